@@ -1,0 +1,104 @@
+//! Where names stand inside RDATA, in one table: it serves decompression of what comes from the network,
+//! compression of what we send, and the canonical form of RFC 4034 6.2.
+//!
+//! RFC 3597 4: only the types of RFC 1035 may be compressed on sending; names in the other old types are
+//! still expanded on receipt, because old servers compressed them.
+
+use super::Rtype;
+use super::name::wire_len;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// A name that may be compressed when sent (RFC 1035 types).
+    Compressible,
+    /// A name that is sent as it is.
+    Name,
+    /// So many octets.
+    Fixed(usize),
+    /// One octet of length, then so many octets.
+    Text,
+    /// All that is left.
+    Rest,
+}
+
+use Field::{Compressible, Fixed, Name, Rest, Text};
+
+/// The fields of a type's RDATA up to its last name; `Rest` stands for everything else.
+pub fn fields(rtype: Rtype) -> &'static [Field] {
+    match rtype {
+        Rtype::NS | Rtype::MD | Rtype::MF | Rtype::CNAME | Rtype::MB | Rtype::MG | Rtype::MR | Rtype::PTR => &[Compressible],
+        Rtype::SOA => &[Compressible, Compressible, Fixed(20)],
+        Rtype::MINFO => &[Compressible, Compressible],
+        Rtype::MX => &[Fixed(2), Compressible],
+        Rtype::DNAME | Rtype::NSAP_PTR => &[Name],
+        Rtype::RP | Rtype::TALINK => &[Name, Name],
+        Rtype::AFSDB | Rtype::RT | Rtype::KX | Rtype::LP => &[Fixed(2), Name],
+        Rtype::SIG | Rtype::RRSIG => &[Fixed(18), Name, Rest],
+        Rtype::PX => &[Fixed(2), Name, Name],
+        Rtype::NXT | Rtype::NSEC => &[Name, Rest],
+        Rtype::SRV => &[Fixed(6), Name],
+        Rtype::NAPTR => &[Fixed(4), Text, Text, Text, Name],
+        Rtype::SVCB | Rtype::HTTPS => &[Fixed(2), Name, Rest],
+        _ => &[Rest],
+    }
+}
+
+/// Types whose names are lower-cased in canonical form: RFC 4034 6.2 as corrected by RFC 6840 5.1 (NSEC is not).
+fn canonical_lowers(rtype: Rtype) -> bool {
+    !matches!(rtype, Rtype::NSEC | Rtype::SVCB | Rtype::HTTPS | Rtype::LP | Rtype::TALINK | Rtype::NSAP_PTR)
+}
+
+/// The uncompressed RDATA in canonical form, appended to `out`.
+pub fn canonical_rdata(rtype: Rtype, rdata: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(rdata);
+    if canonical_lowers(rtype) {
+        for (at, len) in name_spans(rtype, rdata) {
+            out[start + at..start + at + len].make_ascii_lowercase();
+        }
+    }
+}
+
+/// The names inside uncompressed RDATA, as wire slices in the order they stand.
+pub fn rdata_names(rtype: Rtype, rdata: &[u8]) -> impl Iterator<Item = &[u8]> {
+    name_spans(rtype, rdata).map(|(at, len)| &rdata[at..at + len])
+}
+
+fn name_spans(rtype: Rtype, rdata: &[u8]) -> impl Iterator<Item = (usize, usize)> {
+    let mut at = 0;
+    fields(rtype).iter().filter_map(move |field| {
+        let rest = rdata.get(at..)?;
+        let (len, is_name) = match field {
+            Compressible | Name => (wire_len(rest)?, true),
+            Fixed(len) => (*len, false),
+            Text => (1 + *rest.first()? as usize, false),
+            Rest => (rest.len(), false),
+        };
+        at += len;
+        is_name.then_some((at - len, len))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_and_folded() {
+        let mx = b"\x00\x0a\x04MAIL\x07Example\x00";
+        let names: Vec<_> = rdata_names(Rtype::MX, mx).collect();
+        assert_eq!(names, [&b"\x04MAIL\x07Example\x00"[..]]);
+        let mut canonical = Vec::new();
+        canonical_rdata(Rtype::MX, mx, &mut canonical);
+        assert_eq!(canonical, b"\x00\x0a\x04mail\x07example\x00");
+        let mut nsec = Vec::new();
+        canonical_rdata(Rtype::NSEC, b"\x01A\x00\x00\x01\x40", &mut nsec);
+        assert_eq!(nsec, b"\x01A\x00\x00\x01\x40");
+    }
+
+    #[test]
+    fn broken_rdata_has_no_names() {
+        assert_eq!(rdata_names(Rtype::NAPTR, b"\x00").count(), 0);
+        assert_eq!(rdata_names(Rtype::SOA, b"\x00\x09abc").count(), 1);
+    }
+}

@@ -1,0 +1,22 @@
+//! The words everything else is written in: names, types, record sets, trust and security.
+//!
+//! Terms are those of RFC 9499. Names are held in lower-case wire form (RFC 4343: names compare without
+//! regard to case), RDATA as uncompressed wire bytes with the case its owner gave it.
+//!
+//! Knows nothing of: messages, sockets, time of day, configuration.
+
+mod ede;
+mod layout;
+mod name;
+mod question;
+mod rank;
+mod rrset;
+mod rtype;
+
+pub use ede::{Ede, EdeCode};
+pub use layout::{Field, canonical_rdata, fields, rdata_names};
+pub use name::{Name, NameError};
+pub use question::{Class, Question, Rcode};
+pub use rank::{Rank, Security};
+pub use rrset::{RdataList, RrSet, Validated};
+pub use rtype::Rtype;

@@ -1,0 +1,110 @@
+//! What is asked, and the words for how it is answered.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Name, Rtype};
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Class(pub u16);
+
+impl Class {
+    pub const IN: Class = Class(1);
+    pub const CH: Class = Class(3);
+    pub const HS: Class = Class(4);
+    pub const NONE: Class = Class(254);
+    pub const ANY: Class = Class(255);
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Class::IN => f.pad("IN"),
+            Class::CH => f.pad("CH"),
+            Class::HS => f.pad("HS"),
+            Class::NONE => f.pad("NONE"),
+            Class::ANY => f.pad("ANY"),
+            Class(other) => f.pad(&format!("CLASS{other}")),
+        }
+    }
+}
+
+impl FromStr for Class {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Class, ()> {
+        for known in [Class::IN, Class::CH, Class::HS, Class::NONE, Class::ANY] {
+            if known.to_string().eq_ignore_ascii_case(text) {
+                return Ok(known);
+            }
+        }
+        let digits = text.get(5..).filter(|_| text[..5].eq_ignore_ascii_case("CLASS")).ok_or(())?;
+        digits.parse().map(Class).map_err(|_| ())
+    }
+}
+
+/// A question of class IN: the only class that is resolved, hosted and cached.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    pub name: Name,
+    pub rtype: Rtype,
+}
+
+impl Question {
+    pub fn new(name: Name, rtype: Rtype) -> Question {
+        Question { name, rtype }
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.rtype)
+    }
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Response codes (RFC 6895 2.3), extended ones included.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rcode(pub u16);
+
+impl Rcode {
+    pub const NOERROR: Rcode = Rcode(0);
+    pub const FORMERR: Rcode = Rcode(1);
+    pub const SERVFAIL: Rcode = Rcode(2);
+    pub const NXDOMAIN: Rcode = Rcode(3);
+    pub const NOTIMP: Rcode = Rcode(4);
+    pub const REFUSED: Rcode = Rcode(5);
+    pub const YXDOMAIN: Rcode = Rcode(6);
+    pub const NOTAUTH: Rcode = Rcode(9);
+    pub const BADVERS: Rcode = Rcode(16);
+    pub const BADCOOKIE: Rcode = Rcode(23);
+}
+
+impl fmt::Display for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.pad("NOERROR"),
+            1 => f.pad("FORMERR"),
+            2 => f.pad("SERVFAIL"),
+            3 => f.pad("NXDOMAIN"),
+            4 => f.pad("NOTIMP"),
+            5 => f.pad("REFUSED"),
+            6 => f.pad("YXDOMAIN"),
+            9 => f.pad("NOTAUTH"),
+            16 => f.pad("BADVERS"),
+            23 => f.pad("BADCOOKIE"),
+            other => f.pad(&format!("RCODE{other}")),
+        }
+    }
+}
+
+impl fmt::Debug for Rcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

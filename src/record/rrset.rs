@@ -1,0 +1,135 @@
+//! A record set (RFC 2181 5) with its signatures, and the mark of what DNSSEC has proved.
+
+use super::{Name, Rtype};
+
+/// RDATA of a set, packed: each as two octets of length and its uncompressed bytes. One allocation a set.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Hash)]
+pub struct RdataList(Vec<u8>);
+
+impl RdataList {
+    pub fn new() -> RdataList {
+        RdataList::default()
+    }
+
+    /// RDATA longer than 65,535 octets cannot exist on the wire; it is cut off by the type of its length.
+    pub fn push(&mut self, rdata: &[u8]) {
+        let len = u16::try_from(rdata.len()).unwrap_or(u16::MAX);
+        self.0.extend_from_slice(&len.to_be_bytes());
+        self.0.extend_from_slice(&rdata[..len as usize]);
+    }
+
+    /// A set holds no record twice (RFC 2181 5).
+    pub fn push_new(&mut self, rdata: &[u8]) -> bool {
+        let fresh = !self.contains(rdata);
+        if fresh {
+            self.push(rdata);
+        }
+        fresh
+    }
+
+    pub fn contains(&self, rdata: &[u8]) -> bool {
+        self.iter().any(|have| have == rdata)
+    }
+
+    pub fn iter(&self) -> RdataIter<'_> {
+        RdataIter(&self.0)
+    }
+
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn first(&self) -> Option<&[u8]> {
+        self.iter().next()
+    }
+
+    /// The packed form, as the cache stores it.
+    pub fn as_packed(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn from_packed(bytes: &[u8]) -> RdataList {
+        RdataList(bytes.to_vec())
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<'a> FromIterator<&'a [u8]> for RdataList {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(items: I) -> RdataList {
+        let mut list = RdataList::new();
+        for item in items {
+            list.push(item);
+        }
+        list
+    }
+}
+
+#[derive(Clone)]
+pub struct RdataIter<'a>(&'a [u8]);
+
+impl<'a> Iterator for RdataIter<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (len, rest) = self.0.split_first_chunk::<2>()?;
+        let len = u16::from_be_bytes(*len) as usize;
+        let rdata = rest.get(..len)?;
+        self.0 = &rest[len..];
+        Some(rdata)
+    }
+}
+
+/// All records of one name and type, class IN; `sigs` are the RRSIGs that cover them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RrSet {
+    pub name: Name,
+    pub rtype: Rtype,
+    /// Seconds. One for the whole set: the smallest seen (RFC 2181 5.2), never above 2^31-1 (8).
+    pub ttl: u32,
+    pub data: RdataList,
+    pub sigs: RdataList,
+}
+
+impl RrSet {
+    pub fn new(name: Name, rtype: Rtype, ttl: u32) -> RrSet {
+        RrSet { name, rtype, ttl, data: RdataList::new(), sigs: RdataList::new() }
+    }
+
+    pub fn with(name: Name, rtype: Rtype, ttl: u32, rdata: &[u8]) -> RrSet {
+        let mut set = RrSet::new(name, rtype, ttl);
+        set.data.push(rdata);
+        set
+    }
+
+    /// The target of a CNAME, DNAME, NS, PTR … set's first record.
+    pub fn target(&self) -> Option<Name> {
+        let rdata = self.data.first()?;
+        Name::from_wire(super::rdata_names(self.rtype, rdata).next()?).ok()
+    }
+}
+
+/// What only the validator can make: the proof that a chain of signatures ends in this value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validated<T>(T);
+
+impl<T> Validated<T> {
+    /// To be called in `validate/` alone, after the proof has been checked there.
+    pub fn assertion(value: T) -> Validated<T> {
+        Validated(value)
+    }
+
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
