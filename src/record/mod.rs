@@ -15,6 +15,7 @@ mod rtype;
 
 pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, rdata_names};
+pub(crate) use name::wire_len as wire_name_len;
 pub use name::{Name, NameError};
 pub use question::{Class, Question, Rcode};
 pub use rank::{Rank, Security};

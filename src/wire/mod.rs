@@ -1,1 +1,19 @@
-//! (to be written)
+//! Bytes to records and back (RFC 1035 4.1): the header, the question read in place, a record walker that
+//! one odd record does not stop, a writer that compresses, EDNS (RFC 6891), and the bridge to hickory-proto.
+//!
+//! Everything here is bounded: compression pointers only go backwards and only so often, and no count in a
+//! header is believed before the bytes are seen.
+//!
+//! Knows nothing of: sockets, time, trust, configuration.
+
+mod edns;
+mod header;
+mod message;
+mod query;
+mod writer;
+
+pub use edns::{Edns, EdnsOption, OptionCode, options};
+pub use header::{Flags, HEADER_BYTES, Header, Opcode};
+pub use message::{Message, Record, Section, WireError};
+pub use query::{Malformed, QueryView};
+pub use writer::{Full, Writer};

@@ -1,0 +1,36 @@
+//! The clocks that are read (time-outs are waited for with tokio's own).
+
+use std::ops::Add;
+use std::time::Duration;
+
+/// Milliseconds since boot, suspend included (CLOCK_BOOTTIME): a cache must not sleep through its TTLs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct BootTime(pub u64);
+
+impl BootTime {
+    /// Whole seconds, the unit in which the cache keeps expiry.
+    pub fn secs(self) -> u32 {
+        (self.0 / 1000) as u32
+    }
+
+    pub fn since(self, earlier: BootTime) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for BootTime {
+    type Output = BootTime;
+
+    fn add(self, more: Duration) -> BootTime {
+        BootTime(self.0.saturating_add(more.as_millis() as u64))
+    }
+}
+
+/// Seconds since 1970 UTC. For the dates of signatures and for what is saved to disk, never for TTLs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct WallTime(pub u64);
+
+pub trait Clock: Send + Sync {
+    fn boot(&self) -> BootTime;
+    fn wall(&self) -> WallTime;
+}

@@ -1,0 +1,40 @@
+//! Message IDs, ports, letter case, server choice: one generator a worker, a CSPRNG seeded by the system in
+//! service (RFC 5452 10), by a printed number in tests.
+
+use std::cell::RefCell;
+
+use rand::rngs::{ChaCha12Rng, SysRng};
+use rand::{Rng, SeedableRng};
+
+pub struct Random(RefCell<ChaCha12Rng>);
+
+impl Random {
+    pub fn from_system() -> std::io::Result<Random> {
+        ChaCha12Rng::try_from_rng(&mut SysRng).map(|rng| Random(RefCell::new(rng))).map_err(std::io::Error::other)
+    }
+
+    pub fn from_seed(seed: u64) -> Random {
+        Random(RefCell::new(ChaCha12Rng::seed_from_u64(seed)))
+    }
+
+    pub fn u16(&self) -> u16 {
+        self.u32() as u16
+    }
+
+    pub fn u32(&self) -> u32 {
+        self.0.borrow_mut().next_u32()
+    }
+
+    pub fn u64(&self) -> u64 {
+        self.0.borrow_mut().next_u64()
+    }
+
+    /// Uniform in `0..bound`; 0 for an empty range. The bias of the multiplication is below 2^-32 x bound.
+    pub fn below(&self, bound: usize) -> usize {
+        ((u64::from(self.u32()) * bound as u64) >> 32) as usize
+    }
+
+    pub fn fill(&self, bytes: &mut [u8]) {
+        self.0.borrow_mut().fill_bytes(bytes);
+    }
+}

@@ -1,0 +1,91 @@
+//! The 12 octets every message starts with (RFC 1035 4.1.1, RFC 2535 6.1 for AD and CD).
+
+pub const HEADER_BYTES: usize = 12;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Opcode(pub u8);
+
+impl Opcode {
+    pub const QUERY: Opcode = Opcode(0);
+    pub const NOTIFY: Opcode = Opcode(4);
+    pub const UPDATE: Opcode = Opcode(5);
+}
+
+/// The two flag octets as one number.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(pub u16);
+
+impl Flags {
+    pub const QR: u16 = 0x8000;
+    pub const AA: u16 = 0x0400;
+    pub const TC: u16 = 0x0200;
+    pub const RD: u16 = 0x0100;
+    pub const RA: u16 = 0x0080;
+    pub const Z: u16 = 0x0040;
+    pub const AD: u16 = 0x0020;
+    pub const CD: u16 = 0x0010;
+
+    pub fn has(self, bit: u16) -> bool {
+        self.0 & bit != 0
+    }
+
+    #[must_use]
+    pub fn with(self, bit: u16, on: bool) -> Flags {
+        Flags(if on { self.0 | bit } else { self.0 & !bit })
+    }
+
+    pub fn opcode(self) -> Opcode {
+        Opcode((self.0 >> 11) as u8 & 15)
+    }
+
+    /// The lower four bits of the response code.
+    pub fn rcode(self) -> u16 {
+        self.0 & 15
+    }
+
+    #[must_use]
+    pub fn with_rcode(self, rcode: u16) -> Flags {
+        Flags(self.0 & !15 | rcode & 15)
+    }
+}
+
+impl std::fmt::Debug for Flags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = [
+            (Flags::QR, "qr"),
+            (Flags::AA, "aa"),
+            (Flags::TC, "tc"),
+            (Flags::RD, "rd"),
+            (Flags::RA, "ra"),
+            (Flags::AD, "ad"),
+            (Flags::CD, "cd"),
+        ];
+        let set: Vec<_> = named.iter().filter(|(bit, _)| self.has(*bit)).map(|(_, text)| *text).collect();
+        write!(f, "{} opcode {} rcode {}", set.join(" "), self.opcode().0, self.rcode())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Header {
+    pub id: u16,
+    pub flags: Flags,
+    /// Question, answer, authority, additional: as the header claims, not as found.
+    pub counts: [u16; 4],
+}
+
+impl Header {
+    pub fn read(bytes: &[u8]) -> Option<Header> {
+        let head = bytes.first_chunk::<HEADER_BYTES>()?;
+        let word = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
+        Some(Header { id: word(0), flags: Flags(word(2)), counts: [word(4), word(6), word(8), word(10)] })
+    }
+
+    pub fn to_bytes(self) -> [u8; HEADER_BYTES] {
+        let mut out = [0; HEADER_BYTES];
+        let words = [self.id, self.flags.0, self.counts[0], self.counts[1], self.counts[2], self.counts[3]];
+        for (place, word) in out.chunks_exact_mut(2).zip(words) {
+            place.copy_from_slice(&word.to_be_bytes());
+        }
+        out
+    }
+}

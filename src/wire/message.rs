@@ -1,0 +1,394 @@
+//! A message from the network, walked record by record (RFC 1035 4.1).
+//!
+//! Lenient where it can be: a record whose RDATA makes no sense is one record lost, not the message
+//! (hickory-proto refuses the whole). Strict where it must be: framing that does not add up is an error.
+//! Pointers go backwards only and at most `POINTERS_MAX` times a name, so that a message made of one long
+//! chain of pointers costs no more than any other.
+
+use smallvec::SmallVec;
+
+use super::edns::Edns;
+use super::header::{HEADER_BYTES, Header};
+use crate::record::{Class, Field, Name, Question, RdataList, Rtype, fields};
+
+/// More than any honest compressor makes: each hop is a suffix, and real names have few labels.
+const POINTERS_MAX: usize = 32;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WireError {
+    Short,
+    BadName,
+    BadRdata,
+}
+
+impl std::fmt::Display for WireError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            WireError::Short => "the message ends before what its header promises",
+            WireError::BadName => "a name in the message is malformed",
+            WireError::BadRdata => "the data of a record does not fit its type",
+        })
+    }
+}
+
+impl std::error::Error for WireError {}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
+/// Where one record lies. Offsets were checked against the message when it was parsed.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    owner: u16,
+    rtype: Rtype,
+    class: Class,
+    ttl: u32,
+    data: u16,
+    data_len: u16,
+}
+
+#[derive(Debug)]
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    header: Header,
+    /// The first question as asked, and where its name starts; `None` when QDCOUNT was 0.
+    question: Option<(Name, Rtype, Class)>,
+    question_wire: &'a [u8],
+    places: SmallVec<[Place; 16]>,
+    /// Where the authority and the additional section start in `places`.
+    starts: [usize; 2],
+}
+
+impl<'a> Message<'a> {
+    /// Messages over 65,535 octets do not exist. More than one question is an error (RFC 9619).
+    pub fn parse(bytes: &'a [u8]) -> Result<Message<'a>, WireError> {
+        let header = Header::read(bytes).ok_or(WireError::Short)?;
+        let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
+        let mut at = HEADER_BYTES;
+        let mut question = None;
+        match header.counts[0] {
+            0 => {}
+            1 => {
+                let (name, used) = expand(bytes, at).ok_or(WireError::BadName)?;
+                let fixed = bytes.get(at + used..at + used + 4).ok_or(WireError::Short)?;
+                question = Some((name, Rtype(u16::from_be_bytes([fixed[0], fixed[1]])), Class(u16::from_be_bytes([fixed[2], fixed[3]]))));
+                at += used + 4;
+            }
+            _ => return Err(WireError::Short),
+        }
+        let question_wire = &bytes[HEADER_BYTES..at];
+        let mut places = SmallVec::new();
+        let mut starts = [0; 2];
+        for (section, count) in header.counts[1..].iter().enumerate() {
+            for _ in 0..*count {
+                let place = read_place(bytes, at)?;
+                at = usize::from(place.data) + usize::from(place.data_len);
+                places.push(place);
+            }
+            if section < 2 {
+                starts[section] = places.len();
+            }
+        }
+        Ok(Message { bytes, header, question, question_wire, places, starts })
+    }
+
+    pub fn header(&self) -> Header {
+        self.header
+    }
+
+    pub fn question(&self) -> Option<&(Name, Rtype, Class)> {
+        self.question.as_ref()
+    }
+
+    /// The question section as it stands, letter case included (RFC 5452 9.1, and 0x20).
+    pub fn question_wire(&self) -> &'a [u8] {
+        self.question_wire
+    }
+
+    pub fn asks(&self, question: &Question) -> bool {
+        self.question.as_ref().is_some_and(|(name, rtype, class)| *name == question.name && *rtype == question.rtype && *class == Class::IN)
+    }
+
+    /// Records of a section in the order sent, OPT left out.
+    pub fn records(&self, section: Section) -> impl Iterator<Item = Record<'_>> {
+        let range = match section {
+            Section::Answer => 0..self.starts[0],
+            Section::Authority => self.starts[0]..self.starts[1],
+            Section::Additional => self.starts[1]..self.places.len(),
+        };
+        let places = self.places.get(range).unwrap_or(&[]);
+        places.iter().filter(|place| place.rtype != Rtype::OPT).map(|place| Record { bytes: self.bytes, place: *place })
+    }
+
+    pub fn edns(&self) -> Option<Edns<'a>> {
+        let place = self.places[self.starts[1].min(self.places.len())..].iter().find(|place| place.rtype == Rtype::OPT)?;
+        Some(Edns::from_record(place.class.0, place.ttl, raw_data(self.bytes, place)))
+    }
+
+    /// The response code, with the upper bits from OPT (RFC 6891 6.1.3).
+    pub fn rcode(&self) -> crate::record::Rcode {
+        let flags = self.header.flags;
+        crate::record::Rcode(self.edns().map_or(flags.rcode(), |edns| edns.rcode(flags)))
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    bytes: &'a [u8],
+    place: Place,
+}
+
+impl Record<'_> {
+    pub fn owner(&self) -> Result<Name, WireError> {
+        expand(self.bytes, usize::from(self.place.owner)).map(|(name, _)| name).ok_or(WireError::BadName)
+    }
+
+    /// Two records with the same value surely have the same owner; different values say nothing.
+    pub fn owner_hint(&self) -> [u8; 2] {
+        let at = usize::from(self.place.owner);
+        match self.bytes[at] {
+            pointer if pointer >= 0xc0 => [pointer, self.bytes[at + 1]],
+            _ => (at as u16 | 0xc000).to_be_bytes(),
+        }
+    }
+
+    pub fn rtype(&self) -> Rtype {
+        self.place.rtype
+    }
+
+    pub fn class(&self) -> Class {
+        self.place.class
+    }
+
+    /// RFC 2181 8: a TTL with the top bit set means 0.
+    pub fn ttl(&self) -> u32 {
+        if self.place.ttl > i32::MAX as u32 { 0 } else { self.place.ttl }
+    }
+
+    /// The RDATA without compression, appended to `out`; `out` is as before on error.
+    pub fn expand_rdata(&self, out: &mut Vec<u8>) -> Result<(), WireError> {
+        let start = out.len();
+        let result = expand_rdata(self.bytes, &self.place, out);
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+
+    pub fn push_into(&self, list: &mut RdataList) -> Result<(), WireError> {
+        let mut rdata = Vec::new();
+        self.expand_rdata(&mut rdata)?;
+        list.push_new(&rdata);
+        Ok(())
+    }
+}
+
+fn read_place(bytes: &[u8], at: usize) -> Result<Place, WireError> {
+    let owner_len = skip_name(bytes, at).ok_or(WireError::BadName)?;
+    let fixed = bytes.get(at + owner_len..at + owner_len + 10).ok_or(WireError::Short)?;
+    let data = at + owner_len + 10;
+    let data_len = u16::from_be_bytes([fixed[8], fixed[9]]);
+    if bytes.len() < data + usize::from(data_len) {
+        return Err(WireError::Short);
+    }
+    Ok(Place {
+        owner: at as u16,
+        rtype: Rtype(u16::from_be_bytes([fixed[0], fixed[1]])),
+        class: Class(u16::from_be_bytes([fixed[2], fixed[3]])),
+        ttl: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+        data: data as u16,
+        data_len,
+    })
+}
+
+fn raw_data<'a>(bytes: &'a [u8], place: &Place) -> &'a [u8] {
+    bytes.get(usize::from(place.data)..usize::from(place.data) + usize::from(place.data_len)).unwrap_or(&[])
+}
+
+fn expand_rdata(bytes: &[u8], place: &Place, out: &mut Vec<u8>) -> Result<(), WireError> {
+    let end = usize::from(place.data) + usize::from(place.data_len);
+    let mut at = usize::from(place.data);
+    let start = out.len();
+    for field in fields(place.rtype) {
+        let take = match field {
+            Field::Compressible | Field::Name => {
+                let (name, used) = expand_wire(&bytes[..end], at).ok_or(WireError::BadRdata)?;
+                out.extend_from_slice(&name);
+                at += used;
+                continue;
+            }
+            Field::Fixed(len) => *len,
+            Field::Text => 1 + usize::from(*bytes[..end].get(at).ok_or(WireError::BadRdata)?),
+            Field::Rest => end.saturating_sub(at),
+        };
+        out.extend_from_slice(bytes[..end].get(at..at + take).ok_or(WireError::BadRdata)?);
+        at += take;
+    }
+    let fixed_size = match place.rtype {
+        Rtype::A => Some(4),
+        Rtype::AAAA => Some(16),
+        _ => None,
+    };
+    if at != end || fixed_size.is_some_and(|size| out.len() - start != size) || out.len() - start > usize::from(u16::MAX) {
+        return Err(WireError::BadRdata);
+    }
+    Ok(())
+}
+
+/// How many octets the name at `at` takes there, a closing pointer included. Does not follow pointers.
+pub(super) fn skip_name(bytes: &[u8], at: usize) -> Option<usize> {
+    let mut here = at;
+    loop {
+        match *bytes.get(here)? {
+            0 => return Some(here + 1 - at),
+            len if len < 64 => here += 1 + usize::from(len),
+            pointer if pointer >= 0xc0 => {
+                bytes.get(here + 1)?;
+                return Some(here + 2 - at);
+            }
+            _ => return None,
+        }
+        if here - at > 255 {
+            return None;
+        }
+    }
+}
+
+fn expand(bytes: &[u8], at: usize) -> Option<(Name, usize)> {
+    let (wire, used) = expand_wire(bytes, at)?;
+    Some((Name::from_wire(&wire).ok()?, used))
+}
+
+/// Follows pointers; letter case kept. The name, and how many octets it took at `at`.
+fn expand_wire(bytes: &[u8], at: usize) -> Option<(SmallVec<[u8; 256]>, usize)> {
+    let mut wire = SmallVec::<[u8; 256]>::new();
+    let used = skip_name(bytes, at)?;
+    let mut here = at;
+    // A pointer must lead before the start of the piece of name it stands in.
+    let mut ceiling = at;
+    let mut pointers = 0;
+    loop {
+        match *bytes.get(here)? {
+            0 => {
+                wire.push(0);
+                return (wire.len() <= 255).then_some((wire, used));
+            }
+            len if len < 64 => {
+                let end = here + 1 + usize::from(len);
+                wire.extend_from_slice(bytes.get(here..end)?);
+                here = end;
+            }
+            high if high >= 0xc0 => {
+                let target = usize::from(u16::from_be_bytes([high & 0x3f, *bytes.get(here + 1)?]));
+                pointers += 1;
+                if target >= ceiling || pointers > POINTERS_MAX || target < HEADER_BYTES {
+                    return None;
+                }
+                (here, ceiling) = (target, target);
+            }
+            _ => return None,
+        }
+        if wire.len() > 254 {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Flags, Writer};
+
+    fn sample() -> Vec<u8> {
+        let mut writer = Writer::new(Vec::new(), 4096);
+        writer.header(Header { id: 9, flags: Flags(Flags::QR | Flags::AA), counts: [0; 4] });
+        let name = Name::parse("www.example.").expect("name");
+        writer.question(&Question::new(name.clone(), Rtype::MX)).expect("room");
+        writer.record(Section::Answer, &name, Rtype::MX, Class::IN, 300, b"\x00\x0a\x04Mail\x07example\x00").expect("room");
+        writer
+            .record(Section::Additional, &Name::parse("mail.example.").expect("name"), Rtype::A, Class::IN, 60, &[192, 0, 2, 1])
+            .expect("room");
+        writer.finish()
+    }
+
+    #[test]
+    fn records_come_back_uncompressed() {
+        let bytes = sample();
+        let message = Message::parse(&bytes).expect("own message");
+        let mx = message.records(Section::Answer).next().expect("MX");
+        let mut list = RdataList::new();
+        mx.push_into(&mut list).expect("sound");
+        assert_eq!(list.first(), Some(&b"\x00\x0a\x04Mail\x07example\x00"[..]));
+        assert_eq!(mx.owner().expect("owner").to_string(), "www.example.");
+        let a = message.records(Section::Additional).next().expect("A");
+        assert_eq!((a.owner().expect("owner").to_string(), a.rtype(), a.ttl()), ("mail.example.".into(), Rtype::A, 60));
+        assert_eq!(message.records(Section::Authority).count(), 0);
+    }
+
+    #[test]
+    fn hickory_reads_what_we_write() {
+        let message = hickory_proto::op::Message::from_vec(&sample()).expect("hickory agrees");
+        assert_eq!(message.answers.len(), 1);
+        assert_eq!(message.answers[0].to_string(), "www.example. 300 IN MX 10 Mail.example.");
+        // The owner points at the name in the MX record and so shows its letter case.
+        assert_eq!(message.additionals[0].to_string(), "Mail.example. 60 IN A 192.0.2.1");
+    }
+
+    #[test]
+    fn one_odd_record_does_not_cost_the_message() {
+        let mut bytes = sample();
+        // The A record gets five octets.
+        let len = bytes.len();
+        bytes[len - 5] = 5;
+        bytes.push(0);
+        let message = Message::parse(&bytes).expect("framing holds");
+        assert_eq!(message.records(Section::Answer).count(), 1);
+        let a = message.records(Section::Additional).next().expect("A");
+        assert_eq!(a.push_into(&mut RdataList::new()), Err(WireError::BadRdata));
+    }
+
+    #[test]
+    fn pointers_are_bounded() {
+        let mut forward = sample();
+        forward[12] = 0xc0;
+        forward[13] = 0x20;
+        assert_eq!(Message::parse(&forward).map(|_| ()), Err(WireError::BadName));
+        let mut chain = vec![0u8; 12];
+        chain[7] = 1;
+        chain.push(0);
+        for hop in 0..40u8 {
+            chain.extend_from_slice(&[0xc0, if hop == 0 { 12 } else { 11 + 2 * hop }]);
+        }
+        assert!(expand(&chain, 13 + 2 * 31).is_some());
+        assert!(expand(&chain, 13 + 2 * 32).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(mut bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 12..400), counts in proptest::array::uniform4(0u8..3)) {
+            for (place, count) in [4, 6, 8, 10].into_iter().zip(counts) {
+                bytes[place] = 0;
+                bytes[place + 1] = count;
+            }
+            if let Ok(message) = Message::parse(&bytes) {
+                for section in [Section::Answer, Section::Authority, Section::Additional] {
+                    for record in message.records(section) {
+                        let _ = (record.owner(), record.owner_hint(), record.expand_rdata(&mut Vec::new()));
+                    }
+                }
+            }
+        }
+    }
+}
