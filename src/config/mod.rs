@@ -1,1 +1,29 @@
-//! (to be written)
+//! Settings and limits: the one truth for what can be configured and what is bounded.
+//!
+//! Text (TOML) becomes checked settings in one pass; every mistake is reported with file, line, column and the
+//! nearest valid key. One table of keys ([`keys`]) drives the reader, `cairn config show` and the reference for
+//! the README, so they cannot drift apart. Limits that no file sets stand in [`Limits`], each with its reason.
+//! Data only: nothing here opens a file or reads a clock.
+//!
+//! Knows nothing of: sockets, messages, how a setting is carried out.
+
+mod keys;
+mod limits;
+mod nearest;
+mod place;
+mod prefix;
+mod problem;
+mod quantity;
+mod reader;
+mod settings;
+mod show;
+
+pub use limits::Limits;
+pub use place::parse_socket;
+pub use prefix::Prefix;
+pub use problem::Problem;
+pub use settings::{
+    CacheSettings, LogFormat, LogLevel, LogSettings, PolicySettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings,
+    Settings, Sha1, ZoneSettings,
+};
+pub use show::{Origin, Shown, reference_markdown, show};

@@ -1,0 +1,191 @@
+//! Limits that no file sets: each with its unit in the name, and the attack or RFC that set it.
+//!
+//! A limit is there so that input from outside costs a bounded amount of work, memory and time. None is below
+//! what honest zones and clients of today need. The relations between them are checked when the program is built.
+
+/// All limits. One value is made at the start and handed down, so that a test can tighten a single one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    // What one client question may cause. A purse of these travels with the question and is never refilled.
+    /// Queries sent to servers for one client question, everything included. Water-torture and composed attacks
+    /// (CAMP, 2024) multiply the smaller limits; this is the sum that they cannot pass.
+    pub upstream_queries_per_question: u32,
+    /// Names of one NS set whose addresses are looked up in one walk (NXNSAttack, 2020). Names with glue are not
+    /// looked up and do not count.
+    pub ns_names_looked_up_per_set: usize,
+    /// NS names of one referral that are kept at all (NRDelegation, 2022: 1,000 NS names in one referral). The root
+    /// and the large TLDs have 13.
+    pub ns_names_kept_per_set: usize,
+    /// Addresses that are tried for one NS name and family: a name with 60 dead addresses must not cost 60 time-outs.
+    pub addresses_per_ns: usize,
+    /// Queries to the servers of one cut for one question, repeats included.
+    pub tries_per_cut: usize,
+    /// CNAME and DNAME steps in one answer. RFC 1034 3.6.2 asks for some bound; the peers follow 8 to 16.
+    pub aliases: usize,
+    /// Referrals followed downwards for one name: each must lead nearer, so this bounds only names of many cuts.
+    pub referrals: usize,
+    /// Walks inside walks: the address of a server whose own zone has servers without glue, and so on (iDNS, 2011;
+    /// TsuNAME, 2021).
+    pub glueless_depth: usize,
+    /// Times that a walk may begin again at a cut further up, after it found that its servers are lame.
+    pub restarts: usize,
+    /// Queries for one zone with labels hidden that lead to no new cut (RFC 9156 2.3): a name of 121 labels must not
+    /// cost 121 queries.
+    pub minimised_queries_per_zone: usize,
+    /// Near misses (right address and port, wrong ID, question or case) after which one query is asked over TCP as
+    /// well (RFC 5452 9.2 and later spoofing attacks).
+    pub near_misses_per_query: u32,
+
+    // Time.
+    /// A walk ends here, with or without a client; its result is cached.
+    pub walk_time_ms: u64,
+    /// Without any sign of life from any server the client hears SERVFAIL not before this: a slow link is not dead.
+    pub give_up_earliest_ms: u64,
+    /// And not after this: stub resolvers ask again after 5 s.
+    pub give_up_latest_ms: u64,
+    /// From here on an expired answer is given instead of waiting (RFC 8767 5: 1.8 s).
+    pub stale_after_ms: u64,
+    /// How long one failed resolution is remembered: RFC 9520 3.2 asks for at least 1 s and at most 5 min.
+    pub failure_kept_least_s: u32,
+    /// The longest step of the back-off for repeated failures (RFC 9520 3.2).
+    pub failure_kept_most_s: u32,
+    /// TTL of expired data in an answer (RFC 8767 4: 30 s).
+    pub stale_ttl_s: u32,
+    /// First time-out towards a server that nothing is known of.
+    pub upstream_timeout_first_ms: u64,
+    /// No single wait for one server is longer, whatever its history.
+    pub upstream_timeout_most_ms: u64,
+    /// The longest stretch of cold work (a signature, an NSEC3 hash, a large message) before other clients are served.
+    pub cold_slice_us: u64,
+    /// An orderly stop waits this long for answers under way.
+    pub stop_ms: u64,
+
+    // Validation (KeyTrap and HashTrap, CVE-2023-50387; NSEC3 work, CVE-2023-50868).
+    /// Keys of the same tag and algorithm that are tried for one signature. Tags collide by chance about once in 65,536.
+    pub keys_per_tag: usize,
+    /// Signatures over one set that are tried: more than two signers at once is rare even in key rollovers.
+    pub signatures_per_set: usize,
+    /// Failed checks after which one question's validation gives up.
+    pub signature_failures_per_question: u32,
+    /// Signature checks for one question, good ones included: a deep name needs two per cut.
+    pub signature_checks_per_question: u32,
+    /// NSEC3 iterations above which a zone counts as insecure (RFC 9276 3.2).
+    pub nsec3_iterations: u16,
+    /// NSEC3 hashes computed for one question.
+    pub nsec3_hashes_per_question: u32,
+
+    // Messages.
+    /// Largest UDP payload that is announced and sent (RFC 9715 3.2: avoids fragments, which can be forged).
+    pub edns_udp_bytes: u16,
+    /// Largest UDP payload that is read; what is longer is cut by the kernel and refused.
+    pub udp_receive_bytes: usize,
+    /// Largest message over TCP (RFC 1035 4.2.2: a 16-bit length).
+    pub tcp_message_bytes: usize,
+    /// Records of one message that are looked at; 64 KiB hold about 5,500 of the smallest.
+    pub records_per_message: usize,
+    /// Compression pointers followed for one name; an honest encoder needs one per label at most.
+    pub pointers_per_name: usize,
+    /// Largest stored set or answer, in wire bytes.
+    pub cached_entry_bytes: usize,
+
+    // Clients.
+    /// Questions of all clients that wait for a walk; past it the greediest client loses.
+    pub pending_questions: usize,
+    /// Questions of one client (address, or /56 of IPv6) that wait for a walk.
+    pub pending_questions_per_client: usize,
+    /// Clients that may wait for one and the same walk.
+    pub joiners_per_walk: usize,
+    /// Walks under way.
+    pub walks: usize,
+    /// TCP connections in all; past it the one that has been idle longest is closed.
+    pub tcp_connections: usize,
+    /// TCP connections of one client.
+    pub tcp_connections_per_client: usize,
+    /// Questions under way on one TCP connection (RFC 7766 6.2.1.1: pipelining).
+    pub tcp_questions_per_connection: usize,
+    /// A connection without a question is closed after this (RFC 7766 6.2.3: a few seconds).
+    pub tcp_idle_ms: u64,
+    /// A message that has begun must be whole after this (slow-read attacks).
+    pub tcp_message_ms: u64,
+    /// Bytes of answers that wait for a client which does not read.
+    pub tcp_unsent_bytes: usize,
+    /// Packets of one receive batch; other work gets its turn after each full batch.
+    pub batch_packets: usize,
+    /// Answers of one walk that are sent in one burst (DNSBomb, CVE-2024-33655).
+    pub burst_answers: usize,
+    /// Kernel buffer of each listening socket: at 100,000 questions a second it bridges 50 ms of a busy worker.
+    pub socket_receive_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        LIMITS
+    }
+}
+
+const LIMITS: Limits = Limits {
+    upstream_queries_per_question: 64,
+    ns_names_looked_up_per_set: 5,
+    ns_names_kept_per_set: 32,
+    addresses_per_ns: 5,
+    tries_per_cut: 16,
+    aliases: 11,
+    referrals: 30,
+    glueless_depth: 7,
+    restarts: 4,
+    minimised_queries_per_zone: 3,
+    near_misses_per_query: 3,
+
+    walk_time_ms: 10_000,
+    give_up_earliest_ms: 2_000,
+    give_up_latest_ms: 4_500,
+    stale_after_ms: 1_800,
+    failure_kept_least_s: 5,
+    failure_kept_most_s: 300,
+    stale_ttl_s: 30,
+    upstream_timeout_first_ms: 400,
+    upstream_timeout_most_ms: 2_000,
+    cold_slice_us: 200,
+    stop_ms: 100,
+
+    keys_per_tag: 4,
+    signatures_per_set: 8,
+    signature_failures_per_question: 16,
+    signature_checks_per_question: 128,
+    nsec3_iterations: 50,
+    nsec3_hashes_per_question: 64,
+
+    edns_udp_bytes: 1_232,
+    udp_receive_bytes: 4_096,
+    tcp_message_bytes: 65_535,
+    records_per_message: 6_000,
+    pointers_per_name: 32,
+    cached_entry_bytes: 65_535,
+
+    pending_questions: 32_768,
+    pending_questions_per_client: 16_384,
+    joiners_per_walk: 4_096,
+    walks: 16_384,
+    tcp_connections: 8_192,
+    tcp_connections_per_client: 2_048,
+    tcp_questions_per_connection: 128,
+    tcp_idle_ms: 10_000,
+    tcp_message_ms: 5_000,
+    tcp_unsent_bytes: 262_144,
+    batch_packets: 32,
+    burst_answers: 50,
+    socket_receive_bytes: 4 << 20,
+};
+
+// The bounds must leave room for one another.
+const _: () = {
+    let l = LIMITS;
+    assert!(l.stale_after_ms < l.give_up_earliest_ms, "stale data comes before giving up");
+    assert!(l.give_up_earliest_ms < l.give_up_latest_ms && l.give_up_latest_ms < l.walk_time_ms);
+    assert!(l.give_up_latest_ms < 5_000, "clients ask again after 5 s");
+    assert!(l.tries_per_cut < l.upstream_queries_per_question as usize, "one cut must not spend the whole purse");
+    assert!(l.edns_udp_bytes as usize <= l.udp_receive_bytes, "what is announced must be read whole");
+    assert!(l.pending_questions_per_client < l.pending_questions, "one client must not fill the table");
+    assert!(l.tcp_connections_per_client < l.tcp_connections, "one client must not take every connection");
+    assert!(l.failure_kept_least_s >= 1 && l.failure_kept_most_s <= 300, "RFC 9520 3.2");
+};

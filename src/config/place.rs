@@ -1,0 +1,45 @@
+//! Where a server listens or is asked: an address with or without a port.
+//!
+//! `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:53`. Without a port: 53.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// RFC 1035 4.2: DNS is at port 53.
+const DNS_PORT: u16 = 53;
+
+/// The error is a sentence for the person who wrote the text.
+pub fn parse_socket(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|inner| inner.contains(':')).unwrap_or(text);
+    let parsed = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)).or_else(|_| text.parse::<SocketAddr>());
+    match parsed {
+        Ok(socket) if socket.port() == 0 => Err(format!("\"{text}\": port 0 is no port that can be asked")),
+        Ok(socket) => Ok(socket),
+        Err(_) if text.chars().any(char::is_alphabetic) && !text.contains(':') => {
+            Err(format!("\"{text}\" is a name; an address is needed here, such as 192.0.2.1 or [2001:db8::1]:53"))
+        }
+        Err(_) => Err(format!("\"{text}\" is not an address such as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_with_and_without_port() {
+        for (text, expected) in [
+            ("192.0.2.1", "192.0.2.1:53"),
+            ("192.0.2.1:5353", "192.0.2.1:5353"),
+            ("::1", "[::1]:53"),
+            ("[::1]", "[::1]:53"),
+            ("[::1]:5300", "[::1]:5300"),
+            ("[fe80::1%2]:53", "[fe80::1%2]:53"),
+            ("0.0.0.0:53", "0.0.0.0:53"),
+        ] {
+            assert_eq!(parse_socket(text).map(|socket| socket.to_string()), Ok(expected.to_owned()), "{text}");
+        }
+        for text in ["", "localhost", "192.0.2", "192.0.2.1:", "192.0.2.1:70000", "192.0.2.1:0", "[192.0.2.1]", "[::1", ":53"] {
+            assert!(parse_socket(text).is_err(), "{text}");
+        }
+    }
+}

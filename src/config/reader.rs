@@ -1,0 +1,554 @@
+//! TOML text becomes [`Settings`] in one pass; all mistakes are told together, in the order of the file.
+//!
+//! Mistakes of the language (TOML) come from the parser, which goes on after them; mistakes of meaning are found
+//! by walking the table of keys. On a line with a mistake of the first kind the second kind is left out, because
+//! what the parser made of that line means little.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeInteger, DeTable, DeValue};
+
+use super::keys::{Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::nearest::{hint_for_key, home_of, nearest};
+use super::place::parse_socket;
+use super::prefix::Prefix;
+use super::problem::{Positions, Problem};
+use super::quantity::{parse_duration, parse_size};
+use super::settings::{RouteSettings, Settings, ZoneSettings};
+use super::show::Origin;
+use crate::record::Name;
+
+impl Settings {
+    /// Reads a whole configuration file. `file_name` is used in messages, and its folder completes relative paths.
+    pub fn from_toml(text: &str, file_name: &str) -> Result<Settings, Vec<Problem>> {
+        let (root, language_errors) = DeTable::parse_recoverable(text);
+        let mut reader = Reader::new(text, file_name);
+        for error in language_errors {
+            let message = error.message().lines().next().unwrap_or("this is not TOML").to_owned();
+            reader.problem(&error.span().unwrap_or(0..0), message, None);
+        }
+        let broken_lines: Vec<usize> = reader.problems.iter().map(|problem| problem.line).collect();
+        let mut settings = Settings::default();
+        reader.root(root.get_ref(), &mut settings);
+        let is_language = broken_lines.len();
+        let mut at = 0;
+        reader.problems.retain(|problem| {
+            at += 1;
+            at <= is_language || !broken_lines.contains(&problem.line)
+        });
+        if reader.problems.is_empty() {
+            return Ok(settings);
+        }
+        reader.problems.sort_by_key(|problem| (problem.line, problem.column));
+        reader.problems.dedup();
+        Err(reader.problems)
+    }
+}
+
+type Table<'i> = DeTable<'i>;
+type Value<'i> = Spanned<DeValue<'i>>;
+
+struct Reader<'a> {
+    file_name: &'a str,
+    folder: PathBuf,
+    positions: Positions<'a>,
+    problems: Vec<Problem>,
+}
+
+/// One mistake inside a value: where, what, how to mend it.
+type Mistake = (Range<usize>, String, Option<String>);
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, file_name: &'a str) -> Reader<'a> {
+        let folder = Path::new(file_name).parent().unwrap_or(Path::new("")).to_owned();
+        Reader { file_name, folder, positions: Positions::of(text), problems: Vec::new() }
+    }
+
+    fn root(&mut self, root: &Table<'_>, settings: &mut Settings) {
+        for (key, value) in root {
+            let name = key.get_ref().as_ref();
+            match name {
+                "zone" => {
+                    settings.zones = self.list(name, value, ZONE, &["name", "file"], |zone: &mut ZoneSettings, line| zone.line = line)
+                }
+                "forward" => settings.forwards = self.routes(name, value),
+                "stub" => settings.stubs = self.routes(name, value),
+                _ => match SECTIONS.iter().find(|section| section.name == name) {
+                    Some(section) => self.section(section.name, section.rows, value, settings),
+                    None => self.unknown_section(&key.span(), name),
+                },
+            }
+        }
+        self.whole(root, settings);
+    }
+
+    fn routes(&mut self, name: &str, value: &Value<'_>) -> Vec<RouteSettings> {
+        self.list(name, value, ROUTE, &["zone", "to"], |route: &mut RouteSettings, line| route.line = line)
+    }
+
+    fn section(&mut self, name: &'static str, rows: &[Row<Settings>], value: &Value<'_>, settings: &mut Settings) {
+        let Some(table) = value.get_ref().as_table() else {
+            let hint = format!("write [{name}] on a line of its own and its keys below");
+            return self.problem(&value.span(), format!("\"{name}\" is a section, found {}", found(value)), Some(hint));
+        };
+        for (key, value) in table {
+            if let Some(row) = self.row(name, rows, key) {
+                self.set(name, row, value, settings);
+                let line = self.positions.line_column(key.span().start).0;
+                let origin = Origin::File { file: self.file_name.to_owned(), line };
+                settings.origins.insert(format!("{name}.{}", row.key), origin);
+            }
+        }
+    }
+
+    /// All `[[name]]` tables, each a `T`.
+    fn list<T: Default>(
+        &mut self,
+        name: &str,
+        value: &Value<'_>,
+        rows: &'static [Row<T>],
+        needed: &[&str],
+        place: fn(&mut T, usize),
+    ) -> Vec<T> {
+        let Some(entries) = value.get_ref().as_array() else {
+            let hint = format!("there may be several: write [[{name}]] with two brackets");
+            self.problem(&value.span(), format!("\"{name}\" is a list of tables, found {}", found(value)), Some(hint));
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let Some(table) = entry.get_ref().as_table() else {
+                let what = format!("each entry of \"{name}\" is a table, found {}", found(entry));
+                self.problem(&entry.span(), what, Some(format!("write [[{name}]] and its keys below")));
+                continue;
+            };
+            let mut one = T::default();
+            for (key, value) in table {
+                if let Some(row) = self.row(name, rows, key) {
+                    self.set(name, row, value, &mut one);
+                }
+            }
+            for key in needed.iter().filter(|key| !table.contains_key(**key)) {
+                self.problem(&entry.span(), format!("this [[{name}]] needs the key \"{key}\""), None);
+            }
+            place(&mut one, self.positions.line_column(entry.span().start).0);
+            all.push(one);
+        }
+        all
+    }
+
+    fn row<'r, T>(&mut self, section: &str, rows: &'r [Row<T>], key: &Spanned<toml::de::DeString<'_>>) -> Option<&'r Row<T>> {
+        let written = key.get_ref().as_ref();
+        let row = rows.iter().find(|row| row.key == written);
+        if row.is_none() {
+            let keys: Vec<&str> = rows.iter().map(|row| row.key).collect();
+            let hint = hint_for_key(section, &keys, written);
+            self.problem(&key.span(), format!("unknown key \"{written}\" in [{section}]"), Some(hint));
+        }
+        row
+    }
+
+    fn unknown_section(&mut self, span: &Range<usize>, written: &str) {
+        let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).chain(LISTS).collect();
+        let hint = match (nearest(written, &names), home_of(written)) {
+            (Some(near), _) if LISTS.contains(&near) => format!("did you mean [[{near}]]?"),
+            (Some(near), _) => format!("did you mean [{near}]?"),
+            (None, Some((section, key))) => format!("\"{key}\" belongs below [{section}]"),
+            (None, None) => format!("the sections are {}", names.join(", ")),
+        };
+        self.problem(span, format!("unknown section or key \"{written}\""), Some(hint));
+    }
+
+    /// Rules that span several keys.
+    fn whole(&mut self, root: &Table<'_>, settings: &Settings) {
+        if settings.cache.min_ttl_s > settings.cache.max_ttl_s {
+            let span = value_at(root, "cache", "min-ttl").or_else(|| value_at(root, "cache", "max-ttl")).unwrap_or(0..0);
+            self.problem(&span, "cache.min-ttl is longer than cache.max-ttl".to_owned(), None);
+        }
+        self.twice("zone", settings.zones.iter().map(|zone| (&zone.name, zone.line, "[[zone]]")));
+        let forwards = settings.forwards.iter().map(|route| (&route.zone, route.line, "[[forward]]"));
+        let stubs = settings.stubs.iter().map(|route| (&route.zone, route.line, "[[stub]]"));
+        self.twice("route", forwards.chain(stubs));
+    }
+
+    /// Each name once: which of two entries would win is nothing to guess.
+    fn twice<'n>(&mut self, what: &str, entries: impl Iterator<Item = (&'n Name, usize, &'static str)>) {
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_by_key(|(_, line, _)| *line);
+        let mut seen: BTreeMap<&Name, (usize, &str)> = BTreeMap::new();
+        for (name, line, header) in entries {
+            // An entry without a name has been reported already and would only look like a double of the root.
+            let (column, excerpt) = (1, Some(self.positions.line_text(line).to_owned()));
+            if self.problems.iter().any(|problem| problem.line == line) {
+                continue;
+            }
+            match seen.get(name) {
+                Some((first, other)) => self.problems.push(Problem {
+                    file: self.file_name.to_owned(),
+                    line,
+                    column,
+                    what: format!("{header} for {name}: there is a {other} for this {what} at line {first} already"),
+                    hint: Some("keep one of them".to_owned()),
+                    excerpt,
+                }),
+                None => {
+                    seen.insert(name, (line, header));
+                }
+            }
+        }
+    }
+
+    fn set<T>(&mut self, section: &str, row: &Row<T>, value: &Value<'_>, target: &mut T) {
+        let mistakes = match apply(row, value, target, &self.folder) {
+            Ok(()) => return,
+            Err(mistakes) => mistakes,
+        };
+        for (span, what, hint) in mistakes {
+            self.problem(&span, format!("{section}.{}: {what}", row.key), hint);
+        }
+    }
+
+    fn problem(&mut self, span: &Range<usize>, what: String, hint: Option<String>) {
+        let (line, column) = self.positions.line_column(span.start);
+        let excerpt = Some(self.positions.line_text(line).to_owned());
+        self.problems.push(Problem { file: self.file_name.to_owned(), line, column, what, hint, excerpt });
+    }
+}
+
+/// Checks one value and puts it in its place; on a mistake the place keeps what it had.
+fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> Result<(), Vec<Mistake>> {
+    let wrong = || vec![(value.span(), format!("expected {}, found {}", expected(&row.kind), found(value)), None)];
+    let plain = value.get_ref();
+    match &row.kind {
+        Kind::Switch(slot) => *slot(target) = plain.as_bool().ok_or_else(wrong)?,
+        Kind::SwitchOrFoundOut(slot) => *slot(target) = Some(plain.as_bool().ok_or_else(wrong)?),
+        Kind::Count(slot, least, most) => {
+            let count = plain.as_integer().and_then(whole_number).filter(|count| (least..=most).contains(&count)).ok_or_else(wrong)?;
+            *slot(target) = Some(usize::try_from(count).map_err(|_| wrong())?);
+        }
+        Kind::Seconds(slot, least, most) => {
+            let seconds = amount(plain, parse_duration).filter(|seconds| (least..=most).contains(&seconds)).ok_or_else(wrong)?;
+            *slot(target) = u32::try_from(seconds).map_err(|_| wrong())?;
+        }
+        Kind::Bytes(slot, least, most) => {
+            *slot(target) = amount(plain, parse_size).filter(|bytes| (least..=most).contains(&bytes)).ok_or_else(wrong)?;
+        }
+        Kind::Word(words, put, _) => {
+            let written = plain.as_str().ok_or_else(wrong)?;
+            match words.iter().position(|word| *word == written) {
+                Some(at) => put(target, at),
+                None => {
+                    let hint = nearest(written, words).map(|near| format!("did you mean \"{near}\"?"));
+                    return Err(wrong().into_iter().map(|(span, what, _)| (span, what, hint.clone())).collect());
+                }
+            }
+        }
+        Kind::File(slot) => *slot(target) = file(plain, folder).ok_or_else(wrong)?,
+        Kind::FileOrBuiltIn(slot) => *slot(target) = Some(file(plain, folder).ok_or_else(wrong)?),
+        Kind::Name(slot) => {
+            let text = plain.as_str().ok_or_else(wrong)?;
+            *slot(target) = domain_name(text).map_err(|what| vec![(value.span(), what, None)])?;
+        }
+        Kind::Names(slot) => *slot(target) = each(value, wrong, domain_name)?,
+        Kind::Prefixes(slot) => *slot(target) = each(value, wrong, |text| text.parse::<Prefix>())?,
+        Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
+        Kind::Servers(slot) => *slot(target) = sockets(value, wrong)?,
+    }
+    Ok(())
+}
+
+fn sockets(value: &Value<'_>, wrong: impl Fn() -> Vec<Mistake>) -> Result<Vec<SocketAddr>, Vec<Mistake>> {
+    let all = each(value, wrong, parse_socket)?;
+    if all.is_empty() {
+        return Err(vec![(value.span(), "at least one address is needed".to_owned(), None)]);
+    }
+    Ok(all)
+}
+
+/// Reads every string of a list; the mistakes of all elements are told, and an element that is there twice is one.
+fn each<T: PartialEq>(
+    value: &Value<'_>,
+    wrong: impl Fn() -> Vec<Mistake>,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Vec<Mistake>> {
+    let elements = value.get_ref().as_array().ok_or_else(&wrong)?;
+    let (mut all, mut mistakes) = (Vec::new(), Vec::new());
+    for element in elements {
+        match element.get_ref().as_str().map(&read) {
+            Some(Ok(read)) => all.push((element, read)),
+            Some(Err(what)) => mistakes.push((element.span(), what, None)),
+            None => mistakes.push((element.span(), format!("expected a string in quotes, found {}", found(element)), None)),
+        }
+    }
+    for (at, (element, one)) in all.iter().enumerate() {
+        if all.iter().take(at).any(|(_, other)| other == one) {
+            mistakes.push((element.span(), format!("{} is there twice", found(element)), None));
+        }
+    }
+    if mistakes.is_empty() { Ok(all.into_iter().map(|(_, one)| one).collect()) } else { Err(mistakes) }
+}
+
+fn amount(value: &DeValue<'_>, parse: fn(&str) -> Option<u64>) -> Option<u64> {
+    match value {
+        DeValue::Integer(integer) => whole_number(integer),
+        DeValue::String(text) => parse(text),
+        _ => None,
+    }
+}
+
+fn whole_number(integer: &DeInteger<'_>) -> Option<u64> {
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn file(value: &DeValue<'_>, folder: &Path) -> Option<PathBuf> {
+    value.as_str().filter(|path| !path.is_empty() && !path.contains('\0')).map(|path| folder.join(path))
+}
+
+/// With or without the final dot. International names are written as they go over the wire (RFC 5890 2.3.2.1).
+fn domain_name(text: &str) -> Result<Name, String> {
+    if text.is_empty() {
+        return Err("\"\" is not a domain name; the root is \".\"".to_owned());
+    }
+    if !text.is_ascii() {
+        return Err(format!("\"{text}\" is not ASCII: write its xn-- form"));
+    }
+    if text.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) || text.contains("://") {
+        return Err(format!("\"{text}\" is not a domain name"));
+    }
+    Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"))
+}
+
+/// The value as a person would name it in a message.
+fn found(value: &Value<'_>) -> String {
+    match value.get_ref() {
+        DeValue::String(text) => format!("\"{text}\""),
+        DeValue::Integer(integer) => integer.to_string(),
+        DeValue::Float(float) => float.to_string(),
+        DeValue::Boolean(switch) => switch.to_string(),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+fn value_at(root: &Table<'_>, section: &str, key: &str) -> Option<Range<usize>> {
+    root.get(section)?.get_ref().as_table()?.get(key).map(|value| value.span())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{LogFormat, LogLevel, QnameMinimisation, Sha1};
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL_KEYS: &str = r#"
+[server]
+listen  = ["127.0.0.1:5301", "::1"]
+allow   = ["10.0.0.0/8", "::ffff:192.0.2.0/120"]
+workers = 2
+
+[recursion]
+enabled            = false
+root-hints         = "hints"
+trust-anchor       = "/etc/anchor"
+dnssec             = false
+negative-trust-anchors = ["bad.example"]
+sha1               = "validate"
+qname-minimisation = "strict"
+query-loopback     = true
+ipv4 = true
+ipv6 = false
+
+[cache]
+size     = "64MiB"
+max-ttl  = "1d"
+min-ttl  = 5
+negative-max-ttl = "10m"
+serve-stale = false
+stale-max   = "2d"
+prefetch        = false
+aggressive-nsec = false
+
+[policy]
+rebinding-protection = false
+rebinding-allow      = ["plex.direct."]
+allow-snoop          = ["127.0.0.1"]
+special-use-except   = ["home.arpa"]
+
+[log]
+level = "debug"
+format = "json"
+
+[[zone]]
+name = "Example.org"
+file = "zones/example.org.zone"
+allow = ["192.0.2.0/24"]
+
+[[zone]]
+name = "2.0.192.in-addr.arpa"
+file = "/zones/reverse"
+
+[[forward]]
+zone = "corp.example."
+to   = ["10.0.0.1:53", "10.0.0.2", "[2001:db8::1]:5353"]
+fallback = true
+
+[[stub]]
+zone = "lab.example."
+to   = ["192.0.2.1"]
+"#;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect("a name of the test")
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let read = Settings::from_toml(ALL_KEYS, "/etc/cairn/cairn.toml").expect("all is right");
+        assert_eq!(read.server.listen, Some(vec!["127.0.0.1:5301".parse().expect("v4"), "[::1]:53".parse().expect("v6")]));
+        let allow: Vec<String> = read.server.allow.iter().map(Prefix::to_string).collect();
+        assert_eq!((allow.join(" "), read.server.workers), ("10.0.0.0/8 192.0.2.0/24".to_owned(), Some(2)));
+        let recursion = &read.recursion;
+        assert_eq!(recursion.root_hints, Some("/etc/cairn/hints".into()));
+        assert_eq!(recursion.trust_anchor, Some("/etc/anchor".into()));
+        assert_eq!(recursion.negative_trust_anchors, [name("bad.example.")]);
+        assert_eq!((recursion.sha1, recursion.qname_minimisation), (Sha1::Validate, QnameMinimisation::Strict));
+        assert_eq!((recursion.enabled, recursion.dnssec, recursion.query_loopback), (false, false, true));
+        assert_eq!((recursion.ipv4, recursion.ipv6), (Some(true), Some(false)));
+        let cache = &read.cache;
+        assert_eq!((cache.size_bytes, cache.max_ttl_s, cache.min_ttl_s), (64 << 20, 86_400, 5));
+        assert_eq!((cache.negative_max_ttl_s, cache.stale_max_s), (600, 172_800));
+        assert_eq!((cache.serve_stale, cache.prefetch, cache.aggressive_nsec), (false, false, false));
+        assert!(!read.policy.rebinding_protection);
+        assert_eq!(read.policy.rebinding_allow, [name("plex.direct.")]);
+        assert_eq!(read.policy.allow_snoop, ["127.0.0.1/32".parse().expect("a prefix")]);
+        assert_eq!(read.policy.special_use_except, [name("home.arpa.")]);
+        assert_eq!((read.log.level, read.log.format), (LogLevel::Debug, LogFormat::Json));
+        assert_eq!((&read.zones[0].name, &read.zones[0].file), (&name("example.org."), &"/etc/cairn/zones/example.org.zone".into()));
+        assert_eq!((read.zones[0].line, read.zones[1].line), (39, 44));
+        assert_eq!(read.zones[1].allow, [Prefix::ALL_IPV4, Prefix::ALL_IPV6]);
+        assert_eq!((read.forwards[0].to.len(), read.forwards[0].fallback), (3, true));
+        assert_eq!((&read.stubs[0].zone, read.stubs[0].fallback), (&name("lab.example."), false));
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(Settings::from_toml("", "c.toml"), Ok(Settings::default()));
+    }
+
+    /// The example in the documentation and the table of keys state the defaults; they must be the real ones.
+    #[test]
+    fn documented_defaults_are_the_defaults() {
+        let mut text = String::new();
+        for section in &SECTIONS {
+            text.push_str(&format!("[{}]\n", section.name));
+            for row in section.rows.iter().filter(|row| !row.default.starts_with('(')) {
+                text.push_str(&format!("{} = {}\n", row.key, row.default));
+            }
+        }
+        let mut read = Settings::from_toml(&text, "c.toml").expect("the table's defaults are valid");
+        assert_eq!(read.server.listen, Some(Settings::default().server.listen_addrs()));
+        read.server.listen = None;
+        read.origins.clear();
+        assert_eq!(read, Settings::default());
+    }
+
+    /// Each row: a file, and the problems that it must give, all of them, in this order.
+    #[test]
+    fn mistakes_name_place_and_remedy() {
+        for (text, expected) in [
+            ("[server]\nlisen = []", &["2:1: unknown key \"lisen\" in [server]; did you mean \"listen\"?"][..]),
+            ("[cache]\nmax_ttl = 1", &["2:1: unknown key \"max_ttl\" in [cache]; did you mean \"max-ttl\"?"]),
+            ("[server]\nmax-ttl = 1", &["2:1: unknown key \"max-ttl\" in [server]; \"max-ttl\" belongs below [cache]"]),
+            ("[server]\nqqqqqqqq = 1", &["2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers"]),
+            ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs below [server]"]),
+            ("[sever]", &["1:2: unknown section or key \"sever\"; did you mean [server]?"]),
+            ("[[forwards]]", &["1:3: unknown section or key \"forwards\"; did you mean [[forward]]?"]),
+            (
+                "[zone]\nname='a'",
+                &["1:1: \"zone\" is a list of tables, found a table; there may be several: write [[zone]] with two brackets"],
+            ),
+            ("server = 3", &["1:10: \"server\" is a section, found 3; write [server] on a line of its own and its keys below"]),
+            ("[server]\n  workers = \"two\"", &["2:13: server.workers: expected a whole number from 1 to 1024, found \"two\""]),
+            ("[server]\nworkers = 0", &["2:11: server.workers: expected a whole number from 1 to 1024, found 0"]),
+            ("[server]\nworkers = -1", &["2:11: server.workers: expected a whole number from 1 to 1024, found -1"]),
+            ("[server]\nlisten = []", &["2:10: server.listen: at least one address is needed"]),
+            ("[server]\nlisten = '::1'", &["2:10: server.listen: expected a list of addresses such as \"192.0.2.1:53\", found \"::1\""]),
+            (
+                "[server]\nlisten = ['1.2.3', 5,\n 'ok.example', '::1', '[::1]:53']",
+                &[
+                    "2:11: server.listen: \"1.2.3\" is not an address such as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53",
+                    "2:20: server.listen: expected a string in quotes, found 5",
+                    "3:2: server.listen: \"ok.example\" is a name; an address is needed here, such as 192.0.2.1 or [2001:db8::1]:53",
+                    "3:23: server.listen: \"[::1]:53\" is there twice",
+                ],
+            ),
+            (
+                "[server]\nallow = ['10.0.0.1/8']",
+                &["2:10: server.allow: \"10.0.0.1/8\" has bits set past /8: write \"10.0.0.0/8\" or \"10.0.0.1\""],
+            ),
+            ("[recursion]\ndnssec = 'yes'", &["2:10: recursion.dnssec: expected true or false, found \"yes\""]),
+            (
+                "[recursion]\nsha1 = 'insecur'",
+                &["2:8: recursion.sha1: expected \"insecure\" or \"validate\", found \"insecur\"; did you mean \"insecure\"?"],
+            ),
+            (
+                "[cache]\nstale-max = '10 parsecs'",
+                &["2:13: cache.stale-max: expected a duration (seconds, \"90s\", \"10m\", \"2d\") from 0 to \"1w\", found \"10 parsecs\""],
+            ),
+            ("[cache]\nsize = 10", &["2:8: cache.size: expected a size (bytes or \"64MiB\") from \"1MiB\" to \"4TiB\", found 10"]),
+            ("[cache]\nmin-ttl = 60\nmax-ttl = 30", &["2:11: cache.min-ttl is longer than cache.max-ttl"]),
+            (
+                "[policy]\nrebinding-allow = ['a..b', 'ä.example']",
+                &[
+                    "2:20: policy.rebinding-allow: \"a..b\" is not a domain name: a name has an empty label (two dots in a row)",
+                    "2:28: policy.rebinding-allow: \"ä.example\" is not ASCII: write its xn-- form",
+                ],
+            ),
+            ("[[zone]]\nfile = 'x'", &["1:1: this [[zone]] needs the key \"name\""]),
+            ("[[forward]]\nzone = '.'\nto = []", &["3:6: forward.to: at least one address is needed"]),
+            (
+                "[[zone]]\nname='a'\nfile='x'\n[[zone]]\nname='A.'\nfile='y'",
+                &["4:1: [[zone]] for a.: there is a [[zone]] for this zone at line 1 already; keep one of them"],
+            ),
+            (
+                "[[stub]]\nzone='a'\nto=['::1']\n[[forward]]\nzone='A.'\nto=['::1']",
+                &["4:1: [[forward]] for a.: there is a [[stub]] for this route at line 1 already; keep one of them"],
+            ),
+            ("zone = [1]", &["1:9: each entry of \"zone\" is a table, found 1; write [[zone]] and its keys below"]),
+        ] {
+            let problems = Settings::from_toml(text, "c.toml").expect_err(text);
+            let shown: Vec<String> = problems.iter().map(Problem::to_string).collect();
+            let wanted: Vec<String> = expected.iter().map(|line| format!("c.toml:{line}")).collect();
+            assert_eq!(shown, wanted, "{text}");
+        }
+    }
+
+    /// After a mistake of the language the rest of the file is still checked.
+    #[test]
+    fn language_mistakes_do_not_hide_others() {
+        let text = "[server]\nworkers = \nworkerss = 1\n\n[cache]\nsize = \"64\nprefetch = 7\n";
+        let problems = Settings::from_toml(text, "c.toml").expect_err("three mistakes at least");
+        let lines: Vec<usize> = problems.iter().map(|problem| problem.line).collect();
+        assert_eq!(lines, [2, 3, 6, 7], "{problems:#?}");
+        let twice = Settings::from_toml("[cache]\nsize = 1\n[cache]\nprefetch = true", "c.toml").expect_err("a section twice");
+        assert!(twice.iter().any(|problem| problem.line == 3 && problem.what.contains("duplicate")), "{twice:?}");
+    }
+
+    proptest! {
+        /// No text makes the reader panic, and whatever it complains about lies inside the file.
+        #[test]
+        fn any_text_is_read_or_refused(text in "([a-z\\[\\]=\"'.\n# 0-9-]|zone|server|listen|é){0,120}") {
+            if let Err(problems) = Settings::from_toml(&text, "c.toml") {
+                prop_assert!(!problems.is_empty());
+                for problem in problems {
+                    prop_assert!(problem.line >= 1 && problem.line <= text.split('\n').count(), "{:?}", problem);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The checked settings: plain data, every field already valid.
+//!
+//! Defaults stand here once; a test proves that the table of keys documents the same ones. Relative paths have
+//! been completed with the folder of the configuration file.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::prefix::Prefix;
+use super::show::Origin;
+use crate::record::Name;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    pub server: ServerSettings,
+    pub recursion: RecursionSettings,
+    pub cache: CacheSettings,
+    pub policy: PolicySettings,
+    pub log: LogSettings,
+    pub zones: Vec<ZoneSettings>,
+    pub forwards: Vec<RouteSettings>,
+    pub stubs: Vec<RouteSettings>,
+    /// By `section.key`; a key that is absent has its default.
+    pub(super) origins: BTreeMap<String, Origin>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerSettings {
+    /// `None`: not asked for, so the default places are tried and a fall-back is allowed.
+    pub listen: Option<Vec<SocketAddr>>,
+    /// Who may have names resolved and read the cache.
+    pub allow: Vec<Prefix>,
+    /// `None`: one per core.
+    pub workers: Option<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecursionSettings {
+    pub enabled: bool,
+    /// `None`: the built-in hints.
+    pub root_hints: Option<PathBuf>,
+    /// `None`: the built-in anchors.
+    pub trust_anchor: Option<PathBuf>,
+    pub dnssec: bool,
+    pub negative_trust_anchors: Vec<Name>,
+    pub sha1: Sha1,
+    pub qname_minimisation: QnameMinimisation,
+    /// May servers be asked at loopback addresses.
+    pub query_loopback: bool,
+    /// Ask servers over IPv4; `None`: found out.
+    pub ipv4: Option<bool>,
+    /// Ask servers over IPv6; `None`: found out.
+    pub ipv6: Option<bool>,
+}
+
+/// What RSASHA1 and NSEC3RSASHA1 are worth (RFC 9905 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sha1 {
+    Insecure,
+    Validate,
+}
+
+/// RFC 9156.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QnameMinimisation {
+    Relaxed,
+    Strict,
+    Off,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheSettings {
+    /// All caches together, in bytes really held.
+    pub size_bytes: u64,
+    pub max_ttl_s: u32,
+    pub min_ttl_s: u32,
+    pub negative_max_ttl_s: u32,
+    pub serve_stale: bool,
+    pub stale_max_s: u32,
+    pub prefetch: bool,
+    pub aggressive_nsec: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicySettings {
+    pub rebinding_protection: bool,
+    /// Names below which private addresses are fine.
+    pub rebinding_allow: Vec<Name>,
+    /// Who may read the cache with RD=0.
+    pub allow_snoop: Vec<Prefix>,
+    /// Special-use names to treat as ordinary ones.
+    pub special_use_except: Vec<Name>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogSettings {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// One `[[zone]]`: a zone served from a master file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ZoneSettings {
+    pub name: Name,
+    pub file: PathBuf,
+    pub allow: Vec<Prefix>,
+    /// Of the configuration file, from 1.
+    pub line: usize,
+}
+
+/// One `[[forward]]` (asked with RD=1) or `[[stub]]` (asked with RD=0).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RouteSettings {
+    pub zone: Name,
+    /// Never empty.
+    pub to: Vec<SocketAddr>,
+    /// Iterate from the root if all of them fail.
+    pub fallback: bool,
+    /// Of the configuration file, from 1.
+    pub line: usize,
+}
+
+impl Settings {
+    /// The command line wins over the file.
+    pub fn listen_from_command_line(&mut self, listen: Vec<SocketAddr>) {
+        self.server.listen = Some(listen);
+        self.origins.insert("server.listen".to_owned(), Origin::CommandLine);
+    }
+}
+
+impl ServerSettings {
+    /// Where to listen, asked for or not.
+    pub fn listen_addrs(&self) -> Vec<SocketAddr> {
+        self.listen
+            .clone()
+            .unwrap_or_else(|| vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 53)])
+    }
+
+    pub fn worker_count(&self) -> usize {
+        self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// May this client have names resolved?
+    pub fn allows(&self, client: IpAddr) -> bool {
+        self.allow.iter().any(|prefix| prefix.contains(client))
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> ServerSettings {
+        let loopback_v4 = Prefix::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8);
+        let loopback_v6 = Prefix::new(Ipv6Addr::LOCALHOST.into(), 128);
+        ServerSettings { listen: None, allow: loopback_v4.into_iter().chain(loopback_v6).collect(), workers: None }
+    }
+}
+
+impl Default for RecursionSettings {
+    fn default() -> RecursionSettings {
+        RecursionSettings {
+            enabled: true,
+            root_hints: None,
+            trust_anchor: None,
+            dnssec: true,
+            negative_trust_anchors: Vec::new(),
+            sha1: Sha1::Insecure,
+            qname_minimisation: QnameMinimisation::Relaxed,
+            query_loopback: false,
+            ipv4: None,
+            ipv6: None,
+        }
+    }
+}
+
+impl Default for CacheSettings {
+    fn default() -> CacheSettings {
+        CacheSettings {
+            size_bytes: 256 << 20,
+            max_ttl_s: 2 * 86_400,
+            min_ttl_s: 0,
+            negative_max_ttl_s: 3_600,
+            serve_stale: true,
+            stale_max_s: 86_400,
+            prefetch: true,
+            aggressive_nsec: true,
+        }
+    }
+}
+
+impl Default for PolicySettings {
+    fn default() -> PolicySettings {
+        PolicySettings { rebinding_protection: true, rebinding_allow: Vec::new(), allow_snoop: Vec::new(), special_use_except: Vec::new() }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> LogSettings {
+        LogSettings { level: LogLevel::Info, format: LogFormat::Text }
+    }
+}
+
+impl Default for ZoneSettings {
+    fn default() -> ZoneSettings {
+        ZoneSettings { name: Name::root(), file: PathBuf::new(), allow: vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6], line: 0 }
+    }
+}
+
+impl Default for RouteSettings {
+    fn default() -> RouteSettings {
+        RouteSettings { zone: Name::root(), to: Vec::new(), fallback: false, line: 0 }
+    }
+}

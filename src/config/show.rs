@@ -1,0 +1,182 @@
+//! The settings written out: every key with its value and where it came from, and the reference for the README.
+//!
+//! Values are shown as they would be written in the file, so that a line can be copied into one.
+
+use std::fmt;
+use std::path::Path;
+
+use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::quantity::{show_duration, show_size};
+use super::settings::Settings;
+
+/// Where a setting's value came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    #[default]
+    Default,
+    File {
+        file: String,
+        line: usize,
+    },
+    CommandLine,
+}
+
+/// One line of `cairn config show`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// `server`, or `zone` for an entry of a list.
+    pub section: &'static str,
+    /// For lists: which entry, from 0.
+    pub entry: Option<usize>,
+    pub key: &'static str,
+    pub value: String,
+    pub origin: Origin,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { file, line } => write!(f, "{file}:{line}"),
+            Origin::CommandLine => f.write_str("command line"),
+        }
+    }
+}
+
+/// Every setting, in the order of the reference. `file` is the configuration file, for the entries of lists.
+pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
+    let mut lines = Vec::new();
+    for section in &SECTIONS {
+        for row in section.rows {
+            let origin = settings.origins.get(&format!("{}.{}", section.name, row.key)).cloned().unwrap_or_default();
+            lines.push(Shown { section: section.name, entry: None, key: row.key, value: value_text(row, settings), origin });
+        }
+    }
+    show_list("zone", ZONE, &settings.zones, |zone| zone.line, file, &mut lines);
+    show_list("forward", ROUTE, &settings.forwards, |route| route.line, file, &mut lines);
+    show_list("stub", ROUTE, &settings.stubs, |route| route.line, file, &mut lines);
+    lines
+}
+
+/// All keys as Markdown tables.
+pub fn reference_markdown() -> String {
+    let mut text = String::new();
+    for section in &SECTIONS {
+        reference_section(&format!("[{}]", section.name), section.rows, &mut text);
+    }
+    reference_section("[[zone]]", ZONE, &mut text);
+    reference_section("[[forward]]` and `[[stub]]", ROUTE, &mut text);
+    text
+}
+
+fn reference_section<T>(header: &str, rows: &[Row<T>], text: &mut String) {
+    text.push_str(&format!("\n### `{header}`\n\n| key | default | meaning | value |\n| --- | --- | --- | --- |\n"));
+    for row in rows {
+        let default = if row.default.starts_with('(') { row.default.to_owned() } else { format!("`{}`", row.default) };
+        let why = if row.why.is_empty() { String::new() } else { format!(" ({})", row.why) };
+        text.push_str(&format!("| `{}` | {default} | {}{why} | {} |\n", row.key, row.doc, expected(&row.kind)));
+    }
+}
+
+fn show_list<T: Clone>(
+    section: &'static str,
+    rows: &'static [Row<T>],
+    all: &[T],
+    line: fn(&T) -> usize,
+    file: &str,
+    lines: &mut Vec<Shown>,
+) {
+    for (entry, one) in all.iter().enumerate() {
+        for row in rows {
+            let origin = Origin::File { file: file.to_owned(), line: line(one) };
+            lines.push(Shown { section, entry: Some(entry), key: row.key, value: value_text(row, one), origin });
+        }
+    }
+}
+
+/// The value as TOML; the table's words in parentheses where none is set.
+fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
+    // The table reaches each place mutably, for the reader; here a copy is looked at.
+    let mut copy = settings.clone();
+    let unset = || row.default.to_owned();
+    match &row.kind {
+        Kind::Switch(slot) => slot(&mut copy).to_string(),
+        Kind::SwitchOrFoundOut(slot) => slot(&mut copy).map_or_else(unset, |switch| switch.to_string()),
+        Kind::Count(slot, _, _) => slot(&mut copy).map_or_else(unset, |count| count.to_string()),
+        Kind::Seconds(slot, _, _) => show_duration(u64::from(*slot(&mut copy))),
+        Kind::Bytes(slot, _, _) => show_size(*slot(&mut copy)),
+        Kind::Word(words, _, get) => words.get(get(settings)).map_or_else(unset, quoted),
+        Kind::File(slot) => path_text(slot(&mut copy)),
+        Kind::FileOrBuiltIn(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
+        Kind::Name(slot) => quoted(slot(&mut copy)),
+        Kind::Names(slot) => list_text(slot(&mut copy)),
+        Kind::Prefixes(slot) => list_text(slot(&mut copy)),
+        Kind::Listen(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
+        Kind::Servers(slot) => list_text(slot(&mut copy)),
+    }
+}
+
+fn quoted(value: impl fmt::Display) -> String {
+    toml::Value::String(value.to_string()).to_string()
+}
+
+fn path_text(path: &Path) -> String {
+    quoted(path.display())
+}
+
+fn list_text<T: fmt::Display>(all: &[T]) -> String {
+    let quoted: Vec<String> = all.iter().map(quoted).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_value_and_origin() {
+        let text = "[cache]\n\nmax-ttl = 90\n[recursion]\nsha1 = 'validate'\n[[stub]]\nzone='a'\nto=['::1']";
+        let mut settings = Settings::from_toml(text, "c.toml").expect("valid");
+        settings.listen_from_command_line(vec!["127.0.0.1:5301".parse().expect("an address")]);
+        let lines = show(&settings, "c.toml");
+        let shown = |section: &str, key: &str| {
+            let line = lines.iter().find(|line| line.section == section && line.key == key).expect("every key is shown");
+            format!("{} <- {}", line.value, line.origin)
+        };
+        assert_eq!(shown("cache", "max-ttl"), "90 <- c.toml:3");
+        assert_eq!(shown("cache", "size"), "\"256MiB\" <- default");
+        assert_eq!(shown("recursion", "sha1"), "\"validate\" <- c.toml:5");
+        assert_eq!(shown("recursion", "ipv6"), "(found out) <- default");
+        assert_eq!(shown("server", "listen"), "[\"127.0.0.1:5301\"] <- command line");
+        assert_eq!(shown("server", "workers"), "(one per core) <- default");
+        assert_eq!(shown("stub", "to"), "[\"[::1]:53\"] <- c.toml:6");
+    }
+
+    /// What is shown can be put in a file and means the same.
+    #[test]
+    fn what_is_shown_is_read_back() {
+        let text = "[server]\nlisten=['::1']\n[log]\nformat='json'\n[policy]\nrebinding-allow=['a\\\\.b.example']\n[cache]\nsize=1048577";
+        let settings = Settings::from_toml(text, "c.toml").expect("valid");
+        let mut again = String::new();
+        for section in &SECTIONS {
+            again.push_str(&format!("[{}]\n", section.name));
+            for line in show(&settings, "c.toml").iter().filter(|line| line.section == section.name && !line.value.starts_with('(')) {
+                again.push_str(&format!("{} = {}\n", line.key, line.value));
+            }
+        }
+        let mut read = Settings::from_toml(&again, "c.toml").expect("what is shown is valid");
+        read.origins.clone_from(&settings.origins);
+        assert_eq!(read, settings);
+    }
+
+    #[test]
+    fn the_reference_has_every_key_once() {
+        let text = reference_markdown();
+        for section in &SECTIONS {
+            for row in section.rows {
+                assert!(text.contains(&format!("| `{}` | ", row.key)), "{}", row.key);
+            }
+        }
+        assert!(text.contains("| `to` | (needed) |"));
+    }
+}
