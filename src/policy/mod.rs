@@ -1,1 +1,22 @@
-//! (to be written)
+//! Who may ask, and what is special: access lists, special-use names (RFC 6761 and its registry), the rebinding
+//! guard, the few CHAOS names (RFC 4892), and the rates and counts that one client may reach.
+//!
+//! Everything here is made from the settings at start and reload and swapped whole; the few parts that count
+//! (`ResponseRate`, `InFlight`) belong to one thread and are told the time. Nothing waits or resolves: each part
+//! says what it knows about one name, address or set, and `answer` decides what comes of it.
+//!
+//! Knows nothing of: sockets, messages, hosted zones, what is cached, how a name is resolved.
+
+mod acl;
+mod chaos;
+mod in_flight;
+mod rebinding;
+mod response_rate;
+mod special;
+
+pub use acl::Acl;
+pub use chaos::{Chaos, ChaosAnswer};
+pub use in_flight::{InFlight, Permit};
+pub use rebinding::{Rebinding, Verdict};
+pub use response_rate::{Pace, ResponseRate};
+pub use special::{Special, SpecialAnswer, SpecialUse};

@@ -1,0 +1,172 @@
+//! Response-rate limiting for strangers: replies to a forged address must not become somebody's flood (RFC 5358 is
+//! about the same attack). Only for UDP, and only for clients outside `server.allow`, which get hosted zones alone.
+//!
+//! A token bucket for each /24 of IPv4 and /56 of IPv6. Past its rate, every second reply goes out empty with TC
+//! set ("slip"): a real client then asks over TCP, which cannot be forged, and an amplifier gains nothing.
+//!
+//! The table never grows: a prefix has two places it may stand in, and a newcomer takes the one whose bucket is
+//! fuller, so a prefix that is being held back is not forgotten for the sake of one that is not.
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use foldhash::quality::FixedState;
+
+use crate::env::BootTime;
+
+/// One thread's buckets; with several threads a client may get the rate of each.
+pub struct ResponseRate {
+    /// Empty until the first stranger comes.
+    buckets: Vec<Bucket>,
+    hasher: FixedState,
+    per_second: u32,
+    burst: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    Send,
+    /// Send the header and question alone, with TC set.
+    Slip,
+    Drop,
+}
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    /// 0: never used. The low bits of a prefix are zero and the lowest marks use, so no prefix looks like it.
+    prefix: u64,
+    /// Milliseconds; `BootTime` cut to 32 bits would wrap after 49 days, hence all of it.
+    filled_at: BootTime,
+    /// Thousandths of a reply, so that a slow rate fills smoothly.
+    milli_tokens: u32,
+    held_back: u32,
+}
+
+const BUCKETS: usize = 1 << 14;
+/// A client that is real and busy, such as another resolver with a cold cache, stays well under this.
+const PER_SECOND: u32 = 200;
+const BURST: u32 = 1_000;
+
+impl ResponseRate {
+    /// `seed` is secret, so that nobody can choose prefixes that share a bucket.
+    pub fn new(seed: u64) -> ResponseRate {
+        ResponseRate::with_rate(seed, PER_SECOND, BURST)
+    }
+
+    pub fn with_rate(seed: u64, per_second: u32, burst: u32) -> ResponseRate {
+        let (per_second, burst) = (per_second.clamp(1, 1_000_000), burst.clamp(1, 1_000_000));
+        ResponseRate { buckets: Vec::new(), hasher: FixedState::with_seed(seed), per_second, burst }
+    }
+
+    /// To be asked once for each reply over UDP to a stranger.
+    pub fn pace(&mut self, client: IpAddr, now: BootTime) -> Pace {
+        let prefix = accountable(client);
+        let (per_second, full) = (self.per_second, self.burst * 1_000);
+        let bucket = self.bucket(prefix, now);
+        let earned = now.since(bucket.filled_at).as_millis().min(u128::from(u32::MAX)) as u64 * u64::from(per_second);
+        bucket.milli_tokens = u32::try_from(earned).unwrap_or(u32::MAX).saturating_add(bucket.milli_tokens).min(full);
+        bucket.filled_at = bucket.filled_at.max(now);
+        if let Some(left) = bucket.milli_tokens.checked_sub(1_000) {
+            bucket.milli_tokens = left;
+            bucket.held_back = 0;
+            return Pace::Send;
+        }
+        bucket.held_back = bucket.held_back.wrapping_add(1);
+        if bucket.held_back.is_multiple_of(2) { Pace::Slip } else { Pace::Drop }
+    }
+
+    fn bucket(&mut self, prefix: u64, now: BootTime) -> &mut Bucket {
+        let fresh = Bucket { prefix: 0, filled_at: now, milli_tokens: self.burst * 1_000, held_back: 0 };
+        if self.buckets.is_empty() {
+            self.buckets.resize(BUCKETS, fresh);
+        }
+        let hash = self.hasher.hash_one(prefix) as usize;
+        let places = [hash % BUCKETS, (hash / BUCKETS) % BUCKETS];
+        if let Some(at) = places.into_iter().find(|at| self.buckets[*at].prefix == prefix) {
+            return &mut self.buckets[at];
+        }
+        let wealth = |at: &usize| {
+            let bucket = &self.buckets[*at];
+            let earned = now.since(bucket.filled_at).as_millis() * u128::from(self.per_second);
+            (bucket.prefix == 0, earned + u128::from(bucket.milli_tokens))
+        };
+        let at = if wealth(&places[0]) >= wealth(&places[1]) { places[0] } else { places[1] };
+        self.buckets[at] = Bucket { prefix, ..fresh };
+        &mut self.buckets[at]
+    }
+}
+
+/// /24 or /56, as one number that is never 0.
+fn accountable(client: IpAddr) -> u64 {
+    match client.to_canonical() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8) << 8 | 1,
+        IpAddr::V6(v6) => (v6.to_bits() >> 72 << 8) as u64 | 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    const START: BootTime = BootTime(5_000_000_000);
+
+    #[test]
+    fn a_burst_then_the_rate_then_slips_and_silence() {
+        let mut rate = ResponseRate::with_rate(7, 10, 20);
+        let one = address("192.0.2.1");
+        assert!((0..20).all(|_| rate.pace(one, START) == Pace::Send));
+        let then: Vec<Pace> = (0..4).map(|_| rate.pace(one, START)).collect();
+        assert_eq!(then, [Pace::Drop, Pace::Slip, Pace::Drop, Pace::Slip]);
+        assert_eq!(rate.pace(address("192.0.2.200"), START), Pace::Drop, "the whole /24 is one client");
+        assert_eq!(rate.pace(address("192.0.3.1"), START), Pace::Send, "the next is another");
+        let later = START + Duration::from_millis(250);
+        let then: Vec<Pace> = (0..3).map(|_| rate.pace(one, later)).collect();
+        assert_eq!(then, [Pace::Send, Pace::Send, Pace::Drop], "ten a second: two and a half in a quarter");
+    }
+
+    #[test]
+    fn a_steady_client_below_the_rate_is_never_hurt() {
+        let mut rate = ResponseRate::new(1);
+        let client = address("2001:db8::1");
+        let paced = (0..20_000u64).map(|count| rate.pace(client, START + Duration::from_millis(count * 5)));
+        assert!(paced.into_iter().all(|pace| pace == Pace::Send));
+    }
+
+    #[test]
+    fn ipv6_counts_by_56_bits() {
+        let mut rate = ResponseRate::with_rate(7, 1, 1);
+        assert_eq!(rate.pace(address("2001:db8:0:100::1"), START), Pace::Send);
+        assert_ne!(rate.pace(address("2001:db8:0:1ff::1"), START), Pace::Send);
+        assert_eq!(rate.pace(address("2001:db8:0:200::1"), START), Pace::Send);
+        assert_ne!(accountable(address("0.0.0.0")), accountable(address("::")));
+    }
+
+    #[test]
+    fn newcomers_do_not_make_a_flooded_prefix_forgotten() {
+        let mut rate = ResponseRate::with_rate(7, 10, 20);
+        let victim = address("192.0.2.1");
+        for _ in 0..100 {
+            rate.pace(victim, START);
+        }
+        for count in 0..4_000u32 {
+            rate.pace(IpAddr::from((0x0a00_0000 + (count << 8)).to_be_bytes()), START);
+        }
+        assert_ne!(rate.pace(victim, START), Pace::Send);
+        assert_eq!(rate.buckets.len(), BUCKETS);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_is_far_away_does_no_harm() {
+        let mut rate = ResponseRate::with_rate(7, 1_000_000, 1_000_000);
+        let client = address("192.0.2.1");
+        for now in [BootTime(0), BootTime(u64::MAX), BootTime(0), START] {
+            assert_eq!(rate.pace(client, now), Pace::Send);
+        }
+    }
+}
