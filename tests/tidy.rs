@@ -1,0 +1,442 @@
+//! The house rules, as tests: what a reader may rely on without reading everything.
+//!
+//! Each rule is a function from files to complaints. It is run on the project, and on a made-up file that breaks it,
+//! so that a rule which no longer sees anything is noticed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The order of a query's way: a folder imports only from folders that stand further down.
+const ORDER: &[&str] = &[
+    "cli", "control", "listen", "answer", "policy", "zone", "resolve", "cache", "validate", "upstream", "env", "config", "wire", "record",
+];
+
+/// These never import each other, in either direction.
+const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];
+
+/// Who may wait, and so may name tokio: whole folders, and single files of folders that are pure otherwise.
+const WAITING_FOLDERS: &[&str] = &["listen", "upstream", "control", "cli", "env"];
+const WAITING_FILES: &[&str] = &["src/resolve/walk.rs", "src/resolve/table.rs", "src/zone/keeper.rs"];
+
+/// One small file per need of the kernel's own calls.
+const UNSAFE_FILES: &[&str] = &["src/env/real/clock.rs", "src/env/real/kernel.rs", "src/control/rlimit.rs"];
+
+const LINES_MAX: usize = 900;
+
+/// Names that say nothing about what is inside.
+const EMPTY_NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc"];
+
+/// Split in two, so that this file does not hold what it forbids. Places of one machine, and hosts that packages came from.
+const FOREIGN_WORDS: &[(&str, &str)] = &[
+    ("/wo", "rk/"),
+    ("/ro", "ot/"),
+    ("/ho", "me/"),
+    ("index.cra", "tes.io"),
+    ("static.cra", "tes.io"),
+    ("to be wri", "tten)"),
+    ("TO", "DO"),
+    ("FIX", "ME"),
+];
+
+struct Source {
+    /// From the top of the project, with forward slashes.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn new(path: &str, text: &str) -> Source {
+        Source { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs")
+    }
+
+    /// The folder below `src/`; `None` for `lib.rs`, `main.rs` and everything that is not in `src/`.
+    fn folder(&self) -> Option<&str> {
+        self.path.strip_prefix("src/")?.split_once('/').map(|(folder, _)| folder)
+    }
+
+    fn stem(&self) -> &str {
+        let file = self.path.rsplit('/').next().unwrap_or(&self.path);
+        file.strip_suffix(".rs").unwrap_or(file)
+    }
+
+    /// Without comments and without what stands in quotes; the lines keep their numbers.
+    fn code(&self) -> String {
+        without_comments_and_text(&self.text)
+    }
+
+    /// The code without the unit tests, which stand last.
+    fn code_in_service(&self) -> String {
+        let code = self.code();
+        match code.find("#[cfg(test)]\nmod ") {
+            Some(tests) => code[..tests].to_owned(),
+            None => code,
+        }
+    }
+}
+
+/// Only as much of Rust's grammar as is needed: line and block comments, strings, raw strings, characters.
+fn without_comments_and_text(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < chars.len() {
+        let end = match (chars[at], chars.get(at + 1)) {
+            ('/', Some('/')) => (at..chars.len()).find(|i| chars[*i] == '\n').unwrap_or(chars.len()),
+            ('/', Some('*')) => block_comment_end(&chars, at),
+            ('r', Some('"' | '#')) if !follows_word(&chars, at) => raw_string_end(&chars, at).unwrap_or(at),
+            ('"', _) => quoted_end(&chars, at, '"'),
+            ('\'', Some('\\')) => quoted_end(&chars, at, '\''),
+            ('\'', Some(_)) if chars.get(at + 2) == Some(&'\'') => at + 3,
+            _ => at,
+        };
+        if end == at {
+            out.push(chars[at]);
+            at += 1;
+            continue;
+        }
+        out.extend(chars[at..end].iter().filter(|c| **c == '\n'));
+        out.push(' ');
+        at = end;
+    }
+    out
+}
+
+fn block_comment_end(chars: &[char], start: usize) -> usize {
+    let (mut depth, mut at) = (0, start);
+    while at < chars.len() {
+        match (chars[at], chars.get(at + 1)) {
+            ('/', Some('*')) => (depth, at) = (depth + 1, at + 2),
+            ('*', Some('/')) => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    chars.len()
+}
+
+fn quoted_end(chars: &[char], start: usize, quote: char) -> usize {
+    let mut at = start + 1;
+    while at < chars.len() && chars[at] != quote {
+        at += if chars[at] == '\\' { 2 } else { 1 };
+    }
+    (at + 1).min(chars.len())
+}
+
+fn raw_string_end(chars: &[char], start: usize) -> Option<usize> {
+    let hashes = chars[start + 1..].iter().take_while(|c| **c == '#').count();
+    let open = start + 1 + hashes;
+    if chars.get(open) != Some(&'"') {
+        return None;
+    }
+    (open + 1..chars.len())
+        .find(|i| chars[*i] == '"' && chars[i + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes)
+        .map(|i| i + 1 + hashes)
+}
+
+fn follows_word(chars: &[char], at: usize) -> bool {
+    at > 0 && (chars[at - 1].is_alphanumeric() || chars[at - 1] == '_') && chars[at - 1] != 'b'
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// The folders of this crate that the code names: `crate::x::…`, `crate::{x::…, y}`, and `super::super::x` that climbs out.
+fn named_folders(source: &Source) -> BTreeSet<String> {
+    let code: String = source.code().split_whitespace().collect::<Vec<_>>().join(" ").replace(" :: ", "::");
+    let mut found = BTreeSet::new();
+    for after in code.split("crate::").skip(1) {
+        match after.trim_start().strip_prefix('{') {
+            Some(list) => found.extend(group_heads(list)),
+            None => found.extend(words(after).next().map(str::to_owned)),
+        }
+    }
+    let own = source.folder().unwrap_or("");
+    for after in code.split("super::").skip(1) {
+        let head = words(after).next().unwrap_or("");
+        let climbs = after[head.len()..].starts_with("::") && !source.path.contains(&format!("{own}/{head}"));
+        if climbs && ORDER.contains(&head) && code.contains(&format!("super::super::{head}::")) {
+            found.insert(head.to_owned());
+        }
+    }
+    found.retain(|folder| ORDER.contains(&folder.as_str()));
+    found
+}
+
+/// The first word of each item of `a::B, c::{D, E}}`.
+fn group_heads(list: &str) -> Vec<String> {
+    let (mut depth, mut heads, mut item) = (1, Vec::new(), String::new());
+    for c in list.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && c == ',') {
+            heads.extend(words(&item).next().map(str::to_owned));
+            item.clear();
+        } else {
+            item.push(c);
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    heads
+}
+
+fn imports_go_down(source: &Source) -> Vec<String> {
+    let Some(folder) = source.folder() else { return Vec::new() };
+    let Some(place) = ORDER.iter().position(|name| *name == folder) else {
+        return vec![format!("{}: the folder `{folder}` has no place in the order", source.path)];
+    };
+    let mut complaints = Vec::new();
+    for other in named_folders(source).into_iter().filter(|other| other != folder) {
+        let below = ORDER.iter().position(|name| *name == other).is_some_and(|at| at > place);
+        if !below || (STRANGERS.contains(&folder) && STRANGERS.contains(&other.as_str())) {
+            complaints.push(format!("{}: `{folder}` must not import `{other}`", source.path));
+        }
+    }
+    complaints
+}
+
+fn only_some_may_wait(source: &Source) -> Vec<String> {
+    let may = source.folder().is_none_or(|folder| WAITING_FOLDERS.contains(&folder)) || WAITING_FILES.contains(&source.path.as_str());
+    let names = source.path.starts_with("src/") && words(&source.code_in_service()).any(|word| word == "tokio");
+    if names && !may { vec![format!("{}: names tokio, but is meant to be pure", source.path)] } else { Vec::new() }
+}
+
+fn only_validate_asserts(source: &Source) -> Vec<String> {
+    let may = matches!(source.folder(), Some("validate" | "record"));
+    let code = source.code_in_service();
+    let asserts = source.path.starts_with("src/") && code.contains("Validated") && words(&code).any(|word| word == "assertion");
+    if asserts && !may { vec![format!("{}: `Validated::assertion` is for validate/ alone", source.path)] } else { Vec::new() }
+}
+
+fn doors_say_what_they_do_not_know(source: &Source) -> Vec<String> {
+    let is_door = source.folder().is_some() && source.path.matches('/').count() == 2 && source.stem() == "mod";
+    let says = source.text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.starts_with("//! Knows nothing of"));
+    if is_door && !says { vec![format!("{}: the header has no line \"Knows nothing of: …\"", source.path)] } else { Vec::new() }
+}
+
+fn files_open_with_what_they_are(source: &Source) -> Vec<String> {
+    let is_ours = source.path.starts_with("src/") && source.is_rust() && source.path != "src/main.rs";
+    if is_ours && !source.text.starts_with("//!") { vec![format!("{}: does not open with `//!`", source.path)] } else { Vec::new() }
+}
+
+fn files_stay_small(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    if lines > LINES_MAX { vec![format!("{}: {lines} lines, more than {LINES_MAX}", source.path)] } else { Vec::new() }
+}
+
+fn names_say_something(source: &Source) -> Vec<String> {
+    let parts = source.path.strip_suffix(".rs").unwrap_or(&source.path).split('/');
+    parts.filter(|part| EMPTY_NAMES.contains(part)).map(|part| format!("{}: `{part}` says nothing", source.path)).collect()
+}
+
+fn unsafe_stays_in_its_rooms(source: &Source) -> Vec<String> {
+    let has = words(&source.code()).any(|word| word == "unsafe");
+    if has && !UNSAFE_FILES.contains(&source.path.as_str()) {
+        vec![format!("{}: `unsafe` outside its rooms", source.path)]
+    } else {
+        Vec::new()
+    }
+}
+
+fn nothing_is_left_unfinished(source: &Source) -> Vec<String> {
+    let code = source.code();
+    let macros = ["todo!", "unimplemented!", "dbg!"]
+        .into_iter()
+        .filter(|name| code.match_indices(name).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')));
+    macros.map(|name| format!("{}: `{name}`", source.path)).collect()
+}
+
+fn foreign_words(source: &Source) -> Vec<String> {
+    let found = FOREIGN_WORDS.iter().map(|(head, tail)| format!("{head}{tail}")).filter(|word| source.text.contains(word.as_str()));
+    found.map(|word| format!("{}: \"{word}\" has no place here", source.path)).collect()
+}
+
+/// A lock file written behind a mirror would send everybody else there.
+fn packages_come_from_the_usual_place(source: &Source) -> Vec<String> {
+    let usual = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+    let lines = source.text.lines().filter(|line| line.starts_with("source = ") && *line != usual);
+    if source.path == "Cargo.lock" { lines.map(|line| format!("Cargo.lock: {line}")).collect() } else { Vec::new() }
+}
+
+fn scenarios_tell_their_story(source: &Source) -> Vec<String> {
+    let first = source.text.lines().next().unwrap_or("").trim_start();
+    let tells = [";", "#", "//"].iter().any(|mark| first.strip_prefix(mark).is_some_and(|story| !story.trim().is_empty()));
+    if source.path.ends_with(".rpl") && !tells {
+        vec![format!("{}: the first line does not tell the story", source.path)]
+    } else {
+        Vec::new()
+    }
+}
+
+type Rule = fn(&Source) -> Vec<String>;
+
+const RUST_RULES: &[Rule] = &[
+    imports_go_down,
+    only_some_may_wait,
+    only_validate_asserts,
+    doors_say_what_they_do_not_know,
+    files_open_with_what_they_are,
+    files_stay_small,
+    names_say_something,
+    unsafe_stays_in_its_rooms,
+    nothing_is_left_unfinished,
+];
+
+const TEXT_RULES: &[Rule] = &[foreign_words, packages_come_from_the_usual_place, scenarios_tell_their_story];
+
+/// Every text file of the project; what is built, and what git keeps, left out.
+fn project() -> Vec<Source> {
+    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    collect(&top, &top, &mut found);
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn collect(top: &Path, folder: &Path, found: &mut Vec<Source>) {
+    for entry in fs::read_dir(folder).expect("the project can be read").flatten() {
+        let path = entry.path();
+        let relative = path.strip_prefix(top).expect("it is below the top").to_string_lossy().replace('\\', "/");
+        if ["target", ".git"].contains(&relative.as_str()) {
+            continue;
+        }
+        match entry.file_type().expect("the project can be read") {
+            kind if kind.is_dir() => collect(top, &path, found),
+            kind if kind.is_file() => found.extend(fs::read_to_string(&path).ok().map(|text| Source { path: relative, text })),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_project_keeps_the_rules() {
+    let sources = project();
+    assert!(sources.iter().filter(|source| source.is_rust()).count() > 30, "the project was not found");
+    let mut complaints: Vec<String> = Vec::new();
+    for source in &sources {
+        complaints.extend(TEXT_RULES.iter().flat_map(|rule| rule(source)));
+        if source.is_rust() {
+            complaints.extend(RUST_RULES.iter().flat_map(|rule| rule(source)));
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_order_is_that_of_the_library() {
+    let lib = project().into_iter().find(|source| source.path == "src/lib.rs").expect("src/lib.rs");
+    let listed: Vec<String> =
+        lib.code().lines().filter_map(|line| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned())).collect();
+    assert_eq!(listed, ORDER, "ORDER here and the module list in lib.rs are one and the same");
+}
+
+/// A rule must complain about the first file and let the second pass.
+#[track_caller]
+fn tells_apart(rule: Rule, path: &str, bad: &str, good: &str) {
+    assert!(!rule(&Source::new(path, bad)).is_empty(), "not seen in {path}:\n{bad}");
+    assert_eq!(rule(&Source::new(path, good)), Vec::<String>::new(), "{path}:\n{good}");
+}
+
+#[test]
+fn imports_upwards_are_seen() {
+    let good =
+        "//! See [`crate::answer::Worker`].\nuse crate::{env::BootTime, record::{Name, Rtype}};\nconst X: &str = \"crate::cli::run\";";
+    for bad in [
+        "use crate::answer::Worker;",
+        "pub use crate :: answer :: Worker;",
+        "fn f() -> crate::answer::Worker { todo() }",
+        "use crate::{record::Name, answer::{Client, Worker}};",
+        "use crate::{\n    record::{Name, Rtype},\n    cli,\n};",
+        "use super::super::answer::Worker;",
+        "#[cfg(test)]\nmod tests {\n    use crate::listen::X;\n}",
+        "use crate::upstream::Ask; // a stranger, though it stands below",
+    ] {
+        tells_apart(imports_go_down, "src/cache/sets.rs", bad, good);
+    }
+    tells_apart(imports_go_down, "src/policy/acl.rs", "use crate::cache::X;", "use crate::config::Prefix;");
+    tells_apart(imports_go_down, "src/validate/mod.rs", "use crate::upstream::X;", "use crate::config::Limits;");
+    tells_apart(imports_go_down, "src/record/name.rs", "use crate::wire::X;", "use super::Rtype;");
+    tells_apart(imports_go_down, "src/env/real/clock.rs", "use crate::cache::X;", "use super::super::net::Datagram;");
+    assert!(!imports_go_down(&Source::new("src/newcomer/mod.rs", "")).is_empty(), "a folder without a place in the order");
+}
+
+#[test]
+fn waiting_in_pure_code_is_seen() {
+    let good = "/// tokio's own clock\nconst X: &str = \"tokio\";\n#[cfg(test)]\nmod tests {\n    #[tokio::test]\n    async fn x() {}\n}";
+    tells_apart(only_some_may_wait, "src/resolve/classify.rs", "use tokio::time::sleep;", good);
+    tells_apart(only_some_may_wait, "src/zone/tree.rs", "fn f() { tokio::spawn(x) }", good);
+    assert!(only_some_may_wait(&Source::new("src/resolve/walk.rs", "use tokio::time;")).is_empty());
+    assert!(only_some_may_wait(&Source::new("src/listen/udp.rs", "use tokio::time;")).is_empty());
+}
+
+#[test]
+fn unproved_assertions_are_seen() {
+    let good = "fn f(set: Validated<RrSet>) {}\n#[cfg(test)]\nmod tests { fn f() { Validated::assertion(1); } }";
+    tells_apart(only_validate_asserts, "src/cache/sets.rs", "fn f() { Validated::assertion(set) }", good);
+    tells_apart(only_validate_asserts, "src/answer/in_full.rs", "fn f() { Validated::<RrSet>::assertion(set) }", good);
+    assert!(only_validate_asserts(&Source::new("src/validate/chain.rs", "Validated::assertion(set)")).is_empty());
+}
+
+#[test]
+fn silent_doors_are_seen() {
+    tells_apart(
+        doors_say_what_they_do_not_know,
+        "src/cache/mod.rs",
+        "//! What was learned.\nmod sets;\n//! Knows nothing of: too late.",
+        "//! What was learned.\n//!\n//! Knows nothing of: sockets.\nmod sets;",
+    );
+    tells_apart(files_open_with_what_they_are, "src/cache/sets.rs", "use std::fmt;", "//! Sets.\nuse std::fmt;");
+}
+
+#[test]
+fn large_files_and_empty_names_are_seen() {
+    tells_apart(files_stay_small, "src/cache/sets.rs", &"\n".repeat(LINES_MAX + 1), &"\n".repeat(LINES_MAX));
+    for path in ["src/cache/utils.rs", "src/helpers/mod.rs", "tests/sim/common.rs"] {
+        assert!(!names_say_something(&Source::new(path, "")).is_empty(), "{path}");
+    }
+    assert!(names_say_something(&Source::new("src/record/name.rs", "mod common_labels;")).is_empty());
+}
+
+#[test]
+fn unsafe_code_is_seen() {
+    let good = "// unsafe would be wrong here\n#![deny(unsafe_code)]\nconst X: &str = \"unsafe { }\";\nconst Y: char = '\"'; const Z: &str = \"unsafe\";";
+    tells_apart(unsafe_stays_in_its_rooms, "src/cache/slab.rs", "fn f() { unsafe { g() } }", good);
+    tells_apart(unsafe_stays_in_its_rooms, "src/cache/slab.rs", "const C: char = '\"'; unsafe fn g() {} // \"", good);
+    tells_apart(unsafe_stays_in_its_rooms, "src/cache/slab.rs", "const C: &str = r#\"a\"b\"#; unsafe fn g() {}", good);
+    tells_apart(unsafe_stays_in_its_rooms, "src/cache/slab.rs", "/* a /* b */ c */ unsafe fn g<'a>(x: &'a u8) {}", good);
+}
+
+#[test]
+fn unfinished_code_is_seen() {
+    let good = "/// todo! is a macro\nfn f() { my_todo!(); log(\"dbg!\") }";
+    for bad in ["fn f() { todo!() }", "fn f() { unimplemented!(\"later\") }", "fn f() { dbg!(x); }"] {
+        tells_apart(nothing_is_left_unfinished, "src/cache/sets.rs", bad, good);
+    }
+}
+
+#[test]
+fn foreign_words_are_seen() {
+    for (head, tail) in FOREIGN_WORDS {
+        tells_apart(foreign_words, "README.md", &format!("see {head}{tail}x"), "see /etc/cairn/cairn.toml");
+    }
+    let usual = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    tells_apart(packages_come_from_the_usual_place, "Cargo.lock", "source = \"sparse+https://mirror.example/\"", usual);
+}
+
+#[test]
+fn scenarios_without_a_story_are_seen() {
+    tells_apart(scenarios_tell_their_story, "tests/scenarios/cname/loop.rpl", "CONFIG_END\n; late", "; An alias loop ends.\nCONFIG_END");
+    tells_apart(scenarios_tell_their_story, "tests/scenarios/cname/loop.rpl", ";\n; late", "# An alias loop ends.\nCONFIG_END");
+}
