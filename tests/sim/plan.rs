@@ -1,0 +1,359 @@
+//! The world's zones and servers, and how a server answers: RFC 1034 4.3.2 over plain maps, and every way of
+//! doing it wrong that is found out there. Shares nothing with the resolver but the words of `record`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use cairn::record::{Name, Rcode, Rtype};
+
+use super::internet::Link;
+use super::packet::{AA, Packet, RD, TC};
+use super::record::Rr;
+use super::zone::{Found, Zone};
+
+/// How a server behaves; the default is well.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    pub dead: bool,
+    /// Serves none of its zones: refers upwards, or refuses.
+    pub lame: Option<Lame>,
+    /// This RCODE to everything.
+    pub fails: Option<Rcode>,
+    pub formerr_to_edns: bool,
+    /// Queries with EDNS get lost.
+    pub drops_edns: bool,
+    /// Every UDP reply is truncated.
+    pub truncates: bool,
+    /// The question comes back in lower case.
+    pub lowers_case: bool,
+    /// Says NXDOMAIN for an empty non-terminal.
+    pub denies_empty_names: bool,
+    /// Authoritative answers without AA.
+    pub without_aa: bool,
+    /// Never more than the answer section.
+    pub minimal: bool,
+    /// Added to the additional section (or, for NS, the authority section) of every reply: lies.
+    pub slips_in: Vec<Rr>,
+    pub udp_size: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lame {
+    Refuses,
+    RefersUp,
+    /// NOERROR with nothing and without AA.
+    Empty,
+}
+
+impl Default for Manner {
+    fn default() -> Manner {
+        Manner {
+            dead: false,
+            lame: None,
+            fails: None,
+            formerr_to_edns: false,
+            drops_edns: false,
+            truncates: false,
+            lowers_case: false,
+            denies_empty_names: false,
+            without_aa: false,
+            minimal: false,
+            slips_in: Vec::new(),
+            udp_size: 1232,
+        }
+    }
+}
+
+pub struct Server {
+    pub name: Name,
+    pub ipv4: Vec<Ipv4Addr>,
+    pub ipv6: Vec<Ipv6Addr>,
+    pub zones: Vec<Name>,
+    pub manner: Manner,
+    pub link: Link,
+}
+
+#[derive(Default)]
+pub struct Plan {
+    pub zones: BTreeMap<Name, Zone>,
+    pub servers: Vec<Server>,
+    by_address: HashMap<IpAddr, usize>,
+    addresses_given: u32,
+    /// Parents give the addresses of name servers beside the cut too.
+    pub sibling_glue: bool,
+    pub default_link: Link,
+}
+
+impl Plan {
+    pub fn server_at(&self, address: IpAddr) -> Option<&Server> {
+        self.by_address.get(&address).map(|at| &self.servers[*at])
+    }
+
+    pub fn server(&mut self, name: &Name) -> &mut Server {
+        let at = self.servers.iter().position(|server| server.name == *name).unwrap_or_else(|| {
+            let link = self.default_link.clone();
+            let server = Server { name: name.clone(), ipv4: vec![], ipv6: vec![], zones: vec![], manner: Manner::default(), link };
+            self.servers.push(server);
+            self.servers.len() - 1
+        });
+        &mut self.servers[at]
+    }
+
+    pub fn next_ipv4(&mut self) -> Ipv4Addr {
+        self.addresses_given += 1;
+        Ipv4Addr::from(0x0909_0000 + self.addresses_given)
+    }
+
+    pub fn next_ipv6(&mut self) -> Ipv6Addr {
+        self.addresses_given += 1;
+        Ipv6Addr::from(0x2a0e_0009_0000_0000_0000_0000_0000_0000 + u128::from(self.addresses_given))
+    }
+
+    /// The zone that holds this name, as far as the world's zones go down.
+    pub fn zone_of(&self, name: &Name) -> Option<&Zone> {
+        (0..=name.label_count()).rev().find_map(|depth| self.zones.get(&name.suffix(depth)))
+    }
+
+    /// Makes the world whole: root and TLDs, a server for each zone, SOA and NS, addresses of servers in the zones
+    /// that hold their names, delegations with glue. What a test has given stays as it is.
+    pub fn complete(&mut self) {
+        if !self.is_served(&Name::root()) {
+            self.server(&Name::parse("a.root-servers.net.").expect("a name")).zones.push(Name::root());
+        }
+        let mut wanted = vec![Name::root()];
+        wanted.extend(self.zones.keys().chain(self.servers.iter().map(|server| &server.name)).map(|name| name.suffix(1)));
+        for apex in wanted {
+            self.zones.entry(apex.clone()).or_insert_with(|| Zone::new(&apex));
+        }
+        let apexes: Vec<Name> = self.zones.keys().cloned().collect();
+        for apex in &apexes {
+            self.complete_apex(apex);
+        }
+        for at in 0..self.servers.len() {
+            self.complete_addresses(at);
+        }
+        for apex in apexes.iter().filter(|apex| !apex.is_root()) {
+            self.delegate(apex);
+        }
+        self.by_address = self
+            .servers
+            .iter()
+            .enumerate()
+            .flat_map(|(at, server)| {
+                let v4 = server.ipv4.iter().map(|a| IpAddr::V4(*a));
+                v4.chain(server.ipv6.iter().map(|a| IpAddr::V6(*a))).map(move |address| (address, at))
+            })
+            .collect();
+    }
+
+    fn is_served(&self, apex: &Name) -> bool {
+        self.servers.iter().any(|server| server.zones.contains(apex))
+    }
+
+    fn complete_apex(&mut self, apex: &Name) {
+        if !self.is_served(apex) {
+            let name = apex.child(b"ns1").expect("a short name");
+            self.server(&name).zones.push(apex.clone());
+        }
+        let names: Vec<Name> = self.servers.iter().filter(|server| server.zones.contains(apex)).map(|server| server.name.clone()).collect();
+        let zone = self.zones.get_mut(apex).expect("it was just made");
+        if zone.soa().is_none() {
+            let fields = [1u32, 3600, 600, 86_400, 300].map(u32::to_be_bytes).concat();
+            zone.add(Rr::new(apex, Rtype::SOA, 3600, [names[0].as_wire(), Name::root().as_wire(), &fields].concat()));
+        }
+        if zone.set(apex, Rtype::NS).is_empty() {
+            names.iter().for_each(|name| zone.add(Rr::new(apex, Rtype::NS, 86_400, name.as_wire().to_vec())));
+        }
+    }
+
+    fn complete_addresses(&mut self, at: usize) {
+        if self.servers[at].ipv4.is_empty() && self.servers[at].ipv6.is_empty() {
+            let address = self.next_ipv4();
+            self.servers[at].ipv4.push(address);
+        }
+        let server = &self.servers[at];
+        let apex = self.zone_of(&server.name).map(|zone| zone.apex.clone()).expect("the root is there");
+        let zone = self.zones.get_mut(&apex).expect("found");
+        for address in address_records(server) {
+            if zone.set(&server.name, address.rtype).len() < server.ipv4.len().max(server.ipv6.len()) {
+                zone.add(address);
+            }
+        }
+    }
+
+    /// NS records and glue for `apex` in the zone above it, unless that zone has its own opinion.
+    fn delegate(&mut self, apex: &Name) {
+        let Some(parent) = apex.parent().and_then(|above| self.zone_of(&above)).map(|zone| zone.apex.clone()) else { return };
+        let ns = if self.zones[&parent].set(apex, Rtype::NS).is_empty() {
+            self.zones[apex].set(apex, Rtype::NS).to_vec()
+        } else {
+            self.zones[&parent].set(apex, Rtype::NS).to_vec()
+        };
+        for name in ns.iter().filter_map(Rr::target) {
+            let needed = name.is_within(apex) || self.sibling_glue && name.is_within(&parent);
+            let server = self.servers.iter().find(|server| server.name == name);
+            let glue = server.filter(|_| needed).map(address_records).unwrap_or_default();
+            let zone = self.zones.get_mut(&parent).expect("found");
+            if zone.set(&name, Rtype::A).is_empty() && zone.set(&name, Rtype::AAAA).is_empty() {
+                glue.into_iter().for_each(|rr| zone.add(rr));
+            }
+        }
+        let zone = self.zones.get_mut(&parent).expect("found");
+        ns.into_iter().for_each(|rr| zone.add(rr));
+    }
+
+    /// Names and addresses of the root's servers, in master file form.
+    pub fn root_hints(&self) -> Vec<Rr> {
+        let roots: Vec<&Server> = self.servers.iter().filter(|server| server.zones.contains(&Name::root())).collect();
+        let ns = roots.iter().map(|server| Rr::new(&Name::root(), Rtype::NS, 3_600_000, server.name.as_wire().to_vec()));
+        ns.chain(roots.iter().flat_map(|server| address_records(server))).collect()
+    }
+
+    /// The bytes of the reply, with a word for the log; `None` for silence.
+    pub fn answer(&self, address: IpAddr, wire: &[u8], tcp: bool) -> (Option<Vec<u8>>, String) {
+        let Some(server) = self.server_at(address) else { return (None, "nobody there".into()) };
+        let Some(query) = Packet::decode(wire) else { return (None, "not a message".into()) };
+        let manner = &server.manner;
+        if manner.drops_edns && query.edns.is_some() {
+            return (None, format!("{} drops EDNS", server.name));
+        }
+        let mut reply = query.reply();
+        if manner.formerr_to_edns && query.edns.is_some() {
+            reply.rcode = Rcode::FORMERR;
+            reply.edns = None;
+            return (Some(reply.encode()), format!("{} FORMERR", server.name));
+        }
+        match (manner.fails, manner.lame) {
+            (Some(rcode), _) => reply.rcode = rcode,
+            (None, Some(lame)) => self.answer_lamely(lame, &mut reply),
+            (None, None) => self.answer_well(server, &mut reply),
+        }
+        self.spoil(manner, &mut reply);
+        let limit = if tcp { 65_535 } else { reply.edns.as_ref().map_or(512, |_| client_size(&query).min(manner.udp_size)) };
+        if manner.truncates && !tcp {
+            reply = Packet { flags: reply.flags | TC, answer: vec![], authority: vec![], additional: vec![], ..reply };
+        }
+        let bytes = reply.encode_within(limit);
+        let sizes = format!("{}/{}/{}", reply.answer.len(), reply.authority.len(), reply.additional.len());
+        (Some(bytes), format!("{} {} {sizes}", server.name, reply.rcode))
+    }
+
+    fn spoil(&self, manner: &Manner, reply: &mut Packet) {
+        if manner.without_aa {
+            reply.flags &= !AA;
+        }
+        if manner.minimal && !reply.answer.is_empty() {
+            reply.authority.clear();
+            reply.additional.clear();
+        }
+        if let Some(asked) = reply.question.as_mut().filter(|_| manner.lowers_case) {
+            asked.wire.make_ascii_lowercase();
+        }
+        for rr in &manner.slips_in {
+            if rr.rtype == Rtype::NS { reply.authority.push(rr.clone()) } else { reply.additional.push(rr.clone()) }
+        }
+        let asked = reply.question.as_ref();
+        let is_empty = |zone: &Zone, name: &Name| zone.names().all(|owner| owner != name);
+        if manner.denies_empty_names
+            && reply.answer.is_empty()
+            && reply.has(AA)
+            && asked.is_some_and(|asked| self.zone_of(&asked.name).is_some_and(|zone| is_empty(zone, &asked.name)))
+        {
+            reply.rcode = Rcode::NXDOMAIN;
+        }
+    }
+
+    fn answer_lamely(&self, lame: Lame, reply: &mut Packet) {
+        match lame {
+            Lame::Refuses => reply.rcode = Rcode::REFUSED,
+            Lame::Empty => {}
+            Lame::RefersUp => reply.authority = self.root_hints().into_iter().filter(|rr| rr.rtype == Rtype::NS).collect(),
+        }
+    }
+
+    fn answer_well(&self, server: &Server, reply: &mut Packet) {
+        let Some(asked) = reply.question.clone() else {
+            reply.rcode = Rcode::FORMERR;
+            return;
+        };
+        let mut name = asked.name.clone();
+        for _ in 0..16 {
+            // RFC 4035 3.1.4.1: DS is the parent's, where this server has the parent.
+            let above = |apex: &&Name| name.is_within(apex) && !(asked.rtype == Rtype::DS && **apex == name);
+            let served = || server.zones.iter().filter(|apex| name.is_within(apex));
+            let Some(apex) = served().filter(above).max_by_key(|apex| apex.label_count()).or(served().next()) else {
+                // An alias led out of what this server has.
+                reply.rcode = if reply.answer.is_empty() { Rcode::REFUSED } else { reply.rcode };
+                return;
+            };
+            let zone = &self.zones[apex];
+            match zone.look_up(&name, asked.rtype) {
+                Found::Alias(records, target) => {
+                    reply.flags |= AA;
+                    let seen = reply.answer.iter().any(|rr| records[0].same(rr));
+                    reply.answer.extend(records);
+                    match target {
+                        Some(target) if !seen => name = target,
+                        Some(_) => return,
+                        None => {
+                            reply.rcode = Rcode::YXDOMAIN;
+                            return;
+                        }
+                    }
+                }
+                found => return self.finish(zone, &name, found, reply),
+            }
+        }
+    }
+
+    fn finish(&self, zone: &Zone, name: &Name, found: Found, reply: &mut Packet) {
+        let negative = || zone.soa().map(|soa| soa.with_ttl(soa.ttl.min(minimum(soa)))).into_iter().collect::<Vec<_>>();
+        match found {
+            Found::Records(records) => {
+                reply.flags |= AA;
+                let at_apex = records.iter().any(|rr| rr.rtype == Rtype::NS && *name == zone.apex);
+                reply.answer.extend(records);
+                if !at_apex {
+                    reply.authority = zone.set(&zone.apex, Rtype::NS).to_vec();
+                }
+            }
+            Found::Referral(ns) => {
+                reply.flags &= !RD;
+                reply.authority = zone.set(&ns[0].name, Rtype::DS).iter().cloned().chain(ns).collect();
+            }
+            Found::NoData => (reply.flags, reply.authority) = (reply.flags | AA, negative()),
+            Found::NoName => {
+                (reply.flags, reply.authority, reply.rcode) = (reply.flags | AA, negative(), Rcode::NXDOMAIN);
+            }
+            Found::Alias(..) => unreachable!("followed by the caller"),
+        }
+        let named: Vec<Name> = reply.answer.iter().chain(&reply.authority).filter_map(additional_name).collect();
+        for target in named {
+            for rtype in [Rtype::A, Rtype::AAAA] {
+                for rr in zone.set(&target, rtype) {
+                    if !reply.additional.contains(rr) && !reply.answer.contains(rr) {
+                        reply.additional.push(rr.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn additional_name(rr: &Rr) -> Option<Name> {
+    matches!(rr.rtype, Rtype::NS | Rtype::MX | Rtype::SRV).then(|| rr.target()).flatten()
+}
+
+fn client_size(query: &Packet) -> usize {
+    query.edns.as_ref().map_or(512, |edns| usize::from(edns.size.max(512)))
+}
+
+/// The last field of an SOA (RFC 2308 4).
+pub fn minimum(soa: &Rr) -> u32 {
+    soa.rdata.last_chunk().map_or(0, |last| u32::from_be_bytes(*last))
+}
+
+fn address_records(server: &Server) -> Vec<Rr> {
+    let v4 = server.ipv4.iter().map(|a| Rr::new(&server.name, Rtype::A, 86_400, a.octets().to_vec()));
+    v4.chain(server.ipv6.iter().map(|a| Rr::new(&server.name, Rtype::AAAA, 86_400, a.octets().to_vec()))).collect()
+}

@@ -1,0 +1,88 @@
+//! The right answer, found by walking the world's zones directly: no packets, no servers, no cache.
+
+use cairn::record::{Name, Rcode, Rtype};
+
+use super::packet::Packet;
+use super::plan::Plan;
+use super::record::Rr;
+use super::zone::{Found, Zone};
+
+#[derive(Debug)]
+pub struct Truth {
+    pub rcode: Rcode,
+    /// The alias chain and what it ends in.
+    pub answer: Vec<Rr>,
+    /// It ends nowhere: an alias loop, or a delegation to a zone that the world does not have.
+    pub endless: bool,
+}
+
+/// Far more aliases than any resolver follows.
+const ALIASES: usize = 64;
+
+impl Truth {
+    pub fn of(plan: &Plan, name: &Name, rtype: Rtype) -> Truth {
+        let mut truth = Truth { rcode: Rcode::NOERROR, answer: Vec::new(), endless: false };
+        let mut name = name.clone();
+        for _ in 0..ALIASES {
+            let Some(zone) = authority(plan, &name, rtype) else { break };
+            match zone.look_up(&name, rtype) {
+                Found::Records(records) => {
+                    truth.answer.extend(records);
+                    return truth;
+                }
+                Found::Alias(records, target) => {
+                    let known = records.iter().all(|rr| truth.answer.contains(rr));
+                    truth.answer.extend(records.into_iter().filter(|rr| !known || !truth.answer.contains(rr)).collect::<Vec<_>>());
+                    match target {
+                        Some(target) if !known => name = target,
+                        Some(_) => break,
+                        None => {
+                            truth.rcode = Rcode::YXDOMAIN;
+                            return truth;
+                        }
+                    }
+                }
+                Found::Referral(_) => break,
+                Found::NoData => return truth,
+                Found::NoName => {
+                    truth.rcode = Rcode::NXDOMAIN;
+                    return truth;
+                }
+            }
+        }
+        truth.endless = true;
+        truth
+    }
+
+    /// What is wrong with this answer, if anything. SERVFAIL is never a lie, so the caller judges it.
+    pub fn contradicts(&self, got: &Packet) -> Option<String> {
+        if got.rcode == Rcode::SERVFAIL {
+            return None;
+        }
+        if self.endless {
+            let invented = got.answer.iter().find(|rr| !self.answer.iter().any(|true_rr| true_rr.same(rr)));
+            return invented.map(|rr| format!("{rr} is not in the world"));
+        }
+        if got.rcode != self.rcode {
+            return Some(format!("{} instead of {}", got.rcode, self.rcode));
+        }
+        if let Some(rr) = got.answer.iter().find(|rr| !self.answer.iter().any(|truth| truth.same(rr) && rr.ttl <= truth.ttl)) {
+            return Some(format!("{rr} is not in the world, or not with that TTL"));
+        }
+        if let Some(rr) = self.answer.iter().find(|rr| !got.answer.iter().any(|have| have.same(rr))) {
+            return Some(format!("{rr} is missing"));
+        }
+        (got.answer.len() != self.answer.len()).then(|| "a record comes twice".into())
+    }
+}
+
+/// The zone that speaks for this name, by the delegations from the root down. DS belongs above the cut.
+fn authority<'p>(plan: &'p Plan, name: &Name, rtype: Rtype) -> Option<&'p Zone> {
+    let mut zone = plan.zones.get(&Name::root())?;
+    loop {
+        match zone.look_up(name, rtype) {
+            Found::Referral(ns) => zone = plan.zones.get(&ns[0].name)?,
+            _ => return Some(zone),
+        }
+    }
+}

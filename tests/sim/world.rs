@@ -1,0 +1,524 @@
+//! A world in a few lines, and asking it.
+//!
+//! ```ignore
+//! let mut world = World::new(1).zone("example.").record("www.example. A 192.0.2.1");
+//! assert!(world.ask("www.example. A").is("192.0.2.1"));
+//! ```
+//!
+//! `zone` and `server` choose what the following calls are about. Root, TLDs, name servers, SOA and delegations are
+//! made up where they are not given. The same calls change a running world. When a test fails the seed is printed
+//! with every query that was sent; `CAIRN_SEED` sets it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn::answer::{Client, Transport};
+use cairn::config::Settings;
+use cairn::record::{Name, Rcode, Rtype};
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::clock::SimClock;
+use super::engine::{Engine, Start};
+use super::internet::{Arrival, Behind, Forger, Internet, Link, Seen, Tcp};
+use super::packet::{CD, Edns, Packet, RD, TC};
+use super::plan::{Lame, Manner, Plan, Server};
+use super::record::Rr;
+use super::truth::Truth;
+use super::zone::Zone;
+
+/// A client that gets nothing for so long has not been answered.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// Longer waits are mostly a jump of the clock, as in suspend.
+const REALLY_WAITED: Duration = Duration::from_secs(30);
+
+type Tune = Box<dyn Fn(&mut Settings)>;
+
+pub struct World {
+    pub seed: u64,
+    plan: Rc<RefCell<Plan>>,
+    zone: Name,
+    server: Name,
+    tunes: Vec<Tune>,
+    trust_anchors: Vec<Rr>,
+    workers: usize,
+    families: (bool, bool),
+    running: Option<Running>,
+}
+
+struct Running {
+    runtime: Runtime,
+    tasks: LocalSet,
+    engine: Engine,
+    internet: Internet,
+    clock: Arc<SimClock>,
+    asked: u16,
+}
+
+impl Behind for RefCell<Plan> {
+    fn link(&self, to: IpAddr) -> Option<Link> {
+        self.borrow().server_at(to).filter(|server| !server.manner.dead).map(|server| server.link.clone())
+    }
+
+    fn receive(&self, arrival: Arrival) -> String {
+        let (bytes, word) = self.borrow().answer(arrival.to.ip(), &arrival.wire, arrival.tcp);
+        if let Some(bytes) = bytes {
+            arrival.reply.send(bytes);
+        }
+        word
+    }
+}
+
+/// What one client got for one question.
+pub struct Answer {
+    pub packet: Packet,
+    pub wire: Vec<u8>,
+    pub took: Duration,
+    /// It came without waiting.
+    pub at_once: bool,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let seed = std::env::var("CAIRN_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(seed);
+        World {
+            seed,
+            plan: Rc::default(),
+            zone: Name::root(),
+            server: Name::root(),
+            tunes: Vec::new(),
+            trust_anchors: Vec::new(),
+            workers: 1,
+            families: (true, true),
+            running: None,
+        }
+    }
+
+    // What there is.
+
+    /// Makes the zone if need be; what follows is about it.
+    pub fn zone(mut self, apex: &str) -> World {
+        self.zone = name(apex);
+        self.plan.borrow_mut().zones.entry(self.zone.clone()).or_insert_with(|| Zone::new(&self.zone));
+        self
+    }
+
+    /// A record of the current zone; a cut's NS and glue belong to the parent.
+    pub fn record(self, line: &str) -> World {
+        self.plan.borrow_mut().zones.entry(self.zone.clone()).or_insert_with(|| Zone::new(&self.zone)).add(Rr::parse(line));
+        self
+    }
+
+    pub fn records(self, lines: &[&str]) -> World {
+        lines.iter().fold(self, |world, line| world.record(line))
+    }
+
+    pub fn without(self, owner: &str, rtype: Rtype) -> World {
+        self.plan.borrow_mut().zones.entry(self.zone.clone()).and_modify(|zone| zone.remove(&name(owner), rtype));
+        self
+    }
+
+    /// A server of the current zone, or, if it is known already, that server; what follows is about it.
+    pub fn server(mut self, server: &str) -> World {
+        self.server = name(server);
+        let known = self.plan.borrow().servers.iter().any(|have| have.name == self.server);
+        if known { self } else { self.serves() }
+    }
+
+    /// The current server serves the current zone too.
+    pub fn serves(self) -> World {
+        let zone = self.zone.clone();
+        self.with(|server| {
+            if !server.zones.contains(&zone) {
+                server.zones.push(zone);
+            }
+        })
+    }
+
+    /// An address of the current server; without one it gets an IPv4 address.
+    pub fn at(self, address: &str) -> World {
+        self.with(|server| match address.parse().expect("an address") {
+            IpAddr::V4(v4) => server.ipv4.push(v4),
+            IpAddr::V6(v6) => server.ipv6.push(v6),
+        })
+    }
+
+    pub fn dual_stack(self) -> World {
+        let v4 = self.plan.borrow_mut().next_ipv4();
+        let v6 = self.plan.borrow_mut().next_ipv6();
+        self.with(|server| (server.ipv4, server.ipv6) = (vec![v4], vec![v6]))
+    }
+
+    pub fn ipv6_only(self) -> World {
+        let v6 = self.plan.borrow_mut().next_ipv6();
+        self.with(|server| (server.ipv4, server.ipv6) = (vec![], vec![v6]))
+    }
+
+    /// Parents give addresses of name servers beside the cut too.
+    pub fn sibling_glue(self) -> World {
+        self.plan.borrow_mut().sibling_glue = true;
+        self
+    }
+
+    // How servers behave.
+
+    pub fn with(self, change: impl FnOnce(&mut Server)) -> World {
+        change(self.plan.borrow_mut().server(&self.server));
+        self
+    }
+
+    pub fn manner(self, change: impl FnOnce(&mut Manner)) -> World {
+        self.with(|server| change(&mut server.manner))
+    }
+
+    pub fn link(self, change: impl FnOnce(&mut Link)) -> World {
+        self.with(|server| change(&mut server.link))
+    }
+
+    pub fn dead(self) -> World {
+        self.manner(|manner| manner.dead = true)
+    }
+
+    pub fn alive(self) -> World {
+        self.manner(|manner| *manner = Manner::default())
+    }
+
+    pub fn lame(self, how: Lame) -> World {
+        self.manner(|manner| manner.lame = Some(how))
+    }
+
+    pub fn fails(self, rcode: Rcode) -> World {
+        self.manner(|manner| manner.fails = Some(rcode))
+    }
+
+    pub fn formerr_to_edns(self) -> World {
+        self.manner(|manner| manner.formerr_to_edns = true)
+    }
+
+    pub fn truncates(self) -> World {
+        self.manner(|manner| manner.truncates = true)
+    }
+
+    /// This record comes along with every reply.
+    pub fn slips_in(self, line: &str) -> World {
+        self.manner(|manner| manner.slips_in.push(Rr::parse(line)))
+    }
+
+    pub fn delay(self, one_way_ms: u64) -> World {
+        self.link(|link| link.delay = Duration::from_millis(one_way_ms))
+    }
+
+    pub fn jitter(self, ms: u64) -> World {
+        self.link(|link| link.jitter = Duration::from_millis(ms))
+    }
+
+    pub fn loss(self, chance: f64) -> World {
+        self.link(|link| link.loss = chance)
+    }
+
+    pub fn duplicates(self, chance: f64) -> World {
+        self.link(|link| link.duplicate = chance)
+    }
+
+    pub fn tcp(self, tcp: Tcp) -> World {
+        self.link(|link| link.tcp = tcp)
+    }
+
+    pub fn forged(self, forger: Forger) -> World {
+        self.link(|link| link.forger = forger)
+    }
+
+    /// For the servers that are made from here on.
+    pub fn every_link(self, change: impl Fn(&mut Link)) -> World {
+        let mut plan = self.plan.borrow_mut();
+        change(&mut plan.default_link);
+        plan.servers.iter_mut().for_each(|server| change(&mut server.link));
+        drop(plan);
+        self
+    }
+
+    // The resolver.
+
+    /// Changes its configuration; before the first question.
+    pub fn tune(mut self, change: impl Fn(&mut Settings) + 'static) -> World {
+        assert!(self.running.is_none(), "it is running already");
+        self.tunes.push(Box::new(change));
+        self
+    }
+
+    pub fn trust_anchor(mut self, line: &str) -> World {
+        self.trust_anchors.push(Rr::parse(line));
+        self
+    }
+
+    /// So many threads' worth of the resolver; questions go to them in turn.
+    pub fn workers(mut self, workers: usize) -> World {
+        self.workers = workers;
+        self
+    }
+
+    /// The address families that the resolver's own host has.
+    pub fn families(mut self, ipv4: bool, ipv6: bool) -> World {
+        self.families = (ipv4, ipv6);
+        self.running.iter().for_each(|running| running.internet.set_families(ipv4, ipv6));
+        self
+    }
+
+    // Asking.
+
+    /// `"www.example. A"`; with the words `DO`, `CD`, `TCP` behind it, and `norec` for RD=0.
+    pub fn ask(&mut self, question: &str) -> Answer {
+        self.ask_all(&[question]).remove(0)
+    }
+
+    /// At the same time.
+    pub fn ask_all(&mut self, questions: &[&str]) -> Vec<Answer> {
+        self.start();
+        let Some(running) = self.running.as_mut() else { unreachable!("just started") };
+        let queries: Vec<(Vec<u8>, Client, usize)> = questions
+            .iter()
+            .map(|question| {
+                running.asked = running.asked.wrapping_add(1);
+                let (wire, client) = query(question, running.asked);
+                (wire, client, usize::from(running.asked))
+            })
+            .collect();
+        let tasks: Vec<_> = queries
+            .into_iter()
+            .map(|(wire, client, worker)| {
+                let engine = running.engine.clone();
+                running.tasks.spawn_local(async move { ask_engine(&engine, &wire, &client, worker).await })
+            })
+            .collect();
+        running.tasks.block_on(&running.runtime, async {
+            let mut answers = Vec::new();
+            for task in tasks {
+                answers.push(task.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
+            }
+            answers
+        })
+    }
+
+    /// Asks, and fails where the answer is not the world's truth. SERVFAIL counts as false.
+    pub fn ask_true(&mut self, question: &str) -> Answer {
+        let answer = self.ask(question);
+        assert_ne!(answer.packet.rcode, Rcode::SERVFAIL, "{question}: {}", answer.packet);
+        if let Some(why) = self.truth(question).contradicts(&answer.packet) {
+            panic!("{question}: {why}\n  {}", answer.packet);
+        }
+        answer
+    }
+
+    /// The right answer, by the zones alone.
+    pub fn truth(&self, question: &str) -> Truth {
+        self.plan.borrow_mut().complete();
+        let (name, rtype) = split(question);
+        Truth::of(&self.plan.borrow(), &name, rtype)
+    }
+
+    /// Time goes by: what is under way goes on for the first half minute, then the clocks jump.
+    pub fn pass(&mut self, seconds: u64) {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        let waited = Duration::from_secs(seconds).min(REALLY_WAITED);
+        running.tasks.block_on(&running.runtime, sleep(waited));
+        let _inside = running.runtime.enter();
+        running.clock.advance(Duration::from_secs(seconds) - waited);
+    }
+
+    /// Lets what is under way go on.
+    pub fn wait_ms(&mut self, ms: u64) {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        running.tasks.block_on(&running.runtime, sleep(Duration::from_millis(ms)));
+    }
+
+    // What was seen.
+
+    /// Every query that the resolver sent since the last `forget`.
+    pub fn log(&self) -> Vec<Seen> {
+        self.running.as_ref().map_or(Vec::new(), |running| running.internet.log())
+    }
+
+    pub fn forget(&mut self) {
+        self.running.iter().for_each(|running| running.internet.forget_log());
+    }
+
+    pub fn queries_to(&self, server: &str) -> Vec<Seen> {
+        let addresses: Vec<IpAddr> = {
+            let mut plan = self.plan.borrow_mut();
+            let server = plan.server(&name(server));
+            server.ipv4.iter().map(|a| IpAddr::V4(*a)).chain(server.ipv6.iter().map(|a| IpAddr::V6(*a))).collect()
+        };
+        self.log().into_iter().filter(|seen| addresses.contains(&seen.to.ip())).collect()
+    }
+
+    pub fn open_ports(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.internet.open_ports())
+    }
+
+    pub fn plan(&self) -> std::cell::RefMut<'_, Plan> {
+        self.plan.borrow_mut()
+    }
+
+    fn start(&mut self) {
+        self.plan.borrow_mut().complete();
+        if self.running.is_some() {
+            return;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let tasks = LocalSet::new();
+        let (inside, local) = (runtime.enter(), tasks.enter());
+        let (clock, internet) = (Arc::new(SimClock::new()), Internet::new(self.plan.clone(), self.seed));
+        internet.set_families(self.families.0, self.families.1);
+        let mut settings = Settings::default();
+        settings.recursion.dnssec = !self.trust_anchors.is_empty();
+        settings.server.allow = vec![cairn::config::Prefix::ALL_IPV4, cairn::config::Prefix::ALL_IPV6];
+        (settings.recursion.ipv4, settings.recursion.ipv6) = (Some(self.families.0), Some(self.families.1));
+        self.tunes.iter().for_each(|tune| tune(&mut settings));
+        let engine = Engine::start(Start {
+            settings,
+            root_hints: self.plan.borrow().root_hints(),
+            trust_anchors: self.trust_anchors.clone(),
+            clock: clock.clone(),
+            net: Rc::new(internet.clone()),
+            seed: self.seed,
+            workers: self.workers,
+        });
+        drop((inside, local));
+        self.running = Some(Running { runtime, tasks, engine, internet, clock, asked: 0 });
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the seed was {}: CAIRN_SEED={} replays it; what was asked:", self.seed, self.seed);
+            self.log().iter().for_each(|seen| eprintln!("  {seen}"));
+        }
+        // Tasks must end before the runtime, inside it.
+        if let Some(Running { runtime, tasks, engine, .. }) = self.running.take() {
+            let inside = runtime.enter();
+            drop((tasks, engine));
+            drop(inside);
+        }
+    }
+}
+
+/// First the short cut, then in full; where both answer they must say the same.
+pub async fn ask_engine(engine: &Engine, wire: &[u8], client: &Client, worker: usize) -> Answer {
+    let start = Instant::now();
+    let quick = engine.at_once(wire, client, worker);
+    let full = timeout(ANSWER_WITHIN, engine.in_full(wire, client, worker)).await.expect("an answer within 30 seconds");
+    let took = start.elapsed();
+    if let Some(quick) = &quick {
+        let full = full.clone().unwrap_or_default();
+        assert_eq!(comparable(quick), comparable(&full), "at_once and in_full differ");
+    }
+    let at_once = quick.is_some();
+    let wire = quick.or(full).expect("a reply");
+    let packet = Packet::decode(&wire).unwrap_or_else(|| panic!("the reply is no message: {wire:02x?}"));
+    if let Err(why) = hickory_proto::op::Message::from_vec(&wire) {
+        panic!("a strict client cannot read {packet}: {why}");
+    }
+    Answer { packet, wire, took: if at_once { Duration::ZERO } else { took }, at_once }
+}
+
+/// Everything but ID, TTLs and the order within a section; and the length.
+fn comparable(wire: &[u8]) -> String {
+    let Some(mut packet) = Packet::decode(wire) else { return format!("{wire:02x?}") };
+    packet.id = 0;
+    for section in [&mut packet.answer, &mut packet.authority, &mut packet.additional] {
+        section.iter_mut().for_each(|rr| rr.ttl = 0);
+        section.sort();
+    }
+    let case = packet.question.as_ref().map(|asked| asked.wire.clone());
+    let edns = packet.edns.as_ref().map(|edns| (edns.size, edns.version, edns.dnssec_ok));
+    format!("{} octets {case:?} {edns:?} {packet}", wire.len())
+}
+
+pub fn name(text: &str) -> Name {
+    Name::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"))
+}
+
+fn split(question: &str) -> (Name, Rtype) {
+    let mut words = question.split_whitespace();
+    let owner = name(words.next().unwrap_or_default());
+    let rtype = words.next().and_then(|word| word.parse().ok());
+    (owner, rtype.unwrap_or_else(|| panic!("{question}: a type is missing")))
+}
+
+fn query(question: &str, id: u16) -> (Vec<u8>, Client) {
+    let (owner, rtype) = split(question);
+    let words: Vec<&str> = question.split_whitespace().skip(2).collect();
+    let mut packet = Packet::query(id, &owner, rtype);
+    packet.flags = if words.contains(&"norec") { 0 } else { RD } | if words.contains(&"CD") { CD } else { 0 };
+    packet.edns = Some(Edns { size: 1232, dnssec_ok: words.contains(&"DO"), ..Edns::default() });
+    if words.contains(&"noedns") {
+        packet.edns = None;
+    }
+    // Letters as they were written.
+    if let (Some(asked), Some(text)) = (packet.question.as_mut(), question.split_whitespace().next()) {
+        let written: Vec<u8> =
+            text.trim_end_matches('.').split('.').flat_map(|l| [&[l.len() as u8], l.as_bytes()].concat()).chain([0]).collect();
+        if written.eq_ignore_ascii_case(&asked.wire) {
+            asked.wire = written;
+        }
+    }
+    (packet.encode(), client(words.contains(&"TCP")))
+}
+
+pub fn client(tcp: bool) -> Client {
+    Client {
+        peer: SocketAddr::from(([127, 0, 0, 1], 40_000)),
+        local: SocketAddr::from(([127, 0, 0, 1], 53)),
+        transport: if tcp { Transport::Stream } else { Transport::Udp },
+    }
+}
+
+impl Answer {
+    pub fn rcode(&self) -> Rcode {
+        self.packet.rcode
+    }
+
+    /// RDATA of the question's type, in order of writing: addresses, or names.
+    pub fn data(&self) -> Vec<String> {
+        let rtype = self.packet.question.as_ref().map(|asked| asked.rtype);
+        let of_type = self.packet.answer.iter().filter(|rr| Some(rr.rtype) == rtype);
+        let mut data: Vec<String> = of_type.filter_map(|rr| rr.to_string().splitn(5, ' ').nth(4).map(str::to_owned)).collect();
+        data.sort();
+        data
+    }
+
+    /// NOERROR with exactly this one record of the question's type.
+    pub fn is(&self, data: &str) -> bool {
+        self.packet.rcode == Rcode::NOERROR && self.data() == [data]
+    }
+
+    pub fn is_truncated(&self) -> bool {
+        self.packet.has(TC)
+    }
+
+    pub fn ttl(&self) -> Option<u32> {
+        self.packet.answer.iter().map(|rr| rr.ttl).min()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} after {:?}", self.packet, self.took)
+    }
+}
+
+/// How often each question went out, for counts in tests.
+pub fn tally(log: &[Seen]) -> HashMap<(Name, Rtype), usize> {
+    let mut counts = HashMap::new();
+    log.iter().for_each(|seen| *counts.entry((seen.name(), seen.rtype())).or_default() += 1);
+    counts
+}

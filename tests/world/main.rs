@@ -1,0 +1,5 @@
+//! The hermetic tests of the whole resolver: simulated worlds and scenario files, one binary.
+
+#[path = "../sim/mod.rs"]
+mod sim;
+mod simulation;

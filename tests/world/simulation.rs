@@ -1,0 +1,297 @@
+//! Worlds of a few lines: each test is one thing that must work out there.
+//!
+//! The first group holds for any resolver, however simple; the second needs one with a cache and manners.
+
+use std::time::Duration;
+
+use cairn::record::{Rcode, Rtype};
+
+use super::sim::engine::is_cairn;
+use super::sim::packet::{AD, RD};
+use super::sim::world::tally;
+use super::sim::{Forger, Lame, Tcp, World, name};
+
+const WWW: &str = "www.example. A 192.0.2.1";
+
+fn plain(seed: u64) -> World {
+    World::new(seed).zone("example.").record(WWW)
+}
+
+#[test]
+fn a_name_is_found_from_the_root_down() {
+    let mut world = plain(1);
+    assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+    assert!(!world.queries_to("a.root-servers.net.").is_empty());
+    assert!(!world.queries_to("ns1.example.").is_empty());
+}
+
+#[test]
+fn what_is_not_there_is_denied() {
+    let mut world = plain(2);
+    assert_eq!(world.ask_true("no.example. A").rcode(), Rcode::NXDOMAIN);
+    assert_eq!(world.ask_true("www.example. MX").rcode(), Rcode::NOERROR);
+    assert_eq!(world.ask_true("nothing. A").rcode(), Rcode::NXDOMAIN);
+}
+
+#[test]
+fn aliases_are_followed_across_zones() {
+    let mut world = plain(3)
+        .records(&["a.example. CNAME b.sub.other.", "d.example. DNAME sub.other.", "gone.example. CNAME no.sub.other."])
+        .zone("sub.other.")
+        .records(&["b.sub.other. CNAME www.example.", "*.sub.other. TXT x"]);
+    assert!(world.ask_true("a.example. A").is("192.0.2.1"));
+    assert!(world.ask_true("b.d.example. A").is("192.0.2.1"));
+    assert_eq!(world.ask_true("gone.example. A").rcode(), Rcode::NOERROR);
+    assert_eq!(world.ask_true("x.b.sub.other. TXT").rcode(), Rcode::NXDOMAIN);
+    assert_eq!(world.ask_true("x.sub.other. TXT").packet.answer.len(), 1);
+}
+
+#[test]
+fn name_servers_elsewhere_are_looked_up() {
+    let mut world = World::new(4)
+        .zone("example.")
+        .server("ns.other.")
+        .record(WWW)
+        .zone("deep.example.")
+        .server("ns.third.other.")
+        .record("www.deep.example. A 192.0.2.2");
+    assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+    assert!(world.ask_true("www.deep.example. A").is("192.0.2.2"));
+}
+
+#[test]
+fn a_dead_or_lame_server_has_a_neighbour() {
+    for lame in [None, Some(Lame::Refuses), Some(Lame::RefersUp), Some(Lame::Empty)] {
+        let world = plain(5).server("ns1.example.").server("ns2.example.").server("ns1.example.");
+        let mut world = match lame {
+            None => world.dead(),
+            Some(lame) => world.lame(lame),
+        };
+        let answer = world.ask_true("www.example. A");
+        assert!(answer.is("192.0.2.1"), "{lame:?}");
+        assert!(answer.took < Duration::from_secs(4), "{lame:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn truncation_leads_to_tcp() {
+    let mut world = plain(6).server("ns1.example.").truncates();
+    assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+    assert!(world.log().iter().any(|seen| seen.tcp));
+}
+
+#[test]
+fn servers_older_than_edns_are_asked_without() {
+    let mut world = plain(7).server("ns1.example.").formerr_to_edns();
+    assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+}
+
+#[test]
+fn forged_replies_lose_to_the_true_one() {
+    for forger in [Forger::GuessesId(1), Forger::OtherQuestion, Forger::GuessesCase] {
+        let mut world = plain(8).server("ns1.example.").forged(forger);
+        assert!(world.ask_true("www.example. A").is("192.0.2.1"), "{forger:?}");
+    }
+}
+
+#[test]
+fn a_server_of_ipv6_only_is_reached() {
+    let mut world = plain(9).server("ns1.example.").ipv6_only();
+    assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+    let mut world = plain(9).server("ns1.example.").dual_stack().families(true, false);
+    assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+}
+
+#[test]
+fn loss_duplicates_and_disorder_are_survived() {
+    for seed in 0..20 {
+        let mut world = plain(seed).server("ns1.example.").server("ns2.example.").every_link(|link| {
+            (link.loss, link.duplicate) = (0.1, 0.2);
+            link.jitter = Duration::from_millis(40);
+        });
+        let answer = world.ask("www.example. A");
+        assert!(world.truth("www.example. A").contradicts(&answer.packet).is_none(), "{answer:?}");
+    }
+}
+
+#[test]
+fn one_seed_is_one_history() {
+    let history = |seed| {
+        let mut world = plain(seed).server("ns1.example.").loss(0.3).jitter(30);
+        let answer = world.ask("www.example. A");
+        let log: Vec<String> = world.log().iter().map(ToString::to_string).collect();
+        (answer.took, log.join("\n"))
+    };
+    assert_eq!(history(11), history(11));
+    assert!((12..20).any(|seed| history(seed) != history(11)));
+}
+
+#[test]
+fn an_endless_alias_ends() {
+    let mut world = plain(12).records(&["a.example. CNAME b.example.", "b.example. CNAME a.example."]);
+    let answer = world.ask("a.example. A");
+    assert!(world.truth("a.example. A").contradicts(&answer.packet).is_none(), "{answer:?}");
+    assert!(world.log().len() < 60);
+}
+
+// From here on a resolver with a cache.
+
+#[test]
+fn an_answer_is_kept_and_ages() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(20);
+    assert_eq!(world.ask_true("www.example. A").ttl(), Some(3600));
+    world.forget();
+    world.pass(100);
+    let again = world.ask_true("www.example. A");
+    assert_eq!((again.ttl(), world.queries_to("ns1.example.").len()), (Some(3500), 0));
+    world.pass(3501);
+    assert_eq!(world.ask_true("www.example. A").ttl(), Some(3600));
+    assert_eq!(world.queries_to("ns1.example.").iter().filter(|seen| seen.name() == name("www.example.")).count(), 1);
+}
+
+#[test]
+fn a_denial_is_kept_for_its_own_time() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(21).record("example. SOA ns1.example. . 1 2 3 4 60");
+    world.ask_true("no.example. A");
+    world.forget();
+    world.pass(50);
+    world.ask_true("no.example. A");
+    assert!(world.queries_to("ns1.example.").is_empty());
+    world.pass(20);
+    world.ask_true("no.example. A");
+    assert!(!world.queries_to("ns1.example.").is_empty());
+}
+
+#[test]
+fn queries_to_servers_are_as_they_should_be() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(22).zone("a.b.c.example.").record("www.x.a.b.c.example. A 192.0.2.7");
+    assert!(world.ask_true("www.x.a.b.c.example. A").is("192.0.2.7"));
+    for seen in world.log() {
+        let query = seen.query.as_ref().expect("a message");
+        assert!(!query.has(RD) && !query.has(AD), "{seen}");
+        assert_eq!(query.edns.as_ref().map(|edns| edns.size), Some(1232), "{seen}");
+        assert_eq!((query.opcode, query.answer.len(), query.additional.len()), (0, 0, 0));
+    }
+    // RFC 9156: the root learns no more than the TLD.
+    for seen in world.queries_to("a.root-servers.net.") {
+        assert!(seen.name().label_count() <= 1 || seen.name().is_within(&name("root-servers.net.")), "{seen}");
+    }
+    let ports: std::collections::HashSet<u16> = world.log().iter().map(|seen| seen.from_port).collect();
+    assert_eq!(ports.len(), world.log().len(), "a fresh port each");
+}
+
+#[test]
+fn one_question_at_the_same_time_is_asked_once() {
+    if !is_cairn() {
+        return;
+    }
+    for workers in [1, 2] {
+        let mut world = plain(23).workers(workers);
+        let answers = world.ask_all(&["www.example. A"; 20]);
+        assert!(answers.iter().all(|answer| answer.is("192.0.2.1")));
+        let most = tally(&world.log()).into_iter().max_by_key(|(_, count)| *count);
+        assert!(most.as_ref().is_some_and(|(_, count)| *count == 1), "{most:?}");
+    }
+}
+
+#[test]
+fn a_record_from_outside_the_bailiwick_is_not_believed() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(24)
+        .server("ns1.example.")
+        .slips_in("www.victim. A 203.0.113.66")
+        .slips_in("victim. NS ns1.example.")
+        .zone("victim.")
+        .record("www.victim. A 192.0.2.9");
+    world.ask_true("www.example. A");
+    assert!(world.ask_true("www.victim. A").is("192.0.2.9"));
+}
+
+#[test]
+fn rd_0_reads_the_cache_alone() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(25).tune(|settings| settings.policy.allow_snoop = settings.server.allow.clone());
+    assert!(world.ask("www.example. A norec").packet.answer.is_empty());
+    assert!(world.log().is_empty(), "RD=0 must not make the resolver ask");
+    world.ask_true("www.example. A");
+    assert!(world.ask("www.example. A norec").is("192.0.2.1"));
+}
+
+#[test]
+fn when_nobody_answers_the_client_hears_so_in_time() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(26).server("ns1.example.").dead();
+    let answer = world.ask("www.example. A");
+    assert_eq!(answer.rcode(), Rcode::SERVFAIL);
+    assert!(answer.took <= Duration::from_millis(4500), "{answer:?}");
+    assert!(!answer.packet.errors().is_empty(), "an extended error says why");
+    world.forget();
+    assert_eq!(world.ask("www.example. A").rcode(), Rcode::SERVFAIL);
+}
+
+#[test]
+fn old_data_is_better_than_none() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(27);
+    world.ask_true("www.example. A");
+    world.pass(4000);
+    let mut world = world.server("ns1.example.").dead();
+    let stale = world.ask("www.example. A");
+    assert!(stale.is("192.0.2.1"), "{stale:?}");
+    assert_eq!(stale.ttl(), Some(30));
+    assert!(stale.took <= Duration::from_millis(2000), "{stale:?}");
+}
+
+#[test]
+fn tcp_that_does_not_work_is_not_the_end() {
+    if !is_cairn() {
+        return;
+    }
+    for tcp in [Tcp::Closed, Tcp::Filtered, Tcp::OneReply] {
+        let mut world = plain(28).server("ns1.example.").truncates().tcp(tcp).server("ns2.example.");
+        assert!(world.ask_true("www.example. A").is("192.0.2.1"), "{tcp:?}");
+    }
+}
+
+#[test]
+fn the_letters_of_the_question_come_back() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(29);
+    for question in ["wWw.ExAmple. A", "WWW.EXAMPLE. A"] {
+        let answer = world.ask_true(question);
+        let asked = answer.packet.question.as_ref().expect("a question");
+        assert_eq!(asked.wire[1..4], question.as_bytes()[..3]);
+    }
+}
+
+#[test]
+fn a_changed_zone_shows_after_the_ttl() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(30).tune(|settings| settings.cache.prefetch = false);
+    world.ask_true("www.example. A");
+    let mut world = world.zone("example.").without("www.example.", Rtype::A).record("www.example. A 192.0.2.77");
+    assert!(world.ask("www.example. A").is("192.0.2.1"));
+    world.pass(3601);
+    assert!(world.ask_true("www.example. A").is("192.0.2.77"));
+}
