@@ -1,0 +1,114 @@
+//! The query as it leaves: its secrets (ID, letter case, cookie) are what its reply must repeat.
+
+use smallvec::SmallVec;
+
+use super::ask::Ask;
+use super::case;
+use crate::env::Random;
+use crate::record::{Class, Question, Rcode};
+use crate::wire::{Flags, Header, OptionCode, Writer};
+
+/// RFC 7873 4: a client cookie of 8 octets, then nothing or a server cookie of 8 to 32.
+const COOKIE_CLIENT_BYTES: usize = 8;
+const COOKIE_BYTES_MAX: usize = 40;
+/// Name 255, header 12, type and class 4, OPT 11, cookie 44: always below this.
+const QUERY_BYTES_MAX: usize = 512;
+
+/// The OPT of a query.
+#[derive(Clone, Copy, Debug)]
+pub struct EdnsOut<'a> {
+    pub udp_size: u16,
+    pub dnssec_ok: bool,
+    /// Our client cookie, followed by the server's if it gave one before.
+    pub cookie: Option<&'a [u8]>,
+}
+
+pub(super) struct Query {
+    bytes: Vec<u8>,
+    id: u16,
+    question: SmallVec<[u8; 64]>,
+    /// The reply must show the same letter case.
+    case_is_secret: bool,
+    cookie: Option<CookieSent>,
+    /// A longer UDP reply was not asked for and came in fragments that anybody may have replaced.
+    reply_bytes_max: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct CookieSent {
+    pub client: [u8; COOKIE_CLIENT_BYTES],
+    /// The server is known to know cookies.
+    pub expected_back: bool,
+}
+
+impl Query {
+    pub fn new(ask: &Ask<'_>, random: &Random) -> Query {
+        let id = random.u16();
+        let question = question_wire(ask.question, ask.randomise_case.then_some(random));
+        let cookie = ask.edns.and_then(|edns| edns.cookie).filter(|cookie| cookie.len() <= COOKIE_BYTES_MAX);
+        let mut writer = Writer::new(Vec::with_capacity(question.len() + 80), QUERY_BYTES_MAX);
+        let flags = Flags(0).with(Flags::RD, ask.recursion_desired).with(Flags::CD, ask.checking_disabled);
+        writer.header(Header { id, flags, counts: [0; 4] });
+        writer.question_wire(&question).expect("a question of at most 259 octets fits");
+        if let Some(edns) = ask.edns {
+            let option = cookie.map(|cookie| (OptionCode::COOKIE, cookie));
+            writer.opt(edns.udp_size, Rcode::NOERROR, edns.dnssec_ok, option.as_slice()).expect("at most 55 octets more fit");
+        }
+        Query {
+            bytes: writer.finish(),
+            id,
+            question,
+            case_is_secret: ask.randomise_case,
+            cookie: cookie.and_then(CookieSent::from_wire),
+            reply_bytes_max: usize::from(ask.edns.map_or(512, |edns| edns.udp_size)).max(512),
+        }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// Name, type and class as sent.
+    pub fn question(&self) -> &[u8] {
+        &self.question
+    }
+
+    pub fn case_is_secret(&self) -> bool {
+        self.case_is_secret
+    }
+
+    pub fn cookie(&self) -> Option<CookieSent> {
+        self.cookie
+    }
+
+    pub fn reply_bytes_max(&self) -> usize {
+        self.reply_bytes_max
+    }
+
+    /// For a connection, where IDs must differ from those under way there.
+    pub fn framed(&self, id: u16) -> impl Iterator<Item = u8> {
+        let len = self.bytes.len() as u16;
+        len.to_be_bytes().into_iter().chain(id.to_be_bytes()).chain(self.bytes.iter().skip(2).copied())
+    }
+}
+
+impl CookieSent {
+    fn from_wire(cookie: &[u8]) -> Option<CookieSent> {
+        let client = *cookie.first_chunk()?;
+        Some(CookieSent { client, expected_back: cookie.len() > COOKIE_CLIENT_BYTES })
+    }
+}
+
+fn question_wire(question: &Question, mixed_by: Option<&Random>) -> SmallVec<[u8; 64]> {
+    let mut wire = SmallVec::from_slice(question.name.as_wire());
+    if let Some(random) = mixed_by {
+        case::randomise(&mut wire, random);
+    }
+    wire.extend_from_slice(&question.rtype.0.to_be_bytes());
+    wire.extend_from_slice(&Class::IN.0.to_be_bytes());
+    wire
+}

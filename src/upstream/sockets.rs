@@ -1,0 +1,151 @@
+//! Connected UDP sockets, each on a random port of its own (RFC 5452 9.2).
+//!
+//! A fresh socket per query costs three times a kept one, so a socket is kept for a few more queries, but
+//! only towards the same server address: nobody else ever sees its port, and the kernel drops datagrams from
+//! anybody else. The time for which a port can be guessed at stays short (`USES_MAX`, `AGE_MAX`).
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::env::{Net, Random, UdpFlow};
+
+/// Below 1024 a bind needs rights that we do not have.
+const PORT_MIN: u16 = 1024;
+/// How often another port is drawn when the one drawn is taken.
+const PORT_TRIES: usize = 16;
+/// A port known to an attacker for the server's address serves at most this many queries.
+const USES_MAX: u8 = 16;
+const AGE_MAX: Duration = Duration::from_secs(4);
+/// Idle sockets of one worker; each is a file descriptor.
+const KEPT_MAX: usize = 1024;
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+pub(super) struct Sockets {
+    net: Rc<dyn Net>,
+    random: Rc<Random>,
+    kept: RefCell<BTreeMap<SocketAddr, Vec<Socket>>>,
+    kept_count: Cell<usize>,
+    sweeping: Cell<bool>,
+}
+
+pub(super) struct Socket {
+    pub flow: Box<dyn UdpFlow>,
+    uses: u8,
+    opened: Instant,
+}
+
+pub(super) enum OpenError {
+    /// No descriptor or no port left.
+    Ours(io::ErrorKind),
+    NoWay(io::Error),
+}
+
+impl Sockets {
+    pub fn new(net: Rc<dyn Net>, random: Rc<Random>) -> Sockets {
+        Sockets { net, random, kept: RefCell::default(), kept_count: Cell::new(0), sweeping: Cell::new(false) }
+    }
+
+    /// A socket that no other query uses.
+    pub fn take(&self, server: SocketAddr) -> Result<Socket, OpenError> {
+        let mut socket = match self.take_kept(server) {
+            Some(kept) => kept,
+            None => self.open(server)?,
+        };
+        socket.uses += 1;
+        Ok(socket)
+    }
+
+    /// Only for a socket on which one query went out and its one reply came in.
+    pub fn keep(self: &Rc<Self>, server: SocketAddr, socket: Socket) {
+        if socket.is_worn_out(Instant::now()) || self.kept_count.get() >= KEPT_MAX {
+            return;
+        }
+        self.kept.borrow_mut().entry(server).or_default().push(socket);
+        self.kept_count.set(self.kept_count.get() + 1);
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(self)));
+        }
+    }
+
+    fn take_kept(&self, server: SocketAddr) -> Option<Socket> {
+        let now = Instant::now();
+        let mut kept = self.kept.borrow_mut();
+        let list = kept.get_mut(&server)?;
+        let mut found = None;
+        while let Some(socket) = list.pop() {
+            self.kept_count.set(self.kept_count.get() - 1);
+            if !socket.is_worn_out(now) {
+                found = Some(socket);
+                break;
+            }
+        }
+        if list.is_empty() {
+            kept.remove(&server);
+        }
+        found
+    }
+
+    fn open(&self, server: SocketAddr) -> Result<Socket, OpenError> {
+        let mut last = io::ErrorKind::AddrInUse;
+        for _ in 0..PORT_TRIES {
+            let port = PORT_MIN + self.random.below(usize::from(u16::MAX - PORT_MIN) + 1) as u16;
+            match self.net.udp(server, port) {
+                Ok(flow) => return Ok(Socket { flow, uses: 0, opened: Instant::now() }),
+                Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => last = error.kind(),
+                Err(error) if is_out_of_files(&error) => {
+                    if !self.close_kept() {
+                        return Err(OpenError::Ours(error.kind()));
+                    }
+                }
+                Err(error) => return Err(OpenError::NoWay(error)),
+            }
+        }
+        Err(OpenError::Ours(last))
+    }
+
+    /// Gives all idle sockets back to the system; were there any?
+    fn close_kept(&self) -> bool {
+        self.kept.borrow_mut().clear();
+        self.kept_count.replace(0) > 0
+    }
+
+    fn close_worn_out(&self) {
+        let now = Instant::now();
+        let mut count = 0;
+        self.kept.borrow_mut().retain(|_, list| {
+            list.retain(|socket| !socket.is_worn_out(now));
+            count += list.len();
+            !list.is_empty()
+        });
+        self.kept_count.set(count);
+    }
+}
+
+impl Socket {
+    fn is_worn_out(&self, now: Instant) -> bool {
+        self.uses >= USES_MAX || now.duration_since(self.opened) >= AGE_MAX
+    }
+}
+
+/// Ports must not stay open when no more questions come. Ends when nothing is kept.
+async fn sweep(sockets: Weak<Sockets>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let Some(sockets) = sockets.upgrade() else { return };
+        sockets.close_worn_out();
+        if sockets.kept_count.get() == 0 {
+            sockets.sweeping.set(false);
+            return;
+        }
+    }
+}
+
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}

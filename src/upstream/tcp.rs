@@ -1,0 +1,295 @@
+//! TCP connections to servers, kept and shared (RFC 7766 6.2): several queries under way on each, replies in
+//! any order, told apart by ID.
+//!
+//! Each connection is driven by one task. When it dies, each of its questions is asked once more on another;
+//! a server may close an idle connection at the very moment we use it. Everything is bounded: connections,
+//! questions on each, octets waiting to be sent, idle time.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::inbox::Inbox;
+use super::matching::belongs_on_stream;
+use super::query::Query;
+use crate::env::{BoxFuture, Net, Random, Stream};
+
+/// Per worker. Past it the longest idle connection goes, then the longest silent one.
+const CONNECTIONS_MAX: usize = 256;
+/// One server must not take them all.
+const CONNECTIONS_PER_SERVER_MAX: usize = 4;
+const IN_FLIGHT_MAX: usize = 32;
+/// A peer that stopped reading.
+const UNSENT_BYTES_MAX: usize = 16 * 1024;
+const IDLE_MAX: Duration = Duration::from_secs(5);
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// A connection with questions under way may be closed in favour of a new one after so much silence.
+const SILENCE_MAX: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TcpFault {
+    Timeout,
+    Connect(io::ErrorKind),
+    /// The peer closed or reset it.
+    Closed,
+    /// The peer sent something that nobody had asked for.
+    Unasked,
+    /// Our own limits.
+    Busy,
+}
+
+impl TcpFault {
+    /// The question itself got no hearing; another connection may bring the reply.
+    fn is_worth_another_try(self) -> bool {
+        match self {
+            TcpFault::Closed | TcpFault::Unasked => true,
+            TcpFault::Timeout | TcpFault::Connect(_) | TcpFault::Busy => false,
+        }
+    }
+}
+
+impl std::fmt::Display for TcpFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TcpFault::Timeout => f.write_str("no reply in time"),
+            TcpFault::Connect(kind) => write!(f, "no connection ({kind})"),
+            TcpFault::Closed => f.write_str("closed before the reply"),
+            TcpFault::Unasked => f.write_str("sent what was not asked for"),
+            TcpFault::Busy => f.write_str("too many connections"),
+        }
+    }
+}
+
+pub(super) struct Connections {
+    net: Rc<dyn Net>,
+    random: Rc<Random>,
+    open: RefCell<Vec<Rc<Connection>>>,
+}
+
+impl Connections {
+    pub fn new(net: Rc<dyn Net>, random: Rc<Random>) -> Connections {
+        Connections { net, random, open: RefCell::default() }
+    }
+
+    /// Waits without limit of its own; the caller sets one by dropping the future.
+    pub async fn ask(&self, server: SocketAddr, query: &Query) -> Result<Vec<u8>, TcpFault> {
+        let first = self.ask_once(server, query).await;
+        match first {
+            Err(fault) if fault.is_worth_another_try() => self.ask_once(server, query).await,
+            _ => first,
+        }
+    }
+
+    async fn ask_once(&self, server: SocketAddr, query: &Query) -> Result<Vec<u8>, TcpFault> {
+        let connection = self.connection_to(server)?;
+        let reply = connection.submit(query, &self.random);
+        let mut watch = SilenceWatch { connection: &connection, since: Instant::now(), answered: false };
+        let result = reply.await;
+        watch.answered = true;
+        result.unwrap_or(Err(TcpFault::Closed))
+    }
+
+    fn connection_to(&self, server: SocketAddr) -> Result<Rc<Connection>, TcpFault> {
+        let mut open = self.open.borrow_mut();
+        open.retain(|connection| !connection.ended.get());
+        if let Some(found) = open.iter().find(|connection| connection.server == server && connection.has_room()) {
+            return Ok(Rc::clone(found));
+        }
+        if open.iter().filter(|connection| connection.server == server).count() >= CONNECTIONS_PER_SERVER_MAX {
+            return Err(TcpFault::Busy);
+        }
+        if open.len() >= CONNECTIONS_MAX {
+            let victim = least_needed(&open).ok_or(TcpFault::Busy)?;
+            open.swap_remove(victim).end(TcpFault::Busy);
+        }
+        let connection = Rc::new(Connection::new(server));
+        open.push(Rc::clone(&connection));
+        tokio::task::spawn_local(drive(Rc::clone(&connection), self.net.tcp(server)));
+        Ok(connection)
+    }
+}
+
+/// An idle connection, else one long silent; of those the one quiet for longest.
+fn least_needed(open: &[Rc<Connection>]) -> Option<usize> {
+    let silent = |connection: &Connection| connection.last_heard.get().elapsed() >= SILENCE_MAX;
+    let candidates = open.iter().enumerate().filter(|(_, connection)| !connection.is_awaited() || silent(connection));
+    candidates.min_by_key(|(_, connection)| (connection.is_awaited(), connection.last_heard.get())).map(|(index, _)| index)
+}
+
+struct Connection {
+    server: SocketAddr,
+    pending: RefCell<SmallVec<[Pending; 4]>>,
+    unsent: RefCell<Vec<u8>>,
+    /// Wakes the driver: there is more to send, or it is over.
+    wake: Notify,
+    /// When something came, or when the silence became one that matters: at the first question after a rest.
+    last_heard: Cell<Instant>,
+    /// Takes no more questions.
+    retired: Cell<bool>,
+    ended: Cell<bool>,
+}
+
+/// Stays after its asker has gone, so that a late reply is known for what it is.
+struct Pending {
+    id: u16,
+    question: SmallVec<[u8; 64]>,
+    asker: oneshot::Sender<Result<Vec<u8>, TcpFault>>,
+}
+
+impl Connection {
+    fn new(server: SocketAddr) -> Connection {
+        Connection {
+            server,
+            pending: RefCell::default(),
+            unsent: RefCell::default(),
+            wake: Notify::new(),
+            last_heard: Cell::new(Instant::now()),
+            retired: Cell::new(false),
+            ended: Cell::new(false),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.retired.get() && self.pending.borrow().len() < IN_FLIGHT_MAX && self.unsent.borrow().len() < UNSENT_BYTES_MAX
+    }
+
+    fn submit(&self, query: &Query, random: &Random) -> oneshot::Receiver<Result<Vec<u8>, TcpFault>> {
+        if !self.is_awaited() {
+            self.last_heard.set(Instant::now());
+        }
+        let (asker, reply) = oneshot::channel();
+        let mut pending = self.pending.borrow_mut();
+        // At most `IN_FLIGHT_MAX` of 65,536 are taken, so this ends.
+        let id = loop {
+            let id = random.u16();
+            if pending.iter().all(|other| other.id != id) {
+                break id;
+            }
+        };
+        pending.push(Pending { id, question: SmallVec::from_slice(query.question()), asker });
+        self.unsent.borrow_mut().extend(query.framed(id));
+        self.wake.notify_one();
+        reply
+    }
+
+    /// Is the message one that we wait for (or waited for)?
+    fn deliver(&self, message: Vec<u8>) -> bool {
+        self.last_heard.set(Instant::now());
+        let mut pending = self.pending.borrow_mut();
+        let Some(id) = message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id)) else { return false };
+        let Some(index) = pending.iter().position(|waiting| waiting.id == id && belongs_on_stream(&waiting.question, &message)) else {
+            return false;
+        };
+        // The asker may have gone; then nobody wants the reply.
+        let _ = pending.swap_remove(index).asker.send(Ok(message));
+        true
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.pending.borrow().iter().any(|waiting| !waiting.asker.is_closed())
+    }
+
+    fn is_over(&self) -> bool {
+        self.ended.get() || self.retired.get() && !self.is_awaited()
+    }
+
+    fn end(&self, fault: TcpFault) {
+        self.ended.set(true);
+        for waiting in self.pending.borrow_mut().drain(..) {
+            let _ = waiting.asker.send(Err(fault));
+        }
+        self.wake.notify_one();
+    }
+}
+
+/// If its asker leaves and nothing at all was heard meanwhile, the connection is probably dead.
+struct SilenceWatch<'a> {
+    connection: &'a Connection,
+    since: Instant,
+    answered: bool,
+}
+
+impl Drop for SilenceWatch<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.connection.last_heard.get() <= self.since {
+            self.connection.retired.set(true);
+            self.connection.wake.notify_one();
+        }
+    }
+}
+
+/// Ends the connection however its driver ends.
+struct EndOnDrop(Rc<Connection>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end(TcpFault::Closed);
+    }
+}
+
+async fn drive(connection: Rc<Connection>, connecting: BoxFuture<'static, io::Result<Box<dyn Stream>>>) {
+    let connection = EndOnDrop(connection);
+    let connected = tokio::select! {
+        biased;
+        connected = tokio::time::timeout(CONNECT_MAX, connecting) => connected,
+        () = until_over(&connection.0) => return,
+    };
+    let fault = match connected {
+        Ok(Ok(stream)) => talk(&connection.0, stream).await,
+        Ok(Err(error)) => TcpFault::Connect(error.kind()),
+        Err(_) => TcpFault::Timeout,
+    };
+    connection.0.end(fault);
+}
+
+async fn until_over(connection: &Connection) {
+    while !connection.is_over() {
+        connection.wake.notified().await;
+    }
+}
+
+/// Reads and writes until one side has had enough. Both calls lose nothing when another branch wins.
+async fn talk(connection: &Connection, stream: Box<dyn Stream>) -> TcpFault {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let (mut inbox, mut outbox) = (Inbox::new(), Vec::new());
+    let mut look_again = Instant::now() + IDLE_MAX;
+    while !connection.is_over() {
+        if outbox.is_empty() {
+            std::mem::swap(&mut outbox, &mut connection.unsent.borrow_mut());
+        }
+        tokio::select! {
+            biased;
+            read = reader.read(inbox.space()) => match read {
+                Ok(0) | Err(_) => return TcpFault::Closed,
+                Ok(read) => {
+                    inbox.add(read);
+                    while let Some(message) = inbox.next() {
+                        if !connection.deliver(message) {
+                            return TcpFault::Unasked;
+                        }
+                    }
+                }
+            },
+            written = writer.write(&outbox), if !outbox.is_empty() => match written {
+                Ok(0) | Err(_) => return TcpFault::Closed,
+                Ok(written) => drop(outbox.drain(..written)),
+            },
+            () = connection.wake.notified() => {}
+            () = tokio::time::sleep_until(look_again) => {
+                let idle_at = connection.last_heard.get() + IDLE_MAX;
+                if Instant::now() >= idle_at && !connection.is_awaited() {
+                    return TcpFault::Closed;
+                }
+                look_again = idle_at.max(Instant::now() + IDLE_MAX / 5);
+            }
+        }
+    }
+    TcpFault::Closed
+}

@@ -1,0 +1,548 @@
+//! Exchanges with servers made of closures, over an in-memory network and in virtual time.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::Instant;
+
+use super::*;
+use crate::env::{BoxFuture, Net, Random, Stream, UdpFlow};
+use crate::record::{Name, Question, Rtype};
+use crate::wire::{Flags, HEADER_BYTES};
+
+const RTT: u64 = 20;
+
+/// What comes back for a datagram: after so many milliseconds, these octets or that error.
+type Datagrams = Vec<(u64, Result<Vec<u8>, io::ErrorKind>)>;
+
+type UdpScript = Box<dyn Fn(&[u8], usize) -> Datagrams>;
+type TcpScript = Box<dyn Fn(DuplexStream, usize) -> BoxFuture<'static, ()>>;
+
+struct FakeNet {
+    /// Given the datagram and how many came before it.
+    udp: UdpScript,
+    /// Given the server's end of each connection and how many came before it; `None` refuses.
+    tcp: Option<TcpScript>,
+    ports: RefCell<Vec<u16>>,
+    ids: Rc<RefCell<Vec<u16>>>,
+    open_count: Rc<Cell<usize>>,
+    udp_count: Rc<Cell<usize>>,
+    tcp_count: Cell<usize>,
+    taken: BTreeSet<u16>,
+    fail_send_once: Rc<Cell<bool>>,
+}
+
+impl FakeNet {
+    fn new(udp: impl Fn(&[u8], usize) -> Datagrams + 'static) -> FakeNet {
+        FakeNet {
+            udp: Box::new(udp),
+            tcp: None,
+            ports: RefCell::default(),
+            ids: Rc::default(),
+            open_count: Rc::default(),
+            udp_count: Rc::default(),
+            tcp_count: Cell::new(0),
+            taken: BTreeSet::new(),
+            fail_send_once: Rc::default(),
+        }
+    }
+
+    fn with_tcp<F: Future<Output = ()> + 'static>(mut self, serve: impl Fn(DuplexStream, usize) -> F + 'static) -> FakeNet {
+        self.tcp = Some(Box::new(move |stream, index| Box::pin(serve(stream, index))));
+        self
+    }
+}
+
+/// `Rc<FakeNet>` is the net, so that flows can reach it and tests can look into it.
+struct Shared(Rc<FakeNet>);
+
+impl Net for Shared {
+    fn udp(&self, _: SocketAddr, port: u16) -> io::Result<Box<dyn UdpFlow>> {
+        if self.0.taken.contains(&port) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        self.0.ports.borrow_mut().push(port);
+        self.0.open_count.set(self.0.open_count.get() + 1);
+        Ok(Box::new(Flow { net: Rc::clone(&self.0), port, inbox: Rc::default() }))
+    }
+
+    fn tcp(&self, _: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
+        let index = self.0.tcp_count.replace(self.0.tcp_count.get() + 1);
+        let net = Rc::clone(&self.0);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(RTT)).await;
+            let Some(serve) = &net.tcp else { return Err(io::ErrorKind::ConnectionRefused.into()) };
+            let (ours, theirs) = tokio::io::duplex(3000);
+            tokio::task::spawn_local(serve(theirs, index));
+            Ok(Box::new(ours) as Box<dyn Stream>)
+        })
+    }
+}
+
+#[derive(Default)]
+struct FlowInbox {
+    queue: VecDeque<Result<Vec<u8>, io::ErrorKind>>,
+    waker: Option<Waker>,
+}
+
+struct Flow {
+    net: Rc<FakeNet>,
+    port: u16,
+    inbox: Rc<RefCell<FlowInbox>>,
+}
+
+impl UdpFlow for Flow {
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.net.fail_send_once.replace(false) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        self.net.ids.borrow_mut().push(u16::from_be_bytes([bytes[0], bytes[1]]));
+        let index = self.net.udp_count.replace(self.net.udp_count.get() + 1);
+        for (delay, what) in (self.net.udp)(bytes, index) {
+            let inbox = Rc::clone(&self.inbox);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(Duration::from_millis(delay)).await;
+                inbox.borrow_mut().queue.push_back(what);
+                if let Some(waker) = inbox.borrow_mut().waker.take() {
+                    waker.wake();
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn poll_recv(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut inbox = self.inbox.borrow_mut();
+        match inbox.queue.pop_front() {
+            None => {
+                inbox.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Some(Err(kind)) => Poll::Ready(Err(kind.into())),
+            Some(Ok(bytes)) => {
+                let len = bytes.len().min(into.len());
+                into[..len].copy_from_slice(&bytes[..len]);
+                Poll::Ready(Ok(len))
+            }
+        }
+    }
+
+    fn local_port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        self.net.open_count.set(self.net.open_count.get() - 1);
+    }
+}
+
+fn run<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, future)
+}
+
+fn upstream(net: FakeNet) -> (Upstream, Rc<FakeNet>) {
+    let net = Rc::new(net);
+    (Upstream::new(Rc::new(Shared(Rc::clone(&net))), Rc::new(Random::from_seed(7))), net)
+}
+
+fn server() -> SocketAddr {
+    "192.0.2.53:53".parse().expect("address")
+}
+
+fn question() -> Question {
+    Question::new(Name::parse("www.some-example.").expect("name"), Rtype::A)
+}
+
+fn ask(question: &Question) -> Ask<'_> {
+    Ask {
+        server: server(),
+        question,
+        recursion_desired: false,
+        checking_disabled: false,
+        edns: Some(EdnsOut { udp_size: 1232, dnssec_ok: true, cookie: None }),
+        randomise_case: true,
+        timeout: Duration::from_millis(400),
+        tcp_timeout: Duration::from_millis(1000),
+        force_tcp: false,
+    }
+}
+
+/// The query turned into an empty reply, and then `edit`ed.
+fn echo(query: &[u8], edit: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = query.to_vec();
+    bytes[2] |= 0x80;
+    edit(&mut bytes);
+    bytes
+}
+
+fn good(query: &[u8]) -> Vec<u8> {
+    echo(query, |_| ())
+}
+
+fn wrong_id(query: &[u8], by: u8) -> Vec<u8> {
+    echo(query, |bytes| bytes[1] = bytes[1].wrapping_add(by))
+}
+
+fn lower(query: &[u8]) -> Vec<u8> {
+    let end = query.len() - 15;
+    echo(query, |bytes| bytes[HEADER_BYTES..end].make_ascii_lowercase())
+}
+
+fn truncated(query: &[u8]) -> Vec<u8> {
+    echo(query, |bytes| bytes[2] |= (Flags::TC >> 8) as u8)
+}
+
+async fn read_query(stream: &mut DuplexStream) -> Option<Vec<u8>> {
+    let len = stream.read_u16().await.ok()?;
+    let mut query = vec![0; usize::from(len)];
+    stream.read_exact(&mut query).await.ok()?;
+    Some(query)
+}
+
+async fn write_reply(stream: &mut DuplexStream, reply: &[u8]) {
+    let framed = [&(reply.len() as u16).to_be_bytes()[..], reply].concat();
+    // The other side may have gone: that is its own affair.
+    let _ = stream.write_all(&framed).await;
+}
+
+/// An honest server, each reply after `RTT`.
+async fn serve(mut stream: DuplexStream) {
+    while let Some(query) = read_query(&mut stream).await {
+        tokio::time::sleep(Duration::from_millis(RTT)).await;
+        write_reply(&mut stream, &good(&query)).await;
+    }
+}
+
+/// Reads and never answers.
+async fn keep_silent(mut stream: DuplexStream) {
+    while read_query(&mut stream).await.is_some() {}
+}
+
+#[test]
+fn exchanges_over_udp() {
+    type Row = (&'static str, fn(&[u8]) -> Datagrams, Result<(u64, u16), AskError>);
+    let rows: [Row; 8] = [
+        ("a reply", |q| vec![(RTT, Ok(good(q)))], Ok((RTT, 0))),
+        ("a forged reply, then the true one", |q| vec![(1, Ok(wrong_id(q, 1))), (RTT, Ok(good(q)))], Ok((RTT, 1))),
+        ("garbage first", |q| vec![(1, Ok(vec![])), (2, Ok(vec![0xff; 700])), (RTT, Ok(good(q)))], Ok((RTT, 2))),
+        ("our own query sent back first", |q| vec![(1, Ok(q.to_vec())), (RTT, Ok(good(q)))], Ok((RTT, 1))),
+        ("a bare error", |q| vec![(RTT, Ok([&q[..2], &[0x80, 5], &[0; 8]].concat()))], Ok((RTT, 0))),
+        ("nobody listens", |_| vec![(RTT, Err(io::ErrorKind::ConnectionRefused))], Err(AskError::ConnectionRefused)),
+        ("no way there", |_| vec![(RTT, Err(io::ErrorKind::HostUnreachable))], Err(AskError::Unreachable(io::ErrorKind::HostUnreachable))),
+        ("too late", |q| vec![(401, Ok(good(q)))], Err(AskError::Timeout { waited: Duration::from_millis(400), notes: Notes::default() })),
+    ];
+    for (what, script, expected) in rows {
+        run(async {
+            let (upstream, net) = upstream(FakeNet::new(move |query, _| script(query)));
+            let reply = upstream.ask(&ask(&question())).await;
+            let got = reply.map(|reply| {
+                assert_eq!((reply.transport, reply.notes.tcp_because), (Transport::Udp, None), "{what}");
+                (reply.rtt.as_millis() as u64, reply.notes.near_misses)
+            });
+            assert_eq!(got, expected, "{what}");
+            assert_eq!(net.tcp_count.get(), 0, "{what}");
+        });
+    }
+}
+
+#[test]
+fn what_leads_to_tcp() {
+    type Script = fn(&[u8]) -> Datagrams;
+    let rows: [(&str, Script, TcpReason, bool); 5] = [
+        ("truncated", |q| vec![(RTT, Ok(truncated(q)))], TcpReason::Truncated, false),
+        ("larger than offered", |q| vec![(RTT, Ok([good(q), vec![0; 1200]].concat()))], TcpReason::Truncated, false),
+        ("lower case", |q| vec![(RTT, Ok(lower(q)))], TcpReason::CaseMangled, true),
+        ("cut short", |q| vec![(RTT, Ok(good(q)[..q.len() - 4].to_vec()))], TcpReason::Malformed, false),
+        ("three guesses", |q| (1..=3).map(|by| (RTT, Ok(wrong_id(q, by)))).collect(), TcpReason::NearMisses, false),
+    ];
+    for (what, script, reason, mangled) in rows {
+        run(async {
+            let net = FakeNet::new(move |query, _| script(query)).with_tcp(|stream, _| serve(stream));
+            let (upstream, net) = upstream(net);
+            let start = Instant::now();
+            let reply = upstream.ask(&ask(&question())).await.expect(what);
+            assert_eq!((reply.transport, reply.notes.tcp_because), (Transport::Tcp, Some(reason)), "{what}");
+            assert_eq!((reply.notes.case_mangled, net.tcp_count.get()), (mangled, 1), "{what}");
+            assert_eq!(start.elapsed(), Duration::from_millis(3 * RTT), "{what}");
+            assert_eq!(net.open_count.get(), 0, "a doubtful socket is not kept: {what}");
+        });
+    }
+}
+
+#[test]
+fn the_true_reply_by_udp_wins_over_doubt() {
+    run(async {
+        let net = FakeNet::new(|query, _| vec![(1, Ok(lower(query))), (RTT, Ok(good(query)))]).with_tcp(|stream, _| serve(stream));
+        let (upstream, _) = upstream(net);
+        let reply = upstream.ask(&ask(&question())).await.expect("reply");
+        assert_eq!((reply.transport, reply.notes.near_misses, reply.notes.case_mangled), (Transport::Udp, 1, false));
+    });
+}
+
+#[test]
+fn amid_a_flood_tcp_decides() {
+    let flood =
+        |guesses: u8| move |query: &[u8], _| (1..=guesses).map(|by| (1, Ok(wrong_id(query, by)))).chain([(RTT, Ok(good(query)))]).collect();
+    run(async {
+        let (upstream, _) = upstream(FakeNet::new(flood(5)).with_tcp(|stream, _| serve(stream)));
+        let reply = upstream.ask(&ask(&question())).await.expect("reply");
+        assert_eq!((reply.transport, reply.notes.near_misses), (Transport::Tcp, 5), "TCP wins although UDP was first");
+    });
+    run(async {
+        let (upstream, _) = upstream(FakeNet::new(flood(5)));
+        let reply = upstream.ask(&ask(&question())).await.expect("TCP is refused, the held reply counts");
+        assert_eq!((reply.transport, reply.notes.near_misses), (Transport::Udp, 5));
+    });
+    run(async {
+        let (upstream, _) = upstream(FakeNet::new(flood(5)).with_tcp(|stream, _| keep_silent(stream)));
+        let start = Instant::now();
+        let reply = upstream.ask(&ask(&question())).await.expect("the held reply");
+        assert_eq!((reply.transport, start.elapsed().as_millis()), (Transport::Udp, 400), "no longer than UDP's own time");
+    });
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(flood(200)));
+        let error = upstream.ask(&ask(&question())).await.expect_err("nothing by UDP is believed any more");
+        assert!(matches!(error, AskError::TooManyNearMisses { notes: Notes { near_misses: 32, .. } }), "{error:?}");
+        assert_eq!(net.open_count.get(), 0);
+    });
+}
+
+#[test]
+fn tcp_that_fails() {
+    run(async {
+        let (upstream, _) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(truncated(query)))]));
+        let error = upstream.ask(&ask(&question())).await.expect_err("refused");
+        let AskError::TcpFailed { fault, truncated: Some(_), notes } = error else { panic!("{error:?}") };
+        assert_eq!((fault, notes.tcp_because), (TcpFault::Connect(io::ErrorKind::ConnectionRefused), Some(TcpReason::Truncated)));
+    });
+    run(async {
+        let (upstream, _) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(lower(query)))]));
+        let error = upstream.ask(&ask(&question())).await.expect_err("refused");
+        assert!(matches!(error, AskError::TcpFailed { truncated: None, notes: Notes { case_mangled: true, .. }, .. }), "{error:?}");
+    });
+    run(async {
+        let (upstream, _) = upstream(FakeNet::new(|_, _| vec![]).with_tcp(|stream, _| keep_silent(stream)));
+        let start = Instant::now();
+        let question = question();
+        let error = upstream.ask(&Ask { force_tcp: true, ..ask(&question) }).await.expect_err("silence");
+        assert!(matches!(error, AskError::TcpFailed { fault: TcpFault::Timeout, .. }), "{error:?}");
+        assert_eq!(start.elapsed(), Duration::from_millis(1000));
+    });
+    // Closing at once, sending what nobody asked for, and announcing much but sending little.
+    type Misbehave = fn(DuplexStream) -> BoxFuture<'static, ()>;
+    let rows: [(Misbehave, TcpFault); 4] = [
+        (|stream| Box::pin(async move { drop(stream) }), TcpFault::Closed),
+        (
+            |mut stream| {
+                Box::pin(async move {
+                    read_query(&mut stream).await;
+                    let _ = stream.write_all(&[0xff, 0xff, 1, 2, 3]).await;
+                })
+            },
+            TcpFault::Closed,
+        ),
+        (|mut stream| Box::pin(async move { write_reply(&mut stream, &[0; 12]).await }), TcpFault::Unasked),
+        (
+            |mut stream| {
+                Box::pin(async move {
+                    let query = read_query(&mut stream).await.expect("query");
+                    write_reply(&mut stream, &echo(&query, |bytes| bytes[13] ^= 1)).await;
+                })
+            },
+            TcpFault::Unasked,
+        ),
+    ];
+    for (misbehave, expected) in rows {
+        run(async {
+            let (upstream, net) = upstream(FakeNet::new(|_, _| vec![]).with_tcp(move |stream, _| misbehave(stream)));
+            let question = question();
+            let error = upstream.ask(&Ask { force_tcp: true, ..ask(&question) }).await.expect_err("misbehaving");
+            let AskError::TcpFailed { fault, .. } = error else { panic!("{error:?}") };
+            assert_eq!((fault, net.tcp_count.get()), (expected, 2), "asked twice, on two connections");
+        });
+    }
+}
+
+#[test]
+fn a_connection_is_shared_and_replies_come_in_any_order() {
+    run(async {
+        let net = FakeNet::new(|_, _| vec![]).with_tcp(|mut stream, _| async move {
+            let mut queries = Vec::new();
+            while queries.len() < 20 {
+                queries.push(read_query(&mut stream).await.expect("query"));
+            }
+            for query in queries.iter().rev() {
+                write_reply(&mut stream, &good(query)).await;
+            }
+            serve(stream).await;
+        });
+        let (upstream, net) = upstream(net);
+        let upstream = Rc::new(upstream);
+        let tasks: Vec<_> = (0..20)
+            .map(|index| {
+                let upstream = Rc::clone(&upstream);
+                tokio::task::spawn_local(async move {
+                    let question = Question::new(Name::parse(&format!("n{index}.example.")).expect("name"), Rtype::A);
+                    let reply = upstream.ask(&Ask { force_tcp: true, ..ask(&question) }).await.expect("reply");
+                    assert!(crate::wire::Message::parse(&reply.bytes).expect("message").asks(&question));
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+        let question = question();
+        upstream.ask(&Ask { force_tcp: true, ..ask(&question) }).await.expect("on the kept connection");
+        assert_eq!(net.tcp_count.get(), 1);
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        upstream.ask(&Ask { force_tcp: true, timeout: Duration::ZERO, ..ask(&question) }).await.expect_err("this server waits for 20");
+        assert_eq!(net.tcp_count.get(), 2, "the idle one was closed");
+    });
+}
+
+#[test]
+fn a_server_that_closes_a_kept_connection_is_asked_again() {
+    run(async {
+        // The first connection answers once and closes when the second question comes.
+        let net = FakeNet::new(|_, _| vec![]).with_tcp(|mut stream, index| async move {
+            if index > 0 {
+                return serve(stream).await;
+            }
+            let query = read_query(&mut stream).await.expect("query");
+            write_reply(&mut stream, &good(&query)).await;
+            read_query(&mut stream).await;
+        });
+        let (upstream, net) = upstream(net);
+        let question = question();
+        let ask = Ask { force_tcp: true, ..ask(&question) };
+        upstream.ask(&ask).await.expect("first");
+        upstream.ask(&ask).await.expect("second, on another connection");
+        assert_eq!(net.tcp_count.get(), 2);
+    });
+}
+
+#[test]
+fn a_silent_connection_is_not_used_again() {
+    run(async {
+        let net = FakeNet::new(|_, _| vec![])
+            .with_tcp(|stream, index| async move { if index == 0 { keep_silent(stream).await } else { serve(stream).await } });
+        let (upstream, net) = upstream(net);
+        let question = question();
+        let ask = Ask { force_tcp: true, ..ask(&question) };
+        upstream.ask(&ask).await.expect_err("silence");
+        upstream.ask(&ask).await.expect("a new connection");
+        assert_eq!(net.tcp_count.get(), 2);
+    });
+}
+
+#[test]
+fn tcp_is_bounded() {
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|_, _| vec![]).with_tcp(|stream, _| keep_silent(stream)));
+        let upstream = Rc::new(upstream);
+        let ask_many = |count: usize, port_of: fn(usize) -> u16| {
+            let tasks: Vec<_> = (0..count)
+                .map(|index| {
+                    let upstream = Rc::clone(&upstream);
+                    tokio::task::spawn_local(async move {
+                        let question = question();
+                        let server = SocketAddr::new(server().ip(), port_of(index));
+                        upstream.ask(&Ask { force_tcp: true, server, ..ask(&question) }).await.expect_err("silence")
+                    })
+                })
+                .collect();
+            async move {
+                let mut busy = 0;
+                for task in tasks {
+                    let error = task.await.expect("no panic");
+                    busy += usize::from(matches!(error, AskError::TcpFailed { fault: TcpFault::Busy, .. }));
+                }
+                busy
+            }
+        };
+        assert_eq!(ask_many(150, |_| 53).await, 150 - 4 * 32);
+        assert_eq!(net.tcp_count.get(), 4);
+        assert_eq!(ask_many(300, |index| index as u16 + 1).await, 300 - 256);
+    });
+}
+
+#[test]
+fn sockets_are_kept_for_a_while_and_for_one_server() {
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]));
+        let question = question();
+        for _ in 0..40 {
+            upstream.ask(&ask(&question)).await.expect("reply");
+        }
+        assert_eq!(net.ports.borrow().len(), 3, "16 uses each");
+        let other = Ask { server: "192.0.2.54:53".parse().expect("address"), ..ask(&question) };
+        upstream.ask(&other).await.expect("reply");
+        assert_eq!(net.ports.borrow().len(), 4, "another server, another socket");
+        assert_eq!(net.open_count.get(), 2);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(net.open_count.get(), 0, "no port stays open");
+        upstream.ask(&ask(&question)).await.expect("reply");
+        assert_eq!(net.ports.borrow().len(), 5);
+    });
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|query, index| if index == 0 { vec![] } else { vec![(RTT, Ok(good(query)))] }));
+        upstream.ask(&ask(&question())).await.expect_err("lost");
+        assert_eq!(net.open_count.get(), 0, "after a time-out a socket is closed");
+    });
+}
+
+#[test]
+fn a_refusal_left_from_before_does_not_count() {
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]));
+        net.fail_send_once.set(true);
+        upstream.ask(&ask(&question())).await.expect("sent again");
+    });
+}
+
+#[test]
+fn ports_and_ids_are_spread() {
+    run(async {
+        let mut net = FakeNet::new(|query, _| vec![(0, Ok(good(query)))]);
+        net.taken = (1024..=65_535).filter(|port| port % 3 == 0).collect();
+        let (upstream, net) = upstream(net);
+        let question = question();
+        for index in 0..10_000u32 {
+            let server = SocketAddr::new(std::net::Ipv4Addr::from(0x0a00_0001 + index).into(), 53);
+            upstream.ask(&Ask { server, ..ask(&question) }).await.expect("reply");
+        }
+        let (ports, ids) = (net.ports.borrow(), net.ids.borrow());
+        // Uniform draws of 10,000 give about 8,900 different ports of 43,008 and 9,270 different IDs.
+        let distinct = |values: &[u16]| values.iter().collect::<BTreeSet<_>>().len();
+        assert!(distinct(&ports) > 8_700, "{}", distinct(&ports));
+        assert!(distinct(&ids) > 9_150, "{}", distinct(&ids));
+        assert!(ports.iter().all(|port| *port >= 1024 && port % 3 != 0));
+        for eighth in 0..8u16 {
+            let share = ports.iter().filter(|port| (**port - 1024) / 8064 == eighth).count();
+            assert!((1_100..1_400).contains(&share), "{eighth}: {share}");
+            let share = ids.iter().filter(|id| **id / 8192 == eighth).count();
+            assert!((1_100..1_400).contains(&share), "{eighth}: {share}");
+        }
+    });
+}
+
+#[test]
+fn no_port_left_is_our_own_fault() {
+    run(async {
+        let mut net = FakeNet::new(|_, _| vec![]);
+        net.taken = (1024..=65_535).collect();
+        let (upstream, _) = upstream(net);
+        let error = upstream.ask(&ask(&question())).await.expect_err("no port");
+        assert_eq!(error, AskError::NoSocket(io::ErrorKind::AddrInUse));
+    });
+}
