@@ -24,11 +24,10 @@ use super::matching::{Doubt, Verdict, judge};
 use super::query::{EdnsOut, Query};
 use super::sockets::{OpenError, Socket, Sockets};
 use super::tcp::{Connections, TcpFault};
+use crate::config::Limits;
 use crate::env::{BoxFuture, Net, Random};
 use crate::record::Question;
 
-/// From here on TCP is asked too and preferred.
-const NEAR_MISSES_FOR_TCP: u16 = 3;
 /// From here on nothing that comes by UDP is believed: each guess at a known port has a chance of 2^-16.
 const NEAR_MISSES_MAX: u16 = 32;
 /// The largest UDP payload there can be, so that no datagram is ever cut.
@@ -65,16 +64,19 @@ pub struct Upstream {
     random: Rc<Random>,
     sockets: Rc<Sockets>,
     connections: Connections,
+    /// From here on TCP is asked too and preferred.
+    near_misses_for_tcp: u16,
     /// Where datagrams arrive; borrowed only within one poll.
     scratch: RefCell<Vec<u8>>,
 }
 
 impl Upstream {
-    pub fn new(net: Rc<dyn Net>, random: Rc<Random>) -> Upstream {
+    pub fn new(net: Rc<dyn Net>, random: Rc<Random>, limits: &Limits) -> Upstream {
         Upstream {
             sockets: Rc::new(Sockets::new(Rc::clone(&net), Rc::clone(&random))),
             connections: Connections::new(net, Rc::clone(&random)),
             random,
+            near_misses_for_tcp: u16::try_from(limits.near_misses_per_query).unwrap_or(u16::MAX),
             scratch: RefCell::new(vec![0; DATAGRAM_BYTES_MAX]),
         }
     }
@@ -305,7 +307,7 @@ impl<'a> Exchange<'a> {
                 });
             }
         }
-        if self.notes.near_misses >= NEAR_MISSES_FOR_TCP {
+        if self.is_guessed_at() {
             self.turn_to_tcp(TcpReason::NearMisses);
         }
         if self.notes.near_misses >= NEAR_MISSES_MAX {
@@ -319,7 +321,7 @@ impl<'a> Exchange<'a> {
         let socket = self.socket.take();
         self.notes.case_mangled = false;
         let reply = Reply { bytes, rtt, transport: Transport::Udp, notes: self.notes };
-        if self.notes.near_misses >= NEAR_MISSES_FOR_TCP && self.tcp.is_some() {
+        if self.is_guessed_at() && self.tcp.is_some() {
             self.held = Some(reply);
             return None;
         }
@@ -370,7 +372,7 @@ impl<'a> Exchange<'a> {
         let notes = self.notes;
         Some(Err(match self.tcp_fault {
             None => AskError::Timeout { waited: self.sent.elapsed(), notes },
-            Some(_) if notes.near_misses >= NEAR_MISSES_FOR_TCP => AskError::TooManyNearMisses { notes },
+            Some(_) if self.is_guessed_at() => AskError::TooManyNearMisses { notes },
             Some(fault) => self.tcp_failed(fault),
         }))
     }
@@ -386,6 +388,10 @@ impl<'a> Exchange<'a> {
             Some(Box::pin(
                 async move { tokio::time::timeout(limit, connections.ask(server, query)).await.unwrap_or(Err(TcpFault::Timeout)) },
             ));
+    }
+
+    fn is_guessed_at(&self) -> bool {
+        self.notes.near_misses >= self.upstream.near_misses_for_tcp
     }
 
     fn tcp_failed(&mut self, fault: TcpFault) -> AskError {

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 
 use super::*;
+use crate::config::Limits;
 use crate::env::{BoxFuture, Net, Random, Stream, UdpFlow};
 use crate::record::{Name, Question, Rtype};
 use crate::wire::{Flags, HEADER_BYTES};
@@ -152,7 +153,7 @@ fn run<F: Future>(future: F) -> F::Output {
 
 fn upstream(net: FakeNet) -> (Upstream, Rc<FakeNet>) {
     let net = Rc::new(net);
-    (Upstream::new(Rc::new(Shared(Rc::clone(&net))), Rc::new(Random::from_seed(7))), net)
+    (Upstream::new(Rc::new(Shared(Rc::clone(&net))), Rc::new(Random::from_seed(7)), &Limits::default()), net)
 }
 
 fn server() -> SocketAddr {
