@@ -69,9 +69,12 @@ impl Source {
         without_comments_and_text(&self.text)
     }
 
-    /// The code without the unit tests, which stand last.
+    /// The code without the unit tests, which stand last or in a file of their own.
     fn code_in_service(&self) -> String {
         let code = self.code();
+        if self.stem() == "tests" {
+            return String::new();
+        }
         match code.find("#[cfg(test)]\nmod ") {
             Some(tests) => code[..tests].to_owned(),
             None => code,
@@ -377,6 +380,7 @@ fn waiting_in_pure_code_is_seen() {
     let good = "/// tokio's own clock\nconst X: &str = \"tokio\";\n#[cfg(test)]\nmod tests {\n    #[tokio::test]\n    async fn x() {}\n}";
     tells_apart(only_some_may_wait, "src/resolve/classify.rs", "use tokio::time::sleep;", good);
     tells_apart(only_some_may_wait, "src/zone/tree.rs", "fn f() { tokio::spawn(x) }", good);
+    assert!(only_some_may_wait(&Source::new("src/cache/tests.rs", "use tokio::time;")).is_empty());
     assert!(only_some_may_wait(&Source::new("src/resolve/walk.rs", "use tokio::time;")).is_empty());
     assert!(only_some_may_wait(&Source::new("src/listen/udp.rs", "use tokio::time;")).is_empty());
 }
