@@ -1,1 +1,106 @@
-//! (to be written)
+//! The commands: words in, words out, exit codes.
+//!
+//! Exit codes: 0 good, 1 the question failed, 2 usage or configuration. What a command does is written in
+//! `control`; here is only how it is asked for and how its outcome is told. Colour goes to terminals only, and
+//! never when NO_COLOR is set.
+//!
+//! Knows nothing of: sockets, files, how names are resolved.
+
+mod cache;
+mod check;
+mod config;
+mod explain;
+mod run;
+mod stats;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const GOOD: u8 = 0;
+/// The question failed: the name does not resolve, or the server cannot be asked.
+const FAILED: u8 = 1;
+/// Usage or configuration, as clap has it for usage.
+const MISTAKE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  cairn run                                serve this machine: 127.0.0.1 and ::1, port 53 (or 5300)
+  cairn run --listen 127.0.0.1:5353        serve at another address
+  cairn run --zones ./zones                also host every zones/NAME.zone
+  cairn explain www.example.com            walk a name from the root and show every step
+  cairn check --config cairn.toml          find all mistakes before a server does
+  cairn config show                        every setting, its value, and where it came from
+
+Exit codes: 0 good, 1 the question failed, 2 usage or configuration.";
+
+/// A recursive, caching, validating DNS resolver that also hosts small zones
+#[derive(Debug, Parser)]
+#[command(name = "cairn", version, after_help = EXAMPLES, max_term_width = 110, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Explain(explain::ExplainArgs),
+    Check(check::CheckArgs),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    #[command(subcommand)]
+    Cache(cache::CacheCommand),
+    Stats(stats::StatsArgs),
+}
+
+/// Does what the command line of this process says.
+pub fn main() -> ExitCode {
+    let code = match CommandLine::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Config(config::ConfigCommand::Show(args)) => config::show(&args),
+        Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args),
+        Command::Stats(args) => stats::stats(&args),
+    };
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    /// Every example that the help shows is a command line that is understood.
+    #[test]
+    fn examples_are_understood() {
+        let mut count = 0;
+        let mut command = CommandLine::command();
+        let own = vec![command.render_long_help().to_string()];
+        let below = command.get_subcommands_mut().map(|command| command.render_long_help().to_string());
+        for help in own.into_iter().chain(below) {
+            for line in help.lines().filter(|line| line.starts_with("  cairn ")) {
+                let example = line.split("   ").find(|part| !part.trim().is_empty()).unwrap_or(line);
+                let parsed = CommandLine::try_parse_from(example.split_whitespace());
+                assert!(parsed.is_ok(), "{example}: {parsed:?}");
+                count += 1;
+            }
+        }
+        assert!(count >= 10, "{count} examples");
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for line in ["cairn", "cairn dance", "cairn run --listen localhost", "cairn explain", "cairn explain a..b", "cairn explain a QQ"] {
+            let error = CommandLine::try_parse_from(line.split_whitespace()).expect_err(line);
+            assert_eq!(error.exit_code(), i32::from(MISTAKE), "{line}");
+        }
+    }
+}

@@ -1,1 +1,25 @@
-//! (to be written)
+//! The life of a running server: start, reload, stop, the control socket; all its file input and output.
+//!
+//! Runs on a thread of its own, beside the workers and never on the way of a query. What answers is plugged in as
+//! an [`Engine`].
+//!
+//! Knows nothing of: what a question or an answer is, how names are resolved.
+
+mod engine;
+mod files;
+mod holder;
+mod logs;
+mod ports;
+mod rlimit;
+mod run;
+#[cfg(test)]
+mod scratch;
+mod socket;
+mod sources;
+
+pub use engine::{build, explain};
+pub use files::{Configuration, StartOptions, ZoneFile, configuration};
+pub use ports::{BindError, Ports, WorkerSockets, bind};
+pub use run::{Engine, RunError, run};
+pub use socket::{Command, Reply, ask};
+pub use sources::{LoadedZone, Sources};

@@ -1,0 +1,65 @@
+//! `cairn check`: everything that `cairn run` reads, read without serving; all mistakes at once.
+
+use clap::Args;
+
+use super::run::FileArgs;
+use super::terminal::{Paint, complain, say};
+use super::{GOOD, MISTAKE};
+use crate::config::Problem;
+use crate::control::Sources;
+
+const EXAMPLES: &str = "\
+Examples:
+  cairn check                              what `cairn run` would read here
+  cairn check --config cairn.toml          this file, and the zones it names
+  cairn check --zones ./zones              these zone files";
+
+/// Check configuration and zone files; all mistakes, with file, line and column
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(super) fn check(args: &CheckArgs) -> u8 {
+    match Sources::read(&args.files.start_options()) {
+        Ok(sources) => {
+            print_good(&sources);
+            GOOD
+        }
+        Err(problems) => {
+            print_problems(&problems);
+            MISTAKE
+        }
+    }
+}
+
+/// One problem after the other, on stderr, with the line of the file under each.
+pub(super) fn print_problems(problems: &[Problem]) {
+    let paint = Paint::stderr();
+    for problem in problems {
+        let text = format!("{problem:#}");
+        let (first, excerpt) = text.split_once('\n').unwrap_or((&text, ""));
+        complain!("{first}");
+        if !excerpt.is_empty() {
+            complain!("{}", paint.faint(excerpt));
+        }
+    }
+    let count = problems.len();
+    complain!("{}", paint.bad(&format!("{count} mistake{}", if count == 1 { "" } else { "s" })));
+}
+
+fn print_good(sources: &Sources) {
+    let good = Paint::stdout().good("good");
+    match &sources.config_file {
+        Some(file) => say!("{good}  {}", file.display()),
+        None => say!("{good}  no configuration file: the defaults"),
+    }
+    for zone in &sources.zones {
+        say!("{good}  {} ({})", zone.file.path.display(), zone.file.name);
+    }
+    for note in &sources.notes {
+        say!("note  {note}");
+    }
+}

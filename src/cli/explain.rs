@@ -1,0 +1,81 @@
+//! `cairn explain`: one name resolved with every step shown.
+//!
+//! The running server is asked, so that its cache is seen; where there is none, the walk is made here.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::check::print_problems;
+use super::run::FileArgs;
+use super::terminal::{complain, say};
+use super::{FAILED, GOOD, MISTAKE};
+use crate::control::{self, Sources};
+use crate::record::{Name, Question, Rtype};
+
+const EXAMPLES: &str = "\
+Examples:
+  cairn explain www.example.com            the IPv4 addresses
+  cairn explain example.com MX             another type
+  cairn explain 2.0.0.127.in-addr.arpa PTR
+  cairn explain www.example.com --json     one JSON object per step";
+
+/// Resolve a name and show every step
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ExplainArgs {
+    /// The name, with or without its final dot
+    #[arg(value_parser = parse_name)]
+    name: Name,
+    /// The record type: A, AAAA, MX, TXT, … or TYPE123
+    #[arg(default_value = "A", value_name = "TYPE", value_parser = parse_type)]
+    rtype: Rtype,
+    /// One JSON object per step
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(super) fn parse_name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|error| error.to_string())
+}
+
+fn parse_type(text: &str) -> Result<Rtype, String> {
+    text.parse().map_err(|_| "there is no such record type".to_owned())
+}
+
+pub(super) fn explain(args: &ExplainArgs) -> u8 {
+    let mut has_failed = false;
+    let mut each = |step: Value| {
+        has_failed |= step.get("failed") == Some(&Value::Bool(true)) || step.get("error").is_some();
+        print_step(&step, args.json);
+    };
+    let command = control::Command::Explain { name: args.name.clone(), rtype: args.rtype };
+    match control::ask(&command, &mut each) {
+        Ok(true) => return if has_failed { FAILED } else { GOOD },
+        Ok(false) => {}
+        Err(error) => {
+            complain!("cairn: the running server broke off: {error}");
+            return FAILED;
+        }
+    }
+    let sources = match Sources::read(&args.files.start_options()) {
+        Ok(sources) => sources,
+        Err(problems) => {
+            print_problems(&problems);
+            return MISTAKE;
+        }
+    };
+    let outcome = control::explain(sources, &Question::new(args.name.clone(), args.rtype), &mut each);
+    if let Err(error) = &outcome {
+        complain!("cairn: {error}");
+    }
+    if has_failed || outcome.is_err() { FAILED } else { GOOD }
+}
+
+fn print_step(step: &Value, json: bool) {
+    match step.get("line").or_else(|| step.get("error")).and_then(Value::as_str) {
+        Some(text) if !json => say!("{text}"),
+        _ => say!("{step}"),
+    }
+}

@@ -1,0 +1,66 @@
+//! `cairn run`: the server.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::terminal::{Paint, complain};
+use super::{FAILED, GOOD, MISTAKE};
+use crate::config::parse_socket;
+use crate::control::{self, RunError, StartOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  cairn run                                      no file needed: right, private and safe as it is
+  cairn run --listen 127.0.0.1:5353              UDP and TCP at another address
+  cairn run --listen 192.0.2.1 --listen ::1      several addresses; the port is 53 unless said
+  cairn run --config /etc/cairn/cairn.toml       settings from a file
+  cairn run --zones ./zones                      also host every zones/NAME.zone
+
+Then ask it:
+  dig @127.0.0.1 www.example.com
+
+SIGHUP reads configuration and zones again and keeps the cache; SIGTERM and Ctrl-C stop in good order.";
+
+/// Run the server
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    files: FileArgs,
+    /// Where to answer, over UDP and TCP; may be given several times [default: 127.0.0.1:53 and [::1]:53]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_socket)]
+    listen: Vec<SocketAddr>,
+}
+
+/// Which files to read: the same words for every command that reads them.
+#[derive(Debug, Args)]
+pub(super) struct FileArgs {
+    /// The configuration file [default: /etc/cairn/cairn.toml if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder of NAME.zone files [default: zones beside the configuration file, else ./zones]
+    #[arg(long, value_name = "DIR")]
+    zones: Option<PathBuf>,
+}
+
+impl FileArgs {
+    pub(super) fn start_options(&self) -> StartOptions {
+        StartOptions { config: self.config.clone(), zones: self.zones.clone(), listen: Vec::new() }
+    }
+}
+
+pub(super) fn run(args: &RunArgs) -> u8 {
+    let options = StartOptions { listen: args.listen.clone(), ..args.files.start_options() };
+    match control::run(&options, control::build) {
+        Ok(()) => GOOD,
+        Err(error) => {
+            complain!("{} {error}", Paint::stderr().bad("cairn:"));
+            match error {
+                RunError::Files(_) | RunError::Ports(_) | RunError::Engine(_) => MISTAKE,
+                RunError::System(_) | RunError::WorkerEnded(_) => FAILED,
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `cairn stats`: the running server's counters.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::terminal::{complain, say};
+use super::{FAILED, GOOD};
+use crate::control::{self, Command};
+
+const EXAMPLES: &str = "\
+Example:
+  cairn stats";
+
+/// Show the running server's counters
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct StatsArgs {}
+
+pub(super) fn stats(_args: &StatsArgs) -> u8 {
+    ask_server(&Command::Stats)
+}
+
+/// Asks the running server and prints each line of its answer, an object's members one below the other.
+pub(super) fn ask_server(command: &Command) -> u8 {
+    let mut has_failed = false;
+    let outcome = control::ask(command, |line| {
+        has_failed |= line.get("error").is_some();
+        print_members(&line);
+    });
+    match outcome {
+        Ok(true) if !has_failed => GOOD,
+        Ok(true) => FAILED,
+        Ok(false) => {
+            complain!("cairn: no server is running here that you may ask (start one with `cairn run`)");
+            FAILED
+        }
+        Err(error) => {
+            complain!("cairn: the running server broke off: {error}");
+            FAILED
+        }
+    }
+}
+
+fn print_members(line: &Value) {
+    let Some(members) = line.as_object() else { return say!("{line}") };
+    let width = members.keys().map(|key| key.chars().count()).max().unwrap_or(0);
+    for (key, value) in members {
+        match value.as_str() {
+            Some(text) => say!("{key:width$}  {text}"),
+            None => say!("{key:width$}  {value}"),
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Which process holds a port: asked when binding fails, so that the message can name who is in the way.
+//!
+//! `/proc/net/{udp,udp6,tcp,tcp6}` gives the inode and the owner of each bound socket, `/proc/PID/fd` the process
+//! that has it open. Processes of other users show their descriptors to root only; then the owner is all there is.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    /// Where it listens, which may be a wildcard.
+    pub(super) listens_at: SocketAddr,
+    pub(super) uid: u32,
+    /// `None` when it belongs to another user and we are not root.
+    pub(super) process: Option<Process>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    /// As the kernel keeps it: cut after 15 characters.
+    pub(super) command: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// The first socket found that keeps `wanted` from being bound.
+pub(super) fn holder_of(wanted: SocketAddr, transport: Transport) -> Option<Holder> {
+    let tables = match transport {
+        Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
+        Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
+    };
+    let bound = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).find_map(|text| find_bound(&text, wanted, transport))?;
+    Some(Holder { listens_at: bound.at, uid: bound.uid, process: process_of(bound.inode) })
+}
+
+struct Bound {
+    at: SocketAddr,
+    uid: u32,
+    inode: u64,
+}
+
+/// Looks through the text of one table; the first line is its header.
+fn find_bound(table: &str, wanted: SocketAddr, transport: Transport) -> Option<Bound> {
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let at = socket_from_hex(fields.get(1)?)?;
+        // 0A is LISTEN; a TCP connection that merely uses the port as its own end keeps nobody out.
+        let listens = transport == Transport::Udp || *fields.get(3)? == "0A";
+        if !listens || at.port() != wanted.port() || !collide(at.ip(), wanted.ip()) {
+            return None;
+        }
+        Some(Bound { at, uid: fields.get(7)?.parse().ok()?, inode: fields.get(9)?.parse().ok()? })
+    })
+}
+
+fn collide(held: IpAddr, wanted: IpAddr) -> bool {
+    // `::` may be dual-stack and then holds IPv4 as well; our own IPv6 wildcard never is.
+    held == wanted
+        || (held.is_unspecified() && (held.is_ipv6() || wanted.is_ipv4()))
+        || (wanted.is_unspecified() && wanted.is_ipv4() == held.is_ipv4())
+}
+
+/// `0100007F:0035`: 32-bit groups in the machine's byte order, then the port in network order.
+fn socket_from_hex(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let mut octets = Vec::with_capacity(16);
+    for at in (0..address.len()).step_by(8) {
+        octets.extend_from_slice(&u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    }
+    let ip: IpAddr = match octets.len() {
+        4 => Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?).into(),
+        16 => Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?).into(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip.to_canonical(), port))
+}
+
+fn process_of(inode: u64) -> Option<Process> {
+    let target = format!("socket:[{inode}]");
+    let mut pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let pid = pids.find(|pid| has_open(Path::new(&format!("/proc/{pid}/fd")), &target))?;
+    let command = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned();
+    Some(Process { pid, command })
+}
+
+fn has_open(descriptors: &Path, target: &str) -> bool {
+    let Ok(entries) = fs::read_dir(descriptors) else { return false };
+    entries.filter_map(Result::ok).any(|entry| fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, UdpSocket};
+
+    #[test]
+    fn our_own_sockets_are_found() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+            let udp = UdpSocket::bind(address).expect("a port is free");
+            let tcp = TcpListener::bind(address).expect("a port is free");
+            for (local, transport) in
+                [(udp.local_addr().expect("bound"), Transport::Udp), (tcp.local_addr().expect("bound"), Transport::Tcp)]
+            {
+                let wanted = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), local.port());
+                let holder = holder_of(wanted, transport).expect("the kernel lists it");
+                assert_eq!(holder.listens_at, local);
+                assert_eq!(holder.process.map(|process| process.pid), Some(std::process::id()));
+            }
+        }
+    }
+
+    #[test]
+    fn table_lines() {
+        let header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n";
+        let listening = "  12: 3500007F:0035 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 12345 2 0 0\n";
+        let connected = "  13: 0100007F:0035 0100007F:9C40 01 00000000:00000000 00:00000000 00000000     0        0 12346 2 0 0\n";
+        let table = format!("{header}{listening}{connected}");
+        let find = |wanted: &str, transport| {
+            let found = find_bound(&table, wanted.parse().expect("an address"), transport);
+            found.map(|bound| (bound.at.to_string(), bound.uid, bound.inode))
+        };
+        let resolved = Some(("127.0.0.53:53".to_owned(), 101, 12345));
+        assert_eq!(find("127.0.0.53:53", Transport::Tcp), resolved);
+        assert_eq!(find("0.0.0.0:53", Transport::Tcp), resolved);
+        assert_eq!(find("127.0.0.1:53", Transport::Tcp), None);
+        assert_eq!(find("127.0.0.1:53", Transport::Udp), Some(("127.0.0.1:53".to_owned(), 0, 12346)));
+        assert_eq!(find("[::]:53", Transport::Tcp), None);
+    }
+
+    #[test]
+    fn hexadecimal_addresses() {
+        if cfg!(target_endian = "little") {
+            assert_eq!(socket_from_hex("0100007F:0035"), "127.0.0.1:53".parse().ok());
+            assert_eq!(socket_from_hex("00000000000000000000000001000000:0035"), "[::1]:53".parse().ok());
+        }
+        for bad in ["", ":", "0100007F", "0100007:0035", "0100007F:10035", "zz:1", "é100007F:0035"] {
+            assert_eq!(socket_from_hex(bad), None, "{bad}");
+        }
+    }
+}
