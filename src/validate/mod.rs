@@ -1,1 +1,40 @@
-//! (to be written)
+//! DNSSEC: from a trust anchor to an answer, or to the proof that there is none.
+//!
+//! Pure: record sets, keys, the time and a purse go in; a verdict comes out, or the name of what is still
+//! needed. Nothing is fetched and nothing waits; every signature and every hash is paid from [`Work`].
+//!
+//! - [`keys_from_anchor`], [`keys_from_ds`]: the chain of trust, one zone at a time (RFC 4035 5.2, 4509, 6840 5.11).
+//! - [`verify_set`]: one record set against its zone's keys (RFC 4034 3.1, 6; RFC 4035 5.3).
+//! - [`prove_nxdomain`] and its like: denial by NSEC and NSEC3 (RFC 4035 5.4, 5155 8, 6840 4, 9276).
+//! - [`judge`], [`Case`]: a whole reply. [`Why`] and [`Insecurity`] tell people the reason (RFC 8914).
+//!
+//! [`Validated`](crate::record::Validated) is made here and nowhere else.
+//!
+//! Knows nothing of: sockets, the time of day, the cache, configuration, who asked.
+
+mod judge;
+mod plan;
+mod keys;
+mod key;
+mod set;
+mod rrsig;
+mod denial;
+mod proof;
+mod nsec;
+mod nsec3;
+mod bitmap;
+mod why;
+mod work;
+#[cfg(test)]
+mod sample;
+
+pub use denial::{Denial, Proof, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer};
+pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured, judge};
+pub use key::{ParsedKey, Sha1Policy, key_tag};
+pub use keys::{Anchor, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor, keys_from_ds};
+pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner};
+pub use proof::ProofKind;
+pub use rrsig::{Now, signer_of};
+pub use set::{Verified, verify_set};
+pub use why::{AlgorithmName, Claim, Date, Fault, Insecurity, Signed, Why};
+pub use work::{Bound, Limits, Spent, Work};

@@ -1,0 +1,143 @@
+//! Proofs that something does not exist, from NSEC or NSEC3 records whose signatures have been checked
+//! (RFC 4035 5.4, RFC 5155 8, RFC 6840 4).
+
+use super::nsec::{Nsec, NsecProof};
+use super::nsec3::{Nsec3, Nsec3Proof};
+use super::proof::{Found, ProofKind};
+use super::rrsig::{Rrsig, signed_labels};
+use super::why::{Claim, Fault, Insecurity, Why};
+use super::work::{Bound, Work};
+use crate::record::{Name, RrSet, Rtype, Validated};
+
+/// What a proof came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Denial {
+    Proved(Proof),
+    Insecure(Insecurity),
+    NotProved(Why),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Proof {
+    pub kind: ProofKind,
+    /// An opt-out span was used: names without records may exist in it, so the reply is insecure (RFC 5155 9.2).
+    pub opt_out: bool,
+    /// Seconds: the shortest life among the records at hand.
+    pub ttl: u32,
+}
+
+/// `qname` does not exist, and no wildcard would have answered.
+pub fn prove_nxdomain(qname: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut Work) -> Denial {
+    Evidence::gather(zone, sets, work).nxdomain(qname, work)
+}
+
+/// `qname` exists, or is matched by a wildcard, and has no record of `qtype`.
+pub fn prove_nodata(qname: &Name, qtype: Rtype, zone: &Name, sets: &[Validated<RrSet>], work: &mut Work) -> Denial {
+    Evidence::gather(zone, sets, work).nodata(qname, qtype, work)
+}
+
+/// Nothing stands between `qname` and the wildcard below `closest_encloser` that answered for it.
+pub fn prove_wildcard_answer(
+    qname: &Name,
+    qtype: Rtype,
+    closest_encloser: &Name,
+    zone: &Name,
+    sets: &[Validated<RrSet>],
+    work: &mut Work,
+) -> Denial {
+    Evidence::gather(zone, sets, work).wildcard_answer(qname, qtype, closest_encloser, work)
+}
+
+/// There is no DS at `name`: an insecure delegation, or no delegation at all.
+pub fn prove_no_ds(name: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut Work) -> Denial {
+    Evidence::gather(zone, sets, work).no_ds(name, work)
+}
+
+/// The usable NSEC and NSEC3 records of one reply.
+pub(super) struct Evidence<'a> {
+    zone: &'a Name,
+    nsec: Vec<Nsec>,
+    nsec3: Vec<Nsec3>,
+    ttl: u32,
+}
+
+impl<'a> Evidence<'a> {
+    pub(super) fn gather(zone: &'a Name, sets: &[Validated<RrSet>], work: &Work) -> Evidence<'a> {
+        let mut evidence = Evidence { zone, nsec: Vec::new(), nsec3: Vec::new(), ttl: u32::MAX };
+        for set in sets.iter().map(Validated::get).take(work.limits().denial_sets as usize) {
+            // Signed by another zone, or made from a wildcard, it says nothing of this zone's names.
+            let own = |rrsig: Rrsig<'_>| rrsig.signer == *zone && rrsig.labels as usize == signed_labels(&set.name);
+            if Rrsig::first(set).is_some_and(own) {
+                evidence.add(set);
+            }
+        }
+        evidence
+    }
+
+    fn add(&mut self, set: &RrSet) {
+        let used = match set.rtype {
+            Rtype::NSEC => Nsec::read(set, self.zone).map(|nsec| self.nsec.push(nsec)),
+            Rtype::NSEC3 => Nsec3::read(set, self.zone).map(|nsec3| self.nsec3.push(nsec3)),
+            _ => None,
+        };
+        if used.is_some() {
+            self.ttl = self.ttl.min(set.ttl);
+        }
+    }
+
+    pub(super) fn nxdomain(&self, qname: &Name, work: &mut Work) -> Denial {
+        let by_nsec = self.by_nsec().name_error(qname);
+        self.denial(by_nsec, |proof| proof.name_error(qname, work), qname, Rtype::ANY, Claim::NameError)
+    }
+
+    pub(super) fn nodata(&self, qname: &Name, qtype: Rtype, work: &mut Work) -> Denial {
+        let by_nsec = self.by_nsec().no_data(qname, qtype);
+        self.denial(by_nsec, |proof| proof.no_data(qname, qtype, work), qname, qtype, Claim::NoData)
+    }
+
+    pub(super) fn wildcard_answer(&self, qname: &Name, qtype: Rtype, closest_encloser: &Name, work: &mut Work) -> Denial {
+        let by_nsec = self.by_nsec().no_closer_name(qname, closest_encloser);
+        let by_nsec3 = |proof: &mut Nsec3Proof<'_>| proof.no_closer_name(qname, closest_encloser, work);
+        self.denial(by_nsec, by_nsec3, qname, qtype, Claim::NoCloserName)
+    }
+
+    pub(super) fn no_ds(&self, name: &Name, work: &mut Work) -> Denial {
+        // The zone's own apex is its parent's to tell of.
+        if !name.is_below(self.zone) {
+            return Denial::NotProved(Why::new(name, Rtype::DS, Fault::NoProof(Claim::NoDs)));
+        }
+        let by_nsec = self.by_nsec().no_ds(name);
+        self.denial(by_nsec, |proof| proof.no_ds(name, work), name, Rtype::DS, Claim::NoDs)
+    }
+
+    fn by_nsec(&self) -> NsecProof<'_> {
+        NsecProof { zone: self.zone, records: &self.nsec }
+    }
+
+    fn denial(
+        &self,
+        by_nsec: Option<Found>,
+        by_nsec3: impl FnOnce(&mut Nsec3Proof<'_>) -> Result<Option<Found>, Bound>,
+        name: &Name,
+        rtype: Rtype,
+        claim: Claim,
+    ) -> Denial {
+        let not_proved = |fault| Denial::NotProved(Why::new(name, rtype, fault));
+        if let Some(found) = by_nsec {
+            return Denial::Proved(self.proof(found));
+        }
+        let Some(mut proof) = Nsec3Proof::new(self.zone, &self.nsec3) else { return not_proved(Fault::NoProof(claim)) };
+        if let Some(count) = proof.too_many_iterations() {
+            return Denial::Insecure(Insecurity::Nsec3Iterations(count));
+        }
+        match by_nsec3(&mut proof) {
+            Ok(Some(found)) => Denial::Proved(self.proof(found)),
+            Ok(None) => not_proved(Fault::NoProof(claim)),
+            Err(bound) => not_proved(Fault::TooMuchWork(bound)),
+        }
+    }
+
+    fn proof(&self, found: Found) -> Proof {
+        Proof { kind: found.kind, opt_out: found.opt_out, ttl: self.ttl }
+    }
+}

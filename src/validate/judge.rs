@@ -1,0 +1,572 @@
+//! One classified reply, judged as a whole (RFC 4035 5.3 and 5.4, RFC 5155 8).
+//!
+//! The walk says what kind of reply it takes this to be for the name it is at; the verdict says whether the
+//! zone's keys prove exactly that. Where they cannot, because the data lies in a zone deeper down, the verdict
+//! names what is still needed and the walk comes again. A [`Case`] goes one record set a step, so that the
+//! caller can let other work through between two signatures.
+
+use std::sync::Arc;
+
+use super::denial::{Denial, Evidence, Proof};
+use super::keys::ZoneKeys;
+use super::plan::{Item, Plan};
+use super::proof::ProofKind;
+use super::rrsig::Now;
+use super::set::{Verified, verify_set};
+use super::why::{Claim, Fault, Insecurity, Why};
+use super::work::Work;
+use crate::record::{Name, RrSet, Rtype, Validated};
+
+/// What the walk takes a reply to be, for `qname` alone: of an alias chain each link is a reply of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReplyKind {
+    Answer,
+    Cname,
+    Dname,
+    NoData,
+    NxDomain,
+    Referral { cut: Name },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    pub qname: Name,
+    pub qtype: Rtype,
+    pub kind: ReplyKind,
+    pub answer: Vec<RrSet>,
+    pub authority: Vec<RrSet>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Judgement {
+    Secure(Secured),
+    Insecure(Insecurity),
+    Bogus(Why),
+    /// Signed by this zone, which is not the one whose keys were at hand: judge again with its keys. If it turns
+    /// out to be no zone, the reply is bogus.
+    NeedsKeys(Name),
+    /// Not signed, which is right only below an insecure delegation. Ask for the DS at each name between the
+    /// keys' zone and `name`, that included, from the top; if all are shown not to be such a cut, it is bogus for `why`.
+    NeedsCut {
+        name: Name,
+        why: Why,
+    },
+}
+
+/// What was proved, and what it is proved by.
+#[derive(Clone, Debug, Default)]
+pub struct Secured {
+    /// The answer at this link; of a referral the DS set.
+    pub answer: Vec<Verified>,
+    /// The CNAME that follows from a DNAME (RFC 6672 2.2). None when the new name would be too long.
+    pub synthesized: Option<Validated<RrSet>>,
+    /// SOA, NSEC and NSEC3 of a denial or of a wildcard's answer.
+    pub authority: Vec<Validated<RrSet>>,
+    pub proof: Option<Proof>,
+}
+
+/// What a judged reply to a question for DS, or a judged referral, says of a zone cut.
+#[derive(Clone, Debug)]
+pub enum CutVerdict {
+    Secure(Validated<RrSet>),
+    Insecure(Insecurity),
+    /// There is no cut at this name.
+    NoCut,
+    /// Bogus, or not judged to the end: the judgement itself tells.
+    Open,
+}
+
+impl Judgement {
+    pub fn cut(&self) -> CutVerdict {
+        match self {
+            Judgement::Secure(secured) => secured.cut(),
+            Judgement::Insecure(reason) => CutVerdict::Insecure(*reason),
+            Judgement::Bogus(_) | Judgement::NeedsKeys(_) | Judgement::NeedsCut { .. } => CutVerdict::Open,
+        }
+    }
+}
+
+impl Secured {
+    fn cut(&self) -> CutVerdict {
+        // No delegation is made from a wildcard (RFC 4592 4.2).
+        let ds = self.answer.iter().find(|verified| verified.set.get().rtype == Rtype::DS && verified.wildcard.is_none());
+        match (ds, &self.proof) {
+            (Some(ds), _) => CutVerdict::Secure(ds.set.clone()),
+            (None, Some(Proof { kind: ProofKind::InsecureDelegation, .. })) => CutVerdict::Insecure(Insecurity::NoDs),
+            (None, _) => CutVerdict::NoCut,
+        }
+    }
+}
+
+/// Judges in one go.
+pub fn judge(reply: Reply, keys: Arc<ZoneKeys>, now: Now, work: &mut Work) -> Judgement {
+    let mut case = Case::new(reply, keys, work);
+    loop {
+        if let Some(judgement) = case.step(now, work) {
+            return judgement;
+        }
+    }
+}
+
+/// A reply on its way to a verdict.
+pub struct Case {
+    reply: Reply,
+    keys: Arc<ZoneKeys>,
+    /// Decided before any signature was looked at.
+    early: Option<Judgement>,
+    /// Sets still to be checked, the next one last.
+    left: Vec<Item>,
+    answer: Vec<Verified>,
+    authority: Vec<Validated<RrSet>>,
+    /// Why a denial record could not be used: the better reason where the proof then fails.
+    unusable: Option<Why>,
+    wildcard_proof_planned: bool,
+}
+
+impl Case {
+    pub fn new(reply: Reply, keys: Arc<ZoneKeys>, work: &Work) -> Case {
+        let plan = Plan { reply: &reply, zone: keys.zone(), denial_sets_max: work.limits().denial_sets as usize };
+        let (early, mut left) = match plan.make() {
+            Ok(items) => (None, items),
+            Err(judgement) => (Some(*judgement), Vec::new()),
+        };
+        left.reverse();
+        Case { reply, keys, early, left, answer: Vec::new(), authority: Vec::new(), unusable: None, wildcard_proof_planned: false }
+    }
+
+    /// One set further. To be called until it says something, and no more then.
+    pub fn step(&mut self, now: Now, work: &mut Work) -> Option<Judgement> {
+        if let Some(judgement) = self.early.take() {
+            return Some(judgement);
+        }
+        match self.left.pop() {
+            Some(item) => self.check(item, now, work).err().map(Judgement::Bogus),
+            None if self.plan_wildcard_proof(work) => None,
+            None => Some(self.conclude(work)),
+        }
+    }
+
+    fn check(&mut self, item: Item, now: Now, work: &mut Work) -> Result<(), Why> {
+        let set = match item {
+            Item::Answer(at) => &self.reply.answer[at],
+            Item::Authority(at) | Item::Denial(at) => &self.reply.authority[at],
+        };
+        let verified = verify_set(set, &self.keys, now, work);
+        match (item, verified) {
+            (Item::Answer(_), Ok(verified)) => self.answer.push(verified),
+            (Item::Authority(_), Ok(verified)) if set.rtype == Rtype::DS => self.answer.push(verified),
+            (Item::Authority(_) | Item::Denial(_), Ok(verified)) => self.authority.push(verified.set),
+            (Item::Denial(_), Err(why)) if !matches!(why.fault, Fault::TooMuchWork(_)) => {
+                self.unusable.get_or_insert(why);
+            }
+            (_, Err(why)) => return Err(why),
+        }
+        Ok(())
+    }
+
+    /// An answer made from a wildcard needs the denial records too (RFC 4035 5.3.4).
+    fn plan_wildcard_proof(&mut self, work: &Work) -> bool {
+        let needed = !self.wildcard_proof_planned && self.answer.iter().any(|verified| verified.wildcard.is_some());
+        self.wildcard_proof_planned = true;
+        if needed {
+            let plan = Plan { reply: &self.reply, zone: self.keys.zone(), denial_sets_max: work.limits().denial_sets as usize };
+            self.left = plan.denial_items();
+        }
+        needed
+    }
+
+    fn conclude(&mut self, work: &mut Work) -> Judgement {
+        let proof = match self.prove(work) {
+            None => None,
+            Some(Denial::Proved(proof)) if proof.opt_out => return Judgement::Insecure(Insecurity::OptOut),
+            Some(Denial::Proved(proof)) => Some(proof),
+            Some(Denial::Insecure(reason)) => return Judgement::Insecure(reason),
+            Some(Denial::NotProved(why)) => {
+                let better = self.unusable.take().filter(|_| matches!(why.fault, Fault::NoProof(_)));
+                return Judgement::Bogus(better.unwrap_or(why));
+            }
+        };
+        if let (ReplyKind::Referral { cut }, Some(proof)) = (&self.reply.kind, &proof) {
+            return match proof.kind {
+                ProofKind::InsecureDelegation => Judgement::Insecure(Insecurity::NoDs),
+                // The zone's records say that there is no such cut as its server refers to.
+                _ => Judgement::Bogus(Why::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs))),
+            };
+        }
+        let synthesized = self.synthesized_cname();
+        let (answer, authority) = (std::mem::take(&mut self.answer), std::mem::take(&mut self.authority));
+        Judgement::Secure(Secured { answer, synthesized, authority, proof })
+    }
+
+    /// The denial that this kind of reply needs; none for an answer that is no wildcard's.
+    fn prove(&self, work: &mut Work) -> Option<Denial> {
+        let evidence = Evidence::gather(self.keys.zone(), &self.authority, work);
+        let Reply { qname, qtype, kind, .. } = &self.reply;
+        match kind {
+            ReplyKind::NxDomain => Some(evidence.nxdomain(qname, work)),
+            ReplyKind::NoData if *qtype == Rtype::DS && qname.is_below(self.keys.zone()) => Some(evidence.no_ds(qname, work)),
+            ReplyKind::NoData => Some(evidence.nodata(qname, *qtype, work)),
+            ReplyKind::Referral { cut } if self.answer.is_empty() => Some(evidence.no_ds(cut, work)),
+            ReplyKind::Referral { .. } | ReplyKind::Answer | ReplyKind::Cname | ReplyKind::Dname => self.prove_wildcards(&evidence, work),
+        }
+    }
+
+    fn prove_wildcards(&self, evidence: &Evidence<'_>, work: &mut Work) -> Option<Denial> {
+        let mut proved = None;
+        for verified in &self.answer {
+            let Some(closest_encloser) = &verified.wildcard else { continue };
+            let RrSet { name, rtype, .. } = verified.set.get();
+            proved = Some(evidence.wildcard_answer(name, *rtype, closest_encloser, work));
+            if !matches!(proved, Some(Denial::Proved(Proof { opt_out: false, .. }))) {
+                break;
+            }
+        }
+        proved
+    }
+
+    fn synthesized_cname(&self) -> Option<Validated<RrSet>> {
+        let qname = &self.reply.qname;
+        let dname = self.answer.iter().map(|verified| verified.set.get()).find(|set| set.rtype == Rtype::DNAME && set.name != *qname)?;
+        let target = qname.rebase(&dname.name, &dname.target()?)?;
+        Some(Validated::assertion(RrSet::with(qname.clone(), Rtype::CNAME, dname.ttl, target.as_wire())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{NOW, Signer, Vectors, a_set, date, keys_of, name, nsec, set, soa};
+    use super::*;
+    use Rtype as T;
+
+    /// What it shows, question, kind, answer, authority, verdict.
+    type Row = (&'static str, (&'static str, Rtype), ReplyKind, Vec<RrSet>, Vec<RrSet>, &'static str);
+    type DenialRow = (&'static str, (&'static str, Rtype), ReplyKind, Vec<RrSet>, &'static str);
+
+    /// `example.` with a secure and an insecure cut, a wildcard, a DNAME and an alias.
+    struct World {
+        zone: Signer,
+        child: Signer,
+    }
+
+    impl World {
+        fn new() -> World {
+            World { zone: Signer::new("example.", 1), child: Signer::new("sub.example.", 2) }
+        }
+
+        fn nsec(&self, owner: &str) -> RrSet {
+            const CHAIN: [(&str, &[Rtype]); 8] = [
+                ("example.", &[T::SOA, T::NS, T::DNSKEY]),
+                ("alias.example.", &[T::CNAME]),
+                ("cut.example.", &[T::NS]),
+                ("dname.example.", &[T::DNAME]),
+                ("sub.example.", &[T::NS, T::DS]),
+                ("*.wild.example.", &[T::A]),
+                ("www.example.", &[T::A]),
+                ("x.y.example.", &[T::A]),
+            ];
+            let at = CHAIN.iter().position(|(name, _)| *name == owner).expect(owner);
+            self.zone.sign(nsec(owner, CHAIN[(at + 1) % CHAIN.len()].0, CHAIN[at].1))
+        }
+
+        fn soa(&self) -> RrSet {
+            self.zone.sign(soa("example."))
+        }
+
+        fn judge(&self, question: (&str, Rtype), kind: ReplyKind, answer: Vec<RrSet>, authority: Vec<RrSet>) -> Judgement {
+            let reply = Reply { qname: name(question.0), qtype: question.1, kind, answer, authority };
+            judge(reply, self.zone.keys(), Now::At(NOW), &mut Work::default())
+        }
+    }
+
+    /// One word or two for a judgement.
+    fn short(judgement: &Judgement) -> String {
+        match judgement {
+            Judgement::Secure(secured) => match &secured.proof {
+                None => "secure".into(),
+                Some(proof) => format!("secure {:?}", proof.kind).split([' ', '{']).take(2).collect::<Vec<_>>().join(" "),
+            },
+            Judgement::Insecure(reason) => format!("insecure {reason:?}"),
+            Judgement::Bogus(why) => format!("bogus {}", why.fault.ede_code().0),
+            Judgement::NeedsKeys(zone) => format!("keys of {zone}"),
+            Judgement::NeedsCut { name, why } => format!("cut at {name} or {}", why.fault.ede_code().0),
+        }
+    }
+
+    #[test]
+    fn answers() {
+        let w = World::new();
+        let (zone, child) = (&w.zone, &w.child);
+        let cname = |owner: &str, to: &str| set(owner, T::CNAME, name(to).as_wire());
+        let dname = || zone.sign(set("dname.example.", T::DNAME, name("to.").as_wire()));
+        let rows: Vec<Row> = vec![
+            ("signed", ("www.example.", T::A), ReplyKind::Answer, vec![zone.sign(a_set("www.example."))], vec![], "secure"),
+            ("at the apex, not signed", ("example.", T::A), ReplyKind::Answer, vec![a_set("example.")], vec![], "bogus 10"),
+            ("not signed", ("a.b.example.", T::A), ReplyKind::Answer, vec![a_set("a.b.example.")], vec![], "cut at a.b.example. or 10"),
+            (
+                "signed by a zone below",
+                ("a.sub.example.", T::A),
+                ReplyKind::Answer,
+                vec![child.sign(a_set("a.sub.example."))],
+                vec![],
+                "keys of sub.example.",
+            ),
+            (
+                "signed by a zone beside",
+                ("www.example.", T::A),
+                ReplyKind::Answer,
+                vec![child.sign(a_set("www.example."))],
+                vec![],
+                "bogus 6",
+            ),
+            (
+                "signed by the zone above",
+                ("www.example.", T::A),
+                ReplyKind::Answer,
+                vec![Signer::new(".", 3).sign(a_set("www.example."))],
+                vec![],
+                "bogus 6",
+            ),
+            (
+                "the zone's own DS, by the zone above",
+                ("example.", T::DS),
+                ReplyKind::Answer,
+                vec![Signer::new(".", 3).sign(set("example.", T::DS, &[1; 36]))],
+                vec![],
+                "keys of .",
+            ),
+            ("a DS not signed", ("sub.example.", T::DS), ReplyKind::Answer, vec![set("sub.example.", T::DS, &[1; 36])], vec![], "bogus 10"),
+            ("only other names", ("www.example.", T::A), ReplyKind::Answer, vec![zone.sign(a_set("w.example."))], vec![], "bogus 10"),
+            ("RRSIG", ("www.example.", T::RRSIG), ReplyKind::Answer, vec![], vec![], "insecure SignatureRecords"),
+            ("ANY, one set not signed", ("example.", T::ANY), ReplyKind::Answer, vec![w.soa(), a_set("example.")], vec![], "bogus 10"),
+            ("ANY", ("example.", T::ANY), ReplyKind::Answer, vec![w.soa(), zone.sign(a_set("example."))], vec![], "secure"),
+            (
+                "wildcard",
+                ("a.wild.example.", T::A),
+                ReplyKind::Answer,
+                vec![zone.expand(a_set("a.wild.example."), "wild.example.")],
+                vec![w.nsec("*.wild.example.")],
+                "secure NoCloserName",
+            ),
+            (
+                "wildcard without proof",
+                ("a.wild.example.", T::A),
+                ReplyKind::Answer,
+                vec![zone.expand(a_set("a.wild.example."), "wild.example.")],
+                vec![w.nsec("example.")],
+                "bogus 12",
+            ),
+            (
+                "wildcard over an existing name",
+                ("www.example.", T::A),
+                ReplyKind::Answer,
+                vec![zone.expand(a_set("www.example."), "example.")],
+                vec![w.nsec("*.wild.example."), w.nsec("www.example.")],
+                "bogus 12",
+            ),
+            (
+                "wildcard over names below an ENT",
+                ("z.y.example.", T::A),
+                ReplyKind::Answer,
+                vec![zone.expand(a_set("z.y.example."), "example.")],
+                vec![w.nsec("x.y.example."), w.nsec("www.example.")],
+                "bogus 12",
+            ),
+            (
+                "alias",
+                ("alias.example.", T::A),
+                ReplyKind::Cname,
+                vec![zone.sign(cname("alias.example.", "www.example."))],
+                vec![],
+                "secure",
+            ),
+            ("DNAME", ("a.dname.example.", T::A), ReplyKind::Dname, vec![dname(), cname("a.dname.example.", "a.to.")], vec![], "secure"),
+            (
+                "DNAME taken for an alias",
+                ("a.dname.example.", T::A),
+                ReplyKind::Cname,
+                vec![dname(), cname("a.dname.example.", "a.to.")],
+                vec![],
+                "secure",
+            ),
+            (
+                "DNAME beside an alias to elsewhere",
+                ("a.dname.example.", T::A),
+                ReplyKind::Dname,
+                vec![dname(), cname("a.dname.example.", "evil.")],
+                vec![],
+                "bogus 10",
+            ),
+        ];
+        for (what, question, kind, answer, authority, expected) in rows {
+            assert_eq!(short(&w.judge(question, kind, answer, authority)), expected, "{what}");
+        }
+        let judged = w.judge(("a.dname.example.", T::A), ReplyKind::Dname, vec![dname()], vec![]);
+        let Judgement::Secure(Secured { synthesized: Some(cname), .. }) = judged else { panic!("{judged:?}") };
+        assert_eq!((cname.get().name.clone(), cname.get().target()), (name("a.dname.example."), Some(name("a.to."))));
+    }
+
+    #[test]
+    fn denials() {
+        let w = World::new();
+        let sub_soa = || w.child.sign(soa("sub.example."));
+        let rows: Vec<DenialRow> = vec![
+            (
+                "name error",
+                ("b.example.", T::A),
+                ReplyKind::NxDomain,
+                vec![w.soa(), w.nsec("alias.example."), w.nsec("example.")],
+                "secure NameError",
+            ),
+            ("no wildcard denial", ("b.example.", T::A), ReplyKind::NxDomain, vec![w.soa(), w.nsec("alias.example.")], "bogus 12"),
+            ("stripped", ("b.example.", T::A), ReplyKind::NxDomain, vec![w.soa()], "bogus 12"),
+            ("nothing signed", ("b.example.", T::A), ReplyKind::NxDomain, vec![soa("example.")], "cut at b.example. or 12"),
+            ("nothing at all, at the apex", ("example.", T::TXT), ReplyKind::NoData, vec![], "bogus 12"),
+            ("no data", ("www.example.", T::TXT), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure NoData"),
+            ("the type is there", ("www.example.", T::A), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "bogus 12"),
+            ("an alias is there", ("alias.example.", T::A), ReplyKind::NoData, vec![w.soa(), w.nsec("alias.example.")], "bogus 12"),
+            ("no data at the DNAME itself", ("dname.example.", T::A), ReplyKind::NoData, vec![w.nsec("dname.example.")], "secure NoData"),
+            (
+                "below the DNAME",
+                ("a.dname.example.", T::A),
+                ReplyKind::NxDomain,
+                vec![w.soa(), w.nsec("dname.example."), w.nsec("example.")],
+                "bogus 12",
+            ),
+            ("parent's side of a cut", ("cut.example.", T::A), ReplyKind::NoData, vec![w.soa(), w.nsec("cut.example.")], "bogus 12"),
+            (
+                "parent's side, name below",
+                ("a.cut.example.", T::A),
+                ReplyKind::NxDomain,
+                vec![w.soa(), w.nsec("cut.example."), w.nsec("example.")],
+                "bogus 12",
+            ),
+            (
+                "wildcard no data",
+                ("a.wild.example.", T::TXT),
+                ReplyKind::NoData,
+                vec![w.soa(), w.nsec("*.wild.example.")],
+                "secure WildcardNoData",
+            ),
+            ("ENT", ("y.example.", T::A), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure EmptyNonTerminal"),
+            ("ENT as name error", ("y.example.", T::A), ReplyKind::NxDomain, vec![w.soa(), w.nsec("www.example.")], "bogus 12"),
+            ("no DS", ("cut.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("cut.example.")], "secure InsecureDelegation"),
+            ("no DS, no cut", ("www.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure NoCut"),
+            ("DS is there", ("sub.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("sub.example.")], "bogus 12"),
+            ("the child's word on its own DS", ("example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("example.")], "bogus 12"),
+            ("signed by a zone below", ("a.sub.example.", T::A), ReplyKind::NxDomain, vec![sub_soa()], "keys of sub.example."),
+            ("SOA of another zone", ("www.example.", T::TXT), ReplyKind::NoData, vec![w.nsec("www.example."), sub_soa()], "bogus 6"),
+            ("SOA not signed", ("www.example.", T::TXT), ReplyKind::NoData, vec![w.nsec("www.example."), soa("example.")], "bogus 10"),
+            (
+                "an NSEC expanded from a wildcard",
+                ("b.example.", T::TXT),
+                ReplyKind::NoData,
+                vec![w.zone.expand(nsec("b.example.", "c.example.", &[T::A]), "example.")],
+                "bogus 12",
+            ),
+            (
+                "next name outside the zone",
+                ("zz.example.", T::A),
+                ReplyKind::NxDomain,
+                vec![w.zone.sign(nsec("z.example.", "a.other.", &[T::A])), w.nsec("example.")],
+                "bogus 12",
+            ),
+            (
+                "expired proof",
+                ("www.example.", T::TXT),
+                ReplyKind::NoData,
+                vec![w.zone.sign_as(nsec("www.example.", "x.y.example.", &[T::A]), |f| f.expiration = NOW - 1)],
+                "bogus 7",
+            ),
+        ];
+        for (what, question, kind, authority, expected) in rows {
+            assert_eq!(short(&w.judge(question, kind, vec![], authority)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn referrals() {
+        let w = World::new();
+        let ns = |owner: &str| set(owner, T::NS, name("ns.other.").as_wire());
+        let ds = || set("sub.example.", T::DS, &[1; 36]);
+        let rows: Vec<(&str, &str, Vec<RrSet>, &str)> = vec![
+            ("secure", "sub.example.", vec![ns("sub.example."), w.zone.sign(ds())], "secure"),
+            ("insecure", "cut.example.", vec![ns("cut.example."), w.nsec("cut.example.")], "insecure NoDs"),
+            ("DS not signed", "sub.example.", vec![ns("sub.example."), ds()], "bogus 10"),
+            ("neither", "sub.example.", vec![ns("sub.example.")], "cut at sub.example. or 12"),
+            ("denied although there", "sub.example.", vec![ns("sub.example."), w.nsec("sub.example.")], "bogus 12"),
+            ("a cut where there is none", "www.example.", vec![ns("www.example."), w.nsec("www.example.")], "bogus 12"),
+            ("upwards", "example.", vec![ns("example.")], "bogus 12"),
+            (
+                "from a zone between",
+                "a.sub.example.",
+                vec![ns("a.sub.example."), w.child.sign(set("a.sub.example.", T::DS, &[1; 36]))],
+                "keys of sub.example.",
+            ),
+            (
+                "insecure, from a zone between",
+                "a.sub.example.",
+                vec![ns("a.sub.example."), w.child.sign(nsec("a.sub.example.", "sub.example.", &[T::NS]))],
+                "keys of sub.example.",
+            ),
+        ];
+        for (what, cut, authority, expected) in rows {
+            let kind = ReplyKind::Referral { cut: name(cut) };
+            assert_eq!(short(&w.judge(("a.b.sub.example.", T::A), kind, vec![], authority)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_a_judgement_says_of_a_cut() {
+        let w = World::new();
+        let cut = |question, kind, answer, authority| w.judge((question, T::DS), kind, answer, authority).cut();
+        let ds = w.zone.sign(set("sub.example.", T::DS, &[1; 36]));
+        assert!(matches!(cut("sub.example.", ReplyKind::Answer, vec![ds], vec![]), CutVerdict::Secure(_)));
+        let insecure = cut("cut.example.", ReplyKind::NoData, vec![], vec![w.nsec("cut.example.")]);
+        assert!(matches!(insecure, CutVerdict::Insecure(Insecurity::NoDs)));
+        let none = cut("b.example.", ReplyKind::NxDomain, vec![], vec![w.nsec("alias.example."), w.nsec("example.")]);
+        assert!(matches!(none, CutVerdict::NoCut));
+        assert!(matches!(cut("b.example.", ReplyKind::NoData, vec![], vec![]), CutVerdict::Open));
+        let wildcard = w.zone.expand(set("a.wild.example.", T::DS, &[1; 36]), "wild.example.");
+        let made = cut("a.wild.example.", ReplyKind::Answer, vec![wildcard], vec![w.nsec("*.wild.example.")]);
+        assert!(matches!(made, CutVerdict::NoCut), "{made:?}");
+    }
+
+    #[test]
+    fn the_root_denies_a_name_and_a_ds() {
+        let vectors = Vectors::of_root();
+        let dnskeys = vectors.get(".", T::DNSKEY);
+        let now = u64::from(date("20260803120000"));
+        let anchor = dnskeys.data.iter().find(|rdata| super::super::key::key_tag(rdata) == 20326).expect("in the set");
+        let keys = Arc::new(keys_of(&Name::root(), &dnskeys, anchor, now));
+        let ask = |qname: &str, qtype, kind, authority: Vec<RrSet>| {
+            let reply = Reply { qname: name(qname), qtype, kind, answer: vec![], authority };
+            short(&judge(reply, keys.clone(), Now::At(now), &mut Work::default()))
+        };
+        let (soa, apex) = (vectors.get(".", T::SOA), vectors.get(".", T::NSEC));
+        let gap = vectors.get("fo.", T::NSEC);
+        let name_error = ask("fobar.", T::A, ReplyKind::NxDomain, vec![soa.clone(), gap.clone(), apex.clone()]);
+        assert_eq!(name_error, "secure NameError");
+        assert_eq!(ask("bar.foa.", T::A, ReplyKind::NxDomain, vec![soa.clone(), gap.clone(), apex.clone()]), "secure NameError");
+        assert_eq!(ask("x.fo.", T::A, ReplyKind::NxDomain, vec![soa.clone(), gap, apex.clone()]), "bogus 12");
+        assert_eq!(ask(".", T::DS, ReplyKind::NoData, vec![soa, apex]), "secure NoData");
+        let insecure = ask("www.nic.ae.", T::A, ReplyKind::Referral { cut: name("ae.") }, vec![vectors.get("ae.", T::NSEC)]);
+        assert_eq!(insecure, "insecure NoDs");
+        let signed = ask("www.example.com.", T::A, ReplyKind::Referral { cut: name("com.") }, vec![vectors.get("com.", T::DS)]);
+        assert_eq!(signed, "secure");
+    }
+
+    #[test]
+    fn one_set_a_step() {
+        let w = World::new();
+        let authority = vec![w.soa(), w.nsec("alias.example."), w.nsec("example.")];
+        let reply = Reply { qname: name("b.example."), qtype: T::A, kind: ReplyKind::NxDomain, answer: vec![], authority };
+        let mut work = Work::default();
+        let mut case = Case::new(reply, w.zone.keys(), &work);
+        let mut steps = 0;
+        while case.step(Now::At(NOW), &mut work).is_none() {
+            steps += 1;
+            assert_eq!(work.spent().signatures, steps);
+        }
+        assert_eq!(steps, 3);
+    }
+}

@@ -1,0 +1,197 @@
+//! One DNSKEY, parsed for use (RFC 4034 2), and the algorithms it may be of.
+//!
+//! RSA by RFC 3110 and 5702, ECDSA by RFC 6605, Ed25519 by RFC 8080; the registry's recommendations are those
+//! of RFC 9904 and 9905. Ed448, DSA and GOST are not supported, so zones signed by them alone are insecure.
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
+
+use super::why::Insecurity;
+
+/// What to do with signatures that rest on SHA-1: algorithms 5 and 7 (RFC 9905 2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sha1Policy {
+    /// As if the algorithms were unknown.
+    #[default]
+    Insecure,
+    Validate,
+}
+
+pub(super) fn algorithm_supported(algorithm: u8, sha1: Sha1Policy) -> bool {
+    match algorithm {
+        5 | 7 => sha1 == Sha1Policy::Validate,
+        8 | 10 | 13 | 14 | 15 => true,
+        _ => false,
+    }
+}
+
+/// RFC 5702 2: RSASHA512 keys have at least 1024 bits; shorter ones of any kind are not worth checking.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 1024..=4096;
+
+const FLAG_ZONE: u16 = 0x0100;
+const FLAG_REVOKE: u16 = 0x0080;
+
+/// The fields of a DNSKEY's RDATA.
+#[derive(Clone, Copy)]
+pub(super) struct DnskeyView<'a> {
+    pub(super) flags: u16,
+    pub(super) protocol: u8,
+    pub(super) algorithm: u8,
+    pub(super) key_tag: u16,
+    pub(super) public: &'a [u8],
+    pub(super) rdata: &'a [u8],
+}
+
+impl<'a> DnskeyView<'a> {
+    pub(super) fn read(rdata: &'a [u8]) -> Option<DnskeyView<'a>> {
+        let (&[high, low, protocol, algorithm], public) = rdata.split_first_chunk::<4>()?;
+        let flags = u16::from_be_bytes([high, low]);
+        Some(DnskeyView { flags, protocol, algorithm, key_tag: key_tag(rdata), public, rdata })
+    }
+
+    /// RFC 4034 2.1.1 and 2.1.2.
+    pub(super) fn is_zone_key(&self) -> bool {
+        self.flags & FLAG_ZONE != 0 && self.protocol == 3
+    }
+
+    /// RFC 5011 2.1: a revoked key proves nothing but its own revocation.
+    pub(super) fn is_revoked(&self) -> bool {
+        self.flags & FLAG_REVOKE != 0
+    }
+
+    pub(super) fn parse(&self, sha1: Sha1Policy) -> Result<ParsedKey, KeyFault> {
+        if !algorithm_supported(self.algorithm, sha1) {
+            return Err(KeyFault::Unsupported(Insecurity::UnsupportedAlgorithm(self.algorithm)));
+        }
+        let public = self.parse_public()?;
+        Ok(ParsedKey { flags: self.flags, algorithm: self.algorithm, key_tag: self.key_tag, public })
+    }
+
+    fn parse_public(&self) -> Result<ParsedPublicKey, KeyFault> {
+        let parsed = match self.algorithm {
+            5 | 7 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
+            8 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
+            10 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
+            13 => ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, self.sec1_point(64)?),
+            14 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, self.sec1_point(96)?),
+            15 if self.public.len() == 32 => ParsedPublicKey::new(&signature::ED25519, self.public),
+            _ => return Err(KeyFault::Malformed),
+        };
+        parsed.map_err(|_| KeyFault::Malformed)
+    }
+
+    /// RFC 6605 4: the point without the octet that tells it is uncompressed.
+    fn sec1_point(&self, len: usize) -> Result<Vec<u8>, KeyFault> {
+        if self.public.len() != len {
+            return Err(KeyFault::Malformed);
+        }
+        Ok([&[4], self.public].concat())
+    }
+
+    fn parse_rsa(&self, parameters: &'static RsaParameters) -> Result<ParsedPublicKey, KeyFault> {
+        let (e, n) = rsa_components(self.public).ok_or(KeyFault::Malformed)?;
+        let unsupported = KeyFault::Unsupported(Insecurity::UnsupportedKeySize { algorithm: self.algorithm, key_tag: self.key_tag });
+        let bits = n.len() * 8 - n.first().map_or(0, |octet| octet.leading_zeros() as usize);
+        // A large exponent would make each check as dear as its sender likes; the library refuses above 33 bits.
+        let small_exponent = e.len() < 5 || e.len() == 5 && e[0] == 1;
+        if !RSA_BITS.contains(&bits) || !small_exponent {
+            return Err(unsupported);
+        }
+        RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| unsupported)
+    }
+}
+
+/// RFC 3110 2: exponent and modulus, without leading zeros.
+fn rsa_components(public: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&short, rest) = public.split_first()?;
+    let (len, rest) = match short {
+        0 => {
+            let (len, rest) = rest.split_first_chunk::<2>()?;
+            (u16::from_be_bytes(*len) as usize, rest)
+        }
+        len => (len as usize, rest),
+    };
+    let (e, n) = rest.split_at_checked(len)?;
+    let (e, n) = (without_leading_zeros(e), without_leading_zeros(n));
+    (!e.is_empty() && !n.is_empty()).then_some((e, n))
+}
+
+fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|octet| **octet == 0).count();
+    &bytes[zeros..]
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum KeyFault {
+    Malformed,
+    /// Treated as if the key's algorithm were unknown (RFC 4035 5.2).
+    Unsupported(Insecurity),
+}
+
+/// A key ready to check signatures with.
+#[derive(Clone)]
+pub struct ParsedKey {
+    pub flags: u16,
+    pub algorithm: u8,
+    pub key_tag: u16,
+    public: ParsedPublicKey,
+}
+
+impl ParsedKey {
+    pub(super) fn fits(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.public.verify_sig(message, signature).is_ok()
+    }
+}
+
+impl std::fmt::Debug for ParsedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "key {} algorithm {} flags {}", self.key_tag, self.algorithm, self.flags)
+    }
+}
+
+/// RFC 4034 appendix B (B.1, for algorithm 1, concerns no supported key).
+pub fn key_tag(rdata: &[u8]) -> u16 {
+    let mut sum = 0u32;
+    for pair in rdata.chunks(2) {
+        sum += u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0));
+    }
+    (sum + (sum >> 16)) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rsa(n_len: usize, first: u8, e: &[u8]) -> Vec<u8> {
+        let mut rdata = vec![1, 0, 3, 8, e.len() as u8];
+        rdata.extend_from_slice(e);
+        rdata.push(first);
+        rdata.resize(rdata.len() + n_len - 1, 0xff);
+        rdata
+    }
+
+    fn parse(rdata: &[u8]) -> Result<u8, KeyFault> {
+        DnskeyView::read(rdata).ok_or(KeyFault::Malformed)?.parse(Sha1Policy::Insecure).map(|key| key.algorithm)
+    }
+
+    #[test]
+    fn sizes_that_are_not_supported_are_not_malformed() {
+        let unsupported =
+            |rdata: &[u8]| Err(KeyFault::Unsupported(Insecurity::UnsupportedKeySize { algorithm: 8, key_tag: key_tag(rdata) }));
+        let (small, large) = (rsa(127, 0xff, &[3]), rsa(513, 0x01, &[3]));
+        assert_eq!(parse(&small), unsupported(&small));
+        assert_eq!(parse(&large), unsupported(&large));
+        let exponent = rsa(128, 0xff, &[0xff; 9]);
+        assert_eq!(parse(&exponent), unsupported(&exponent));
+        assert_eq!(parse(&rsa(128, 0x80, &[1, 0, 1])), Ok(8));
+        assert_eq!(parse(&rsa(512, 0xff, &[1, 0, 1])), Ok(8));
+        assert_eq!(parse(&[1, 0, 3, 8, 200, 1]), Err(KeyFault::Malformed));
+        assert_eq!(parse(&[1, 0, 3, 8]), Err(KeyFault::Malformed));
+        assert_eq!(parse(&[1, 0, 3, 13, 1, 2]), Err(KeyFault::Malformed));
+        assert_eq!(parse(&[[1, 0, 3, 13].as_slice(), &[7; 64]].concat()), Err(KeyFault::Malformed), "no point of the curve");
+        assert_eq!(parse(&[1, 0, 3]), Err(KeyFault::Malformed));
+        for unknown in [0, 1, 3, 12, 16, 253] {
+            let fault = KeyFault::Unsupported(Insecurity::UnsupportedAlgorithm(unknown));
+            assert_eq!(parse(&[1, 0, 3, unknown, 9]), Err(fault));
+        }
+    }
+}

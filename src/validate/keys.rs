@@ -1,0 +1,506 @@
+//! From an anchor or a DS set to the keys of a zone (RFC 4035 5.2, RFC 4509, RFC 6840 5.11).
+//!
+//! One DNSKEY that the parent (or the administrator) vouches for must have signed the DNSKEY set; then every
+//! key of the set is the zone's. Any one path suffices. Where nothing of what is vouched for can be used here
+//! - unknown algorithms, digests, key sizes - the zone is insecure, not bogus.
+
+use aws_lc_rs::digest;
+
+use super::key::{DnskeyView, KeyFault, ParsedKey, Sha1Policy, algorithm_supported};
+use super::rrsig::Now;
+use super::set::verify_by;
+use super::why::{Fault, Insecurity, Why};
+use super::work::Work;
+use crate::record::{Name, RrSet, Rtype, Validated};
+
+/// The keys of one zone, proved and parsed. Made only here.
+#[derive(Clone, Debug)]
+pub struct ZoneKeys {
+    zone: Name,
+    keys: Vec<ParsedKey>,
+    ttl: u32,
+    set: Validated<RrSet>,
+}
+
+impl ZoneKeys {
+    pub fn zone(&self) -> &Name {
+        &self.zone
+    }
+
+    pub fn keys(&self) -> &[ParsedKey] {
+        &self.keys
+    }
+
+    /// How long they may be used, in seconds: no longer than the DNSKEY set, its signature and the DS set live.
+    pub fn ttl(&self) -> u32 {
+        self.ttl
+    }
+
+    pub fn dnskey_set(&self) -> &Validated<RrSet> {
+        &self.set
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum KeyVerdict {
+    Secure(ZoneKeys),
+    Insecure(Insecurity),
+    Bogus(Why),
+}
+
+/// A point of trust set by the administrator or built in; of any name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Anchor {
+    pub name: Name,
+    form: AnchorForm,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum AnchorForm {
+    Ds(Vec<u8>),
+    Dnskey(Vec<u8>),
+}
+
+impl Anchor {
+    /// From a DS or DNSKEY record; nothing else, and nothing unreadable, is an anchor.
+    pub fn from_record(name: Name, rtype: Rtype, rdata: &[u8]) -> Option<Anchor> {
+        let form = match rtype {
+            Rtype::DS if DsView::read(rdata).is_some() => AnchorForm::Ds(rdata.to_vec()),
+            Rtype::DNSKEY if DnskeyView::read(rdata).is_some() => AnchorForm::Dnskey(rdata.to_vec()),
+            _ => return None,
+        };
+        Some(Anchor { name, form })
+    }
+
+    pub fn key_tag(&self) -> u16 {
+        match &self.form {
+            AnchorForm::Ds(rdata) => DsView::read(rdata).map_or(0, |ds| ds.key_tag),
+            AnchorForm::Dnskey(rdata) => DnskeyView::read(rdata).map_or(0, |key| key.key_tag),
+        }
+    }
+}
+
+/// The zone's keys by a trust anchor. Anchors of other names are passed over.
+pub fn keys_from_anchor(zone: &Name, dnskey_set: &RrSet, anchors: &[Anchor], now: Now, sha1: Sha1Policy, work: &mut Work) -> KeyVerdict {
+    let vouchers = anchors.iter().filter(|anchor| anchor.name == *zone).filter_map(|anchor| match &anchor.form {
+        AnchorForm::Ds(rdata) => DsView::read(rdata).map(Voucher::Ds),
+        AnchorForm::Dnskey(rdata) => DnskeyView::read(rdata).map(Voucher::Dnskey),
+    });
+    Trial { zone, dnskey_set, now, sha1 }.run(vouchers.collect(), u32::MAX, work)
+}
+
+/// The zone's keys by the DS set that its parent signed.
+pub fn keys_from_ds(zone: &Name, dnskey_set: &RrSet, ds_set: &Validated<RrSet>, now: Now, sha1: Sha1Policy, work: &mut Work) -> KeyVerdict {
+    let ds_set = ds_set.get();
+    if ds_set.name != *zone || ds_set.rtype != Rtype::DS {
+        return KeyVerdict::Bogus(Why::new(zone, Rtype::DS, Fault::Malformed));
+    }
+    let vouchers = ds_set.data.iter().filter_map(DsView::read).map(Voucher::Ds);
+    Trial { zone, dnskey_set, now, sha1 }.run(vouchers.collect(), ds_set.ttl, work)
+}
+
+/// Would this DS set lead to a secure zone at all? `None`: yes; else why the zone below is insecure. Lets a
+/// walk skip asking for keys that could not be used.
+pub fn ds_set_is_unusable(ds_set: &Validated<RrSet>, sha1: Sha1Policy) -> Option<Insecurity> {
+    let vouchers: Vec<Voucher<'_>> = ds_set.get().data.iter().filter_map(DsView::read).map(Voucher::Ds).collect();
+    usable(vouchers, sha1).err()
+}
+
+#[derive(Clone, Copy)]
+struct DsView<'a> {
+    key_tag: u16,
+    algorithm: u8,
+    digest_type: u8,
+    digest: &'a [u8],
+}
+
+impl<'a> DsView<'a> {
+    fn read(rdata: &'a [u8]) -> Option<DsView<'a>> {
+        let (&[high, low, algorithm, digest_type], digest) = rdata.split_first_chunk::<4>()?;
+        let key_tag = u16::from_be_bytes([high, low]);
+        (!digest.is_empty()).then_some(DsView { key_tag, algorithm, digest_type, digest })
+    }
+}
+
+const DIGEST_SHA1: u8 = 1;
+
+/// RFC 9904 3: SHA-1 digests are still to be validated; GOST is unknown here.
+fn digest_algorithm(digest_type: u8) -> Option<&'static digest::Algorithm> {
+    match digest_type {
+        DIGEST_SHA1 => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
+        2 => Some(&digest::SHA256),
+        4 => Some(&digest::SHA384),
+        _ => None,
+    }
+}
+
+/// What says which key may sign the DNSKEY set.
+#[derive(Clone, Copy)]
+enum Voucher<'a> {
+    Ds(DsView<'a>),
+    Dnskey(DnskeyView<'a>),
+}
+
+impl Voucher<'_> {
+    fn key_tag(&self) -> u16 {
+        match self {
+            Voucher::Ds(ds) => ds.key_tag,
+            Voucher::Dnskey(key) => key.key_tag,
+        }
+    }
+
+    fn algorithm(&self) -> u8 {
+        match self {
+            Voucher::Ds(ds) => ds.algorithm,
+            Voucher::Dnskey(key) => key.algorithm,
+        }
+    }
+
+    fn unusable(&self, sha1: Sha1Policy) -> Option<Insecurity> {
+        if !algorithm_supported(self.algorithm(), sha1) {
+            return Some(Insecurity::UnsupportedAlgorithm(self.algorithm()));
+        }
+        match self {
+            Voucher::Ds(ds) if digest_algorithm(ds.digest_type).is_none() => Some(Insecurity::UnsupportedDigest(ds.digest_type)),
+            _ => None,
+        }
+    }
+
+    fn is_sha1_digest(&self) -> bool {
+        matches!(self, Voucher::Ds(ds) if ds.digest_type == DIGEST_SHA1)
+    }
+
+    fn fits(&self, zone: &Name, key: &DnskeyView<'_>, work: &mut Work) -> Result<bool, Fault> {
+        match self {
+            Voucher::Dnskey(own) => Ok(own.algorithm == key.algorithm && own.public == key.public),
+            Voucher::Ds(ds) => {
+                let Some(algorithm) = digest_algorithm(ds.digest_type) else { return Ok(false) };
+                work.pay_digest().map_err(Fault::TooMuchWork)?;
+                let mut context = digest::Context::new(algorithm);
+                context.update(zone.as_wire());
+                context.update(key.rdata);
+                Ok(context.finish().as_ref() == ds.digest)
+            }
+        }
+    }
+}
+
+/// The vouchers that can be used here, or why there are none.
+fn usable(mut vouchers: Vec<Voucher<'_>>, sha1: Sha1Policy) -> Result<Vec<Voucher<'_>>, Insecurity> {
+    let mut reason = Insecurity::NoDs;
+    vouchers.retain(|voucher| match voucher.unusable(sha1) {
+        Some(why) => {
+            reason = why;
+            false
+        }
+        None => true,
+    });
+    // RFC 4509 3: a SHA-1 digest is not looked at beside a stronger one.
+    if vouchers.iter().any(|voucher| !voucher.is_sha1_digest()) {
+        vouchers.retain(|voucher| !voucher.is_sha1_digest());
+    }
+    if vouchers.is_empty() { Err(reason) } else { Ok(vouchers) }
+}
+
+struct Trial<'a> {
+    zone: &'a Name,
+    dnskey_set: &'a RrSet,
+    now: Now,
+    sha1: Sha1Policy,
+}
+
+impl Trial<'_> {
+    fn run(&self, vouchers: Vec<Voucher<'_>>, ttl: u32, work: &mut Work) -> KeyVerdict {
+        let bogus = |fault| KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault));
+        if self.dnskey_set.name != *self.zone || self.dnskey_set.rtype != Rtype::DNSKEY {
+            return bogus(Fault::Malformed);
+        }
+        let vouchers = match usable(vouchers, self.sha1) {
+            Ok(vouchers) => vouchers,
+            Err(reason) => return KeyVerdict::Insecure(reason),
+        };
+        let entry = match self.entry_points(&vouchers, work) {
+            Ok(entry) => entry,
+            Err(fault) => return bogus(fault),
+        };
+        if entry.keys.is_empty() {
+            return match (entry.insecure, entry.fault) {
+                (Some(reason), None) => KeyVerdict::Insecure(reason),
+                (_, Some(fault)) => bogus(fault),
+                (None, None) => bogus(no_dnskey(&vouchers)),
+            };
+        }
+        match verify_by(self.dnskey_set, self.zone, &entry.keys, self.now, work) {
+            Ok(verified) => KeyVerdict::Secure(ZoneKeys {
+                zone: self.zone.clone(),
+                keys: self.all_keys(work),
+                ttl: ttl.min(verified.set.get().ttl),
+                set: verified.set,
+            }),
+            Err(why) => KeyVerdict::Bogus(why),
+        }
+    }
+
+    /// The keys of the set that a voucher fits (RFC 4035 5.2).
+    fn entry_points(&self, vouchers: &[Voucher<'_>], work: &mut Work) -> Result<EntryPoints, Fault> {
+        let mut found = EntryPoints::default();
+        for rdata in self.dnskey_set.data.iter().take(work.limits().keys_per_zone as usize) {
+            let Some(key) = DnskeyView::read(rdata) else { continue };
+            for voucher in vouchers.iter().filter(|v| v.key_tag() == key.key_tag && v.algorithm() == key.algorithm) {
+                if !voucher.fits(self.zone, &key, work)? {
+                    continue;
+                }
+                found.add(&key, self.sha1);
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn all_keys(&self, work: &Work) -> Vec<ParsedKey> {
+        self.dnskey_set
+            .data
+            .iter()
+            .take(work.limits().keys_per_zone as usize)
+            .filter_map(DnskeyView::read)
+            .filter(|key| key.is_zone_key() && !key.is_revoked())
+            .filter_map(|key| key.parse(self.sha1).ok())
+            .collect()
+    }
+}
+
+#[derive(Default)]
+struct EntryPoints {
+    keys: Vec<ParsedKey>,
+    insecure: Option<Insecurity>,
+    fault: Option<Fault>,
+}
+
+impl EntryPoints {
+    fn add(&mut self, key: &DnskeyView<'_>, sha1: Sha1Policy) {
+        let (key_tag, algorithm) = (key.key_tag, key.algorithm);
+        if !key.is_zone_key() {
+            self.fault = Some(Fault::NoZoneKeyBit { key_tag, algorithm });
+        } else if key.is_revoked() {
+            self.fault = Some(Fault::NoDnskeyForDs { key_tag, algorithm });
+        } else {
+            match key.parse(sha1) {
+                Ok(parsed) => self.keys.push(parsed),
+                Err(KeyFault::Unsupported(reason)) => self.insecure = Some(reason),
+                Err(KeyFault::Malformed) => self.fault = Some(Fault::Malformed),
+            }
+        }
+    }
+}
+
+fn no_dnskey(vouchers: &[Voucher<'_>]) -> Fault {
+    let first = vouchers.first();
+    Fault::NoDnskeyForDs { key_tag: first.map_or(0, Voucher::key_tag), algorithm: first.map_or(0, Voucher::algorithm) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::key_tag;
+    use super::super::sample::{DAY, NOW, Signer, Vectors, date, name};
+    use super::super::work::Bound;
+    use super::*;
+
+    fn ds_rdata(zone: &Name, dnskey: &[u8], digest_type: u8) -> Vec<u8> {
+        let algorithm = digest_algorithm(digest_type).unwrap_or(&digest::SHA256);
+        let digest = digest::digest(algorithm, &[zone.as_wire(), dnskey].concat());
+        [&key_tag(dnskey).to_be_bytes()[..], &[dnskey[3], digest_type], digest.as_ref()].concat()
+    }
+
+    fn ds_set(zone: &Name, rdatas: &[Vec<u8>]) -> Validated<RrSet> {
+        let mut set = RrSet::new(zone.clone(), Rtype::DS, 600);
+        rdatas.iter().for_each(|rdata| set.data.push(rdata));
+        Validated::assertion(set)
+    }
+
+    fn judge(dnskeys: &RrSet, ds: &[Vec<u8>]) -> KeyVerdict {
+        let zone = &dnskeys.name;
+        keys_from_ds(zone, dnskeys, &ds_set(zone, ds), Now::At(NOW), Sha1Policy::Insecure, &mut Work::default())
+    }
+
+    fn short(verdict: KeyVerdict) -> String {
+        match verdict {
+            KeyVerdict::Secure(keys) => format!("secure, {} keys, {} s", keys.keys().len(), keys.ttl()),
+            KeyVerdict::Insecure(reason) => format!("insecure: {reason:?}"),
+            KeyVerdict::Bogus(why) => format!("bogus: EDE {}", why.fault.ede_code().0),
+        }
+    }
+
+    #[test]
+    fn the_root_zone_of_august_2026_by_its_built_in_anchors() {
+        let vectors = Vectors::of_root();
+        let (root, now) = (Name::root(), u64::from(date("20260803120000")));
+        let hex = |text: &str| -> Vec<u8> {
+            (0..text.len() / 2).map(|at| u8::from_str_radix(&text[at * 2..at * 2 + 2], 16).expect("hex")).collect()
+        };
+        let digest_20326 = hex("E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D");
+        let rdata = [&20326u16.to_be_bytes()[..], &[8, 2], &digest_20326].concat();
+        let anchors = [Anchor::from_record(root.clone(), Rtype::DS, &rdata).expect("a DS")];
+        let dnskeys = vectors.get(".", Rtype::DNSKEY);
+        let mut work = Work::default();
+        let verdict = keys_from_anchor(&root, &dnskeys, &anchors, Now::At(now), Sha1Policy::Insecure, &mut work);
+        let KeyVerdict::Secure(keys) = verdict else { panic!("{verdict:?}") };
+        let mut tags: Vec<u16> = keys.keys().iter().map(|key| key.key_tag).collect();
+        tags.sort_unstable();
+        assert_eq!((tags, keys.ttl()), (vec![20326, 38696, 57780], 172_800));
+        for (owner, rtype) in [(".", Rtype::SOA), (".", Rtype::NSEC), ("com.", Rtype::DS), ("ae.", Rtype::NSEC)] {
+            let verified = super::super::set::verify_set(&vectors.get(owner, rtype), &keys, Now::At(now), &mut work);
+            assert_eq!(verified.map(|v| (v.key_tag, v.algorithm)), Ok((57780, 8)), "{owner} {rtype}");
+        }
+        let late = keys_from_anchor(&root, &dnskeys, &anchors, Now::At(now + 30 * DAY), Sha1Policy::Insecure, &mut work);
+        assert_eq!(short(late), "bogus: EDE 7");
+        let com = keys_from_anchor(&name("com."), &dnskeys, &anchors, Now::At(now), Sha1Policy::Insecure, &mut work);
+        assert_eq!(short(com), "bogus: EDE 6", "a key set of another name");
+    }
+
+    #[test]
+    fn digests_of_rfc_6605_and_8080() {
+        let vectors = Vectors::of_rfcs();
+        for (owner, zone) in
+            [("p256.example.net.", "example.net."), ("p384.example.net.", "example.net."), ("example.com.", "example.com.")]
+        {
+            let (ds, key) = (vectors.get(owner, Rtype::DS), vectors.get(owner, Rtype::DNSKEY));
+            let view = DnskeyView::read(key.data.first().expect("key")).expect("readable");
+            let voucher = Voucher::Ds(DsView::read(ds.data.first().expect("DS")).expect("readable"));
+            assert_eq!(voucher.fits(&name(zone), &view, &mut Work::default()), Ok(true), "{owner}");
+            assert_eq!(voucher.fits(&name("other."), &view, &mut Work::default()), Ok(false), "{owner}");
+        }
+    }
+
+    #[test]
+    fn rsasha1_by_policy_and_small_keys_never() {
+        let dnskeys = Vectors::of_rfcs().get("example.", Rtype::DNSKEY);
+        let (zone, now) = (name("example."), Now::At(u64::from(date("20040420000000"))));
+        let ksk = dnskeys.data.iter().nth(1).expect("two keys");
+        let ds = ds_set(&zone, &[ds_rdata(&zone, ksk, 1)]);
+        let verdict = |sha1| short(keys_from_ds(&zone, &dnskeys, &ds, now, sha1, &mut Work::default()));
+        assert_eq!(verdict(Sha1Policy::Insecure), "insecure: UnsupportedAlgorithm(5)");
+        assert_eq!(verdict(Sha1Policy::Validate), "secure, 2 keys, 600 s");
+        let mut small = vec![1, 1, 3, 8, 1, 3];
+        small.resize(6 + 64, 0xff);
+        let set = RrSet::with(zone.clone(), Rtype::DNSKEY, 60, &small);
+        let expected = format!("insecure: UnsupportedKeySize {{ algorithm: 8, key_tag: {} }}", key_tag(&small));
+        assert_eq!(short(judge(&set, &[ds_rdata(&zone, &small, 2)])), expected);
+    }
+
+    #[test]
+    fn from_ds_set_to_keys() {
+        let signer = Signer::new("example.", 1);
+        let (zone, dnskeys) = (&signer.zone, signer.dnskey_set());
+        let good = |digest_type| ds_rdata(zone, &signer.dnskey, digest_type);
+        let spoilt = |digest_type| {
+            let mut rdata = good(digest_type);
+            *rdata.last_mut().expect("digest") ^= 1;
+            rdata
+        };
+        let with_algorithm = |algorithm: u8| {
+            let mut rdata = good(2);
+            rdata[2] = algorithm;
+            rdata
+        };
+        let rows: [(&str, Vec<Vec<u8>>, &str); 14] = [
+            ("SHA-256", vec![good(2)], "secure, 1 keys, 600 s"),
+            ("SHA-384", vec![good(4)], "secure, 1 keys, 600 s"),
+            ("SHA-1 alone", vec![good(1)], "secure, 1 keys, 600 s"),
+            ("SHA-1 is not looked at beside SHA-256", vec![good(1), spoilt(2)], "bogus: EDE 9"),
+            ("any digest of the strong ones", vec![spoilt(4), good(2)], "secure, 1 keys, 600 s"),
+            ("spoilt", vec![spoilt(2)], "bogus: EDE 9"),
+            ("unknown digest", vec![good(3)], "insecure: UnsupportedDigest(3)"),
+            ("unknown digest beside a known one", vec![good(3), spoilt(2)], "bogus: EDE 9"),
+            ("SHA-1 beside an unknown digest", vec![good(3), good(1)], "secure, 1 keys, 600 s"),
+            ("unknown algorithm", vec![with_algorithm(16)], "insecure: UnsupportedAlgorithm(16)"),
+            ("unknown algorithm beside a known one", vec![with_algorithm(16), good(2)], "secure, 1 keys, 600 s"),
+            ("algorithm that is not the key's", vec![with_algorithm(13)], "bogus: EDE 9"),
+            ("SHA-1 signatures", vec![with_algorithm(7)], "insecure: UnsupportedAlgorithm(7)"),
+            ("nothing readable", vec![vec![1, 2, 3]], "insecure: NoDs"),
+        ];
+        for (what, ds, expected) in rows {
+            assert_eq!(short(judge(&dnskeys, &ds)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn keys_that_may_not_vouch() {
+        let signer = Signer::new("example.", 1);
+        let with_flags = |flags: u16, protocol: u8| {
+            let mut rdata = signer.dnskey.clone();
+            rdata[..2].copy_from_slice(&flags.to_be_bytes());
+            rdata[2] = protocol;
+            rdata
+        };
+        let rows = [
+            ("no SEP bit", with_flags(0x0100, 3), "secure, 1 keys, 600 s"),
+            ("no zone key", with_flags(0x0001, 3), "bogus: EDE 11"),
+            ("protocol", with_flags(0x0101, 4), "bogus: EDE 11"),
+            ("revoked", with_flags(0x0181, 3), "bogus: EDE 9"),
+        ];
+        for (what, dnskey, expected) in rows {
+            let set = RrSet::with(signer.zone.clone(), Rtype::DNSKEY, 3_600, &dnskey);
+            let set = signer.sign_as(set, |fields| fields.key_tag = key_tag(&dnskey));
+            assert_eq!(short(judge(&set, &[ds_rdata(&signer.zone, &dnskey, 2)])), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_key_set_must_be_signed_by_the_key_vouched_for() {
+        let (old, new) = (Signer::new("example.", 1), Signer::new("example.", 2));
+        let mut both = RrSet::with(old.zone.clone(), Rtype::DNSKEY, 3_600, &old.dnskey);
+        both.data.push(&new.dnskey);
+        let ds = [ds_rdata(&old.zone, &old.dnskey, 2)];
+        assert_eq!(short(judge(&old.sign(both.clone()), &ds)), "secure, 2 keys, 600 s");
+        assert_eq!(short(judge(&new.sign(both.clone()), &ds)), "bogus: EDE 9");
+        assert_eq!(short(judge(&both, &ds)), "bogus: EDE 10");
+        let mut tampered = old.sign(both.clone());
+        tampered.data.push(&Signer::new("example.", 3).dnskey);
+        assert_eq!(short(judge(&tampered, &ds)), "bogus: EDE 6");
+        let expired = old.sign_as(both, |fields| fields.expiration = NOW - 1);
+        assert_eq!(short(judge(&expired, &ds)), "bogus: EDE 7");
+    }
+
+    #[test]
+    fn many_keys_times_many_digests_are_bounded() {
+        let signer = Signer::new("example.", 1);
+        let mut dnskeys = RrSet::new(signer.zone.clone(), Rtype::DNSKEY, 3_600);
+        // Pairs of octets may change places without changing the tag.
+        for at in (4..34).step_by(2) {
+            for to in (4..34).step_by(2) {
+                let mut rdata = signer.dnskey.clone();
+                (rdata[at], rdata[to]) = (rdata[at].wrapping_add(1), rdata[to].wrapping_sub(1));
+                dnskeys.data.push_new(&rdata);
+            }
+        }
+        let mut ds = Vec::new();
+        for digest in 0..200u8 {
+            ds.push([&signer.key_tag().to_be_bytes()[..], &[15, 2], &[digest; 32]].concat());
+        }
+        let mut work = Work::default();
+        let ds = ds_set(&signer.zone, &ds);
+        let verdict = keys_from_ds(&signer.zone, &dnskeys, &ds, Now::At(NOW), Sha1Policy::Insecure, &mut work);
+        let KeyVerdict::Bogus(why) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(why.fault, Fault::TooMuchWork(Bound::Digests));
+        assert!(work.spent().digests <= work.limits().digests + 1);
+    }
+
+    #[test]
+    fn anchors_are_ds_or_dnskey_records_of_any_name() {
+        let signer = Signer::new("island.test.", 1);
+        let zone = &signer.zone;
+        let of = |name: &Name, rtype, rdata: &[u8]| Anchor::from_record(name.clone(), rtype, rdata).expect("an anchor");
+        let ds = of(zone, Rtype::DS, &ds_rdata(zone, &signer.dnskey, 2));
+        let key = of(zone, Rtype::DNSKEY, &signer.dnskey);
+        let elsewhere = of(&name("test."), Rtype::DNSKEY, &signer.dnskey);
+        let verdict = |anchors: &[Anchor]| {
+            short(keys_from_anchor(zone, &signer.dnskey_set(), anchors, Now::At(NOW), Sha1Policy::Insecure, &mut Work::default()))
+        };
+        assert_eq!(verdict(&[ds.clone(), elsewhere.clone()]), "secure, 1 keys, 3600 s");
+        assert_eq!(verdict(&[key]), "secure, 1 keys, 3600 s");
+        assert_eq!(verdict(&[elsewhere]), "insecure: NoDs");
+        assert_eq!(ds.key_tag(), signer.key_tag());
+        assert_eq!(Anchor::from_record(zone.clone(), Rtype::A, &[1; 4]), None);
+        assert_eq!(Anchor::from_record(zone.clone(), Rtype::DS, &[1; 4]), None);
+    }
+}

@@ -1,0 +1,197 @@
+//! Before any cryptography: which sets of a reply matter for the verdict, and whose signatures they bear.
+//!
+//! Sets that bear a signature of the zone at hand are to be checked with its keys. Others belong to a zone
+//! deeper down (RFC 4035 5.3.1: the signer is the zone that holds the set), or lie below an insecure delegation,
+//! or are forged; which of the three, the walk has to find out.
+
+use super::judge::{Judgement, Reply, ReplyKind};
+use super::rrsig::Rrsig;
+use super::why::{Claim, Fault, Insecurity, Why};
+use crate::record::{Name, RrSet, Rtype};
+
+/// Which sets matter, and whose signatures they bear: all that can be said without cryptography.
+pub(super) struct Plan<'a> {
+    pub(super) reply: &'a Reply,
+    pub(super) zone: &'a Name,
+    pub(super) denial_sets_max: usize,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Item {
+    Answer(usize),
+    /// The SOA of a denial or the DS of a referral: must be right.
+    Authority(usize),
+    /// An NSEC or NSEC3: if it is wrong the proof has to do without.
+    Denial(usize),
+}
+
+impl Plan<'_> {
+    pub(super) fn make(&self) -> Result<Vec<Item>, Box<Judgement>> {
+        let Reply { qname, qtype, kind, .. } = self.reply;
+        match kind {
+            ReplyKind::Answer if *qtype == Rtype::RRSIG => already(Judgement::Insecure(Insecurity::SignatureRecords)),
+            ReplyKind::Answer if *qtype == Rtype::ANY => self.answer_items(|set| set.name == *qname && set.rtype != Rtype::RRSIG),
+            ReplyKind::Answer => self.answer_items(|set| set.name == *qname && set.rtype == *qtype),
+            ReplyKind::Dname => self.dname_items(),
+            ReplyKind::Cname => {
+                let own = |set: &RrSet| set.name == *qname && set.rtype == Rtype::CNAME;
+                let signed = self.reply.answer.iter().any(|set| own(set) && !set.sigs.is_empty());
+                if signed || !self.reply.answer.iter().any(|set| self.is_dname_above(set)) {
+                    self.answer_items(own)
+                } else {
+                    self.dname_items()
+                }
+            }
+            ReplyKind::NoData => self.denial_plan(Claim::NoData),
+            ReplyKind::NxDomain => self.denial_plan(Claim::NameError),
+            ReplyKind::Referral { cut } => self.referral_plan(cut),
+        }
+    }
+
+    fn is_dname_above(&self, set: &RrSet) -> bool {
+        set.rtype == Rtype::DNAME && self.reply.qname.is_below(&set.name)
+    }
+
+    /// RFC 6672 5.3.1: the CNAME made from it is not signed, the DNAME is, and it must lead to the same name.
+    fn dname_items(&self) -> Result<Vec<Item>, Box<Judgement>> {
+        let items = self.answer_items(|set| self.is_dname_above(set))?;
+        let qname = &self.reply.qname;
+        let Some(dname) = self.reply.answer.iter().find(|set| self.is_dname_above(set)) else { return Ok(items) };
+        let target = dname.target().and_then(|target| qname.rebase(&dname.name, &target));
+        let cname = self.reply.answer.iter().find(|set| set.rtype == Rtype::CNAME && set.name == *qname);
+        match cname {
+            Some(cname) if cname.target() != target => bogus(Why::new(qname, Rtype::CNAME, Fault::NoSignature)),
+            _ => Ok(items),
+        }
+    }
+
+    fn answer_items(&self, matters: impl Fn(&RrSet) -> bool) -> Result<Vec<Item>, Box<Judgement>> {
+        let mut items = Vec::new();
+        for (at, set) in self.reply.answer.iter().enumerate().filter(|(_, set)| matters(set)) {
+            self.signed_here(set)?;
+            items.push(Item::Answer(at));
+        }
+        if items.is_empty() {
+            return bogus(self.why(Fault::NoSignature));
+        }
+        Ok(items)
+    }
+
+    fn denial_plan(&self, claim: Claim) -> Result<Vec<Item>, Box<Judgement>> {
+        let mut items = self.denial_items();
+        let soa = self.reply.authority.iter().enumerate().filter(|(_, set)| set.rtype == Rtype::SOA);
+        if items.is_empty() {
+            return already(self.no_denial_of_ours(claim, soa.map(|(_, set)| set)));
+        }
+        for (at, set) in soa {
+            if set.name != *self.zone {
+                return bogus(Why::new(&set.name, Rtype::SOA, Fault::ForeignSoa { zone: Box::new(self.zone.clone()) }));
+            }
+            items.push(Item::Authority(at));
+        }
+        items.reverse();
+        Ok(items)
+    }
+
+    /// No NSEC or NSEC3 signed by this zone: signed by a zone below, or not signed at all.
+    fn no_denial_of_ours<'s>(&self, claim: Claim, mut soa: impl Iterator<Item = &'s RrSet>) -> Judgement {
+        let deepest = holder(&self.reply.qname, self.reply.qtype);
+        if let Some(zone) = self.signer_below(&deepest) {
+            return Judgement::NeedsKeys(zone);
+        }
+        let why = self.why(Fault::NoProof(claim));
+        let signed_soa = soa.any(|set| set.name == *self.zone && self.has_own_signature(set));
+        if signed_soa || !deepest.is_below(self.zone) {
+            return Judgement::Bogus(why);
+        }
+        Judgement::NeedsCut { name: deepest, why }
+    }
+
+    fn referral_plan(&self, cut: &Name) -> Result<Vec<Item>, Box<Judgement>> {
+        if !cut.is_below(self.zone) {
+            return bogus(Why::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs)));
+        }
+        let ds = self.reply.authority.iter().enumerate().find(|(_, set)| set.rtype == Rtype::DS && set.name == *cut);
+        if let Some((at, set)) = ds {
+            self.signed_here(set)?;
+            return Ok(vec![Item::Authority(at)]);
+        }
+        let items = self.denial_items();
+        if !items.is_empty() {
+            return Ok(items);
+        }
+        let above_cut = cut.parent().unwrap_or_else(Name::root);
+        already(match self.signer_below(&above_cut) {
+            Some(zone) => Judgement::NeedsKeys(zone),
+            None => Judgement::NeedsCut { name: cut.clone(), why: Why::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs)) },
+        })
+    }
+
+    /// The NSEC and NSEC3 sets that bear a signature of this zone.
+    pub(super) fn denial_items(&self) -> Vec<Item> {
+        let sets = self.reply.authority.iter().enumerate();
+        sets.filter(|(_, set)| is_denial(set) && self.has_own_signature(set))
+            .map(|(at, _)| Item::Denial(at))
+            .take(self.denial_sets_max)
+            .collect()
+    }
+
+    /// May `set` be checked with the keys at hand? Else what is needed for it.
+    fn signed_here(&self, set: &RrSet) -> Result<(), Box<Judgement>> {
+        if self.has_own_signature(set) {
+            return Ok(());
+        }
+        let holder = holder(&set.name, set.rtype);
+        let mut signers = set.sigs.iter().filter_map(Rrsig::read).map(|rrsig| rrsig.signer);
+        let why = |fault| Why::new(&set.name, set.rtype, fault);
+        let Some(first) = signers.next() else {
+            let why = why(Fault::NoSignature);
+            return already(match holder.is_below(self.zone) {
+                true => Judgement::NeedsCut { name: holder, why },
+                false => Judgement::Bogus(why),
+            });
+        };
+        let fits = |signer: &Name| holder.is_within(signer) && (signer.is_below(self.zone) || !holder.is_within(self.zone));
+        let other = std::iter::once(first.clone()).chain(signers).find(fits);
+        already(match other {
+            Some(signer) => Judgement::NeedsKeys(signer),
+            None => Judgement::Bogus(why(Fault::Signer { signer: Box::new(first), zone: Box::new(self.zone.clone()) })),
+        })
+    }
+
+    fn has_own_signature(&self, set: &RrSet) -> bool {
+        set.sigs.iter().filter_map(Rrsig::read).any(|rrsig| rrsig.signer == *self.zone)
+    }
+
+    /// A zone below the keys' own, and at or above `name`, that signed something of the authority section.
+    fn signer_below(&self, name: &Name) -> Option<Name> {
+        let sets = self.reply.authority.iter().filter(|set| is_denial(set) || set.rtype == Rtype::SOA);
+        let signers = sets.flat_map(|set| set.sigs.iter().filter_map(Rrsig::read).map(|rrsig| rrsig.signer));
+        signers.into_iter().find(|signer| signer.is_below(self.zone) && name.is_within(signer))
+    }
+
+    fn why(&self, fault: Fault) -> Why {
+        Why::new(&self.reply.qname, self.reply.qtype, fault)
+    }
+}
+
+/// A verdict before any signature is looked at.
+fn already<T>(judgement: Judgement) -> Result<T, Box<Judgement>> {
+    Err(Box::new(judgement))
+}
+
+fn bogus<T>(why: Why) -> Result<T, Box<Judgement>> {
+    already(Judgement::Bogus(why))
+}
+
+/// The deepest name that can be the apex of the zone that holds the data. A DS set belongs to the zone above its owner (RFC 4035 3.1.4.1), every other to the zone at or above it.
+fn holder(name: &Name, rtype: Rtype) -> Name {
+    match rtype {
+        Rtype::DS => name.parent().unwrap_or_else(Name::root),
+        _ => name.clone(),
+    }
+}
+
+fn is_denial(set: &RrSet) -> bool {
+    matches!(set.rtype, Rtype::NSEC | Rtype::NSEC3)
+}

@@ -1,0 +1,48 @@
+//! What NSEC and NSEC3 records can prove, in words common to both.
+
+use super::bitmap::TypeBitmap;
+use crate::record::{Name, Rtype};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProofKind {
+    NameError {
+        closest_encloser: Name,
+    },
+    /// The name is there without the type.
+    NoData,
+    EmptyNonTerminal,
+    WildcardNoData {
+        closest_encloser: Name,
+    },
+    /// Beside a wildcard's answer: no name is closer.
+    NoCloserName,
+    /// A zone cut without DS: what lies below is insecure.
+    InsecureDelegation,
+    /// The name is not a zone cut; the keys of the zone above go on to apply.
+    NoCut,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Found {
+    pub(super) kind: ProofKind,
+    pub(super) opt_out: bool,
+}
+
+impl Found {
+    pub(super) fn sure(kind: ProofKind) -> Found {
+        Found { kind, opt_out: false }
+    }
+}
+
+/// What the record at a name says of a cut there. `None`: a DS, or the child's side, which cannot tell.
+pub(super) fn no_ds_at(types: &TypeBitmap) -> Option<ProofKind> {
+    if types.has(Rtype::DS) || types.has(Rtype::SOA) {
+        return None;
+    }
+    Some(if types.has(Rtype::NS) { ProofKind::InsecureDelegation } else { ProofKind::NoCut })
+}
+
+/// RFC 5155 1.3: the name one label longer than the closest encloser.
+pub(super) fn next_closer(qname: &Name, closest_encloser: &Name) -> Option<Name> {
+    qname.is_below(closest_encloser).then(|| qname.suffix(closest_encloser.label_count() + 1))
+}

@@ -1,0 +1,387 @@
+//! Is one record set signed by its zone (RFC 4035 5.3)?
+//!
+//! The bytes that were signed are built here (RFC 4034 3.1.8.1): the RRSIG's own fields, then each record once,
+//! sorted, in canonical form, with the original TTL, and with the wildcard's name where Labels tells so.
+
+use super::key::ParsedKey;
+use super::keys::ZoneKeys;
+use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
+use super::why::{Fault, Why};
+use super::work::{Bound, Work};
+use crate::record::{Name, RdataList, RrSet, Rtype, Validated, canonical_rdata};
+
+/// A set whose signature fits.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Its TTL is no longer than the original TTL and the signature's life (RFC 4035 5.3.3). Of its signatures
+    /// only those are kept that could stand beside the one that was checked.
+    pub set: Validated<RrSet>,
+    /// The closest encloser, where the set was made from a wildcard: it is secure only together with the proof
+    /// that no closer name exists (RFC 4035 5.3.4).
+    pub wildcard: Option<Name>,
+    pub key_tag: u16,
+    pub algorithm: u8,
+}
+
+/// Checks `set` against the keys of the zone that holds it.
+pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut Work) -> Result<Verified, Why> {
+    verify_by(set, keys.zone(), keys.keys(), now, work)
+}
+
+pub(super) fn verify_by(set: &RrSet, zone: &Name, keys: &[ParsedKey], now: Now, work: &mut Work) -> Result<Verified, Why> {
+    let fault_of = |fault| Why::new(&set.name, set.rtype, fault);
+    let mut told = Fault::NoSignature;
+    let mut records = None;
+    let mut tries = 0;
+    for rdata in set.sigs.iter() {
+        let found = match Candidate::check(set, rdata, zone, now) {
+            Ok(candidate) => {
+                let records = records.get_or_insert_with(|| CanonicalRecords::of(set));
+                candidate.try_keys(set, records, keys, now, &mut tries, work)
+            }
+            Err(fault) => Err(fault),
+        };
+        match found {
+            Ok(verified) => return Ok(verified.keep_likely_signatures(set, zone, now)),
+            Err(fault @ Fault::TooMuchWork(_)) => return Err(fault_of(fault)),
+            Err(fault) if fault.depth() > told.depth() => told = fault,
+            Err(_) => {}
+        }
+    }
+    Err(fault_of(told))
+}
+
+/// A signature whose fields allow it to sign the set; only the cryptography is still to be done.
+struct Candidate<'a> {
+    rrsig: Rrsig<'a>,
+    /// Seconds.
+    life: u32,
+}
+
+impl<'a> Candidate<'a> {
+    /// RFC 4035 5.3.1.
+    fn check(set: &RrSet, rdata: &'a [u8], zone: &Name, now: Now) -> Result<Candidate<'a>, Fault> {
+        let rrsig = Rrsig::read(rdata).ok_or(Fault::Malformed)?;
+        if rrsig.covered != set.rtype {
+            return Err(Fault::NoSignature);
+        }
+        // A DS set belongs to the parent: the zone below never signs its own.
+        let held = set.name.is_within(zone) && !(set.rtype == Rtype::DS && set.name == *zone);
+        if rrsig.signer != *zone || !held {
+            return Err(Fault::Signer { signer: Box::new(rrsig.signer), zone: Box::new(zone.clone()) });
+        }
+        // Fewer labels than the signer has would mean a wildcard above the zone (RFC 4034 3.1.3).
+        let (least, most) = (zone.label_count(), signed_labels(&set.name));
+        if !(least..=most).contains(&(rrsig.labels as usize)) {
+            return Err(Fault::Labels { key_tag: rrsig.key_tag, labels: rrsig.labels, least, most });
+        }
+        match rrsig.life(now) {
+            Ok(life) => Ok(Candidate { rrsig, life }),
+            Err(DateFault::ExpiredBeforeValid) => Err(Fault::ExpiredBeforeValid(rrsig.signed(now))),
+            Err(DateFault::NotYetValid) => Err(Fault::NotYetValid(rrsig.signed(now))),
+            Err(DateFault::Expired) => Err(Fault::Expired(rrsig.signed(now))),
+        }
+    }
+
+    fn try_keys(
+        &self,
+        set: &RrSet,
+        records: &CanonicalRecords,
+        keys: &[ParsedKey],
+        now: Now,
+        tries: &mut u32,
+        work: &mut Work,
+    ) -> Result<Verified, Fault> {
+        let rrsig = &self.rrsig;
+        let mut message = None;
+        let mut same_tag = 0;
+        for key in keys.iter().filter(|key| key.key_tag == rrsig.key_tag && key.algorithm == rrsig.algorithm) {
+            same_tag += 1;
+            *tries += 1;
+            if same_tag > work.limits().keys_per_tag {
+                return Err(Fault::TooMuchWork(Bound::KeysPerTag));
+            }
+            if *tries > work.limits().signatures_per_set {
+                return Err(Fault::TooMuchWork(Bound::SignaturesPerSet));
+            }
+            work.pay_signature().map_err(Fault::TooMuchWork)?;
+            let message = message.get_or_insert_with(|| records.signed_bytes(rrsig));
+            if key.fits(message, rrsig.signature) {
+                return Ok(self.verified(set));
+            }
+            work.pay_failure().map_err(Fault::TooMuchWork)?;
+        }
+        Err(if same_tag == 0 { Fault::NoKey(rrsig.signed(now)) } else { Fault::BadSignature(rrsig.signed(now)) })
+    }
+
+    fn verified(&self, set: &RrSet) -> Verified {
+        let labels = self.rrsig.labels as usize;
+        let mut set = set.clone();
+        set.ttl = set.ttl.min(self.rrsig.original_ttl).min(self.life);
+        Verified {
+            wildcard: (labels < signed_labels(&set.name)).then(|| set.name.suffix(labels)),
+            set: Validated::assertion(set),
+            key_tag: self.rrsig.key_tag,
+            algorithm: self.rrsig.algorithm,
+        }
+    }
+}
+
+impl Verified {
+    /// What a stranger added to the signatures is not handed on as part of secure data.
+    fn keep_likely_signatures(self, original: &RrSet, zone: &Name, now: Now) -> Verified {
+        let labels = self.wildcard.as_ref().map_or(signed_labels(&original.name), Name::label_count);
+        let likely =
+            |rdata: &&[u8]| Candidate::check(original, rdata, zone, now).is_ok_and(|candidate| candidate.rrsig.labels as usize == labels);
+        let mut set = self.set.into_inner();
+        set.sigs = original.sigs.iter().filter(likely).collect::<RdataList>();
+        Verified { set: Validated::assertion(set), ..self }
+    }
+}
+
+/// The set's records in canonical form, sorted, each once (RFC 4034 6.2, 6.3).
+struct CanonicalRecords {
+    owner: Name,
+    rtype: Rtype,
+    sorted: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+impl CanonicalRecords {
+    fn of(set: &RrSet) -> CanonicalRecords {
+        let canonical = |rdata| {
+            let mut out = Vec::new();
+            canonical_rdata(set.rtype, rdata, &mut out);
+            out
+        };
+        let mut sorted: Vec<Vec<u8>> = set.data.iter().map(canonical).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        let bytes = sorted.iter().map(Vec::len).sum();
+        CanonicalRecords { owner: set.name.clone(), rtype: set.rtype, sorted, bytes }
+    }
+
+    fn signed_bytes(&self, rrsig: &Rrsig<'_>) -> Vec<u8> {
+        let labels = rrsig.labels as usize;
+        let from_wildcard = labels < signed_labels(&self.owner);
+        // RFC 4035 5.3.2: "*." in front of the rightmost labels.
+        let (asterisk, owner) = match from_wildcard {
+            true => (&b"\x01*"[..], self.owner.suffix_wire(labels)),
+            false => (&b""[..], self.owner.as_wire()),
+        };
+        let fixed = asterisk.len() + owner.len() + 10;
+        let mut out = Vec::with_capacity(18 + 255 + self.sorted.len() * fixed + self.bytes);
+        out.extend_from_slice(rrsig.head);
+        out.extend_from_slice(rrsig.signer.as_wire());
+        for rdata in &self.sorted {
+            out.extend_from_slice(asterisk);
+            out.extend_from_slice(owner);
+            out.extend_from_slice(&self.rtype.0.to_be_bytes());
+            out.extend_from_slice(&1u16.to_be_bytes());
+            out.extend_from_slice(&rrsig.original_ttl.to_be_bytes());
+            out.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+            out.extend_from_slice(rdata);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::{DnskeyView, Sha1Policy};
+    use super::super::sample::{DAY, Fields, NOW, Signer, Vectors, a_set, date, keys_of, name, set};
+    use super::super::work::Limits;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn verify(set: &RrSet, signer: &Signer) -> Result<Verified, Why> {
+        verify_set(set, &signer.keys(), Now::At(NOW), &mut Work::default())
+    }
+
+    fn fault(set: &RrSet, signer: &Signer) -> Fault {
+        verify(set, signer).expect_err("must be refused").fault
+    }
+
+    #[test]
+    fn published_signatures_of_every_algorithm() {
+        let vectors = Vectors::of_rfcs();
+        let rows = [
+            ("rsasha512.example.net.", "example.net.", Rtype::A, 1_283_000_000, 10),
+            ("p256.example.net.", "example.net.", Rtype::A, 1_283_000_000, 13),
+            ("p384.example.net.", "example.net.", Rtype::A, 1_283_000_000, 14),
+            ("example.com.", "example.com.", Rtype::MX, 1_439_000_000, 15),
+        ];
+        for (owner, zone, rtype, now, algorithm) in rows {
+            let key_rdata = vectors.get(owner, Rtype::DNSKEY);
+            let view = DnskeyView::read(key_rdata.data.first().expect("key")).expect("readable");
+            let key = view.parse(Sha1Policy::Insecure).expect("supported");
+            let mut signed = vectors.get(owner, rtype);
+            if algorithm != 15 {
+                signed.name = name("www.example.net.");
+            }
+            let verified = verify_by(&signed, &name(zone), &[key], Now::At(now), &mut Work::default());
+            assert_eq!(verified.map(|v| v.algorithm), Ok(algorithm));
+        }
+    }
+
+    #[test]
+    fn the_zone_of_rfc_4035() {
+        let vectors = Vectors::of_rfcs();
+        let now = u64::from(date("20040420000000"));
+        let dnskeys = vectors.get("example.", Rtype::DNSKEY);
+        let ksk = dnskeys.data.iter().nth(1).expect("two keys");
+        let keys = keys_of(&name("example."), &dnskeys, ksk, now);
+        for (owner, rtype) in [
+            ("example.", Rtype::SOA),
+            ("example.", Rtype::NS),
+            ("example.", Rtype::NSEC),
+            ("a.example.", Rtype::DS),
+            ("ai.example.", Rtype::A),
+            ("*.w.example.", Rtype::NSEC),
+        ] {
+            let verified = verify_set(&vectors.get(owner, rtype), &keys, Now::At(now), &mut Work::default()).expect(owner);
+            assert_eq!(verified.wildcard, None, "{owner}");
+        }
+        let mut shouting = vectors.get("a.z.w.example.", Rtype::MX);
+        shouting.data = [&b"\x00\x01\x02AI\x07EXAMPLE\x00"[..]].into_iter().collect();
+        let verified = verify_set(&shouting, &keys, Now::At(now), &mut Work::default()).expect("B.6, letter case apart");
+        assert_eq!(verified.wildcard, Some(name("w.example.")));
+    }
+
+    #[test]
+    fn each_field_of_a_signature() {
+        type Spoil = fn(&mut Fields);
+        let signer = Signer::new("example.", 1);
+        let rows: [(&str, Spoil, u8); 15] = [
+            ("type covered", |f| f.covered = Rtype::AAAA, 0),
+            ("signer above", |f| f.signer = Name::root(), 2),
+            ("signer below", |f| f.signer = name("b.example."), 2),
+            ("signer beside", |f| f.signer = name("other."), 2),
+            ("labels below the signer's", |f| f.labels = 0, 3),
+            ("labels below the signer's, signed so", |f| (f.labels, f.owner) = (0, name("*.")), 3),
+            ("labels above the owner's", |f| f.labels = 4, 3),
+            ("labels of a wildcard, signed otherwise", |f| f.labels = 2, 8),
+            ("expired", |f| f.expiration = NOW - 1, 7),
+            ("not yet valid", |f| f.inception = NOW + 1, 6),
+            ("expires before valid", |f| f.inception = f.expiration + 1, 5),
+            ("key tag", |f| f.key_tag ^= 1, 4),
+            ("algorithm", |f| f.algorithm = 13, 4),
+            ("owner", |f| f.owner = name("b.a.example."), 8),
+            ("valid for 80 years", |f| f.expiration = NOW + 80 * 366 * DAY, 5),
+        ];
+        let good = signer.sign(a_set("a.b.example."));
+        assert_eq!(verify(&good, &signer).map(|v| v.set.get().clone()), Ok(good));
+        for (what, spoil, depth) in rows {
+            let refused = fault(&signer.sign_as(a_set("a.b.example."), spoil), &signer);
+            assert_eq!(refused.depth(), depth, "{what}: {refused:?}");
+        }
+        assert_eq!(fault(&a_set("a.b.example."), &signer), Fault::NoSignature);
+        assert_eq!(fault(&signer.sign(a_set("a.other.")), &signer).depth(), 2, "owner outside the zone");
+        assert_eq!(fault(&signer.sign(set("example.", Rtype::DS, &[1; 36])), &signer).depth(), 2, "a child's own DS");
+        assert_eq!(fault(&Signer::new("example.", 2).sign(a_set("a.example.")), &signer).depth(), 4, "another key");
+        let mut broken = a_set("a.example.");
+        broken.sigs.push(&[0; 5]);
+        assert_eq!(fault(&broken, &signer), Fault::Malformed);
+    }
+
+    #[test]
+    fn a_wildcard_names_its_closest_encloser() {
+        let signer = Signer::new("example.", 1);
+        let expanded = signer.expand(a_set("a.b.w.example."), "w.example.");
+        assert_eq!(verify(&expanded, &signer).map(|v| v.wildcard), Ok(Some(name("w.example."))));
+        let itself = signer.sign(a_set("*.w.example."));
+        assert_eq!(verify(&itself, &signer).map(|v| v.wildcard), Ok(None));
+        let apex = signer.expand(a_set("a.example."), "example.");
+        assert_eq!(verify(&apex, &signer).map(|v| v.wildcard), Ok(Some(name("example."))));
+    }
+
+    #[test]
+    fn ttl_is_never_longer_than_original_and_life() {
+        let signer = Signer::p256("example.");
+        let rows = [(300, 3_600, DAY, 300), (3_600, 300, DAY, 300), (3_600, 3_600, 20, 20), (3_600, 3_600, 0, 0)];
+        for (ttl, original, life, expected) in rows {
+            let mut set = a_set("a.example.");
+            set.ttl = ttl;
+            let set = signer.sign_as(set, |f| (f.original_ttl, f.expiration) = (original, NOW + life));
+            assert_eq!(verify(&set, &signer).map(|v| v.set.get().ttl), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn dates_are_passed_over_while_the_clock_is_unknown() {
+        let signer = Signer::new("example.", 1);
+        let old = signer.sign_as(a_set("a.example."), |f| (f.inception, f.expiration) = (1, 2));
+        assert!(verify_set(&old, &signer.keys(), Now::Unknown, &mut Work::default()).is_ok());
+    }
+
+    #[test]
+    fn one_good_signature_suffices_and_bad_ones_are_left_out() {
+        let signer = Signer::new("example.", 1);
+        let set = signer.sign_as(a_set("a.example."), |f| f.expiration = NOW - 1);
+        let set = signer.sign(signer.sign_as(set, |f| f.signer = name("other.")));
+        assert_eq!(verify(&set, &signer).map(|v| v.set.get().sigs.len()), Ok(1));
+    }
+
+    #[test]
+    fn work_for_one_set_and_for_one_question_is_bounded() {
+        let signer = Signer::new("example.", 1);
+        let keys = signer.keys();
+        let mut many = a_set("a.example.");
+        for ttl in 0..100 {
+            many = signer.sign_as(many, |f| (f.original_ttl, f.owner) = (ttl, name("b.example.")));
+        }
+        let mut work = Work::default();
+        let refused = verify_set(&many, &keys, Now::At(NOW), &mut work).expect_err("bogus");
+        assert_eq!(refused.fault, Fault::TooMuchWork(Bound::SignaturesPerSet));
+        assert_eq!(work.spent().signatures, 8);
+        let refused = verify_set(&many, &keys, Now::At(NOW), &mut work).expect_err("bogus");
+        assert_eq!(refused.fault, Fault::TooMuchWork(Bound::FailedSignatures));
+        assert_eq!((work.broke(), work.spent().signatures), (Some(Bound::FailedSignatures), 13));
+        let mut work = Work::new(Limits { signatures: 0, ..Limits::default() });
+        let good = signer.sign(a_set("a.example."));
+        assert!(verify_set(&good, &keys, Now::At(NOW), &mut work).is_err());
+    }
+
+    #[test]
+    fn colliding_key_tags_are_tried_a_few_times_only() {
+        let signer = Signer::new("example.", 1);
+        let view = DnskeyView::read(&signer.dnskey).expect("readable");
+        let own = view.parse(Sha1Policy::Insecure).expect("supported");
+        let other = Signer::new("example.", 2);
+        let mut alike = DnskeyView::read(&other.dnskey).expect("readable").parse(Sha1Policy::Insecure).expect("supported");
+        alike.key_tag = own.key_tag;
+        let good = signer.sign(a_set("a.example."));
+        let tried = |count: usize| {
+            let mut keys = vec![alike.clone(); count];
+            keys.push(own.clone());
+            verify_by(&good, &signer.zone, &keys, Now::At(NOW), &mut Work::default()).map_err(|why| why.fault).map(|_| ())
+        };
+        assert_eq!(tried(3), Ok(()));
+        assert_eq!(tried(4), Err(Fault::TooMuchWork(Bound::KeysPerTag)));
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_doubles_do_not_matter(octets in proptest::collection::vec(any::<u8>(), 1..8), turn in 0usize..8) {
+            let signer = Signer::new("example.", 1);
+            let mut sorted = octets.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            let mut set = RrSet::new(name("a.example."), Rtype::A, 300);
+            sorted.iter().for_each(|octet| set.data.push(&[192, 0, 2, *octet]));
+            let sigs = signer.sign(set.clone()).sigs;
+            set.data = RdataList::new();
+            let start = turn % octets.len();
+            octets[start..].iter().chain(&octets[..start]).for_each(|octet| set.data.push(&[192, 0, 2, *octet]));
+            set.sigs = sigs;
+            prop_assert!(verify(&set, &signer).is_ok());
+        }
+
+        #[test]
+        fn any_bytes_as_signature_are_refused(rdata in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let mut set = a_set("a.example.");
+            set.sigs.push(&rdata);
+            prop_assert!(verify(&set, &Signer::new("example.", 1)).is_err());
+        }
+    }
+}
