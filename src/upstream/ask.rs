@@ -80,6 +80,12 @@ impl Upstream {
             scratch: RefCell::new(vec![0; DATAGRAM_BYTES_MAX]),
         }
     }
+
+    /// Links or routes have changed: what was connected before may leave from an address that is gone.
+    pub fn forget_connections(&self) {
+        self.sockets.close_kept();
+        self.connections.retire_all();
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -233,19 +239,19 @@ impl<'a> Exchange<'a> {
     }
 
     fn send(&mut self) -> Result<(), AskError> {
-        let socket = self.upstream.sockets.take(self.ask.server).map_err(|error| match error {
-            OpenError::Ours(kind) => AskError::NoSocket(kind),
-            OpenError::NoWay(error) => error_of(&error),
-        })?;
+        let (sockets, server) = (&self.upstream.sockets, self.ask.server);
+        let mut socket = sockets.take(server).map_err(error_of_opening)?;
         self.sent = Instant::now();
         let mut result = socket.flow.send(self.query.bytes());
-        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            // Such an error tells of an earlier query on this socket; this datagram was not sent.
+        if socket.was_kept() && result.as_ref().is_err_and(is_not_mere_loss) {
+            // It may tell of an earlier query, or the address that the socket left from is gone; either way this
+            // datagram was not sent.
+            sockets.forget(server);
+            socket = sockets.open(server).map_err(error_of_opening)?;
             result = socket.flow.send(self.query.bytes());
         }
         match result {
-            // A full send buffer loses a datagram as the network may: the time-out deals with it.
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error_of(&error)),
+            Err(error) if is_not_mere_loss(&error) => Err(error_of(&error)),
             _ => {
                 self.socket = Some(socket);
                 Ok(())
@@ -357,7 +363,10 @@ impl<'a> Exchange<'a> {
     }
 
     fn on_deadline(&mut self) -> Outcome {
-        self.socket = None;
+        if self.socket.take().is_some_and(|socket| socket.was_kept()) {
+            // Perhaps the way that these sockets were connected over is gone.
+            self.upstream.sockets.forget(self.ask.server);
+        }
         match self.held.take() {
             Some(held) => Some(Ok(held)),
             None => self.unless_nothing_is_left(),
@@ -397,6 +406,18 @@ impl<'a> Exchange<'a> {
     fn tcp_failed(&mut self, fault: TcpFault) -> AskError {
         AskError::TcpFailed { fault, truncated: self.truncated.take(), notes: self.notes }
     }
+}
+
+fn error_of_opening(error: OpenError) -> AskError {
+    match error {
+        OpenError::Ours(kind) => AskError::NoSocket(kind),
+        OpenError::NoWay(error) => error_of(&error),
+    }
+}
+
+/// A full send buffer loses a datagram as the network may: the time-out deals with it.
+fn is_not_mere_loss(error: &io::Error) -> bool {
+    error.kind() != io::ErrorKind::WouldBlock
 }
 
 fn error_of(error: &io::Error) -> AskError {

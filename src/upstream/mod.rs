@@ -11,6 +11,8 @@
 
 mod ask;
 mod case;
+#[cfg(test)]
+mod fake_net;
 mod forbidden;
 mod inbox;
 mod matching;

@@ -45,7 +45,8 @@ impl Query {
     pub fn new(ask: &Ask<'_>, random: &Random) -> Query {
         let id = random.u16();
         let question = question_wire(ask.question, ask.randomise_case.then_some(random));
-        let cookie = ask.edns.and_then(|edns| edns.cookie).filter(|cookie| cookie.len() <= COOKIE_BYTES_MAX);
+        let cookie =
+            ask.edns.and_then(|edns| edns.cookie).filter(|cookie| (COOKIE_CLIENT_BYTES..=COOKIE_BYTES_MAX).contains(&cookie.len()));
         let mut writer = Writer::new(Vec::with_capacity(question.len() + 80), QUERY_BYTES_MAX);
         let flags = Flags(0).with(Flags::RD, ask.recursion_desired).with(Flags::CD, ask.checking_disabled);
         writer.header(Header { id, flags, counts: [0; 4] });

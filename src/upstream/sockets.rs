@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::env::{Net, Random, UdpFlow};
@@ -29,7 +30,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Sockets {
     net: Rc<dyn Net>,
     random: Rc<Random>,
-    kept: RefCell<BTreeMap<SocketAddr, Vec<Socket>>>,
+    kept: RefCell<BTreeMap<SocketAddr, SmallVec<[Socket; 1]>>>,
     kept_count: Cell<usize>,
     sweeping: Cell<bool>,
 }
@@ -53,12 +54,29 @@ impl Sockets {
 
     /// A socket that no other query uses.
     pub fn take(&self, server: SocketAddr) -> Result<Socket, OpenError> {
-        let mut socket = match self.take_kept(server) {
-            Some(kept) => kept,
-            None => self.open(server)?,
-        };
-        socket.uses += 1;
-        Ok(socket)
+        match self.take_kept(server) {
+            Some(kept) => Ok(Socket { uses: kept.uses + 1, ..kept }),
+            None => self.open(server),
+        }
+    }
+
+    /// A fresh one, on a port drawn for it.
+    pub fn open(&self, server: SocketAddr) -> Result<Socket, OpenError> {
+        let mut last = io::ErrorKind::AddrInUse;
+        for _ in 0..PORT_TRIES {
+            let port = PORT_MIN + self.random.below(usize::from(u16::MAX - PORT_MIN) + 1) as u16;
+            match self.net.udp(server, port) {
+                Ok(flow) => return Ok(Socket { flow, uses: 1, opened: Instant::now() }),
+                Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => last = error.kind(),
+                Err(error) if is_out_of_files(&error) => {
+                    if !self.close_kept() {
+                        return Err(OpenError::Ours(error.kind()));
+                    }
+                }
+                Err(error) => return Err(OpenError::NoWay(error)),
+            }
+        }
+        Err(OpenError::Ours(last))
     }
 
     /// Only for a socket on which one query went out and its one reply came in.
@@ -91,26 +109,15 @@ impl Sockets {
         found
     }
 
-    fn open(&self, server: SocketAddr) -> Result<Socket, OpenError> {
-        let mut last = io::ErrorKind::AddrInUse;
-        for _ in 0..PORT_TRIES {
-            let port = PORT_MIN + self.random.below(usize::from(u16::MAX - PORT_MIN) + 1) as u16;
-            match self.net.udp(server, port) {
-                Ok(flow) => return Ok(Socket { flow, uses: 0, opened: Instant::now() }),
-                Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => last = error.kind(),
-                Err(error) if is_out_of_files(&error) => {
-                    if !self.close_kept() {
-                        return Err(OpenError::Ours(error.kind()));
-                    }
-                }
-                Err(error) => return Err(OpenError::NoWay(error)),
-            }
+    /// Closes what is kept towards a server that has become silent.
+    pub fn forget(&self, server: SocketAddr) {
+        if let Some(list) = self.kept.borrow_mut().remove(&server) {
+            self.kept_count.set(self.kept_count.get() - list.len());
         }
-        Err(OpenError::Ours(last))
     }
 
     /// Gives all idle sockets back to the system; were there any?
-    fn close_kept(&self) -> bool {
+    pub fn close_kept(&self) -> bool {
         self.kept.borrow_mut().clear();
         self.kept_count.replace(0) > 0
     }
@@ -128,6 +135,11 @@ impl Sockets {
 }
 
 impl Socket {
+    /// Did an earlier query use it?
+    pub fn was_kept(&self) -> bool {
+        self.uses > 1
+    }
+
     fn is_worn_out(&self, now: Instant) -> bool {
         self.uses >= USES_MAX || now.duration_since(self.opened) >= AGE_MAX
     }

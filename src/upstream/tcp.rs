@@ -41,7 +41,7 @@ pub enum TcpFault {
     Closed,
     /// The peer sent something that nobody had asked for.
     Unasked,
-    /// Our own limits.
+    /// Our own limits; says nothing about the server.
     Busy,
 }
 
@@ -94,6 +94,13 @@ impl Connections {
         let result = reply.await;
         watch.answered = true;
         result.unwrap_or(Err(TcpFault::Closed))
+    }
+
+    /// No new questions on the connections there are; they close when those under way are done with.
+    pub fn retire_all(&self) {
+        for connection in self.open.borrow().iter() {
+            connection.retire();
+        }
     }
 
     fn connection_to(&self, server: SocketAddr) -> Result<Rc<Connection>, TcpFault> {
@@ -200,6 +207,11 @@ impl Connection {
         self.ended.get() || self.retired.get() && !self.is_awaited()
     }
 
+    fn retire(&self) {
+        self.retired.set(true);
+        self.wake.notify_one();
+    }
+
     fn end(&self, fault: TcpFault) {
         self.ended.set(true);
         for waiting in self.pending.borrow_mut().drain(..) {
@@ -219,8 +231,7 @@ struct SilenceWatch<'a> {
 impl Drop for SilenceWatch<'_> {
     fn drop(&mut self) {
         if !self.answered && self.connection.last_heard.get() <= self.since {
-            self.connection.retired.set(true);
-            self.connection.wake.notify_one();
+            self.connection.retire();
         }
     }
 }

@@ -1,155 +1,21 @@
 //! Exchanges with servers made of closures, over an in-memory network and in virtual time.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
-use std::future::Future;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 
+use super::fake_net::{Datagrams, FakeNet, RTT, Shared, run};
 use super::*;
 use crate::config::Limits;
-use crate::env::{BoxFuture, Net, Random, Stream, UdpFlow};
+use crate::env::{BoxFuture, Random};
 use crate::record::{Name, Question, Rtype};
 use crate::wire::{Flags, HEADER_BYTES};
-
-const RTT: u64 = 20;
-
-/// What comes back for a datagram: after so many milliseconds, these octets or that error.
-type Datagrams = Vec<(u64, Result<Vec<u8>, io::ErrorKind>)>;
-
-type UdpScript = Box<dyn Fn(&[u8], usize) -> Datagrams>;
-type TcpScript = Box<dyn Fn(DuplexStream, usize) -> BoxFuture<'static, ()>>;
-
-struct FakeNet {
-    /// Given the datagram and how many came before it.
-    udp: UdpScript,
-    /// Given the server's end of each connection and how many came before it; `None` refuses.
-    tcp: Option<TcpScript>,
-    ports: RefCell<Vec<u16>>,
-    ids: Rc<RefCell<Vec<u16>>>,
-    open_count: Rc<Cell<usize>>,
-    udp_count: Rc<Cell<usize>>,
-    tcp_count: Cell<usize>,
-    taken: BTreeSet<u16>,
-    fail_send_once: Rc<Cell<bool>>,
-}
-
-impl FakeNet {
-    fn new(udp: impl Fn(&[u8], usize) -> Datagrams + 'static) -> FakeNet {
-        FakeNet {
-            udp: Box::new(udp),
-            tcp: None,
-            ports: RefCell::default(),
-            ids: Rc::default(),
-            open_count: Rc::default(),
-            udp_count: Rc::default(),
-            tcp_count: Cell::new(0),
-            taken: BTreeSet::new(),
-            fail_send_once: Rc::default(),
-        }
-    }
-
-    fn with_tcp<F: Future<Output = ()> + 'static>(mut self, serve: impl Fn(DuplexStream, usize) -> F + 'static) -> FakeNet {
-        self.tcp = Some(Box::new(move |stream, index| Box::pin(serve(stream, index))));
-        self
-    }
-}
-
-/// `Rc<FakeNet>` is the net, so that flows can reach it and tests can look into it.
-struct Shared(Rc<FakeNet>);
-
-impl Net for Shared {
-    fn udp(&self, _: SocketAddr, port: u16) -> io::Result<Box<dyn UdpFlow>> {
-        if self.0.taken.contains(&port) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        self.0.ports.borrow_mut().push(port);
-        self.0.open_count.set(self.0.open_count.get() + 1);
-        Ok(Box::new(Flow { net: Rc::clone(&self.0), port, inbox: Rc::default() }))
-    }
-
-    fn tcp(&self, _: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
-        let index = self.0.tcp_count.replace(self.0.tcp_count.get() + 1);
-        let net = Rc::clone(&self.0);
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(RTT)).await;
-            let Some(serve) = &net.tcp else { return Err(io::ErrorKind::ConnectionRefused.into()) };
-            let (ours, theirs) = tokio::io::duplex(3000);
-            tokio::task::spawn_local(serve(theirs, index));
-            Ok(Box::new(ours) as Box<dyn Stream>)
-        })
-    }
-}
-
-#[derive(Default)]
-struct FlowInbox {
-    queue: VecDeque<Result<Vec<u8>, io::ErrorKind>>,
-    waker: Option<Waker>,
-}
-
-struct Flow {
-    net: Rc<FakeNet>,
-    port: u16,
-    inbox: Rc<RefCell<FlowInbox>>,
-}
-
-impl UdpFlow for Flow {
-    fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        if self.net.fail_send_once.replace(false) {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        self.net.ids.borrow_mut().push(u16::from_be_bytes([bytes[0], bytes[1]]));
-        let index = self.net.udp_count.replace(self.net.udp_count.get() + 1);
-        for (delay, what) in (self.net.udp)(bytes, index) {
-            let inbox = Rc::clone(&self.inbox);
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(Duration::from_millis(delay)).await;
-                inbox.borrow_mut().queue.push_back(what);
-                if let Some(waker) = inbox.borrow_mut().waker.take() {
-                    waker.wake();
-                }
-            });
-        }
-        Ok(())
-    }
-
-    fn poll_recv(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut inbox = self.inbox.borrow_mut();
-        match inbox.queue.pop_front() {
-            None => {
-                inbox.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-            Some(Err(kind)) => Poll::Ready(Err(kind.into())),
-            Some(Ok(bytes)) => {
-                let len = bytes.len().min(into.len());
-                into[..len].copy_from_slice(&bytes[..len]);
-                Poll::Ready(Ok(len))
-            }
-        }
-    }
-
-    fn local_port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl Drop for Flow {
-    fn drop(&mut self) {
-        self.net.open_count.set(self.net.open_count.get() - 1);
-    }
-}
-
-fn run<F: Future>(future: F) -> F::Output {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("runtime");
-    tokio::task::LocalSet::new().block_on(&runtime, future)
-}
 
 fn upstream(net: FakeNet) -> (Upstream, Rc<FakeNet>) {
     let net = Rc::new(net);
@@ -251,6 +117,8 @@ fn exchanges_over_udp() {
                 (reply.rtt.as_millis() as u64, reply.notes.near_misses)
             });
             assert_eq!(got, expected, "{what}");
+            let unspoilt = matches!(expected, Ok((_, 0)));
+            assert_eq!(net.open_count.get(), usize::from(unspoilt), "only an unspoilt socket is kept: {what}");
             assert_eq!(net.tcp_count.get(), 0, "{what}");
         });
     }
@@ -506,8 +374,10 @@ fn sockets_are_kept_for_a_while_and_for_one_server() {
 fn a_refusal_left_from_before_does_not_count() {
     run(async {
         let (upstream, net) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]));
+        upstream.ask(&ask(&question())).await.expect("reply");
         net.fail_send_once.set(true);
         upstream.ask(&ask(&question())).await.expect("sent again");
+        assert_eq!((net.ports.borrow().len(), net.open_count.get()), (2, 1), "on a fresh socket");
     });
 }
 
@@ -546,4 +416,156 @@ fn no_port_left_is_our_own_fault() {
         let error = upstream.ask(&ask(&question())).await.expect_err("no port");
         assert_eq!(error, AskError::NoSocket(io::ErrorKind::AddrInUse));
     });
+}
+
+#[test]
+fn kept_sockets_make_way_when_files_run_out() {
+    run(async {
+        let mut net = FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]);
+        net.files_max = 1;
+        let (upstream, net) = upstream(net);
+        let question = question();
+        let other = Ask { server: "192.0.2.54:53".parse().expect("address"), ..ask(&question) };
+        upstream.ask(&ask(&question)).await.expect("reply");
+        upstream.ask(&other).await.expect("the kept socket was closed for this one");
+        let (first, second) = (ask(&question), upstream.ask(&other));
+        let (first, second) = tokio::join!(second, upstream.ask(&first));
+        first.expect("on the kept socket");
+        assert!(matches!(second, Err(AskError::NoSocket(_))), "{second:?}");
+        assert_eq!(net.open_count.get(), 1);
+    });
+}
+
+#[test]
+fn after_a_change_of_the_network_nothing_old_is_used() {
+    run(async {
+        let net = FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]).with_tcp(|stream, _| serve(stream));
+        let (upstream, net) = upstream(net);
+        let question = question();
+        for round in 1..=3 {
+            for _ in 0..2 {
+                upstream.ask(&ask(&question)).await.expect("reply");
+                upstream.ask(&Ask { force_tcp: true, ..ask(&question) }).await.expect("reply");
+            }
+            assert_eq!((net.ports.borrow().len(), net.tcp_count.get()), (round, round));
+            upstream.forget_connections();
+            assert_eq!(net.open_count.get(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_reply_that_comes_too_late_does_no_harm() {
+    run(async {
+        // The first question is answered late, the second at once.
+        let net = FakeNet::new(|_, _| vec![]).with_tcp(|mut stream, _| async move {
+            let slow = read_query(&mut stream).await.expect("query");
+            let quick = read_query(&mut stream).await.expect("query");
+            write_reply(&mut stream, &good(&quick)).await;
+            tokio::time::sleep(Duration::from_millis(1200)).await;
+            write_reply(&mut stream, &good(&slow)).await;
+            serve(stream).await;
+        });
+        let (upstream, net) = upstream(net);
+        let question = question();
+        let ask = Ask { force_tcp: true, ..ask(&question) };
+        let (slow, quick) = tokio::join!(upstream.ask(&ask), upstream.ask(&ask));
+        slow.expect_err("too late");
+        quick.expect("reply");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        upstream.ask(&ask).await.expect("reply");
+        assert_eq!(net.tcp_count.get(), 1);
+    });
+}
+
+#[test]
+fn idle_connections_make_way() {
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|_, _| vec![]).with_tcp(|stream, _| serve(stream)));
+        let upstream = Rc::new(upstream);
+        let tasks: Vec<_> = (1..=256)
+            .map(|port| {
+                let upstream = Rc::clone(&upstream);
+                tokio::task::spawn_local(async move {
+                    let question = question();
+                    let server = SocketAddr::new(server().ip(), port);
+                    upstream.ask(&Ask { force_tcp: true, server, ..ask(&question) }).await.map(|_| ())
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("no panic").expect("reply");
+        }
+        let question = question();
+        for port in 1000..1300 {
+            let server = SocketAddr::new(server().ip(), port);
+            upstream.ask(&Ask { force_tcp: true, server, ..ask(&question) }).await.expect("reply");
+        }
+        assert_eq!(net.tcp_count.get(), 556);
+    });
+}
+
+/// How one datagram of a script differs from the true reply.
+#[derive(Clone, Copy, Debug)]
+enum Lie {
+    None,
+    Flip(usize, u8),
+    Cut(usize),
+    Noise(u8),
+    Refused,
+}
+
+fn lie() -> impl Strategy<Value = Lie> {
+    prop_oneof![
+        1 => Just(Lie::None),
+        6 => (0usize..60, 1u8..=255).prop_map(|(at, flip)| Lie::Flip(at, flip)),
+        2 => (0usize..60).prop_map(Lie::Cut),
+        2 => any::<u8>().prop_map(Lie::Noise),
+        1 => Just(Lie::Refused),
+    ]
+}
+
+fn tell(lie: Lie, query: &[u8]) -> Result<Vec<u8>, io::ErrorKind> {
+    let mut bytes = good(query);
+    match lie {
+        Lie::None => {}
+        Lie::Flip(at, flip) => {
+            let at = at % bytes.len();
+            bytes[at] ^= flip;
+        }
+        Lie::Cut(len) => bytes.truncate(len),
+        Lie::Noise(octet) => bytes = vec![octet; usize::from(octet)],
+        Lie::Refused => return Err(io::ErrorKind::ConnectionRefused),
+    }
+    Ok(bytes)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whatever comes, an exchange ends in its time, with a message that repeats the question or with an error.
+    #[test]
+    fn whatever_comes_the_exchange_ends_honestly(
+        script in proptest::collection::vec((0u64..450, lie()), 0..40),
+        tcp_works in any::<bool>(),
+    ) {
+        run(async {
+            let mut net = FakeNet::new(move |query, _| script.iter().map(|(delay, lie)| (*delay, tell(*lie, query))).collect());
+            if tcp_works {
+                net = net.with_tcp(|stream, _| serve(stream));
+            }
+            let (upstream, net) = upstream(net);
+            let question = question();
+            let start = Instant::now();
+            let result = upstream.ask(&ask(&question)).await;
+            assert!(start.elapsed() <= Duration::from_millis(1400));
+            if let Ok(reply) = result {
+                let flags = crate::wire::Header::read(&reply.bytes).expect("header").flags;
+                assert!(flags.has(Flags::QR));
+                let message = crate::wire::Message::parse(&reply.bytes).expect("framed");
+                assert!(message.asks(&question) || message.question().is_none() && flags.rcode() != 0);
+                assert!(reply.transport == Transport::Tcp || net.ids.borrow().contains(&u16::from_be_bytes([reply.bytes[0], reply.bytes[1]])));
+            }
+        });
+    }
 }
