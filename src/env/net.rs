@@ -26,7 +26,8 @@ pub trait Net {
 pub trait UdpFlow {
     fn send(&self, bytes: &[u8]) -> io::Result<()>;
 
-    /// One datagram from the connected server; a refusal by its host comes as `ConnectionRefused`.
+    /// One datagram from the connected server; a refusal by its host comes as `ConnectionRefused`, once: a flow
+    /// that reported an error may not report the next and is to be dropped.
     fn poll_recv(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
 
     fn local_port(&self) -> u16;
@@ -45,6 +46,8 @@ pub struct Accepted {
 
 pub trait StreamListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
+
+    fn local_addr(&self) -> SocketAddr;
 }
 
 /// One datagram in a batch: `len` octets of the slot are filled.
@@ -106,6 +109,11 @@ impl DatagramBatch {
         (entry, &self.arena[start..start + entry.len])
     }
 
+    /// The entries with something to send, in order.
+    pub fn filled(&self) -> impl Iterator<Item = (&Datagram, &[u8])> {
+        (0..self.entries.len()).map(|index| self.get(index)).filter(|(entry, _)| entry.len > 0)
+    }
+
     /// The entry and its whole slot, to write a reply in place; set `len` to 0 to send nothing.
     pub fn get_mut(&mut self, index: usize) -> (&mut Datagram, &mut [u8]) {
         let start = index * Self::SLOT_BYTES;
@@ -123,8 +131,8 @@ pub trait DatagramSocket {
     /// Fills an empty batch with what has come; ready with at least one datagram.
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<()>>;
 
-    /// Sends every entry with `len` > 0 to its `peer` from its `local`. What the kernel refuses is dropped
-    /// and counted in the result, never retried in a loop.
+    /// Sends every entry with `len` > 0 to its `peer` from its `local`. What the kernel refuses is dropped, never
+    /// retried in a loop; the result is how many were dropped.
     fn send(&self, batch: &DatagramBatch) -> usize;
 
     /// One reply that took longer than its batch.

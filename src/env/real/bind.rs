@@ -1,0 +1,99 @@
+//! Listening sockets: one per worker for each configured address, sharing the port among themselves and with
+//! nobody else.
+//!
+//! SO_REUSEPORT alone would let a second server of the same user share the port silently. So the first socket
+//! is bound without it, which fails if anybody has the port; only then is sharing switched on and the others
+//! are bound. A second server's own first bind then fails in the same way.
+//!
+//! `[::]` takes IPv6 only: `0.0.0.0` is another address and may be bound beside it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::kernel::{self, Family, Shape};
+
+/// The kernel's default holds 256 small datagrams, less than a worker misses in one slow moment; 4 MiB hold
+/// 10,000. The kernel may give less; it says nothing then, and neither do we.
+const RECEIVE_BYTES: usize = 4 << 20;
+/// Connections waiting to be accepted. The kernel cuts this to its own maximum.
+const BACKLOG: i32 = 4096;
+
+/// `count` UDP sockets (at least one) on one address. With port 0 all get the port that the first was given.
+pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+    let sockets = bind_shared(address, count, |address| {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+        let _ = socket.set_recv_buffer_size(RECEIVE_BYTES);
+        let shape = Shape::of(address);
+        match shape.family {
+            Family::V4 => kernel::ignore_path_mtu(socket.as_raw_fd())?,
+            Family::V6 => socket.set_only_v6(true)?,
+        }
+        if shape.is_wildcard() {
+            kernel::receive_destinations(socket.as_raw_fd(), shape.family)?;
+        }
+        Ok(socket)
+    })?;
+    Ok(sockets.into_iter().map(UdpSocket::from).collect())
+}
+
+/// The same for TCP; the sockets already listen.
+pub fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    let sockets = bind_shared(address, count, |address| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        // For connections of an earlier run in TIME_WAIT only: with a live listener the bind fails all the same.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        Ok(socket)
+    })?;
+    sockets.iter().try_for_each(|socket| socket.listen(BACKLOG))?;
+    Ok(sockets.into_iter().map(TcpListener::from).collect())
+}
+
+fn bind_shared(address: SocketAddr, count: usize, make: impl Fn(SocketAddr) -> io::Result<Socket>) -> io::Result<Vec<Socket>> {
+    let first = make(address)?;
+    first.bind(&address.into())?;
+    let bound = first.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    first.set_reuse_port(true)?;
+    let mut sockets = vec![first];
+    for _ in 1..count {
+        let next = make(bound)?;
+        next.set_reuse_port(true)?;
+        next.bind(&bound.into())?;
+        sockets.push(next);
+    }
+    Ok(sockets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_a_port_and_strangers_do_not() {
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("address");
+        let udp = bind_udp(any, 3).expect("free port");
+        let tcp = bind_tcp(any, 3).expect("free port");
+        let udp_at = udp[0].local_addr().expect("bound");
+        let tcp_at = tcp[0].local_addr().expect("bound");
+        assert!(udp.iter().all(|socket| socket.local_addr().ok() == Some(udp_at)));
+        assert!(tcp.iter().all(|socket| socket.local_addr().ok() == Some(tcp_at)));
+        assert_eq!(bind_udp(udp_at, 2).map(|_| ()).map_err(|e| e.kind()), Err(io::ErrorKind::AddrInUse));
+        assert_eq!(bind_tcp(tcp_at, 2).map(|_| ()).map_err(|e| e.kind()), Err(io::ErrorKind::AddrInUse));
+    }
+
+    #[test]
+    fn both_wildcards_fit_on_one_port() {
+        let v4 = bind_udp("0.0.0.0:0".parse().expect("address"), 2).expect("free port");
+        let port = v4[0].local_addr().expect("bound").port();
+        match bind_udp(format!("[::]:{port}").parse().expect("address"), 2) {
+            Ok(_) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => eprintln!("skipped: no IPv6 here"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

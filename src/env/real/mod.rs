@@ -1,0 +1,18 @@
+//! The real world behind the doors of `env`: the kernel's clocks and sockets. Only Linux is served.
+//!
+//! Listening sockets are bound once, on the thread that starts the program (`bind_udp`, `bind_tcp`), and wrapped
+//! on the thread of the worker that reads them (`RealDatagramSocket`, `RealStreamListener`), because wrapping
+//! registers them with that thread's reactor. `unsafe` lives in `clock.rs` and `kernel.rs` alone.
+
+mod bind;
+mod clock;
+mod datagram;
+mod kernel;
+mod stream;
+mod ways_out;
+
+pub use bind::{bind_tcp, bind_udp};
+pub use clock::RealClock;
+pub use datagram::RealDatagramSocket;
+pub use stream::RealStreamListener;
+pub use ways_out::RealNet;
