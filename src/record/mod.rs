@@ -12,6 +12,7 @@ mod question;
 mod rank;
 mod rrset;
 mod rtype;
+mod text;
 
 pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, rdata_names};
@@ -19,5 +20,6 @@ pub(crate) use name::wire_len as wire_name_len;
 pub use name::{Name, NameError};
 pub use question::{Class, Question, Rcode};
 pub use rank::{Rank, Security};
-pub use rrset::{RdataList, RrSet, Validated};
+pub use rrset::{RdataIter, RdataList, RrSet, Validated};
 pub use rtype::Rtype;
+pub use text::{Entry, Lexer, TextError, Token, parse_duration, rdata_from_text, rdata_from_tokens, rdata_is_well_formed, rdata_to_text};

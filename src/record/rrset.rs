@@ -74,6 +74,13 @@ impl<'a> FromIterator<&'a [u8]> for RdataList {
 #[derive(Clone)]
 pub struct RdataIter<'a>(&'a [u8]);
 
+impl<'a> RdataIter<'a> {
+    /// Over the packed form that `as_packed` gives.
+    pub fn over(packed: &'a [u8]) -> RdataIter<'a> {
+        RdataIter(packed)
+    }
+}
+
 impl<'a> Iterator for RdataIter<'a> {
     type Item = &'a [u8];
 

@@ -1,0 +1,25 @@
+//! RDATA in presentation form, both ways: what stands in a master file and what `cairn` prints.
+//!
+//! One table (`form.rs`) says field by field how each type is written (RFC 1035 5.1 and the RFC of each type);
+//! `read.rs` and `write.rs` walk it in the two directions. What no table can say has a file of its own: SVCB
+//! parameters, LOC, APL, gateways. Any type may be written as `\# length hex` (RFC 3597 5), and RDATA that
+//! cannot be said in its own form without loss is written so.
+//!
+//! Knows nothing of: zones, owner names, TTLs and classes, files.
+
+mod apl;
+mod encoding;
+mod form;
+mod gateway;
+mod lexer;
+mod location;
+mod mnemonic;
+mod read;
+mod svcb;
+mod types;
+mod write;
+
+pub use lexer::{Entry, Lexer, TextError, Token};
+pub use mnemonic::parse_duration;
+pub use read::{rdata_from_text, rdata_from_tokens};
+pub use write::{rdata_is_well_formed, rdata_to_text};
