@@ -1,1 +1,23 @@
-//! (to be written)
+//! Authoritative data: the zones Cairn hosts.
+//!
+//! `master/` reads master files (RFC 1035 5), `draft.rs` gathers their records, `check.rs` says what is wrong
+//! with them as a zone, `tree.rs` is the finished snapshot that all workers share, `lookup.rs` answers from it
+//! (RFC 1034 4.3.2, RFC 4592, RFC 6672), `zones.rs` is the set of all hosted zones. Everything here is pure
+//! and synchronous; files come through a closure.
+//!
+//! Knows nothing of: messages, clients, recursion, clocks.
+
+mod check;
+mod draft;
+mod lookup;
+mod master;
+mod name_table;
+mod problem;
+mod tree;
+mod zones;
+
+pub use lookup::{Found, dname_target};
+pub use master::{load_zone, parse_records};
+pub use problem::{Problem, Severity};
+pub use tree::{SetRef, Zone};
+pub use zones::Zones;

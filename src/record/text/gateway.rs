@@ -55,7 +55,10 @@ fn read_gateway(reader: &mut Reader<'_, '_>, kind: u8) -> Result<(), TextError> 
 
 fn write_gateway(writer: &mut Writer<'_>, kind: u8) -> Option<()> {
     match kind {
-        0 => Some(writer.word('.')),
+        0 => {
+            writer.word('.');
+            Some(())
+        }
         1 => writer.array::<4>().map(|octets| writer.word(Ipv4Addr::from(octets))),
         2 => writer.array::<16>().map(|octets| writer.word(Ipv6Addr::from(octets))),
         3 => writer.name(),

@@ -1,0 +1,174 @@
+//! What is wrong with the records as a zone, when each by itself is right.
+//!
+//! Errors are what would make wrong or ambiguous answers; what only looks like a slip of the pen is a
+//! warning, and the zone is served: no NS set, missing addresses, servers that are aliases (RFC 2181 10.3),
+//! data that a delegation or a DNAME hides.
+
+use super::draft::{Draft, Entry};
+use super::lookup::lower;
+use super::problem::{Place, Problems};
+use super::tree::{CUT, HAS_DNAME, HIDDEN};
+use crate::record::{Name, Rtype, rdata_names};
+
+pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
+    let whole = Place { file: 0, line: 0 };
+    let apex = draft.number(draft.apex.as_wire()).unwrap_or(0);
+    // Where a line could not be read, it may have been the SOA's.
+    if draft.set(apex, Rtype::SOA).is_empty() && problems.error_count() == 0 {
+        problems.error(whole, format!("found no SOA record, expected one for {}", draft.apex));
+    }
+    if draft.set(apex, Rtype::NS).is_empty() {
+        problems.warning(whole, format!("found no NS records, expected at least one for {}", draft.apex));
+    }
+    for node in draft.entries.chunk_by(|a, b| a.name == b.name) {
+        alone(draft, node, problems);
+        hidden(draft, node, problems);
+        for set in node.chunk_by(|a, b| (a.rtype, a.is_sig) == (b.rtype, b.is_sig)) {
+            one_ttl(draft, set, problems);
+            if !set[0].is_sig {
+                targets(draft, set, problems);
+            }
+        }
+    }
+}
+
+fn name_of(draft: &Draft, entry: &Entry) -> Name {
+    Name::from_wire(draft.names.name(entry.name)).unwrap_or_else(|_| Name::root())
+}
+
+/// Records that may stand only at certain names, only once, or not beside others.
+fn alone(draft: &Draft, node: &[Entry], problems: &mut Problems) {
+    let first = &node[0];
+    let wire = draft.names.name(first.name);
+    let data = || node.iter().filter(|entry| !entry.is_sig);
+    for rtype in [Rtype::SOA, Rtype::CNAME, Rtype::DNAME] {
+        // RFC 1034 3.6.2, RFC 2181 10.1, RFC 6672 2.4.
+        if let Some(second) = data().filter(|entry| entry.rtype == rtype).nth(1) {
+            problems.error(second.place, format!("found a second {rtype} record for {}, expected one", name_of(draft, first)));
+        }
+    }
+    if let Some(soa) = data().find(|entry| entry.rtype == Rtype::SOA && wire != draft.apex.as_wire()) {
+        problems.error(soa.place, format!("found a SOA record for {}, expected it for {} only", name_of(draft, first), draft.apex));
+    }
+    let cname = data().find(|entry| entry.rtype == Rtype::CNAME);
+    if let (Some(cname), Some(other)) = (cname, data().find(|entry| !entry.rtype.may_stand_beside_cname())) {
+        let (earlier, later) = if cname.place.line <= other.place.line { (cname, other) } else { (other, cname) };
+        problems.error(
+            later.place,
+            format!(
+                "found {} beside the {} of line {} for {}, expected a CNAME to stand alone (RFC 1034 3.6.2)",
+                later.rtype,
+                earlier.rtype,
+                earlier.place.line,
+                name_of(draft, first)
+            ),
+        );
+    }
+    // RFC 4592 4.2: what a wildcard delegation would mean is not defined.
+    if let Some(ns) = data().find(|entry| entry.rtype == Rtype::NS && wire.starts_with(b"\x01*")) {
+        problems.error(ns.place, format!("found NS for the wildcard {}, expected no delegation there", name_of(draft, first)));
+    }
+}
+
+fn hidden(draft: &Draft, node: &[Entry], problems: &mut Problems) {
+    let number = node[0].name;
+    let occluded = |entry: &&Entry| {
+        !entry.is_sig
+            && if draft.has(number, HIDDEN) {
+                !entry.rtype.is_address()
+            } else {
+                // RFC 4035 2.3 and RFC 2181 6: what else the parent's side of a cut may hold; addresses are glue.
+                draft.has(number, CUT) && !matches!(entry.rtype, Rtype::NS | Rtype::DS | Rtype::NSEC) && !entry.rtype.is_address()
+            }
+    };
+    if let Some(entry) = node.iter().find(occluded) {
+        let why = if draft.has(number, CUT) { "at a delegation" } else { "below a delegation or a DNAME" };
+        problems.warning(entry.place, format!("found {} for {} {why}: it is never served", entry.rtype, name_of(draft, entry)));
+    }
+}
+
+/// RFC 2181 5.2.
+fn one_ttl(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+    let least = set.iter().map(|entry| entry.ttl).min().unwrap_or(0);
+    // Signatures over one set may differ in what they cover and are not a set of their own (RFC 4035 2.2).
+    if let Some(other) = set.iter().find(|entry| entry.ttl != set[0].ttl && !entry.is_sig) {
+        let (rtype, name) = (other.rtype, name_of(draft, other));
+        problems.warning(
+            other.place,
+            format!("found TTL {} for {name} {rtype} after {}, expected one TTL in a set: {least} is used", other.ttl, set[0].ttl),
+        );
+    }
+}
+
+/// Names in NS, MX and SRV records of which this zone must know the addresses.
+fn targets(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+    let apex = draft.apex.as_wire();
+    for entry in set {
+        let rdata = draft.rdata(entry);
+        for target in rdata_names(entry.rtype, rdata) {
+            dot_forgotten(draft, entry, target, problems);
+        }
+        let server = match entry.rtype {
+            Rtype::NS | Rtype::MX | Rtype::SRV => rdata_names(entry.rtype, rdata).next().filter(|target| *target != [0]),
+            _ => None,
+        };
+        let Some(target) = server else { continue };
+        let Some(folded) = lower(target) else { continue };
+        let folded = &folded.0[..target.len()];
+        if within(folded, apex) {
+            address_known(draft, entry, folded, problems);
+        }
+    }
+}
+
+fn address_known(draft: &Draft, entry: &Entry, target: &[u8], problems: &mut Problems) {
+    let (rtype, owner) = (entry.rtype, name_of(draft, entry));
+    let shown = || Name::from_wire(target).map(|name| name.to_string()).unwrap_or_default();
+    let Some(number) = closest(draft, target) else { return };
+    let exact = draft.names.name(number) == target;
+    if exact && !draft.set(number, Rtype::CNAME).is_empty() {
+        // RFC 2181 10.3.
+        problems.warning(entry.place, format!("found {rtype} of {owner} to {}, an alias, expected a name with addresses", shown()));
+    } else if exact && [Rtype::A, Rtype::AAAA].iter().any(|rtype| !draft.set(number, *rtype).is_empty()) {
+    } else if !exact && draft.has(number, super::tree::HAS_WILDCARD) {
+        // A wildcard may well have the address; as glue it would not do, but that is seen at the delegation.
+    } else if !draft.has(number, CUT | HIDDEN | HAS_DNAME) {
+        problems.warning(entry.place, format!("found no address for {}, expected A or AAAA for the {rtype} of {owner}", shown()));
+    } else if rtype == Rtype::NS && within(target, owner.as_wire()) && owner.as_wire() != draft.apex.as_wire() {
+        problems.warning(entry.place, format!("found no glue for {}, expected A or AAAA: it lies in {owner} itself", shown()));
+    }
+}
+
+/// The number of the name, or of the nearest existing name above it.
+fn closest(draft: &Draft, name: &[u8]) -> Option<u32> {
+    let mut rest = name;
+    loop {
+        if let Some(number) = draft.number(rest) {
+            return Some(number);
+        }
+        rest = rest.get(1 + usize::from(*rest.first()?)..)?;
+    }
+}
+
+/// `www.example.org.example.org.`: the sign of a final dot left out.
+fn dot_forgotten(draft: &Draft, entry: &Entry, target: &[u8], problems: &mut Problems) {
+    let apex = draft.apex.as_wire();
+    let Some(rest) = target.len().checked_sub(apex.len()).filter(|_| apex.len() > 1) else { return };
+    let (front, end) = target.split_at(rest);
+    let twice = end.eq_ignore_ascii_case(apex)
+        && front.len() + 1 >= apex.len()
+        && front[front.len() + 1 - apex.len()..].eq_ignore_ascii_case(&apex[..apex.len() - 1]);
+    if twice && let Ok(name) = Name::from_wire(target) {
+        problems.warning(entry.place, format!("found the name {name}, expected a final dot after {}", draft.apex.to_string().trim_end_matches('.')));
+    }
+}
+
+/// Is the wire name `name` the wire name `apex` or below it?
+pub(super) fn within(name: &[u8], apex: &[u8]) -> bool {
+    let mut rest = name;
+    while rest.len() > apex.len() {
+        let Some(above) = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..)) else { return false };
+        rest = above;
+    }
+    rest == apex
+}

@@ -1,0 +1,56 @@
+//! $ORIGIN and $INCLUDE (RFC 1035 5.1), $TTL (RFC 2308 4).
+
+use super::super::problem::Place;
+use super::parser::{Parser, end_of_entry};
+use crate::record::{TextError, Token, parse_duration};
+
+/// Files that include files; enough for any sane layout, and an end for a file that includes itself.
+const INCLUDE_DEPTH_MAX: usize = 10;
+
+impl Parser<'_> {
+    pub(super) fn directive(&mut self, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {
+        let (name, arguments) = (&tokens[0], &tokens[1..]);
+        let at_most = |count: usize| match arguments.get(count) {
+            Some(extra) => Err(TextError::at(extra, "the end of the line")),
+            None => Ok(()),
+        };
+        if name.is("$ORIGIN") {
+            at_most(1)?;
+            let origin = arguments.first().ok_or_else(|| end_of_entry(tokens, "a domain name"))?;
+            self.origin = self.name(origin)?.to_vec();
+        } else if name.is("$TTL") {
+            at_most(1)?;
+            let token = arguments.first().ok_or_else(|| end_of_entry(tokens, "a TTL as 3600 or 1h30m"))?;
+            let ttl = parse_duration(token.raw).filter(|_| !token.quoted);
+            let ttl = ttl.ok_or_else(|| TextError::at(token, "a TTL as 3600 or 1h30m"))?;
+            self.default_ttl = Some(self.bounded_ttl(ttl, place));
+        } else if name.is("$INCLUDE") {
+            at_most(2)?;
+            self.include(tokens, depth)?;
+        } else if name.is("$GENERATE") {
+            self.generate(tokens, place)?;
+        } else {
+            return Err(TextError::at(name, "$ORIGIN, $TTL, $INCLUDE or $GENERATE"));
+        }
+        Ok(())
+    }
+
+    /// RFC 1035 5.1: whatever the included file does, origin and owner are afterwards what they were.
+    fn include(&mut self, tokens: &[Token<'_>], depth: usize) -> Result<(), TextError> {
+        let file = tokens.get(1).ok_or_else(|| end_of_entry(tokens, "a file name"))?;
+        let inner_origin = tokens.get(2).map(|origin| self.name(origin)).transpose()?;
+        if depth >= INCLUDE_DEPTH_MAX {
+            return Err(TextError::at(file, "at most 10 files that include one another"));
+        }
+        let path = std::str::from_utf8(file.raw).map_err(|_| TextError::at(file, "a file name in UTF-8"))?;
+        let text = self.read(path).map_err(|error| TextError::at(file, format!("a file to include, but it cannot be read: {error}")))?;
+        let number = self.problems.add_file(path).ok_or_else(|| TextError::at(file, "at most 65535 included files"))?;
+        let outer = (self.origin.clone(), self.owner.clone());
+        if let Some(origin) = inner_origin {
+            self.origin = origin.to_vec();
+        }
+        self.entries(&text, number, depth + 1);
+        (self.origin, self.owner) = outer;
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Master files (RFC 1035 5): from text to a zone, or to plain record sets.
+//!
+//! `parser.rs` reads entries and keeps what one entry hands to the next (origin, owner, TTL), `directives.rs`
+//! knows $ORIGIN, $TTL and $INCLUDE, `generate.rs` $GENERATE. Tokens and RDATA are read by `record`. Files
+//! are opened by a closure of the caller, which also decides what a relative path means.
+//!
+//! Knows nothing of: directories, reloading, what makes a good zone.
+
+mod directives;
+mod generate;
+mod parser;
+
+use std::collections::HashMap;
+use std::io;
+
+use self::parser::{Parser, Record};
+use super::check::within;
+use super::draft::Draft;
+use super::problem::{Problem, Problems};
+use super::tree::Zone;
+use crate::record::{Name, RrSet, Rtype};
+
+/// Opens a file by the name that stands in the configuration or after $INCLUDE.
+pub type Open<'o> = &'o mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
+
+/// Reads the master file `file` of the zone `apex`. The problems beside a zone are warnings only.
+pub fn load_zone(apex: &Name, file: &str, open: Open<'_>) -> Result<(Zone, Vec<Problem>), Vec<Problem>> {
+    let mut draft = Draft::new(apex.clone());
+    let mut take = |record: &Record<'_>, problems: &mut Problems| {
+        if !within(record.owner, apex.as_wire()) {
+            if let Ok(owner) = Name::from_wire(record.owner) {
+                problems.warning(record.place, format!("found a record for {owner}, expected names in {apex}: it is left out"));
+            }
+        } else if draft.add(record.owner, record.rtype, record.ttl, record.rdata, record.place).is_err() {
+            problems.error(record.place, "found more than 4 GiB of data, expected a smaller zone");
+        }
+    };
+    let mut parser = Parser::new(apex, open, &mut take);
+    parser.load(file);
+    let mut problems = parser.into_problems();
+    match draft.finish(&mut problems) {
+        Some(zone) => Ok((zone, problems.finish())),
+        None => Err(problems.finish()),
+    }
+}
+
+/// Reads a file of records that are not a zone: root hints, trust anchors. Relative names are below the root;
+/// a record without TTL gets an hour. Records come as sets, in the order of the file.
+pub fn parse_records(file: &str, text: &[u8]) -> Result<(Vec<RrSet>, Vec<Problem>), Vec<Problem>> {
+    let mut sets: Vec<RrSet> = Vec::new();
+    let mut known: HashMap<(Name, Rtype), usize> = HashMap::new();
+    let mut take = |record: &Record<'_>, problems: &mut Problems| {
+        let Ok(name) = Name::from_wire(record.owner) else { return };
+        let at = *known.entry((name.clone(), record.rtype)).or_insert_with(|| {
+            sets.push(RrSet::new(name, record.rtype, record.ttl));
+            sets.len() - 1
+        });
+        let set = &mut sets[at];
+        set.ttl = set.ttl.min(record.ttl);
+        if set.data.bytes() > SET_BYTES_MAX {
+            problems.error(record.place, "found an endless record set, expected a small file of records");
+        } else {
+            set.data.push_new(record.rdata);
+        }
+    };
+    let mut first = Some(text.to_vec());
+    let mut open = |_: &str| first.take().ok_or_else(|| io::Error::other("a file of records includes no other"));
+    let mut parser = Parser::new(&Name::root(), &mut open, &mut take);
+    parser.without_ttl = Some(3600);
+    parser.load(file);
+    let problems = parser.into_problems();
+    match problems.error_count() {
+        0 => Ok((sets, problems.finish())),
+        _ => Err(problems.finish()),
+    }
+}
+
+/// Comparing each new record with all before it must stay cheap.
+const SET_BYTES_MAX: usize = 65_536;

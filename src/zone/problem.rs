@@ -1,0 +1,109 @@
+//! What is wrong with a master file, and where: collected, not just the first, but never without end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::record::TextError;
+
+/// More of a kind helps nobody; the rest is only counted.
+const PROBLEMS_MAX: usize = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The zone can be served as it is.
+    Warning,
+    /// The zone cannot be served.
+    Error,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub severity: Severity,
+    pub file: Arc<str>,
+    /// From 1; 0 where the file as a whole is meant.
+    pub line: u32,
+    /// In octets from 1; 0 where the line as a whole is meant.
+    pub column: u32,
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = if self.severity == Severity::Error { "error" } else { "warning" };
+        f.write_str(&self.file)?;
+        for number in [self.line, self.column].into_iter().filter(|number| *number > 0) {
+            write!(f, ":{number}")?;
+        }
+        write!(f, ": {severity}: {}", self.message)
+    }
+}
+
+/// Where a record stands: which of the files read, and the line in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) file: u16,
+    pub(super) line: u32,
+}
+
+/// All problems of one load, and the names of the files it has read.
+#[derive(Default)]
+pub(super) struct Problems {
+    files: Vec<Arc<str>>,
+    found: Vec<(u16, Problem)>,
+    counts: [usize; 2],
+}
+
+impl Problems {
+    /// A number for the file, to be used in places. `None` when there are too many.
+    pub(super) fn add_file(&mut self, name: &str) -> Option<u16> {
+        let number = u16::try_from(self.files.len()).ok()?;
+        self.files.push(name.into());
+        Some(number)
+    }
+
+    pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
+        self.add(Severity::Error, place, 0, message.into());
+    }
+
+    pub(super) fn warning(&mut self, place: Place, message: impl Into<String>) {
+        self.add(Severity::Warning, place, 0, message.into());
+    }
+
+    /// `place` stands in for what the error does not know.
+    pub(super) fn text_error(&mut self, place: Place, error: &TextError) {
+        let line = if error.line == 0 { place.line } else { error.line };
+        self.add(Severity::Error, Place { line, ..place }, error.column, error.to_string());
+    }
+
+    fn add(&mut self, severity: Severity, place: Place, column: u32, message: String) {
+        let count = &mut self.counts[severity as usize];
+        *count += 1;
+        if *count <= PROBLEMS_MAX {
+            let file = self.files.get(usize::from(place.file)).cloned().unwrap_or_else(|| "".into());
+            self.found.push((place.file, Problem { severity, file, line: place.line, column, message }));
+        }
+    }
+
+    pub(super) fn error_count(&self) -> usize {
+        self.counts[Severity::Error as usize]
+    }
+
+    /// Is it pointless to go on reading?
+    pub(super) fn is_full(&self) -> bool {
+        self.error_count() > PROBLEMS_MAX
+    }
+
+    /// In the order of files and lines, with a last one that counts what was left out.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
+        self.found.sort_by_key(|(file, problem)| (*file, problem.line));
+        let mut all: Vec<Problem> = self.found.into_iter().map(|(_, problem)| problem).collect();
+        for severity in [Severity::Warning, Severity::Error] {
+            if self.counts[severity as usize] > PROBLEMS_MAX {
+                let file = self.files.first().cloned().unwrap_or_else(|| "".into());
+                let message = format!("more than {PROBLEMS_MAX} problems of this kind; the others are not shown");
+                all.push(Problem { severity, file, line: 0, column: 0, message });
+            }
+        }
+        all
+    }
+}
