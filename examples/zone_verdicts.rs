@@ -74,8 +74,12 @@ fn compare(directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
                 "divided"
             }
         };
-        let first = loaded.err().and_then(|problems| problems.iter().find(|p| p.severity == cairn::zone::Severity::Error).map(|p| p.to_string()));
-        println!("{kind}: {own} {verdicts:?} {file}: {}", first.as_deref().map_or("", |text| text.trim_start_matches(&*directory.to_string_lossy())));
+        let first =
+            loaded.err().and_then(|problems| problems.iter().find(|p| p.severity == cairn::zone::Severity::Error).map(|p| p.to_string()));
+        println!(
+            "{kind}: {own} {verdicts:?} {file}: {}",
+            first.as_deref().map_or("", |text| text.trim_start_matches(&*directory.to_string_lossy()))
+        );
     }
     println!("{same} as all others, {divided} where they are divided, {against} against all");
     Ok(())

@@ -16,11 +16,10 @@ mod text;
 
 pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, rdata_names};
-pub(crate) use name::wire_len as wire_name_len;
 pub use name::{Name, NameError};
+pub(crate) use name::{presentation_to_wire as name_from_text, wire_len as wire_name_len};
 pub use question::{Class, Question, Rcode};
 pub use rank::{Rank, Security};
 pub use rrset::{RdataIter, RdataList, RrSet, Validated};
 pub use rtype::Rtype;
-pub(crate) use name::presentation_to_wire as name_from_text;
 pub use text::{Entry, Lexer, TextError, Token, parse_duration, rdata_from_text, rdata_from_tokens, rdata_is_well_formed, rdata_to_text};

@@ -13,11 +13,12 @@ use crate::record::{Name, Rtype, rdata_names};
 pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
     let whole = Place { file: 0, line: 0 };
     let apex = draft.number(draft.apex.as_wire()).unwrap_or(0);
-    // Where a line could not be read, it may have been the SOA's.
-    if draft.set(apex, Rtype::SOA).is_empty() && problems.error_count() == 0 {
+    // Where a line could not be read, it may have held what seems to be missing.
+    let complete = problems.error_count() == 0;
+    if complete && draft.set(apex, Rtype::SOA).is_empty() {
         problems.error(whole, format!("found no SOA record, expected one for {}", draft.apex));
     }
-    if draft.set(apex, Rtype::NS).is_empty() {
+    if complete && draft.set(apex, Rtype::NS).is_empty() {
         problems.warning(whole, format!("found no NS records, expected at least one for {}", draft.apex));
     }
     for node in draft.entries.chunk_by(|a, b| a.name == b.name) {
@@ -25,7 +26,7 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
         hidden(draft, node, problems);
         for set in node.chunk_by(|a, b| (a.rtype, a.is_sig) == (b.rtype, b.is_sig)) {
             one_ttl(draft, set, problems);
-            if !set[0].is_sig {
+            if complete && !set[0].is_sig {
                 targets(draft, set, problems);
             }
         }
@@ -159,7 +160,10 @@ fn dot_forgotten(draft: &Draft, entry: &Entry, target: &[u8], problems: &mut Pro
         && front.len() + 1 >= apex.len()
         && front[front.len() + 1 - apex.len()..].eq_ignore_ascii_case(&apex[..apex.len() - 1]);
     if twice && let Ok(name) = Name::from_wire(target) {
-        problems.warning(entry.place, format!("found the name {name}, expected a final dot after {}", draft.apex.to_string().trim_end_matches('.')));
+        problems.warning(
+            entry.place,
+            format!("found the name {name}, expected a final dot after {}", draft.apex.to_string().trim_end_matches('.')),
+        );
     }
 }
 

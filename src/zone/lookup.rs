@@ -73,13 +73,13 @@ impl Zone {
             encloser = Some(node);
         }
         match encloser {
-            Some(node) if node.has(HAS_WILDCARD) && node.name().len() < name.len() => self.from_wildcard(node, rtype),
+            Some(node) if node.has(HAS_WILDCARD) && node.name().len() < name.len() => self.at_wildcard(node, rtype),
             node => Found::NxDomain { soa: self.negative_soa(), encloser: node.map_or(self.apex.as_wire(), NodeRef::name) },
         }
     }
 
     /// RFC 4592 3.3: the closest encloser's `*` is the source of synthesis.
-    fn from_wildcard(&self, encloser: NodeRef<'_>, rtype: Rtype) -> Found<'_> {
+    fn at_wildcard(&self, encloser: NodeRef<'_>, rtype: Rtype) -> Found<'_> {
         let mut wildcard = [0u8; 257];
         let len = 2 + encloser.name().len();
         wildcard[..2].copy_from_slice(b"\x01*");
@@ -127,9 +127,9 @@ impl Zone {
     /// The addresses this zone has for the servers of a delegation, its own data and glue alike: the target as
     /// it stands in the NS record, and the set.
     pub fn glue<'z>(&'z self, ns: SetRef<'z>) -> impl Iterator<Item = (&'z [u8], SetRef<'z>)> {
-        ns.rdatas().filter_map(|target| Some((target, self.node(&lower(target)?.0[..target.len()])?))).flat_map(|(target, node)| {
-            node.sets().filter(|set| set.rtype.is_address()).map(move |set| (target, set))
-        })
+        ns.rdatas()
+            .filter_map(|target| Some((target, self.node(&lower(target)?.0[..target.len()])?)))
+            .flat_map(|(target, node)| node.sets().filter(|set| set.rtype.is_address()).map(move |set| (target, set)))
     }
 }
 
@@ -162,4 +162,203 @@ fn suffixes_down(name: &[u8], apex_len: usize) -> impl Iterator<Item = &[u8]> {
         }
     }
     (0..count).rev().map(move |index| &name[usize::from(starts[index])..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Zones;
+    use super::super::master::load_zone;
+    use super::*;
+    use std::sync::Arc;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect(text)
+    }
+
+    fn zone(apex: &str, text: &str) -> Zone {
+        let text: String = text.lines().map(|line| format!("{}\n", line.trim_start())).collect();
+        let text = format!("$TTL 300\n@ 600 SOA ns host 1 7200 900 604800 60\n@ NS ns\nns A 192.0.2.53\n{text}");
+        load_zone(&name(apex), "test", &mut |_| Ok(text.clone().into_bytes())).unwrap_or_else(|problems| panic!("{problems:?}")).0
+    }
+
+    fn show(wire: &[u8]) -> String {
+        Name::from_wire(wire).expect("wire").to_string()
+    }
+
+    fn shown(found: Found<'_>) -> String {
+        let by = |wildcard: Option<&[u8]>| wildcard.map(|owner| format!(" by {}", show(owner))).unwrap_or_default();
+        match found {
+            Found::Answer { set, wildcard } => format!("answer {set:?}{}", by(wildcard)),
+            Found::Cname { set, wildcard } => format!("cname {set:?}{}", by(wildcard)),
+            Found::Dname { set, owner } => format!("dname {} {set:?}", show(owner)),
+            Found::Referral { cut, ns, ds } => format!("referral {} {ns:?}{}", show(cut), if ds.is_some() { " ds" } else { "" }),
+            Found::NoData { soa, wildcard } => format!("nodata {}{}", soa.ttl, by(wildcard)),
+            Found::NxDomain { soa, encloser } => format!("nxdomain {} {}", soa.ttl, show(encloser)),
+        }
+    }
+
+    #[test]
+    fn each_case_of_rfc_1034_4_3_2() {
+        // The zone of RFC 4592 2.2.1, with aliases, a DNAME and a signed delegation added.
+        let zone = zone(
+            "example.",
+            "*.example. TXT \"this is a wildcard\"
+             *.example. MX 10 host1
+             sub.*.example. TXT \"this is not a wildcard\"
+             host1 A 192.0.2.1
+             _ssh._tcp.host1 SRV 0 0 22 host1
+             _ssh._tcp.host2 SRV 0 0 22 host2
+             subdel NS ns.example.com.
+             subdel NS ns.subdel
+             ns.subdel A 192.0.2.2
+             deep.ns.subdel A 192.0.2.3
+             signed NS ns.example.com.
+             signed DS 1 8 2 AA
+             alias CNAME host1
+             *.aliases CNAME host1
+             moved DNAME new.example.org.
+             moved A 192.0.2.4
+             hidden.moved A 192.0.2.5
+             both A 192.0.2.6
+             both AAAA 2001:db8::1",
+        );
+        for (question, rtype, expected) in [
+            ("example.", "SOA", "answer 600 SOA [ns.example. host.example. 1 7200 900 604800 60]"),
+            ("example.", "NS", "answer 300 NS [ns.example.]"),
+            ("example.", "A", "nodata 60"),
+            ("example.", "DS", "nodata 60"),
+            ("host1.example.", "A", "answer 300 A [192.0.2.1]"),
+            ("both.example.", "ANY", "answer 300 A [192.0.2.6]"),
+            // RFC 4592 2.2.1.
+            ("host3.example.", "MX", "answer 300 MX [10 host1.example.] by *.example."),
+            ("host3.example.", "A", "nodata 60 by *.example."),
+            ("foo.bar.example.", "TXT", "answer 300 TXT [\"this is a wildcard\"] by *.example."),
+            ("host1.example.", "MX", "nodata 60"),
+            ("sub.*.example.", "MX", "nodata 60"),
+            ("_telnet._tcp.host1.example.", "SRV", "nxdomain 60 _tcp.host1.example."),
+            ("host.subdel.example.", "A", "referral subdel.example. 300 NS [ns.example.com.] [ns.subdel.example.]"),
+            ("ghost.*.example.", "MX", "nxdomain 60 *.example."),
+            ("*.example.", "MX", "answer 300 MX [10 host1.example.]"),
+            // Empty non-terminals are names.
+            ("_tcp.host1.example.", "A", "nodata 60"),
+            ("host2.example.", "MX", "nodata 60"),
+            ("x.host2.example.", "MX", "nxdomain 60 host2.example."),
+            ("aliases.example.", "TXT", "nodata 60"),
+            // Cuts.
+            ("subdel.example.", "A", "referral subdel.example. 300 NS [ns.example.com.] [ns.subdel.example.]"),
+            ("subdel.example.", "ANY", "referral subdel.example. 300 NS [ns.example.com.] [ns.subdel.example.]"),
+            ("ns.subdel.example.", "A", "referral subdel.example. 300 NS [ns.example.com.] [ns.subdel.example.]"),
+            ("deep.ns.subdel.example.", "A", "referral subdel.example. 300 NS [ns.example.com.] [ns.subdel.example.]"),
+            ("ns.subdel.example.", "DS", "referral subdel.example. 300 NS [ns.example.com.] [ns.subdel.example.]"),
+            ("subdel.example.", "DS", "nodata 60"),
+            ("signed.example.", "DS", "answer 300 DS [1 8 2 AA]"),
+            ("x.signed.example.", "A", "referral signed.example. 300 NS [ns.example.com.] ds"),
+            // Aliases.
+            ("alias.example.", "A", "cname 300 CNAME [host1.example.]"),
+            ("alias.example.", "CNAME", "answer 300 CNAME [host1.example.]"),
+            ("alias.example.", "ANY", "answer 300 CNAME [host1.example.]"),
+            ("x.aliases.example.", "A", "cname 300 CNAME [host1.example.] by *.aliases.example."),
+            ("moved.example.", "A", "answer 300 A [192.0.2.4]"),
+            ("moved.example.", "DNAME", "answer 300 DNAME [new.example.org.]"),
+            ("x.moved.example.", "A", "dname moved.example. 300 DNAME [new.example.org.]"),
+            ("hidden.moved.example.", "A", "dname moved.example. 300 DNAME [new.example.org.]"),
+        ] {
+            let found = zone.find(name(question).as_wire(), rtype.parse().expect(rtype));
+            assert_eq!(shown(found), expected, "{question} {rtype}");
+        }
+    }
+
+    #[test]
+    fn glue_comes_from_the_zone_itself() {
+        let zone = zone("example.", "sub NS NS.sub\nsub NS ns\nsub NS ns.other.\nns.sub A 192.0.2.2\nns.sub AAAA 2001:db8::2");
+        let Found::Referral { ns, .. } = zone.find(name("www.sub.example.").as_wire(), Rtype::A) else { panic!("referral") };
+        let glue: Vec<String> = zone.glue(ns).map(|(target, set)| format!("{} {set:?}", show(target))).collect();
+        assert_eq!(glue, ["ns.sub.example. 300 A [192.0.2.2]", "ns.sub.example. 300 AAAA [2001:db8::2]", "ns.example. 300 A [192.0.2.53]"]);
+    }
+
+    #[test]
+    fn signatures_stand_with_what_they_cover() {
+        let sig = |rtype: &str, number: u16| format!("RRSIG {rtype} 8 2 300 20300101000000 20200101000000 {number} example. Zm9v");
+        let zone = zone("example.", &format!("a A 192.0.2.1\na {}\na {}\nb {}", sig("A", 1), sig("A", 2), sig("MX", 3)));
+        let Found::Answer { set, .. } = zone.find(name("a.example.").as_wire(), Rtype::A) else { panic!("answer") };
+        assert_eq!((set.rdatas().count(), set.sigs().count()), (1, 2));
+        for (question, count) in [("a.example.", 2), ("b.example.", 1)] {
+            let Found::Answer { set, .. } = zone.find(name(question).as_wire(), Rtype::RRSIG) else { panic!("answer") };
+            assert_eq!((set.rtype, set.rdatas().count()), (Rtype::RRSIG, count));
+        }
+        assert!(matches!(zone.find(name("b.example.").as_wire(), Rtype::MX), Found::NoData { .. }));
+    }
+
+    #[test]
+    fn dname_makes_a_new_name() {
+        let zone = zone("example.", "moved DNAME new.example.org.");
+        let Found::Dname { set, owner } = zone.find(name("a.b.moved.example.").as_wire(), Rtype::A) else { panic!("dname") };
+        assert_eq!(dname_target(&name("a.b.moved.example."), owner, set), Some(name("a.b.new.example.org.")));
+        let long = format!("{}moved.example.", "abcdefg.".repeat(30));
+        assert_eq!(dname_target(&name(&long), owner, set), None);
+    }
+
+    #[test]
+    fn the_root_as_a_zone_and_long_names() {
+        let zone = zone(".", "com NS a.gtld-servers.net.\n*.wild TXT x");
+        assert_eq!(shown(zone.find(name("www.com.").as_wire(), Rtype::A)), "referral com. 300 NS [a.gtld-servers.net.]");
+        assert_eq!(shown(zone.find(b"\0", Rtype::A)), "nodata 60");
+        let deep = name(&format!("{}wild.", "a.".repeat(124)));
+        assert_eq!(shown(zone.find(deep.as_wire(), Rtype::TXT)), "answer 300 TXT [\"x\"] by *.wild.");
+        assert_eq!(shown(zone.find(name(&"a.".repeat(127)).as_wire(), Rtype::TXT)), "nxdomain 60 .");
+    }
+
+    #[test]
+    fn the_deepest_zone_answers() {
+        let zones = Zones::new(
+            [
+                zone(
+                    "example.",
+                    "sub NS ns.sub\nsub DS 1 8 2 AA\nns.sub A 192.0.2.9\nmail MX 10 Host.SUB\nmail MX 5 ns\nmail MX 1 ns.other.",
+                ),
+                zone("sub.example.", "host A 192.0.2.7\nhost AAAA 2001:db8::7\nsvc HTTPS 1 . port=1\nsvc A 192.0.2.8\nhint HTTPS 0 host"),
+            ]
+            .map(Arc::new),
+            7,
+        );
+        let apex_for = |question: &str, rtype| zones.find_for(name(question).as_wire(), rtype).map(|zone| zone.apex().to_string());
+        assert_eq!(apex_for("www.sub.example.", Rtype::A).as_deref(), Some("sub.example."));
+        assert_eq!(apex_for("sub.example.", Rtype::A).as_deref(), Some("sub.example."));
+        assert_eq!(apex_for("sub.example.", Rtype::DS).as_deref(), Some("example."));
+        assert_eq!(apex_for("xsub.example.", Rtype::A).as_deref(), Some("example."));
+        assert_eq!(apex_for("example.", Rtype::DS), None);
+        assert_eq!(apex_for("example.org.", Rtype::A), None);
+
+        let additional = |question: &str, rtype| {
+            let owner = name(question);
+            let zone = zones.find(owner.as_wire()).expect("hosted");
+            let Found::Answer { set, .. } = zone.find(owner.as_wire(), rtype) else { panic!("answer") };
+            let mut seen = Vec::new();
+            zones.additional(owner.as_wire(), set, |target, set| {
+                seen.push(format!("{} {set:?}", show(target)));
+                true
+            });
+            seen
+        };
+        assert_eq!(
+            additional("mail.example.", Rtype::MX),
+            ["host.sub.example. 300 A [192.0.2.7]", "host.sub.example. 300 AAAA [2001:db8::7]", "ns.example. 300 A [192.0.2.53]"]
+        );
+        assert_eq!(additional("svc.sub.example.", Rtype::HTTPS), ["svc.sub.example. 300 A [192.0.2.8]"]);
+        assert_eq!(additional("svc.sub.example.", Rtype::A), Vec::<String>::new());
+
+        let fewer = zones.without(name("sub.example.").as_wire());
+        assert_eq!((fewer.len(), fewer.generation(), zones.len()), (1, 8, 2));
+        // Glue is never an additional answer (it is not authoritative).
+        let owner = name("mail.example.");
+        let Found::Answer { set, .. } = fewer.find(owner.as_wire()).expect("hosted").find(owner.as_wire(), Rtype::MX) else {
+            panic!("answer")
+        };
+        let mut count = 0;
+        fewer.additional(owner.as_wire(), set, |_, _| {
+            count += 1;
+            true
+        });
+        assert_eq!(count, 1);
+    }
 }

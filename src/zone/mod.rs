@@ -11,6 +11,8 @@ mod check;
 mod draft;
 mod lookup;
 mod master;
+#[cfg(test)]
+mod model;
 mod name_table;
 mod problem;
 mod tree;

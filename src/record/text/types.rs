@@ -2,6 +2,7 @@
 
 use super::super::Rtype;
 use super::lexer::TextError;
+use super::mnemonic::decimal;
 use super::read::Reader;
 
 pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {
@@ -41,7 +42,12 @@ pub(super) fn read_old(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {
     let mut bits = [0u8; 16];
     let mut len = 0;
     while reader.peek().is_some() {
-        let low = usize::from(reader.rtype()?.0);
+        // A type without a mnemonic stood there as a bare number before RFC 3597.
+        let number = reader.peek().and_then(|token| decimal(token.raw));
+        let low = match number.and_then(|number| usize::try_from(number).ok()) {
+            Some(number) => reader.token("a type").map(|_| number)?,
+            None => usize::from(reader.rtype()?.0),
+        };
         let octet = bits.get_mut(low / 8).ok_or_else(|| reader.error_before("a type below 128"))?;
         *octet |= 0x80 >> (low % 8);
         len = len.max(low / 8 + 1);

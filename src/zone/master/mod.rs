@@ -77,3 +77,6 @@ pub fn parse_records(file: &str, text: &[u8]) -> Result<(Vec<RrSet>, Vec<Problem
 
 /// Comparing each new record with all before it must stay cheap.
 const SET_BYTES_MAX: usize = 65_536;
+
+#[cfg(test)]
+mod tests;
