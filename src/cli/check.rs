@@ -6,7 +6,7 @@ use super::run::FileArgs;
 use super::terminal::{Paint, complain, say};
 use super::{GOOD, MISTAKE};
 use crate::config::Problem;
-use crate::control::Sources;
+use crate::control::{LoadedZone, Sources};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,8 +56,11 @@ fn print_good(sources: &Sources) {
         Some(file) => say!("{good}  {}", file.display()),
         None => say!("{good}  no configuration file: the defaults"),
     }
-    for zone in &sources.zones {
-        say!("{good}  {} ({})", zone.file.path.display(), zone.file.name);
+    for LoadedZone { file, zone } in &sources.zones {
+        say!("{good}  {}: zone {}, serial {}, {} records", file.path.display(), file.name, zone.serial(), zone.record_count());
+    }
+    for warning in &sources.warnings {
+        say!("note  {warning}");
     }
     for note in &sources.notes {
         say!("note  {note}");

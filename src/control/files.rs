@@ -46,12 +46,14 @@ pub struct ZoneFile {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ZoneFiles {
+pub(super) struct ZoneFiles {
     pub files: Vec<ZoneFile>,
     /// The folder that was searched, if there is one.
     pub folder: Option<PathBuf>,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// What keeps the rest from being complete.
+    pub problems: Vec<Problem>,
 }
 
 pub fn configuration(options: &StartOptions) -> Result<Configuration, Vec<Problem>> {
@@ -76,12 +78,21 @@ fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
     if is_long {
         return Err(problem(format!("longer than {} MiB: this is no configuration file", CONFIG_BYTES_MAX >> 20)));
     }
-    let bytes = fs::read(path).map_err(|error| problem(unreadable(&error)))?;
+    let bytes = read_bytes(path).map_err(|problem| vec![problem])?;
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
         let what = "this line is not UTF-8 text".to_owned();
         vec![Problem { line, ..Problem::of_file(path.display().to_string(), what) }]
     })
+}
+
+/// A folder or a device in the place of a file is told, not read: a pipe would keep the server waiting.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Problem> {
+    let problem = |what: String| Problem::of_file(path.display().to_string(), what);
+    match fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => Err(problem("this is not a file".to_owned())),
+        _ => fs::read(path).map_err(|error| problem(unreadable(&error))),
+    }
 }
 
 fn unreadable(error: &io::Error) -> String {
@@ -95,19 +106,19 @@ fn unreadable(error: &io::Error) -> String {
 /// Every `[[zone]]`, and every `NAME.zone` of the zone folder that no `[[zone]]` names.
 ///
 /// The folder is the one of the command line, else `zones` beside the configuration file, else `./zones`.
-pub fn zone_files(configuration: &Configuration, options: &StartOptions) -> Result<ZoneFiles, Vec<Problem>> {
+pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) -> ZoneFiles {
     let mut found = ZoneFiles { folder: zone_folder(configuration, options), ..ZoneFiles::default() };
     let mut by_name: BTreeMap<Name, ZoneFile> = BTreeMap::new();
     for zone in &configuration.settings.zones {
         let file = ZoneFile { name: zone.name.clone(), path: zone.file.clone(), allow: zone.allow.clone() };
         by_name.insert(zone.name.clone(), file);
     }
-    let mut problems = Vec::new();
-    for path in found.folder.as_deref().map(|folder| folder_entries(folder, &mut problems)).unwrap_or_default() {
+    let folder = found.folder.clone();
+    for path in folder.map(|folder| folder_entries(&folder, &mut found.problems)).unwrap_or_default() {
         let name = match zone_name(&path) {
             Some(Ok(name)) => name,
             Some(Err(problem)) => {
-                problems.push(problem);
+                found.problems.push(problem);
                 continue;
             }
             None => continue,
@@ -125,7 +136,7 @@ pub fn zone_files(configuration: &Configuration, options: &StartOptions) -> Resu
         }
     }
     found.files = by_name.into_values().collect();
-    if problems.is_empty() { Ok(found) } else { Err(problems) }
+    found
 }
 
 /// A folder that was named must be there; the others may be missing.
@@ -190,7 +201,7 @@ mod tests {
         let config = scratch.write("cairn.toml", text);
         let options = options(Some(config), None);
         let configuration = configuration_or(&options, Path::new("/nonexistent")).expect("valid");
-        let found = zone_files(&configuration, &options).expect("readable");
+        let found = zone_files(&configuration, &options);
         let at = scratch.path().display();
         let expected =
             format!("b.example. {at}/elsewhere, c.example. {at}/zones/example.org.zone, example.org. {at}/zones/example.org.zone");
@@ -208,9 +219,9 @@ mod tests {
         options.listen = vec!["127.0.0.1:5302".parse().expect("an address")];
         let configuration = configuration_or(&options, Path::new("/nonexistent")).expect("valid");
         assert_eq!(configuration.settings.server.listen, Some(options.listen.clone()));
-        assert_eq!(shown(&zone_files(&configuration, &options).expect("readable")), format!("b.example. {}", zone.display()));
+        assert_eq!(shown(&zone_files(&configuration, &options)), format!("b.example. {}", zone.display()));
         options.zones = Some(scratch.path().join("missing"));
-        let problems = zone_files(&configuration, &options).expect_err("a folder that was named must be there");
+        let problems = zone_files(&configuration, &options).problems;
         assert!(problems[0].to_string().ends_with("missing: there is no such file or folder"), "{problems:?}");
     }
 
@@ -228,7 +239,7 @@ mod tests {
         let none = options(None, None);
         let configuration = configuration_or(&none, &default).expect("the default file is read");
         assert_eq!(configuration.file, Some(default));
-        assert_eq!(zone_files(&configuration, &none).expect_err("two bad names").len(), 2);
+        assert_eq!(zone_files(&configuration, &none).problems.len(), 2);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod holder;
 mod logs;
 mod ports;
 mod rlimit;
+mod root;
 mod run;
 #[cfg(test)]
 mod scratch;

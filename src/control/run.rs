@@ -25,7 +25,7 @@ use super::logs;
 use super::ports::{self, BindError, Ports, WorkerSockets};
 use super::rlimit;
 use super::socket;
-use super::sources::Sources;
+use super::sources::{LoadedZone, Sources};
 use crate::config::{Limits, Problem};
 
 /// What answers. Shared by all workers and by the control thread.
@@ -160,6 +160,7 @@ async fn finished(reload: &mut Option<tokio::task::JoinHandle<()>>) {
 fn reload_once(engine: &dyn Engine, options: &StartOptions) {
     match Sources::read(options) {
         Ok(sources) => {
+            log_warnings(&sources);
             let zones = sources.zones.len();
             engine.reload(sources);
             info!(zones, "reloaded");
@@ -206,13 +207,25 @@ fn announce(sources: &Sources, ports: &Ports) {
         Some(file) => info!("configuration: {}", file.display()),
         None => info!("configuration: none, the defaults are used"),
     }
-    for zone in &sources.zones {
-        info!("zone {} from {}", zone.file.name, zone.file.path.display());
+    for LoadedZone { file, zone } in &sources.zones {
+        info!("zone {} from {}: serial {}, {} records", file.name, file.path.display(), zone.serial(), zone.record_count());
     }
+    log_warnings(sources);
     for note in sources.notes.iter().chain(&ports.notes) {
         for line in note.lines() {
             warn!("{line}");
         }
+    }
+}
+
+/// A zone with very many oddities must not drown everything else.
+fn log_warnings(sources: &Sources) {
+    const SHOWN_MAX: usize = 20;
+    for warning in sources.warnings.iter().take(SHOWN_MAX) {
+        warn!("{warning}");
+    }
+    if let Some(more) = sources.warnings.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+        warn!("and {more} more warnings, all shown by `cairn check`");
     }
 }
 

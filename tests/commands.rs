@@ -1,0 +1,126 @@
+//! The commands as a person meets them: the real program, its words and its exit codes.
+//!
+//! Each command reads files of its own folder only, and talks to no server of this machine.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const ZONE: &str = "$TTL 1h\n@ SOA ns hostmaster 7 1d 2h 4w 1h\n@ NS ns\nns A 192.0.2.1\n";
+
+/// A folder for one test, gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("cairn-commands-{}-{name}", std::process::id()));
+        fs::create_dir_all(path.join("zones")).expect("a temporary folder can be made");
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> &Folder {
+        fs::write(self.0.join(name), text).expect("a file can be written");
+        self
+    }
+
+    fn cairn(&self, words: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command.args(words.split_whitespace()).current_dir(&self.0).env("XDG_RUNTIME_DIR", &self.0).env_remove("NO_COLOR");
+        command.output().expect("the program starts")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn check_tells_all_mistakes_and_then_none() {
+    let folder = Folder::new("check");
+    folder.write("cairn.toml", "[server]\nlisen = []\n\n[cache]\nsize = \"64M\"\n").write("zones/example.org.zone", ZONE);
+    let output = folder.cairn("check --config cairn.toml");
+    assert_eq!(output.status.code(), Some(2));
+    let expected = "\
+cairn.toml:2:1: unknown key \"lisen\" in [server]; did you mean \"listen\"?
+ 2 | lisen = []
+   | ^
+cairn.toml:5:8: cache.size: expected a size (bytes or \"64MiB\") from \"1MiB\" to \"4TiB\", found \"64M\"
+ 5 | size = \"64M\"
+   |        ^
+2 mistakes
+";
+    assert_eq!(stderr(&output), expected);
+    folder.write("cairn.toml", "").write("zones/example.org.zone", &format!("{ZONE}www A 192.0.2\n"));
+    let output = folder.cairn("check --config cairn.toml");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).starts_with("zones/example.org.zone:5:7: found "), "{}", stderr(&output));
+    folder.write("zones/example.org.zone", ZONE);
+    let output = folder.cairn("check --config cairn.toml");
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    assert!(stdout(&output).contains("zones/example.org.zone: zone example.org., serial 7, 3 records"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_server_does_not_start_on_mistakes() {
+    let folder = Folder::new("run");
+    folder.write("cairn.toml", "[server]\nlisten = ['127.0.0.1:5399']\nworkers = 0\n");
+    let output = folder.cairn("run --config cairn.toml");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("cairn.toml:3:11: server.workers: expected a whole number"), "{}", stderr(&output));
+    let output = folder.cairn("run --config missing.toml");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("missing.toml: there is no such file"), "{}", stderr(&output));
+}
+
+#[test]
+fn config_show_can_be_used_as_a_file() {
+    let folder = Folder::new("show");
+    folder.write("cairn.toml", "[cache]\nmax-ttl = 90\n[[stub]]\nzone = 'lab.example'\nto = ['192.0.2.1']\n");
+    let first = folder.cairn("config show --config cairn.toml");
+    assert_eq!(first.status.code(), Some(0));
+    let setting = stdout(&first).lines().find(|line| line.starts_with("max-ttl = 90")).map(str::to_owned);
+    assert!(setting.is_some_and(|line| line.ends_with("# cairn.toml:2")), "{}", stdout(&first));
+    folder.write("again.toml", &stdout(&first));
+    let again = folder.cairn("config show --config again.toml");
+    let values = |output: &Output| -> Vec<String> {
+        stdout(output).lines().map(|line| line.rsplit_once("  # ").map_or(line, |(value, _)| value).trim_end().to_owned()).collect()
+    };
+    assert_eq!(values(&again), values(&first), "{}", stderr(&again));
+}
+
+#[test]
+fn no_server_to_ask() {
+    // The system's own place may hold a server on the machine that runs the tests.
+    if fs::exists("/run/cairn/control.sock").unwrap_or(true) {
+        return;
+    }
+    let folder = Folder::new("ask");
+    for words in ["stats", "cache flush example.com --subtree"] {
+        let output = folder.cairn(words);
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(stderr(&output).contains("no server is running"), "{words}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn wrong_words_are_told() {
+    let folder = Folder::new("words");
+    for words in ["", "dance", "run --listen localhost", "explain", "explain a..b", "explain example.com QQ", "config"] {
+        let output = folder.cairn(words);
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert!(stdout(&output).is_empty(), "{words}");
+    }
+    let output = folder.cairn("--help");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).contains("Examples:") && !stdout(&output).contains('\x1b'), "{}", stdout(&output));
+}
