@@ -1,7 +1,8 @@
 //! Which process holds a port: asked when binding fails, so that the message can name who is in the way.
 //!
 //! `/proc/net/{udp,udp6,tcp,tcp6}` gives the inode and the owner of each bound socket, `/proc/PID/fd` the process
-//! that has it open. Processes of other users show their descriptors to root only; then the owner is all there is.
+//! that has it open. Processes of other users, and those that were given capabilities, show their descriptors to root
+//! only; then a well-known name server that runs as the socket's owner is the likely one.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,7 +13,7 @@ pub(super) struct Holder {
     /// Where it listens, which may be a wildcard.
     pub(super) listens_at: SocketAddr,
     pub(super) uid: u32,
-    /// `None` when it belongs to another user and we are not root.
+    /// `None` when it hides from us and nothing likely runs.
     pub(super) process: Option<Process>,
 }
 
@@ -21,7 +22,28 @@ pub(super) struct Process {
     pub(super) pid: u32,
     /// As the kernel keeps it: cut after 15 characters.
     pub(super) command: String,
+    /// It was seen to have the socket open; otherwise it is only likely.
+    pub(super) is_certain: bool,
 }
+
+/// What may hold port 53 on a usual machine; names as the kernel cuts them.
+const NAME_SERVERS: &[&str] = &[
+    "cairn",
+    "systemd-resolve",
+    "dnsmasq",
+    "unbound",
+    "named",
+    "pdns_recursor",
+    "pdns_server",
+    "kresd",
+    "knotd",
+    "nsd",
+    "coredns",
+    "AdGuardHome",
+    "pihole-FTL",
+    "dnscrypt-proxy",
+    "avahi-daemon",
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -36,7 +58,7 @@ pub(super) fn holder_of(wanted: SocketAddr, transport: Transport) -> Option<Hold
         Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
     };
     let bound = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).find_map(|text| find_bound(&text, wanted, transport))?;
-    Some(Holder { listens_at: bound.at, uid: bound.uid, process: process_of(bound.inode) })
+    Some(Holder { listens_at: bound.at, uid: bound.uid, process: process_of(bound.inode).or_else(|| likely_process(bound.uid)) })
 }
 
 struct Bound {
@@ -84,10 +106,31 @@ fn socket_from_hex(text: &str) -> Option<SocketAddr> {
 
 fn process_of(inode: u64) -> Option<Process> {
     let target = format!("socket:[{inode}]");
-    let mut pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let pid = pids.find(|pid| has_open(Path::new(&format!("/proc/{pid}/fd")), &target))?;
-    let command = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned();
-    Some(Process { pid, command })
+    let pid = pids().find(|pid| has_open(Path::new(&format!("/proc/{pid}/fd")), &target))?;
+    Some(Process { pid, command: command_of(pid)?, is_certain: true })
+}
+
+/// A name server of the socket's owner that does not let us look at its descriptors.
+fn likely_process(uid: u32) -> Option<Process> {
+    pids().find_map(|pid| {
+        let command = command_of(pid).filter(|command| NAME_SERVERS.contains(&command.as_str()))?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let hides = fs::read_dir(format!("/proc/{pid}/fd")).is_err();
+        (hides && uid_of(&status) == Some(uid)).then_some(Process { pid, command, is_certain: false })
+    })
+}
+
+/// The effective user of a process: `Uid:` is followed by the real, effective, saved and file system one.
+fn uid_of(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
+fn command_of(pid: u32) -> Option<String> {
+    Some(fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim().to_owned())
 }
 
 fn has_open(descriptors: &Path, target: &str) -> bool {
@@ -132,6 +175,13 @@ mod tests {
         assert_eq!(find("127.0.0.1:53", Transport::Tcp), None);
         assert_eq!(find("127.0.0.1:53", Transport::Udp), Some(("127.0.0.1:53".to_owned(), 0, 12346)));
         assert_eq!(find("[::]:53", Transport::Tcp), None);
+    }
+
+    #[test]
+    fn the_owner_is_the_effective_user() {
+        assert_eq!(uid_of("Name:\tx\nUid:\t1000\t101\t102\t103\nGid:\t1\t2\t3\t4\n"), Some(101));
+        assert_eq!(uid_of("Name:\tx\n"), None);
+        assert!(NAME_SERVERS.iter().all(|name| name.len() <= 15), "the kernel keeps 15 characters");
     }
 
     #[test]

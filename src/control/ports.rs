@@ -191,7 +191,8 @@ impl fmt::Display for HolderText<'_> {
             let show = ss_command(self.transport, at.port());
             return write!(f, "a process of the user with uid {} (it listens on {at}); this shows which: {show}", self.holder.uid);
         };
-        write!(f, "{} (process {}, it listens on {at})", process.command, process.pid)?;
+        let likely = if process.is_certain { "" } else { "a process that hides, probably " };
+        write!(f, "{likely}{} (process {}, it listens on {at})", process.command, process.pid)?;
         match process.command.as_str() {
             "cairn" => write!(f, ": Cairn is running already; `kill {}` stops it", process.pid),
             "systemd-resolve" => systemd_resolved(f, self.wanted.ip(), at.ip()),
@@ -313,7 +314,7 @@ mod tests {
             holder,
         };
         let holder = |command: &str, at: &str| {
-            let process = Some(Process { pid: 7, command: command.to_owned() });
+            let process = Some(Process { pid: 7, command: command.to_owned(), is_certain: true });
             Some(Holder { listens_at: at.parse().expect("an address"), uid: 101, process })
         };
         let unknown = Holder { listens_at: "0.0.0.0:53".parse().expect("an address"), uid: 101, process: None };
