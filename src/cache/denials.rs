@@ -1,0 +1,245 @@
+//! Names and types that do not exist (RFC 2308), with the SOA that says how long and the records that prove it.
+//!
+//! NXDOMAIN counts for every type of its name (RFC 2308 5) and, where it is proved, for every name below
+//! (RFC 8020; without proof a broken server would take a whole tree away, so only Secure ones count there).
+//! A denial takes the place of the set it denies and gives way to it, by the rules of `sets.rs`.
+//!
+//! The body in its entry: an octet that tells whether the first set is the SOA, then each set as owner in wire
+//! form, type u16, TTL u32, length u24 and packed data, length u24 and packed signatures.
+
+use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
+use super::front::Cache;
+use super::sets::Stored;
+use crate::env::BootTime;
+use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
+
+/// RFC 2308 5: without SOA a denial should not be cached. A few seconds keep a client's retries from going up.
+const TTL_WITHOUT_SOA: u32 = 5;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DenialKind {
+    NxDomain,
+    NoData,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub kind: DenialKind,
+    pub soa: Option<RrSet>,
+    /// NSEC or NSEC3 sets with their signatures.
+    pub proof: Vec<RrSet>,
+    pub security: Security,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedDenial {
+    pub kind: DenialKind,
+    /// Its TTL is what remains of the denial.
+    pub soa: Option<RrSet>,
+    pub proof: Vec<RrSet>,
+    pub security: Security,
+    pub ttl: u32,
+    pub age_s: u32,
+    pub due_for_prefetch: bool,
+}
+
+impl Cache {
+    pub fn get_denial(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
+        let wire = question.name.as_wire();
+        let found = self.look_denial(&Key::fact(wire, question.rtype.0), now);
+        found.or_else(|| self.look_denial(&Key::fact(wire, TYPE_OF_NXDOMAIN), now))
+    }
+
+    /// A proved NXDOMAIN for a name above this one (RFC 8020), and that name.
+    pub fn get_nxdomain_above(&self, name: &Name, now: BootTime) -> Option<(Name, CachedDenial)> {
+        name.suffixes().skip(1).find_map(|wire| {
+            let denial = self.look_denial(&Key::fact(wire, TYPE_OF_NXDOMAIN), now).filter(|denial| denial.security == Security::Secure)?;
+            Some((Name::from_wire(wire).ok()?, denial))
+        })
+    }
+
+    pub fn put_denial(&self, question: &Question, denial: &Denial, now: BootTime) -> Stored {
+        let ttl = self.negative_ttl(denial);
+        if ttl == 0 {
+            return Stored::No;
+        }
+        let (wire, now_s) = (question.name.as_wire(), now.secs());
+        let exact = Key::fact(wire, question.rtype.0);
+        let key = match denial.kind {
+            DenialKind::NxDomain => Key::fact(wire, TYPE_OF_NXDOMAIN),
+            DenialKind::NoData => exact,
+        };
+        if denial.kind == DenialKind::NxDomain && self.store.peek(&exact, |old| stands(old, denial.security, now_s)) == Some(true) {
+            return Stored::Outranked;
+        }
+        let mut outranked = false;
+        let stored = self.store.update(&key, |old| {
+            outranked = old.is_some_and(|old| stands(old, denial.security, now_s));
+            (!outranked).then(|| encode(&key, denial, ttl, now_s))
+        });
+        if outranked {
+            return Stored::Outranked;
+        }
+        if stored {
+            let other = if denial.kind == DenialKind::NxDomain { exact } else { Key::fact(wire, TYPE_OF_NXDOMAIN) };
+            self.store.remove_if(&other, |old| !stands(old, denial.security, now_s));
+            self.remove_failure(question);
+        }
+        if stored { Stored::Yes } else { Stored::No }
+    }
+
+    fn look_denial(&self, key: &Key<'_>, now: BootTime) -> Option<CachedDenial> {
+        let now_s = now.secs();
+        let live = |bytes: &[u8]| entry::is_denial(bytes) && entry::remaining(bytes, now_s) > 0;
+        self.store.with(key, now_s, |bytes, first| live(bytes).then(|| read(bytes, now_s, first)))
+    }
+
+    /// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; no longer than the proof (RFC 4035 5.3.3).
+    fn negative_ttl(&self, denial: &Denial) -> u32 {
+        let Some(soa) = &denial.soa else {
+            return TTL_WITHOUT_SOA.min(self.limits.negative_max_ttl);
+        };
+        let minimum = soa.data.first().and_then(|rdata| rdata.last_chunk::<4>()).map_or(0, |last| u32::from_be_bytes(*last));
+        let proof = denial.proof.iter().map(|set| set.ttl).min().unwrap_or(u32::MAX);
+        soa.ttl.min(minimum).min(proof).min(self.limits.negative_max_ttl)
+    }
+}
+
+/// Does what stands there outlive a new denial? Proved data does against unproved; the parent's delegation does,
+/// because servers that know nothing of NS at their own apex are common.
+fn stands(old: &[u8], security: Security, now_s: u32) -> bool {
+    if entry::remaining(old, now_s) == 0 {
+        return false;
+    }
+    let delegation = entry::is_set(old) && Key::of(old).rtype == Rtype::NS.0 && entry::rank(old) == Rank::Referral;
+    delegation || entry::security(old) == Security::Secure && security != Security::Secure
+}
+
+fn encode(key: &Key<'_>, denial: &Denial, ttl: u32, now_s: u32) -> Vec<u8> {
+    let sub = entry::sub_of_denial(denial.kind == DenialKind::NxDomain, denial.security);
+    let mut bytes = entry::start(key, sub, ttl, now_s);
+    bytes.push(u8::from(denial.soa.is_some()));
+    for set in denial.soa.iter().chain(&denial.proof) {
+        bytes.extend_from_slice(set.name.as_wire());
+        bytes.extend_from_slice(&set.rtype.0.to_be_bytes());
+        bytes.extend_from_slice(&set.ttl.to_le_bytes());
+        for list in [&set.data, &set.sigs] {
+            entry::push_u24(&mut bytes, list.bytes());
+            bytes.extend_from_slice(list.as_packed());
+        }
+    }
+    entry::finish(bytes)
+}
+
+pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedDenial {
+    let (ttl, age_s) = (entry::remaining(bytes, now_s), entry::age(bytes, now_s));
+    let mut at = entry::body_at(bytes);
+    let has_soa = bytes[at] == 1;
+    at += 1;
+    let mut proof = Vec::new();
+    while at < bytes.len() {
+        let Some((mut set, used)) = read_set(&bytes[at..]) else { break };
+        set.ttl = set.ttl.saturating_sub(age_s);
+        proof.push(set);
+        at += used;
+    }
+    let soa = (has_soa && !proof.is_empty()).then(|| {
+        let mut soa = proof.remove(0);
+        soa.ttl = ttl;
+        soa
+    });
+    CachedDenial {
+        kind: if entry::is_nxdomain(bytes) { DenialKind::NxDomain } else { DenialKind::NoData },
+        soa,
+        proof,
+        security: entry::security(bytes),
+        ttl,
+        age_s,
+        due_for_prefetch: first_this_second && ttl > 0 && entry::is_waning(bytes, now_s),
+    }
+}
+
+fn read_set(bytes: &[u8]) -> Option<(RrSet, usize)> {
+    let (name, mut at) = Name::from_wire_prefix(bytes).ok()?;
+    let mut set = RrSet::new(name, Rtype(u16::from_be_bytes([bytes[at], bytes[at + 1]])), entry::u32_at(bytes, at + 2));
+    at += 6;
+    for list in [&mut set.data, &mut set.sigs] {
+        let len = entry::u24(bytes, at);
+        *list = RdataList::from_packed(&bytes[at + 3..at + 3 + len]);
+        at += 3 + len;
+    }
+    Some((set, at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::front::tests::{at, cache, name};
+    use super::*;
+
+    fn soa(ttl: u32, minimum: u32) -> RrSet {
+        let rdata = [&b"\x02ns\x00\x00"[..], &[0; 16], &minimum.to_be_bytes()].concat();
+        RrSet::with(name("test."), Rtype::SOA, ttl, &rdata)
+    }
+
+    fn denial(kind: DenialKind, soa: Option<RrSet>, security: Security) -> Denial {
+        Denial { kind, soa, proof: Vec::new(), security }
+    }
+
+    #[test]
+    fn how_long() {
+        let rows = [(Some((60, 300)), 60), (Some((300, 60)), 60), (Some((9999, 9999)), 3600), (None, 5), (Some((0, 60)), 0)];
+        for (times, expected) in rows {
+            let cache = cache();
+            let question = Question::new(name("x.test."), Rtype::A);
+            cache.put_denial(&question, &denial(DenialKind::NoData, times.map(|(ttl, min)| soa(ttl, min)), Security::Insecure), at(0));
+            assert_eq!(cache.get_denial(&question, at(0)).map_or(0, |got| got.ttl), expected, "{times:?}");
+        }
+    }
+
+    #[test]
+    fn what_it_counts_for() {
+        let cache = cache();
+        let ask = |owner: &str, rtype| cache.get_denial(&Question::new(name(owner), rtype), at(1)).map(|got| got.kind);
+        let put = |owner: &str, kind, security| {
+            cache.put_denial(&Question::new(name(owner), Rtype::A), &denial(kind, Some(soa(60, 60)), security), at(0))
+        };
+        put("nodata.test.", DenialKind::NoData, Security::Insecure);
+        assert_eq!((ask("nodata.test.", Rtype::A), ask("nodata.test.", Rtype::AAAA)), (Some(DenialKind::NoData), None));
+        put("gone.test.", DenialKind::NxDomain, Security::Insecure);
+        assert_eq!((ask("gone.test.", Rtype::MX), ask("a.gone.test.", Rtype::A)), (Some(DenialKind::NxDomain), None));
+        assert!(cache.get_nxdomain_above(&name("a.b.gone.test."), at(1)).is_none(), "not proved");
+        put("gone.test.", DenialKind::NxDomain, Security::Secure);
+        assert_eq!(cache.get_nxdomain_above(&name("a.b.gone.test."), at(1)).map(|(owner, _)| owner), Some(name("gone.test.")));
+        assert!(cache.get_nxdomain_above(&name("gone.test."), at(1)).is_none(), "above means above");
+        put("gone.test.", DenialKind::NoData, Security::Secure);
+        assert_eq!(ask("gone.test.", Rtype::MX), None, "the name exists after all");
+    }
+
+    #[test]
+    fn proofs_come_back_with_what_is_left() {
+        let cache = cache();
+        let question = Question::new(name("x.test."), Rtype::A);
+        let mut nsec = RrSet::with(name("w.test."), Rtype::NSEC, 50, b"\x01y\x04test\x00\x00\x01\x40");
+        nsec.sigs.push(b"sig");
+        let put = Denial { kind: DenialKind::NxDomain, soa: Some(soa(60, 300)), proof: vec![nsec.clone()], security: Security::Secure };
+        cache.put_denial(&question, &put, at(0));
+        let got = cache.get_denial(&question, at(20)).expect("live");
+        assert_eq!((got.ttl, got.age_s, got.security), (30, 20, Security::Secure));
+        assert_eq!(got.soa.map(|soa| (soa.ttl, soa.data)), Some((30, soa(60, 300).data)));
+        assert_eq!((got.proof[0].ttl, &got.proof[0].sigs, got.proof.len()), (30, &nsec.sigs, 1));
+        assert!(cache.get_denial(&question, at(50)).is_none());
+    }
+
+    #[test]
+    fn a_delegation_is_not_denied_by_its_child() {
+        let cache = cache();
+        let ns = RrSet::with(name("zone.test."), Rtype::NS, 60, b"\x02ns\x00");
+        cache.put_set(&ns, Rank::Referral, Security::Indeterminate, at(0));
+        let question = Question::new(ns.name.clone(), Rtype::NS);
+        assert_eq!(
+            cache.put_denial(&question, &denial(DenialKind::NoData, Some(soa(60, 60)), Security::Insecure), at(1)),
+            Stored::Outranked
+        );
+        assert!(cache.get_set(&ns.name, Rtype::NS, at(1)).is_some());
+    }
+}

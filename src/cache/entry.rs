@@ -1,0 +1,225 @@
+//! How an entry lies in its slot. All numbers are little-endian except the record type, which is as on the wire.
+//!
+//! ```text
+//!  0      1         2      4          8      12       15      16     17            17+n
+//! ┌──────┬─────────┬──────┬──────────┬──────┬────────┬───────┬──────┬─────────────┬──────────┐
+//! │ kind │ n: name │ type │ expires  │ ttl  │ length │ used  │ sub  │ name, lower │ body     │
+//! │ u8   │ len u8  │ u16  │ u32 s    │ u32  │ u24    │ u8    │ u8   │ case wire   │ by kind  │
+//! └──────┴─────────┴──────┴──────────┴──────┴────────┴───────┴──────┴─────────────┴──────────┘
+//! ```
+//! `kind` is never 0 (that marks a free slot). `expires` counts seconds since boot, `ttl` is what the entry
+//! started with, so its age is `ttl - (expires - now)`. `length` is that of the whole entry. `used` holds the
+//! low octet of the second of the last hit. `sub` is for a fact its rank (bits 0-2), security (3-4) and whether it is a
+//! denial (7); for a ready answer the policy group, which belongs to its key.
+//!
+//! A *fact* is what is known of one name and type: a record set or its denial, never both.
+
+use crate::record::{Name, Rank, Security};
+
+pub const HEAD_BYTES: usize = 17;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    Fact = 1,
+    Failure = 2,
+    /// A ready answer to a query without DO, and one to a query with it.
+    Answer = 3,
+    AnswerDo = 4,
+}
+
+impl Kind {
+    pub fn from_u8(value: u8) -> Option<Kind> {
+        [Kind::Fact, Kind::Failure, Kind::Answer, Kind::AnswerDo].into_iter().find(|kind| *kind as u8 == value)
+    }
+
+    fn has_group(self) -> bool {
+        matches!(self, Kind::Answer | Kind::AnswerDo)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    pub kind: Kind,
+    /// Lower-case wire form.
+    pub name: &'a [u8],
+    pub rtype: u16,
+    /// Policy group; 0 for all but ready answers.
+    pub group: u8,
+}
+
+/// An NXDOMAIN counts for every type; it is kept under one that no record has.
+pub const TYPE_OF_NXDOMAIN: u16 = 0;
+
+impl<'a> Key<'a> {
+    pub fn fact(name: &'a [u8], rtype: u16) -> Key<'a> {
+        Key { kind: Kind::Fact, name, rtype, group: 0 }
+    }
+
+    pub fn failure(name: &'a [u8], rtype: u16) -> Key<'a> {
+        Key { kind: Kind::Failure, name, rtype, group: 0 }
+    }
+
+    pub fn answer(name: &'a [u8], rtype: u16, dnssec_ok: bool, group: u8) -> Key<'a> {
+        Key { kind: if dnssec_ok { Kind::AnswerDo } else { Kind::Answer }, name, rtype, group }
+    }
+
+    /// The key of an entry in a slot. Panics on bytes that are none: only ever called on what we wrote.
+    pub fn of(entry: &'a [u8]) -> Key<'a> {
+        let kind = Kind::from_u8(entry[0]).expect("slots hold entries made by this module");
+        let name = &entry[HEAD_BYTES..HEAD_BYTES + entry[1] as usize];
+        Key { kind, name, rtype: u16::from_be_bytes([entry[2], entry[3]]), group: if kind.has_group() { entry[16] } else { 0 } }
+    }
+
+    /// The fixed octets first: they settle nearly every mismatch.
+    pub fn is_of(&self, entry: &[u8]) -> bool {
+        entry[0] == self.kind as u8
+            && usize::from(entry[1]) == self.name.len()
+            && entry[2..4] == self.rtype.to_be_bytes()
+            && (!self.kind.has_group() || entry[16] == self.group)
+            && entry.get(HEAD_BYTES..HEAD_BYTES + self.name.len()) == Some(self.name)
+    }
+}
+
+/// Starts an entry: the head and the name. The body is appended, then `finish` notes the length.
+pub fn start(key: &Key<'_>, sub: u8, ttl: u32, now_s: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(96);
+    bytes.extend_from_slice(&[key.kind as u8, key.name.len() as u8]);
+    bytes.extend_from_slice(&key.rtype.to_be_bytes());
+    bytes.extend_from_slice(&now_s.saturating_add(ttl).to_le_bytes());
+    bytes.extend_from_slice(&ttl.to_le_bytes());
+    bytes.extend_from_slice(&[0, 0, 0, now_s as u8, if key.kind.has_group() { key.group } else { sub }]);
+    bytes.extend_from_slice(key.name);
+    bytes
+}
+
+pub fn finish(mut bytes: Vec<u8>) -> Vec<u8> {
+    // Longer than 24 bits is longer than any slot and is refused by the store.
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+    bytes[12..15].copy_from_slice(&len[..3]);
+    bytes
+}
+
+pub fn len(entry: &[u8]) -> usize {
+    u24(entry, 12)
+}
+
+pub fn body_at(entry: &[u8]) -> usize {
+    HEAD_BYTES + usize::from(entry[1])
+}
+
+pub fn expires(entry: &[u8]) -> u32 {
+    u32_at(entry, 4)
+}
+
+pub fn ttl(entry: &[u8]) -> u32 {
+    u32_at(entry, 8)
+}
+
+/// Seconds left; 0 once expired.
+pub fn remaining(entry: &[u8], now_s: u32) -> u32 {
+    expires(entry).saturating_sub(now_s)
+}
+
+pub fn age(entry: &[u8], now_s: u32) -> u32 {
+    (now_s.saturating_add(ttl(entry))).saturating_sub(expires(entry))
+}
+
+/// In the last tenth of its life.
+pub fn is_waning(entry: &[u8], now_s: u32) -> bool {
+    u64::from(remaining(entry, now_s)) * 10 <= u64::from(ttl(entry))
+}
+
+/// Ends the entry's life within `cap` seconds.
+pub fn shorten(entry: &mut [u8], cap: u32, now_s: u32) {
+    if remaining(entry, now_s) > cap {
+        let age = age(entry, now_s);
+        entry[4..8].copy_from_slice(&now_s.saturating_add(cap).to_le_bytes());
+        entry[8..12].copy_from_slice(&cap.saturating_add(age).to_le_bytes());
+    }
+}
+
+pub fn sub_of_set(rank: Rank, security: Security) -> u8 {
+    rank as u8 | (security as u8) << 3
+}
+
+const DENIAL: u8 = 0x80;
+const DENIAL_NX: u8 = 0x01;
+
+pub fn sub_of_denial(nxdomain: bool, security: Security) -> u8 {
+    DENIAL | if nxdomain { DENIAL_NX } else { 0 } | (security as u8) << 3
+}
+
+pub fn is_denial(entry: &[u8]) -> bool {
+    entry[0] == Kind::Fact as u8 && entry[16] & DENIAL != 0
+}
+
+pub fn is_nxdomain(entry: &[u8]) -> bool {
+    is_denial(entry) && entry[16] & DENIAL_NX != 0
+}
+
+pub fn is_set(entry: &[u8]) -> bool {
+    entry[0] == Kind::Fact as u8 && entry[16] & DENIAL == 0
+}
+
+/// A denial stands as high as an answer: what merely accompanies other data does not replace it.
+pub fn rank(entry: &[u8]) -> Rank {
+    if is_denial(entry) { Rank::Answer } else { Rank::from_u8(entry[16] & 7).unwrap_or(Rank::Glue) }
+}
+
+pub fn security(entry: &[u8]) -> Security {
+    Security::from_u8(entry[16] >> 3 & 3).unwrap_or_default()
+}
+
+pub fn set_security(entry: &mut [u8], security: Security) {
+    entry[16] = entry[16] & !0x18 | (security as u8) << 3;
+}
+
+pub fn name(entry: &[u8]) -> Name {
+    Name::from_wire(Key::of(entry).name).unwrap_or_else(|_| Name::root())
+}
+
+pub fn u24(bytes: &[u8], at: usize) -> usize {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], 0]) as usize
+}
+
+pub fn push_u24(bytes: &mut Vec<u8>, value: usize) {
+    bytes.extend_from_slice(&(value as u32).to_le_bytes()[..3]);
+}
+
+pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drawing_is_true() {
+        let key = Key::fact(b"\x01a\x00", 28);
+        let mut bytes = start(&key, sub_of_set(Rank::AuthAnswer, Security::Secure), 300, 1000);
+        bytes.extend_from_slice(b"body");
+        let entry = finish(bytes);
+        let expected: &[&[u8]] =
+            &[&[1, 3, 0, 28], &1300u32.to_le_bytes(), &300u32.to_le_bytes(), &[24, 0, 0, 1000u32 as u8, 6 | 2 << 3], b"\x01a\x00", b"body"];
+        assert_eq!(entry, expected.concat());
+        assert!(key.is_of(&entry) && !Key::fact(b"\x01b\x00", 28).is_of(&entry) && !Key::failure(b"\x01a\x00", 28).is_of(&entry));
+        assert_eq!((rank(&entry), security(&entry), len(&entry), body_at(&entry)), (Rank::AuthAnswer, Security::Secure, 24, 20));
+        assert_eq!((remaining(&entry, 1100), age(&entry, 1100), age(&entry, 1400)), (200, 100, 400));
+        assert!(is_waning(&entry, 1270) && !is_waning(&entry, 1269));
+    }
+
+    #[test]
+    fn shortening_keeps_the_age() {
+        let mut entry = finish(start(&Key::fact(b"\0", 2), 0, 300, 1000));
+        shorten(&mut entry, 60, 1100);
+        assert_eq!((remaining(&entry, 1100), age(&entry, 1100)), (60, 100));
+        shorten(&mut entry, 90, 1100);
+        assert_eq!(remaining(&entry, 1100), 60);
+    }
+}

@@ -1,0 +1,90 @@
+//! Questions that could not be answered (RFC 9520), so that asking again costs nobody anything for a while.
+//!
+//! The first time is as long as the caller says; each failure that follows soon after the end of the last one
+//! doubles it, up to five minutes (RFC 9520 3.2). A failure noted while one lives changes nothing, so that many
+//! walks failing together do not add up. Any answer put for the question ends it.
+//!
+//! The body in its entry: EDE code u16, then the cause in words.
+
+use super::entry::{self, Key};
+use super::front::Cache;
+use crate::env::BootTime;
+use crate::record::{Ede, EdeCode, Question};
+
+const TTL_MAX: u32 = 300;
+/// Longer texts are cut: they are for people.
+const TEXT_BYTES_MAX: usize = 200;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedFailure {
+    pub ede: Ede,
+    pub ttl: u32,
+    pub age_s: u32,
+}
+
+impl Cache {
+    pub fn get_failure(&self, question: &Question, now: BootTime) -> Option<CachedFailure> {
+        let now_s = now.secs();
+        let key = Key::failure(question.name.as_wire(), question.rtype.0);
+        let live = |bytes: &[u8]| entry::remaining(bytes, now_s) > 0;
+        self.store.with(&key, now_s, |bytes, _| live(bytes).then(|| read(bytes, now_s)))
+    }
+
+    /// Notes a failure and returns for how many seconds it counts. `first_ttl` is used when none came before.
+    pub fn put_failure(&self, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
+        let now_s = now.secs();
+        let key = Key::failure(question.name.as_wire(), question.rtype.0);
+        let mut counts_for = first_ttl.clamp(1, TTL_MAX);
+        self.store.update(&key, |old| {
+            if let Some(old) = old {
+                let (last, left) = (entry::ttl(old), entry::remaining(old, now_s));
+                if left > 0 {
+                    counts_for = left;
+                    return None;
+                }
+                if now_s.saturating_sub(entry::expires(old)) <= last.saturating_mul(2) {
+                    counts_for = last.saturating_mul(2).clamp(counts_for, TTL_MAX);
+                }
+            }
+            let mut bytes = entry::start(&key, 0, counts_for, now_s);
+            bytes.extend_from_slice(&cause.code.0.to_le_bytes());
+            bytes.extend_from_slice(&cause.text.as_bytes()[..cause.text.floor_char_boundary(TEXT_BYTES_MAX)]);
+            Some(entry::finish(bytes))
+        });
+        counts_for
+    }
+
+    pub fn remove_failure(&self, question: &Question) -> bool {
+        self.store.remove_if(&Key::failure(question.name.as_wire(), question.rtype.0), |_| true)
+    }
+}
+
+pub fn read(bytes: &[u8], now_s: u32) -> CachedFailure {
+    let at = entry::body_at(bytes);
+    let ede = Ede::new(EdeCode(entry::u16_at(bytes, at)), String::from_utf8_lossy(&bytes[at + 2..]));
+    CachedFailure { ede, ttl: entry::remaining(bytes, now_s), age_s: entry::age(bytes, now_s) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::front::tests::{a_set, at, cache, name};
+    use super::*;
+    use crate::record::{Rank, Rtype, Security};
+
+    #[test]
+    fn it_grows_on_repetition_and_ends_with_an_answer() {
+        let cache = cache();
+        let question = Question::new(name("x.test."), Rtype::A);
+        let cause = Ede::new(EdeCode::NO_REACHABLE_AUTHORITY, "ü".repeat(300));
+        let put = |secs| cache.put_failure(&question, &cause, 5, at(secs));
+        assert_eq!((put(0), put(3)), (5, 2));
+        let got = cache.get_failure(&question, at(4)).expect("live");
+        assert_eq!((got.ede.code, got.ede.text, got.ttl), (EdeCode::NO_REACHABLE_AUTHORITY, "ü".repeat(100), 1));
+        assert!(cache.get_failure(&question, at(5)).is_none());
+        let grown: Vec<_> = [6, 20, 50, 100, 200, 400, 800].map(put).into();
+        assert_eq!(grown, [10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(put(5000), 5, "long ago is forgotten");
+        cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(5001));
+        assert!(cache.get_failure(&question, at(5001)).is_none());
+    }
+}

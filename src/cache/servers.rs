@@ -1,0 +1,469 @@
+//! What is known of the servers that were asked: how fast each is, whether it answers at all, what it can do,
+//! for which zones it is of no use; and whether a whole address family is broken here. Choosing is left to others.
+//!
+//! Round-trip times are smoothed as in RFC 6298 2. A server that keeps silent is left alone for a time that
+//! doubles, bounded by about a minute, so that it is found again. Bounded by count: the least recently used goes.
+
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use super::store::{ByIdentity, Hashing};
+use crate::env::{BootTime, Random};
+use crate::record::Name;
+
+const TIMEOUT_INITIAL: Duration = Duration::from_millis(400);
+const TIMEOUT_MAX: Duration = Duration::from_secs(3);
+/// The least that is waited beyond the usual time.
+const MARGIN_MIN: Duration = Duration::from_millis(50);
+/// One lost packet is nothing; from the second time-out in a row on the server is left alone for a while.
+const TIMEOUTS_FOR_BACK_OFF: u8 = 2;
+const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
+const BACK_OFF_DOUBLINGS_MAX: u32 = 6;
+/// Time-outs of a family without any reply, while the other family replies, until it counts as broken.
+const FAMILY_TIMEOUTS: u32 = 3;
+const FAMILY_BROKEN_FOR: Duration = Duration::from_secs(30);
+const COOKIE_BYTES_MAX: usize = 32;
+
+/// Node, table and record of one server, and of one pair of server and zone with a long name.
+const SERVER_BYTES: usize = 256;
+const UNFIT_BYTES: usize = 512;
+const SHARDS: usize = 8;
+
+pub struct Servers {
+    shards: [Mutex<Shard>; SHARDS],
+    families: Mutex<[FamilyState; 2]>,
+    hashing: Hashing,
+    servers_max: usize,
+    unfit_max: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub fn of(addr: IpAddr) -> Family {
+        if addr.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EdnsState {
+    #[default]
+    Unknown,
+    Works,
+    /// Ask without EDNS until then.
+    BrokenUntil(BootTime),
+}
+
+/// Does the server repeat the letter case of the question (0x20)?
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum CaseState {
+    #[default]
+    Unknown,
+    Works,
+    Broken,
+}
+
+/// Why a server is of no use for a zone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unfit {
+    /// Neither answers with authority nor refers downwards.
+    Lame,
+    Refused,
+    ServFail,
+    FormErr,
+    /// What it says makes no sense, or its signatures do not hold.
+    Broken,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Usable {
+    Yes,
+    /// Silent so far; leave it alone until then.
+    BackedOff(BootTime),
+    Unfit(Unfit, BootTime),
+}
+
+struct Server {
+    addr: IpAddr,
+    srtt: Option<Duration>,
+    variance: Duration,
+    timeouts: u8,
+    backed_off_until: BootTime,
+    edns: EdnsState,
+    case: CaseState,
+    cookie: [u8; COOKIE_BYTES_MAX],
+    cookie_len: u8,
+}
+
+struct UnfitFor {
+    addr: IpAddr,
+    zone: Name,
+    reason: Unfit,
+    until: BootTime,
+}
+
+struct Shard {
+    servers: LruCache<u64, Server, ByIdentity>,
+    unfit: LruCache<u64, UnfitFor, ByIdentity>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct FamilyState {
+    timeouts_since_reply: u32,
+    last_reply: Option<BootTime>,
+    first_timeout: BootTime,
+    broken_until: BootTime,
+    times_broken: u32,
+}
+
+impl Servers {
+    pub fn new(bytes: usize, random: &Random) -> Servers {
+        let shard = || {
+            Mutex::new(Shard {
+                servers: LruCache::unbounded_with_hasher(ByIdentity::default()),
+                unfit: LruCache::unbounded_with_hasher(ByIdentity::default()),
+            })
+        };
+        Servers {
+            shards: std::array::from_fn(|_| shard()),
+            families: Mutex::default(),
+            hashing: Hashing::new(random),
+            servers_max: (bytes / 2 / SERVER_BYTES / SHARDS).max(8),
+            unfit_max: (bytes / 2 / UNFIT_BYTES / SHARDS).max(8),
+        }
+    }
+
+    /// Smoothed; `None` for a server that has not replied yet.
+    pub fn rtt_estimate(&self, addr: IpAddr) -> Option<Duration> {
+        self.peek(addr, |server| server.srtt).flatten()
+    }
+
+    /// How long to wait for this server's reply: RFC 6298's sum, doubled for each time-out in a row.
+    pub fn timeout_for(&self, addr: IpAddr) -> Duration {
+        let (usual, timeouts) = self.peek(addr, |server| (server.usual_wait(), server.timeouts)).unwrap_or((TIMEOUT_INITIAL, 0));
+        (usual * (1 << timeouts.min(4))).min(TIMEOUT_MAX)
+    }
+
+    pub fn timeouts_in_a_row(&self, addr: IpAddr) -> u8 {
+        self.peek(addr, |server| server.timeouts).unwrap_or(0)
+    }
+
+    pub fn on_reply(&self, addr: IpAddr, rtt: Duration, now: BootTime) {
+        self.change(addr, |server| server.on_reply(rtt));
+        let state = &mut self.families.lock()[Family::of(addr) as usize];
+        *state = FamilyState { last_reply: Some(now), ..FamilyState::default() };
+    }
+
+    /// `waited` in vain. The estimate rises with it, so that a faster one is asked first next time.
+    pub fn on_timeout(&self, addr: IpAddr, waited: Duration, now: BootTime) {
+        self.change(addr, |server| server.on_timeout(waited, now));
+        self.family_timeout(Family::of(addr), now);
+    }
+
+    /// The host, or the whole network, refuses: as clear as several time-outs.
+    pub fn on_unreachable(&self, addr: IpAddr, now: BootTime) {
+        self.change(addr, |server| {
+            server.timeouts = server.timeouts.max(TIMEOUTS_FOR_BACK_OFF - 1);
+            server.on_timeout(TIMEOUT_INITIAL, now);
+        });
+        self.family_timeout(Family::of(addr), now);
+    }
+
+    /// Forgets every back-off and broken family: the network is another one, or is back.
+    pub fn forgive(&self) {
+        for shard in &self.shards {
+            for (_, server) in shard.lock().servers.iter_mut() {
+                (server.timeouts, server.backed_off_until) = (0, BootTime::default());
+            }
+        }
+        *self.families.lock() = Default::default();
+    }
+
+    pub fn usable(&self, addr: IpAddr, zone: &Name, now: BootTime) -> Usable {
+        let hash = self.hash(addr, Some(zone));
+        let mut shard = self.shard(hash).lock();
+        if let Some(unfit) = shard.unfit.get(&hash).filter(|unfit| unfit.until > now && unfit.addr == addr && unfit.zone == *zone) {
+            return Usable::Unfit(unfit.reason, unfit.until);
+        }
+        drop(shard);
+        match self.peek(addr, |server| server.backed_off_until) {
+            Some(until) if until > now => Usable::BackedOff(until),
+            _ => Usable::Yes,
+        }
+    }
+
+    pub fn set_unfit(&self, addr: IpAddr, zone: &Name, reason: Unfit, for_s: u32, now: BootTime) {
+        let hash = self.hash(addr, Some(zone));
+        let until = now + Duration::from_secs(u64::from(for_s));
+        let unfit = &mut self.shard(hash).lock().unfit;
+        unfit.put(hash, UnfitFor { addr, zone: zone.clone(), reason, until });
+        if unfit.len() > self.unfit_max {
+            unfit.pop_lru();
+        }
+    }
+
+    /// It answered for this zone after all.
+    pub fn set_fit(&self, addr: IpAddr, zone: &Name) {
+        let hash = self.hash(addr, Some(zone));
+        self.shard(hash).lock().unfit.pop(&hash);
+    }
+
+    pub fn edns(&self, addr: IpAddr, now: BootTime) -> EdnsState {
+        match self.peek(addr, |server| server.edns).unwrap_or_default() {
+            EdnsState::BrokenUntil(until) if until <= now => EdnsState::Unknown,
+            state => state,
+        }
+    }
+
+    pub fn set_edns(&self, addr: IpAddr, state: EdnsState) {
+        self.change(addr, |server| server.edns = state);
+    }
+
+    pub fn case(&self, addr: IpAddr) -> CaseState {
+        self.peek(addr, |server| server.case).unwrap_or_default()
+    }
+
+    pub fn set_case(&self, addr: IpAddr, state: CaseState) {
+        self.change(addr, |server| server.case = state);
+    }
+
+    /// The cookie the server gave last (RFC 7873 5.3): 8 to 32 octets.
+    pub fn cookie(&self, addr: IpAddr) -> Option<Vec<u8>> {
+        self.peek(addr, |server| server.cookie[..usize::from(server.cookie_len)].to_vec()).filter(|cookie| !cookie.is_empty())
+    }
+
+    /// Other lengths than RFC 7873 allows forget it.
+    pub fn set_cookie(&self, addr: IpAddr, cookie: &[u8]) {
+        let kept = if (8..=COOKIE_BYTES_MAX).contains(&cookie.len()) { cookie } else { &[] };
+        self.change(addr, |server| {
+            server.cookie[..kept.len()].copy_from_slice(kept);
+            server.cookie_len = kept.len() as u8;
+        });
+    }
+
+    /// False while every server of the family keeps silent although the other family works. Tried again when
+    /// the time is up.
+    pub fn family_works(&self, family: Family, now: BootTime) -> bool {
+        self.families.lock()[family as usize].broken_until <= now
+    }
+
+    /// When anyone at all last replied.
+    pub fn last_reply(&self) -> Option<BootTime> {
+        self.families.lock().iter().filter_map(|state| state.last_reply).max()
+    }
+
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().servers.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock()).map(|shard| shard.servers.len() * SERVER_BYTES + shard.unfit.len() * UNFIT_BYTES).sum()
+    }
+
+    fn family_timeout(&self, family: Family, now: BootTime) {
+        let mut families = self.families.lock();
+        let other = families[1 - family as usize].last_reply;
+        let state = &mut families[family as usize];
+        if state.timeouts_since_reply == 0 {
+            state.first_timeout = now;
+        }
+        state.timeouts_since_reply += 1;
+        let other_works = other.is_some_and(|reply| reply >= state.first_timeout);
+        if state.timeouts_since_reply >= FAMILY_TIMEOUTS && other_works && state.broken_until <= now {
+            state.broken_until = now + FAMILY_BROKEN_FOR * (1 << state.times_broken.min(4));
+            state.times_broken += 1;
+            state.timeouts_since_reply = 0;
+        }
+    }
+
+    fn hash(&self, addr: IpAddr, zone: Option<&Name>) -> u64 {
+        let mut hasher = self.hashing.hasher();
+        addr.hash(&mut hasher);
+        if let Some(zone) = zone {
+            hasher.write(zone.as_wire());
+        }
+        hasher.finish()
+    }
+
+    /// The table inside uses the low bits and the seven on top.
+    fn shard(&self, hash: u64) -> &Mutex<Shard> {
+        &self.shards[(hash >> 48) as usize % SHARDS]
+    }
+
+    fn peek<R>(&self, addr: IpAddr, read: impl FnOnce(&Server) -> R) -> Option<R> {
+        let hash = self.hash(addr, None);
+        self.shard(hash).lock().servers.peek(&hash).filter(|server| server.addr == addr).map(read)
+    }
+
+    fn change(&self, addr: IpAddr, change: impl FnOnce(&mut Server)) {
+        let hash = self.hash(addr, None);
+        let servers = &mut self.shard(hash).lock().servers;
+        match servers.get_mut(&hash).filter(|server| server.addr == addr) {
+            Some(server) => change(server),
+            None => {
+                let mut server = Server::new(addr);
+                change(&mut server);
+                servers.put(hash, server);
+                if servers.len() > self.servers_max {
+                    servers.pop_lru();
+                }
+            }
+        }
+    }
+}
+
+impl Server {
+    fn new(addr: IpAddr) -> Server {
+        Server {
+            addr,
+            srtt: None,
+            variance: Duration::ZERO,
+            timeouts: 0,
+            backed_off_until: BootTime::default(),
+            edns: EdnsState::default(),
+            case: CaseState::default(),
+            cookie: [0; COOKIE_BYTES_MAX],
+            cookie_len: 0,
+        }
+    }
+
+    fn usual_wait(&self) -> Duration {
+        self.srtt.map_or(TIMEOUT_INITIAL, |srtt| srtt + (self.variance * 4).max(MARGIN_MIN))
+    }
+
+    /// RFC 6298 2.2 and 2.3.
+    fn on_reply(&mut self, rtt: Duration) {
+        let rtt = rtt.min(TIMEOUT_MAX * 4);
+        (self.srtt, self.variance) = match self.srtt {
+            None => (Some(rtt), rtt / 2),
+            Some(srtt) => (Some((srtt * 7 + rtt) / 8), (self.variance * 3 + srtt.abs_diff(rtt)) / 4),
+        };
+        (self.timeouts, self.backed_off_until) = (0, BootTime::default());
+    }
+
+    fn on_timeout(&mut self, waited: Duration, now: BootTime) {
+        self.srtt = self.srtt.map(|srtt| ((srtt * 3 + waited.max(srtt)) / 4).min(TIMEOUT_MAX));
+        self.timeouts = self.timeouts.saturating_add(1);
+        if self.timeouts >= TIMEOUTS_FOR_BACK_OFF {
+            let doublings = u32::from(self.timeouts - TIMEOUTS_FOR_BACK_OFF).min(BACK_OFF_DOUBLINGS_MAX);
+            self.backed_off_until = now + BACK_OFF_FIRST * (1 << doublings);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::front::tests::{at, name};
+    use super::*;
+
+    const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+
+    fn servers() -> Servers {
+        Servers::new(1 << 20, &Random::from_seed(3))
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn round_trips_are_smoothed() {
+        let servers = servers();
+        assert_eq!((servers.rtt_estimate(V4), servers.timeout_for(V4)), (None, ms(400)));
+        servers.on_reply(V4, ms(80), at(0));
+        assert_eq!((servers.rtt_estimate(V4), servers.timeout_for(V4)), (Some(ms(80)), ms(240)));
+        servers.on_reply(V4, ms(160), at(1));
+        assert_eq!((servers.rtt_estimate(V4), servers.timeout_for(V4)), (Some(ms(90)), ms(290)));
+        for _ in 0..60 {
+            servers.on_reply(V4, ms(10), at(2));
+        }
+        let timeout = servers.timeout_for(V4);
+        assert!(timeout >= ms(60) && timeout < ms(70), "{timeout:?}");
+    }
+
+    #[test]
+    fn silence_is_left_alone_for_longer_and_longer() {
+        let servers = servers();
+        let zone = name("test.");
+        servers.on_timeout(V4, ms(400), at(0));
+        assert_eq!((servers.usable(V4, &zone, at(0)), servers.timeout_for(V4)), (Usable::Yes, ms(800)));
+        for (secs, wait) in [(10, 1), (20, 2), (30, 4), (40, 8), (50, 16), (90, 32), (200, 64), (300, 64)] {
+            servers.on_timeout(V4, ms(800), at(secs));
+            assert_eq!(servers.usable(V4, &zone, at(secs)), Usable::BackedOff(at(secs + wait)));
+            assert_eq!(servers.usable(V4, &zone, at(secs + wait)), Usable::Yes);
+        }
+        assert_eq!(servers.timeout_for(V4), TIMEOUT_MAX);
+        servers.on_reply(V4, ms(20), at(300));
+        assert_eq!((servers.usable(V4, &zone, at(300)), servers.timeouts_in_a_row(V4)), (Usable::Yes, 0));
+        servers.on_unreachable(V6, at(300));
+        assert_eq!(servers.usable(V6, &zone, at(300)), Usable::BackedOff(at(301)));
+        servers.forgive();
+        assert_eq!(servers.usable(V6, &zone, at(300)), Usable::Yes);
+    }
+
+    #[test]
+    fn unfit_for_one_zone_only() {
+        let servers = servers();
+        servers.set_unfit(V4, &name("lame.test."), Unfit::Lame, 60, at(0));
+        assert_eq!(servers.usable(V4, &name("lame.test."), at(59)), Usable::Unfit(Unfit::Lame, at(60)));
+        assert_eq!(servers.usable(V4, &name("good.test."), at(59)), Usable::Yes);
+        assert_eq!(servers.usable(V6, &name("lame.test."), at(59)), Usable::Yes);
+        assert_eq!(servers.usable(V4, &name("lame.test."), at(60)), Usable::Yes);
+        servers.set_unfit(V4, &name("lame.test."), Unfit::Refused, 60, at(60));
+        servers.set_fit(V4, &name("lame.test."));
+        assert_eq!(servers.usable(V4, &name("lame.test."), at(61)), Usable::Yes);
+    }
+
+    #[test]
+    fn abilities_are_remembered() {
+        let servers = servers();
+        assert_eq!((servers.edns(V4, at(0)), servers.case(V4), servers.cookie(V4)), (EdnsState::Unknown, CaseState::Unknown, None));
+        servers.set_edns(V4, EdnsState::BrokenUntil(at(60)));
+        servers.set_case(V4, CaseState::Broken);
+        servers.set_cookie(V4, b"12345678");
+        assert_eq!((servers.edns(V4, at(59)), servers.case(V4)), (EdnsState::BrokenUntil(at(60)), CaseState::Broken));
+        assert_eq!((servers.edns(V4, at(60)), servers.cookie(V4)), (EdnsState::Unknown, Some(b"12345678".to_vec())));
+        servers.set_cookie(V4, b"short");
+        assert_eq!(servers.cookie(V4), None);
+    }
+
+    #[test]
+    fn a_family_breaks_only_beside_a_working_one() {
+        let servers = servers();
+        for secs in 0..10 {
+            servers.on_timeout(V4, ms(400), at(secs));
+            servers.on_timeout(V6, ms(400), at(secs));
+        }
+        assert!(servers.family_works(Family::V6, at(10)), "offline is not a broken family");
+        servers.on_reply(V4, ms(20), at(10));
+        servers.on_timeout(V6, ms(400), at(10));
+        assert!(!servers.family_works(Family::V6, at(11)) && servers.family_works(Family::V4, at(11)));
+        assert!(servers.family_works(Family::V6, at(40)), "tried again");
+        servers.on_reply(V6, ms(20), at(40));
+        assert!(servers.family_works(Family::V6, at(40)) && servers.last_reply() == Some(at(40)));
+    }
+
+    #[test]
+    fn a_flood_of_servers_is_bounded() {
+        let servers = servers();
+        for n in 0..20_000u32 {
+            let addr = IpAddr::from((n | 0x0a00_0000).to_be_bytes());
+            servers.on_timeout(addr, ms(400), at(0));
+            servers.set_unfit(addr, &name("x.test."), Unfit::Lame, 60, at(0));
+        }
+        assert!(servers.len() > 1000 && servers.bytes() <= 1 << 20, "{}", servers.bytes());
+    }
+}

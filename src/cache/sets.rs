@@ -1,0 +1,387 @@
+//! Record sets: who may replace whom, and for how long.
+//!
+//! The body of a set in its entry (`entry.rs`), after the name:
+//! ```text
+//!  0          1               2            3            7            10          10+d
+//! ┌──────────┬───────────────┬────────────┬────────────┬────────────┬───────────┬───────────────────┐
+//! │ rotation │ ready, DO = 0 │ ready, DO=1│ generation │ d: data    │ data      │ signatures        │
+//! │ u8       │ groups u8     │ groups u8  │ u32        │ length u24 │ u16 + rdata each, as RdataList │
+//! └──────────┴───────────────┴────────────┴────────────┴────────────┴───────────┴───────────────────┘
+//! ```
+//! The first four fields belong to `answers.rs`: to which policy groups (bit n: group n) the set alone is the
+//! whole answer, and under which generation. They are cleared whenever the set changes.
+//!
+//! A set with TTL 0 is not stored: its walk hands it on, used once (RFC 1035 3.2.1).
+
+use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
+use super::front::Cache;
+use crate::env::BootTime;
+use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
+
+pub const SET_HEAD_BYTES: usize = 10;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedSet {
+    /// `ttl` is what remains; 0 when stale.
+    pub set: RrSet,
+    pub rank: Rank,
+    pub security: Security,
+    /// What the set was stored with, within the limits of the cache.
+    pub original_ttl: u32,
+    pub age_s: u32,
+    /// Seconds past its end; 0 while it lives.
+    pub stale_s: u32,
+    /// In the last tenth of its life, and the first look-up of this second: refresh it.
+    pub due_for_prefetch: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stored {
+    Yes,
+    /// What stands there is trusted more; it was left alone.
+    Outranked,
+    /// Not for the cache: TTL 0, or too large.
+    No,
+}
+
+impl Cache {
+    pub fn get_set(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
+        let found = self.look(name, rtype, now, 0);
+        if found.is_none() {
+            self.missed();
+        }
+        found
+    }
+
+    /// Also a set that has ended, by no more than `stale_max` seconds (RFC 8767).
+    pub fn get_set_stale(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
+        self.look(name, rtype, now, self.limits.stale_max)
+    }
+
+    fn look(&self, name: &Name, rtype: Rtype, now: BootTime, stale_max: u32) -> Option<CachedSet> {
+        let (key, now_s) = (Key::fact(name.as_wire(), rtype.0), now.secs());
+        let read = |bytes: &mut [u8], first: bool| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first));
+        let found = self.store.with(&key, now_s, read);
+        if found.is_none() && rtype.is_address() {
+            return self.store.with_protected(&key, now_s, read);
+        }
+        found
+    }
+
+    /// Stores a set. RFC 2181 5.4.1: live data of a higher rank stays; equal rank replaces. Beyond that:
+    /// - while a Secure set or denial lives, only Secure data replaces it: put the set again once it is proved;
+    /// - the NS set that a zone states of itself never lives longer than the delegation it takes over from, so
+    ///   that a zone whose parent has let go of it ends when the parent's word ends (ghost domains). A new
+    ///   referral, which only the parent can give, may prolong it.
+    pub fn put_set(&self, set: &RrSet, rank: Rank, security: Security, now: BootTime) -> Stored {
+        let ttl = self.ttl_within_limits(set.ttl);
+        if ttl == 0 || set.data.is_empty() {
+            return Stored::No;
+        }
+        let now_s = now.secs();
+        let nxdomain = Key::fact(set.name.as_wire(), TYPE_OF_NXDOMAIN);
+        if rank.may_answer() {
+            let proved = |bytes: &[u8]| entry::remaining(bytes, now_s) > 0 && entry::security(bytes) == Security::Secure;
+            if security != Security::Secure && self.store.peek(&nxdomain, |bytes| proved(bytes)) == Some(true) {
+                return Stored::Outranked;
+            }
+        }
+        let key = Key::fact(set.name.as_wire(), set.rtype.0);
+        let mut outranked = false;
+        let stored = self.store.update(&key, |old| {
+            let mut ttl = ttl;
+            if let Some(old) = old.filter(|old| entry::remaining(old, now_s) > 0) {
+                outranked = !may_replace(old, rank, security);
+                if set.rtype == Rtype::NS && rank > Rank::Referral && entry::is_set(old) {
+                    ttl = ttl.min(entry::remaining(old, now_s));
+                }
+            }
+            (!outranked).then(|| encode(&key, set, rank, security, ttl, now_s))
+        });
+        if outranked {
+            return Stored::Outranked;
+        }
+        if stored && rank.may_answer() {
+            self.store.remove_if(&nxdomain, |_| true);
+            self.remove_failure(&Question::new(set.name.clone(), set.rtype));
+        }
+        if stored { Stored::Yes } else { Stored::No }
+    }
+
+    /// Keeps an address of a server of the root or a top-level domain where no flood can push it out. Only for
+    /// glue that came with such a delegation; `get_set` finds it when it knows nothing better.
+    pub fn put_top_level_glue(&self, set: &RrSet, now: BootTime) -> Stored {
+        let ttl = self.ttl_within_limits(set.ttl);
+        if ttl == 0 || set.data.is_empty() || !set.rtype.is_address() {
+            return Stored::No;
+        }
+        let key = Key::fact(set.name.as_wire(), set.rtype.0);
+        let entry = encode(&key, set, Rank::Glue, Security::Indeterminate, ttl, now.secs());
+        if self.store.update_protected(&key, |_| Some(entry)) { Stored::Yes } else { Stored::No }
+    }
+
+    /// Notes what validation found, if the set still is the one that was looked at. `ttl_cap` may shorten its
+    /// life (the signatures' end, RFC 4035 5.3.3; a bogus set's short stay).
+    pub fn mark_security(&self, set: &RrSet, security: Security, ttl_cap: Option<u32>, now: BootTime) -> bool {
+        let key = Key::fact(set.name.as_wire(), set.rtype.0);
+        let now_s = now.secs();
+        let marked = self.store.peek(&key, |bytes| {
+            let same = entry::is_set(bytes) && data(bytes) == set.data.as_packed() && sigs(bytes) == set.sigs.as_packed();
+            if same {
+                entry::set_security(bytes, security);
+                clear_ready(bytes);
+                if let Some(cap) = ttl_cap {
+                    entry::shorten(bytes, cap, now_s);
+                }
+            }
+            same
+        });
+        marked == Some(true)
+    }
+
+    /// Forgets the set or denial of this name and type.
+    pub fn remove(&self, name: &Name, rtype: Rtype) -> bool {
+        let key = Key::fact(name.as_wire(), rtype.0);
+        let protected = rtype.is_address() && self.store.remove_protected(&key);
+        self.store.remove_if(&key, |_| true) || protected
+    }
+
+    fn ttl_within_limits(&self, ttl: u32) -> u32 {
+        match ttl {
+            // RFC 2181 8: the top bit means 0.
+            0 | 0x8000_0000.. => 0,
+            _ => ttl.max(self.limits.min_ttl).min(self.limits.max_ttl),
+        }
+    }
+}
+
+fn may_replace(old: &[u8], rank: Rank, security: Security) -> bool {
+    if entry::security(old) == Security::Secure && security != Security::Secure {
+        return false;
+    }
+    rank >= entry::rank(old)
+}
+
+fn usable(bytes: &[u8], now_s: u32, stale_max: u32) -> bool {
+    let past = now_s.saturating_sub(entry::expires(bytes));
+    entry::is_set(bytes) && (entry::remaining(bytes, now_s) > 0 || stale_max > 0 && past <= stale_max)
+}
+
+fn encode(key: &Key<'_>, set: &RrSet, rank: Rank, security: Security, ttl: u32, now_s: u32) -> Vec<u8> {
+    let mut bytes = entry::start(key, entry::sub_of_set(rank, security), ttl, now_s);
+    bytes.extend_from_slice(&[0; 7]);
+    entry::push_u24(&mut bytes, set.data.bytes());
+    bytes.extend_from_slice(set.data.as_packed());
+    bytes.extend_from_slice(set.sigs.as_packed());
+    entry::finish(bytes)
+}
+
+pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedSet {
+    let remaining = entry::remaining(bytes, now_s);
+    CachedSet {
+        set: RrSet {
+            name: entry::name(bytes),
+            rtype: Rtype(Key::of(bytes).rtype),
+            ttl: remaining,
+            data: RdataList::from_packed(data(bytes)),
+            sigs: RdataList::from_packed(sigs(bytes)),
+        },
+        rank: entry::rank(bytes),
+        security: entry::security(bytes),
+        original_ttl: entry::ttl(bytes),
+        age_s: entry::age(bytes, now_s),
+        stale_s: now_s.saturating_sub(entry::expires(bytes)),
+        due_for_prefetch: first_this_second && remaining > 0 && entry::is_waning(bytes, now_s),
+    }
+}
+
+pub fn clear_ready(bytes: &mut [u8]) {
+    let at = entry::body_at(bytes);
+    bytes[at + 1..at + 3].fill(0);
+}
+
+/// Packed as in `RdataList`.
+pub fn data(bytes: &[u8]) -> &[u8] {
+    let at = entry::body_at(bytes);
+    &bytes[at + SET_HEAD_BYTES..at + SET_HEAD_BYTES + entry::u24(bytes, at + 7)]
+}
+
+pub fn sigs(bytes: &[u8]) -> &[u8] {
+    let at = entry::body_at(bytes);
+    &bytes[at + SET_HEAD_BYTES + entry::u24(bytes, at + 7)..]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::denials::{Denial, DenialKind};
+    use super::super::front::tests::{a_set, at, cache, name};
+    use super::*;
+
+    #[test]
+    fn the_drawing_is_true() {
+        let mut set = a_set("a.", 60, 9);
+        set.sigs.push(b"signature");
+        let key = Key::fact(set.name.as_wire(), 1);
+        let bytes = encode(&key, &set, Rank::AuthAnswer, Security::Secure, 60, 0);
+        let body = [&[0; 7][..], &[6, 0, 0], &[0, 4, 192, 0, 2, 9], b"\x00\x09signature"].concat();
+        assert_eq!(&bytes[entry::body_at(&bytes)..], body);
+        let got = read(&bytes, 20, true);
+        assert_eq!((got.set.ttl, &got.set.data, &got.set.sigs, got.age_s), (40, &set.data, &set.sigs, 20));
+    }
+
+    #[test]
+    fn ranks_decide() {
+        use Rank::{Additional, Answer, AuthAnswer, AuthAuthority, Glue, Referral};
+        use Security::{Bogus, Indeterminate, Insecure, Secure};
+        let rows = [
+            (AuthAnswer, Insecure, Glue, Insecure, false),
+            (AuthAnswer, Insecure, AuthAuthority, Insecure, false),
+            (AuthAnswer, Insecure, AuthAnswer, Insecure, true),
+            (Answer, Insecure, AuthAnswer, Indeterminate, true),
+            (Glue, Indeterminate, Additional, Indeterminate, true),
+            (Referral, Indeterminate, Glue, Indeterminate, false),
+            (AuthAnswer, Secure, AuthAnswer, Indeterminate, false),
+            (Answer, Secure, AuthAnswer, Bogus, false),
+            (AuthAnswer, Secure, AuthAnswer, Secure, true),
+            (AuthAnswer, Bogus, AuthAnswer, Secure, true),
+        ];
+        for (old_rank, old_security, rank, security, replaced) in rows {
+            let cache = cache();
+            assert_eq!(cache.put_set(&a_set("x.test.", 60, 1), old_rank, old_security, at(0)), Stored::Yes);
+            let stored = cache.put_set(&a_set("x.test.", 60, 2), rank, security, at(59));
+            let row = format!("{old_rank:?} {old_security:?} <- {rank:?} {security:?}");
+            assert_eq!(stored == Stored::Yes, replaced, "{row}");
+            let got = cache.get_set(&name("x.test."), Rtype::A, at(59)).expect("live");
+            assert_eq!(got.set.data.first().map(|rdata| rdata[3]), Some(if replaced { 2 } else { 1 }), "{row}");
+            assert_eq!(cache.put_set(&a_set("x.test.", 60, 3), Glue, Indeterminate, at(120)), Stored::Yes, "nothing live: {row}");
+        }
+    }
+
+    #[test]
+    fn time_passes() {
+        let cache = cache();
+        let owner = name("x.test.");
+        cache.put_set(&a_set("x.test.", 100, 1), Rank::AuthAnswer, Security::Insecure, at(1000));
+        let get = |secs| cache.get_set(&owner, Rtype::A, at(secs)).map(|got| (got.set.ttl, got.age_s, got.due_for_prefetch));
+        assert_eq!(get(1000), Some((100, 0, false)));
+        assert_eq!(get(1089), Some((11, 89, false)));
+        assert_eq!(get(1090), Some((10, 90, true)));
+        assert_eq!(get(1090), Some((10, 90, false)), "once a second");
+        assert_eq!(get(1099), Some((1, 99, true)));
+        assert_eq!(get(1100), None);
+        let stale = |secs| cache.get_set_stale(&owner, Rtype::A, at(secs)).map(|got| (got.set.ttl, got.stale_s));
+        assert_eq!(stale(1107), Some((0, 7)));
+        assert_eq!(stale(1100 + 86_400), Some((0, 86_400)));
+        assert_eq!(stale(1101 + 86_400), None);
+    }
+
+    #[test]
+    fn ttls_are_held_within_limits() {
+        for (ttl, min_ttl, kept) in
+            [(0, 0, None), (0, 5, None), (1, 5, Some(5)), (9, 5, Some(9)), (1 << 30, 5, Some(172_800)), (1 << 31, 5, None)]
+        {
+            let limits = super::super::CacheLimits { bytes: 1 << 20, min_ttl, ..Default::default() };
+            let cache = Cache::new(limits, &crate::env::Random::from_seed(1));
+            cache.put_set(&a_set("x.test.", ttl, 1), Rank::AuthAnswer, Security::Insecure, at(5));
+            assert_eq!(cache.get_set(&name("x.test."), Rtype::A, at(5)).map(|got| got.set.ttl), kept, "{ttl}");
+        }
+    }
+
+    #[test]
+    fn a_ghost_cannot_prolong_itself() {
+        let cache = cache();
+        let ns = |ttl, server: &[u8]| RrSet::with(name("ghost.test."), Rtype::NS, ttl, server);
+        let (parents, childs) = (b"\x01p\x00", b"\x01c\x00");
+        let ttl = |secs| cache.get_set(&name("ghost.test."), Rtype::NS, at(secs)).map(|got| got.set.ttl);
+        cache.put_set(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(0));
+        cache.put_set(&ns(86_400, parents), Rank::AuthAuthority, Security::Indeterminate, at(100));
+        assert_eq!(ttl(100), Some(200));
+        // Other data does not help it either.
+        cache.put_set(&ns(86_400, childs), Rank::AuthAnswer, Security::Indeterminate, at(200));
+        assert_eq!(ttl(200), Some(100));
+        assert_eq!(ttl(300), None);
+        // The parent's word does.
+        cache.put_set(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(300));
+        cache.put_set(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(500));
+        assert_eq!(ttl(500), Some(300));
+    }
+
+    #[test]
+    fn sets_and_denials_exclude_each_other() {
+        let cache = cache();
+        let question = Question::new(name("x.test."), Rtype::A);
+        let soa = RrSet::with(name("test."), Rtype::SOA, 60, b"\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x3c");
+        let denial = |kind, security| Denial { kind, soa: Some(soa.clone()), proof: Vec::new(), security };
+        for kind in [DenialKind::NxDomain, DenialKind::NoData] {
+            cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+            assert!(cache.get_denial(&question, at(0)).is_none());
+            assert_eq!(cache.put_denial(&question, &denial(kind, Security::Insecure), at(0)), Stored::Yes);
+            assert!(
+                cache.get_set(&question.name, Rtype::A, at(0)).is_none() && cache.get_set_stale(&question.name, Rtype::A, at(0)).is_none()
+            );
+            assert!(cache.get_denial(&question, at(0)).is_some_and(|got| got.kind == kind));
+        }
+        cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+        assert!(cache.get_denial(&question, at(0)).is_none());
+        for kind in [DenialKind::NxDomain, DenialKind::NoData] {
+            cache.put_denial(&question, &denial(kind, Security::Secure), at(0));
+            assert_eq!(cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(1)), Stored::Outranked);
+            assert_eq!(cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Secure, at(1)), Stored::Yes);
+            assert_eq!(cache.put_denial(&question, &denial(kind, Security::Insecure), at(1)), Stored::Outranked);
+        }
+    }
+
+    #[test]
+    fn only_what_was_validated_is_marked() {
+        let cache = cache();
+        let (old, new) = (a_set("x.test.", 60, 1), a_set("x.test.", 60, 2));
+        cache.put_set(&old, Rank::AuthAnswer, Security::Indeterminate, at(0));
+        assert!(cache.mark_security(&old, Security::Bogus, Some(10), at(5)));
+        assert_eq!(cache.get_set(&old.name, Rtype::A, at(5)).map(|got| (got.security, got.set.ttl)), Some((Security::Bogus, 10)));
+        cache.put_set(&new, Rank::AuthAnswer, Security::Indeterminate, at(6));
+        assert!(!cache.mark_security(&old, Security::Secure, None, at(7)));
+        assert_eq!(cache.get_set(&old.name, Rtype::A, at(7)).map(|got| got.security), Some(Security::Indeterminate));
+        assert!(cache.remove(&old.name, Rtype::A) && cache.get_set(&old.name, Rtype::A, at(7)).is_none());
+    }
+
+    #[test]
+    fn glue_of_the_top_level_is_the_last_resort() {
+        let cache = cache();
+        let glue = a_set("a.nic.test.", 600, 1);
+        assert_eq!(cache.put_top_level_glue(&glue, at(0)), Stored::Yes);
+        assert_eq!(cache.get_set(&glue.name, Rtype::A, at(1)).map(|got| got.rank), Some(Rank::Glue));
+        cache.put_set(&a_set("a.nic.test.", 60, 2), Rank::AuthAnswer, Security::Insecure, at(1));
+        assert_eq!(cache.get_set(&glue.name, Rtype::A, at(2)).map(|got| got.rank), Some(Rank::AuthAnswer));
+        assert_eq!(cache.get_set(&glue.name, Rtype::A, at(70)).map(|got| got.rank), Some(Rank::Glue));
+    }
+
+    /// What the cache should do, said slowly: rank, security, rdata, when it ends.
+    type Model = std::collections::HashMap<u8, (Rank, Security, u8, u64)>;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn agrees_with_a_slow_model(ops in proptest::collection::vec((0..12u8, 1..=6u8, 0..4u8, 1..40u32, any::<u8>(), 0..15u64), 1..200)) {
+            let cache = cache();
+            let (mut model, mut now) = (Model::new(), 1000u64);
+            for (who, rank, security, ttl, last, wait) in ops {
+                now += wait;
+                let (rank, security) = (Rank::from_u8(rank).expect("rank"), Security::from_u8(security).expect("security"));
+                let owner = format!("n{who}.test.");
+                let live = model.get(&who).filter(|old| old.3 > now);
+                let keeps = live.is_some_and(|old| old.0 > rank || old.1 == Security::Secure && security != Security::Secure);
+                prop_assert_eq!(cache.put_set(&a_set(&owner, ttl, last), rank, security, at(now)) == Stored::Outranked, keeps);
+                if !keeps {
+                    model.insert(who, (rank, security, last, now + u64::from(ttl)));
+                }
+                for other in 0..12u8 {
+                    let got = cache.get_set(&name(&format!("n{other}.test.")), Rtype::A, at(now));
+                    let got = got.map(|got| (got.rank, got.security, got.set.data.first().map_or(0, |rdata| rdata[3]), now + u64::from(got.set.ttl)));
+                    prop_assert_eq!(got, model.get(&other).filter(|old| old.3 > now).copied());
+                }
+            }
+        }
+    }
+}

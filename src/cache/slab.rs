@@ -1,0 +1,316 @@
+//! Memory for entries of any size without a box for each: pages of 16 KiB cut into slots of one size class.
+//!
+//! The classes waste little: steps of 8 octets up to 128, of 16 up to 256, then about 12 %. An entry too large
+//! for a sixth of a page gets an allocation of its own, in the size classes of the allocator (four to a
+//! doubling), so that nothing is lost between what is counted and what is held.
+//!
+//! A page whose last entry goes is given back at once. A class whose free slots would fill a page can be
+//! compacted (`sparse_page`, `evacuate`), so a change of the mix of sizes moves memory from class to class
+//! instead of adding to it. A free slot starts with a zero octet; entries never do.
+
+pub const PAGE_BYTES: usize = 16 * 1024;
+
+/// The largest takes a full message's worth of records, with its names expanded to twice that.
+const CLASS_BYTES: [u32; 64] = [
+    32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 144, 160, 176, 192, 208, 224, 240, 256, // small steps
+    288, 320, 360, 408, 448, 512, 584, 648, 744, 816, 904, 1024, 1168, 1360, 1488, 1632, 1816, 2048, 2336, 2728, // a page over n
+    3072, 3584, 4096, 5120, 6144, 7168, 8192, 10240, 12288, 14336, 16384, 20480, 24576, 28672, 32768, 40960, // one a slot
+    49152, 57344, 65536, 81920, 98304, 114688, 131072,
+];
+const IN_PAGE_BYTES_MAX: usize = 2728;
+
+const SLOT_BITS: u32 = 9;
+const NONE: u16 = u16::MAX;
+const NOT_LISTED: u32 = u32::MAX;
+
+/// What the page table itself takes: its records, and the lists of pages with room.
+const PAGE_RECORD_BYTES: usize = size_of::<Page>() + 2 * size_of::<u32>();
+
+struct Page {
+    /// Empty once the page has been given back; its index then waits in `vacant`.
+    data: Box<[u8]>,
+    class: u8,
+    used: u16,
+    /// Slots from here on have never been used.
+    fresh: u16,
+    /// First slot of the chain of freed ones.
+    freed: u16,
+    /// Where this page stands in its class's list of pages with room.
+    listed_at: u32,
+}
+
+#[derive(Default)]
+struct Class {
+    /// Pages with a free slot.
+    roomy: Vec<u32>,
+    free_slots: usize,
+}
+
+pub struct Slab {
+    pages: Vec<Page>,
+    vacant: Vec<u32>,
+    classes: Vec<Class>,
+    bytes: usize,
+}
+
+/// The size class for an entry, or `None` where it is too large to be kept.
+pub fn class_for(len: usize) -> Option<u8> {
+    let class = CLASS_BYTES.partition_point(|size| (*size as usize) < len);
+    (class < CLASS_BYTES.len()).then_some(class as u8)
+}
+
+pub fn page_bytes(class: u8) -> usize {
+    let slot = CLASS_BYTES[class as usize] as usize;
+    PAGE_RECORD_BYTES + if slot > IN_PAGE_BYTES_MAX { slot } else { PAGE_BYTES }
+}
+
+pub fn slots_per_page(class: u8) -> usize {
+    let slot = CLASS_BYTES[class as usize] as usize;
+    if slot > IN_PAGE_BYTES_MAX { 1 } else { PAGE_BYTES / slot }
+}
+
+impl Slab {
+    pub fn new() -> Slab {
+        Slab { pages: Vec::new(), vacant: Vec::new(), classes: CLASS_BYTES.iter().map(|_| Class::default()).collect(), bytes: 0 }
+    }
+
+    /// All that is held, free slots included.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn free_slots(&self, class: u8) -> usize {
+        self.classes[class as usize].free_slots
+    }
+
+    pub fn class_of(&self, handle: u32) -> u8 {
+        self.pages[page_of(handle)].class
+    }
+
+    /// The whole slot; an entry knows its own length.
+    pub fn slot(&self, handle: u32) -> &[u8] {
+        let page = &self.pages[page_of(handle)];
+        let size = CLASS_BYTES[page.class as usize] as usize;
+        let at = slot_of(handle) * size;
+        &page.data[at..at + size]
+    }
+
+    pub fn slot_mut(&mut self, handle: u32) -> &mut [u8] {
+        let page = &mut self.pages[page_of(handle)];
+        let size = CLASS_BYTES[page.class as usize] as usize;
+        let at = slot_of(handle) * size;
+        &mut page.data[at..at + size]
+    }
+
+    /// Adds one page to a class. The caller has made sure that `page_bytes(class)` more may be held.
+    pub fn grow(&mut self, class: u8) {
+        let data = vec![0; page_bytes(class) - PAGE_RECORD_BYTES].into_boxed_slice();
+        let page = Page { data, class, used: 0, fresh: 0, freed: NONE, listed_at: NOT_LISTED };
+        let index = match self.vacant.pop() {
+            Some(index) => {
+                self.pages[index as usize] = page;
+                index
+            }
+            None => {
+                self.pages.push(page);
+                self.pages.len() as u32 - 1
+            }
+        };
+        self.bytes += page_bytes(class);
+        self.classes[class as usize].free_slots += slots_per_page(class);
+        self.list(index);
+    }
+
+    /// A free slot of this class, or `None` when a page must be added first.
+    pub fn alloc(&mut self, class: u8) -> Option<u32> {
+        let index = *self.classes[class as usize].roomy.last()?;
+        let size = CLASS_BYTES[class as usize] as usize;
+        let page = &mut self.pages[index as usize];
+        let slot = if page.freed != NONE {
+            let slot = page.freed;
+            let at = slot as usize * size;
+            page.freed = u16::from_le_bytes([page.data[at + 1], page.data[at + 2]]);
+            slot
+        } else {
+            page.fresh += 1;
+            page.fresh - 1
+        };
+        page.used += 1;
+        let full = page.used as usize == slots_per_page(class);
+        self.classes[class as usize].free_slots -= 1;
+        if full {
+            self.unlist(index);
+        }
+        Some(index << SLOT_BITS | u32::from(slot))
+    }
+
+    pub fn free(&mut self, handle: u32) {
+        let index = page_of(handle);
+        let class = self.pages[index].class;
+        let next = self.pages[index].freed.to_le_bytes();
+        self.slot_mut(handle)[..3].copy_from_slice(&[0, next[0], next[1]]);
+        let page = &mut self.pages[index];
+        page.freed = slot_of(handle) as u16;
+        page.used -= 1;
+        let (used, listed) = (page.used, page.listed_at != NOT_LISTED);
+        self.classes[class as usize].free_slots += 1;
+        if used == 0 {
+            self.release(index as u32);
+        } else if !listed {
+            self.list(index as u32);
+        }
+    }
+
+    /// The emptiest page of a class, if the rest of the class has room for all that is in it.
+    pub fn sparse_page(&self, class: u8) -> Option<u32> {
+        if self.free_slots(class) < slots_per_page(class) {
+            return None;
+        }
+        self.classes[class as usize].roomy.iter().copied().min_by_key(|index| self.pages[*index as usize].used)
+    }
+
+    /// Moves everything out of a page found by `sparse_page` and gives it back. `moved` hears of each entry:
+    /// its bytes, its old handle, its new one.
+    pub fn evacuate(&mut self, index: u32, mut moved: impl FnMut(&[u8], u32, u32)) {
+        let class = self.pages[index as usize].class;
+        self.unlist(index);
+        self.classes[class as usize].free_slots -= slots_per_page(class) - self.pages[index as usize].used as usize;
+        let leaving: Vec<u32> = self.live_in(index).collect();
+        for old in leaving {
+            let bytes = self.slot(old).to_vec();
+            let Some(new) = self.alloc(class) else { unreachable!("sparse_page counted the free slots") };
+            self.slot_mut(new).copy_from_slice(&bytes);
+            moved(&bytes, old, new);
+        }
+        self.forget(index);
+    }
+
+    pub fn page_count(&self) -> u32 {
+        self.pages.len() as u32
+    }
+
+    /// Handles of the entries in one page; none for a page that has been given back.
+    pub fn live_in(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
+        let page = self.pages.get(index as usize);
+        let size = page.map_or(1, |page| CLASS_BYTES[page.class as usize] as usize);
+        let fresh = page.filter(|page| !page.data.is_empty()).map_or(0, |page| page.fresh);
+        (0..fresh)
+            .filter(move |slot| page.is_some_and(|page| page.data[*slot as usize * size] != 0))
+            .map(move |slot| index << SLOT_BITS | u32::from(slot))
+    }
+
+    fn release(&mut self, index: u32) {
+        let class = self.pages[index as usize].class;
+        self.unlist(index);
+        self.classes[class as usize].free_slots -= slots_per_page(class);
+        self.forget(index);
+    }
+
+    fn forget(&mut self, index: u32) {
+        let page = &mut self.pages[index as usize];
+        page.data = Box::default();
+        self.bytes -= page_bytes(page.class);
+        self.vacant.push(index);
+    }
+
+    fn list(&mut self, index: u32) {
+        let roomy = &mut self.classes[self.pages[index as usize].class as usize].roomy;
+        self.pages[index as usize].listed_at = roomy.len() as u32;
+        roomy.push(index);
+    }
+
+    fn unlist(&mut self, index: u32) {
+        let page = &mut self.pages[index as usize];
+        let at = std::mem::replace(&mut page.listed_at, NOT_LISTED);
+        if at == NOT_LISTED {
+            return;
+        }
+        let roomy = &mut self.classes[page.class as usize].roomy;
+        roomy.swap_remove(at as usize);
+        if let Some(moved) = roomy.get(at as usize) {
+            self.pages[*moved as usize].listed_at = at;
+        }
+    }
+}
+
+fn page_of(handle: u32) -> usize {
+    (handle >> SLOT_BITS) as usize
+}
+
+fn slot_of(handle: u32) -> usize {
+    (handle & ((1 << SLOT_BITS) - 1)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(slab: &mut Slab, fill: u8, len: usize) -> u32 {
+        let class = class_for(len).expect("size");
+        if slab.free_slots(class) == 0 {
+            slab.grow(class);
+        }
+        let handle = slab.alloc(class).expect("room");
+        slab.slot_mut(handle)[..len].fill(fill);
+        handle
+    }
+
+    #[test]
+    fn classes_rise_and_waste_little() {
+        for pair in CLASS_BYTES.windows(2) {
+            assert!(pair[0] < pair[1]);
+            assert!(pair[1] as f64 / pair[0] as f64 <= 1.26, "{pair:?}");
+        }
+        const { assert!(PAGE_BYTES / CLASS_BYTES[0] as usize <= 1 << SLOT_BITS) };
+        let largest = CLASS_BYTES[CLASS_BYTES.len() - 1] as usize;
+        for len in 1..=largest {
+            let class = class_for(len).expect("fits");
+            assert!(CLASS_BYTES[class as usize] as usize >= len);
+        }
+        assert_eq!(class_for(largest + 1), None);
+    }
+
+    #[test]
+    fn pages_come_and_go() {
+        let mut slab = Slab::new();
+        let handles: Vec<_> = (0..1000).map(|n| place(&mut slab, 1 + (n % 250) as u8, 100)).collect();
+        for (n, handle) in handles.iter().enumerate() {
+            assert_eq!(slab.slot(*handle)[50], 1 + (n % 250) as u8);
+        }
+        let full = slab.bytes();
+        for handle in &handles {
+            slab.free(*handle);
+        }
+        assert_eq!((slab.bytes(), slab.free_slots(class_for(100).expect("size"))), (0, 0));
+        for n in 0..1000 {
+            place(&mut slab, 1 + (n % 250) as u8, 100);
+        }
+        assert_eq!(slab.bytes(), full);
+    }
+
+    #[test]
+    fn a_sparse_class_is_compacted() {
+        let mut slab = Slab::new();
+        let class = class_for(200).expect("size");
+        let handles: Vec<_> = (0..slots_per_page(class) * 4).map(|n| place(&mut slab, 1 + (n % 250) as u8, 200)).collect();
+        let mut wanted: std::collections::HashMap<u32, u8> = std::collections::HashMap::new();
+        for (n, handle) in handles.iter().enumerate() {
+            if n % 3 == 0 {
+                wanted.insert(*handle, 1 + (n % 250) as u8);
+            } else {
+                slab.free(*handle);
+            }
+        }
+        while let Some(page) = slab.sparse_page(class) {
+            slab.evacuate(page, |bytes, old, new| {
+                let fill = wanted.remove(&old).expect("known");
+                assert_eq!(bytes[10], fill);
+                wanted.insert(new, fill);
+            });
+        }
+        assert_eq!(slab.bytes(), 2 * page_bytes(class));
+        for (handle, fill) in wanted {
+            assert_eq!(slab.slot(handle)[199], fill);
+        }
+    }
+}
