@@ -2,6 +2,7 @@
 //!
 //! A limit is there so that input from outside costs a bounded amount of work, memory and time. None is below
 //! what honest zones and clients of today need. The relations between them are checked when the program is built.
+//! What a message may look like is bounded in `wire`, what its proofs may cost in `validate::Limits`.
 
 /// All limits. One value is made at the start and handed down, so that a test can tighten a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,33 +61,9 @@ pub struct Limits {
     /// An orderly stop waits this long for answers under way.
     pub stop_ms: u64,
 
-    // Validation (KeyTrap and HashTrap, CVE-2023-50387; NSEC3 work, CVE-2023-50868).
-    /// Keys of the same tag and algorithm that are tried for one signature. Tags collide by chance about once in 65,536.
-    pub keys_per_tag: usize,
-    /// Signatures over one set that are tried: more than two signers at once is rare even in key rollovers.
-    pub signatures_per_set: usize,
-    /// Failed checks after which one question's validation gives up.
-    pub signature_failures_per_question: u32,
-    /// Signature checks for one question, good ones included: a deep name needs two per cut.
-    pub signature_checks_per_question: u32,
-    /// NSEC3 iterations above which a zone counts as insecure (RFC 9276 3.2).
-    pub nsec3_iterations: u16,
-    /// NSEC3 hashes computed for one question.
-    pub nsec3_hashes_per_question: u32,
-
     // Messages.
     /// Largest UDP payload that is announced and sent (RFC 9715 3.2: avoids fragments, which can be forged).
     pub edns_udp_bytes: u16,
-    /// Largest UDP payload that is read; what is longer is cut by the kernel and refused.
-    pub udp_receive_bytes: usize,
-    /// Largest message over TCP (RFC 1035 4.2.2: a 16-bit length).
-    pub tcp_message_bytes: usize,
-    /// Records of one message that are looked at; 64 KiB hold about 5,500 of the smallest.
-    pub records_per_message: usize,
-    /// Compression pointers followed for one name; an honest encoder needs one per label at most.
-    pub pointers_per_name: usize,
-    /// Largest stored set or answer, in wire bytes.
-    pub cached_entry_bytes: usize,
 
     // Clients.
     /// Questions of all clients that wait for a walk; past it the greediest client loses.
@@ -109,8 +86,6 @@ pub struct Limits {
     pub tcp_message_ms: u64,
     /// Bytes of answers that wait for a client which does not read.
     pub tcp_unsent_bytes: usize,
-    /// Packets of one receive batch; other work gets its turn after each full batch.
-    pub batch_packets: usize,
     /// Answers of one walk that are sent in one burst (DNSBomb, CVE-2024-33655).
     pub burst_answers: usize,
     /// Kernel buffer of each listening socket: at 100,000 questions a second it bridges 50 ms of a busy worker.
@@ -148,19 +123,7 @@ const LIMITS: Limits = Limits {
     cold_slice_us: 200,
     stop_ms: 100,
 
-    keys_per_tag: 4,
-    signatures_per_set: 8,
-    signature_failures_per_question: 16,
-    signature_checks_per_question: 128,
-    nsec3_iterations: 50,
-    nsec3_hashes_per_question: 64,
-
     edns_udp_bytes: 1_232,
-    udp_receive_bytes: 4_096,
-    tcp_message_bytes: 65_535,
-    records_per_message: 6_000,
-    pointers_per_name: 32,
-    cached_entry_bytes: 65_535,
 
     pending_questions: 32_768,
     pending_questions_per_client: 16_384,
@@ -172,7 +135,6 @@ const LIMITS: Limits = Limits {
     tcp_idle_ms: 10_000,
     tcp_message_ms: 5_000,
     tcp_unsent_bytes: 262_144,
-    batch_packets: 32,
     burst_answers: 50,
     socket_receive_bytes: 4 << 20,
 };
@@ -184,7 +146,6 @@ const _: () = {
     assert!(l.give_up_earliest_ms < l.give_up_latest_ms && l.give_up_latest_ms < l.walk_time_ms);
     assert!(l.give_up_latest_ms < 5_000, "clients ask again after 5 s");
     assert!(l.tries_per_cut < l.upstream_queries_per_question as usize, "one cut must not spend the whole purse");
-    assert!(l.edns_udp_bytes as usize <= l.udp_receive_bytes, "what is announced must be read whole");
     assert!(l.pending_questions_per_client < l.pending_questions, "one client must not fill the table");
     assert!(l.tcp_connections_per_client < l.tcp_connections, "one client must not take every connection");
     assert!(l.failure_kept_least_s >= 1 && l.failure_kept_most_s <= 300, "RFC 9520 3.2");

@@ -28,8 +28,7 @@ impl Settings {
         let (root, language_errors) = DeTable::parse_recoverable(text);
         let mut reader = Reader::new(text, file_name);
         for error in language_errors {
-            let message = error.message().lines().next().unwrap_or("this is not TOML").to_owned();
-            reader.problem(&error.span().unwrap_or(0..0), message, None);
+            reader.problem(&error.span().unwrap_or(0..0), language_message(error.message()), None);
         }
         let broken_lines: Vec<usize> = reader.problems.iter().map(|problem| problem.line).collect();
         let mut settings = Settings::default();
@@ -320,6 +319,15 @@ fn domain_name(text: &str) -> Result<Name, String> {
         return Err(format!("\"{text}\" is not a domain name"));
     }
     Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"))
+}
+
+/// The parser's words; in place of those that mislead, our own.
+fn language_message(message: &str) -> String {
+    match message.lines().next().unwrap_or("this is not TOML") {
+        "string values must be quoted, expected literal string" => "a value is missing, or it is a text without quotes".to_owned(),
+        "duplicate key" => "this key or section stands here for the second time (duplicate)".to_owned(),
+        other => other.to_owned(),
+    }
 }
 
 /// The value as a person would name it in a message.
