@@ -1,5 +1,6 @@
 //! Exchanges with servers made of closures, over an in-memory network and in virtual time.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -190,7 +191,9 @@ fn amid_a_flood_tcp_decides() {
 fn tcp_that_fails() {
     run(async {
         let (upstream, _) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(truncated(query)))]));
+        let start = Instant::now();
         let error = upstream.ask(&ask(&question())).await.expect_err("refused");
+        assert_eq!(start.elapsed(), Duration::from_millis(2 * RTT), "nothing more is waited for");
         let AskError::TcpFailed { fault, truncated: Some(_), notes } = error else { panic!("{error:?}") };
         assert_eq!((fault, notes.tcp_because), (TcpFault::Connect(io::ErrorKind::ConnectionRefused), Some(TcpReason::Truncated)));
     });
@@ -303,12 +306,24 @@ fn a_server_that_closes_a_kept_connection_is_asked_again() {
 #[test]
 fn a_silent_connection_is_not_used_again() {
     run(async {
-        let net = FakeNet::new(|_, _| vec![])
-            .with_tcp(|stream, index| async move { if index == 0 { keep_silent(stream).await } else { serve(stream).await } });
+        let closed = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&closed);
+        let net = FakeNet::new(|_, _| vec![]).with_tcp(move |stream, index| {
+            let closed = Rc::clone(&closed);
+            async move {
+                if index > 0 {
+                    return serve(stream).await;
+                }
+                keep_silent(stream).await;
+                closed.set(true);
+            }
+        });
         let (upstream, net) = upstream(net);
         let question = question();
         let ask = Ask { force_tcp: true, ..ask(&question) };
         upstream.ask(&ask).await.expect_err("silence");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(seen.get(), "and is closed, because nobody waits for it");
         upstream.ask(&ask).await.expect("a new connection");
         assert_eq!(net.tcp_count.get(), 2);
     });
@@ -367,6 +382,20 @@ fn sockets_are_kept_for_a_while_and_for_one_server() {
         let (upstream, net) = upstream(FakeNet::new(|query, index| if index == 0 { vec![] } else { vec![(RTT, Ok(good(query)))] }));
         upstream.ask(&ask(&question())).await.expect_err("lost");
         assert_eq!(net.open_count.get(), 0, "after a time-out a socket is closed");
+    });
+}
+
+#[test]
+fn kept_sockets_towards_a_silent_server_are_closed() {
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|query, index| if index < 3 { vec![(RTT, Ok(good(query)))] } else { vec![] }));
+        let question = question();
+        let ask = ask(&question);
+        let (first, second, third) = tokio::join!(upstream.ask(&ask), upstream.ask(&ask), upstream.ask(&ask));
+        assert!(first.is_ok() && second.is_ok() && third.is_ok());
+        assert_eq!(net.open_count.get(), 3);
+        upstream.ask(&ask).await.expect_err("silence");
+        assert_eq!(net.open_count.get(), 0);
     });
 }
 
@@ -502,6 +531,32 @@ fn idle_connections_make_way() {
             upstream.ask(&Ask { force_tcp: true, server, ..ask(&question) }).await.expect("reply");
         }
         assert_eq!(net.tcp_count.get(), 556);
+    });
+}
+
+#[test]
+fn connections_to_silent_servers_make_way() {
+    run(async {
+        let net = FakeNet::new(|_, _| vec![])
+            .with_tcp(|stream, index| async move { if index < 256 { keep_silent(stream).await } else { serve(stream).await } });
+        let (upstream, _) = upstream(net);
+        let upstream = Rc::new(upstream);
+        for port in 1..=256 {
+            let upstream = Rc::clone(&upstream);
+            tokio::task::spawn_local(async move {
+                let question = question();
+                let server = SocketAddr::new(server().ip(), port);
+                upstream.ask(&Ask { force_tcp: true, server, ..ask(&question) }).await.expect_err("silence")
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let question = question();
+        let server = SocketAddr::new(server().ip(), 1000);
+        let ask = Ask { force_tcp: true, server, ..ask(&question) };
+        let error = upstream.ask(&ask).await.expect_err("the others may yet be answered");
+        assert!(matches!(error, AskError::TcpFailed { fault: TcpFault::Busy, .. }), "{error:?}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        upstream.ask(&ask).await.expect("reply");
     });
 }
 
