@@ -1,5 +1,6 @@
 //! Where what answers is built from what was read: for a server, and for one question in this process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,8 +9,8 @@ use super::run::Engine;
 use super::sources::Sources;
 use crate::record::Question;
 
-/// The engine of a server with this many workers.
-pub fn build(_sources: Sources, _workers: usize) -> Result<Arc<dyn Engine>, String> {
+/// The engine of a server that listens on `_addrs`.
+pub fn build(_sources: Sources, _addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, String> {
     Err("this build cannot answer questions".to_owned())
 }
 

@@ -52,8 +52,8 @@ pub enum RunError {
     WorkerEnded(usize),
 }
 
-/// Serves until told to stop.
-pub fn run(options: &StartOptions, build: impl FnOnce(Sources, usize) -> Result<Arc<dyn Engine>, String>) -> Result<(), RunError> {
+/// Serves until told to stop. `build` is told what was read and where the server listens.
+pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) -> Result<Arc<dyn Engine>, String>) -> Result<(), RunError> {
     let limits = Limits::default();
     let sources = Sources::read(options).map_err(RunError::Files)?;
     logs::start(&sources.settings.log);
@@ -63,7 +63,7 @@ pub fn run(options: &StartOptions, build: impl FnOnce(Sources, usize) -> Result<
     }
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
-    let engine = build(sources, ports.workers.len()).map_err(RunError::Engine)?;
+    let engine = build(sources, &ports.addrs).map_err(RunError::Engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let outcome = runtime.block_on(async {
         let orders = orders_from_signals().map_err(RunError::System)?;
