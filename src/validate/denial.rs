@@ -87,27 +87,30 @@ impl<'a> Evidence<'a> {
 
     pub(super) fn nxdomain(&self, qname: &Name, work: &mut Work) -> Denial {
         let by_nsec = self.by_nsec().name_error(qname);
-        self.denial(by_nsec, |proof| proof.name_error(qname, work), qname, Rtype::ANY, Claim::NameError)
+        let wanted = Wanted { name: qname, rtype: Rtype::ANY, claim: Claim::NameError };
+        self.denial(by_nsec, |proof, work| proof.name_error(qname, work), wanted, work)
     }
 
     pub(super) fn nodata(&self, qname: &Name, qtype: Rtype, work: &mut Work) -> Denial {
         let by_nsec = self.by_nsec().no_data(qname, qtype);
-        self.denial(by_nsec, |proof| proof.no_data(qname, qtype, work), qname, qtype, Claim::NoData)
+        let wanted = Wanted { name: qname, rtype: qtype, claim: Claim::NoData };
+        self.denial(by_nsec, |proof, work| proof.no_data(qname, qtype, work), wanted, work)
     }
 
     pub(super) fn wildcard_answer(&self, qname: &Name, qtype: Rtype, closest_encloser: &Name, work: &mut Work) -> Denial {
         let by_nsec = self.by_nsec().no_closer_name(qname, closest_encloser);
-        let by_nsec3 = |proof: &mut Nsec3Proof<'_>| proof.no_closer_name(qname, closest_encloser, work);
-        self.denial(by_nsec, by_nsec3, qname, qtype, Claim::NoCloserName)
+        let wanted = Wanted { name: qname, rtype: qtype, claim: Claim::NoCloserName };
+        self.denial(by_nsec, |proof, work| proof.no_closer_name(qname, closest_encloser, work), wanted, work)
     }
 
     pub(super) fn no_ds(&self, name: &Name, work: &mut Work) -> Denial {
+        let wanted = Wanted { name, rtype: Rtype::DS, claim: Claim::NoDs };
         // The zone's own apex is its parent's to tell of.
         if !name.is_below(self.zone) {
-            return Denial::NotProved(Why::new(name, Rtype::DS, Fault::NoProof(Claim::NoDs)));
+            return wanted.not_proved();
         }
         let by_nsec = self.by_nsec().no_ds(name);
-        self.denial(by_nsec, |proof| proof.no_ds(name, work), name, Rtype::DS, Claim::NoDs)
+        self.denial(by_nsec, |proof, work| proof.no_ds(name, work), wanted, work)
     }
 
     fn by_nsec(&self) -> NsecProof<'_> {
@@ -117,27 +120,38 @@ impl<'a> Evidence<'a> {
     fn denial(
         &self,
         by_nsec: Option<Found>,
-        by_nsec3: impl FnOnce(&mut Nsec3Proof<'_>) -> Result<Option<Found>, Bound>,
-        name: &Name,
-        rtype: Rtype,
-        claim: Claim,
+        by_nsec3: impl FnOnce(&mut Nsec3Proof<'_>, &mut Work) -> Result<Option<Found>, Bound>,
+        wanted: Wanted<'_>,
+        work: &mut Work,
     ) -> Denial {
-        let not_proved = |fault| Denial::NotProved(Why::new(name, rtype, fault));
         if let Some(found) = by_nsec {
             return Denial::Proved(self.proof(found));
         }
-        let Some(mut proof) = Nsec3Proof::new(self.zone, &self.nsec3) else { return not_proved(Fault::NoProof(claim)) };
-        if let Some(count) = proof.too_many_iterations() {
-            return Denial::Insecure(Insecurity::Nsec3Iterations(count));
+        let Some(mut proof) = Nsec3Proof::new(self.zone, &self.nsec3) else { return wanted.not_proved() };
+        if proof.iterations() > work.limits().nsec3_iterations {
+            return Denial::Insecure(Insecurity::Nsec3Iterations(proof.iterations()));
         }
-        match by_nsec3(&mut proof) {
+        match by_nsec3(&mut proof, work) {
             Ok(Some(found)) => Denial::Proved(self.proof(found)),
-            Ok(None) => not_proved(Fault::NoProof(claim)),
-            Err(bound) => not_proved(Fault::TooMuchWork(bound)),
+            Ok(None) => wanted.not_proved(),
+            Err(bound) => Denial::NotProved(Why::new(wanted.name, wanted.rtype, Fault::TooMuchWork(bound))),
         }
     }
 
     fn proof(&self, found: Found) -> Proof {
         Proof { kind: found.kind, opt_out: found.opt_out, ttl: self.ttl }
+    }
+}
+
+/// What the records should prove.
+struct Wanted<'a> {
+    name: &'a Name,
+    rtype: Rtype,
+    claim: Claim,
+}
+
+impl Wanted<'_> {
+    fn not_proved(&self) -> Denial {
+        Denial::NotProved(Why::new(self.name, self.rtype, Fault::NoProof(self.claim)))
     }
 }

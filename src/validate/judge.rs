@@ -556,6 +556,41 @@ mod tests {
     }
 
     #[test]
+    fn the_answers_of_rfc_5155_appendix_b() {
+        const APEX: &str = "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.example.";
+        const A: &str = "35mthgpgcu1qg68fab165klnsnk3dpvl.example.";
+        const X_W: &str = "b4um86eghhds6nea196smvmlo4ors995.example.";
+        const Y_W: &str = "ji6neoaepv8b5o6k4ev33abha8ht9fgc.example.";
+        const NS2: &str = "q04jkcevqvmu85r014c7dkba38o0ji5r.example.";
+        let vectors = Vectors::of_rfc_5155();
+        let dnskeys = vectors.get("example.", T::DNSKEY);
+        let now = u64::from(date("20100101000000"));
+        let keys = Arc::new(keys_of(&name("example."), &dnskeys, dnskeys.data.iter().nth(1).expect("two keys"), now));
+        let ask = |qname: &str, qtype, kind, answer, owners: &[&str]| {
+            let denials = owners.iter().map(|owner| vectors.get(owner, T::NSEC3));
+            let authority = std::iter::once(vectors.get("example.", T::SOA)).chain(denials).collect();
+            let reply = Reply { qname: name(qname), qtype, kind, answer, authority };
+            short(&judge(reply, keys.clone(), Now::At(now), &mut Work::default()))
+        };
+        let gone = |owners: &[&str]| ask("a.c.x.w.example.", T::A, ReplyKind::NxDomain, vec![], owners);
+        assert_eq!(gone(&[APEX, X_W, A]), "insecure OptOut", "B.1");
+        assert_eq!(gone(&[X_W, A]), "bogus 12", "no next closer");
+        assert_eq!(gone(&[APEX, X_W]), "bogus 12", "no wildcard");
+        assert_eq!(gone(&[APEX, A]), "bogus 12", "no closest encloser");
+        let empty = ask("y.w.example.", T::A, ReplyKind::NoData, vec![], &[Y_W]);
+        assert_eq!(empty, "secure NoData", "B.2.1");
+        let no_ds = ask("c.example.", T::DS, ReplyKind::NoData, vec![], &[A, APEX]);
+        assert_eq!(no_ds, "insecure OptOut", "B.3");
+        let referral = ask("mc.c.example.", T::MX, ReplyKind::Referral { cut: name("c.example.") }, vec![], &[A, APEX]);
+        assert_eq!(referral, "insecure OptOut", "B.3 as a referral");
+        let wildcard =
+            |owners: &[&str]| ask("a.z.w.example.", T::MX, ReplyKind::Answer, vec![vectors.get("a.z.w.example.", T::MX)], owners);
+        assert_eq!(wildcard(&[NS2]), "insecure OptOut", "B.4");
+        assert_eq!(wildcard(&[APEX]), "bogus 12");
+        assert_eq!(ask("example.", T::DS, ReplyKind::NoData, vec![], &[APEX]), "bogus 12", "B.6");
+    }
+
+    #[test]
     fn one_set_a_step() {
         let w = World::new();
         let authority = vec![w.soa(), w.nsec("alias.example."), w.nsec("example.")];

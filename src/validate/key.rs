@@ -5,6 +5,7 @@
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
 
+use super::small_rsa::SmallRsa;
 use super::why::Insecurity;
 
 /// What to do with signatures that rest on SHA-1: algorithms 5 and 7 (RFC 9905 2).
@@ -24,8 +25,10 @@ pub(super) fn algorithm_supported(algorithm: u8, sha1: Sha1Policy) -> bool {
     }
 }
 
-/// RFC 5702 2: RSASHA512 keys have at least 1024 bits; shorter ones of any kind are not worth checking.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 1024..=4096;
+/// RFC 5702 2: RSASHA512 keys have at least 1024 bits; shorter ones of any kind can be factored.
+const RSA_BITS_MIN: usize = 1024;
+/// RFC 3110 2, RFC 5702 2.
+const RSA_BITS_MAX: usize = 4096;
 
 const FLAG_ZONE: u16 = 0x0100;
 const FLAG_REVOKE: u16 = 0x0080;
@@ -66,7 +69,7 @@ impl<'a> DnskeyView<'a> {
         Ok(ParsedKey { flags: self.flags, algorithm: self.algorithm, key_tag: self.key_tag, public })
     }
 
-    fn parse_public(&self) -> Result<ParsedPublicKey, KeyFault> {
+    fn parse_public(&self) -> Result<Public, KeyFault> {
         let parsed = match self.algorithm {
             5 | 7 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
             8 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
@@ -76,7 +79,7 @@ impl<'a> DnskeyView<'a> {
             15 if self.public.len() == 32 => ParsedPublicKey::new(&signature::ED25519, self.public),
             _ => return Err(KeyFault::Malformed),
         };
-        parsed.map_err(|_| KeyFault::Malformed)
+        parsed.map(Public::Library).map_err(|_| KeyFault::Malformed)
     }
 
     /// RFC 6605 4: the point without the octet that tells it is uncompressed.
@@ -87,16 +90,22 @@ impl<'a> DnskeyView<'a> {
         Ok([&[4], self.public].concat())
     }
 
-    fn parse_rsa(&self, parameters: &'static RsaParameters) -> Result<ParsedPublicKey, KeyFault> {
+    fn parse_rsa(&self, parameters: &'static RsaParameters) -> Result<Public, KeyFault> {
         let (e, n) = rsa_components(self.public).ok_or(KeyFault::Malformed)?;
         let unsupported = KeyFault::Unsupported(Insecurity::UnsupportedKeySize { algorithm: self.algorithm, key_tag: self.key_tag });
         let bits = n.len() * 8 - n.first().map_or(0, |octet| octet.leading_zeros() as usize);
         // A large exponent would make each check as dear as its sender likes; the library refuses above 33 bits.
         let small_exponent = e.len() < 5 || e.len() == 5 && e[0] == 1;
-        if !RSA_BITS.contains(&bits) || !small_exponent {
+        if bits > RSA_BITS_MAX || !small_exponent {
             return Err(unsupported);
         }
-        RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| unsupported)
+        if bits >= RSA_BITS_MIN {
+            let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
+            return parsed.map(Public::Library).map_err(|_| unsupported);
+        }
+        // Shorter ones only together with SHA-1, whose policy has been asked already.
+        let small = if matches!(self.algorithm, 5 | 7) { SmallRsa::new(n, e) } else { None };
+        small.map(|small| Public::SmallRsa(Box::new(small))).ok_or(unsupported)
     }
 }
 
@@ -133,12 +142,21 @@ pub struct ParsedKey {
     pub flags: u16,
     pub algorithm: u8,
     pub key_tag: u16,
-    public: ParsedPublicKey,
+    public: Public,
+}
+
+#[derive(Clone)]
+enum Public {
+    Library(ParsedPublicKey),
+    SmallRsa(Box<SmallRsa>),
 }
 
 impl ParsedKey {
     pub(super) fn fits(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.public.verify_sig(message, signature).is_ok()
+        match &self.public {
+            Public::Library(key) => key.verify_sig(message, signature).is_ok(),
+            Public::SmallRsa(key) => key.fits(message, signature),
+        }
     }
 }
 

@@ -6,7 +6,8 @@
 //! - [`keys_from_anchor`], [`keys_from_ds`]: the chain of trust, one zone at a time (RFC 4035 5.2, 4509, 6840 5.11).
 //! - [`verify_set`]: one record set against its zone's keys (RFC 4034 3.1, 6; RFC 4035 5.3).
 //! - [`prove_nxdomain`] and its like: denial by NSEC and NSEC3 (RFC 4035 5.4, 5155 8, 6840 4, 9276).
-//! - [`judge`], [`Case`]: a whole reply. [`Why`] and [`Insecurity`] tell people the reason (RFC 8914).
+//! - [`synthesize`](synthesize()): answers from denials learned earlier (RFC 8198).
+//! - [`judge`](judge()), [`Case`]: a whole reply. [`Why`] and [`Insecurity`] tell people the reason (RFC 8914).
 //!
 //! [`Validated`](crate::record::Validated) is made here and nowhere else.
 //!
@@ -16,9 +17,11 @@ mod judge;
 mod plan;
 mod keys;
 mod key;
+mod small_rsa;
 mod set;
 mod rrsig;
 mod denial;
+mod synthesize;
 mod proof;
 mod nsec;
 mod nsec3;
@@ -27,6 +30,8 @@ mod why;
 mod work;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod model;
 
 pub use denial::{Denial, Proof, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer};
 pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured, judge};
@@ -36,5 +41,6 @@ pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner};
 pub use proof::ProofKind;
 pub use rrsig::{Now, signer_of};
 pub use set::{Verified, verify_set};
+pub use synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, expand_wildcard, synthesize};
 pub use why::{AlgorithmName, Claim, Date, Fault, Insecurity, Signed, Why};
 pub use work::{Bound, Limits, Spent, Work};

@@ -31,7 +31,7 @@ impl Nsec {
     }
 
     /// No such name, and nothing below it: `name` falls into the gap and is no empty non-terminal.
-    fn denies(&self, name: &Name, zone: &Name) -> bool {
+    pub(super) fn denies(&self, name: &Name, zone: &Name) -> bool {
         name.is_within(zone) && self.covers(name, zone) && !self.is_ancestor_side(name) && !self.next.is_within(name)
     }
 
@@ -46,7 +46,7 @@ impl Nsec {
     }
 
     /// The longest name above `name` that this record shows to exist.
-    fn closest_encloser(&self, name: &Name) -> Name {
+    pub(super) fn closest_encloser(&self, name: &Name) -> Name {
         name.suffix(name.common_labels(&self.owner).max(name.common_labels(&self.next)))
     }
 }
@@ -92,8 +92,9 @@ impl NsecProof<'_> {
         if let Some(own) = self.at(name) {
             return no_ds_at(&own.types).map(Found::sure);
         }
-        let kind = self.no_data(name, Rtype::DS).or_else(|| self.name_error(name)).map(|_| ProofKind::NoCut);
-        kind.map(Found::sure)
+        // A name that does not exist, or has nothing of its own, is no cut, whatever a wildcard says.
+        let gone = self.records.iter().any(|nsec| nsec.denies(name, self.zone) || nsec.shows_empty_non_terminal(name, self.zone));
+        gone.then(|| Found::sure(ProofKind::NoCut))
     }
 
     fn at(&self, name: &Name) -> Option<&Nsec> {

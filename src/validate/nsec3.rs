@@ -11,9 +11,6 @@ use super::proof::{Found, ProofKind, next_closer, no_ds_at};
 use super::work::{Bound, Work};
 use crate::record::{Name, RrSet, Rtype};
 
-/// RFC 9276 3.2: above this a zone is insecure.
-const ITERATIONS_MAX: u16 = 50;
-
 const HASH_BYTES: usize = 20;
 const FLAG_OPT_OUT: u8 = 1;
 const ALGORITHM_SHA1: u8 = 1;
@@ -75,7 +72,7 @@ fn base32hex(hash: &Nsec3Hash) -> [u8; 32] {
     text
 }
 
-fn from_base32hex(label: &[u8]) -> Option<Nsec3Hash> {
+pub(super) fn from_base32hex(label: &[u8]) -> Option<Nsec3Hash> {
     if label.len() != 32 {
         return None;
     }
@@ -129,6 +126,10 @@ impl Nsec3 {
         })
     }
 
+    pub(super) fn is_silent_below(&self) -> bool {
+        self.types.is_silent_below()
+    }
+
     /// RFC 5155 1.3: strictly between owner and next; the last record's gap runs over the end.
     fn covers(&self, hash: &Nsec3Hash) -> bool {
         match self.owner < self.next {
@@ -166,9 +167,8 @@ impl<'a> Nsec3Proof<'a> {
         Some(Nsec3Proof { zone, records, params, known: Vec::new() })
     }
 
-    /// The iteration count, when it is above what is accepted.
-    pub(super) fn too_many_iterations(&self) -> Option<u16> {
-        (self.params.iterations > ITERATIONS_MAX).then_some(self.params.iterations)
+    pub(super) fn iterations(&self) -> u16 {
+        self.params.iterations
     }
 
     /// RFC 5155 8.4.
@@ -222,7 +222,7 @@ impl<'a> Nsec3Proof<'a> {
             let candidate = qname.suffix(labels);
             let Some(nsec3) = self.at(&candidate, work)? else { continue };
             // RFC 5155 8.3: neither a cut nor a DNAME may lie between.
-            let silent = nsec3.types.is_silent_below();
+            let silent = nsec3.is_silent_below();
             let Some(next_closer) = next_closer(qname, &candidate).filter(|_| !silent) else { return Ok(None) };
             let covering = self.covering(&next_closer, work)?;
             return Ok(covering.map(|nsec3| ClosestEncloserProof { closest_encloser: candidate, opt_out: nsec3.opt_out }));

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use super::bitmap::bitmap_of;
 use super::key::{Sha1Policy, key_tag};
 use super::keys::{Anchor, KeyVerdict, ZoneKeys, keys_from_anchor};
+use super::nsec3::from_base32hex;
 use super::rrsig::Now;
 use super::work::Work;
 use crate::record::{Name, RrSet, Rtype, canonical_rdata};
@@ -175,6 +176,10 @@ impl Vectors {
         Vectors::read(include_str!("../../tests/vectors/dnssec-rfc.zone"))
     }
 
+    pub(super) fn of_rfc_5155() -> Vectors {
+        Vectors::read(include_str!("../../tests/vectors/dnssec-rfc5155.zone"))
+    }
+
     pub(super) fn of_root() -> Vectors {
         Vectors::read(include_str!("../../tests/vectors/dnssec-root.zone"))
     }
@@ -215,6 +220,12 @@ fn rdata_of(rtype: Rtype, words: &[&str]) -> Vec<u8> {
         Rtype::SOA => {
             let numbers: Vec<u8> = (2..7).flat_map(|at| number(at).to_be_bytes()).collect();
             [name(words[0]).as_wire(), name(words[1]).as_wire(), &numbers].concat()
+        }
+        Rtype::NSEC3 => {
+            let salt = hex(words[3]);
+            let types: Vec<Rtype> = words[5..].iter().map(|word| word.parse().expect("type")).collect();
+            let head = [&[number(0) as u8, number(1) as u8][..], &short(2), &[salt.len() as u8], &salt].concat();
+            [&head[..], &[20], &from_base32hex(words[4].as_bytes()).expect("hash"), &bitmap_of(&types)].concat()
         }
         Rtype::NSEC => {
             let types: Vec<Rtype> = words[1..].iter().map(|word| word.parse().expect("type")).collect();

@@ -219,7 +219,7 @@ impl fmt::Display for Insecurity {
             Insecurity::UnsupportedKeySize { algorithm, key_tag } => {
                 write!(f, "the size of the key with tag {key_tag}, algorithm {} is not supported", AlgorithmName(*algorithm))
             }
-            Insecurity::Nsec3Iterations(count) => write!(f, "NSEC3 with {count} iterations; more than 50 are not accepted"),
+            Insecurity::Nsec3Iterations(count) => write!(f, "NSEC3 with {count} iterations, which is more than are accepted"),
             Insecurity::SignatureRecords => f.write_str("RRSIG records are not signed"),
         }
     }

@@ -25,6 +25,8 @@ pub struct Limits {
     pub digests: u32,
     /// SHA-1 blocks for NSEC3. One name at 50 iterations costs 51 with a short salt.
     pub nsec3_blocks: u32,
+    /// Iterations above which a zone with NSEC3 is insecure (RFC 9276 3.2).
+    pub nsec3_iterations: u16,
     /// NSEC and NSEC3 sets of one reply that are looked at. No proof needs more than three.
     pub denial_sets: u32,
 }
@@ -39,6 +41,7 @@ impl Default for Limits {
             keys_per_zone: 32,
             digests: 32,
             nsec3_blocks: 4_000,
+            nsec3_iterations: 50,
             denial_sets: 12,
         }
     }

@@ -1,0 +1,286 @@
+//! Answers made from denials learned earlier, without asking anybody (RFC 8198).
+//!
+//! The cache finds single NSEC and NSEC3 sets; which ones are needed, and what they prove together, is decided
+//! here by the same rules as for a fresh reply. Nothing is made from opt-out spans (RFC 8198 5.2), and nothing for
+//! ANY and RRSIG questions. Wildcards are RFC 8198 5.3.
+
+use super::denial::{Denial, Evidence, Proof};
+use super::nsec::Nsec;
+use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Params, nsec3_owner};
+use super::proof::{ProofKind, next_closer};
+use super::rrsig::{Rrsig, signed_labels};
+use super::work::Work;
+use crate::record::{Name, RrSet, Rtype, Validated};
+
+/// What is wanted from the cache: the record of the zone that stands at this place, or the last one before it. At
+/// the start of the order that is the zone's last record. Its TTL must be what is left of it.
+pub enum DenialKey<'a> {
+    Nsec(&'a Name),
+    Nsec3(&'a Nsec3Hash),
+}
+
+/// How the zone denies: by NSEC, or by NSEC3 with parameters that were seen in a secure record.
+pub enum DenialForm<'a> {
+    Nsec,
+    Nsec3(&'a Nsec3Params),
+}
+
+#[derive(Clone, Debug)]
+pub struct Synthesis {
+    pub kind: SynthesisKind,
+    /// The sets that prove it, for the authority section.
+    pub proof: Vec<Validated<RrSet>>,
+    /// Seconds: no longer than the proof, the SOA and its MINIMUM (RFC 8198 5.4, RFC 9077).
+    pub ttl: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SynthesisKind {
+    NxDomain,
+    NoData,
+    /// What the wildcard below this name has answers the question; [`expand_wildcard`] makes the set.
+    Wildcard {
+        closest_encloser: Name,
+    },
+}
+
+/// The reply to a question inside `zone`, if what was learned earlier suffices for one.
+pub fn synthesize(
+    question: (&Name, Rtype),
+    form: DenialForm<'_>,
+    soa: &Validated<RrSet>,
+    find: impl FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>,
+    work: &mut Work,
+) -> Option<Synthesis> {
+    let (qname, qtype) = question;
+    let zone = &soa.get().name;
+    if soa.get().rtype != Rtype::SOA || !qname.is_within(zone) || matches!(qtype, Rtype::ANY | Rtype::RRSIG) {
+        return None;
+    }
+    let mut search = Search { zone, qname, find, found: Vec::new() };
+    let closest_encloser = match form {
+        DenialForm::Nsec => search.by_nsec()?,
+        DenialForm::Nsec3(params) => search.by_nsec3(params, work)?,
+    };
+    let proof = search.found;
+    let evidence = Evidence::gather(zone, &proof, work);
+    let wildcard = closest_encloser.as_ref().map(|closest_encloser| SynthesisKind::Wildcard { closest_encloser: closest_encloser.clone() });
+    let (kind, ttl) = sure(evidence.nxdomain(qname, work)).or_else(|| sure(evidence.nodata(qname, qtype, work))).or_else(|| {
+        let denied = evidence.wildcard_answer(qname, qtype, &closest_encloser?, work);
+        sure(denied).and_then(|(_, ttl)| Some((wildcard?, ttl)))
+    })?;
+    Some(Synthesis { kind, proof, ttl: ttl.min(soa.get().ttl).min(soa_minimum(soa.get())?) })
+}
+
+/// The set that a wildcard gives to `qname` (RFC 4592 3.3), from that wildcard's own set or from what it gave to
+/// another name. None if the set was not made from the wildcard below `closest_encloser`.
+pub fn expand_wildcard(qname: &Name, closest_encloser: &Name, source: &Validated<RrSet>) -> Option<Validated<RrSet>> {
+    let set = source.get();
+    let labels = Rrsig::first(set)?.labels as usize;
+    let from_wildcard = labels < signed_labels(&set.name) || set.name.is_wildcard();
+    let fits = from_wildcard && labels == closest_encloser.label_count() && set.name.is_below(closest_encloser);
+    (fits && qname.is_below(closest_encloser)).then(|| Validated::assertion(RrSet { name: qname.clone(), ..set.clone() }))
+}
+
+fn sure(denial: Denial) -> Option<(SynthesisKind, u32)> {
+    let Denial::Proved(Proof { kind, opt_out: false, ttl }) = denial else { return None };
+    let kind = match kind {
+        ProofKind::NameError { .. } => SynthesisKind::NxDomain,
+        ProofKind::NoData | ProofKind::EmptyNonTerminal | ProofKind::WildcardNoData { .. } | ProofKind::NoCloserName => {
+            SynthesisKind::NoData
+        }
+        ProofKind::InsecureDelegation | ProofKind::NoCut => return None,
+    };
+    Some((kind, ttl))
+}
+
+/// The last field of the RDATA (RFC 2308 4).
+fn soa_minimum(soa: &RrSet) -> Option<u32> {
+    soa.data.first()?.last_chunk::<4>().map(|octets| u32::from_be_bytes(*octets))
+}
+
+/// Gathers the sets that bear on a name.
+struct Search<'a, F> {
+    zone: &'a Name,
+    qname: &'a Name,
+    find: F,
+    found: Vec<Validated<RrSet>>,
+}
+
+impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>> Search<'_, F> {
+    /// The closest encloser, if the name does not exist; none at all if nothing is known of it.
+    fn by_nsec(&mut self) -> Option<Option<Name>> {
+        let first = (self.find)(DenialKey::Nsec(self.qname))?;
+        let nsec = Nsec::read(first.get(), self.zone)?;
+        let closest_encloser = nsec.denies(self.qname, self.zone).then(|| nsec.closest_encloser(self.qname));
+        self.found.push(first);
+        if let Some(wildcard) = closest_encloser.as_ref().and_then(Name::wildcard) {
+            let second = (self.find)(DenialKey::Nsec(&wildcard));
+            self.add(second);
+        }
+        Some(closest_encloser)
+    }
+
+    fn by_nsec3(&mut self, params: &Nsec3Params, work: &mut Work) -> Option<Option<Name>> {
+        if params.iterations > work.limits().nsec3_iterations {
+            return None;
+        }
+        let mut below = None;
+        for labels in (self.zone.label_count()..=self.qname.label_count()).rev() {
+            let candidate = self.qname.suffix(labels);
+            let hash = params.hash(&candidate, work).ok()?;
+            let set = (self.find)(DenialKey::Nsec3(&hash));
+            let exists = set.as_ref().is_some_and(|set| nsec3_owner(&hash, self.zone).as_ref() == Some(&set.get().name));
+            if !exists {
+                below = set;
+                continue;
+            }
+            self.add(set);
+            let is_above = next_closer(self.qname, &candidate).is_some();
+            // Below a cut or a DNAME there is nothing of this zone's to be made up.
+            let silent = || self.found.last().and_then(|set| Nsec3::read(set.get(), self.zone)).is_none_or(|own| own.is_silent_below());
+            if is_above && silent() {
+                return None;
+            }
+            if is_above {
+                self.add(below.take());
+                let hash = params.hash(&candidate.wildcard()?, work).ok()?;
+                let wildcard = (self.find)(DenialKey::Nsec3(&hash));
+                self.add(wildcard);
+            }
+            return Some(is_above.then_some(candidate));
+        }
+        None
+    }
+
+    fn add(&mut self, set: Option<Validated<RrSet>>) {
+        if let Some(set) = set.filter(|set| !self.found.contains(set)) {
+            self.found.push(set);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bitmap::bitmap_of;
+    use super::super::sample::{Signer, a_set, name, nsec, set};
+    use super::*;
+    use Rtype as T;
+
+    const ZONE: [(&str, &[Rtype]); 6] = [
+        ("example.", &[T::SOA, T::NS]),
+        ("cut.example.", &[T::NS]),
+        ("d.example.", &[T::DNAME]),
+        ("*.wild.example.", &[T::A]),
+        ("www.example.", &[T::A]),
+        ("x.y.example.", &[T::A]),
+    ];
+
+    fn soa(minimum: u32) -> Validated<RrSet> {
+        Validated::assertion(set("example.", T::SOA, &[&[0, 0][..], &[0; 16], &minimum.to_be_bytes()].concat()))
+    }
+
+    fn params() -> Nsec3Params {
+        Nsec3Params { iterations: 0, salt: vec![] }
+    }
+
+    fn nsec_chain(signer: &Signer) -> Vec<RrSet> {
+        (0..ZONE.len()).map(|at| signer.sign(nsec(ZONE[at].0, ZONE[(at + 1) % ZONE.len()].0, ZONE[at].1))).collect()
+    }
+
+    fn nsec3_chain(signer: &Signer, flags: u8) -> Vec<(Nsec3Hash, RrSet)> {
+        let empty: [(&str, &[Rtype]); 2] = [("wild.example.", &[]), ("y.example.", &[])];
+        let hash = |owner: &str| params().hash(&name(owner), &mut Work::default()).expect("affordable");
+        let mut all: Vec<(Nsec3Hash, &[Rtype])> = ZONE.iter().chain(&empty).map(|(owner, types)| (hash(owner), *types)).collect();
+        all.sort();
+        let record = |at: usize| {
+            let next = all[(at + 1) % all.len()].0;
+            let rdata = [&[1, flags, 0, 0, 0, 20][..], &next, &bitmap_of(all[at].1)].concat();
+            let owner = nsec3_owner(&all[at].0, &name("example.")).expect("short");
+            (all[at].0, signer.sign(RrSet::with(owner, T::NSEC3, 300, &rdata)))
+        };
+        (0..all.len()).map(record).collect()
+    }
+
+    fn by_nsec(question: (&str, Rtype), chain: &[RrSet]) -> Option<SynthesisKind> {
+        let find = |key: DenialKey<'_>| {
+            let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
+            chain.iter().rfind(|set| set.name <= *wanted).cloned().map(Validated::assertion)
+        };
+        let made = synthesize((&name(question.0), question.1), DenialForm::Nsec, &soa(60), find, &mut Work::default())?;
+        assert_eq!(made.ttl, 60);
+        Some(made.kind)
+    }
+
+    fn by_nsec3(question: (&str, Rtype), chain: &[(Nsec3Hash, RrSet)]) -> Option<SynthesisKind> {
+        let find = |key: DenialKey<'_>| {
+            let DenialKey::Nsec3(wanted) = key else { panic!("NSEC3 only") };
+            let (_, set) = chain.iter().rfind(|(hash, _)| hash <= wanted).or(chain.last())?;
+            Some(Validated::assertion(set.clone()))
+        };
+        let form = DenialForm::Nsec3(&params());
+        Some(synthesize((&name(question.0), question.1), form, &soa(60), find, &mut Work::default())?.kind)
+    }
+
+    #[test]
+    fn by_nsec_and_by_nsec3_alike() {
+        let signer = Signer::new("example.", 1);
+        let (plain, hashed, opt_out) = (nsec_chain(&signer), nsec3_chain(&signer, 0), nsec3_chain(&signer, 1));
+        let wildcard = Some(SynthesisKind::Wildcard { closest_encloser: name("wild.example.") });
+        let rows = [
+            ("b.example.", T::A, Some(SynthesisKind::NxDomain)),
+            ("a.b.example.", T::A, Some(SynthesisKind::NxDomain)),
+            ("zzz.example.", T::A, Some(SynthesisKind::NxDomain)),
+            ("www.example.", T::A, None),
+            ("www.example.", T::AAAA, Some(SynthesisKind::NoData)),
+            ("www.example.", T::ANY, None),
+            ("www.example.", T::RRSIG, None),
+            ("below.www.example.", T::A, Some(SynthesisKind::NxDomain)),
+            ("y.example.", T::A, Some(SynthesisKind::NoData)),
+            ("cut.example.", T::A, None),
+            ("cut.example.", T::DS, Some(SynthesisKind::NoData)),
+            ("a.cut.example.", T::A, None),
+            ("d.example.", T::A, Some(SynthesisKind::NoData)),
+            ("a.d.example.", T::A, None),
+            ("a.wild.example.", T::A, wildcard),
+            ("a.wild.example.", T::AAAA, Some(SynthesisKind::NoData)),
+            ("example.", T::DS, None),
+            ("b.other.", T::A, None),
+        ];
+        for (qname, qtype, expected) in rows {
+            assert_eq!(by_nsec((qname, qtype), &plain), expected, "NSEC: {qname} {qtype}");
+            assert_eq!(by_nsec3((qname, qtype), &hashed), expected, "NSEC3: {qname} {qtype}");
+            if qname.starts_with(['a', 'b', 'z']) {
+                assert_eq!(by_nsec3((qname, qtype), &opt_out), None, "opt-out: {qname} {qtype}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_from_too_little() {
+        let signer = Signer::new("example.", 1);
+        let chain = nsec_chain(&signer);
+        let without_apex = &chain[1..];
+        let wildcard_may_exist = SynthesisKind::Wildcard { closest_encloser: name("example.") };
+        assert_eq!(by_nsec(("cuu.example.", T::A), without_apex), Some(wildcard_may_exist), "no denial of the wildcard");
+        let foreign: Vec<RrSet> = nsec_chain(&Signer::new("other.", 1));
+        assert_eq!(by_nsec(("b.example.", T::A), &foreign), None, "signed by another zone");
+    }
+
+    #[test]
+    fn expansion_keeps_to_its_wildcard() {
+        let signer = Signer::new("example.", 1);
+        let given = Validated::assertion(signer.expand(a_set("a.wild.example."), "wild.example."));
+        let own = Validated::assertion(signer.sign(a_set("*.wild.example.")));
+        let plain = Validated::assertion(signer.sign(a_set("www.example.")));
+        let (qname, wild) = (name("b.c.wild.example."), name("wild.example."));
+        for source in [&given, &own] {
+            let made = expand_wildcard(&qname, &wild, source).expect("fits");
+            assert_eq!((&made.get().name, &made.get().data), (&qname, &source.get().data));
+            assert_eq!(expand_wildcard(&qname, &name("example."), source), None);
+            assert_eq!(expand_wildcard(&name("b.example."), &wild, source), None);
+        }
+        assert_eq!(expand_wildcard(&name("a.www.example."), &name("www.example."), &plain), None);
+        assert_eq!(expand_wildcard(&qname, &name("example."), &plain), None);
+    }
+}
