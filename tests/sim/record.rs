@@ -79,7 +79,7 @@ pub fn read_record(line: &str, origin: &Name, default_ttl: u32, previous: Option
             class = found;
         } else {
             let rtype: Rtype = word.parse().map_err(|_| format!("unknown type {word}"))?;
-            let rdata = if words.is_empty() && default_ttl == 0 { Vec::new() } else { read_rdata(rtype, &words, origin)? };
+            let rdata = read_rdata(rtype, &words, origin)?;
             return Ok(Rr { name: owner, rtype, class, ttl, rdata });
         }
     }
@@ -263,6 +263,8 @@ fn bitmap(words: &[String], out: &mut Vec<u8>) -> Result<(), String> {
 
 fn algorithm(text: &str) -> Result<u8, String> {
     Ok(match text {
+        "RSAMD5" => 1,
+        "DSA" => 3,
         "RSASHA1" => 5,
         "RSASHA256" => 8,
         "RSASHA512" => 10,

@@ -1,5 +1,8 @@
 //! The hermetic tests of the whole resolver: simulated worlds and scenario files, one binary.
 
+#[path = "../rpl/mod.rs"]
+mod rpl;
+mod scenarios;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
