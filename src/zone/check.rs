@@ -7,7 +7,7 @@
 use super::draft::{Draft, Entry};
 use super::lookup::lower;
 use super::problem::{Place, Problems};
-use super::tree::{CUT, HAS_DNAME, HIDDEN};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN};
 use crate::record::{Name, Rtype, rdata_names};
 
 pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
@@ -131,7 +131,7 @@ fn address_known(draft: &Draft, entry: &Entry, target: &[u8], problems: &mut Pro
         // RFC 2181 10.3.
         problems.warning(entry.place, format!("found {rtype} of {owner} to {}, an alias, expected a name with addresses", shown()));
     } else if exact && [Rtype::A, Rtype::AAAA].iter().any(|rtype| !draft.set(number, *rtype).is_empty()) {
-    } else if !exact && draft.has(number, super::tree::HAS_WILDCARD) {
+    } else if !exact && draft.has(number, HAS_WILDCARD) {
         // A wildcard may well have the address; as glue it would not do, but that is seen at the delegation.
     } else if !draft.has(number, CUT | HIDDEN | HAS_DNAME) {
         problems.warning(entry.place, format!("found no address for {}, expected A or AAAA for the {rtype} of {owner}", shown()));

@@ -12,7 +12,8 @@ use foldhash::quality::RandomState;
 use super::check;
 use super::name_table::{NameTable, hash_name};
 use super::problem::{Place, Problems};
-use super::tree::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, Node, Set, Shard, Zone, shard_of};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, ShardMaker, shard_of};
+use super::tree::Zone;
 use crate::record::{Name, Rtype, canonical_rdata};
 
 /// So many names to a shard: an edit copies a few kilobytes.
@@ -125,7 +126,11 @@ impl Draft {
         if problems.error_count() > 0 {
             return None;
         }
-        self.pack()
+        let zone = self.pack();
+        if zone.is_none() {
+            problems.error(Place { file: 0, line: 0 }, "found more data than a zone can hold, expected less than 4 GiB");
+        }
+        zone
     }
 
     /// RFC 2181 5: a set holds no record twice. Names in RDATA compare without regard to case.
@@ -187,59 +192,45 @@ impl Draft {
         }
     }
 
-    fn pack(mut self) -> Option<Zone> {
+    fn pack(self) -> Option<Zone> {
         let apex = self.number(self.apex.as_wire())?;
         let soa = self.set(apex, Rtype::SOA).first()?;
         let numbers = self.rdata(soa).last_chunk::<20>()?;
         let (serial, minimum) = (be32(&numbers[..4])?, be32(&numbers[16..])?);
         let negative_ttl = self.set(apex, Rtype::SOA).iter().map(|entry| entry.ttl).min()?.min(minimum);
         let count = self.names.len().div_ceil(SHARD_NAMES).next_power_of_two().min(SHARDS_MAX);
-        let mut shards: Vec<Shard> = (0..count).map(|_| Shard::default()).collect();
-        let records = self.entries.len();
-        let entries = std::mem::take(&mut self.entries);
-        let mut rest = &entries[..];
+        let mut shards: Vec<ShardMaker> = (0..count).map(|_| ShardMaker::default()).collect();
+        let mut rest = &self.entries[..];
         for number in 0..self.names.len() as u32 {
             let (own, others) = rest.split_at(rest.iter().take_while(|entry| entry.name == number).count());
             rest = others;
             let name = self.names.name(number);
             let hash = hash_name(&self.state, name);
-            let shard = &mut shards[shard_of(hash, count)];
-            shard.names.insert(&self.state, hash, name)?;
-            let sets_at = u32::try_from(shard.sets.len()).ok()?;
+            let shard = shards.get_mut(shard_of(hash, count))?;
+            // Signatures over nothing are a set of their own type, one for all.
+            let (mut sets, mut orphans) = (Vec::new(), Vec::new());
             for set in own.chunk_by(|a, b| a.rtype == b.rtype) {
-                self.pack_set(set, shard)?;
+                if set[0].is_sig { orphans.extend_from_slice(set) } else { sets.push((set[0].rtype, set)) }
             }
-            let sets_count = u16::try_from(shard.sets.len() - sets_at as usize).ok()?;
-            shard.nodes.push(Node { sets_at, sets_count, flags: self.flags[number as usize] });
+            if !orphans.is_empty() {
+                sets.push((Rtype::RRSIG, &orphans));
+                sets.sort_by_key(|(rtype, _)| *rtype);
+            }
+            shard.begin(hash, name, self.flags[number as usize], sets.len())?;
+            for (rtype, set) in sets {
+                self.pack_set(rtype, set, shard)?;
+            }
         }
-        for shard in &mut shards {
-            shard.names.shrink();
-            shard.nodes.shrink_to_fit();
-            shard.sets.shrink_to_fit();
-            shard.data.shrink_to_fit();
-        }
-        let shards = shards.into_iter().map(Arc::new).collect();
-        Some(Zone { apex: self.apex, state: self.state, shards, negative_ttl, serial, records })
+        let shards = shards.into_iter().map(|shard| Arc::new(shard.finish())).collect();
+        Some(Zone { shards, negative_ttl, serial, records: self.entries.len(), apex: self.apex, state: self.state })
     }
 
-    /// The records of one type, then the signatures that cover them. Signatures over nothing stay as a set of
-    /// their own type.
-    fn pack_set(&self, set: &[Entry], shard: &mut Shard) -> Option<()> {
-        let data_count = set.partition_point(|entry| !entry.is_sig);
+    fn pack_set(&self, rtype: Rtype, set: &[Entry], shard: &mut ShardMaker) -> Option<()> {
         let ttl = set.iter().map(|entry| entry.ttl).min()?;
-        let data_at = u32::try_from(shard.data.len()).ok()?;
-        let mut sigs_at = data_at;
-        for (at, entry) in set.iter().enumerate() {
-            shard.data.extend_from_slice(&entry.len.to_be_bytes());
-            shard.data.extend_from_slice(self.rdata(entry));
-            if at + 1 == data_count || data_count == 0 {
-                sigs_at = u32::try_from(shard.data.len()).ok()?;
-            }
-        }
-        let sigs_end = u32::try_from(shard.data.len()).ok()?;
-        let rtype = if data_count == 0 { Rtype::RRSIG } else { set.first()?.rtype };
-        shard.sets.push(Set { rtype, ttl, data_at, sigs_at, sigs_end });
-        Some(())
+        let covers = |entry: &&Entry| entry.is_sig && rtype != Rtype::RRSIG;
+        let data = set.iter().filter(|entry| !covers(entry)).map(|entry| self.rdata(entry));
+        let sigs = set.iter().filter(covers).map(|entry| self.rdata(entry));
+        shard.set(rtype, ttl, data, sigs)
     }
 }
 

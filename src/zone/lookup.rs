@@ -3,7 +3,8 @@
 //! A name that exists and is not hidden by a cut or a DNAME above it is answered after one probe. Otherwise
 //! the walk goes down from the apex, label by label, as the RFC's step 3 does. Nothing is allocated.
 
-use super::tree::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NodeRef, SetRef, Zone};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NodeRef, SetRef};
+use super::tree::Zone;
 use crate::record::{Name, Rtype, rdata_names};
 
 /// Everything that a zone can say. Names are lower-case wire bytes; `wildcard` is the owner (`*.…`) that the

@@ -1,7 +1,8 @@
 //! Authoritative data: the zones Cairn hosts.
 //!
 //! `master/` reads master files (RFC 1035 5), `draft.rs` gathers their records, `check.rs` says what is wrong
-//! with them as a zone, `tree.rs` is the finished snapshot that all workers share, `lookup.rs` answers from it
+//! with them as a zone, `tree.rs` is the finished snapshot that all workers share,
+//! `shard.rs` its packed parts, `lookup.rs` answers from it
 //! (RFC 1034 4.3.2, RFC 4592, RFC 6672), `zones.rs` is the set of all hosted zones. Everything here is pure
 //! and synchronous; files come through a closure.
 //!
@@ -15,11 +16,13 @@ mod master;
 mod model;
 mod name_table;
 mod problem;
+mod shard;
 mod tree;
 mod zones;
 
 pub use lookup::{Found, dname_target};
 pub use master::{load_zone, parse_records};
 pub use problem::{Problem, Severity};
-pub use tree::{SetRef, Zone};
+pub use shard::SetRef;
+pub use tree::Zone;
 pub use zones::Zones;

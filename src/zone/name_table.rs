@@ -58,15 +58,6 @@ impl NameTable {
         Some(number)
     }
 
-    pub(super) fn shrink(&mut self) {
-        self.ends.shrink_to_fit();
-        self.octets.shrink_to_fit();
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        (self.slots.capacity() + self.ends.capacity()) * 4 + self.octets.capacity()
-    }
-
     fn grow(&mut self, state: &RandomState) {
         let len = (self.slots.len() * 2).max(4);
         self.slots = vec![0; len];

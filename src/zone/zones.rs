@@ -8,7 +8,8 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use super::lookup::{Found, lower};
-use super::tree::{SetRef, Zone};
+use super::shard::SetRef;
+use super::tree::Zone;
 use crate::record::{Rtype, rdata_names};
 
 /// A snapshot; a change makes a new one with the next generation.
