@@ -1,0 +1,567 @@
+//! One TCP connection of a client (RFC 7766): messages behind a length of two octets, many questions under way
+//! at once, answers in the order in which they are ready (RFC 7766 6.2.1.1, 7), joined into as few writes as may be.
+//!
+//! ```text
+//!   stream ─► inbox ─► take_questions ─┬─ at once ──────────────► outbox ─► stream
+//!                                      └─ in full ─► answers ───►
+//! ```
+//!
+//! What a client can make us hold is bounded on every side: questions under way, octets it does not read, the
+//! time for a message that has begun, the time without a question. When it has too much under way we stop
+//! reading, and TCP slows it down.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep};
+
+use super::desk::{Answer, Desk, MESSAGE_BYTES};
+use super::failure;
+use super::limits::Permit;
+use crate::answer::{AtOnce, Client, Transport};
+use crate::env::{Accepted, Stream};
+use crate::record::Rcode;
+use crate::wire::HEADER_BYTES;
+
+/// Octets taken from the kernel in one read.
+const READ_BYTES: usize = 16 * 1024;
+/// Questions taken before others get their turn: about what one UDP batch costs.
+const TURN_QUESTIONS: usize = 64;
+/// A buffer that grew beyond this is given back when it is empty.
+const KEPT_BYTES: usize = 4096;
+
+pub async fn converse<A: Answer>(desk: Rc<Desk<A>>, accepted: Accepted, permit: Permit) {
+    let stop = {
+        let mut stop = desk.stop.clone();
+        // A sender that is gone means the same as the signal.
+        async move { drop(stop.wait_for(|stop| *stop).await) }
+    };
+    let (mut stop, now) = (pin!(stop), Instant::now());
+    let mut timer = pin!(tokio::time::sleep_until(now + desk.bounds.idle));
+    let mut connection = Connection::new(desk, accepted, permit, now);
+    loop {
+        match connection.take_questions() {
+            Taken::Garbage => return,
+            Taken::Turn => tokio::task::yield_now().await,
+            Taken::All => {}
+        }
+        if connection.is_over() {
+            break;
+        }
+        let event = poll_fn(|cx| connection.poll(cx, timer.as_mut(), stop.as_mut()));
+        match event.await {
+            Event::Progress => {}
+            Event::Stop => connection.is_stopping = true,
+            Event::TimedOut => {
+                connection.desk.counters.connections_timed_out.add(1);
+                return;
+            }
+            Event::Gone => return,
+        }
+    }
+    connection.close().await;
+}
+
+enum Taken {
+    /// No whole message is left, or no more may be taken now.
+    All,
+    /// More are there, but others are to have their turn.
+    Turn,
+    /// Too short for a message: whatever this client speaks, it is not DNS.
+    Garbage,
+}
+
+enum Event {
+    Progress,
+    Stop,
+    TimedOut,
+    Gone,
+}
+
+struct Connection<A> {
+    desk: Rc<Desk<A>>,
+    stream: Box<dyn Stream>,
+    client: Client,
+    permit: Permit,
+    inbox: Vec<u8>,
+    outbox: Outbox,
+    answers: JoinSet<Option<Vec<u8>>>,
+    /// When the unfinished message at the end of `inbox` began, if there is one.
+    message_began: Option<Instant>,
+    /// When there was last something to do.
+    busy_until: Instant,
+    read_ended: bool,
+    is_stopping: bool,
+}
+
+impl<A: Answer> Connection<A> {
+    fn new(desk: Rc<Desk<A>>, accepted: Accepted, permit: Permit, now: Instant) -> Connection<A> {
+        Connection {
+            desk,
+            stream: accepted.stream,
+            client: Client { peer: accepted.peer, local: accepted.local, transport: Transport::Stream },
+            permit,
+            inbox: Vec::new(),
+            outbox: Outbox { bytes: Vec::new(), written: 0, moved: now },
+            answers: JoinSet::new(),
+            message_began: None,
+            busy_until: now,
+            read_ended: false,
+            is_stopping: false,
+        }
+    }
+
+    fn take_questions(&mut self) -> Taken {
+        let (mut at, mut taken, mut outcome) = (0, 0, Taken::All);
+        let clock = self.desk.now();
+        while let Some(message) = message_at(&self.inbox, at) {
+            if message.len() < HEADER_BYTES {
+                return Taken::Garbage;
+            }
+            if !self.may_take() {
+                break;
+            }
+            if taken == TURN_QUESTIONS {
+                outcome = Taken::Turn;
+                break;
+            }
+            at += 2 + message.len();
+            taken += 1;
+            let len = message.len();
+            let desk = Rc::clone(&self.desk);
+            let mut slot = desk.scratch.borrow_mut();
+            slot[..len].copy_from_slice(message);
+            match desk.at_once(&mut slot, len, &self.client, clock) {
+                AtOnce::Reply(reply_len) => {
+                    desk.counters.stream_at_once.add(1);
+                    self.outbox.push(&slot[..reply_len.min(MESSAGE_BYTES)]);
+                }
+                AtOnce::Silence => {}
+                AtOnce::Later => self.answer_later(slot[..len].to_vec()),
+            }
+        }
+        self.inbox.drain(..at);
+        self.note(taken);
+        outcome
+    }
+
+    /// Beyond the limits a question fails at once: over TCP nobody can be made to receive what he did not ask.
+    fn answer_later(&mut self, query: Vec<u8>) {
+        let (desk, client) = (Rc::clone(&self.desk), self.client);
+        match desk.pending.admit(client.peer.ip()) {
+            Some(ticket) => {
+                self.answers.spawn_local(async move { desk.in_full(&query, &client, ticket).await });
+            }
+            None => {
+                desk.counters.turned_away.add(1);
+                self.outbox.push(&failure::reply(&query, Rcode::SERVFAIL).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Keeps the times by the state that the questions taken have left.
+    fn note(&mut self, taken: usize) {
+        if taken > 0 {
+            self.desk.counters.stream_queries.add(taken);
+            self.permit.question_came();
+            self.busy_until = Instant::now();
+        }
+        let is_unfinished = !self.inbox.is_empty() && message_at(&self.inbox, 0).is_none();
+        self.message_began = match self.message_began {
+            _ if !is_unfinished => None,
+            Some(began) if taken == 0 => Some(began),
+            _ => Some(Instant::now()),
+        };
+        if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BYTES {
+            self.inbox = Vec::new();
+        }
+        self.permit.questions_under_way(self.answers.len());
+    }
+
+    fn may_take(&self) -> bool {
+        let bounds = &self.desk.bounds;
+        !self.is_stopping && self.answers.len() < bounds.questions_per_connection && self.outbox.unsent().len() < bounds.unsent_bytes
+    }
+
+    fn is_over(&self) -> bool {
+        let nothing_comes = self.is_stopping || self.read_ended && message_at(&self.inbox, 0).is_none();
+        nothing_comes && self.answers.is_empty() && self.outbox.unsent().is_empty()
+    }
+
+    /// Everything that can move is moved; answers before the write, so that it carries all that are ready.
+    fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>, stop: Pin<&mut impl Future<Output = ()>>) -> Poll<Event> {
+        let mut moved = self.collect_answers(cx);
+        match self.outbox.poll_write(&mut self.stream, cx) {
+            Ok(wrote) => moved |= wrote,
+            Err(_) => return Poll::Ready(Event::Gone),
+        }
+        match self.poll_read(cx) {
+            Ok(read) => moved |= read,
+            Err(_) => return Poll::Ready(Event::Gone),
+        }
+        if moved {
+            return Poll::Ready(Event::Progress);
+        }
+        if !self.is_stopping && stop.poll(cx).is_ready() {
+            return Poll::Ready(Event::Stop);
+        }
+        self.poll_deadline(cx, timer)
+    }
+
+    fn collect_answers(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Poll::Ready(Some(answer)) = self.answers.poll_join_next(cx) {
+            moved = true;
+            // A task that was lost has no reply to give; panics while answering were caught before.
+            if let Ok(Some(reply)) = answer {
+                self.outbox.push(&reply);
+            }
+        }
+        if moved {
+            self.busy_until = Instant::now();
+            self.permit.questions_under_way(self.answers.len());
+        }
+        moved
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if self.read_ended || !self.may_take() || message_at(&self.inbox, 0).is_some() {
+            return Ok(false);
+        }
+        let mut scratch = self.desk.scratch.borrow_mut();
+        let mut into = ReadBuf::new(&mut scratch[..READ_BYTES]);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(result) => result?,
+        }
+        self.read_ended = into.filled().is_empty();
+        self.inbox.extend_from_slice(into.filled());
+        Ok(true)
+    }
+
+    /// The timer is set anew only when it would fire too late, and looked at again when it has fired too early.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<Event> {
+        let Some(deadline) = self.deadline() else { return Poll::Pending };
+        if deadline < timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        while timer.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= deadline {
+                return Poll::Ready(Event::TimedOut);
+            }
+            timer.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    /// `None` while only we are to blame for the silence; `in_full` has its own end.
+    fn deadline(&self) -> Option<Instant> {
+        let message = self.desk.bounds.message;
+        let unread = (!self.outbox.unsent().is_empty()).then(|| self.outbox.moved + message);
+        let unfinished = self.message_began.map(|began| began + message);
+        let waits_for_client = self.answers.is_empty() && unread.is_none() && unfinished.is_none();
+        let idle = waits_for_client.then(|| self.busy_until + self.desk.connections.idle_timeout());
+        [unread, unfinished, idle].into_iter().flatten().min()
+    }
+
+    /// What the client has sent and we shall not read would make the kernel reset the connection and our last
+    /// answers be lost with it; so it is read and dropped, as far as it is there.
+    async fn close(mut self) {
+        if self.read_ended {
+            return;
+        }
+        poll_fn(|cx| {
+            let mut scratch = self.desk.scratch.borrow_mut();
+            let _ = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut scratch));
+            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+/// The whole message that begins at `at` with its length, without that length.
+fn message_at(inbox: &[u8], at: usize) -> Option<&[u8]> {
+    let (len, rest) = inbox.get(at..)?.split_first_chunk::<2>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*len)))
+}
+
+/// Replies that wait to be written, each behind its length.
+struct Outbox {
+    bytes: Vec<u8>,
+    written: usize,
+    /// When the client last took something, or when there first was something to take.
+    moved: Instant,
+}
+
+impl Outbox {
+    fn push(&mut self, reply: &[u8]) {
+        let Ok(len) = u16::try_from(reply.len()) else { return };
+        if len == 0 {
+            return;
+        }
+        if self.bytes.is_empty() {
+            self.moved = Instant::now();
+        }
+        self.bytes.extend_from_slice(&len.to_be_bytes());
+        self.bytes.extend_from_slice(reply);
+    }
+
+    fn unsent(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    fn poll_write(&mut self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        while !self.unsent().is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => self.written += count,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+            moved = true;
+        }
+        if moved {
+            self.moved = Instant::now();
+            self.tidy();
+        }
+        Ok(moved)
+    }
+
+    fn tidy(&mut self) {
+        if self.unsent().is_empty() {
+            self.written = 0;
+            self.bytes.clear();
+            if self.bytes.capacity() > KEPT_BYTES {
+                self.bytes = Vec::new();
+            }
+        } else if self.written >= self.bytes.len() / 2 {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::task::{LocalSet, spawn_local};
+
+    use super::super::fake::{Dialler, bounds, desk, listener, peer, query};
+    use super::super::limits::Bounds;
+    use super::super::stream::accept;
+    use super::*;
+
+    /// Runs `test` with someone who accepts under `bounds`.
+    async fn with<T: Future<Output = ()>>(bounds: Bounds, test: impl FnOnce(Dialler, Rc<Desk<super::super::fake::Fake>>) -> T) {
+        let (desk, _stop) = desk(bounds);
+        let (dialler, listener) = listener();
+        let run = async {
+            spawn_local(accept(Rc::clone(&desk), listener));
+            test(dialler, Rc::clone(&desk)).await;
+        };
+        LocalSet::new().run_until(run).await;
+    }
+
+    async fn ask(client: &mut DuplexStream, queries: &[Vec<u8>]) {
+        let framed: Vec<u8> = queries.iter().flat_map(|query| [&(query.len() as u16).to_be_bytes(), &query[..]].concat()).collect();
+        client.write_all(&framed).await.expect("open");
+    }
+
+    /// The next reply; `None` at the end of the connection.
+    async fn reply(client: &mut DuplexStream) -> Option<Vec<u8>> {
+        let len = client.read_u16().await.ok()?;
+        let mut bytes = vec![0; len.into()];
+        client.read_exact(&mut bytes).await.ok()?;
+        Some(bytes)
+    }
+
+    async fn ids(client: &mut DuplexStream, count: usize) -> Vec<u8> {
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            ids.push(reply(client).await.expect("open")[1]);
+        }
+        ids
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pipelined_answers_leave_when_they_are_ready() {
+        with(bounds(), |dialler, desk| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            ask(&mut client, &[query(1, b'w', 5), query(2, b'w', 1), query(3, b's', 0), query(4, b'p', 0), query(5, b'e', 0)]).await;
+            assert_eq!(ids(&mut client, 4).await, [5, 4, 2, 1]);
+            assert_eq!((desk.counters.stream_queries.get(), desk.counters.stream_at_once.get(), desk.counters.panics.get()), (5, 1, 1));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_may_come_in_any_pieces() {
+        with(bounds(), |dialler, _| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            let framed = [&[0, 14][..], &query(1, b'e', 0), &[0, 14], &query(2, b'e', 0)].concat();
+            for piece in framed.chunks(3) {
+                client.write_all(piece).await.expect("open");
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(ids(&mut client, 2).await, [1, 2]);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_largest_reply_fits() {
+        with(bounds(), |dialler, _| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            ask(&mut client, &[query(1, b'B', 0), query(2, b'b', 255)]).await;
+            assert_eq!(reply(&mut client).await.map(|bytes| bytes.len()), Some(65_535));
+            assert_eq!(reply(&mut client).await.map(|bytes| bytes.len()), Some(65_280));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beyond_the_questions_under_way_nothing_is_read() {
+        let small = Bounds { questions_per_connection: 2, ..bounds() };
+        with(small, |dialler, desk| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            ask(&mut client, &[query(1, b'w', 3), query(2, b'w', 6), query(3, b'e', 0), query(4, b'g', 0), query(5, b'e', 0)]).await;
+            assert_eq!(ids(&mut client, 3).await, [1, 3, 2]);
+            assert_eq!(ids(&mut client, 1).await, [5]);
+            assert_eq!(desk.counters.stream_queries.get(), 5);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_waiting_questions_fail_at_once() {
+        let small = Bounds { pending_questions: 2, ..bounds() };
+        with(small, |dialler, desk| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            ask(&mut client, &[query(1, b'w', 1), query(2, b'w', 1)]).await;
+            let refused = reply(&mut client).await.expect("open");
+            assert_eq!((refused[1], refused[3] & 15, desk.counters.turned_away.get()), (2, 2, 1));
+            assert_eq!(ids(&mut client, 1).await, [1]);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed() {
+        with(bounds(), |dialler, desk| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            ask(&mut client, &[query(1, b'w', 200)]).await;
+            assert_eq!(ids(&mut client, 1).await, [1]);
+            let began = Instant::now();
+            assert_eq!(reply(&mut client).await, None);
+            assert_eq!((began.elapsed(), desk.counters.connections_timed_out.get()), (bounds().idle, 1));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_dribbles_is_closed() {
+        with(bounds(), |dialler, desk| async move {
+            let client = dialler.dial(peer(1), 4096);
+            let (mut from, mut to) = tokio::io::split(client);
+            let began = Instant::now();
+            spawn_local(async move {
+                while to.write_all(&[1]).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(700)).await;
+                }
+            });
+            assert_eq!(from.read(&mut [0; 8]).await.expect("closed in order"), 0);
+            assert_eq!((began.elapsed(), desk.counters.connections_timed_out.get()), (bounds().message, 1));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_is_closed_and_holds_little() {
+        with(bounds(), |dialler, desk| async move {
+            let mut client = dialler.dial(peer(1), 1 << 16);
+            let began = Instant::now();
+            let questions: Vec<_> = (0..200).map(|id| query(id, b'B', 0)).collect();
+            ask(&mut client, &questions).await;
+            while desk.counters.connections_timed_out.get() == 0 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert!(began.elapsed() <= bounds().message + Duration::from_millis(100), "{:?}", began.elapsed());
+            assert!(desk.counters.stream_queries.get() < 10, "stopped taking questions");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_said_all_still_hears_its_answers() {
+        with(bounds(), |dialler, _| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            ask(&mut client, &[query(1, b'w', 5), query(2, b'e', 0)]).await;
+            client.shutdown().await.expect("open");
+            assert_eq!(ids(&mut client, 2).await, [2, 1]);
+            assert_eq!(reply(&mut client).await, None);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_message_ends_the_connection() {
+        with(bounds(), |dialler, _| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            client.write_all(b"\x00\x0bGET / HTTP/1.1").await.expect("open");
+            assert_eq!(reply(&mut client).await, None);
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_connection_costs_the_longest_idle_one() {
+        let small = Bounds { connections: 3, ..bounds() };
+        with(small, |dialler, desk| async move {
+            let mut clients: Vec<_> = (1..=3).map(|last| dialler.dial(peer(last), 4096)).collect();
+            for client in clients.iter_mut().rev() {
+                ask(client, &[query(1, b'e', 0)]).await;
+                assert_eq!(ids(client, 1).await, [1]);
+            }
+            ask(&mut clients[2], &[query(2, b'g', 0)]).await;
+            let mut fourth = dialler.dial(peer(4), 4096);
+            ask(&mut fourth, &[query(3, b'e', 0)]).await;
+            assert_eq!(ids(&mut fourth, 1).await, [3]);
+            // The third waits for an answer and the first spoke last: the second has been idle longest.
+            let began = Instant::now();
+            assert_eq!((reply(&mut clients[1]).await, began.elapsed()), (None, Duration::ZERO));
+            for client in [&mut clients[0], &mut fourth] {
+                ask(client, &[query(4, b'e', 0)]).await;
+                assert_eq!(ids(client, 1).await, [4]);
+            }
+            assert_eq!((desk.counters.connections.get(), desk.counters.connections_evicted.get()), (4, 1));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_accept_makes_room_and_does_not_spin() {
+        with(bounds(), |dialler, desk| async move {
+            let mut idle = dialler.dial(peer(1), 4096);
+            ask(&mut idle, &[query(1, b'e', 0)]).await;
+            assert_eq!(ids(&mut idle, 1).await, [1]);
+            let began = Instant::now();
+            // EMFILE is everybody's trouble, ECONNABORTED that of one connection.
+            [24, 24, 103, 103].into_iter().for_each(|errno| dialler.fail(errno));
+            let mut next = dialler.dial(peer(2), 4096);
+            ask(&mut next, &[query(2, b'e', 0)]).await;
+            assert_eq!(ids(&mut next, 1).await, [2]);
+            assert_eq!((began.elapsed(), desk.counters.accept_errors.get()), (Duration::from_millis(40), 4));
+            assert_eq!((reply(&mut idle).await, desk.counters.connections_evicted.get()), (None, 1));
+        })
+        .await;
+    }
+}

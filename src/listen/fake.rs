@@ -1,0 +1,192 @@
+//! For the tests of this folder: someone who answers as the question's first octet says, sockets in memory,
+//! and a desk with small limits. Time is virtual; the tests never wait for real.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::io::DuplexStream;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::counters::Counters;
+use super::desk::{Answer, Desk};
+use super::limits::Bounds;
+use crate::answer::{AtOnce, Client};
+use crate::config::Limits;
+use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, StreamListener, WallTime};
+
+/// A query: header, then what to do and one octet of argument.
+pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
+    [&[0, id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[what, argument]].concat()
+}
+
+/// `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
+/// `argument` x 10 ms, `g` never, `p` panic, `b` a reply of `argument` x 256 octets.
+pub struct Fake;
+
+impl Answer for Fake {
+    fn at_once(&self, slot: &mut [u8], len: usize, _client: &Client, _now: BootTime) -> AtOnce {
+        match slot.get(12) {
+            Some(b'e') => {
+                slot[2] |= 0x80;
+                AtOnce::Reply(len)
+            }
+            Some(b's') => AtOnce::Silence,
+            Some(b'B') => AtOnce::Reply(slot.len()),
+            Some(b'P') => panic!("asked to"),
+            _ => AtOnce::Later,
+        }
+    }
+
+    async fn in_full(self: &Rc<Self>, query: &[u8], _client: &Client) -> Option<Vec<u8>> {
+        let argument = query[13];
+        match query[12] {
+            b'w' => tokio::time::sleep(Duration::from_millis(u64::from(argument) * 10)).await,
+            b'g' => std::future::pending().await,
+            b'p' => panic!("asked to"),
+            _ => {}
+        }
+        let mut reply = query.to_vec();
+        reply[2] |= 0x80;
+        reply.resize(reply.len().max(usize::from(argument) * 256 * usize::from(query[12] == b'b')), 0);
+        Some(reply)
+    }
+}
+
+pub struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn boot(&self) -> BootTime {
+        BootTime(0)
+    }
+
+    fn wall(&self) -> WallTime {
+        WallTime(0)
+    }
+}
+
+pub fn bounds() -> Bounds {
+    Bounds::share(&Limits::default(), 1)
+}
+
+pub fn desk(bounds: Bounds) -> (Rc<Desk<Fake>>, watch::Sender<bool>) {
+    let (stop, stopped) = watch::channel(false);
+    (Rc::new(Desk::new(Rc::new(Fake), Arc::new(StoppedClock), bounds, Arc::new(Counters::default()), stopped)), stop)
+}
+
+pub fn peer(last: u8) -> SocketAddr {
+    ([192, 0, 2, last], 4000).into()
+}
+
+pub fn local() -> SocketAddr {
+    ([198, 51, 100, 1], 53).into()
+}
+
+#[derive(Default)]
+pub struct FakeSocket {
+    coming: RefCell<VecDeque<io::Result<(Vec<u8>, SocketAddr)>>>,
+    waker: RefCell<Option<Waker>>,
+    pub sent: RefCell<Vec<(Vec<u8>, SocketAddr, SocketAddr)>>,
+    pub sends: Cell<usize>,
+    more: Notify,
+}
+
+impl FakeSocket {
+    pub fn put(&self, item: io::Result<(Vec<u8>, SocketAddr)>) {
+        self.coming.borrow_mut().push_back(item);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub fn ask(&self, query: Vec<u8>, from: SocketAddr) {
+        self.put(Ok((query, from)));
+    }
+
+    /// Waits until `count` replies have been sent in all and returns the IDs in their order.
+    pub async fn replies(&self, count: usize) -> Vec<u8> {
+        while self.sent.borrow().len() < count {
+            self.more.notified().await;
+        }
+        self.sent.borrow().iter().map(|(bytes, ..)| bytes[1]).collect()
+    }
+}
+
+impl DatagramSocket for FakeSocket {
+    fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<()>> {
+        while !batch.is_full() {
+            let (bytes, from) = match self.coming.borrow_mut().pop_front() {
+                None => break,
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                Some(Ok(item)) => item,
+            };
+            let (index, len) = (batch.len(), bytes.len().min(DatagramBatch::SLOT_BYTES));
+            batch.push(Datagram { len, peer: from, local: local(), cut_off: len < bytes.len() });
+            batch.get_mut(index).1[..len].copy_from_slice(&bytes[..len]);
+        }
+        if batch.is_empty() {
+            *self.waker.borrow_mut() = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn send(&self, batch: &DatagramBatch) -> usize {
+        self.sends.set(self.sends.get() + 1);
+        self.sent.borrow_mut().extend(batch.filled().map(|(entry, bytes)| (bytes.to_vec(), entry.peer, entry.local)));
+        self.more.notify_waiters();
+        0
+    }
+
+    fn send_one(&self, bytes: &[u8], peer: SocketAddr, local: SocketAddr) -> io::Result<()> {
+        self.sent.borrow_mut().push((bytes.to_vec(), peer, local));
+        self.more.notify_waiters();
+        Ok(())
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        local()
+    }
+}
+
+/// A listener fed by `Dialler`.
+pub struct FakeListener(RefCell<mpsc::UnboundedReceiver<io::Result<Accepted>>>);
+
+pub struct Dialler(mpsc::UnboundedSender<io::Result<Accepted>>);
+
+pub fn listener() -> (Dialler, Box<dyn StreamListener>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Dialler(sender), Box::new(FakeListener(RefCell::new(receiver))))
+}
+
+impl Dialler {
+    /// The client's end of a new connection that holds `buffer` octets in each direction.
+    pub fn dial(&self, from: SocketAddr, buffer: usize) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(buffer);
+        let accepted = Accepted { stream: Box::new(server), peer: from, local: local() };
+        assert!(self.0.send(Ok(accepted)).is_ok(), "nobody listens");
+        client
+    }
+
+    pub fn fail(&self, errno: i32) {
+        assert!(self.0.send(Err(io::Error::from_raw_os_error(errno))).is_ok(), "nobody listens");
+    }
+}
+
+impl StreamListener for FakeListener {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match self.0.borrow_mut().poll_recv(cx) {
+            Poll::Ready(Some(item)) => Poll::Ready(item),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        local()
+    }
+}

@@ -1,0 +1,285 @@
+//! One worker: all its loops until the stop, then an orderly end; and the threads they run on.
+
+use std::io;
+use std::net::{TcpListener, UdpSocket};
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+
+use super::counters::Counters;
+use super::desk::{Answer, Desk};
+use super::limits::Bounds;
+use super::{stream, udp};
+use crate::config::Limits;
+use crate::env::{Clock, DatagramSocket, RealDatagramSocket, RealStreamListener, StreamListener};
+
+/// Task polls between two looks at sockets and timers. tokio's 61 suit tasks that do little; a poll of a walk
+/// takes some 10 us, and 61 of them would keep cached answers waiting for over half a millisecond. A look costs 0.3 us.
+const EVENT_INTERVAL: u32 = 16;
+
+/// Serves until `stop` holds true or its sender is gone, then takes no new work and lets what is under way
+/// finish within `bounds.stop`. Whatever is not finished by then is lost with the runtime.
+///
+/// Runs where `tokio::task::spawn_local` works: in a `LocalRuntime` or a `LocalSet`.
+pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
+    answer: Rc<A>,
+    udp: Vec<S>,
+    tcp: Vec<Box<dyn StreamListener>>,
+    clock: Arc<dyn Clock>,
+    bounds: Bounds,
+    counters: Arc<Counters>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let desk = Rc::new(Desk::new(answer, clock, bounds, counters, stop.clone()));
+    let sockets: Vec<_> = udp.into_iter().map(Rc::new).collect();
+    let mut loops: Vec<_> = sockets.iter().map(|socket| spawn_local(udp::serve(Rc::clone(&desk), Rc::clone(socket)))).collect();
+    loops.extend(tcp.into_iter().map(|listener| spawn_local(stream::accept(Rc::clone(&desk), listener))));
+
+    let _ = stop.wait_for(|stop| *stop).await;
+    for one in &loops {
+        one.abort();
+    }
+    for one in loops {
+        let _ = one.await;
+    }
+    for socket in &sockets {
+        udp::finish(&desk, socket).await;
+    }
+    let rest = async {
+        desk.pending.emptied().await;
+        desk.connections.emptied().await;
+    };
+    let _ = tokio::time::timeout(bounds.stop, rest).await;
+}
+
+/// What one worker listens on, as `env::bind_udp` and `env::bind_tcp` give it.
+#[derive(Default)]
+pub struct Sockets {
+    pub udp: Vec<UdpSocket>,
+    pub tcp: Vec<TcpListener>,
+}
+
+/// The threads that serve.
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    counters: Vec<Arc<Counters>>,
+}
+
+impl Workers {
+    /// One per worker, in their order.
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.counters
+    }
+
+    /// Waits until all have ended after the stop. False if one had panicked.
+    pub fn join(self) -> bool {
+        let panicked = self.threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count();
+        panicked == 0
+    }
+}
+
+/// Starts one thread for each of `sockets`. `make` is called on each of them, inside its runtime, with the worker's
+/// number. Returns when all of them serve; if one cannot, those that do serve on until the stop.
+pub fn run_workers<A, F>(
+    sockets: Vec<Sockets>,
+    clock: Arc<dyn Clock>,
+    limits: &Limits,
+    stop: watch::Receiver<bool>,
+    make: F,
+) -> io::Result<Workers>
+where
+    A: Answer,
+    F: Fn(usize) -> io::Result<Rc<A>> + Send + Sync + 'static,
+{
+    let bounds = Bounds::share(limits, sockets.len());
+    let make = Arc::new(make);
+    let mut workers = Workers { threads: Vec::new(), counters: Vec::new() };
+    let (started, starts) = mpsc::channel();
+    for (number, sockets) in sockets.into_iter().enumerate() {
+        let counters = Arc::new(Counters::default());
+        workers.counters.push(Arc::clone(&counters));
+        let (make, clock, stop, started) = (Arc::clone(&make), Arc::clone(&clock), stop.clone(), started.clone());
+        let body = move || run_one(move || make(number), sockets, clock, bounds, counters, stop, &started);
+        workers.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(body)?);
+    }
+    drop(started);
+    for _ in 0..workers.threads.len() {
+        starts.recv().map_err(|_| io::Error::other("a worker died while starting"))??;
+    }
+    Ok(workers)
+}
+
+fn run_one<A: Answer>(
+    make: impl FnOnce() -> io::Result<Rc<A>>,
+    sockets: Sockets,
+    clock: Arc<dyn Clock>,
+    bounds: Bounds,
+    counters: Arc<Counters>,
+    stop: watch::Receiver<bool>,
+    started: &mpsc::Sender<io::Result<()>>,
+) {
+    let runtime = Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    runtime.block_on(async {
+        let ready = make().and_then(|answer| Ok((answer, open(sockets)?)));
+        match ready {
+            Ok((answer, (udp, tcp))) => {
+                let _ = started.send(Ok(()));
+                serve_worker(answer, udp, tcp, clock, bounds, counters, stop).await;
+            }
+            Err(error) => drop(started.send(Err(error))),
+        }
+    });
+}
+
+type Opened = (Vec<RealDatagramSocket>, Vec<Box<dyn StreamListener>>);
+
+fn open(sockets: Sockets) -> io::Result<Opened> {
+    let udp = sockets.udp.into_iter().map(RealDatagramSocket::new).collect::<io::Result<_>>()?;
+    let boxed = |listener| RealStreamListener::new(listener).map(|listener| Box::new(listener) as Box<dyn StreamListener>);
+    let tcp = sockets.tcp.into_iter().map(boxed).collect::<io::Result<_>>()?;
+    Ok((udp, tcp))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::LocalSet;
+    use tokio::time::Instant;
+
+    use super::super::fake::{Fake, FakeSocket, StoppedClock, bounds, listener, peer, query};
+    use super::*;
+    use crate::env::{RealClock, bind_tcp, bind_udp};
+
+    /// Starts to serve, hands the last datagram in just before the stop, and says how long the end took.
+    async fn stopped_with(slowest: Vec<u8>) -> (Vec<u8>, Duration, Vec<u8>) {
+        let socket = Rc::new(FakeSocket::default());
+        let (dialler, listener) = listener();
+        let (stop, stopped) = watch::channel(false);
+        let counters = Arc::new(Counters::default());
+        let run = async {
+            let served = serve_worker(
+                Rc::new(Fake),
+                vec![SharedSocket(Rc::clone(&socket))],
+                vec![listener],
+                Arc::new(StoppedClock),
+                bounds(),
+                counters,
+                stopped,
+            );
+            let served = spawn_local(served);
+            socket.ask(query(1, b'w', 3), peer(1));
+            socket.ask(slowest, peer(1));
+            socket.ask(query(3, b'e', 0), peer(1));
+            let mut client = dialler.dial(peer(2), 4096);
+            client.write_all(&[&[0, 14][..], &query(4, b'w', 5)].concat()).await.expect("open");
+            socket.replies(1).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let began = Instant::now();
+            stop.send(true).expect("served");
+            socket.ask(query(5, b'e', 0), peer(1));
+            socket.ask(query(6, b'w', 1), peer(1));
+            served.await.expect("no panic");
+            let took = began.elapsed();
+            let mut heard = Vec::new();
+            client.read_to_end(&mut heard).await.expect("closed in order");
+            (socket.replies(0).await, took, heard)
+        };
+        LocalSet::new().run_until(run).await
+    }
+
+    struct SharedSocket(Rc<FakeSocket>);
+
+    impl DatagramSocket for SharedSocket {
+        fn poll_recv(&self, cx: &mut std::task::Context<'_>, batch: &mut crate::env::DatagramBatch) -> std::task::Poll<io::Result<()>> {
+            self.0.poll_recv(cx, batch)
+        }
+
+        fn send(&self, batch: &crate::env::DatagramBatch) -> usize {
+            self.0.send(batch)
+        }
+
+        fn send_one(&self, bytes: &[u8], peer: SocketAddr, local: SocketAddr) -> io::Result<()> {
+            self.0.send_one(bytes, peer, local)
+        }
+
+        fn local_addr(&self) -> SocketAddr {
+            self.0.local_addr()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_orderly_stop_finishes_what_is_under_way() {
+        let (replies, took, heard) = stopped_with(query(2, b's', 0)).await;
+        assert_eq!(replies, [3, 5, 1], "the known one that came last is answered, the new miss is not begun");
+        assert!(took <= Duration::from_millis(51), "{took:?}");
+        assert_eq!(heard[3], 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_does_not_wait_for_ever() {
+        let (replies, took, heard) = stopped_with(query(2, b'g', 0)).await;
+        assert_eq!(replies, [3, 5, 1]);
+        assert_eq!((took, heard[3]), (bounds().stop, 4));
+    }
+
+    fn over_tcp(server: SocketAddr, question: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(server).expect("loopback");
+        stream.write_all(&[&(question.len() as u16).to_be_bytes()[..], question].concat()).expect("open");
+        let mut reply = vec![0; 2 + question.len()];
+        stream.read_exact(&mut reply).expect("reply");
+        reply.split_off(2)
+    }
+
+    fn over_udp(server: SocketAddr, question: &[u8]) -> Vec<u8> {
+        let client = UdpSocket::bind("127.0.0.1:0").expect("free port");
+        client.send_to(question, server).expect("loopback");
+        let mut reply = vec![0; 512];
+        let len = client.recv(&mut reply).expect("reply");
+        reply[..len].to_vec()
+    }
+
+    #[test]
+    fn threads_serve_on_real_sockets_until_the_stop() {
+        let udp = bind_udp("127.0.0.1:0".parse().expect("address"), 2).expect("free port");
+        let tcp = bind_tcp("127.0.0.1:0".parse().expect("address"), 2).expect("free port");
+        let (udp_at, tcp_at) = (udp[0].local_addr().expect("bound"), tcp[0].local_addr().expect("bound"));
+        let sockets = udp.into_iter().zip(tcp).map(|(udp, tcp)| Sockets { udp: vec![udp], tcp: vec![tcp] }).collect();
+        let (stop, stopped) = watch::channel(false);
+        let workers = run_workers(sockets, Arc::new(RealClock), &Limits::default(), stopped, |_| Ok(Rc::new(Fake))).expect("started");
+        for id in 0..8 {
+            for what in *b"ew" {
+                let mut expected = query(id, what, 0);
+                expected[2] |= 0x80;
+                assert_eq!(over_udp(udp_at, &query(id, what, 0)), expected);
+                assert_eq!(over_tcp(tcp_at, &query(id, what, 0)), expected);
+            }
+        }
+        let total: u64 = workers.counters().iter().map(|counters| counters.udp_queries.get() + counters.stream_queries.get()).sum();
+        assert_eq!(total, 32);
+        stop.send(true).expect("served");
+        assert!(workers.join());
+    }
+
+    #[test]
+    fn a_worker_that_cannot_start_is_reported() {
+        let (_stop, stopped) = watch::channel(false);
+        let sockets = vec![Sockets::default(), Sockets::default()];
+        let started = run_workers(sockets, Arc::new(RealClock), &Limits::default(), stopped, |number| match number {
+            0 => Ok(Rc::new(Fake)),
+            _ => Err(io::Error::other("no")),
+        });
+        assert_eq!(started.map(|_| ()).map_err(|error| error.to_string()), Err("no".to_owned()));
+    }
+}
