@@ -12,6 +12,7 @@ mod chaos;
 mod in_flight;
 mod rebinding;
 mod response_rate;
+mod snapshot;
 mod special;
 
 pub use acl::Acl;
@@ -19,4 +20,5 @@ pub use chaos::{Chaos, ChaosAnswer};
 pub use in_flight::{InFlight, Permit};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_rate::{Pace, ResponseRate};
+pub use snapshot::Policy;
 pub use special::{Special, SpecialAnswer, SpecialUse};

@@ -1,0 +1,86 @@
+//! All that is fixed between two reloads, in one value: made from the settings, shared by the threads, swapped whole.
+//! A question takes the snapshot once at its start and never sees half a reload.
+
+use std::net::IpAddr;
+
+use super::{Acl, Chaos, Rebinding, SpecialUse};
+use crate::config::Settings;
+
+pub struct Policy {
+    /// Who may have names resolved and read the cache.
+    pub allow: Acl,
+    /// Who may read the cache with RD=0; of no use to clients outside `allow`.
+    pub allow_snoop: Acl,
+    pub special_use: SpecialUse,
+    pub rebinding: Rebinding,
+    pub chaos: Chaos,
+}
+
+impl Policy {
+    pub fn new(settings: &Settings) -> Policy {
+        Policy {
+            allow: Acl::new(&settings.server.allow),
+            allow_snoop: Acl::new(&settings.policy.allow_snoop),
+            special_use: SpecialUse::new(&settings.policy.special_use_except),
+            rebinding: Rebinding::new(settings.policy.rebinding_protection, &settings.policy.rebinding_allow),
+            chaos: Chaos::default(),
+        }
+    }
+
+    /// May this client be told what the cache holds, by a question with RD as given?
+    pub fn may_read_cache(&self, client: IpAddr, recursion_desired: bool) -> bool {
+        self.allow.contains(client) && (recursion_desired || self.allow_snoop.contains(client))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{ChaosAnswer, Verdict};
+    use crate::record::{Name, RrSet, Rtype};
+
+    fn policy(text: &str) -> Policy {
+        Policy::new(&Settings::from_toml(text, "cairn.toml").expect("the settings of the test are valid"))
+    }
+
+    #[test]
+    fn by_default_only_the_machine_itself_may_ask_and_nobody_snoops() {
+        let policy = policy("");
+        for (client, recursion_desired, may) in [
+            ("127.0.0.1", true, true),
+            ("::1", true, true),
+            ("::ffff:127.0.0.1", true, true),
+            ("127.0.0.1", false, false),
+            ("192.0.2.1", true, false),
+            ("2001:db8::1", true, false),
+        ] {
+            let client = client.parse().expect("an address");
+            assert_eq!(policy.may_read_cache(client, recursion_desired), may, "{client} RD={recursion_desired}");
+        }
+        assert!(policy.special_use.find(b"\x05onion\0").is_some());
+        let private = RrSet::with(Name::root(), Rtype::A, 1, &[10, 0, 0, 1]);
+        assert_ne!(policy.rebinding.check(&Name::root(), &private), Verdict::Clean);
+        assert_eq!(policy.chaos.answer(b"\x07version\x04bind\0", Rtype::TXT), ChaosAnswer::Refused);
+    }
+
+    #[test]
+    fn each_setting_arrives() {
+        let policy = policy(
+            r#"
+            [server]
+            allow = ["192.0.2.0/24"]
+            [policy]
+            rebinding-protection = false
+            allow-snoop = ["192.0.2.7", "127.0.0.1"]
+            special-use-except = ["onion"]
+            "#,
+        );
+        let may = |client: [u8; 4], recursion_desired| policy.may_read_cache(client.into(), recursion_desired);
+        assert!(may([192, 0, 2, 7], false) && may([192, 0, 2, 8], true));
+        assert!(!may([192, 0, 2, 8], false));
+        assert!(!may([127, 0, 0, 1], false), "one who may not ask may not snoop either");
+        assert!(policy.special_use.find(b"\x05onion\0").is_none());
+        let private = RrSet::with(Name::root(), Rtype::A, 1, &[10, 0, 0, 1]);
+        assert_eq!(policy.rebinding.check(&Name::root(), &private), Verdict::Clean);
+    }
+}
