@@ -237,6 +237,7 @@ mod tests {
     use super::super::sample::{NOW, Signer, Vectors, a_set, date, keys_of, name, nsec, set, soa};
     use super::*;
     use Rtype as T;
+    use proptest::prelude::*;
 
     /// What it shows, question, kind, answer, authority, verdict.
     type Row = (&'static str, (&'static str, Rtype), ReplyKind, Vec<RrSet>, Vec<RrSet>, &'static str);
@@ -316,7 +317,7 @@ mod tests {
                 ReplyKind::Answer,
                 vec![child.sign(a_set("www.example."))],
                 vec![],
-                "bogus 6",
+                "cut at www.example. or 6",
             ),
             (
                 "signed by the zone above",
@@ -324,7 +325,7 @@ mod tests {
                 ReplyKind::Answer,
                 vec![Signer::new(".", 3).sign(a_set("www.example."))],
                 vec![],
-                "bogus 6",
+                "cut at www.example. or 6",
             ),
             (
                 "the zone's own DS, by the zone above",
@@ -419,7 +420,15 @@ mod tests {
             ),
             ("no wildcard denial", ("b.example.", T::A), ReplyKind::NxDomain, vec![w.soa(), w.nsec("alias.example.")], "bogus 12"),
             ("stripped", ("b.example.", T::A), ReplyKind::NxDomain, vec![w.soa()], "bogus 12"),
-            ("nothing signed", ("b.example.", T::A), ReplyKind::NxDomain, vec![soa("example.")], "cut at b.example. or 12"),
+            ("nothing signed", ("b.example.", T::A), ReplyKind::NxDomain, vec![soa("example.")], "cut at b.example. or 10"),
+            ("nothing at all", ("b.example.", T::A), ReplyKind::NxDomain, vec![], "cut at b.example. or 12"),
+            (
+                "signed by the zone above",
+                ("b.example.", T::A),
+                ReplyKind::NxDomain,
+                vec![Signer::new(".", 3).sign(nsec("a.example.", "c.example.", &[T::A]))],
+                "cut at b.example. or 6",
+            ),
             ("nothing at all, at the apex", ("example.", T::TXT), ReplyKind::NoData, vec![], "bogus 12"),
             ("no data", ("www.example.", T::TXT), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure NoData"),
             ("the type is there", ("www.example.", T::A), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "bogus 12"),
@@ -588,6 +597,45 @@ mod tests {
         assert_eq!(wildcard(&[NS2]), "insecure OptOut", "B.4");
         assert_eq!(wildcard(&[APEX]), "bogus 12");
         assert_eq!(ask("example.", T::DS, ReplyKind::NoData, vec![], &[APEX]), "bogus 12", "B.6");
+    }
+
+    /// Records and names that a zone's owner may think up; each correctly signed.
+    fn hostile_set() -> impl Strategy<Value = RrSet> {
+        let owner = proptest::sample::select(vec!["example.", "a.example.", "*.example.", "b.a.example.", "sub.example.", "other."]);
+        let rtype = proptest::sample::select(vec![T::A, T::NSEC, T::NSEC3, T::SOA, T::DS, T::CNAME, T::DNAME, T::RRSIG, T::NS]);
+        let rdata = proptest::collection::vec(any::<u8>(), 0..60);
+        let hash_owner = proptest::collection::vec(b'0'..=b'v', 32);
+        (owner, rtype, rdata, hash_owner, 0u8..4, any::<bool>()).prop_map(|(owner, rtype, mut rdata, hash, labels, sensible)| {
+            let mut owner = name(owner);
+            if rtype == T::NSEC3 && sensible {
+                owner = owner.child(&hash).expect("short");
+                let head = [1, labels, 0, labels, 0, 20];
+                rdata = [&head[..], &hash[..20], &[0, 1, 0x40]].concat();
+            }
+            let set = RrSet::with(owner, rtype, 300, &rdata);
+            Signer::new("example.", 1).sign_as(set, |fields| fields.labels = fields.labels.min(labels))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_zone_signs_is_judged_within_the_purse(
+            answer in proptest::collection::vec(hostile_set(), 0..4),
+            authority in proptest::collection::vec(hostile_set(), 0..6),
+            kind in 0usize..6,
+            qname in proptest::sample::select(vec!["example.", "a.example.", "q.b.a.example.", "sub.example.", "x.other."]),
+            qtype in proptest::sample::select(vec![T::A, T::DS, T::ANY, T::RRSIG, T::NSEC, T::CNAME]),
+        ) {
+            let cut = ReplyKind::Referral { cut: name("sub.example.") };
+            let kinds = [ReplyKind::Answer, ReplyKind::Cname, ReplyKind::Dname, ReplyKind::NoData, ReplyKind::NxDomain, cut];
+            let reply = Reply { qname: name(qname), qtype, kind: kinds[kind].clone(), answer, authority };
+            let mut work = Work::default();
+            let judged = judge(reply, Signer::new("example.", 1).keys(), Now::At(NOW), &mut work);
+            prop_assert!(work.broke().is_none());
+            if let Judgement::Secure(Secured { proof, answer, .. }) = judged {
+                prop_assert!(proof.is_some() || !answer.is_empty());
+            }
+        }
     }
 
     #[test]

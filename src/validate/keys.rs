@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 
 use super::key::{DnskeyView, KeyFault, ParsedKey, Sha1Policy, algorithm_supported};
 use super::rrsig::Now;
-use super::set::verify_by;
+use super::set::{Verified, verify_by};
 use super::why::{Fault, Insecurity, Why};
 use super::work::Work;
 use crate::record::{Name, RrSet, Rtype, Validated};
@@ -19,7 +19,7 @@ pub struct ZoneKeys {
     zone: Name,
     keys: Vec<ParsedKey>,
     ttl: u32,
-    set: Validated<RrSet>,
+    dnskeys: Verified,
 }
 
 impl ZoneKeys {
@@ -36,8 +36,9 @@ impl ZoneKeys {
         self.ttl
     }
 
-    pub fn dnskey_set(&self) -> &Validated<RrSet> {
-        &self.set
+    /// The DNSKEY set, and which of its keys, vouched for by DS or anchor, signed it.
+    pub fn dnskeys(&self) -> &Verified {
+        &self.dnskeys
     }
 }
 
@@ -235,7 +236,7 @@ impl Trial<'_> {
                 zone: self.zone.clone(),
                 keys: self.all_keys(work),
                 ttl: ttl.min(verified.set.get().ttl),
-                set: verified.set,
+                dnskeys: verified,
             }),
             Err(why) => KeyVerdict::Bogus(why),
         }
@@ -349,7 +350,7 @@ mod tests {
         assert_eq!((tags, keys.ttl()), (vec![20326, 38696, 57780], 172_800));
         for (owner, rtype) in [(".", Rtype::SOA), (".", Rtype::NSEC), ("com.", Rtype::DS), ("ae.", Rtype::NSEC)] {
             let verified = super::super::set::verify_set(&vectors.get(owner, rtype), &keys, Now::At(now), &mut work);
-            assert_eq!(verified.map(|v| (v.key_tag, v.algorithm)), Ok((57780, 8)), "{owner} {rtype}");
+            assert_eq!(verified.map(|v| (v.signed.key_tag, v.signed.algorithm)), Ok((57780, 8)), "{owner} {rtype}");
         }
         let late = keys_from_anchor(&root, &dnskeys, &anchors, Now::At(now + 30 * DAY), Sha1Policy::Insecure, &mut work);
         assert_eq!(short(late), "bogus: EDE 7");

@@ -5,7 +5,7 @@
 //! or are forged; which of the three, the walk has to find out.
 
 use super::judge::{Judgement, Reply, ReplyKind};
-use super::rrsig::Rrsig;
+use super::rrsig::{Rrsig, signer_of};
 use super::why::{Claim, Fault, Insecurity, Why};
 use crate::record::{Name, RrSet, Rtype};
 
@@ -79,11 +79,10 @@ impl Plan<'_> {
 
     fn denial_plan(&self, claim: Claim) -> Result<Vec<Item>, Box<Judgement>> {
         let mut items = self.denial_items();
-        let soa = self.reply.authority.iter().enumerate().filter(|(_, set)| set.rtype == Rtype::SOA);
         if items.is_empty() {
-            return already(self.no_denial_of_ours(claim, soa.map(|(_, set)| set)));
+            return already(self.no_denial_of_ours(claim));
         }
-        for (at, set) in soa {
+        for (at, set) in self.reply.authority.iter().enumerate().filter(|(_, set)| set.rtype == Rtype::SOA) {
             if set.name != *self.zone {
                 return bogus(Why::new(&set.name, Rtype::SOA, Fault::ForeignSoa { zone: Box::new(self.zone.clone()) }));
             }
@@ -93,18 +92,32 @@ impl Plan<'_> {
         Ok(items)
     }
 
-    /// No NSEC or NSEC3 signed by this zone: signed by a zone below, or not signed at all.
-    fn no_denial_of_ours<'s>(&self, claim: Claim, mut soa: impl Iterator<Item = &'s RrSet>) -> Judgement {
+    /// No NSEC or NSEC3 signed by this zone: signed by a zone below, or by nobody who could.
+    fn no_denial_of_ours(&self, claim: Claim) -> Judgement {
         let deepest = holder(&self.reply.qname, self.reply.qtype);
         if let Some(zone) = self.signer_below(&deepest) {
             return Judgement::NeedsKeys(zone);
         }
-        let why = self.why(Fault::NoProof(claim));
-        let signed_soa = soa.any(|set| set.name == *self.zone && self.has_own_signature(set));
-        if signed_soa || !deepest.is_below(self.zone) {
-            return Judgement::Bogus(why);
+        let mut sets = self.reply.authority.iter().filter(|set| is_denial(set) || set.rtype == Rtype::SOA);
+        let signed_here = sets.clone().any(|set| self.has_own_signature(set));
+        match sets.next() {
+            Some(set) if !signed_here => self.below_an_insecure_cut(deepest, self.why_not_signed_here(set)),
+            Some(_) => Judgement::Bogus(self.why(Fault::NoProof(claim))),
+            None => self.below_an_insecure_cut(deepest, self.why(Fault::NoProof(claim))),
         }
-        Judgement::NeedsCut { name: deepest, why }
+    }
+
+    /// Without a signature of ours, data is right only where an insecure delegation stands above it.
+    fn below_an_insecure_cut(&self, name: Name, why: Why) -> Judgement {
+        if name.is_below(self.zone) { Judgement::NeedsCut { name, why } } else { Judgement::Bogus(why) }
+    }
+
+    fn why_not_signed_here(&self, set: &RrSet) -> Why {
+        let fault = match signer_of(set) {
+            None => Fault::NoSignature,
+            Some(signer) => Fault::Signer { signer: Box::new(signer), zone: Box::new(self.zone.clone()) },
+        };
+        Why::new(&set.name, set.rtype, fault)
     }
 
     fn referral_plan(&self, cut: &Name) -> Result<Vec<Item>, Box<Judgement>> {
@@ -143,19 +156,10 @@ impl Plan<'_> {
         }
         let holder = holder(&set.name, set.rtype);
         let mut signers = set.sigs.iter().filter_map(Rrsig::read).map(|rrsig| rrsig.signer);
-        let why = |fault| Why::new(&set.name, set.rtype, fault);
-        let Some(first) = signers.next() else {
-            let why = why(Fault::NoSignature);
-            return already(match holder.is_below(self.zone) {
-                true => Judgement::NeedsCut { name: holder, why },
-                false => Judgement::Bogus(why),
-            });
-        };
         let fits = |signer: &Name| holder.is_within(signer) && (signer.is_below(self.zone) || !holder.is_within(self.zone));
-        let other = std::iter::once(first.clone()).chain(signers).find(fits);
-        already(match other {
+        already(match signers.find(fits) {
             Some(signer) => Judgement::NeedsKeys(signer),
-            None => Judgement::Bogus(why(Fault::Signer { signer: Box::new(first), zone: Box::new(self.zone.clone()) })),
+            None => self.below_an_insecure_cut(holder, self.why_not_signed_here(set)),
         })
     }
 

@@ -6,7 +6,7 @@
 use super::key::ParsedKey;
 use super::keys::ZoneKeys;
 use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
-use super::why::{Fault, Why};
+use super::why::{Fault, Signed, Why};
 use super::work::{Bound, Work};
 use crate::record::{Name, RdataList, RrSet, Rtype, Validated, canonical_rdata};
 
@@ -19,8 +19,8 @@ pub struct Verified {
     /// The closest encloser, where the set was made from a wildcard: it is secure only together with the proof
     /// that no closer name exists (RFC 4035 5.3.4).
     pub wildcard: Option<Name>,
-    pub key_tag: u16,
-    pub algorithm: u8,
+    /// The signature that fits: its key and its dates.
+    pub signed: Signed,
 }
 
 /// Checks `set` against the keys of the zone that holds it.
@@ -107,22 +107,21 @@ impl<'a> Candidate<'a> {
             work.pay_signature().map_err(Fault::TooMuchWork)?;
             let message = message.get_or_insert_with(|| records.signed_bytes(rrsig));
             if key.fits(message, rrsig.signature) {
-                return Ok(self.verified(set));
+                return Ok(self.verified(set, now));
             }
             work.pay_failure().map_err(Fault::TooMuchWork)?;
         }
         Err(if same_tag == 0 { Fault::NoKey(rrsig.signed(now)) } else { Fault::BadSignature(rrsig.signed(now)) })
     }
 
-    fn verified(&self, set: &RrSet) -> Verified {
+    fn verified(&self, set: &RrSet, now: Now) -> Verified {
         let labels = self.rrsig.labels as usize;
         let mut set = set.clone();
         set.ttl = set.ttl.min(self.rrsig.original_ttl).min(self.life);
         Verified {
             wildcard: (labels < signed_labels(&set.name)).then(|| set.name.suffix(labels)),
             set: Validated::assertion(set),
-            key_tag: self.rrsig.key_tag,
-            algorithm: self.rrsig.algorithm,
+            signed: self.rrsig.signed(now),
         }
     }
 }
@@ -220,7 +219,7 @@ mod tests {
                 signed.name = name("www.example.net.");
             }
             let verified = verify_by(&signed, &name(zone), &[key], Now::At(now), &mut Work::default());
-            assert_eq!(verified.map(|v| v.algorithm), Ok(algorithm));
+            assert_eq!(verified.map(|v| v.signed.algorithm), Ok(algorithm));
         }
     }
 
