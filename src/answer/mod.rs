@@ -2,13 +2,26 @@
 //!
 //! `Worker::at_once` answers what needs no waiting (ready answers, own zones, refusals) inside the receive
 //! batch; `Worker::in_full` does everything, and `at_once` is only its short cut, never a second opinion.
+//! The order of decisions stands in `worker.rs`, on one screen.
 //!
-//! Knows nothing of: sockets.
+//! Knows nothing of: sockets, files, the wire towards servers.
+
+mod cookie;
+mod held;
+mod outcome;
+mod ready;
+mod reply;
+mod request;
+mod service;
+mod snapshot;
+mod worker;
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 
-use crate::env::BootTime;
+pub use outcome::Outcome;
+pub use service::{Parts, Service};
+pub use snapshot::Snapshot;
+pub use worker::{Explained, Worker};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
@@ -33,20 +46,4 @@ pub enum AtOnce {
     Silence,
     /// It takes waiting: give the query to `in_full`. The slot is as it was.
     Later,
-}
-
-/// What one thread answers with. Not `Send`: each thread makes its own over the same shared state.
-pub struct Worker {}
-
-impl Worker {
-    /// `slot` holds the query in its first `len` octets; a reply is written over it.
-    pub fn at_once(&self, _slot: &mut [u8], _len: usize, _client: &Client, _now: BootTime) -> AtOnce {
-        AtOnce::Later
-    }
-
-    /// The reply to any query, or `None` where silence is right. Never fails, never takes longer than the
-    /// time to give up of `config::Limits`.
-    pub async fn in_full(self: &Rc<Self>, _query: &[u8], _client: &Client) -> Option<Vec<u8>> {
-        None
-    }
 }

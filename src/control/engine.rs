@@ -1,23 +1,151 @@
 //! Where what answers is built from what was read: for a server, and for one question in this process.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
 
+use super::ports::WorkerSockets;
 use super::run::Engine;
+use super::socket::{Command, Reply};
 use super::sources::Sources;
-use crate::record::Question;
+use super::steps;
+use crate::answer::{Explained, Parts, Service, Worker};
+use crate::config::Limits;
+use crate::env::{Clock, Random, RealClock, RealNet};
+use crate::listen::{self, Bounds, Counters, Sockets};
+use crate::record::{Name, Question};
+use crate::zone::Zones;
 
-/// The engine of a server that listens on `_addrs`.
-pub fn build(_sources: Sources, _addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, String> {
-    Err("this build cannot answer questions".to_owned())
+/// The engine of a server that listens on `addrs`.
+pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, String> {
+    let workers = sources.settings.server.worker_count();
+    let limits = Limits::default();
+    let clock: Arc<dyn Clock> = Arc::new(RealClock);
+    let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
+    let service = Service::new(parts(sources, addrs, 1), limits, clock.clone(), &random);
+    Ok(Arc::new(Server {
+        service,
+        clock,
+        bounds: Bounds::share(&limits, workers),
+        counters: (0..workers).map(|_| Arc::default()).collect(),
+        addrs: addrs.to_vec(),
+        generation: AtomicU64::new(1),
+    }))
 }
 
 /// Resolves one question here, without a server, and tells every step.
 ///
 /// Each line is a JSON object; its member `line` is the step as a person reads it, and a member `failed` that is
 /// true says that the question failed.
-pub fn explain(_sources: Sources, _question: &Question, _each: &mut dyn FnMut(Value)) -> Result<(), String> {
-    Err("this build cannot answer questions".to_owned())
+pub fn explain(sources: Sources, question: &Question, each: &mut dyn FnMut(Value)) -> Result<(), String> {
+    let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
+    let service = Service::new(parts(sources, &[], 1), Limits::default(), Arc::new(RealClock), &random);
+    steps::told(&walk(&service, question)?).into_iter().for_each(each);
+    Ok(())
+}
+
+struct Server {
+    service: Arc<Service>,
+    clock: Arc<dyn Clock>,
+    bounds: Bounds,
+    /// One of each worker.
+    counters: Vec<Arc<Counters>>,
+    addrs: Vec<SocketAddr>,
+    /// Of the zones.
+    generation: AtomicU64,
+}
+
+impl Engine for Server {
+    fn work(&self, worker: usize, sockets: WorkerSockets, stop: watch::Receiver<bool>) {
+        let sockets = Sockets { udp: sockets.udp, tcp: sockets.tcp };
+        let service = self.service.clone();
+        let counters = self.counters.get(worker).cloned().unwrap_or_default();
+        let make = || Ok(Worker::new(service, Rc::new(RealNet), Random::from_system()?));
+        if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.bounds, counters, stop) {
+            tracing::error!(%error, worker, "a worker could not start");
+        }
+    }
+
+    fn reload(&self, sources: Sources) {
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        self.service.reload(parts(sources, &self.addrs, generation));
+    }
+
+    fn command(&self, command: Command, reply: Reply) {
+        match command {
+            Command::Explain { name, rtype } => {
+                let service = self.service.clone();
+                // A walk waits, and the control thread must not.
+                let spawned =
+                    thread::Builder::new().name("explain".to_owned()).spawn(move || match walk(&service, &Question::new(name, rtype)) {
+                        Ok(explained) => steps::told(&explained).into_iter().all(|line| reply.line(line)),
+                        Err(error) => {
+                            reply.error(error);
+                            false
+                        }
+                    });
+                if let Err(error) = spawned {
+                    tracing::warn!(%error, "no thread for an explanation");
+                }
+            }
+            Command::Flush { name, subtree } => {
+                let count = self.flush(&name, subtree);
+                reply.line(json!({ "flushed": count, "name": name.to_string() }));
+            }
+            Command::Stats => {
+                reply.line(self.stats());
+            }
+        }
+    }
+}
+
+impl Server {
+    fn flush(&self, name: &Name, subtree: bool) -> usize {
+        self.service.forget(name, subtree)
+    }
+
+    fn stats(&self) -> Value {
+        let mut rows = serde_json::Map::new();
+        let mut put = |name: &str, value: u64| {
+            let sum = rows.get(name).and_then(Value::as_u64).unwrap_or(0) + value;
+            rows.insert(name.to_owned(), json!(sum));
+        };
+        for counters in &self.counters {
+            for (name, value) in counters.rows() {
+                put(name, value);
+            }
+        }
+        for (name, value) in self.service.rows() {
+            put(name, value);
+        }
+        Value::Object(rows)
+    }
+}
+
+fn parts(sources: Sources, addrs: &[SocketAddr], generation: u64) -> Parts {
+    let zones = sources.zones.into_iter().map(|loaded| loaded.zone);
+    Parts {
+        zones: Arc::new(Zones::new(zones, generation)),
+        settings: sources.settings,
+        hints: sources.root_hints,
+        anchors: Arc::new(sources.trust_anchors),
+        own_addresses: addrs.to_vec(),
+    }
+}
+
+/// One walk on a runtime of its own, over the service's cache.
+fn walk(service: &Arc<Service>, question: &Question) -> Result<Explained, String> {
+    let told = |error: std::io::Error| error.to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
+    let random = Random::from_system().map_err(told)?;
+    LocalSet::new().block_on(&runtime, async {
+        let worker = Worker::new(service.clone(), Rc::new(RealNet), random);
+        Ok(worker.explain(question).await)
+    })
 }

@@ -17,6 +17,7 @@ mod run;
 mod scratch;
 mod socket;
 mod sources;
+mod steps;
 
 pub use engine::{build, explain};
 pub use files::{Configuration, StartOptions, ZoneFile, configuration};

@@ -15,3 +15,6 @@ pub use clock::{BootTime, Clock, WallTime};
 pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Stream, StreamListener, UdpFlow};
 pub use random::Random;
 pub use real::{RealClock, RealDatagramSocket, RealNet, RealStreamListener, bind_tcp, bind_udp};
+
+/// The clock of time-outs and of how long things took; virtual in the simulation.
+pub use tokio::time::Instant;

@@ -21,4 +21,4 @@ mod worker;
 pub use counters::Counters;
 pub use desk::Answer;
 pub use limits::Bounds;
-pub use worker::{Sockets, Workers, run_workers, serve_worker};
+pub use worker::{Sockets, Workers, run_worker, run_workers, serve_worker};

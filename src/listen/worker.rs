@@ -113,6 +113,20 @@ where
     Ok(workers)
 }
 
+/// The body of one worker's thread. Returns after the stop, or at once with the reason why it cannot serve.
+pub fn run_worker<A: Answer>(
+    make: impl FnOnce() -> io::Result<Rc<A>>,
+    sockets: Sockets,
+    clock: Arc<dyn Clock>,
+    bounds: Bounds,
+    counters: Arc<Counters>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (started, starts) = mpsc::channel();
+    run_one(make, sockets, clock, bounds, counters, stop, &started);
+    starts.try_recv().unwrap_or(Ok(()))
+}
+
 fn run_one<A: Answer>(
     make: impl FnOnce() -> io::Result<Rc<A>>,
     sockets: Sockets,

@@ -1,5 +1,9 @@
 //! A record set (RFC 2181 5) with its signatures, and the mark of what DNSSEC has proved.
 
+use std::collections::HashSet;
+
+use foldhash::quality::RandomState;
+
 use super::{Name, Rtype};
 
 /// RDATA of a set, packed: each as two octets of length and its uncompressed bytes. One allocation a set.
@@ -25,6 +29,17 @@ impl RdataList {
             self.push(rdata);
         }
         fresh
+    }
+
+    /// Drops repetitions (RFC 2181 5), keeping the order.
+    pub fn dedup(&mut self) {
+        let count = self.len();
+        let mut seen = HashSet::with_capacity_and_hasher(count, RandomState::default());
+        if count > 1 && !self.iter().all(|rdata| seen.insert(rdata)) {
+            seen.clear();
+            let once: Vec<&[u8]> = self.iter().filter(|rdata| seen.insert(rdata)).collect();
+            *self = once.into_iter().collect();
+        }
     }
 
     pub fn contains(&self, rdata: &[u8]) -> bool {

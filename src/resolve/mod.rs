@@ -1,1 +1,35 @@
-//! (to be written)
+//! Iterative resolution (RFC 1034 5.3.3): pure decisions, and one loop, `walk.rs`, that waits.
+//!
+//! A question is a chain of links (`chase`); each link is one walk, shared by all who want it (`table`); a walk
+//! stands at a cut (`cut`), shows its servers as little of the name as it can (`minimise`), asks the best of
+//! them (`choose`, `ask`), keeps of the reply what may be believed (`scrub`), and knows it for one of a few
+//! kinds (`classify`). What a client is to get is then proved as far as DNSSEC goes (`prove`). All that a client question causes is paid from one purse (`budget`).
+//!
+//! Knows nothing of: sockets, clients, messages on their way to clients.
+
+mod ask;
+mod budget;
+mod chase;
+mod choose;
+mod classify;
+mod cut;
+mod failure;
+mod link;
+mod local;
+mod minimise;
+mod prove;
+mod routes;
+mod scrub;
+mod table;
+mod trace;
+mod walk;
+
+pub use budget::{Bound, Purse};
+pub use chase::Answer;
+pub use classify::Kind;
+pub use failure::{Cause, Failure, Fault, FaultKind};
+pub use link::{Found, Link};
+pub use local::{Local, LocalAnswer, LocalCut, NothingLocal};
+pub use routes::{Anchors, Routes, Rule};
+pub use trace::{Asked, CacheHit, Choice, Event, Purpose, Step, Trace};
+pub use walk::{Asker, Resolver, Shared};

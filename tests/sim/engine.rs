@@ -3,12 +3,15 @@
 //! `CAIRN_ENGINE=naive` puts the little reference walker (`naive.rs`) in its place: what fails with it too is
 //! more likely a mistake of the test.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cairn::answer::{AtOnce, Client, Worker};
-use cairn::config::Settings;
-use cairn::env::{Clock, Net};
+use cairn::answer::{AtOnce, Client, Parts, Service, Worker};
+use cairn::config::{Limits, Settings};
+use cairn::env::{Clock, Net, Random};
+use cairn::record::Rtype;
+use cairn::validate::Anchor;
 
 use super::naive::Naive;
 use super::record::Rr;
@@ -39,7 +42,7 @@ pub fn is_cairn() -> bool {
 }
 
 /// Turns true with the line in `cairn` that makes a worker.
-const READY: bool = false;
+const READY: bool = true;
 
 impl Engine {
     pub fn start(start: Start) -> Engine {
@@ -47,7 +50,12 @@ impl Engine {
     }
 
     fn cairn(start: Start) -> Engine {
-        let workers = (0..start.workers.max(1)).map(|_| Rc::new(Worker {})).collect();
+        let hints = start.root_hints.iter().filter_map(|rr| Some((rr.name.clone(), address(rr)?))).collect();
+        let anchors = start.trust_anchors.iter().filter_map(|rr| Anchor::from_record(rr.name.clone(), rr.rtype, &rr.rdata)).collect();
+        let parts = Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones: Arc::default(), own_addresses: Vec::new() };
+        let service = Service::new(parts, Limits::default(), start.clock.clone(), &Random::from_seed(start.seed));
+        let random = |worker: usize| Random::from_seed(start.seed.wrapping_add(1 + worker as u64));
+        let workers = (0..start.workers.max(1)).map(|worker| Worker::new(service.clone(), start.net.clone(), random(worker))).collect();
         Engine::Cairn(workers, start.clock)
     }
 
@@ -71,5 +79,13 @@ impl Engine {
             Engine::Cairn(workers, _) => workers[worker % workers.len()].in_full(query, client).await,
             Engine::Naive(naive) => naive.in_full(query).await,
         }
+    }
+}
+
+fn address(rr: &Rr) -> Option<IpAddr> {
+    match rr.rtype {
+        Rtype::A => <[u8; 4]>::try_from(&rr.rdata[..]).ok().map(IpAddr::from),
+        Rtype::AAAA => <[u8; 16]>::try_from(&rr.rdata[..]).ok().map(IpAddr::from),
+        _ => None,
     }
 }

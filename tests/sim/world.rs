@@ -105,13 +105,13 @@ impl World {
     /// Makes the zone if need be; what follows is about it.
     pub fn zone(mut self, apex: &str) -> World {
         self.zone = name(apex);
-        self.plan().zones.entry(self.zone.clone()).or_insert_with(|| Zone::new(&self.zone));
+        self.plan.borrow_mut().zones.entry(self.zone.clone()).or_insert_with(|| Zone::new(&self.zone));
         self
     }
 
     /// A record of the current zone; a cut's NS and glue belong to the parent.
     pub fn record(self, line: &str) -> World {
-        self.plan().zones.entry(self.zone.clone()).or_insert_with(|| Zone::new(&self.zone)).add(Rr::parse(line));
+        self.plan.borrow_mut().zones.entry(self.zone.clone()).or_insert_with(|| Zone::new(&self.zone)).add(Rr::parse(line));
         self
     }
 
@@ -120,7 +120,7 @@ impl World {
     }
 
     pub fn without(self, owner: &str, rtype: Rtype) -> World {
-        self.plan().zones.entry(self.zone.clone()).and_modify(|zone| zone.remove(&name(owner), rtype));
+        self.plan.borrow_mut().zones.entry(self.zone.clone()).and_modify(|zone| zone.remove(&name(owner), rtype));
         self
     }
 
@@ -150,26 +150,26 @@ impl World {
     }
 
     pub fn dual_stack(self) -> World {
-        let v4 = self.plan().next_ipv4();
-        let v6 = self.plan().next_ipv6();
+        let v4 = self.plan.borrow_mut().next_ipv4();
+        let v6 = self.plan.borrow_mut().next_ipv6();
         self.with(|server| (server.ipv4, server.ipv6) = (vec![v4], vec![v6]))
     }
 
     pub fn ipv6_only(self) -> World {
-        let v6 = self.plan().next_ipv6();
+        let v6 = self.plan.borrow_mut().next_ipv6();
         self.with(|server| (server.ipv4, server.ipv6) = (vec![], vec![v6]))
     }
 
     /// Parents give addresses of name servers beside the cut too.
     pub fn sibling_glue(self) -> World {
-        self.plan().sibling_glue = true;
+        self.plan.borrow_mut().sibling_glue = true;
         self
     }
 
     // How servers behave.
 
     pub fn with(self, change: impl FnOnce(&mut Server)) -> World {
-        change(self.plan().server(&self.server));
+        change(self.plan.borrow_mut().server(&self.server));
         self
     }
 
@@ -236,7 +236,7 @@ impl World {
 
     /// For the servers that are made from here on.
     pub fn every_link(self, change: impl Fn(&mut Link)) -> World {
-        let mut plan = self.plan();
+        let mut plan = self.plan.borrow_mut();
         change(&mut plan.default_link);
         plan.servers.iter_mut().for_each(|server| change(&mut server.link));
         drop(plan);
@@ -336,7 +336,7 @@ impl World {
     pub fn wait_ms(&mut self, ms: u64) {
         self.start();
         let running = self.running.as_ref().expect("just started");
-        running.tasks.block_on(&running.runtime, async { sleep(Duration::from_millis(ms)).await });
+        running.tasks.block_on(&running.runtime, sleep(Duration::from_millis(ms)));
     }
 
     // What was seen.
@@ -363,11 +363,8 @@ impl World {
         self.running.as_ref().map_or(0, |running| running.internet.open_ports())
     }
 
-    /// To change.
     pub fn plan(&self) -> std::cell::RefMut<'_, Plan> {
-        let mut plan = self.plan.borrow_mut();
-        plan.touch();
-        plan
+        self.plan.borrow_mut()
     }
 
     fn start(&mut self) {

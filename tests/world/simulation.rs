@@ -8,7 +8,6 @@ use cairn::record::{Rcode, Rtype};
 
 use super::sim::engine::is_cairn;
 use super::sim::packet::{AD, RD};
-use super::sim::random::{Drawn, Weather, draw};
 use super::sim::world::tally;
 use super::sim::{Forger, Lame, Tcp, World, name};
 
@@ -135,39 +134,6 @@ fn an_endless_alias_ends() {
     assert!(world.log().len() < 60);
 }
 
-/// `CAIRN_WORLDS` sets how many; each prints its seed when it fails, and `CAIRN_SEED` replays that one.
-#[test]
-fn random_worlds_are_told_truly() {
-    let worlds = std::env::var("CAIRN_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
-    for seed in 0..worlds {
-        roam(seed, Weather::Fair);
-        roam(seed, Weather::Foul);
-    }
-}
-
-/// Asks everything, twice, with time going by; SERVFAIL is no lie, but in fair weather there is no reason for it.
-fn roam(seed: u64, weather: Weather) {
-    let Drawn { mut world, questions } = draw(seed, 50, weather);
-    for round in 0..2 {
-        for few in questions.chunks(8) {
-            let few: Vec<&str> = few.iter().map(String::as_str).collect();
-            let answers = world.ask_all(&few);
-            for (question, answer) in few.iter().zip(answers) {
-                let truth = world.truth(question);
-                if let Some(why) = truth.contradicts(&answer.packet) {
-                    panic!("{weather:?}, round {round}: {question}: {why}\n  {answer:?}\n  truth: {truth:?}");
-                }
-                let excused = weather == Weather::Foul || truth.endless || truth.answer.len() > 6;
-                assert!(excused || answer.rcode() != Rcode::SERVFAIL, "round {round}: {question}: {answer:?}\n  truth: {truth:?}");
-            }
-        }
-        world.forget();
-        world.pass(40);
-    }
-    world.pass(15);
-    assert_eq!(world.open_ports(), 0, "sockets that nobody waits on any more");
-}
-
 // From here on a resolver with a cache.
 
 #[test]
@@ -219,8 +185,12 @@ fn queries_to_servers_are_as_they_should_be() {
     for seen in world.queries_to("a.root-servers.net.") {
         assert!(seen.name().label_count() <= 1 || seen.name().is_within(&name("root-servers.net.")), "{seen}");
     }
-    let ports: std::collections::HashSet<u16> = world.log().iter().map(|seen| seen.from_port).collect();
-    assert_eq!(ports.len(), world.log().len(), "a fresh port each");
+    // A port that one server has seen is never shown to another (RFC 5452 9.2).
+    let mut seen_by: std::collections::HashMap<u16, std::net::SocketAddr> = std::collections::HashMap::new();
+    for seen in world.log() {
+        assert_eq!(*seen_by.entry(seen.from_port).or_insert(seen.to), seen.to, "{seen}");
+    }
+    assert!(seen_by.len() >= 3, "one port for all servers");
 }
 
 #[test]

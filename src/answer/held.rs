@@ -1,0 +1,157 @@
+//! What this server itself holds about a question: hosted zones first, then special-use names, in the order of
+//! the design. The walk looks through the same window (`resolve::Local`), so an alias target, a cut or a server
+//! name is judged exactly as a client's question is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::outcome::Outcome;
+use super::snapshot::Snapshot;
+use crate::record::{Name, Question, Rcode, RrSet, Rtype, Security};
+use crate::resolve::{Local, LocalAnswer, LocalCut};
+use crate::zone::{Found, Zone, Zones, dname_target};
+
+/// An answer from hosted zones.
+#[derive(Debug, Default)]
+pub struct Hosted {
+    pub apex: Option<Name>,
+    pub rcode: Option<Rcode>,
+    pub answers: Vec<RrSet>,
+    pub authority: Vec<RrSet>,
+    pub additional: Vec<RrSet>,
+    /// Alias target that lies in no hosted zone, or below a delegation out of one.
+    pub onward: Option<Name>,
+    /// The data lies below this delegation.
+    pub referral: Option<LocalCut>,
+}
+
+/// RFC 1034 4.3.2 over all hosted zones: aliases are followed as long as they stay in them.
+pub fn hosted(zones: &Zones, question: &Question, aliases_max: usize) -> Option<Hosted> {
+    let mut zone = zones.find_for(question.name.as_wire(), question.rtype)?;
+    let mut out = Hosted { apex: Some(zone.apex().clone()), ..Hosted::default() };
+    let mut name = question.name.clone();
+    for _ in 0..=aliases_max {
+        match zone.find(name.as_wire(), question.rtype) {
+            Found::Answer { set, .. } => {
+                out.answers.push(set.to_rrset(name.clone()));
+                zones.additional(name.as_wire(), set, |target, addresses| {
+                    if let Ok(target) = Name::from_wire(target) {
+                        out.additional.push(addresses.to_rrset(target));
+                    }
+                    out.additional.len() < ADDITIONAL_SETS_MAX
+                });
+                return Some(out);
+            }
+            Found::Cname { set, .. } => {
+                let set = set.to_rrset(name.clone());
+                let target = set.target();
+                out.answers.push(set);
+                name = target?;
+            }
+            Found::Dname { set, owner } => {
+                let Some(target) = dname_target(&name, owner, set) else {
+                    out.rcode = Some(Rcode::YXDOMAIN);
+                    out.answers.extend(Name::from_wire(owner).map(|owner| set.to_rrset(owner)));
+                    return Some(out);
+                };
+                let dname = set.to_rrset(Name::from_wire(owner).ok()?);
+                out.answers.push(dname.clone());
+                out.answers.push(RrSet::with(name, Rtype::CNAME, dname.ttl, target.as_wire()));
+                name = target;
+            }
+            Found::Referral { cut, ns, ds } => {
+                if !out.answers.is_empty() {
+                    out.onward = Some(name);
+                    return Some(out);
+                }
+                out.referral = Some(local_cut(zone, cut, ns, ds)?);
+                return Some(out);
+            }
+            Found::NoData { soa, .. } => return Some(out.denied(zone, soa, None)),
+            Found::NxDomain { soa, .. } => return Some(out.denied(zone, soa, Some(Rcode::NXDOMAIN))),
+        }
+        if out.answers.iter().filter(|set| set.name == name && set.rtype == Rtype::CNAME).count() > 0 {
+            // The alias leads back into its own chain: what there is of it is the answer.
+            return Some(out);
+        }
+        match zones.find_for(name.as_wire(), question.rtype) {
+            Some(next) => zone = next,
+            None => {
+                out.onward = Some(name);
+                return Some(out);
+            }
+        }
+    }
+    Some(out)
+}
+
+/// Enough for the largest sensible NS, MX or SRV set; more would not fit into a reply anyway.
+const ADDITIONAL_SETS_MAX: usize = 32;
+
+impl Hosted {
+    fn denied(mut self, zone: &Zone, soa: crate::zone::SetRef<'_>, rcode: Option<Rcode>) -> Hosted {
+        self.rcode = rcode;
+        self.authority.push(soa.to_rrset(zone.apex().clone()));
+        self
+    }
+
+    /// As a reply of the zone's own server; a referral has no AA.
+    pub fn into_outcome(self) -> Outcome {
+        let base = Outcome { repeatable: true, security: Security::Insecure, ..Outcome::default() };
+        if let Some(cut) = self.referral {
+            return Outcome { authority: [vec![cut.ns], cut.ds.into_iter().collect()].concat(), glue: cut.glue, ..base };
+        }
+        Outcome {
+            rcode: self.rcode,
+            authoritative: true,
+            answers: self.answers,
+            authority: self.authority,
+            additional: self.additional,
+            ..base
+        }
+    }
+}
+
+fn local_cut(zone: &Zone, cut: &[u8], ns: crate::zone::SetRef<'_>, ds: Option<crate::zone::SetRef<'_>>) -> Option<LocalCut> {
+    let name = Name::from_wire(cut).ok()?;
+    let glue = zone.glue(ns).filter_map(|(target, set)| Some(set.to_rrset(Name::from_wire(target).ok()?))).collect();
+    Some(LocalCut { ns: ns.to_rrset(name.clone()), ds: ds.map(|ds| ds.to_rrset(name.clone())), zone: name, glue })
+}
+
+/// The walk's window, always onto the present snapshot.
+pub struct HeldHere(pub Arc<ArcSwap<Snapshot>>);
+
+impl Local for HeldHere {
+    fn find(&self, question: &Question) -> Option<LocalAnswer> {
+        let snapshot = self.0.load();
+        if let Some(hosted) = hosted(&snapshot.zones, question, snapshot.aliases_max) {
+            if hosted.referral.is_some() {
+                return None;
+            }
+            return Some(LocalAnswer {
+                zone: hosted.apex?,
+                rcode: hosted.rcode.unwrap_or(Rcode::NOERROR),
+                answers: hosted.answers,
+                authority: hosted.authority,
+                onward: hosted.onward,
+            });
+        }
+        let (zone, outcome) = snapshot.special(question)?;
+        Some(LocalAnswer { zone, rcode: outcome.rcode(), answers: outcome.answers, authority: outcome.authority, onward: None })
+    }
+
+    fn delegation(&self, name: &Name) -> Option<LocalCut> {
+        let snapshot = self.0.load();
+        let zone = snapshot.zones.find(name.as_wire())?;
+        match zone.find(name.as_wire(), Rtype::A) {
+            Found::Referral { cut, ns, ds } => local_cut(zone, cut, ns, ds),
+            _ => None,
+        }
+    }
+
+    fn own_addresses(&self) -> Vec<SocketAddr> {
+        self.0.load().own_addresses.clone()
+    }
+}

@@ -1,0 +1,78 @@
+//! The one table from what was found to response code, flags, sections and Extended DNS Error.
+
+use crate::policy::SpecialAnswer;
+use crate::record::{Ede, EdeCode, Rcode, RrSet, Security};
+use crate::resolve::{self, Cause, Failure};
+
+/// A reply before it is bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub rcode: Option<Rcode>,
+    /// The first owner's data came from a zone hosted here.
+    pub authoritative: bool,
+    pub security: Security,
+    pub answers: Vec<RrSet>,
+    pub authority: Vec<RrSet>,
+    /// Addresses of what the answer names; left out rather than truncated for.
+    pub additional: Vec<RrSet>,
+    /// Glue of a referral from an own zone: must fit, or TC (RFC 9471 2.1).
+    pub glue: Vec<RrSet>,
+    pub edes: Vec<Ede>,
+    /// May the finished bytes serve the next one who asks?
+    pub repeatable: bool,
+}
+
+impl Outcome {
+    pub fn error(rcode: Rcode) -> Outcome {
+        Outcome { rcode: Some(rcode), ..Outcome::default() }
+    }
+
+    pub fn refused(why: &str) -> Outcome {
+        Outcome { edes: vec![Ede::new(EdeCode::PROHIBITED, why)], ..Outcome::error(Rcode::REFUSED) }
+    }
+
+    pub fn rcode(&self) -> Rcode {
+        self.rcode.unwrap_or(Rcode::NOERROR)
+    }
+
+    /// `checking_disabled` clients get bogus data (RFC 4035 3.2.2), everybody else SERVFAIL and the reason.
+    pub fn resolved(answer: resolve::Answer, checking_disabled: bool) -> Outcome {
+        let mut edes: Vec<Ede> = answer.ede.into_iter().collect();
+        if answer.security == Security::Bogus && !checking_disabled {
+            return Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) };
+        }
+        if answer.stale {
+            let code = if answer.rcode == Rcode::NXDOMAIN { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER };
+            edes.push(Ede::new(code, "servers could not be reached; this is the last they said"));
+        }
+        Outcome {
+            rcode: Some(answer.rcode),
+            authoritative: answer.authoritative,
+            security: answer.security,
+            answers: answer.answers,
+            authority: answer.authority,
+            repeatable: !answer.stale && edes.is_empty() && answer.security != Security::Bogus,
+            edes,
+            ..Outcome::default()
+        }
+    }
+
+    pub fn failed(failure: &Failure) -> Outcome {
+        let mut edes = vec![failure.ede()];
+        if matches!(failure.cause, Cause::Remembered(_)) {
+            edes.push(Ede::new(EdeCode::CACHED_ERROR, ""));
+        }
+        Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) }
+    }
+
+    /// `None`: the name turned out to be an ordinary one.
+    pub fn special(answer: SpecialAnswer) -> Option<Outcome> {
+        let base = Outcome { repeatable: true, security: Security::Insecure, ..Outcome::default() };
+        Some(match answer {
+            SpecialAnswer::NxDomain { soa } => Outcome { rcode: Some(Rcode::NXDOMAIN), authority: vec![soa], ..base },
+            SpecialAnswer::NoData { soa } => Outcome { authority: vec![soa], ..base },
+            SpecialAnswer::Sets(sets) => Outcome { answers: sets, ..base },
+            SpecialAnswer::Ordinary => return None,
+        })
+    }
+}

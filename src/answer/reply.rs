@@ -1,0 +1,175 @@
+//! An outcome becomes bytes: echo of the question, flags, sections within the limit, EDNS.
+//!
+//! Truncation: TC when an answer, a denial's SOA or a referral's glue does not fit (RFC 2181 9, RFC 9471 2.1);
+//! additional data is left out without a word. A client that may recurse keeps as many whole records as fit,
+//! because some stubs never ask over TCP; a stranger gets none, so that nothing is amplified.
+
+use super::Transport;
+use super::outcome::Outcome;
+use super::request::{Request, RequestEdns};
+use crate::record::{Class, Ede, Name, Rcode, RrSet, Rtype, Security};
+use crate::wire::{Flags, Full, Header, OptionCode, Section, Writer};
+
+/// What is announced to clients, and the most that is ever sent over UDP (RFC 9715 3.2).
+pub const UDP_BYTES_MAX: usize = 1232;
+/// Larger answers are rare, and copying them is not what they cost.
+const READY_BYTES_MAX: usize = 16 * 1024;
+/// OPT without options.
+const OPT_BYTES: usize = 11;
+/// An EDE sentence longer than this is cut: it must not crowd out the answer.
+const EDE_TEXT_MAX: usize = 160;
+
+/// How the reply is to be made, beyond what was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// The client may have names resolved.
+    pub allowed: bool,
+    pub recursion_available: bool,
+    /// The server cookie that belongs to the client's.
+    pub cookie: Option<&'a [u8]>,
+    /// Where the rotation of address sets starts.
+    pub turn: usize,
+}
+
+pub fn udp_limit(edns_size: Option<u16>) -> usize {
+    edns_size.map_or(512, |size| usize::from(size).clamp(512, UDP_BYTES_MAX))
+}
+
+pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer: Vec<u8>) -> Vec<u8> {
+    let limit = match request.transport {
+        Transport::Udp => udp_limit(request.edns.as_ref().map(|edns| edns.udp_size)),
+        Transport::Stream => usize::from(u16::MAX),
+    };
+    let options = edns_options(request, outcome, manner, limit);
+    let reserved = if request.edns.is_some() { OPT_BYTES + options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>() } else { 0 };
+    let mut writer = Writer::new(buffer, limit);
+    writer.set_limit(limit - reserved);
+    let mut flags = flags_of(request, outcome, manner);
+    // The question was read from a packet no longer than this reply may be.
+    let _ = writer.question_wire(&request.question_wire);
+    let empty = writer.mark();
+    if write_sections(&mut writer, request.dnssec_ok(), outcome, manner).is_err() {
+        flags = flags.with(Flags::TC, true);
+        if !manner.allowed {
+            writer.rollback(empty);
+        }
+    }
+    writer.header(Header { id: request.id, flags, counts: [0; 4] });
+    if let Some(edns) = &request.edns {
+        writer.set_limit(limit);
+        write_opt(&mut writer, edns, outcome.rcode(), &options);
+    }
+    writer.finish()
+}
+
+/// The reply as a ready answer keeps it: whole, without OPT, with the flags that do not depend on the query.
+pub fn body(question_wire: &[u8], outcome: &Outcome, dnssec_ok: bool, manner: &Manner<'_>) -> Option<Vec<u8>> {
+    let mut writer = Writer::new(Vec::with_capacity(256), READY_BYTES_MAX);
+    writer.header(Header {
+        id: 0,
+        flags: Flags(Flags::QR).with(Flags::AA, outcome.authoritative).with_rcode(outcome.rcode().0),
+        counts: [0; 4],
+    });
+    writer.question_wire(question_wire).ok()?;
+    write_sections(&mut writer, dnssec_ok, outcome, &Manner { turn: 0, ..*manner }).ok()?;
+    Some(writer.finish())
+}
+
+/// A reply without records: errors found before there was a request to answer.
+pub fn bare_error(packet: &[u8], rcode: Rcode, echo: &[u8], edns: bool) -> Option<Vec<u8>> {
+    let header = Header::read(packet)?;
+    let kept = header.flags.0 & (Flags::RD | Flags::CD | 0x7800);
+    let mut writer = Writer::new(Vec::new(), 512);
+    writer.header(Header { id: header.id, flags: Flags(kept | Flags::QR).with_rcode(rcode.0), counts: [0; 4] });
+    if !echo.is_empty() {
+        let _ = writer.question_wire(echo);
+    }
+    if edns {
+        let _ = writer.opt(UDP_BYTES_MAX as u16, rcode, false, &[]);
+    }
+    Some(writer.finish())
+}
+
+fn flags_of(request: &Request, outcome: &Outcome, manner: &Manner<'_>) -> Flags {
+    let wants_ad = request.wants(Flags::AD) || request.dnssec_ok();
+    Flags(Flags::QR)
+        .with(Flags::RD, request.wants(Flags::RD))
+        .with(Flags::CD, request.wants(Flags::CD))
+        .with(Flags::AA, outcome.authoritative)
+        .with(Flags::RA, manner.recursion_available)
+        // RFC 6840 5.7: a query with AD or DO shows that the client understands the bit.
+        .with(Flags::AD, wants_ad && outcome.security == Security::Secure && outcome.rcode() != Rcode::SERVFAIL)
+        .with_rcode(outcome.rcode().0)
+}
+
+fn write_sections(writer: &mut Writer, dnssec_ok: bool, outcome: &Outcome, manner: &Manner<'_>) -> Result<(), Full> {
+    for set in &outcome.answers {
+        write_set(writer, Section::Answer, set, dnssec_ok, manner.turn)?;
+    }
+    for set in &outcome.authority {
+        let proof = matches!(set.rtype, Rtype::NSEC | Rtype::NSEC3 | Rtype::DS);
+        if dnssec_ok || !proof {
+            write_set(writer, Section::Authority, set, dnssec_ok, 0)?;
+        }
+    }
+    for set in &outcome.glue {
+        write_set(writer, Section::Additional, set, false, manner.turn)?;
+    }
+    for set in &outcome.additional {
+        let mark = writer.mark();
+        if write_set(writer, Section::Additional, set, dnssec_ok, manner.turn).is_err() {
+            writer.rollback(mark);
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn write_set(writer: &mut Writer, section: Section, set: &RrSet, dnssec_ok: bool, turn: usize) -> Result<(), Full> {
+    let count = set.data.len();
+    // Only address sets are turned: the order of others may mean something to somebody.
+    let first = if set.rtype.is_address() && count > 1 { turn % count } else { 0 };
+    for rdata in set.data.iter().skip(first).chain(set.data.iter().take(first)) {
+        writer.record(section, &set.name, set.rtype, Class::IN, set.ttl, rdata)?;
+    }
+    if dnssec_ok {
+        for rdata in set.sigs.iter() {
+            writer.record(section, &set.name, Rtype::RRSIG, Class::IN, set.ttl, rdata)?;
+        }
+    }
+    Ok(())
+}
+
+fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit: usize) -> Vec<(OptionCode, Vec<u8>)> {
+    let Some(edns) = &request.edns else { return Vec::new() };
+    let mut options = Vec::new();
+    if let (Some(ours), Some(theirs)) = (manner.cookie, &edns.cookie) {
+        options.push((OptionCode::COOKIE, [&theirs[..theirs.len().min(8)], ours].concat()));
+    }
+    // In 512 octets an answer needs all the room there is.
+    let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_MAX };
+    options.extend(outcome.edes.iter().take(3).map(|ede| (OptionCode::EDE, ede_bytes(ede, text_max))));
+    options
+}
+
+/// RFC 8914 2: INFO-CODE, then UTF-8 text without a final zero.
+fn ede_bytes(ede: &Ede, text_max: usize) -> Vec<u8> {
+    let mut end = ede.text.len().min(text_max);
+    while !ede.text.is_char_boundary(end) {
+        end -= 1;
+    }
+    [&ede.code.0.to_be_bytes()[..], &ede.text.as_bytes()[..end]].concat()
+}
+
+fn write_opt(writer: &mut Writer, edns: &RequestEdns, rcode: Rcode, options: &[(OptionCode, Vec<u8>)]) {
+    let borrowed: Vec<(OptionCode, &[u8])> = options.iter().map(|(code, data)| (*code, &data[..])).collect();
+    // Room was kept for it.
+    let _ = writer.opt(UDP_BYTES_MAX as u16, rcode, edns.dnssec_ok, &borrowed);
+}
+
+/// Names whose addresses a client of this answer will want next (RFC 1034 4.3.2 step 6).
+pub fn pointed_at(set: &RrSet) -> impl Iterator<Item = Name> {
+    let wanted = matches!(set.rtype, Rtype::MX | Rtype::SRV | Rtype::NS | Rtype::SVCB | Rtype::HTTPS);
+    let rdatas = wanted.then(|| set.data.iter()).into_iter().flatten();
+    rdatas.filter_map(|rdata| Name::from_wire(crate::record::rdata_names(set.rtype, rdata).next()?).ok()).filter(|name| !name.is_root())
+}

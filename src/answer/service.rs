@@ -1,0 +1,128 @@
+//! What all workers answer from: the cache and the walks under way, the present snapshot, and the counters.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::cookie::Cookies;
+use super::snapshot::Snapshot;
+use crate::cache::{Cache, CacheLimits};
+use crate::config::{Limits, Settings};
+use crate::env::{Clock, Random};
+use crate::record::Name;
+use crate::resolve::{Anchors, Routes, Shared};
+use crate::zone::Zones;
+
+/// What the configuration and its files gave; made again at each reload.
+pub struct Parts {
+    pub settings: Settings,
+    /// Root servers to prime from.
+    pub hints: Vec<(Name, IpAddr)>,
+    pub anchors: Anchors,
+    pub zones: Arc<Zones>,
+    /// Every address listened on.
+    pub own_addresses: Vec<SocketAddr>,
+}
+
+pub struct Service {
+    pub resolve: Arc<Shared>,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) cookies: Cookies,
+    pub(super) limits: Limits,
+    pub counters: Counters,
+    generation: AtomicU32,
+}
+
+/// Never reset; read by whoever shows statistics.
+#[derive(Default)]
+pub struct Counters {
+    pub queries: AtomicU64,
+    pub at_once: AtomicU64,
+    pub ready_hits: AtomicU64,
+    pub in_full: AtomicU64,
+    pub refused: AtomicU64,
+    pub servfail: AtomicU64,
+    pub malformed: AtomicU64,
+}
+
+impl Service {
+    pub fn new(parts: Parts, limits: Limits, clock: Arc<dyn Clock>, random: &Random) -> Arc<Service> {
+        let cache = Arc::new(Cache::new(cache_limits(&parts.settings), random));
+        let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
+        let resolve = Shared::new(cache, clock, routes);
+        let snapshot = snapshot_of(&parts, &limits, &resolve, 1);
+        Arc::new(Service {
+            resolve,
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            cookies: Cookies::new(random),
+            limits,
+            counters: Counters::default(),
+            generation: AtomicU32::new(1),
+        })
+    }
+
+    /// Takes a new configuration. What was learned stays; answers made under the old one are not given any more.
+    pub fn reload(&self, parts: Parts) {
+        self.resolve.set_routes(Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone()));
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.snapshot.store(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation)));
+    }
+
+    /// Forgets a name, or all at and below it; answers that were made with it go too. How many entries went.
+    pub fn forget(&self, name: &Name, subtree: bool) -> usize {
+        let count = self.cache().flush(name, subtree);
+        self.resolve.forget_trust(name);
+        count
+    }
+
+    /// Counters by name, for whoever reports.
+    pub fn rows(&self) -> Vec<(&'static str, u64)> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (counters, cache) = (&self.counters, self.cache().stats());
+        vec![
+            ("queries", read(&counters.queries)),
+            ("answered-from-ready", read(&counters.ready_hits)),
+            ("answered-at-once", read(&counters.at_once)),
+            ("looked-up", read(&counters.in_full)),
+            ("refused", read(&counters.refused)),
+            ("servfail", read(&counters.servfail)),
+            ("malformed", read(&counters.malformed)),
+            ("walks", self.resolve.counters().walks.load(Ordering::Relaxed)),
+            ("walks-under-way", self.resolve.walks_under_way() as u64),
+            ("walks-failed", self.resolve.counters().failures.load(Ordering::Relaxed)),
+            ("upstream-queries", self.resolve.counters().upstream_queries.load(Ordering::Relaxed)),
+            ("cache-bytes", cache.bytes as u64),
+            ("cache-sets", cache.sets as u64),
+            ("cache-denials", cache.denials as u64),
+            ("cache-answers", cache.answers as u64),
+            ("cache-failures", cache.failures as u64),
+            ("cache-evictions", cache.evictions),
+            ("servers-known", cache.servers as u64),
+        ]
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.resolve.cache
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+}
+
+fn snapshot_of(parts: &Parts, limits: &Limits, resolve: &Shared, generation: u32) -> Snapshot {
+    Snapshot::new(&parts.settings, limits, parts.zones.clone(), resolve.routes(), parts.own_addresses.clone(), generation)
+}
+
+fn cache_limits(settings: &Settings) -> CacheLimits {
+    let cache = &settings.cache;
+    CacheLimits {
+        bytes: usize::try_from(cache.size_bytes).unwrap_or(usize::MAX),
+        max_ttl: cache.max_ttl_s,
+        min_ttl: cache.min_ttl_s,
+        negative_max_ttl: cache.negative_max_ttl_s,
+        stale_max: if cache.serve_stale { cache.stale_max_s } else { 0 },
+    }
+}

@@ -1,0 +1,72 @@
+//! What a query is judged by, compiled at reload and swapped whole: a query takes one snapshot and never sees
+//! half a reload. Ready answers carry the generation of the snapshot that made them.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+
+use super::outcome::Outcome;
+use crate::config::{Limits, Settings};
+use crate::policy::{Acl, Policy};
+use crate::record::{Name, Question};
+use crate::resolve::Routes;
+use crate::zone::Zones;
+
+pub struct Snapshot {
+    pub generation: u32,
+    pub recursion: bool,
+    pub policy: Policy,
+    pub zones: Arc<Zones>,
+    /// Who may ask for a zone, where that is not everybody.
+    zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
+    pub routes: Arc<Routes>,
+    pub own_addresses: Vec<SocketAddr>,
+    pub aliases_max: usize,
+}
+
+impl Snapshot {
+    pub fn new(
+        settings: &Settings,
+        limits: &Limits,
+        zones: Arc<Zones>,
+        routes: Arc<Routes>,
+        own_addresses: Vec<SocketAddr>,
+        generation: u32,
+    ) -> Snapshot {
+        let everybody = |prefixes: &[crate::config::Prefix]| {
+            prefixes.contains(&crate::config::Prefix::ALL_IPV4) && prefixes.contains(&crate::config::Prefix::ALL_IPV6)
+        };
+        let zone_acls =
+            settings.zones.iter().filter(|zone| !everybody(&zone.allow)).map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
+        Snapshot {
+            generation,
+            recursion: settings.recursion.enabled,
+            policy: Policy::new(settings),
+            zone_acls: zone_acls.collect(),
+            zones,
+            routes,
+            own_addresses,
+            aliases_max: limits.aliases,
+        }
+    }
+
+    pub fn may_ask_zone(&self, apex: &Name, client: IpAddr) -> bool {
+        self.zone_acls.is_empty() || self.zone_acls.get(apex.as_wire()).is_none_or(|acl| acl.contains(client))
+    }
+
+    pub fn has_restricted_zones(&self) -> bool {
+        !self.zone_acls.is_empty()
+    }
+
+    /// Special-use names, unless a forward or stub rule of the administrator covers the name more closely.
+    pub fn special(&self, question: &Question) -> Option<(Name, Outcome)> {
+        let special = self.policy.special_use.find(question.name.as_wire())?;
+        let ruled = self.routes.rule_for(&question.name).is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));
+        if ruled {
+            return None;
+        }
+        Some((special.name.clone(), Outcome::special(special.answer(question))?))
+    }
+}

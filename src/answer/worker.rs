@@ -1,0 +1,351 @@
+//! What one thread answers with, and the order of decisions.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::held::{HeldHere, hosted};
+use super::outcome::Outcome;
+use super::reply::{Manner, bare_error, encode, pointed_at};
+use super::request::{Read, Request, read};
+use super::service::Service;
+use super::snapshot::Snapshot;
+use super::{AtOnce, Client, Transport, ready};
+use crate::env::{BootTime, Net, Random};
+use crate::policy::{InFlight, Pace, ResponseRate, Verdict};
+use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype};
+use crate::resolve::{Answer, Asker, Cause, Event, Failure, LocalAnswer, Resolver, Trace};
+use crate::upstream::Upstream;
+use crate::wire::Flags;
+
+/// Not `Send`: each thread makes its own over the same `Service`.
+pub struct Worker {
+    service: Arc<Service>,
+    resolver: Resolver,
+    in_flight: InFlight,
+    response_rate: RefCell<ResponseRate>,
+    random: Rc<Random>,
+}
+
+/// One question, its answer and how it was found.
+pub struct Explained {
+    pub question: Question,
+    pub result: Result<Answer, Failure>,
+    pub events: Vec<Event>,
+    pub upstream_queries: u32,
+    /// The zone or rule that answered without a walk.
+    pub held_by: Option<Name>,
+}
+
+/// Who the client is to this server: decided once a query, and part of a ready answer's key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Standing {
+    /// Inside `server.allow`.
+    pub allowed: bool,
+    /// May have this question looked up: allowed, and RD is set (or reading the cache without it is permitted).
+    pub may_recurse: bool,
+}
+
+impl Standing {
+    /// The policy group of ready answers.
+    pub fn group(self) -> u8 {
+        u8::from(self.allowed) | u8::from(self.may_recurse) << 1
+    }
+}
+
+/// What can be said without waiting.
+enum Now {
+    Say(Outcome),
+    /// Look it up; `held` is what own zones gave before an alias led out of them.
+    Look {
+        held: Option<LocalAnswer>,
+    },
+}
+
+impl Worker {
+    pub fn new(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
+        let random = Rc::new(random);
+        let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
+        let local = Rc::new(HeldHere(service.snapshot.clone()));
+        let resolver = Resolver::new(service.resolve.clone(), upstream, random.clone(), local);
+        let in_flight = InFlight::new(service.limits.pending_questions_per_client, service.limits.pending_questions);
+        let response_rate = RefCell::new(ResponseRate::new(random.u64()));
+        Rc::new(Worker { service, resolver, in_flight, response_rate, random })
+    }
+
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// `slot` holds the query in its first `len` octets; a reply is written over it.
+    pub fn at_once(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce {
+        let counters = &self.service.counters;
+        counters.queries.fetch_add(1, Ordering::Relaxed);
+        let snapshot = self.service.snapshot.load();
+        if let Some(given) = ready::answer(&self.service, &snapshot, slot, len, client, now) {
+            counters.ready_hits.fetch_add(1, Ordering::Relaxed);
+            if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch) {
+                self.resolver.refresh(&question);
+            }
+            return self.paced(&snapshot, slot, given.len, given.proven, client, now);
+        }
+        let packet = &slot[..len];
+        let mut proven = false;
+        let reply = match read(packet, client.transport) {
+            Read::Silence => return AtOnce::Silence,
+            Read::Error { rcode, echo, edns } => {
+                counters.malformed.fetch_add(1, Ordering::Relaxed);
+                bare_error(packet, rcode, &echo, edns)
+            }
+            Read::Request(request) => match self.decide(&snapshot, &request, client) {
+                Now::Look { .. } => return AtOnce::Later,
+                Now::Say(outcome) => {
+                    proven = self.has_our_cookie(&request, client.peer.ip());
+                    Some(self.finish(&snapshot, &request, client, outcome))
+                }
+            },
+        };
+        counters.at_once.fetch_add(1, Ordering::Relaxed);
+        let Some(reply) = reply.filter(|reply| reply.len() <= slot.len()) else { return AtOnce::Silence };
+        slot[..reply.len()].copy_from_slice(&reply);
+        self.paced(&snapshot, slot, reply.len(), proven, client, now)
+    }
+
+    /// The reply to any query, or `None` where silence is right. Never takes longer than the time to give up.
+    pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
+        let snapshot = self.service.snapshot.load_full();
+        let request = match read(query, client.transport) {
+            Read::Silence => return None,
+            Read::Error { rcode, echo, edns } => return bare_error(query, rcode, &echo, edns),
+            Read::Request(request) => request,
+        };
+        let outcome = match self.decide(&snapshot, &request, client) {
+            Now::Say(outcome) => outcome,
+            Now::Look { held } => {
+                self.service.counters.in_full.fetch_add(1, Ordering::Relaxed);
+                match self.in_flight.admit(client.peer.ip()) {
+                    Some(_permit) => self.look_up(&snapshot, &request, held).await,
+                    None => Outcome {
+                        edes: vec![Ede::new(EdeCode::OTHER, "too many questions of this client are waiting")],
+                        ..Outcome::error(Rcode::SERVFAIL)
+                    },
+                }
+            }
+        };
+        Some(self.finish(&snapshot, &request, client, outcome))
+    }
+
+    /// A question walked with every step written down.
+    pub async fn explain(self: &Rc<Self>, question: &Question) -> Explained {
+        let snapshot = self.service.snapshot.load_full();
+        let asker = Asker::client(self.service.resolve.routes(), Trace::recording());
+        let base = |held_by, result, asker: &Asker| Explained {
+            question: question.clone(),
+            result,
+            events: asker.trace.events(),
+            upstream_queries: asker.purse.queries_sent(),
+            held_by,
+        };
+        let own = self.own(&snapshot, question, true);
+        let (held_by, held) = match own {
+            Some((by, Now::Say(outcome))) => return base(Some(by), Ok(as_answer(outcome)), &asker),
+            Some((by, Now::Look { held })) => (held.is_some().then_some(by), held),
+            None => (None, None),
+        };
+        let result = self.resolver.resolve_in_time(question, held, &asker).await;
+        base(held_by, result, &asker)
+    }
+
+    /// The decision order of the design: class, access, hosted zones, rules, special-use names; then the cache and
+    /// the walk, which take waiting.
+    fn decide(&self, snapshot: &Snapshot, request: &Request, client: &Client) -> Now {
+        let standing = standing(snapshot, request.flags, client.peer.ip());
+        if request.class != Class::IN {
+            return Now::Say(Outcome::refused("only class IN is served here"));
+        }
+        match self.own(snapshot, &request.question, standing.may_recurse) {
+            Some((apex, decided)) if snapshot.may_ask_zone(&apex, client.peer.ip()) => decided,
+            Some(_) => Now::Say(Outcome::refused("this zone is not for this client")),
+            None if !standing.allowed => Now::Say(Outcome::refused("recursion is not for this client")),
+            None if !snapshot.recursion => Now::Say(Outcome::refused("recursion is turned off")),
+            None if !standing.may_recurse => Now::Say(Outcome::refused("the cache is not read without RD")),
+            None => Now::Look { held: None },
+        }
+    }
+
+    /// Hosted zones and special-use names; the zone or name that decides, and what it decides.
+    fn own(&self, snapshot: &Snapshot, question: &Question, may_recurse: bool) -> Option<(Name, Now)> {
+        if let Some(hosted) = hosted(&snapshot.zones, question, snapshot.aliases_max) {
+            let apex = hosted.apex.clone()?;
+            if may_recurse && snapshot.recursion {
+                if hosted.referral.is_some() {
+                    return Some((apex, Now::Look { held: None }));
+                }
+                if hosted.onward.is_some() {
+                    let held = LocalAnswer {
+                        zone: apex.clone(),
+                        rcode: Rcode::NOERROR,
+                        answers: hosted.answers,
+                        authority: hosted.authority,
+                        onward: hosted.onward,
+                    };
+                    return Some((apex, Now::Look { held: Some(held) }));
+                }
+            }
+            return Some((apex, Now::Say(hosted.into_outcome())));
+        }
+        if !may_recurse {
+            return None;
+        }
+        let (name, outcome) = snapshot.special(question)?;
+        Some((name, Now::Say(outcome)))
+    }
+
+    async fn look_up(&self, snapshot: &Snapshot, request: &Request, held: Option<LocalAnswer>) -> Outcome {
+        let authoritative = held.is_some();
+        let cache_only = !request.wants(Flags::RD);
+        let mut asker = Asker::client(self.service.resolve.routes(), Trace::off());
+        asker.cache_only = cache_only;
+        let mut outcome = match self.resolver.resolve_in_time(&request.question, held, &asker).await {
+            Ok(answer) => Outcome::resolved(answer, request.wants(Flags::CD)),
+            Err(failure) if failure.cause == Cause::NotCached => {
+                let authority = self.resolver.known_servers(&request.question.name).into_iter().collect();
+                return Outcome { authority, ..Outcome::default() };
+            }
+            Err(failure) => {
+                tracing::debug!(question = %request.question, %failure, "failed");
+                Outcome::failed(&failure)
+            }
+        };
+        outcome.authoritative = authoritative && outcome.rcode() != Rcode::SERVFAIL;
+        self.guard(snapshot, &request.question, &mut outcome);
+        outcome.additional = self.additional(snapshot, &outcome.answers);
+        outcome
+    }
+
+    /// The rebinding guard: public names do not lead to private addresses.
+    fn guard(&self, snapshot: &Snapshot, question: &Question, outcome: &mut Outcome) {
+        if snapshot.routes.rule_for(&question.name).is_some_and(|rule| !rule.zone.is_root()) {
+            return;
+        }
+        let mut reason = None;
+        outcome.answers.retain_mut(|set| {
+            if snapshot.zones.find(set.name.as_wire()).is_some() {
+                return true;
+            }
+            match snapshot.policy.rebinding.check(&question.name, set) {
+                Verdict::Clean => true,
+                Verdict::Stripped { kept, ede, .. } => {
+                    reason.get_or_insert(ede);
+                    if let Some(kept) = kept {
+                        *set = kept
+                    } else {
+                        return false;
+                    }
+                    true
+                }
+            }
+        });
+        if let Some(ede) = reason {
+            tracing::info!(question = %question, "{}", ede.text);
+            outcome.security = crate::record::Security::Insecure;
+            outcome.edes.push(ede);
+            outcome.repeatable = false;
+        }
+    }
+
+    /// Addresses for an MX, SRV, NS or SVCB answer: from own zones, or from the cache where they are known with
+    /// answer rank; glue is never given out.
+    fn additional(&self, snapshot: &Snapshot, answers: &[RrSet]) -> Vec<RrSet> {
+        let now = self.service.resolve.clock.boot();
+        let mut found = Vec::new();
+        for name in answers.iter().flat_map(pointed_at).take(ADDITIONAL_NAMES_MAX) {
+            for rtype in [Rtype::A, Rtype::AAAA] {
+                let question = Question::new(name.clone(), rtype);
+                match hosted(&snapshot.zones, &question, 0) {
+                    Some(own) => found.extend(own.answers.into_iter().filter(|set| set.name == name && set.rtype == rtype)),
+                    None => {
+                        let cached = self.service.cache().get_set(&name, rtype, now);
+                        found.extend(cached.filter(|cached| cached.rank.may_answer()).map(|cached| cached.set));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Bytes for the client; kept as a ready answer where that is right.
+    fn finish(&self, snapshot: &Snapshot, request: &Request, client: &Client, outcome: Outcome) -> Vec<u8> {
+        match outcome.rcode() {
+            Rcode::REFUSED => self.service.counters.refused.fetch_add(1, Ordering::Relaxed),
+            Rcode::SERVFAIL => self.service.counters.servfail.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        let standing = standing(snapshot, request.flags, client.peer.ip());
+        let cookie = self.cookie_for(request, client.peer.ip());
+        let manner = Manner {
+            allowed: standing.allowed,
+            recursion_available: standing.allowed && snapshot.recursion,
+            cookie: cookie.as_ref().map(|cookie| &cookie[..]),
+            turn: self.random.below(1 << 16),
+        };
+        if outcome.repeatable {
+            ready::keep(&self.service, snapshot, request, standing, &outcome, &manner);
+        }
+        encode(request, &outcome, &manner, Vec::with_capacity(512))
+    }
+
+    fn cookie_for(&self, request: &Request, client: IpAddr) -> Option<[u8; super::cookie::SERVER_COOKIE_BYTES]> {
+        let theirs = request.edns.as_ref()?.cookie.as_ref()?.first_chunk::<8>()?;
+        Some(self.service.cookies.make(theirs, client, self.service.resolve.clock.wall()))
+    }
+
+    /// RFC 7873 5.2.3: whoever returns our cookie has received it at this address.
+    fn has_our_cookie(&self, request: &Request, client: IpAddr) -> bool {
+        let cookie = request.edns.as_ref().and_then(|edns| edns.cookie.as_ref()).and_then(|cookie| cookie.split_at_checked(8));
+        cookie.is_some_and(|(theirs, ours)| self.service.cookies.check(theirs, ours, client, self.service.resolve.clock.wall()))
+    }
+
+    /// Response-rate limiting: only UDP, only strangers, and not those whose cookie shows that they are who they say.
+    fn paced(&self, snapshot: &Snapshot, slot: &mut [u8], len: usize, proven: bool, client: &Client, now: BootTime) -> AtOnce {
+        if proven || client.transport != Transport::Udp || snapshot.policy.allow.contains(client.peer.ip()) {
+            return AtOnce::Reply(len);
+        }
+        match self.response_rate.borrow_mut().pace(client.peer.ip(), now) {
+            Pace::Send => AtOnce::Reply(len),
+            Pace::Drop => AtOnce::Silence,
+            Pace::Slip => AtOnce::Reply(slip(slot, len)),
+        }
+    }
+}
+
+/// More mail servers than anybody has; each costs two look-ups.
+const ADDITIONAL_NAMES_MAX: usize = 16;
+
+pub(super) fn standing(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> Standing {
+    let allowed = snapshot.policy.allow.contains(client);
+    let may_recurse = allowed && snapshot.policy.may_read_cache(client, flags.has(Flags::RD));
+    Standing { allowed, may_recurse }
+}
+
+/// Header and question with TC: a real client comes back over TCP.
+fn slip(slot: &mut [u8], len: usize) -> usize {
+    let question = crate::record::wire_name_len(&slot[12..len]).map_or(12, |name| 12 + name + 4).min(len);
+    slot[2] |= (Flags::TC >> 8) as u8;
+    slot[6..12].fill(0);
+    question
+}
+
+fn as_answer(outcome: Outcome) -> Answer {
+    Answer {
+        rcode: outcome.rcode(),
+        authoritative: outcome.authoritative,
+        security: outcome.security,
+        answers: outcome.answers,
+        authority: outcome.authority,
+        stale: false,
+        ede: outcome.edes.into_iter().next(),
+    }
+}

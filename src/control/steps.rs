@@ -1,0 +1,224 @@
+//! The steps of a walk in words: one line a step for people, the same as members of an object for programs.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::answer::Explained;
+use crate::record::{RrSet, Security, rdata_to_text};
+use crate::resolve::{Asked, CacheHit, Choice, Event, Kind, Purpose, Step};
+
+/// All lines of an explanation, in order: the steps as a tree, then the answer or what failed.
+pub(super) fn told(explained: &Explained) -> Vec<Value> {
+    let mut lines = Vec::new();
+    if let Some(by) = &explained.held_by {
+        lines
+            .push(json!({ "step": "held", "zone": by.to_string(), "line": format!("{} is answered here, from {by}", explained.question) }));
+    }
+    lines.extend(explained.events.iter().map(told_event));
+    match &explained.result {
+        Ok(answer) => {
+            let records: Vec<String> = answer.answers.iter().chain(&answer.authority).flat_map(record_lines).collect();
+            let bogus = answer.security == Security::Bogus;
+            let verdict = verdict(answer.rcode.to_string(), answer.security, answer.stale);
+            let head = format!("Answer: {verdict}, {} queries to servers", explained.upstream_queries);
+            let mut line = vec![head];
+            line.extend(records.iter().map(|record| format!("    {record}")));
+            line.extend(answer.ede.iter().map(|ede| format!("    {ede}")));
+            lines.push(json!({
+                "step": "answer",
+                "rcode": answer.rcode.to_string(),
+                "security": format!("{:?}", answer.security).to_lowercase(),
+                "records": records,
+                "upstream_queries": explained.upstream_queries,
+                "failed": bogus,
+                "line": line.join("\n"),
+            }));
+        }
+        Err(failure) => lines.push(json!({
+            "step": "failed",
+            "zone": failure.at.to_string(),
+            "reason": failure.to_string(),
+            "ede": failure.ede().code.0,
+            "upstream_queries": explained.upstream_queries,
+            "failed": true,
+            "line": format!("Failed: SERVFAIL, {} queries to servers\n    {}", explained.upstream_queries, failure.ede()),
+        })),
+    }
+    lines
+}
+
+fn verdict(rcode: String, security: Security, stale: bool) -> String {
+    let proof = match security {
+        Security::Secure => ", proved by DNSSEC",
+        Security::Insecure => ", not signed",
+        Security::Bogus => ", BOGUS: a validating client gets SERVFAIL",
+        Security::Indeterminate => "",
+    };
+    format!("{rcode}{proof}{}", if stale { ", expired data" } else { "" })
+}
+
+fn record_lines(set: &RrSet) -> Vec<String> {
+    set.data.iter().map(|rdata| format!("{} {} {} {}", set.name, set.ttl, set.rtype, rdata_to_text(set.rtype, rdata))).collect()
+}
+
+fn told_event(event: &Event) -> Value {
+    let (step, mut members, text) = words(&event.step);
+    let failed = matches!(event.step, Step::NoReply { .. } | Step::Failed { .. });
+    let mark = if failed { "✗ " } else { "" };
+    let indent = "  ".repeat(usize::from(event.depth));
+    members.insert("step".into(), json!(step));
+    members.insert("at_ms".into(), json!(millis(event.at)));
+    members.insert("depth".into(), json!(event.depth));
+    members.insert("line".into(), json!(format!("{:>8.1} ms  {indent}{mark}{text}", millis(event.at))));
+    Value::Object(members)
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// Name of the step, its members, its words.
+fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
+    let members = |value: Value| if let Value::Object(map) = value { map } else { Map::new() };
+    match step {
+        Step::Begin { question, purpose } => {
+            let why = match purpose {
+                Purpose::Client => "the question",
+                Purpose::AliasTarget => "where the alias leads",
+                Purpose::ServerAddress => "the address of a server",
+                Purpose::Ds => "is the zone signed",
+                Purpose::Dnskey => "the keys of the zone",
+                Purpose::Priming => "who serves the root",
+                Purpose::Prefetch => "refreshed before it expires",
+            };
+            ("begin", members(json!({ "question": question.to_string() })), format!("{question}  ({why})"))
+        }
+        Step::CacheHit { question, what, age_s, ttl_s } => {
+            let what = match what {
+                CacheHit::Set => "the records",
+                CacheHit::Alias => "an alias",
+                CacheHit::NxDomain => "that the name does not exist",
+                CacheHit::NoData => "that there is no such type",
+                CacheHit::Failure => "that this failed a moment ago",
+                CacheHit::Stale => "only what has expired",
+            };
+            let value = json!({ "question": question.to_string(), "age_s": age_s, "ttl_s": ttl_s });
+            ("cache-hit", members(value), format!("the cache has {what} for {question}, {age_s} s old, good for {ttl_s} s"))
+        }
+        Step::Local { question, zone } => (
+            "local",
+            members(json!({ "question": question.to_string(), "zone": zone.to_string() })),
+            format!("{question} is answered here, from {zone}"),
+        ),
+        Step::Routed { zone, forward } => {
+            let how = if *forward { "forwarded: the configuration has a rule" } else { "asked at the configured servers: a stub rule" };
+            ("routed", members(json!({ "zone": zone.to_string(), "forward": forward })), format!("{how} for {zone}"))
+        }
+        Step::Cut { zone, servers, addresses, from_cache } => {
+            let how = if *from_cache { "start at" } else { "now at" };
+            let known = if *from_cache { ", known from before" } else { "" };
+            let value = json!({ "zone": zone.to_string(), "servers": servers, "addresses": addresses, "from_cache": from_cache });
+            ("cut", members(value), format!("{how} zone {zone}: {servers} servers, {addresses} addresses{known}"))
+        }
+        Step::Joined { question } => (
+            "joined",
+            members(json!({ "question": question.to_string() })),
+            format!("{question} is being looked up already; waiting for that"),
+        ),
+        Step::Asked(asked) => ("asked", members(asked_members(asked)), asked_words(asked)),
+        Step::Reply { kind, rcode, took, tcp, near_misses, dropped } => {
+            let mut text = format!("{rcode}: {} ({:.1} ms{})", kind_words(*kind), millis(*took), if *tcp { ", over TCP" } else { "" });
+            if *dropped > 0 {
+                text.push_str(&format!(", {dropped} records not believed"));
+            }
+            if *near_misses > 0 {
+                text.push_str(&format!(", {near_misses} replies that were not ours"));
+            }
+            let value = json!({ "kind": format!("{kind:?}"), "rcode": rcode.to_string(), "took_ms": millis(*took), "tcp": tcp, "dropped": dropped });
+            ("reply", members(value), text)
+        }
+        Step::NoReply { reason, took } => ("no-reply", members(json!({ "reason": reason, "took_ms": millis(*took) })), reason.clone()),
+        Step::Alias { from, to, rtype } => {
+            ("alias", members(json!({ "from": from.to_string(), "to": to.to_string() })), format!("{from} is an alias ({rtype}) of {to}"))
+        }
+        Step::Cached { name, rtype, records, ttl_s, rank } => {
+            let value = json!({ "name": name.to_string(), "type": rtype.to_string(), "records": records, "ttl_s": ttl_s, "rank": format!("{rank:?}") });
+            ("cached", members(value), format!("kept: {name} {rtype}, {records} records for {ttl_s} s, as {rank:?}"))
+        }
+        Step::CachedDenial { name, rtype, nxdomain, ttl_s } => {
+            let what = if *nxdomain { format!("{name} does not exist") } else { format!("{name} has no {rtype}") };
+            let value = json!({ "name": name.to_string(), "type": rtype.to_string(), "nxdomain": nxdomain, "ttl_s": ttl_s });
+            ("cached-denial", members(value), format!("kept: {what}, for {ttl_s} s"))
+        }
+        Step::Proof { subject, security, detail } => {
+            let value = json!({ "subject": subject, "security": format!("{security:?}").to_lowercase(), "detail": detail });
+            let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+            ("proof", members(value), format!("DNSSEC: {subject} is {}{detail}", format!("{security:?}").to_lowercase()))
+        }
+        Step::Done { question, rcode, records, security } => {
+            let value = json!({ "question": question.to_string(), "rcode": rcode.to_string(), "records": records, "security": format!("{security:?}") });
+            ("done", members(value), format!("{question}: {rcode}, {records} records"))
+        }
+        Step::Failed { question, cause } => (
+            "failed-step",
+            members(json!({ "question": question.to_string(), "cause": format!("{cause:?}") })),
+            format!("{question} failed"),
+        ),
+    }
+}
+
+fn asked_members(asked: &Asked) -> Value {
+    json!({
+        "server": asked.server_name.as_ref().map(ToString::to_string),
+        "address": asked.address.to_string(),
+        "zone": asked.zone.to_string(),
+        "question": asked.question.to_string(),
+        "minimised": asked.minimised,
+        "attempt": asked.attempt,
+        "why": choice_words(asked.why),
+        "edns": asked.with_edns,
+    })
+}
+
+fn asked_words(asked: &Asked) -> String {
+    let server = asked.server_name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+    let mut text = format!("ask {server}[{}] for {}: {}", asked.address, asked.question, choice_words(asked.why));
+    if asked.minimised {
+        text.push_str(", shown no more of the name than it needs");
+    }
+    if asked.attempt > 1 {
+        text.push_str(&format!(", try {}", asked.attempt));
+    }
+    if !asked.with_edns {
+        text.push_str(", without EDNS");
+    }
+    text
+}
+
+fn choice_words(choice: Choice) -> String {
+    match choice {
+        Choice::Fastest { rtt_ms, of } => format!("fastest of {of} ({rtt_ms} ms)"),
+        Choice::Untried { of } => format!("not asked before, one of {of}"),
+        Choice::Exploring { of } => format!("to see whether it has become faster, one of {of}"),
+        Choice::LastResort => "nobody else is left".to_owned(),
+        Choice::Configured => "as configured".to_owned(),
+    }
+}
+
+fn kind_words(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Answer => "the answer",
+        Kind::Alias => "an alias that leads elsewhere",
+        Kind::Referral => "ask the servers of the zone below",
+        Kind::NoData => "the name has no such records",
+        Kind::NxDomain => "the name does not exist",
+        Kind::Empty => "nothing at all",
+        Kind::Lame => "lame: not a server of this zone",
+        Kind::RecursionLame => "a cached answer instead of its own",
+        Kind::Refused => "it refuses",
+        Kind::ServFail => "it cannot answer",
+        Kind::NeedsPlainDns => "it does not understand EDNS",
+        Kind::Broken => "not usable",
+    }
+}

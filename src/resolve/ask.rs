@@ -1,0 +1,387 @@
+//! Asks the servers of one cut one question until one of them says something of use, or until asking more
+//! would only cost: every address tried twice, too many useless replies, or the purse empty.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::choose::{Candidate, choose};
+use super::classify::{Expected, Kind, classify};
+use super::cut::Cut;
+use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
+use super::scrub::{Scrubbed, scrub};
+use super::trace::{Asked, Choice, Purpose, Step};
+use super::walk::{Asker, Resolver};
+use crate::cache::{CaseState, EdnsState, Unfit, Usable};
+use crate::record::{Question, Rcode, Rtype};
+use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};
+use crate::wire::{Flags, Header, Message};
+
+/// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
+/// SERVFAIL must not cost eight queries.
+const USELESS_MAX: usize = 5;
+/// Empty NOERROR replies after which "nothing" is taken for an answer.
+const EMPTY_MAX: u8 = 2;
+
+/// How long a server that failed for a zone is asked after all others. Lame delegations are mended by people,
+/// overload passes by itself.
+const LAME_S: u32 = 900;
+const REFUSED_S: u32 = 60;
+const SERVFAIL_S: u32 = 10;
+const BROKEN_S: u32 = 60;
+/// A server that needs plain DNS is given EDNS again after this: it may have been replaced.
+const EDNS_BROKEN: Duration = Duration::from_secs(900);
+
+/// A reply of use.
+pub struct Heard {
+    pub kind: Kind,
+    pub header: Header,
+    pub rcode: Rcode,
+    pub content: Scrubbed,
+    pub server: SocketAddr,
+}
+
+/// What has been tried at one cut for one question. Kept by the walk, so that it can come back for another
+/// server after it disbelieved a reply.
+#[derive(Default)]
+pub struct Attempts {
+    tried: SmallVec<[(SocketAddr, Tried); 8]>,
+    asked: usize,
+    useless: usize,
+    empty: u8,
+    nothing: Option<Heard>,
+    recursive: Option<SocketAddr>,
+    names_looked_up: usize,
+    faults: Vec<Fault>,
+    heard_anything: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Tried {
+    count: u8,
+    spent: bool,
+    plain: bool,
+}
+
+impl Attempts {
+    fn of(&mut self, address: SocketAddr) -> &mut Tried {
+        let at = match self.tried.iter().position(|(known, _)| *known == address) {
+            Some(at) => at,
+            None => {
+                self.tried.push((address, Tried::default()));
+                self.tried.len() - 1
+            }
+        };
+        &mut self.tried[at].1
+    }
+
+    fn get(&self, address: SocketAddr) -> Tried {
+        self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
+    }
+
+    /// This server is not asked again for this question.
+    pub fn rule_out(&mut self, address: SocketAddr) {
+        self.of(address).spent = true;
+        self.useless += 1;
+    }
+
+    fn fault(&mut self, server: SocketAddr, kind: FaultKind) {
+        let fault = Fault { server: server.ip(), kind };
+        if self.faults.len() < FAULTS_MAX && !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// One query, decided.
+struct Plan<'a> {
+    question: &'a Question,
+    minimised: bool,
+    address: SocketAddr,
+    why: Choice,
+    recursive: bool,
+    with_edns: bool,
+}
+
+impl Resolver {
+    pub(super) async fn ask_cut(
+        &self,
+        cut: &mut Cut,
+        question: &Question,
+        minimised: bool,
+        attempts: &mut Attempts,
+        asker: &Asker,
+    ) -> Result<Heard, Failure> {
+        let limits = asker.routes.limits;
+        loop {
+            let enough = attempts.asked >= limits.tries_per_cut || attempts.useless >= USELESS_MAX;
+            let picked = if enough { None } else { self.pick(cut, attempts, asker) };
+            let hopeful = picked.is_some_and(|(address, _)| attempts.get(address).count == 0);
+            if !hopeful && !enough && self.look_up_next(cut, attempts, asker).await {
+                continue;
+            }
+            let Some((address, why)) = picked else { break };
+            let tried = attempts.get(address);
+            let broken = matches!(self.cache().servers().edns(address.ip(), self.now()), EdnsState::BrokenUntil(_));
+            let with_edns = !tried.plain && !broken;
+            let plan = Plan { question, minimised, address, why, recursive: cut.forward, with_edns };
+            if let Some(heard) = self.ask_one(cut, &plan, attempts, asker).await? {
+                return Ok(heard);
+            }
+        }
+        if let Some(heard) = attempts.nothing.take() {
+            return Ok(heard);
+        }
+        if let Some(address) = attempts.recursive.take() {
+            let plan = Plan { question, minimised, address, why: Choice::LastResort, recursive: true, with_edns: true };
+            if let Some(heard) = self.ask_one(cut, &plan, attempts, asker).await? {
+                return Ok(heard);
+            }
+        }
+        let cause = match (cut.address_count(), attempts.heard_anything) {
+            (0, _) => Cause::NoServerAddress,
+            (_, true) => Cause::ServersFailed,
+            (_, false) => Cause::NoReachableAuthority,
+        };
+        Err(Failure { at: cut.zone.clone(), cause, faults: std::mem::take(&mut attempts.faults) })
+    }
+
+    /// The next address to ask, with the reason.
+    fn pick(&self, cut: &Cut, attempts: &Attempts, asker: &Asker) -> Option<(SocketAddr, Choice)> {
+        let now = self.now();
+        let own = self.local().own_addresses();
+        let most = asker.routes.limits.addresses_per_ns;
+        let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
+        for server in &cut.servers {
+            let usable = server.addresses.iter().filter(|address| {
+                asker.routes.family_enabled(address.ip())
+                    && !asker.avoid.contains(address)
+                    && (cut.configured || crate::upstream::may_ask(**address, asker.routes.recursion.query_loopback, &own).is_ok())
+            });
+            for address in usable.take(most) {
+                if !addresses.contains(address) {
+                    addresses.push(*address);
+                }
+            }
+        }
+        let servers = self.cache().servers();
+        let candidates: SmallVec<[Candidate; 16]> = addresses
+            .iter()
+            .map(|address| {
+                let tried = attempts.get(*address);
+                Candidate {
+                    tries: tried.count,
+                    rtt_ms: servers.rtt_estimate(address.ip()).map(|rtt| rtt.as_millis() as u32),
+                    unfit: servers.usable(address.ip(), &cut.zone, now) != Usable::Yes,
+                    spent: tried.spent,
+                }
+            })
+            .collect();
+        let (at, why) = choose(&candidates, cut.configured, |bound| self.random().below(bound))?;
+        Some((addresses[at], why))
+    }
+
+    /// Searches the address of one more of the cut's servers. `false` when there is none left to search for.
+    async fn look_up_next(&self, cut: &mut Cut, attempts: &mut Attempts, asker: &Asker) -> bool {
+        let limits = asker.routes.limits;
+        if attempts.names_looked_up >= limits.ns_names_looked_up_per_set || usize::from(asker.depth) >= limits.glueless_depth {
+            return false;
+        }
+        let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| !cut.servers[at].looked_up).collect();
+        if waiting.is_empty() {
+            return false;
+        }
+        let at = waiting[self.random().below(waiting.len())];
+        cut.servers[at].looked_up = true;
+        let Some(name) = cut.servers[at].name.clone() else { return true };
+        // A server whose own name lies below the cut, and for which the parent gave no address, cannot be found.
+        let known = !cut.servers[at].addresses.is_empty();
+        if !known && name.is_within(&cut.zone) && cut.address_count() == 0 {
+            return true;
+        }
+        attempts.names_looked_up += 1;
+        for (rtype, enabled) in [(Rtype::A, asker.routes.recursion.ipv4), (Rtype::AAAA, asker.routes.recursion.ipv6)] {
+            if enabled == Some(false) {
+                continue;
+            }
+            let before = cut.address_count();
+            for set in self.server_address(&Question::new(name.clone(), rtype), asker).await {
+                cut.add_set(&set);
+            }
+            if cut.address_count() > before {
+                break;
+            }
+        }
+        true
+    }
+
+    async fn ask_one(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Option<Heard>, Failure> {
+        asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
+        attempts.asked += 1;
+        let attempt = {
+            let tried = attempts.of(plan.address);
+            tried.count = tried.count.saturating_add(1);
+            tried.count
+        };
+        self.trace_asked(cut, plan, attempt, asker);
+        let servers = self.cache().servers();
+        let timeout = servers.timeout_for(plan.address.ip());
+        let edns = plan.with_edns.then(|| EdnsOut {
+            udp_size: asker.routes.limits.edns_udp_bytes,
+            dnssec_ok: asker.routes.recursion.dnssec,
+            cookie: None,
+        });
+        let ask = Ask {
+            server: plan.address,
+            question: plan.question,
+            recursion_desired: plan.recursive,
+            checking_disabled: plan.recursive && asker.routes.recursion.dnssec,
+            edns,
+            randomise_case: servers.case(plan.address.ip()) != CaseState::Broken,
+            timeout,
+            tcp_timeout: Duration::from_millis(asker.routes.limits.upstream_timeout_most_ms),
+            force_tcp: false,
+        };
+        self.count_upstream();
+        match self.upstream().ask(&ask).await {
+            Ok(reply) => Ok(self.weigh(cut, plan, reply, attempts, asker)),
+            Err(error) => {
+                self.note_silence(plan, &error, attempts, asker);
+                Ok(None)
+            }
+        }
+    }
+
+    fn note_silence(&self, plan: &Plan<'_>, error: &AskError, attempts: &mut Attempts, asker: &Asker) {
+        let servers = self.cache().servers();
+        let (kind, took) = match error {
+            AskError::Timeout { waited, .. } => (FaultKind::TimedOut, *waited),
+            AskError::ConnectionRefused => (FaultKind::ConnectionRefused, Duration::ZERO),
+            AskError::Unreachable(_) | AskError::NoSocket(_) => (FaultKind::Unreachable, Duration::ZERO),
+            AskError::TcpFailed { .. } => (FaultKind::TcpFailed, Duration::ZERO),
+            AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
+        };
+        match kind {
+            FaultKind::TimedOut => servers.on_timeout(plan.address.ip(), took, self.now()),
+            // Asking again at once would be told the same.
+            _ => {
+                attempts.of(plan.address).spent = true;
+                servers.on_unreachable(plan.address.ip(), self.now());
+            }
+        }
+        asker.trace.emit(|| Step::NoReply { reason: error.to_string(), took });
+        attempts.fault(plan.address, kind);
+    }
+
+    /// Decides what a reply is worth. `Some` ends the asking.
+    fn weigh(&self, cut: &Cut, plan: &Plan<'_>, reply: Reply, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
+        let now = self.now();
+        let servers = self.cache().servers();
+        servers.on_reply(plan.address.ip(), reply.rtt, now);
+        attempts.heard_anything = true;
+        let over_tcp = reply.transport == Transport::Tcp;
+        let Ok(message) = Message::parse(&reply.bytes) else {
+            servers.set_unfit(plan.address.ip(), &cut.zone, Unfit::Broken, BROKEN_S, now);
+            attempts.rule_out(plan.address);
+            attempts.fault(plan.address, FaultKind::Malformed);
+            asker.trace.emit(|| Step::NoReply { reason: FaultKind::Malformed.to_string(), took: reply.rtt });
+            return None;
+        };
+        if reply.notes.case_mangled {
+            servers.set_case(plan.address.ip(), CaseState::Broken);
+        }
+        let expected = Expected { zone: &cut.zone, question: plan.question, recursive: plan.recursive, with_edns: plan.with_edns };
+        let content = scrub(&message, &expected, asker.routes.limits.aliases);
+        let rcode = message.rcode();
+        let kind = classify(message.header(), rcode, &content, &expected);
+        asker.trace.emit(|| Step::Reply {
+            kind,
+            rcode,
+            took: reply.rtt,
+            tcp: over_tcp,
+            near_misses: reply.notes.near_misses,
+            dropped: content.dropped,
+        });
+        let heard = Heard { kind, header: message.header(), rcode, content, server: plan.address };
+        self.sort(cut, plan, heard, attempts)
+    }
+
+    /// Keeps what is of use; notes against the server what is not.
+    fn sort(&self, cut: &Cut, plan: &Plan<'_>, mut heard: Heard, attempts: &mut Attempts) -> Option<Heard> {
+        let now = self.now();
+        let servers = self.cache().servers();
+        let address = plan.address;
+        let (unfit, seconds, fault) = match heard.kind {
+            Kind::Answer | Kind::Alias | Kind::NoData | Kind::NxDomain => return Some(heard),
+            Kind::Referral if !plan.recursive => return Some(heard),
+            Kind::Empty => {
+                attempts.empty += 1;
+                // Nothing may be said with authority; then it is an answer, if a short-lived one.
+                let authoritative = heard.header.flags.has(Flags::AA) || plan.recursive;
+                attempts.of(address).spent = true;
+                heard.kind = Kind::NoData;
+                if authoritative && attempts.empty >= EMPTY_MAX {
+                    return Some(heard);
+                }
+                if authoritative || attempts.nothing.is_none() {
+                    attempts.nothing = Some(heard);
+                }
+                return None;
+            }
+            Kind::NeedsPlainDns => {
+                let tried = attempts.of(address);
+                tried.plain = true;
+                tried.count = tried.count.saturating_sub(1);
+                servers.set_edns(address.ip(), EdnsState::BrokenUntil(now + EDNS_BROKEN));
+                return None;
+            }
+            Kind::RecursionLame => {
+                attempts.recursive.get_or_insert(address);
+                attempts.rule_out(address);
+                return None;
+            }
+            Kind::Lame | Kind::Referral => (Unfit::Lame, LAME_S, FaultKind::Lame),
+            Kind::Refused => (Unfit::Refused, REFUSED_S, FaultKind::Rcode(heard.rcode)),
+            Kind::ServFail => (Unfit::ServFail, SERVFAIL_S, FaultKind::Rcode(heard.rcode)),
+            Kind::Broken => (Unfit::FormErr, BROKEN_S, FaultKind::Rcode(heard.rcode)),
+        };
+        // A shortened question that is refused says nothing of the server: it may know the whole one.
+        if !plan.minimised {
+            servers.set_unfit(address.ip(), &cut.zone, unfit, seconds, now);
+        }
+        attempts.rule_out(address);
+        attempts.fault(address, fault);
+        None
+    }
+
+    fn trace_asked(&self, cut: &Cut, plan: &Plan<'_>, attempt: u8, asker: &Asker) {
+        asker.trace.emit(|| {
+            let server = cut.servers.iter().find(|server| server.addresses.contains(&plan.address));
+            Step::Asked(Asked {
+                server_name: server.and_then(|server| server.name.clone()),
+                address: plan.address.ip(),
+                zone: cut.zone.clone(),
+                question: plan.question.clone(),
+                minimised: plan.minimised,
+                why: plan.why,
+                attempt,
+                over_tcp: false,
+                with_edns: plan.with_edns,
+            })
+        });
+    }
+
+    /// Addresses of a name server: what this server itself holds, else by a walk of their own. An alias is no
+    /// address (RFC 2181 10.3), and failing to find one is no failure of the question.
+    async fn server_address(&self, question: &Question, asker: &Asker) -> Vec<crate::record::RrSet> {
+        if let Some(held) = self.local().find(question) {
+            return held.answers.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype).collect();
+        }
+        let child = asker.child(Purpose::ServerAddress);
+        match self.raw_link(question, &child).await {
+            Ok(link) => link.sets_of(question),
+            Err(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! One purse for all that a client question causes; it is never refilled (DESIGN: everything from outside is
+//! bounded). Walks started on a question's behalf pay from the purse of whoever started them.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::config::Limits;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    UpstreamQueries(u32),
+    Referrals(usize),
+    Depth(usize),
+    Restarts(usize),
+    Walks(usize),
+    Time,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bound::UpstreamQueries(count) => write!(f, "the question cost {count} queries to servers"),
+            Bound::Referrals(count) => write!(f, "{count} referrals did not lead to the zone"),
+            Bound::Depth(count) => write!(f, "server names needed other server names {count} levels deep"),
+            Bound::Restarts(count) => write!(f, "the walk had to begin again {count} times"),
+            Bound::Walks(count) => write!(f, "{count} walks are under way already"),
+            Bound::Time => f.write_str("the walk took too long"),
+        }
+    }
+}
+
+/// Cheap to clone: clones are the same purse.
+#[derive(Clone)]
+pub struct Purse(Rc<Inner>);
+
+struct Inner {
+    queries_left: Cell<u32>,
+    queries_sent: Cell<u32>,
+    limit: u32,
+}
+
+impl Purse {
+    pub fn new(limits: &Limits) -> Purse {
+        let limit = limits.upstream_queries_per_question;
+        Purse(Rc::new(Inner { queries_left: Cell::new(limit), queries_sent: Cell::new(0), limit }))
+    }
+
+    pub fn take_query(&self) -> Result<(), Bound> {
+        let left = self.0.queries_left.get().checked_sub(1).ok_or(Bound::UpstreamQueries(self.0.limit))?;
+        self.0.queries_left.set(left);
+        self.0.queries_sent.set(self.0.queries_sent.get() + 1);
+        Ok(())
+    }
+
+    pub fn queries_sent(&self) -> u32 {
+        self.0.queries_sent.get()
+    }
+}

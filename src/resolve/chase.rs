@@ -1,0 +1,148 @@
+//! A whole question: links followed one after another along aliases (RFC 1034 3.6.2, RFC 6672), each looked
+//! for in this server's own data first. Loops and long chains end in a failure that names the alias.
+
+use super::failure::{Cause, Failure};
+use super::link::{Found, Link};
+use super::local::LocalAnswer;
+use super::trace::Step;
+use super::walk::{Asker, Resolver};
+use crate::cache::DenialKind;
+use crate::record::{Ede, Name, Question, Rcode, RrSet, Security};
+
+/// What a client is told, before flags and sections are put together.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub rcode: Rcode,
+    /// In chain order.
+    pub answers: Vec<RrSet>,
+    /// SOA of a denial, and proofs.
+    pub authority: Vec<RrSet>,
+    /// The weakest link's.
+    pub security: Security,
+    pub stale: bool,
+    pub ede: Option<Ede>,
+    /// Every part came from this server's own zones.
+    pub authoritative: bool,
+}
+
+impl Answer {
+    pub(super) fn new() -> Answer {
+        Answer {
+            rcode: Rcode::NOERROR,
+            answers: Vec::new(),
+            authority: Vec::new(),
+            security: Security::Secure,
+            stale: false,
+            ede: None,
+            authoritative: false,
+        }
+    }
+
+    /// A chain is only as good as its weakest link: Bogus, then Indeterminate, then Insecure, then Secure.
+    fn weaken(&mut self, link: &Link) {
+        let order = |security: Security| match security {
+            Security::Bogus => 0,
+            Security::Indeterminate => 1,
+            Security::Insecure => 2,
+            Security::Secure => 3,
+        };
+        if order(link.security) < order(self.security) {
+            self.security = link.security;
+        }
+        self.stale |= link.stale;
+        if self.ede.is_none() {
+            self.ede = link.ede.clone();
+        }
+    }
+}
+
+impl Resolver {
+    /// Follows `question` to its end. `held` is what this server's own data already gave, if it ended in an alias.
+    pub async fn resolve(&self, question: &Question, held: Option<LocalAnswer>, asker: &Asker) -> Result<Answer, Failure> {
+        let mut answer = Answer::new();
+        let mut name = question.name.clone();
+        let mut seen: Vec<Name> = Vec::new();
+        asker.trace.emit(|| Step::Begin { question: question.clone(), purpose: asker.purpose });
+        if let Some(held) = held {
+            answer.security = Security::Insecure;
+            let Some(onward) = take_local(&mut answer, held) else { return Ok(answer) };
+            seen.push(std::mem::replace(&mut name, onward));
+        }
+        let limit = asker.routes.limits.aliases;
+        for _ in 0..=limit {
+            if seen.contains(&name) {
+                return Err(self.give_up(question, Failure::new(name, Cause::AliasLoop), asker));
+            }
+            seen.push(name.clone());
+            let here = Question::new(name.clone(), question.rtype);
+            if seen.len() > 1
+                && let Some(held) = self.local().find(&here)
+            {
+                asker.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone() });
+                match take_local(&mut answer, held) {
+                    Some(onward) => name = onward,
+                    None => return Ok(self.done(question, answer, asker)),
+                }
+                answer.security = Security::Insecure;
+                continue;
+            }
+            let link = match self.link(&here, asker).await {
+                Ok(link) => link,
+                Err(failure) => return Err(self.give_up(question, failure, asker)),
+            };
+            answer.weaken(&link);
+            match link.found {
+                Found::Answer { sets, proof } => {
+                    answer.answers.extend(sets);
+                    answer.authority.extend(proof);
+                    return Ok(self.done(question, answer, asker));
+                }
+                Found::Alias { sets, proof, target } => {
+                    asker.trace.emit(|| Step::Alias {
+                        from: here.name.clone(),
+                        to: target.clone(),
+                        rtype: sets.first().map_or(question.rtype, |set| set.rtype),
+                    });
+                    answer.answers.extend(sets);
+                    answer.authority.extend(proof);
+                    name = target;
+                }
+                Found::TooLong { dname } => {
+                    answer.rcode = Rcode::YXDOMAIN;
+                    answer.answers.push(dname);
+                    return Ok(self.done(question, answer, asker));
+                }
+                Found::Denied(denial) => {
+                    answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+                    answer.authority.extend(denial.soa);
+                    answer.authority.extend(denial.proof);
+                    return Ok(self.done(question, answer, asker));
+                }
+            }
+        }
+        Err(self.give_up(question, Failure::new(name, Cause::AliasTooLong), asker))
+    }
+
+    fn done(&self, question: &Question, answer: Answer, asker: &Asker) -> Answer {
+        asker.trace.emit(|| Step::Done {
+            question: question.clone(),
+            rcode: answer.rcode,
+            records: answer.answers.iter().map(|set| set.data.len()).sum(),
+            security: answer.security,
+        });
+        answer
+    }
+
+    fn give_up(&self, question: &Question, failure: Failure, asker: &Asker) -> Failure {
+        asker.trace.emit(|| Step::Failed { question: question.clone(), cause: failure.cause.clone() });
+        failure
+    }
+}
+
+/// Adds what this server holds; the name at which looking goes on, if it does.
+fn take_local(answer: &mut Answer, held: LocalAnswer) -> Option<Name> {
+    answer.rcode = held.rcode;
+    answer.answers.extend(held.answers);
+    answer.authority.extend(held.authority);
+    held.onward
+}

@@ -1,0 +1,173 @@
+//! Zone cuts: where a walk stands, and how delegations are kept.
+//!
+//! What a parent says of a child (the delegation) is kept apart from what the child says of itself (its NS set
+//! as an answer), under the reserved type 0, which can neither be asked for nor come from the network. A
+//! delegation lives no longer than the parent said, however often the child repeats itself, and counts only
+//! while the delegation above it is alive: a revoked or moved domain dies with the parent's TTL (ghost and
+//! phoenix domains, 2012 and 2023).
+
+use std::net::{IpAddr, SocketAddr};
+
+use smallvec::SmallVec;
+
+use super::scrub::ns_names;
+use crate::cache::Cache;
+use crate::env::BootTime;
+use crate::record::{Name, Rank, RrSet, Rtype, Security};
+
+/// RFC 6895 3.1: type 0 is reserved. `scrub` drops records of it, `answer` refuses questions for it.
+const DELEGATION: Rtype = Rtype(0);
+
+/// TTL of a referral that is made from what is known of a cut.
+const NS_TTL_S: u32 = 60;
+
+/// Where a walk stands: a zone and those who serve it.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    pub zone: Name,
+    pub servers: Vec<Server>,
+    /// From a forward rule: asked with RD=1, and believed without AA.
+    pub forward: bool,
+    /// From a rule of the configuration: these servers and no others, in this order.
+    pub configured: bool,
+    pub from_cache: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `None` for servers that the configuration gives by address.
+    pub name: Option<Name>,
+    pub addresses: SmallVec<[SocketAddr; 4]>,
+    /// Its address has been searched for, with whatever result.
+    pub looked_up: bool,
+}
+
+impl Cut {
+    pub fn configured(zone: Name, to: &[SocketAddr], forward: bool) -> Cut {
+        let servers =
+            to.iter().map(|address| Server { name: None, addresses: SmallVec::from_slice(&[*address]), looked_up: true }).collect();
+        Cut { zone, servers, forward, configured: true, from_cache: false }
+    }
+
+    pub fn from_hints(hints: &[(Name, IpAddr)]) -> Cut {
+        let mut cut = Cut { zone: Name::root(), servers: Vec::new(), forward: false, configured: false, from_cache: false };
+        for (name, address) in hints {
+            cut.add_address(name, *address);
+        }
+        cut
+    }
+
+    /// A cut that a reply has just named. Its glue is used even where it is too short-lived to be cached.
+    pub fn from_referral(ns: &RrSet, glue: &[RrSet], names_max: usize) -> Cut {
+        let mut cut = Cut { zone: ns.name.clone(), servers: Vec::new(), forward: false, configured: false, from_cache: false };
+        for name in ns_names(ns).take(names_max) {
+            cut.add_name(name);
+        }
+        for set in glue {
+            cut.add_set(set);
+        }
+        cut
+    }
+
+    /// The names of its servers as an NS set, for a short while.
+    pub fn ns_set(&self) -> Option<RrSet> {
+        let mut set = RrSet::new(self.zone.clone(), Rtype::NS, NS_TTL_S);
+        for name in self.servers.iter().filter_map(|server| server.name.as_ref()) {
+            set.data.push(name.as_wire());
+        }
+        (!set.data.is_empty()).then_some(set)
+    }
+
+    pub fn address_count(&self) -> usize {
+        self.servers.iter().map(|server| server.addresses.len()).sum()
+    }
+
+    pub fn add_name(&mut self, name: Name) {
+        if !self.servers.iter().any(|server| server.name.as_ref() == Some(&name)) {
+            self.servers.push(Server { name: Some(name), addresses: SmallVec::new(), looked_up: false });
+        }
+    }
+
+    /// Takes the addresses of an A or AAAA set for the server of that name.
+    pub fn add_set(&mut self, set: &RrSet) {
+        if let Some(server) = self.servers.iter_mut().find(|server| server.name.as_ref() == Some(&set.name)) {
+            for address in set.data.iter().filter_map(|rdata| address_of(set.rtype, rdata)) {
+                push_new(&mut server.addresses, SocketAddr::new(address, 53));
+            }
+        }
+    }
+
+    fn add_address(&mut self, name: &Name, address: IpAddr) {
+        self.add_name(name.clone());
+        if let Some(server) = self.servers.iter_mut().find(|server| server.name.as_ref() == Some(name)) {
+            push_new(&mut server.addresses, SocketAddr::new(address, 53));
+        }
+    }
+
+    /// Fills in what the cache knows: the child's own list of servers first, and addresses of any rank.
+    pub fn complete(&mut self, cache: &Cache, now: BootTime, names_max: usize) {
+        if let Some(own) = cache.get_set(&self.zone, Rtype::NS, now).filter(|own| own.rank >= Rank::AuthAuthority) {
+            for name in ns_names(&own.set) {
+                if self.servers.len() < names_max {
+                    self.add_name(name);
+                }
+            }
+        }
+        let names: Vec<Name> = self.servers.iter().filter_map(|server| server.name.clone()).collect();
+        for name in names {
+            for rtype in [Rtype::A, Rtype::AAAA] {
+                if let Some(cached) = cache.get_set(&name, rtype, now) {
+                    self.add_set(&cached.set);
+                }
+            }
+        }
+    }
+}
+
+fn push_new(list: &mut SmallVec<[SocketAddr; 4]>, address: SocketAddr) {
+    if !list.contains(&address) {
+        list.push(address);
+    }
+}
+
+pub fn address_of(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
+    match rtype {
+        Rtype::A => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
+        Rtype::AAAA => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+/// Keeps a delegation that the servers of `parent` gave.
+pub fn remember(cache: &Cache, parent: &Name, ns: &RrSet, names_max: usize, now: BootTime) {
+    let mut set = RrSet::new(ns.name.clone(), DELEGATION, ns.ttl);
+    set.data.push(&[parent.label_count() as u8]);
+    for rdata in ns.data.iter().take(names_max) {
+        set.data.push(rdata);
+    }
+    cache.put_set(&set, Rank::Referral, Security::Indeterminate, now);
+}
+
+/// The deepest live delegation on the way to `name` of which every delegation above is alive too. For DS the
+/// search ends above the name, because the parent answers (RFC 4035 3.1.4.1).
+pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) -> Option<Cut> {
+    let deepest = name.label_count().saturating_sub(usize::from(rtype == Rtype::DS));
+    let mut best: Option<(usize, RrSet)> = None;
+    for labels in 0..=deepest {
+        let Some(cached) = cache.get_set(&name.suffix(labels), DELEGATION, now) else { continue };
+        let parent = cached.set.data.first().and_then(|rdata| rdata.first()).copied().map(usize::from);
+        match &best {
+            None if labels == 0 => best = Some((0, cached.set)),
+            Some((above, _)) if parent == Some(*above) => best = Some((labels, cached.set)),
+            _ => break,
+        }
+    }
+    let (_, set) = best?;
+    let mut cut = Cut { zone: set.name.clone(), servers: Vec::new(), forward: false, configured: false, from_cache: true };
+    for rdata in set.data.iter().skip(1) {
+        if let Ok(name) = Name::from_wire(rdata) {
+            cut.add_name(name);
+        }
+    }
+    Some(cut)
+}

@@ -1,0 +1,54 @@
+//! The one window through which a walk sees what this server itself holds: hosted zones and local names, at
+//! every alias target, cut and server name. `answer` implements it.
+
+use std::net::SocketAddr;
+
+use crate::record::{Name, Question, Rcode, RrSet};
+
+pub trait Local {
+    /// What is held here about a question; `None` when the name is not ours to answer.
+    fn find(&self, question: &Question) -> Option<LocalAnswer>;
+
+    /// A delegation out of a hosted zone on the way to `name`: the cut and where its servers are.
+    fn delegation(&self, name: &Name) -> Option<LocalCut>;
+
+    /// Addresses this server listens on: it must never ask itself.
+    fn own_addresses(&self) -> Vec<SocketAddr>;
+}
+
+#[derive(Clone, Debug)]
+pub struct LocalAnswer {
+    /// The zone or list that holds it.
+    pub zone: Name,
+    pub rcode: Rcode,
+    /// In chain order; ends with an alias when `onward` is set.
+    pub answers: Vec<RrSet>,
+    pub authority: Vec<RrSet>,
+    /// The alias target at which looking has to go on.
+    pub onward: Option<Name>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LocalCut {
+    pub zone: Name,
+    pub ns: RrSet,
+    pub ds: Option<RrSet>,
+    pub glue: Vec<RrSet>,
+}
+
+/// A server that hosts nothing.
+pub struct NothingLocal;
+
+impl Local for NothingLocal {
+    fn find(&self, _question: &Question) -> Option<LocalAnswer> {
+        None
+    }
+
+    fn delegation(&self, _name: &Name) -> Option<LocalCut> {
+        None
+    }
+
+    fn own_addresses(&self) -> Vec<SocketAddr> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,78 @@
+//! What the configuration says of the way out: forward and stub rules, root hints, which families are used.
+//! Compiled at reload, swapped whole; a walk takes one snapshot at its start.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::config::{Limits, RecursionSettings, RouteSettings, Settings};
+use crate::record::Name;
+use crate::validate::Anchor;
+
+pub type Anchors = Arc<Vec<Anchor>>;
+
+pub struct Routes {
+    pub recursion: RecursionSettings,
+    pub limits: Limits,
+    /// Points of trust, of any name.
+    pub anchors: Anchors,
+    /// Root servers to prime from: name and address.
+    pub hints: Vec<(Name, IpAddr)>,
+    pub serve_stale: bool,
+    pub prefetch: bool,
+    /// Longest zone name first.
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub zone: Name,
+    /// RD=1 (a forwarder) or RD=0 (a stub's authorities).
+    pub forward: bool,
+    pub to: Vec<SocketAddr>,
+    pub fallback: bool,
+}
+
+impl Routes {
+    pub fn new(settings: &Settings, limits: Limits, hints: Vec<(Name, IpAddr)>, anchors: Anchors) -> Routes {
+        let rule = |forward: bool| {
+            move |route: &RouteSettings| Rule { zone: route.zone.clone(), forward, to: route.to.clone(), fallback: route.fallback }
+        };
+        let mut rules: Vec<Rule> = settings.forwards.iter().map(rule(true)).chain(settings.stubs.iter().map(rule(false))).collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.zone.label_count()));
+        Routes {
+            recursion: settings.recursion.clone(),
+            limits,
+            anchors,
+            hints,
+            serve_stale: settings.cache.serve_stale,
+            prefetch: settings.cache.prefetch,
+            rules,
+        }
+    }
+
+    /// The rule with the longest zone that covers `name`.
+    pub fn rule_for(&self, name: &Name) -> Option<&Rule> {
+        self.rules.iter().find(|rule| name.is_within(&rule.zone))
+    }
+
+    /// The same without one rule, for names whose rule failed and says to iterate then.
+    pub fn without_rule(&self, zone: &Name) -> Routes {
+        Routes {
+            recursion: self.recursion.clone(),
+            limits: self.limits,
+            anchors: self.anchors.clone(),
+            hints: self.hints.clone(),
+            serve_stale: self.serve_stale,
+            prefetch: self.prefetch,
+            rules: self.rules.iter().filter(|rule| rule.zone != *zone).cloned().collect(),
+        }
+    }
+
+    /// Families that may be used towards servers. Unset means both until one is found not to work.
+    pub fn family_enabled(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.recursion.ipv4.unwrap_or(true),
+            IpAddr::V6(_) => self.recursion.ipv6.unwrap_or(true),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Walks under way, so that the same question is looked for once, whoever asks and on whatever worker.
+//!
+//! The owner publishes one result to all who joined. If the owner is dropped without one (a panic), they get
+//! `Cause::Internal`. Who waits for whom is kept as edges between walks; a wait that would close a circle is
+//! refused at once, across workers too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use tokio::sync::watch;
+
+use super::failure::{Cause, Failure};
+use super::link::Link;
+use crate::record::Question;
+
+pub type Outcome = Arc<Result<Link, Failure>>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WalkId(u64);
+
+pub struct Table {
+    inner: Mutex<Inner>,
+    walks_max: usize,
+}
+
+#[derive(Default)]
+struct Inner {
+    walks: HashMap<Question, Entry, RandomState>,
+    /// For each walk the walks whose results it waits for.
+    waits: HashMap<WalkId, SmallVec<[WalkId; 4]>, RandomState>,
+    next: u64,
+}
+
+struct Entry {
+    id: WalkId,
+    result: watch::Receiver<Option<Outcome>>,
+}
+
+pub enum Join {
+    /// Nobody is looking: the caller must walk and publish.
+    Own(Ticket, Waiter),
+    Wait(Waiter),
+    /// Waiting would close a circle.
+    Cycle,
+    /// As many walks as allowed are under way.
+    Full,
+}
+
+/// The owner's duty to publish.
+pub struct Ticket {
+    table: Arc<Table>,
+    question: Question,
+    pub id: WalkId,
+    result: watch::Sender<Option<Outcome>>,
+}
+
+/// Waits for one walk. Dropping it withdraws the edge.
+pub struct Waiter {
+    table: Arc<Table>,
+    edge: Option<(WalkId, WalkId)>,
+    result: watch::Receiver<Option<Outcome>>,
+}
+
+impl Table {
+    pub fn new(walks_max: usize) -> Arc<Table> {
+        Arc::new(Table { inner: Mutex::default(), walks_max })
+    }
+
+    /// `asker` is the walk that needs the result, if it is a walk.
+    pub fn join(self: &Arc<Table>, question: &Question, asker: Option<WalkId>) -> Join {
+        let mut inner = self.inner.lock();
+        if let Some(entry) = inner.walks.get(question) {
+            let (id, result) = (entry.id, entry.result.clone());
+            if let Some(asker) = asker {
+                if inner.reaches(id, asker) {
+                    return Join::Cycle;
+                }
+                inner.waits.entry(asker).or_default().push(id);
+            }
+            return Join::Wait(Waiter { table: self.clone(), edge: asker.map(|asker| (asker, id)), result });
+        }
+        if inner.walks.len() >= self.walks_max {
+            return Join::Full;
+        }
+        inner.next += 1;
+        let id = WalkId(inner.next);
+        let (sender, receiver) = watch::channel(None);
+        inner.walks.insert(question.clone(), Entry { id, result: receiver.clone() });
+        if let Some(asker) = asker {
+            inner.waits.entry(asker).or_default().push(id);
+        }
+        let waiter = Waiter { table: self.clone(), edge: asker.map(|asker| (asker, id)), result: receiver };
+        Join::Own(Ticket { table: self.clone(), question: question.clone(), id, result: sender }, waiter)
+    }
+
+    pub fn under_way(&self) -> usize {
+        self.inner.lock().walks.len()
+    }
+}
+
+impl Inner {
+    /// Does `from` wait, directly or through others, for `to`? Each walk is visited once.
+    fn reaches(&self, from: WalkId, to: WalkId) -> bool {
+        let mut open: SmallVec<[WalkId; 16]> = SmallVec::from_slice(&[from]);
+        let mut seen: SmallVec<[WalkId; 16]> = SmallVec::new();
+        while let Some(walk) = open.pop() {
+            if walk == to {
+                return true;
+            }
+            if !seen.contains(&walk) {
+                seen.push(walk);
+                open.extend(self.waits.get(&walk).into_iter().flatten().copied());
+            }
+        }
+        false
+    }
+}
+
+impl Ticket {
+    pub fn publish(self, outcome: Outcome) {
+        self.result.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut inner = self.table.inner.lock();
+        inner.walks.remove(&self.question);
+        inner.waits.remove(&self.id);
+    }
+}
+
+impl Waiter {
+    pub async fn outcome(mut self) -> Outcome {
+        let published = match self.result.wait_for(Option::is_some).await {
+            Ok(value) => value.clone(),
+            Err(_) => None,
+        };
+        published.unwrap_or_else(|| Arc::new(Err(Failure::new(crate::record::Name::root(), Cause::Internal))))
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        if let Some((asker, id)) = self.edge {
+            let mut inner = self.table.inner.lock();
+            if let Some(waits) = inner.waits.get_mut(&asker) {
+                if let Some(at) = waits.iter().position(|walk| *walk == id) {
+                    waits.swap_remove(at);
+                }
+                if waits.is_empty() {
+                    inner.waits.remove(&asker);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Name, Rtype};
+
+    fn question(text: &str) -> Question {
+        Question::new(Name::parse(text).expect(text), Rtype::A)
+    }
+
+    fn own(table: &Arc<Table>, text: &str, asker: Option<WalkId>) -> (Ticket, Waiter) {
+        match table.join(&question(text), asker) {
+            Join::Own(ticket, waiter) => (ticket, waiter),
+            _ => panic!("{text} should be free"),
+        }
+    }
+
+    #[test]
+    fn a_circle_is_refused_and_opens_again() {
+        let table = Table::new(10);
+        let (a, _wait_a) = own(&table, "a.", None);
+        let (b, wait_b) = own(&table, "b.", Some(a.id));
+        let (c, _wait_c) = own(&table, "c.", Some(b.id));
+        assert!(matches!(table.join(&question("a."), Some(c.id)), Join::Cycle));
+        assert!(matches!(table.join(&question("c."), Some(c.id)), Join::Cycle));
+        drop(wait_b);
+        assert!(matches!(table.join(&question("a."), Some(c.id)), Join::Wait(_)));
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_emptied() {
+        let table = Table::new(1);
+        let (a, _waiter) = own(&table, "a.", None);
+        assert!(matches!(table.join(&question("b."), None), Join::Full));
+        drop(a);
+        assert_eq!(table.under_way(), 0);
+    }
+
+    #[test]
+    fn an_owner_lost_is_a_failure_not_a_hang() {
+        let table = Table::new(1);
+        let (a, waiter) = own(&table, "a.", None);
+        drop(a);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
+        let outcome = runtime.block_on(waiter.outcome());
+        assert!(matches!(&*outcome, Err(failure) if failure.cause == Cause::Internal));
+    }
+}

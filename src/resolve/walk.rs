@@ -1,0 +1,638 @@
+//! The walk: from the best known cut down to the servers that have the answer (RFC 1034 5.3.3).
+//!
+//! ```text
+//! link ─► cache? ─► under way? ─► walk ─► route or deepest known cut (or prime the root)
+//!                     │ join                 │
+//!                     └── outcome ◄── answer │◄── ask_cut ── referral: one cut deeper ──┐
+//!                                            └──────────────────────────────────────────┘
+//! ```
+//!
+//! The only file of its folder, with `table.rs`, that waits on tokio; what it decides by are pure functions.
+//! A walk is a task of its own: a client that leaves does not end it, and its result is cached.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::ask::{Attempts, Heard};
+use super::budget::{Bound, Purse};
+use super::chase::Answer;
+use super::classify::Kind;
+use super::cut::{self, Cut};
+use super::failure::{Cause, Failure};
+use super::link::{Found, Link};
+use super::local::{Local, LocalAnswer};
+use super::minimise::{Minimiser, Show};
+use super::prove::{TRUST_KEPT_MAX, Trust};
+use super::routes::Routes;
+use super::scrub::Scrubbed;
+use super::table::{Join, Table, Ticket, WalkId};
+use super::trace::{CacheHit, Purpose, Step, Trace};
+use crate::cache::{Cache, Denial, DenialKind, Memo};
+use crate::env::{BootTime, Clock, Random};
+use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};
+use crate::upstream::Upstream;
+use crate::validate::{self, Work};
+use crate::wire::Flags;
+
+/// Further servers that are asked when one's word does not hold.
+const SECOND_OPINIONS: usize = 2;
+
+/// What all workers share.
+pub struct Shared {
+    pub cache: Arc<Cache>,
+    pub clock: Arc<dyn Clock>,
+    routes: ArcSwap<Routes>,
+    /// What was concluded of zones.
+    pub(super) trust: Memo<Trust>,
+    table: Arc<Table>,
+    counters: Counters,
+}
+
+#[derive(Default)]
+pub struct Counters {
+    pub walks: AtomicU64,
+    pub upstream_queries: AtomicU64,
+    pub failures: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, routes: Routes) -> Arc<Shared> {
+        let table = Table::new(routes.limits.walks);
+        Arc::new(Shared {
+            cache,
+            clock,
+            routes: ArcSwap::from_pointee(routes),
+            trust: Memo::new(TRUST_KEPT_MAX),
+            table,
+            counters: Counters::default(),
+        })
+    }
+
+    pub fn set_routes(&self, routes: Routes) {
+        self.routes.store(Arc::new(routes));
+    }
+
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    pub fn forget_trust(&self, name: &Name) {
+        self.trust.forget(name);
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub fn walks_under_way(&self) -> usize {
+        self.table.under_way()
+    }
+}
+
+/// One worker's hands: its sockets and its randomness over the shared memory. Cheap to clone.
+#[derive(Clone)]
+pub struct Resolver(Rc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    upstream: Rc<Upstream>,
+    random: Rc<Random>,
+    local: Rc<dyn Local>,
+}
+
+/// On whose behalf something is looked for.
+#[derive(Clone)]
+pub struct Asker {
+    pub routes: Arc<Routes>,
+    pub purse: Purse,
+    pub trace: Trace,
+    pub purpose: Purpose,
+    pub depth: u8,
+    /// What checking signatures may cost; one purse for the whole question.
+    pub work: Rc<RefCell<Work>>,
+    /// Servers whose word was not believed: another one is to be asked.
+    pub avoid: Rc<Vec<SocketAddr>>,
+    /// Only what is in the cache is wanted (RD=0): nobody is asked.
+    pub cache_only: bool,
+    /// The walk that waits, if it is one.
+    walk: Option<WalkId>,
+}
+
+impl Asker {
+    pub fn client(routes: Arc<Routes>, trace: Trace) -> Asker {
+        let purse = Purse::new(&routes.limits);
+        let work = Rc::new(RefCell::new(Work::new(validate::Limits::default())));
+        Asker { routes, purse, trace, purpose: Purpose::Client, depth: 0, work, avoid: Rc::default(), cache_only: false, walk: None }
+    }
+
+    pub fn child(&self, purpose: Purpose) -> Asker {
+        Asker { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), ..self.clone() }
+    }
+}
+
+impl Resolver {
+    pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>, local: Rc<dyn Local>) -> Resolver {
+        Resolver(Rc::new(Inner { shared, upstream, random, local }))
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        &self.0.shared.cache
+    }
+
+    pub(super) fn now(&self) -> BootTime {
+        self.0.shared.clock.boot()
+    }
+
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.0.upstream
+    }
+
+    pub(super) fn random(&self) -> &Random {
+        &self.0.random
+    }
+
+    pub(super) fn local(&self) -> &dyn Local {
+        &*self.0.local
+    }
+
+    pub(super) fn count_upstream(&self) {
+        self.0.shared.counters.upstream_queries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One name and type, proved as far as DNSSEC goes. Where one server's word does not hold, others are asked
+    /// before it counts as bogus.
+    pub async fn link(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
+        let raw = self.raw_link(question, asker).await?;
+        if asker.cache_only {
+            return Ok(raw);
+        }
+        let mut link = self.prove(question, raw, asker).await;
+        let mut avoid = Vec::new();
+        while link.security == Security::Bogus && avoid.len() < SECOND_OPINIONS {
+            let Some(server) = link.server else { break };
+            avoid.push(server);
+            let again = Asker { avoid: Rc::new(avoid.clone()), ..asker.clone() };
+            match self.walk(question, &again).await {
+                Ok(other) => link = self.prove(question, other, &again).await,
+                Err(_) => break,
+            }
+        }
+        Ok(link)
+    }
+
+    /// Takes a whole question to its end within the client's time: an expired answer after 1.8 s (RFC 8767 5),
+    /// a failure when there is none. The walk goes on without the client, and its result is cached.
+    pub async fn resolve_in_time(&self, question: &Question, held: Option<LocalAnswer>, asker: &Asker) -> Result<Answer, Failure> {
+        let limits = asker.routes.limits;
+        let work = self.resolve(question, held, asker);
+        tokio::pin!(work);
+        let stale_after = Duration::from_millis(limits.stale_after_ms);
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            () = tokio::time::sleep(stale_after) => {}
+        }
+        if let Some(answer) = self.stale_answer(question, asker) {
+            return Ok(answer);
+        }
+        let rest = Duration::from_millis(limits.give_up_latest_ms).saturating_sub(stale_after);
+        tokio::select! {
+            biased;
+            result = &mut work => result,
+            () = tokio::time::sleep(rest) => Err(Failure::new(question.name.clone(), Cause::TimedOut)),
+        }
+    }
+
+    /// The servers of the deepest known cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).
+    pub fn known_servers(&self, name: &Name) -> Option<RrSet> {
+        let now = self.now();
+        let cut = cut::deepest_known(self.cache(), name, Rtype::A, now)?;
+        let own = self.cache().get_set(&cut.zone, Rtype::NS, now).filter(|own| own.rank.may_answer());
+        own.map(|own| own.set).or_else(|| cut.ns_set())
+    }
+
+    /// Lets other work of this thread through.
+    pub(super) async fn breathe(&self) {
+        tokio::task::yield_now().await;
+    }
+
+    /// One name and type, not proved: from the cache, from a walk under way, or by a walk of its own.
+    pub(super) async fn raw_link(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
+        if let Some(known) = self.from_cache(question, asker) {
+            return known;
+        }
+        if asker.cache_only {
+            return Err(Failure::new(question.name.clone(), Cause::NotCached));
+        }
+        if usize::from(asker.depth) > asker.routes.limits.glueless_depth {
+            return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Depth(asker.routes.limits.glueless_depth))));
+        }
+        let waiter = match self.0.shared.table.join(question, asker.walk) {
+            Join::Own(ticket, waiter) => {
+                self.start(question.clone(), asker.clone(), ticket);
+                waiter
+            }
+            Join::Wait(waiter) => {
+                asker.trace.emit(|| Step::Joined { question: question.clone() });
+                waiter
+            }
+            Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
+            Join::Full => return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Walks(asker.routes.limits.walks)))),
+        };
+        let outcome = waiter.outcome().await;
+        match &*outcome {
+            Ok(link) => Ok(link.clone()),
+            Err(failure) => self.stale(question, asker).ok_or_else(|| failure.clone()),
+        }
+    }
+
+    /// Looks a name up again before it expires; nobody waits.
+    pub fn refresh(&self, question: &Question) {
+        let (resolver, question) = (self.clone(), question.clone());
+        tokio::task::spawn_local(async move {
+            let asker = Asker { purpose: Purpose::Prefetch, ..Asker::client(resolver.shared().routes(), Trace::off()) };
+            // A failure leaves what is there until its time is up.
+            let _ = resolver.link(&question, &asker).await;
+        });
+    }
+
+    fn start(&self, question: Question, asker: Asker, ticket: Ticket) {
+        let resolver = self.clone();
+        self.0.shared.counters.walks.fetch_add(1, Ordering::Relaxed);
+        tokio::task::spawn_local(async move {
+            let asker = Asker { walk: Some(ticket.id), ..asker };
+            let limit = Duration::from_millis(asker.routes.limits.walk_time_ms);
+            let result = match tokio::time::timeout(limit, resolver.walk(&question, &asker)).await {
+                Ok(result) => result,
+                Err(_) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),
+            };
+            if let Err(failure) = &result {
+                resolver.0.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+                if failure.may_be_remembered() {
+                    resolver.cache().put_failure(&question, &failure.ede(), asker.routes.limits.failure_kept_least_s, resolver.now());
+                }
+            }
+            ticket.publish(Arc::new(result));
+        });
+    }
+
+    async fn walk(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
+        let limits = asker.routes.limits;
+        let mut cut = self.first_cut(question, asker).await?;
+        let mut minimiser = Minimiser::new(asker.routes.recursion.qname_minimisation, limits.minimised_queries_per_zone);
+        minimiser.at_cut(&cut.zone);
+        for _ in 0..=limits.referrals {
+            let shown = if cut.forward { Show::All } else { minimiser.next(question) };
+            let (part, minimised) = match shown {
+                Show::All => (question.clone(), false),
+                Show::Part(part) => (part, true),
+            };
+            let mut attempts = Attempts::default();
+            let heard = match self.ask_cut(&mut cut, &part, minimised, &mut attempts, asker).await {
+                Ok(heard) => heard,
+                Err(failure) if minimised && failure.cause == Cause::ServersFailed => {
+                    minimiser.refused();
+                    continue;
+                }
+                Err(failure) => return self.fall_back(question, &cut, failure, asker).await,
+            };
+            let link = self.learn(&part, &cut, &heard, asker).map(|link| Link {
+                zone: Some(cut.zone.clone()),
+                server: Some(heard.server),
+                ..link
+            });
+            match (heard.kind, link) {
+                (Kind::Referral, _) => {
+                    cut = self.descend(&cut, &heard, asker);
+                    minimiser.at_cut(&cut.zone);
+                }
+                (Kind::NxDomain, Some(link)) if minimised && minimiser.is_strict() => return Ok(link),
+                (Kind::NxDomain, _) if minimised => minimiser.refused(),
+                (_, _) if minimised => {}
+                (_, Some(link)) => return Ok(link),
+                (_, None) => return Err(Failure::new(cut.zone.clone(), Cause::ServersFailed)),
+            }
+        }
+        Err(Failure::new(cut.zone, Cause::Spent(Bound::Referrals(limits.referrals))))
+    }
+
+    /// Where to begin: a rule of the configuration, a delegation out of a hosted zone, the deepest live cut in
+    /// the cache, or the root.
+    async fn first_cut(&self, question: &Question, asker: &Asker) -> Result<Cut, Failure> {
+        let names_max = asker.routes.limits.ns_names_kept_per_set;
+        let now = self.now();
+        let known = cut::deepest_known(self.cache(), &question.name, question.rtype, now);
+        if let Some(rule) = asker.routes.rule_for(&question.name) {
+            let deeper = known.as_ref().filter(|cut| !rule.forward && cut.zone.is_below(&rule.zone));
+            if deeper.is_none() {
+                asker.trace.emit(|| Step::Routed { zone: rule.zone.clone(), forward: rule.forward });
+                return Ok(Cut::configured(rule.zone.clone(), &rule.to, rule.forward));
+            }
+        }
+        if let Some(held) = self.local().delegation(&question.name) {
+            return Ok(Cut::from_referral(&held.ns, &held.glue, names_max));
+        }
+        let is_priming = question.name.is_root() && question.rtype == Rtype::NS;
+        let mut cut = match known {
+            Some(cut) => cut,
+            None if is_priming => Cut::from_hints(&asker.routes.hints),
+            None => self.prime(asker).await,
+        };
+        cut.complete(self.cache(), now, names_max);
+        if cut.zone.is_root() && cut.address_count() == 0 {
+            // The root named its servers and gave no addresses; the hints have some.
+            cut = Cut::from_hints(&asker.routes.hints);
+        }
+        asker.trace.emit(|| Step::Cut {
+            zone: cut.zone.clone(),
+            servers: cut.servers.len(),
+            addresses: cut.address_count(),
+            from_cache: cut.from_cache,
+        });
+        Ok(cut)
+    }
+
+    /// RFC 9609 3: the hints serve to ask the root who its servers are. Where that fails they are used as they are.
+    async fn prime(&self, asker: &Asker) -> Cut {
+        let question = Question::new(Name::root(), Rtype::NS);
+        let child = asker.child(Purpose::Priming);
+        let primed = self.raw_link(&question, &child).await;
+        let known = cut::deepest_known(self.cache(), &Name::root(), Rtype::NS, self.now());
+        match (primed, known) {
+            (Ok(_), Some(cut)) => cut,
+            _ => Cut::from_hints(&asker.routes.hints),
+        }
+    }
+
+    fn descend(&self, cut: &Cut, heard: &Heard, asker: &Asker) -> Cut {
+        let Some(ns) = &heard.content.referral else { return cut.clone() };
+        let names_max = asker.routes.limits.ns_names_kept_per_set;
+        let mut deeper = Cut::from_referral(ns, &heard.content.glue, names_max);
+        deeper.complete(self.cache(), self.now(), names_max);
+        asker.trace.emit(|| Step::Cut {
+            zone: deeper.zone.clone(),
+            servers: deeper.servers.len(),
+            addresses: deeper.address_count(),
+            from_cache: false,
+        });
+        deeper
+    }
+
+    /// A rule with `fallback` whose servers all failed: iterate as if there were no rule.
+    async fn fall_back(&self, question: &Question, cut: &Cut, failure: Failure, asker: &Asker) -> Result<Link, Failure> {
+        let rule = asker.routes.rule_for(&question.name).filter(|rule| cut.configured && rule.fallback && rule.zone == cut.zone);
+        if rule.is_none() {
+            return Err(failure);
+        }
+        let mut plain = asker.clone();
+        plain.routes = Arc::new(asker.routes.without_rule(&cut.zone));
+        Box::pin(self.walk(question, &plain)).await
+    }
+
+    /// Puts what may be believed into the cache, and makes the link that the reply is.
+    fn learn(&self, question: &Question, cut: &Cut, heard: &Heard, asker: &Asker) -> Option<Link> {
+        let now = self.now();
+        let content = &heard.content;
+        let authoritative = heard.header.flags.has(Flags::AA);
+        if let (Kind::Referral, Some(ns)) = (heard.kind, &content.referral) {
+            cut::remember(self.cache(), &cut.zone, ns, asker.routes.limits.ns_names_kept_per_set, now);
+            self.keep_ds(ns, content, asker);
+            asker.trace.emit(|| Step::Cached {
+                name: ns.name.clone(),
+                rtype: Rtype::NS,
+                records: ns.data.len(),
+                ttl_s: ns.ttl,
+                rank: Rank::Referral,
+            });
+        }
+        for glue in &content.glue {
+            self.keep(glue, Rank::Glue, asker);
+        }
+        if let Some(own) = &content.own_ns {
+            self.keep(own, Rank::AuthAuthority, asker);
+        }
+        if heard.kind == Kind::Referral {
+            return None;
+        }
+        for (position, set) in content.answer.iter().enumerate() {
+            let rank = if authoritative && position == 0 { Rank::AuthAnswer } else { Rank::Answer };
+            self.keep(set, rank, asker);
+        }
+        self.keep_root(question, content, now, asker);
+        if let Some(denial) = denial_of(question, heard) {
+            let last = content.last.clone().unwrap_or_else(|| question.name.clone());
+            // Beyond an alias only a denial with an SOA is worth keeping: the rest is asked for at the target.
+            if content.answer.is_empty() || denial.soa.is_some() {
+                asker.trace.emit(|| Step::CachedDenial {
+                    name: last.clone(),
+                    rtype: question.rtype,
+                    nxdomain: denial.kind == DenialKind::NxDomain,
+                    ttl_s: denial.soa.as_ref().map_or(0, |soa| soa.ttl),
+                });
+                self.cache().put_denial(&Question::new(last, question.rtype), &denial, now);
+            }
+            if content.answer.is_empty() {
+                return Some(Link::new(Found::Denied(denial)));
+            }
+        }
+        first_link(question, content)
+    }
+
+    /// What a referral says about the security of the child (RFC 4035 3.1.4): the DS set, or the proof that there
+    /// is none. Judged by whoever builds the chain.
+    fn keep_ds(&self, ns: &RrSet, content: &Scrubbed, asker: &Asker) {
+        if let Some(ds) = &content.ds {
+            self.keep(ds, Rank::AuthAuthority, asker);
+        } else if !content.proof.is_empty() {
+            let denial = Denial { kind: DenialKind::NoData, soa: None, proof: content.proof.clone(), security: Security::Indeterminate };
+            self.cache().put_denial(&Question::new(ns.name.clone(), Rtype::DS), &denial, self.now());
+        }
+    }
+
+    fn keep(&self, set: &RrSet, rank: Rank, asker: &Asker) {
+        self.cache().put_set(set, rank, Security::Indeterminate, self.now());
+        asker.trace.emit(|| Step::Cached { name: set.name.clone(), rtype: set.rtype, records: set.data.len(), ttl_s: set.ttl, rank });
+    }
+
+    /// The priming answer is the root's delegation: nobody stands above to give one.
+    fn keep_root(&self, question: &Question, content: &Scrubbed, now: BootTime, asker: &Asker) {
+        if question.name.is_root() && question.rtype == Rtype::NS && content.answered {
+            if let Some(ns) = content.answer.first() {
+                cut::remember(self.cache(), &Name::root(), ns, asker.routes.limits.ns_names_kept_per_set, now);
+            }
+        }
+    }
+
+    /// What the cache can say without asking anybody.
+    fn from_cache(&self, question: &Question, asker: &Asker) -> Option<Result<Link, Failure>> {
+        let now = self.now();
+        let cache = self.cache();
+        if asker.purpose == Purpose::Prefetch {
+            return None;
+        }
+        let hit = |what: CacheHit, age_s: u32, ttl_s: u32| {
+            asker.trace.emit(|| Step::CacheHit { question: question.clone(), what, age_s, ttl_s });
+        };
+        if question.rtype != Rtype::ANY {
+            for rtype in [question.rtype, Rtype::CNAME] {
+                let Some(cached) = cache.get_set(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else { continue };
+                let what = if rtype == question.rtype { CacheHit::Set } else { CacheHit::Alias };
+                hit(what, cached.age_s, cached.set.ttl);
+                if cached.due_for_prefetch && asker.routes.prefetch {
+                    self.refresh(question);
+                }
+                if asker.routes.recursion.dnssec && cached.security != Security::Insecure && is_expanded(&cached.set) {
+                    // Made from a wildcard: the proof that it may be came with the reply and was not kept.
+                    continue;
+                }
+                let mut link = Link::new(if rtype == question.rtype {
+                    Found::Answer { sets: vec![cached.set], proof: Vec::new() }
+                } else {
+                    Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
+                });
+                link.security = cached.security;
+                link.zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
+                return Some(Ok(link));
+            }
+            if let Some(link) = self.cached_dname(question, now) {
+                hit(CacheHit::Alias, 0, 0);
+                return Some(Ok(link));
+            }
+        }
+        if let Some(denied) = cache.get_denial(question, now) {
+            let what = if denied.kind == DenialKind::NxDomain { CacheHit::NxDomain } else { CacheHit::NoData };
+            hit(what, denied.age_s, denied.ttl);
+            let security = denied.security;
+            let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security };
+            let zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
+            return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
+        }
+        if let Some(failed) = cache.get_failure(question, now) {
+            hit(CacheHit::Failure, failed.age_s, failed.ttl);
+            let failure = Failure::new(question.name.clone(), Cause::Remembered(failed.ede));
+            return Some(self.stale(question, asker).ok_or(failure));
+        }
+        None
+    }
+
+    /// RFC 6672 3.3: a DNAME in the cache answers for every name below it.
+    fn cached_dname(&self, question: &Question, now: BootTime) -> Option<Link> {
+        let labels = question.name.label_count();
+        for count in (1..labels).rev() {
+            let owner = question.name.suffix(count);
+            if let Some(cached) = self.cache().get_set(&owner, Rtype::DNAME, now).filter(|cached| cached.rank.may_answer()) {
+                let mut link = alias_by_dname(&question.name, cached.set)?;
+                link.security = cached.security;
+                return Some(link);
+            }
+        }
+        None
+    }
+
+    /// A whole answer out of expired data: each alias link judged on its own.
+    fn stale_answer(&self, question: &Question, asker: &Asker) -> Option<Answer> {
+        let mut name = question.name.clone();
+        let mut answer = Answer { stale: true, security: Security::Indeterminate, ..Answer::new() };
+        for _ in 0..=asker.routes.limits.aliases {
+            let here = Question::new(name, question.rtype);
+            let link = self.stale(&here, asker)?;
+            match link.found {
+                Found::Answer { sets, .. } => {
+                    answer.answers.extend(sets);
+                    return Some(answer);
+                }
+                Found::Alias { sets, target, .. } => {
+                    answer.answers.extend(sets);
+                    name = target;
+                }
+                Found::Denied(_) | Found::TooLong { .. } => return None,
+            }
+        }
+        None
+    }
+
+    /// RFC 8767: expired data, where asking has failed.
+    fn stale(&self, question: &Question, asker: &Asker) -> Option<Link> {
+        if !asker.routes.serve_stale || asker.purpose != Purpose::Client {
+            return None;
+        }
+        let now = self.now();
+        for rtype in [question.rtype, Rtype::CNAME] {
+            let Some(mut cached) = self.cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else {
+                continue;
+            };
+            if cached.security == Security::Bogus {
+                continue;
+            }
+            asker.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
+            cached.set.ttl = asker.routes.limits.stale_ttl_s;
+            let mut link = Link::new(if rtype == question.rtype {
+                Found::Answer { sets: vec![cached.set], proof: Vec::new() }
+            } else {
+                Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
+            });
+            link.security = cached.security;
+            link.stale = true;
+            return Some(link);
+        }
+        None
+    }
+}
+
+/// Does a signature say that the set was made from a wildcard (RFC 4035 5.3.4)?
+fn is_expanded(set: &RrSet) -> bool {
+    let labels = set.name.label_count() - usize::from(set.name.is_wildcard());
+    set.sigs.iter().any(|rrsig| rrsig.get(3).is_some_and(|signed| usize::from(*signed) < labels))
+}
+
+/// RFC 2308 2: the denial in a reply, for the name at the end of its aliases.
+fn denial_of(question: &Question, heard: &Heard) -> Option<Denial> {
+    let content = &heard.content;
+    let kind = match heard.kind {
+        Kind::NxDomain => DenialKind::NxDomain,
+        Kind::NoData => DenialKind::NoData,
+        Kind::Alias if heard.rcode == crate::record::Rcode::NXDOMAIN => DenialKind::NxDomain,
+        Kind::Alias if content.soa.is_some() && content.last.as_ref() != Some(&question.name) => DenialKind::NoData,
+        _ => return None,
+    };
+    Some(Denial { kind, soa: content.soa.clone(), proof: content.proof.clone(), security: Security::Indeterminate })
+}
+
+/// The link for the question's own name; what the reply says further along the chain is in the cache by now.
+fn first_link(question: &Question, content: &Scrubbed) -> Option<Link> {
+    let first = content.answer.first()?;
+    if question.rtype == Rtype::ANY {
+        return Some(Link::new(Found::Answer { sets: content.answer.clone(), proof: content.proof.clone() }));
+    }
+    if first.rtype == question.rtype && first.name == question.name {
+        return Some(Link::new(Found::Answer { sets: vec![first.clone()], proof: content.proof.clone() }));
+    }
+    match first.rtype {
+        Rtype::DNAME => alias_by_dname(&question.name, first.clone()),
+        Rtype::CNAME => {
+            let target = first.target()?;
+            Some(Link::new(Found::Alias { sets: vec![first.clone()], proof: content.proof.clone(), target }))
+        }
+        _ => None,
+    }
+}
+
+/// RFC 6672 3.1: the CNAME made from a DNAME bears the DNAME's TTL. A name that would be too long is YXDOMAIN.
+fn alias_by_dname(name: &Name, dname: RrSet) -> Option<Link> {
+    let target = dname.target()?;
+    let Some(made) = name.rebase(&dname.name, &target) else {
+        return Some(Link::new(Found::TooLong { dname }));
+    };
+    let cname = RrSet::with(name.clone(), Rtype::CNAME, dname.ttl, made.as_wire());
+    Some(Link::new(Found::Alias { sets: vec![dname, cname], proof: Vec::new(), target: made }))
+}
