@@ -26,6 +26,7 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
         hidden(draft, node, problems);
         for set in node.chunk_by(|a, b| (a.rtype, a.is_sig) == (b.rtype, b.is_sig)) {
             one_ttl(draft, set, problems);
+            digests(draft, set, problems);
             if complete && !set[0].is_sig {
                 targets(draft, set, problems);
             }
@@ -98,6 +99,23 @@ fn one_ttl(draft: &Draft, set: &[Entry], problems: &mut Problems) {
             other.place,
             format!("found TTL {} for {name} {rtype} after {}, expected one TTL in a set: {least} is used", other.ttl, set[0].ttl),
         );
+    }
+}
+
+/// RFC 4034 5.1.4, RFC 4509, RFC 6605: a digest of the wrong length proves nothing.
+fn digests(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+    for entry in set.iter().filter(|entry| matches!(entry.rtype, Rtype::DS | Rtype::CDS) && !entry.is_sig) {
+        let [_, _, _, kind, digest @ ..] = draft.rdata(entry) else { continue };
+        let len = match kind {
+            1 => 20,
+            2 => 32,
+            4 => 48,
+            _ => continue,
+        };
+        if digest.len() != len {
+            let (rtype, name, have) = (entry.rtype, name_of(draft, entry), digest.len());
+            problems.warning(entry.place, format!("found a {rtype} digest of {have} octets for {name}, expected {len}"));
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) enum Form {
     Locator,
     /// `0x` and hex with dots anywhere (RFC 1706 5).
     Nsap,
+    /// Hex with dots anywhere, or `+` and decimal digits (ATM Forum's ATMA).
+    AtmAddress,
     /// Prefix length, address suffix, prefix name (RFC 2874 3).
     A6,
     /// Address, protocol, ports (RFC 1035 3.4.2).
@@ -89,6 +91,8 @@ pub(super) fn forms(rtype: Rtype) -> Option<&'static [Form]> {
         Rtype::ISDN => &[Text, TextOptional],
         Rtype::WKS => &[Services],
         Rtype::NSAP => &[Nsap],
+        Rtype::ATMA => &[AtmAddress],
+        Rtype::SINK => &[U8, U8, U8, Base64Optional],
         Rtype::A6 => &[A6],
         Rtype::LOC => &[Location],
         Rtype::APL => &[AddressPrefixes],

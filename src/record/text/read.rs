@@ -132,6 +132,7 @@ impl<'r, 't> Reader<'r, 't> {
             Form::Eui(octets) => self.groups(octets, 2, b'-', "octets in hex joined by `-`"),
             Form::Locator => self.groups(4, 4, b':', "four groups of hex digits joined by `:`"),
             Form::Nsap => self.nsap(),
+            Form::AtmAddress => self.atm_address(),
             Form::A6 => gateway::read_a6(self),
             Form::Services => gateway::read_services(self),
             Form::Location => location::read(self),
@@ -307,6 +308,25 @@ impl<'r, 't> Reader<'r, 't> {
             return Err(self.error_before(expected));
         }
         Ok(())
+    }
+
+    /// One octet says which of the two forms follows: 0 for octets, 1 for digits as text.
+    fn atm_address(&mut self) -> Result<(), TextError> {
+        let expected = "hex digits, or `+` and decimal digits";
+        let text = self.plain(expected)?;
+        let digits: Vec<u8> = text.iter().copied().filter(|octet| *octet != b'.').collect();
+        let good = match digits.strip_prefix(b"+") {
+            Some(number) => {
+                self.out.push(1);
+                self.out.extend_from_slice(number);
+                !number.is_empty() && number.iter().all(u8::is_ascii_digit)
+            }
+            None => {
+                self.out.push(0);
+                !digits.is_empty() && hex_from_text(&digits, self.out)
+            }
+        };
+        if good { Ok(()) } else { Err(self.error_before(expected)) }
     }
 
     /// RFC 3597 5.

@@ -174,6 +174,7 @@ fn each_problem_of_a_zone() {
         ("b NS c.other.\nx.b TXT y", "6: warning: found TXT for x.b.example. below a delegation or a DNAME: it is never served"),
         ("b NS c.other.\nb TXT y", "6: warning: found TXT for b.example. at a delegation: it is never served"),
         ("b CNAME c.example", "5: warning: found the name c.example.example., expected a final dot after example"),
+        ("b NS c.other.\nb DS 1 8 2 AABB", "6: warning: found a DS digest of 2 octets for b.example., expected 32"),
         ("b 4294967295 TXT x", "5: warning: found TTL 4294967295, expected at most 2147483647: 0 is used"),
     ] {
         let problems = match load(&format!("{APEX}{text}"), &[]) {
