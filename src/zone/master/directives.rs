@@ -1,4 +1,4 @@
-//! $ORIGIN and $INCLUDE (RFC 1035 5.1), $TTL (RFC 2308 4).
+//! $ORIGIN and $INCLUDE (RFC 1035 5.1), $TTL (RFC 2308 4), and $DATE, which is read over.
 
 use super::super::problem::Place;
 use super::parser::{Parser, end_of_entry};
@@ -29,6 +29,9 @@ impl Parser<'_> {
             self.include(tokens, depth)?;
         } else if name.is("$GENERATE") {
             self.generate(tokens, place)?;
+        } else if name.is("$DATE") {
+            // BIND writes the time of a dump so; it says nothing about the zone.
+            at_most(1)?;
         } else {
             return Err(TextError::at(name, "$ORIGIN, $TTL, $INCLUDE or $GENERATE"));
         }

@@ -8,6 +8,8 @@ use crate::record::{Lexer, TextError, Token};
 
 /// In all $GENERATE lines of one load.
 const GENERATED_MAX: usize = 1_000_000;
+/// Text of data that they make; one template can be long.
+const GENERATED_BYTES_MAX: usize = 256 << 20;
 const WIDTH_MAX: usize = 253;
 
 impl Parser<'_> {
@@ -21,8 +23,9 @@ impl Parser<'_> {
         let template = template(&rest[used..]);
         let count = ((stop - start) / step + 1) as usize;
         self.generated = self.generated.saturating_add(count);
-        if self.generated > GENERATED_MAX {
-            return Err(TextError::at(range, "at most 1000000 generated records"));
+        self.generated_bytes = self.generated_bytes.saturating_add(count.saturating_mul(template.len()));
+        if self.generated > GENERATED_MAX || self.generated_bytes > GENERATED_BYTES_MAX {
+            return Err(TextError::at(range, "at most 1000000 generated records and 256 MiB of data"));
         }
         let before = self.owner.clone();
         for value in (start..=stop).step_by(step as usize) {

@@ -4,6 +4,10 @@
 //! knows $ORIGIN, $TTL and $INCLUDE, `generate.rs` $GENERATE. Tokens and RDATA are read by `record`. Files
 //! are opened by a closure of the caller, which also decides what a relative path means.
 //!
+//! Where BIND, NSD and ldns disagree: a zone without NS or glue, expired signatures and data outside the zone
+//! (left out, with a warning) are served; CNAME beside other data, types that are only for questions and
+//! SVCB values that RFC 9460 forbids are refused, because answers from them would be wrong.
+//!
 //! Knows nothing of: directories, reloading, what makes a good zone.
 
 mod directives;

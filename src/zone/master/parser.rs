@@ -42,6 +42,7 @@ pub(super) struct Parser<'p> {
     said_last_ttl_used: bool,
     text_bytes: usize,
     pub(super) generated: usize,
+    pub(super) generated_bytes: usize,
     rdata: Vec<u8>,
 }
 
@@ -59,6 +60,7 @@ impl<'p> Parser<'p> {
             said_last_ttl_used: false,
             text_bytes: 0,
             generated: 0,
+            generated_bytes: 0,
             rdata: Vec::new(),
         }
     }

@@ -138,7 +138,10 @@ fn generate() {
         ("$GENERATE 2-1 a A 192.0.2.1", "11: error: found `2-1`, expected a range as 1-100 or 1-100/2"),
         ("$GENERATE 9--10 a A 192.0.2.1", "11: error: found `9--10`, expected a range as 1-100 or 1-100/2"),
         ("$GENERATE 1-2/0 a A 192.0.2.1", "11: error: found `1-2/0`, expected a range as 1-100 or 1-100/2"),
-        ("$GENERATE 0-2147483647 a A 192.0.2.1", "11: error: found `0-2147483647`, expected at most 1000000 generated records"),
+        (
+            "$GENERATE 0-2147483647 a A 192.0.2.1",
+            "11: error: found `0-2147483647`, expected at most 1000000 generated records and 256 MiB of data",
+        ),
         (
             "$GENERATE 1-2 a${0,999} A 192.0.2.1",
             "15: error: found `a${0,999}`, expected `${offset,width,base}` with a base of d, o, x, X, n or N",
@@ -271,5 +274,10 @@ proptest! {
         let text = words.join(" ");
         let _ = load(&text, &[]);
         let _ = load(&format!("{APEX}{text}"), &[]);
+    }
+
+    #[test]
+    fn any_octets_are_records_or_problems(text in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse_records("any", &text);
     }
 }
