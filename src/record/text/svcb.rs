@@ -81,8 +81,8 @@ fn read_one(reader: &mut Reader<'_, '_>) -> Result<(u16, Vec<u8>), TextError> {
     };
     let mut text = Vec::new();
     decode(&value, &mut text)?;
-    if !token.raw.starts_with(NAMES.get(usize::from(key)).map_or(b"", |name| name.as_bytes())) {
-        return Ok((key, text));
+    if name.starts_with(b"key") {
+        return if is_valid(key, &text) { Ok((key, text)) } else { Err(TextError::at(&token, "octets that are a value of this key")) };
     }
     let wire = value_to_wire(key, &text).map_err(|expected| TextError::at(&token, expected))?;
     Ok((key, wire))
@@ -128,6 +128,28 @@ fn value_to_wire(key: u16, text: &[u8]) -> Result<Vec<u8>, &'static str> {
             Ok(numbers.ok_or("numbers joined by `,`")?.iter().flat_map(|number| number.to_be_bytes()).collect())
         }
         _ => Ok(text.to_vec()),
+    }
+}
+
+/// A value that was given as octets, `key1=\002h2`. `mandatory` is checked together with the others.
+fn is_valid(key: u16, wire: &[u8]) -> bool {
+    let some_of = |len: usize| !wire.is_empty() && wire.len().is_multiple_of(len);
+    match key {
+        ALPN => {
+            let mut rest = wire;
+            while let [len @ 1.., tail @ ..] = rest {
+                let Some(tail) = tail.get(usize::from(*len)..) else { return false };
+                rest = tail;
+            }
+            rest.is_empty() && !wire.is_empty()
+        }
+        NO_DEFAULT_ALPN | OHTTP => wire.is_empty(),
+        PORT => wire.len() == 2,
+        IPV4HINT => some_of(4),
+        IPV6HINT => some_of(16),
+        GROUPS => some_of(2),
+        ECH | DOHPATH => !wire.is_empty(),
+        _ => true,
     }
 }
 
