@@ -137,7 +137,7 @@ fn is_valid(key: u16, wire: &[u8]) -> bool {
     match key {
         ALPN => {
             let mut rest = wire;
-            while let [len @ 1.., tail @ ..] = rest {
+            while let [len @ 1..=255, tail @ ..] = rest {
                 let Some(tail) = tail.get(usize::from(*len)..) else { return false };
                 rest = tail;
             }
