@@ -81,6 +81,7 @@ impl Player {
             net: Rc::new(internet.clone()),
             seed: 1,
             workers: 1,
+            naive: false,
         });
         Player { scenario, servers, internet, clock, engine, asked: Vec::new(), elapsed: Duration::ZERO }
     }

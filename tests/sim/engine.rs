@@ -27,6 +27,8 @@ pub struct Start {
     pub net: Rc<dyn Net>,
     pub seed: u64,
     pub workers: usize,
+    /// The reference walker, whatever is ready.
+    pub naive: bool,
 }
 
 #[derive(Clone)]
@@ -46,7 +48,7 @@ const READY: bool = true;
 
 impl Engine {
     pub fn start(start: Start) -> Engine {
-        if is_cairn() { Engine::cairn(start) } else { Engine::Naive(Rc::new(Naive::new(&start))) }
+        if is_cairn() && !start.naive { Engine::cairn(start) } else { Engine::Naive(Rc::new(Naive::new(&start))) }
     }
 
     fn cairn(start: Start) -> Engine {

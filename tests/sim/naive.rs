@@ -22,6 +22,7 @@ pub struct Naive {
     random: Random,
 }
 
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Upstream queries for one question.
 const QUERIES: u32 = 100;
 
@@ -36,7 +37,7 @@ impl Naive {
         let mut reply = query.reply();
         reply.flags = QR | RA | query.flags & RD;
         let mut left = QUERIES;
-        match self.resolve(asked.name, asked.rtype, 0, &mut left).await {
+        match timeout(PATIENCE, self.resolve(asked.name, asked.rtype, 0, &mut left)).await.ok().flatten() {
             Some(found) => (reply.rcode, reply.answer, reply.authority) = (found.rcode, found.answer, found.authority),
             None => reply.rcode = Rcode::SERVFAIL,
         }

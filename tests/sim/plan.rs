@@ -30,6 +30,8 @@ pub struct Manner {
     pub denies_empty_names: bool,
     /// Authoritative answers without AA.
     pub without_aa: bool,
+    /// An alias is not followed, even within the zone.
+    pub one_link: bool,
     /// Never more than the answer section.
     pub minimal: bool,
     /// Added to the additional section (or, for NS, the authority section) of every reply: lies.
@@ -57,6 +59,7 @@ impl Default for Manner {
             lowers_case: false,
             denies_empty_names: false,
             without_aa: false,
+            one_link: false,
             minimal: false,
             slips_in: Vec::new(),
             udp_size: 1232,
@@ -293,7 +296,7 @@ impl Plan {
                     let seen = reply.answer.iter().any(|rr| records[0].same(rr));
                     reply.answer.extend(records);
                     match target {
-                        Some(target) if !seen => name = target,
+                        Some(target) if !seen && !server.manner.one_link => name = target,
                         Some(_) => return,
                         None => {
                             reply.rcode = Rcode::YXDOMAIN;

@@ -48,6 +48,7 @@ pub struct World {
     tunes: Vec<Tune>,
     trust_anchors: Vec<Rr>,
     workers: usize,
+    naive: bool,
     families: (bool, bool),
     running: Option<Running>,
 }
@@ -95,6 +96,7 @@ impl World {
             tunes: Vec::new(),
             trust_anchors: Vec::new(),
             workers: 1,
+            naive: false,
             families: (true, true),
             running: None,
         }
@@ -263,6 +265,12 @@ impl World {
         self
     }
 
+    /// The reference walker answers instead: to show what a world does to a resolver without care.
+    pub fn naive(mut self) -> World {
+        self.naive = true;
+        self
+    }
+
     /// The address families that the resolver's own host has.
     pub fn families(mut self, ipv4: bool, ipv6: bool) -> World {
         self.families = (ipv4, ipv6);
@@ -293,7 +301,11 @@ impl World {
             .into_iter()
             .map(|(wire, client, worker)| {
                 let engine = running.engine.clone();
-                running.tasks.spawn_local(async move { ask_engine(&engine, &wire, &client, worker).await })
+                running.tasks.spawn_local(async move {
+                    let answer = ask_engine(&engine, &wire, &client, worker).await;
+                    ask_again(&engine, &wire, &client, worker, &answer);
+                    answer
+                })
             })
             .collect();
         running.tasks.block_on(&running.runtime, async {
@@ -390,6 +402,7 @@ impl World {
             net: Rc::new(internet.clone()),
             seed: self.seed,
             workers: self.workers,
+            naive: self.naive,
         });
         drop((inside, local));
         self.running = Some(Running { runtime, tasks, engine, internet, clock, asked: 0 });
@@ -428,6 +441,14 @@ pub async fn ask_engine(engine: &Engine, wire: &[u8], client: &Client, worker: u
         panic!("a strict client cannot read {packet}: {why}");
     }
     Answer { packet, wire, took: if at_once { Duration::ZERO } else { took }, at_once }
+}
+
+/// What was learned just now is there without waiting, and says the same.
+fn ask_again(engine: &Engine, wire: &[u8], client: &Client, worker: usize, first: &Answer) {
+    let plain = matches!(first.packet.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) && first.packet.errors().is_empty();
+    if let Some(again) = engine.at_once(wire, client, worker).filter(|_| plain) {
+        assert_eq!(comparable(&again), comparable(&first.wire), "what was learned is told differently at once");
+    }
 }
 
 /// Everything but ID, TTLs and the order within a section; and the length.

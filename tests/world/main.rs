@@ -1,5 +1,6 @@
 //! The hermetic tests of the whole resolver: simulated worlds and scenario files, one binary.
 
+mod attacks;
 #[path = "../rpl/mod.rs"]
 mod rpl;
 mod scenarios;
