@@ -155,3 +155,68 @@ impl Wanted<'_> {
         Denial::NotProved(Why::new(self.name, self.rtype, Fault::NoProof(self.claim)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bitmap::bitmap_of;
+    use super::super::nsec3::{Nsec3Params, nsec3_owner};
+    use super::super::sample::{Signer, name, nsec};
+    use super::super::work::Limits;
+    use super::*;
+    use crate::record::EdeCode;
+
+    fn proved(set: RrSet) -> Vec<Validated<RrSet>> {
+        vec![Validated::assertion(Signer::new("example.", 1).sign(set))]
+    }
+
+    /// A record that matches `owner` and covers every other name.
+    fn nsec3(owner: &str, iterations: u16, types: &[Rtype]) -> RrSet {
+        let params = Nsec3Params { iterations, salt: vec![] };
+        let mut free = Work::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
+        let hash = params.hash(&name(owner), &mut free).expect("affordable");
+        let [high, low] = iterations.to_be_bytes();
+        let rdata = [&[1, 0, high, low, 0, 20][..], &hash, &bitmap_of(types)].concat();
+        RrSet::with(nsec3_owner(&hash, &name("example.")).expect("short"), Rtype::NSEC3, 300, &rdata)
+    }
+
+    #[test]
+    fn the_apex_is_no_cut_of_its_own_zone() {
+        let zone = name("example.");
+        let sets = proved(nsec("example.", "a.example.", &[Rtype::NS]));
+        assert!(matches!(prove_no_ds(&zone, &zone, &sets, &mut Work::default()), Denial::NotProved(_)));
+    }
+
+    #[test]
+    fn many_iterations_are_insecure() {
+        let zone = name("example.");
+        for (iterations, insecure) in [(50, false), (51, true), (2_500, true)] {
+            let sets = proved(nsec3("example.", iterations, &[Rtype::SOA, Rtype::NS]));
+            let mut work = Work::default();
+            let denial = prove_nxdomain(&name("a.example."), &zone, &sets, &mut work);
+            let expected = Denial::Insecure(Insecurity::Nsec3Iterations(iterations));
+            assert_eq!(denial == expected, insecure, "{denial:?}");
+            assert!(!insecure || work.spent().nsec3_blocks == 0, "nothing is hashed in vain");
+        }
+        let ede = Insecurity::Nsec3Iterations(51).ede().map(|ede| ede.code);
+        assert_eq!(ede, Some(EdeCode::UNSUPPORTED_NSEC3_ITERATIONS));
+    }
+
+    #[test]
+    fn a_long_name_is_given_up() {
+        let sets = proved(nsec3("example.", 50, &[Rtype::SOA, Rtype::NS]));
+        let qname = name(&format!("{}example.", "a.".repeat(110)));
+        let mut work = Work::default();
+        let denial = prove_nodata(&qname, Rtype::A, &name("example."), &sets, &mut work);
+        let Denial::NotProved(why) = denial else { panic!("{denial:?}") };
+        assert_eq!((why.fault, work.broke()), (Fault::TooMuchWork(Bound::Nsec3Hashes), Some(Bound::Nsec3Hashes)));
+    }
+
+    #[test]
+    fn a_wildcard_answer_by_the_door() {
+        let (zone, qname) = (name("example."), name("b.example."));
+        let sets = proved(nsec("a.example.", "c.example.", &[Rtype::A]));
+        let at = |qname: &Name| prove_wildcard_answer(qname, Rtype::A, &zone, &zone, &sets, &mut Work::default());
+        assert_eq!(at(&qname), Denial::Proved(Proof { kind: ProofKind::NoCloserName, opt_out: false, ttl: 300 }));
+        assert!(matches!(at(&name("a.example.")), Denial::NotProved(_)));
+    }
+}

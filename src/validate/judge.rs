@@ -146,6 +146,11 @@ impl Case {
         }
     }
 
+    /// The reply again, to be judged with the keys of another zone.
+    pub fn into_reply(self) -> Reply {
+        self.reply
+    }
+
     fn check(&mut self, item: Item, now: Now, work: &mut Work) -> Result<(), Why> {
         let set = match item {
             Item::Answer(at) => &self.reply.answer[at],
@@ -464,6 +469,13 @@ mod tests {
             ("the child's word on its own DS", ("example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("example.")], "bogus 12"),
             ("signed by a zone below", ("a.sub.example.", T::A), ReplyKind::NxDomain, vec![sub_soa()], "keys of sub.example."),
             ("SOA of another zone", ("www.example.", T::TXT), ReplyKind::NoData, vec![w.nsec("www.example."), sub_soa()], "bogus 6"),
+            (
+                "SOA of a name that is no apex",
+                ("www.example.", T::TXT),
+                ReplyKind::NoData,
+                vec![w.nsec("www.example."), w.zone.sign(soa("sub.example."))],
+                "bogus 6",
+            ),
             ("SOA not signed", ("www.example.", T::TXT), ReplyKind::NoData, vec![w.nsec("www.example."), soa("example.")], "bogus 10"),
             (
                 "an NSEC expanded from a wildcard",

@@ -9,6 +9,11 @@
 //! - [`synthesize`](synthesize()): answers from denials learned earlier (RFC 8198).
 //! - [`judge`](judge()), [`Case`]: a whole reply. [`Why`] and [`Insecurity`] tell people the reason (RFC 8914).
 //!
+//! A walk goes from the anchor down: `keys_from_anchor` for the zone of the anchor; at each referral, or for each
+//! label where a cut may be, a [`Case`] for the reply with the DS set or its denial, then [`Judgement::cut`]; where
+//! that is secure, `keys_from_ds` with the child's DNSKEY set; at the end a [`Case`] for the answer. One [`Work`]
+//! goes through all of it. [`Judgement::NeedsKeys`] and [`Judgement::NeedsCut`] send it back for a cut it did not see.
+//!
 //! [`Validated`](crate::record::Validated) is made here and nowhere else.
 //!
 //! Knows nothing of: sockets, the time of day, the cache, configuration, who asked.
