@@ -78,7 +78,8 @@ impl Cache {
         hit
     }
 
-    /// Keeps a finished reply without OPT. False if it is not for this path: no question, TTL 0, other classes.
+    /// Keeps a finished reply without OPT, so that the next one asking gets it from `copy_answer`. Never to be
+    /// called with bogus or stale data. False if it is not for this path: no question, TTL 0, other classes.
     pub fn put_answer(&self, key: &AnswerKey<'_>, message: &[u8], secure: bool, now: BootTime) -> bool {
         let Some(reply) = Reply::parse(message, key.qname.len()) else {
             return false;
@@ -94,12 +95,13 @@ impl Cache {
         }
         let now_s = now.secs();
         let marked = self.store.peek(&Key::fact(key.qname, key.qtype.0), |bytes| {
-            if !entry::is_set(bytes) || secure != (entry::security(bytes) == Security::Secure) || !gives(bytes, key, reply, answers, now_s)
-            {
-                return false;
+            let (rank, security) = (entry::rank(bytes), entry::security(bytes));
+            let fits = entry::is_set(bytes) && rank.may_answer() && security != Security::Bogus && secure == (security == Security::Secure);
+            let same = fits && gives(bytes, key, reply, answers, now_s);
+            if same {
+                mark(bytes, key);
             }
-            mark(bytes, key);
-            true
+            same
         });
         marked == Some(true)
     }

@@ -92,13 +92,14 @@ impl Cache {
     /// Forgets all that is known of a name, or of it and all below it. Ready answers may have been made from
     /// it whatever their own name, so all of them go: they are made again from what stays.
     pub fn flush(&self, name: &Name, subtree: bool) -> usize {
-        let gone = self.store.remove_all(|bytes| {
+        let mut gone = 0;
+        self.store.remove_all(|bytes| {
             let key = Key::of(bytes);
-            key.kind != Kind::Answer
-                && key.kind != Kind::AnswerDo
-                && if subtree { is_within(key.name, name) } else { key.name == name.as_wire() }
+            let meant = if subtree { is_within(key.name, name) } else { key.name == name.as_wire() };
+            let ready = matches!(key.kind, Kind::Answer | Kind::AnswerDo);
+            gone += usize::from(meant && !ready);
+            meant || ready
         });
-        self.forget_answers();
         gone
     }
 

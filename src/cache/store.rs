@@ -30,8 +30,9 @@ const SHARD_BYTES: usize = 4 << 20;
 const NODE_BYTES: usize = 32;
 /// A bucket of the table holds two pointers and an octet of tag.
 const BUCKET_BYTES: usize = 17;
-/// Evictions one `put` does to bring the shard back within its share, so that none takes long.
-const EVICTIONS_PER_PUT: usize = 32;
+
+/// Smaller tables are left as they are.
+const REBUILD_ENTRIES_MIN: usize = 1024;
 
 pub struct Store {
     shards: Box<[Mutex<Shard>]>,
@@ -201,8 +202,10 @@ struct Shard {
     order: LruCache<u64, u32, ByIdentity>,
     slab: Slab,
     limit: usize,
-    /// The most entries there ever were: the table never shrinks.
-    peak: usize,
+    /// The most entries the table has held: it does not shrink by itself.
+    table_peak: usize,
+    /// The most nodes there ever were. Freed ones lie scattered and stay with the allocator, for the next ones.
+    node_peak: usize,
     entries: [usize; 4],
     evictions: u64,
     hits: u64,
@@ -211,11 +214,11 @@ struct Shard {
 impl Shard {
     fn new(limit: usize) -> Shard {
         let order = LruCache::unbounded_with_hasher(ByIdentity::default());
-        Shard { order, slab: Slab::new(), limit, peak: 0, entries: [0; 4], evictions: 0, hits: 0 }
+        Shard { order, slab: Slab::new(), limit, table_peak: 0, node_peak: 0, entries: [0; 4], evictions: 0, hits: 0 }
     }
 
     fn bytes(&self) -> usize {
-        self.slab.bytes() + self.order.len() * NODE_BYTES + table_bytes(self.peak)
+        self.slab.bytes() + self.node_peak * NODE_BYTES + table_bytes(self.table_peak)
     }
 
     fn find(&mut self, hash: u64, key: &Key<'_>) -> Option<&mut [u8]> {
@@ -267,13 +270,8 @@ impl Shard {
         let Some(handle) = self.slab.alloc(class) else { return false };
         self.write(handle, &new);
         self.order.put(hash, handle);
-        self.peak = self.peak.max(self.order.len());
-        for _ in 0..EVICTIONS_PER_PUT {
-            if self.bytes() <= self.limit || self.order.len() <= 1 {
-                break;
-            }
-            self.evict(hashing);
-        }
+        self.table_peak = self.table_peak.max(self.order.len());
+        self.node_peak = self.node_peak.max(self.order.len());
         true
     }
 
@@ -286,10 +284,12 @@ impl Shard {
     /// grow past what the share allows. False if the share is too small even when empty.
     fn make_room(&mut self, class: u8, hashing: &Hashing) -> bool {
         loop {
-            let table_growth = table_bytes(self.peak.max(self.order.len() + 1)) - table_bytes(self.peak);
+            let entries = self.order.len() + 1;
+            let table = table_bytes(self.table_peak.max(entries)) - table_bytes(self.table_peak);
+            let node = if entries > self.node_peak { NODE_BYTES } else { 0 };
             let page = if self.slab.free_slots(class) > 0 { 0 } else { slab::page_bytes(class) };
-            let more = table_growth + page;
-            if more == 0 || self.bytes() + NODE_BYTES + more <= self.limit {
+            let more = table + node + page;
+            if more == 0 || self.bytes() + more <= self.limit {
                 if page > 0 {
                     self.slab.grow(class);
                 }
@@ -310,10 +310,7 @@ impl Shard {
         self.count(handle, false);
         self.slab.free(handle);
         self.evictions += 1;
-        // Twice a page, so that a class in use keeps some room of its own and is not compacted for each entry.
-        if self.slab.free_slots(class) >= 2 * slab::slots_per_page(class)
-            && let Some(page) = self.slab.sparse_page(class)
-        {
+        if let Some(page) = self.slab.sparse_page(class) {
             let order = &mut self.order;
             self.slab.evacuate(page, |bytes, old, new| {
                 if let Some(place) = order.peek_mut(&hashing.of(&Key::of(bytes)))
@@ -323,7 +320,19 @@ impl Shard {
                 }
             });
         }
+        if self.order.len() * 4 < self.table_peak && self.table_peak > REBUILD_ENTRIES_MIN {
+            self.rebuild_order();
+        }
         true
+    }
+
+    /// Gives back a table that has become far too large. Seldom: three quarters of the entries must have gone.
+    fn rebuild_order(&mut self) {
+        let mut old = std::mem::replace(&mut self.order, LruCache::unbounded_with_hasher(ByIdentity::default()));
+        while let Some((hash, handle)) = old.pop_lru() {
+            self.order.put(hash, handle);
+        }
+        self.table_peak = self.order.len();
     }
 
     fn discard(&mut self, hash: u64) {
