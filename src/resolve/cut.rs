@@ -1,7 +1,7 @@
 //! Zone cuts: where a walk stands, and how delegations are kept.
 //!
 //! What a parent says of a child (the delegation) is kept apart from what the child says of itself (its NS set
-//! as an answer), under the reserved type 0, which can neither be asked for nor come from the network. A
+//! as an answer), under a meta-type, which can neither be asked for nor come from the network. A
 //! delegation lives no longer than the parent said, however often the child repeats itself, and counts only
 //! while the delegation above it is alive: a revoked or moved domain dies with the parent's TTL (ghost and
 //! phoenix domains, 2012 and 2023).
@@ -15,8 +15,9 @@ use crate::cache::Cache;
 use crate::env::BootTime;
 use crate::record::{Name, Rank, RrSet, Rtype, Security};
 
-/// RFC 6895 3.1: type 0 is reserved. `scrub` drops records of it, `answer` refuses questions for it.
-const DELEGATION: Rtype = Rtype(0);
+/// RFC 6895 3.1: a type from 128 to 255 is never data. `scrub` drops records of it, `answer` refuses questions for
+/// it. Not type 0: the cache keeps there that a name does not exist, and every answer ends that.
+const DELEGATION: Rtype = Rtype(248);
 
 /// TTL of a referral that is made from what is known of a cut.
 const NS_TTL_S: u32 = 60;
@@ -170,4 +171,26 @@ pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) ->
         }
     }
     Some(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::CacheLimits;
+    use crate::env::Random;
+
+    /// What a zone says of its own name ends a denial of that name, and must not end the delegation.
+    #[test]
+    fn a_delegation_outlives_answers_for_the_name_of_its_zone() {
+        let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
+        let (now, example) = (BootTime(1000), Name::parse("example.").expect("a name"));
+        let server = Name::parse("ns.example.").expect("a name");
+        let set = |name: &Name, rtype| RrSet::with(name.clone(), rtype, 300, server.as_wire());
+        remember(&cache, &Name::root(), &set(&Name::root(), Rtype::NS), 8, now);
+        remember(&cache, &Name::root(), &set(&example, Rtype::NS), 8, now);
+        cache.put_set(&set(&example, Rtype::PTR), Rank::AuthAnswer, Security::Secure, now);
+        cache.put_set(&set(&Name::root(), Rtype::NS), Rank::AuthAnswer, Security::Secure, now);
+        let known = deepest_known(&cache, &example, Rtype::A, now).map(|cut| cut.zone);
+        assert_eq!(known, Some(example));
+    }
 }
