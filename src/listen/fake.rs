@@ -87,9 +87,11 @@ pub fn local() -> SocketAddr {
     ([198, 51, 100, 1], 53).into()
 }
 
+type Coming = io::Result<(Vec<u8>, SocketAddr)>;
+
 #[derive(Default)]
 pub struct FakeSocket {
-    coming: RefCell<VecDeque<io::Result<(Vec<u8>, SocketAddr)>>>,
+    coming: RefCell<VecDeque<Coming>>,
     waker: RefCell<Option<Waker>>,
     pub sent: RefCell<Vec<(Vec<u8>, SocketAddr, SocketAddr)>>,
     pub sends: Cell<usize>,
@@ -97,7 +99,7 @@ pub struct FakeSocket {
 }
 
 impl FakeSocket {
-    pub fn put(&self, item: io::Result<(Vec<u8>, SocketAddr)>) {
+    pub fn put(&self, item: Coming) {
         self.coming.borrow_mut().push_back(item);
         if let Some(waker) = self.waker.take() {
             waker.wake();
