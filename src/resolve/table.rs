@@ -5,12 +5,13 @@
 //! refused at once, across workers too.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::failure::{Cause, Failure};
 use super::link::Link;
@@ -36,7 +37,35 @@ struct Inner {
 
 struct Entry {
     id: WalkId,
-    result: watch::Receiver<Option<Outcome>>,
+    result: Arc<Left>,
+}
+
+/// Where the owner leaves its outcome and those who wait are woken in the order they came: `watch` wakes them in an
+/// order of its own choice, and the simulation could not be replayed.
+#[derive(Default)]
+struct Left {
+    /// `None` inside: the owner was lost.
+    outcome: OnceLock<Option<Outcome>>,
+    ended: Notify,
+}
+
+impl Left {
+    /// The first call counts.
+    fn leave(&self, outcome: Option<Outcome>) {
+        if self.outcome.set(outcome).is_ok() {
+            self.ended.notify_waiters();
+        }
+    }
+
+    async fn wait(&self) -> Option<Outcome> {
+        let mut ended = pin!(self.ended.notified());
+        // Registered before the look, so that no end between look and wait is missed.
+        ended.as_mut().enable();
+        if self.outcome.get().is_none() {
+            ended.await;
+        }
+        self.outcome.get().cloned().flatten()
+    }
 }
 
 pub enum Join {
@@ -54,14 +83,14 @@ pub struct Ticket {
     table: Arc<Table>,
     question: Question,
     pub id: WalkId,
-    result: watch::Sender<Option<Outcome>>,
+    result: Arc<Left>,
 }
 
 /// Waits for one walk. Dropping it withdraws the edge.
 pub struct Waiter {
     table: Arc<Table>,
     edge: Option<(WalkId, WalkId)>,
-    result: watch::Receiver<Option<Outcome>>,
+    result: Arc<Left>,
 }
 
 impl Table {
@@ -87,13 +116,13 @@ impl Table {
         }
         inner.next += 1;
         let id = WalkId(inner.next);
-        let (sender, receiver) = watch::channel(None);
-        inner.walks.insert(question.clone(), Entry { id, result: receiver.clone() });
+        let result = Arc::new(Left::default());
+        inner.walks.insert(question.clone(), Entry { id, result: result.clone() });
         if let Some(asker) = asker {
             inner.waits.entry(asker).or_default().push(id);
         }
-        let waiter = Waiter { table: self.clone(), edge: asker.map(|asker| (asker, id)), result: receiver };
-        Join::Own(Ticket { table: self.clone(), question: question.clone(), id, result: sender }, waiter)
+        let waiter = Waiter { table: self.clone(), edge: asker.map(|asker| (asker, id)), result: result.clone() };
+        Join::Own(Ticket { table: self.clone(), question: question.clone(), id, result }, waiter)
     }
 
     pub fn under_way(&self) -> usize {
@@ -121,7 +150,7 @@ impl Inner {
 
 impl Ticket {
     pub fn publish(self, outcome: Outcome) {
-        self.result.send_replace(Some(outcome));
+        self.result.leave(Some(outcome));
     }
 }
 
@@ -130,15 +159,14 @@ impl Drop for Ticket {
         let mut inner = self.table.inner.lock();
         inner.walks.remove(&self.question);
         inner.waits.remove(&self.id);
+        drop(inner);
+        self.result.leave(None);
     }
 }
 
 impl Waiter {
-    pub async fn outcome(mut self) -> Outcome {
-        let published = match self.result.wait_for(Option::is_some).await {
-            Ok(value) => value.clone(),
-            Err(_) => None,
-        };
+    pub async fn outcome(self) -> Outcome {
+        let published = self.result.wait().await;
         published.unwrap_or_else(|| Arc::new(Err(Failure::new(crate::record::Name::root(), Cause::Internal))))
     }
 }
