@@ -40,11 +40,8 @@ pub enum Engine {
 
 /// Is it the real one? What needs a cache asks this first.
 pub fn is_cairn() -> bool {
-    READY && std::env::var_os("CAIRN_ENGINE").is_none_or(|engine| engine != "naive")
+    std::env::var_os("CAIRN_ENGINE").is_none_or(|engine| engine != "naive")
 }
-
-/// Turns true with the line in `cairn` that makes a worker.
-const READY: bool = true;
 
 impl Engine {
     pub fn start(start: Start) -> Engine {

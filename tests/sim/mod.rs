@@ -1,16 +1,19 @@
 //! A virtual internet inside one test thread, in virtual time, from one printed seed.
 //!
 //! `World` builds zones and servers and asks the resolver; `Internet` is its network (delay, loss, duplicates,
-//! forgeries); `Plan` how servers answer, well or badly; `Truth` what is right. Only `engine.rs` knows how the
+//! forgeries); `Plan` how servers answer, well or badly; `Truth` what is right; `random` draws worlds nobody thought of;
+//! `clients` is the resolver's own door. Only `engine.rs` knows how the
 //! resolver is made.
 #![allow(dead_code, reason = "the world offers more than the tests of one day use")]
 
+pub mod clients;
 pub mod clock;
 pub mod engine;
 pub mod internet;
 pub mod naive;
 pub mod packet;
 pub mod plan;
+pub mod random;
 pub mod record;
 pub mod truth;
 pub mod world;

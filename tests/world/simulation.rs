@@ -8,6 +8,7 @@ use cairn::record::{Rcode, Rtype};
 
 use super::sim::engine::is_cairn;
 use super::sim::packet::{AD, RD};
+use super::sim::random::{Drawn, Weather, draw};
 use super::sim::world::tally;
 use super::sim::{Forger, Lame, Tcp, World, name};
 
@@ -127,11 +128,60 @@ fn one_seed_is_one_history() {
 }
 
 #[test]
+fn a_random_world_is_replayed_exactly() {
+    let history = || {
+        let Drawn { mut world, questions } = draw(7, 30, Weather::Foul);
+        let few: Vec<&str> = questions.iter().take(40).map(String::as_str).collect();
+        let answers: Vec<String> = world.ask_all(&few).iter().map(|answer| format!("{answer:?}")).collect();
+        let log: Vec<String> = world.log().iter().map(ToString::to_string).collect();
+        (answers, log)
+    };
+    let (first, second) = (history(), history());
+    for (one, other) in first.1.iter().zip(&second.1) {
+        assert_eq!(one, other, "the first difference");
+    }
+    assert_eq!(first, second);
+}
+
+#[test]
 fn an_endless_alias_ends() {
     let mut world = plain(12).records(&["a.example. CNAME b.example.", "b.example. CNAME a.example."]);
     let answer = world.ask("a.example. A");
     assert!(world.truth("a.example. A").contradicts(&answer.packet).is_none(), "{answer:?}");
     assert!(world.log().len() < 60);
+}
+
+/// `CAIRN_WORLDS` sets how many; each prints its seed when it fails, and `CAIRN_SEED` replays that one.
+#[test]
+fn random_worlds_are_told_truly() {
+    let worlds = std::env::var("CAIRN_WORLDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    for seed in 0..worlds {
+        roam(seed, Weather::Fair);
+        roam(seed, Weather::Foul);
+    }
+}
+
+/// Asks everything, twice, with time going by; SERVFAIL is no lie, but in fair weather there is no reason for it.
+fn roam(seed: u64, weather: Weather) {
+    let Drawn { mut world, questions } = draw(seed, 50, weather);
+    for round in 0..2 {
+        for few in questions.chunks(8) {
+            let few: Vec<&str> = few.iter().map(String::as_str).collect();
+            let answers = world.ask_all(&few);
+            for (question, answer) in few.iter().zip(answers) {
+                let truth = world.truth(question);
+                if let Some(why) = truth.contradicts(&answer.packet) {
+                    panic!("{weather:?}, round {round}: {question}: {why}\n  {answer:?}\n  truth: {truth:?}");
+                }
+                let excused = weather == Weather::Foul || truth.endless || truth.answer.len() > 6;
+                assert!(excused || answer.rcode() != Rcode::SERVFAIL, "round {round}: {question}: {answer:?}\n  truth: {truth:?}");
+            }
+        }
+        world.forget();
+        world.pass(40);
+    }
+    world.pass(15);
+    assert_eq!(world.open_ports(), 0, "sockets that nobody waits on any more");
 }
 
 // From here on a resolver with a cache.
