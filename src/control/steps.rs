@@ -121,6 +121,11 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             let value = json!({ "zone": zone.to_string(), "servers": servers, "addresses": addresses, "from_cache": from_cache });
             ("cut", members(value), format!("{how} zone {zone}: {servers} servers, {addresses} addresses{known}"))
         }
+        Step::Restart { zone, cause: _ } => (
+            "restart",
+            members(json!({ "zone": zone.to_string() })),
+            format!("the servers known for {zone} are of no use; asking the zone above who serves it now"),
+        ),
         Step::Joined { question } => (
             "joined",
             members(json!({ "question": question.to_string() })),

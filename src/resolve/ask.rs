@@ -80,9 +80,18 @@ impl Attempts {
         self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
+    /// Everybody who was asked, in vain.
+    pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tried.iter().map(|(address, _)| *address)
+    }
+
     /// This server is not asked again for this question.
     pub fn rule_out(&mut self, address: SocketAddr) {
         self.of(address).spent = true;
+    }
+
+    fn found_useless(&mut self, address: SocketAddr) {
+        self.rule_out(address);
         self.useless += 1;
     }
 
@@ -121,7 +130,12 @@ impl Resolver {
             if !hopeful && !enough && self.look_up_next(cut, attempts, asker).await {
                 continue;
             }
-            let Some((address, why)) = picked else { break };
+            let Some((address, why)) = picked else {
+                if !enough && (cut.use_hints() || self.take_parents_word(cut)) {
+                    continue;
+                }
+                break;
+            };
             let tried = attempts.get(address);
             let broken = matches!(self.cache().servers().edns(address.ip(), self.now()), EdnsState::BrokenUntil(_));
             let with_edns = !tried.plain && !broken;
@@ -216,6 +230,22 @@ impl Resolver {
         true
     }
 
+    /// What the zones above say of servers that live elsewhere. `false` when that is nothing new.
+    fn take_parents_word(&self, cut: &mut Cut) -> bool {
+        let now = self.now();
+        let mut found = false;
+        for server in &mut cut.servers {
+            let Some(name) = &server.name else { continue };
+            for address in super::cut::parents_word(self.cache(), name, now) {
+                if !server.addresses.contains(&address) {
+                    server.addresses.push(address);
+                    found = true;
+                }
+            }
+        }
+        found
+    }
+
     async fn ask_one(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Option<Heard>, Failure> {
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
         attempts.asked += 1;
@@ -281,9 +311,10 @@ impl Resolver {
         servers.on_reply(plan.address.ip(), reply.rtt, now);
         attempts.heard_anything = true;
         let over_tcp = reply.transport == Transport::Tcp;
-        let Ok(message) = Message::parse(&reply.bytes) else {
+        let whole = Message::parse(&reply.bytes).ok().filter(|message| !(over_tcp && message.header().flags.has(Flags::TC)));
+        let Some(message) = whole else {
             servers.set_unfit(plan.address.ip(), &cut.zone, Unfit::Broken, BROKEN_S, now);
-            attempts.rule_out(plan.address);
+            attempts.found_useless(plan.address);
             attempts.fault(plan.address, FaultKind::Malformed);
             asker.trace.emit(|| Step::NoReply { reason: FaultKind::Malformed.to_string(), took: reply.rtt });
             return None;
@@ -292,7 +323,7 @@ impl Resolver {
             servers.set_case(plan.address.ip(), CaseState::Broken);
         }
         let expected = Expected { zone: &cut.zone, question: plan.question, recursive: plan.recursive, with_edns: plan.with_edns };
-        let content = scrub(&message, &expected, asker.routes.limits.aliases);
+        let content = scrub(&message, &expected);
         let rcode = message.rcode();
         let kind = classify(message.header(), rcode, &content, &expected);
         asker.trace.emit(|| Step::Reply {
@@ -338,7 +369,7 @@ impl Resolver {
             }
             Kind::RecursionLame => {
                 attempts.recursive.get_or_insert(address);
-                attempts.rule_out(address);
+                attempts.found_useless(address);
                 return None;
             }
             Kind::Lame | Kind::Referral => (Unfit::Lame, LAME_S, FaultKind::Lame),
@@ -350,7 +381,7 @@ impl Resolver {
         if !plan.minimised {
             servers.set_unfit(address.ip(), &cut.zone, unfit, seconds, now);
         }
-        attempts.rule_out(address);
+        attempts.found_useless(address);
         attempts.fault(address, fault);
         None
     }

@@ -44,7 +44,7 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
     match rcode {
         Rcode::NOERROR | Rcode::NXDOMAIN => {}
         // RFC 6672 2.2: the name that a DNAME makes is too long. The alias itself is still data.
-        Rcode::YXDOMAIN if !content.answer.is_empty() => {}
+        Rcode::YXDOMAIN if content.answer.first().is_some_and(|set| set.rtype == Rtype::DNAME) => {}
         Rcode::SERVFAIL => return Kind::ServFail,
         Rcode::REFUSED | Rcode::NOTAUTH => return Kind::Refused,
         Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS if expected.with_edns => return Kind::NeedsPlainDns,
@@ -67,7 +67,7 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
         let child_side = expected.question.rtype == Rtype::DS && soa.name == expected.question.name && !soa.name.is_root();
         return if child_side && !expected.recursive { Kind::Lame } else { Kind::NoData };
     }
-    if content.refers_up && !authoritative && !expected.recursive {
+    if content.refers_up {
         return Kind::Lame;
     }
     if recursion_lame { Kind::RecursionLame } else { Kind::Empty }

@@ -1,7 +1,7 @@
 //! Zone cuts: where a walk stands, and how delegations are kept.
 //!
 //! What a parent says of a child (the delegation) is kept apart from what the child says of itself (its NS set
-//! as an answer), under a meta-type, which can neither be asked for nor come from the network. A
+//! as an answer), under the reserved type, which can neither be asked for nor come from the network. A
 //! delegation lives no longer than the parent said, however often the child repeats itself, and counts only
 //! while the delegation above it is alive: a revoked or moved domain dies with the parent's TTL (ghost and
 //! phoenix domains, 2012 and 2023).
@@ -15,9 +15,11 @@ use crate::cache::Cache;
 use crate::env::BootTime;
 use crate::record::{Name, Rank, RrSet, Rtype, Security};
 
-/// RFC 6895 3.1: a type from 128 to 255 is never data. `scrub` drops records of it, `answer` refuses questions for
-/// it. Not type 0: the cache keeps there that a name does not exist, and every answer ends that.
-const DELEGATION: Rtype = Rtype(248);
+/// `scrub` drops records of this type, `answer` refuses questions for it.
+const DELEGATION: Rtype = Rtype::RESERVED;
+
+/// Glue that is kept of one server in a delegation.
+const GLUE_PER_NAME_MAX: usize = 4;
 
 /// TTL of a referral that is made from what is known of a cut.
 const NS_TTL_S: u32 = 60;
@@ -41,12 +43,16 @@ pub struct Server {
     pub addresses: SmallVec<[SocketAddr; 4]>,
     /// Its address has been searched for, with whatever result.
     pub looked_up: bool,
+    /// What the parent said without being asked for it: used when the search finds nothing.
+    pub hints: SmallVec<[SocketAddr; 2]>,
 }
 
 impl Cut {
     pub fn configured(zone: Name, to: &[SocketAddr], forward: bool) -> Cut {
-        let servers =
-            to.iter().map(|address| Server { name: None, addresses: SmallVec::from_slice(&[*address]), looked_up: true }).collect();
+        let servers = to
+            .iter()
+            .map(|address| Server { name: None, addresses: SmallVec::from_slice(&[*address]), looked_up: true, hints: SmallVec::new() })
+            .collect();
         Cut { zone, servers, forward, configured: true, from_cache: false }
     }
 
@@ -85,7 +91,7 @@ impl Cut {
 
     pub fn add_name(&mut self, name: Name) {
         if !self.servers.iter().any(|server| server.name.as_ref() == Some(&name)) {
-            self.servers.push(Server { name: Some(name), addresses: SmallVec::new(), looked_up: false });
+            self.servers.push(Server { name: Some(name), addresses: SmallVec::new(), looked_up: false, hints: SmallVec::new() });
         }
     }
 
@@ -96,6 +102,30 @@ impl Cut {
                 push_new(&mut server.addresses, SocketAddr::new(address, 53));
             }
         }
+    }
+
+    pub fn add_hint(&mut self, set: &RrSet) {
+        if let Some(server) = self.servers.iter_mut().find(|server| server.name.as_ref() == Some(&set.name)) {
+            server.hints.extend(set.data.iter().filter_map(|rdata| Some(SocketAddr::new(address_of(set.rtype, rdata)?, 53))));
+        }
+    }
+
+    /// Takes the hints for addresses. `false` when there are none that were not known.
+    pub fn use_hints(&mut self) -> bool {
+        let mut found = false;
+        for server in &mut self.servers {
+            for hint in std::mem::take(&mut server.hints) {
+                found |= !server.addresses.contains(&hint);
+                push_new(&mut server.addresses, hint);
+            }
+        }
+        found
+    }
+
+    /// None of its servers can be reached: no address is known, and every name lies below the cut itself.
+    pub fn is_out_of_reach(&self, usable: impl Fn(IpAddr) -> bool) -> bool {
+        let no_address = !self.servers.iter().flat_map(|server| &server.addresses).any(|address| usable(address.ip()));
+        no_address && self.servers.iter().all(|server| server.name.as_ref().is_none_or(|name| name.is_within(&self.zone)))
     }
 
     fn add_address(&mut self, name: &Name, address: IpAddr) {
@@ -139,14 +169,44 @@ pub fn address_of(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// Keeps a delegation that the servers of `parent` gave.
-pub fn remember(cache: &Cache, parent: &Name, ns: &RrSet, names_max: usize, now: BootTime) {
+/// Keeps a delegation that the servers of `parent` gave. Its records: the parent's label count, then for each
+/// server the name in wire form and after it the parent's glue, each address behind its length.
+pub fn remember(cache: &Cache, parent: &Name, ns: &RrSet, glue: &[RrSet], names_max: usize, now: BootTime) {
     let mut set = RrSet::new(ns.name.clone(), DELEGATION, ns.ttl);
     set.data.push(&[parent.label_count() as u8]);
-    for rdata in ns.data.iter().take(names_max) {
-        set.data.push(rdata);
+    for name in ns_names(ns).take(names_max) {
+        let mut rdata = name.as_wire().to_vec();
+        for address in glue.iter().filter(|glue| glue.name == name).flat_map(|glue| glue.data.iter()).take(GLUE_PER_NAME_MAX) {
+            rdata.push(address.len() as u8);
+            rdata.extend_from_slice(address);
+        }
+        set.data.push(&rdata);
     }
     cache.put_set(&set, Rank::Referral, Security::Indeterminate, now);
+}
+
+fn kept_glue(mut bytes: &[u8]) -> SmallVec<[SocketAddr; 2]> {
+    let mut found = SmallVec::new();
+    while let Some((len, rest)) = bytes.split_first() {
+        let Some((address, rest)) = rest.split_at_checked(usize::from(*len)) else { break };
+        let rtype = if address.len() == 4 { Rtype::A } else { Rtype::AAAA };
+        found.extend(address_of(rtype, address).map(|address| SocketAddr::new(address, 53)));
+        bytes = rest;
+    }
+    found
+}
+
+/// The addresses that the zone above gives for a server which is itself a name of `zone`'s delegation: where the
+/// child's word about its servers leads nowhere, the parent's may still be right.
+pub fn parents_word(cache: &Cache, name: &Name, now: BootTime) -> SmallVec<[SocketAddr; 2]> {
+    let cut = deepest_known(cache, name, Rtype::A, now);
+    let server = cut.into_iter().flat_map(|cut| cut.servers).find(|server| server.name.as_ref() == Some(name));
+    server.map(|server| server.hints).unwrap_or_default()
+}
+
+/// Lets go of a delegation whose servers turned out to be of no use; the parent is asked again.
+pub fn forget(cache: &Cache, zone: &Name) {
+    cache.remove(zone, DELEGATION);
 }
 
 /// The deepest live delegation on the way to `name` of which every delegation above is alive too. For DS the
@@ -166,8 +226,9 @@ pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) ->
     let (_, set) = best?;
     let mut cut = Cut { zone: set.name.clone(), servers: Vec::new(), forward: false, configured: false, from_cache: true };
     for rdata in set.data.iter().skip(1) {
-        if let Ok(name) = Name::from_wire(rdata) {
-            cut.add_name(name);
+        if let Ok((name, used)) = Name::from_wire_prefix(rdata) {
+            let hints = kept_glue(&rdata[used..]);
+            cut.servers.push(Server { name: Some(name), addresses: SmallVec::new(), looked_up: false, hints });
         }
     }
     Some(cut)
@@ -186,8 +247,8 @@ mod tests {
         let (now, example) = (BootTime(1000), Name::parse("example.").expect("a name"));
         let server = Name::parse("ns.example.").expect("a name");
         let set = |name: &Name, rtype| RrSet::with(name.clone(), rtype, 300, server.as_wire());
-        remember(&cache, &Name::root(), &set(&Name::root(), Rtype::NS), 8, now);
-        remember(&cache, &Name::root(), &set(&example, Rtype::NS), 8, now);
+        remember(&cache, &Name::root(), &set(&Name::root(), Rtype::NS), &[], 8, now);
+        remember(&cache, &Name::root(), &set(&example, Rtype::NS), &[], 8, now);
         cache.put_set(&set(&example, Rtype::PTR), Rank::AuthAnswer, Security::Secure, now);
         cache.put_set(&set(&Name::root(), Rtype::NS), Rank::AuthAnswer, Security::Secure, now);
         let known = deepest_known(&cache, &example, Rtype::A, now).map(|cut| cut.zone);

@@ -1,8 +1,8 @@
 //! What of a reply may be believed: records of class IN, inside the bailiwick of the server that sent them,
 //! and relevant to the question (RFC 2181 5.4.1, RFC 5452 6). Everything else is dropped and counted.
 //!
-//! - answer: the chain of aliases that starts at the question's name, and what it leads to;
-//! - authority: SOA and proofs of the zone, its own NS set, or one delegation downwards;
+//! - answer: what the question's name has, or the alias that it is;
+//! - authority: SOA and proofs of the zone, or one delegation downwards;
 //! - additional: addresses of the servers that the kept NS set names, and only inside the bailiwick.
 
 use super::classify::Expected;
@@ -14,32 +14,31 @@ const SETS_MAX: usize = 200;
 
 #[derive(Debug, Default)]
 pub struct Scrubbed {
-    /// In chain order: CNAME and DNAME sets, then what was asked for.
+    /// What was asked for (several sets only for ANY), or the alias that stands in its place.
     pub answer: Vec<RrSet>,
-    /// The last of `answer` is of the type asked for (or anything, for ANY).
+    /// `answer` is of the type asked for, not an alias.
     pub answered: bool,
-    /// The name at the end of the chain, as far as this reply follows it.
-    pub last: Option<Name>,
     pub soa: Option<RrSet>,
     /// NSEC and NSEC3 sets, with their signatures.
     pub proof: Vec<RrSet>,
-    /// The zone's own NS set, from its own servers.
-    pub own_ns: Option<RrSet>,
     /// NS set of a cut below the zone, on the way to the question's name.
     pub referral: Option<RrSet>,
     pub ds: Option<RrSet>,
     pub glue: Vec<RrSet>,
-    /// NS of the zone itself or of one above stood where a referral was expected.
+    /// Addresses that the parent gives for servers outside its bailiwick. They may serve to reach the servers of
+    /// this one delegation, over which the parent has all power anyway; they are never cached.
+    pub hints: Vec<RrSet>,
+    /// NS of a zone above, or of the zone itself without AA, stood where a referral was expected.
     pub refers_up: bool,
     /// Records that were not believed.
     pub dropped: usize,
 }
 
-pub fn scrub(message: &Message<'_>, expected: &Expected<'_>, aliases_max: usize) -> Scrubbed {
+pub fn scrub(message: &Message<'_>, expected: &Expected<'_>) -> Scrubbed {
     let mut out = Scrubbed::default();
     let qtype = expected.question.rtype;
     let answer = collect(message, Section::Answer, qtype == Rtype::RRSIG, &mut out.dropped);
-    follow(answer, expected, aliases_max, &mut out);
+    first_link(answer, expected, &mut out);
     let authority = collect(message, Section::Authority, false, &mut out.dropped);
     keep_authority(authority, expected, message.header().flags, &mut out);
     let additional = collect(message, Section::Additional, false, &mut out.dropped);
@@ -108,72 +107,45 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, d
     sets
 }
 
-/// RFC 1034 3.6.2 and RFC 6672 3.2: from the question's name along the aliases, as long as they stay in
-/// the bailiwick. A CNAME that a DNAME explains is made by us, not taken.
-fn follow(mut sets: Vec<RrSet>, expected: &Expected<'_>, aliases_max: usize, out: &mut Scrubbed) {
-    let qtype = expected.question.rtype;
-    let mut name = expected.question.name.clone();
-    let mut seen: Vec<Name> = Vec::new();
-    while name.is_within(expected.zone) && seen.len() <= aliases_max && !seen.contains(&name) {
-        seen.push(name.clone());
-        if qtype == Rtype::ANY && sets.iter().any(|set| set.name == name) {
-            out.answer.extend(sets.extract_if(.., |set| set.name == name));
-            out.answered = true;
-            break;
-        }
-        if let Some(at) = sets.iter().position(|set| set.name == name && set.rtype == qtype) {
-            out.answer.push(sets.swap_remove(at));
-            out.answered = true;
-            break;
-        }
-        let dname = sets.iter().position(|set| set.rtype == Rtype::DNAME && name.is_below(&set.name) && set.name.is_within(expected.zone));
-        if let Some(at) = dname {
-            let set = sets.swap_remove(at);
-            let target = set.target().and_then(|target| name.rebase(&set.name, &target));
-            out.answer.push(set);
-            // The CNAME that came along says nothing the DNAME does not say.
-            sets.retain(|set| !(set.rtype == Rtype::CNAME && set.name == name));
-            match target {
-                Some(target) => name = target,
-                None => break,
-            }
-            continue;
-        }
-        let cname = sets.iter().position(|set| set.rtype == Rtype::CNAME && set.name == name);
-        let Some(at) = cname else { break };
+/// The one link of the chain that the question's own name is: what was asked for, or the alias there. What a
+/// reply says beyond the alias is not data of that name's zone (RFC 2181 5.4.1: only the first owner's records
+/// are authoritative), so the target is asked for at its own servers. A CNAME that a DNAME explains is made by us.
+fn first_link(mut sets: Vec<RrSet>, expected: &Expected<'_>, out: &mut Scrubbed) {
+    let (name, qtype) = (&expected.question.name, expected.question.rtype);
+    let at_name = |set: &RrSet, rtype: Rtype| set.name == *name && set.rtype == rtype;
+    if qtype == Rtype::ANY && sets.iter().any(|set| set.name == *name) {
+        out.answer.extend(sets.extract_if(.., |set| set.name == *name));
+        out.answered = true;
+    } else if let Some(at) = sets.iter().position(|set| at_name(set, qtype)) {
+        out.answer.push(sets.swap_remove(at));
+        out.answered = true;
+    } else if let Some(at) = sets.iter().position(|set| is_dname_above(set, name, expected.zone)) {
+        out.answer.push(sets.swap_remove(at));
+    } else if let Some(at) = sets.iter().position(|set| at_name(set, Rtype::CNAME)) {
         let mut set = sets.swap_remove(at);
         // RFC 2181 10.1: one CNAME a name. The first one is as good as any.
         set.data = set.data.iter().take(1).collect();
-        let target = set.target();
         out.answer.push(set);
-        match target {
-            Some(target) => name = target,
-            None => break,
-        }
     }
-    out.last = Some(name);
     out.dropped += sets.iter().map(|set| set.data.len()).sum::<usize>();
 }
 
+fn is_dname_above(set: &RrSet, name: &Name, zone: &Name) -> bool {
+    set.rtype == Rtype::DNAME && name.is_below(&set.name) && set.name.is_within(zone)
+}
+
 fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: &mut Scrubbed) {
-    let last = out.last.clone().unwrap_or_else(|| expected.question.name.clone());
     let mut ds: Vec<RrSet> = Vec::new();
     for set in sets {
         let in_zone = set.name.is_within(expected.zone);
         match set.rtype {
-            Rtype::SOA if in_zone && last.is_within(&set.name) && out.soa.is_none() => {
+            Rtype::SOA if in_zone && expected.question.name.is_within(&set.name) && out.soa.is_none() && out.answer.is_empty() => {
                 out.soa = Some(set);
             }
             Rtype::NSEC | Rtype::NSEC3 if in_zone => out.proof.push(set),
             Rtype::DS if in_zone && set.name.is_below(expected.zone) => ds.push(set),
-            Rtype::NS if set.name == *expected.zone => {
-                out.refers_up = true;
-                if flags.has(Flags::AA) {
-                    out.own_ns = Some(set);
-                } else {
-                    out.dropped += set.data.len();
-                }
-            }
+            // The zone's own NS set beside an answer: nobody asked for it, and forged it would move the whole zone.
+            Rtype::NS if set.name == *expected.zone && flags.has(Flags::AA) => out.dropped += set.data.len(),
             // Downwards, and on the way to the name that is still open.
             Rtype::NS if set.name.is_below(expected.zone) && is_on_the_way(&set.name, expected, out) => {
                 let closer = out.referral.as_ref().is_none_or(|have| set.name.is_below(&have.name));
@@ -207,10 +179,13 @@ fn is_on_the_way(cut: &Name, expected: &Expected<'_>, out: &Scrubbed) -> bool {
 
 fn keep_glue(sets: Vec<RrSet>, expected: &Expected<'_>, out: &mut Scrubbed) {
     let answered = out.answer.iter().filter(|set| set.rtype == Rtype::NS);
-    let wanted: Vec<Name> = out.referral.iter().chain(&out.own_ns).chain(answered).flat_map(ns_names).collect();
+    let wanted: Vec<Name> = out.referral.iter().chain(answered).flat_map(ns_names).collect();
     for set in sets {
-        if set.rtype.is_address() && set.name.is_within(expected.zone) && wanted.contains(&set.name) {
+        let is_wanted = set.rtype.is_address() && wanted.contains(&set.name);
+        if is_wanted && set.name.is_within(expected.zone) {
             out.glue.push(set);
+        } else if is_wanted && out.referral.is_some() {
+            out.hints.push(set);
         } else {
             out.dropped += set.data.len();
         }

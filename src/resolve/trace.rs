@@ -44,6 +44,11 @@ pub enum Step {
         addresses: usize,
         from_cache: bool,
     },
+    /// The servers of a cut that was known from before are of no use: the parent is asked for the delegation again.
+    Restart {
+        zone: Name,
+        cause: Cause,
+    },
     /// Another walk is already looking for this.
     Joined {
         question: Question,

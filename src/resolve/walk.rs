@@ -228,7 +228,7 @@ impl Resolver {
 
     /// One name and type, not proved: from the cache, from a walk under way, or by a walk of its own.
     pub(super) async fn raw_link(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
-        if let Some(known) = self.from_cache(question, asker) {
+        if let Some(known) = self.cached(question, asker) {
             return known;
         }
         if asker.cache_only {
@@ -291,6 +291,9 @@ impl Resolver {
         let mut cut = self.first_cut(question, asker).await?;
         let mut minimiser = Minimiser::new(asker.routes.recursion.qname_minimisation, limits.minimised_queries_per_zone);
         minimiser.at_cut(&cut.zone);
+        // Servers of cuts that were of no use: after a fresh delegation only new ones are worth asking.
+        let mut in_vain: Vec<(Name, SocketAddr)> = Vec::new();
+        let mut restarts = 0;
         for _ in 0..=limits.referrals {
             let shown = if cut.forward { Show::All } else { minimiser.next(question) };
             let (part, minimised) = match shown {
@@ -298,10 +301,23 @@ impl Resolver {
                 Show::Part(part) => (part, true),
             };
             let mut attempts = Attempts::default();
+            for (_, address) in in_vain.iter().filter(|(zone, _)| *zone == cut.zone) {
+                attempts.rule_out(*address);
+            }
             let heard = match self.ask_cut(&mut cut, &part, minimised, &mut attempts, asker).await {
                 Ok(heard) => heard,
                 Err(failure) if minimised && failure.cause == Cause::ServersFailed => {
                     minimiser.refused();
+                    continue;
+                }
+                Err(failure) if cut.from_cache && !cut.zone.is_root() && restarts < limits.restarts => {
+                    // The delegation may have changed since: the parent knows. What was tried stays tried.
+                    restarts += 1;
+                    cut::forget(self.cache(), &cut.zone);
+                    in_vain.extend(attempts.asked().map(|address| (cut.zone.clone(), address)));
+                    let zone = std::mem::replace(&mut cut, self.first_cut(question, asker).await?).zone;
+                    minimiser.at_cut(&cut.zone);
+                    asker.trace.emit(|| Step::Restart { zone, cause: failure.cause });
                     continue;
                 }
                 Err(failure) => return self.fall_back(question, &cut, failure, asker).await,
@@ -349,6 +365,15 @@ impl Resolver {
             None => self.prime(asker).await,
         };
         cut.complete(self.cache(), now, names_max);
+        while !cut.zone.is_root() && cut.is_out_of_reach(|address| asker.routes.family_enabled(address)) {
+            // Glue may end before its delegation does. The parent has it.
+            cut::forget(self.cache(), &cut.zone);
+            cut = match cut::deepest_known(self.cache(), &question.name, question.rtype, now) {
+                Some(above) => above,
+                None => self.prime(asker).await,
+            };
+            cut.complete(self.cache(), now, names_max);
+        }
         if cut.zone.is_root() && cut.address_count() == 0 {
             // The root named its servers and gave no addresses; the hints have some.
             cut = Cut::from_hints(&asker.routes.hints);
@@ -378,6 +403,9 @@ impl Resolver {
         let Some(ns) = &heard.content.referral else { return cut.clone() };
         let names_max = asker.routes.limits.ns_names_kept_per_set;
         let mut deeper = Cut::from_referral(ns, &heard.content.glue, names_max);
+        for hint in &heard.content.hints {
+            deeper.add_hint(hint);
+        }
         deeper.complete(self.cache(), self.now(), names_max);
         asker.trace.emit(|| Step::Cut {
             zone: deeper.zone.clone(),
@@ -405,7 +433,7 @@ impl Resolver {
         let content = &heard.content;
         let authoritative = heard.header.flags.has(Flags::AA);
         if let (Kind::Referral, Some(ns)) = (heard.kind, &content.referral) {
-            cut::remember(self.cache(), &cut.zone, ns, asker.routes.limits.ns_names_kept_per_set, now);
+            cut::remember(self.cache(), &cut.zone, ns, &content.glue, asker.routes.limits.ns_names_kept_per_set, now);
             self.keep_ds(ns, content, asker);
             asker.trace.emit(|| Step::Cached {
                 name: ns.name.clone(),
@@ -418,9 +446,6 @@ impl Resolver {
         for glue in &content.glue {
             self.keep(glue, Rank::Glue, asker);
         }
-        if let Some(own) = &content.own_ns {
-            self.keep(own, Rank::AuthAuthority, asker);
-        }
         if heard.kind == Kind::Referral {
             return None;
         }
@@ -429,21 +454,15 @@ impl Resolver {
             self.keep(set, rank, asker);
         }
         self.keep_root(question, content, now, asker);
-        if let Some(denial) = denial_of(question, heard) {
-            let last = content.last.clone().unwrap_or_else(|| question.name.clone());
-            // Beyond an alias only a denial with an SOA is worth keeping: the rest is asked for at the target.
-            if content.answer.is_empty() || denial.soa.is_some() {
-                asker.trace.emit(|| Step::CachedDenial {
-                    name: last.clone(),
-                    rtype: question.rtype,
-                    nxdomain: denial.kind == DenialKind::NxDomain,
-                    ttl_s: denial.soa.as_ref().map_or(0, |soa| soa.ttl),
-                });
-                self.cache().put_denial(&Question::new(last, question.rtype), &denial, now);
-            }
-            if content.answer.is_empty() {
-                return Some(Link::new(Found::Denied(denial)));
-            }
+        if let Some(denial) = denial_of(heard) {
+            asker.trace.emit(|| Step::CachedDenial {
+                name: question.name.clone(),
+                rtype: question.rtype,
+                nxdomain: denial.kind == DenialKind::NxDomain,
+                ttl_s: denial.soa.as_ref().map_or(0, |soa| soa.ttl),
+            });
+            self.cache().put_denial(question, &denial, now);
+            return Some(Link::new(Found::Denied(denial)));
         }
         first_link(question, content)
     }
@@ -466,15 +485,14 @@ impl Resolver {
 
     /// The priming answer is the root's delegation: nobody stands above to give one.
     fn keep_root(&self, question: &Question, content: &Scrubbed, now: BootTime, asker: &Asker) {
-        if question.name.is_root() && question.rtype == Rtype::NS && content.answered {
-            if let Some(ns) = content.answer.first() {
-                cut::remember(self.cache(), &Name::root(), ns, asker.routes.limits.ns_names_kept_per_set, now);
-            }
+        let is_root_ns = question.name.is_root() && question.rtype == Rtype::NS && content.answered;
+        if let Some(ns) = content.answer.first().filter(|_| is_root_ns) {
+            cut::remember(self.cache(), &Name::root(), ns, &content.glue, asker.routes.limits.ns_names_kept_per_set, now);
         }
     }
 
     /// What the cache can say without asking anybody.
-    fn from_cache(&self, question: &Question, asker: &Asker) -> Option<Result<Link, Failure>> {
+    fn cached(&self, question: &Question, asker: &Asker) -> Option<Result<Link, Failure>> {
         let now = self.now();
         let cache = self.cache();
         if asker.purpose == Purpose::Prefetch {
@@ -595,20 +613,18 @@ fn is_expanded(set: &RrSet) -> bool {
     set.sigs.iter().any(|rrsig| rrsig.get(3).is_some_and(|signed| usize::from(*signed) < labels))
 }
 
-/// RFC 2308 2: the denial in a reply, for the name at the end of its aliases.
-fn denial_of(question: &Question, heard: &Heard) -> Option<Denial> {
+/// RFC 2308 2: the denial in a reply. NXDOMAIN beside an alias is about the target, which is asked for by itself.
+fn denial_of(heard: &Heard) -> Option<Denial> {
     let content = &heard.content;
     let kind = match heard.kind {
         Kind::NxDomain => DenialKind::NxDomain,
         Kind::NoData => DenialKind::NoData,
-        Kind::Alias if heard.rcode == crate::record::Rcode::NXDOMAIN => DenialKind::NxDomain,
-        Kind::Alias if content.soa.is_some() && content.last.as_ref() != Some(&question.name) => DenialKind::NoData,
         _ => return None,
     };
     Some(Denial { kind, soa: content.soa.clone(), proof: content.proof.clone(), security: Security::Indeterminate })
 }
 
-/// The link for the question's own name; what the reply says further along the chain is in the cache by now.
+/// The link that an answer or an alias is.
 fn first_link(question: &Question, content: &Scrubbed) -> Option<Link> {
     let first = content.answer.first()?;
     if question.rtype == Rtype::ANY {
