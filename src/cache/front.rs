@@ -10,6 +10,7 @@ use super::entry::{self, Key, Kind};
 use super::failures::{self, CachedFailure};
 use super::servers::Servers;
 use super::sets::{self, CachedSet};
+use super::spans::Spans;
 use super::store::Store;
 use crate::env::{BootTime, Random};
 use crate::record::{Name, Question, Rtype};
@@ -38,11 +39,14 @@ const BYTES_MIN: usize = 1 << 20;
 /// Delegations, DS sets and addresses for all top-level domains take about 2 MiB.
 const PROTECTED_BYTES_MAX: usize = 8 << 20;
 const SERVERS_BYTES_MAX: usize = 16 << 20;
+/// A large signed top-level domain has some hundred thousand spans; a few thousand make most of the difference.
+const SPANS_BYTES_MAX: usize = 16 << 20;
 
 pub struct Cache {
     pub(super) store: Store,
     pub(super) limits: CacheLimits,
     servers: Servers,
+    spans: Spans,
     misses: AtomicU64,
 }
 
@@ -73,10 +77,12 @@ impl Cache {
         let bytes = limits.bytes.max(BYTES_MIN);
         let protected = (bytes / 16).min(PROTECTED_BYTES_MAX);
         let servers = (bytes / 16).min(SERVERS_BYTES_MAX);
+        let spans = (bytes / 16).min(SPANS_BYTES_MAX);
         Cache {
-            store: Store::new(bytes - protected - servers, protected, random),
+            store: Store::new(bytes - protected - servers - spans, protected, random),
             limits,
             servers: Servers::new(servers, random),
+            spans: Spans::new(spans),
             misses: AtomicU64::new(0),
         }
     }
@@ -89,10 +95,16 @@ impl Cache {
         &self.servers
     }
 
+    /// What proved denials say beyond their question (RFC 8198).
+    pub fn spans(&self) -> &Spans {
+        &self.spans
+    }
+
     /// Forgets all that is known of a name, or of it and all below it. Ready answers may have been made from
     /// it whatever their own name, so all of them go: they are made again from what stays.
     pub fn flush(&self, name: &Name, subtree: bool) -> usize {
         let mut gone = 0;
+        self.spans.forget(name);
         self.store.remove_all(|bytes| {
             let key = Key::of(bytes);
             let meant = if subtree { is_within(key.name, name) } else { key.name == name.as_wire() };
@@ -135,7 +147,7 @@ impl Cache {
             failures,
             answers,
             servers: self.servers.len(),
-            bytes: usage.bytes + self.servers.bytes(),
+            bytes: usage.bytes + self.servers.bytes() + self.spans.bytes(),
             hits: usage.hits,
             misses: self.misses.load(Ordering::Relaxed),
             evictions: usage.evictions,

@@ -23,6 +23,7 @@ mod memo;
 mod servers;
 mod sets;
 mod slab;
+mod spans;
 mod store;
 
 pub use answers::{AnswerKey, Hit};
@@ -32,3 +33,4 @@ pub use front::{Cache, CacheLimits, CacheStats, Entry};
 pub use memo::Memo;
 pub use servers::{CaseState, EdnsState, Family, Servers, Unfit, Usable};
 pub use sets::{CachedSet, Stored};
+pub use spans::{Place, SpanHash, SpanZone, Spans};

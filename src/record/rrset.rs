@@ -155,3 +155,11 @@ impl<T> Validated<T> {
         self.0
     }
 }
+
+impl Validated<RrSet> {
+    /// The same with a TTL of at most `ttl`: a shorter life needs no new proof (RFC 4035 5.3.3).
+    pub fn shortened(mut self, ttl: u32) -> Validated<RrSet> {
+        self.0.ttl = self.0.ttl.min(ttl);
+        self
+    }
+}

@@ -9,11 +9,13 @@
 
 mod ask;
 mod budget;
+mod chain;
 mod chase;
 mod choose;
 mod classify;
 mod cut;
 mod failure;
+mod infer;
 mod link;
 mod local;
 mod minimise;

@@ -19,6 +19,8 @@ pub struct Routes {
     pub hints: Vec<(Name, IpAddr)>,
     pub serve_stale: bool,
     pub prefetch: bool,
+    /// RFC 8198.
+    pub aggressive_nsec: bool,
     /// Longest zone name first.
     rules: Vec<Rule>,
 }
@@ -46,6 +48,7 @@ impl Routes {
             hints,
             serve_stale: settings.cache.serve_stale,
             prefetch: settings.cache.prefetch,
+            aggressive_nsec: settings.cache.aggressive_nsec,
             rules,
         }
     }
@@ -64,6 +67,7 @@ impl Routes {
             hints: self.hints.clone(),
             serve_stale: self.serve_stale,
             prefetch: self.prefetch,
+            aggressive_nsec: self.aggressive_nsec,
             rules: self.rules.iter().filter(|rule| rule.zone != *zone).cloned().collect(),
         }
     }

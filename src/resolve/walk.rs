@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 
 use super::ask::{Attempts, Heard};
 use super::budget::{Bound, Purse};
+use super::chain::{TRUST_KEPT_MAX, Trust};
 use super::chase::Answer;
 use super::classify::Kind;
 use super::cut::{self, Cut};
@@ -28,7 +29,6 @@ use super::failure::{Cause, Failure};
 use super::link::{Found, Link};
 use super::local::{Local, LocalAnswer};
 use super::minimise::{Minimiser, Show};
-use super::prove::{TRUST_KEPT_MAX, Trust};
 use super::routes::Routes;
 use super::scrub::Scrubbed;
 use super::table::{Join, Table, Ticket, WalkId};
@@ -39,9 +39,6 @@ use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};
 use crate::upstream::Upstream;
 use crate::validate::{self, Work};
 use crate::wire::Flags;
-
-/// Further servers that are asked when one's word does not hold.
-const SECOND_OPINIONS: usize = 2;
 
 /// What all workers share.
 pub struct Shared {
@@ -134,6 +131,10 @@ impl Asker {
     pub fn child(&self, purpose: Purpose) -> Asker {
         Asker { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), ..self.clone() }
     }
+
+    pub fn avoiding(&self, servers: Vec<SocketAddr>) -> Asker {
+        Asker { avoid: Rc::new(servers), ..self.clone() }
+    }
 }
 
 impl Resolver {
@@ -176,18 +177,7 @@ impl Resolver {
         if asker.cache_only {
             return Ok(raw);
         }
-        let mut link = self.prove(question, raw, asker).await;
-        let mut avoid = Vec::new();
-        while link.security == Security::Bogus && avoid.len() < SECOND_OPINIONS {
-            let Some(server) = link.server else { break };
-            avoid.push(server);
-            let again = Asker { avoid: Rc::new(avoid.clone()), ..asker.clone() };
-            match self.walk(question, &again).await {
-                Ok(other) => link = self.prove(question, other, &again).await,
-                Err(_) => break,
-            }
-        }
-        Ok(link)
+        Ok(self.prove(question, raw, asker).await)
     }
 
     /// Takes a whole question to its end within the client's time: an expired answer after 1.8 s (RFC 8767 5),
@@ -230,6 +220,9 @@ impl Resolver {
     pub(super) async fn raw_link(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
         if let Some(known) = self.cached(question, asker) {
             return known;
+        }
+        if let Some(follows) = self.inferred(question, asker) {
+            return Ok(follows);
         }
         if asker.cache_only {
             return Err(Failure::new(question.name.clone(), Cause::NotCached));
@@ -286,7 +279,7 @@ impl Resolver {
         });
     }
 
-    async fn walk(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
+    pub(super) async fn walk(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
         let limits = asker.routes.limits;
         let mut cut = self.first_cut(question, asker).await?;
         let mut minimiser = Minimiser::new(asker.routes.recursion.qname_minimisation, limits.minimised_queries_per_zone);
@@ -527,7 +520,12 @@ impl Resolver {
                 return Some(Ok(link));
             }
         }
-        if let Some(denied) = cache.get_denial(question, now) {
+        let denied = cache.get_denial(question, now);
+        // What a referral says of DS serves the chain; a client is to get the parent's own answer, with its SOA.
+        let is_whole = |denied: &crate::cache::CachedDenial| {
+            question.rtype != Rtype::DS || denied.soa.is_some() || matches!(asker.purpose, Purpose::Ds)
+        };
+        if let Some(denied) = denied.filter(is_whole) {
             let what = if denied.kind == DenialKind::NxDomain { CacheHit::NxDomain } else { CacheHit::NoData };
             hit(what, denied.age_s, denied.ttl);
             let security = denied.security;

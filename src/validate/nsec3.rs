@@ -56,6 +56,11 @@ impl Nsec3Params {
     }
 }
 
+/// How and where in the order of hashes an NSEC3 record stands; `None` when it cannot be used.
+pub fn nsec3_place(nsec3: &RrSet, zone: &Name) -> Option<(Nsec3Params, Nsec3Hash)> {
+    Nsec3::read(nsec3, zone).map(|read| (read.params, read.owner))
+}
+
 /// The owner of the NSEC3 record for a hash.
 pub fn nsec3_owner(hash: &Nsec3Hash, zone: &Name) -> Option<Name> {
     zone.child(&base32hex(hash)).ok()

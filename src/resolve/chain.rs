@@ -1,0 +1,274 @@
+//! The chain of trust, one zone at a time from the anchor down (RFC 4035 5): is a zone secure, and by which keys?
+//!
+//! DS and DNSKEY sets are fetched raw. Where one server's set does not hold, others are asked before the zone
+//! counts as bogus. Conclusions are kept in a memo, but never those that only say that one question's purse was
+//! empty: a hostile question must not make somebody else's zone bogus.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::link::{Found, Link};
+use super::prove::reply_of;
+use super::trace::{Purpose, Step};
+use super::walk::{Asker, Resolver};
+use crate::config::Sha1;
+use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
+use crate::validate::{
+    CutVerdict, Insecurity, Judgement, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable, keys_from_anchor, keys_from_ds,
+};
+
+/// What is concluded of a zone.
+#[derive(Clone)]
+pub enum Trust {
+    Secure(Arc<ZoneKeys>),
+    Insecure(Option<Ede>),
+    Bogus(Ede),
+    /// There is no zone of this name: it is part of the zone above.
+    NoZone,
+}
+
+/// Zones whose conclusions are kept.
+pub const TRUST_KEPT_MAX: usize = 20_000;
+/// A conclusion that bears no TTL of its own is drawn again after this.
+const TRUST_S: u32 = 900;
+/// No conclusion is kept longer, whatever its records say.
+const TRUST_S_MAX: u32 = 86_400;
+const NO_DS_S_MAX: u32 = 3_600;
+/// RFC 4035 4.7: how long a failed proof counts.
+pub const BOGUS_S: u32 = 30;
+/// A proof that failed for want of a reply.
+const UNKNOWN_S: u32 = 1;
+/// Further servers that are asked when one's word does not hold.
+const SECOND_OPINIONS: usize = 2;
+
+/// The servers whose word did not hold for one question, and how many others may still be asked.
+pub(super) struct Opinions {
+    disbelieved: Vec<SocketAddr>,
+    left: usize,
+}
+
+impl Opinions {
+    pub(super) fn new() -> Opinions {
+        Opinions { disbelieved: Vec::new(), left: SECOND_OPINIONS }
+    }
+}
+
+/// What stands above a zone and vouches for its keys.
+enum Voucher<'a> {
+    Anchors,
+    Ds(&'a Validated<RrSet>),
+}
+
+impl Resolver {
+    /// Is `zone` secure, and by which keys?
+    pub(super) fn trust<'a>(&'a self, zone: &'a Name, asker: &'a Asker) -> crate::env::BoxFuture<'a, Trust> {
+        Box::pin(async move {
+            let now = self.now();
+            if let Some(known) = self.shared().trust.get(zone, now) {
+                return known;
+            }
+            let (trust, seconds) = self.find_trust(zone, asker).await;
+            let (security, detail) = match &trust {
+                Trust::Secure(keys) => (Security::Secure, format!("{} keys", keys.keys().len())),
+                Trust::Insecure(ede) => (Security::Insecure, ede.as_ref().map_or("no DS record".into(), |ede| ede.text.clone())),
+                Trust::Bogus(ede) => (Security::Bogus, ede.text.clone()),
+                Trust::NoZone => (Security::Indeterminate, "no zone cut here".into()),
+            };
+            asker.trace.emit(|| Step::Proof { subject: format!("zone {zone}"), security, detail });
+            let by_poverty = security == Security::Bogus && asker.work.borrow().broke().is_some();
+            if seconds > 0 && !by_poverty {
+                let until = now + Duration::from_secs(u64::from(seconds.min(TRUST_S_MAX)));
+                self.shared().trust.put(zone.clone(), trust.clone(), until);
+            }
+            trust
+        })
+    }
+
+    /// The deepest zone at or above `zone` that there is: data of a name that is no cut belongs to the zone above.
+    pub(super) async fn trust_of_data(&self, zone: &Name, asker: &Asker) -> Trust {
+        let mut at = zone.clone();
+        loop {
+            match self.trust(&at, asker).await {
+                Trust::NoZone => match at.parent() {
+                    Some(parent) => at = parent,
+                    None => return Trust::NoZone,
+                },
+                trust => return trust,
+            }
+        }
+    }
+
+    /// From the zone of `above` down to `name`: the first cut, if there is one.
+    pub(super) async fn cut_between(&self, above: &Name, name: &Name, asker: &Asker) -> Trust {
+        for labels in above.label_count() + 1..=name.label_count() {
+            match self.trust(&name.suffix(labels), asker).await {
+                Trust::NoZone => {}
+                trust => return trust,
+            }
+        }
+        Trust::NoZone
+    }
+
+    /// Another server's word, after the one in `link` was found wanting. None when enough were asked, or when the
+    /// purse would not pay for judging it.
+    pub(super) async fn next_opinion(&self, question: &Question, link: &Link, opinions: &mut Opinions, asker: &Asker) -> Option<Link> {
+        if asker.cache_only || asker.work.borrow().broke().is_some() {
+            return None;
+        }
+        opinions.left = opinions.left.checked_sub(1)?;
+        opinions.disbelieved.extend(link.server);
+        self.walk(question, &asker.avoiding(opinions.disbelieved.clone())).await.ok()
+    }
+
+    async fn find_trust(&self, zone: &Name, asker: &Asker) -> (Trust, u32) {
+        let recursion = &asker.routes.recursion;
+        let anchors = &asker.routes.anchors;
+        let anchored = anchors.iter().map(|anchor| &anchor.name).filter(|name| zone.is_within(name)).max_by_key(|name| name.label_count());
+        let Some(anchored) = anchored else { return (Trust::Insecure(None), TRUST_S) };
+        // RFC 7646 2: a negative anchor ends the trust that comes from above it, not that of an anchor below.
+        let turned_off = recursion.negative_trust_anchors.iter().find(|off| zone.is_within(off) && !anchored.is_below(off));
+        if let Some(off) = turned_off {
+            let text = format!("validation is turned off below {off}");
+            return (Trust::Insecure(Some(Ede::new(EdeCode::NEGATIVE_TRUST_ANCHOR, text))), TRUST_S);
+        }
+        if *anchored == *zone {
+            return self.keys_of(zone, Voucher::Anchors, asker).await;
+        }
+        let Some(parent) = zone.parent() else { return (Trust::Insecure(None), TRUST_S) };
+        match self.trust_of_data(&parent, asker).await {
+            Trust::Secure(keys) => self.trust_below(zone, keys, asker).await,
+            Trust::Bogus(ede) => (Trust::Bogus(ede), UNKNOWN_S),
+            trust => (trust, TRUST_S),
+        }
+    }
+
+    /// `zone` as the zone above, whose keys are known, speaks of it.
+    async fn trust_below(&self, zone: &Name, above: Arc<ZoneKeys>, asker: &Asker) -> (Trust, u32) {
+        let question = Question::new(zone.clone(), Rtype::DS);
+        let child = asker.child(Purpose::Ds);
+        let mut link = match self.raw_link(&question, &child).await {
+            Ok(link) => link,
+            Err(failure) => return (Trust::Bogus(bogus(format!("no DS could be had for {zone}: {failure}"))), UNKNOWN_S),
+        };
+        let mut opinions = Opinions::new();
+        loop {
+            let seconds = life_of(&link);
+            let judgement = self.judge_ds(&question, &link, above.clone(), asker).await;
+            match judgement.cut() {
+                CutVerdict::Secure(ds) => {
+                    self.keep_chain_set(&ds);
+                    if let Some(reason) = ds_set_is_unusable(&ds, sha1(asker)) {
+                        return (insecure(reason), ds.get().ttl);
+                    }
+                    return self.keys_of(zone, Voucher::Ds(&ds), asker).await;
+                }
+                CutVerdict::Insecure(reason) => return (insecure(reason), seconds),
+                CutVerdict::NoCut => return (Trust::NoZone, seconds),
+                CutVerdict::Open => match self.next_opinion(&question, &link, &mut opinions, &child).await {
+                    Some(other) => link = other,
+                    None => return (Trust::Bogus(why_open(zone, judgement)), BOGUS_S),
+                },
+            }
+        }
+    }
+
+    /// What a reply about DS proves, with the keys of the zone above or of one between.
+    async fn judge_ds(&self, question: &Question, link: &Link, above: Arc<ZoneKeys>, asker: &Asker) -> Judgement {
+        let Some(mut reply) = reply_of(question, link) else { return Judgement::NeedsKeys(question.name.clone()) };
+        // Old servers say NXDOMAIN of an empty non-terminal when asked for its DS, and a referral says nothing but NSEC.
+        // That there is no DS is all that the chain needs to know, and one proof serves for all (RFC 6840 4.4).
+        if matches!(link.found, Found::Denied(_)) {
+            reply.kind = ReplyKind::NoData;
+        }
+        let judgement = self.judge(reply.clone(), above.clone(), asker).await;
+        if let Judgement::NeedsKeys(deeper) = &judgement
+            && deeper.is_below(above.zone())
+            && question.name.is_below(deeper)
+            && let Trust::Secure(between) = self.trust(deeper, asker).await
+        {
+            return self.judge(reply, between, asker).await;
+        }
+        judgement
+    }
+
+    /// The zone's keys, by what vouches for them.
+    async fn keys_of(&self, zone: &Name, voucher: Voucher<'_>, asker: &Asker) -> (Trust, u32) {
+        let question = Question::new(zone.clone(), Rtype::DNSKEY);
+        let child = asker.child(Purpose::Dnskey);
+        let no_keys = || Trust::Bogus(Ede::new(EdeCode::DNSKEY_MISSING, format!("no DNSKEY set could be had for {zone}")));
+        let Ok(mut link) = self.raw_link(&question, &child).await else { return (no_keys(), UNKNOWN_S) };
+        let mut opinions = Opinions::new();
+        loop {
+            // Reading keys and checking their signatures is a slice of work of its own.
+            self.breathe().await;
+            let (trust, seconds) = match link.sets_of(&question).first() {
+                Some(set) => kept(self.judge_keys(zone, set, &voucher, asker)),
+                None => (no_keys(), BOGUS_S),
+            };
+            if let Trust::Secure(keys) = &trust {
+                self.keep_chain_set(&keys.dnskeys().set);
+            }
+            if !matches!(trust, Trust::Bogus(_)) {
+                return (trust, seconds);
+            }
+            match self.next_opinion(&question, &link, &mut opinions, &child).await {
+                Some(other) => link = other,
+                None => return (trust, seconds),
+            }
+        }
+    }
+
+    fn judge_keys(&self, zone: &Name, set: &RrSet, voucher: &Voucher<'_>, asker: &Asker) -> KeyVerdict {
+        let (now, sha1, mut work) = (self.judge_time(), sha1(asker), asker.work.borrow_mut());
+        match voucher {
+            Voucher::Anchors => keys_from_anchor(zone, set, &asker.routes.anchors, now, sha1, &mut work),
+            Voucher::Ds(ds) => keys_from_ds(zone, set, ds, now, sha1, &mut work),
+        }
+    }
+
+    fn keep_chain_set(&self, set: &Validated<RrSet>) {
+        self.cache().put_set(set.get(), crate::record::Rank::AuthAnswer, Security::Secure, self.now());
+    }
+}
+
+/// How long a denial of DS may be relied on: the TTL is not under the signature, so it is not believed far.
+fn life_of(link: &Link) -> u32 {
+    match &link.found {
+        Found::Denied(denial) => denial.proof.iter().map(|set| set.ttl).min().unwrap_or(TRUST_S).min(NO_DS_S_MAX),
+        _ => TRUST_S,
+    }
+}
+
+fn why_open(zone: &Name, judgement: Judgement) -> Ede {
+    match judgement {
+        Judgement::Bogus(why) | Judgement::NeedsCut { why, .. } => why.ede(),
+        _ => bogus(format!("the DS records of {zone} are signed by the wrong zone")),
+    }
+}
+
+fn kept(verdict: KeyVerdict) -> (Trust, u32) {
+    match verdict {
+        KeyVerdict::Secure(keys) => {
+            let ttl = keys.ttl();
+            (Trust::Secure(Arc::new(keys)), ttl)
+        }
+        KeyVerdict::Insecure(reason) => (insecure(reason), TRUST_S),
+        KeyVerdict::Bogus(why) => (Trust::Bogus(why.ede()), BOGUS_S),
+    }
+}
+
+fn insecure(reason: Insecurity) -> Trust {
+    Trust::Insecure(reason.ede())
+}
+
+pub(super) fn bogus(text: impl Into<String>) -> Ede {
+    Ede::new(EdeCode::DNSSEC_BOGUS, text)
+}
+
+fn sha1(asker: &Asker) -> Sha1Policy {
+    match asker.routes.recursion.sha1 {
+        Sha1::Insecure => Sha1Policy::Insecure,
+        Sha1::Validate => Sha1Policy::Validate,
+    }
+}
