@@ -51,7 +51,7 @@ impl Service {
     pub fn new(parts: Parts, limits: Limits, clock: Arc<dyn Clock>, random: &Random) -> Arc<Service> {
         let cache = Arc::new(Cache::new(cache_limits(&parts.settings), random));
         let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
-        let resolve = Shared::new(cache, clock, routes);
+        let resolve = Shared::new(cache, clock, routes, random);
         let snapshot = snapshot_of(&parts, &limits, &resolve, 1);
         Arc::new(Service {
             resolve,

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::choose::{Candidate, choose};
+use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
 use super::cut::Cut;
 use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
 use super::walk::{Asker, Resolver};
-use crate::cache::{CaseState, EdnsState, Unfit, Usable};
+use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
 use crate::record::{Question, Rcode, Rtype};
 use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};
-use crate::wire::{Flags, Header, Message};
+use crate::wire::{Flags, Header, Message, OptionCode};
 
 /// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
 /// SERVFAIL must not cost eight queries.
@@ -144,7 +144,9 @@ impl Resolver {
                 return Ok(heard);
             }
         }
-        if let Some(heard) = attempts.nothing.take() {
+        let all_heard =
+            attempts.faults.iter().all(|fault| matches!(fault.kind, FaultKind::Lame | FaultKind::Rcode(_) | FaultKind::Malformed));
+        if let Some(heard) = attempts.nothing.take().filter(|_| all_heard || attempts.empty > 0) {
             return Ok(heard);
         }
         if let Some(address) = attempts.recursive.take() {
@@ -187,12 +189,16 @@ impl Resolver {
                 Candidate {
                     tries: tried.count,
                     rtt_ms: servers.rtt_estimate(address.ip()).map(|rtt| rtt.as_millis() as u32),
-                    unfit: servers.usable(address.ip(), &cut.zone, now) != Usable::Yes,
+                    unfit: servers.usable(address.ip(), &cut.zone, now) != Usable::Yes
+                        || !servers.family_works(Family::of(address.ip()), now),
                     spent: tried.spent,
                 }
             })
             .collect();
-        let (at, why) = choose(&candidates, cut.configured, |bound| self.random().below(bound))?;
+        // A slow network is not a dead one: without any sign of life the servers are tried on for a while.
+        let early = !attempts.heard_anything && asker.began.elapsed() < Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
+        let tries = if early { 2 * TRIES_PER_ADDRESS } else { TRIES_PER_ADDRESS };
+        let (at, why) = choose(&candidates, cut.configured, tries, |bound| self.random().below(bound))?;
         Some((addresses[at], why))
     }
 
@@ -246,7 +252,25 @@ impl Resolver {
         found
     }
 
+    /// One question of the probe. Any reply at all is a sign of life.
+    pub(super) async fn ask_probe(&self, server: SocketAddr, recursion_desired: bool, question: &Question) -> bool {
+        self.count_upstream();
+        let ask = Ask {
+            server,
+            question,
+            recursion_desired,
+            checking_disabled: false,
+            edns: None,
+            randomise_case: true,
+            timeout: super::offline::PROBE_EVERY,
+            tcp_timeout: super::offline::PROBE_EVERY,
+            force_tcp: false,
+        };
+        self.upstream().ask(&ask).await.is_ok()
+    }
+
     async fn ask_one(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Option<Heard>, Failure> {
+        self.wait_for_network(asker).await;
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
         attempts.asked += 1;
         let attempt = {
@@ -257,10 +281,12 @@ impl Resolver {
         self.trace_asked(cut, plan, attempt, asker);
         let servers = self.cache().servers();
         let timeout = servers.timeout_for(plan.address.ip());
-        let edns = plan.with_edns.then(|| EdnsOut {
+        let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.client_cookie(plan.address.ip()));
+        cookie.extend(servers.cookie(plan.address.ip()).into_iter().flatten());
+        let edns = plan.with_edns.then_some(EdnsOut {
             udp_size: asker.routes.limits.edns_udp_bytes,
             dnssec_ok: asker.routes.recursion.dnssec,
-            cookie: None,
+            cookie: Some(&cookie),
         });
         let ask = Ask {
             server: plan.address,
@@ -274,6 +300,7 @@ impl Resolver {
             force_tcp: false,
         };
         self.count_upstream();
+        self.shared().offline.asked(self.now());
         match self.upstream().ask(&ask).await {
             Ok(reply) => Ok(self.weigh(cut, plan, reply, attempts, asker)),
             Err(error) => {
@@ -293,6 +320,8 @@ impl Resolver {
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
         match kind {
+            // Our own network is silent: that is nobody's fault.
+            FaultKind::TimedOut if self.shared().offline.is_offline(self.now()) => {}
             FaultKind::TimedOut => servers.on_timeout(plan.address.ip(), took, self.now()),
             // Asking again at once would be told the same.
             _ => {
@@ -309,6 +338,7 @@ impl Resolver {
         let now = self.now();
         let servers = self.cache().servers();
         servers.on_reply(plan.address.ip(), reply.rtt, now);
+        self.heard_somebody();
         attempts.heard_anything = true;
         let over_tcp = reply.transport == Transport::Tcp;
         let whole = Message::parse(&reply.bytes).ok().filter(|message| !(over_tcp && message.header().flags.has(Flags::TC)));
@@ -319,6 +349,9 @@ impl Resolver {
             asker.trace.emit(|| Step::NoReply { reason: FaultKind::Malformed.to_string(), took: reply.rtt });
             return None;
         };
+        if let Some(cookie) = message.edns().and_then(|edns| edns.option(OptionCode::COOKIE)) {
+            servers.set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
+        }
         if reply.notes.case_mangled {
             servers.set_case(plan.address.ip(), CaseState::Broken);
         }
@@ -346,16 +379,17 @@ impl Resolver {
         let (unfit, seconds, fault) = match heard.kind {
             Kind::Answer | Kind::Alias | Kind::NoData | Kind::NxDomain => return Some(heard),
             Kind::Referral if !plan.recursive => return Some(heard),
+            // In the end nothing is an answer too, if a short-lived one. Without authority it counts only where
+            // every server was heard: a lame one must not speak for one that is merely slow.
             Kind::Empty => {
-                attempts.empty += 1;
-                // Nothing may be said with authority; then it is an answer, if a short-lived one.
-                let authoritative = heard.header.flags.has(Flags::AA) || plan.recursive;
+                let sure = heard.header.flags.has(Flags::AA) || plan.recursive;
+                attempts.empty += u8::from(sure);
                 attempts.of(address).spent = true;
                 heard.kind = Kind::NoData;
-                if authoritative && attempts.empty >= EMPTY_MAX {
+                if attempts.empty >= EMPTY_MAX {
                     return Some(heard);
                 }
-                if authoritative || attempts.nothing.is_none() {
+                if sure || attempts.nothing.is_none() {
                     attempts.nothing = Some(heard);
                 }
                 return None;

@@ -24,8 +24,8 @@ pub struct Candidate {
 }
 
 /// `roll` gives a uniform number below its argument. Returns the index and the reason.
-pub fn choose(candidates: &[Candidate], configured: bool, mut roll: impl FnMut(usize) -> usize) -> Option<(usize, Choice)> {
-    let open: Vec<usize> = (0..candidates.len()).filter(|&at| !candidates[at].spent && candidates[at].tries < TRIES_PER_ADDRESS).collect();
+pub fn choose(candidates: &[Candidate], configured: bool, tries_max: u8, mut roll: impl FnMut(usize) -> usize) -> Option<(usize, Choice)> {
+    let open: Vec<usize> = (0..candidates.len()).filter(|&at| !candidates[at].spent && candidates[at].tries < tries_max).collect();
     let of = open.len();
     if of == 0 {
         return None;
@@ -90,15 +90,15 @@ mod tests {
             (&[Candidate { tries: 2, ..FRESH }, Candidate { spent: true, ..FRESH }], None),
         ];
         for (candidates, expected) in rows {
-            assert_eq!(choose(candidates, false, never_explore).map(|(at, _)| at), *expected, "{candidates:?}");
+            assert_eq!(choose(candidates, false, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at), *expected, "{candidates:?}");
         }
     }
 
     #[test]
     fn configured_servers_keep_their_order() {
         let mut list = [FRESH, Candidate { rtt_ms: Some(1), ..FRESH }];
-        assert_eq!(choose(&list, true, never_explore), Some((0, Choice::Configured)));
+        assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((0, Choice::Configured)));
         list[0].tries = 1;
-        assert_eq!(choose(&list, true, never_explore), Some((1, Choice::Configured)));
+        assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
     }
 }

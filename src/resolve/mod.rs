@@ -19,6 +19,7 @@ mod infer;
 mod link;
 mod local;
 mod minimise;
+mod offline;
 mod prove;
 mod routes;
 mod scrub;

@@ -11,13 +11,15 @@
 //! A walk is a task of its own: a client that leaves does not end it, and its result is cached.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use siphasher::sip::SipHasher24;
+use tokio::sync::Notify;
 
 use super::ask::{Attempts, Heard};
 use super::budget::{Bound, Purse};
@@ -29,12 +31,13 @@ use super::failure::{Cause, Failure};
 use super::link::{Found, Link};
 use super::local::{Local, LocalAnswer};
 use super::minimise::{Minimiser, Show};
+use super::offline::{Offline, PROBE_EVERY};
 use super::routes::Routes;
 use super::scrub::Scrubbed;
 use super::table::{Join, Table, Ticket, WalkId};
 use super::trace::{CacheHit, Purpose, Step, Trace};
-use crate::cache::{Cache, Denial, DenialKind, Memo};
-use crate::env::{BootTime, Clock, Random};
+use crate::cache::{Cache, CachedSet, Denial, DenialKind, Memo};
+use crate::env::{BootTime, Clock, Instant, Random};
 use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};
 use crate::upstream::Upstream;
 use crate::validate::{self, Work};
@@ -47,6 +50,11 @@ pub struct Shared {
     routes: ArcSwap<Routes>,
     /// What was concluded of zones.
     pub(super) trust: Memo<Trust>,
+    pub(super) offline: Offline,
+    /// Wakes the walks that wait for the network.
+    back_online: Notify,
+    /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
+    cookie_secret: [u8; 16],
     table: Arc<Table>,
     counters: Counters,
 }
@@ -59,13 +67,18 @@ pub struct Counters {
 }
 
 impl Shared {
-    pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, routes: Routes) -> Arc<Shared> {
+    pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, routes: Routes, random: &Random) -> Arc<Shared> {
+        let mut cookie_secret = [0; 16];
+        random.fill(&mut cookie_secret);
         let table = Table::new(routes.limits.walks);
         Arc::new(Shared {
             cache,
             clock,
             routes: ArcSwap::from_pointee(routes),
             trust: Memo::new(TRUST_KEPT_MAX),
+            offline: Offline::default(),
+            back_online: Notify::new(),
+            cookie_secret,
             table,
             counters: Counters::default(),
         })
@@ -111,6 +124,8 @@ pub struct Asker {
     pub trace: Trace,
     pub purpose: Purpose,
     pub depth: u8,
+    /// When the client's question came.
+    pub began: Instant,
     /// What checking signatures may cost; one purse for the whole question.
     pub work: Rc<RefCell<Work>>,
     /// Servers whose word was not believed: another one is to be asked.
@@ -125,7 +140,18 @@ impl Asker {
     pub fn client(routes: Arc<Routes>, trace: Trace) -> Asker {
         let purse = Purse::new(&routes.limits);
         let work = Rc::new(RefCell::new(Work::new(validate::Limits::default())));
-        Asker { routes, purse, trace, purpose: Purpose::Client, depth: 0, work, avoid: Rc::default(), cache_only: false, walk: None }
+        Asker {
+            routes,
+            purse,
+            trace,
+            purpose: Purpose::Client,
+            depth: 0,
+            began: Instant::now(),
+            work,
+            avoid: Rc::default(),
+            cache_only: false,
+            walk: None,
+        }
     }
 
     pub fn child(&self, purpose: Purpose) -> Asker {
@@ -199,8 +225,70 @@ impl Resolver {
         tokio::select! {
             biased;
             result = &mut work => result,
-            () = tokio::time::sleep(rest) => Err(Failure::new(question.name.clone(), Cause::TimedOut)),
+            () = tokio::time::sleep(rest) => {
+                let failure = Failure::new(question.name.clone(), Cause::TimedOut);
+                // Until the walk ends otherwise, those who ask again are told so at once.
+                if !self.shared().offline.is_offline(self.now()) {
+                    self.cache().put_failure(question, &failure.ede(), limits.failure_kept_least_s, self.now());
+                }
+                Err(failure)
+            }
         }
+    }
+
+    /// Waits while our own network is silent. Each worker's walks wait together; one of them probes for all.
+    pub(super) async fn wait_for_network(&self, asker: &Asker) {
+        let shared = self.shared();
+        while shared.offline.is_offline(self.now()) {
+            let back = shared.back_online.notified();
+            if shared.offline.may_probe() {
+                self.probe(asker.routes.clone());
+            }
+            // The probe may have ended between the look and the wait.
+            let _ = tokio::time::timeout(PROBE_EVERY, back).await;
+        }
+    }
+
+    /// Asks the root, or the forwarder for everything, who it is, until anybody answers or nobody waits any more.
+    fn probe(&self, routes: Arc<Routes>) {
+        let resolver = self.clone();
+        tokio::task::spawn_local(async move {
+            let question = Question::new(Name::root(), Rtype::NS);
+            let until = resolver.now() + Duration::from_millis(routes.limits.walk_time_ms);
+            while resolver.shared().offline.is_offline(resolver.now()) && resolver.now() < until {
+                let began = Instant::now();
+                if let Some((server, forward)) = resolver.probe_target(&routes)
+                    && resolver.ask_probe(server, forward, &question).await
+                {
+                    resolver.heard_somebody();
+                    break;
+                }
+                tokio::time::sleep_until(began + PROBE_EVERY).await;
+            }
+            resolver.shared().offline.probed();
+        });
+    }
+
+    fn probe_target(&self, routes: &Routes) -> Option<(SocketAddr, bool)> {
+        if let Some(rule) = routes.rule_for(&Name::root()) {
+            return rule.to.get(self.random().below(rule.to.len())).map(|to| (*to, rule.forward));
+        }
+        let usable: Vec<_> = routes.hints.iter().filter(|(_, address)| routes.family_enabled(*address)).collect();
+        usable.get(self.random().below(usable.len())).map(|(_, address)| (SocketAddr::new(*address, 53), false))
+    }
+
+    /// A reply of anybody shows that the network is there.
+    pub(super) fn heard_somebody(&self) {
+        if self.shared().offline.heard(self.now()) {
+            self.shared().back_online.notify_waiters();
+        }
+    }
+
+    /// RFC 7873 4.1: a client cookie depends on the server and on our secret alone.
+    pub(super) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
+        let mut hasher = SipHasher24::new_with_key(&self.shared().cookie_secret);
+        std::hash::Hash::hash(&server, &mut hasher);
+        std::hash::Hasher::finish(&hasher).to_be_bytes()
     }
 
     /// The servers of the deepest known cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).
@@ -271,7 +359,8 @@ impl Resolver {
             };
             if let Err(failure) = &result {
                 resolver.0.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
-                if failure.may_be_remembered() {
+                let offline = resolver.shared().offline.is_offline(resolver.now());
+                if failure.may_be_remembered() && !offline {
                     resolver.cache().put_failure(&question, &failure.ede(), asker.routes.limits.failure_kept_least_s, resolver.now());
                 }
             }
@@ -541,12 +630,14 @@ impl Resolver {
         None
     }
 
-    /// RFC 6672 3.3: a DNAME in the cache answers for every name below it.
+    /// RFC 6672 3.3: a DNAME in the cache answers for every name below it, once it is proved.
     fn cached_dname(&self, question: &Question, now: BootTime) -> Option<Link> {
         let labels = question.name.label_count();
         for count in (1..labels).rev() {
             let owner = question.name.suffix(count);
-            if let Some(cached) = self.cache().get_set(&owner, Rtype::DNAME, now).filter(|cached| cached.rank.may_answer()) {
+            // Unproved, one forged DNAME would turn a whole tree.
+            let proved = |cached: &CachedSet| cached.rank.may_answer() && cached.security == Security::Secure;
+            if let Some(cached) = self.cache().get_set(&owner, Rtype::DNAME, now).filter(proved) {
                 let mut link = alias_by_dname(&question.name, cached.set)?;
                 link.security = cached.security;
                 return Some(link);

@@ -1,0 +1,86 @@
+//! Is it the servers that are silent, or our own network? When nobody at all has answered for a second although
+//! somebody was asked, it is taken to be the network: nothing is held against any server, nothing is remembered
+//! as failed, and walks wait while one probe at a time asks a root server or forwarder. The first reply of
+//! anybody ends it.
+//!
+//! ```text
+//!            asked, and no reply for SILENCE
+//!  Online ───────────────────────────────────► Offline (walks wait, one probe per PROBE_EVERY)
+//!     ▲                                           │
+//!     └────────────── any reply ◄─────────────────┘
+//! ```
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::env::BootTime;
+
+const SILENCE: Duration = Duration::from_millis(1000);
+pub const PROBE_EVERY: Duration = Duration::from_millis(250);
+
+/// Shared by all workers; each call is a few atomic reads and writes.
+#[derive(Default)]
+pub struct Offline {
+    /// When the oldest query since the last reply was sent, in milliseconds since boot and one more; 0: none.
+    unanswered_since: AtomicU64,
+    probing: AtomicBool,
+}
+
+impl Offline {
+    pub fn asked(&self, now: BootTime) {
+        // Only the first of a silent stretch counts; a race loses milliseconds.
+        let _ = self.unanswered_since.compare_exchange(0, now.0 + 1, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// True if this reply ended an offline stretch.
+    pub fn heard(&self, now: BootTime) -> bool {
+        let was = self.is_offline(now);
+        if self.unanswered_since.load(Ordering::Relaxed) != 0 {
+            self.unanswered_since.store(0, Ordering::Relaxed);
+        }
+        was
+    }
+
+    pub fn is_offline(&self, now: BootTime) -> bool {
+        match self.unanswered_since.load(Ordering::Relaxed) {
+            0 => false,
+            since => now.since(BootTime(since - 1)) >= SILENCE,
+        }
+    }
+
+    /// True for the one who is to probe; ends with `probed`.
+    pub fn may_probe(&self) -> bool {
+        !self.probing.swap(true, Ordering::Relaxed)
+    }
+
+    pub fn probed(&self) {
+        self.probing.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_of_silence_after_a_question() {
+        let offline = Offline::default();
+        assert!(!offline.is_offline(BootTime(9_000)));
+        offline.asked(BootTime(10_000));
+        offline.asked(BootTime(10_900));
+        assert!(!offline.is_offline(BootTime(10_999)));
+        assert!(offline.is_offline(BootTime(11_000)));
+        assert!(offline.heard(BootTime(11_500)));
+        assert!(!offline.is_offline(BootTime(99_000)));
+        offline.asked(BootTime(99_000));
+        assert!(!offline.heard(BootTime(99_500)));
+    }
+
+    #[test]
+    fn one_probes_at_a_time() {
+        let offline = Offline::default();
+        assert!(offline.may_probe() && !offline.may_probe());
+        offline.probed();
+        assert!(offline.may_probe());
+    }
+}
