@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import time
 
 import wire

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import wire
 from asking import ELSEWHERE6, LAN, LAN6, LOCAL, LOCAL6, WWW, NoReply, ask, guarded, reply, seen, tally, until
+from program_checks import run
 from wire import Reply
 
 HERE = Path(__file__).resolve().parent
