@@ -103,7 +103,7 @@ pub fn refuse_type(rtype: Rtype) -> Option<Rcode> {
     match rtype {
         Rtype::ANY => None,
         Rtype::AXFR | Rtype::IXFR => Some(Rcode::REFUSED),
-        Rtype::OPT | Rtype(0) | Rtype::RESERVED | Rtype::TSIG | Rtype::NXNAME => Some(Rcode::FORMERR),
+        Rtype::OPT | Rtype(0) | Rtype::TSIG | Rtype::NXNAME => Some(Rcode::FORMERR),
         meta if meta.is_meta() => Some(Rcode::NOTIMP),
         _ => None,
     }

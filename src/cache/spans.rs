@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn put(spans: &Spans, zone: &str, owner: &str, ttl: u32) {
-        spans.put(&name(zone), Place::Name(&name(owner)), set(owner, ttl), 3_600, BootTime(0 * 1000));
+        spans.put(&name(zone), Place::Name(&name(owner)), set(owner, ttl), 3_600, BootTime(0));
     }
 
     fn owner_before(spans: &Spans, zone: &str, owner: &str, at: u32) -> Option<String> {
@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn hashes_wrap_and_new_parameters_start_anew() {
         let spans = Spans::new(1 << 20);
-        let (zone, now) = (name("example."), BootTime(0 * 1000));
+        let (zone, now) = (name("example."), BootTime(0));
         let put = |octet: u8, params: &[u8]| {
             spans.put(&zone, Place::Hash { hash: &[octet; 20], params }, set(&format!("h{octet}.example."), 60), 3_600, now);
         };
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn the_deepest_zone_with_an_soa() {
         let spans = Spans::new(1 << 20);
-        let now = BootTime(0 * 1000);
+        let now = BootTime(0);
         let found = |owner: &str| spans.zone_of(&name(owner), now).map(|found| found.zone.to_string());
         put(&spans, ".", "a.", 60);
         assert_eq!(found("x.example."), None, "without an SOA nobody knows how long");

@@ -141,7 +141,7 @@ fn is_protected(key: &Key<'_>) -> bool {
     let first = usize::from(key.name[0]);
     (first == 0 || key.name.get(1 + first) == Some(&0))
         && key.kind == Kind::Fact
-        && [Rtype::NS, Rtype::RESERVED, Rtype::DS, Rtype::DNSKEY, Rtype::A, Rtype::AAAA].contains(&Rtype(key.rtype))
+        && [Rtype::NS, Rtype::DELEGATION, Rtype::DS, Rtype::DNSKEY, Rtype::A, Rtype::AAAA].contains(&Rtype(key.rtype))
 }
 
 #[derive(Clone, Copy, Default, Debug)]

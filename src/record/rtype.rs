@@ -41,12 +41,13 @@ rtypes! {
 }
 
 impl Rtype {
-    /// RFC 6895 3.1: the last code is reserved. It can neither be asked for nor come from the network.
-    pub const RESERVED: Rtype = Rtype(65535);
+    /// A meta-type that the registry has not given out (RFC 6895 3.1: 128 to 255 never name data). The cache keeps
+    /// delegations under it: it can neither be asked for nor come from the network.
+    pub const DELEGATION: Rtype = Rtype(248);
 
-    /// OPT, the range 128 to 255 and the reserved codes never name data in a zone (RFC 6895 3.1).
+    /// OPT, the range 128 to 255 and code 0 never name data in a zone (RFC 6895 3.1).
     pub fn is_meta(self) -> bool {
-        self == Rtype::OPT || (128..=255).contains(&self.0) || matches!(self, Rtype(0) | Rtype::RESERVED)
+        self == Rtype::OPT || (128..=255).contains(&self.0) || self.0 == 0
     }
 
     /// A and AAAA: the types that name a host's address.

@@ -8,13 +8,13 @@ use smallvec::SmallVec;
 
 use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
-use super::cut::Cut;
+use super::cut::{Cut, Search};
 use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
 use super::walk::{Asker, Resolver};
 use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
-use crate::record::{Question, Rcode, Rtype};
+use crate::record::{Question, Rcode, RrSet, Rtype};
 use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};
 use crate::wire::{Flags, Header, Message, OptionCode};
 
@@ -208,28 +208,53 @@ impl Resolver {
         if attempts.names_looked_up >= limits.ns_names_looked_up_per_set || usize::from(asker.depth) >= limits.glueless_depth {
             return false;
         }
-        let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| !cut.servers[at].looked_up).collect();
-        if waiting.is_empty() {
+        // The parent's word about a server costs nothing or one walk less; only where that leads nowhere its own
+        // zone is asked.
+        let Some(search) =
+            [Search::None, Search::Parent].into_iter().find(|search| cut.servers.iter().any(|server| server.search == *search))
+        else {
             return false;
-        }
+        };
+        let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| cut.servers[at].search == search).collect();
         let at = waiting[self.random().below(waiting.len())];
-        cut.servers[at].looked_up = true;
-        let Some(name) = cut.servers[at].name.clone() else { return true };
+        let server = &mut cut.servers[at];
+        let Some(name) = server.name.clone() else {
+            server.search = Search::Done;
+            return true;
+        };
+        if search == Search::None {
+            server.search = Search::Parent;
+            let known = super::cut::parents_word(self.cache(), &name, self.now());
+            let before = server.addresses.len();
+            for address in known {
+                if asker.routes.family_enabled(address.ip()) && !server.addresses.contains(&address) {
+                    server.addresses.push(address);
+                }
+            }
+            if server.addresses.len() > before {
+                return true;
+            }
+        }
         // A server whose own name lies below the cut, and for which the parent gave no address, cannot be found.
-        let known = !cut.servers[at].addresses.is_empty();
-        if !known && name.is_within(&cut.zone) && cut.address_count() == 0 {
+        if cut.servers[at].addresses.is_empty() && name.is_within(&cut.zone) && cut.address_count() == 0 {
+            cut.servers[at].search = Search::Done;
             return true;
         }
         attempts.names_looked_up += 1;
+        cut.servers[at].search = Search::Done;
         for (rtype, enabled) in [(Rtype::A, asker.routes.recursion.ipv4), (Rtype::AAAA, asker.routes.recursion.ipv6)] {
             if enabled == Some(false) {
                 continue;
             }
             let before = cut.address_count();
-            for set in self.server_address(&Question::new(name.clone(), rtype), asker).await {
+            let (sets, from_parent) = self.server_address(&Question::new(name.clone(), rtype), search == Search::None, asker).await;
+            for set in sets {
                 cut.add_set(&set);
             }
             if cut.address_count() > before {
+                if from_parent {
+                    cut.servers[at].search = Search::Parent;
+                }
                 break;
             }
         }
@@ -437,16 +462,19 @@ impl Resolver {
         });
     }
 
-    /// Addresses of a name server: what this server itself holds, else by a walk of their own. An alias is no
-    /// address (RFC 2181 10.3), and failing to find one is no failure of the question.
-    async fn server_address(&self, question: &Question, asker: &Asker) -> Vec<crate::record::RrSet> {
+    /// Addresses of a name server: what this server itself holds, else by a walk of their own, which may end with
+    /// the parent's glue (then the second value is true). An alias is no address (RFC 2181 10.3), and failing to
+    /// find one is no failure of the question.
+    async fn server_address(&self, question: &Question, glue_will_do: bool, asker: &Asker) -> (Vec<RrSet>, bool) {
         if let Some(held) = self.local().find(question) {
-            return held.answers.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype).collect();
+            let sets = held.answers.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
+            return (sets.collect(), false);
         }
-        let child = asker.child(Purpose::ServerAddress);
+        let mut child = asker.child(Purpose::ServerAddress);
+        child.glue_will_do = glue_will_do;
         match self.raw_link(question, &child).await {
-            Ok(link) => link.sets_of(question),
-            Err(_) => Vec::new(),
+            Ok(link) => (link.sets_of(question), link.is_glue),
+            Err(_) => (Vec::new(), false),
         }
     }
 }

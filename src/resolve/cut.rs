@@ -1,7 +1,7 @@
 //! Zone cuts: where a walk stands, and how delegations are kept.
 //!
 //! What a parent says of a child (the delegation) is kept apart from what the child says of itself (its NS set
-//! as an answer), under the reserved type, which can neither be asked for nor come from the network. A
+//! as an answer), under a meta-type, which can neither be asked for nor come from the network. A
 //! delegation lives no longer than the parent said, however often the child repeats itself, and counts only
 //! while the delegation above it is alive: a revoked or moved domain dies with the parent's TTL (ghost and
 //! phoenix domains, 2012 and 2023).
@@ -16,7 +16,7 @@ use crate::env::BootTime;
 use crate::record::{Name, Rank, RrSet, Rtype, Security};
 
 /// `scrub` drops records of this type, `answer` refuses questions for it.
-const DELEGATION: Rtype = Rtype::RESERVED;
+const DELEGATION: Rtype = Rtype::DELEGATION;
 
 /// Glue that is kept of one server in a delegation.
 const GLUE_PER_NAME_MAX: usize = 4;
@@ -41,17 +41,31 @@ pub struct Server {
     /// `None` for servers that the configuration gives by address.
     pub name: Option<Name>,
     pub addresses: SmallVec<[SocketAddr; 4]>,
-    /// Its address has been searched for, with whatever result.
-    pub looked_up: bool,
+    pub search: Search,
     /// What the parent said without being asked for it: used when the search finds nothing.
     pub hints: SmallVec<[SocketAddr; 2]>,
+}
+
+/// How far the address of a server has been searched for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Search {
+    None,
+    /// What its parent says of it is known: good enough to ask it.
+    Parent,
+    /// Its own zone has been asked, with whatever result.
+    Done,
 }
 
 impl Cut {
     pub fn configured(zone: Name, to: &[SocketAddr], forward: bool) -> Cut {
         let servers = to
             .iter()
-            .map(|address| Server { name: None, addresses: SmallVec::from_slice(&[*address]), looked_up: true, hints: SmallVec::new() })
+            .map(|address| Server {
+                name: None,
+                addresses: SmallVec::from_slice(&[*address]),
+                search: Search::Done,
+                hints: SmallVec::new(),
+            })
             .collect();
         Cut { zone, servers, forward, configured: true, from_cache: false }
     }
@@ -91,7 +105,7 @@ impl Cut {
 
     pub fn add_name(&mut self, name: Name) {
         if !self.servers.iter().any(|server| server.name.as_ref() == Some(&name)) {
-            self.servers.push(Server { name: Some(name), addresses: SmallVec::new(), looked_up: false, hints: SmallVec::new() });
+            self.servers.push(Server { name: Some(name), addresses: SmallVec::new(), search: Search::None, hints: SmallVec::new() });
         }
     }
 
@@ -228,7 +242,7 @@ pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) ->
     for rdata in set.data.iter().skip(1) {
         if let Ok((name, used)) = Name::from_wire_prefix(rdata) {
             let hints = kept_glue(&rdata[used..]);
-            cut.servers.push(Server { name: Some(name), addresses: SmallVec::new(), looked_up: false, hints });
+            cut.servers.push(Server { name: Some(name), addresses: SmallVec::new(), search: Search::None, hints });
         }
     }
     Some(cut)

@@ -16,6 +16,8 @@ pub struct Link {
     pub stale: bool,
     /// The zone whose servers said it, and the one that did; `None` for what came from the cache.
     pub zone: Option<Name>,
+    /// Only the parent's word about a server's address: to reach that server, for nothing else.
+    pub is_glue: bool,
     pub server: Option<SocketAddr>,
 }
 
@@ -41,7 +43,7 @@ pub enum Found {
 
 impl Link {
     pub fn new(found: Found) -> Link {
-        Link { found, security: Security::Indeterminate, ede: None, stale: false, zone: None, server: None }
+        Link { found, security: Security::Indeterminate, ede: None, stale: false, zone: None, is_glue: false, server: None }
     }
 }
 

@@ -17,6 +17,13 @@ use super::failure::{Cause, Failure};
 use super::link::Link;
 use crate::record::Question;
 
+/// What a walk looks for. One that may end with glue is no walk for a client to join.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Wanted {
+    pub question: Question,
+    pub glue_will_do: bool,
+}
+
 pub type Outcome = Arc<Result<Link, Failure>>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -29,7 +36,7 @@ pub struct Table {
 
 #[derive(Default)]
 struct Inner {
-    walks: HashMap<Question, Entry, RandomState>,
+    walks: HashMap<Wanted, Entry, RandomState>,
     /// For each walk the walks whose results it waits for.
     waits: HashMap<WalkId, SmallVec<[WalkId; 4]>, RandomState>,
     next: u64,
@@ -81,7 +88,7 @@ pub enum Join {
 /// The owner's duty to publish.
 pub struct Ticket {
     table: Arc<Table>,
-    question: Question,
+    wanted: Wanted,
     pub id: WalkId,
     result: Arc<Left>,
 }
@@ -99,9 +106,9 @@ impl Table {
     }
 
     /// `asker` is the walk that needs the result, if it is a walk.
-    pub fn join(self: &Arc<Table>, question: &Question, asker: Option<WalkId>) -> Join {
+    pub fn join(self: &Arc<Table>, wanted: &Wanted, asker: Option<WalkId>) -> Join {
         let mut inner = self.inner.lock();
-        if let Some(entry) = inner.walks.get(question) {
+        if let Some(entry) = inner.walks.get(wanted) {
             let (id, result) = (entry.id, entry.result.clone());
             if let Some(asker) = asker {
                 if inner.reaches(id, asker) {
@@ -117,12 +124,12 @@ impl Table {
         inner.next += 1;
         let id = WalkId(inner.next);
         let result = Arc::new(Left::default());
-        inner.walks.insert(question.clone(), Entry { id, result: result.clone() });
+        inner.walks.insert(wanted.clone(), Entry { id, result: result.clone() });
         if let Some(asker) = asker {
             inner.waits.entry(asker).or_default().push(id);
         }
         let waiter = Waiter { table: self.clone(), edge: asker.map(|asker| (asker, id)), result: result.clone() };
-        Join::Own(Ticket { table: self.clone(), question: question.clone(), id, result }, waiter)
+        Join::Own(Ticket { table: self.clone(), wanted: wanted.clone(), id, result }, waiter)
     }
 
     pub fn under_way(&self) -> usize {
@@ -157,7 +164,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut inner = self.table.inner.lock();
-        inner.walks.remove(&self.question);
+        inner.walks.remove(&self.wanted);
         inner.waits.remove(&self.id);
         drop(inner);
         self.result.leave(None);
@@ -192,8 +199,8 @@ mod tests {
     use super::*;
     use crate::record::{Name, Rtype};
 
-    fn question(text: &str) -> Question {
-        Question::new(Name::parse(text).expect(text), Rtype::A)
+    fn question(text: &str) -> Wanted {
+        Wanted { question: Question::new(Name::parse(text).expect(text), Rtype::A), glue_will_do: false }
     }
 
     fn own(table: &Arc<Table>, text: &str, asker: Option<WalkId>) -> (Ticket, Waiter) {

@@ -34,7 +34,7 @@ use super::minimise::{Minimiser, Show};
 use super::offline::{Offline, PROBE_EVERY};
 use super::routes::Routes;
 use super::scrub::Scrubbed;
-use super::table::{Join, Table, Ticket, WalkId};
+use super::table::{Join, Table, Ticket, WalkId, Wanted};
 use super::trace::{CacheHit, Purpose, Step, Trace};
 use crate::cache::{Cache, CachedSet, Denial, DenialKind, Memo};
 use crate::env::{BootTime, Clock, Instant, Random};
@@ -132,6 +132,8 @@ pub struct Asker {
     pub avoid: Rc<Vec<SocketAddr>>,
     /// Only what is in the cache is wanted (RD=0): nobody is asked.
     pub cache_only: bool,
+    /// The parent's word is enough: the address is for asking that server, not for a client.
+    pub glue_will_do: bool,
     /// The walk that waits, if it is one.
     walk: Option<WalkId>,
 }
@@ -150,12 +152,13 @@ impl Asker {
             work,
             avoid: Rc::default(),
             cache_only: false,
+            glue_will_do: false,
             walk: None,
         }
     }
 
     pub fn child(&self, purpose: Purpose) -> Asker {
-        Asker { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), ..self.clone() }
+        Asker { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), glue_will_do: false, ..self.clone() }
     }
 
     pub fn avoiding(&self, servers: Vec<SocketAddr>) -> Asker {
@@ -318,7 +321,8 @@ impl Resolver {
         if usize::from(asker.depth) > asker.routes.limits.glueless_depth {
             return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Depth(asker.routes.limits.glueless_depth))));
         }
-        let waiter = match self.0.shared.table.join(question, asker.walk) {
+        let wanted = Wanted { question: question.clone(), glue_will_do: asker.glue_will_do };
+        let waiter = match self.0.shared.table.join(&wanted, asker.walk) {
             Join::Own(ticket, waiter) => {
                 self.start(question.clone(), asker.clone(), ticket);
                 waiter
@@ -411,6 +415,9 @@ impl Resolver {
             });
             match (heard.kind, link) {
                 (Kind::Referral, _) => {
+                    if let Some(link) = glue_for(question, &heard).filter(|_| asker.glue_will_do) {
+                        return Ok(link);
+                    }
                     cut = self.descend(&cut, &heard, asker);
                     minimiser.at_cut(&cut.zone);
                 }
@@ -700,6 +707,13 @@ impl Resolver {
 fn is_expanded(set: &RrSet) -> bool {
     let labels = set.name.label_count() - usize::from(set.name.is_wildcard());
     set.sigs.iter().any(|rrsig| rrsig.get(3).is_some_and(|signed| usize::from(*signed) < labels))
+}
+
+/// The address asked for, as the parent gives it beside a referral.
+fn glue_for(question: &Question, heard: &Heard) -> Option<Link> {
+    let glue = heard.content.glue.iter().find(|set| set.name == question.name && set.rtype == question.rtype)?;
+    let found = Found::Answer { sets: vec![glue.clone()], proof: Vec::new() };
+    Some(Link { is_glue: true, ..Link::new(found) })
 }
 
 /// RFC 2308 2: the denial in a reply. NXDOMAIN beside an alias is about the target, which is asked for by itself.
