@@ -100,21 +100,21 @@ impl Bench {
     }
 
     fn at_once_over(&mut self, turns: usize, queries: &[Vec<u8>]) {
-        let client = client();
+        let (client, moment) = (client(), self.worker.moment(NOW));
         for turn in 0..turns {
             let query = &queries[turn % queries.len()];
             self.slot[..query.len()].copy_from_slice(query);
-            let reply = self.worker.at_once(&mut self.slot, query.len(), &client, NOW);
+            let reply = self.worker.at_once(&moment, &mut self.slot, query.len(), &client);
             assert!(matches!(reply, AtOnce::Reply(_)));
         }
     }
 
     /// One turn: finding out that a question takes waiting.
     fn miss(&mut self, turns: usize) {
-        let (query, client) = (query(&name("www", 1), Rtype::A, Asking::Edns), client());
+        let (query, client, moment) = (query(&name("www", 1), Rtype::A, Asking::Edns), client(), self.worker.moment(NOW));
         for _ in 0..turns {
             self.slot[..query.len()].copy_from_slice(&query);
-            assert_eq!(self.worker.at_once(&mut self.slot, query.len(), &client, NOW), AtOnce::Later);
+            assert_eq!(self.worker.at_once(&moment, &mut self.slot, query.len(), &client), AtOnce::Later);
         }
     }
 
@@ -131,7 +131,12 @@ impl Bench {
         let work = self.worker.in_full(query, &client);
         let reply = (self.block_on)(Box::pin(work)).expect("a reply");
         let header = Header::read(&reply).expect("a header");
-        assert_eq!(Rcode(header.flags.rcode()), Rcode::NOERROR, "{:?}", QueryView::check(query).map(|view| view.qname().map(|n| n.to_string())));
+        assert_eq!(
+            Rcode(header.flags.rcode()),
+            Rcode::NOERROR,
+            "{:?}",
+            QueryView::check(query).map(|view| view.qname().map(|n| n.to_string()))
+        );
     }
 
     fn parse_query(&mut self, turns: usize) {

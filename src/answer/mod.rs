@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 pub use outcome::Outcome;
 pub use service::{Parts, Service};
 pub use snapshot::Snapshot;
-pub use worker::{Explained, Worker};
+pub use worker::{Explained, Moment, Worker};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {

@@ -19,16 +19,14 @@ use crate::wire::{Flags, Opcode, OptionCode, QueryView};
 /// A reply written into its slot.
 pub(super) struct Given {
     pub len: usize,
-    /// The client has shown by our cookie that it is where it says.
-    pub proven: bool,
+    /// The client is one of ours, or has shown by our cookie that it is where it says.
+    pub trusted: bool,
     /// The data is near its end and popular: look it up again.
     pub refresh: Option<Question>,
 }
 
-/// What of the query is needed after its packet has been written over.
+/// What of the query, beside its name, is needed after its packet has been written over.
 struct Asked {
-    qname: [u8; 255],
-    qname_len: usize,
     qtype: Rtype,
     flags: Flags,
     /// UDP size and DO, if the query had EDNS.
@@ -37,9 +35,13 @@ struct Asked {
     server_cookie: Option<[u8; SERVER_COOKIE_BYTES]>,
 }
 
+/// Room for the longest name, in whole lanes.
+const NAME_SPACE: usize = 256;
+const LANE: usize = 16;
+
 pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> Option<Given> {
-    let asked = Asked::read(&slot[..len])?;
-    let qname = &asked.qname[..asked.qname_len];
+    let mut name_space = [0; NAME_SPACE];
+    let (qname, asked) = Asked::read(&slot[..len], &mut name_space)?;
     if snapshot.has_restricted_zones()
         && snapshot.zones.find(qname).is_some_and(|zone| !snapshot.may_ask_zone(zone.apex(), client.peer.ip()))
     {
@@ -69,13 +71,12 @@ pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], le
     let refresh = (hit.due_for_prefetch && standing.may_recurse && !flags.has(Flags::AA))
         .then(|| Some(Question::new(Name::from_wire(qname).ok()?, asked.qtype)))
         .flatten();
-    let proven = match (&asked.client_cookie, &asked.server_cookie) {
-        (Some(theirs), Some(ours)) if !standing.allowed => {
-            service.cookies.check(theirs, ours, client.peer.ip(), service.resolve.clock.wall())
-        }
-        _ => false,
-    };
-    Some(Given { len, proven, refresh })
+    let trusted = standing.allowed
+        || match (&asked.client_cookie, &asked.server_cookie) {
+            (Some(theirs), Some(ours)) => service.cookies.check(theirs, ours, client.peer.ip(), service.resolve.clock.wall()),
+            _ => false,
+        };
+    Some(Given { len, trusted, refresh })
 }
 
 /// Keeps a finished answer for the next who asks the same.
@@ -96,26 +97,13 @@ pub(super) fn keep(service: &Service, snapshot: &Snapshot, request: &Request, st
 
 impl Asked {
     /// `None` for whatever is not an ordinary question of class IN: the full path says what is wrong with it.
-    fn read(packet: &[u8]) -> Option<Asked> {
+    /// The name comes out in lower case, in `name_space`.
+    fn read<'a>(packet: &[u8], name_space: &'a mut [u8; NAME_SPACE]) -> Option<(&'a [u8], Asked)> {
         let view = QueryView::check(packet).ok()?;
         if view.flags().opcode() != Opcode::QUERY || view.qclass() != Class::IN || refuse_type(view.qtype()).is_some() {
             return None;
         }
-        let wire = view.qname_wire();
-        let mut qname = [0; 255];
-        let folded = qname.get_mut(..wire.len())?;
-        folded.copy_from_slice(wire);
-        // Label lengths are below 64 and so never look like letters.
-        folded.make_ascii_lowercase();
-        let mut asked = Asked {
-            qname,
-            qname_len: wire.len(),
-            qtype: view.qtype(),
-            flags: view.flags(),
-            edns: None,
-            client_cookie: None,
-            server_cookie: None,
-        };
+        let mut asked = Asked { qtype: view.qtype(), flags: view.flags(), edns: None, client_cookie: None, server_cookie: None };
         if let Some(edns) = view.edns() {
             if edns.version != 0 {
                 return None;
@@ -131,8 +119,18 @@ impl Asked {
                 asked.server_cookie = cookie.get(8..).and_then(|ours| ours.try_into().ok());
             }
         }
-        Some(asked)
+        Some((fold(view.qname_wire(), name_space)?, asked))
     }
+}
+
+/// Label lengths are below 64 and so never look like letters. Whole lanes are folded, so that no octet is handled alone.
+fn fold<'a>(wire: &[u8], space: &'a mut [u8; NAME_SPACE]) -> Option<&'a [u8]> {
+    space.get_mut(..wire.len())?.copy_from_slice(wire);
+    let (lanes, _) = space.as_chunks_mut::<LANE>();
+    for lane in &mut lanes[..wire.len().div_ceil(LANE)] {
+        lane.make_ascii_lowercase();
+    }
+    Some(&space[..wire.len()])
 }
 
 fn make_cookie(service: &Service, client_cookie: &[u8; 8], client: IpAddr) -> [u8; SERVER_COOKIE_BYTES] {

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::Guard;
+
 use super::held::{HeldHere, hosted};
 use super::outcome::Outcome;
 use super::reply::{Manner, bare_error, encode, pointed_at};
 use super::request::{Read, Request, read};
-use super::service::Service;
+use super::service::{Service, Tally};
 use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Transport, ready};
 use crate::env::{BootTime, Net, Random};
@@ -27,6 +29,13 @@ pub struct Worker {
     in_flight: InFlight,
     response_rate: RefCell<ResponseRate>,
     random: Rc<Random>,
+    tally: Arc<Tally>,
+}
+
+/// What all queries of one batch are judged by. To be let go of before anything is waited for.
+pub struct Moment {
+    now: BootTime,
+    snapshot: Guard<Arc<Snapshot>>,
 }
 
 /// One question, its answer and how it was found.
@@ -72,25 +81,36 @@ impl Worker {
         let resolver = Resolver::new(service.resolve.clone(), upstream, random.clone(), local);
         let in_flight = InFlight::new(service.limits.pending_questions_per_client, service.limits.pending_questions);
         let response_rate = RefCell::new(ResponseRate::new(random.u64()));
-        Rc::new(Worker { service, resolver, in_flight, response_rate, random })
+        let tally = service.new_tally();
+        Rc::new(Worker { service, resolver, in_flight, response_rate, random, tally })
     }
 
     pub fn service(&self) -> &Arc<Service> {
         &self.service
     }
 
+    /// The present configuration, for one batch of queries that came together at `now`.
+    pub fn moment(&self, now: BootTime) -> Moment {
+        Moment { now, snapshot: self.service.snapshot.load() }
+    }
+
     /// `slot` holds the query in its first `len` octets; a reply is written over it.
-    pub fn at_once(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce {
-        let counters = &self.service.counters;
-        counters.queries.fetch_add(1, Ordering::Relaxed);
-        let snapshot = self.service.snapshot.load();
-        if let Some(given) = ready::answer(&self.service, &snapshot, slot, len, client, now) {
-            counters.ready_hits.fetch_add(1, Ordering::Relaxed);
+    pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+        self.tally.queries.add_one();
+        let Moment { now, snapshot } = moment;
+        if let Some(given) = ready::answer(&self.service, snapshot, slot, len, client, *now) {
+            self.tally.ready_hits.add_one();
             if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch) {
                 self.resolver.refresh(&question);
             }
-            return self.paced(&snapshot, slot, given.len, given.proven, client, now);
+            return if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) };
         }
+        self.at_once_unready(moment, slot, len, client)
+    }
+
+    /// What is not kept ready, but takes no waiting either.
+    fn at_once_unready(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+        let (counters, snapshot) = (&self.service.counters, &moment.snapshot);
         let packet = &slot[..len];
         let mut proven = false;
         let reply = match read(packet, client.transport) {
@@ -99,18 +119,21 @@ impl Worker {
                 counters.malformed.fetch_add(1, Ordering::Relaxed);
                 bare_error(packet, rcode, &echo, edns)
             }
-            Read::Request(request) => match self.decide(&snapshot, &request, client) {
+            Read::Request(request) => match self.decide(snapshot, &request, client) {
                 Now::Look { .. } => return AtOnce::Later,
                 Now::Say(outcome) => {
                     proven = self.has_our_cookie(&request, client.peer.ip());
-                    Some(self.finish(&snapshot, &request, client, outcome))
+                    Some(self.finish(snapshot, &request, client, outcome))
                 }
             },
         };
         counters.at_once.fetch_add(1, Ordering::Relaxed);
         let Some(reply) = reply.filter(|reply| reply.len() <= slot.len()) else { return AtOnce::Silence };
         slot[..reply.len()].copy_from_slice(&reply);
-        self.paced(&snapshot, slot, reply.len(), proven, client, now)
+        if proven || snapshot.policy.allow.contains(client.peer.ip()) {
+            return AtOnce::Reply(reply.len());
+        }
+        self.paced(slot, reply.len(), client, moment.now)
     }
 
     /// The reply to any query, or `None` where silence is right. Never takes longer than the time to give up.
@@ -308,9 +331,9 @@ impl Worker {
         cookie.is_some_and(|(theirs, ours)| self.service.cookies.check(theirs, ours, client, self.service.resolve.clock.wall()))
     }
 
-    /// Response-rate limiting: only UDP, only strangers, and not those whose cookie shows that they are who they say.
-    fn paced(&self, snapshot: &Snapshot, slot: &mut [u8], len: usize, proven: bool, client: &Client, now: BootTime) -> AtOnce {
-        if proven || client.transport != Transport::Udp || snapshot.policy.allow.contains(client.peer.ip()) {
+    /// Response-rate limiting, for strangers whose cookie does not show that they are who they say: only UDP.
+    fn paced(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce {
+        if client.transport != Transport::Udp {
             return AtOnce::Reply(len);
         }
         match self.response_rate.borrow_mut().pace(client.peer.ip(), now) {
@@ -325,9 +348,8 @@ impl Worker {
 const ADDITIONAL_NAMES_MAX: usize = 16;
 
 pub(super) fn standing(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> Standing {
-    let allowed = snapshot.policy.allow.contains(client);
-    let may_recurse = allowed && snapshot.policy.may_read_cache(client, flags.has(Flags::RD));
-    Standing { allowed, may_recurse }
+    let access = snapshot.policy.access(client, flags.has(Flags::RD));
+    Standing { allowed: access.allowed, may_recurse: access.may_read_cache }
 }
 
 /// Header and question with TC: a real client comes back over TCP.

@@ -118,7 +118,7 @@ impl<A: Answer> Connection<A> {
 
     fn take_questions(&mut self) -> Taken {
         let (mut at, mut taken, mut outcome) = (0, 0, Taken::All);
-        let clock = self.desk.now();
+        let moment = self.desk.moment();
         while let Some(message) = message_at(&self.inbox, at) {
             if message.len() < HEADER_BYTES {
                 return Taken::Garbage;
@@ -136,7 +136,7 @@ impl<A: Answer> Connection<A> {
             let desk = Rc::clone(&self.desk);
             let mut slot = desk.scratch.borrow_mut();
             slot[..len].copy_from_slice(message);
-            match desk.at_once(&mut slot, len, &self.client, clock) {
+            match desk.at_once(&moment, &mut slot, len, &self.client) {
                 AtOnce::Reply(reply_len) => {
                     desk.counters.stream_at_once.add(1);
                     self.outbox.push(&slot[..reply_len.min(MESSAGE_BYTES)]);

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::counters::Counters;
 use super::failure;
 use super::limits::{Bounds, Connections, Pending, Ticket};
-use crate::answer::{AtOnce, Client, Worker};
+use crate::answer::{AtOnce, Client, Moment, Worker};
 use crate::env::{BootTime, Clock};
 use crate::record::Rcode;
 
@@ -23,14 +23,25 @@ pub const MESSAGE_BYTES: usize = u16::MAX as usize;
 
 /// Who answers. `answer::Worker` in service, a fake in tests; never a dynamic call.
 pub trait Answer: 'static {
-    fn at_once(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce;
+    /// What holds for all queries of one batch; never kept across an await.
+    type Moment;
+
+    fn moment(&self, now: BootTime) -> Self::Moment;
+
+    fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce;
 
     fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> impl Future<Output = Option<Vec<u8>>>;
 }
 
 impl Answer for Worker {
-    fn at_once(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce {
-        Worker::at_once(self, slot, len, client, now)
+    type Moment = Moment;
+
+    fn moment(&self, now: BootTime) -> Moment {
+        Worker::moment(self, now)
+    }
+
+    fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+        Worker::at_once(self, moment, slot, len, client)
     }
 
     fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> impl Future<Output = Option<Vec<u8>>> {
@@ -65,14 +76,14 @@ impl<A: Answer> Desk<A> {
         }
     }
 
-    /// Read once a batch.
-    pub fn now(&self) -> BootTime {
-        self.clock.boot()
+    /// Clock and configuration, read once a batch.
+    pub fn moment(&self) -> A::Moment {
+        self.answer.moment(self.clock.boot())
     }
 
-    pub fn at_once(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce {
+    pub fn at_once(&self, moment: &A::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         // What a panic may leave half changed is the slot, which is not sent then.
-        catch_unwind(AssertUnwindSafe(|| self.answer.at_once(slot, len, client, now))).unwrap_or_else(|_| {
+        catch_unwind(AssertUnwindSafe(|| self.answer.at_once(moment, slot, len, client))).unwrap_or_else(|_| {
             self.counters.panics.add(1);
             AtOnce::Silence
         })

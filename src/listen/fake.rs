@@ -30,7 +30,11 @@ pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
 pub struct Fake;
 
 impl Answer for Fake {
-    fn at_once(&self, slot: &mut [u8], len: usize, _client: &Client, _now: BootTime) -> AtOnce {
+    type Moment = ();
+
+    fn moment(&self, _now: BootTime) {}
+
+    fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, _client: &Client) -> AtOnce {
         match slot.get(12) {
             Some(b'e') => {
                 slot[2] |= 0x80;

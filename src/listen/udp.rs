@@ -59,7 +59,7 @@ enum Misses {
 }
 
 fn answer_batch<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, socket: &Rc<S>, batch: &mut DatagramBatch, misses: Misses) {
-    let now = desk.now();
+    let moment = desk.moment();
     let mut at_once_count = 0;
     for index in 0..batch.len() {
         let (entry, slot) = batch.get_mut(index);
@@ -68,7 +68,7 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, sock
             refuse_cut_off(desk, entry, slot);
             continue;
         }
-        match desk.at_once(slot, entry.len, &client, now) {
+        match desk.at_once(&moment, slot, entry.len, &client) {
             AtOnce::Reply(len) => {
                 at_once_count += 1;
                 entry.len = len.min(slot.len());

@@ -20,5 +20,5 @@ pub use chaos::{Chaos, ChaosAnswer};
 pub use in_flight::{InFlight, Permit};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_rate::{Pace, ResponseRate};
-pub use snapshot::Policy;
+pub use snapshot::{Access, Policy};
 pub use special::{Special, SpecialAnswer, SpecialUse};

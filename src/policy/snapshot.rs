@@ -16,6 +16,15 @@ pub struct Policy {
     pub chaos: Chaos,
 }
 
+/// What a client may do here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// Inside `server.allow`.
+    pub allowed: bool,
+    /// May be told what the cache holds.
+    pub may_read_cache: bool,
+}
+
 impl Policy {
     pub fn new(settings: &Settings) -> Policy {
         Policy {
@@ -27,9 +36,10 @@ impl Policy {
         }
     }
 
-    /// May this client be told what the cache holds, by a question with RD as given?
-    pub fn may_read_cache(&self, client: IpAddr, recursion_desired: bool) -> bool {
-        self.allow.contains(client) && (recursion_desired || self.allow_snoop.contains(client))
+    /// Who is this client, to a question with RD as given?
+    pub fn access(&self, client: IpAddr, recursion_desired: bool) -> Access {
+        let allowed = self.allow.contains(client);
+        Access { allowed, may_read_cache: allowed && (recursion_desired || self.allow_snoop.contains(client)) }
     }
 }
 
@@ -55,7 +65,7 @@ mod tests {
             ("2001:db8::1", true, false),
         ] {
             let client = client.parse().expect("an address");
-            assert_eq!(policy.may_read_cache(client, recursion_desired), may, "{client} RD={recursion_desired}");
+            assert_eq!(policy.access(client, recursion_desired).may_read_cache, may, "{client} RD={recursion_desired}");
         }
         assert!(policy.special_use.find(b"\x05onion\0").is_some());
         let private = RrSet::with(Name::root(), Rtype::A, 1, &[10, 0, 0, 1]);
@@ -75,7 +85,7 @@ mod tests {
             special-use-except = ["onion"]
             "#,
         );
-        let may = |client: [u8; 4], recursion_desired| policy.may_read_cache(client.into(), recursion_desired);
+        let may = |client: [u8; 4], recursion_desired| policy.access(client.into(), recursion_desired).may_read_cache;
         assert!(may([192, 0, 2, 7], false) && may([192, 0, 2, 8], true));
         assert!(!may([192, 0, 2, 8], false));
         assert!(!may([127, 0, 0, 1], false), "one who may not ask may not snoop either");

@@ -12,8 +12,15 @@ use smallvec::SmallVec;
 pub(crate) const NAME_BYTES_MAX: usize = 255;
 const LABEL_BYTES_MAX: usize = 63;
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 pub struct Name(SmallVec<[u8; 48]>);
+
+/// Names are cloned all the time, and `SmallVec` clones octet by octet.
+impl Clone for Name {
+    fn clone(&self) -> Name {
+        Name(SmallVec::from_slice(&self.0))
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {

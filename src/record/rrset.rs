@@ -10,6 +10,9 @@ use super::{Name, Rtype};
 #[derive(Clone, PartialEq, Eq, Default, Debug, Hash)]
 pub struct RdataList(Vec<u8>);
 
+/// So many data are compared each with each; it is quicker than hashing them.
+const FEW: usize = 8;
+
 impl RdataList {
     pub fn new() -> RdataList {
         RdataList::default()
@@ -34,6 +37,9 @@ impl RdataList {
     /// Drops repetitions (RFC 2181 5), keeping the order.
     pub fn dedup(&mut self) {
         let count = self.len();
+        if count <= FEW && !self.iter().enumerate().any(|(index, rdata)| self.iter().skip(index + 1).any(|later| later == rdata)) {
+            return;
+        }
         let mut seen = HashSet::with_capacity_and_hasher(count, RandomState::default());
         if count > 1 && !self.iter().all(|rdata| seen.insert(rdata)) {
             seen.clear();

@@ -63,7 +63,8 @@ impl Engine {
         let Engine::Cairn(workers, clock) = self else { return None };
         let mut slot = vec![0; 65_535.max(query.len())];
         slot[..query.len()].copy_from_slice(query);
-        match workers[worker % workers.len()].at_once(&mut slot, query.len(), client, clock.boot()) {
+        let worker = &workers[worker % workers.len()];
+        match worker.at_once(&worker.moment(clock.boot()), &mut slot, query.len(), client) {
             AtOnce::Reply(len) => Some(slot[..len].to_vec()),
             AtOnce::Silence => Some(Vec::new()),
             AtOnce::Later => {
