@@ -102,7 +102,7 @@ const LIMITS: Limits = Limits {
     upstream_queries_per_question: 64,
     ns_names_looked_up_per_set: 5,
     ns_names_kept_per_set: 32,
-    addresses_per_ns: 5,
+    addresses_per_ns: 3,
     tries_per_cut: 16,
     aliases: 11,
     referrals: 30,

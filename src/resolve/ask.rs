@@ -21,6 +21,11 @@ use crate::wire::{Flags, Header, Message, OptionCode};
 /// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
 /// SERVFAIL must not cost eight queries.
 const USELESS_MAX: usize = 5;
+/// Queries that drew no reply, after which a question is given up at a cut. A lossy network of one in three loses
+/// all of them once in seven hundred times.
+const SILENT_MAX: usize = 6;
+/// Server names whose search found nothing, after which no more are searched for (NXNSAttack).
+const SEARCHES_IN_VAIN_MAX: usize = 3;
 /// Empty NOERROR replies after which "nothing" is taken for an answer.
 const EMPTY_MAX: u8 = 2;
 
@@ -53,6 +58,8 @@ pub struct Attempts {
     nothing: Option<Heard>,
     recursive: Option<SocketAddr>,
     names_looked_up: usize,
+    searches_in_vain: usize,
+    silent: usize,
     faults: Vec<Fault>,
     heard_anything: bool,
 }
@@ -124,7 +131,7 @@ impl Resolver {
     ) -> Result<Heard, Failure> {
         let limits = asker.routes.limits;
         loop {
-            let enough = attempts.asked >= limits.tries_per_cut || attempts.useless >= USELESS_MAX;
+            let enough = attempts.asked >= limits.tries_per_cut || attempts.useless >= USELESS_MAX || attempts.silent >= SILENT_MAX;
             let picked = if enough { None } else { self.pick(cut, attempts, asker) };
             let hopeful = picked.is_some_and(|(address, _)| attempts.get(address).count == 0);
             if !hopeful && !enough && self.look_up_next(cut, attempts, asker).await {
@@ -196,7 +203,9 @@ impl Resolver {
             })
             .collect();
         // A slow network is not a dead one: without any sign of life the servers are tried on for a while.
-        let early = !attempts.heard_anything && asker.began.elapsed() < Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
+        let early = !attempts.heard_anything
+            && attempts.asked < SILENT_MAX
+            && asker.began.elapsed() < Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
         let tries = if early { 2 * TRIES_PER_ADDRESS } else { TRIES_PER_ADDRESS };
         let (at, why) = choose(&candidates, cut.configured, tries, |bound| self.random().below(bound))?;
         Some((addresses[at], why))
@@ -205,7 +214,10 @@ impl Resolver {
     /// Searches the address of one more of the cut's servers. `false` when there is none left to search for.
     async fn look_up_next(&self, cut: &mut Cut, attempts: &mut Attempts, asker: &Asker) -> bool {
         let limits = asker.routes.limits;
-        if attempts.names_looked_up >= limits.ns_names_looked_up_per_set || usize::from(asker.depth) >= limits.glueless_depth {
+        if attempts.names_looked_up >= limits.ns_names_looked_up_per_set
+            || attempts.searches_in_vain >= SEARCHES_IN_VAIN_MAX
+            || usize::from(asker.depth) >= limits.glueless_depth
+        {
             return false;
         }
         // The parent's word about a server costs nothing or one walk less; only where that leads nowhere its own
@@ -235,13 +247,14 @@ impl Resolver {
                 return true;
             }
         }
-        // A server whose own name lies below the cut, and for which the parent gave no address, cannot be found.
-        if cut.servers[at].addresses.is_empty() && name.is_within(&cut.zone) && cut.address_count() == 0 {
+        // A server whose own name lies below the cut can only be found through the servers of the cut.
+        if name.is_within(&cut.zone) && !attempts.heard_anything {
             cut.servers[at].search = Search::Done;
             return true;
         }
         attempts.names_looked_up += 1;
         cut.servers[at].search = Search::Done;
+        let before_all = cut.address_count();
         for (rtype, enabled) in [(Rtype::A, asker.routes.recursion.ipv4), (Rtype::AAAA, asker.routes.recursion.ipv6)] {
             if enabled == Some(false) {
                 continue;
@@ -258,6 +271,7 @@ impl Resolver {
                 break;
             }
         }
+        attempts.searches_in_vain += usize::from(cut.address_count() == before_all);
         true
     }
 
@@ -354,6 +368,7 @@ impl Resolver {
                 servers.on_unreachable(plan.address.ip(), self.now());
             }
         }
+        attempts.silent += 1;
         asker.trace.emit(|| Step::NoReply { reason: error.to_string(), took });
         attempts.fault(plan.address, kind);
     }

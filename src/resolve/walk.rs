@@ -384,8 +384,13 @@ impl Resolver {
             let shown = if cut.forward { Show::All } else { minimiser.next(question) };
             let (part, minimised) = match shown {
                 Show::All => (question.clone(), false),
+                // It is known already that no cut is there.
+                Show::Part(part) if self.is_known(&part) => continue,
                 Show::Part(part) => (part, true),
             };
+            if let Some(failed) = self.cache().get_failure(&unreachable(&cut.zone), self.now()).filter(|_| !cut.configured) {
+                return Err(Failure::new(cut.zone, Cause::Remembered(failed.ede)));
+            }
             let mut attempts = Attempts::default();
             for (_, address) in in_vain.iter().filter(|(zone, _)| *zone == cut.zone) {
                 attempts.rule_out(*address);
@@ -395,6 +400,11 @@ impl Resolver {
                 Err(failure) if minimised && failure.cause == Cause::ServersFailed => {
                     minimiser.refused();
                     continue;
+                }
+                Err(failure) if failure.cause == Cause::NoServerAddress && !cut.from_cache && !cut.configured => {
+                    // Every other name of this zone would be looked for in vain as well (RFC 9520 3.1).
+                    self.cache().put_failure(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
+                    return Err(failure);
                 }
                 Err(failure) if cut.from_cache && !cut.zone.is_root() && restarts < limits.restarts => {
                     // The delegation may have changed since: the parent knows. What was tried stays tried.
@@ -429,6 +439,13 @@ impl Resolver {
             }
         }
         Err(Failure::new(cut.zone, Cause::Spent(Bound::Referrals(limits.referrals))))
+    }
+
+    /// Has a shortened question been answered before, so that asking it again would show nothing new?
+    fn is_known(&self, part: &Question) -> bool {
+        let now = self.now();
+        let denied = || self.cache().get_denial(part, now).is_some_and(|denial| denial.kind == DenialKind::NoData);
+        self.cache().get_set(&part.name, part.rtype, now).is_some_and(|cached| cached.rank.may_answer()) || denied()
     }
 
     /// Where to begin: a rule of the configuration, a delegation out of a hosted zone, the deepest live cut in
@@ -707,6 +724,11 @@ impl Resolver {
 fn is_expanded(set: &RrSet) -> bool {
     let labels = set.name.label_count() - usize::from(set.name.is_wildcard());
     set.sigs.iter().any(|rrsig| rrsig.get(3).is_some_and(|signed| usize::from(*signed) < labels))
+}
+
+/// Stands for a zone none of whose servers has an address, among the failures that are remembered.
+fn unreachable(zone: &Name) -> Question {
+    Question::new(zone.clone(), Rtype::DELEGATION)
 }
 
 /// The address asked for, as the parent gives it beside a referral.
