@@ -151,6 +151,10 @@ impl Resolver {
             Ok(link) => link,
             Err(failure) => return (Trust::Bogus(bogus(format!("no DS could be had for {zone}: {failure}"))), UNKNOWN_S),
         };
+        // Many may have waited for the same set: one of them has drawn the conclusion by now.
+        if let Some(known) = self.shared().trust.get(zone, self.now()) {
+            return (known, 0);
+        }
         let mut opinions = Opinions::new();
         loop {
             let seconds = life_of(&link);
@@ -198,6 +202,9 @@ impl Resolver {
         let child = asker.child(Purpose::Dnskey);
         let no_keys = || Trust::Bogus(Ede::new(EdeCode::DNSKEY_MISSING, format!("no DNSKEY set could be had for {zone}")));
         let Ok(mut link) = self.raw_link(&question, &child).await else { return (no_keys(), UNKNOWN_S) };
+        if let Some(known) = self.shared().trust.get(zone, self.now()) {
+            return (known, 0);
+        }
         let mut opinions = Opinions::new();
         loop {
             // Reading keys and checking their signatures is a slice of work of its own.

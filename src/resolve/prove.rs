@@ -47,10 +47,36 @@ impl Resolver {
         Link { ede: Some(ede), ..link }
     }
 
+    /// Many clients may have waited for one walk: what one of them had judged by now is not judged again.
+    fn judged_meanwhile(&self, question: &Question, link: &Link) -> Option<Link> {
+        let now = self.now();
+        match &link.found {
+            Found::Answer { sets, proof } => {
+                let ([set], true) = (&sets[..], proof.is_empty()) else { return None };
+                let known = self.cache().get_set(&set.name, set.rtype, now)?;
+                let same =
+                    known.security != Security::Indeterminate && known.set.data == set.data && known.set.sigs.len() <= set.sigs.len();
+                let found = Found::Answer { sets: vec![known.set], proof: Vec::new() };
+                same.then(|| Link { found, security: known.security, ..link.clone() })
+            }
+            Found::Denied(raw) => {
+                let known = self.cache().get_denial(question, now)?;
+                let same = known.security != Security::Indeterminate && known.kind == raw.kind && known.soa.is_some() == raw.soa.is_some();
+                let denial = Denial { kind: known.kind, soa: known.soa, proof: known.proof, security: known.security };
+                same.then(|| Link { found: Found::Denied(denial), security: known.security, ..link.clone() })
+            }
+            Found::Alias { .. } | Found::TooLong { .. } => None,
+        }
+    }
+
     async fn prove_once(&self, question: &Question, link: Link, asker: &Asker) -> Link {
         let Some(reply) = reply_of(question, &link) else { return Link { security: Security::Insecure, ..link } };
         let start =
             first_signer(&reply).filter(|signer| question.name.is_within(signer)).or_else(|| link.zone.clone()).unwrap_or_else(Name::root);
+        let _ = self.trust_of_data(&start, asker).await;
+        if let Some(judged) = self.judged_meanwhile(question, &link) {
+            return if judged.security == Security::Bogus { self.known_bogus(question, judged) } else { judged };
+        }
         let verdict = self.judge_from(reply, start, asker).await;
         self.apply(question, link, verdict, asker)
     }
