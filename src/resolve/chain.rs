@@ -14,9 +14,7 @@ use super::trace::{Purpose, Step};
 use super::walk::{Asker, Resolver};
 use crate::config::Sha1;
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
-use crate::validate::{
-    CutVerdict, Insecurity, Judgement, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable, keys_from_anchor, keys_from_ds,
-};
+use crate::validate::{CutVerdict, Insecurity, Judgement, KeyTrial, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable};
 
 /// What is concluded of a zone.
 #[derive(Clone)]
@@ -207,10 +205,8 @@ impl Resolver {
         }
         let mut opinions = Opinions::new();
         loop {
-            // Reading keys and checking their signatures is a slice of work of its own.
-            self.breathe().await;
             let (trust, seconds) = match link.sets_of(&question).first() {
-                Some(set) => kept(self.judge_keys(zone, set, &voucher, asker)),
+                Some(set) => kept(self.judge_keys(zone, set, &voucher, asker).await),
                 None => (no_keys(), BOGUS_S),
             };
             if let Trust::Secure(keys) = &trust {
@@ -226,11 +222,16 @@ impl Resolver {
         }
     }
 
-    fn judge_keys(&self, zone: &Name, set: &RrSet, voucher: &Voucher<'_>, asker: &Asker) -> KeyVerdict {
-        let (now, sha1, mut work) = (self.judge_time(), sha1(asker), asker.work.borrow_mut());
-        match voucher {
-            Voucher::Anchors => keys_from_anchor(zone, set, &asker.routes.anchors, now, sha1, &mut work),
-            Voucher::Ds(ds) => keys_from_ds(zone, set, ds, now, sha1, &mut work),
+    async fn judge_keys(&self, zone: &Name, set: &RrSet, voucher: &Voucher<'_>, asker: &Asker) -> KeyVerdict {
+        let mut trial = match voucher {
+            Voucher::Anchors => KeyTrial::by_anchors(zone, set, &asker.routes.anchors, sha1(asker)),
+            Voucher::Ds(ds) => KeyTrial::by_ds(zone, set, ds, sha1(asker)),
+        };
+        loop {
+            if let Some(verdict) = self.work_step(asker, |now, work| trial.step(now, work)) {
+                return verdict;
+            }
+            self.breathe().await;
         }
     }
 

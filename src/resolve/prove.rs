@@ -5,19 +5,37 @@
 //! are fetched raw, and judged by whoever builds the chain. What was proved of a set is written back to the cache.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::chain::{BOGUS_S, Opinions, Trust, bogus};
 use super::link::{Found, Link};
 use super::trace::Step;
 use super::walk::{Asker, Resolver};
 use crate::cache::{Denial, DenialKind};
+use crate::env::BootTime;
 use crate::record::{Ede, Name, Question, Rank, RrSet, Rtype, Security};
-use crate::validate::{Case, Judgement, Now, Reply, ReplyKind, Secured, ZoneKeys, signer_of};
+use crate::validate::{Bound, Case, Judgement, Now, Reply, ReplyKind, Secured, Work, ZoneKeys, signer_of};
 
 /// Judging again with other keys: each turn goes at least one cut deeper.
 const TURNS_MAX: usize = 16;
-/// Signature checks between two breaths: at about 40 µs each this keeps to the slice of cold work.
-const STEPS_PER_BREATH: usize = 4;
+/// Failed checks that all questions together may cause in a second: some 100 ms of one core. Honest zones have hardly any.
+const FAILURES_PER_SECOND: u32 = 1_000;
+
+/// Counts within the present second, for all workers.
+#[derive(Default)]
+pub struct PerSecond {
+    /// The second in the upper half, what was taken in the lower.
+    state: AtomicU64,
+}
+
+impl PerSecond {
+    fn take(&self, count: u32, now: BootTime) -> bool {
+        let second = u64::from(now.secs()) << 32;
+        let add = |state: u64| Some(if state >> 32 << 32 == second { state + u64::from(count) } else { second | u64::from(count) });
+        let before = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or(second);
+        before >> 32 << 32 != second || (before as u32).saturating_add(count) <= FAILURES_PER_SECOND
+    }
+}
 
 impl Resolver {
     /// Has a raw link judged. Where one server's word does not hold, others are asked before it counts as bogus.
@@ -109,19 +127,27 @@ impl Resolver {
         Verdict::Bogus(bogus("the chain of zones does not end"))
     }
 
-    /// One reply against one zone's keys, a few signatures at a time.
+    /// One reply against one zone's keys, a signature at a time.
     pub(super) async fn judge(&self, reply: Reply, keys: Arc<ZoneKeys>, asker: &Asker) -> Judgement {
         let mut case = Case::new(reply, keys, &asker.work.borrow());
-        let mut steps = 0;
         loop {
-            if let Some(judgement) = case.step(self.judge_time(), &mut asker.work.borrow_mut()) {
+            if let Some(judgement) = self.work_step(asker, |now, work| case.step(now, work)) {
                 return judgement;
             }
-            steps += 1;
-            if steps % STEPS_PER_BREATH == 0 {
-                self.breathe().await;
-            }
+            self.breathe().await;
         }
+    }
+
+    /// One step of checking, paid by the question and noted for all of them.
+    pub(super) fn work_step<R>(&self, asker: &Asker, step: impl FnOnce(Now, &mut Work) -> R) -> R {
+        let mut work = asker.work.borrow_mut();
+        let before = work.spent().failed_signatures;
+        let result = step(self.judge_time(), &mut work);
+        let failed = work.spent().failed_signatures - before;
+        if failed > 0 && !self.shared().failures.take(failed, self.now()) {
+            work.end(Bound::FailuresPerSecond);
+        }
+        result
     }
 
     pub(super) fn judge_time(&self) -> Now {
@@ -261,5 +287,20 @@ fn take_proved(link: &mut Link, secured: Secured) {
                 *dname = first;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_counted_by_the_second() {
+        let failures = PerSecond::default();
+        let at = |ms| BootTime(ms);
+        assert!(failures.take(FAILURES_PER_SECOND, at(5_000)));
+        assert!(!failures.take(1, at(5_999)));
+        assert!(failures.take(1, at(6_000)));
+        assert!(!failures.take(FAILURES_PER_SECOND, at(6_000)));
     }
 }

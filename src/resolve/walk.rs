@@ -32,6 +32,7 @@ use super::link::{Found, Link};
 use super::local::{Local, LocalAnswer};
 use super::minimise::{Minimiser, Show};
 use super::offline::{Offline, PROBE_EVERY};
+use super::prove::PerSecond;
 use super::routes::Routes;
 use super::scrub::Scrubbed;
 use super::table::{Join, Table, Ticket, WalkId, Wanted};
@@ -50,6 +51,7 @@ pub struct Shared {
     routes: ArcSwap<Routes>,
     /// What was concluded of zones.
     pub(super) trust: Memo<Trust>,
+    pub(super) failures: PerSecond,
     pub(super) offline: Offline,
     /// Wakes the walks that wait for the network.
     back_online: Notify,
@@ -76,6 +78,7 @@ impl Shared {
             clock,
             routes: ArcSwap::from_pointee(routes),
             trust: Memo::new(TRUST_KEPT_MAX),
+            failures: PerSecond::default(),
             offline: Offline::default(),
             back_online: Notify::new(),
             cookie_secret,

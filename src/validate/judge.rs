@@ -12,7 +12,7 @@ use super::keys::ZoneKeys;
 use super::plan::{Item, Plan};
 use super::proof::ProofKind;
 use super::rrsig::Now;
-use super::set::{Verified, verify_set};
+use super::set::{SetTrial, Verified};
 use super::why::{Claim, Fault, Insecurity, Why};
 use super::work::Work;
 use crate::record::{Name, RrSet, Rtype, Validated};
@@ -116,6 +116,8 @@ pub struct Case {
     early: Option<Judgement>,
     /// Sets still to be checked, the next one last.
     left: Vec<Item>,
+    /// The set that is being checked.
+    trial: SetTrial,
     answer: Vec<Verified>,
     authority: Vec<Validated<RrSet>>,
     /// Why a denial record could not be used: the better reason where the proof then fails.
@@ -131,15 +133,25 @@ impl Case {
             Err(judgement) => (Some(*judgement), Vec::new()),
         };
         left.reverse();
-        Case { reply, keys, early, left, answer: Vec::new(), authority: Vec::new(), unusable: None, wildcard_proof_planned: false }
+        Case {
+            reply,
+            keys,
+            early,
+            left,
+            trial: SetTrial::default(),
+            answer: Vec::new(),
+            authority: Vec::new(),
+            unusable: None,
+            wildcard_proof_planned: false,
+        }
     }
 
-    /// One set further. To be called until it says something, and no more then.
+    /// One signature further. To be called until it says something, and no more then.
     pub fn step(&mut self, now: Now, work: &mut Work) -> Option<Judgement> {
         if let Some(judgement) = self.early.take() {
             return Some(judgement);
         }
-        match self.left.pop() {
+        match self.left.last().copied() {
             Some(item) => self.check(item, now, work).err().map(Judgement::Bogus),
             None if self.plan_wildcard_proof(work) => None,
             None => Some(self.conclude(work)),
@@ -156,7 +168,9 @@ impl Case {
             Item::Answer(at) => &self.reply.answer[at],
             Item::Authority(at) | Item::Denial(at) => &self.reply.authority[at],
         };
-        let verified = verify_set(set, &self.keys, now, work);
+        let Some(verified) = self.trial.step(set, self.keys.zone(), self.keys.keys(), now, work) else { return Ok(()) };
+        self.left.pop();
+        self.trial = SetTrial::default();
         match (item, verified) {
             (Item::Answer(_), Ok(verified)) => self.answer.push(verified),
             (Item::Authority(_), Ok(verified)) if set.rtype == Rtype::DS => self.answer.push(verified),

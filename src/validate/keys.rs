@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 
 use super::key::{DnskeyView, KeyFault, ParsedKey, Sha1Policy, algorithm_supported};
 use super::rrsig::Now;
-use super::set::{Verified, verify_by};
+use super::set::{SetTrial, Verified};
 use super::why::{Fault, Insecurity, Why};
 use super::work::Work;
 use crate::record::{Name, RrSet, Rtype, Validated};
@@ -81,23 +81,17 @@ impl Anchor {
     }
 }
 
-/// The zone's keys by a trust anchor. Anchors of other names are passed over.
+/// The zone's keys by a trust anchor, in one go.
 pub fn keys_from_anchor(zone: &Name, dnskey_set: &RrSet, anchors: &[Anchor], now: Now, sha1: Sha1Policy, work: &mut Work) -> KeyVerdict {
-    let vouchers = anchors.iter().filter(|anchor| anchor.name == *zone).filter_map(|anchor| match &anchor.form {
-        AnchorForm::Ds(rdata) => DsView::read(rdata).map(Voucher::Ds),
-        AnchorForm::Dnskey(rdata) => DnskeyView::read(rdata).map(Voucher::Dnskey),
-    });
-    Trial { zone, dnskey_set, now, sha1 }.run(vouchers.collect(), u32::MAX, work)
+    KeyTrial::by_anchors(zone, dnskey_set, anchors, sha1).run(now, work)
 }
 
-/// The zone's keys by the DS set that its parent signed.
+/// The zone's keys by the DS set that its parent signed, in one go.
 pub fn keys_from_ds(zone: &Name, dnskey_set: &RrSet, ds_set: &Validated<RrSet>, now: Now, sha1: Sha1Policy, work: &mut Work) -> KeyVerdict {
-    let ds_set = ds_set.get();
-    if ds_set.name != *zone || ds_set.rtype != Rtype::DS {
+    if ds_set.get().name != *zone || ds_set.get().rtype != Rtype::DS {
         return KeyVerdict::Bogus(Why::new(zone, Rtype::DS, Fault::Malformed));
     }
-    let vouchers = ds_set.data.iter().filter_map(DsView::read).map(Voucher::Ds);
-    Trial { zone, dnskey_set, now, sha1 }.run(vouchers.collect(), ds_set.ttl, work)
+    KeyTrial::by_ds(zone, dnskey_set, ds_set, sha1).run(now, work)
 }
 
 /// Would this DS set lead to a secure zone at all? `None`: yes; else why the zone below is insecure. Lets a
@@ -203,43 +197,115 @@ fn usable(mut vouchers: Vec<Voucher<'_>>, sha1: Sha1Policy) -> Result<Vec<Vouche
     if vouchers.is_empty() { Err(reason) } else { Ok(vouchers) }
 }
 
-struct Trial<'a> {
+/// A DNSKEY set on its way to a verdict, one signature check or one handful of keys at a time: the caller lets other
+/// work through in between.
+pub struct KeyTrial<'a> {
     zone: &'a Name,
     dnskey_set: &'a RrSet,
-    now: Now,
     sha1: Sha1Policy,
+    vouchers: Vec<Voucher<'a>>,
+    /// No longer than the DS set lives.
+    ttl: u32,
+    state: State,
 }
 
-impl Trial<'_> {
-    fn run(&self, vouchers: Vec<Voucher<'_>>, ttl: u32, work: &mut Work) -> KeyVerdict {
-        let bogus = |fault| KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault));
+enum State {
+    Begin,
+    /// Keys that the vouchers fit; one of them must have signed the set.
+    Signature(Vec<ParsedKey>, Box<SetTrial>),
+    /// Signed: what is left is to read every key of the set.
+    Keys(Box<Verified>, Vec<ParsedKey>, usize),
+    Done,
+}
+
+/// Keys that are read in one step.
+const KEYS_PER_STEP: usize = 8;
+
+impl<'a> KeyTrial<'a> {
+    /// By a trust anchor. Anchors of other names are passed over.
+    pub fn by_anchors(zone: &'a Name, dnskey_set: &'a RrSet, anchors: &'a [Anchor], sha1: Sha1Policy) -> KeyTrial<'a> {
+        let vouchers = anchors.iter().filter(|anchor| anchor.name == *zone).filter_map(|anchor| match &anchor.form {
+            AnchorForm::Ds(rdata) => DsView::read(rdata).map(Voucher::Ds),
+            AnchorForm::Dnskey(rdata) => DnskeyView::read(rdata).map(Voucher::Dnskey),
+        });
+        KeyTrial { zone, dnskey_set, sha1, vouchers: vouchers.collect(), ttl: u32::MAX, state: State::Begin }
+    }
+
+    /// By the DS set that the parent signed.
+    pub fn by_ds(zone: &'a Name, dnskey_set: &'a RrSet, ds_set: &'a Validated<RrSet>, sha1: Sha1Policy) -> KeyTrial<'a> {
+        let ds_set = ds_set.get();
+        let fits = ds_set.name == *zone && ds_set.rtype == Rtype::DS;
+        let vouchers = ds_set.data.iter().filter(|_| fits).filter_map(DsView::read).map(Voucher::Ds);
+        KeyTrial { zone, dnskey_set, sha1, vouchers: vouchers.collect(), ttl: ds_set.ttl, state: State::Begin }
+    }
+
+    /// To be called until it says something, and no more then.
+    pub fn step(&mut self, now: Now, work: &mut Work) -> Option<KeyVerdict> {
+        let bogus = |fault| Some(KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault)));
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Begin => match self.begin(work) {
+                Ok(keys) => {
+                    self.state = State::Signature(keys, Box::default());
+                    None
+                }
+                Err(verdict) => Some(*verdict),
+            },
+            State::Signature(keys, mut trial) => match trial.step(self.dnskey_set, self.zone, &keys, now, work) {
+                Some(Ok(verified)) => {
+                    self.state = State::Keys(Box::new(verified), Vec::new(), 0);
+                    None
+                }
+                Some(Err(why)) => Some(KeyVerdict::Bogus(why)),
+                None => {
+                    self.state = State::Signature(keys, trial);
+                    None
+                }
+            },
+            State::Keys(verified, mut keys, at) => {
+                let most = work.limits().keys_per_zone as usize;
+                let read = self.dnskey_set.data.iter().take(most).skip(at).take(KEYS_PER_STEP).filter_map(DnskeyView::read);
+                for key in read.filter(|key| key.is_zone_key() && !key.is_revoked()) {
+                    if let Err(bound) = work.pay_key() {
+                        return bogus(Fault::TooMuchWork(bound));
+                    }
+                    keys.extend(key.parse(self.sha1).ok());
+                }
+                let next = at + KEYS_PER_STEP;
+                if next < most.min(self.dnskey_set.data.len()) {
+                    self.state = State::Keys(verified, keys, next);
+                    return None;
+                }
+                let ttl = self.ttl.min(verified.set.get().ttl);
+                Some(KeyVerdict::Secure(ZoneKeys { zone: self.zone.clone(), keys, ttl, dnskeys: *verified }))
+            }
+            State::Done => bogus(Fault::Malformed),
+        }
+    }
+
+    fn run(mut self, now: Now, work: &mut Work) -> KeyVerdict {
+        loop {
+            if let Some(verdict) = self.step(now, work) {
+                return verdict;
+            }
+        }
+    }
+
+    /// The keys that may have signed the set.
+    fn begin(&self, work: &mut Work) -> Result<Vec<ParsedKey>, Box<KeyVerdict>> {
+        let bogus = |fault| Box::new(KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault)));
         if self.dnskey_set.name != *self.zone || self.dnskey_set.rtype != Rtype::DNSKEY {
-            return bogus(Fault::Malformed);
+            return Err(bogus(Fault::Malformed));
         }
-        let vouchers = match usable(vouchers, self.sha1) {
-            Ok(vouchers) => vouchers,
-            Err(reason) => return KeyVerdict::Insecure(reason),
-        };
-        let entry = match self.entry_points(&vouchers, work) {
-            Ok(entry) => entry,
-            Err(fault) => return bogus(fault),
-        };
-        if entry.keys.is_empty() {
-            return match (entry.insecure, entry.fault) {
-                (Some(reason), None) => KeyVerdict::Insecure(reason),
-                (_, Some(fault)) => bogus(fault),
-                (None, None) => bogus(no_dnskey(&vouchers)),
-            };
+        let vouchers = usable(self.vouchers.clone(), self.sha1).map_err(|reason| Box::new(KeyVerdict::Insecure(reason)))?;
+        let entry = self.entry_points(&vouchers, work).map_err(bogus)?;
+        if !entry.keys.is_empty() {
+            return Ok(entry.keys);
         }
-        match verify_by(self.dnskey_set, self.zone, &entry.keys, self.now, work) {
-            Ok(verified) => KeyVerdict::Secure(ZoneKeys {
-                zone: self.zone.clone(),
-                keys: self.all_keys(work),
-                ttl: ttl.min(verified.set.get().ttl),
-                dnskeys: verified,
-            }),
-            Err(why) => KeyVerdict::Bogus(why),
-        }
+        Err(match (entry.insecure, entry.fault) {
+            (Some(reason), None) => Box::new(KeyVerdict::Insecure(reason)),
+            (_, Some(fault)) => bogus(fault),
+            (None, None) => bogus(no_dnskey(&vouchers)),
+        })
     }
 
     /// The keys of the set that a voucher fits (RFC 4035 5.2).
@@ -251,22 +317,12 @@ impl Trial<'_> {
                 if !voucher.fits(self.zone, &key, work)? {
                     continue;
                 }
+                work.pay_key().map_err(Fault::TooMuchWork)?;
                 found.add(&key, self.sha1);
                 break;
             }
         }
         Ok(found)
-    }
-
-    fn all_keys(&self, work: &Work) -> Vec<ParsedKey> {
-        self.dnskey_set
-            .data
-            .iter()
-            .take(work.limits().keys_per_zone as usize)
-            .filter_map(DnskeyView::read)
-            .filter(|key| key.is_zone_key() && !key.is_revoked())
-            .filter_map(|key| key.parse(self.sha1).ok())
-            .collect()
     }
 }
 

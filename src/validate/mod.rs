@@ -41,7 +41,7 @@ mod model;
 pub use denial::{Denial, Proof, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer};
 pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured, judge};
 pub use key::{ParsedKey, Sha1Policy, key_tag};
-pub use keys::{Anchor, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor, keys_from_ds};
+pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor, keys_from_ds};
 pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner, nsec3_place};
 pub use proof::ProofKind;
 pub use rrsig::{Now, signer_of};

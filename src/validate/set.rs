@@ -29,26 +29,96 @@ pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut Work) -> Re
 }
 
 pub(super) fn verify_by(set: &RrSet, zone: &Name, keys: &[ParsedKey], now: Now, work: &mut Work) -> Result<Verified, Why> {
-    let fault_of = |fault| Why::new(&set.name, set.rtype, fault);
-    let mut told = Fault::NoSignature;
-    let mut records = None;
-    let mut tries = 0;
-    for rdata in set.sigs.iter() {
-        let found = match Candidate::check(set, rdata, zone, now) {
-            Ok(candidate) => {
-                let records = records.get_or_insert_with(|| CanonicalRecords::of(set));
-                candidate.try_keys(set, records, keys, now, &mut tries, work)
-            }
-            Err(fault) => Err(fault),
-        };
-        match found {
-            Ok(verified) => return Ok(verified.keep_likely_signatures(set, zone, now)),
-            Err(fault @ Fault::TooMuchWork(_)) => return Err(fault_of(fault)),
-            Err(fault) if fault.depth() > told.depth() => told = fault,
-            Err(_) => {}
+    let mut trial = SetTrial::default();
+    loop {
+        if let Some(result) = trial.step(set, zone, keys, now, work) {
+            return result;
         }
     }
-    Err(fault_of(told))
+}
+
+/// A set on its way to a verdict, one signature check at a time: the caller lets other work through in between.
+#[derive(Default)]
+pub(super) struct SetTrial {
+    /// The signature and the key that come next.
+    sig_at: usize,
+    key_at: usize,
+    keys_of_tag: u32,
+    checks: u32,
+    told: Option<Fault>,
+    records: Option<CanonicalRecords>,
+}
+
+/// More than any set bears: what comes after them is not read.
+const SIGNATURES_READ_MAX: usize = 32;
+
+impl SetTrial {
+    /// To be called with the same set and keys until it says something.
+    pub(super) fn step(
+        &mut self,
+        set: &RrSet,
+        zone: &Name,
+        keys: &[ParsedKey],
+        now: Now,
+        work: &mut Work,
+    ) -> Option<Result<Verified, Why>> {
+        let why = |fault| Some(Err(Why::new(&set.name, set.rtype, fault)));
+        loop {
+            let Some(rdata) = set.sigs.iter().take(SIGNATURES_READ_MAX).nth(self.sig_at) else {
+                return why(self.told.take().unwrap_or(Fault::NoSignature));
+            };
+            let candidate = match Candidate::check(set, rdata, zone, now) {
+                Ok(candidate) => candidate,
+                Err(fault) => {
+                    self.next_signature(fault);
+                    continue;
+                }
+            };
+            let Some(key) = self.next_key(&candidate.rrsig, keys) else {
+                let signed = candidate.rrsig.signed(now);
+                self.next_signature(if self.keys_of_tag == 0 { Fault::NoKey(signed) } else { Fault::BadSignature(signed) });
+                continue;
+            };
+            return match self.check(set, &candidate, key, work) {
+                Ok(true) => Some(Ok(candidate.verified(set, now).keep_likely_signatures(set, zone, now))),
+                Ok(false) => None,
+                Err(bound) => why(Fault::TooMuchWork(bound)),
+            };
+        }
+    }
+
+    fn next_key<'k>(&mut self, rrsig: &Rrsig<'_>, keys: &'k [ParsedKey]) -> Option<&'k ParsedKey> {
+        let fits = |key: &ParsedKey| key.key_tag == rrsig.key_tag && key.algorithm == rrsig.algorithm;
+        let (at, key) = keys.iter().enumerate().skip(self.key_at).find(|(_, key)| fits(key))?;
+        self.key_at = at + 1;
+        self.keys_of_tag += 1;
+        Some(key)
+    }
+
+    fn next_signature(&mut self, fault: Fault) {
+        if self.told.as_ref().is_none_or(|told| fault.depth() > told.depth()) {
+            self.told = Some(fault);
+        }
+        (self.sig_at, self.key_at, self.keys_of_tag) = (self.sig_at + 1, 0, 0);
+    }
+
+    /// The one place where cryptography is done, and paid for.
+    fn check(&mut self, set: &RrSet, candidate: &Candidate<'_>, key: &ParsedKey, work: &mut Work) -> Result<bool, Bound> {
+        self.checks += 1;
+        if self.keys_of_tag > work.limits().keys_per_tag {
+            return Err(Bound::KeysPerTag);
+        }
+        if self.checks > work.limits().signatures_per_set {
+            return Err(Bound::SignaturesPerSet);
+        }
+        work.pay_signature()?;
+        let records = self.records.get_or_insert_with(|| CanonicalRecords::of(set));
+        let fits = key.fits(&records.signed_bytes(&candidate.rrsig), candidate.rrsig.signature);
+        if !fits {
+            work.pay_failure()?;
+        }
+        Ok(fits)
+    }
 }
 
 /// A signature whose fields allow it to sign the set; only the cryptography is still to be done.
@@ -81,37 +151,6 @@ impl<'a> Candidate<'a> {
             Err(DateFault::NotYetValid) => Err(Fault::NotYetValid(rrsig.signed(now))),
             Err(DateFault::Expired) => Err(Fault::Expired(rrsig.signed(now))),
         }
-    }
-
-    fn try_keys(
-        &self,
-        set: &RrSet,
-        records: &CanonicalRecords,
-        keys: &[ParsedKey],
-        now: Now,
-        tries: &mut u32,
-        work: &mut Work,
-    ) -> Result<Verified, Fault> {
-        let rrsig = &self.rrsig;
-        let mut message = None;
-        let mut same_tag = 0;
-        for key in keys.iter().filter(|key| key.key_tag == rrsig.key_tag && key.algorithm == rrsig.algorithm) {
-            same_tag += 1;
-            *tries += 1;
-            if same_tag > work.limits().keys_per_tag {
-                return Err(Fault::TooMuchWork(Bound::KeysPerTag));
-            }
-            if *tries > work.limits().signatures_per_set {
-                return Err(Fault::TooMuchWork(Bound::SignaturesPerSet));
-            }
-            work.pay_signature().map_err(Fault::TooMuchWork)?;
-            let message = message.get_or_insert_with(|| records.signed_bytes(rrsig));
-            if key.fits(message, rrsig.signature) {
-                return Ok(self.verified(set, now));
-            }
-            work.pay_failure().map_err(Fault::TooMuchWork)?;
-        }
-        Err(if same_tag == 0 { Fault::NoKey(rrsig.signed(now)) } else { Fault::BadSignature(rrsig.signed(now)) })
     }
 
     fn verified(&self, set: &RrSet, now: Now) -> Verified {

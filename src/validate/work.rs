@@ -23,6 +23,8 @@ pub struct Limits {
     pub keys_per_zone: u32,
     /// DS digests computed.
     pub digests: u32,
+    /// Keys read for one question. Reading one costs about a tenth of a signature check.
+    pub keys: u32,
     /// SHA-1 blocks for NSEC3. One name at 50 iterations costs 51 with a short salt.
     pub nsec3_blocks: u32,
     /// Iterations above which a zone with NSEC3 is insecure (RFC 9276 3.2).
@@ -40,7 +42,8 @@ impl Default for Limits {
             keys_per_tag: 4,
             keys_per_zone: 32,
             digests: 32,
-            nsec3_blocks: 4_000,
+            keys: 160,
+            nsec3_blocks: 2_000,
             nsec3_iterations: 50,
             denial_sets: 12,
         }
@@ -55,7 +58,10 @@ pub enum Bound {
     SignaturesPerSet,
     KeysPerTag,
     Digests,
+    Keys,
     Nsec3Hashes,
+    /// Not of this question alone: all of them together have failed too often in this second.
+    FailuresPerSecond,
 }
 
 impl fmt::Display for Bound {
@@ -66,6 +72,8 @@ impl fmt::Display for Bound {
             Bound::SignaturesPerSet => "signature checks for one record set",
             Bound::KeysPerTag => "keys with the same tag and algorithm",
             Bound::Digests => "DS digests for one question",
+            Bound::Keys => "keys read for one question",
+            Bound::FailuresPerSecond => "failed signature checks in this second",
             Bound::Nsec3Hashes => "NSEC3 hashes for one question",
         })
     }
@@ -77,6 +85,7 @@ pub struct Spent {
     pub signatures: u32,
     pub failed_signatures: u32,
     pub digests: u32,
+    pub keys: u32,
     pub nsec3_blocks: u32,
 }
 
@@ -120,6 +129,17 @@ impl Work {
     pub(super) fn pay_digest(&mut self) -> Result<(), Bound> {
         self.spent.digests += 1;
         self.hold(self.spent.digests <= self.limits.digests, Bound::Digests)
+    }
+
+    /// To be paid before a key is read.
+    pub(super) fn pay_key(&mut self) -> Result<(), Bound> {
+        self.spent.keys += 1;
+        self.hold(self.spent.keys <= self.limits.keys, Bound::Keys)
+    }
+
+    /// No more work for this question, for a reason outside it.
+    pub fn end(&mut self, bound: Bound) {
+        self.broke.get_or_insert(bound);
     }
 
     pub(super) fn pay_nsec3(&mut self, blocks: u32) -> Result<(), Bound> {
