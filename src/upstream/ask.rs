@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use super::case;
 use super::matching::{Doubt, Verdict, judge};
 use super::query::{EdnsOut, Query};
 use super::sockets::{OpenError, Socket, Sockets};
@@ -326,7 +327,7 @@ impl<'a> Exchange<'a> {
         let rtt = self.sent.elapsed();
         let socket = self.socket.take();
         self.notes.case_mangled = false;
-        let reply = Reply { bytes, rtt, transport: Transport::Udp, notes: self.notes };
+        let reply = self.reply(bytes, rtt, Transport::Udp);
         if self.is_guessed_at() && self.tcp.is_some() {
             self.held = Some(reply);
             return None;
@@ -336,6 +337,11 @@ impl<'a> Exchange<'a> {
             self.upstream.sockets.keep(self.ask.server, socket);
         }
         Some(Ok(reply))
+    }
+
+    fn reply(&self, mut bytes: Vec<u8>, rtt: Duration, transport: Transport) -> Reply {
+        case::restore(&mut bytes, self.ask.question.name.as_wire());
+        Reply { bytes, rtt, transport, notes: self.notes }
     }
 
     fn on_udp_error(&mut self, error: &io::Error) -> Outcome {
@@ -348,8 +354,8 @@ impl<'a> Exchange<'a> {
         self.tcp = None;
         match result {
             Ok(bytes) => {
-                let reply = Reply { bytes, rtt: self.tcp_started.elapsed(), transport: Transport::Tcp, notes: self.notes };
-                Some(Ok(reply))
+                let rtt = self.tcp_started.elapsed();
+                Some(Ok(self.reply(bytes, rtt, Transport::Tcp)))
             }
             Err(fault) => {
                 self.tcp_fault = Some(fault);

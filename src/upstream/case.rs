@@ -1,6 +1,7 @@
 //! Letter case as a secret ("0x20"): a forger must guess one bit more for each letter of the name.
 
 use crate::env::Random;
+use crate::wire::HEADER_BYTES;
 
 /// Flips a coin for each letter of a wire name. Label lengths are below 64 and so never look like letters.
 pub(super) fn randomise(name: &mut [u8], random: &Random) {
@@ -17,10 +18,34 @@ pub(super) fn randomise(name: &mut [u8], random: &Random) {
     }
 }
 
+/// Puts the question's name back as it was before its letters were mixed. Other names of the reply may point into
+/// it, and would carry our mixing into the cache and to clients. Only for a reply that has been matched.
+pub(super) fn restore(reply: &mut [u8], qname: &[u8]) {
+    if let Some(place) = reply.get_mut(HEADER_BYTES..HEADER_BYTES + qname.len())
+        && place.eq_ignore_ascii_case(qname)
+    {
+        place.copy_from_slice(qname);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::Name;
+
+    #[test]
+    fn what_points_into_the_question_does_not_show_our_letters() {
+        let (asked, header) = (b"\x03www\x07example\x00", [0; HEADER_BYTES]);
+        let mut reply = [&header[..], b"\x03wWw\x07ExAmple\x00", b"rest"].concat();
+        restore(&mut reply, asked);
+        assert_eq!(reply, [&header[..], asked, b"rest"].concat());
+        for other in [&b"\x03www\x07exbmple\x00rest"[..], b"\x03ww"] {
+            let mut reply = [&header[..], other].concat();
+            let before = reply.clone();
+            restore(&mut reply, asked);
+            assert_eq!(reply, before);
+        }
+    }
 
     #[test]
     fn only_letters_change_and_about_half_of_them() {
