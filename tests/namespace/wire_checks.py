@@ -99,14 +99,17 @@ def section_checks(server, client):
         guarded(client, f"private address kept back: {name}", test)
 
     def dead_zone():
-        begun = time.monotonic()
-        got = reply(server, "www.dead.com", "A", extra=wire.opt())
-        took = time.monotonic() - begun
-        begun = time.monotonic()
-        again = reply(server, "www.dead.com", "A")
-        at_once = time.monotonic() - begun
-        good = got.rcode == "SERVFAIL" and got.ede and again.rcode == "SERVFAIL" and took < 5 and at_once < 0.5
-        return good, f"{took:.1f} s, then {at_once:.1f} s: {seen(got)}"
+        """The client hears in time; the walk may go on for it, and when it has failed the failure is remembered."""
+
+        def timed():
+            begun = time.monotonic()
+            got = reply(server, "www.dead.com", "A", extra=wire.opt())
+            return got, time.monotonic() - begun
+
+        first, took = timed()
+        again = [timed() for _ in range(3)]
+        good = all(got.rcode == "SERVFAIL" and got.ede and seconds < 5 for got, seconds in [(first, took), *again])
+        return good and again[-1][1] < 0.5, f"{took:.1f} s, then {[round(seconds, 1) for _, seconds in again]}: {seen(first)}"
 
     guarded(client, "aliases in order, each once", alias_chain)
     guarded(client, "DNAME, its CNAME, the answer", dname)
@@ -117,7 +120,7 @@ def section_checks(server, client):
     guarded(client, "MX with the addresses that are known", mail)
     private("private.example.com", [])
     private("mixed.example.com", ["93.184.216.41"])
-    guarded(client, "all servers dead: SERVFAIL with a reason in 5 s, then at once", dead_zone)
+    guarded(client, "all servers dead: SERVFAIL with a reason in 5 s, soon at once", dead_zone)
 
 
 def size_checks(server, client):
