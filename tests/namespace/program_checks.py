@@ -1,11 +1,10 @@
 """What the programs that people use make of the answers: dig, kdig, nslookup, host, getent."""
 
 import re
-import socket
 import subprocess
-from pathlib import Path
 
-from asking import LAN, LOCAL, LOCAL6, NEIGHBOUR, STRANGER, WWW, guarded, tally
+from asking import NEIGHBOUR, STRANGER, WWW, guarded, tally
+from network import mount_over
 
 
 def run(*words, timeout=20):
@@ -13,8 +12,8 @@ def run(*words, timeout=20):
     return done.returncode, done.stdout + done.stderr
 
 
-def dig_checks():
-    def dig(what, words, *patterns, server=LOCAL, never=()):
+def dig_checks(place):
+    def dig(what, words, *patterns, server=place.v4, never=()):
         def test():
             code, text = run("dig", f"@{server}", "+time=6", "+tries=1", *words.split())
             gone = [p for p in patterns if not re.search(p, text, re.MULTILINE)]
@@ -43,14 +42,14 @@ def dig_checks():
     dig("BADVERS", "+edns=1 +noednsneg www.example.com", r"status: BADVERS", never=noise[1:])
     dig("header only", "+noedns +header-only", r"status: FORMERR")
     dig("opcode", "+opcode=status www.example.com", r"status: NOTIMP", never=noise[1:])
-    dig("stranger", f"-b {STRANGER} www.example.com", r"status: REFUSED", r"flags: qr rd;", server=LAN)
-    dig("neighbour", f"-b {NEIGHBOUR} www.example.com", *www, server=LAN, never=noise)
+    dig("stranger", f"-b {STRANGER} www.example.com", r"status: REFUSED", r"flags: qr rd;", server=place.lan)
+    dig("neighbour", f"-b {NEIGHBOUR} www.example.com", *www, server=place.lan, never=noise)
 
 
-def kdig_checks():
+def kdig_checks(place):
     def kdig(what, words, *patterns):
         def test():
-            code, text = run("kdig", f"@{LOCAL}", "+timeout=6", "+retry=0", *words.split())
+            code, text = run("kdig", f"@{place.v4}", "+timeout=6", "+retry=0", *words.split())
             gone = [p for p in patterns if not re.search(p, text, re.MULTILINE)]
             return code == 0 and not gone and "WARNING" not in text, f"{gone} in {text}"
 
@@ -64,7 +63,7 @@ def kdig_checks():
     kdig("TXT", "example.com TXT", r'"v=spf1 -all"')
 
 
-def small_client_checks():
+def small_client_checks(place):
     def says(client, what, words, *patterns, code=0):
         def test():
             got, text = run(*words)
@@ -73,27 +72,29 @@ def small_client_checks():
 
         guarded(client, what, test)
 
-    says("nslookup", "A and AAAA", ["nslookup", "www.example.com", LOCAL], r"93\.184\.216\.34", r"2606:2800:220:1::34", "Non-authoritative")
-    says("nslookup", "MX", ["nslookup", "-type=mx", "example.com", LOCAL], r"mail exchanger = 10 mail\.example\.com")
-    says("nslookup", "alias", ["nslookup", "chain.example.com", LOCAL], r"canonical name = out\.example\.com", r"93\.184\.216\.50")
-    says("nslookup", "reverse", ["nslookup", "93.184.216.44", LOCAL], r"name = four\.example\.com")
-    says("nslookup", "NXDOMAIN", ["nslookup", "missing.example.com", LOCAL], r"NXDOMAIN", code=1)
-    says("nslookup", "hosted", ["nslookup", "www.hosted.example", LOCAL], r"192\.0\.2\.80")
-    says("host", "A, AAAA, MX", ["host", "example.com", LOCAL], r"has address 93\.184\.216\.34", r"handled by 10 mail\.example\.com")
-    says("host", "reverse", ["host", "93.184.216.44", LOCAL], r"pointer four\.example\.com")
-    says("host", "TCP", ["host", "-T", "-t", "txt", "big.example.com", LOCAL], r'"15-x')
-    says("host", "NXDOMAIN", ["host", "missing.example.com", LOCAL], r"NXDOMAIN", code=1)
-    says("host", "over IPv6", ["host", "www.example.net", LOCAL6], r"93\.184\.216\.50")
+    says("nslookup", "A and AAAA", ["nslookup", "www.example.com", place.v4], r"93\.184\.216\.34", r"2606:2800:220:1::34", "Non-authoritative")
+    says("nslookup", "MX", ["nslookup", "-type=mx", "example.com", place.v4], r"mail exchanger = 10 mail\.example\.com")
+    says("nslookup", "alias", ["nslookup", "chain.example.com", place.v4], r"canonical name = out\.example\.com", r"93\.184\.216\.50")
+    says("nslookup", "reverse", ["nslookup", "93.184.216.44", place.v4], r"name = four\.example\.com")
+    says("nslookup", "NXDOMAIN", ["nslookup", "missing.example.com", place.v4], r"NXDOMAIN", code=1)
+    says("nslookup", "hosted", ["nslookup", "www.hosted.example", place.v4], r"192\.0\.2\.80")
+    says("host", "A, AAAA, MX", ["host", "example.com", place.v4], r"has address 93\.184\.216\.34", r"handled by 10 mail\.example\.com")
+    says("host", "reverse", ["host", "93.184.216.44", place.v4], r"pointer four\.example\.com")
+    says("host", "TCP", ["host", "-T", "-t", "txt", "big.example.com", place.v4], r'"15-x')
+    says("host", "NXDOMAIN", ["host", "missing.example.com", place.v4], r"NXDOMAIN", code=1)
+    says("host", "over IPv6", ["host", "www.example.net", place.v6], r"93\.184\.216\.50")
 
 
-def resolv_conf_checks(folder):
-    """The C library through /etc/resolv.conf; the mount is seen in this namespace alone."""
-    for file, text in {"/etc/resolv.conf": f"nameserver {LOCAL}\noptions timeout:6\n", "/etc/nsswitch.conf": "hosts: files dns\n"}.items():
-        own = folder / Path(file).name
-        own.write_text(text)
-        if subprocess.run(["mount", "--bind", own, Path(file).resolve()], capture_output=True).returncode != 0:
-            tally.check("getent", f"a private {file}", False, "it cannot be mounted over")
-            return
+def use_resolv_conf(address, folder):
+    """The C library asks `address` from now on; seen in this namespace alone."""
+    texts = {"/etc/resolv.conf": f"nameserver {address}\noptions timeout:6\n", "/etc/nsswitch.conf": "hosts: files dns\n"}
+    return all(mount_over(file, text, folder) for file, text in texts.items())
+
+
+def resolv_conf_checks(place, folder):
+    if not use_resolv_conf(place.v4, folder):
+        tally.check("getent", "a private resolv.conf", False, "it cannot be mounted over")
+        return
 
     def getent(what, words, *patterns, code=0):
         def test():
@@ -109,9 +110,3 @@ def resolv_conf_checks(folder):
     getent("reverse", "hosts 93.184.216.44", r"four\.example\.com")
     getent("hosted", "ahostsv4 www.hosted.example", r"192\.0\.2\.80")
     getent("not there", "hosts missing.example.com", code=2)
-
-    def python_stub():
-        found = {info[4][0] for info in socket.getaddrinfo("www.example.com", 80, socket.AF_INET, socket.SOCK_STREAM)}
-        return found == WWW, found
-
-    guarded("getent", "the same call from Python", python_stub)

@@ -15,8 +15,9 @@ HERE = Path(__file__).resolve().parent
 class Subject:
     """A server under test, run in the foreground from a folder of its own."""
 
-    def __init__(self, folder):
-        self.folder = folder / "subject"
+    def __init__(self, folder, anchors=None):
+        self.folder = folder / f"subject-{self.name}"
+        self.anchors = anchors  # a file of DS records; without it nothing is validated
         (self.folder / "zones").mkdir(parents=True)
         shutil.copy(HERE / "world/hosted/hosted.example.zone", self.folder / "zones")
         self.zone = self.folder / "zones/hosted.example.zone"
@@ -52,17 +53,15 @@ class Subject:
 class Cairn(Subject):
     name = "cairn"
 
-    def __init__(self, folder):
-        super().__init__(folder)
+    def __init__(self, folder, anchors=None):
+        super().__init__(folder, anchors)
         default = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent.parent / "target")) / "release/cairn"
         self.binary = str(Path(os.environ.get("CAIRN_BIN", default)).resolve())
 
     def words(self, listen):
         config = self.folder / "cairn.toml"
-        config.write_text(
-            f"[server]\nlisten = [{quoted(listen)}]\nallow = [{quoted(ALLOW)}]\n"
-            "[recursion]\ndnssec = false # this world is not signed\n"
-        )
+        dnssec = f'dnssec = true\ntrust-anchor = "{self.anchors}"\n' if self.anchors else "dnssec = false\n"
+        config.write_text(f"[server]\nlisten = [{quoted(listen)}]\nallow = [{quoted(ALLOW)}]\n[recursion]\n{dnssec}")
         return [self.binary, "run", "--config", config]
 
 
@@ -72,7 +71,8 @@ class Unbound(Subject):
     def words(self, listen):
         config = self.folder / "unbound.conf"
         lines = ["server:", '  username: ""', '  chroot: ""', '  pidfile: ""', f'  directory: "{self.folder}"', "  use-syslog: no"]
-        lines += ['  module-config: "iterator"', "  num-threads: 1", "  ede: yes", "  hide-version: yes", "  minimal-responses: no"]
+        lines += ['  module-config: "validator iterator"', f'  trust-anchor-file: "{self.anchors}"'] if self.anchors else ['  module-config: "iterator"']
+        lines += ["  num-threads: 1", "  ede: yes", "  hide-version: yes", "  minimal-responses: no"]
         lines += ["  private-address: 10.0.0.0/8", "  do-daemonize: no", "  ip-transparent: yes", "  deny-any: yes"]
         lines += [f"  interface: {listened.rpartition(':')[0].strip('[]')}@{listened.rpartition(':')[2]}" for listened in listen]
         lines += [f"  access-control: {prefix} allow" for prefix in ALLOW] + ["  access-control: 0.0.0.0/0 refuse_non_local"]
@@ -87,6 +87,11 @@ class Bind(Subject):
 
     def words(self, listen):
         config = self.folder / "named.conf"
+        validation, anchors = "no", ""
+        if self.anchors:
+            items = [line.split() for line in self.anchors.read_text().splitlines() if line]
+            keys = [f'{owner} static-ds {" ".join(rest[:3])} "{"".join(rest[3:])}";' for owner, _, _, *rest in items]
+            validation, anchors = "yes", f"trust-anchors {{ {' '.join(keys)} }};"
         ports = {listened.rpartition(":")[2] for listened in listen}
         hosts = [listened.rpartition(":")[0].strip("[]") for listened in listen]
         v4 = "; ".join("any" if host == "0.0.0.0" else host for host in hosts if ":" not in host)
@@ -94,12 +99,12 @@ class Bind(Subject):
         allow = "; ".join(ALLOW)
         config.write_text(
             f"""options {{
-                directory "{self.folder}"; pid-file none; session-keyfile none; version none; dnssec-validation no;
+                directory "{self.folder}"; pid-file none; session-keyfile none; version none; dnssec-validation {validation};
                 listen-on port {ports.pop()} {{ {v4}; }}; listen-on-v6 port {listen[0].rpartition(":")[2]} {{ {v6}; }};
                 allow-recursion {{ {allow}; }}; allow-query {{ any; }}; allow-query-cache {{ {allow}; }};
                 deny-answer-addresses {{ 10.0.0.0/8; }}; recursion yes; minimal-any yes;
             }};
-            controls {{ }};
+            controls {{ }}; {anchors}
             zone "hosted.example" {{ type primary; file "{self.zone}"; allow-query {{ any; }}; }};
             """
         )

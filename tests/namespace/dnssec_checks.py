@@ -1,0 +1,3 @@
+"""stub"""
+def dnssec_stage(words, Stage):
+    pass
