@@ -324,7 +324,8 @@ impl Resolver {
         cookie.extend(servers.cookie(plan.address.ip()).into_iter().flatten());
         let edns = plan.with_edns.then_some(EdnsOut {
             udp_size: asker.routes.limits.edns_udp_bytes,
-            dnssec_ok: asker.routes.recursion.dnssec,
+            // Also where nothing is validated: a client may do so itself (RFC 4035 3.2.1).
+            dnssec_ok: true,
             cookie: Some(&cookie),
         });
         let ask = Ask {

@@ -49,10 +49,9 @@ def make_account(folder):
         text = Path(file).read_text()
         if "systemd-resolve:" not in text and not mount_over(file, f"{text.rstrip()}\n{line}\n", folder):
             return False
-    for place in ("/run", "/etc/systemd"):
-        os.makedirs(place, exist_ok=True)
-        if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True).returncode != 0:
-            return False
+    os.makedirs("/etc/systemd", exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/etc/systemd"], capture_output=True).returncode != 0:
+        return False
     os.makedirs("/run/systemd/resolve")
     shutil.chown("/run/systemd/resolve", "systemd-resolve", "systemd-resolve")
     return True

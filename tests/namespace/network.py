@@ -1,4 +1,4 @@
-"""The namespace: entering it, its addresses, and how nothing can leave it."""
+"""What is in the namespace beside servers: their addresses, a link, files of the system that are ours; tools that must be there."""
 
 import os
 import shutil
@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from asking import ELSEWHERE6, LAN6, PLACES, tally
-
-INSIDE = "CAIRN_TEST_NAMESPACE"
+from asking import ELSEWHERE6, LAN, LAN6, PLACES, tally
+from space import all_is_local, ip
 
 PACKAGES = {
     "ip": "iproute2", "nsd": "nsd", "knotd": "knot", "knotc": "knot", "keymgr": "knot", "named": "bind9", "unbound": "unbound",
@@ -16,19 +15,6 @@ PACKAGES = {
     "getent": "libc-bin", "node": "nodejs", "dnsmasq": "dnsmasq-base", "ldns-signzone": "ldnsutils", "ldns-keygen": "ldnsutils",
     "dnssec-signzone": "bind9-utils", "dnssec-keygen": "bind9-utils", "dnssec-dsfromkey": "bind9-utils",
 }
-
-
-def enter_namespace(program):
-    """Starts `program` again inside a namespace of its own, unless this is that one."""
-    if os.environ.get(INSIDE):
-        return
-    if not shutil.which("unshare"):
-        sys.exit("missing: unshare (package util-linux)")
-    flags = "-nm" if os.geteuid() == 0 else "-Urnm"
-    if subprocess.run(["unshare", flags, "true"], capture_output=True).returncode != 0:
-        sys.exit(f"`unshare {flags}` is not allowed here: run as root, or allow user namespaces")
-    os.environ[INSIDE] = "yes"
-    os.execvp("unshare", ["unshare", flags, sys.executable, str(Path(program).resolve()), *sys.argv[1:]])
 
 
 def missing_tools(wanted):
@@ -42,23 +28,14 @@ def missing_tools(wanted):
     return gone
 
 
-def ip(*words, must=True):
-    done = subprocess.run(["ip", *words], capture_output=True, text=True)
-    if must and done.returncode != 0:
-        sys.exit(f"ip {' '.join(words)}: {done.stderr.strip()}")
-    return done.returncode == 0
-
-
 def make_network(servers):
     """Every IPv4 address is local; those that are used are also an interface's (of IPv6 none other can be bound to, and BIND
     looks for them)."""
-    ip("link", "set", "lo", "up")
-    ip("route", "add", "local", "0.0.0.0/0", "dev", "lo")
     # The C library asks for A only where there is an IPv4 address besides 127.0.0.0/8.
-    for address in dict.fromkeys([*(place.lan for place in PLACES.values()), *(a for a in servers if ":" not in a)]):
+    has_ipv6 = all_is_local(LAN, LAN6)
+    for address in dict.fromkeys([*(place.lan for place in PLACES.values() if place.lan != LAN), *(a for a in servers if ":" not in a)]):
         ip("addr", "add", f"{address}/32", "dev", "lo")
-    has_ipv6 = ip("-6", "route", "add", "local", "::/0", "dev", "lo", must=False)
-    own = [LAN6, ELSEWHERE6, *(place.v6 for place in PLACES.values() if place.v6 != "::1")]
+    own = [ELSEWHERE6, *(place.v6 for place in PLACES.values() if place.v6 != "::1")]
     for address in dict.fromkeys([*own, *(a for a in servers if ":" in a)]):
         has_ipv6 = has_ipv6 and ip("-6", "addr", "add", f"{address}/128", "dev", "lo", "nodad", must=False)
     if not has_ipv6:

@@ -1,3 +1,0 @@
-"""stub"""
-def dnssec_stage(words, Stage):
-    pass
