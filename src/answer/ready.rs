@@ -56,7 +56,9 @@ pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], le
         Transport::Udp => udp_limit(asked.edns.map(|(size, _)| size)),
         Transport::Stream => usize::from(u16::MAX),
     };
-    let hit = service.cache().copy_answer(&key, now, limit - reserved, slot)?;
+    // From here on the query in the slot is written over, so that nothing may fail any more.
+    let limit = limit.min(slot.len()).checked_sub(reserved)?;
+    let hit = service.cache().copy_answer(&key, now, limit, slot)?;
     let wants_ad = asked.flags.has(Flags::AD) || dnssec_ok;
     let flags = Flags(hit.flags.0 & (Flags::AA | 15) | asked.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
         .with(Flags::RA, standing.allowed && snapshot.recursion)

@@ -190,18 +190,22 @@ fn records_len(bytes: &[u8], ttls_at: usize, ttl_count: usize) -> usize {
     bytes.len() - ttls_at - 2 * ttl_count
 }
 
-/// Writes data (and signatures, if DO) as records; returns where they end and how many they are.
+/// Writes data (and signatures, if DO) as records; returns where they end and how many they are. Writes nothing
+/// unless all of it fits: `out` still holds the query, which the full path reads when there is no hit.
 fn write_set(bytes: &[u8], key: &AnswerKey<'_>, ttl: u32, rotation: usize, out: &mut [u8], start: usize) -> Option<(usize, u16)> {
+    let sigs = if key.dnssec_ok { sets::sigs(bytes) } else { &[] };
+    let size = items(sets::data(bytes)).chain(items(sigs)).map(|rdata| RECORD_HEAD_BYTES + rdata.len()).sum::<usize>();
+    if start + size > out.len() {
+        return None;
+    }
     let mut writing = Writing { out, at: start, count: 0, ttl: ttl.to_be_bytes() };
     let data = sets::data(bytes);
     let turn = if key.qtype.is_address() { rotation % items(data).count().max(1) } else { 0 };
     for rdata in items(data).skip(turn).chain(items(data).take(turn)) {
         writing.record(key.qtype, rdata)?;
     }
-    if key.dnssec_ok {
-        for rdata in items(sets::sigs(bytes)) {
-            writing.record(Rtype::RRSIG, rdata)?;
-        }
+    for rdata in items(sigs) {
+        writing.record(Rtype::RRSIG, rdata)?;
     }
     Some((writing.at, writing.count))
 }
@@ -216,6 +220,9 @@ fn items(mut packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// A pointer to the question's name, type, class, TTL, length.
+const RECORD_HEAD_BYTES: usize = 12;
+
 struct Writing<'a> {
     out: &'a mut [u8],
     at: usize,
@@ -225,15 +232,15 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     fn record(&mut self, rtype: Rtype, rdata: &[u8]) -> Option<()> {
-        let into = self.out.get_mut(self.at..self.at + 12 + rdata.len())?;
-        let (head, data) = into.split_first_chunk_mut::<12>()?;
+        let into = self.out.get_mut(self.at..self.at + RECORD_HEAD_BYTES + rdata.len())?;
+        let (head, data) = into.split_first_chunk_mut::<RECORD_HEAD_BYTES>()?;
         let [t0, t1] = rtype.0.to_be_bytes();
         let [c0, c1] = Class::IN.0.to_be_bytes();
         let [l0, l1] = (rdata.len() as u16).to_be_bytes();
         let [a, b, c, d] = self.ttl;
         *head = [QNAME_POINTER[0], QNAME_POINTER[1], t0, t1, c0, c1, a, b, c, d, l0, l1];
         data.copy_from_slice(rdata);
-        self.at += 12 + rdata.len();
+        self.at += RECORD_HEAD_BYTES + rdata.len();
         self.count = self.count.checked_add(1)?;
         Some(())
     }
@@ -563,7 +570,9 @@ mod tests {
         let message = reply("www.test.", Rtype::A, Flags(Flags::QR), &rows);
         let key = key(&set.name, Rtype::A);
         assert!(cache.put_answer(&key, &message, false, at(0)));
-        assert!(ask(&cache, &key, 0).is_none(), "past the limit");
+        let mut query = [7; 512];
+        assert!(cache.copy_answer(&key, at(0), 512, &mut query).is_none(), "past the limit");
+        assert_eq!(query, [7; 512], "the query is still needed");
         for broken in [&message[..message.len() - 1], &message[..20], &[][..], &[&message[..], b"x"].concat()[..]] {
             assert!(!cache.put_answer(&key, broken, false, at(0)));
         }

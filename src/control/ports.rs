@@ -1,23 +1,18 @@
-//! Binding the ports, and saying how to get one that cannot be had.
+//! Which addresses are listened on, and how to get one that cannot be had.
 //!
-//! Every worker gets sockets of its own on each address (SO_REUSEPORT: the kernel spreads the clients). That
-//! option would also let a second server of the same user share the port in silence, each getting some of the
-//! questions. So the first socket of an address is bound *without* it, which fails if anybody is there, and gets
-//! the option only then: at no moment can two servers both believe that the port is theirs.
+//! Every worker gets sockets of its own on each address (`env` binds them, so that no second server can share one
+//! in silence).
 
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
-use socket2::{Domain, Protocol, Socket, Type};
-
 use super::holder::{Holder, Transport, holder_of};
 use crate::config::ServerSettings;
+use crate::env::{bind_tcp, bind_udp};
 
 /// Where Cairn answers when nobody asked for an address and port 53 cannot be had.
 const FALLBACK_PORT: u16 = 5300;
-/// Connections that the kernel has completed and we have not taken yet.
-const TCP_BACKLOG: i32 = 1024;
 
 /// The sockets of one worker: one of each kind per address, in the order of [`Ports::addrs`]. Non-blocking.
 #[derive(Debug, Default)]
@@ -70,8 +65,8 @@ fn bind_default(defaults: &[SocketAddr], fallback: SocketAddr, workers: usize, r
 
 /// A machine without IPv6 is nothing to complain about as long as nobody asked for an IPv6 address.
 fn without_missing_ipv6(addrs: &[SocketAddr]) -> (Vec<SocketAddr>, Vec<String>) {
-    let has_address = |addr: &SocketAddr| match udp_socket(*addr).and_then(|socket| socket.bind(&SocketAddr::new(addr.ip(), 0).into())) {
-        Ok(()) => true,
+    let has_address = |addr: &SocketAddr| match UdpSocket::bind(SocketAddr::new(addr.ip(), 0)) {
+        Ok(_) => true,
         Err(error) => !is_missing_address(&error),
     };
     let (usable, missing): (Vec<SocketAddr>, Vec<SocketAddr>) = addrs.iter().partition(|addr| addr.is_ipv4() || has_address(addr));
@@ -88,55 +83,14 @@ fn bind_all(addrs: &[SocketAddr], workers: usize, receive_bytes: usize) -> Resul
     let mut all: Vec<WorkerSockets> = (0..workers.max(1)).map(|_| WorkerSockets::default()).collect();
     for addr in addrs {
         let failed = |transport| move |cause: io::Error| BindError::new(*addr, transport, cause);
-        let udp = bind_shared(&mut all, |shared| bind_udp(*addr, shared, receive_bytes)).map_err(failed(Transport::Udp))?;
-        let tcp = bind_shared(&mut all, |shared| bind_tcp(*addr, shared)).map_err(failed(Transport::Tcp))?;
+        let udp = bind_udp(*addr, all.len(), receive_bytes).map_err(failed(Transport::Udp))?;
+        let tcp = bind_tcp(*addr, all.len()).map_err(failed(Transport::Tcp))?;
         for (worker, (udp, tcp)) in all.iter_mut().zip(udp.into_iter().zip(tcp)) {
-            worker.udp.push(udp.into());
-            worker.tcp.push(tcp.into());
+            worker.udp.push(udp);
+            worker.tcp.push(tcp);
         }
     }
     Ok(Ports { workers: all, addrs: addrs.to_vec(), notes: Vec::new() })
-}
-
-/// One socket per worker: the first alone, the others beside it.
-fn bind_shared(workers: &mut [WorkerSockets], bind: impl Fn(bool) -> io::Result<Socket>) -> io::Result<Vec<Socket>> {
-    let first = bind(false)?;
-    // From here on the kernel accepts more sockets of this user beside the first one; those below join its group.
-    first.set_reuse_port(true)?;
-    std::iter::once(Ok(first)).chain((1..workers.len()).map(|_| bind(true))).collect()
-}
-
-fn bind_udp(addr: SocketAddr, shared: bool, receive_bytes: usize) -> io::Result<Socket> {
-    let socket = udp_socket(addr)?;
-    socket.set_reuse_port(shared)?;
-    // The kernel may grant less (net.core.rmem_max); a smaller buffer only bridges a shorter pause.
-    let _ = socket.set_recv_buffer_size(receive_bytes);
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    Ok(socket)
-}
-
-fn bind_tcp(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    only_ipv6(&socket, addr)?;
-    // Connections of the run before may still be in TIME_WAIT; a listener of somebody else is refused all the same.
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(TCP_BACKLOG)?;
-    Ok(socket)
-}
-
-fn udp_socket(addr: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-    only_ipv6(&socket, addr)?;
-    Ok(socket)
-}
-
-/// `[::]` means IPv6 alone, so that it can stand beside `0.0.0.0`.
-fn only_ipv6(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
-    if addr.is_ipv6() { socket.set_only_v6(true) } else { Ok(()) }
 }
 
 impl BindError {
@@ -218,8 +172,11 @@ fn ss_command(transport: Transport, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::super::holder::Process;
     use super::*;
+    use crate::env::{DatagramBatch, DatagramSocket, RealDatagramSocket};
 
     const BUFFER: usize = 1 << 16;
 
@@ -250,11 +207,11 @@ mod tests {
     #[test]
     fn half_a_port_is_not_enough() {
         let addr = free_place();
-        let other = bind_tcp(addr, true).expect("free");
+        let other = bind_tcp(addr, 1).expect("free");
         let refused = bind_all(&[addr], 2, BUFFER).expect_err("TCP is taken");
         assert_eq!(refused.transport, Transport::Tcp);
         drop(other);
-        let _other = bind_udp(addr, true, BUFFER).expect("free");
+        let _other = bind_udp(addr, 1, BUFFER).expect("free");
         let refused = bind_all(&[addr], 2, BUFFER).expect_err("UDP is taken");
         assert_eq!(refused.transport, Transport::Udp);
     }
@@ -288,7 +245,7 @@ mod tests {
     #[test]
     fn falls_back_only_when_nothing_was_asked_for() {
         let (taken, fallback) = (free_place(), free_place());
-        let _holder = bind_udp(taken, false, BUFFER).expect("free");
+        let _holder = bind_udp(taken, 1, BUFFER).expect("free");
         let ports = bind_default(&[taken], fallback, 1, BUFFER).expect("the other place is free");
         assert_eq!(ports.addrs, [fallback]);
         assert!(ports.notes[0].contains("is in use by"), "{:?}", ports.notes);
@@ -303,6 +260,20 @@ mod tests {
         let addrs = [SocketAddr::new("0.0.0.0".parse().expect("v4"), port), SocketAddr::new("::".parse().expect("v6"), port)];
         let (usable, _) = without_missing_ipv6(&addrs);
         bind_all(&usable, 2, BUFFER).expect("IPv6 does not take IPv4 with it");
+    }
+
+    #[tokio::test]
+    async fn on_a_wildcard_address_the_reply_leaves_from_where_was_asked() {
+        let any = SocketAddr::new("0.0.0.0".parse().expect("v4"), free_place().port());
+        let socket = bind_all(&[any], 1, BUFFER).expect("free").workers.remove(0).udp.remove(0);
+        let server = RealDatagramSocket::new(socket).expect("inside a runtime");
+        let client = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port is free");
+        let asked = SocketAddr::new("127.83.0.2".parse().expect("v4"), any.port());
+        client.send_to(b"x", asked).await.expect("loopback");
+        let mut batch = DatagramBatch::new();
+        poll_fn(|cx| server.poll_recv(cx, &mut batch)).await.expect("readable");
+        assert_eq!(server.send(&batch), 0);
+        assert_eq!(client.recv_from(&mut [0; 8]).await.expect("reply"), (1, asked));
     }
 
     #[test]

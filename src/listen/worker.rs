@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn threads_serve_on_real_sockets_until_the_stop() {
-        let udp = bind_udp("127.0.0.1:0".parse().expect("address"), 2).expect("free port");
+        let udp = bind_udp("127.0.0.1:0".parse().expect("address"), 2, 1 << 16).expect("free port");
         let tcp = bind_tcp("127.0.0.1:0".parse().expect("address"), 2).expect("free port");
         let (udp_at, tcp_at) = (udp[0].local_addr().expect("bound"), tcp[0].local_addr().expect("bound"));
         let sockets = udp.into_iter().zip(tcp).map(|(udp, tcp)| Sockets { udp: vec![udp], tcp: vec![tcp] }).collect();

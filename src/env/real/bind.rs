@@ -15,17 +15,16 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::kernel::{self, Family, Shape};
 
-/// The kernel's default holds 256 small datagrams, less than a worker misses in one slow moment; 4 MiB hold
-/// 10,000. The kernel may give less; it says nothing then, and neither do we.
-const RECEIVE_BYTES: usize = 4 << 20;
 /// Connections waiting to be accepted. The kernel cuts this to its own maximum.
 const BACKLOG: i32 = 4096;
 
 /// `count` UDP sockets (at least one) on one address. With port 0 all get the port that the first was given.
-pub fn bind_udp(address: SocketAddr, count: usize) -> io::Result<Vec<UdpSocket>> {
+/// `receive_bytes` is what the kernel keeps while a worker is busy; it may give less (net.core.rmem_max), says
+/// nothing then, and neither do we.
+pub fn bind_udp(address: SocketAddr, count: usize, receive_bytes: usize) -> io::Result<Vec<UdpSocket>> {
     let sockets = bind_shared(address, count, |address| {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
-        let _ = socket.set_recv_buffer_size(RECEIVE_BYTES);
+        let _ = socket.set_recv_buffer_size(receive_bytes);
         let shape = Shape::of(address);
         match shape.family {
             Family::V4 => kernel::ignore_path_mtu(socket.as_raw_fd())?,
@@ -73,24 +72,26 @@ fn bind_shared(address: SocketAddr, count: usize, make: impl Fn(SocketAddr) -> i
 mod tests {
     use super::*;
 
+    const BUFFER: usize = 1 << 16;
+
     #[test]
     fn workers_share_a_port_and_strangers_do_not() {
         let any: SocketAddr = "127.0.0.1:0".parse().expect("address");
-        let udp = bind_udp(any, 3).expect("free port");
+        let udp = bind_udp(any, 3, BUFFER).expect("free port");
         let tcp = bind_tcp(any, 3).expect("free port");
         let udp_at = udp[0].local_addr().expect("bound");
         let tcp_at = tcp[0].local_addr().expect("bound");
         assert!(udp.iter().all(|socket| socket.local_addr().ok() == Some(udp_at)));
         assert!(tcp.iter().all(|socket| socket.local_addr().ok() == Some(tcp_at)));
-        assert_eq!(bind_udp(udp_at, 2).map(|_| ()).map_err(|e| e.kind()), Err(io::ErrorKind::AddrInUse));
+        assert_eq!(bind_udp(udp_at, 2, BUFFER).map(|_| ()).map_err(|e| e.kind()), Err(io::ErrorKind::AddrInUse));
         assert_eq!(bind_tcp(tcp_at, 2).map(|_| ()).map_err(|e| e.kind()), Err(io::ErrorKind::AddrInUse));
     }
 
     #[test]
     fn both_wildcards_fit_on_one_port() {
-        let v4 = bind_udp("0.0.0.0:0".parse().expect("address"), 2).expect("free port");
+        let v4 = bind_udp("0.0.0.0:0".parse().expect("address"), 2, BUFFER).expect("free port");
         let port = v4[0].local_addr().expect("bound").port();
-        match bind_udp(format!("[::]:{port}").parse().expect("address"), 2) {
+        match bind_udp(format!("[::]:{port}").parse().expect("address"), 2, BUFFER) {
             Ok(_) => {}
             Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => eprintln!("skipped: no IPv6 here"),
             Err(error) => panic!("{error}"),

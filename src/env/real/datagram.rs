@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     fn bound(address: &str) -> RealDatagramSocket {
-        let socket = bind_udp(address.parse().expect("address"), 1).expect("free port").remove(0);
+        let socket = bind_udp(address.parse().expect("address"), 1, 1 << 16).expect("free port").remove(0);
         RealDatagramSocket::new(socket).expect("inside a runtime")
     }
 
