@@ -622,10 +622,13 @@ impl Resolver {
                     // Made from a wildcard: the proof that it may be came with the reply and was not kept.
                     continue;
                 }
+                let target = cached.set.target();
+                let dname = target.as_ref().and_then(|target| self.dname_behind(&cached, target, now));
+                let sets = dname.into_iter().chain([cached.set]).collect();
                 let mut link = Link::new(if rtype == question.rtype {
-                    Found::Answer { sets: vec![cached.set], proof: Vec::new() }
+                    Found::Answer { sets, proof: Vec::new() }
                 } else {
-                    Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
+                    Found::Alias { target: target?, sets, proof: Vec::new() }
                 });
                 link.security = cached.security;
                 link.zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
@@ -655,6 +658,18 @@ impl Resolver {
             return Some(self.stale(question, asker).ok_or(failure));
         }
         None
+    }
+
+    /// The DNAME that a cached CNAME was made from: without it the client could not prove the alias (RFC 6672 5.3.1).
+    fn dname_behind(&self, cname: &CachedSet, target: &Name, now: BootTime) -> Option<RrSet> {
+        let owner = &cname.set.name;
+        let found =
+            (1..owner.label_count()).rev().filter(|_| cname.set.rtype == Rtype::CNAME && cname.set.sigs.is_empty()).find_map(|count| {
+                let dname = self.cache().get_set(&owner.suffix(count), Rtype::DNAME, now)?;
+                Some(dname).filter(|dname| dname.rank.may_answer() && dname.security == cname.security)
+            })?;
+        let made = owner.rebase(&found.set.name, &found.set.target()?)?;
+        (made == *target).then_some(found.set)
     }
 
     /// RFC 6672 3.3: a DNAME in the cache answers for every name below it, once it is proved.
