@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::{Limits, RecursionSettings, RouteSettings, Settings};
-use crate::record::Name;
+use crate::record::{Name, Question, Rtype};
 use crate::validate::Anchor;
 
 pub type Anchors = Arc<Vec<Anchor>>;
@@ -56,6 +56,14 @@ impl Routes {
     /// The rule with the longest zone that covers `name`.
     pub fn rule_for(&self, name: &Name) -> Option<&Rule> {
         self.rules.iter().find(|rule| name.is_within(&rule.zone))
+    }
+
+    /// The rule for a question. DS is the parent's to answer (RFC 4035 3.1.4.1): a zone's own rule does not catch it.
+    pub fn rule_for_question(&self, question: &Question) -> Option<&Rule> {
+        match question.rtype {
+            Rtype::DS => self.rule_for(&question.name.parent()?),
+            _ => self.rule_for(&question.name),
+        }
     }
 
     /// The same without one rule, for names whose rule failed and says to iterate then.

@@ -457,7 +457,7 @@ impl Resolver {
         let names_max = asker.routes.limits.ns_names_kept_per_set;
         let now = self.now();
         let known = cut::deepest_known(self.cache(), &question.name, question.rtype, now);
-        if let Some(rule) = asker.routes.rule_for(&question.name) {
+        if let Some(rule) = asker.routes.rule_for_question(question) {
             let deeper = known.as_ref().filter(|cut| !rule.forward && cut.zone.is_below(&rule.zone));
             if deeper.is_none() {
                 asker.trace.emit(|| Step::Routed { zone: rule.zone.clone(), forward: rule.forward });
@@ -527,7 +527,7 @@ impl Resolver {
 
     /// A rule with `fallback` whose servers all failed: iterate as if there were no rule.
     async fn fall_back(&self, question: &Question, cut: &Cut, failure: Failure, asker: &Asker) -> Result<Link, Failure> {
-        let rule = asker.routes.rule_for(&question.name).filter(|rule| cut.configured && rule.fallback && rule.zone == cut.zone);
+        let rule = asker.routes.rule_for_question(question).filter(|rule| cut.configured && rule.fallback && rule.zone == cut.zone);
         if rule.is_none() {
             return Err(failure);
         }
