@@ -2,6 +2,8 @@
 //!
 //! The running server is asked, so that its cache is seen; where there is none, the walk is made here.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -17,7 +19,8 @@ Examples:
   cairn explain www.example.com            the IPv4 addresses
   cairn explain example.com MX             another type
   cairn explain 2.0.0.127.in-addr.arpa PTR
-  cairn explain www.example.com --json     one JSON object per step";
+  cairn explain www.example.com --json     one JSON object per step
+  cairn explain www.example.com --svg chain.svg   a picture of the chain of trust";
 
 /// Resolve a name and show every step
 #[derive(Debug, Args)]
@@ -32,6 +35,9 @@ pub(super) struct ExplainArgs {
     /// One JSON object per step
     #[arg(long)]
     json: bool,
+    /// Draw the chain of trust into this file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     #[command(flatten)]
     files: FileArgs,
 }
@@ -45,8 +51,24 @@ fn parse_type(text: &str) -> Result<Rtype, String> {
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> u8 {
+    let mut chains = Vec::new();
+    let status = explained(args, &mut chains);
+    let Some(file) = args.svg.as_ref().filter(|_| status != MISTAKE) else { return status };
+    match std::fs::write(file, control::chain_picture(&chains)) {
+        Ok(()) => status,
+        Err(error) => {
+            complain!("cairn: {}: {error}", file.display());
+            FAILED
+        }
+    }
+}
+
+fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
     let mut has_failed = false;
     let mut each = |step: Value| {
+        if step.get("step").and_then(Value::as_str) == Some("chain") {
+            chains.push(step.clone());
+        }
         has_failed |= step.get("failed") == Some(&Value::Bool(true)) || step.get("error").is_some();
         print_step(&step, args.json);
     };

@@ -14,7 +14,7 @@ use super::ports::WorkerSockets;
 use super::run::Engine;
 use super::socket::{Command, Reply};
 use super::sources::Sources;
-use super::steps;
+use super::{chain, steps};
 use crate::answer::{Explained, Parts, Service, Worker};
 use crate::config::Limits;
 use crate::env::{Clock, Random, RealClock, RealNet};
@@ -46,8 +46,15 @@ pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, 
 pub fn explain(sources: Sources, question: &Question, each: &mut dyn FnMut(Value)) -> Result<(), String> {
     let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
     let service = Service::new(parts(sources, &[], 1), Limits::default(), Arc::new(RealClock), &random);
-    steps::told(&walk(&service, question)?).into_iter().for_each(each);
+    lines_of(&walk(&service, question)?).into_iter().for_each(each);
     Ok(())
+}
+
+/// The steps, the answer, and by which chain of trust it is proved.
+fn lines_of(explained: &Explained) -> Vec<Value> {
+    let mut lines = steps::told(explained);
+    lines.extend(chain::told(&explained.events));
+    lines
 }
 
 struct Server {
@@ -84,7 +91,7 @@ impl Engine for Server {
                 // A walk waits, and the control thread must not.
                 let spawned =
                     thread::Builder::new().name("explain".to_owned()).spawn(move || match walk(&service, &Question::new(name, rtype)) {
-                        Ok(explained) => steps::told(&explained).into_iter().all(|line| reply.line(line)),
+                        Ok(explained) => lines_of(&explained).into_iter().all(|line| reply.line(line)),
                         Err(error) => {
                             reply.error(error);
                             false

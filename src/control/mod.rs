@@ -5,6 +5,7 @@
 //!
 //! Knows nothing of: what a question or an answer is, how names are resolved.
 
+mod chain;
 mod engine;
 mod files;
 mod holder;
@@ -19,6 +20,7 @@ mod socket;
 mod sources;
 mod steps;
 
+pub use chain::chain_picture;
 pub use engine::{build, explain};
 pub use files::{Configuration, StartOptions, ZoneFile, configuration};
 pub use ports::{BindError, Ports, WorkerSockets, bind};

@@ -156,7 +156,7 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             let value = json!({ "name": name.to_string(), "type": rtype.to_string(), "nxdomain": nxdomain, "ttl_s": ttl_s });
             ("cached-denial", members(value), format!("kept: {what}, for {ttl_s} s"))
         }
-        Step::Proof { subject, security, detail } => {
+        Step::Proof { subject, security, detail, .. } => {
             let value = json!({ "subject": subject, "security": format!("{security:?}").to_lowercase(), "detail": detail });
             let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
             ("proof", members(value), format!("DNSSEC: {subject} is {}{detail}", format!("{security:?}").to_lowercase()))

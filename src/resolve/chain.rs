@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::link::{Found, Link};
 use super::prove::reply_of;
-use super::trace::{Purpose, Step};
+use super::trace::{ChainPart, Purpose, Step};
 use super::walk::{Asker, Resolver};
 use crate::config::Sha1;
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
@@ -67,20 +67,36 @@ impl Resolver {
                 return known;
             }
             let (trust, seconds) = self.find_trust(zone, asker).await;
-            let (security, detail) = match &trust {
-                Trust::Secure(keys) => (Security::Secure, format!("{} keys", keys.keys().len())),
-                Trust::Insecure(ede) => (Security::Insecure, ede.as_ref().map_or("no DS record".into(), |ede| ede.text.clone())),
-                Trust::Bogus(ede) => (Security::Bogus, ede.text.clone()),
-                Trust::NoZone => (Security::Indeterminate, "no zone cut here".into()),
-            };
-            asker.trace.emit(|| Step::Proof { subject: format!("zone {zone}"), security, detail });
-            let by_poverty = security == Security::Bogus && asker.work.borrow().broke().is_some();
+            asker.trace.emit(|| told(zone, &trust, asker));
+            let by_poverty = matches!(trust, Trust::Bogus(_)) && asker.work.borrow().broke().is_some();
             if seconds > 0 && !by_poverty {
                 let until = now + Duration::from_secs(u64::from(seconds.min(TRUST_S_MAX)));
                 self.shared().trust.put(zone.clone(), trust.clone(), until);
             }
             trust
         })
+    }
+
+    /// For who listens: the zones on the way to `name` of which the conclusion was drawn earlier.
+    pub(super) fn tell_chain(&self, name: &Name, asker: &Asker) {
+        if !asker.trace.is_on() {
+            return;
+        }
+        let subjects: Vec<String> = asker
+            .trace
+            .events()
+            .into_iter()
+            .filter_map(|event| match event.step {
+                Step::Proof { subject, .. } => Some(subject),
+                _ => None,
+            })
+            .collect();
+        for zone in (0..=name.label_count()).map(|labels| name.suffix(labels)) {
+            let known = self.shared().trust.get(&zone, self.now()).filter(|_| !subjects.contains(&subject_of(&zone)));
+            if let Some(trust) = known.filter(|trust| !matches!(trust, Trust::NoZone)) {
+                asker.trace.emit(|| told(&zone, &trust, asker));
+            }
+        }
     }
 
     /// The deepest zone at or above `zone` that there is: data of a name that is no cut belongs to the zone above.
@@ -238,6 +254,34 @@ impl Resolver {
     fn keep_chain_set(&self, set: &Validated<RrSet>) {
         self.cache().put_set(set.get(), crate::record::Rank::AuthAnswer, Security::Secure, self.now());
     }
+}
+
+fn subject_of(zone: &Name) -> String {
+    format!("zone {zone}")
+}
+
+fn told(zone: &Name, trust: &Trust, asker: &Asker) -> Step {
+    let (security, detail) = match trust {
+        Trust::Secure(keys) => (Security::Secure, format!("{} keys", keys.keys().len())),
+        Trust::Insecure(ede) => (Security::Insecure, ede.as_ref().map_or("no DS record".into(), |ede| ede.text.clone())),
+        Trust::Bogus(ede) => (Security::Bogus, ede.text.clone()),
+        Trust::NoZone => (Security::Indeterminate, "no zone cut here".into()),
+    };
+    let part = ChainPart {
+        name: zone.clone(),
+        rtype: None,
+        anchored: asker.routes.anchors.iter().any(|anchor| anchor.name == *zone),
+        keys: match trust {
+            Trust::Secure(keys) => keys.keys().iter().map(|key| (key.key_tag, key.algorithm)).collect(),
+            _ => Vec::new(),
+        },
+        signed: match trust {
+            Trust::Secure(keys) => Some(keys.dnskeys().signed),
+            _ => None,
+        },
+    };
+    let part = (!matches!(trust, Trust::NoZone)).then(|| Box::new(part));
+    Step::Proof { subject: subject_of(zone), security, detail, part }
 }
 
 /// How long a denial of DS may be relied on: the TTL is not under the signature, so it is not believed far.

@@ -34,5 +34,5 @@ pub use failure::{Cause, Failure, Fault, FaultKind};
 pub use link::{Found, Link};
 pub use local::{Local, LocalAnswer, LocalCut, NothingLocal};
 pub use routes::{Anchors, Routes, Rule};
-pub use trace::{Asked, CacheHit, Choice, Event, Purpose, Step, Trace};
+pub use trace::{Asked, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
 pub use walk::{Asker, Resolver, Shared};

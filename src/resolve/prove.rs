@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::chain::{BOGUS_S, Opinions, Trust, bogus};
 use super::link::{Found, Link};
-use super::trace::Step;
+use super::trace::{ChainPart, Step};
 use super::walk::{Asker, Resolver};
 use crate::cache::{Denial, DenialKind};
 use crate::env::BootTime;
 use crate::record::{Ede, Name, Question, Rank, RrSet, Rtype, Security};
-use crate::validate::{Bound, Case, Judgement, Now, Reply, ReplyKind, Secured, Work, ZoneKeys, signer_of};
+use crate::validate::{Bound, Case, Judgement, Now, Reply, ReplyKind, Secured, Signed, Work, ZoneKeys, signer_of};
 
 /// Judging again with other keys: each turn goes at least one cut deeper.
 const TURNS_MAX: usize = 16;
@@ -43,10 +43,9 @@ impl Resolver {
         if !asker.routes.recursion.dnssec || link.stale {
             return link;
         }
-        if link.security == Security::Bogus {
-            return self.known_bogus(question, link);
-        }
         if link.security != Security::Indeterminate {
+            let link = if link.security == Security::Bogus { self.known_bogus(question, link) } else { link };
+            self.tell_proof(question, &link, None, asker);
             return link;
         }
         let mut link = self.prove_once(question, link, asker).await;
@@ -156,6 +155,7 @@ impl Resolver {
 
     /// Puts the verdict on the link, and what was proved back into the cache.
     fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, asker: &Asker) -> Link {
+        let mut signed = None;
         match verdict {
             Verdict::Secure(secured) => {
                 link.security = Security::Secure;
@@ -163,6 +163,7 @@ impl Resolver {
                     link.security = Security::Insecure;
                 }
                 self.learn_spans(&secured, asker);
+                signed = secured.answer.first().map(|verified| verified.signed);
                 take_proved(&mut link, *secured);
                 self.keep_judged(question, &link);
             }
@@ -180,12 +181,24 @@ impl Resolver {
                 link.ede = Some(ede);
             }
         }
+        self.tell_proof(question, &link, signed, asker);
+        link
+    }
+
+    fn tell_proof(&self, question: &Question, link: &Link, signed: Option<Signed>, asker: &Asker) {
+        self.tell_chain(&question.name, asker);
         asker.trace.emit(|| Step::Proof {
             subject: question.to_string(),
             security: link.security,
             detail: link.ede.as_ref().map(|ede| ede.text.clone()).unwrap_or_default(),
+            part: Some(Box::new(ChainPart {
+                name: question.name.clone(),
+                rtype: Some(question.rtype),
+                anchored: false,
+                keys: Vec::new(),
+                signed,
+            })),
         });
-        link
     }
 
     /// RFC 4035 4.7: for a short while, with the reason, so that a flood of questions costs no flood of proofs.

@@ -12,6 +12,7 @@ use super::classify::Kind;
 use super::failure::Cause;
 use crate::env::Instant;
 use crate::record::{Name, Question, Rank, Rcode, Rtype, Security};
+use crate::validate::Signed;
 
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -91,6 +92,8 @@ pub enum Step {
         subject: String,
         security: Security,
         detail: String,
+        /// Where it stands in the chain of trust.
+        part: Option<Box<ChainPart>>,
     },
     /// The answer was put together; or why not.
     Done {
@@ -103,6 +106,20 @@ pub enum Step {
         question: Question,
         cause: Cause,
     },
+}
+
+/// One link of the chain of trust: a zone with its keys, or the set that was to be proved.
+#[derive(Clone, Debug)]
+pub struct ChainPart {
+    pub name: Name,
+    /// Of the set; `None` for a zone.
+    pub rtype: Option<Rtype>,
+    /// The configuration vouches for the zone's keys, not the zone above.
+    pub anchored: bool,
+    /// Tag and algorithm of the zone's keys.
+    pub keys: Vec<(u16, u8)>,
+    /// The signature that held: of a zone, over its DNSKEY set.
+    pub signed: Option<Signed>,
 }
 
 #[derive(Clone, Debug)]
