@@ -96,6 +96,7 @@ struct Server {
     srtt: Option<Duration>,
     variance: Duration,
     timeouts: u8,
+    last_timeout: BootTime,
     backed_off_until: BootTime,
     edns: EdnsState,
     case: CaseState,
@@ -172,7 +173,7 @@ impl Servers {
     pub fn on_unreachable(&self, addr: IpAddr, now: BootTime) {
         self.change(addr, |server| {
             server.timeouts = server.timeouts.max(TIMEOUTS_FOR_BACK_OFF - 1);
-            server.on_timeout(TIMEOUT_INITIAL, now);
+            server.on_silence(TIMEOUT_INITIAL, now);
         });
         self.family_timeout(Family::of(addr), now);
     }
@@ -331,6 +332,7 @@ impl Server {
             srtt: None,
             variance: Duration::ZERO,
             timeouts: 0,
+            last_timeout: BootTime::default(),
             backed_off_until: BootTime::default(),
             edns: EdnsState::default(),
             case: CaseState::default(),
@@ -353,7 +355,16 @@ impl Server {
         (self.timeouts, self.backed_off_until) = (0, BootTime::default());
     }
 
+    /// Questions that waited side by side saw one silence, not several: the wait doubles once for all of them, or
+    /// a few clients of one zone with a dead server would soon wait for it as long as for a whole answer.
     fn on_timeout(&mut self, waited: Duration, now: BootTime) {
+        if self.timeouts == 0 || now.since(self.last_timeout) >= waited {
+            self.on_silence(waited, now);
+        }
+    }
+
+    fn on_silence(&mut self, waited: Duration, now: BootTime) {
+        self.last_timeout = now;
         self.srtt = self.srtt.map(|srtt| ((srtt * 3 + waited.max(srtt)) / 4).min(TIMEOUT_MAX));
         self.timeouts = self.timeouts.saturating_add(1);
         if self.timeouts >= TIMEOUTS_FOR_BACK_OFF {
@@ -412,6 +423,21 @@ mod tests {
         assert_eq!(servers.usable(V6, &zone, at(300)), Usable::BackedOff(at(301)));
         servers.forgive();
         assert_eq!(servers.usable(V6, &zone, at(300)), Usable::Yes);
+    }
+
+    #[test]
+    fn one_silence_counts_once() {
+        let servers = servers();
+        let at_ms = |ms: u64| BootTime(100_000 + ms);
+        for begun in [0, 5, 200, 399] {
+            servers.on_timeout(V4, ms(400), at_ms(begun + 400));
+        }
+        assert_eq!((servers.timeouts_in_a_row(V4), servers.timeout_for(V4)), (1, ms(800)));
+        servers.on_timeout(V4, ms(800), at_ms(400 + 800));
+        assert_eq!(servers.timeouts_in_a_row(V4), 2, "asked after the first silence was noticed");
+        servers.on_reply(V4, ms(20), at_ms(1300));
+        servers.on_timeout(V4, ms(80), at_ms(1310));
+        assert_eq!(servers.timeouts_in_a_row(V4), 1, "after a reply every silence is a new one");
     }
 
     #[test]
