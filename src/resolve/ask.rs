@@ -133,7 +133,10 @@ impl Resolver {
         loop {
             let enough = attempts.asked >= limits.tries_per_cut || attempts.useless >= USELESS_MAX || attempts.silent >= SILENT_MAX;
             let picked = if enough { None } else { self.pick(cut, attempts, asker) };
-            let hopeful = picked.is_some_and(|(address, _)| attempts.get(address).count == 0);
+            // A server that is known to fail waits until those without an address have been searched for.
+            let hopeful = picked.is_some_and(|(address, _)| {
+                attempts.get(address).count == 0 && self.cache().servers().usable(address.ip(), &cut.zone, self.now()) == Usable::Yes
+            });
             if !hopeful && !enough && self.look_up_next(cut, attempts, asker).await {
                 continue;
             }
@@ -228,6 +231,9 @@ impl Resolver {
             return false;
         };
         let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| cut.servers[at].search == search).collect();
+        // A further address of a server that did not answer is worth less than the first one of another server.
+        let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| cut.servers[at].addresses.is_empty()).collect();
+        let waiting = if unknown.is_empty() { waiting } else { unknown };
         let at = waiting[self.random().below(waiting.len())];
         let server = &mut cut.servers[at];
         let Some(name) = server.name.clone() else {
