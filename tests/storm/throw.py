@@ -117,7 +117,7 @@ def one_connection(mutator, mine, address, port):
         mine["closed or silent"] += 1
 
 
-def classes(packets, address, port, seconds=6.0, at_once=100):
+def classes(packets, address, port, seconds=6.0, at_once=100, place_seconds=0.2):
     """What each packet got, by its number: the packet's ID is replaced by the number, so that replies are told apart."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
@@ -127,8 +127,8 @@ def classes(packets, address, port, seconds=6.0, at_once=100):
     selector.register(sock, selectors.EVENT_READ)
     got, waiting, number = {}, {}, 0
     while number < len(packets) or waiting:
-        # Silence holds a place only for a while, so that the silent do not stop the others.
-        lively = sum(time.monotonic() - begun < 0.2 for begun in waiting.values())
+        # Who waits holds a place only for so long: where silence is usual, the silent must not stop the others.
+        lively = sum(time.monotonic() - begun < place_seconds for begun in waiting.values())
         while number < len(packets) and lively < at_once:
             try:
                 sock.send(struct.pack("!H", number) + packets[number][2:])
