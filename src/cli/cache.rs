@@ -9,13 +9,24 @@ use crate::record::Name;
 
 const EXAMPLES: &str = "\
 Examples:
+  cairn cache dump                           everything in it, a line a record
   cairn cache flush www.example.com
   cairn cache flush example.com --subtree";
 
 /// Look after the running server's cache
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheCommand {
+    Dump(DumpArgs),
     Flush(FlushArgs),
+}
+
+/// Show everything that is cached, in presentation form
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct DumpArgs {}
+
+pub(super) fn dump(_args: &DumpArgs) -> u8 {
+    ask_server(&Command::Dump)
 }
 
 /// Forget what is cached of a name

@@ -42,6 +42,9 @@ pub(super) fn ask_server(command: &Command) -> u8 {
 }
 
 fn print_members(line: &Value) {
+    if let Some(text) = line.get("line").and_then(Value::as_str) {
+        return say!("{text}");
+    }
     let Some(members) = line.as_object() else { return say!("{line}") };
     let width = members.keys().map(|key| key.chars().count()).max().unwrap_or(0);
     for (key, value) in members {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::ports::WorkerSockets;
+use super::records;
 use super::run::Engine;
 use super::socket::{Command, Reply};
 use super::sources::Sources;
@@ -104,6 +105,18 @@ impl Engine for Server {
             Command::Flush { name, subtree } => {
                 let count = self.flush(&name, subtree);
                 reply.line(json!({ "flushed": count, "name": name.to_string() }));
+            }
+            Command::Dump => {
+                let (service, now) = (self.service.clone(), self.clock.boot());
+                let spawned = thread::Builder::new().name("dump".to_owned()).spawn(move || {
+                    let mut wanted = true;
+                    service.cache().dump(now, |entry| {
+                        wanted = wanted && records::dumped(&entry).into_iter().all(|line| reply.line_blocking(json!({ "line": line })));
+                    });
+                });
+                if let Err(error) = spawned {
+                    tracing::warn!(%error, "no thread for a dump");
+                }
             }
             Command::Stats => {
                 reply.line(self.stats());

@@ -12,6 +12,7 @@ mod holder;
 mod logs;
 mod ports;
 mod rlimit;
+mod records;
 mod root;
 mod run;
 #[cfg(test)]

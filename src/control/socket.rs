@@ -43,6 +43,8 @@ pub enum Command {
         name: Name,
         rtype: Rtype,
     },
+    /// Everything in the cache, a line a record.
+    Dump,
     /// Forget what is cached of a name, or of everything at and below it.
     Flush {
         name: Name,
@@ -57,6 +59,7 @@ pub enum Command {
 enum Line {
     Explain { name: String, rtype: String },
     Flush { name: String, subtree: bool },
+    Dump,
     Stats,
 }
 
@@ -68,6 +71,11 @@ impl Reply {
     /// False when the one who asked has gone, or reads too slowly to be waited for.
     pub fn line(&self, value: Value) -> bool {
         self.0.try_send(value).is_ok()
+    }
+
+    /// As `line_in_turn`, for a thread that may block.
+    pub fn line_blocking(&self, value: Value) -> bool {
+        self.0.blocking_send(value).is_ok()
     }
 
     /// Waits for a slow reader; false when the one who asked has gone.
@@ -124,6 +132,7 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
     let line = match command {
         Command::Explain { name, rtype } => Line::Explain { name: name.to_string(), rtype: rtype.to_string() },
         Command::Flush { name, subtree } => Line::Flush { name: name.to_string(), subtree: *subtree },
+        Command::Dump => Line::Dump,
         Command::Stats => Line::Stats,
     };
     writeln!(stream, "{}", serde_json::to_string(&line)?)?;
@@ -208,6 +217,7 @@ fn parse(line: &str) -> Result<Command, String> {
             Command::Explain { name: name_of(&name)?, rtype }
         }
         Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
+        Line::Dump => Command::Dump,
         Line::Stats => Command::Stats,
     })
 }
@@ -239,9 +249,12 @@ mod tests {
         let path = scratch.path().join("run/control.sock");
         beside_a_server(path.clone(), |path| {
             let name = Name::parse("a\\.b.example.").expect("a name");
-            for command in
-                [Command::Stats, Command::Flush { name: name.clone(), subtree: true }, Command::Explain { name, rtype: Rtype(731) }]
-            {
+            for command in [
+                Command::Stats,
+                Command::Dump,
+                Command::Flush { name: name.clone(), subtree: true },
+                Command::Explain { name, rtype: Rtype(731) },
+            ] {
                 // The idle engine tells what it heard, twice.
                 let heard = json!({ "heard": format!("{command:?}") });
                 assert_eq!(all_lines(&path, &command), [heard.clone(), heard]);
