@@ -268,4 +268,53 @@ mod tests {
         let known = deepest_known(&cache, &example, Rtype::A, now).map(|cut| cut.zone);
         assert_eq!(known, Some(example));
     }
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect(text)
+    }
+
+    fn ns(zone: &str, ttl: u32) -> RrSet {
+        RrSet::with(name(zone), Rtype::NS, ttl, b"\x02ns\x07example\x00")
+    }
+
+    /// The zone at which a walk for `question` would start.
+    fn start(cache: &Cache, question: &str, rtype: Rtype, at: u64) -> Option<String> {
+        deepest_known(cache, &name(question), rtype, BootTime(at * 1000)).map(|cut| cut.zone.to_string())
+    }
+
+    /// Ghost domains: a delegation counts only while all above it do.
+    #[test]
+    fn a_delegation_falls_with_the_one_above_it() {
+        let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
+        let now = BootTime(0);
+        remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, now);
+        remember(&cache, &Name::root(), &ns("test.", 3000), &[], 8, now);
+        remember(&cache, &name("test."), &ns("sub.test.", 9000), &[], 8, now);
+        assert_eq!(start(&cache, "www.sub.test.", Rtype::A, 2999).as_deref(), Some("sub.test."));
+        assert_eq!(start(&cache, "www.sub.test.", Rtype::A, 3000).as_deref(), Some("."));
+        // A delegation that somebody else than the zone above gave does not count either.
+        remember(&cache, &Name::root(), &ns("other.", 9000), &[], 8, now);
+        remember(&cache, &Name::root(), &ns("sub.other.", 9000), &[], 8, now);
+        assert_eq!(start(&cache, "www.sub.other.", Rtype::A, 1).as_deref(), Some("other."));
+    }
+
+    #[test]
+    fn ds_starts_above_its_zone() {
+        let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
+        remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
+        remember(&cache, &Name::root(), &ns("test.", 9000), &[], 8, BootTime(0));
+        assert_eq!(start(&cache, "test.", Rtype::A, 1).as_deref(), Some("test."));
+        assert_eq!(start(&cache, "test.", Rtype::DS, 1).as_deref(), Some("."));
+    }
+
+    #[test]
+    fn the_parents_glue_is_kept_with_the_delegation() {
+        let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
+        let glue = RrSet::with(name("ns.example."), Rtype::A, 60, &[192, 0, 2, 1]);
+        remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
+        remember(&cache, &Name::root(), &ns("example.", 9000), &[glue], 8, BootTime(0));
+        let word = parents_word(&cache, &name("ns.example."), BootTime(1000));
+        assert_eq!(word.to_vec(), ["192.0.2.1:53".parse().expect("address")]);
+        assert!(parents_word(&cache, &name("ns2.example."), BootTime(1000)).is_empty());
+    }
 }

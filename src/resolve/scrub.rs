@@ -195,3 +195,144 @@ fn keep_glue(sets: Vec<RrSet>, expected: &Expected<'_>, out: &mut Scrubbed) {
 pub fn ns_names(set: &RrSet) -> impl Iterator<Item = Name> {
     set.data.iter().filter_map(|rdata| Name::from_wire(rdata).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Question, Rcode, rdata_from_text};
+    use crate::resolve::classify::{Kind, classify};
+    use crate::wire::{Header, Writer};
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect(text)
+    }
+
+    /// A reply from lines such as `+ www.example. A 192.0.2.1`: `+` answer, `?` authority, `!` additional.
+    fn reply(flags: u16, question: &Question, lines: &[&str]) -> Vec<u8> {
+        let mut writer = Writer::new(Vec::new(), 65_535);
+        writer.header(Header { id: 1, flags: Flags(Flags::QR | flags), counts: [0; 4] });
+        writer.question(question).expect("room");
+        for line in lines {
+            let mut words = line.splitn(4, ' ');
+            let section = match words.next() {
+                Some("+") => Section::Answer,
+                Some("?") => Section::Authority,
+                _ => Section::Additional,
+            };
+            let owner = name(words.next().expect("owner"));
+            let rtype: Rtype = words.next().expect("type").parse().expect("type");
+            let rdata = rdata_from_text(rtype, words.next().expect("data"), Name::root().as_wire()).expect(line);
+            writer.record(section, &owner, rtype, Class::IN, 60, &rdata).expect("room");
+        }
+        writer.finish()
+    }
+
+    /// What is kept of a reply by a server of `zone`, in one line, and what kind it is.
+    fn kept(zone: &str, question: &str, flags: u16, lines: &[&str]) -> (Kind, String) {
+        let (qname, qtype) = question.split_once(' ').expect("name and type");
+        let question = Question::new(name(qname), qtype.parse().expect("type"));
+        let zone = name(zone);
+        let bytes = reply(flags, &question, lines);
+        let message = Message::parse(&bytes).expect("own message");
+        let expected = Expected { zone: &zone, question: &question, recursive: false, with_edns: true };
+        let content = scrub(&message, &expected);
+        let kind = classify(message.header(), Rcode(message.header().flags.rcode()), &content, &expected);
+        let show = |mark: &str, set: &RrSet| format!("{mark}{} {}", set.name, set.rtype);
+        let mut out: Vec<String> = content.answer.iter().map(|set| show("", set)).collect();
+        out.extend(content.soa.iter().map(|set| show("soa:", set)));
+        out.extend(content.referral.iter().map(|set| show("cut:", set)));
+        out.extend(content.ds.iter().map(|set| show("ds:", set)));
+        out.extend(content.glue.iter().map(|set| show("glue:", set)));
+        out.extend(content.hints.iter().map(|set| show("hint:", set)));
+        (kind, out.join(", "))
+    }
+
+    const AA: u16 = Flags::AA;
+    const NX: u16 = Flags::AA | 3;
+    const SOA: &str = "? example. SOA ns.example. admin.example. 1 2 3 4 5";
+
+    #[test]
+    fn what_is_believed_of_a_reply() {
+        let rows: &[(&str, &str, u16, &[&str], Kind, &str)] = &[
+            ("example.", "www.example. A", AA, &["+ www.example. A 192.0.2.1"], Kind::Answer, "www.example. A"),
+            // Only the alias itself; what it leads to is asked for at its own servers.
+            (
+                "example.",
+                "www.example. A",
+                AA,
+                &["+ www.example. CNAME host.example.", "+ host.example. A 192.0.2.1"],
+                Kind::Alias,
+                "www.example. CNAME",
+            ),
+            ("example.", "www.example. CNAME", AA, &["+ www.example. CNAME host.example."], Kind::Answer, "www.example. CNAME"),
+            (
+                "example.",
+                "a.old.example. A",
+                AA,
+                &["+ old.example. DNAME new.test.", "+ a.old.example. CNAME a.new.test."],
+                Kind::Alias,
+                "old.example. DNAME",
+            ),
+            // Records of other names, other types, and of a zone that is not the server's.
+            ("example.", "www.example. A", AA, &["+ www.victim. A 192.0.2.6", SOA], Kind::NoData, "soa:example. SOA"),
+            ("example.", "www.example. AAAA", AA, &["+ www.example. A 192.0.2.6"], Kind::Empty, ""),
+            ("example.", "a.test. A", AA, &["+ test. DNAME example."], Kind::Empty, ""),
+            // Denials.
+            ("example.", "no.example. A", NX, &[SOA], Kind::NxDomain, "soa:example. SOA"),
+            ("example.", "no.example. A", NX, &["? victim. SOA ns.victim. a.victim. 1 2 3 4 5"], Kind::NxDomain, ""),
+            // Referrals: downwards, on the way, with the addresses that the parent may speak of.
+            (
+                "example.",
+                "www.sub.example. A",
+                0,
+                &["? sub.example. NS ns.sub.example.", "? sub.example. DS 1 8 2 00", "! ns.sub.example. A 192.0.2.1"],
+                Kind::Referral,
+                "cut:sub.example. NS, ds:sub.example. DS, glue:ns.sub.example. A",
+            ),
+            (
+                "example.",
+                "www.sub.example. A",
+                0,
+                &["? sub.example. NS ns.victim.", "! ns.victim. A 192.0.2.6", "! www.victim. A 192.0.2.6"],
+                Kind::Referral,
+                "cut:sub.example. NS, hint:ns.victim. A",
+            ),
+            ("example.", "www.sub.example. A", 0, &["? other.example. NS ns.example."], Kind::Empty, ""),
+            ("example.", "www.sub.example. A", 0, &["? example. NS ns.example."], Kind::Lame, ""),
+            ("example.", "www.sub.example. A", AA, &["? . NS a.root-servers.net."], Kind::Lame, ""),
+            // DS is asked of the zone above the cut: a referral to the cut itself is not on the way.
+            ("example.", "sub.example. DS", 0, &["? sub.example. NS ns.sub.example."], Kind::Empty, ""),
+            // NS beside an answer, with an address to go with it, would move the zone (the answer stays good).
+            (
+                "example.",
+                "www.example. A",
+                AA,
+                &["+ www.example. A 192.0.2.1", "? example. NS ns.example.", "! ns.example. A 192.0.2.6"],
+                Kind::Answer,
+                "www.example. A",
+            ),
+            // A resolver's cache where an authority was expected.
+            ("example.", "www.example. A", Flags::RA, &["+ www.example. A 192.0.2.1"], Kind::RecursionLame, "www.example. A"),
+        ];
+        for (zone, question, flags, lines, kind, what) in rows {
+            assert_eq!(kept(zone, question, *flags, lines), (*kind, what.to_string()), "{question} from {zone}: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn codes_that_end_the_matter() {
+        let plain = |rcode: u16| kept("example.", "www.example. A", rcode, &[]).0;
+        assert_eq!([2, 5, 1, 4, 7].map(plain), [Kind::ServFail, Kind::Refused, Kind::NeedsPlainDns, Kind::NeedsPlainDns, Kind::Broken]);
+    }
+
+    #[test]
+    fn a_crowd_of_sets_is_cut_off() {
+        let lines: Vec<String> = (0..2 * SETS_MAX).map(|n| format!("+ n{n}.example. A 192.0.2.1")).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let question = Question::new(name("n0.example."), Rtype::A);
+        let bytes = reply(AA, &question, &lines);
+        let mut dropped = 0;
+        let sets = collect(&Message::parse(&bytes).expect("own message"), Section::Answer, false, &mut dropped);
+        assert_eq!((sets.len(), dropped), (SETS_MAX, SETS_MAX));
+    }
+}
