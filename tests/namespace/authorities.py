@@ -60,6 +60,7 @@ class Knot(Authority):
     kind = "knot"
 
     def config(self, policies="", policy_of=None):
+        (self.folder / "db").mkdir()
         lines = ["server:", f'    rundir: "{self.folder}"', "    user: root:root", "    background-workers: 2"]
         lines += ["    udp-workers: 1", "    tcp-workers: 1", *(f"    listen: {a}@53" for a in self.addresses)]
         lines += ["log:", f'  - target: "{self.folder / "logfile"}"', "    any: notice"]

@@ -90,7 +90,7 @@ class Bind(Subject):
         validation, anchors = "no", ""
         if self.anchors:
             items = [line.split() for line in self.anchors.read_text().splitlines() if line]
-            keys = [f'{owner} static-ds {" ".join(rest[:3])} "{"".join(rest[3:])}";' for owner, _, _, *rest in items]
+            keys = [f'{owner} static-ds {" ".join(rest[:3])} "{"".join(rest[3:])}";' for owner, _, _, _, *rest in items]
             validation, anchors = "yes", f"trust-anchors {{ {' '.join(keys)} }};"
         ports = {listened.rpartition(":")[2] for listened in listen}
         hosts = [listened.rpartition(":")[0].strip("[]") for listened in listen]
