@@ -123,6 +123,13 @@ const RECURSION: &[Row<Settings>] = &[
         why: "RFC 7646",
     },
     Row {
+        key: "time-bootstrap-names",
+        kind: Kind::Names(|s| &mut s.recursion.time_bootstrap_names),
+        default: r#"["pool.ntp.org.", "ntp.ubuntu.com.", "time.cloudflare.com.", "time.google.com."]"#,
+        doc: "Time servers: while the clock is certainly wrong, signature dates are not checked at and below these names",
+        why: "a machine that starts in the past could not find out the time",
+    },
+    Row {
         key: "sha1",
         kind: Kind::Word(
             &["insecure", "validate"],

@@ -44,6 +44,8 @@ pub struct RecursionSettings {
     pub trust_anchor: Option<PathBuf>,
     pub dnssec: bool,
     pub negative_trust_anchors: Vec<Name>,
+    /// Names whose signature dates are not checked while the clock is certainly wrong.
+    pub time_bootstrap_names: Vec<Name>,
     pub sha1: Sha1,
     pub qname_minimisation: QnameMinimisation,
     /// May servers be asked at loopback addresses.
@@ -170,6 +172,9 @@ impl Default for ServerSettings {
     }
 }
 
+/// What systems ask for the time unless told otherwise.
+const TIME_NAMES: [&str; 4] = ["pool.ntp.org.", "ntp.ubuntu.com.", "time.cloudflare.com.", "time.google.com."];
+
 impl Default for RecursionSettings {
     fn default() -> RecursionSettings {
         RecursionSettings {
@@ -178,6 +183,7 @@ impl Default for RecursionSettings {
             trust_anchor: None,
             dnssec: true,
             negative_trust_anchors: Vec::new(),
+            time_bootstrap_names: TIME_NAMES.iter().filter_map(|name| Name::parse(name).ok()).collect(),
             sha1: Sha1::Insecure,
             qname_minimisation: QnameMinimisation::Relaxed,
             query_loopback: false,

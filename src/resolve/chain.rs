@@ -63,13 +63,15 @@ impl Resolver {
     pub(super) fn trust<'a>(&'a self, zone: &'a Name, asker: &'a Asker) -> crate::env::BoxFuture<'a, Trust> {
         Box::pin(async move {
             let now = self.now();
-            if let Some(known) = self.shared().trust.get(zone, now) {
+            let dates_open = asker.dates_open.get();
+            let known = self.shared().trust.get(zone, now);
+            if let Some(known) = known.filter(|known| !dates_open || !matches!(known, Trust::Bogus(_))) {
                 return known;
             }
             let (trust, seconds) = self.find_trust(zone, asker).await;
             asker.trace.emit(|| told(zone, &trust, asker));
             let by_poverty = matches!(trust, Trust::Bogus(_)) && asker.work.borrow().broke().is_some();
-            if seconds > 0 && !by_poverty {
+            if seconds > 0 && !by_poverty && !dates_open {
                 let until = now + Duration::from_secs(u64::from(seconds.min(TRUST_S_MAX)));
                 self.shared().trust.put(zone.clone(), trust.clone(), until);
             }
@@ -166,7 +168,7 @@ impl Resolver {
             Err(failure) => return (Trust::Bogus(bogus(format!("no DS could be had for {zone}: {failure}"))), UNKNOWN_S),
         };
         // Many may have waited for the same set: one of them has drawn the conclusion by now.
-        if let Some(known) = self.shared().trust.get(zone, self.now()) {
+        if let Some(known) = self.shared().trust.get(zone, self.now()).filter(|_| !asker.dates_open.get()) {
             return (known, 0);
         }
         let mut opinions = Opinions::new();
@@ -175,7 +177,7 @@ impl Resolver {
             let judgement = self.judge_ds(&question, &link, above.clone(), asker).await;
             match judgement.cut() {
                 CutVerdict::Secure(ds) => {
-                    self.keep_chain_set(&ds);
+                    self.keep_chain_set(&ds, asker);
                     if let Some(reason) = ds_set_is_unusable(&ds, sha1(asker)) {
                         return (insecure(reason), ds.get().ttl);
                     }
@@ -216,7 +218,7 @@ impl Resolver {
         let child = asker.child(Purpose::Dnskey);
         let no_keys = || Trust::Bogus(Ede::new(EdeCode::DNSKEY_MISSING, format!("no DNSKEY set could be had for {zone}")));
         let Ok(mut link) = self.raw_link(&question, &child).await else { return (no_keys(), UNKNOWN_S) };
-        if let Some(known) = self.shared().trust.get(zone, self.now()) {
+        if let Some(known) = self.shared().trust.get(zone, self.now()).filter(|_| !asker.dates_open.get()) {
             return (known, 0);
         }
         let mut opinions = Opinions::new();
@@ -226,7 +228,7 @@ impl Resolver {
                 None => (no_keys(), BOGUS_S),
             };
             if let Trust::Secure(keys) = &trust {
-                self.keep_chain_set(&keys.dnskeys().set);
+                self.keep_chain_set(&keys.dnskeys().set, asker);
             }
             if !matches!(trust, Trust::Bogus(_)) {
                 return (trust, seconds);
@@ -251,8 +253,10 @@ impl Resolver {
         }
     }
 
-    fn keep_chain_set(&self, set: &Validated<RrSet>) {
-        self.cache().put_set(set.get(), crate::record::Rank::AuthAnswer, Security::Secure, self.now());
+    fn keep_chain_set(&self, set: &Validated<RrSet>, asker: &Asker) {
+        if !asker.dates_open.get() {
+            self.cache().put_set(set.get(), crate::record::Rank::AuthAnswer, Security::Secure, self.now());
+        }
     }
 }
 

@@ -62,6 +62,7 @@ impl Resolver {
         let mut answer = Answer::new();
         let mut name = question.name.clone();
         let mut seen: Vec<Name> = Vec::new();
+        asker.dates_open.set(self.may_pass_over_dates(&question.name, asker));
         asker.trace.emit(|| Step::Begin { question: question.clone(), purpose: asker.purpose });
         if let Some(held) = held {
             answer.security = Security::Insecure;

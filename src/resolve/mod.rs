@@ -13,6 +13,7 @@ mod chain;
 mod chase;
 mod choose;
 mod classify;
+mod clock_watch;
 mod cut;
 mod failure;
 mod infer;

@@ -13,7 +13,7 @@ use super::trace::{ChainPart, Step};
 use super::walk::{Asker, Resolver};
 use crate::cache::{Denial, DenialKind};
 use crate::env::BootTime;
-use crate::record::{Ede, Name, Question, Rank, RrSet, Rtype, Security};
+use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
 use crate::validate::{Bound, Case, Judgement, Now, Reply, ReplyKind, Secured, Signed, Work, ZoneKeys, signer_of};
 
 /// Judging again with other keys: each turn goes at least one cut deeper.
@@ -141,7 +141,7 @@ impl Resolver {
     pub(super) fn work_step<R>(&self, asker: &Asker, step: impl FnOnce(Now, &mut Work) -> R) -> R {
         let mut work = asker.work.borrow_mut();
         let before = work.spent().failed_signatures;
-        let result = step(self.judge_time(), &mut work);
+        let result = step(self.judge_time(asker), &mut work);
         let failed = work.spent().failed_signatures - before;
         if failed > 0 && !self.shared().failures.take(failed, self.now()) {
             work.end(Bound::FailuresPerSecond);
@@ -149,7 +149,17 @@ impl Resolver {
         result
     }
 
-    pub(super) fn judge_time(&self) -> Now {
+    /// Is the clock wrong, and is `name` one that helps to set it?
+    pub(super) fn may_pass_over_dates(&self, name: &Name, asker: &Asker) -> bool {
+        let shared = self.shared();
+        asker.routes.recursion.time_bootstrap_names.iter().any(|time| name.is_within(time))
+            && shared.clock_watch.is_unset(shared.clock.wall(), self.now())
+    }
+
+    fn judge_time(&self, asker: &Asker) -> Now {
+        if asker.dates_open.get() {
+            return Now::Unknown;
+        }
         Now::At(self.shared().clock.wall().0)
     }
 
@@ -157,6 +167,12 @@ impl Resolver {
     fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, asker: &Asker) -> Link {
         let mut signed = None;
         match verdict {
+            Verdict::Secure(secured) if asker.dates_open.get() => {
+                signed = secured.answer.first().map(|verified| verified.signed);
+                link.security = Security::Insecure;
+                link.ede = Some(Ede::new(EdeCode::OTHER, "this machine's clock is wrong: signatures fit, their dates were not checked"));
+                take_proved(&mut link, *secured);
+            }
             Verdict::Secure(secured) => {
                 link.security = Security::Secure;
                 if secured.proof.as_ref().is_some_and(|proof| proof.opt_out) {
@@ -170,7 +186,9 @@ impl Resolver {
             Verdict::Insecure(ede) => {
                 link.security = Security::Insecure;
                 link.ede = ede;
-                self.keep_judged(question, &link);
+                if !asker.dates_open.get() {
+                    self.keep_judged(question, &link);
+                }
             }
             Verdict::Bogus(ede) => {
                 link.security = Security::Bogus;

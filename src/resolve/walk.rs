@@ -10,7 +10,7 @@
 //! The only file of its folder, with `table.rs`, that waits on tokio; what it decides by are pure functions.
 //! A walk is a task of its own: a client that leaves does not end it, and its result is cached.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use super::budget::{Bound, Purse};
 use super::chain::{TRUST_KEPT_MAX, Trust};
 use super::chase::Answer;
 use super::classify::Kind;
+use super::clock_watch::ClockWatch;
 use super::cut::{self, Cut};
 use super::failure::{Cause, Failure};
 use super::link::{Found, Link};
@@ -52,6 +53,7 @@ pub struct Shared {
     /// What was concluded of zones.
     pub(super) trust: Memo<Trust>,
     pub(super) failures: PerSecond,
+    pub(super) clock_watch: ClockWatch,
     pub(super) offline: Offline,
     /// Wakes the walks that wait for the network.
     back_online: Notify,
@@ -73,12 +75,14 @@ impl Shared {
         let mut cookie_secret = [0; 16];
         random.fill(&mut cookie_secret);
         let table = Table::new(routes.limits.walks);
+        let clock_watch = ClockWatch::new(clock.boot());
         Arc::new(Shared {
             cache,
             clock,
             routes: ArcSwap::from_pointee(routes),
             trust: Memo::new(TRUST_KEPT_MAX),
             failures: PerSecond::default(),
+            clock_watch,
             offline: Offline::default(),
             back_online: Notify::new(),
             cookie_secret,
@@ -131,6 +135,8 @@ pub struct Asker {
     pub began: Instant,
     /// What checking signatures may cost; one purse for the whole question.
     pub work: Rc<RefCell<Work>>,
+    /// The clock is wrong, and this question is about finding out the time.
+    pub dates_open: Rc<Cell<bool>>,
     /// Servers whose word was not believed: another one is to be asked.
     pub avoid: Rc<Vec<SocketAddr>>,
     /// Only what is in the cache is wanted (RD=0): nobody is asked.
@@ -153,6 +159,7 @@ impl Asker {
             depth: 0,
             began: Instant::now(),
             work,
+            dates_open: Rc::default(),
             avoid: Rc::default(),
             cache_only: false,
             glue_will_do: false,

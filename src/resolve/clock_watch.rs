@@ -1,0 +1,61 @@
+//! A machine without a battery starts in the past, and then no signature is valid: not even those over the names of
+//! the servers that would tell it the time.
+//!
+//! While the clock stands before the date of this program, signature dates are passed over for the names in
+//! `recursion.time-bootstrap-names`. It ends at the first look at a sane clock, and after ten minutes. What is
+//! proved so is not shown as secure, and is not kept.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::env::{BootTime, WallTime};
+
+/// 2026-07-01: this program did not exist before.
+const PROGRAM_DATE: WallTime = WallTime(1_782_864_000);
+const AT_MOST: Duration = Duration::from_secs(600);
+
+pub struct ClockWatch {
+    started: BootTime,
+    over: AtomicBool,
+    said: AtomicBool,
+}
+
+impl ClockWatch {
+    pub fn new(started: BootTime) -> ClockWatch {
+        ClockWatch { started, over: AtomicBool::new(false), said: AtomicBool::new(false) }
+    }
+
+    /// Is it certain that the clock is wrong, and still early?
+    pub fn is_unset(&self, wall: WallTime, now: BootTime) -> bool {
+        if self.over.load(Ordering::Relaxed) {
+            return false;
+        }
+        if wall >= PROGRAM_DATE || now.since(self.started) >= AT_MOST {
+            self.over.store(true, Ordering::Relaxed);
+            return false;
+        }
+        if !self.said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "this machine's clock is in the past: for the names of time servers, and for ten minutes at most, signature dates are not checked"
+            );
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_ends_at_the_first_sane_clock_or_after_ten_minutes() {
+        let (past, sane) = (WallTime(1_000), PROGRAM_DATE);
+        let minute = |minutes: u64| BootTime(5_000 + minutes * 60_000);
+        let watch = ClockWatch::new(minute(0));
+        assert!(watch.is_unset(past, minute(1)) && watch.is_unset(past, minute(9)));
+        assert!(!watch.is_unset(past, minute(10)));
+        let watch = ClockWatch::new(minute(0));
+        assert!(!watch.is_unset(sane, minute(1)));
+        assert!(!watch.is_unset(past, minute(2)), "a clock that jumps back later is another matter");
+    }
+}
