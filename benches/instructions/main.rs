@@ -69,9 +69,11 @@ impl Clock for StoppedClock {
 
 type Work<'a> = std::pin::Pin<Box<dyn Future<Output = Option<Vec<u8>>> + 'a>>;
 
+type BlockOn = dyn Fn(Work<'_>) -> Option<Vec<u8>>;
+
 struct Bench {
     worker: Rc<Worker>,
-    block_on: Box<dyn Fn(Work<'_>) -> Option<Vec<u8>>>,
+    block_on: Box<BlockOn>,
     slot: Vec<u8>,
 }
 
