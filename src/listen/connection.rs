@@ -155,7 +155,7 @@ impl<A: Answer> Connection<A> {
         let (desk, client) = (Rc::clone(&self.desk), self.client);
         match desk.pending.admit(client.peer.ip()) {
             Some(ticket) => {
-                self.answers.spawn_local(async move { desk.in_full(&query, &client, ticket).await });
+                self.answers.spawn_local(Box::pin(async move { desk.in_full(&query, &client, ticket).await }));
             }
             None => {
                 desk.counters.turned_away.add(1);

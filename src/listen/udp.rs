@@ -96,10 +96,11 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, sock
         return;
     };
     let (desk, socket, query) = (Rc::clone(desk), Rc::clone(socket), query.to_vec());
-    tokio::task::spawn_local(async move {
+    // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
+    tokio::task::spawn_local(Box::pin(async move {
         let reply = desk.in_full(&query, &client, ticket).await;
         send_reply(&desk, &*socket, reply, client.peer, client.local);
-    });
+    }));
 }
 
 fn send_reply<A: Answer>(desk: &Desk<A>, socket: &impl DatagramSocket, reply: Option<Vec<u8>>, peer: SocketAddr, local: SocketAddr) {

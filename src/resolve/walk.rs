@@ -364,7 +364,7 @@ impl Resolver {
     fn start(&self, question: Question, asker: Asker, ticket: Ticket) {
         let resolver = self.clone();
         self.0.shared.counters.walks.fetch_add(1, Ordering::Relaxed);
-        tokio::task::spawn_local(async move {
+        tokio::task::spawn_local(Box::pin(async move {
             let asker = Asker { walk: Some(ticket.id), ..asker };
             let limit = Duration::from_millis(asker.routes.limits.walk_time_ms);
             let result = match tokio::time::timeout(limit, resolver.walk(&question, &asker)).await {
@@ -379,7 +379,7 @@ impl Resolver {
                 }
             }
             ticket.publish(Arc::new(result));
-        });
+        }));
     }
 
     pub(super) async fn walk(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {

@@ -30,8 +30,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Sockets {
     net: Rc<dyn Net>,
     random: Rc<Random>,
-    kept: RefCell<BTreeMap<SocketAddr, SmallVec<[Socket; 1]>>>,
-    kept_count: Cell<usize>,
+    kept: RefCell<Kept>,
     sweeping: Cell<bool>,
 }
 
@@ -39,6 +38,15 @@ pub(super) struct Socket {
     pub flow: Box<dyn UdpFlow>,
     uses: u8,
     opened: Instant,
+}
+
+/// Idle sockets, by server and by how long ago they were used.
+#[derive(Default)]
+struct Kept {
+    /// Those of one server stand in the order in which they were kept.
+    lists: BTreeMap<SocketAddr, SmallVec<[(u64, Socket); 1]>>,
+    order: BTreeMap<u64, SocketAddr>,
+    next: u64,
 }
 
 pub(super) enum OpenError {
@@ -49,7 +57,7 @@ pub(super) enum OpenError {
 
 impl Sockets {
     pub fn new(net: Rc<dyn Net>, random: Rc<Random>) -> Sockets {
-        Sockets { net, random, kept: RefCell::default(), kept_count: Cell::new(0), sweeping: Cell::new(false) }
+        Sockets { net, random, kept: RefCell::default(), sweeping: Cell::new(false) }
     }
 
     /// A socket that no other query uses.
@@ -81,11 +89,14 @@ impl Sockets {
 
     /// Only for a socket on which one query went out and its one reply came in.
     pub fn keep(self: &Rc<Self>, server: SocketAddr, socket: Socket) {
-        if socket.is_worn_out(Instant::now()) || self.kept_count.get() >= KEPT_MAX {
+        if socket.is_worn_out(Instant::now()) {
             return;
         }
-        self.kept.borrow_mut().entry(server).or_default().push(socket);
-        self.kept_count.set(self.kept_count.get() + 1);
+        let mut kept = self.kept.borrow_mut();
+        if kept.order.len() >= KEPT_MAX {
+            kept.close_oldest();
+        }
+        kept.put(server, socket);
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self)));
         }
@@ -94,43 +105,63 @@ impl Sockets {
     fn take_kept(&self, server: SocketAddr) -> Option<Socket> {
         let now = Instant::now();
         let mut kept = self.kept.borrow_mut();
-        let list = kept.get_mut(&server)?;
-        let mut found = None;
-        while let Some(socket) = list.pop() {
-            self.kept_count.set(self.kept_count.get() - 1);
-            if !socket.is_worn_out(now) {
-                found = Some(socket);
-                break;
-            }
-        }
-        if list.is_empty() {
-            kept.remove(&server);
-        }
-        found
+        std::iter::from_fn(|| kept.take(server)).find(|socket| !socket.is_worn_out(now))
     }
 
     /// Closes what is kept towards a server that has become silent.
     pub fn forget(&self, server: SocketAddr) {
-        if let Some(list) = self.kept.borrow_mut().remove(&server) {
-            self.kept_count.set(self.kept_count.get() - list.len());
-        }
+        let mut kept = self.kept.borrow_mut();
+        while kept.take(server).is_some() {}
     }
 
     /// Gives all idle sockets back to the system; were there any?
     pub fn close_kept(&self) -> bool {
-        self.kept.borrow_mut().clear();
-        self.kept_count.replace(0) > 0
+        let kept = std::mem::take(&mut *self.kept.borrow_mut());
+        !kept.order.is_empty()
+    }
+}
+
+impl Kept {
+    fn put(&mut self, server: SocketAddr, socket: Socket) {
+        self.lists.entry(server).or_default().push((self.next, socket));
+        self.order.insert(self.next, server);
+        self.next += 1;
     }
 
-    fn close_worn_out(&self) {
-        let now = Instant::now();
-        let mut count = 0;
-        self.kept.borrow_mut().retain(|_, list| {
-            list.retain(|socket| !socket.is_worn_out(now));
-            count += list.len();
+    /// The one used last: the others may then grow old.
+    fn take(&mut self, server: SocketAddr) -> Option<Socket> {
+        let list = self.lists.get_mut(&server)?;
+        let (place, socket) = list.pop()?;
+        if list.is_empty() {
+            self.lists.remove(&server);
+        }
+        self.order.remove(&place);
+        Some(socket)
+    }
+
+    /// A server that is asked often must find its sockets, however many are asked but once.
+    fn close_oldest(&mut self) {
+        let Some((place, server)) = self.order.pop_first() else { return };
+        if let Some(list) = self.lists.get_mut(&server) {
+            list.retain(|(at, _)| *at != place);
+            if list.is_empty() {
+                self.lists.remove(&server);
+            }
+        }
+    }
+
+    fn close_worn_out(&mut self, now: Instant) {
+        let order = &mut self.order;
+        self.lists.retain(|_, list| {
+            list.retain(|(place, socket)| {
+                let worn_out = socket.is_worn_out(now);
+                if worn_out {
+                    order.remove(place);
+                }
+                !worn_out
+            });
             !list.is_empty()
         });
-        self.kept_count.set(count);
     }
 }
 
@@ -150,8 +181,9 @@ async fn sweep(sockets: Weak<Sockets>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
         let Some(sockets) = sockets.upgrade() else { return };
-        sockets.close_worn_out();
-        if sockets.kept_count.get() == 0 {
+        let mut kept = sockets.kept.borrow_mut();
+        kept.close_worn_out(Instant::now());
+        if kept.order.is_empty() {
             sockets.sweeping.set(false);
             return;
         }

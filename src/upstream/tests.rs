@@ -386,6 +386,24 @@ fn sockets_are_kept_for_a_while_and_for_one_server() {
 }
 
 #[test]
+fn a_busy_server_keeps_its_socket_among_many_that_are_asked_once() {
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|query, _| vec![(0, Ok(good(query)))]));
+        let question = question();
+        for other in 0..1100u16 {
+            let [high, low] = other.to_be_bytes();
+            let server = SocketAddr::from(([198, 51, high, low], 53));
+            upstream.ask(&Ask { server, ..ask(&question) }).await.expect("reply");
+        }
+        for _ in 0..3 {
+            upstream.ask(&ask(&question)).await.expect("reply");
+        }
+        assert_eq!(net.ports.borrow().len(), 1100 + 1, "one for each other, one for the busy server");
+        assert_eq!(net.open_count.get(), 1024, "the oldest were closed");
+    });
+}
+
+#[test]
 fn kept_sockets_towards_a_silent_server_are_closed() {
     run(async {
         let (upstream, net) = upstream(FakeNet::new(|query, index| if index < 3 { vec![(RTT, Ok(good(query)))] } else { vec![] }));
