@@ -14,6 +14,8 @@ mod reply;
 mod request;
 mod service;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::net::SocketAddr;

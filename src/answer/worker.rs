@@ -171,7 +171,7 @@ impl Worker {
             upstream_queries: asker.purse.queries_sent(),
             held_by,
         };
-        let own = self.own(&snapshot, question, true);
+        let own = self.own(&snapshot, question, Standing { allowed: true, may_recurse: true });
         let (held_by, held) = match own {
             Some((by, Now::Say(outcome))) => return base(Some(by), Ok(as_answer(outcome)), &asker),
             Some((by, Now::Look { held })) => (held.is_some().then_some(by), held),
@@ -188,7 +188,7 @@ impl Worker {
         if request.class != Class::IN {
             return Now::Say(Outcome::refused("only class IN is served here"));
         }
-        match self.own(snapshot, &request.question, standing.may_recurse) {
+        match self.own(snapshot, &request.question, standing) {
             Some((apex, decided)) if snapshot.may_ask_zone(&apex, client.peer.ip()) => decided,
             Some(_) => Now::Say(Outcome::refused("this zone is not for this client")),
             None if !standing.allowed => Now::Say(Outcome::refused("recursion is not for this client")),
@@ -199,10 +199,10 @@ impl Worker {
     }
 
     /// Hosted zones and special-use names; the zone or name that decides, and what it decides.
-    fn own(&self, snapshot: &Snapshot, question: &Question, may_recurse: bool) -> Option<(Name, Now)> {
+    fn own(&self, snapshot: &Snapshot, question: &Question, standing: Standing) -> Option<(Name, Now)> {
         if let Some(hosted) = hosted(&snapshot.zones, question, snapshot.aliases_max) {
             let apex = hosted.apex.clone()?;
-            if may_recurse && snapshot.recursion {
+            if standing.may_recurse && snapshot.recursion {
                 if hosted.referral.is_some() {
                     return Some((apex, Now::Look { held: None }));
                 }
@@ -219,7 +219,7 @@ impl Worker {
             }
             return Some((apex, Now::Say(hosted.into_outcome())));
         }
-        if !may_recurse {
+        if !standing.allowed {
             return None;
         }
         let (name, outcome) = snapshot.special(question)?;

@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn what_is_believed_of_a_reply() {
-        let rows: &[(&str, &str, u16, &[&str], Kind, &str)] = &[
+        type Row = (&'static str, &'static str, u16, &'static [&'static str], Kind, &'static str);
+        let rows: &[Row] = &[
             ("example.", "www.example. A", AA, &["+ www.example. A 192.0.2.1"], Kind::Answer, "www.example. A"),
             // Only the alias itself; what it leads to is asked for at its own servers.
             (

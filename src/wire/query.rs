@@ -116,7 +116,8 @@ fn find_opt<'a>(bytes: &'a [u8], mut at: usize, header: Header) -> Result<Option
         }
         at = data_at + data_len;
     }
-    Ok(found)
+    // Octets that no count speaks of: the sender and we do not mean the same message.
+    if at == bytes.len() { Ok(found) } else { Err(()) }
 }
 
 #[cfg(test)]
@@ -157,6 +158,7 @@ mod tests {
             (packet([1, 0, 0, 0], b"\xc0\x0c\x00\x01\x00\x01"), Malformed::NoQuestion),
             (packet([1, 0, 0, 0], &QUESTION[..QUESTION.len() - 1]), Malformed::NoQuestion),
             (packet([1, 0, 0, 1], QUESTION), Malformed::AfterQuestion),
+            (packet([1, 0, 0, 0], &with(b"\0")), Malformed::AfterQuestion),
             (packet([1, 0, 0, 2], &with(&[OPT, OPT].concat())), Malformed::AfterQuestion),
             (packet([1, 1, 0, 0], &with(OPT)), Malformed::AfterQuestion),
             (packet([1, 0, 0, 1], &with(b"\x00\x00\x29\x04\xd0\x00\x00\x80\x00\x00\x03\x00\x0a\x00")), Malformed::AfterQuestion),
