@@ -625,7 +625,10 @@ impl Resolver {
                 if cached.due_for_prefetch && asker.routes.prefetch {
                     self.refresh(question);
                 }
-                if asker.routes.recursion.dnssec && cached.security != Security::Insecure && is_expanded(&cached.set) {
+                if asker.routes.recursion.dnssec
+                    && !matches!(cached.security, Security::Insecure | Security::Bogus)
+                    && is_expanded(&cached.set)
+                {
                     // Made from a wildcard: the proof that it may be came with the reply and was not kept.
                     continue;
                 }

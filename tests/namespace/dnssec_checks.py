@@ -12,10 +12,6 @@ from wire import AD, CD, RD
 TOOLS = ["ip", "nsd", "knotd", "keymgr", "named", "unbound", "delv", "ldns-signzone", "ldns-keygen", "dnssec-signzone", "dnssec-keygen"]
 
 
-# What Cairn does not do as the peers do, and should: these are not counted.
-OPEN_WITH_CD = {"labels-too-few", "wildcard-abuse"}
-
-
 def dnssec_stage(words, stage):
     if network.missing_tools(TOOLS):
         sys.exit(1)
@@ -35,8 +31,6 @@ def dnssec_stage(words, stage):
             for case, (_, _, _, question, codes) in signed.TAMPERINGS.items():
                 tampering(place.v4, case, question, codes)
             delv_checks(place.v4, anchors)
-        for case in sorted(OPEN_WITH_CD):
-            tally.notes.append(f"not as the peers, not counted: {case} asked with CD after it has failed: SERVFAIL")
 
 
 def zone_checks(server, zone, algorithm, denial, signer):
@@ -85,8 +79,7 @@ def tampering(server, case, question, codes):
         return got.rcode in ("NOERROR", "NXDOMAIN") and not got.has(AD), seen(got)
 
     guarded("tampered with" if codes else "insecure, not bogus", name, judged)
-    if case not in OPEN_WITH_CD:
-        guarded("asked with CD", name, unchecked)
+    guarded("asked with CD", name, unchecked)
 
 
 def delv_checks(server, anchors):
