@@ -126,6 +126,8 @@ fn who_gets_what() {
     let worker = worker();
     let rows = [
         (FRIEND, "www.example.org. A", Flags::RD, "NoError aa ra 2/0/0"),
+        // Wanting to know whether it is proved proves nothing.
+        (FRIEND, "www.example.org. A", Flags::RD | Flags::AD, "NoError aa ra 2/0/0"),
         (STRANGER, "www.example.org. A", Flags::RD, "NoError aa 2/0/0"),
         (STRANGER, "www.example.org. A", 0, "NoError aa 2/0/0"),
         (FRIEND, "mx.example.org. MX", Flags::RD, "NoError aa ra 1/0/2"),
