@@ -274,33 +274,30 @@ fn expand(bytes: &[u8], at: usize) -> Option<(Name, usize)> {
 /// Follows pointers; letter case kept. The name, and how many octets it took at `at`.
 fn expand_wire(bytes: &[u8], at: usize) -> Option<(SmallVec<[u8; 256]>, usize)> {
     let mut wire = SmallVec::<[u8; 256]>::new();
-    let used = skip_name(bytes, at)?;
-    let mut here = at;
-    // A pointer must lead before the start of the piece of name it stands in.
-    let mut ceiling = at;
+    let mut used = None;
+    // The labels from `piece` to `here` are copied together. A pointer must lead before the start of its piece.
+    let (mut piece, mut here) = (at, at);
     let mut pointers = 0;
     loop {
         match *bytes.get(here)? {
             0 => {
-                wire.push(0);
-                return (wire.len() <= 255).then_some((wire, used));
+                wire.extend_from_slice(bytes.get(piece..=here)?);
+                return (wire.len() <= 255).then_some((wire, used.unwrap_or_else(|| here + 1 - at)));
             }
-            len if len < 64 => {
-                let end = here + 1 + usize::from(len);
-                wire.extend_from_slice(bytes.get(here..end)?);
-                here = end;
-            }
+            len if len < 64 => here += 1 + usize::from(len),
             high if high >= 0xc0 => {
                 let target = usize::from(u16::from_be_bytes([high & 0x3f, *bytes.get(here + 1)?]));
                 pointers += 1;
-                if target >= ceiling || pointers > POINTERS_MAX || target < HEADER_BYTES {
+                if target >= piece || pointers > POINTERS_MAX || target < HEADER_BYTES {
                     return None;
                 }
-                (here, ceiling) = (target, target);
+                wire.extend_from_slice(bytes.get(piece..here)?);
+                used.get_or_insert_with(|| here + 2 - at);
+                (piece, here) = (target, target);
             }
             _ => return None,
         }
-        if wire.len() > 254 {
+        if wire.len() + (here - piece) > 254 {
             return None;
         }
     }
