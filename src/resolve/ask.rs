@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::asker::Asker;
 use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
 use super::cut::{Cut, Search};
 use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
-use super::walk::{Asker, Resolver};
+use super::walk::Resolver;
 use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
 use crate::record::{Question, Rcode, RrSet, Rtype};
 use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};

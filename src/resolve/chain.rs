@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asker::Asker;
 use super::link::{Found, Link};
 use super::prove::reply_of;
 use super::trace::{ChainPart, Purpose, Step};
-use super::walk::{Asker, Resolver};
+use super::walk::Resolver;
 use crate::config::Sha1;
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
 use crate::validate::{CutVerdict, Insecurity, Judgement, KeyTrial, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable};

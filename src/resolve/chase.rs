@@ -1,11 +1,12 @@
 //! A whole question: links followed one after another along aliases (RFC 1034 3.6.2, RFC 6672), each looked
 //! for in this server's own data first. Loops and long chains end in a failure that names the alias.
 
+use super::asker::Asker;
 use super::failure::{Cause, Failure};
 use super::link::{Found, Link};
 use super::local::LocalAnswer;
 use super::trace::Step;
-use super::walk::{Asker, Resolver};
+use super::walk::Resolver;
 use crate::cache::DenialKind;
 use crate::record::{Ede, Name, Question, Rcode, RrSet, Security};
 

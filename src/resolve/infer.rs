@@ -2,9 +2,10 @@
 //! NSEC3 record denies, what a wildcard gives to one more name (RFC 8198), and names below one that does not exist
 //! (RFC 8020). Secure data only.
 
+use super::asker::Asker;
 use super::link::{Found, Link};
 use super::trace::{CacheHit, Purpose, Step};
-use super::walk::{Asker, Resolver};
+use super::walk::Resolver;
 use crate::cache::{Denial, DenialKind, Place, SpanZone};
 use crate::record::{Name, Question, RrSet, Rtype, Security, Validated};
 use crate::validate::{

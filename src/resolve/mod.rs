@@ -8,6 +8,7 @@
 //! Knows nothing of: sockets, clients, messages on their way to clients.
 
 mod ask;
+mod asker;
 mod budget;
 mod chain;
 mod chase;
@@ -17,6 +18,8 @@ mod clock_watch;
 mod cut;
 mod failure;
 mod infer;
+mod known;
+mod learn;
 mod link;
 mod local;
 mod minimise;
@@ -28,6 +31,7 @@ mod table;
 mod trace;
 mod walk;
 
+pub use asker::Asker;
 pub use budget::{Bound, Purse};
 pub use chase::Answer;
 pub use classify::Kind;
@@ -36,4 +40,4 @@ pub use link::{Found, Link};
 pub use local::{Local, LocalAnswer, LocalCut, NothingLocal};
 pub use routes::{Anchors, Routes, Rule};
 pub use trace::{Asked, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
-pub use walk::{Asker, Resolver, Shared};
+pub use walk::{Resolver, Shared};

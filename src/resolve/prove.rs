@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::asker::Asker;
 use super::chain::{BOGUS_S, Opinions, Trust, bogus};
 use super::link::{Found, Link};
 use super::trace::{ChainPart, Step};
-use super::walk::{Asker, Resolver};
+use super::walk::Resolver;
 use crate::cache::{Denial, DenialKind};
 use crate::env::BootTime;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};

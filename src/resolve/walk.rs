@@ -10,7 +10,6 @@
 //! The only file of its folder, with `table.rs`, that waits on tokio; what it decides by are pure functions.
 //! A walk is a task of its own: a client that leaves does not end it, and its result is cached.
 
-use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,28 +21,27 @@ use siphasher::sip::SipHasher24;
 use tokio::sync::Notify;
 
 use super::ask::{Attempts, Heard};
-use super::budget::{Bound, Purse};
+use super::asker::Asker;
+use super::budget::Bound;
 use super::chain::{TRUST_KEPT_MAX, Trust};
 use super::chase::Answer;
 use super::classify::Kind;
 use super::clock_watch::ClockWatch;
 use super::cut::{self, Cut};
 use super::failure::{Cause, Failure};
-use super::link::{Found, Link};
+use super::learn::glue_for;
+use super::link::Link;
 use super::local::{Local, LocalAnswer};
 use super::minimise::{Minimiser, Show};
 use super::offline::{Offline, PROBE_EVERY};
 use super::prove::PerSecond;
 use super::routes::Routes;
-use super::scrub::Scrubbed;
-use super::table::{Join, Table, Ticket, WalkId, Wanted};
-use super::trace::{CacheHit, Purpose, Step, Trace};
-use crate::cache::{Cache, CachedSet, Denial, DenialKind, Memo};
+use super::table::{Join, Table, Ticket, Wanted};
+use super::trace::{Purpose, Step, Trace};
+use crate::cache::{Cache, Memo};
 use crate::env::{BootTime, Clock, Instant, Random};
-use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};
+use crate::record::{Name, Question, Rtype};
 use crate::upstream::Upstream;
-use crate::validate::{self, Work};
-use crate::wire::Flags;
 
 /// What all workers share.
 pub struct Shared {
@@ -121,59 +119,6 @@ struct Inner {
     upstream: Rc<Upstream>,
     random: Rc<Random>,
     local: Rc<dyn Local>,
-}
-
-/// On whose behalf something is looked for.
-#[derive(Clone)]
-pub struct Asker {
-    pub routes: Arc<Routes>,
-    pub purse: Purse,
-    pub trace: Trace,
-    pub purpose: Purpose,
-    pub depth: u8,
-    /// When the client's question came.
-    pub began: Instant,
-    /// What checking signatures may cost; one purse for the whole question.
-    pub work: Rc<RefCell<Work>>,
-    /// The clock is wrong, and this question is about finding out the time.
-    pub dates_open: Rc<Cell<bool>>,
-    /// Servers whose word was not believed: another one is to be asked.
-    pub avoid: Rc<Vec<SocketAddr>>,
-    /// Only what is in the cache is wanted (RD=0): nobody is asked.
-    pub cache_only: bool,
-    /// The parent's word is enough: the address is for asking that server, not for a client.
-    pub glue_will_do: bool,
-    /// The walk that waits, if it is one.
-    walk: Option<WalkId>,
-}
-
-impl Asker {
-    pub fn client(routes: Arc<Routes>, trace: Trace) -> Asker {
-        let purse = Purse::new(&routes.limits);
-        let work = Rc::new(RefCell::new(Work::new(validate::Limits::default())));
-        Asker {
-            routes,
-            purse,
-            trace,
-            purpose: Purpose::Client,
-            depth: 0,
-            began: Instant::now(),
-            work,
-            dates_open: Rc::default(),
-            avoid: Rc::default(),
-            cache_only: false,
-            glue_will_do: false,
-            walk: None,
-        }
-    }
-
-    pub fn child(&self, purpose: Purpose) -> Asker {
-        Asker { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), glue_will_do: false, ..self.clone() }
-    }
-
-    pub fn avoiding(&self, servers: Vec<SocketAddr>) -> Asker {
-        Asker { avoid: Rc::new(servers), ..self.clone() }
-    }
 }
 
 impl Resolver {
@@ -302,14 +247,6 @@ impl Resolver {
         let mut hasher = SipHasher24::new_with_key(&self.shared().cookie_secret);
         std::hash::Hash::hash(&server, &mut hasher);
         std::hash::Hasher::finish(&hasher).to_be_bytes()
-    }
-
-    /// The servers of the deepest known cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).
-    pub fn known_servers(&self, name: &Name) -> Option<RrSet> {
-        let now = self.now();
-        let cut = cut::deepest_known(self.cache(), name, Rtype::A, now)?;
-        let own = self.cache().get_set(&cut.zone, Rtype::NS, now).filter(|own| own.rank.may_answer());
-        own.map(|own| own.set).or_else(|| cut.ns_set())
     }
 
     /// Lets other work of this thread through.
@@ -451,13 +388,6 @@ impl Resolver {
         Err(Failure::new(cut.zone, Cause::Spent(Bound::Referrals(limits.referrals))))
     }
 
-    /// Has a shortened question been answered before, so that asking it again would show nothing new?
-    fn is_known(&self, part: &Question) -> bool {
-        let now = self.now();
-        let denied = || self.cache().get_denial(part, now).is_some_and(|denial| denial.kind == DenialKind::NoData);
-        self.cache().get_set(&part.name, part.rtype, now).is_some_and(|cached| cached.rank.may_answer()) || denied()
-    }
-
     /// Where to begin: a rule of the configuration, a delegation out of a hosted zone, the deepest live cut in
     /// the cache, or the root.
     async fn first_cut(&self, question: &Question, asker: &Asker) -> Result<Cut, Failure> {
@@ -542,266 +472,9 @@ impl Resolver {
         plain.routes = Arc::new(asker.routes.without_rule(&cut.zone));
         Box::pin(self.walk(question, &plain)).await
     }
-
-    /// Puts what may be believed into the cache, and makes the link that the reply is.
-    fn learn(&self, question: &Question, cut: &Cut, heard: &Heard, asker: &Asker) -> Option<Link> {
-        let now = self.now();
-        let content = &heard.content;
-        let authoritative = heard.header.flags.has(Flags::AA);
-        if let (Kind::Referral, Some(ns)) = (heard.kind, &content.referral) {
-            cut::remember(self.cache(), &cut.zone, ns, &content.glue, asker.routes.limits.ns_names_kept_per_set, now);
-            self.keep_ds(ns, content, asker);
-            asker.trace.emit(|| Step::Cached {
-                name: ns.name.clone(),
-                rtype: Rtype::NS,
-                records: ns.data.len(),
-                ttl_s: ns.ttl,
-                rank: Rank::Referral,
-            });
-        }
-        for glue in &content.glue {
-            self.keep(glue, Rank::Glue, asker);
-        }
-        if heard.kind == Kind::Referral {
-            return None;
-        }
-        for (position, set) in content.answer.iter().enumerate() {
-            let rank = if authoritative && position == 0 { Rank::AuthAnswer } else { Rank::Answer };
-            self.keep(set, rank, asker);
-        }
-        self.keep_root(question, content, now, asker);
-        if let Some(denial) = denial_of(heard) {
-            asker.trace.emit(|| Step::CachedDenial {
-                name: question.name.clone(),
-                rtype: question.rtype,
-                nxdomain: denial.kind == DenialKind::NxDomain,
-                ttl_s: denial.soa.as_ref().map_or(0, |soa| soa.ttl),
-            });
-            self.cache().put_denial(question, &denial, now);
-            return Some(Link::new(Found::Denied(denial)));
-        }
-        first_link(question, content)
-    }
-
-    /// What a referral says about the security of the child (RFC 4035 3.1.4): the DS set, or the proof that there
-    /// is none. Judged by whoever builds the chain.
-    fn keep_ds(&self, ns: &RrSet, content: &Scrubbed, asker: &Asker) {
-        if let Some(ds) = &content.ds {
-            self.keep(ds, Rank::AuthAuthority, asker);
-        } else if !content.proof.is_empty() {
-            let denial = Denial { kind: DenialKind::NoData, soa: None, proof: content.proof.clone(), security: Security::Indeterminate };
-            self.cache().put_denial(&Question::new(ns.name.clone(), Rtype::DS), &denial, self.now());
-        }
-    }
-
-    fn keep(&self, set: &RrSet, rank: Rank, asker: &Asker) {
-        self.cache().put_set(set, rank, Security::Indeterminate, self.now());
-        asker.trace.emit(|| Step::Cached { name: set.name.clone(), rtype: set.rtype, records: set.data.len(), ttl_s: set.ttl, rank });
-    }
-
-    /// The priming answer is the root's delegation: nobody stands above to give one.
-    fn keep_root(&self, question: &Question, content: &Scrubbed, now: BootTime, asker: &Asker) {
-        let is_root_ns = question.name.is_root() && question.rtype == Rtype::NS && content.answered;
-        if let Some(ns) = content.answer.first().filter(|_| is_root_ns) {
-            cut::remember(self.cache(), &Name::root(), ns, &content.glue, asker.routes.limits.ns_names_kept_per_set, now);
-        }
-    }
-
-    /// What the cache can say without asking anybody.
-    fn cached(&self, question: &Question, asker: &Asker) -> Option<Result<Link, Failure>> {
-        let now = self.now();
-        let cache = self.cache();
-        if asker.purpose == Purpose::Prefetch {
-            return None;
-        }
-        let hit = |what: CacheHit, age_s: u32, ttl_s: u32| {
-            asker.trace.emit(|| Step::CacheHit { question: question.clone(), what, age_s, ttl_s });
-        };
-        if question.rtype != Rtype::ANY {
-            for rtype in [question.rtype, Rtype::CNAME] {
-                let Some(cached) = cache.get_set(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else { continue };
-                let what = if rtype == question.rtype { CacheHit::Set } else { CacheHit::Alias };
-                hit(what, cached.age_s, cached.set.ttl);
-                if cached.due_for_prefetch && asker.routes.prefetch {
-                    self.refresh(question);
-                }
-                if asker.routes.recursion.dnssec
-                    && !matches!(cached.security, Security::Insecure | Security::Bogus)
-                    && is_expanded(&cached.set)
-                {
-                    // Made from a wildcard: the proof that it may be came with the reply and was not kept.
-                    continue;
-                }
-                let target = cached.set.target();
-                let dname = target.as_ref().and_then(|target| self.dname_behind(&cached, target, now));
-                let sets = dname.into_iter().chain([cached.set]).collect();
-                let mut link = Link::new(if rtype == question.rtype {
-                    Found::Answer { sets, proof: Vec::new() }
-                } else {
-                    Found::Alias { target: target?, sets, proof: Vec::new() }
-                });
-                link.security = cached.security;
-                link.zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
-                return Some(Ok(link));
-            }
-            if let Some(link) = self.cached_dname(question, now) {
-                hit(CacheHit::Alias, 0, 0);
-                return Some(Ok(link));
-            }
-        }
-        let denied = cache.get_denial(question, now);
-        // What a referral says of DS serves the chain; a client is to get the parent's own answer, with its SOA.
-        let is_whole = |denied: &crate::cache::CachedDenial| {
-            question.rtype != Rtype::DS || denied.soa.is_some() || matches!(asker.purpose, Purpose::Ds)
-        };
-        if let Some(denied) = denied.filter(is_whole) {
-            let what = if denied.kind == DenialKind::NxDomain { CacheHit::NxDomain } else { CacheHit::NoData };
-            hit(what, denied.age_s, denied.ttl);
-            let security = denied.security;
-            let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security };
-            let zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
-            return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
-        }
-        if let Some(failed) = cache.get_failure(question, now) {
-            hit(CacheHit::Failure, failed.age_s, failed.ttl);
-            let failure = Failure::new(question.name.clone(), Cause::Remembered(failed.ede));
-            return Some(self.stale(question, asker).ok_or(failure));
-        }
-        None
-    }
-
-    /// The DNAME that a cached CNAME was made from: without it the client could not prove the alias (RFC 6672 5.3.1).
-    fn dname_behind(&self, cname: &CachedSet, target: &Name, now: BootTime) -> Option<RrSet> {
-        let owner = &cname.set.name;
-        let found =
-            (1..owner.label_count()).rev().filter(|_| cname.set.rtype == Rtype::CNAME && cname.set.sigs.is_empty()).find_map(|count| {
-                let dname = self.cache().get_set(&owner.suffix(count), Rtype::DNAME, now)?;
-                Some(dname).filter(|dname| dname.rank.may_answer() && dname.security == cname.security)
-            })?;
-        let made = owner.rebase(&found.set.name, &found.set.target()?)?;
-        (made == *target).then_some(found.set)
-    }
-
-    /// RFC 6672 3.3: a DNAME in the cache answers for every name below it, once it is proved.
-    fn cached_dname(&self, question: &Question, now: BootTime) -> Option<Link> {
-        let labels = question.name.label_count();
-        for count in (1..labels).rev() {
-            let owner = question.name.suffix(count);
-            // Unproved, one forged DNAME would turn a whole tree.
-            let proved = |cached: &CachedSet| cached.rank.may_answer() && cached.security == Security::Secure;
-            if let Some(cached) = self.cache().get_set(&owner, Rtype::DNAME, now).filter(proved) {
-                let mut link = alias_by_dname(&question.name, cached.set)?;
-                link.security = cached.security;
-                return Some(link);
-            }
-        }
-        None
-    }
-
-    /// A whole answer out of expired data: each alias link judged on its own.
-    fn stale_answer(&self, question: &Question, asker: &Asker) -> Option<Answer> {
-        let mut name = question.name.clone();
-        let mut answer = Answer { stale: true, security: Security::Indeterminate, ..Answer::new() };
-        for _ in 0..=asker.routes.limits.aliases {
-            let here = Question::new(name, question.rtype);
-            let link = self.stale(&here, asker)?;
-            match link.found {
-                Found::Answer { sets, .. } => {
-                    answer.answers.extend(sets);
-                    return Some(answer);
-                }
-                Found::Alias { sets, target, .. } => {
-                    answer.answers.extend(sets);
-                    name = target;
-                }
-                Found::Denied(_) | Found::TooLong { .. } => return None,
-            }
-        }
-        None
-    }
-
-    /// RFC 8767: expired data, where asking has failed.
-    fn stale(&self, question: &Question, asker: &Asker) -> Option<Link> {
-        if !asker.routes.serve_stale || asker.purpose != Purpose::Client {
-            return None;
-        }
-        let now = self.now();
-        for rtype in [question.rtype, Rtype::CNAME] {
-            let Some(mut cached) = self.cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else {
-                continue;
-            };
-            if cached.security == Security::Bogus {
-                continue;
-            }
-            asker.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
-            cached.set.ttl = asker.routes.limits.stale_ttl_s;
-            let mut link = Link::new(if rtype == question.rtype {
-                Found::Answer { sets: vec![cached.set], proof: Vec::new() }
-            } else {
-                Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
-            });
-            link.security = cached.security;
-            link.stale = true;
-            return Some(link);
-        }
-        None
-    }
-}
-
-/// Does a signature say that the set was made from a wildcard (RFC 4035 5.3.4)?
-fn is_expanded(set: &RrSet) -> bool {
-    let labels = set.name.label_count() - usize::from(set.name.is_wildcard());
-    set.sigs.iter().any(|rrsig| rrsig.get(3).is_some_and(|signed| usize::from(*signed) < labels))
 }
 
 /// Stands for a zone none of whose servers has an address, among the failures that are remembered.
 fn unreachable(zone: &Name) -> Question {
     Question::new(zone.clone(), Rtype::DELEGATION)
-}
-
-/// The address asked for, as the parent gives it beside a referral.
-fn glue_for(question: &Question, heard: &Heard) -> Option<Link> {
-    let glue = heard.content.glue.iter().find(|set| set.name == question.name && set.rtype == question.rtype)?;
-    let found = Found::Answer { sets: vec![glue.clone()], proof: Vec::new() };
-    Some(Link { is_glue: true, ..Link::new(found) })
-}
-
-/// RFC 2308 2: the denial in a reply. NXDOMAIN beside an alias is about the target, which is asked for by itself.
-fn denial_of(heard: &Heard) -> Option<Denial> {
-    let content = &heard.content;
-    let kind = match heard.kind {
-        Kind::NxDomain => DenialKind::NxDomain,
-        Kind::NoData => DenialKind::NoData,
-        _ => return None,
-    };
-    Some(Denial { kind, soa: content.soa.clone(), proof: content.proof.clone(), security: Security::Indeterminate })
-}
-
-/// The link that an answer or an alias is.
-fn first_link(question: &Question, content: &Scrubbed) -> Option<Link> {
-    let first = content.answer.first()?;
-    if question.rtype == Rtype::ANY {
-        return Some(Link::new(Found::Answer { sets: content.answer.clone(), proof: content.proof.clone() }));
-    }
-    if first.rtype == question.rtype && first.name == question.name {
-        return Some(Link::new(Found::Answer { sets: vec![first.clone()], proof: content.proof.clone() }));
-    }
-    match first.rtype {
-        Rtype::DNAME => alias_by_dname(&question.name, first.clone()),
-        Rtype::CNAME => {
-            let target = first.target()?;
-            Some(Link::new(Found::Alias { sets: vec![first.clone()], proof: content.proof.clone(), target }))
-        }
-        _ => None,
-    }
-}
-
-/// RFC 6672 3.1: the CNAME made from a DNAME bears the DNAME's TTL. A name that would be too long is YXDOMAIN.
-fn alias_by_dname(name: &Name, dname: RrSet) -> Option<Link> {
-    let target = dname.target()?;
-    let Some(made) = name.rebase(&dname.name, &target) else {
-        return Some(Link::new(Found::TooLong { dname }));
-    };
-    let cname = RrSet::with(name.clone(), Rtype::CNAME, dname.ttl, made.as_wire());
-    Some(Link::new(Found::Alias { sets: vec![dname, cname], proof: Vec::new(), target: made }))
 }

@@ -1,0 +1,177 @@
+//! What can be said without asking anybody: from the cache, from a proved DNAME in it, or, where asking has
+//! failed, from what has expired (RFC 8767).
+
+use super::asker::Asker;
+use super::chase::Answer;
+use super::cut;
+use super::failure::{Cause, Failure};
+use super::learn::alias_by_dname;
+use super::link::{Found, Link};
+use super::trace::{CacheHit, Purpose, Step};
+use super::walk::Resolver;
+use crate::cache::{CachedSet, Denial, DenialKind};
+use crate::env::BootTime;
+use crate::record::{Name, Question, RrSet, Rtype, Security};
+
+impl Resolver {
+    /// Has a shortened question been answered before, so that asking it again would show nothing new?
+    pub(super) fn is_known(&self, part: &Question) -> bool {
+        let now = self.now();
+        let denied = || self.cache().get_denial(part, now).is_some_and(|denial| denial.kind == DenialKind::NoData);
+        self.cache().get_set(&part.name, part.rtype, now).is_some_and(|cached| cached.rank.may_answer()) || denied()
+    }
+
+    /// What the cache can say without asking anybody.
+    pub(super) fn cached(&self, question: &Question, asker: &Asker) -> Option<Result<Link, Failure>> {
+        let now = self.now();
+        let cache = self.cache();
+        if asker.purpose == Purpose::Prefetch {
+            return None;
+        }
+        let hit = |what: CacheHit, age_s: u32, ttl_s: u32| {
+            asker.trace.emit(|| Step::CacheHit { question: question.clone(), what, age_s, ttl_s });
+        };
+        if question.rtype != Rtype::ANY {
+            for rtype in [question.rtype, Rtype::CNAME] {
+                let Some(cached) = cache.get_set(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else { continue };
+                let what = if rtype == question.rtype { CacheHit::Set } else { CacheHit::Alias };
+                hit(what, cached.age_s, cached.set.ttl);
+                if cached.due_for_prefetch && asker.routes.prefetch {
+                    self.refresh(question);
+                }
+                if asker.routes.recursion.dnssec
+                    && !matches!(cached.security, Security::Insecure | Security::Bogus)
+                    && is_expanded(&cached.set)
+                {
+                    // Made from a wildcard: the proof that it may be came with the reply and was not kept.
+                    continue;
+                }
+                let target = cached.set.target();
+                let dname = target.as_ref().and_then(|target| self.dname_behind(&cached, target, now));
+                let sets = dname.into_iter().chain([cached.set]).collect();
+                let mut link = Link::new(if rtype == question.rtype {
+                    Found::Answer { sets, proof: Vec::new() }
+                } else {
+                    Found::Alias { target: target?, sets, proof: Vec::new() }
+                });
+                link.security = cached.security;
+                link.zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
+                return Some(Ok(link));
+            }
+            if let Some(link) = self.cached_dname(question, now) {
+                hit(CacheHit::Alias, 0, 0);
+                return Some(Ok(link));
+            }
+        }
+        let denied = cache.get_denial(question, now);
+        // What a referral says of DS serves the chain; a client is to get the parent's own answer, with its SOA.
+        let is_whole = |denied: &crate::cache::CachedDenial| {
+            question.rtype != Rtype::DS || denied.soa.is_some() || matches!(asker.purpose, Purpose::Ds)
+        };
+        if let Some(denied) = denied.filter(is_whole) {
+            let what = if denied.kind == DenialKind::NxDomain { CacheHit::NxDomain } else { CacheHit::NoData };
+            hit(what, denied.age_s, denied.ttl);
+            let security = denied.security;
+            let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security };
+            let zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
+            return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
+        }
+        if let Some(failed) = cache.get_failure(question, now) {
+            hit(CacheHit::Failure, failed.age_s, failed.ttl);
+            let failure = Failure::new(question.name.clone(), Cause::Remembered(failed.ede));
+            return Some(self.stale(question, asker).ok_or(failure));
+        }
+        None
+    }
+
+    /// The DNAME that a cached CNAME was made from: without it the client could not prove the alias (RFC 6672 5.3.1).
+    fn dname_behind(&self, cname: &CachedSet, target: &Name, now: BootTime) -> Option<RrSet> {
+        let owner = &cname.set.name;
+        let found =
+            (1..owner.label_count()).rev().filter(|_| cname.set.rtype == Rtype::CNAME && cname.set.sigs.is_empty()).find_map(|count| {
+                let dname = self.cache().get_set(&owner.suffix(count), Rtype::DNAME, now)?;
+                Some(dname).filter(|dname| dname.rank.may_answer() && dname.security == cname.security)
+            })?;
+        let made = owner.rebase(&found.set.name, &found.set.target()?)?;
+        (made == *target).then_some(found.set)
+    }
+
+    /// RFC 6672 3.3: a DNAME in the cache answers for every name below it, once it is proved.
+    fn cached_dname(&self, question: &Question, now: BootTime) -> Option<Link> {
+        let labels = question.name.label_count();
+        for count in (1..labels).rev() {
+            let owner = question.name.suffix(count);
+            // Unproved, one forged DNAME would turn a whole tree.
+            let proved = |cached: &CachedSet| cached.rank.may_answer() && cached.security == Security::Secure;
+            if let Some(cached) = self.cache().get_set(&owner, Rtype::DNAME, now).filter(proved) {
+                let mut link = alias_by_dname(&question.name, cached.set)?;
+                link.security = cached.security;
+                return Some(link);
+            }
+        }
+        None
+    }
+
+    /// A whole answer out of expired data: each alias link judged on its own.
+    pub(super) fn stale_answer(&self, question: &Question, asker: &Asker) -> Option<Answer> {
+        let mut name = question.name.clone();
+        let mut answer = Answer { stale: true, security: Security::Indeterminate, ..Answer::new() };
+        for _ in 0..=asker.routes.limits.aliases {
+            let here = Question::new(name, question.rtype);
+            let link = self.stale(&here, asker)?;
+            match link.found {
+                Found::Answer { sets, .. } => {
+                    answer.answers.extend(sets);
+                    return Some(answer);
+                }
+                Found::Alias { sets, target, .. } => {
+                    answer.answers.extend(sets);
+                    name = target;
+                }
+                Found::Denied(_) | Found::TooLong { .. } => return None,
+            }
+        }
+        None
+    }
+
+    /// RFC 8767: expired data, where asking has failed.
+    pub(super) fn stale(&self, question: &Question, asker: &Asker) -> Option<Link> {
+        if !asker.routes.serve_stale || asker.purpose != Purpose::Client {
+            return None;
+        }
+        let now = self.now();
+        for rtype in [question.rtype, Rtype::CNAME] {
+            let Some(mut cached) = self.cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else {
+                continue;
+            };
+            if cached.security == Security::Bogus {
+                continue;
+            }
+            asker.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
+            cached.set.ttl = asker.routes.limits.stale_ttl_s;
+            let mut link = Link::new(if rtype == question.rtype {
+                Found::Answer { sets: vec![cached.set], proof: Vec::new() }
+            } else {
+                Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
+            });
+            link.security = cached.security;
+            link.stale = true;
+            return Some(link);
+        }
+        None
+    }
+
+    /// The servers of the deepest known cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).
+    pub fn known_servers(&self, name: &Name) -> Option<RrSet> {
+        let now = self.now();
+        let cut = cut::deepest_known(self.cache(), name, Rtype::A, now)?;
+        let own = self.cache().get_set(&cut.zone, Rtype::NS, now).filter(|own| own.rank.may_answer());
+        own.map(|own| own.set).or_else(|| cut.ns_set())
+    }
+}
+
+/// Does a signature say that the set was made from a wildcard (RFC 4035 5.3.4)?
+fn is_expanded(set: &RrSet) -> bool {
+    let labels = set.name.label_count() - usize::from(set.name.is_wildcard());
+    set.sigs.iter().any(|rrsig| rrsig.get(3).is_some_and(|signed| usize::from(*signed) < labels))
+}

@@ -1,0 +1,128 @@
+//! What a reply teaches: the sets and denials that go to the cache with their rank (RFC 2181 5.4.1), the
+//! delegation with its glue, and the link that the reply is for the one who asked.
+
+use super::ask::Heard;
+use super::asker::Asker;
+use super::classify::Kind;
+use super::cut::{self, Cut};
+use super::link::{Found, Link};
+use super::scrub::Scrubbed;
+use super::trace::Step;
+use super::walk::Resolver;
+use crate::cache::{Denial, DenialKind};
+use crate::env::BootTime;
+use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};
+use crate::wire::Flags;
+
+impl Resolver {
+    /// Puts what may be believed into the cache, and makes the link that the reply is.
+    pub(super) fn learn(&self, question: &Question, cut: &Cut, heard: &Heard, asker: &Asker) -> Option<Link> {
+        let now = self.now();
+        let content = &heard.content;
+        let authoritative = heard.header.flags.has(Flags::AA);
+        if let (Kind::Referral, Some(ns)) = (heard.kind, &content.referral) {
+            cut::remember(self.cache(), &cut.zone, ns, &content.glue, asker.routes.limits.ns_names_kept_per_set, now);
+            self.keep_ds(ns, content, asker);
+            asker.trace.emit(|| Step::Cached {
+                name: ns.name.clone(),
+                rtype: Rtype::NS,
+                records: ns.data.len(),
+                ttl_s: ns.ttl,
+                rank: Rank::Referral,
+            });
+        }
+        for glue in &content.glue {
+            self.keep(glue, Rank::Glue, asker);
+        }
+        if heard.kind == Kind::Referral {
+            return None;
+        }
+        for (position, set) in content.answer.iter().enumerate() {
+            let rank = if authoritative && position == 0 { Rank::AuthAnswer } else { Rank::Answer };
+            self.keep(set, rank, asker);
+        }
+        self.keep_root(question, content, now, asker);
+        if let Some(denial) = denial_of(heard) {
+            asker.trace.emit(|| Step::CachedDenial {
+                name: question.name.clone(),
+                rtype: question.rtype,
+                nxdomain: denial.kind == DenialKind::NxDomain,
+                ttl_s: denial.soa.as_ref().map_or(0, |soa| soa.ttl),
+            });
+            self.cache().put_denial(question, &denial, now);
+            return Some(Link::new(Found::Denied(denial)));
+        }
+        first_link(question, content)
+    }
+
+    /// What a referral says about the security of the child (RFC 4035 3.1.4): the DS set, or the proof that there
+    /// is none. Judged by whoever builds the chain.
+    fn keep_ds(&self, ns: &RrSet, content: &Scrubbed, asker: &Asker) {
+        if let Some(ds) = &content.ds {
+            self.keep(ds, Rank::AuthAuthority, asker);
+        } else if !content.proof.is_empty() {
+            let denial = Denial { kind: DenialKind::NoData, soa: None, proof: content.proof.clone(), security: Security::Indeterminate };
+            self.cache().put_denial(&Question::new(ns.name.clone(), Rtype::DS), &denial, self.now());
+        }
+    }
+
+    fn keep(&self, set: &RrSet, rank: Rank, asker: &Asker) {
+        self.cache().put_set(set, rank, Security::Indeterminate, self.now());
+        asker.trace.emit(|| Step::Cached { name: set.name.clone(), rtype: set.rtype, records: set.data.len(), ttl_s: set.ttl, rank });
+    }
+
+    /// The priming answer is the root's delegation: nobody stands above to give one.
+    fn keep_root(&self, question: &Question, content: &Scrubbed, now: BootTime, asker: &Asker) {
+        let is_root_ns = question.name.is_root() && question.rtype == Rtype::NS && content.answered;
+        if let Some(ns) = content.answer.first().filter(|_| is_root_ns) {
+            cut::remember(self.cache(), &Name::root(), ns, &content.glue, asker.routes.limits.ns_names_kept_per_set, now);
+        }
+    }
+}
+
+/// The address asked for, as the parent gives it beside a referral.
+pub(super) fn glue_for(question: &Question, heard: &Heard) -> Option<Link> {
+    let glue = heard.content.glue.iter().find(|set| set.name == question.name && set.rtype == question.rtype)?;
+    let found = Found::Answer { sets: vec![glue.clone()], proof: Vec::new() };
+    Some(Link { is_glue: true, ..Link::new(found) })
+}
+
+/// RFC 2308 2: the denial in a reply. NXDOMAIN beside an alias is about the target, which is asked for by itself.
+fn denial_of(heard: &Heard) -> Option<Denial> {
+    let content = &heard.content;
+    let kind = match heard.kind {
+        Kind::NxDomain => DenialKind::NxDomain,
+        Kind::NoData => DenialKind::NoData,
+        _ => return None,
+    };
+    Some(Denial { kind, soa: content.soa.clone(), proof: content.proof.clone(), security: Security::Indeterminate })
+}
+
+/// The link that an answer or an alias is.
+fn first_link(question: &Question, content: &Scrubbed) -> Option<Link> {
+    let first = content.answer.first()?;
+    if question.rtype == Rtype::ANY {
+        return Some(Link::new(Found::Answer { sets: content.answer.clone(), proof: content.proof.clone() }));
+    }
+    if first.rtype == question.rtype && first.name == question.name {
+        return Some(Link::new(Found::Answer { sets: vec![first.clone()], proof: content.proof.clone() }));
+    }
+    match first.rtype {
+        Rtype::DNAME => alias_by_dname(&question.name, first.clone()),
+        Rtype::CNAME => {
+            let target = first.target()?;
+            Some(Link::new(Found::Alias { sets: vec![first.clone()], proof: content.proof.clone(), target }))
+        }
+        _ => None,
+    }
+}
+
+/// RFC 6672 3.1: the CNAME made from a DNAME bears the DNAME's TTL. A name that would be too long is YXDOMAIN.
+pub(super) fn alias_by_dname(name: &Name, dname: RrSet) -> Option<Link> {
+    let target = dname.target()?;
+    let Some(made) = name.rebase(&dname.name, &target) else {
+        return Some(Link::new(Found::TooLong { dname }));
+    };
+    let cname = RrSet::with(name.clone(), Rtype::CNAME, dname.ttl, made.as_wire());
+    Some(Link::new(Found::Alias { sets: vec![dname, cname], proof: Vec::new(), target: made }))
+}
