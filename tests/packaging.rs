@@ -42,3 +42,11 @@ fn no_key_is_missing() {
         assert!(text.lines().any(|line| line.starts_with(&format!("{key} = "))), "{key} is not in the example");
     }
 }
+
+#[test]
+fn the_readme_has_the_reference_of_all_keys() {
+    let readme = std::fs::read_to_string("README.md").expect("README.md");
+    let (_, rest) = readme.split_once("<!-- configuration reference: begin -->\n").expect("the mark before the reference");
+    let (table, _) = rest.split_once("\n<!-- configuration reference: end -->").expect("the mark after it");
+    assert_eq!(table.trim(), cairn::config::reference_markdown().trim(), "README.md's table is made by config::reference_markdown");
+}

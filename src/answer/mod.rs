@@ -6,6 +6,7 @@
 //!
 //! Knows nothing of: sockets, files, the wire towards servers.
 
+mod complaints;
 mod cookie;
 mod held;
 mod outcome;

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::Guard;
 
+use super::complaints::Complaints;
 use super::held::{HeldHere, hosted};
 use super::outcome::Outcome;
 use super::reply::{Manner, bare_error, encode, pointed_at};
@@ -28,6 +29,7 @@ pub struct Worker {
     resolver: Resolver,
     in_flight: InFlight,
     response_rate: RefCell<ResponseRate>,
+    complaints: RefCell<Complaints>,
     random: Rc<Random>,
     tally: Arc<Tally>,
 }
@@ -82,7 +84,7 @@ impl Worker {
         let in_flight = InFlight::new(service.limits.pending_questions_per_client, service.limits.pending_questions);
         let response_rate = RefCell::new(ResponseRate::new(random.u64()));
         let tally = service.new_tally();
-        Rc::new(Worker { service, resolver, in_flight, response_rate, random, tally })
+        Rc::new(Worker { service, resolver, in_flight, response_rate, complaints: RefCell::default(), random, tally })
     }
 
     pub fn service(&self) -> &Arc<Service> {
@@ -237,15 +239,25 @@ impl Worker {
                 let authority = self.resolver.known_servers(&request.question.name).into_iter().collect();
                 return Outcome { authority, ..Outcome::default() };
             }
-            Err(failure) => {
-                tracing::debug!(question = %request.question, %failure, "failed");
-                Outcome::failed(&failure)
-            }
+            Err(failure) => Outcome::failed(&failure),
         };
+        if outcome.rcode() == Rcode::SERVFAIL {
+            self.complain(&request.question, &outcome);
+        }
         outcome.authoritative = authoritative && outcome.rcode() != Rcode::SERVFAIL;
         self.guard(snapshot, &request.question, &mut outcome);
         outcome.additional = self.additional(snapshot, &outcome.answers);
         outcome
+    }
+
+    /// A line in the log for a name that fails, as far as it is worth one.
+    fn complain(&self, question: &Question, outcome: &Outcome) {
+        let Some(told) = self.complaints.borrow_mut().admit(question, self.service.resolve.clock.boot()) else { return };
+        if told.withheld > 0 {
+            tracing::info!(count = told.withheld, "names that failed and are not listed");
+        }
+        let (code, reason) = outcome.edes.first().map_or((None, ""), |ede| (Some(ede.code.0), ede.text.as_str()));
+        tracing::info!(ede = code, "{question} fails: {reason}");
     }
 
     /// The rebinding guard: public names do not lead to private addresses.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::check::print_problems;
 use super::run::FileArgs;
-use super::terminal::{complain, say};
+use super::terminal::{Paint, complain, say};
 use super::{FAILED, GOOD, MISTAKE};
 use crate::control::{self, Sources};
 use crate::record::{Name, Question, Rtype};
@@ -96,8 +96,22 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
 }
 
 fn print_step(step: &Value, json: bool) {
-    match step.get("line").or_else(|| step.get("error")).and_then(Value::as_str) {
-        Some(text) if !json => say!("{text}"),
-        _ => say!("{step}"),
+    if json {
+        return say!("{step}");
     }
+    let Some(text) = step.get("line").or_else(|| step.get("error")) else { return say!("{step}") };
+    // A step that another line speaks for has none of its own.
+    let Some(text) = text.as_str() else { return };
+    let paint = Paint::stdout();
+    let kind = step.get("step").and_then(Value::as_str).unwrap_or_default();
+    say!(
+        "{}",
+        match kind {
+            _ if step.get("failed") == Some(&Value::Bool(true)) => paint.bad(text),
+            "no-reply" | "failed-step" => paint.bad(text),
+            "answer" => paint.good(text),
+            "cached" | "cached-denial" => paint.faint(text),
+            _ => text.to_owned(),
+        }
+    );
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Explained;
-use crate::record::{RrSet, Security, rdata_to_text};
-use crate::resolve::{Asked, CacheHit, Choice, Event, Kind, Purpose, Step};
+use crate::record::{Rank, RrSet, Security, rdata_to_text};
+use crate::resolve::{Asked, CacheHit, Cause, Choice, Event, Kind, Purpose, Step};
 
 /// All lines of an explanation, in order: the steps as a tree, then the answer or what failed.
 pub(super) fn told(explained: &Explained) -> Vec<Value> {
@@ -15,7 +15,7 @@ pub(super) fn told(explained: &Explained) -> Vec<Value> {
         lines
             .push(json!({ "step": "held", "zone": by.to_string(), "line": format!("{} is answered here, from {by}", explained.question) }));
     }
-    lines.extend(explained.events.iter().map(told_event));
+    lines.extend(told_events(&explained.events));
     match &explained.result {
         Ok(answer) => {
             let records: Vec<String> = answer.answers.iter().chain(&answer.authority).flat_map(record_lines).collect();
@@ -42,7 +42,13 @@ pub(super) fn told(explained: &Explained) -> Vec<Value> {
             "ede": failure.ede().code.0,
             "upstream_queries": explained.upstream_queries,
             "failed": true,
-            "line": format!("Failed: SERVFAIL, {} queries to servers\n    {}", explained.upstream_queries, failure.ede()),
+            "advice": advice(&failure.cause),
+            "line": format!(
+                "Failed: SERVFAIL, {} queries to servers\n    {}\n    What to do: {}",
+                explained.upstream_queries,
+                failure.ede(),
+                advice(&failure.cause)
+            ),
         })),
     }
     lines
@@ -60,6 +66,63 @@ fn verdict(rcode: String, security: Security, stale: bool) -> String {
 
 fn record_lines(set: &RrSet) -> Vec<String> {
     set.data.iter().map(|rdata| format!("{} {} {} {}", set.name, set.ttl, set.rtype, rdata_to_text(set.rtype, rdata))).collect()
+}
+
+/// Addresses of servers that came along with a delegation are told as one line for people.
+fn told_events(events: &[Event]) -> Vec<Value> {
+    let mut lines: Vec<Value> = events.iter().map(told_event).collect();
+    let mut at = 0;
+    while at < events.len() {
+        let run = events[at..].iter().take_while(|event| is_glue(&event.step)).count();
+        if run > 1 {
+            let indent = "  ".repeat(usize::from(events[at].depth));
+            let text =
+                format!("{:>8.1} ms  {indent}kept: {run} sets of server addresses, {}", millis(events[at].at), rank_words(Rank::Glue));
+            lines[at]["line"] = json!(text);
+            lines[at + 1..at + run].iter_mut().for_each(|line| line["line"] = Value::Null);
+        }
+        at += run.max(1);
+    }
+    lines
+}
+
+fn is_glue(step: &Step) -> bool {
+    matches!(step, Step::Cached { rank: Rank::Glue, .. })
+}
+
+fn rank_words(rank: Rank) -> &'static str {
+    match rank {
+        Rank::Glue => "as glue: to reach servers by, never as an answer",
+        Rank::Referral => "as the parent's word on who serves the zone",
+        Rank::Additional => "as additional data",
+        Rank::Answer => "as an answer without authority",
+        Rank::AuthAuthority => "as what the zone says beside its answers",
+        Rank::AuthAnswer => "as the zone's own answer",
+    }
+}
+
+/// What a person can do about a failure.
+fn advice(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::NoReachableAuthority => {
+            "the zone's servers are down, or the way to them is blocked: try again later; if every name fails, look at this machine's network and whether UDP and TCP port 53 may leave it"
+        }
+        Cause::ServersFailed => {
+            "the zone's servers answer, but not for this zone: its owner has to correct the servers or the delegation at the parent"
+        }
+        Cause::NoServerAddress => "the names of the zone's servers lead nowhere: its owner has to correct the delegation at the parent",
+        Cause::Cycle => "the zones' servers are named in each other and no glue breaks the circle: their owners have to add glue",
+        Cause::AliasLoop | Cause::AliasTooLong => "the owner of the alias has to correct it",
+        Cause::Spent(_) => "the zone makes resolvers work too hard: its owner has to simplify it; ask again later",
+        Cause::Remembered(_) => "this failed a moment ago and is not tried again yet: wait a few seconds, or `cairn cache flush NAME`",
+        Cause::Bogus(_) => {
+            "its signatures do not hold: the owner has to mend them; `negative-trust-anchors` lets it through meanwhile, unproved"
+        }
+        Cause::TimedOut => "ask again: the search may have ended meanwhile",
+        Cause::Forbidden(_) => "look at the rule of the configuration that covers it",
+        Cause::NotCached => "ask with recursion",
+        Cause::Internal => "this is a defect of Cairn: please report it with this output",
+    }
 }
 
 fn told_event(event: &Event) -> Value {
@@ -135,7 +198,7 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
         Step::Reply { kind, rcode, took, tcp, near_misses, dropped } => {
             let mut text = format!("{rcode}: {} ({:.1} ms{})", kind_words(*kind), millis(*took), if *tcp { ", over TCP" } else { "" });
             if *dropped > 0 {
-                text.push_str(&format!(", {dropped} records not believed"));
+                text.push_str(&format!(", {dropped} records passed over"));
             }
             if *near_misses > 0 {
                 text.push_str(&format!(", {near_misses} replies that were not ours"));
@@ -149,7 +212,7 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
         }
         Step::Cached { name, rtype, records, ttl_s, rank } => {
             let value = json!({ "name": name.to_string(), "type": rtype.to_string(), "records": records, "ttl_s": ttl_s, "rank": format!("{rank:?}") });
-            ("cached", members(value), format!("kept: {name} {rtype}, {records} records for {ttl_s} s, as {rank:?}"))
+            ("cached", members(value), format!("kept: {name} {rtype}, {records} records for {ttl_s} s, {}", rank_words(*rank)))
         }
         Step::CachedDenial { name, rtype, nxdomain, ttl_s } => {
             let what = if *nxdomain { format!("{name} does not exist") } else { format!("{name} has no {rtype}") };

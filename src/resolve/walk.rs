@@ -271,6 +271,9 @@ impl Resolver {
         let wanted = Wanted { question: question.clone(), glue_will_do: asker.glue_will_do };
         let waiter = match self.0.shared.table.join(&wanted, asker.walk) {
             Join::Own(ticket, waiter) => {
+                if asker.depth > 0 {
+                    asker.trace.emit(|| Step::Begin { question: question.clone(), purpose: asker.purpose });
+                }
                 self.start(question.clone(), asker.clone(), ticket);
                 waiter
             }
