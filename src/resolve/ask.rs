@@ -326,7 +326,12 @@ impl Resolver {
         };
         self.trace_asked(cut, plan, attempt, asker);
         let servers = self.cache().servers();
-        let timeout = servers.timeout_for(plan.address.ip());
+        let known = servers.rtt_estimate(plan.address.ip()).is_some() || attempt > 1 || cut.configured;
+        let others = cut.address_count() > attempts.tried.len();
+        let mut timeout = servers.timeout_for(plan.address.ip());
+        if !known && others {
+            timeout = timeout.min(self.first_patience());
+        }
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.client_cookie(plan.address.ip()));
         cookie.extend(servers.cookie(plan.address.ip()).into_iter().flatten());
         let edns = plan.with_edns.then_some(EdnsOut {
@@ -387,6 +392,7 @@ impl Resolver {
         let servers = self.cache().servers();
         servers.on_reply(plan.address.ip(), reply.rtt, now);
         self.heard_somebody();
+        self.heard_after(reply.rtt);
         attempts.heard_anything = true;
         let over_tcp = reply.transport == Transport::Tcp;
         let whole = Message::parse(&reply.bytes).ok().filter(|message| !(over_tcp && message.header().flags.has(Flags::TC)));

@@ -53,6 +53,8 @@ pub struct Shared {
     pub(super) failures: PerSecond,
     pub(super) clock_watch: ClockWatch,
     pub(super) offline: Offline,
+    /// Milliseconds that servers usually take from here; smoothed, written by whoever heard one last.
+    usual_rtt_ms: AtomicU64,
     /// Wakes the walks that wait for the network.
     back_online: Notify,
     /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
@@ -82,6 +84,7 @@ impl Shared {
             failures: PerSecond::default(),
             clock_watch,
             offline: Offline::default(),
+            usual_rtt_ms: AtomicU64::new(100),
             back_online: Notify::new(),
             cookie_secret,
             table,
@@ -233,6 +236,19 @@ impl Resolver {
         }
         let usable: Vec<_> = routes.hints.iter().filter(|(_, address)| routes.family_enabled(*address)).collect();
         usable.get(self.random().below(usable.len())).map(|(_, address)| (SocketAddr::new(*address, 53), false))
+    }
+
+    /// How long an unknown server is waited for while others have not been asked yet: four times what servers usually
+    /// take from here. One that is slower still is asked again with more patience.
+    pub(super) fn first_patience(&self) -> Duration {
+        let usual = self.shared().usual_rtt_ms.load(Ordering::Relaxed);
+        Duration::from_millis((4 * usual).clamp(150, 400))
+    }
+
+    pub(super) fn heard_after(&self, rtt: Duration) {
+        let usual = &self.shared().usual_rtt_ms;
+        let sample = u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX).min(2_000);
+        usual.store((7 * usual.load(Ordering::Relaxed) + sample).div_ceil(8), Ordering::Relaxed);
     }
 
     /// A reply of anybody shows that the network is there.
