@@ -266,13 +266,6 @@ fn foreign_words(source: &Source) -> Vec<String> {
     found.map(|word| format!("{}: \"{word}\" has no place here", source.path)).collect()
 }
 
-/// A lock file written behind a mirror would send everybody else there.
-fn packages_come_from_the_usual_place(source: &Source) -> Vec<String> {
-    let usual = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
-    let lines = source.text.lines().filter(|line| line.starts_with("source = ") && *line != usual);
-    if source.path == "Cargo.lock" { lines.map(|line| format!("Cargo.lock: {line}")).collect() } else { Vec::new() }
-}
-
 fn scenarios_tell_their_story(source: &Source) -> Vec<String> {
     let first = source.text.lines().next().unwrap_or("").trim_start();
     let tells = [";", "#", "//"].iter().any(|mark| first.strip_prefix(mark).is_some_and(|story| !story.trim().is_empty()));
@@ -297,7 +290,7 @@ const RUST_RULES: &[Rule] = &[
     nothing_is_left_unfinished,
 ];
 
-const TEXT_RULES: &[Rule] = &[foreign_words, packages_come_from_the_usual_place, scenarios_tell_their_story];
+const TEXT_RULES: &[Rule] = &[foreign_words, scenarios_tell_their_story];
 
 /// Every text file of the project; what is built, and what git keeps, left out.
 fn project() -> Vec<Source> {
@@ -435,8 +428,6 @@ fn foreign_words_are_seen() {
     for (head, tail) in FOREIGN_WORDS {
         tells_apart(foreign_words, "README.md", &format!("see {head}{tail}x"), "see /etc/cairn/cairn.toml");
     }
-    let usual = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
-    tells_apart(packages_come_from_the_usual_place, "Cargo.lock", "source = \"sparse+https://mirror.example/\"", usual);
 }
 
 #[test]
