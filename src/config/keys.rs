@@ -33,6 +33,8 @@ pub(super) enum Kind<T> {
     Word(&'static [&'static str], fn(&mut T, usize), fn(&T) -> usize),
     File(fn(&mut T) -> &mut PathBuf),
     FileOrBuiltIn(fn(&mut T) -> &mut Option<PathBuf>),
+    /// A folder that, left alone, is found out.
+    FolderOrFoundOut(fn(&mut T) -> &mut Option<PathBuf>),
     Name(fn(&mut T) -> &mut Name),
     Names(fn(&mut T) -> &mut Vec<Name>),
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
@@ -83,6 +85,13 @@ const SERVER: &[Row<Settings>] = &[
         default: "(one per core)",
         doc: "Threads that answer",
         why: "",
+    },
+    Row {
+        key: "state-dir",
+        kind: Kind::FolderOrFoundOut(|s| &mut s.server.state_dir),
+        default: "($STATE_DIRECTORY, else $XDG_STATE_HOME/cairn, else /var/lib/cairn if it is there; else none)",
+        doc: "Folder for what outlives a restart: followed trust anchors, the last date seen, the saved cache",
+        why: "RFC 5011 2: anchors that are followed have to be remembered",
     },
 ];
 
@@ -343,6 +352,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Bytes(_, least, most) => format!("a size (bytes or \"64MiB\") from {} to {}", show_size(*least), show_size(*most)),
         Kind::Word(words, _, _) => one_of(words),
         Kind::File(_) | Kind::FileOrBuiltIn(_) => "the path of a file".to_owned(),
+        Kind::FolderOrFoundOut(_) => "the path of a folder".to_owned(),
         Kind::Name(_) => "a domain name".to_owned(),
         Kind::Names(_) => "a list of domain names".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),

@@ -247,7 +247,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
             }
         }
         Kind::File(slot) => *slot(target) = file(plain, folder).ok_or_else(wrong)?,
-        Kind::FileOrBuiltIn(slot) => *slot(target) = Some(file(plain, folder).ok_or_else(wrong)?),
+        Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => *slot(target) = Some(file(plain, folder).ok_or_else(wrong)?),
         Kind::Name(slot) => {
             let text = plain.as_str().ok_or_else(wrong)?;
             *slot(target) = domain_name(text).map_err(|what| vec![(value.span(), what, None)])?;
@@ -358,6 +358,7 @@ mod tests {
 listen  = ["127.0.0.1:5301", "::1"]
 allow   = ["10.0.0.0/8", "::ffff:192.0.2.0/120"]
 workers = 2
+state-dir = "state"
 
 [recursion]
 enabled            = false
@@ -420,6 +421,7 @@ to   = ["192.0.2.1"]
         assert_eq!(read.server.listen, Some(vec!["127.0.0.1:5301".parse().expect("v4"), "[::1]:53".parse().expect("v6")]));
         let allow: Vec<String> = read.server.allow.iter().map(Prefix::to_string).collect();
         assert_eq!((allow.join(" "), read.server.workers), ("10.0.0.0/8 192.0.2.0/24".to_owned(), Some(2)));
+        assert_eq!(read.server.state_dir, Some("/etc/cairn/state".into()));
         let recursion = &read.recursion;
         assert_eq!(recursion.root_hints, Some("/etc/cairn/hints".into()));
         assert_eq!(recursion.trust_anchor, Some("/etc/anchor".into()));
@@ -437,7 +439,7 @@ to   = ["192.0.2.1"]
         assert_eq!(read.policy.special_use_except, [name("home.arpa.")]);
         assert_eq!((read.log.level, read.log.format), (LogLevel::Debug, LogFormat::Json));
         assert_eq!((&read.zones[0].name, &read.zones[0].file), (&name("example.org."), &"/etc/cairn/zones/example.org.zone".into()));
-        assert_eq!((read.zones[0].line, read.zones[1].line), (39, 44));
+        assert_eq!((read.zones[0].line, read.zones[1].line), (40, 45));
         assert_eq!(read.zones[1].allow, [Prefix::ALL_IPV4, Prefix::ALL_IPV6]);
         assert_eq!((read.forwards[0].to.len(), read.forwards[0].fallback), (3, true));
         assert_eq!((&read.stubs[0].zone, read.stubs[0].fallback), (&name("lab.example."), false));
@@ -472,7 +474,10 @@ to   = ["192.0.2.1"]
             ("[server]\nlisen = []", &["2:1: unknown key \"lisen\" in [server]; did you mean \"listen\"?"][..]),
             ("[cache]\nmax_ttl = 1", &["2:1: unknown key \"max_ttl\" in [cache]; did you mean \"max-ttl\"?"]),
             ("[server]\nmax-ttl = 1", &["2:1: unknown key \"max-ttl\" in [server]; \"max-ttl\" belongs below [cache]"]),
-            ("[server]\nqqqqqqqq = 1", &["2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers"]),
+            (
+                "[server]\nqqqqqqqq = 1",
+                &["2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir"],
+            ),
             ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs below [server]"]),
             ("[sever]", &["1:2: unknown section or key \"sever\"; did you mean [server]?"]),
             ("[[forwards]]", &["1:3: unknown section or key \"forwards\"; did you mean [[forward]]?"]),

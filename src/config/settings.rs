@@ -33,6 +33,8 @@ pub struct ServerSettings {
     pub allow: Vec<Prefix>,
     /// `None`: one per core.
     pub workers: Option<usize>,
+    /// Where to keep what outlives a restart; `None`: found out.
+    pub state_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -168,7 +170,8 @@ impl Default for ServerSettings {
     fn default() -> ServerSettings {
         let loopback_v4 = Prefix::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8);
         let loopback_v6 = Prefix::new(Ipv6Addr::LOCALHOST.into(), 128);
-        ServerSettings { listen: None, allow: loopback_v4.into_iter().chain(loopback_v6).collect(), workers: None }
+        let allow = loopback_v4.into_iter().chain(loopback_v6).collect();
+        ServerSettings { listen: None, allow, workers: None, state_dir: None }
     }
 }
 

@@ -107,7 +107,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Bytes(slot, _, _) => show_size(*slot(&mut copy)),
         Kind::Word(words, _, get) => words.get(get(settings)).map_or_else(unset, quoted),
         Kind::File(slot) => path_text(slot(&mut copy)),
-        Kind::FileOrBuiltIn(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
+        Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
         Kind::Name(slot) => quoted(slot(&mut copy)),
         Kind::Names(slot) => list_text(slot(&mut copy)),
         Kind::Prefixes(slot) => list_text(slot(&mut copy)),

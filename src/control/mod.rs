@@ -19,6 +19,7 @@ mod run;
 mod scratch;
 mod socket;
 mod sources;
+mod state;
 mod steps;
 
 pub use chain::chain_picture;

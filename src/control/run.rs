@@ -26,6 +26,7 @@ use super::ports::{self, BindError, Ports, WorkerSockets};
 use super::rlimit;
 use super::socket;
 use super::sources::{LoadedZone, Sources};
+use super::state;
 use crate::config::{Limits, Problem};
 
 /// What answers. Shared by all workers and by the control thread.
@@ -63,6 +64,10 @@ pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) ->
     }
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
+    match state::folder(sources.settings.server.state_dir.as_deref()) {
+        Ok(folder) => info!("state: {}", folder.display()),
+        Err(reason) => warn!("nothing will outlive a restart: {reason}"),
+    }
     let engine = build(sources, &ports.addrs).map_err(RunError::Engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let outcome = runtime.block_on(async {

@@ -1,0 +1,105 @@
+//! The folder for what outlives a restart, and how files in it are written: whole or not at all, for its owner only.
+//!
+//! Without such a folder a server runs all the same: it then starts from what is built in and configured.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where a package puts it. Never made here: that is for whoever installs.
+const SYSTEM: &str = "/var/lib/cairn";
+
+/// The configured folder; else systemd's $STATE_DIRECTORY, else the user's, else the system's. It can be written to.
+pub(super) fn folder(configured: Option<&Path>) -> Result<PathBuf, String> {
+    folder_of(configured, |name| env::var_os(name), Path::new(SYSTEM))
+}
+
+fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, system: &Path) -> Result<PathBuf, String> {
+    // Relative paths in these variables are to be ignored (XDG Base Directory); of several, the first is ours.
+    let named = |name: &str| env::split_paths(&var(name)?).next().filter(|path| path.is_absolute());
+    let wanted =
+        configured.map(Path::to_owned).or_else(|| named("STATE_DIRECTORY")).or_else(|| Some(named("XDG_STATE_HOME")?.join("cairn")));
+    if let Some(path) = wanted {
+        return usable(&path).map(|()| path.clone()).map_err(|error| format!("{} cannot be used: {error}", path.display()));
+    }
+    match system.is_dir().then(|| usable(system)) {
+        Some(Ok(())) => Ok(system.to_owned()),
+        Some(Err(error)) => Err(format!("{} cannot be used: {error}; `state-dir` names another folder", system.display())),
+        None => Err("no folder is named by `state-dir`, $STATE_DIRECTORY or $XDG_STATE_HOME".to_owned()),
+    }
+}
+
+/// Makes it if need be, and sees whether a file can be written there.
+fn usable(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let probe = folder.join(format!(".probe-{}", std::process::id()));
+    write_new(&probe, b"")?;
+    fs::remove_file(probe)
+}
+
+/// Puts `bytes` in the place of the file in one step: whoever reads sees the old or the new, even after a loss of power.
+#[cfg_attr(not(test), expect(dead_code, reason = "the first file comes with what is kept"))]
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".new-{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let done = write_new(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    if done.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    done
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // `create_new` follows no link that somebody else put there.
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scratch::Scratch;
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_first_folder_that_is_named() {
+        let scratch = Scratch::new();
+        let at = |name: &str| scratch.path().join(name);
+        let nowhere = at("none");
+        let find = |configured: Option<&Path>, vars: &[(&str, OsString)], system: &Path| {
+            folder_of(configured, |name| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()), system)
+        };
+        let systemd = ("STATE_DIRECTORY", env::join_paths([at("systemd"), at("second")]).expect("no colon"));
+        let user = ("XDG_STATE_HOME", at("user").into_os_string());
+        let both = [systemd, user.clone()];
+        assert_eq!(find(Some(&at("mine")), &both, &nowhere), Ok(at("mine")));
+        assert_eq!(find(None, &both, &nowhere), Ok(at("systemd")));
+        assert_eq!(find(None, &[user], scratch.path()), Ok(at("user/cairn")));
+        assert_eq!(find(None, &[("XDG_STATE_HOME", "relative".into())], scratch.path()), Ok(scratch.path().to_owned()));
+        assert!(find(None, &[], &nowhere).expect_err("nothing is named").starts_with("no folder is named"));
+        assert!(!nowhere.exists(), "the system's folder is not made");
+        scratch.write("file", "");
+        assert!(find(Some(&at("file")), &[], scratch.path()).expect_err("a file").contains("file cannot be used: "));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_is_private() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("anchors");
+        replace(&path, b"one").expect("a new file");
+        replace(&path, b"two").expect("in its place");
+        assert_eq!(fs::read(&path).expect("it is there"), b"two");
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(scratch.path()).expect("a folder").count(), 1, "nothing is left beside it");
+        assert!(replace(&scratch.path().join("missing/anchors"), b"").is_err());
+    }
+}
