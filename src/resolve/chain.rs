@@ -12,7 +12,7 @@ use super::asker::Asker;
 use super::link::{Found, Link};
 use super::prove::reply_of;
 use super::trace::{ChainPart, Purpose, Step};
-use super::walk::Resolver;
+use super::walk::{Resolver, step_by_step};
 use crate::config::Sha1;
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
 use crate::validate::{CutVerdict, Insecurity, Judgement, KeyTrial, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable};
@@ -246,12 +246,7 @@ impl Resolver {
             Voucher::Anchors => KeyTrial::by_anchors(zone, set, &asker.routes.anchors, sha1(asker)),
             Voucher::Ds(ds) => KeyTrial::by_ds(zone, set, ds, sha1(asker)),
         };
-        loop {
-            if let Some(verdict) = self.work_step(asker, |now, work| trial.step(now, work)) {
-                return verdict;
-            }
-            self.breathe().await;
-        }
+        step_by_step(|| self.work_step(asker, |now, work| trial.step(now, work))).await
     }
 
     fn keep_chain_set(&self, set: &Validated<RrSet>, asker: &Asker) {

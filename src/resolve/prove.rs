@@ -11,7 +11,7 @@ use super::asker::Asker;
 use super::chain::{BOGUS_S, Opinions, Trust, bogus};
 use super::link::{Found, Link};
 use super::trace::{ChainPart, Step};
-use super::walk::Resolver;
+use super::walk::{Resolver, step_by_step};
 use crate::cache::{Denial, DenialKind};
 use crate::env::BootTime;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
@@ -19,10 +19,10 @@ use crate::validate::{Bound, Case, Judgement, Now, Reply, ReplyKind, Secured, Si
 
 /// Judging again with other keys: each turn goes at least one cut deeper.
 const TURNS_MAX: usize = 16;
-/// Failed checks that all questions together may cause in a second: some 100 ms of one core. Honest zones have hardly any.
-const FAILURES_PER_SECOND: u32 = 1_000;
+/// What failed checks of all questions together may cost in a second: a tenth of one core. Honest zones have hardly any.
+const FAILED_US_PER_SECOND: u32 = 100_000;
 
-/// Counts within the present second, for all workers.
+/// Microseconds within the present second, for all workers.
 #[derive(Default)]
 pub struct PerSecond {
     /// The second in the upper half, what was taken in the lower.
@@ -30,11 +30,11 @@ pub struct PerSecond {
 }
 
 impl PerSecond {
-    fn take(&self, count: u32, now: BootTime) -> bool {
+    fn take(&self, us: u32, now: BootTime) -> bool {
         let second = u64::from(now.secs()) << 32;
-        let add = |state: u64| Some(if state >> 32 << 32 == second { state + u64::from(count) } else { second | u64::from(count) });
+        let add = |state: u64| Some(if state >> 32 << 32 == second { state + u64::from(us) } else { second | u64::from(us) });
         let before = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or(second);
-        before >> 32 << 32 != second || (before as u32).saturating_add(count) <= FAILURES_PER_SECOND
+        before >> 32 << 32 != second || (before as u32).saturating_add(us) <= FAILED_US_PER_SECOND
     }
 }
 
@@ -130,21 +130,16 @@ impl Resolver {
     /// One reply against one zone's keys, a signature at a time.
     pub(super) async fn judge(&self, reply: Reply, keys: Arc<ZoneKeys>, asker: &Asker) -> Judgement {
         let mut case = Case::new(reply, keys, &asker.work.borrow());
-        loop {
-            if let Some(judgement) = self.work_step(asker, |now, work| case.step(now, work)) {
-                return judgement;
-            }
-            self.breathe().await;
-        }
+        step_by_step(|| self.work_step(asker, |now, work| case.step(now, work))).await
     }
 
     /// One step of checking, paid by the question and noted for all of them.
     pub(super) fn work_step<R>(&self, asker: &Asker, step: impl FnOnce(Now, &mut Work) -> R) -> R {
         let mut work = asker.work.borrow_mut();
-        let before = work.spent().failed_signatures;
+        let before = work.spent().failed_time;
         let result = step(self.judge_time(asker), &mut work);
-        let failed = work.spent().failed_signatures - before;
-        if failed > 0 && !self.shared().failures.take(failed, self.now()) {
+        let failed_us = work.spent().failed_time.as_us() - before.as_us();
+        if failed_us > 0 && !self.shared().failures.take(failed_us as u32, self.now()) {
             work.end(Bound::FailuresPerSecond);
         }
         result
@@ -330,9 +325,9 @@ mod tests {
     fn failures_are_counted_by_the_second() {
         let failures = PerSecond::default();
         let at = |ms| BootTime(ms);
-        assert!(failures.take(FAILURES_PER_SECOND, at(5_000)));
+        assert!(failures.take(FAILED_US_PER_SECOND, at(5_000)));
         assert!(!failures.take(1, at(5_999)));
         assert!(failures.take(1, at(6_000)));
-        assert!(!failures.take(FAILURES_PER_SECOND, at(6_000)));
+        assert!(!failures.take(FAILED_US_PER_SECOND, at(6_000)));
     }
 }

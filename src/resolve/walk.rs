@@ -265,11 +265,6 @@ impl Resolver {
         std::hash::Hasher::finish(&hasher).to_be_bytes()
     }
 
-    /// Lets other work of this thread through.
-    pub(super) async fn breathe(&self) {
-        tokio::task::yield_now().await;
-    }
-
     /// One name and type, not proved: from the cache, from a walk under way, or by a walk of its own.
     pub(super) async fn raw_link(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
         if let Some(known) = self.cached(question, asker) {
@@ -493,7 +488,43 @@ impl Resolver {
     }
 }
 
+/// Does cold work, and lets other work of this thread through after each step of it. A step takes no longer than
+/// `Limits::cold_slice_us`.
+pub(super) async fn step_by_step<R>(mut step: impl FnMut() -> Option<R>) -> R {
+    loop {
+        if let Some(result) = step() {
+            return result;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Stands for a zone none of whose servers has an address, among the failures that are remembered.
 fn unreachable(zone: &Name) -> Question {
     Question::new(zone.clone(), Rtype::DELEGATION)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn others_run_between_two_steps() {
+        let (steps, others) = (Cell::new(0), Cell::new(0));
+        let work = step_by_step(|| {
+            steps.set(steps.get() + 1);
+            (steps.get() == 5).then_some(())
+        });
+        let other = async {
+            while steps.get() < 5 {
+                others.set(others.get() + 1);
+                assert!(steps.get() <= others.get(), "never two steps in one go");
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(work, other);
+        assert_eq!((steps.get(), others.get()), (5, 4));
+    }
 }

@@ -656,7 +656,15 @@ mod tests {
             let kinds = [ReplyKind::Answer, ReplyKind::Cname, ReplyKind::Dname, ReplyKind::NoData, ReplyKind::NxDomain, cut];
             let reply = Reply { qname: name(qname), qtype, kind: kinds[kind].clone(), answer, authority };
             let mut work = Work::default();
-            let judged = judge(reply, Signer::new("example.", 1).keys(), Now::At(NOW), &mut work);
+            let mut case = Case::new(reply, Signer::new("example.", 1).keys(), &work);
+            let judged = loop {
+                let before = work.spent().time.as_us();
+                let judged = case.step(Now::At(NOW), &mut work);
+                prop_assert!(work.spent().time.as_us() - before <= crate::config::Limits::default().cold_slice_us);
+                if let Some(judged) = judged {
+                    break judged;
+                }
+            };
             prop_assert!(work.broke().is_none());
             if let Judgement::Secure(Secured { proof, answer, .. }) = judged {
                 prop_assert!(proof.is_some() || !answer.is_empty());

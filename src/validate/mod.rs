@@ -48,4 +48,4 @@ pub use rrsig::{Now, signer_of};
 pub use set::{Verified, verify_set};
 pub use synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, expand_wildcard, synthesize};
 pub use why::{AlgorithmName, Claim, Date, Fault, Insecurity, Signed, Why};
-pub use work::{Bound, Limits, Spent, Work};
+pub use work::{Bound, Cost, Limits, Spent, Work};

@@ -3,11 +3,15 @@
 //! The bytes that were signed are built here (RFC 4034 3.1.8.1): the RRSIG's own fields, then each record once,
 //! sorted, in canonical form, with the original TTL, and with the wildcard's name where Labels tells so.
 
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
 use super::key::ParsedKey;
 use super::keys::ZoneKeys;
 use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
 use super::why::{Fault, Signed, Why};
-use super::work::{Bound, Work};
+use super::work::{Bound, Cost, Work};
 use crate::record::{Name, RdataList, RrSet, Rtype, Validated, canonical_rdata};
 
 /// A set whose signature fits.
@@ -51,6 +55,8 @@ pub(super) struct SetTrial {
 
 /// More than any set bears: what comes after them is not read.
 const SIGNATURES_READ_MAX: usize = 32;
+/// The fields of an RRSIG before its signature: 18 octets and a name.
+const RRSIG_BYTES_MAX: usize = 18 + 255;
 
 impl SetTrial {
     /// To be called with the same set and keys until it says something.
@@ -111,11 +117,15 @@ impl SetTrial {
         if self.checks > work.limits().signatures_per_set {
             return Err(Bound::SignaturesPerSet);
         }
-        work.pay_signature()?;
-        let records = self.records.get_or_insert_with(|| CanonicalRecords::of(set));
+        let records = match &mut self.records {
+            Some(records) => records,
+            none => none.insert(CanonicalRecords::of(set, work)?),
+        };
+        let cost = key.check_cost + Cost::of_bytes(records.signed_len());
+        work.pay_signature(cost)?;
         let fits = key.fits(&records.signed_bytes(&candidate.rrsig), candidate.rrsig.signature);
         if !fits {
-            work.pay_failure()?;
+            work.pay_failure(cost)?;
         }
         Ok(fits)
     }
@@ -181,22 +191,40 @@ impl Verified {
 struct CanonicalRecords {
     owner: Name,
     rtype: Rtype,
-    sorted: Vec<Vec<u8>>,
+    rdata: Vec<u8>,
+    /// Where each lies in `rdata`.
+    sorted: SmallVec<[Range<u32>; 8]>,
     bytes: usize,
 }
 
+/// What is signed of each record beside owner and RDATA: type, class, TTL and the length of the RDATA.
+const RECORD_FIELDS: usize = 10;
+
 impl CanonicalRecords {
-    fn of(set: &RrSet) -> CanonicalRecords {
-        let canonical = |rdata| {
-            let mut out = Vec::new();
-            canonical_rdata(set.rtype, rdata, &mut out);
-            out
-        };
-        let mut sorted: Vec<Vec<u8>> = set.data.iter().map(canonical).collect();
-        sorted.sort_unstable();
-        sorted.dedup();
-        let bytes = sorted.iter().map(Vec::len).sum();
-        CanonicalRecords { owner: set.name.clone(), rtype: set.rtype, sorted, bytes }
+    fn of(set: &RrSet, work: &mut Work) -> Result<CanonicalRecords, Bound> {
+        let count = set.data.len();
+        work.pay(Cost::of_bytes(set.data.bytes()) + Cost::A_RECORD_SORTED.times(count))?;
+        let mut rdata = Vec::with_capacity(set.data.bytes());
+        let mut sorted = SmallVec::with_capacity(count);
+        for record in set.data.iter() {
+            let start = rdata.len() as u32;
+            canonical_rdata(set.rtype, record, &mut rdata);
+            sorted.push(start..rdata.len() as u32);
+        }
+        let at = |range: &Range<u32>| &rdata[range.start as usize..range.end as usize];
+        sorted.sort_unstable_by(|one, other| at(one).cmp(at(other)));
+        sorted.dedup_by(|one, other| at(one) == at(other));
+        let bytes = sorted.iter().map(|range| range.len()).sum();
+        let records = CanonicalRecords { owner: set.name.clone(), rtype: set.rtype, rdata, sorted, bytes };
+        if records.signed_len() > work.limits().signed_bytes {
+            return Err(Bound::SignedBytes);
+        }
+        Ok(records)
+    }
+
+    /// No less than `signed_bytes` makes: a wildcard's name is at most as long as the owner's.
+    fn signed_len(&self) -> usize {
+        RRSIG_BYTES_MAX + self.sorted.len() * (self.owner.as_wire().len() + RECORD_FIELDS) + self.bytes
     }
 
     fn signed_bytes(&self, rrsig: &Rrsig<'_>) -> Vec<u8> {
@@ -207,11 +235,11 @@ impl CanonicalRecords {
             true => (&b"\x01*"[..], self.owner.suffix_wire(labels)),
             false => (&b""[..], self.owner.as_wire()),
         };
-        let fixed = asterisk.len() + owner.len() + 10;
-        let mut out = Vec::with_capacity(18 + 255 + self.sorted.len() * fixed + self.bytes);
+        let mut out = Vec::with_capacity(self.signed_len());
         out.extend_from_slice(rrsig.head);
         out.extend_from_slice(rrsig.signer.as_wire());
-        for rdata in &self.sorted {
+        for range in &self.sorted {
+            let rdata = &self.rdata[range.start as usize..range.end as usize];
             out.extend_from_slice(asterisk);
             out.extend_from_slice(owner);
             out.extend_from_slice(&self.rtype.0.to_be_bytes());
@@ -375,9 +403,27 @@ mod tests {
         let refused = verify_set(&many, &keys, Now::At(NOW), &mut work).expect_err("bogus");
         assert_eq!(refused.fault, Fault::TooMuchWork(Bound::FailedSignatures));
         assert_eq!((work.broke(), work.spent().signatures), (Some(Bound::FailedSignatures), 13));
-        let mut work = Work::new(Limits { signatures: 0, ..Limits::default() });
+        let mut work = Work::new(Limits { time_us: 20, ..Limits::default() });
         let good = signer.sign(a_set("a.example."));
         assert!(verify_set(&good, &keys, Now::At(NOW), &mut work).is_err());
+        assert_eq!((work.broke(), work.spent().signatures), (Some(Bound::Time), 0));
+    }
+
+    #[test]
+    fn a_large_set_is_paid_by_its_bytes() {
+        let signer = Signer::new("example.", 1);
+        let of = |owner: &str, count: u16| {
+            let mut set = RrSet::new(name(owner), Rtype::A, 300);
+            (0..count).for_each(|n| set.data.push(&[192, 0, (n >> 8) as u8, n as u8]));
+            let set = signer.sign(set);
+            let mut work = Work::default();
+            (verify_set(&set, &signer.keys(), Now::At(NOW), &mut work).map(|_| ()).map_err(|why| why.fault), work.spent().time.as_us())
+        };
+        let (small, large) = (of("www.example.", 2), of("www.example.", 3_500));
+        assert_eq!((small.0, large.0), (Ok(()), Ok(())));
+        assert!(small.1 < 30 && large.1 > 300, "{} and {}", small.1, large.1);
+        let owner = format!("{}.example.", vec!["a".repeat(60); 4].join("."));
+        assert_eq!(of(&owner, 1_500).0, Err(Fault::TooMuchWork(Bound::SignedBytes)), "a long owner, once for each record");
     }
 
     #[test]
