@@ -12,7 +12,7 @@ mod random;
 mod real;
 
 pub use clock::{BootTime, Clock, WallTime};
-pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Stream, StreamListener, UdpFlow};
+pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, Stream, StreamListener, UdpFlow};
 pub use random::Random;
 pub use real::{RealClock, RealDatagramSocket, RealNet, RealStreamListener, bind_tcp, bind_udp};
 

@@ -127,9 +127,25 @@ impl Default for DatagramBatch {
     }
 }
 
+/// What is to be expected of a socket after a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// The next receive waits for what comes then.
+    Nothing,
+    /// The next receive may well not wait: others are to be given a turn before it.
+    Probable,
+}
+
+impl Rest {
+    /// A receive that fills less than a batch has emptied the socket.
+    pub fn after(batch: &DatagramBatch) -> Rest {
+        if batch.is_full() { Rest::Probable } else { Rest::Nothing }
+    }
+}
+
 pub trait DatagramSocket {
     /// Fills an empty batch with what has come; ready with at least one datagram.
-    fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<()>>;
+    fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<Rest>>;
 
     /// Sends every entry with `len` > 0 to its `peer` from its `local`. What the kernel refuses is dropped, never
     /// retried in a loop; the result is how many were dropped.

@@ -18,7 +18,7 @@ use super::desk::{Answer, Desk};
 use super::limits::Bounds;
 use crate::answer::{AtOnce, Client};
 use crate::config::Limits;
-use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, StreamListener, WallTime};
+use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Rest, StreamListener, WallTime};
 
 /// A query: header, then what to do and one octet of argument.
 pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
@@ -124,7 +124,7 @@ impl FakeSocket {
 }
 
 impl DatagramSocket for FakeSocket {
-    fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<()>> {
+    fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<Rest>> {
         while !batch.is_full() {
             let (bytes, from) = match self.coming.borrow_mut().pop_front() {
                 None => break,
@@ -139,7 +139,7 @@ impl DatagramSocket for FakeSocket {
             *self.waker.borrow_mut() = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(Rest::after(batch)))
     }
 
     fn send(&self, batch: &DatagramBatch) -> usize {

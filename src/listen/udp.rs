@@ -1,7 +1,7 @@
 //! The hot loop: receive a batch, answer it in place, send it.
 //!
-//! The loop gives way after every full batch: reading on until the socket is empty would starve timers and
-//! walks for as long as the flood lasts (measured). It ends only by being aborted, which can happen nowhere
+//! The loop gives way after every batch that may not have been the last: reading on until the socket is empty would
+//! starve timers and walks for as long as the flood lasts (measured). It ends only by being aborted, which can happen nowhere
 //! but between batches.
 
 use std::future::poll_fn;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::desk::{Answer, Desk};
 use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
-use crate::env::{Datagram, DatagramBatch, DatagramSocket};
+use crate::env::{Datagram, DatagramBatch, DatagramSocket, Rest};
 use crate::record::Rcode;
 
 /// After an error of the socket itself (no memory, interface gone): the next try must not spin.
@@ -26,14 +26,13 @@ pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, so
     let mut batch = DatagramBatch::new();
     loop {
         batch.clear();
-        if poll_fn(|cx| socket.poll_recv(cx, &mut batch)).await.is_err() {
+        let Ok(rest) = poll_fn(|cx| socket.poll_recv(cx, &mut batch)).await else {
             desk.counters.receive_errors.add(1);
             tokio::time::sleep(ERROR_PAUSE).await;
             continue;
-        }
-        let is_full = batch.is_full();
+        };
         answer_batch(&desk, &socket, &mut batch, Misses::Start);
-        if is_full {
+        if rest == Rest::Probable {
             tokio::task::yield_now().await;
         }
     }
@@ -44,7 +43,7 @@ pub async fn finish<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, 
     let mut batch = DatagramBatch::new();
     for _ in 0..LAST_BATCHES {
         batch.clear();
-        let received = poll_fn(|cx| Poll::Ready(matches!(socket.poll_recv(cx, &mut batch), Poll::Ready(Ok(())))));
+        let received = poll_fn(|cx| Poll::Ready(matches!(socket.poll_recv(cx, &mut batch), Poll::Ready(Ok(_)))));
         if !received.await {
             return;
         }
@@ -220,14 +219,14 @@ mod tests {
     struct Flood(Cell<usize>);
 
     impl DatagramSocket for Flood {
-        fn poll_recv(&self, _cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<()>> {
+        fn poll_recv(&self, _cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<Rest>> {
             self.0.set(self.0.get() + 1);
             assert!(self.0.get() < 100, "starved");
             while !batch.is_full() {
                 batch.push(Datagram { len: 12, peer: peer(1), local: local(), cut_off: false });
                 batch.get_mut(batch.len() - 1).1[12] = b'e';
             }
-            Poll::Ready(Ok(()))
+            Poll::Ready(Ok(Rest::Probable))
         }
 
         fn send(&self, _batch: &DatagramBatch) -> usize {

@@ -216,7 +216,11 @@ mod tests {
     struct SharedSocket(Rc<FakeSocket>);
 
     impl DatagramSocket for SharedSocket {
-        fn poll_recv(&self, cx: &mut std::task::Context<'_>, batch: &mut crate::env::DatagramBatch) -> std::task::Poll<io::Result<()>> {
+        fn poll_recv(
+            &self,
+            cx: &mut std::task::Context<'_>,
+            batch: &mut crate::env::DatagramBatch,
+        ) -> std::task::Poll<io::Result<crate::env::Rest>> {
             self.0.poll_recv(cx, batch)
         }
 

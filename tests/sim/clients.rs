@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use cairn::env::{Accepted, Datagram, DatagramBatch, DatagramSocket, StreamListener};
+use cairn::env::{Accepted, Datagram, DatagramBatch, DatagramSocket, Rest, StreamListener};
 use tokio::io::DuplexStream;
 
 /// Cheap to clone; all clones are the same door.
@@ -64,7 +64,7 @@ impl Door {
 }
 
 impl DatagramSocket for Door {
-    fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<()>> {
+    fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<Rest>> {
         let mut arrived = self.0.arrived.borrow_mut();
         if arrived.is_empty() {
             *self.0.udp_waker.borrow_mut() = Some(cx.waker().clone());
@@ -78,7 +78,7 @@ impl DatagramSocket for Door {
             batch.push(Datagram { len, peer, local: self.0.local, cut_off: bytes.len() > len });
         }
         self.0.batch_most.set(self.0.batch_most.get().max(batch.len()));
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(Rest::after(batch)))
     }
 
     fn send(&self, batch: &DatagramBatch) -> usize {
