@@ -126,6 +126,7 @@ impl Service {
             ("cache-denials", cache.denials as u64),
             ("cache-answers", cache.answers as u64),
             ("cache-failures", cache.failures as u64),
+            ("cache-bytes-per-entry", (cache.bytes / (cache.sets + cache.denials + cache.answers + cache.failures).max(1)) as u64),
             ("cache-evictions", cache.evictions),
             ("servers-known", cache.servers as u64),
         ]

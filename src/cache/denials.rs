@@ -9,7 +9,7 @@
 
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
 use super::front::Cache;
-use super::sets::Stored;
+use super::sets::{self, Stored};
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
 
@@ -159,13 +159,35 @@ pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedDenial {
     }
 }
 
+/// Is the body one of whole sets, the SOA's among them if it says so? Asked of bytes from outside.
+pub fn is_whole(bytes: &[u8]) -> bool {
+    let Some((has_soa, mut rest)) = bytes.get(entry::body_at(bytes)..).and_then(<[u8]>::split_first) else {
+        return false;
+    };
+    let mut first = None;
+    while !rest.is_empty() {
+        let Some((set, used)) = read_set(rest) else { return false };
+        if !sets::is_whole_list(set.rtype, set.data.as_packed()) || !sets::is_whole_list(Rtype::RRSIG, set.sigs.as_packed()) {
+            return false;
+        }
+        first.get_or_insert(set.rtype);
+        rest = &rest[used..];
+    }
+    match has_soa {
+        0 => true,
+        1 => first == Some(Rtype::SOA),
+        _ => false,
+    }
+}
+
 fn read_set(bytes: &[u8]) -> Option<(RrSet, usize)> {
     let (name, mut at) = Name::from_wire_prefix(bytes).ok()?;
-    let mut set = RrSet::new(name, Rtype(u16::from_be_bytes([bytes[at], bytes[at + 1]])), entry::u32_at(bytes, at + 2));
+    let head = bytes.get(at..at + 6)?;
+    let mut set = RrSet::new(name, Rtype(u16::from_be_bytes([head[0], head[1]])), entry::u32_at(head, 2));
     at += 6;
     for list in [&mut set.data, &mut set.sigs] {
-        let len = entry::u24(bytes, at);
-        *list = RdataList::from_packed(&bytes[at + 3..at + 3 + len]);
+        let len = entry::u24(bytes.get(at..at + 3)?, 0);
+        *list = RdataList::from_packed(bytes.get(at + 3..at + 3 + len)?);
         at += 3 + len;
     }
     Some((set, at))

@@ -139,6 +139,17 @@ pub fn shorten(entry: &mut [u8], cap: u32, now_s: u32) {
     }
 }
 
+/// Makes a saved entry one of this run: it ends at `end_s`, at most `cap` seconds from now, nothing of it is proved, and
+/// its first hit counts.
+pub fn reopen(entry: &mut [u8], end_s: u32, cap: u32, now_s: u32) {
+    // No entry has more left than it began with.
+    let end_s = end_s.min(now_s.saturating_add(ttl(entry)));
+    entry[4..8].copy_from_slice(&end_s.to_le_bytes());
+    shorten(entry, cap, now_s);
+    set_security(entry, Security::Indeterminate);
+    entry[15] = (now_s as u8).wrapping_sub(1);
+}
+
 pub fn sub_of_set(rank: Rank, security: Security) -> u8 {
     rank as u8 | (security as u8) << 3
 }
@@ -162,9 +173,13 @@ pub fn is_set(entry: &[u8]) -> bool {
     entry[0] == Kind::Fact as u8 && entry[16] & DENIAL == 0
 }
 
+pub fn rank_bits(entry: &[u8]) -> u8 {
+    entry[16] & 7
+}
+
 /// A denial stands as high as an answer: what merely accompanies other data does not replace it.
 pub fn rank(entry: &[u8]) -> Rank {
-    if is_denial(entry) { Rank::Answer } else { Rank::from_u8(entry[16] & 7).unwrap_or(Rank::Glue) }
+    if is_denial(entry) { Rank::Answer } else { Rank::from_u8(rank_bits(entry)).unwrap_or(Rank::Glue) }
 }
 
 pub fn security(entry: &[u8]) -> Security {

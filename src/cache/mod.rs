@@ -11,6 +11,7 @@
 //! copy_answer ─┘                               ├─ answers.rs  │
 //!                                              └─ failures.rs ┘      servers.rs stands alone
 //! ```
+//! `saved.rs` is the form in which facts outlive the process.
 //!
 //! Knows nothing of: sockets, clocks, files, DNSSEC, the walk.
 
@@ -20,6 +21,7 @@ mod entry;
 mod failures;
 mod front;
 mod memo;
+mod saved;
 mod servers;
 mod sets;
 mod slab;
@@ -31,6 +33,7 @@ pub use denials::{CachedDenial, Denial, DenialKind};
 pub use failures::CachedFailure;
 pub use front::{Cache, CacheLimits, CacheStats, Entry};
 pub use memo::Memo;
+pub use saved::{LoadError, Loaded, Moment};
 pub use servers::{CaseState, EdnsState, Family, Servers, Unfit, Usable};
 pub use sets::{CachedSet, Stored};
 pub use spans::{Place, SpanHash, SpanZone, Spans};

@@ -16,7 +16,7 @@
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
 use super::front::Cache;
 use crate::env::BootTime;
-use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
+use crate::record::{Name, Question, Rank, RdataIter, RdataList, RrSet, Rtype, Security, rdata_has_fields};
 
 pub const SET_HEAD_BYTES: usize = 10;
 
@@ -198,6 +198,29 @@ pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedSet {
 pub fn clear_ready(bytes: &mut [u8]) {
     let at = entry::body_at(bytes);
     bytes[at + 1..at + 3].fill(0);
+}
+
+/// As a set stands that was never given out.
+pub fn clear_marks(bytes: &mut [u8]) {
+    let at = entry::body_at(bytes);
+    bytes[at..at + 7].fill(0);
+}
+
+/// Does a body follow the name that has at least one record, all of them well-formed? Asked of bytes from outside.
+pub fn is_whole(bytes: &[u8], rtype: Rtype) -> bool {
+    let at = entry::body_at(bytes);
+    let lists = bytes.get(at..at + SET_HEAD_BYTES).and_then(|head| bytes[at + SET_HEAD_BYTES..].split_at_checked(entry::u24(head, 7)));
+    lists.is_some_and(|(data, sigs)| !data.is_empty() && is_whole_list(rtype, data) && is_whole_list(Rtype::RRSIG, sigs))
+}
+
+/// Is this a packed list, up to its last octet, of RDATA that a message could have brought?
+pub fn is_whole_list(rtype: Rtype, packed: &[u8]) -> bool {
+    let mut items = RdataIter::over(packed);
+    let mut bytes = 0;
+    items.by_ref().all(|rdata| {
+        bytes += 2 + rdata.len();
+        rdata_has_fields(rtype, rdata)
+    }) && bytes == packed.len()
 }
 
 /// Packed as in `RdataList`.

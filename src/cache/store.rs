@@ -91,24 +91,42 @@ impl Store {
         self.each_shard().map(|shard| shard.lock().remove_all(&self.hashing, &mut doomed)).sum()
     }
 
-    /// Shows copies of all entries, page by page; no lock is held while `show` runs. An entry that is moved or
-    /// replaced meanwhile may be missed or seen twice.
+    /// Shows copies of all entries; no lock is held while `show` runs. An entry that is moved or replaced meanwhile may
+    /// be missed or seen twice.
     pub fn dump(&self, mut show: impl FnMut(&[u8])) {
+        let shown: Result<(), std::convert::Infallible> = self.each_page(|_, mut entries| {
+            while !entries.is_empty() {
+                let (one, after) = entries.split_at(entry::len(entries));
+                show(one);
+                entries = after;
+            }
+            Ok(())
+        });
+        let Ok(()) = shown;
+    }
+
+    /// As `dump`, a page at a time: `show` hears whether it is of the protected shard, and may end it.
+    pub fn each_page<E>(&self, mut show: impl FnMut(bool, &[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut copy = Vec::new();
         for shard in self.each_shard() {
-            let mut copy = Vec::new();
             for page in 0.. {
                 copy.clear();
                 if !shard.lock().copy_page(page, &mut copy) {
                     break;
                 }
-                let mut rest = &copy[..];
-                while !rest.is_empty() {
-                    let (one, after) = rest.split_at(entry::len(rest));
-                    show(one);
-                    rest = after;
-                }
+                show(std::ptr::eq(shard, &self.protected), &copy)?;
             }
         }
+        Ok(())
+    }
+
+    /// Puts an entry where none stands, if there is room without evicting another; it is the next to be evicted itself.
+    /// `protected` is honoured for addresses, which alone `with_protected` is asked for.
+    pub fn settle(&self, protected: bool, bytes: &[u8]) -> bool {
+        let key = Key::of(bytes);
+        let hash = self.hashing.of(&key);
+        let shard = if protected && Rtype(key.rtype).is_address() { &self.protected } else { self.shard(&key, hash) };
+        shard.lock().settle(hash, bytes)
     }
 
     pub fn usage(&self) -> Usage {
@@ -264,15 +282,7 @@ impl Shard {
             Some(_) => self.discard(hash),
             None => {}
         }
-        if !self.make_room(class, hashing) {
-            return false;
-        }
-        let Some(handle) = self.slab.alloc(class) else { return false };
-        self.write(handle, &new);
-        self.order.put(hash, handle);
-        self.table_peak = self.table_peak.max(self.order.len());
-        self.node_peak = self.node_peak.max(self.order.len());
-        true
+        self.make_room(class, hashing) && self.place(hash, class, &new)
     }
 
     fn write(&mut self, handle: u32, new: &[u8]) {
@@ -283,22 +293,44 @@ impl Shard {
     /// Evicts until there is a slot of this class, or the bytes for one more page, and the table need not
     /// grow past what the share allows. False if the share is too small even when empty.
     fn make_room(&mut self, class: u8, hashing: &Hashing) -> bool {
-        loop {
-            let entries = self.order.len() + 1;
-            let table = table_bytes(self.table_peak.max(entries)) - table_bytes(self.table_peak);
-            let node = if entries > self.node_peak { NODE_BYTES } else { 0 };
-            let page = if self.slab.free_slots(class) > 0 { 0 } else { slab::page_bytes(class) };
-            let more = table + node + page;
-            if more == 0 || self.bytes() + more <= self.limit {
-                if page > 0 {
-                    self.slab.grow(class);
-                }
-                return true;
-            }
+        while !self.take_room(class) {
             if !self.evict(hashing) {
                 return false;
             }
         }
+        true
+    }
+
+    /// Makes sure that there is a slot of this class; false if that takes more than the share allows.
+    fn take_room(&mut self, class: u8) -> bool {
+        let entries = self.order.len() + 1;
+        let table = table_bytes(self.table_peak.max(entries)) - table_bytes(self.table_peak);
+        let node = if entries > self.node_peak { NODE_BYTES } else { 0 };
+        let page = if self.slab.free_slots(class) > 0 { 0 } else { slab::page_bytes(class) };
+        let more = table + node + page;
+        let fits = more == 0 || self.bytes() + more <= self.limit;
+        if fits && page > 0 {
+            self.slab.grow(class);
+        }
+        fits
+    }
+
+    fn settle(&mut self, hash: u64, bytes: &[u8]) -> bool {
+        let Some(class) = slab::class_for(bytes.len()).filter(|_| !self.order.contains(&hash)) else {
+            return false;
+        };
+        let settled = self.take_room(class) && self.place(hash, class, bytes);
+        self.order.demote(&hash);
+        settled
+    }
+
+    fn place(&mut self, hash: u64, class: u8, new: &[u8]) -> bool {
+        let Some(handle) = self.slab.alloc(class) else { return false };
+        self.write(handle, new);
+        self.order.put(hash, handle);
+        self.table_peak = self.table_peak.max(self.order.len());
+        self.node_peak = self.node_peak.max(self.order.len());
+        true
     }
 
     /// The least recently used entry goes. A class that could do with a page less gives it back.

@@ -1,15 +1,21 @@
 //! `cairn cache`: the running server's cache.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 
+use super::MISTAKE;
 use super::explain::parse_name;
 use super::stats::ask_server;
+use super::terminal::complain;
 use crate::control::Command;
 use crate::record::Name;
 
 const EXAMPLES: &str = "\
 Examples:
   cairn cache dump                           everything in it, a line a record
+  cairn cache dump --to /var/lib/cairn/copy  the same in a file for another server
+  cairn cache load /var/lib/cairn/copy       there
   cairn cache flush www.example.com
   cairn cache flush example.com --subtree";
 
@@ -17,16 +23,49 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheCommand {
     Dump(DumpArgs),
+    Load(LoadArgs),
     Flush(FlushArgs),
 }
 
 /// Show everything that is cached, in presentation form
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct DumpArgs {}
+pub(super) struct DumpArgs {
+    /// Have the server write it to a file instead, in the form that `cairn cache load` reads
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+}
 
-pub(super) fn dump(_args: &DumpArgs) -> u8 {
-    ask_server(&Command::Dump)
+pub(super) fn dump(args: &DumpArgs) -> u8 {
+    match &args.to {
+        Some(file) => with_file(file, |file| Command::Save { file }),
+        None => ask_server(&Command::Dump),
+    }
+}
+
+/// Have the server read a file that `cairn cache dump --to` or a save wrote
+///
+/// What the server knows already stays. What it reads is checked again before it counts as proved.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct LoadArgs {
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+pub(super) fn load(args: &LoadArgs) -> u8 {
+    with_file(&args.file, |file| Command::Load { file })
+}
+
+/// The server may run in another folder.
+fn with_file(file: &Path, command: impl FnOnce(PathBuf) -> Command) -> u8 {
+    match std::path::absolute(file) {
+        Ok(file) => ask_server(&command(file)),
+        Err(error) => {
+            complain!("cairn: {}: {error}", file.display());
+            MISTAKE
+        }
+    }
 }
 
 /// Forget what is cached of a name

@@ -63,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Config(config::ConfigCommand::Show(args)) => config::show(&args),
         Command::Cache(cache::CacheCommand::Dump(args)) => cache::dump(&args),
+        Command::Cache(cache::CacheCommand::Load(args)) => cache::load(&args),
         Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args),
         Command::Stats(args) => stats::stats(&args),
     };

@@ -242,6 +242,20 @@ const CACHE: &[Row<Settings>] = &[
         doc: "Answer \"does not exist\" from proofs that are already cached",
         why: "RFC 8198",
     },
+    Row {
+        key: "persist",
+        kind: Kind::Switch(|s| &mut s.cache.persist),
+        default: "true",
+        doc: "Save the cache in `state-dir` and take it from there at the next start; looked at when the server starts",
+        why: "after a restart nothing has to be asked for a second time",
+    },
+    Row {
+        key: "save-interval",
+        kind: Kind::Seconds(|s| &mut s.cache.save_interval_s, 0, 86_400),
+        default: r#""30m""#,
+        doc: "Time between two saves of the cache; with 0 it is saved only when the server stops",
+        why: "what a server learned since is lost when it is killed, and each save writes all of it",
+    },
 ];
 
 const POLICY: &[Row<Settings>] = &[

@@ -84,6 +84,10 @@ pub struct CacheSettings {
     pub stale_max_s: u32,
     pub prefetch: bool,
     pub aggressive_nsec: bool,
+    /// It outlives a restart, where there is a folder for that.
+    pub persist: bool,
+    /// 0: only at the stop.
+    pub save_interval_s: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -207,6 +211,8 @@ impl Default for CacheSettings {
             stale_max_s: 86_400,
             prefetch: true,
             aggressive_nsec: true,
+            persist: true,
+            save_interval_s: 1_800,
         }
     }
 }

@@ -15,8 +15,9 @@ use super::records;
 use super::run::Engine;
 use super::socket::{Command, Reply};
 use super::sources::Sources;
-use super::{chain, steps};
+use super::{cache_file, chain, priority, steps};
 use crate::answer::{Explained, Parts, Service, Worker};
+use crate::cache::Cache;
 use crate::config::Limits;
 use crate::env::{Clock, Random, RealClock, RealNet};
 use crate::listen::{self, Bounds, Counters, Sockets};
@@ -118,14 +119,38 @@ impl Engine for Server {
                     tracing::warn!(%error, "no thread for a dump");
                 }
             }
+            Command::Save { file } => self.with_file("save", move |service| match cache_file::save(service.cache(), &file, &|| false) {
+                Ok(count) => reply.line(json!({ "saved": count, "file": file.display().to_string() })),
+                Err(error) => reply.error(format!("{}: {error}", file.display())),
+            }),
+            Command::Load { file } => self.with_file("load", move |service| match cache_file::load(service.cache(), &file, &|| false) {
+                Ok(loaded) => reply.line(json!({ "line": cache_file::told(&loaded) })),
+                Err(error) => reply.error(format!("{}: {error}", file.display())),
+            }),
             Command::Stats => {
                 reply.line(self.stats());
             }
         }
     }
+
+    fn cache(&self) -> Option<&Cache> {
+        Some(self.service.cache())
+    }
 }
 
 impl Server {
+    /// What takes long and is in no hurry, on a thread of its own.
+    fn with_file(&self, name: &str, work: impl FnOnce(&Service) -> bool + Send + 'static) {
+        let service = self.service.clone();
+        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _ = priority::give_way();
+            work(&service);
+        });
+        if let Err(error) = spawned {
+            tracing::warn!(%error, name, "no thread for the cache's file");
+        }
+    }
+
     fn flush(&self, name: &Name, subtree: bool) -> usize {
         self.service.forget(name, subtree)
     }

@@ -5,12 +5,14 @@
 //!
 //! Knows nothing of: what a question or an answer is, how names are resolved.
 
+mod cache_file;
 mod chain;
 mod engine;
 mod files;
 mod holder;
 mod logs;
 mod ports;
+mod priority;
 mod rlimit;
 mod records;
 mod root;

@@ -20,14 +20,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
+use super::cache_file::{Keeper, Keeping};
 use super::files::StartOptions;
 use super::logs;
 use super::ports::{self, BindError, Ports, WorkerSockets};
+use super::priority;
 use super::rlimit;
 use super::socket;
 use super::sources::{LoadedZone, Sources};
 use super::state;
-use crate::config::{Limits, Problem};
+use crate::cache::Cache;
+use crate::config::{CacheSettings, Limits, Problem};
 
 /// What answers. Shared by all workers and by the control thread.
 pub trait Engine: Send + Sync + 'static {
@@ -39,6 +42,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// A command of the control socket. `reply` may be called later, from any thread.
     fn command(&self, command: socket::Command, reply: socket::Reply);
+
+    /// What is to outlive a restart.
+    fn cache(&self) -> Option<&Cache>;
 }
 
 /// Why a server did not start, or ended.
@@ -64,16 +70,24 @@ pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) ->
     }
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
-    match state::folder(sources.settings.server.state_dir.as_deref()) {
-        Ok(folder) => info!("state: {}", folder.display()),
-        Err(reason) => warn!("nothing will outlive a restart: {reason}"),
-    }
+    let folder = match state::folder(sources.settings.server.state_dir.as_deref()) {
+        Ok(folder) => {
+            info!("state: {}", folder.display());
+            Some(folder)
+        }
+        Err(reason) => {
+            warn!("nothing will outlive a restart: {reason}");
+            None
+        }
+    };
+    let CacheSettings { persist, save_interval_s, .. } = sources.settings.cache;
+    let keeping = folder.filter(|_| persist).map(|folder| Keeping::within(&folder, save_interval_s));
     let engine = build(sources, &ports.addrs).map_err(RunError::Engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let outcome = runtime.block_on(async {
         let orders = orders_from_signals().map_err(RunError::System)?;
         let control = socket::serve(engine.clone());
-        serve(&engine, ports, control, options, &limits, orders).await
+        serve(&engine, ports, control, keeping, options, &limits, orders).await
     });
     // A reload that is still reading must not hold up the stop.
     runtime.shutdown_background();
@@ -114,6 +128,7 @@ async fn serve(
     engine: &Arc<dyn Engine>,
     ports: Ports,
     control: Option<socket::Serving>,
+    keeping: Option<Keeping>,
     options: &StartOptions,
     limits: &Limits,
     mut orders: mpsc::Receiver<Order>,
@@ -121,6 +136,7 @@ async fn serve(
     let worker_count = ports.workers.len();
     let (stop, mut ended) = start_workers(engine, ports.workers).map_err(RunError::System)?;
     announce_ready(&ports.addrs, worker_count);
+    let keeper = keeping.and_then(|keeping| Keeper::start(engine.clone(), keeping));
     let mut reload: Option<tokio::task::JoinHandle<()>> = None;
     let mut reload_again = false;
     let outcome = loop {
@@ -141,6 +157,10 @@ async fn serve(
     };
     info!("stopping");
     drop(control);
+    if let Some(keeper) = keeper.filter(|_| outcome.is_ok()) {
+        // The workers go on meanwhile. A second signal means now.
+        keeper.stop(stop_ordered(&mut orders)).await;
+    }
     let _ = stop.send(true);
     // Each worker's end closes its sender; the channel is closed when the last one has gone.
     let all_gone = async { while ended.recv().await.is_some() {} };
@@ -148,6 +168,10 @@ async fn serve(
         warn!("some answers under way were given up");
     }
     outcome
+}
+
+async fn stop_ordered(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(Order::Reload) = orders.recv().await {}
 }
 
 /// Waits for a reload under way; for ever if there is none.
@@ -163,6 +187,8 @@ async fn finished(reload: &mut Option<tokio::task::JoinHandle<()>>) {
 }
 
 fn reload_once(engine: &dyn Engine, options: &StartOptions) {
+    // A large zone takes long to read, and nobody waits for it.
+    let _ = priority::give_way();
     match Sources::read(options) {
         Ok(sources) => {
             log_warnings(&sources);
@@ -267,6 +293,7 @@ pub(super) mod testing {
         pub(crate) reloads: AtomicUsize,
         pub(crate) at_work: Option<std::sync::mpsc::SyncSender<()>>,
         pub(crate) fails: bool,
+        pub(crate) cache: Option<Cache>,
     }
 
     impl Engine for Idle {
@@ -290,6 +317,10 @@ pub(super) mod testing {
             let heard = serde_json::json!({ "heard": format!("{command:?}") });
             thread::spawn(move || (reply.line(heard.clone()), reply.line(heard)));
         }
+
+        fn cache(&self) -> Option<&Cache> {
+            self.cache.as_ref()
+        }
     }
 }
 
@@ -306,7 +337,7 @@ mod tests {
         let ports = Ports { workers: sockets, addrs: Vec::new(), notes: Vec::new() };
         let engine: Arc<dyn Engine> = engine;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(serve(&engine, ports, None, options, &Limits::default(), orders))
+        runtime.block_on(serve(&engine, ports, None, None, options, &Limits::default(), orders))
     }
 
     #[test]

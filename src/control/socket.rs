@@ -50,6 +50,14 @@ pub enum Command {
         name: Name,
         subtree: bool,
     },
+    /// Write the cache to a file of the server's machine, in the form that `Load` takes.
+    Save {
+        file: PathBuf,
+    },
+    /// Take what was saved in a file, where nothing newer stands.
+    Load {
+        file: PathBuf,
+    },
     Stats,
 }
 
@@ -60,6 +68,8 @@ enum Line {
     Explain { name: String, rtype: String },
     Flush { name: String, subtree: bool },
     Dump,
+    Save { file: PathBuf },
+    Load { file: PathBuf },
     Stats,
 }
 
@@ -84,8 +94,8 @@ impl Reply {
     }
 
     /// An answer that says why there is none.
-    pub fn error(&self, what: impl Into<String>) {
-        self.line(json!({ "error": what.into() }));
+    pub fn error(&self, what: impl Into<String>) -> bool {
+        self.line(json!({ "error": what.into() }))
     }
 }
 
@@ -133,6 +143,8 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
         Command::Explain { name, rtype } => Line::Explain { name: name.to_string(), rtype: rtype.to_string() },
         Command::Flush { name, subtree } => Line::Flush { name: name.to_string(), subtree: *subtree },
         Command::Dump => Line::Dump,
+        Command::Save { file } => Line::Save { file: file.clone() },
+        Command::Load { file } => Line::Load { file: file.clone() },
         Command::Stats => Line::Stats,
     };
     writeln!(stream, "{}", serde_json::to_string(&line)?)?;
@@ -218,6 +230,8 @@ fn parse(line: &str) -> Result<Command, String> {
         }
         Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
         Line::Dump => Command::Dump,
+        Line::Save { file } => Command::Save { file },
+        Line::Load { file } => Command::Load { file },
         Line::Stats => Command::Stats,
     })
 }
@@ -252,6 +266,8 @@ mod tests {
             for command in [
                 Command::Stats,
                 Command::Dump,
+                Command::Save { file: "/tmp/a b".into() },
+                Command::Load { file: "/tmp/a b".into() },
                 Command::Flush { name: name.clone(), subtree: true },
                 Command::Explain { name, rtype: Rtype(731) },
             ] {

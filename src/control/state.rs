@@ -36,32 +36,39 @@ fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, 
 fn usable(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let probe = folder.join(format!(".probe-{}", std::process::id()));
-    write_new(&probe, b"")?;
+    write_new(&probe, |_| Ok(()))?;
     fs::remove_file(probe)
 }
 
 /// Puts `bytes` in the place of the file in one step: whoever reads sees the old or the new, even after a loss of power.
 #[cfg_attr(not(test), expect(dead_code, reason = "the first file comes with what is kept"))]
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, |file| file.write_all(bytes))
+}
+
+/// As `replace`, with what `write` writes; when that fails the old file stays.
+pub(super) fn replace_with<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<T>) -> io::Result<T> {
+    // Always the same name: what a killed process left behind is overwritten by the next, not added to.
     let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".new-{}", std::process::id()));
+    beside.push(".new");
     let beside = PathBuf::from(beside);
-    let done = write_new(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let done = write_new(&beside, write).and_then(|done| fs::rename(&beside, path).map(|()| done));
     if done.is_err() {
         let _ = fs::remove_file(&beside);
     }
     done
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<T>) -> io::Result<T> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     // `create_new` follows no link that somebody else put there.
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let done = write(&mut file)?;
+    file.sync_all()?;
+    Ok(done)
 }
 
 #[cfg(test)]

@@ -59,6 +59,35 @@ pub fn canonical_rdata(rtype: Rtype, rdata: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Does this uncompressed RDATA consist of just its type's fields? That is what may be taken from a message
+/// (`wire::Message`); what the fields say is another matter.
+pub fn rdata_has_fields(rtype: Rtype, rdata: &[u8]) -> bool {
+    let mut at = 0;
+    for field in fields(rtype) {
+        let len = rdata.get(at..).and_then(|rest| field_len(field, rest));
+        match len {
+            Some(len) if at + len <= rdata.len() => at += len,
+            _ => return false,
+        }
+    }
+    let fixed_size = match rtype {
+        Rtype::A => Some(4),
+        Rtype::AAAA => Some(16),
+        _ => None,
+    };
+    at == rdata.len() && fixed_size.is_none_or(|size| size == rdata.len())
+}
+
+/// Of the field that `rest` starts with; `None` where it cannot be told.
+fn field_len(field: &Field, rest: &[u8]) -> Option<usize> {
+    Some(match field {
+        Compressible | Name => wire_len(rest)?,
+        Fixed(len) => *len,
+        Text => 1 + *rest.first()? as usize,
+        Rest => rest.len(),
+    })
+}
+
 /// The names inside uncompressed RDATA, as wire slices in the order they stand.
 pub fn rdata_names(rtype: Rtype, rdata: &[u8]) -> impl Iterator<Item = &[u8]> {
     name_spans(rtype, rdata).map(|(at, len)| &rdata[at..at + len])
@@ -68,14 +97,9 @@ fn name_spans(rtype: Rtype, rdata: &[u8]) -> impl Iterator<Item = (usize, usize)
     let mut at = 0;
     fields(rtype).iter().filter_map(move |field| {
         let rest = rdata.get(at..)?;
-        let (len, is_name) = match field {
-            Compressible | Name => (wire_len(rest)?, true),
-            Fixed(len) => (*len, false),
-            Text => (1 + *rest.first()? as usize, false),
-            Rest => (rest.len(), false),
-        };
+        let len = field_len(field, rest)?;
         at += len;
-        is_name.then_some((at - len, len))
+        matches!(field, Compressible | Name).then_some((at - len, len))
     })
 }
 
@@ -94,6 +118,25 @@ mod tests {
         let mut nsec = Vec::new();
         canonical_rdata(Rtype::NSEC, b"\x01A\x00\x00\x01\x40", &mut nsec);
         assert_eq!(nsec, b"\x01A\x00\x00\x01\x40");
+    }
+
+    #[test]
+    fn rdata_of_just_its_fields() {
+        let rows: [(Rtype, &[u8], bool); 10] = [
+            (Rtype::A, &[192, 0, 2, 1], true),
+            (Rtype::A, &[192, 0, 2], false),
+            (Rtype::NS, b"\x02ns\x00", true),
+            (Rtype::NS, b"\x02ns\x00x", false),
+            (Rtype::NS, b"\x02ns", false),
+            (Rtype::MX, b"\x00\x0a\x00", true),
+            (Rtype::MX, b"\x00", false),
+            (Rtype::NAPTR, b"\x00\x01\x00\x01\x09u", false),
+            (Rtype::TXT, b"", true),
+            (Rtype(731), b"anything", true),
+        ];
+        for (rtype, rdata, has) in rows {
+            assert_eq!(rdata_has_fields(rtype, rdata), has, "{rtype} {rdata:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,34 @@
+//! The priority of threads that may take their time: beside workers that want the processor, they get little of it.
+//!
+//! With `rlimit.rs` the only place of `control` with `unsafe`: the standard library has no call for it.
+
+#![allow(unsafe_code)]
+
+use std::io;
+
+/// The calling thread, and it alone, gives way to all others from now on.
+pub(super) fn give_way() -> io::Result<()> {
+    const LEAST: libc::c_int = 19;
+    // SAFETY: takes and returns plain numbers. Linux keeps the priority of each thread, and 0 means the calling one.
+    match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LEAST) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    fn nice() -> Option<i32> {
+        // After the command in parentheses: the state is the third field of all, the priority the nineteenth.
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()
+    }
+
+    #[test]
+    fn one_thread_gives_way() {
+        let before = nice();
+        let other = std::thread::spawn(|| super::give_way().map(|()| nice())).join().expect("no panic");
+        assert_eq!(other.expect("always permitted"), Some(19));
+        assert_eq!(nice(), before);
+    }
+}
