@@ -11,14 +11,23 @@ pub struct Limits {
     /// Queries sent to servers for one client question, everything included. Water-torture and composed attacks
     /// (CAMP, 2024) multiply the smaller limits; this is the sum that they cannot pass.
     pub upstream_queries_per_question: u32,
-    /// Names of one NS set whose addresses are looked up in one walk (NXNSAttack, 2020). Names with glue are not
-    /// looked up and do not count.
+    /// Names of one NS set whose addresses are looked up in one walk (NXNSAttack, 2020): the servers found so far, if
+    /// any, were of no use. Names with glue are not looked up and do not count. The strictest peer stops after four.
     pub ns_names_looked_up_per_set: usize,
     /// NS names of one referral that are kept at all (NRDelegation, 2022: 1,000 NS names in one referral). The root
     /// and the large TLDs have 13.
     pub ns_names_kept_per_set: usize,
-    /// Addresses that are tried for one NS name and family: a name with 60 dead addresses must not cost 60 time-outs.
+    /// NS names of one referral past which it is not followed at all (NRDelegation, 2022): honest zones have at most
+    /// a few dozen, and one peer takes no set of more records than this.
+    pub ns_names_believed_per_set: usize,
+    /// Searches for the address of a server that find nothing, for one client question. Beyond it only servers whose
+    /// addresses are known are asked (NXNSAttack in each link of a chain of aliases: CAMP, 2024).
+    pub searches_in_vain_per_question: u32,
+    /// Addresses that are tried for one NS name: a name with 60 dead addresses must not cost 60 time-outs.
     pub addresses_per_ns: usize,
+    /// Queries without reply to the addresses of one NS name. They are mostly one machine, or machines behind one
+    /// router: what two of them do not say, asked twice, others will not.
+    pub silent_queries_per_ns: u8,
     /// Queries to the servers of one cut for one question, repeats included.
     pub tries_per_cut: usize,
     /// CNAME and DNAME steps in one answer. RFC 1034 3.6.2 asks for some bound; the peers follow 8 to 16.
@@ -33,6 +42,12 @@ pub struct Limits {
     /// Queries for one zone with labels hidden that lead to no new cut (RFC 9156 2.3): a name of 121 labels must not
     /// cost 121 queries.
     pub minimised_queries_per_zone: usize,
+    /// The same for all that one client question causes, aliases and servers included: each alias of a chain may be a
+    /// name of many labels (CAMP, 2024). Only the root and the TLDs are shown no more of what a client asked for.
+    pub minimised_in_vain_per_question: u32,
+    /// A name of more labels is shown to each zone once shortened and then whole. The longest honest ones are IPv6
+    /// addresses below a block list, of about 40.
+    pub minimised_labels: usize,
     /// Near misses (right address and port, wrong ID, question or case) after which one query is asked over TCP as
     /// well (RFC 5452 9.2 and later spoofing attacks).
     pub near_misses_per_query: u32,
@@ -100,15 +115,20 @@ impl Default for Limits {
 
 const LIMITS: Limits = Limits {
     upstream_queries_per_question: 64,
-    ns_names_looked_up_per_set: 5,
+    ns_names_looked_up_per_set: 4,
     ns_names_kept_per_set: 32,
+    ns_names_believed_per_set: 100,
+    searches_in_vain_per_question: 5,
     addresses_per_ns: 3,
+    silent_queries_per_ns: 4,
     tries_per_cut: 16,
     aliases: 11,
     referrals: 30,
     glueless_depth: 7,
     restarts: 4,
     minimised_queries_per_zone: 3,
+    minimised_in_vain_per_question: 2,
+    minimised_labels: 48,
     near_misses_per_query: 3,
 
     walk_time_ms: 10_000,

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::asker::Asker;
 use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
-use super::cut::{Cut, Search};
+use super::cut::{Cut, Search, Server};
 use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
@@ -25,8 +25,6 @@ const USELESS_MAX: usize = 5;
 /// Queries that drew no reply, after which a question is given up at a cut. A lossy network of one in three loses
 /// all of them once in seven hundred times.
 const SILENT_MAX: usize = 6;
-/// Server names whose search found nothing, after which no more are searched for (NXNSAttack).
-const SEARCHES_IN_VAIN_MAX: usize = 3;
 /// Empty NOERROR replies after which "nothing" is taken for an answer.
 const EMPTY_MAX: u8 = 2;
 
@@ -59,7 +57,8 @@ pub struct Attempts {
     nothing: Option<Heard>,
     recursive: Option<SocketAddr>,
     names_looked_up: usize,
-    searches_in_vain: usize,
+    /// A search was refused because it would have waited for itself.
+    circled: bool,
     silent: usize,
     faults: Vec<Fault>,
     heard_anything: bool,
@@ -70,6 +69,8 @@ struct Tried {
     count: u8,
     spent: bool,
     plain: bool,
+    /// Tries that drew no reply.
+    silent: u8,
 }
 
 impl Attempts {
@@ -167,6 +168,8 @@ impl Resolver {
             }
         }
         let cause = match (cut.address_count(), attempts.heard_anything) {
+            // Whoever began the circle may find another way: for the walks inside it nothing is certain.
+            (0, _) if attempts.circled && asker.depth > 0 => Cause::Cycle,
             (0, _) => Cause::NoServerAddress,
             (_, true) => Cause::ServersFailed,
             (_, false) => Cause::NoReachableAuthority,
@@ -181,6 +184,10 @@ impl Resolver {
         let most = asker.routes.limits.addresses_per_ns;
         let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
         for server in &cut.servers {
+            let silent: u8 = server.addresses.iter().map(|address| attempts.get(*address).silent).fold(0, u8::saturating_add);
+            if silent >= asker.routes.limits.silent_queries_per_ns {
+                continue;
+            }
             let usable = server.addresses.iter().filter(|address| {
                 asker.routes.family_enabled(address.ip())
                     && !asker.avoid.contains(address)
@@ -219,19 +226,21 @@ impl Resolver {
     async fn look_up_next(&self, cut: &mut Cut, attempts: &mut Attempts, asker: &Asker) -> bool {
         let limits = asker.routes.limits;
         if attempts.names_looked_up >= limits.ns_names_looked_up_per_set
-            || attempts.searches_in_vain >= SEARCHES_IN_VAIN_MAX
+            || !asker.purse.may_search()
             || usize::from(asker.depth) >= limits.glueless_depth
         {
             return false;
         }
+        // Of a server with as many addresses as are tried, more would be of no use.
+        let wants_more = |server: &Server, search| server.search == search && server.addresses.len() < limits.addresses_per_ns;
         // The parent's word about a server costs nothing or one walk less; only where that leads nowhere its own
         // zone is asked.
         let Some(search) =
-            [Search::None, Search::Parent].into_iter().find(|search| cut.servers.iter().any(|server| server.search == *search))
+            [Search::None, Search::Parent].into_iter().find(|search| cut.servers.iter().any(|server| wants_more(server, *search)))
         else {
             return false;
         };
-        let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| cut.servers[at].search == search).collect();
+        let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| wants_more(&cut.servers[at], search)).collect();
         // A further address of a server that did not answer is worth less than the first one of another server.
         let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| cut.servers[at].addresses.is_empty()).collect();
         let waiting = if unknown.is_empty() { waiting } else { unknown };
@@ -267,10 +276,16 @@ impl Resolver {
                 continue;
             }
             let before = cut.address_count();
-            let (sets, from_parent) = self.server_address(&Question::new(name.clone(), rtype), search == Search::None, asker).await;
-            for set in sets {
-                cut.add_set(&set);
-            }
+            let from_parent = match self.server_address(&Question::new(name.clone(), rtype), search == Search::None, asker).await {
+                Ok((sets, from_parent)) => {
+                    sets.iter().for_each(|set| cut.add_set(set));
+                    from_parent
+                }
+                Err(failure) => {
+                    attempts.circled |= failure.cause == Cause::Cycle;
+                    false
+                }
+            };
             if cut.address_count() > before {
                 if from_parent {
                     cut.servers[at].search = Search::Parent;
@@ -278,7 +293,9 @@ impl Resolver {
                 break;
             }
         }
-        attempts.searches_in_vain += usize::from(cut.address_count() == before_all);
+        if cut.address_count() == before_all {
+            asker.purse.searched_in_vain();
+        }
         true
     }
 
@@ -382,6 +399,8 @@ impl Resolver {
             }
         }
         attempts.silent += 1;
+        let tried = attempts.of(plan.address);
+        tried.silent = tried.silent.saturating_add(1);
         asker.trace.emit(|| Step::NoReply { reason: error.to_string(), took });
         attempts.fault(plan.address, kind);
     }
@@ -492,18 +511,15 @@ impl Resolver {
     }
 
     /// Addresses of a name server: what this server itself holds, else by a walk of their own, which may end with
-    /// the parent's glue (then the second value is true). An alias is no address (RFC 2181 10.3), and failing to
-    /// find one is no failure of the question.
-    async fn server_address(&self, question: &Question, glue_will_do: bool, asker: &Asker) -> (Vec<RrSet>, bool) {
+    /// the parent's glue (then the second value is true). An alias is no address (RFC 2181 10.3).
+    async fn server_address(&self, question: &Question, glue_will_do: bool, asker: &Asker) -> Result<(Vec<RrSet>, bool), Failure> {
         if let Some(held) = self.local().find(question) {
             let sets = held.answers.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
-            return (sets.collect(), false);
+            return Ok((sets.collect(), false));
         }
         let mut child = asker.child(Purpose::ServerAddress);
         child.glue_will_do = glue_will_do;
-        match self.raw_link(question, &child).await {
-            Ok(link) => (link.sets_of(question), link.is_glue),
-            Err(_) => (Vec::new(), false),
-        }
+        let link = self.raw_link(question, &child).await?;
+        Ok((link.sets_of(question), link.is_glue))
     }
 }

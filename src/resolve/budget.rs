@@ -11,6 +11,7 @@ use crate::config::Limits;
 pub enum Bound {
     UpstreamQueries(u32),
     Referrals(usize),
+    ServerNames(usize),
     Depth(usize),
     Restarts(usize),
     Walks(usize),
@@ -22,6 +23,7 @@ impl fmt::Display for Bound {
         match self {
             Bound::UpstreamQueries(count) => write!(f, "the question cost {count} queries to servers"),
             Bound::Referrals(count) => write!(f, "{count} referrals did not lead to the zone"),
+            Bound::ServerNames(count) => write!(f, "no zone needs {count} servers"),
             Bound::Depth(count) => write!(f, "server names needed other server names {count} levels deep"),
             Bound::Restarts(count) => write!(f, "the walk had to begin again {count} times"),
             Bound::Walks(count) => write!(f, "{count} walks are under way already"),
@@ -38,12 +40,20 @@ struct Inner {
     queries_left: Cell<u32>,
     queries_sent: Cell<u32>,
     limit: u32,
+    searches_in_vain_left: Cell<u32>,
+    minimised_in_vain_left: Cell<u32>,
 }
 
 impl Purse {
     pub fn new(limits: &Limits) -> Purse {
         let limit = limits.upstream_queries_per_question;
-        Purse(Rc::new(Inner { queries_left: Cell::new(limit), queries_sent: Cell::new(0), limit }))
+        Purse(Rc::new(Inner {
+            queries_left: Cell::new(limit),
+            queries_sent: Cell::new(0),
+            limit,
+            searches_in_vain_left: Cell::new(limits.searches_in_vain_per_question),
+            minimised_in_vain_left: Cell::new(limits.minimised_in_vain_per_question),
+        }))
     }
 
     pub fn take_query(&self) -> Result<(), Bound> {
@@ -53,7 +63,29 @@ impl Purse {
         Ok(())
     }
 
+    /// May one more server be searched for whose address is not known?
+    pub fn may_search(&self) -> bool {
+        self.0.searches_in_vain_left.get() > 0
+    }
+
+    pub fn searched_in_vain(&self) {
+        less(&self.0.searches_in_vain_left);
+    }
+
+    /// May names still be shortened where secrecy is not all? One time is left for what the client asked for.
+    pub fn may_minimise(&self, for_server: bool) -> bool {
+        self.0.minimised_in_vain_left.get() > u32::from(for_server)
+    }
+
+    pub fn minimised_in_vain(&self) {
+        less(&self.0.minimised_in_vain_left);
+    }
+
     pub fn queries_sent(&self) -> u32 {
         self.0.queries_sent.get()
     }
+}
+
+fn less(left: &Cell<u32>) {
+    left.set(left.get().saturating_sub(1));
 }

@@ -34,6 +34,8 @@ pub struct Cut {
     /// From a rule of the configuration: these servers and no others, in this order.
     pub configured: bool,
     pub from_cache: bool,
+    /// How long ago the parent said so.
+    pub age_s: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +59,10 @@ pub enum Search {
 }
 
 impl Cut {
+    fn at(zone: Name) -> Cut {
+        Cut { zone, servers: Vec::new(), forward: false, configured: false, from_cache: false, age_s: 0 }
+    }
+
     pub fn configured(zone: Name, to: &[SocketAddr], forward: bool) -> Cut {
         let servers = to
             .iter()
@@ -67,11 +73,11 @@ impl Cut {
                 hints: SmallVec::new(),
             })
             .collect();
-        Cut { zone, servers, forward, configured: true, from_cache: false }
+        Cut { servers, forward, configured: true, ..Cut::at(zone) }
     }
 
     pub fn from_hints(hints: &[(Name, IpAddr)]) -> Cut {
-        let mut cut = Cut { zone: Name::root(), servers: Vec::new(), forward: false, configured: false, from_cache: false };
+        let mut cut = Cut::at(Name::root());
         for (name, address) in hints {
             cut.add_address(name, *address);
         }
@@ -80,7 +86,7 @@ impl Cut {
 
     /// A cut that a reply has just named. Its glue is used even where it is too short-lived to be cached.
     pub fn from_referral(ns: &RrSet, glue: &[RrSet], names_max: usize) -> Cut {
-        let mut cut = Cut { zone: ns.name.clone(), servers: Vec::new(), forward: false, configured: false, from_cache: false };
+        let mut cut = Cut::at(ns.name.clone());
         for name in ns_names(ns).take(names_max) {
             cut.add_name(name);
         }
@@ -227,18 +233,18 @@ pub fn forget(cache: &Cache, zone: &Name) {
 /// search ends above the name, because the parent answers (RFC 4035 3.1.4.1).
 pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) -> Option<Cut> {
     let deepest = name.label_count().saturating_sub(usize::from(rtype == Rtype::DS));
-    let mut best: Option<(usize, RrSet)> = None;
+    let mut best: Option<(usize, RrSet, u32)> = None;
     for labels in 0..=deepest {
         let Some(cached) = cache.get_set(&name.suffix(labels), DELEGATION, now) else { continue };
         let parent = cached.set.data.first().and_then(|rdata| rdata.first()).copied().map(usize::from);
         match &best {
-            None if labels == 0 => best = Some((0, cached.set)),
-            Some((above, _)) if parent == Some(*above) => best = Some((labels, cached.set)),
+            None if labels == 0 => best = Some((0, cached.set, cached.age_s)),
+            Some((above, ..)) if parent == Some(*above) => best = Some((labels, cached.set, cached.age_s)),
             _ => break,
         }
     }
-    let (_, set) = best?;
-    let mut cut = Cut { zone: set.name.clone(), servers: Vec::new(), forward: false, configured: false, from_cache: true };
+    let (_, set, age_s) = best?;
+    let mut cut = Cut { from_cache: true, age_s, ..Cut::at(set.name.clone()) };
     for rdata in set.data.iter().skip(1) {
         if let Ok((name, used)) = Name::from_wire_prefix(rdata) {
             let hints = kept_glue(&rdata[used..]);

@@ -14,11 +14,13 @@ use crate::env::BootTime;
 use crate::record::{Name, Question, RrSet, Rtype, Security};
 
 impl Resolver {
-    /// Has a shortened question been answered before, so that asking it again would show nothing new?
+    /// Has a shortened question been answered before, with data, an alias or their absence, so that asking it again
+    /// would show nothing new?
     pub(super) fn is_known(&self, part: &Question) -> bool {
         let now = self.now();
         let denied = || self.cache().get_denial(part, now).is_some_and(|denial| denial.kind == DenialKind::NoData);
-        self.cache().get_set(&part.name, part.rtype, now).is_some_and(|cached| cached.rank.may_answer()) || denied()
+        let held = |rtype| self.cache().get_set(&part.name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
+        held(part.rtype) || held(Rtype::CNAME) || denied()
     }
 
     /// What the cache can say without asking anybody.

@@ -3,9 +3,10 @@
 //!
 //! Relaxed (the default) believes no failure of a shortened question: it then asks the whole one, because
 //! servers that deny empty non-terminals are common. The number of shortened questions that lead to no new cut
-//! is bounded, so a name of 121 labels costs no more than a few extra (RFC 9156 2.3).
+//! is bounded, for each zone and for all that a client question causes, so a name of 121 labels costs no more than
+//! a few extra (RFC 9156 2.3).
 
-use crate::config::QnameMinimisation;
+use crate::config::{Limits, QnameMinimisation};
 use crate::record::{Name, Question, Rtype};
 
 /// State of one walk. Reset at each new cut.
@@ -15,7 +16,8 @@ pub struct Minimiser {
     /// Labels shown so far, counted from the root.
     shown: usize,
     spent: usize,
-    most: usize,
+    per_zone: usize,
+    labels_max: usize,
     given_up: bool,
 }
 
@@ -28,8 +30,9 @@ pub enum Show {
 }
 
 impl Minimiser {
-    pub fn new(mode: QnameMinimisation, most: usize) -> Minimiser {
-        Minimiser { mode, shown: 0, spent: 0, most, given_up: mode == QnameMinimisation::Off }
+    pub fn new(mode: QnameMinimisation, limits: &Limits) -> Minimiser {
+        let (per_zone, labels_max) = (limits.minimised_queries_per_zone, limits.minimised_labels);
+        Minimiser { mode, shown: 0, spent: 0, per_zone, labels_max, given_up: mode == QnameMinimisation::Off }
     }
 
     pub fn at_cut(&mut self, zone: &Name) {
@@ -37,16 +40,19 @@ impl Minimiser {
         self.spent = 0;
     }
 
-    /// What to ask the servers of the present cut for.
-    pub fn next(&mut self, question: &Question) -> Show {
+    /// What to ask the servers of the present cut for. Nothing that `is_known`: it would show no new cut.
+    pub fn next(&mut self, question: &Question, is_known: impl Fn(&Question) -> bool) -> Show {
         let all = question.name.label_count();
-        let next = self.shown + 1;
-        if self.given_up || next >= all || self.spent >= self.most {
-            return Show::All;
+        let most = if all > self.labels_max { 1 } else { self.per_zone };
+        while !self.given_up && self.shown + 1 < all && self.spent < most {
+            self.shown += 1;
+            self.spent += 1;
+            let part = Question::new(question.name.suffix(self.shown), Rtype::A);
+            if !is_known(&part) {
+                return Show::Part(part);
+            }
         }
-        self.shown = next;
-        self.spent += 1;
-        Show::Part(Question::new(question.name.suffix(next), Rtype::A))
+        Show::All
     }
 
     /// A shortened question was denied or failed.
@@ -64,12 +70,12 @@ mod tests {
     use super::*;
 
     fn shown(mode: QnameMinimisation, zone: &str, name: &str) -> Vec<String> {
-        let mut minimiser = Minimiser::new(mode, 3);
+        let mut minimiser = Minimiser::new(mode, &Limits::default());
         minimiser.at_cut(&Name::parse(zone).expect("zone"));
         let question = Question::new(Name::parse(name).expect("name"), Rtype::MX);
         let mut out = Vec::new();
         loop {
-            match minimiser.next(&question) {
+            match minimiser.next(&question, |part| part.name.to_string().starts_with("known.")) {
                 Show::All => return out,
                 Show::Part(part) => out.push(part.to_string()),
             }
@@ -83,15 +89,21 @@ mod tests {
         assert_eq!(shown(QnameMinimisation::Relaxed, "example.", "example."), Vec::<String>::new());
         assert_eq!(shown(QnameMinimisation::Relaxed, ".", "a.b.c.d.e.example."), ["example. A", "e.example. A", "d.e.example. A"]);
         assert_eq!(shown(QnameMinimisation::Off, ".", "a.b.example."), Vec::<String>::new());
+        assert_eq!(shown(QnameMinimisation::Relaxed, "example.", &format!("{}example.", "a.".repeat(50))), ["a.example. A"]);
+    }
+
+    #[test]
+    fn what_is_known_is_not_asked() {
+        assert_eq!(shown(QnameMinimisation::Relaxed, "example.", "a.b.c.d.known.example."), ["d.known.example. A", "c.d.known.example. A"]);
     }
 
     #[test]
     fn relaxed_asks_the_whole_after_a_denial() {
         let question = Question::new(Name::parse("a.b.c.example.").expect("name"), Rtype::A);
-        let mut relaxed = Minimiser::new(QnameMinimisation::Relaxed, 3);
+        let mut relaxed = Minimiser::new(QnameMinimisation::Relaxed, &Limits::default());
         relaxed.at_cut(&Name::root());
-        assert_ne!(relaxed.next(&question), Show::All);
+        assert_ne!(relaxed.next(&question, |_| false), Show::All);
         relaxed.refused();
-        assert_eq!(relaxed.next(&question), Show::All);
+        assert_eq!(relaxed.next(&question, |_| false), Show::All);
     }
 }

@@ -336,21 +336,27 @@ impl Resolver {
     pub(super) async fn walk(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
         let limits = asker.routes.limits;
         let mut cut = self.first_cut(question, asker).await?;
-        let mut minimiser = Minimiser::new(asker.routes.recursion.qname_minimisation, limits.minimised_queries_per_zone);
+        let mut minimiser = Minimiser::new(asker.routes.recursion.qname_minimisation, &limits);
         minimiser.at_cut(&cut.zone);
         // Servers of cuts that were of no use: after a fresh delegation only new ones are worth asking.
         let mut in_vain: Vec<(Name, SocketAddr)> = Vec::new();
         let mut restarts = 0;
         for _ in 0..=limits.referrals {
-            let shown = if cut.forward { Show::All } else { minimiser.next(question) };
+            // What people ask for is no business of the root and the TLDs; elsewhere, and for names of servers, some
+            // secrecy is enough.
+            let for_server = asker.depth > 0;
+            let bounded = for_server || cut.zone.label_count() > 1;
+            let shorten = !cut.forward && (!bounded || asker.purse.may_minimise(for_server));
+            let shown = if shorten { minimiser.next(question, |part| self.is_known(part)) } else { Show::All };
             let (part, minimised) = match shown {
                 Show::All => (question.clone(), false),
-                // It is known already that no cut is there.
-                Show::Part(part) if self.is_known(&part) => continue,
                 Show::Part(part) => (part, true),
             };
-            if let Some(failed) = self.cache().get_failure(&unreachable(&cut.zone), self.now()).filter(|_| !cut.configured) {
-                return Err(Failure::new(cut.zone, Cause::Remembered(failed.ede)));
+            let zones = [Some(&cut.zone), minimised.then_some(&part.name)];
+            let failed =
+                zones.into_iter().flatten().find_map(|zone| Some((zone, self.cache().get_failure(&unreachable(zone), self.now())?)));
+            if let Some((zone, failed)) = failed.filter(|_| !cut.configured) {
+                return Err(Failure::new(zone.clone(), Cause::Remembered(failed.ede)));
             }
             let mut attempts = Attempts::default();
             for (_, address) in in_vain.iter().filter(|(zone, _)| *zone == cut.zone) {
@@ -362,13 +368,13 @@ impl Resolver {
                     minimiser.refused();
                     continue;
                 }
-                Err(failure) if failure.cause == Cause::NoServerAddress && !cut.from_cache && !cut.configured => {
+                Err(failure) if failure.cause == Cause::NoServerAddress && !may_have_changed(&cut, asker) && !cut.configured => {
                     // Every other name of this zone would be looked for in vain as well (RFC 9520 3.1).
                     self.cache().put_failure(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
                     return Err(failure);
                 }
-                Err(failure) if cut.from_cache && !cut.zone.is_root() && restarts < limits.restarts => {
-                    // The delegation may have changed since: the parent knows. What was tried stays tried.
+                Err(failure) if may_have_changed(&cut, asker) && !cut.zone.is_root() && restarts < limits.restarts => {
+                    // The parent knows. What was tried stays tried.
                     restarts += 1;
                     cut::forget(self.cache(), &cut.zone);
                     in_vain.extend(attempts.asked().map(|address| (cut.zone.clone(), address)));
@@ -389,12 +395,21 @@ impl Resolver {
                     if let Some(link) = glue_for(question, &heard).filter(|_| asker.glue_will_do) {
                         return Ok(link);
                     }
+                    if let Some(failure) = self.too_many_servers(&heard, asker) {
+                        return Err(failure);
+                    }
                     cut = self.descend(&cut, &heard, asker);
                     minimiser.at_cut(&cut.zone);
                 }
                 (Kind::NxDomain, Some(link)) if minimised && minimiser.is_strict() => return Ok(link),
-                (Kind::NxDomain, _) if minimised => minimiser.refused(),
-                (_, _) if minimised => {}
+                (kind, _) if minimised => {
+                    if kind == Kind::NxDomain {
+                        minimiser.refused();
+                    }
+                    if bounded {
+                        asker.purse.minimised_in_vain();
+                    }
+                }
                 (_, Some(link)) => return Ok(link),
                 (_, None) => return Err(Failure::new(cut.zone.clone(), Cause::ServersFailed)),
             }
@@ -459,6 +474,16 @@ impl Resolver {
         }
     }
 
+    /// A delegation to more servers than any zone has is not followed, and not looked at again for a while.
+    fn too_many_servers(&self, heard: &Heard, asker: &Asker) -> Option<Failure> {
+        let limits = asker.routes.limits;
+        let ns = heard.content.referral.as_ref().filter(|ns| ns.data.len() > limits.ns_names_believed_per_set)?;
+        let failure = Failure::new(ns.name.clone(), Cause::Spent(Bound::ServerNames(ns.data.len())));
+        self.cache().put_failure(&unreachable(&ns.name), &failure.ede(), limits.failure_kept_least_s, self.now());
+        cut::forget(self.cache(), &ns.name);
+        Some(failure)
+    }
+
     fn descend(&self, cut: &Cut, heard: &Heard, asker: &Asker) -> Cut {
         let Some(ns) = &heard.content.referral else { return cut.clone() };
         let names_max = asker.routes.limits.ns_names_kept_per_set;
@@ -497,6 +522,11 @@ pub(super) async fn step_by_step<R>(mut step: impl FnMut() -> Option<R>) -> R {
         }
         tokio::task::yield_now().await;
     }
+}
+
+/// Is the cut's delegation from before this question, so that the parent may say something else by now?
+fn may_have_changed(cut: &Cut, asker: &Asker) -> bool {
+    cut.from_cache && u64::from(cut.age_s) > asker.began.elapsed().as_secs()
 }
 
 /// Stands for a zone none of whose servers has an address, among the failures that are remembered.
