@@ -125,6 +125,11 @@ impl Zone {
         Found::NoData { soa: self.negative_soa(), wildcard }
     }
 
+    /// A set as it stands in the zone, whatever hides it.
+    pub(super) fn held(&self, name: &[u8], rtype: Rtype) -> Option<SetRef<'_>> {
+        self.node(name)?.set(rtype)
+    }
+
     /// The addresses this zone has for the servers of a delegation, its own data and glue alike: the target as
     /// it stands in the NS record, and the set.
     pub fn glue<'z>(&'z self, ns: SetRef<'z>) -> impl Iterator<Item = (&'z [u8], SetRef<'z>)> {
@@ -307,6 +312,22 @@ mod tests {
         let deep = name(&format!("{}wild.", "a.".repeat(124)));
         assert_eq!(shown(zone.find(deep.as_wire(), Rtype::TXT)), "answer 300 TXT [\"x\"] by *.wild.");
         assert_eq!(shown(zone.find(name(&"a.".repeat(127)).as_wire(), Rtype::TXT)), "nxdomain 60 .");
+    }
+
+    #[test]
+    fn the_servers_of_a_root_zone_come_with_their_glue() {
+        let zones = Zones::new([Arc::new(zone(".", "@ NS a.net.\n@ MX 1 a.net.\nnet NS a.net.\na.net A 192.0.2.3"))], 1);
+        let root = zones.find(b"\0").expect("hosted");
+        for (rtype, expected) in [(Rtype::NS, &["a.net."][..]), (Rtype::MX, &[])] {
+            let Found::Answer { set, .. } = root.find(b"\0", rtype) else { panic!("answer") };
+            let mut seen = Vec::new();
+            zones.additional(b"\0", set, |target, _| {
+                seen.push(show(target));
+                true
+            });
+            seen.retain(|target| target.starts_with("a."));
+            assert_eq!(seen, expected, "{rtype}");
+        }
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl Zones {
         Some(zone)
     }
 
-    /// Addresses from authoritative data for the names that `set` points to (NS, MX, SRV, SVCB …; RFC 1034
-    /// 4.3.2 step 6). `each` gets the name as it stands in the RDATA, and the set; it says whether to go on.
+    /// Addresses for the names that `set` points to (NS, MX, SRV, SVCB …; RFC 1034 4.3.2 step 6): authoritative
+    /// data, and for servers glue. `each` gets the name as it stands in the RDATA, and the set; it says whether to go on.
     pub fn additional<'z>(&'z self, owner: &'z [u8], set: SetRef<'z>, mut each: impl FnMut(&'z [u8], SetRef<'z>) -> bool) {
         if !wants_addresses(set.rtype) {
             return;
@@ -110,9 +110,13 @@ impl Zones {
             let folded = &folded.0[..target.len()];
             let Some(zone) = self.find(folded) else { continue };
             for rtype in [Rtype::A, Rtype::AAAA] {
-                if let Found::Answer { set, .. } = zone.find(folded, rtype)
-                    && !each(target, set)
-                {
+                let found = match zone.find(folded, rtype) {
+                    Found::Answer { set, .. } => Some(set),
+                    // A root zone has its servers' addresses as glue alone, and priming asks for them (RFC 9609 4.2).
+                    Found::Referral { .. } if set.rtype == Rtype::NS => zone.held(folded, rtype),
+                    _ => None,
+                };
+                if found.is_some_and(|found| !each(target, found)) {
                     return;
                 }
             }

@@ -44,6 +44,8 @@ pub(super) enum Form {
     OldTypes,
     /// A DNSSEC algorithm: number or mnemonic, written as a number.
     Algorithm,
+    /// The scheme of DSYNC: number or mnemonic, written as the mnemonic where there is one (RFC 9859 2.2).
+    Scheme,
     /// A certificate type: number or mnemonic (RFC 4398 2.1).
     Certificate,
     /// YYYYMMDDHHmmSS.
@@ -115,7 +117,7 @@ pub(super) fn forms(rtype: Rtype) -> Option<&'static [Form]> {
         Rtype::CSYNC => &[U32, U16, Types],
         Rtype::ZONEMD => &[U32, U8, U8, Hex],
         Rtype::SVCB | Rtype::HTTPS => &[U16, Name, ServiceParameters],
-        Rtype::DSYNC => &[Type, U8, U16, Name],
+        Rtype::DSYNC => &[Type, Scheme, U16, Name],
         Rtype::NID | Rtype::L64 => &[U16, Locator],
         Rtype::L32 => &[U16, Ipv4],
         Rtype::EUI48 => &[Eui(6)],

@@ -45,6 +45,13 @@ pub(super) fn certificate(text: &[u8]) -> Option<u16> {
     CERTIFICATES.iter().find(|(_, word)| word.as_bytes().eq_ignore_ascii_case(text)).map(|(code, _)| *code)
 }
 
+/// The one scheme of DSYNC that has a name (RFC 9859 6.2).
+pub(super) const NOTIFY: u8 = 1;
+
+pub(super) fn scheme(text: &[u8]) -> Option<u8> {
+    text.eq_ignore_ascii_case(b"NOTIFY").then_some(NOTIFY)
+}
+
 /// Services that old WKS records name (RFC 1035 3.4.2).
 pub(super) fn service_port(text: &[u8]) -> Option<u16> {
     const SERVICES: &[(u16, &str)] = &[

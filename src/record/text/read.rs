@@ -117,6 +117,11 @@ impl<'r, 't> Reader<'r, 't> {
                 self.out.push(value);
                 Ok(())
             }
+            Form::Scheme => {
+                let value = self.with("a scheme: a number or NOTIFY", |text| small(text).or_else(|| mnemonic::scheme(text)))?;
+                self.out.push(value);
+                Ok(())
+            }
             Form::Certificate => {
                 let number = |text: &[u8]| mnemonic::decimal(text).and_then(|value| u16::try_from(value).ok());
                 let value = self

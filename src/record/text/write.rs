@@ -8,7 +8,7 @@ use super::super::Rtype;
 use super::super::name::{wire_len, write_presentation};
 use super::encoding::{base32_to_text, base64_to_text, hex_to_text};
 use super::form::{Form, forms};
-use super::mnemonic::timestamp_to_text;
+use super::mnemonic::{self, timestamp_to_text};
 use super::read::rdata_from_text;
 use super::{apl, gateway, location, svcb, types};
 
@@ -51,6 +51,10 @@ impl<'a> Writer<'a> {
     fn field(&mut self, form: Form) -> Option<()> {
         match form {
             Form::U8 | Form::Algorithm => self.u8().map(|value| self.word(value)),
+            Form::Scheme => self.u8().map(|value| match value {
+                mnemonic::NOTIFY => self.word("NOTIFY"),
+                other => self.word(other),
+            }),
             Form::U16 | Form::Certificate => self.u16().map(|value| self.word(value)),
             Form::U32 | Form::Seconds => self.u32().map(|value| self.word(value)),
             Form::U64 => self.array().map(|bytes| self.word(u64::from_be_bytes(bytes))),
@@ -333,7 +337,9 @@ mod tests {
             ("EUI48", "00-00-5E-00-53-2a", "00-00-5e-00-53-2a"),
             ("URI", "10 1 \"ftp://ftp1.example.com/public\"", "10 1 \"ftp://ftp1.example.com/public\""),
             ("CAA", "128 issue \"ca.example; a=1\"", "128 issue \"ca.example; a=1\""),
-            ("DSYNC", "CDS 1 5353 ep", "CDS 1 5353 ep.example."),
+            ("DSYNC", "CDS 1 5353 ep", "CDS NOTIFY 5353 ep.example."),
+            ("DSYNC", "CSYNC notify 53 .", "CSYNC NOTIFY 53 ."),
+            ("DSYNC", "CDS 128 53 ep", "CDS 128 53 ep.example."),
             ("IPN", "3087007744", "3087007744"),
             ("TYPE731", "\\# 6 abcd ( ef 01 23 45 )", "\\# 6 ABCDEF012345"),
             ("TYPE731", "\\# 0", "\\# 0"),
