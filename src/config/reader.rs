@@ -25,6 +25,15 @@ use crate::record::Name;
 impl Settings {
     /// Reads a whole configuration file. `file_name` is used in messages, and its folder completes relative paths.
     pub fn from_toml(text: &str, file_name: &str) -> Result<Settings, Vec<Problem>> {
+        match Settings::read_toml(text, file_name) {
+            (settings, problems) if problems.is_empty() => Ok(settings),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// As much as could be read, and all mistakes: what is wrong keeps its default, and an entry of a list that lacks
+    /// what it needs is left out. For looking on, never for serving.
+    pub fn read_toml(text: &str, file_name: &str) -> (Settings, Vec<Problem>) {
         let (root, language_errors) = DeTable::parse_recoverable(text);
         let mut reader = Reader::new(text, file_name);
         for error in language_errors {
@@ -39,12 +48,9 @@ impl Settings {
             at += 1;
             at <= is_language || !broken_lines.contains(&problem.line)
         });
-        if reader.problems.is_empty() {
-            return Ok(settings);
-        }
         reader.problems.sort_by_key(|problem| (problem.line, problem.column));
         reader.problems.dedup();
-        Err(reader.problems)
+        (settings, reader.problems)
     }
 }
 
@@ -126,16 +132,21 @@ impl<'a> Reader<'a> {
                 continue;
             };
             let mut one = T::default();
+            let mut known = Vec::new();
             for (key, value) in table {
-                if let Some(row) = self.row(name, rows, key) {
-                    self.set(name, row, value, &mut one);
+                if let Some(row) = self.row(name, rows, key)
+                    && self.set(name, row, value, &mut one)
+                {
+                    known.push(row.key);
                 }
             }
             for key in needed.iter().filter(|key| !table.contains_key(**key)) {
                 self.problem(&entry.span(), format!("this [[{name}]] needs the key \"{key}\""), None);
             }
-            place(&mut one, self.positions.line_column(entry.span().start).0);
-            all.push(one);
+            if needed.iter().all(|key| known.contains(key)) {
+                place(&mut one, self.positions.line_column(entry.span().start).0);
+                all.push(one);
+            }
         }
         all
     }
@@ -180,11 +191,7 @@ impl<'a> Reader<'a> {
         entries.sort_by_key(|(_, line, _)| *line);
         let mut seen: BTreeMap<&Name, (usize, &str)> = BTreeMap::new();
         for (name, line, header) in entries {
-            // An entry without a name has been reported already and would only look like a double of the root.
             let (column, excerpt) = (1, Some(self.positions.line_text(line).to_owned()));
-            if self.problems.iter().any(|problem| problem.line == line) {
-                continue;
-            }
             match seen.get(name) {
                 Some((first, other)) => self.problems.push(Problem {
                     file: self.file_name.to_owned(),
@@ -201,14 +208,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn set<T>(&mut self, section: &str, row: &Row<T>, value: &Value<'_>, target: &mut T) {
+    /// False where the value is wrong.
+    fn set<T>(&mut self, section: &str, row: &Row<T>, value: &Value<'_>, target: &mut T) -> bool {
         let mistakes = match apply(row, value, target, &self.folder) {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(mistakes) => mistakes,
         };
         for (span, what, hint) in mistakes {
             self.problem(&span, format!("{section}.{}: {what}", row.key), hint);
         }
+        false
     }
 
     fn problem(&mut self, span: &Range<usize>, what: String, hint: Option<String>) {

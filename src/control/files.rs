@@ -61,15 +61,28 @@ pub fn configuration(options: &StartOptions) -> Result<Configuration, Vec<Proble
 }
 
 fn configuration_or(options: &StartOptions, default: &Path) -> Result<Configuration, Vec<Problem>> {
+    match readable_configuration(options, default) {
+        (configuration, problems) if problems.is_empty() => Ok(configuration),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// As much of the configuration as could be read, so that the files it names can be looked at as well; and its mistakes.
+pub(super) fn configuration_as_far_as_it_goes(options: &StartOptions) -> (Configuration, Vec<Problem>) {
+    readable_configuration(options, Path::new(DEFAULT_CONFIG))
+}
+
+fn readable_configuration(options: &StartOptions, default: &Path) -> (Configuration, Vec<Problem>) {
     let file = options.config.clone().or_else(|| default.exists().then(|| default.to_owned()));
-    let mut settings = match &file {
-        Some(path) => Settings::from_toml(&read_text(path)?, &path.display().to_string())?,
-        None => Settings::default(),
+    let (mut settings, problems) = match file.as_ref().map(|path| (path, read_text(path))) {
+        Some((path, Ok(text))) => Settings::read_toml(&text, &path.display().to_string()),
+        Some((_, Err(problems))) => (Settings::default(), problems),
+        None => (Settings::default(), Vec::new()),
     };
     if !options.listen.is_empty() {
         settings.listen_from_command_line(options.listen.clone());
     }
-    Ok(Configuration { settings, file })
+    (Configuration { settings, file }, problems)
 }
 
 fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
@@ -111,7 +124,14 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
     let mut by_name: BTreeMap<Name, ZoneFile> = BTreeMap::new();
     for zone in &configuration.settings.zones {
         let file = ZoneFile { name: zone.name.clone(), path: zone.file.clone(), allow: zone.allow.clone() };
-        by_name.insert(zone.name.clone(), file);
+        if let Err(error) = fs::metadata(&file.path) {
+            // The mistake is in the entry rather than in a file that is not there.
+            let named_in = configuration.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+            let what = format!("[[zone]] {}: {}: {}", file.name, file.path.display(), unreadable(&error));
+            found.problems.push(Problem { line: zone.line, ..Problem::of_file(named_in, what) });
+            continue;
+        }
+        by_name.entry(zone.name.clone()).or_insert(file);
     }
     let folder = found.folder.clone();
     for path in folder.map(|folder| folder_entries(&folder, &mut found.problems)).unwrap_or_default() {

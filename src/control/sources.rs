@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{Configuration, StartOptions, ZoneFile, configuration, read_bytes, zone_files};
+use super::files::{Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, zone_files};
 use super::root::{root_hints, trust_anchors};
 use crate::config::{Problem, Settings};
 use crate::record::Name;
@@ -41,12 +41,9 @@ pub struct LoadedZone {
 impl Sources {
     /// Reads all files; the problems of all of them are told together.
     pub fn read(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
-        Sources::of(configuration(options)?, options)
-    }
-
-    fn of(configuration: Configuration, options: &StartOptions) -> Result<Sources, Vec<Problem>> {
+        let (configuration, mut problems) = configuration_as_far_as_it_goes(options);
         let found = zone_files(&configuration, options);
-        let mut problems = found.problems;
+        problems.extend(found.problems);
         let (mut zones, mut warnings) = (Vec::new(), Vec::new());
         for file in found.files {
             match load(&file) {
@@ -128,11 +125,14 @@ mod tests {
         scratch.write("zones/b.example.zone", &format!("{ZONE}www QQ 1\n"));
         scratch.write("zones/c.example.zone", ZONE);
         scratch.write("zones/d..e.zone", ZONE);
-        let config = "[recursion]\nroot-hints = 'none'\n[[zone]]\nname = 'f.example'\nfile = 'missing'\n";
-        let problems = read(&scratch, config).expect_err("five mistakes");
+        let entries = "[[zone]]\nname = 'f.example'\nfile = 'missing'\n[[zone]]\nname = 'g..h'\nfile = 'other'\n";
+        let config = format!("[recursion]\nroot-hints = 'none'\nsha1 = 1\n{entries}");
+        let problems = read(&scratch, &config).expect_err("seven mistakes");
         let shown: Vec<String> = problems.iter().map(|problem| problem.to_string()).collect();
-        for part in ["a.example.zone:5", "b.example.zone:5", "d..e.zone: ", "missing: ", "none: there is no such file"] {
+        for part in ["a.example.zone:5", "b.example.zone:5", "d..e.zone: ", "missing: ", "none: there is no such file", ":3:8: ", ":8:8: "]
+        {
             assert_eq!(shown.iter().filter(|line| line.contains(part)).count(), 1, "{part}: {shown:#?}");
         }
+        assert_eq!(shown.len(), 7, "{shown:#?}");
     }
 }
