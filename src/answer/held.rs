@@ -138,7 +138,7 @@ impl Local for HeldHere {
                 onward: hosted.onward,
             });
         }
-        let (zone, outcome) = snapshot.special(question)?;
+        let (zone, _, outcome) = snapshot.special(question)?;
         Some(LocalAnswer { zone, rcode: outcome.rcode(), answers: outcome.answers, authority: outcome.authority, onward: None })
     }
 

@@ -11,6 +11,7 @@ mod cookie;
 mod held;
 mod outcome;
 mod ready;
+mod refusal;
 mod reply;
 mod request;
 mod service;
@@ -22,9 +23,10 @@ mod worker;
 use std::net::SocketAddr;
 
 pub use outcome::Outcome;
+pub use refusal::Refused;
 pub use service::{Parts, Service};
 pub use snapshot::Snapshot;
-pub use worker::{Explained, Moment, Worker};
+pub use worker::{Conclusion, Explained, Holder, Moment, Worker};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {

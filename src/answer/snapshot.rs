@@ -8,6 +8,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use super::outcome::Outcome;
+use super::refusal::{Refusal, Refused, Rules};
 use crate::config::{Limits, Settings};
 use crate::policy::{Acl, Policy};
 use crate::record::{Name, Question};
@@ -24,6 +25,7 @@ pub struct Snapshot {
     pub routes: Arc<Routes>,
     pub own_addresses: Vec<SocketAddr>,
     pub aliases_max: usize,
+    rules: Rules,
 }
 
 impl Snapshot {
@@ -49,6 +51,7 @@ impl Snapshot {
             routes,
             own_addresses,
             aliases_max: limits.aliases,
+            rules: Rules::new(settings),
         }
     }
 
@@ -56,17 +59,21 @@ impl Snapshot {
         self.zone_acls.is_empty() || self.zone_acls.get(apex.as_wire()).is_none_or(|acl| acl.contains(client))
     }
 
+    pub(super) fn refused(&self, refusal: &Refusal, client: IpAddr) -> Refused {
+        self.rules.explain(refusal, client)
+    }
+
     pub fn has_restricted_zones(&self) -> bool {
         !self.zone_acls.is_empty()
     }
 
     /// Special-use names, unless a forward or stub rule of the administrator covers the name more closely.
-    pub fn special(&self, question: &Question) -> Option<(Name, Outcome)> {
+    pub fn special(&self, question: &Question) -> Option<(Name, &'static str, Outcome)> {
         let special = self.policy.special_use.find(question.name.as_wire())?;
         let ruled = self.routes.rule_for(&question.name).is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));
         if ruled {
             return None;
         }
-        Some((special.name.clone(), Outcome::special(special.answer(question))?))
+        Some((special.name.clone(), special.rfc, Outcome::special(special.answer(question))?))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::{Message, ResponseCode};
 
-use super::{AtOnce, Client, Parts, Service, Transport, Worker};
+use super::{AtOnce, Client, Conclusion, Parts, Service, Transport, Worker};
 use crate::config::{Limits, Settings};
 use crate::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use crate::record::{Class, Name, Question, Rcode, Rtype};
@@ -284,4 +284,29 @@ fn strangers_are_held_to_a_rate_unless_they_show_our_cookie() {
         .filter(|_| ask(&worker, &shown, &its_own).is_some_and(|reply| !reply.is_empty() && told(&reply).starts_with("NoError aa 2")))
         .count();
     assert_eq!(all, 3000);
+}
+
+#[tokio::test]
+async fn explained_as_a_client_would_be_answered() {
+    let worker = worker();
+    let (friend, stranger) = (FRIEND.parse::<SocketAddr>().expect("peer").ip(), STRANGER.parse::<SocketAddr>().expect("peer").ip());
+    for (question, client, expected) in [
+        ("www.example.org. A", None, "Zone(example.org.) answered"),
+        ("www.example.org. A", Some(stranger), "Zone(example.org.) answered"),
+        ("localhost. A", Some(friend), "Special(localhost., \"RFC 6761 6.3\") answered"),
+        ("x.onion. A", None, "Special(onion., \"RFC 7686 2\") answered"),
+        ("x.onion. A", Some(stranger), "refused: recursion is not for this client"),
+        ("www.elsewhere.test. A", Some(stranger), "refused: recursion is not for this client"),
+    ] {
+        let (name, rtype) = question.split_once(' ').expect("name and type");
+        let question = Question::new(Name::parse(name).expect(name), rtype.parse().expect(rtype));
+        let explained = worker.explain(&question, client).await;
+        let conclusion = match &explained.conclusion {
+            Conclusion::Answered(_) => "answered".to_owned(),
+            Conclusion::Failed(failure) => format!("failed: {failure}"),
+            Conclusion::Refused(refused) => format!("refused: {}", refused.why),
+        };
+        let by = explained.held_by.map(|by| format!("{by:?} ")).unwrap_or_default();
+        assert_eq!(format!("{by}{conclusion}"), expected, "{question} for {client:?}");
+    }
 }

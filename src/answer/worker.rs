@@ -11,6 +11,7 @@ use arc_swap::Guard;
 use super::complaints::Complaints;
 use super::held::{HeldHere, hosted};
 use super::outcome::Outcome;
+use super::refusal::{Refusal, Refused};
 use super::reply::{Manner, bare_error, encode, pointed_at};
 use super::request::{Read, Request, read};
 use super::service::{Service, Tally};
@@ -43,11 +44,34 @@ pub struct Moment {
 /// One question, its answer and how it was found.
 pub struct Explained {
     pub question: Question,
-    pub result: Result<Answer, Failure>,
+    pub conclusion: Conclusion,
     pub events: Vec<Event>,
     pub upstream_queries: u32,
-    /// The zone or rule that answered without a walk.
-    pub held_by: Option<Name>,
+    /// Who answered without a walk, or began the answer.
+    pub held_by: Option<Holder>,
+}
+
+pub enum Conclusion {
+    Answered(Answer),
+    Failed(Failure),
+    Refused(Refused),
+}
+
+/// Whose data this server gives in its own right.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// A zone hosted here.
+    Zone(Name),
+    /// A special-use name, and the document that sets it apart.
+    Special(Name, &'static str),
+}
+
+impl Holder {
+    pub fn name(&self) -> &Name {
+        match self {
+            Holder::Zone(name) | Holder::Special(name, _) => name,
+        }
+    }
 }
 
 /// Who the client is to this server: decided once a query, and part of a ready answer's key.
@@ -162,51 +186,83 @@ impl Worker {
         Some(self.finish(&snapshot, &request, client, outcome))
     }
 
-    /// A question walked with every step written down.
-    pub async fn explain(self: &Rc<Self>, question: &Question) -> Explained {
+    /// A question walked with every step written down, as this client would have it answered; without one, as a client
+    /// that may do everything.
+    pub async fn explain(self: &Rc<Self>, question: &Question, client: Option<IpAddr>) -> Explained {
         let snapshot = self.service.snapshot.load_full();
         let asker = Asker::client(self.service.resolve.routes(), Trace::recording());
-        let base = |held_by, result, asker: &Asker| Explained {
+        let standing = client.map_or(Standing { allowed: true, may_recurse: true }, |client| standing(&snapshot, Flags(Flags::RD), client));
+        let (held_by, now) = match client {
+            Some(client) => self.access(&snapshot, question, standing, client),
+            None => (self.own(&snapshot, question, standing), Ok(())),
+        };
+        let (held_by, held, conclusion) = match (now, held_by) {
+            (Err(refusal), held_by) => {
+                let refused = snapshot.refused(&refusal, client.unwrap_or(IpAddr::from([0; 4])));
+                (held_by.map(|(by, _)| by), None, Some(Conclusion::Refused(refused)))
+            }
+            (Ok(()), Some((by, Now::Say(outcome)))) => (Some(by), None, Some(Conclusion::Answered(as_answer(outcome)))),
+            (Ok(()), Some((by, Now::Look { held }))) => (held.is_some().then_some(by), held, None),
+            (Ok(()), None) => (None, None, None),
+        };
+        let conclusion = match conclusion {
+            Some(conclusion) => conclusion,
+            None => match self.resolver.resolve_in_time(question, held, &asker).await {
+                Ok(answer) => Conclusion::Answered(self.guarded(&snapshot, question, answer)),
+                Err(failure) => Conclusion::Failed(failure),
+            },
+        };
+        Explained {
             question: question.clone(),
-            result,
+            conclusion,
             events: asker.trace.events(),
             upstream_queries: asker.purse.queries_sent(),
             held_by,
-        };
-        let own = self.own(&snapshot, question, Standing { allowed: true, may_recurse: true });
-        let (held_by, held) = match own {
-            Some((by, Now::Say(outcome))) => return base(Some(by), Ok(as_answer(outcome)), &asker),
-            Some((by, Now::Look { held })) => (held.is_some().then_some(by), held),
-            None => (None, None),
-        };
-        let result = self.resolver.resolve_in_time(question, held, &asker).await;
-        base(held_by, result, &asker)
+        }
     }
 
     /// The decision order of the design: class, access, hosted zones, rules, special-use names; then the cache and
     /// the walk, which take waiting.
     fn decide(&self, snapshot: &Snapshot, request: &Request, client: &Client) -> Now {
         let standing = standing(snapshot, request.flags, client.peer.ip());
+        let refused = |refusal: Refusal| Now::Say(Outcome::refused(refusal.why()));
         if request.class != Class::IN {
-            return Now::Say(Outcome::refused("only class IN is served here"));
+            return refused(Refusal::Class);
         }
-        match self.own(snapshot, &request.question, standing) {
-            Some((apex, decided)) if snapshot.may_ask_zone(&apex, client.peer.ip()) => decided,
-            Some(_) => Now::Say(Outcome::refused("this zone is not for this client")),
-            None if !standing.allowed => Now::Say(Outcome::refused("recursion is not for this client")),
-            None if !snapshot.recursion => Now::Say(Outcome::refused("recursion is turned off")),
-            None if !standing.may_recurse => Now::Say(Outcome::refused("the cache is not read without RD")),
-            None => Now::Look { held: None },
+        match self.access(snapshot, &request.question, standing, client.peer.ip()) {
+            (_, Err(refusal)) => refused(refusal),
+            (Some((_, decided)), Ok(())) => decided,
+            (None, Ok(())) => Now::Look { held: None },
         }
     }
 
+    /// What this server holds itself, and whether the client may have an answer at all.
+    fn access(
+        &self,
+        snapshot: &Snapshot,
+        question: &Question,
+        standing: Standing,
+        client: IpAddr,
+    ) -> (Option<(Holder, Now)>, Result<(), Refusal>) {
+        let own = self.own(snapshot, question, standing);
+        let verdict = match &own {
+            Some((by, _)) if snapshot.may_ask_zone(by.name(), client) => Ok(()),
+            Some((by, _)) => Err(Refusal::Zone(by.name().clone())),
+            None if !standing.allowed => Err(Refusal::Recursion),
+            None if !snapshot.recursion => Err(Refusal::RecursionOff),
+            None if !standing.may_recurse => Err(Refusal::Cache),
+            None => Ok(()),
+        };
+        (own, verdict)
+    }
+
     /// Hosted zones and special-use names; the zone or name that decides, and what it decides.
-    fn own(&self, snapshot: &Snapshot, question: &Question, standing: Standing) -> Option<(Name, Now)> {
+    fn own(&self, snapshot: &Snapshot, question: &Question, standing: Standing) -> Option<(Holder, Now)> {
         if let Some(hosted) = hosted(&snapshot.zones, question, snapshot.aliases_max) {
             let apex = hosted.apex.clone()?;
             if standing.may_recurse && snapshot.recursion {
                 if hosted.referral.is_some() {
-                    return Some((apex, Now::Look { held: None }));
+                    return Some((Holder::Zone(apex), Now::Look { held: None }));
                 }
                 if hosted.onward.is_some() {
                     let held = LocalAnswer {
@@ -216,16 +272,16 @@ impl Worker {
                         authority: hosted.authority,
                         onward: hosted.onward,
                     };
-                    return Some((apex, Now::Look { held: Some(held) }));
+                    return Some((Holder::Zone(apex), Now::Look { held: Some(held) }));
                 }
             }
-            return Some((apex, Now::Say(hosted.into_outcome())));
+            return Some((Holder::Zone(apex), Now::Say(hosted.into_outcome())));
         }
         if !standing.allowed {
             return None;
         }
-        let (name, outcome) = snapshot.special(question)?;
-        Some((name, Now::Say(outcome)))
+        let (name, rfc, outcome) = snapshot.special(question)?;
+        Some((Holder::Special(name, rfc), Now::Say(outcome)))
     }
 
     async fn look_up(&self, snapshot: &Snapshot, request: &Request, held: Option<LocalAnswer>) -> Outcome {
@@ -289,6 +345,15 @@ impl Worker {
             outcome.edes.push(ede);
             outcome.repeatable = false;
         }
+    }
+
+    /// An answer as a client gets it.
+    fn guarded(&self, snapshot: &Snapshot, question: &Question, mut answer: Answer) -> Answer {
+        let mut outcome = Outcome { answers: std::mem::take(&mut answer.answers), ..Outcome::default() };
+        self.guard(snapshot, question, &mut outcome);
+        answer.answers = outcome.answers;
+        answer.ede = outcome.edes.pop().or(answer.ede);
+        answer
     }
 
     /// Addresses for an MX, SRV, NS or SVCB answer: from own zones, or from the cache where they are known with

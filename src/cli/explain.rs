@@ -2,10 +2,11 @@
 //!
 //! The running server is asked, so that its cache is seen; where there is none, the walk is made here.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::check::print_problems;
 use super::run::FileArgs;
@@ -20,6 +21,8 @@ Examples:
   cairn explain example.com MX             another type
   cairn explain 2.0.0.127.in-addr.arpa PTR
   cairn explain www.example.com --json     one JSON object per step
+  cairn explain www.example.com --as 192.0.2.9    what a client at this address is told, and why
+  cairn explain www.example.com --fresh    with an empty cache, even if a server is running
   cairn explain www.example.com --svg chain.svg   a picture of the chain of trust";
 
 /// Resolve a name and show every step
@@ -38,6 +41,12 @@ pub(super) struct ExplainArgs {
     /// Draw the chain of trust into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// As a client at this address would have it answered
+    #[arg(long = "as", value_name = "ADDRESS")]
+    client: Option<IpAddr>,
+    /// Do not ask the running server: walk here, with an empty cache
+    #[arg(long)]
+    fresh: bool,
     #[command(flatten)]
     files: FileArgs,
 }
@@ -72,8 +81,9 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
         has_failed |= step.get("failed") == Some(&Value::Bool(true)) || step.get("error").is_some();
         print_step(&step, args.json);
     };
-    let command = control::Command::Explain { name: args.name.clone(), rtype: args.rtype };
-    match control::ask(&command, &mut each) {
+    let command = control::Command::Explain { name: args.name.clone(), rtype: args.rtype, client: args.client };
+    let asked = if args.fresh { Ok(false) } else { control::ask(&command, &mut each) };
+    match asked {
         Ok(true) => return if has_failed { FAILED } else { GOOD },
         Ok(false) => {}
         Err(error) => {
@@ -81,6 +91,8 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
             return FAILED;
         }
     }
+    let why = if args.fresh { "as --fresh says".to_owned() } else { control::why_no_server() };
+    each(json!({ "step": "no-server", "line": format!("No running server was asked: {why}"), "why": why }));
     let sources = match Sources::read(&args.files.start_options()) {
         Ok(sources) => sources,
         Err(problems) => {
@@ -88,7 +100,7 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
             return MISTAKE;
         }
     };
-    let outcome = control::explain(sources, &Question::new(args.name.clone(), args.rtype), &mut each);
+    let outcome = control::explain(sources, &Question::new(args.name.clone(), args.rtype), args.client, &mut each);
     if let Err(error) = &outcome {
         complain!("cairn: {error}");
     }
@@ -108,9 +120,9 @@ fn print_step(step: &Value, json: bool) {
         "{}",
         match kind {
             _ if step.get("failed") == Some(&Value::Bool(true)) => paint.bad(text),
-            "no-reply" | "failed-step" => paint.bad(text),
+            _ if text.contains("✗ ") => paint.bad(text),
             "answer" => paint.good(text),
-            "cached" | "cached-denial" => paint.faint(text),
+            "cached" | "cached-denial" | "source" | "no-server" => paint.faint(text),
             _ => text.to_owned(),
         }
     );

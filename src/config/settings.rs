@@ -145,6 +145,11 @@ pub struct RouteSettings {
 }
 
 impl Settings {
+    /// Where the value of `section.key` came from.
+    pub fn origin_of(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or_default()
+    }
+
     /// The command line wins over the file.
     pub fn listen_from_command_line(&mut self, listen: Vec<SocketAddr>) {
         self.server.listen = Some(listen);

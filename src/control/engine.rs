@@ -1,6 +1,6 @@
 //! Where what answers is built from what was read: for a server, and for one question in this process.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,14 +41,19 @@ pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, 
     }))
 }
 
-/// Resolves one question here, without a server, and tells every step.
+/// Resolves one question here, without a server, and tells every step; `client` as in [`Command::Explain`].
 ///
 /// Each line is a JSON object; its member `line` is the step as a person reads it, and a member `failed` that is
 /// true says that the question failed.
-pub fn explain(sources: Sources, question: &Question, each: &mut dyn FnMut(Value)) -> Result<(), String> {
+pub fn explain(sources: Sources, question: &Question, client: Option<IpAddr>, each: &mut dyn FnMut(Value)) -> Result<(), String> {
+    let settings = sources.config_file.as_ref().map_or_else(|| "the default settings".to_owned(), |file| file.display().to_string());
+    each(json!({
+        "step": "source", "server": false, "settings": settings,
+        "line": format!("Found out by a process of its own, with an empty cache and {settings}"),
+    }));
     let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
     let service = Service::new(parts(sources, &[], 1), Limits::default(), Arc::new(RealClock), &random);
-    lines_of(&walk(&service, question)?).into_iter().for_each(each);
+    lines_of(&walk(&service, question, client)?).into_iter().for_each(each);
     Ok(())
 }
 
@@ -88,17 +93,23 @@ impl Engine for Server {
 
     fn command(&self, command: Command, reply: Reply) {
         match command {
-            Command::Explain { name, rtype } => {
+            Command::Explain { name, rtype, client } => {
                 let service = self.service.clone();
+                let sets = service.cache().stats().sets;
+                reply.line(json!({
+                    "step": "source", "server": true, "process": std::process::id(), "cached_sets": sets,
+                    "line": format!("Asked the running server (process {}), whose cache holds {sets} record sets", std::process::id()),
+                }));
                 // A walk waits, and the control thread must not.
-                let spawned =
-                    thread::Builder::new().name("explain".to_owned()).spawn(move || match walk(&service, &Question::new(name, rtype)) {
+                let spawned = thread::Builder::new().name("explain".to_owned()).spawn(move || {
+                    match walk(&service, &Question::new(name, rtype), client) {
                         Ok(explained) => lines_of(&explained).into_iter().all(|line| reply.line(line)),
                         Err(error) => {
                             reply.error(error);
                             false
                         }
-                    });
+                    }
+                });
                 if let Err(error) = spawned {
                     tracing::warn!(%error, "no thread for an explanation");
                 }
@@ -185,12 +196,12 @@ fn parts(sources: Sources, addrs: &[SocketAddr], generation: u64) -> Parts {
 }
 
 /// One walk on a runtime of its own, over the service's cache.
-fn walk(service: &Arc<Service>, question: &Question) -> Result<Explained, String> {
+fn walk(service: &Arc<Service>, question: &Question, client: Option<IpAddr>) -> Result<Explained, String> {
     let told = |error: std::io::Error| error.to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
     let random = Random::from_system().map_err(told)?;
     LocalSet::new().block_on(&runtime, async {
         let worker = Worker::new(service.clone(), Rc::new(RealNet), random);
-        Ok(worker.explain(question).await)
+        Ok(worker.explain(question, client).await)
     })
 }

@@ -29,5 +29,5 @@ pub use engine::{build, explain};
 pub use files::{Configuration, StartOptions, ZoneFile, configuration};
 pub use ports::{BindError, Ports, WorkerSockets, bind};
 pub use run::{Engine, RunError, run};
-pub use socket::{Command, Reply, ask};
+pub use socket::{Command, Reply, ask, why_none as why_no_server};
 pub use sources::{LoadedZone, Sources};

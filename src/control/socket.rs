@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -42,6 +43,8 @@ pub enum Command {
     Explain {
         name: Name,
         rtype: Rtype,
+        /// As this client would have it answered.
+        client: Option<IpAddr>,
     },
     /// Everything in the cache, a line a record.
     Dump,
@@ -65,11 +68,23 @@ pub enum Command {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 enum Line {
-    Explain { name: String, rtype: String },
-    Flush { name: String, subtree: bool },
+    Explain {
+        name: String,
+        rtype: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<IpAddr>,
+    },
+    Flush {
+        name: String,
+        subtree: bool,
+    },
     Dump,
-    Save { file: PathBuf },
-    Load { file: PathBuf },
+    Save {
+        file: PathBuf,
+    },
+    Load {
+        file: PathBuf,
+    },
     Stats,
 }
 
@@ -140,7 +155,7 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
     let Some(mut stream) = places.iter().find_map(|path| UnixStream::connect(path).ok()) else { return Ok(false) };
     stream.set_read_timeout(Some(PATIENCE))?;
     let line = match command {
-        Command::Explain { name, rtype } => Line::Explain { name: name.to_string(), rtype: rtype.to_string() },
+        Command::Explain { name, rtype, client } => Line::Explain { name: name.to_string(), rtype: rtype.to_string(), client: *client },
         Command::Flush { name, subtree } => Line::Flush { name: name.to_string(), subtree: *subtree },
         Command::Dump => Line::Dump,
         Command::Save { file } => Line::Save { file: file.clone() },
@@ -152,6 +167,20 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
         each(serde_json::from_str(&line?)?);
     }
     Ok(true)
+}
+
+/// Why no server could be asked: what was found at each place.
+pub fn why_none() -> String {
+    let found = places().into_iter().map(|path| {
+        let why = match UnixStream::connect(&path).map_err(|error| error.kind()) {
+            Ok(_) => "in use",
+            Err(io::ErrorKind::PermissionDenied) => "another user's: ask as that user or as root",
+            Err(io::ErrorKind::ConnectionRefused) => "left behind by a server that has ended",
+            Err(_) => "not there",
+        };
+        format!("{} is {why}", path.display())
+    });
+    found.collect::<Vec<_>>().join(", ")
 }
 
 /// Where the socket may be: the user's own run-time folder, then the system's.
@@ -224,9 +253,9 @@ fn parse(line: &str) -> Result<Command, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| format!("this is no command: {error}"))?;
     let name_of = |text: &str| Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"));
     Ok(match line {
-        Line::Explain { name, rtype } => {
+        Line::Explain { name, rtype, client } => {
             let rtype = rtype.parse().map_err(|_| format!("\"{rtype}\" is not a record type"))?;
-            Command::Explain { name: name_of(&name)?, rtype }
+            Command::Explain { name: name_of(&name)?, rtype, client }
         }
         Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
         Line::Dump => Command::Dump,
@@ -269,7 +298,8 @@ mod tests {
                 Command::Save { file: "/tmp/a b".into() },
                 Command::Load { file: "/tmp/a b".into() },
                 Command::Flush { name: name.clone(), subtree: true },
-                Command::Explain { name, rtype: Rtype(731) },
+                Command::Explain { name: name.clone(), rtype: Rtype(731), client: None },
+                Command::Explain { name, rtype: Rtype::A, client: Some("192.0.2.9".parse().expect("an address")) },
             ] {
                 // The idle engine tells what it heard, twice.
                 let heard = json!({ "heard": format!("{command:?}") });

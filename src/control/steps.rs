@@ -4,54 +4,102 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::answer::Explained;
-use crate::record::{Rank, RrSet, Security, rdata_to_text};
-use crate::resolve::{Asked, CacheHit, Cause, Choice, Event, Kind, Purpose, Step};
+use crate::answer::{Conclusion, Explained, Holder, Refused};
+use crate::record::{EdeCode, Question, Rank, Rcode, RrSet, Security, rdata_to_text};
+use crate::resolve::{Answer, Asked, CacheHit, Cause, Choice, Event, Failure, Kind, Purpose, Step};
 
 /// All lines of an explanation, in order: the steps as a tree, then the answer or what failed.
 pub(super) fn told(explained: &Explained) -> Vec<Value> {
-    let mut lines = Vec::new();
-    if let Some(by) = &explained.held_by {
-        lines
-            .push(json!({ "step": "held", "zone": by.to_string(), "line": format!("{} is answered here, from {by}", explained.question) }));
-    }
+    let mut lines: Vec<Value> = explained.held_by.iter().map(|by| held(&explained.question, by)).collect();
     lines.extend(told_events(&explained.events));
-    match &explained.result {
-        Ok(answer) => {
-            let records: Vec<String> = answer.answers.iter().chain(&answer.authority).flat_map(record_lines).collect();
-            let bogus = answer.security == Security::Bogus;
-            let verdict = verdict(answer.rcode.to_string(), answer.security, answer.stale);
-            let head = format!("Answer: {verdict}, {} queries to servers", explained.upstream_queries);
-            let mut line = vec![head];
-            line.extend(records.iter().map(|record| format!("    {record}")));
-            line.extend(answer.ede.iter().map(|ede| format!("    {ede}")));
-            lines.push(json!({
-                "step": "answer",
-                "rcode": answer.rcode.to_string(),
-                "security": format!("{:?}", answer.security).to_lowercase(),
-                "records": records,
-                "upstream_queries": explained.upstream_queries,
-                "failed": bogus,
-                "line": line.join("\n"),
-            }));
+    lines.push(match &explained.conclusion {
+        Conclusion::Answered(answer) => answered(answer, explained.upstream_queries),
+        Conclusion::Failed(failure) => {
+            let ruled = explained.events.iter().any(|event| matches!(&event.step, Step::Routed { zone, .. } if *zone == failure.at));
+            let advice = if ruled { RULE_ADVICE } else { advice(&failure.cause) };
+            failed(failure, explained.upstream_queries, advice)
         }
-        Err(failure) => lines.push(json!({
-            "step": "failed",
-            "zone": failure.at.to_string(),
-            "reason": failure.to_string(),
-            "ede": failure.ede().code.0,
-            "upstream_queries": explained.upstream_queries,
-            "failed": true,
-            "advice": advice(&failure.cause),
-            "line": format!(
-                "Failed: SERVFAIL, {} queries to servers\n    {}\n    What to do: {}",
-                explained.upstream_queries,
-                failure.ede(),
-                advice(&failure.cause)
-            ),
-        })),
-    }
+        Conclusion::Refused(refused) => self::refused(refused),
+    });
     lines
+}
+
+fn held(question: &Question, by: &Holder) -> Value {
+    let name = by.name().to_string();
+    match by {
+        Holder::Zone(_) => json!({
+            "step": "held", "zone": name,
+            "line": format!("{question} lies in {name}, a zone hosted here: this server speaks for it and asks nobody"),
+        }),
+        Holder::Special(_, rfc) => json!({
+            "step": "held", "special": name, "document": rfc,
+            "line": format!(
+                "{question} is special: {rfc} sets {name} and all below it apart from the public DNS, so it is answered here and never \
+                 sent out\n    To have it resolved as any other name: special-use-except = [\"{name}\"] below [policy], or a zone or a \
+                 rule of your own for it"
+            ),
+        }),
+    }
+}
+
+fn answered(answer: &Answer, upstream_queries: u32) -> Value {
+    let records: Vec<String> = answer.answers.iter().chain(&answer.authority).flat_map(record_lines).collect();
+    let bogus = answer.security == Security::Bogus;
+    let verdict = verdict(answer.rcode.to_string(), answer.security, answer.stale);
+    let mut line = vec![format!("Answer: {verdict}, {}", counted(upstream_queries as usize, "query", "queries") + " to servers")];
+    if answer.answers.is_empty() && answer.rcode == Rcode::NXDOMAIN {
+        line.push("    There is no such name; the SOA record says for how long that may be remembered".to_owned());
+    } else if answer.answers.is_empty() && answer.rcode == Rcode::NOERROR && answer.ede.is_none() {
+        line.push("    The name exists and has no record of this type".to_owned());
+    }
+    line.extend(records.iter().map(|record| format!("    {record}")));
+    line.extend(answer.ede.iter().map(|ede| format!("    {ede}")));
+    json!({
+        "step": "answer",
+        "rcode": answer.rcode.to_string(),
+        "security": format!("{:?}", answer.security).to_lowercase(),
+        "records": records,
+        "upstream_queries": upstream_queries,
+        "failed": bogus,
+        "line": line.join("\n"),
+    })
+}
+
+const RULE_ADVICE: &str = "these servers stand in a rule of your own configuration: look at the addresses after `to`; `fallback = true` would ask the public DNS when they fail";
+
+fn failed(failure: &Failure, upstream_queries: u32, advice: &str) -> Value {
+    json!({
+        "step": "failed",
+        "zone": failure.at.to_string(),
+        "reason": failure.to_string(),
+        "ede": failure.ede().code.0,
+        "upstream_queries": upstream_queries,
+        "failed": true,
+        "advice": advice,
+        "line": format!(
+            "✗ Failed: SERVFAIL, {} to servers\n    {}\n    What to do: {}",
+            counted(upstream_queries as usize, "query", "queries"),
+            failure.ede(),
+            advice
+        ),
+    })
+}
+
+fn refused(refused: &Refused) -> Value {
+    json!({
+        "step": "refused",
+        "reason": refused.why,
+        "rule": refused.rule,
+        "ede": EdeCode::PROHIBITED.0,
+        "failed": true,
+        "advice": refused.remedy,
+        "line": format!("✗ Refused: REFUSED, {}\n    The rule: {}\n    What to do: {}", refused.why, refused.rule, refused.remedy),
+    })
+}
+
+/// `1 server`, `2 servers`.
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn verdict(rcode: String, security: Security, stale: bool) -> String {
@@ -127,7 +175,14 @@ fn advice(cause: &Cause) -> &'static str {
 
 fn told_event(event: &Event) -> Value {
     let (step, mut members, text) = words(&event.step);
-    let failed = matches!(event.step, Step::NoReply { .. } | Step::Failed { .. });
+    let useless = |kind: Kind| {
+        matches!(kind, Kind::Lame | Kind::RecursionLame | Kind::Refused | Kind::ServFail | Kind::NeedsPlainDns | Kind::Broken | Kind::Empty)
+    };
+    let failed = match &event.step {
+        Step::NoReply { .. } | Step::Failed { .. } => true,
+        Step::Reply { kind, .. } => useless(*kind),
+        _ => false,
+    };
     let mark = if failed { "✗ " } else { "" };
     let indent = "  ".repeat(usize::from(event.depth));
     members.insert("step".into(), json!(step));
@@ -157,8 +212,8 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             };
             ("begin", members(json!({ "question": question.to_string() })), format!("{question}  ({why})"))
         }
-        Step::CacheHit { question, what, age_s, ttl_s } => {
-            let what = match what {
+        Step::CacheHit { question, what: hit, age_s, ttl_s } => {
+            let what = match hit {
                 CacheHit::Set => "the records",
                 CacheHit::Alias => "an alias",
                 CacheHit::NxDomain => "that the name does not exist",
@@ -167,7 +222,8 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
                 CacheHit::Stale => "only what has expired",
             };
             let value = json!({ "question": question.to_string(), "age_s": age_s, "ttl_s": ttl_s });
-            ("cache-hit", members(value), format!("the cache has {what} for {question}, {age_s} s old, good for {ttl_s} s"))
+            let rest = if matches!(hit, CacheHit::Stale) { String::new() } else { format!(", good for {ttl_s} s more") };
+            ("cache-hit", members(value), format!("nobody is asked: the cache has {what} for {question}, learned {age_s} s ago{rest}"))
         }
         Step::Local { question, zone } => (
             "local",
@@ -182,7 +238,9 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             let how = if *from_cache { "start at" } else { "now at" };
             let known = if *from_cache { ", known from before" } else { "" };
             let value = json!({ "zone": zone.to_string(), "servers": servers, "addresses": addresses, "from_cache": from_cache });
-            ("cut", members(value), format!("{how} zone {zone}: {servers} servers, {addresses} addresses{known}"))
+            let servers = counted(*servers, "server", "servers");
+            let addresses = if *addresses == 0 { "no address known yet".to_owned() } else { counted(*addresses, "address", "addresses") };
+            ("cut", members(value), format!("{how} zone {zone}: {servers}, {addresses}{known}"))
         }
         Step::Restart { zone, cause: _ } => (
             "restart",
@@ -198,10 +256,13 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
         Step::Reply { kind, rcode, took, tcp, near_misses, dropped } => {
             let mut text = format!("{rcode}: {} ({:.1} ms{})", kind_words(*kind), millis(*took), if *tcp { ", over TCP" } else { "" });
             if *dropped > 0 {
-                text.push_str(&format!(", {dropped} records passed over"));
+                text.push_str(&format!(
+                    ", {} passed over",
+                    counted(*dropped, "record that was not asked for", "records that were not asked for")
+                ));
             }
             if *near_misses > 0 {
-                text.push_str(&format!(", {near_misses} replies that were not ours"));
+                text.push_str(&format!(", after {} that did not match", counted(usize::from(*near_misses), "reply", "replies")));
             }
             let value = json!({ "kind": format!("{kind:?}"), "rcode": rcode.to_string(), "took_ms": millis(*took), "tcp": tcp, "dropped": dropped });
             ("reply", members(value), text)
@@ -212,7 +273,11 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
         }
         Step::Cached { name, rtype, records, ttl_s, rank } => {
             let value = json!({ "name": name.to_string(), "type": rtype.to_string(), "records": records, "ttl_s": ttl_s, "rank": format!("{rank:?}") });
-            ("cached", members(value), format!("kept: {name} {rtype}, {records} records for {ttl_s} s, {}", rank_words(*rank)))
+            (
+                "cached",
+                members(value),
+                format!("kept: {name} {rtype}, {} for {ttl_s} s, {}", counted(*records, "record", "records"), rank_words(*rank)),
+            )
         }
         Step::CachedDenial { name, rtype, nxdomain, ttl_s } => {
             let what = if *nxdomain { format!("{name} does not exist") } else { format!("{name} has no {rtype}") };
@@ -226,7 +291,7 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
         }
         Step::Done { question, rcode, records, security } => {
             let value = json!({ "question": question.to_string(), "rcode": rcode.to_string(), "records": records, "security": format!("{security:?}") });
-            ("done", members(value), format!("{question}: {rcode}, {records} records"))
+            ("done", members(value), format!("{question}: {rcode}, {}", counted(*records, "record", "records")))
         }
         Step::Failed { question, cause } => (
             "failed-step",
@@ -281,12 +346,12 @@ fn kind_words(kind: Kind) -> &'static str {
         Kind::Referral => "ask the servers of the zone below",
         Kind::NoData => "the name has no such records",
         Kind::NxDomain => "the name does not exist",
-        Kind::Empty => "nothing at all",
-        Kind::Lame => "lame: not a server of this zone",
-        Kind::RecursionLame => "a cached answer instead of its own",
-        Kind::Refused => "it refuses",
-        Kind::ServFail => "it cannot answer",
-        Kind::NeedsPlainDns => "it does not understand EDNS",
+        Kind::Empty => "nothing at all; another server may know more",
+        Kind::Lame => "lame: the zone above names it, but it does not serve this zone; its owner has to mend one of the two",
+        Kind::RecursionLame => "a cached answer instead of its own: it does not serve this zone, its owner has to mend the delegation",
+        Kind::Refused => "it does not serve this zone, or not to us; its owner has to mend it or the delegation",
+        Kind::ServFail => "it cannot answer now; its owner has to look at it",
+        Kind::NeedsPlainDns => "it does not understand EDNS; asked again without",
         Kind::Broken => "not usable",
     }
 }
