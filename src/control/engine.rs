@@ -19,7 +19,7 @@ use super::{cache_file, chain, priority, steps};
 use crate::answer::{Explained, Parts, Service, Worker};
 use crate::cache::Cache;
 use crate::config::Limits;
-use crate::env::{Clock, Random, RealClock, RealNet};
+use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::listen::{self, Bounds, Counters, Sockets};
 use crate::record::{Name, Question};
 use crate::zone::Zones;
@@ -89,6 +89,10 @@ impl Engine for Server {
     fn reload(&self, sources: Sources) {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         self.service.reload(parts(sources, &self.addrs, generation));
+    }
+
+    fn network_changed(&self, change: NetworkChange) {
+        self.service.resolve.network_changed(change == NetworkChange::WayOut);
     }
 
     fn command(&self, command: Command, reply: Reply) {

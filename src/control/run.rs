@@ -31,6 +31,7 @@ use super::sources::{LoadedZone, Sources};
 use super::state;
 use crate::cache::Cache;
 use crate::config::{CacheSettings, Limits, Problem};
+use crate::env::{NetworkChange, NetworkWatch};
 
 /// What answers. Shared by all workers and by the control thread.
 pub trait Engine: Send + Sync + 'static {
@@ -39,6 +40,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail.
     fn reload(&self, sources: Sources);
+
+    /// Links, addresses or routes of this machine have changed.
+    fn network_changed(&self, change: NetworkChange);
 
     /// A command of the control socket. `reply` may be called later, from any thread.
     fn command(&self, command: socket::Command, reply: socket::Reply);
@@ -87,11 +91,29 @@ pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) ->
     let outcome = runtime.block_on(async {
         let orders = orders_from_signals().map_err(RunError::System)?;
         let control = socket::serve(engine.clone());
+        tokio::spawn(watch_network(engine.clone()));
         serve(&engine, ports, control, keeping, options, &limits, orders).await
     });
     // A reload that is still reading must not hold up the stop.
     runtime.shutdown_background();
     outcome
+}
+
+/// Changes come in bursts: a link, its addresses, its routes.
+const BURST: Duration = Duration::from_millis(10);
+
+async fn watch_network(engine: Arc<dyn Engine>) {
+    let watching = async {
+        let watch = NetworkWatch::new()?;
+        loop {
+            engine.network_changed(watch.changed().await?);
+            tokio::time::sleep(BURST).await;
+        }
+    };
+    let ended: Result<(), io::Error> = watching.await;
+    if let Err(error) = ended {
+        info!(%error, "changes of the network are found out by asking: the kernel does not tell them");
+    }
 }
 
 /// What an operator tells a running server.
@@ -312,6 +334,8 @@ pub(super) mod testing {
                 at_work.send(()).expect("the test waits");
             }
         }
+
+        fn network_changed(&self, _change: NetworkChange) {}
 
         fn command(&self, command: socket::Command, reply: socket::Reply) {
             let heard = serde_json::json!({ "heard": format!("{command:?}") });

@@ -14,7 +14,7 @@ mod real;
 pub use clock::{BootTime, Clock, WallTime};
 pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, Stream, StreamListener, UdpFlow};
 pub use random::Random;
-pub use real::{RealClock, RealDatagramSocket, RealNet, RealStreamListener, bind_tcp, bind_udp};
+pub use real::{NetworkChange, NetworkWatch, RealClock, RealDatagramSocket, RealNet, RealStreamListener, bind_tcp, bind_udp};
 
 /// The clock of time-outs and of how long things took; virtual in the simulation.
 pub use tokio::time::Instant;

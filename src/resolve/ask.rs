@@ -315,25 +315,33 @@ impl Resolver {
         found
     }
 
-    /// One question of the probe. Any reply at all is a sign of life.
-    pub(super) async fn ask_probe(&self, server: SocketAddr, recursion_desired: bool, question: &Question) -> bool {
-        self.count_upstream();
-        let ask = Ask {
-            server,
-            question,
-            recursion_desired,
-            checking_disabled: false,
-            edns: None,
-            randomise_case: true,
-            timeout: super::offline::PROBE_EVERY,
-            tcp_timeout: super::offline::PROBE_EVERY,
-            force_tcp: false,
-        };
-        self.upstream().ask(&ask).await.is_ok()
+    /// One question of the probe: to the first target to which there is a route. Any reply at all is a sign of life.
+    pub(super) async fn ask_probe(&self, targets: &[(SocketAddr, bool)], question: &Question) -> bool {
+        for (server, recursion_desired) in targets {
+            self.count_upstream();
+            let ask = Ask {
+                server: *server,
+                question,
+                recursion_desired: *recursion_desired,
+                checking_disabled: false,
+                edns: None,
+                randomise_case: true,
+                timeout: super::offline::PROBE_EVERY,
+                tcp_timeout: super::offline::PROBE_EVERY,
+                force_tcp: false,
+            };
+            match self.upstream().ask(&ask).await {
+                Err(AskError::Unreachable(_)) => {}
+                heard => return heard.is_ok(),
+            }
+        }
+        false
     }
 
     async fn ask_one(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Option<Heard>, Failure> {
-        self.wait_for_network(asker).await;
+        if !cut.configured || cut.zone.is_root() {
+            self.wait_for_network(plan.address, asker).await;
+        }
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
         attempts.asked += 1;
         let attempt = {
@@ -369,10 +377,30 @@ impl Resolver {
             force_tcp: false,
         };
         self.count_upstream();
-        self.shared().offline.asked(self.now());
-        match self.upstream().ask(&ask).await {
+        let sent = self.shared().offline.asked(self.now());
+        let Some(outcome) = self.unless_the_network_changes(self.upstream().ask(&ask)).await else {
+            attempts.asked -= 1;
+            attempts.of(plan.address).count = attempt - 1;
+            asker
+                .trace
+                .emit(|| Step::NoReply { reason: "this machine's network has changed: asked again".to_owned(), took: Duration::ZERO });
+            return Ok(None);
+        };
+        match outcome {
             Ok(reply) => Ok(self.weigh(cut, plan, reply, attempts, asker)),
+            Err(AskError::Unreachable(reason)) if !self.has_way_out(&asker.routes) => {
+                // Our own network is gone. Nobody was asked, and nothing is held against anybody.
+                self.shared().offline.not_sent(sent);
+                self.shared().offline.lose();
+                attempts.asked -= 1;
+                attempts.of(plan.address).count = attempt - 1;
+                asker.trace.emit(|| Step::NoReply { reason: format!("this machine has no way out ({reason})"), took: Duration::ZERO });
+                Ok(None)
+            }
             Err(error) => {
+                if matches!(error, AskError::Unreachable(_)) {
+                    self.shared().offline.not_sent(sent);
+                }
                 self.note_silence(plan, &error, attempts, asker);
                 Ok(None)
             }

@@ -10,6 +10,7 @@
 //! The only file of its folder, with `table.rs`, that waits on tokio; what it decides by are pure functions.
 //! A walk is a task of its own: a client that leaves does not end it, and its result is cached.
 
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use siphasher::sip::SipHasher24;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::ask::{Attempts, Heard};
 use super::asker::Asker;
@@ -33,7 +34,7 @@ use super::learn::glue_for;
 use super::link::Link;
 use super::local::{Local, LocalAnswer};
 use super::minimise::{Minimiser, Show};
-use super::offline::{Offline, PROBE_EVERY};
+use super::offline::{FORGIVE_EVERY, Offline, PROBE_AGAIN, PROBE_EVERY};
 use super::prove::PerSecond;
 use super::routes::Routes;
 use super::table::{Join, Table, Ticket, Wanted};
@@ -57,6 +58,12 @@ pub struct Shared {
     usual_rtt_ms: AtomicU64,
     /// Wakes the walks that wait for the network.
     back_online: Notify,
+    /// Wakes the probe: links, addresses or routes of this machine have changed.
+    network_changes: watch::Sender<()>,
+    /// How often the way out has changed.
+    ways_out: AtomicU64,
+    /// When servers were forgiven last, in milliseconds since boot.
+    forgiven_at: AtomicU64,
     /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
     cookie_secret: [u8; 16],
     table: Arc<Table>,
@@ -86,10 +93,28 @@ impl Shared {
             offline: Offline::default(),
             usual_rtt_ms: AtomicU64::new(100),
             back_online: Notify::new(),
+            network_changes: watch::Sender::new(()),
+            ways_out: AtomicU64::new(0),
+            forgiven_at: AtomicU64::new(0),
             cookie_secret,
             table,
             counters: Counters::default(),
         })
+    }
+
+    /// Links, addresses or routes of this machine have changed: who waits for the network tries again at once. Where
+    /// the change is to the way out, servers that did not answer may have been out of reach.
+    pub fn network_changed(&self, is_way_out: bool) {
+        let now = self.clock.boot();
+        let forgiven_at = BootTime(self.forgiven_at.load(Ordering::Relaxed));
+        if self.offline.is_offline(now) || is_way_out && now.since(forgiven_at) >= FORGIVE_EVERY {
+            self.forgiven_at.store(now.0, Ordering::Relaxed);
+            self.cache.servers().forgive();
+        }
+        if is_way_out {
+            self.ways_out.fetch_add(1, Ordering::Relaxed);
+        }
+        self.network_changes.send_replace(());
     }
 
     pub fn set_routes(&self, routes: Routes) {
@@ -122,11 +147,14 @@ struct Inner {
     upstream: Rc<Upstream>,
     random: Rc<Random>,
     local: Rc<dyn Local>,
+    /// Of `Shared::ways_out`: sockets opened before are not to be used any more.
+    ways_out_seen: Cell<u64>,
 }
 
 impl Resolver {
     pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>, local: Rc<dyn Local>) -> Resolver {
-        Resolver(Rc::new(Inner { shared, upstream, random, local }))
+        let ways_out_seen = Cell::new(shared.ways_out.load(Ordering::Relaxed));
+        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen }))
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -141,7 +169,12 @@ impl Resolver {
         self.0.shared.clock.boot()
     }
 
+    /// On today's ways out: a connection made before a change may leave from an address that is gone.
     pub(super) fn upstream(&self) -> &Upstream {
+        let ways_out = self.0.shared.ways_out.load(Ordering::Relaxed);
+        if self.0.ways_out_seen.replace(ways_out) != ways_out {
+            self.0.upstream.forget_connections();
+        }
         &self.0.upstream
     }
 
@@ -198,9 +231,9 @@ impl Resolver {
     }
 
     /// Waits while our own network is silent. Each worker's walks wait together; one of them probes for all.
-    pub(super) async fn wait_for_network(&self, asker: &Asker) {
+    pub(super) async fn wait_for_network(&self, server: SocketAddr, asker: &Asker) {
         let shared = self.shared();
-        while shared.offline.is_offline(self.now()) {
+        while shared.offline.is_offline(self.now()) && !(shared.offline.is_without_route() && self.upstream().has_route(server)) {
             let back = shared.back_online.notified();
             if shared.offline.may_probe() {
                 self.probe(asker.routes.clone());
@@ -210,32 +243,73 @@ impl Resolver {
         }
     }
 
-    /// Asks the root, or the forwarder for everything, who it is, until anybody answers or nobody waits any more.
+    /// Asks the root, or the forwarder for everything, who it is, until anybody answers or nobody waits any more:
+    /// both families in turn, at intervals, and at once when this machine's network has changed.
     fn probe(&self, routes: Arc<Routes>) {
         let resolver = self.clone();
         tokio::task::spawn_local(async move {
+            let shared = resolver.shared().clone();
             let question = Question::new(Name::root(), Rtype::NS);
             let until = resolver.now() + Duration::from_millis(routes.limits.walk_time_ms);
-            while resolver.shared().offline.is_offline(resolver.now()) && resolver.now() < until {
+            let mut changes = shared.network_changes.subscribe();
+            let mut ipv6_first = resolver.random().below(2) == 1;
+            while shared.offline.is_offline(resolver.now()) && resolver.now() < until {
                 let began = Instant::now();
-                if let Some((server, forward)) = resolver.probe_target(&routes)
-                    && resolver.ask_probe(server, forward, &question).await
-                {
+                let targets = resolver.probe_targets(&routes, ipv6_first);
+                ipv6_first = !ipv6_first;
+                let heard = tokio::select! {
+                    biased;
+                    heard = resolver.ask_probe(&targets, &question) => heard,
+                    _ = changes.changed() => {
+                        tokio::time::sleep_until(began + PROBE_AGAIN).await;
+                        continue;
+                    }
+                };
+                if heard {
                     resolver.heard_somebody();
                     break;
                 }
-                tokio::time::sleep_until(began + PROBE_EVERY).await;
+                tokio::select! {
+                    biased;
+                    _ = changes.changed() => tokio::time::sleep_until(began + PROBE_AGAIN).await,
+                    () = tokio::time::sleep_until(began + PROBE_EVERY) => {}
+                }
             }
-            resolver.shared().offline.probed();
+            shared.offline.probed();
         });
     }
 
-    fn probe_target(&self, routes: &Routes) -> Option<(SocketAddr, bool)> {
-        if let Some(rule) = routes.rule_for(&Name::root()) {
-            return rule.to.get(self.random().below(rule.to.len())).map(|to| (*to, rule.forward));
+    /// What waits for a reply while the network is away need not wait on when it may be back: then `None`.
+    pub(super) async fn unless_the_network_changes<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut changes = self.shared().network_changes.subscribe();
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                _ = changes.changed() => if self.shared().offline.is_offline(self.now()) {
+                    return None;
+                }
+            }
         }
-        let usable: Vec<_> = routes.hints.iter().filter(|(_, address)| routes.family_enabled(*address)).collect();
-        usable.get(self.random().below(usable.len())).map(|(_, address)| (SocketAddr::new(*address, 53), false))
+    }
+
+    /// Whom to ask whether the network is there, and whether with RD: one of each family, as far as there are.
+    fn probe_targets(&self, routes: &Routes, ipv6_first: bool) -> Vec<(SocketAddr, bool)> {
+        let all: Vec<(SocketAddr, bool)> = match routes.rule_for(&Name::root()) {
+            Some(rule) => rule.to.iter().map(|to| (*to, rule.forward)).collect(),
+            None => routes.hints.iter().map(|(_, address)| (SocketAddr::new(*address, 53), false)).collect(),
+        };
+        let of_family = |ipv6: bool| {
+            let some: Vec<_> = all.iter().filter(|(to, _)| to.is_ipv6() == ipv6 && routes.family_enabled(to.ip())).collect();
+            some.get(self.random().below(some.len())).map(|target| **target)
+        };
+        [ipv6_first, !ipv6_first].into_iter().filter_map(of_family).collect()
+    }
+
+    /// Is there a route to anybody who could tell that the network is there?
+    pub(super) fn has_way_out(&self, routes: &Routes) -> bool {
+        self.probe_targets(routes, false).iter().any(|(target, _)| self.upstream().has_route(*target))
     }
 
     /// How long an unknown server is waited for while others have not been asked yet: four times what servers usually
@@ -254,6 +328,8 @@ impl Resolver {
     /// A reply of anybody shows that the network is there.
     pub(super) fn heard_somebody(&self) {
         if self.shared().offline.heard(self.now()) {
+            // What was held against anybody since the network went was not theirs.
+            self.cache().servers().forgive();
             self.shared().back_online.notify_waiters();
         }
     }
@@ -369,6 +445,9 @@ impl Resolver {
                     continue;
                 }
                 Err(failure) if failure.cause == Cause::NoServerAddress && !may_have_changed(&cut, asker) && !cut.configured => {
+                    if self.shared().offline.is_offline(self.now()) {
+                        return Err(failure);
+                    }
                     // Every other name of this zone would be looked for in vain as well (RFC 9520 3.1).
                     self.cache().put_failure(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
                     return Err(failure);

@@ -82,6 +82,11 @@ impl Upstream {
         }
     }
 
+    /// Does the kernel know a way there? Nothing is sent.
+    pub fn has_route(&self, server: SocketAddr) -> bool {
+        self.sockets.has_route(server)
+    }
+
     /// Links or routes have changed: what was connected before may leave from an address that is gone.
     pub fn forget_connections(&self) {
         self.sockets.close_kept();

@@ -68,6 +68,10 @@ impl Sockets {
         }
     }
 
+    pub fn has_route(&self, server: SocketAddr) -> bool {
+        !matches!(self.open(server), Err(OpenError::NoWay(_)))
+    }
+
     /// A fresh one, on a port drawn for it.
     pub fn open(&self, server: SocketAddr) -> Result<Socket, OpenError> {
         let mut last = io::ErrorKind::AddrInUse;

@@ -51,11 +51,19 @@ impl Engine {
     fn cairn(start: Start) -> Engine {
         let hints = start.root_hints.iter().filter_map(|rr| Some((rr.name.clone(), address(rr)?))).collect();
         let anchors = start.trust_anchors.iter().filter_map(|rr| Anchor::from_record(rr.name.clone(), rr.rtype, &rr.rdata)).collect();
-        let parts = Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones: Arc::default(), own_addresses: Vec::new() };
+        let own_addresses = start.settings.server.listen.clone().unwrap_or_default();
+        let parts = Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones: Arc::default(), own_addresses };
         let service = Service::new(parts, Limits::default(), start.clock.clone(), &Random::from_seed(start.seed));
         let random = |worker: usize| Random::from_seed(start.seed.wrapping_add(1 + worker as u64));
         let workers = (0..start.workers.max(1)).map(|worker| Worker::new(service.clone(), start.net.clone(), random(worker))).collect();
         Engine::Cairn(workers, start.clock)
+    }
+
+    /// The machine's way out has changed.
+    pub fn network_changed(&self) {
+        if let Engine::Cairn(workers, _) = self {
+            workers[0].service().resolve.network_changed(true);
+        }
     }
 
     /// The short cut alone: the reply, or `None` where it takes waiting.

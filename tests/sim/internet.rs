@@ -316,6 +316,9 @@ impl Drop for Flow {
 
 impl UdpFlow for Flow {
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.wires.unreachable(self.server) {
+            return Err(io::ErrorKind::NetworkUnreachable.into());
+        }
         let wires = &self.wires;
         let note = |outcome: String| wires.note(self.server, self.port, false, bytes, outcome);
         let Some(link) = wires.behind.link(self.server.ip()) else {

@@ -317,6 +317,37 @@ impl World {
         })
     }
 
+    /// Asks, and makes a `change` when the question has waited so long.
+    pub fn ask_meanwhile(&mut self, question: &str, ms: u64, change: impl FnOnce(&World)) -> Answer {
+        self.start();
+        let Some(running) = self.running.as_mut() else { unreachable!("just started") };
+        running.asked = running.asked.wrapping_add(1);
+        let ((wire, client), worker) = (query(question, running.asked), usize::from(running.asked));
+        let engine = running.engine.clone();
+        let task = running.tasks.spawn_local(async move { ask_engine(&engine, &wire, &client, worker).await });
+        self.wait_ms(ms);
+        change(self);
+        let running = self.running.as_ref().expect("it runs");
+        let answered = running.tasks.block_on(&running.runtime, task);
+        answered.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// The network of the resolver's own machine: packets vanish, or pass again.
+    pub fn set_loss(&self, chance: f64) {
+        let mut plan = self.plan();
+        plan.default_link.loss = chance;
+        plan.servers.iter_mut().for_each(|server| server.link.loss = chance);
+    }
+
+    /// There is no route for IPv4 or IPv6, or there is again.
+    pub fn set_families(&self, ipv4: bool, ipv6: bool) {
+        self.running.iter().for_each(|running| running.internet.set_families(ipv4, ipv6));
+    }
+
+    pub fn network_changed(&self) {
+        self.running.iter().for_each(|running| running.engine.network_changed());
+    }
+
     /// Asks, and fails where the answer is not the world's truth. SERVFAIL counts as false.
     pub fn ask_true(&mut self, question: &str) -> Answer {
         let answer = self.ask(question);

@@ -208,3 +208,24 @@ fn failing() -> World {
     let world = World::new(8).zone("evil.example.");
     (1..=8).fold(world, |world, n| world.server(&format!("ns{n}.evil.example.")).fails(Rcode::SERVFAIL))
 }
+
+/// A delegation to addresses that nobody may make us ask: ourselves, this machine, a whole network.
+#[test]
+fn forbidden_addresses_are_never_asked() {
+    if !is_cairn() {
+        return;
+    }
+    let forbidden =
+        ["127.0.0.1", "127.8.9.1", "0.0.0.0", "0.1.2.3", "224.0.0.251", "255.255.255.255", "192.0.2.53", "::1", "::", "ff02::fb"];
+    for address in forbidden.into_iter().chain(["192.0.2.54"]) {
+        let mut world = World::new(9)
+            .zone("evil.example.")
+            .record("www.evil.example. A 192.0.2.1")
+            .server("ns1.evil.example.")
+            .at(address)
+            .tune(|settings| settings.server.listen = Some(vec!["192.0.2.53:53".parse().expect("an address")]));
+        world.ask("www.evil.example. A");
+        let asked = world.log().iter().any(|seen| seen.to.ip() == address.parse::<std::net::IpAddr>().expect("an address"));
+        assert_eq!(asked, !forbidden.contains(&address), "{address}");
+    }
+}

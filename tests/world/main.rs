@@ -1,6 +1,7 @@
 //! The hermetic tests of the whole resolver: simulated worlds and scenario files, one binary.
 
 mod attacks;
+mod offline;
 #[path = "../rpl/mod.rs"]
 mod rpl;
 mod scenarios;

@@ -1,5 +1,5 @@
 //! The socket calls that std has no word for: recvmmsg, sendmmsg with the address to leave from (RFC 3542 6),
-//! and three socket options, and a socket's way into the reactor. All `unsafe` towards the network is here.
+//! three socket options, news of the network, and a socket's way into the reactor. All `unsafe` towards the network is here.
 //!
 //! What holds: the pointers handed to the kernel are made anew for each call, from buffers borrowed until the
 //! call returns; no pointer is kept. Lengths that the kernel reports are cut to the buffer before they are used.
@@ -12,10 +12,11 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::rc::Rc;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -50,6 +51,26 @@ impl Shape {
     pub fn is_wildcard(&self) -> bool {
         self.bound.ip().is_unspecified()
     }
+}
+
+/// Hears of changes to the links, addresses and routes of this machine (rtnetlink(7)).
+pub fn network_events() -> io::Result<AsyncFd<Socket>> {
+    let domain = Domain::from(libc::AF_NETLINK);
+    let socket = Socket::new(domain, Type::RAW.nonblocking(), Some(Protocol::from(libc::NETLINK_ROUTE)))?;
+    // SAFETY: plain integers, for which all zeroes is a valid value.
+    let mut address: libc::sockaddr_nl = unsafe { zeroed() };
+    address.nl_family = libc::AF_NETLINK as libc::sa_family_t;
+    let groups =
+        libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV4_ROUTE | libc::RTMGRP_IPV6_IFADDR | libc::RTMGRP_IPV6_ROUTE;
+    address.nl_groups = groups as u32;
+    let len = size_of::<libc::sockaddr_nl>() as libc::socklen_t;
+    // SAFETY: the pointer is to a live `sockaddr_nl` of the length given, which the kernel only reads.
+    if unsafe { libc::bind(socket.as_raw_fd(), ptr::from_ref(&address).cast(), len) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a Socket always names the same descriptor and keeps it open; the AsyncFd owns it.
+    let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
+    watched.map_err(io::Error::from)
 }
 
 /// How a batch left.

@@ -8,11 +8,13 @@ mod bind;
 mod clock;
 mod datagram;
 mod kernel;
+mod network;
 mod stream;
 mod ways_out;
 
 pub use bind::{bind_tcp, bind_udp};
 pub use clock::RealClock;
 pub use datagram::RealDatagramSocket;
+pub use network::{NetworkChange, NetworkWatch};
 pub use stream::RealStreamListener;
 pub use ways_out::RealNet;

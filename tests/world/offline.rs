@@ -1,0 +1,131 @@
+//! The resolver's own network goes and comes back: cached names are served meanwhile, nothing is held against any
+//! server, one probe at a time asks whether it is back, and the answer follows at once.
+
+use std::time::Duration;
+
+use cairn::record::Rcode;
+
+use super::sim::World;
+use super::sim::engine::is_cairn;
+use super::sim::world::Answer;
+
+const MOST_AFTER_THE_NETWORK: Duration = Duration::from_millis(500);
+const MOST_AFTER_AN_EVENT: Duration = Duration::from_millis(100);
+
+fn world(seed: u64) -> World {
+    World::new(seed)
+        .zone("example.")
+        .records(&["www.example. A 192.0.2.1", "two.example. A 192.0.2.2", "three.example. A 192.0.2.3"])
+        .server("ns1.example.")
+        .serves()
+        .server("ns2.example.")
+        .serves()
+        .every_link(|link| link.delay = Duration::from_millis(5))
+}
+
+/// A network that vanished: it was known, and everything is lost from now on.
+fn cut_off(seed: u64) -> World {
+    let mut world = world(seed);
+    world.ask_true("www.example. A");
+    world.set_loss(1.0);
+    world
+}
+
+fn since(answer: &Answer, ms: u64) -> Duration {
+    answer.took.saturating_sub(Duration::from_millis(ms))
+}
+
+#[test]
+fn while_it_is_away() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = cut_off(1);
+    let failed = world.ask("two.example. A");
+    assert_eq!(failed.rcode(), Rcode::SERVFAIL);
+    assert!(failed.took <= Duration::from_millis(4500), "{failed:?}");
+    assert!(world.ask("www.example. A").is("192.0.2.1"), "cached names are served all the while");
+    world.forget();
+    world.ask_all(&["three.example. A", "four.example. A", "five.example. A", "six.example. A"]);
+    let log = world.log();
+    assert!(
+        log.iter().all(|seen| seen.name().is_root()),
+        "only probes, and not {:?}",
+        log.iter().map(|seen| seen.name()).collect::<Vec<_>>()
+    );
+    assert!((10..=19).contains(&log.len()), "{} probes in 4.5 s", log.len());
+    world.set_loss(0.0);
+    let answer = world.ask_true("two.example. A");
+    assert!(answer.took <= MOST_AFTER_THE_NETWORK, "no failure is remembered, no server is left alone: {answer:?}");
+}
+
+#[test]
+fn a_question_that_waits_is_answered_when_the_network_is_back() {
+    if !is_cairn() {
+        return;
+    }
+    for (seed, ms) in [(1, 1_400), (2, 1_700), (3, 2_333), (4, 3_001), (5, 3_900)] {
+        let answer = cut_off(seed).ask_meanwhile("two.example. A", ms, |world| world.set_loss(0.0));
+        assert!(answer.is("192.0.2.2"), "{answer:?}");
+        assert!(since(&answer, ms) <= MOST_AFTER_THE_NETWORK, "{ms} ms: {answer:?}");
+    }
+}
+
+#[test]
+fn the_kernel_tells_that_it_is_back() {
+    if !is_cairn() {
+        return;
+    }
+    for (seed, ms) in [(1, 1_300), (2, 1_701), (3, 2_333), (4, 3_001), (5, 3_900)] {
+        let answer = cut_off(seed).ask_meanwhile("two.example. A", ms, |world| {
+            world.set_loss(0.0);
+            world.network_changed();
+        });
+        assert!(answer.is("192.0.2.2"), "{answer:?}");
+        assert!(since(&answer, ms) <= MOST_AFTER_AN_EVENT, "{ms} ms: {answer:?}");
+    }
+}
+
+#[test]
+fn without_any_route() {
+    if !is_cairn() {
+        return;
+    }
+    for ms in [30, 700, 2_000, 4_000] {
+        let mut world = world(6);
+        world.ask_true("www.example. A");
+        world.set_families(false, false);
+        let answer = world.ask_meanwhile("two.example. A", ms, |world| {
+            world.set_families(true, true);
+            world.network_changed();
+        });
+        assert!(answer.is("192.0.2.2"), "{answer:?}");
+        assert!(since(&answer, ms) <= MOST_AFTER_AN_EVENT, "{ms} ms: {answer:?}");
+    }
+    let mut world = world(7);
+    world.ask_true("www.example. A");
+    world.set_families(false, false);
+    assert_eq!(world.ask("two.example. A").rcode(), Rcode::SERVFAIL);
+    assert!(world.ask("www.example. A").is("192.0.2.1"));
+    world.set_families(true, true);
+    assert!(world.ask_true("two.example. A").took <= MOST_AFTER_THE_NETWORK);
+}
+
+/// The office's own server answers although the world is away, and is asked all the same.
+#[test]
+fn a_rule_does_not_wait_for_the_world() {
+    if !is_cairn() {
+        return;
+    }
+    let world = world(8).server("office.").at("192.0.2.200").serves().tune(|settings| {
+        let text = "[[stub]]\nzone = 'example'\nto = ['192.0.2.200']\n";
+        settings.stubs = cairn::config::Settings::from_toml(text, "cairn.toml").expect("valid").stubs;
+    });
+    world.set_loss(1.0);
+    let mut world = world.server("office.").link(|link| link.loss = 0.0);
+    for question in ["www.elsewhere. A", "www.beyond. A"] {
+        assert_eq!(world.ask(question).rcode(), Rcode::SERVFAIL);
+    }
+    let answer = world.ask_true("www.example. A");
+    assert!(answer.took <= MOST_AFTER_THE_NETWORK, "{answer:?}");
+}
