@@ -158,6 +158,26 @@ fn who_gets_what() {
     }
 }
 
+/// What needs no look-up is kept ready by the first who asks, over either transport. Refusals are not: whoever is
+/// refused anything could fill the cache with names of his choice.
+#[test]
+fn a_repeat_comes_from_the_ready_answers() {
+    let own = ["www.example.org. A", "mx.example.org. MX", "no.example.org. A", "www.example.org. TXT"];
+    let strangers = own.into_iter().chain(["x.sub.example.org. A", "away.example.org. A"]);
+    let friends = own.into_iter().chain(["localhost. A", "x.invalid. A", "1.0.0.127.in-addr.arpa. PTR"]);
+    let rows = strangers.map(|question| (STRANGER, question, true)).chain(friends.map(|question| (FRIEND, question, true)));
+    for (peer, question, kept) in rows.chain([(STRANGER, "www.example.com. A", false), (STRANGER, "localhost. A", false)]) {
+        for transports in [[Transport::Udp, Transport::Stream], [Transport::Stream, Transport::Udp]] {
+            let worker = worker();
+            let ready = || worker.service().rows().into_iter().find(|(what, _)| *what == "answered-from-ready").map(|(_, count)| count);
+            for (transport, expected) in transports.into_iter().zip([0, u64::from(kept)]) {
+                ask(&worker, &query(question, Flags::RD, None), &client(peer, transport)).expect("at once");
+                assert_eq!(ready(), Some(expected), "{question} of {peer} over {transport:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_has_to_be_looked_up_waits() {
     let worker = worker();
