@@ -6,10 +6,23 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use cairn::answer::{Client, Worker};
+use cairn::config::Limits;
 use cairn::env::{Accepted, Datagram, DatagramBatch, DatagramSocket, Rest, StreamListener};
+use cairn::listen::{Bounds, serve_worker};
 use tokio::io::DuplexStream;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::clock::SimClock;
+use super::engine::Engine;
+use super::packet::Packet;
+use super::world::{ANSWER_WITHIN, Answer};
 
 /// Cheap to clone; all clones are the same door.
 #[derive(Clone)]
@@ -115,6 +128,62 @@ impl StreamListener for Door {
         }
     }
 }
+
+/// One door for each worker, each with the loop that serves it.
+#[derive(Default)]
+pub struct Doors {
+    doors: Vec<Door>,
+    /// The loops end with it.
+    stop: Option<watch::Sender<bool>>,
+}
+
+/// How exactly it is known when a reply came.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+impl Doors {
+    /// Inside the world's runtime.
+    pub fn open(engine: &Engine, clock: &Arc<SimClock>) -> Doors {
+        let Engine::Cairn(workers, _) = engine else { panic!("the reference walker does not listen") };
+        let (stop, stopped) = watch::channel(false);
+        let bounds = Bounds::share(&Limits::default(), workers.len());
+        let serve = |worker: &Rc<Worker>| {
+            let door = Door::new();
+            let (worker, clock, counters) = (worker.clone(), clock.clone(), Arc::default());
+            tokio::task::spawn_local(serve_worker(worker, vec![door.clone()], vec![], clock, bounds, counters, stopped.clone()));
+            door
+        };
+        Doors { doors: workers.iter().map(serve).collect(), stop: Some(stop) }
+    }
+
+    /// Each query comes from a socket of its own. Fails where one is answered twice.
+    pub fn ask_all(&self, queries: Vec<(Vec<u8>, Client, usize)>, runtime: &Runtime, tasks: &LocalSet) -> Vec<Answer> {
+        let take = |answers: &mut Vec<Option<Answer>>, took: Duration| {
+            for (wire, peer) in self.doors.iter().flat_map(Door::replies) {
+                let answer = usize::from(peer.port()).checked_sub(FIRST_PORT).and_then(|at| answers.get_mut(at));
+                let answer = answer.unwrap_or_else(|| panic!("a late second answer: {:?}", Packet::decode(&wire)));
+                assert!(answer.is_none(), "answered twice: {answer:?} and {:?}", Packet::decode(&wire));
+                *answer = Some(Answer::read(wire, took, took.is_zero()));
+            }
+        };
+        let _inside = runtime.enter();
+        take(&mut Vec::new(), Duration::ZERO);
+        let mut answers: Vec<Option<Answer>> = queries.iter().map(|_| None).collect();
+        for (at, (wire, client, worker)) in queries.into_iter().enumerate() {
+            let peer = SocketAddr::new(client.peer.ip(), (FIRST_PORT + at) as u16);
+            self.doors[worker % self.doors.len()].send_from(peer, wire);
+        }
+        let mut took = Duration::ZERO;
+        while answers.iter().any(Option::is_none) {
+            assert!(took < ANSWER_WITHIN, "no answer within {ANSWER_WITHIN:?}");
+            tasks.block_on(runtime, async { tokio::time::sleep(LOOK_EVERY).await });
+            take(&mut answers, took);
+            took += LOOK_EVERY;
+        }
+        answers.into_iter().flatten().collect()
+    }
+}
+
+const FIRST_PORT: usize = 20_000;
 
 #[tokio::test(start_paused = true)]
 async fn datagrams_come_in_batches_and_go_back() {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use cairn::answer::{AtOnce, Client, Parts, Service, Worker};
+use cairn::cache::Entry;
 use cairn::config::{Limits, Settings};
 use cairn::env::{Clock, Net, Random};
 use cairn::record::Rtype;
@@ -79,6 +80,20 @@ impl Engine {
                 assert_eq!(&slot[..query.len()], query, "at_once says Later but wrote into the slot");
                 None
             }
+        }
+    }
+
+    /// Everything the cache holds; the reference walker has none.
+    pub fn dump_cache(&self, show: &mut dyn FnMut(Entry)) {
+        if let Engine::Cairn(workers, clock) = self {
+            workers[0].service().cache().dump(clock.boot(), show);
+        }
+    }
+
+    pub fn walks_under_way(&self) -> usize {
+        match self {
+            Engine::Cairn(workers, _) => workers[0].service().resolve.walks_under_way(),
+            Engine::Naive(_) => 0,
         }
     }
 

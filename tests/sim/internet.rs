@@ -155,6 +155,10 @@ impl Internet {
         self.0.log.borrow().clone()
     }
 
+    pub fn each_seen(&self, look: &mut dyn FnMut(&Seen)) {
+        self.0.log.borrow().iter().for_each(look);
+    }
+
     pub fn forget_log(&self) {
         self.0.log.borrow_mut().clear();
     }

@@ -1,11 +1,12 @@
 //! A virtual internet inside one test thread, in virtual time, from one printed seed.
 //!
 //! `World` builds zones and servers and asks the resolver; `Internet` is its network (delay, loss, duplicates,
-//! forgeries); `Plan` how servers answer, well or badly; `Truth` what is right; `random` draws worlds nobody thought of;
-//! `clients` is the resolver's own door. Only `engine.rs` knows how the
-//! resolver is made.
+//! forgeries); `Plan` how servers answer, well or badly; `Truth` what is right now; `Witness` what servers have said
+//! and when; `random` draws worlds nobody thought of, `changes` what happens to them meanwhile; `clients` is the
+//! resolver's own door. Only `engine.rs` knows how the resolver is made.
 #![allow(dead_code, reason = "the world offers more than the tests of one day use")]
 
+pub mod changes;
 pub mod clients;
 pub mod clock;
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod random;
 pub mod record;
 pub mod truth;
+pub mod witness;
 pub mod world;
 pub mod zone;
 

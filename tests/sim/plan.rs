@@ -34,8 +34,10 @@ pub struct Manner {
     pub one_link: bool,
     /// Never more than the answer section.
     pub minimal: bool,
-    /// Added to the additional section (or, for NS, the authority section) of every reply: lies.
+    /// Added to the additional section (or, for NS and SOA, the authority section) of every reply: lies.
     pub slips_in: Vec<Rr>,
+    /// The same lies stand in the answer section too, with one about whatever an alias there leads to.
+    pub lies_in_answers: bool,
     pub udp_size: usize,
 }
 
@@ -62,6 +64,7 @@ impl Default for Manner {
             one_link: false,
             minimal: false,
             slips_in: Vec::new(),
+            lies_in_answers: false,
             udp_size: 1232,
         }
     }
@@ -72,8 +75,20 @@ pub struct Server {
     pub ipv4: Vec<Ipv4Addr>,
     pub ipv6: Vec<Ipv6Addr>,
     pub zones: Vec<Name>,
+    /// Zones that were taken away from it and that it goes on to serve as they were.
+    pub kept: Vec<Zone>,
     pub manner: Manner,
     pub link: Link,
+}
+
+/// What a server says to one query.
+pub struct Told {
+    /// `None` for silence.
+    pub bytes: Option<Vec<u8>>,
+    /// The reply without what a liar adds, and only where the server speaks for a zone at all.
+    pub honest: Option<Packet>,
+    /// For the log.
+    pub word: String,
 }
 
 #[derive(Default)]
@@ -103,7 +118,8 @@ impl Plan {
     pub fn server(&mut self, name: &Name) -> &mut Server {
         let at = self.servers.iter().position(|server| server.name == *name).unwrap_or_else(|| {
             let link = self.default_link.clone();
-            let server = Server { name: name.clone(), ipv4: vec![], ipv6: vec![], zones: vec![], manner: Manner::default(), link };
+            let server =
+                Server { name: name.clone(), ipv4: vec![], ipv6: vec![], zones: vec![], kept: vec![], manner: Manner::default(), link };
             self.servers.push(server);
             self.servers.len() - 1
         });
@@ -135,7 +151,8 @@ impl Plan {
             self.server(&Name::parse("a.root-servers.net.").expect("a name")).zones.push(Name::root());
         }
         let mut wanted = vec![Name::root()];
-        wanted.extend(self.zones.keys().chain(self.servers.iter().map(|server| &server.name)).map(|name| name.suffix(1)));
+        let in_use = self.servers.iter().filter(|server| server.kept.is_empty());
+        wanted.extend(self.zones.keys().chain(in_use.map(|server| &server.name)).map(|name| name.suffix(1)));
         for apex in wanted {
             self.zones.entry(apex.clone()).or_insert_with(|| Zone::new(&apex));
         }
@@ -176,11 +193,15 @@ impl Plan {
             zone.add(Rr::new(apex, Rtype::SOA, 3600, [names[0].as_wire(), Name::root().as_wire(), &fields].concat()));
         }
         if zone.set(apex, Rtype::NS).is_empty() {
-            names.iter().for_each(|name| zone.add(Rr::new(apex, Rtype::NS, 86_400, name.as_wire().to_vec())));
+            let ttl = zone.ttl;
+            names.iter().for_each(|name| zone.add(Rr::new(apex, Rtype::NS, ttl, name.as_wire().to_vec())));
         }
     }
 
     fn complete_addresses(&mut self, at: usize) {
+        if !self.servers[at].kept.is_empty() {
+            return;
+        }
         if self.servers[at].ipv4.is_empty() && self.servers[at].ipv6.is_empty() {
             let address = self.next_ipv4();
             self.servers[at].ipv4.push(address);
@@ -188,7 +209,7 @@ impl Plan {
         let server = &self.servers[at];
         let apex = self.zone_of(&server.name).map(|zone| zone.apex.clone()).expect("the root is there");
         let zone = self.zones.get_mut(&apex).expect("found");
-        for address in address_records(server) {
+        for address in address_records(server, zone.ttl) {
             if zone.set(&server.name, address.rtype).len() < server.ipv4.len().max(server.ipv6.len()) {
                 zone.add(address);
             }
@@ -198,15 +219,16 @@ impl Plan {
     /// NS records and glue for `apex` in the zone above it, unless that zone has its own opinion.
     fn delegate(&mut self, apex: &Name) {
         let Some(parent) = apex.parent().and_then(|above| self.zone_of(&above)).map(|zone| zone.apex.clone()) else { return };
+        let ttl = self.zones[&parent].ttl;
         let ns = if self.zones[&parent].set(apex, Rtype::NS).is_empty() {
-            self.zones[apex].set(apex, Rtype::NS).to_vec()
+            self.zones[apex].set(apex, Rtype::NS).iter().map(|rr| rr.with_ttl(ttl)).collect()
         } else {
             self.zones[&parent].set(apex, Rtype::NS).to_vec()
         };
         for name in ns.iter().filter_map(Rr::target) {
             let needed = name.is_within(apex) || self.sibling_glue && name.is_within(&parent);
             let server = self.servers.iter().find(|server| server.name == name);
-            let glue = server.filter(|_| needed).map(address_records).unwrap_or_default();
+            let glue = server.filter(|_| needed).map(|server| address_records(server, ttl)).unwrap_or_default();
             let zone = self.zones.get_mut(&parent).expect("found");
             if zone.set(&name, Rtype::A).is_empty() && zone.set(&name, Rtype::AAAA).is_empty() {
                 glue.into_iter().for_each(|rr| zone.add(rr));
@@ -220,22 +242,22 @@ impl Plan {
     pub fn root_hints(&self) -> Vec<Rr> {
         let roots: Vec<&Server> = self.servers.iter().filter(|server| server.zones.contains(&Name::root())).collect();
         let ns = roots.iter().map(|server| Rr::new(&Name::root(), Rtype::NS, 3_600_000, server.name.as_wire().to_vec()));
-        ns.chain(roots.iter().flat_map(|server| address_records(server))).collect()
+        ns.chain(roots.iter().flat_map(|server| address_records(server, 86_400))).collect()
     }
 
-    /// The bytes of the reply, with a word for the log; `None` for silence.
-    pub fn answer(&self, address: IpAddr, wire: &[u8], tcp: bool) -> (Option<Vec<u8>>, String) {
-        let Some(server) = self.server_at(address) else { return (None, "nobody there".into()) };
-        let Some(query) = Packet::decode(wire) else { return (None, "not a message".into()) };
+    pub fn answer(&self, address: IpAddr, wire: &[u8], tcp: bool) -> Told {
+        let silent = |word: String| Told { bytes: None, honest: None, word };
+        let Some(server) = self.server_at(address) else { return silent("nobody there".into()) };
+        let Some(query) = Packet::decode(wire) else { return silent("not a message".into()) };
         let manner = &server.manner;
         if manner.drops_edns && query.edns.is_some() {
-            return (None, format!("{} drops EDNS", server.name));
+            return silent(format!("{} drops EDNS", server.name));
         }
         let mut reply = query.reply();
         if manner.formerr_to_edns && query.edns.is_some() {
             reply.rcode = Rcode::FORMERR;
             reply.edns = None;
-            return (Some(reply.encode()), format!("{} FORMERR", server.name));
+            return Told { bytes: Some(reply.encode()), honest: None, word: format!("{} FORMERR", server.name) };
         }
         match (manner.fails, manner.lame) {
             (Some(rcode), _) => reply.rcode = rcode,
@@ -243,13 +265,15 @@ impl Plan {
             (None, None) => self.answer_well(server, &mut reply),
         }
         self.spoil(manner, &mut reply);
+        let honest = (manner.fails.is_none() && manner.lame.is_none()).then(|| reply.clone());
+        lie(manner, &mut reply);
         let limit = if tcp { 65_535 } else { reply.edns.as_ref().map_or(512, |_| client_size(&query).min(manner.udp_size)) };
         if manner.truncates && !tcp {
             reply = Packet { flags: reply.flags | TC, answer: vec![], authority: vec![], additional: vec![], ..reply };
         }
         let bytes = reply.encode_within(limit);
         let sizes = format!("{}/{}/{}", reply.answer.len(), reply.authority.len(), reply.additional.len());
-        (Some(bytes), format!("{} {} {sizes}", server.name, reply.rcode))
+        Told { bytes: Some(bytes), honest, word: format!("{} {} {sizes}", server.name, reply.rcode) }
     }
 
     fn spoil(&self, manner: &Manner, reply: &mut Packet) {
@@ -263,11 +287,8 @@ impl Plan {
         if let Some(asked) = reply.question.as_mut().filter(|_| manner.lowers_case) {
             asked.wire.make_ascii_lowercase();
         }
-        for rr in &manner.slips_in {
-            if rr.rtype == Rtype::NS { reply.authority.push(rr.clone()) } else { reply.additional.push(rr.clone()) }
-        }
         let asked = reply.question.as_ref();
-        let is_empty = |zone: &Zone, name: &Name| zone.names().all(|owner| owner != name);
+        let is_empty = |zone: &Zone, name: &Name| zone.names().all(|owner| owner != name) && zone.names().any(|owner| owner.is_below(name));
         if manner.denies_empty_names
             && reply.answer.is_empty()
             && reply.has(AA)
@@ -294,13 +315,13 @@ impl Plan {
         for _ in 0..16 {
             // RFC 4035 3.1.4.1: DS is the parent's, where this server has the parent.
             let above = |apex: &&Name| name.is_within(apex) && !(asked.rtype == Rtype::DS && **apex == name);
-            let served = || server.zones.iter().filter(|apex| name.is_within(apex));
+            let served = || server.zones.iter().chain(server.kept.iter().map(|zone| &zone.apex)).filter(|apex| name.is_within(apex));
             let Some(apex) = served().filter(above).max_by_key(|apex| apex.label_count()).or(served().next()) else {
                 // An alias led out of what this server has.
                 reply.rcode = if reply.answer.is_empty() { Rcode::REFUSED } else { reply.rcode };
                 return;
             };
-            let zone = &self.zones[apex];
+            let zone = server.kept.iter().find(|zone| zone.apex == *apex).unwrap_or_else(|| &self.zones[apex]);
             match zone.look_up(&name, asked.rtype) {
                 Found::Alias(records, target) => {
                     reply.flags |= AA;
@@ -354,6 +375,20 @@ impl Plan {
     }
 }
 
+fn lie(manner: &Manner, reply: &mut Packet) {
+    for rr in &manner.slips_in {
+        if manner.lies_in_answers {
+            reply.answer.push(rr.clone());
+            let alias = reply.answer.iter().rev().find(|rr| rr.rtype == Rtype::CNAME).and_then(Rr::target);
+            // What is said of the very name in question is the server's own affair.
+            let alias = alias.filter(|to| rr.rtype == Rtype::A && reply.question.as_ref().is_none_or(|asked| asked.name != *to));
+            reply.answer.extend(alias.map(|to| Rr { name: to, ..rr.clone() }));
+        }
+        let section = if matches!(rr.rtype, Rtype::NS | Rtype::SOA) { &mut reply.authority } else { &mut reply.additional };
+        section.push(rr.clone());
+    }
+}
+
 fn additional_name(rr: &Rr) -> Option<Name> {
     matches!(rr.rtype, Rtype::NS | Rtype::MX | Rtype::SRV).then(|| rr.target()).flatten()
 }
@@ -367,7 +402,7 @@ pub fn minimum(soa: &Rr) -> u32 {
     soa.rdata.last_chunk().map_or(0, |last| u32::from_be_bytes(*last))
 }
 
-fn address_records(server: &Server) -> Vec<Rr> {
-    let v4 = server.ipv4.iter().map(|a| Rr::new(&server.name, Rtype::A, 86_400, a.octets().to_vec()));
-    v4.chain(server.ipv6.iter().map(|a| Rr::new(&server.name, Rtype::AAAA, 86_400, a.octets().to_vec()))).collect()
+fn address_records(server: &Server, ttl: u32) -> Vec<Rr> {
+    let v4 = server.ipv4.iter().map(|a| Rr::new(&server.name, Rtype::A, ttl, a.octets().to_vec()));
+    v4.chain(server.ipv6.iter().map(|a| Rr::new(&server.name, Rtype::AAAA, ttl, a.octets().to_vec()))).collect()
 }

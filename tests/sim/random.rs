@@ -1,16 +1,16 @@
 //! Worlds that nobody thought of: zones, servers, records and weather drawn from a seed, with questions to ask.
 //!
 //! Every zone has at least one server that answers well, and no chain of name servers without glue is deeper than two,
-//! so a resolver has no excuse in fair weather.
+//! so a resolver has no excuse in fair weather. `change` is what happens to such a world while it runs.
 
 use std::time::Duration;
 
 use cairn::env::Random;
-use cairn::record::Rcode;
+use cairn::record::{Name, Rcode};
 
 use super::internet::{Forger, Link, Tcp};
 use super::plan::{Lame, Server};
-use super::world::World;
+use super::world::{World, name};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Weather {
@@ -24,23 +24,32 @@ const TLDS: [&str; 4] = ["com.", "net.", "org.", "example."];
 const LABELS: [&str; 12] = ["alpha", "beta", "gamma", "delta", "post", "shop", "x", "y1", "long-label-of-some-length", "z", "_tcp", "a"];
 /// None of them a label of a zone: what a parent holds at or below a cut is not its to tell.
 const HOSTS: [&str; 6] = ["www", "mail", "a.b.c", "*.wild", "ftp", "ent.empty"];
+/// Where every lie leads: no server is there, and nobody honest says there is.
+pub const SNARE: &str = "203.0.113.66";
 
 pub struct Drawn {
     pub world: World,
     pub questions: Vec<String>,
+    /// Of them those that no resolver has to get to the end of.
+    pub endless: Vec<String>,
 }
 
 pub fn draw(seed: u64, zones: usize, weather: Weather) -> Drawn {
     let world = World::new(seed);
     let dice = Random::from_seed(world.seed ^ 0x5eed);
     let mut draft = Draft { dice, weather, zones: TLDS.map(str::to_owned).to_vec(), homes: Vec::new(), questions: Vec::new() };
-    let mut world = TLDS.iter().fold(world, |world, tld| draft.server(world.zone(tld), &format!("ns1.nic.{tld}"), true));
-    for _ in 0..zones {
+    let mut world = TLDS.iter().fold(draft.resolver(world), |world, tld| {
+        let world = draft.server(world.zone(tld).ttl(*draft.pick(&[300, 3600, 86_400])), &format!("ns1.nic.{tld}"), true);
+        draft.server(world, &format!("ns2.nic.{tld}"), false)
+    });
+    while draft.zones.len() < TLDS.len() + zones {
         world = draft.zone(world);
     }
+    let mut endless = Vec::new();
+    world = draft.costly(world, &mut endless);
     draft.questions.sort();
     draft.questions.dedup();
-    Drawn { world, questions: draft.questions }
+    Drawn { world, questions: draft.questions, endless }
 }
 
 struct Draft {
@@ -61,27 +70,76 @@ impl Draft {
         &from[self.dice.below(from.len())]
     }
 
+    fn resolver(&self, world: World) -> World {
+        let prefetch = self.one_in(2);
+        let world = world.workers(1 + self.dice.below(3)).tune(move |settings| settings.cache.prefetch = prefetch);
+        let world = if self.one_in(2) { world.sibling_glue() } else { world };
+        if self.one_in(3) { world.listening() } else { world }
+    }
+
     fn zone(&mut self, world: World) -> World {
         let parent = self.pick(&self.zones).clone();
         let apex = format!("{}.{}{parent}", self.pick(&LABELS), if self.one_in(4) { "ent." } else { "" });
         if self.zones.contains(&apex) || apex.split('.').count() > 8 {
             return world;
         }
+        let world = world.zone(&apex).ttl(*self.pick(&[5, 60, 300, 3600, 86_400]));
+        let (world, denies_empty_names) = self.servers(world, &apex);
         self.zones.push(apex.clone());
-        let world = self.servers(world.zone(&apex), &apex);
-        self.records(world.zone(&apex), &apex)
+        let minimum = self.pick(&[5, 60, 300]);
+        let world = world.zone(&apex).record(&format!("{apex} 300 SOA {apex} {apex} 1 3600 600 86400 {minimum}"));
+        if !denies_empty_names {
+            self.questions.push(format!("empty.{apex} A"));
+        }
+        self.records(world, &apex)
     }
 
-    fn servers(&mut self, mut world: World, apex: &str) -> World {
+    /// Also whether one of them says that names do not exist which only stand above others.
+    fn servers(&mut self, mut world: World, apex: &str) -> (World, bool) {
         let count = 1 + self.dice.below(3);
         let abroad = !self.homes.is_empty() && self.one_in(3);
         let home = if abroad { self.pick(&self.homes).clone() } else { apex.to_owned() };
         for at in 0..count {
-            world = self.server(world, &format!("ns{at}-{}.{home}", self.zones.len()), at == 0);
+            let name = format!("ns{at}-{}.{home}", self.zones.len());
+            if self.one_in(3) {
+                self.questions.push(format!("{name} A"));
+            }
+            world = self.server(world, &name, at == 0);
+            if self.weather == Weather::Foul && self.one_in(8) {
+                world = self.lies(world, apex);
+            }
         }
         if !abroad {
             self.homes.push(apex.to_owned());
         }
+        let denies_empty_names = self.weather == Weather::Foul && self.one_in(10);
+        (world.manner(|manner| manner.denies_empty_names = denies_empty_names), denies_empty_names)
+    }
+
+    /// The server tells of what is not its own, beside every answer.
+    fn lies(&self, world: World, apex: &str) -> World {
+        let is_own = |victim: &str| victim == apex || victim.ends_with(&format!(".{apex}"));
+        let victims: Vec<&String> = self.zones.iter().filter(|zone| !is_own(zone)).collect();
+        let (host, victim, zone) = (self.pick(&["www", "mail", "ftp"]), self.pick(&victims), self.pick(&victims));
+        let world = world
+            .slips_in(&format!("{host}.{victim} 86400 A {SNARE}"))
+            .slips_in(&format!("{zone} 86400 NS ns.snare."))
+            .slips_in(&format!("{zone} 86400 SOA ns.snare. . 1 1 1 1 86400"))
+            .slips_in(&format!("ns.snare. 86400 A {SNARE}"));
+        world.manner(|manner| manner.lies_in_answers = self.one_in(2))
+    }
+
+    /// Names that cost a resolver without bounds more than any answer is worth.
+    fn costly(&mut self, mut world: World, endless: &mut Vec<String>) -> World {
+        let (tld, victim) = (self.pick(&TLDS), self.pick(&self.zones));
+        world = world.zone(tld);
+        for n in 0..20 {
+            world = world.record(&format!("many-servers.{tld} NS no{n}.{victim}"));
+            world = world.record(&format!("t{n}.{tld} NS a.t{}.{tld}", n + 1)).record(&format!("t{n}.{tld} NS b.t{}.{tld}", n + 1));
+            world = world.record(&format!("link{n}.{tld} CNAME link{}.{tld}", n + 1));
+        }
+        let names = [format!("www.many-servers.{tld} A"), format!("www.t0.{tld} A"), format!("link0.{tld} A"), format!("link12.{tld} A")];
+        endless.extend(names);
         world
     }
 
@@ -103,7 +161,7 @@ impl Draft {
         let delay = Duration::from_millis(1 + self.dice.below(120) as u64);
         let foul = self.weather == Weather::Foul;
         let forger = match self.dice.below(12) {
-            0 if foul => Forger::GuessesId(1),
+            0 if foul => Forger::GuessesId(1 + self.dice.below(4) as u32),
             1 if foul => Forger::OtherQuestion,
             _ => Forger::None,
         };
@@ -148,9 +206,8 @@ impl Draft {
             world = world.record(&format!("moved.{apex} 300 DNAME {}", self.pick(&self.zones)));
             self.questions.push(format!("www.moved.{apex} A"));
         }
-        self.questions.push(format!("{apex} {}", self.pick(&["NS", "SOA", "DS", "A"])));
+        self.questions.push(format!("{apex} {}", self.pick(&["NS", "NS", "SOA", "DS", "A"])));
         self.questions.push(format!("{}.no.{apex} A", self.pick(&LABELS)));
-        self.questions.push(format!("empty.{apex} A"));
         world
     }
 
@@ -158,4 +215,51 @@ impl Draft {
     fn somewhere(&self) -> String {
         format!("{}.{}", self.pick(&["www", "mail", "ftp", "a.b.c", "q.wild", "nowhere"]), self.pick(&self.zones))
     }
+}
+
+/// Something happens to this world, rather to a zone that somebody has asked about in `asked`. The zone, and what, for
+/// whoever reads of a failure.
+pub fn change(world: &mut World, dice: &Random, asked: &[String]) -> (Name, String) {
+    let serial = dice.below(1 << 20);
+    let what = dice.below(8);
+    let known = dice.below(asked.len().max(1));
+    let known = asked.get(known).and_then(|question| question.split(' ').next()).map_or(Name::root(), name);
+    world.change(|plan, witness| {
+        let zones = if what == 0 { plan.without_dependents() } else { plan.with_own_servers() };
+        let apex = zones.iter().find(|zone| known.is_within(zone)).or(zones.get(dice.below(zones.len().max(1))));
+        let apex = apex.cloned().expect("some zone has servers of its own");
+        let word = match what {
+            0 => {
+                let ttl = plan.revoke(&apex);
+                witness.note_move(&apex, ttl);
+                format!("{apex} is revoked")
+            }
+            1 | 2 => {
+                let old = plan.server_names(&apex);
+                let to: Vec<Name> = (0..1 + dice.below(2)).map(|n| name(&format!("new{n}-{serial}.{apex}"))).collect();
+                let ttl = plan.move_zone(&apex, &to);
+                witness.note_move(&apex, ttl);
+                // The new holder changes something; the old servers may be gone, or not know the zone any more.
+                plan.edit(&apex, [198, 51, 100, serial as u8]);
+                let fate = dice.below(3);
+                for old in old {
+                    let manner = &mut plan.server(&old).manner;
+                    manner.dead |= fate == 1;
+                    manner.lame = manner.lame.or((fate == 2).then_some(Lame::Refuses));
+                }
+                format!("{apex} moves to {to:?}; the old servers {}", ["stay", "are gone", "refuse"][fate])
+            }
+            3 | 4 => {
+                let servers = plan.server_names(&apex);
+                let server = servers[dice.below(servers.len())].clone();
+                plan.renumber(&server);
+                format!("{server} has new addresses")
+            }
+            _ => {
+                plan.edit(&apex, [198, 51, 100, serial as u8]);
+                format!("a host of {apex} has another address")
+            }
+        };
+        (apex, word)
+    })
 }

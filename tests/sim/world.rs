@@ -24,6 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::clients::Doors;
 use super::clock::SimClock;
 use super::engine::{Engine, Start};
 use super::internet::{Arrival, Behind, Forger, Internet, Link, Seen, Tcp};
@@ -31,10 +32,11 @@ use super::packet::{CD, Edns, Packet, RD, TC};
 use super::plan::{Lame, Manner, Plan, Server};
 use super::record::Rr;
 use super::truth::Truth;
+use super::witness::Witness;
 use super::zone::Zone;
 
 /// A client that gets nothing for so long has not been answered.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Longer waits are mostly a jump of the clock, as in suspend.
 const REALLY_WAITED: Duration = Duration::from_secs(30);
 
@@ -43,13 +45,17 @@ type Tune = Box<dyn Fn(&mut Settings)>;
 pub struct World {
     pub seed: u64,
     plan: Rc<RefCell<Plan>>,
+    witness: Rc<RefCell<Witness>>,
     zone: Name,
     server: Name,
     tunes: Vec<Tune>,
     trust_anchors: Vec<Rr>,
     workers: usize,
+    listening: bool,
     naive: bool,
     families: (bool, bool),
+    /// Says what was asked when a test fails.
+    pub talkative: bool,
     running: Option<Running>,
 }
 
@@ -59,20 +65,32 @@ struct Running {
     engine: Engine,
     internet: Internet,
     clock: Arc<SimClock>,
+    doors: Doors,
     asked: u16,
 }
 
-impl Behind for RefCell<Plan> {
+/// The world's servers, and who listens to what they say.
+struct Stage {
+    plan: Rc<RefCell<Plan>>,
+    witness: Rc<RefCell<Witness>>,
+}
+
+impl Behind for Stage {
     fn link(&self, to: IpAddr) -> Option<Link> {
-        self.borrow().server_at(to).filter(|server| !server.manner.dead).map(|server| server.link.clone())
+        self.plan.borrow().server_at(to).filter(|server| !server.manner.dead).map(|server| server.link.clone())
     }
 
     fn receive(&self, arrival: Arrival) -> String {
-        let (bytes, word) = self.borrow().answer(arrival.to.ip(), &arrival.wire, arrival.tcp);
-        if let Some(bytes) = bytes {
+        let plan = self.plan.borrow();
+        let told = plan.answer(arrival.to.ip(), &arrival.wire, arrival.tcp);
+        let server = plan.server_at(arrival.to.ip());
+        if let (Some(server), Some(honest)) = (server, told.honest) {
+            self.witness.borrow_mut().hear(server, &honest);
+        }
+        if let Some(bytes) = told.bytes {
             arrival.reply.send(bytes);
         }
-        word
+        told.word
     }
 }
 
@@ -81,6 +99,7 @@ pub struct Answer {
     pub packet: Packet,
     pub wire: Vec<u8>,
     pub took: Duration,
+    pub came: Instant,
     /// It came without waiting.
     pub at_once: bool,
 }
@@ -91,13 +110,16 @@ impl World {
         World {
             seed,
             plan: Rc::default(),
+            witness: Rc::default(),
             zone: Name::root(),
             server: Name::root(),
             tunes: Vec::new(),
             trust_anchors: Vec::new(),
             workers: 1,
+            listening: false,
             naive: false,
             families: (true, true),
+            talkative: true,
             running: None,
         }
     }
@@ -108,6 +130,12 @@ impl World {
     pub fn zone(mut self, apex: &str) -> World {
         self.zone = name(apex);
         self.plan().zones.entry(self.zone.clone()).or_insert_with(|| Zone::new(&self.zone));
+        self
+    }
+
+    /// Of the current zone's NS set and server addresses, where they are made up.
+    pub fn ttl(self, seconds: u32) -> World {
+        self.plan().zones.entry(self.zone.clone()).and_modify(|zone| zone.ttl = seconds);
         self
     }
 
@@ -265,6 +293,12 @@ impl World {
         self
     }
 
+    /// Clients' datagrams go through the loop of `listen`.
+    pub fn listening(mut self) -> World {
+        self.listening = true;
+        self
+    }
+
     /// The reference walker answers instead: to show what a world does to a resolver without care.
     pub fn naive(mut self) -> World {
         self.naive = true;
@@ -297,6 +331,9 @@ impl World {
                 (wire, client, usize::from(running.asked))
             })
             .collect();
+        if self.listening {
+            return running.doors.ask_all(queries, &running.runtime, &running.tasks);
+        }
         let tasks: Vec<_> = queries
             .into_iter()
             .map(|(wire, client, worker)| {
@@ -382,7 +419,46 @@ impl World {
         running.tasks.block_on(&running.runtime, async { sleep(Duration::from_millis(ms)).await });
     }
 
+    /// Zones and servers change. Nothing that is said of them is older than what they were until now.
+    pub fn change<R>(&mut self, change: impl FnOnce(&mut Plan, &mut Witness) -> R) -> R {
+        self.start();
+        self.at_its_time(|_| change(&mut self.plan(), &mut self.witness.borrow_mut()))
+    }
+
+    /// Outside of its runtime the world's clock would show the time of this machine.
+    fn at_its_time<R>(&self, act: impl FnOnce(&Running) -> R) -> R {
+        let running = self.running.as_ref().expect("a world that has been asked something");
+        let _inside = running.runtime.enter();
+        act(running)
+    }
+
     // What was seen.
+
+    /// What is wrong with this answer by what servers have said until now.
+    pub fn contradicts(&self, question: &str, answer: &Answer) -> Option<String> {
+        let (name, rtype) = split(question);
+        self.at_its_time(|_| {
+            let since_asked = answer.took + answer.came.elapsed();
+            self.witness.borrow().contradicts(&name, rtype, &answer.packet, since_asked)
+        })
+    }
+
+    /// What servers saw that should not be, and what the cache holds that nobody said.
+    pub fn wrongs(&self) -> Vec<String> {
+        let witness = self.witness.borrow();
+        let mut wrongs = witness.wrongs().to_vec();
+        self.at_its_time(|running| running.engine.dump_cache(&mut |entry| wrongs.extend(witness.disowns(&entry))));
+        wrongs
+    }
+
+    pub fn walks_under_way(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.engine.walks_under_way())
+    }
+
+    /// The same as `log`, without copies.
+    pub fn each_seen(&self, mut look: impl FnMut(&Seen)) {
+        self.running.iter().for_each(|running| running.internet.each_seen(&mut look));
+    }
 
     /// Every query that the resolver sent since the last `forget`.
     pub fn log(&self) -> Vec<Seen> {
@@ -421,7 +497,8 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let tasks = LocalSet::new();
         let (inside, local) = (runtime.enter(), tasks.enter());
-        let (clock, internet) = (Arc::new(SimClock::new()), Internet::new(self.plan.clone(), self.seed));
+        let stage = Stage { plan: self.plan.clone(), witness: self.witness.clone() };
+        let (clock, internet) = (Arc::new(SimClock::new()), Internet::new(Rc::new(stage), self.seed));
         internet.set_families(self.families.0, self.families.1);
         let mut settings = Settings::default();
         settings.recursion.dnssec = !self.trust_anchors.is_empty();
@@ -438,14 +515,16 @@ impl World {
             workers: self.workers,
             naive: self.naive,
         });
+        self.witness.borrow_mut().begin(clock.clone());
+        let doors = if self.listening { Doors::open(&engine, &clock) } else { Doors::default() };
         drop((inside, local));
-        self.running = Some(Running { runtime, tasks, engine, internet, clock, asked: 0 });
+        self.running = Some(Running { runtime, tasks, engine, internet, clock, doors, asked: 0 });
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && self.talkative {
             eprintln!("the seed was {}: CAIRN_SEED={} replays it; what was asked:", self.seed, self.seed);
             self.log().iter().for_each(|seen| eprintln!("  {seen}"));
         }
@@ -464,17 +543,15 @@ pub async fn ask_engine(engine: &Engine, wire: &[u8], client: &Client, worker: u
     let quick = engine.at_once(wire, client, worker);
     let full = timeout(ANSWER_WITHIN, engine.in_full(wire, client, worker)).await.expect("an answer within 30 seconds");
     let took = start.elapsed();
-    if let Some(quick) = &quick {
-        let full = full.clone().unwrap_or_default();
-        assert_same(quick, &full, "at_once and in_full differ");
+    if let (Some(quick), Some(full)) = (&quick, &full) {
+        // What is kept ready may outlive the servers that could say it again.
+        let failed = Packet::decode(full).is_some_and(|full| full.rcode == Rcode::SERVFAIL);
+        if !failed {
+            assert_same(quick, full, "at_once and in_full differ");
+        }
     }
     let at_once = quick.is_some();
-    let wire = quick.or(full).expect("a reply");
-    let packet = Packet::decode(&wire).unwrap_or_else(|| panic!("the reply is no message: {wire:02x?}"));
-    if let Err(why) = hickory_proto::op::Message::from_vec(&wire) {
-        panic!("a strict client cannot read {packet}: {why}");
-    }
-    Answer { packet, wire, took: if at_once { Duration::ZERO } else { took }, at_once }
+    Answer::read(quick.or(full).expect("a reply"), if at_once { Duration::ZERO } else { took }, at_once)
 }
 
 /// What was learned just now is there without waiting, and says the same.
@@ -553,6 +630,14 @@ pub fn client(tcp: bool) -> Client {
 }
 
 impl Answer {
+    pub fn read(wire: Vec<u8>, took: Duration, at_once: bool) -> Answer {
+        let packet = Packet::decode(&wire).unwrap_or_else(|| panic!("the reply is no message: {wire:02x?}"));
+        if let Err(why) = hickory_proto::op::Message::from_vec(&wire) {
+            panic!("a strict client cannot read {packet}: {why}");
+        }
+        Answer { packet, wire, took, came: Instant::now(), at_once }
+    }
+
     pub fn rcode(&self) -> Rcode {
         self.packet.rcode
     }

@@ -9,6 +9,8 @@ use super::record::Rr;
 #[derive(Clone)]
 pub struct Zone {
     pub apex: Name,
+    /// Of the NS sets and server addresses that are made up here.
+    pub ttl: u32,
     nodes: BTreeMap<Name, BTreeMap<Rtype, Vec<Rr>>>,
 }
 
@@ -25,7 +27,7 @@ pub enum Found {
 
 impl Zone {
     pub fn new(apex: &Name) -> Zone {
-        Zone { apex: apex.clone(), nodes: BTreeMap::new() }
+        Zone { apex: apex.clone(), ttl: 86_400, nodes: BTreeMap::new() }
     }
 
     pub fn add(&mut self, rr: Rr) {

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod offline;
+mod random_worlds;
 #[path = "../rpl/mod.rs"]
 mod rpl;
 mod scenarios;

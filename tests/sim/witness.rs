@@ -1,0 +1,252 @@
+//! What servers that speak for a zone have said, and when: the only things that a resolver may say or hold.
+//!
+//! An answer is judged link by link. Each set must have been said by an authority, as a whole, and its TTL must have
+//! counted down since; each denial must have been said of that very name. Whatever comes from liars and forgers was
+//! never said here. `Truth` judges by the zones as they are now, so it cannot judge a world that changes; this can.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn::cache::{DenialKind, Entry};
+use cairn::record::{Name, Rcode, RrSet, Rtype};
+
+use super::clock::SimClock;
+use super::packet::{AA, Packet};
+use super::plan::{Server, minimum};
+use super::record::Rr;
+
+/// From a server's word to its place in the cache: the way back, and whole seconds on both sides.
+const SLACK: Duration = Duration::from_secs(2);
+/// A walk that has begun at a delegation may go on so long after its end.
+const WALK: Duration = Duration::from_secs(12);
+/// `stale-max` and the TTL of stale data by default (RFC 8767).
+const STALE_MAX_S: u64 = 86_400;
+const STALE_TTL_S: u32 = 30;
+/// Codes of an answer out of expired data (RFC 8914 4.4, 4.20).
+const STALE_EDES: [u16; 2] = [3, 19];
+
+#[derive(Default)]
+pub struct Witness {
+    clock: Option<Arc<SimClock>>,
+    said: HashMap<(Name, Rtype), Vec<Said>>,
+    /// When a name (`None`) or a type of it was last denied, and for how long.
+    denied: HashMap<(Name, Option<Rtype>), (Duration, u32)>,
+    /// Until when a zone's former servers may still be asked about it.
+    moved: Vec<(Name, Duration)>,
+    wrongs: Vec<String>,
+}
+
+struct Said {
+    data: Vec<Vec<u8>>,
+    ttl: u32,
+    at: Duration,
+    authoritative: bool,
+}
+
+/// Records of one owner and type, as they stand in a packet or in the cache.
+struct Set {
+    name: Name,
+    rtype: Rtype,
+    ttl: u32,
+    data: Vec<Vec<u8>>,
+}
+
+/// How a set was come by.
+#[derive(Clone, Copy)]
+struct Use {
+    needs_authority: bool,
+    stale: bool,
+    slack: Duration,
+}
+
+impl Witness {
+    pub fn begin(&mut self, clock: Arc<SimClock>) {
+        self.clock = Some(clock);
+    }
+
+    /// `zone` has new servers, or none; the old ones may be asked as long as the parent's last word about them lives.
+    /// The last word of former servers of a zone above may come late.
+    pub fn note_move(&mut self, zone: &Name, parents_ttl: u32) {
+        let above = self.moved.iter().filter(|(moved, _)| zone.is_below(moved)).map(|(_, until)| *until);
+        let last_said = above.fold(self.now(), Duration::max);
+        self.moved.push((zone.clone(), last_said + Duration::from_secs(parents_ttl.into()) + WALK));
+    }
+
+    /// One honest reply on its way.
+    pub fn hear(&mut self, server: &Server, reply: &Packet) {
+        let Some(asked) = &reply.question else { return };
+        let now = self.now();
+        let ghost = |zone: &Name| asked.name.is_within(zone) && server.kept.iter().any(|kept| kept.apex == *zone);
+        if let Some((zone, until)) = self.moved.iter().rev().find(|(zone, _)| ghost(zone)).filter(|(_, until)| now > *until) {
+            let late = (now - *until).as_secs();
+            self.wrongs.push(format!("{} is asked for {}, {late} s after {zone} was to be known to have moved", server.name, asked.name));
+        }
+        let authoritative = reply.has(AA);
+        for (section, records) in reply.sections().into_iter().enumerate() {
+            for set in sets_of(records) {
+                let authoritative = authoritative && (section == 0 || section == 1 && set.rtype == Rtype::SOA);
+                self.note(set, authoritative, now);
+            }
+        }
+        let soa = reply.authority.iter().find(|rr| rr.rtype == Rtype::SOA);
+        if let Some(soa) = soa.filter(|_| authoritative && reply.answer.is_empty()) {
+            let rtype = (reply.rcode != Rcode::NXDOMAIN).then_some(asked.rtype);
+            self.denied.insert((asked.name.clone(), rtype), (now, soa.ttl.min(minimum(soa))));
+        }
+    }
+
+    fn note(&mut self, set: Set, authoritative: bool, now: Duration) {
+        let said = self.said.entry((set.name, set.rtype)).or_default();
+        match said.iter_mut().find(|said| said.data == set.data && said.authoritative == authoritative && said.ttl == set.ttl) {
+            Some(said) => said.at = now,
+            None => said.push(Said { data: set.data, ttl: set.ttl, at: now, authoritative }),
+        }
+    }
+
+    /// What was seen to be wrong while replies were made.
+    pub fn wrongs(&self) -> &[String] {
+        &self.wrongs
+    }
+
+    /// What in this answer to a question asked so long ago was never said, or too long ago. SERVFAIL says nothing.
+    pub fn contradicts(&self, name: &Name, rtype: Rtype, answer: &Packet, since_asked: Duration) -> Option<String> {
+        if answer.rcode == Rcode::SERVFAIL {
+            return None;
+        }
+        self.judge(name, rtype, answer, since_asked).err()
+    }
+
+    fn judge(&self, asked: &Name, rtype: Rtype, answer: &Packet, since_asked: Duration) -> Result<(), String> {
+        let stale = answer.errors().iter().any(|code| STALE_EDES.contains(code));
+        let how = Use { needs_authority: true, stale, slack: SLACK + since_asked };
+        for set in answer.sections().into_iter().flat_map(|records| sets_of(records)) {
+            self.was_said(&set, how)?;
+        }
+        let mut sets = sets_of(&answer.answer);
+        let mut take = |name: &Name, rtype: Rtype| {
+            let at = sets.iter().position(|set| set.name == *name && set.rtype == rtype)?;
+            Some(sets.swap_remove(at))
+        };
+        let (mut name, mut expected) = (asked.clone(), answer.rcode);
+        loop {
+            if take(&name, rtype).is_some() {
+                expected = Rcode::NOERROR;
+                break;
+            }
+            // RFC 6672 3.1: the CNAME that a DNAME makes stands behind it.
+            for above in (1..name.label_count()).map(|labels| name.suffix(labels)) {
+                take(&above, Rtype::DNAME);
+            }
+            let Some(alias) = take(&name, Rtype::CNAME) else {
+                self.was_denied(&name, rtype, answer.rcode, how)?;
+                break;
+            };
+            name = alias.data.first().and_then(|rdata| Name::from_wire(rdata).ok()).ok_or("an alias to nowhere")?;
+        }
+        if answer.rcode != expected {
+            return Err(format!("{} with the records asked for", answer.rcode));
+        }
+        match sets.first() {
+            Some(set) => Err(format!("{} {} has no place in the answer", set.name, set.rtype)),
+            None => Ok(()),
+        }
+    }
+
+    /// What of the cache was never said, or should have ended.
+    pub fn disowns(&self, entry: &Entry) -> Option<String> {
+        match entry {
+            Entry::Set(cached) if cached.set.rtype == Rtype::DELEGATION => self.knows_delegation(&cached.set, cached.stale_s > 0).err(),
+            Entry::Set(cached) => {
+                let how = Use { needs_authority: cached.rank.may_answer(), stale: cached.stale_s > 0, slack: SLACK };
+                self.was_said(&Set::cached(&cached.set), how).err()
+            }
+            Entry::Denial(question, denial) => {
+                let rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+                let how = Use { needs_authority: true, stale: false, slack: SLACK };
+                let soa = denial.soa.iter().try_for_each(|soa| self.was_said(&Set::cached(soa), how));
+                soa.and_then(|()| self.was_denied(&question.name, question.rtype, rcode, how)).err()
+            }
+            Entry::Failure(..) => None,
+        }
+    }
+
+    /// Its records: how many labels the parent has; then for each server its name, and addresses behind their length.
+    fn knows_delegation(&self, set: &RrSet, stale: bool) -> Result<(), String> {
+        let how = Use { needs_authority: false, stale, slack: SLACK };
+        let mut names = Vec::new();
+        for rdata in set.data.iter().skip(1) {
+            let (server, used) = Name::from_wire_prefix(rdata).map_err(|why| why.to_string())?;
+            let mut glue = &rdata[used..];
+            while let Some((len, rest)) = glue.split_first() {
+                let (address, rest) = rest.split_at(usize::from(*len));
+                let rtype = if address.len() == 4 { Rtype::A } else { Rtype::AAAA };
+                let said = self.said.get(&(server.clone(), rtype)).into_iter().flatten();
+                if said.into_iter().all(|said| !said.data.iter().any(|data| data == address)) {
+                    return Err(format!("the delegation of {} leads to {address:?}, which is no address of {server}", set.name));
+                }
+                glue = rest;
+            }
+            names.push(server.as_wire().to_vec());
+        }
+        names.sort();
+        self.was_said(&Set { name: set.name.clone(), rtype: Rtype::NS, ttl: set.ttl, data: names }, how)
+    }
+
+    fn was_said(&self, set: &Set, how: Use) -> Result<(), String> {
+        let now = self.now();
+        let said = self.said.get(&(set.name.clone(), set.rtype)).map_or(&[][..], Vec::as_slice);
+        let mut same = said.iter().filter(|said| said.data == set.data).peekable();
+        let what = || format!("{} {} {} {:02x?}", set.name, set.ttl, set.rtype, set.data);
+        if same.peek().is_none() {
+            return Err(format!("{} was never said", what()));
+        }
+        let in_time = |said: &&Said| {
+            let age = now.saturating_sub(said.at).saturating_sub(how.slack).as_secs();
+            let fresh = age + u64::from(set.ttl) <= u64::from(said.ttl);
+            fresh || how.stale && set.ttl <= STALE_TTL_S && age <= u64::from(said.ttl) + STALE_MAX_S
+        };
+        match same.filter(in_time).any(|said| said.authoritative || !how.needs_authority) {
+            true => Ok(()),
+            false => Err(format!("{} has not been said so lately, or by nobody who may", what())),
+        }
+    }
+
+    fn was_denied(&self, name: &Name, rtype: Rtype, rcode: Rcode, how: Use) -> Result<(), String> {
+        let kind = (rcode != Rcode::NXDOMAIN).then_some(rtype);
+        match self.denied.get(&(name.clone(), kind)) {
+            None => Err(format!("{rcode} for {name} {rtype} was never said")),
+            Some((at, ttl)) if self.now().saturating_sub(*at).saturating_sub(how.slack).as_secs() > u64::from(*ttl) => {
+                Err(format!("{rcode} for {name} {rtype} was said too long ago"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.as_ref().map_or(Duration::ZERO, |clock| clock.since_start())
+    }
+}
+
+impl Set {
+    fn cached(set: &RrSet) -> Set {
+        let mut data: Vec<Vec<u8>> = set.data.iter().map(<[u8]>::to_vec).collect();
+        data.sort();
+        Set { name: set.name.clone(), rtype: set.rtype, ttl: set.ttl, data }
+    }
+}
+
+fn sets_of(records: &[Rr]) -> Vec<Set> {
+    let mut sets: Vec<Set> = Vec::new();
+    for rr in records {
+        match sets.iter_mut().find(|set| set.name == rr.name && set.rtype == rr.rtype) {
+            Some(set) => set.data.push(rr.rdata.clone()),
+            None => sets.push(Set { name: rr.name.clone(), rtype: rr.rtype, ttl: rr.ttl, data: vec![rr.rdata.clone()] }),
+        }
+    }
+    for set in &mut sets {
+        set.data.sort();
+        set.data.dedup();
+    }
+    sets
+}
