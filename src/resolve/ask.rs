@@ -13,7 +13,7 @@ use super::cut::{Cut, Search, Server};
 use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
-use super::walk::Resolver;
+use super::walk::{Resolver, may_have_changed};
 use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
 use crate::record::{Question, Rcode, RrSet, Rtype};
 use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};
@@ -55,6 +55,8 @@ pub struct Attempts {
     useless: usize,
     empty: u8,
     nothing: Option<Heard>,
+    /// There were servers that are not asked again, and may have known better.
+    ruled_out: bool,
     recursive: Option<SocketAddr>,
     names_looked_up: usize,
     /// A search was refused because it would have waited for itself.
@@ -68,6 +70,7 @@ pub struct Attempts {
 struct Tried {
     count: u8,
     spent: bool,
+    said_nothing: bool,
     plain: bool,
     /// Tries that drew no reply.
     silent: u8,
@@ -89,18 +92,19 @@ impl Attempts {
         self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
-    /// Everybody who was asked, in vain.
+    /// Everybody who was asked, in vain. What says nothing may be heard again: if the parent stays with it, that counts.
     pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
-        self.tried.iter().map(|(address, _)| *address)
+        self.tried.iter().filter(|(_, tried)| !tried.said_nothing).map(|(address, _)| *address)
     }
 
-    /// This server is not asked again for this question.
+    /// This server was asked in vain before, and is not asked again for this question.
     pub fn rule_out(&mut self, address: SocketAddr) {
         self.of(address).spent = true;
+        self.ruled_out = true;
     }
 
     fn found_useless(&mut self, address: SocketAddr) {
-        self.rule_out(address);
+        self.of(address).spent = true;
         self.useless += 1;
     }
 
@@ -158,7 +162,9 @@ impl Resolver {
         }
         let all_heard =
             attempts.faults.iter().all(|fault| matches!(fault.kind, FaultKind::Lame | FaultKind::Rcode(_) | FaultKind::Malformed));
-        if let Some(heard) = attempts.nothing.take().filter(|_| all_heard || attempts.empty > 0) {
+        // Servers that a zone has left know nothing of it: the parent is asked before nothing counts.
+        let settled = all_heard && !attempts.ruled_out && !may_have_changed(cut, asker);
+        if let Some(heard) = attempts.nothing.take().filter(|_| settled || attempts.empty > 0) {
             return Ok(heard);
         }
         if let Some(address) = attempts.recursive.take() {
@@ -485,7 +491,8 @@ impl Resolver {
             Kind::Empty => {
                 let sure = heard.header.flags.has(Flags::AA) || plan.recursive;
                 attempts.empty += u8::from(sure);
-                attempts.of(address).spent = true;
+                let tried = attempts.of(address);
+                (tried.spent, tried.said_nothing) = (true, true);
                 heard.kind = Kind::NoData;
                 if attempts.empty >= EMPTY_MAX {
                     return Some(heard);

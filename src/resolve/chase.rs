@@ -39,6 +39,13 @@ impl Answer {
         }
     }
 
+    /// What is here already grows older while the rest of the chain is looked for.
+    fn age(&mut self, seconds: u32) {
+        for set in self.answers.iter_mut().chain(&mut self.authority) {
+            set.ttl = set.ttl.saturating_sub(seconds);
+        }
+    }
+
     /// A chain is only as good as its weakest link: Bogus, then Indeterminate, then Insecure, then Secure.
     fn weaken(&mut self, link: &Link) {
         let order = |security: Security| match security {
@@ -88,10 +95,12 @@ impl Resolver {
                 answer.security = Security::Insecure;
                 continue;
             }
+            let asked_s = self.now().secs();
             let link = match self.link(&here, asker).await {
                 Ok(link) => link,
                 Err(failure) => return Err(self.give_up(question, failure, asker)),
             };
+            answer.age(self.now().secs().saturating_sub(asked_s));
             answer.weaken(&link);
             match link.found {
                 Found::Answer { sets, proof } => {

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use smallvec::SmallVec;
 
 use super::scrub::ns_names;
-use crate::cache::Cache;
+use crate::cache::{Cache, CachedSet};
 use crate::env::BootTime;
 use crate::record::{Name, Rank, RrSet, Rtype, Security};
 
@@ -157,7 +157,10 @@ impl Cut {
 
     /// Fills in what the cache knows: the child's own list of servers first, and addresses of any rank.
     pub fn complete(&mut self, cache: &Cache, now: BootTime, names_max: usize) {
-        if let Some(own) = cache.get_set(&self.zone, Rtype::NS, now).filter(|own| own.rank >= Rank::AuthAuthority) {
+        // The child's own word counts under the parent's word that led to it: servers that the parent has left say
+        // what they always said, for as long as they like (ghost domains).
+        let counts = |own: &CachedSet| own.rank >= Rank::AuthAuthority && own.age_s <= self.age_s;
+        if let Some(own) = cache.get_set(&self.zone, Rtype::NS, now).filter(counts) {
             for name in ns_names(&own.set) {
                 if self.servers.len() < names_max {
                     self.add_name(name);

@@ -604,7 +604,7 @@ pub(super) async fn step_by_step<R>(mut step: impl FnMut() -> Option<R>) -> R {
 }
 
 /// Is the cut's delegation from before this question, so that the parent may say something else by now?
-fn may_have_changed(cut: &Cut, asker: &Asker) -> bool {
+pub(super) fn may_have_changed(cut: &Cut, asker: &Asker) -> bool {
     cut.from_cache && u64::from(cut.age_s) > asker.began.elapsed().as_secs()
 }
 
