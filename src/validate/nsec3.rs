@@ -202,7 +202,8 @@ impl<'a> Nsec3Proof<'a> {
 
     /// RFC 5155 8.8: here the answer itself shows the closest encloser.
     pub(super) fn no_closer_name(&mut self, qname: &Name, closest_encloser: &Name, work: &mut Work) -> Result<Option<Found>, Bound> {
-        let Some(next_closer) = next_closer(qname, closest_encloser) else { return Ok(None) };
+        let within = closest_encloser.is_within(self.zone);
+        let Some(next_closer) = next_closer(qname, closest_encloser).filter(|_| within) else { return Ok(None) };
         let covering = self.covering(&next_closer, work)?;
         Ok(covering.map(|nsec3| Found { kind: ProofKind::NoCloserName, opt_out: nsec3.opt_out }))
     }
@@ -337,6 +338,7 @@ mod tests {
             ("B.3 without opt-out", all.no_ds(&name("c.example."), work), found(ProofKind::NoCut, false)),
             ("B.4", opt.no_closer_name(&name("a.z.w.example."), &name("w.example."), work), found(ProofKind::NoCloserName, true)),
             ("wildcard over an existing name", opt.no_closer_name(&name("x.w.example."), &name("w.example."), work), Ok(None)),
+            ("wildcard above the zone", opt.no_closer_name(&name("nowhere."), &Name::root(), work), Ok(None)),
             ("B.5", opt.no_data(&name("a.z.w.example."), T::AAAA, work), found(wildcard("w.example."), true)),
             ("B.5, type is there", opt.no_data(&name("a.z.w.example."), T::MX, work), Ok(None)),
             ("B.6", opt.no_data(&name("example."), T::DS, work), Ok(None)),

@@ -154,8 +154,10 @@ impl Work {
 
     /// To be paid before the work is done.
     pub(super) fn pay(&mut self, cost: Cost) -> Result<(), Bound> {
-        self.spent.time = self.spent.time + cost;
-        self.hold(self.spent.time <= Cost::us(u64::from(self.limits.time_us)), Bound::Time)
+        let after = self.spent.time + cost;
+        self.hold(after <= Cost::us(u64::from(self.limits.time_us)), Bound::Time)?;
+        self.spent.time = after;
+        Ok(())
     }
 
     /// To be paid before a signature is checked.
@@ -220,6 +222,6 @@ mod tests {
         assert_eq!((work.pay_signature(Cost::us(60)), work.pay(Cost::of_bytes(20_000)), work.pay_nsec3(100)), (Ok(()), Ok(()), Ok(())));
         assert_eq!(work.pay(Cost::us(1)), Err(Bound::Time));
         assert_eq!(work.pay_signature(Cost::us(1)), Err(Bound::Time));
-        assert_eq!((work.spent().signatures, work.spent().time.as_us()), (1, 102));
+        assert_eq!((work.spent().signatures, work.spent().time.as_us()), (1, 100));
     }
 }

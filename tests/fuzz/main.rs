@@ -1,0 +1,68 @@
+//! The fuzz targets as plain tests: each over seeds, whole and damaged, from a fixed seed.
+//!
+//! `CAIRN_FUZZ_SECONDS=300 cargo test --release --test fuzz` goes on for so long with each target. With cargo-fuzz and a nightly
+//! compiler, coverage guides the damage: `cargo +nightly fuzz run --fuzz-dir tests/fuzz/libfuzzer walk`.
+
+mod seeds;
+mod targets;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use cairn::env::Random;
+use seeds::{damaged, seeds_of};
+use targets::TARGETS;
+
+/// Where no time is set.
+const RUNS: usize = 300;
+
+fn throw_at(target: &str) {
+    let (_, run) = TARGETS.iter().find(|(name, _)| *name == target).expect("a target");
+    let seconds = std::env::var("CAIRN_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
+    let (seeds, random) = (seeds_of(target), Random::from_seed(seconds.unwrap_or(1)));
+    let (begun, mut runs) = (Instant::now(), 0);
+    let more = |runs: usize| match seconds {
+        Some(seconds) => begun.elapsed() < Duration::from_secs(seconds),
+        None => runs < RUNS,
+    };
+    while more(runs) {
+        let seed = &seeds[runs % seeds.len()];
+        let data = if runs < seeds.len() { seed.clone() } else { damaged(seed, &seeds, &random) };
+        if catch_unwind(AssertUnwindSafe(|| run(&data))).is_err() {
+            let hex: String = data.iter().map(|octet| format!("{octet:02x}")).collect();
+            panic!("{target} fails for {hex}");
+        }
+        runs += 1;
+    }
+    println!("{target}: {runs} runs");
+}
+
+#[test]
+fn message() {
+    throw_at("message");
+}
+
+#[test]
+fn name() {
+    throw_at("name");
+}
+
+#[test]
+fn master_file() {
+    throw_at("master_file");
+}
+
+#[test]
+fn proof() {
+    throw_at("proof");
+}
+
+#[test]
+fn patching() {
+    throw_at("patching");
+}
+
+#[test]
+fn walk() {
+    throw_at("walk");
+}
