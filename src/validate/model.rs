@@ -10,10 +10,11 @@ use proptest::prelude::*;
 
 use super::bitmap::bitmap_of;
 use super::nsec::{Nsec, NsecProof};
-use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Params, Nsec3Proof};
+use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Params, Nsec3Proof, nsec3_owner, nsec3_place};
 use super::proof::{Found, ProofKind};
+use super::synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, synthesize};
 use super::work::{Limits, Work};
-use crate::record::{Name, RrSet, Rtype};
+use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// Labels from the apex down; the apex is empty.
 type Path = Vec<&'static str>;
@@ -75,19 +76,28 @@ impl Zone {
         }
     }
 
-    fn nsec_chain(&self) -> Vec<Nsec> {
+    fn nsec_sets(&self) -> Vec<RrSet> {
         // The order of RFC 4034 6.1 is that of label lists from the apex down.
         let names: Vec<&Path> = self.0.keys().collect();
         let record = |at: usize| {
             let types: Vec<Rtype> = self.0[names[at]].iter().copied().collect();
             let next = name(names[(at + 1) % names.len()]);
             let rdata = [next.as_wire(), &bitmap_of(&types)].concat();
-            Nsec::read(&RrSet::with(name(names[at]), Rtype::NSEC, 60, &rdata), &name(&[])).expect("usable")
+            RrSet::with(name(names[at]), Rtype::NSEC, 60, &rdata)
         };
         (0..names.len()).map(record).collect()
     }
 
+    fn nsec_chain(&self) -> Vec<Nsec> {
+        self.nsec_sets().iter().map(|set| Nsec::read(set, &name(&[])).expect("usable")).collect()
+    }
+
     fn nsec3_chain(&self, opt_out: bool) -> Vec<Nsec3> {
+        self.nsec3_sets(opt_out).iter().map(|set| Nsec3::read(set, &name(&[])).expect("usable")).collect()
+    }
+
+    /// In the order of the hashes.
+    fn nsec3_sets(&self, opt_out: bool) -> Vec<RrSet> {
         let mut covered: BTreeSet<Path> = BTreeSet::new();
         for (path, types) in &self.0 {
             if !(opt_out && Zone::is_cut(path, types) && !types.contains(&Rtype::DS)) {
@@ -100,7 +110,9 @@ impl Zone {
         let record = |at: usize| {
             let (own, path) = &hashes[at];
             let types: Vec<Rtype> = self.types(path).expect("exists").into_iter().collect();
-            Nsec3::made(*own, hashes[(at + 1) % hashes.len()].0, opt_out, &params(), &types)
+            let next = hashes[(at + 1) % hashes.len()].0;
+            let rdata = [&[1, u8::from(opt_out), 0, 1, 1, 7, 20][..], &next, &bitmap_of(&types)].concat();
+            RrSet::with(nsec3_owner(own, &name(&[])).expect("short"), Rtype::NSEC3, 60, &rdata)
         };
         (0..hashes.len()).map(record).collect()
     }
@@ -247,6 +259,46 @@ fn asked() -> impl Strategy<Value = Asked> {
     })
 }
 
+/// As if its signature had been checked: only what the RRSIG says of itself is looked at.
+fn proved(mut set: RrSet) -> Validated<RrSet> {
+    let labels = set.name.label_count() - usize::from(set.name.is_wildcard());
+    let head = [&set.rtype.0.to_be_bytes()[..], &[15, labels as u8], &[0; 14]].concat();
+    set.sigs.push(&[&head[..], name(&[]).as_wire(), &[0; 64]].concat());
+    Validated::assertion(set)
+}
+
+/// What is made from cached records (RFC 8198), the cache being a list in the order of the zone.
+fn made(sets: &[RrSet], asked: &Asked) -> Option<Synthesis> {
+    let soa = Validated::assertion(RrSet::with(name(&[]), Rtype::SOA, 60, &[0; 22]));
+    let hash_of = |set: &RrSet| nsec3_place(set, &name(&[])).map(|(_, hash)| hash);
+    let find = |key: DenialKey<'_>| match key {
+        DenialKey::Nsec(wanted) => sets.iter().rfind(|set| set.name <= *wanted).cloned().map(proved),
+        DenialKey::Nsec3(wanted) => {
+            sets.iter().rfind(|set| hash_of(set).is_some_and(|hash| hash <= *wanted)).or(sets.last()).cloned().map(proved)
+        }
+    };
+    let params = params();
+    let hashed = sets.first().is_some_and(|set| set.rtype == Rtype::NSEC3);
+    let form = if hashed { DenialForm::Nsec3(&params) } else { DenialForm::Nsec };
+    synthesize((&name(&asked.path), asked.qtype), form, &soa, find, &mut Work::default())
+}
+
+/// Nobody was asked: it must be what a server of the zone would have said.
+fn check_made(made: Option<&Synthesis>, zone: &Zone, asked: &Asked) -> Result<(), TestCaseError> {
+    let truth = truth(zone, asked);
+    match made.map(|made| &made.kind) {
+        None => {}
+        Some(SynthesisKind::NxDomain) => prop_assert!(truth.name_error, "name error"),
+        Some(SynthesisKind::NoData) => prop_assert!(truth.no_data, "no data"),
+        // Only for what the wildcard is known to have.
+        Some(SynthesisKind::Wildcard { closest_encloser: said }) => match zone.look_up(&asked.path) {
+            Truth::Gone { closest_encloser, wildcard } => prop_assert!(wildcard.is_none() || name(&closest_encloser) == *said, "{said}"),
+            other => prop_assert!(false, "a wildcard for {other:?}"),
+        },
+    }
+    Ok(())
+}
+
 fn some<T>(records: Vec<T>, mask: u16) -> Vec<T> {
     records.into_iter().enumerate().filter(|(at, _)| mask & (1 << (at % 16)) != 0).map(|(_, record)| record).collect()
 }
@@ -281,5 +333,23 @@ proptest! {
     #[test]
     fn some_nsec3_records_prove_nothing_false(zone in zone(), asked in asked(), opt_out in any::<bool>(), mask in any::<u16>()) {
         check_sound(&by_nsec3(&some(zone.nsec3_chain(opt_out), mask), &asked), &zone, &asked)?;
+    }
+
+    #[test]
+    fn what_is_made_from_some_records_is_true(
+        zone in zone(), asked in asked(), by_hash in any::<bool>(), opt_out in any::<bool>(), mask in any::<u16>(),
+    ) {
+        let sets = if by_hash { zone.nsec3_sets(opt_out) } else { zone.nsec_sets() };
+        check_made(made(&some(sets, mask), &asked).as_ref(), &zone, &asked)?;
+    }
+
+    #[test]
+    fn a_name_error_is_made_whenever_all_records_are_known(zone in zone(), asked in asked(), by_hash in any::<bool>()) {
+        let sets = if by_hash { zone.nsec3_sets(false) } else { zone.nsec_sets() };
+        let made = made(&sets, &asked);
+        check_made(made.as_ref(), &zone, &asked)?;
+        if truth(&zone, &asked).name_error {
+            prop_assert_eq!(made.map(|made| made.kind), Some(SynthesisKind::NxDomain));
+        }
     }
 }
