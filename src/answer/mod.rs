@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 
 pub use outcome::Outcome;
 pub use refusal::Refused;
-pub use service::{Parts, Service};
+pub use service::{Parts, Retired, Service};
 pub use snapshot::Snapshot;
 pub use worker::{Conclusion, Explained, Holder, Moment, Worker};
 

@@ -37,6 +37,17 @@ pub struct Service {
     generation: AtomicU32,
 }
 
+/// A configuration that has been replaced. Questions under way may still be answered by it, and whoever lets go of it
+/// last frees all of its zones, which takes long: so somebody who is in no hurry holds it until it is unused.
+#[must_use]
+pub struct Retired(Arc<Snapshot>);
+
+impl Retired {
+    pub fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
 /// Never reset; read by whoever shows statistics.
 #[derive(Default)]
 pub struct Counters {
@@ -82,10 +93,10 @@ impl Service {
     }
 
     /// Takes a new configuration. What was learned stays; answers made under the old one are not given any more.
-    pub fn reload(&self, parts: Parts) {
+    pub fn reload(&self, parts: Parts) -> Retired {
         self.resolve.set_routes(Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone()));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        self.snapshot.store(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation)));
+        Retired(self.snapshot.swap(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation))))
     }
 
     /// Forgets a name, or all at and below it; answers that were made with it go too. How many entries went.

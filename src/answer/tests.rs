@@ -55,17 +55,20 @@ impl Net for NoNet {
     }
 }
 
-fn worker() -> Rc<Worker> {
+fn parts() -> Parts {
     let apex = Name::parse("example.org.").expect("apex");
     let (zone, _) = load_zone(&apex, "example.org.zone", &mut |_| Ok(ZONE.as_bytes().to_vec())).expect("a good zone");
-    let parts = Parts {
+    Parts {
         settings: Settings::default(),
         hints: Vec::new(),
         anchors: Arc::default(),
         zones: Arc::new(Zones::new([Arc::new(zone)], 1)),
         own_addresses: Vec::new(),
-    };
-    let service = Service::new(parts, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    }
+}
+
+fn worker() -> Rc<Worker> {
+    let service = Service::new(parts(), Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
     Worker::new(service, Rc::new(NoNet), Random::from_seed(2))
 }
 
@@ -329,4 +332,19 @@ async fn explained_as_a_client_would_be_answered() {
         let by = explained.held_by.map(|by| format!("{by:?} ")).unwrap_or_default();
         assert_eq!(format!("{by}{conclusion}"), expected, "{question} for {client:?}");
     }
+}
+
+/// Whoever answers by the old configuration is not the one to free its zones.
+#[test]
+fn a_replaced_configuration_is_held_until_nobody_uses_it() {
+    let worker = worker();
+    let (batch, question) = (worker.moment(BootTime(1_000_000)), worker.service().snapshot());
+    let retired = worker.service().reload(parts());
+    assert!(!retired.is_unused());
+    drop(question);
+    assert!(!retired.is_unused(), "a batch still has it");
+    drop(batch);
+    assert!(retired.is_unused());
+    let again = worker.service().reload(parts());
+    assert!(again.is_unused());
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -23,6 +24,9 @@ use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::listen::{self, Bounds, Counters, Sockets};
 use crate::record::{Name, Question};
 use crate::zone::Zones;
+
+/// How soon after its last use the memory of a replaced configuration is free again.
+const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The engine of a server that listens on `addrs`.
 pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, String> {
@@ -88,7 +92,12 @@ impl Engine for Server {
 
     fn reload(&self, sources: Sources) {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        self.service.reload(parts(sources, &self.addrs, generation));
+        let retired = self.service.reload(parts(sources, &self.addrs, generation));
+        in_background("retire", move || {
+            while !retired.is_unused() {
+                thread::sleep(RETIRE_CHECK_EVERY);
+            }
+        });
     }
 
     fn network_changed(&self, change: NetworkChange) {
@@ -134,11 +143,11 @@ impl Engine for Server {
                     tracing::warn!(%error, "no thread for a dump");
                 }
             }
-            Command::Save { file } => self.with_file("save", move |service| match cache_file::save(service.cache(), &file, &|| false) {
+            Command::Save { file } => self.beside("save", move |service| match cache_file::save(service.cache(), &file, &|| false) {
                 Ok(count) => reply.line(json!({ "saved": count, "file": file.display().to_string() })),
                 Err(error) => reply.error(format!("{}: {error}", file.display())),
             }),
-            Command::Load { file } => self.with_file("load", move |service| match cache_file::load(service.cache(), &file, &|| false) {
+            Command::Load { file } => self.beside("load", move |service| match cache_file::load(service.cache(), &file, &|| false) {
                 Ok(loaded) => reply.line(json!({ "line": cache_file::told(&loaded) })),
                 Err(error) => reply.error(format!("{}: {error}", file.display())),
             }),
@@ -154,16 +163,11 @@ impl Engine for Server {
 }
 
 impl Server {
-    /// What takes long and is in no hurry, on a thread of its own.
-    fn with_file(&self, name: &str, work: impl FnOnce(&Service) -> bool + Send + 'static) {
+    fn beside(&self, name: &'static str, work: impl FnOnce(&Service) -> bool + Send + 'static) {
         let service = self.service.clone();
-        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let _ = priority::give_way();
+        in_background(name, move || {
             work(&service);
         });
-        if let Err(error) = spawned {
-            tracing::warn!(%error, name, "no thread for the cache's file");
-        }
     }
 
     fn flush(&self, name: &Name, subtree: bool) -> usize {
@@ -185,6 +189,17 @@ impl Server {
             put(name, value);
         }
         Value::Object(rows)
+    }
+}
+
+/// What takes long and is in no hurry, on a thread of its own.
+fn in_background(name: &'static str, work: impl FnOnce() + Send + 'static) {
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(|| {
+        let _ = priority::give_way();
+        work();
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, name, "no thread for work in the background");
     }
 }
 
