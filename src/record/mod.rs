@@ -22,4 +22,7 @@ pub use question::{Class, Question, Rcode};
 pub use rank::{Rank, Security};
 pub use rrset::{RdataIter, RdataList, RrSet, Validated};
 pub use rtype::Rtype;
-pub use text::{Entry, Lexer, TextError, Token, parse_duration, rdata_from_text, rdata_from_tokens, rdata_is_well_formed, rdata_to_text};
+pub use text::{
+    Entry, Lexer, TextError, Token, parse_duration, rdata_from_text, rdata_from_tokens, rdata_is_well_formed, rdata_to_text, timestamp,
+    timestamp_to_text,
+};

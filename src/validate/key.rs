@@ -33,6 +33,7 @@ const RSA_BITS_MAX: usize = 4096;
 
 const FLAG_ZONE: u16 = 0x0100;
 const FLAG_REVOKE: u16 = 0x0080;
+const FLAG_SEP: u16 = 0x0001;
 
 /// The fields of a DNSKEY's RDATA.
 #[derive(Clone, Copy)]
@@ -60,6 +61,11 @@ impl<'a> DnskeyView<'a> {
     /// RFC 5011 2.1: a revoked key proves nothing but its own revocation.
     pub(super) fn is_revoked(&self) -> bool {
         self.flags & FLAG_REVOKE != 0
+    }
+
+    /// RFC 4034 2.1.1: made to sign other keys.
+    pub(super) fn is_entry_point(&self) -> bool {
+        self.flags & FLAG_SEP != 0
     }
 
     pub(super) fn parse(&self, sha1: Sha1Policy) -> Result<ParsedKey, KeyFault> {

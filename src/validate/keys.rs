@@ -80,6 +80,41 @@ impl Anchor {
             AnchorForm::Dnskey(rdata) => DnskeyView::read(rdata).map_or(0, |key| key.key_tag),
         }
     }
+
+    pub fn algorithm(&self) -> u8 {
+        match &self.form {
+            AnchorForm::Ds(rdata) => DsView::read(rdata).map_or(0, |ds| ds.algorithm),
+            AnchorForm::Dnskey(rdata) => DnskeyView::read(rdata).map_or(0, |key| key.algorithm),
+        }
+    }
+
+    pub(super) fn record(&self) -> (Rtype, &[u8]) {
+        match &self.form {
+            AnchorForm::Ds(rdata) => (Rtype::DS, rdata),
+            AnchorForm::Dnskey(rdata) => (Rtype::DNSKEY, rdata),
+        }
+    }
+
+    /// The anchor that this key itself makes, if this is the key that is meant.
+    pub(super) fn as_key(&self, dnskey: &[u8]) -> Option<Anchor> {
+        let key = DnskeyView::read(dnskey)?;
+        let is_meant = match &self.form {
+            AnchorForm::Dnskey(rdata) => {
+                DnskeyView::read(rdata).is_some_and(|own| own.algorithm == key.algorithm && own.public == key.public)
+            }
+            AnchorForm::Ds(rdata) => DsView::read(rdata).is_some_and(|ds| ds.is_of(&self.name, &key)),
+        };
+        is_meant.then(|| Anchor { name: self.name.clone(), form: AnchorForm::Dnskey(dnskey.to_vec()) })
+    }
+
+    /// Do the two mean the same key, as far as can be told?
+    pub(super) fn is_of(&self, other: &Anchor) -> bool {
+        match (&self.form, &other.form) {
+            (_, AnchorForm::Dnskey(rdata)) => self.as_key(rdata).is_some(),
+            (AnchorForm::Dnskey(rdata), _) => other.as_key(rdata).is_some(),
+            _ => self.form == other.form,
+        }
+    }
 }
 
 /// The zone's keys by a trust anchor, in one go.
@@ -115,6 +150,17 @@ impl<'a> DsView<'a> {
         let (&[high, low, algorithm, digest_type], digest) = rdata.split_first_chunk::<4>()?;
         let key_tag = u16::from_be_bytes([high, low]);
         (!digest.is_empty()).then_some(DsView { key_tag, algorithm, digest_type, digest })
+    }
+
+    fn is_of(&self, zone: &Name, key: &DnskeyView<'_>) -> bool {
+        let Some(algorithm) = digest_algorithm(self.digest_type) else { return false };
+        if (self.key_tag, self.algorithm) != (key.key_tag, key.algorithm) {
+            return false;
+        }
+        let mut context = digest::Context::new(algorithm);
+        context.update(zone.as_wire());
+        context.update(key.rdata);
+        context.finish().as_ref() == self.digest
     }
 }
 
@@ -304,7 +350,7 @@ impl<'a> KeyTrial<'a> {
         }
     }
 
-    fn run(mut self, now: Now, work: &mut Work) -> KeyVerdict {
+    pub(super) fn run(mut self, now: Now, work: &mut Work) -> KeyVerdict {
         loop {
             if let Some(verdict) = self.step(now, work) {
                 return verdict;

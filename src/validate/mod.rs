@@ -4,6 +4,7 @@
 //! needed. Nothing is fetched and nothing waits; every signature and every hash is paid from [`Work`].
 //!
 //! - [`keys_from_anchor`], [`keys_from_ds`]: the chain of trust, one zone at a time (RFC 4035 5.2, 4509, 6840 5.11).
+//! - [`TrustPoints`]: the anchors themselves, followed as their owners replace them (RFC 5011).
 //! - [`verify_set`]: one record set against its zone's keys (RFC 4034 3.1, 6; RFC 4035 5.3).
 //! - [`prove_nxdomain`] and its like: denial by NSEC and NSEC3 (RFC 4035 5.4, 5155 8, 6840 4, 9276).
 //! - [`synthesize`](synthesize()): answers from denials learned earlier (RFC 8198).
@@ -23,6 +24,7 @@ mod plan;
 mod keys;
 mod key;
 mod small_rsa;
+mod trust_point;
 mod set;
 mod rrsig;
 mod denial;
@@ -47,5 +49,6 @@ pub use proof::ProofKind;
 pub use rrsig::{Now, signer_of};
 pub use set::{Verified, verify_set};
 pub use synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, expand_wildcard, synthesize};
+pub use trust_point::{Change, KeyState, TrackedKey, TrustPoint, TrustPoints};
 pub use why::{AlgorithmName, Claim, Date, Fault, Insecurity, Signed, Why};
 pub use work::{Bound, Cost, Limits, Spent, Work};

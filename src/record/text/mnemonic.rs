@@ -112,7 +112,7 @@ pub fn parse_duration(text: &[u8]) -> Option<u32> {
 }
 
 /// RFC 4034 3.2: YYYYMMDDHHmmSS in UTC, or seconds since 1970.
-pub(super) fn timestamp(text: &[u8]) -> Option<u32> {
+pub fn timestamp(text: &[u8]) -> Option<u32> {
     if text.len() != 14 {
         return u32::try_from(decimal(text)?).ok();
     }
@@ -127,7 +127,7 @@ pub(super) fn timestamp(text: &[u8]) -> Option<u32> {
     Some(seconds as u32)
 }
 
-pub(super) fn timestamp_to_text(seconds: u32) -> String {
+pub fn timestamp_to_text(seconds: u32) -> String {
     let mut days = u64::from(seconds / 86_400);
     let (mut year, mut month) = (1970, 1);
     while days >= if is_leap(year) { 366 } else { 365 } {

@@ -20,6 +20,6 @@ mod types;
 mod write;
 
 pub use lexer::{Entry, Lexer, TextError, Token};
-pub use mnemonic::parse_duration;
+pub use mnemonic::{parse_duration, timestamp, timestamp_to_text};
 pub use read::{rdata_from_text, rdata_from_tokens};
 pub use write::{rdata_is_well_formed, rdata_to_text};
