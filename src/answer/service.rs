@@ -94,6 +94,7 @@ impl Service {
 
     /// Takes a new configuration. What was learned stays; answers made under the old one are not given any more.
     pub fn reload(&self, parts: Parts) -> Retired {
+        // What its negative trust anchors turn off or on is forgotten there.
         self.resolve.set_routes(Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone()));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         Retired(self.snapshot.swap(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation))))

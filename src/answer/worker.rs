@@ -20,7 +20,7 @@ use super::{AtOnce, Client, Transport, ready};
 use crate::env::{BootTime, Net, Random};
 use crate::policy::{InFlight, Pace, ResponseRate, Verdict};
 use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype};
-use crate::resolve::{Answer, Asker, Cause, Event, Failure, LocalAnswer, Resolver, Trace};
+use crate::resolve::{Answer, Asker, Cause, Event, Failure, Followed, LocalAnswer, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::Flags;
 
@@ -113,6 +113,11 @@ impl Worker {
 
     pub fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    /// Looks at the keys of trust points that are due (RFC 5011).
+    pub async fn follow_anchors(&self) -> Followed {
+        self.resolver.follow_anchors().await
     }
 
     /// The present configuration, for one batch of queries that came together at `now`.

@@ -13,6 +13,7 @@ mod explain;
 mod run;
 mod stats;
 mod terminal;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,8 @@ enum Command {
     #[command(subcommand)]
     Cache(cache::CacheCommand),
     Stats(stats::StatsArgs),
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
 }
 
 /// Does what the command line of this process says.
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Cache(cache::CacheCommand::Dump(args)) => cache::dump(&args),
         Command::Cache(cache::CacheCommand::Load(args)) => cache::load(&args),
         Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args),
+        Command::Trust(command) => trust::trust(&command),
         Command::Stats(args) => stats::stats(&args),
     };
     ExitCode::from(code)

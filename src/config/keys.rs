@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
 use super::settings::{LogFormat, LogLevel, QnameMinimisation, RouteSettings, Settings, Sha1, ZoneSettings};
 use crate::record::Name;
@@ -37,6 +38,7 @@ pub(super) enum Kind<T> {
     FolderOrFoundOut(fn(&mut T) -> &mut Option<PathBuf>),
     Name(fn(&mut T) -> &mut Name),
     Names(fn(&mut T) -> &mut Vec<Name>),
+    NegativeAnchors(fn(&mut T) -> &mut Vec<NegativeAnchor>),
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
     /// At least one.
     Listen(fn(&mut T) -> &mut Option<Vec<SocketAddr>>),
@@ -126,9 +128,9 @@ const RECURSION: &[Row<Settings>] = &[
     },
     Row {
         key: "negative-trust-anchors",
-        kind: Kind::Names(|s| &mut s.recursion.negative_trust_anchors),
+        kind: Kind::NegativeAnchors(|s| &mut s.recursion.negative_trust_anchors),
         default: "[]",
-        doc: "Names at and below which signatures are not checked",
+        doc: "Names at and below which signatures are not checked, each with its end if it has one: \"NAME until 2026-12-31\"",
         why: "RFC 7646",
     },
     Row {
@@ -369,6 +371,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::FolderOrFoundOut(_) => "the path of a folder".to_owned(),
         Kind::Name(_) => "a domain name".to_owned(),
         Kind::Names(_) => "a list of domain names".to_owned(),
+        Kind::NegativeAnchors(_) => "a list of domain names, each with \" until \" and a date behind it or not".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
     }

@@ -52,6 +52,14 @@ pub struct Limits {
     /// well (RFC 5452 9.2 and later spoofing attacks).
     pub near_misses_per_query: u32,
 
+    // Trust.
+    /// Negative trust anchors that are set while running: each is looked at for each proof.
+    pub negative_anchors_added: usize,
+    /// Life of one that is set without saying how long (RFC 7646 2: as short as will do).
+    pub negative_anchor_s: u64,
+    /// The longest life of one (RFC 7646 2: not more than a week).
+    pub negative_anchor_most_s: u64,
+
     // Time.
     /// A walk ends here, with or without a client; its result is cached.
     pub walk_time_ms: u64,
@@ -130,6 +138,10 @@ const LIMITS: Limits = Limits {
     minimised_in_vain_per_question: 2,
     minimised_labels: 48,
     near_misses_per_query: 3,
+
+    negative_anchors_added: 256,
+    negative_anchor_s: 3_600,
+    negative_anchor_most_s: 604_800,
 
     walk_time_ms: 10_000,
     give_up_earliest_ms: 2_000,

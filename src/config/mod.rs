@@ -10,6 +10,7 @@
 mod keys;
 mod limits;
 mod nearest;
+mod negative;
 mod place;
 mod prefix;
 mod problem;
@@ -19,9 +20,11 @@ mod settings;
 mod show;
 
 pub use limits::Limits;
+pub use negative::NegativeAnchor;
 pub use place::parse_socket;
 pub use prefix::Prefix;
 pub use problem::Problem;
+pub use quantity::parse_duration as duration_from_text;
 pub use settings::{
     CacheSettings, LogFormat, LogLevel, LogSettings, PolicySettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings,
     Settings, Sha1, ZoneSettings,

@@ -16,7 +16,7 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 ];
 
 /// Seconds. `None` when the text is no duration or does not fit.
-pub(crate) fn parse_duration(text: &str) -> Option<u64> {
+pub fn parse_duration(text: &str) -> Option<u64> {
     parse_sum(text, &DURATION_UNITS)
 }
 

@@ -14,6 +14,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::keys::{Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
 use super::nearest::{hint_for_key, home_of, nearest};
+use super::negative::NegativeAnchor;
 use super::place::parse_socket;
 use super::prefix::Prefix;
 use super::problem::{Positions, Problem};
@@ -262,6 +263,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
             *slot(target) = domain_name(text).map_err(|what| vec![(value.span(), what, None)])?;
         }
         Kind::Names(slot) => *slot(target) = each(value, wrong, domain_name)?,
+        Kind::NegativeAnchors(slot) => *slot(target) = each(value, wrong, |text| NegativeAnchor::parse(text, domain_name))?,
         Kind::Prefixes(slot) => *slot(target) = each(value, wrong, |text| text.parse::<Prefix>())?,
         Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
         Kind::Servers(slot) => *slot(target) = sockets(value, wrong)?,
@@ -374,7 +376,7 @@ enabled            = false
 root-hints         = "hints"
 trust-anchor       = "/etc/anchor"
 dnssec             = false
-negative-trust-anchors = ["bad.example"]
+negative-trust-anchors = ["bad.example", "worse.example until 2026-12-31"]
 sha1               = "validate"
 qname-minimisation = "strict"
 query-loopback     = true
@@ -434,7 +436,8 @@ to   = ["192.0.2.1"]
         let recursion = &read.recursion;
         assert_eq!(recursion.root_hints, Some("/etc/cairn/hints".into()));
         assert_eq!(recursion.trust_anchor, Some("/etc/anchor".into()));
-        assert_eq!(recursion.negative_trust_anchors, [name("bad.example.")]);
+        let negative: Vec<String> = recursion.negative_trust_anchors.iter().map(NegativeAnchor::to_string).collect();
+        assert_eq!(negative, ["bad.example.", "worse.example. until 2026-12-31"]);
         assert_eq!((recursion.sha1, recursion.qname_minimisation), (Sha1::Validate, QnameMinimisation::Strict));
         assert_eq!((recursion.enabled, recursion.dnssec, recursion.query_loopback), (false, false, true));
         assert_eq!((recursion.ipv4, recursion.ipv6), (Some(true), Some(false)));

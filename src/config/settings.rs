@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
 use super::show::Origin;
 use crate::record::Name;
@@ -45,7 +46,7 @@ pub struct RecursionSettings {
     /// `None`: the built-in anchors.
     pub trust_anchor: Option<PathBuf>,
     pub dnssec: bool,
-    pub negative_trust_anchors: Vec<Name>,
+    pub negative_trust_anchors: Vec<NegativeAnchor>,
     /// Names whose signature dates are not checked while the clock is certainly wrong.
     pub time_bootstrap_names: Vec<Name>,
     pub sha1: Sha1,

@@ -110,6 +110,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
         Kind::Name(slot) => quoted(slot(&mut copy)),
         Kind::Names(slot) => list_text(slot(&mut copy)),
+        Kind::NegativeAnchors(slot) => list_text(slot(&mut copy)),
         Kind::Prefixes(slot) => list_text(slot(&mut copy)),
         Kind::Listen(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::Servers(slot) => list_text(slot(&mut copy)),

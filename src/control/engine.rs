@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use super::ports::WorkerSockets;
@@ -16,7 +16,7 @@ use super::records;
 use super::run::Engine;
 use super::socket::{Command, Reply};
 use super::sources::Sources;
-use super::{cache_file, chain, priority, steps};
+use super::{cache_file, chain, priority, state, steps, trust};
 use crate::answer::{Explained, Parts, Service, Worker};
 use crate::cache::Cache;
 use crate::config::Limits;
@@ -32,17 +32,25 @@ const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, String> {
     let workers = sources.settings.server.worker_count();
     let limits = Limits::default();
-    let clock: Arc<dyn Clock> = Arc::new(RealClock);
-    let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
-    let service = Service::new(parts(sources, addrs, 1), limits, clock.clone(), &random);
+    let state_folder = sources.state_folder.clone();
+    let service = service_of(sources, addrs)?;
+    trust::restore(&service, state_folder.as_deref());
+    let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
     Ok(Arc::new(Server {
         service,
-        clock,
+        trust_changed,
+        clock: Arc::new(RealClock),
         bounds: Bounds::share(&limits, workers),
         counters: (0..workers).map(|_| Arc::default()).collect(),
         addrs: addrs.to_vec(),
         generation: AtomicU64::new(1),
     }))
+}
+
+/// What answers, with nothing learned yet.
+pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<Service>, String> {
+    let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
+    Ok(Service::new(parts(sources, addrs, 1), Limits::default(), Arc::new(RealClock), &random))
 }
 
 /// Resolves one question here, without a server, and tells every step; `client` as in [`Command::Explain`].
@@ -55,8 +63,9 @@ pub fn explain(sources: Sources, question: &Question, client: Option<IpAddr>, ea
         "step": "source", "server": false, "settings": settings,
         "line": format!("Found out by a process of its own, with an empty cache and {settings}"),
     }));
-    let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
-    let service = Service::new(parts(sources, &[], 1), Limits::default(), Arc::new(RealClock), &random);
+    let state_folder = state::place(sources.settings.server.state_dir.as_deref());
+    let service = service_of(sources, &[])?;
+    trust::restore(&service, state_folder.as_deref());
     lines_of(&walk(&service, question, client)?).into_iter().for_each(each);
     Ok(())
 }
@@ -70,6 +79,8 @@ fn lines_of(explained: &Explained) -> Vec<Value> {
 
 struct Server {
     service: Arc<Service>,
+    /// Wakes the thread that saves what is trusted.
+    trust_changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     bounds: Bounds,
     /// One of each worker.
@@ -154,6 +165,33 @@ impl Engine for Server {
             Command::Stats => {
                 reply.line(self.stats());
             }
+            Command::Trust => trust::anchor_lines(&self.service).into_iter().for_each(|line| {
+                reply.line(line);
+            }),
+            Command::NegativeList => trust::negative_lines(&self.service).into_iter().for_each(|line| {
+                reply.line(line);
+            }),
+            Command::NegativeAdd { name, seconds } => match trust::add_negative(&self.service, &name, seconds) {
+                Ok(negative) => {
+                    tracing::info!("signatures at and below {negative} are not checked: an operator says so");
+                    reply.line(json!({ "line": format!("signatures are not checked at and below {negative}") }));
+                    self.trust_changed.notify_one();
+                }
+                Err(what) => {
+                    reply.error(what);
+                }
+            },
+            Command::NegativeRemove { name } => match self.service.resolve.remove_negative_anchor(&name) {
+                true => {
+                    tracing::info!("signatures at and below {name} are checked again: an operator says so");
+                    reply.line(json!({ "line": format!("signatures are checked again at and below {name}") }));
+                    self.trust_changed.notify_one();
+                }
+                false => {
+                    reply
+                        .error(format!("no negative trust anchor was set for {name} while running; `cairn trust negative list` shows all"));
+                }
+            },
         }
     }
 
@@ -185,7 +223,7 @@ impl Server {
                 put(name, value);
             }
         }
-        for (name, value) in self.service.rows() {
+        for (name, value) in self.service.rows().into_iter().chain(trust::rows(&self.service)) {
             put(name, value);
         }
         Value::Object(rows)

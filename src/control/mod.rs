@@ -23,6 +23,7 @@ mod socket;
 mod sources;
 mod state;
 mod steps;
+mod trust;
 
 pub use chain::chain_picture;
 pub use engine::{build, explain};

@@ -66,7 +66,7 @@ pub enum RunError {
 /// Serves until told to stop. `build` is told what was read and where the server listens.
 pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) -> Result<Arc<dyn Engine>, String>) -> Result<(), RunError> {
     let limits = Limits::default();
-    let sources = Sources::read(options).map_err(RunError::Files)?;
+    let mut sources = Sources::read(options).map_err(RunError::Files)?;
     logs::start(&sources.settings.log);
     match rlimit::raise_open_files() {
         Ok(count) => tracing::debug!(count, "open files"),
@@ -77,6 +77,7 @@ pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) ->
     let folder = match state::folder(sources.settings.server.state_dir.as_deref()) {
         Ok(folder) => {
             info!("state: {}", folder.display());
+            sources.state_folder = Some(folder.clone());
             Some(folder)
         }
         Err(reason) => {

@@ -62,6 +62,17 @@ pub enum Command {
         file: PathBuf,
     },
     Stats,
+    /// What is trusted without proof.
+    Trust,
+    /// Do not check signatures at and below a name, for so many seconds.
+    NegativeAdd {
+        name: Name,
+        seconds: Option<u64>,
+    },
+    NegativeList,
+    NegativeRemove {
+        name: Name,
+    },
 }
 
 /// A command as it stands on the line.
@@ -86,6 +97,15 @@ enum Line {
         file: PathBuf,
     },
     Stats,
+    Trust,
+    NegativeAdd {
+        name: String,
+        seconds: Option<u64>,
+    },
+    NegativeList,
+    NegativeRemove {
+        name: String,
+    },
 }
 
 /// Takes the lines of an answer. The answer is complete when this is dropped.
@@ -161,6 +181,10 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
         Command::Save { file } => Line::Save { file: file.clone() },
         Command::Load { file } => Line::Load { file: file.clone() },
         Command::Stats => Line::Stats,
+        Command::Trust => Line::Trust,
+        Command::NegativeAdd { name, seconds } => Line::NegativeAdd { name: name.to_string(), seconds: *seconds },
+        Command::NegativeList => Line::NegativeList,
+        Command::NegativeRemove { name } => Line::NegativeRemove { name: name.to_string() },
     };
     writeln!(stream, "{}", serde_json::to_string(&line)?)?;
     for line in BufReader::new(stream).lines() {
@@ -262,6 +286,10 @@ fn parse(line: &str) -> Result<Command, String> {
         Line::Save { file } => Command::Save { file },
         Line::Load { file } => Command::Load { file },
         Line::Stats => Command::Stats,
+        Line::Trust => Command::Trust,
+        Line::NegativeAdd { name, seconds } => Command::NegativeAdd { name: name_of(&name)?, seconds },
+        Line::NegativeList => Command::NegativeList,
+        Line::NegativeRemove { name } => Command::NegativeRemove { name: name_of(&name)? },
     })
 }
 
@@ -298,6 +326,10 @@ mod tests {
                 Command::Save { file: "/tmp/a b".into() },
                 Command::Load { file: "/tmp/a b".into() },
                 Command::Flush { name: name.clone(), subtree: true },
+                Command::Trust,
+                Command::NegativeAdd { name: name.clone(), seconds: Some(60) },
+                Command::NegativeList,
+                Command::NegativeRemove { name: name.clone() },
                 Command::Explain { name: name.clone(), rtype: Rtype(731), client: None },
                 Command::Explain { name, rtype: Rtype::A, client: Some("192.0.2.9".parse().expect("an address")) },
             ] {

@@ -26,6 +26,8 @@ pub struct Sources {
     /// The root's servers by name and address.
     pub root_hints: Vec<(Name, IpAddr)>,
     pub trust_anchors: Vec<Anchor>,
+    /// Where to keep what outlives a restart; found by whoever starts a server.
+    pub state_folder: Option<PathBuf>,
     /// What is odd but not wrong, such as a name server without an address in its own zone.
     pub warnings: Vec<Problem>,
     /// For the person at the terminal.
@@ -62,7 +64,7 @@ impl Sources {
             return Err(problems);
         }
         let (zone_folder, notes) = (found.folder, found.notes);
-        Ok(Sources { settings, config_file, zones, zone_folder, root_hints, trust_anchors, warnings, notes })
+        Ok(Sources { settings, config_file, zones, zone_folder, root_hints, trust_anchors, state_folder: None, warnings, notes })
     }
 }
 

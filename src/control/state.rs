@@ -17,12 +17,20 @@ pub(super) fn folder(configured: Option<&Path>) -> Result<PathBuf, String> {
     folder_of(configured, |name| env::var_os(name), Path::new(SYSTEM))
 }
 
-fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, system: &Path) -> Result<PathBuf, String> {
+/// Where it would be: to be looked into, not to be written to.
+pub(super) fn place(configured: Option<&Path>) -> Option<PathBuf> {
+    let named = named(configured, |name| env::var_os(name));
+    named.or_else(|| Some(PathBuf::from(SYSTEM))).filter(|path| path.is_dir())
+}
+
+fn named(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // Relative paths in these variables are to be ignored (XDG Base Directory); of several, the first is ours.
-    let named = |name: &str| env::split_paths(&var(name)?).next().filter(|path| path.is_absolute());
-    let wanted =
-        configured.map(Path::to_owned).or_else(|| named("STATE_DIRECTORY")).or_else(|| Some(named("XDG_STATE_HOME")?.join("cairn")));
-    if let Some(path) = wanted {
+    let first = |name: &str| env::split_paths(&var(name)?).next().filter(|path| path.is_absolute());
+    configured.map(Path::to_owned).or_else(|| first("STATE_DIRECTORY")).or_else(|| Some(first("XDG_STATE_HOME")?.join("cairn")))
+}
+
+fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, system: &Path) -> Result<PathBuf, String> {
+    if let Some(path) = named(configured, var) {
         return usable(&path).map(|()| path.clone()).map_err(|error| format!("{} cannot be used: {error}", path.display()));
     }
     match system.is_dir().then(|| usable(system)) {
@@ -41,7 +49,6 @@ fn usable(folder: &Path) -> io::Result<()> {
 }
 
 /// Puts `bytes` in the place of the file in one step: whoever reads sees the old or the new, even after a loss of power.
-#[cfg_attr(not(test), expect(dead_code, reason = "the first file comes with what is kept"))]
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(bytes))
 }

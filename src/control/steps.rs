@@ -164,7 +164,7 @@ fn advice(cause: &Cause) -> &'static str {
         Cause::Spent(_) => "the zone makes resolvers work too hard: its owner has to simplify it; ask again later",
         Cause::Remembered(_) => "this failed a moment ago and is not tried again yet: wait a few seconds, or `cairn cache flush NAME`",
         Cause::Bogus(_) => {
-            "its signatures do not hold: the owner has to mend them; `negative-trust-anchors` lets it through meanwhile, unproved"
+            "its signatures do not hold: the owner has to mend them; `cairn trust negative add NAME` lets it through meanwhile, unproved"
         }
         Cause::TimedOut => "ask again: the search may have ended meanwhile",
         Cause::Forbidden(_) => "look at the rule of the configuration that covers it",

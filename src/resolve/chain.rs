@@ -13,7 +13,7 @@ use super::link::{Found, Link};
 use super::prove::reply_of;
 use super::trace::{ChainPart, Purpose, Step};
 use super::walk::{Resolver, step_by_step};
-use crate::config::Sha1;
+use crate::config::{NegativeAnchor, Sha1};
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
 use crate::validate::{CutVerdict, Insecurity, Judgement, KeyTrial, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable};
 
@@ -139,15 +139,12 @@ impl Resolver {
     }
 
     async fn find_trust(&self, zone: &Name, asker: &Asker) -> (Trust, u32) {
-        let recursion = &asker.routes.recursion;
-        let anchors = &asker.routes.anchors;
-        let anchored = anchors.iter().map(|anchor| &anchor.name).filter(|name| zone.is_within(name)).max_by_key(|name| name.label_count());
-        let Some(anchored) = anchored else { return (Trust::Insecure(None), TRUST_S) };
-        // RFC 7646 2: a negative anchor ends the trust that comes from above it, not that of an anchor below.
-        let turned_off = recursion.negative_trust_anchors.iter().find(|off| zone.is_within(off) && !anchored.is_below(off));
-        if let Some(off) = turned_off {
-            let text = format!("validation is turned off below {off}");
-            return (Trust::Insecure(Some(Ede::new(EdeCode::NEGATIVE_TRUST_ANCHOR, text))), TRUST_S);
+        let routes = &asker.routes;
+        let Some(anchored) = routes.anchored(zone) else { return (Trust::Insecure(None), TRUST_S) };
+        let wall = self.shared().clock.wall();
+        if let Some(off) = routes.turned_off(zone, wall) {
+            let left = off.until.map_or(u64::MAX, |until| until - wall.0);
+            return (Trust::Insecure(Some(turned_off(off))), u32::try_from(left).unwrap_or(u32::MAX).min(TRUST_S));
         }
         if *anchored == *zone {
             return self.keys_of(zone, Voucher::Anchors, asker).await;
@@ -256,6 +253,10 @@ impl Resolver {
     }
 }
 
+pub(super) fn turned_off(off: &NegativeAnchor) -> Ede {
+    Ede::new(EdeCode::NEGATIVE_TRUST_ANCHOR, format!("a negative trust anchor turns validation off at and below {off}"))
+}
+
 fn subject_of(zone: &Name) -> String {
     format!("zone {zone}")
 }
@@ -318,7 +319,7 @@ pub(super) fn bogus(text: impl Into<String>) -> Ede {
     Ede::new(EdeCode::DNSSEC_BOGUS, text)
 }
 
-fn sha1(asker: &Asker) -> Sha1Policy {
+pub(super) fn sha1(asker: &Asker) -> Sha1Policy {
     match asker.routes.recursion.sha1 {
         Sha1::Insecure => Sha1Policy::Insecure,
         Sha1::Validate => Sha1Policy::Validate,

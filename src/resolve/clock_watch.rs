@@ -1,11 +1,11 @@
 //! A machine without a battery starts in the past, and then no signature is valid: not even those over the names of
 //! the servers that would tell it the time.
 //!
-//! While the clock stands before the date of this program, signature dates are passed over for the names in
+//! While the clock stands before the date of this program, or before a date that was seen earlier, signature dates are passed over for the names in
 //! `recursion.time-bootstrap-names`. It ends at the first look at a sane clock, and after ten minutes. What is
 //! proved so is not shown as secure, and is not kept.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::{BootTime, WallTime};
@@ -16,13 +16,20 @@ const AT_MOST: Duration = Duration::from_secs(600);
 
 pub struct ClockWatch {
     started: BootTime,
+    /// Seconds since 1970 before which it cannot be.
+    earliest: AtomicU64,
     over: AtomicBool,
     said: AtomicBool,
 }
 
 impl ClockWatch {
     pub fn new(started: BootTime) -> ClockWatch {
-        ClockWatch { started, over: AtomicBool::new(false), said: AtomicBool::new(false) }
+        ClockWatch { started, earliest: AtomicU64::new(PROGRAM_DATE.0), over: AtomicBool::new(false), said: AtomicBool::new(false) }
+    }
+
+    /// A valid signature was seen at this time, in an earlier life.
+    pub fn seen(&self, wall: u64) {
+        self.earliest.fetch_max(wall, Ordering::Relaxed);
     }
 
     /// Is it certain that the clock is wrong, and still early?
@@ -30,7 +37,7 @@ impl ClockWatch {
         if self.over.load(Ordering::Relaxed) {
             return false;
         }
-        if wall >= PROGRAM_DATE || now.since(self.started) >= AT_MOST {
+        if wall.0 >= self.earliest.load(Ordering::Relaxed) || now.since(self.started) >= AT_MOST {
             self.over.store(true, Ordering::Relaxed);
             return false;
         }
@@ -57,5 +64,16 @@ mod tests {
         let watch = ClockWatch::new(minute(0));
         assert!(!watch.is_unset(sane, minute(1)));
         assert!(!watch.is_unset(past, minute(2)), "a clock that jumps back later is another matter");
+    }
+
+    /// A machine that was last seen next year, and starts with the date of this program.
+    #[test]
+    fn a_date_that_was_seen_counts_as_well() {
+        let seen = WallTime(PROGRAM_DATE.0 + 365 * 86_400);
+        let watch = ClockWatch::new(BootTime(0));
+        watch.seen(seen.0);
+        watch.seen(1_000);
+        assert!(watch.is_unset(WallTime(seen.0 - 1), BootTime(1)), "a day of that year has passed already");
+        assert!(!watch.is_unset(seen, BootTime(2)));
     }
 }

@@ -129,7 +129,7 @@ impl Resolver {
     fn may_speak(&self, zone: &Name, question: &Question, asker: &Asker) -> bool {
         let name = &question.name;
         let routes = &asker.routes;
-        !routes.recursion.negative_trust_anchors.iter().any(|off| name.is_within(off))
+        routes.turned_off(name, self.shared().clock.wall()).is_none()
             && routes.rule_for(name).is_none_or(|rule| zone.is_within(&rule.zone))
             && self.local().delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
     }

@@ -29,6 +29,7 @@ mod routes;
 mod scrub;
 mod table;
 mod trace;
+mod trusted;
 mod walk;
 
 pub use asker::Asker;
@@ -40,4 +41,5 @@ pub use link::{Found, Link};
 pub use local::{Local, LocalAnswer, LocalCut, NothingLocal};
 pub use routes::{Anchors, Routes, Rule};
 pub use trace::{Asked, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
+pub use trusted::Followed;
 pub use walk::{Resolver, Shared};

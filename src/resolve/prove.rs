@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::asker::Asker;
-use super::chain::{BOGUS_S, Opinions, Trust, bogus};
+use super::chain::{BOGUS_S, Opinions, Trust, bogus, turned_off};
 use super::link::{Found, Link};
 use super::trace::{ChainPart, Step};
 use super::walk::{Resolver, step_by_step};
@@ -45,7 +45,11 @@ impl Resolver {
             return link;
         }
         if link.security != Security::Indeterminate {
-            let link = if link.security == Security::Bogus { self.known_bogus(question, link) } else { link };
+            let link = match link.security {
+                Security::Bogus => self.known_bogus(question, link),
+                Security::Insecure => self.perhaps_turned_off(question, link, asker),
+                _ => link,
+            };
             self.tell_proof(question, &link, None, asker);
             return link;
         }
@@ -63,6 +67,13 @@ impl Resolver {
         let kept = self.cache().get_failure(question, self.now()).map(|failed| failed.ede);
         let ede = kept.unwrap_or_else(|| bogus(format!("{question} did not prove right a moment ago")));
         Link { ede: Some(ede), ..link }
+    }
+
+    /// RFC 7646 3: who asks is told each time that validation was turned off, not only the first who asked.
+    fn perhaps_turned_off(&self, question: &Question, link: Link, asker: &Asker) -> Link {
+        let off = || asker.routes.turned_off(&question.name, self.shared().clock.wall());
+        let ede = link.ede.clone().or_else(|| off().map(turned_off));
+        Link { ede, ..link }
     }
 
     /// Many clients may have waited for one walk: what one of them had judged by now is not judged again.
@@ -89,6 +100,9 @@ impl Resolver {
 
     async fn prove_once(&self, question: &Question, link: Link, asker: &Asker) -> Link {
         let Some(reply) = reply_of(question, &link) else { return Link { security: Security::Insecure, ..link } };
+        if let Some(off) = asker.routes.turned_off(&question.name, self.shared().clock.wall()) {
+            return self.apply(question, link, Verdict::Insecure(Some(turned_off(off))), asker);
+        }
         let start =
             first_signer(&reply).filter(|signer| question.name.is_within(signer)).or_else(|| link.zone.clone()).unwrap_or_else(Name::root);
         let _ = self.trust_of_data(&start, asker).await;
@@ -148,8 +162,7 @@ impl Resolver {
     /// Is the clock wrong, and is `name` one that helps to set it?
     pub(super) fn may_pass_over_dates(&self, name: &Name, asker: &Asker) -> bool {
         let shared = self.shared();
-        asker.routes.recursion.time_bootstrap_names.iter().any(|time| name.is_within(time))
-            && shared.clock_watch.is_unset(shared.clock.wall(), self.now())
+        asker.routes.recursion.time_bootstrap_names.iter().any(|time| name.is_within(time)) && shared.is_clock_unset()
     }
 
     fn judge_time(&self, asker: &Asker) -> Now {

@@ -4,17 +4,21 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Limits, RecursionSettings, RouteSettings, Settings};
+use crate::config::{Limits, NegativeAnchor, RecursionSettings, RouteSettings, Settings};
+use crate::env::WallTime;
 use crate::record::{Name, Question, Rtype};
 use crate::validate::Anchor;
 
 pub type Anchors = Arc<Vec<Anchor>>;
 
+#[derive(Clone)]
 pub struct Routes {
     pub recursion: RecursionSettings,
     pub limits: Limits,
     /// Points of trust, of any name.
     pub anchors: Anchors,
+    /// RFC 7646. One whose time is over counts for nothing, even before it is taken away.
+    pub negatives: Arc<Vec<NegativeAnchor>>,
     /// Root servers to prime from: name and address.
     pub hints: Vec<(Name, IpAddr)>,
     pub serve_stale: bool,
@@ -45,6 +49,7 @@ impl Routes {
             recursion: settings.recursion.clone(),
             limits,
             anchors,
+            negatives: Arc::new(settings.recursion.negative_trust_anchors.clone()),
             hints,
             serve_stale: settings.cache.serve_stale,
             prefetch: settings.cache.prefetch,
@@ -68,16 +73,21 @@ impl Routes {
 
     /// The same without one rule, for names whose rule failed and says to iterate then.
     pub fn without_rule(&self, zone: &Name) -> Routes {
-        Routes {
-            recursion: self.recursion.clone(),
-            limits: self.limits,
-            anchors: self.anchors.clone(),
-            hints: self.hints.clone(),
-            serve_stale: self.serve_stale,
-            prefetch: self.prefetch,
-            aggressive_nsec: self.aggressive_nsec,
-            rules: self.rules.iter().filter(|rule| rule.zone != *zone).cloned().collect(),
-        }
+        let rules = self.rules.iter().filter(|rule| rule.zone != *zone).cloned().collect();
+        Routes { rules, ..self.clone() }
+    }
+
+    /// The deepest point of trust at or above `name`.
+    pub fn anchored(&self, name: &Name) -> Option<&Name> {
+        self.anchors.iter().map(|anchor| &anchor.name).filter(|anchored| name.is_within(anchored)).max_by_key(|name| name.label_count())
+    }
+
+    /// What turns validation off for `name`. RFC 7646 2: it ends the trust that comes from above it, not that of an
+    /// anchor below.
+    pub fn turned_off(&self, name: &Name, wall: WallTime) -> Option<&NegativeAnchor> {
+        let live = |off: &&NegativeAnchor| name.is_within(&off.name) && !off.is_over(wall.0);
+        let off = self.negatives.iter().filter(live).max_by_key(|off| off.name.label_count())?;
+        (!self.anchored(name)?.is_below(&off.name)).then_some(off)
     }
 
     /// Families that may be used towards servers. Unset means both until one is found not to work.

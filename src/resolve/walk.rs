@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use siphasher::sip::SipHasher24;
 use tokio::sync::{Notify, watch};
 
@@ -39,6 +40,7 @@ use super::prove::PerSecond;
 use super::routes::Routes;
 use super::table::{Join, Table, Ticket, Wanted};
 use super::trace::{Purpose, Step, Trace};
+use super::trusted::Book;
 use crate::cache::{Cache, Memo};
 use crate::env::{BootTime, Clock, Instant, Random};
 use crate::record::{Name, Question, Rtype};
@@ -49,6 +51,7 @@ pub struct Shared {
     pub cache: Arc<Cache>,
     pub clock: Arc<dyn Clock>,
     routes: ArcSwap<Routes>,
+    pub(super) book: Mutex<Book>,
     /// What was concluded of zones.
     pub(super) trust: Memo<Trust>,
     pub(super) failures: PerSecond,
@@ -86,6 +89,7 @@ impl Shared {
         Arc::new(Shared {
             cache,
             clock,
+            book: Mutex::new(Book::new(&routes)),
             routes: ArcSwap::from_pointee(routes),
             trust: Memo::new(TRUST_KEPT_MAX),
             failures: PerSecond::default(),
@@ -117,7 +121,7 @@ impl Shared {
         self.network_changes.send_replace(());
     }
 
-    pub fn set_routes(&self, routes: Routes) {
+    pub(super) fn store_routes(&self, routes: Routes) {
         self.routes.store(Arc::new(routes));
     }
 

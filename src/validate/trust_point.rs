@@ -81,6 +81,10 @@ impl TrackedKey {
         self.anchor.key_tag()
     }
 
+    pub fn algorithm(&self) -> u8 {
+        self.anchor.algorithm()
+    }
+
     fn enter(&mut self, state: KeyState, now: u64, until: u64) {
         (self.state, self.since, self.until) = (state, now, until);
     }
@@ -477,6 +481,8 @@ mod tests {
         states(points).into_iter().find(|(tag, _)| *tag == signer.key_tag()).map(|(_, state)| state)
     }
 
+    type Row<'a> = (&'a str, Option<KeyState>, &'a [&'a Signer], &'a [&'a Signer], u64, Option<&'a str>);
+
     /// Each row of the table in RFC 5011 4.2: a key in a state, what is seen of it how many days later, and where it goes.
     #[test]
     fn every_transition() {
@@ -492,7 +498,7 @@ mod tests {
         let by_old = vec![&old];
         let by_both = vec![&old, &taken_back];
         use KeyState::{AddPend, Missing, Removed, Revoked, Valid};
-        let rows: [(&str, Option<KeyState>, &[&Signer], &[&Signer], u64, Option<&str>); 17] = [
+        let rows: [Row<'_>; 17] = [
             ("Start, NewKey", None, &plain, &by_old, 0, Some("pending")),
             ("Start, revoked from the first", None, &with_revoked, &by_both, 0, None),
             ("AddPend, KeyPres", Some(AddPend), &plain, &by_old, 29, Some("pending")),

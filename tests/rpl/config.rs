@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use cairn::config::{Prefix, QnameMinimisation, RouteSettings, Settings, Sha1};
+use cairn::config::{NegativeAnchor, Prefix, QnameMinimisation, RouteSettings, Settings, Sha1};
 use cairn::record::{Name, Rtype};
 
 use super::scenario::{Dialect, address, without_comment};
@@ -178,7 +178,8 @@ impl Config {
         settings.recursion.qname_minimisation = if self.minimise { QnameMinimisation::Relaxed } else { QnameMinimisation::Off };
         (settings.recursion.ipv4, settings.recursion.ipv6) = (Some(self.ipv4), Some(self.ipv6));
         settings.recursion.sha1 = Sha1::Validate;
-        settings.recursion.negative_trust_anchors = self.insecure.iter().filter_map(name).collect();
+        settings.recursion.negative_trust_anchors =
+            self.insecure.iter().filter_map(name).map(|name| NegativeAnchor { name, until: None }).collect();
         settings.recursion.query_loopback = self.ask_loopback;
         settings.cache.size_bytes = 64 << 20;
         settings.cache.min_ttl_s = self.min_ttl.unwrap_or(settings.cache.min_ttl_s);

@@ -12,6 +12,7 @@ use cairn::cache::Entry;
 use cairn::config::{Limits, Settings};
 use cairn::env::{Clock, Net, Random};
 use cairn::record::Rtype;
+use cairn::resolve::Shared;
 use cairn::validate::Anchor;
 
 use super::naive::Naive;
@@ -94,6 +95,20 @@ impl Engine {
         match self {
             Engine::Cairn(workers, _) => workers[0].service().resolve.walks_under_way(),
             Engine::Naive(_) => 0,
+        }
+    }
+
+    /// What all workers share.
+    pub fn shared(&self) -> Arc<Shared> {
+        match self {
+            Engine::Cairn(workers, _) => workers[0].service().resolve.clone(),
+            Engine::Naive(_) => panic!("the reference walker follows no anchors"),
+        }
+    }
+
+    pub async fn follow_anchors(&self) {
+        if let Engine::Cairn(workers, _) = self {
+            workers[0].follow_anchors().await;
         }
     }
 

@@ -347,7 +347,13 @@ impl Plan {
             Found::Records(records) => {
                 reply.flags |= AA;
                 let at_apex = records.iter().any(|rr| rr.rtype == Rtype::NS && *name == zone.apex);
+                let rtype = records.first().map(|rr| rr.rtype);
                 reply.answer.extend(records);
+                // Signatures go with what they cover, to whoever asks for them (RFC 4035 3.1).
+                if reply.edns.as_ref().is_some_and(|edns| edns.dnssec_ok) && rtype != Some(Rtype::RRSIG) {
+                    let covers = |rr: &&Rr| rr.rdata.first_chunk().map(|covered| Rtype(u16::from_be_bytes(*covered))) == rtype;
+                    reply.answer.extend(zone.set(name, Rtype::RRSIG).iter().filter(covers).cloned());
+                }
                 if !at_apex {
                     reply.authority = zone.set(&zone.apex, Rtype::NS).to_vec();
                 }

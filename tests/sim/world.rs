@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use cairn::answer::{Client, Transport};
 use cairn::config::Settings;
+use cairn::env::Clock;
 use cairn::record::{Name, Rcode, Rtype};
+use cairn::resolve::Shared;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -410,6 +412,46 @@ impl World {
         running.tasks.block_on(&running.runtime, async { sleep(waited).await });
         let _inside = running.runtime.enter();
         running.clock.advance(Duration::from_secs(seconds) - waited);
+    }
+
+    // What is trusted.
+
+    pub fn shared(&mut self) -> Arc<Shared> {
+        self.start();
+        self.running.as_ref().expect("just started").engine.shared()
+    }
+
+    /// Looks at the keys of trust points that are due.
+    pub fn follow_anchors(&mut self) {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        running.tasks.block_on(&running.runtime, running.engine.follow_anchors());
+    }
+
+    /// Ends negative trust anchors whose time is over.
+    pub fn tend_trust(&mut self) {
+        let shared = self.shared();
+        let _inside = self.running.as_ref().expect("just started").runtime.enter();
+        shared.tend_trust();
+    }
+
+    /// Seconds since 1970.
+    pub fn wall(&mut self) -> u64 {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        let _inside = running.runtime.enter();
+        running.clock.wall().0
+    }
+
+    pub fn set_wall(&mut self, seconds: u64) {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        let _inside = running.runtime.enter();
+        running.clock.set_wall(seconds);
+    }
+
+    pub fn queries_for(&self, owner: &str, rtype: Rtype) -> usize {
+        tally(&self.log()).get(&(name(owner), rtype)).copied().unwrap_or(0)
     }
 
     /// Lets what is under way go on.

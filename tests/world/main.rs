@@ -9,3 +9,4 @@ mod scenarios;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
+mod trust;

@@ -1,0 +1,159 @@
+//! Trust anchors and their opposite in virtual time: a key roll of the root over forty days with its revocation
+//! (RFC 5011), and negative trust anchors that begin and end (RFC 7646).
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use cairn::config::NegativeAnchor;
+use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
+use cairn::validate::{KeyState, key_tag};
+
+use super::sim::engine::is_cairn;
+use super::sim::packet::AD;
+use super::sim::world::{Answer, World, name};
+
+const DAY: u64 = 86_400;
+const SEP: u16 = 257;
+const REVOKED: u16 = 257 | 128;
+
+/// A key of the root; the seed is its name.
+fn dnskey(seed: u8, flags: u16) -> Vec<u8> {
+    [&flags.to_be_bytes()[..], &[3, 15], pair(seed).public_key().as_ref()].concat()
+}
+
+fn pair(seed: u8) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("any seed is a key")
+}
+
+/// An RRSIG of the root over one set, for the four days around `now` (RFC 4034 3.1.8.1).
+fn rrsig(owner: &Name, rtype: Rtype, ttl: u32, data: &[Vec<u8>], (seed, flags): (u8, u16), now: u64) -> Vec<u8> {
+    let (inception, expiration) = ((now - 2 * DAY) as u32, (now + 2 * DAY) as u32);
+    let mut out = [&rtype.0.to_be_bytes()[..], &[15, owner.label_count() as u8], &ttl.to_be_bytes()].concat();
+    out.extend_from_slice(&expiration.to_be_bytes());
+    out.extend_from_slice(&inception.to_be_bytes());
+    out.extend_from_slice(&key_tag(&dnskey(seed, flags)).to_be_bytes());
+    out.push(0);
+    let mut message = out.clone();
+    let mut sorted = data.to_vec();
+    sorted.sort();
+    for rdata in sorted {
+        message.extend_from_slice(owner.as_wire());
+        message.extend_from_slice(&[&rtype.0.to_be_bytes()[..], &[0, 1], &ttl.to_be_bytes(), &(rdata.len() as u16).to_be_bytes()].concat());
+        message.extend_from_slice(&rdata);
+    }
+    out.extend_from_slice(pair(seed).sign(&message).as_ref());
+    out
+}
+
+fn line(owner: &str, ttl: u32, rtype: Rtype, rdata: &[u8]) -> String {
+    format!("{owner} {ttl} IN {rtype} {}", rdata_to_text(rtype, rdata))
+}
+
+/// The root with these keys, signed by those; `www.` is signed by the last of them.
+fn root(mut world: World, keys: &[(u8, u16)], signers: &[(u8, u16)], now: u64) -> World {
+    world = world.zone(".").without(".", Rtype::DNSKEY).without(".", Rtype::RRSIG).without("www.", Rtype::RRSIG);
+    let data: Vec<Vec<u8>> = keys.iter().map(|(seed, flags)| dnskey(*seed, *flags)).collect();
+    for rdata in &data {
+        world = world.record(&line(".", 172_800, Rtype::DNSKEY, rdata));
+    }
+    for signer in signers {
+        world = world.record(&line(".", 172_800, Rtype::RRSIG, &rrsig(&Name::root(), Rtype::DNSKEY, 172_800, &data, *signer, now)));
+    }
+    let zsk = *signers.last().expect("a signer");
+    world.record(&line("www.", 300, Rtype::RRSIG, &rrsig(&name("www."), Rtype::A, 300, &[vec![192, 0, 2, 1]], zsk, now)))
+}
+
+fn anchored(seed: u8) -> World {
+    World::new(5011).zone(".").record("www. 300 IN A 192.0.2.1").trust_anchor(&line(".", 3_600, Rtype::DNSKEY, &dnskey(seed, SEP)))
+}
+
+fn is_secure(answer: &Answer) -> bool {
+    answer.packet.rcode == Rcode::NOERROR && answer.packet.has(AD)
+}
+
+fn states(world: &mut World) -> Vec<KeyState> {
+    world.shared().trust_points().iter().flat_map(|point| &point.keys).map(|key| key.state).collect()
+}
+
+#[test]
+fn a_roll_of_the_root_over_forty_days() {
+    if !is_cairn() {
+        return;
+    }
+    let (mut world, mut trusted_on, mut revoked_on) = (anchored(1), None, None);
+    for day in 0..40 {
+        let (old, new, gone) = ((1, SEP), (2, SEP), (1, REVOKED));
+        let (keys, signers) = match day {
+            0 => (vec![old], vec![old]),
+            1..=32 => (vec![old, new], vec![old]),
+            33..=34 => (vec![old, new], vec![new]),
+            35..=37 => (vec![gone, new], vec![gone, new]),
+            _ => (vec![new], vec![new]),
+        };
+        let now = world.wall();
+        world = root(world, &keys, &signers, now);
+        world.follow_anchors();
+        let answer = world.ask("www. A DO");
+        assert!(is_secure(&answer), "day {day}: {answer:?}");
+        let states = states(&mut world);
+        trusted_on = trusted_on.or((states.get(1) == Some(&KeyState::Valid)).then_some(day));
+        revoked_on = revoked_on.or((states[0] == KeyState::Revoked).then_some(day));
+        world.pass(DAY + 60);
+    }
+    assert_eq!((trusted_on, revoked_on), (Some(31), Some(35)));
+    assert_eq!(states(&mut world), [KeyState::Revoked, KeyState::Valid]);
+}
+
+/// The same world without looking at the keys: this is what following them is for.
+#[test]
+fn who_does_not_follow_a_roll_is_left_behind() {
+    let mut world = anchored(1);
+    let now = world.wall();
+    world = root(world, &[(2, SEP)], &[(2, SEP)], now);
+    assert_eq!(world.ask("www. A").rcode(), Rcode::SERVFAIL);
+}
+
+/// While the clock is known to be wrong, keys are not even asked for.
+#[test]
+fn nothing_is_followed_by_a_wrong_clock() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = anchored(1);
+    world.set_wall(1_000_000_000);
+    world = root(world, &[(1, SEP), (2, SEP)], &[(1, SEP)], 1_000_000_000);
+    world.follow_anchors();
+    assert_eq!((states(&mut world).len(), world.queries_for(".", Rtype::DNSKEY)), (1, 0));
+    // Ten minutes later the clock is believed, for want of a better one.
+    world.pass(601);
+    world.follow_anchors();
+    assert_eq!((states(&mut world).len(), world.queries_for(".", Rtype::DNSKEY)), (2, 1));
+}
+
+#[test]
+fn a_negative_trust_anchor_begins_and_ends() {
+    if !is_cairn() {
+        return;
+    }
+    let ask = |world: &mut World| {
+        let answer = world.ask("www. A DO");
+        (answer.packet.rcode, answer.packet.has(AD), answer.packet.errors())
+    };
+    let mut world = anchored(1);
+    let now = world.wall();
+    // Signed by a key that nobody trusts.
+    world = root(world, &[(2, SEP)], &[(2, SEP)], now);
+    assert_eq!(ask(&mut world).0, Rcode::SERVFAIL);
+    let negative = NegativeAnchor { name: name("www."), until: Some(now + 120) };
+    assert!(world.shared().add_negative_anchor(negative.clone()));
+    let unproved = (Rcode::NOERROR, false, vec![33]);
+    assert_eq!(ask(&mut world), unproved, "what was bogus a moment ago is forgotten");
+    assert_eq!(ask(&mut world), unproved, "the second one is told as well");
+    world.pass(121);
+    world.tend_trust();
+    assert_eq!(ask(&mut world).0, Rcode::SERVFAIL, "the record's TTL of 300 s is not over, but what was cached of it is forgotten");
+    assert!(world.shared().negative_anchors().is_empty());
+    let again = NegativeAnchor { until: Some(world.wall() + 600), ..negative };
+    assert!(world.shared().add_negative_anchor(again));
+    assert_eq!(ask(&mut world), unproved);
+    assert!(world.shared().remove_negative_anchor(&name("www.")));
+    assert_eq!(ask(&mut world).0, Rcode::SERVFAIL);
+}
