@@ -10,6 +10,8 @@ from asking import LAN, PLACES, guarded, reply, seen, tally
 from wire import AD, CD, RD
 
 TOOLS = ["ip", "nsd", "knotd", "keymgr", "named", "unbound", "delv", "ldns-signzone", "ldns-keygen", "dnssec-signzone", "dnssec-keygen"]
+# Where a second Cairn stands, for which signatures made with SHA-1 count.
+SHA1_AT = "192.0.2.56"
 
 
 def dnssec_stage(words, stage):
@@ -24,6 +26,9 @@ def dnssec_stage(words, stage):
             listen = [f"{place.v4}:53"] + [f"{LAN}:53"] * (place.lan != place.v4) + ([f"[{place.v6}]:53"] if has_ipv6 else [])
             if not subject.start(listen, place.v4):
                 sys.exit(f"{name} does not start: {subject.log()}")
+        strict = here.subject("cairn-sha1", anchors=anchors)
+        if not strict.start([f"{SHA1_AT}:53"], SHA1_AT):
+            sys.exit(f"Cairn with sha1 = \"validate\" does not start: {strict.log()}")
         for name, place in PLACES.items():
             tally.server = name
             for row in signed.names():
@@ -31,10 +36,16 @@ def dnssec_stage(words, stage):
             for case, (_, _, _, question, codes) in signed.TAMPERINGS.items():
                 tampering(place.v4, case, question, codes)
             delv_checks(place.v4, anchors)
+        tally.server = "cairn"
+        for row in signed.names():
+            if row[1] in signed.SHA1:
+                zone_checks(SHA1_AT, *row, sha1_counts=True)
 
 
-def zone_checks(server, zone, algorithm, denial, signer):
-    client = f"{algorithm} {denial}"
+def zone_checks(server, zone, algorithm, denial, signer, sha1_counts=False):
+    client = f"{algorithm} {denial}" + ', sha1 = "validate"' * sha1_counts
+    # RFC 9905 2: unless told otherwise, Cairn takes signatures made with SHA-1 for none.
+    counts = algorithm not in signed.SHA1 or tally.server != "cairn" or sha1_counts
     # RFC 5155 9.2: what an opt-out span covers may be there unsigned.
     proved = denial != "optout"
     rows = [
@@ -49,9 +60,9 @@ def zone_checks(server, zone, algorithm, denial, signer):
         def test(label=label, rtype=rtype, rcode=rcode, address=address, secure=secure):
             got = reply(server, f"{label}.{zone}", rtype, flags=RD | AD, extra=wire.opt())
             values = [address] if address else []
-            return got.rcode == rcode and got.values(rtype) == values and got.has(AD) == secure, seen(got)
+            return got.rcode == rcode and got.values(rtype) == values and got.has(AD) == (secure and counts), seen(got)
 
-        guarded(client, f"{label}.{zone} {rtype}: {'AD' if secure else 'no AD'}", test)
+        guarded(client, f"{label}.{zone} {rtype}: {'AD' if secure and counts else 'no AD'}", test)
 
     def with_proof():
         got = reply(server, f"missing.{zone}", "A", extra=wire.opt(do=True))

@@ -14,7 +14,7 @@ PACKAGES = {
     "dig": "bind9-dnsutils", "nslookup": "bind9-dnsutils", "delv": "bind9-dnsutils", "host": "bind9-host", "kdig": "knot-dnsutils",
     "getent": "libc-bin", "node": "nodejs", "dnsmasq": "dnsmasq-base", "ldns-signzone": "ldnsutils", "ldns-keygen": "ldnsutils",
     "dnssec-signzone": "bind9-utils", "dnssec-keygen": "bind9-utils", "dnssec-dsfromkey": "bind9-utils",
-    "named-compilezone": "bind9-utils",
+    "named-compilezone": "bind9-utils", "cc": "gcc",
 }
 
 

@@ -13,7 +13,7 @@ class RealRoot(SmallWorld):
 
     def __init__(self, file, folder):
         super().__init__()
-        text = gzip.decompress(Path(file).read_bytes()).decode() if str(file).endswith(".gz") else Path(file).read_text()
+        text = zone_text(file)
         serial = re.search(r"SOA\s+\S+\s+\S+\s+\(?\s*(\d+)", text)
         self.root = f"the real root zone {serial[1]}"
         root = folder / "root.zone"
@@ -28,6 +28,10 @@ class RealRoot(SmallWorld):
         tld = [(zone, servers if zone == "gtld-servers.net" else file) for zone, file in files_of("tld")]
         self.parts["root"] = (self.parts["root"][0], own_root)
         self.parts["tld"] = ([address for _, _, address in glue], tld)
+
+
+def zone_text(file):
+    return gzip.decompress(Path(file).read_bytes()).decode() if str(file).endswith(".gz") else Path(file).read_text()
 
 
 def world(folder):

@@ -11,6 +11,8 @@ from authorities import ROOT_ADDRESSES, Knot, Named, Nsd
 
 ALGORITHMS = {"RSASHA256": 8, "RSASHA512": 10, "ECDSAP256SHA256": 13, "ECDSAP384SHA384": 14, "ED25519": 15}
 DENIALS = ["nsec", "nsec3", "optout"]
+# What rests on SHA-1 (RFC 9905 2); the first of the two has no NSEC3 (RFC 5155 2).
+SHA1 = {"RSASHA1": ["nsec"], "NSEC3RSASHA1": ["nsec3", "optout"]}
 SIGNERS = {"ldns": "198.51.100.10", "bind": "198.51.100.20", "knot": "198.51.100.30"}
 TLD, TAMPERED, TLD_AT = "sig", "198.51.100.40", "192.5.6.30"
 ADDRESSES = [*ROOT_ADDRESSES, TLD_AT, *SIGNERS.values(), TAMPERED]
@@ -33,9 +35,10 @@ PLAIN = "$TTL 300\n@ SOA ns hostmaster 1 3600 600 604800 60\n@ NS ns\nns A 198.5
 class KnotSigner(Knot):
     def config(self):
         lines = ["policy:"]
-        for algorithm in ALGORITHMS:
-            for denial in DENIALS:
-                lines += [f"  - id: {algorithm.lower()}-{denial}", f"    algorithm: {algorithm.lower()}", "    nsec3-iterations: 0"]
+        for algorithm, denials in ({a: DENIALS for a in ALGORITHMS} | SHA1).items():
+            own_name = {"NSEC3RSASHA1": "rsasha1-nsec3-sha1"}.get(algorithm, algorithm.lower())
+            for denial in denials:
+                lines += [f"  - id: {algorithm.lower()}-{denial}", f"    algorithm: {own_name}", "    nsec3-iterations: 0"]
                 lines += [f"    nsec3: {'off' if denial == 'nsec' else 'on'}", f"    nsec3-opt-out: {'on' if denial == 'optout' else 'off'}"]
         return super().config("\n".join(lines), lambda zone: "-".join(zone.split(".")[0].split("-")[:2]))
 
@@ -56,7 +59,7 @@ def sign_with_bind(zone, text, folder, algorithm="ECDSAP256SHA256", denial="nsec
     keys = folder / (zone.replace(".", "_") + "_keys")
     keys.mkdir()
     (keys / "zone").write_text(text)
-    size = ["-b", "2048"] if algorithm.startswith("RSA") else []
+    size = ["-b", "2048"] if "RSA" in algorithm else []
     ksk, _ = (tool("dnssec-keygen", "-q", "-a", algorithm, *size, *kind, zone, cwd=keys).strip() for kind in (["-f", "KSK"], []))
     how = {"nsec": [], "nsec3": ["-3", "-", "-H", "0"], "optout": ["-3", "-", "-H", "0", "-A"]}[denial]
     tool("dnssec-signzone", "-q", "-S", "-K", ".", "-O", "full", "-o", zone, "-f", "signed", *how, *words, "zone", cwd=keys)
@@ -67,8 +70,8 @@ def sign_with_ldns(zone, text, folder, algorithm, denial):
     keys = folder / (zone.replace(".", "_") + "_keys")
     keys.mkdir()
     (keys / "zone").write_text(text)
-    size = ["-b", "2048"] if algorithm.startswith("RSA") else []
-    ksk, zsk = (tool("ldns-keygen", "-a", algorithm, *size, *kind, zone, cwd=keys).strip() for kind in (["-k"], []))
+    size = ["-b", "2048"] if "RSA" in algorithm else []
+    ksk, zsk = (tool("ldns-keygen", "-a", {"NSEC3RSASHA1": "RSASHA1-NSEC3-SHA1"}.get(algorithm, algorithm), *size, *kind, zone, cwd=keys).strip() for kind in (["-k"], []))
     how = {"nsec": [], "nsec3": ["-n", "-t", "0"], "optout": ["-n", "-t", "0", "-p"]}[denial]
     tool("ldns-signzone", *how, "-o", zone, "-f", "signed", "zone", zsk, ksk, cwd=keys)
     return keys / "signed", tool("dnssec-dsfromkey", "-2", f"{ksk}.key", cwd=keys).replace(" IN DS ", " 300 IN DS ").splitlines()
@@ -129,6 +132,10 @@ def ds_number(index, value):
     return lambda lines: [" ".join(words[:index] + [value] + words[index + 1:]) for _, words in split(lines)]
 
 
+def nsec3():
+    return "-3", "-", "-H", "0"
+
+
 NEVER, WWW_SIG = (), ("www", "A")
 TAMPERINGS = {
     # name: (what gives words to the signer, change of lines, change of DS, question, EDE codes that say it rightly; none: insecure)
@@ -152,6 +159,15 @@ TAMPERINGS = {
     "stripped-ds": (tuple, same, same, WWW_SIG, {6, 9, 10, 12}),
     "stripped-denial": (tuple, without(lambda w: w[3] == "NSEC" or w[3:5] == ["RRSIG", "NSEC"]), same, ("missing", "A"), {12}),
     "unsigned-denial": (tuple, without(lambda w: w[3:5] == ["RRSIG", "NSEC"]), same, ("missing", "A"), {10, 12}),
+    "denied-data": (tuple, without(lambda w: w[0].startswith("www.") and "A" in (w[3], w[4])), same, WWW_SIG, {12}),
+    "denied-name": (tuple, without(lambda w: w[0].startswith("www.")), same, WWW_SIG, {12}),
+    "unsigned-alias": (tuple, without(lambda w: w[3:5] == ["RRSIG", "CNAME"]), same, ("alias", "A"), {10}),
+    "unsigned-soa": (tuple, without(lambda w: w[3:5] == ["RRSIG", "SOA"]), same, ("missing", "A"), {10, 12}),
+    "nsec3-stripped": (nsec3, without(lambda w: w[3] == "NSEC3" or w[3:5] == ["RRSIG", "NSEC3"]), same, ("missing", "A"), {12}),
+    "nsec3-unsigned": (nsec3, without(lambda w: w[3:5] == ["RRSIG", "NSEC3"]), same, ("missing", "A"), {10, 12}),
+    "nsec3-wildcard": (nsec3, wildcard_as_name, same, ("x.wild", "A"), {6, 12}),
+    "nsec3-expired": (lambda: (*nsec3(), "-P", "-s", days(-10), "-e", days(-1)), same, same, ("missing", "A"), {7}),
+    "ds-algorithm": (tuple, same, ds_number(5, "14"), WWW_SIG, {9}),
     "wildcard-abuse": (tuple, wildcard_as_name, same, ("x.wild", "A"), {6, 12}),
     "no-ds": (tuple, same, lambda lines: [], WWW_SIG, NEVER),
     "unknown-algorithm": (tuple, same, ds_number(5, "200"), WWW_SIG, NEVER),
@@ -161,7 +177,8 @@ TAMPERINGS = {
 
 def names():
     """Each good zone: (zone, algorithm, denial, signer)."""
-    return [(f"{a.lower()}-{d}-{s}.{TLD}", a, d, s) for a in ALGORITHMS for d in DENIALS for s in SIGNERS]
+    kinds = [(a, d) for a in ALGORITHMS for d in DENIALS] + [(a, d) for a, denials in SHA1.items() for d in denials]
+    return [(f"{a.lower()}-{d}-{s}.{TLD}", a, d, s) for a, d in kinds for s in SIGNERS]
 
 
 def make(folder):

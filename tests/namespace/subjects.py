@@ -51,7 +51,7 @@ class Subject:
 
 
 class Cairn(Subject):
-    name = "cairn"
+    name, sha1 = "cairn", "insecure"
 
     def __init__(self, folder, anchors=None):
         super().__init__(folder, anchors)
@@ -60,7 +60,8 @@ class Cairn(Subject):
 
     def words(self, listen):
         config = self.folder / "cairn.toml"
-        dnssec = f'dnssec = true\ntrust-anchor = "{self.anchors}"\n' if self.anchors else "dnssec = false\n"
+        own = f'trust-anchor = "{self.anchors}"\n' if self.anchors != "built in" else ""
+        dnssec = f'dnssec = true\nsha1 = "{self.sha1}"\n{own}' if self.anchors else "dnssec = false\n"
         config.write_text(f"[server]\nlisten = [{quoted(listen)}]\nallow = [{quoted(ALLOW)}]\n[recursion]\n{dnssec}")
         return [self.binary, "run", "--config", config]
 
@@ -111,7 +112,13 @@ class Bind(Subject):
         return ["named", "-g", "-c", config]
 
 
-SUBJECTS = {kind.name: kind for kind in (Cairn, Unbound, Bind)}
+class CairnSha1(Cairn):
+    """The same, for which signatures made with SHA-1 count."""
+
+    name, sha1 = "cairn-sha1", "validate"
+
+
+SUBJECTS = {kind.name: kind for kind in (Cairn, Unbound, Bind, CairnSha1)}
 
 
 def quoted(items):
