@@ -15,6 +15,7 @@ use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
 use super::walk::{Resolver, may_have_changed};
 use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
+use crate::config::Limits;
 use crate::record::{Question, Rcode, RrSet, Rtype};
 use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};
 use crate::wire::{Flags, Header, Message, OptionCode};
@@ -147,7 +148,8 @@ impl Resolver {
                 continue;
             }
             let Some((address, why)) = picked else {
-                if !enough && (cut.use_hints() || self.take_parents_word(cut)) {
+                let names_max = limits.ns_names_kept_per_set;
+                if !enough && (cut.use_hints() || self.take_parents_word(cut) || cut.use_own_word(self.cache(), self.now(), names_max)) {
                     continue;
                 }
                 break;
@@ -363,6 +365,11 @@ impl Resolver {
         if !known && others {
             timeout = timeout.min(self.first_patience());
         }
+        if !attempts.heard_anything && silence_left(cut, attempts, &asker.routes.limits) <= 1 {
+            // The last chance: what comes within the time that the client waits anyway is not too late.
+            let earliest = Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
+            timeout = timeout.max(earliest.saturating_sub(asker.began.elapsed()));
+        }
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.client_cookie(plan.address.ip()));
         cookie.extend(servers.cookie(plan.address.ip()).into_iter().flatten());
         let edns = plan.with_edns.then_some(EdnsOut {
@@ -557,4 +564,14 @@ impl Resolver {
         let link = self.raw_link(question, &child).await?;
         Ok((link.sets_of(question), link.is_glue))
     }
+}
+
+/// How many more queries without reply it takes until nobody is asked any more.
+fn silence_left(cut: &Cut, attempts: &Attempts, limits: &Limits) -> usize {
+    let of_server = |server: &Server| {
+        let silent: usize = server.addresses.iter().map(|address| usize::from(attempts.get(*address).silent)).sum();
+        usize::from(limits.silent_queries_per_ns).saturating_sub(silent)
+    };
+    let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();
+    SILENT_MAX.saturating_sub(attempts.silent).min(of_servers)
 }

@@ -142,6 +142,16 @@ impl Cut {
         found
     }
 
+    /// Adds those servers that the zone itself named beside an answer. `false` when that is nothing new.
+    pub fn use_own_word(&mut self, cache: &Cache, now: BootTime, names_max: usize) -> bool {
+        let before = self.servers.len();
+        let own = cache.get_set(&self.zone, Rtype::NS, now).filter(|_| !self.configured);
+        for name in own.iter().flat_map(|own| ns_names(&own.set)).take(names_max) {
+            self.add_name(name);
+        }
+        self.servers.len() > before
+    }
+
     /// None of its servers can be reached: no address is known, and every name lies below the cut itself.
     pub fn is_out_of_reach(&self, usable: impl Fn(IpAddr) -> bool) -> bool {
         let no_address = !self.servers.iter().flat_map(|server| &server.addresses).any(|address| usable(address.ip()));

@@ -41,6 +41,9 @@ impl Resolver {
             let rank = if authoritative && position == 0 { Rank::AuthAnswer } else { Rank::Answer };
             self.keep(set, rank, asker);
         }
+        if let Some(own) = &content.own_servers {
+            self.keep(own, Rank::Additional, asker);
+        }
         self.keep_root(question, content, now, asker);
         if let Some(denial) = denial_of(heard) {
             asker.trace.emit(|| Step::CachedDenial {

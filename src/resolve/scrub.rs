@@ -30,6 +30,8 @@ pub struct Scrubbed {
     pub hints: Vec<RrSet>,
     /// NS of a zone above, or of the zone itself without AA, stood where a referral was expected.
     pub refers_up: bool,
+    /// The zone's own NS set beside an answer.
+    pub own_servers: Option<RrSet>,
     /// Records that were not believed.
     pub dropped: usize,
 }
@@ -144,8 +146,11 @@ fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: 
             }
             Rtype::NSEC | Rtype::NSEC3 if in_zone => out.proof.push(set),
             Rtype::DS if in_zone && set.name.is_below(expected.zone) => ds.push(set),
-            // The zone's own NS set beside an answer: nobody asked for it, and forged it would move the whole zone.
-            Rtype::NS if set.name == *expected.zone && flags.has(Flags::AA) => out.dropped += set.data.len(),
+            // Nobody asked for it, and forged it would move the whole zone: it may only add servers where those that
+            // the parent names have failed.
+            Rtype::NS if set.name == *expected.zone && flags.has(Flags::AA) => {
+                out.own_servers = Some(set).filter(|_| !out.answer.is_empty() && !expected.recursive);
+            }
             // Downwards, and on the way to the name that is still open.
             Rtype::NS if set.name.is_below(expected.zone) && is_on_the_way(&set.name, expected, out) => {
                 let closer = out.referral.as_ref().is_none_or(|have| set.name.is_below(&have.name));

@@ -226,9 +226,8 @@ impl Resolver {
             () = tokio::time::sleep(rest) => {
                 let failure = Failure::new(question.name.clone(), Cause::TimedOut);
                 // Until the walk ends otherwise, those who ask again are told so at once.
-                if !self.shared().offline.is_offline(self.now()) {
-                    self.cache().put_failure(question, &failure.ede(), limits.failure_kept_least_s, self.now());
-                }
+                let (resolver, question, failed, asker) = (self.clone(), question.clone(), failure.clone(), asker.clone());
+                tokio::task::spawn_local(async move { resolver.remember(&question, &failed, &asker).await });
                 Err(failure)
             }
         }
@@ -244,6 +243,21 @@ impl Resolver {
             }
             // The probe may have ended between the look and the wait.
             let _ = tokio::time::timeout(PROBE_EVERY, back).await;
+        }
+    }
+
+    /// Keeps a failure for a while (RFC 9520), unless it is our own network that is silent: one probe tells.
+    async fn remember(&self, question: &Question, failure: &Failure, asker: &Asker) {
+        let shared = self.shared();
+        if shared.offline.is_offline(self.now()) {
+            let back = shared.back_online.notified();
+            if shared.offline.may_probe() {
+                self.probe(asker.routes.clone());
+            }
+            let _ = tokio::time::timeout(PROBE_EVERY, back).await;
+        }
+        if !shared.offline.is_offline(self.now()) {
+            self.cache().put_failure(question, &failure.ede(), asker.routes.limits.failure_kept_least_s, self.now());
         }
     }
 
@@ -404,9 +418,8 @@ impl Resolver {
             };
             if let Err(failure) = &result {
                 resolver.0.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
-                let offline = resolver.shared().offline.is_offline(resolver.now());
-                if failure.may_be_remembered() && !offline {
-                    resolver.cache().put_failure(&question, &failure.ede(), asker.routes.limits.failure_kept_least_s, resolver.now());
+                if failure.may_be_remembered() {
+                    resolver.remember(&question, failure, &asker).await;
                 }
             }
             ticket.publish(Arc::new(result));

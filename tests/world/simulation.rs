@@ -248,6 +248,78 @@ fn when_nobody_answers_the_client_hears_so_in_time() {
     assert_eq!(world.ask("www.example. A").rcode(), Rcode::SERVFAIL);
 }
 
+/// Silent servers, whatever was known of them before, are given time, and the client an answer while it waits.
+#[test]
+fn silence_is_given_up_neither_early_nor_late() {
+    if !is_cairn() {
+        return;
+    }
+    for (known, servers) in [(false, 1), (false, 4), (true, 1), (true, 2), (true, 4)] {
+        let mut world =
+            (1..=servers).fold(plain(31).record("mail.example. A 192.0.2.2"), |world, n| world.server(&format!("ns{n}.example.")));
+        if known {
+            world.ask_true("www.example. A");
+        } else {
+            world.ask("nothing.nowhere. A");
+        }
+        let mut world = (1..=servers).fold(world, |world, n| world.server(&format!("ns{n}.example.")).dead());
+        world.forget();
+        let answer = world.ask("mail.example. A");
+        assert_eq!(answer.rcode(), Rcode::SERVFAIL);
+        let (earliest, latest) = (Duration::from_millis(2000), Duration::from_millis(4500));
+        assert!(earliest <= answer.took && answer.took <= latest, "{servers} servers, known: {known}: {answer:?}");
+        assert!(answer.packet.errors().iter().any(|code| [22, 23].contains(code)), "{answer:?}");
+        let tried = (1..=servers).filter(|n| !world.queries_to(&format!("ns{n}.example.")).is_empty()).count();
+        assert_eq!(tried, servers, "every server has its chance");
+        // Whoever asks again is told at once, and nobody is asked.
+        world.wait_ms(2000);
+        world.forget();
+        let again = world.ask("mail.example. A");
+        assert_eq!((again.rcode(), again.took, world.log().len()), (Rcode::SERVFAIL, Duration::ZERO, 0));
+    }
+}
+
+#[test]
+fn a_walk_that_the_client_does_not_wait_for_goes_on() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(32).every_link(|link| link.delay = Duration::from_millis(350));
+    for zone in ["example.", "b.example.", "c.b.example.", "d.c.b.example.", "e.d.c.b.example."] {
+        world = world.zone(zone).server(&format!("ns1.{zone}"));
+    }
+    let mut world = world.record("www.e.d.c.b.example. A 192.0.2.1");
+    let first = world.ask("www.e.d.c.b.example. A");
+    assert_eq!((first.rcode(), first.took), (Rcode::SERVFAIL, Duration::from_millis(4500)), "{first:?}");
+    let again = world.ask("www.e.d.c.b.example. A");
+    assert_eq!((again.rcode(), again.took), (Rcode::SERVFAIL, Duration::ZERO), "the walk is under way");
+    world.wait_ms(5000);
+    world.forget();
+    let later = world.ask("www.e.d.c.b.example. A");
+    assert!(later.is("192.0.2.1") && later.took.is_zero() && world.log().is_empty(), "{later:?}");
+}
+
+/// The zone names more servers than its parent does: they are asked when those of the parent have failed, not before.
+#[test]
+fn servers_that_only_the_zone_names_are_the_last_to_be_asked() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(33)
+        .zone("example.")
+        .record("a.example. NS ns1.a.example.")
+        .zone("a.example.")
+        .server("ns1.a.example.")
+        .server("ns.other.")
+        .records(&["www.a.example. A 192.0.2.1", "mail.a.example. A 192.0.2.2", "ftp.a.example. A 192.0.2.3"]);
+    world.ask_true("www.a.example. A");
+    world.ask_true("mail.a.example. A");
+    assert!(world.queries_to("ns.other.").is_empty());
+    let mut world = world.server("ns1.a.example.").fails(Rcode::SERVFAIL);
+    world.ask_true("ftp.a.example. A");
+    assert!(!world.queries_to("ns.other.").is_empty());
+}
+
 #[test]
 fn old_data_is_better_than_none() {
     if !is_cairn() {
