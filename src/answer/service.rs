@@ -133,6 +133,7 @@ impl Service {
             ("walks-under-way", self.resolve.walks_under_way() as u64),
             ("walks-failed", self.resolve.counters().failures.load(Ordering::Relaxed)),
             ("upstream-queries", self.resolve.counters().upstream_queries.load(Ordering::Relaxed)),
+            ("upstream-second-queries", self.resolve.second_queries()),
             ("cache-bytes", cache.bytes as u64),
             ("cache-sets", cache.sets as u64),
             ("cache-denials", cache.denials as u64),

@@ -91,10 +91,29 @@ pub enum Usable {
     Unfit(Unfit, BootTime),
 }
 
+/// What is known of a server that one thinks of asking for a zone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Smoothed; `None` for a server that was never asked. One that only kept silent counts as slow.
+    pub rtt: Option<Duration>,
+    /// How far its round-trip times spread around that.
+    pub variance: Duration,
+    pub replies: u32,
+    pub last_reply: BootTime,
+    pub usable: Usable,
+}
+
+impl Standing {
+    pub const UNKNOWN: Standing =
+        Standing { rtt: None, variance: Duration::ZERO, replies: 0, last_reply: BootTime(0), usable: Usable::Yes };
+}
+
 struct Server {
     addr: IpAddr,
     srtt: Option<Duration>,
     variance: Duration,
+    replies: u32,
+    last_reply: BootTime,
     timeouts: u8,
     last_timeout: BootTime,
     backed_off_until: BootTime,
@@ -158,7 +177,7 @@ impl Servers {
     }
 
     pub fn on_reply(&self, addr: IpAddr, rtt: Duration, now: BootTime) {
-        self.change(addr, |server| server.on_reply(rtt));
+        self.change(addr, |server| server.on_reply(rtt, now));
         let state = &mut self.families.lock()[Family::of(addr) as usize];
         *state = FamilyState { last_reply: Some(now), ..FamilyState::default() };
     }
@@ -189,16 +208,17 @@ impl Servers {
     }
 
     pub fn usable(&self, addr: IpAddr, zone: &Name, now: BootTime) -> Usable {
+        self.standing(addr, zone, now).usable
+    }
+
+    pub fn standing(&self, addr: IpAddr, zone: &Name, now: BootTime) -> Standing {
+        let mut standing = self.peek(addr, |server| server.standing(now)).unwrap_or(Standing::UNKNOWN);
         let hash = self.hash(addr, Some(zone));
         let mut shard = self.shard(hash).lock();
         if let Some(unfit) = shard.unfit.get(&hash).filter(|unfit| unfit.until > now && unfit.addr == addr && unfit.zone == *zone) {
-            return Usable::Unfit(unfit.reason, unfit.until);
+            standing.usable = Usable::Unfit(unfit.reason, unfit.until);
         }
-        drop(shard);
-        match self.peek(addr, |server| server.backed_off_until) {
-            Some(until) if until > now => Usable::BackedOff(until),
-            _ => Usable::Yes,
-        }
+        standing
     }
 
     pub fn set_unfit(&self, addr: IpAddr, zone: &Name, reason: Unfit, for_s: u32, now: BootTime) {
@@ -331,6 +351,8 @@ impl Server {
             addr,
             srtt: None,
             variance: Duration::ZERO,
+            replies: 0,
+            last_reply: BootTime::default(),
             timeouts: 0,
             last_timeout: BootTime::default(),
             backed_off_until: BootTime::default(),
@@ -341,12 +363,20 @@ impl Server {
         }
     }
 
+    fn standing(&self, now: BootTime) -> Standing {
+        let usable = if self.backed_off_until > now { Usable::BackedOff(self.backed_off_until) } else { Usable::Yes };
+        let rtt = self.srtt.or((self.timeouts > 0).then_some(TIMEOUT_INITIAL));
+        Standing { rtt, variance: self.variance, replies: self.replies, last_reply: self.last_reply, usable }
+    }
+
     fn usual_wait(&self) -> Duration {
         self.srtt.map_or(TIMEOUT_INITIAL, |srtt| srtt + (self.variance * 4).max(MARGIN_MIN))
     }
 
     /// RFC 6298 2.2 and 2.3.
-    fn on_reply(&mut self, rtt: Duration) {
+    fn on_reply(&mut self, rtt: Duration, now: BootTime) {
+        self.replies = self.replies.saturating_add(1);
+        self.last_reply = now;
         let rtt = rtt.min(TIMEOUT_MAX * 4);
         (self.srtt, self.variance) = match self.srtt {
             None => (Some(rtt), rtt / 2),

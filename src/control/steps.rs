@@ -267,6 +267,11 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             let value = json!({ "kind": format!("{kind:?}"), "rcode": rcode.to_string(), "took_ms": millis(*took), "tcp": tcp, "dropped": dropped });
             ("reply", members(value), text)
         }
+        Step::InPassing { question, zone } => (
+            "in-passing",
+            members(json!({ "question": question.to_string(), "zone": zone.to_string() })),
+            format!("the same reply of {zone} has {question}, signed"),
+        ),
         Step::NoReply { reason, took } => ("no-reply", members(json!({ "reason": reason, "took_ms": millis(*took) })), reason.clone()),
         Step::Alias { from, to, rtype } => {
             ("alias", members(json!({ "from": from.to_string(), "to": to.to_string() })), format!("{from} is an alias ({rtype}) of {to}"))
@@ -334,6 +339,7 @@ fn choice_words(choice: Choice) -> String {
         Choice::Fastest { rtt_ms, of } => format!("fastest of {of} ({rtt_ms} ms)"),
         Choice::Untried { of } => format!("not asked before, one of {of}"),
         Choice::Exploring { of } => format!("to see whether it has become faster, one of {of}"),
+        Choice::Beside => "beside the one that keeps us waiting".to_owned(),
         Choice::LastResort => "nobody else is left".to_owned(),
         Choice::Configured => "as configured".to_owned(),
     }

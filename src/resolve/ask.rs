@@ -11,11 +11,13 @@ use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
 use super::cut::{Cut, Search, Server};
 use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
+use super::offline::Sent;
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
-use super::walk::{Resolver, may_have_changed};
+use super::walk::{Resolver, first_of, in_background, may_have_changed, within};
 use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
 use crate::config::Limits;
+use crate::env::BoxFuture;
 use crate::record::{Question, Rcode, RrSet, Rtype};
 use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};
 use crate::wire::{Flags, Header, Message, OptionCode};
@@ -37,6 +39,9 @@ const SERVFAIL_S: u32 = 10;
 const BROKEN_S: u32 = 60;
 /// A server that needs plain DNS is given EDNS again after this: it may have been replaced.
 const EDNS_BROKEN: Duration = Duration::from_secs(900);
+
+/// A server that was heard within this time is taken for what it was.
+const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// A reply of use.
 pub struct Heard {
@@ -104,6 +109,13 @@ impl Attempts {
         self.ruled_out = true;
     }
 
+    /// The query did not reach this server, for no fault of its own.
+    fn not_asked(&mut self, address: SocketAddr) {
+        self.asked = self.asked.saturating_sub(1);
+        let tried = self.of(address);
+        tried.count = tried.count.saturating_sub(1);
+    }
+
     fn found_useless(&mut self, address: SocketAddr) {
         self.of(address).spent = true;
         self.useless += 1;
@@ -125,6 +137,15 @@ struct Plan<'a> {
     why: Choice,
     recursive: bool,
     with_edns: bool,
+}
+
+/// A query under way. It owns what it needs, so that it can outlive the question that it was sent for.
+type Asking = BoxFuture<'static, Outcome>;
+
+struct Outcome {
+    sent: Sent,
+    /// `None`: this machine's network has changed meanwhile.
+    result: Option<Result<Reply, AskError>>,
 }
 
 impl Resolver {
@@ -154,9 +175,7 @@ impl Resolver {
                 }
                 break;
             };
-            let tried = attempts.get(address);
-            let broken = matches!(self.cache().servers().edns(address.ip(), self.now()), EdnsState::BrokenUntil(_));
-            let with_edns = !tried.plain && !broken;
+            let with_edns = self.with_edns(address, attempts);
             let plan = Plan { question, minimised, address, why, recursive: cut.forward, with_edns };
             if let Some(heard) = self.ask_one(cut, &plan, attempts, asker).await? {
                 return Ok(heard);
@@ -212,11 +231,13 @@ impl Resolver {
             .iter()
             .map(|address| {
                 let tried = attempts.get(*address);
+                let standing = servers.standing(address.ip(), &cut.zone, now);
                 Candidate {
                     tries: tried.count,
-                    rtt_ms: servers.rtt_estimate(address.ip()).map(|rtt| rtt.as_millis() as u32),
-                    unfit: servers.usable(address.ip(), &cut.zone, now) != Usable::Yes
-                        || !servers.family_works(Family::of(address.ip()), now),
+                    rtt_ms: standing.rtt.map(|rtt| rtt.as_millis() as u32),
+                    replies: standing.replies,
+                    stale: standing.replies > 0 && now.since(standing.last_reply) >= STALE_AFTER,
+                    unfit: standing.usable != Usable::Yes || !servers.family_works(Family::of(address.ip()), now),
                     spent: tried.spent,
                 }
             })
@@ -350,6 +371,73 @@ impl Resolver {
         if !cut.configured || cut.zone.is_root() {
             self.wait_for_network(plan.address, asker).await;
         }
+        let mut first = self.send(cut, plan, attempts, asker)?;
+        let outcome = match self.patience(cut, plan, attempts) {
+            None => first.await,
+            Some(patience) => match within(patience, &mut first).await {
+                Some(outcome) => outcome,
+                None => return Ok(self.ask_beside(cut, plan, first, attempts, asker).await),
+            },
+        };
+        Ok(self.take(cut, plan, outcome, attempts, asker))
+    }
+
+    /// How long the server is waited for before another is asked beside it; `None`: to the end.
+    fn patience(&self, cut: &Cut, plan: &Plan<'_>, attempts: &Attempts) -> Option<Duration> {
+        let others = cut.address_count() > attempts.tried.len();
+        if !others || cut.configured || plan.why == Choice::LastResort {
+            return None;
+        }
+        let standing = self.cache().servers().standing(plan.address.ip(), &cut.zone, self.now());
+        Some(self.shared().hedging.patience(&standing, cut.has_shared_servers(), self.usual_rtt()))
+    }
+
+    /// A second server is asked beside one that is slow, if that is allowed and there is one without faults. Whoever
+    /// says something of use first is taken; the other is listened to until its time is up, to learn how long it takes.
+    async fn ask_beside(&self, cut: &Cut, plan: &Plan<'_>, mut first: Asking, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
+        let fresh = |address: SocketAddr, attempts: &Attempts| {
+            attempts.get(address).count == 0 && self.cache().servers().usable(address.ip(), &cut.zone, self.now()) == Usable::Yes
+        };
+        let other = self.pick(cut, attempts, asker).map(|(address, _)| address).filter(|address| fresh(*address, attempts));
+        let second = other.filter(|_| self.shared().hedging.take()).and_then(|address| {
+            let plan = Plan { address, why: Choice::Beside, with_edns: self.with_edns(address, attempts), ..*plan };
+            // An empty purse is the first one's to notice.
+            let asking = self.send(cut, &plan, attempts, asker).ok()?;
+            Some((plan, asking))
+        });
+        let Some((beside, mut second)) = second else {
+            let outcome = first.await;
+            return self.take(cut, plan, outcome, attempts, asker);
+        };
+        let (early, outcome) = first_of(&mut first, &mut second).await;
+        let (early, late, rest) = if early == 0 { (plan, &beside, second) } else { (&beside, plan, first) };
+        if let Some(heard) = self.take(cut, early, outcome, attempts, asker) {
+            self.listen_on(late.address, rest);
+            return Some(heard);
+        }
+        let outcome = rest.await;
+        self.take(cut, late, outcome, attempts, asker)
+    }
+
+    /// Nobody waits for this reply any more; how long it takes is worth knowing.
+    fn listen_on(&self, server: SocketAddr, asking: Asking) {
+        let resolver = self.clone();
+        in_background(async move {
+            match asking.await.result {
+                Some(Ok(reply)) => resolver.note_reply(server, &reply),
+                Some(Err(AskError::Timeout { waited, .. })) => resolver.note_timeout(server, waited),
+                Some(Err(_)) | None => {}
+            }
+        });
+    }
+
+    fn with_edns(&self, address: SocketAddr, attempts: &Attempts) -> bool {
+        let broken = matches!(self.cache().servers().edns(address.ip(), self.now()), EdnsState::BrokenUntil(_));
+        !attempts.get(address).plain && !broken
+    }
+
+    /// Pays for one query and sends it as soon as it is waited for.
+    fn send(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Asking, Failure> {
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
         attempts.asked += 1;
         let attempt = {
@@ -358,10 +446,11 @@ impl Resolver {
             tried.count
         };
         self.trace_asked(cut, plan, attempt, asker);
+        let (server, question, recursive, with_edns) = (plan.address, plan.question.clone(), plan.recursive, plan.with_edns);
         let servers = self.cache().servers();
-        let known = servers.rtt_estimate(plan.address.ip()).is_some() || attempt > 1 || cut.configured;
+        let known = servers.rtt_estimate(server.ip()).is_some() || attempt > 1 || cut.configured;
         let others = cut.address_count() > attempts.tried.len();
-        let mut timeout = servers.timeout_for(plan.address.ip());
+        let mut timeout = servers.timeout_for(server.ip());
         if !known && others {
             timeout = timeout.min(self.first_patience());
         }
@@ -370,54 +459,75 @@ impl Resolver {
             let earliest = Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
             timeout = timeout.max(earliest.saturating_sub(asker.began.elapsed()));
         }
-        let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.client_cookie(plan.address.ip()));
-        cookie.extend(servers.cookie(plan.address.ip()).into_iter().flatten());
-        let edns = plan.with_edns.then_some(EdnsOut {
-            udp_size: asker.routes.limits.edns_udp_bytes,
-            // Also where nothing is validated: a client may do so itself (RFC 4035 3.2.1).
-            dnssec_ok: true,
-            cookie: Some(&cookie),
-        });
-        let ask = Ask {
-            server: plan.address,
-            question: plan.question,
-            recursion_desired: plan.recursive,
-            checking_disabled: plan.recursive && asker.routes.recursion.dnssec,
-            edns,
-            randomise_case: servers.case(plan.address.ip()) != CaseState::Broken,
-            timeout,
-            tcp_timeout: Duration::from_millis(asker.routes.limits.upstream_timeout_most_ms),
-            force_tcp: false,
-        };
+        let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.client_cookie(server.ip()));
+        cookie.extend(servers.cookie(server.ip()).into_iter().flatten());
+        let randomise_case = servers.case(server.ip()) != CaseState::Broken;
+        let (limits, dnssec) = (asker.routes.limits, asker.routes.recursion.dnssec);
         self.count_upstream();
+        self.shared().hedging.earn();
         let sent = self.shared().offline.asked(self.now());
-        let Some(outcome) = self.unless_the_network_changes(self.upstream().ask(&ask)).await else {
-            attempts.asked -= 1;
-            attempts.of(plan.address).count = attempt - 1;
-            asker
-                .trace
-                .emit(|| Step::NoReply { reason: "this machine's network has changed: asked again".to_owned(), took: Duration::ZERO });
-            return Ok(None);
-        };
-        match outcome {
-            Ok(reply) => Ok(self.weigh(cut, plan, reply, attempts, asker)),
-            Err(AskError::Unreachable(reason)) if !self.has_way_out(&asker.routes) => {
-                // Our own network is gone. Nobody was asked, and nothing is held against anybody.
-                self.shared().offline.not_sent(sent);
-                self.shared().offline.lose();
-                attempts.asked -= 1;
-                attempts.of(plan.address).count = attempt - 1;
-                asker.trace.emit(|| Step::NoReply { reason: format!("this machine has no way out ({reason})"), took: Duration::ZERO });
-                Ok(None)
+        let resolver = self.clone();
+        Ok(Box::pin(async move {
+            let edns = with_edns.then_some(EdnsOut {
+                udp_size: limits.edns_udp_bytes,
+                // Also where nothing is validated: a client may do so itself (RFC 4035 3.2.1).
+                dnssec_ok: true,
+                cookie: Some(&cookie),
+            });
+            let ask = Ask {
+                server,
+                question: &question,
+                recursion_desired: recursive,
+                checking_disabled: recursive && dnssec,
+                edns,
+                randomise_case,
+                timeout,
+                tcp_timeout: Duration::from_millis(limits.upstream_timeout_most_ms),
+                force_tcp: false,
+            };
+            Outcome { sent, result: resolver.unless_the_network_changes(resolver.upstream().ask(&ask)).await }
+        }))
+    }
+
+    fn take(&self, cut: &Cut, plan: &Plan<'_>, outcome: Outcome, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
+        let offline = &self.shared().offline;
+        match outcome.result {
+            None => {
+                attempts.not_asked(plan.address);
+                let reason = "this machine's network has changed: asked again".to_owned();
+                asker.trace.emit(|| Step::NoReply { reason, took: Duration::ZERO });
+                None
             }
-            Err(error) => {
+            Some(Ok(reply)) => self.weigh(cut, plan, reply, attempts, asker),
+            Some(Err(AskError::Unreachable(reason))) if !self.has_way_out(&asker.routes) => {
+                // Our own network is gone. Nobody was asked, and nothing is held against anybody.
+                offline.not_sent(outcome.sent);
+                offline.lose();
+                attempts.not_asked(plan.address);
+                asker.trace.emit(|| Step::NoReply { reason: format!("this machine has no way out ({reason})"), took: Duration::ZERO });
+                None
+            }
+            Some(Err(error)) => {
                 if matches!(error, AskError::Unreachable(_)) {
-                    self.shared().offline.not_sent(sent);
+                    offline.not_sent(outcome.sent);
                 }
                 self.note_silence(plan, &error, attempts, asker);
-                Ok(None)
+                None
             }
         }
+    }
+
+    /// Our own network may be silent: that is nobody's fault.
+    fn note_timeout(&self, server: SocketAddr, waited: Duration) {
+        if !self.shared().offline.is_offline(self.now()) {
+            self.cache().servers().on_timeout(server.ip(), waited, self.now());
+        }
+    }
+
+    fn note_reply(&self, server: SocketAddr, reply: &Reply) {
+        self.cache().servers().on_reply(server.ip(), reply.rtt, self.now());
+        self.heard_somebody();
+        self.heard_after(reply.rtt);
     }
 
     fn note_silence(&self, plan: &Plan<'_>, error: &AskError, attempts: &mut Attempts, asker: &Asker) {
@@ -430,9 +540,7 @@ impl Resolver {
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
         match kind {
-            // Our own network is silent: that is nobody's fault.
-            FaultKind::TimedOut if self.shared().offline.is_offline(self.now()) => {}
-            FaultKind::TimedOut => servers.on_timeout(plan.address.ip(), took, self.now()),
+            FaultKind::TimedOut => self.note_timeout(plan.address, took),
             // Asking again at once would be told the same.
             _ => {
                 attempts.of(plan.address).spent = true;
@@ -450,9 +558,7 @@ impl Resolver {
     fn weigh(&self, cut: &Cut, plan: &Plan<'_>, reply: Reply, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
         let now = self.now();
         let servers = self.cache().servers();
-        servers.on_reply(plan.address.ip(), reply.rtt, now);
-        self.heard_somebody();
-        self.heard_after(reply.rtt);
+        self.note_reply(plan.address, &reply);
         attempts.heard_anything = true;
         let over_tcp = reply.transport == Transport::Tcp;
         let whole = Message::parse(&reply.bytes).ok().filter(|message| !(over_tcp && message.header().flags.has(Flags::TC)));

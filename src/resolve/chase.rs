@@ -1,9 +1,11 @@
 //! A whole question: links followed one after another along aliases (RFC 1034 3.6.2, RFC 6672), each looked
 //! for in this server's own data first. Loops and long chains end in a failure that names the alias.
 
+use std::sync::Arc;
+
 use super::asker::Asker;
 use super::failure::{Cause, Failure};
-use super::link::{Found, Link};
+use super::link::{Beyond, Found, Link};
 use super::local::LocalAnswer;
 use super::trace::Step;
 use super::walk::Resolver;
@@ -77,6 +79,7 @@ impl Resolver {
             let Some(onward) = take_local(&mut answer, held) else { return Ok(answer) };
             seen.push(std::mem::replace(&mut name, onward));
         }
+        let mut beyond: Option<Arc<Beyond>> = None;
         let limit = asker.routes.limits.aliases;
         for _ in 0..=limit {
             if seen.contains(&name) {
@@ -96,10 +99,20 @@ impl Resolver {
                 continue;
             }
             let asked_s = self.now().secs();
-            let link = match self.link(&here, asker).await {
-                Ok(link) => link,
-                Err(failure) => return Err(self.give_up(question, failure, asker)),
+            let in_passing = match &beyond {
+                Some(beyond) => self.beyond(beyond, &here, asker).await,
+                None => None,
             };
+            let link = match in_passing {
+                Some(link) => link,
+                None => match self.link(&here, asker).await {
+                    Ok(link) => link,
+                    Err(failure) => return Err(self.give_up(question, failure, asker)),
+                },
+            };
+            if link.beyond.is_some() {
+                beyond.clone_from(&link.beyond);
+            }
             answer.age(self.now().secs().saturating_sub(asked_s));
             answer.weaken(&link);
             match link.found {

@@ -1,15 +1,15 @@
 //! Which of a zone's servers is asked next: a pure decision over what is known of each.
 //!
 //! The fastest by smoothed round-trip time, with two exceptions: servers never asked get a guess that makes
-//! them worth a try, and now and then (one in twenty) another is asked so that a server that has become
-//! faster is noticed. A server that failed for this zone comes after all that did not.
+//! them worth a try, the more so the more often their zone's servers are asked; and now and then (one in twenty) one that was not heard for long is asked, so that a server
+//! that has become faster is noticed. A server that failed for this zone comes after all that did not.
 
 use super::trace::Choice;
 
 /// Asked at most so often for one question.
 pub const TRIES_PER_ADDRESS: u8 = 2;
 const EXPLORE_ONE_IN: usize = 20;
-/// What an unknown server is taken for, before a spread of the same size is added.
+/// What an unknown server is taken for when nothing is known of its neighbours either.
 const UNKNOWN_RTT_MS: u32 = 30;
 
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,10 @@ pub struct Candidate {
     /// Tries for this question so far.
     pub tries: u8,
     pub rtt_ms: Option<u32>,
+    /// How often it has replied to anybody here.
+    pub replies: u32,
+    /// Not heard for so long that it may have become another.
+    pub stale: bool,
     /// Known to fail for this zone, or waiting out a back-off.
     pub unfit: bool,
     /// Its replies to this question were of no use; asking again would only cost.
@@ -40,18 +44,23 @@ pub fn choose(candidates: &[Candidate], configured: bool, tries_max: u8, mut rol
     }
     let fewest = open.iter().map(|&at| rung(&candidates[at])).min()?;
     let level: Vec<usize> = open.into_iter().filter(|&at| rung(&candidates[at]) == fewest).collect();
-    if level.len() > 1 && roll(EXPLORE_ONE_IN) == 0 {
-        return Some((level[roll(level.len())], Choice::Exploring { of }));
+    let stale: Vec<usize> = level.iter().copied().filter(|&at| candidates[at].stale).collect();
+    if level.len() > 1 && !stale.is_empty() && roll(EXPLORE_ONE_IN) == 0 {
+        return Some((stale[roll(stale.len())], Choice::Exploring { of }));
     }
-    let guess = |at: usize, roll: &mut dyn FnMut(usize) -> usize| {
-        candidates[at].rtt_ms.unwrap_or_else(|| UNKNOWN_RTT_MS + roll(UNKNOWN_RTT_MS as usize) as u32)
-    };
-    let best = level.iter().map(|&at| (guess(at, &mut roll), at)).min()?;
-    let choice = match candidates[best.1].rtt_ms {
+    // Of equal ones any: all resolvers of the world must not choose the same.
+    let unknown = unknown_rtt_ms(level.iter().map(|&at| candidates[at].replies).fold(0, u32::saturating_add));
+    let (_, _, best) = level.iter().map(|&at| (candidates[at].rtt_ms.unwrap_or(unknown), roll(1 << 16), at)).min()?;
+    let choice = match candidates[best].rtt_ms {
         Some(rtt_ms) => Choice::Fastest { rtt_ms, of },
         None => Choice::Untried { of },
     };
-    Some((best.1, choice))
+    Some((best, choice))
+}
+
+/// What is learned of a server that is asked often pays for the one reply that may come late.
+fn unknown_rtt_ms(replies: u32) -> u32 {
+    4 * UNKNOWN_RTT_MS / (4 + replies.max(1).ilog2())
 }
 
 fn sole(candidate: &Candidate) -> Choice {
@@ -70,7 +79,7 @@ fn rung(candidate: &Candidate) -> u8 {
 mod tests {
     use super::*;
 
-    const FRESH: Candidate = Candidate { tries: 0, rtt_ms: None, unfit: false, spent: false };
+    const FRESH: Candidate = Candidate { tries: 0, rtt_ms: None, replies: 0, stale: false, unfit: false, spent: false };
 
     fn never_explore(_: usize) -> usize {
         1
@@ -84,6 +93,8 @@ mod tests {
             (&[known(90), known(20)], Some(1)),
             (&[known(90), FRESH], Some(1)),
             (&[known(10), FRESH], Some(0)),
+            (&[known(20), FRESH], Some(0)),
+            (&[Candidate { replies: 1000, ..known(20) }, FRESH], Some(1)),
             (&[Candidate { unfit: true, ..known(1) }, known(900)], Some(1)),
             (&[Candidate { tries: 1, ..known(1) }, known(900)], Some(1)),
             (&[Candidate { tries: 1, ..known(1) }, Candidate { unfit: true, ..known(900) }], Some(1)),
@@ -92,6 +103,15 @@ mod tests {
         for (candidates, expected) in rows {
             assert_eq!(choose(candidates, false, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at), *expected, "{candidates:?}");
         }
+    }
+
+    #[test]
+    fn only_one_that_was_not_heard_for_long_is_explored() {
+        let known = |rtt_ms, stale| Candidate { rtt_ms: Some(rtt_ms), stale, ..FRESH };
+        let explore = |list: &[Candidate]| choose(list, false, TRIES_PER_ADDRESS, |_| 0).map(|(at, _)| at);
+        assert_eq!(explore(&[known(10, false), known(90, false), known(90, true)]), Some(2));
+        assert_eq!(explore(&[known(10, false), known(90, false)]), Some(0));
+        assert_eq!(explore(&[known(10, true)]), Some(0));
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Cut {
         (!set.data.is_empty()).then_some(set)
     }
 
+    /// Its servers are named in another zone: they are likely to serve other zones too.
+    pub fn has_shared_servers(&self) -> bool {
+        self.servers.iter().any(|server| server.name.as_ref().is_some_and(|name| !name.is_within(&self.zone)))
+    }
+
     pub fn address_count(&self) -> usize {
         self.servers.iter().map(|server| server.addresses.len()).sum()
     }

@@ -1,11 +1,13 @@
 //! What a reply teaches: the sets and denials that go to the cache with their rank (RFC 2181 5.4.1), the
 //! delegation with its glue, and the link that the reply is for the one who asked.
 
+use std::sync::Arc;
+
 use super::ask::Heard;
 use super::asker::Asker;
 use super::classify::Kind;
 use super::cut::{self, Cut};
-use super::link::{Found, Link};
+use super::link::{Beyond, Found, Link};
 use super::scrub::Scrubbed;
 use super::trace::Step;
 use super::walk::Resolver;
@@ -55,7 +57,11 @@ impl Resolver {
             self.cache().put_denial(question, &denial, now);
             return Some(Link::new(Found::Denied(denial)));
         }
-        first_link(question, content)
+        let beyond = Some(&content.beyond).filter(|sets| !sets.is_empty()).map(|sets| {
+            let (sets, proof) = (sets.clone(), content.proof.clone());
+            Arc::new(Beyond { sets, proof, zone: cut.zone.clone(), server: heard.server })
+        });
+        first_link(question, content).map(|link| Link { beyond, ..link })
     }
 
     /// What a referral says about the security of the child (RFC 4035 3.1.4): the DS set, or the proof that there

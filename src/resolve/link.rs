@@ -2,9 +2,10 @@
 //! aliases is several links.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::cache::Denial;
-use crate::record::{Ede, Name, Question, RrSet, Security};
+use crate::record::{Ede, Name, Question, RrSet, Rtype, Security};
 
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -19,6 +20,20 @@ pub struct Link {
     /// Only the parent's word about a server's address: to reach that server, for nothing else.
     pub is_glue: bool,
     pub server: Option<SocketAddr>,
+    /// What the same reply says of the alias' target.
+    pub beyond: Option<Arc<Beyond>>,
+    /// Said in passing by a server that was asked for another name: worth nothing unless it is proved.
+    pub in_passing: bool,
+}
+
+/// The rest of a chain of aliases that stays in the zone of its first name, as that zone's server gave it. A forged
+/// reply for one name must not be able to move its neighbours, so it counts only once it is proved.
+#[derive(Debug)]
+pub struct Beyond {
+    pub sets: Vec<RrSet>,
+    pub proof: Vec<RrSet>,
+    pub zone: Name,
+    pub server: SocketAddr,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +58,33 @@ pub enum Found {
 
 impl Link {
     pub fn new(found: Found) -> Link {
-        Link { found, security: Security::Indeterminate, ede: None, stale: false, zone: None, is_glue: false, server: None }
+        Link {
+            found,
+            security: Security::Indeterminate,
+            ede: None,
+            stale: false,
+            zone: None,
+            is_glue: false,
+            server: None,
+            beyond: None,
+            in_passing: false,
+        }
+    }
+}
+
+impl Beyond {
+    /// What it says of a name and type: the records, or one more alias.
+    pub fn link(&self, question: &Question) -> Option<Link> {
+        let of_type = |rtype| self.sets.iter().find(|set| set.name == question.name && set.rtype == rtype).cloned();
+        let proof = self.proof.clone();
+        let found = match of_type(question.rtype) {
+            Some(set) => Found::Answer { sets: vec![set], proof },
+            None => {
+                let set = of_type(Rtype::CNAME)?;
+                Found::Alias { target: set.target()?, sets: vec![set], proof }
+            }
+        };
+        Some(Link { zone: Some(self.zone.clone()), server: Some(self.server), in_passing: true, ..Link::new(found) })
     }
 }
 

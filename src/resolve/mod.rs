@@ -17,6 +17,7 @@ mod classify;
 mod clock_watch;
 mod cut;
 mod failure;
+mod hedge;
 mod infer;
 mod known;
 mod learn;

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::asker::Asker;
 use super::chain::{BOGUS_S, Opinions, Trust, bogus, turned_off};
-use super::link::{Found, Link};
+use super::cut;
+use super::link::{Beyond, Found, Link};
 use super::trace::{ChainPart, Step};
 use super::walk::{Resolver, step_by_step};
 use crate::cache::{Denial, DenialKind};
@@ -60,6 +61,32 @@ impl Resolver {
             link = self.prove_once(question, other, asker).await;
         }
         link
+    }
+
+    /// What a reply says beyond its alias, if it is proved. Else the name is asked for itself, as if nothing had been
+    /// said: unproved, a forged reply for one name could move its neighbours.
+    pub(super) async fn beyond(&self, beyond: &Beyond, question: &Question, asker: &Asker) -> Option<Link> {
+        let link = beyond.link(question)?;
+        let signed = link.sets().iter().all(|set| !set.sigs.is_empty());
+        if !signed || !asker.routes.recursion.dnssec || !self.may_speak_beyond(&beyond.zone, question, asker) {
+            return None;
+        }
+        let link = self.prove_once(question, link, asker).await;
+        if link.security != Security::Secure {
+            return None;
+        }
+        asker.trace.emit(|| Step::InPassing { question: question.clone(), zone: beyond.zone.clone() });
+        Some(link)
+    }
+
+    /// Is `zone` the nearest that is known to the name, and is nothing better at hand?
+    fn may_speak_beyond(&self, zone: &Name, question: &Question, asker: &Asker) -> bool {
+        let (name, now) = (&question.name, self.now());
+        let known = |rtype| self.cache().get_set(name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
+        asker.routes.rule_for(name).is_none_or(|rule| zone.is_within(&rule.zone))
+            && self.local().delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
+            && cut::deepest_known(self.cache(), name, question.rtype, now).is_none_or(|cut| zone.is_within(&cut.zone))
+            && ![question.rtype, Rtype::CNAME].into_iter().any(known)
     }
 
     /// Found wanting a moment ago: the reason was kept beside it.
@@ -195,14 +222,14 @@ impl Resolver {
             Verdict::Insecure(ede) => {
                 link.security = Security::Insecure;
                 link.ede = ede;
-                if !asker.dates_open.get() {
+                if !asker.dates_open.get() && !link.in_passing {
                     self.keep_judged(question, &link);
                 }
             }
             Verdict::Bogus(ede) => {
                 link.security = Security::Bogus;
                 // An empty purse says nothing of the data: the next question has a full one.
-                if asker.work.borrow().broke().is_none() {
+                if asker.work.borrow().broke().is_none() && !link.in_passing {
                     self.keep_bogus(question, &link, &ede);
                 }
                 link.ede = Some(ede);

@@ -1,7 +1,8 @@
 //! What of a reply may be believed: records of class IN, inside the bailiwick of the server that sent them,
 //! and relevant to the question (RFC 2181 5.4.1, RFC 5452 6). Everything else is dropped and counted.
 //!
-//! - answer: what the question's name has, or the alias that it is;
+//! - answer: what the question's name has, or the alias that it is; what the alias leads to inside the same zone is
+//!   set apart, and counts only where it is proved;
 //! - authority: SOA and proofs of the zone, or one delegation downwards;
 //! - additional: addresses of the servers that the kept NS set names, and only inside the bailiwick.
 
@@ -16,6 +17,8 @@ const SETS_MAX: usize = 200;
 pub struct Scrubbed {
     /// What was asked for (several sets only for ANY), or the alias that stands in its place.
     pub answer: Vec<RrSet>,
+    /// Where `answer` is an alias: the sets that it leads to, link by link, as long as they stay in the zone.
+    pub beyond: Vec<RrSet>,
     /// `answer` is of the type asked for, not an alias.
     pub answered: bool,
     pub soa: Option<RrSet>,
@@ -109,9 +112,9 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, d
     sets
 }
 
-/// The one link of the chain that the question's own name is: what was asked for, or the alias there. What a
-/// reply says beyond the alias is not data of that name's zone (RFC 2181 5.4.1: only the first owner's records
-/// are authoritative), so the target is asked for at its own servers. A CNAME that a DNAME explains is made by us.
+/// The one link of the chain that the question's own name is: what was asked for, or the alias there. Only the first
+/// owner's records are authoritative (RFC 2181 5.4.1); a target outside the zone is asked for at its own servers. A
+/// CNAME that a DNAME explains is made by us.
 fn first_link(mut sets: Vec<RrSet>, expected: &Expected<'_>, out: &mut Scrubbed) {
     let (name, qtype) = (&expected.question.name, expected.question.rtype);
     let at_name = |set: &RrSet, rtype: Rtype| set.name == *name && set.rtype == rtype;
@@ -127,9 +130,26 @@ fn first_link(mut sets: Vec<RrSet>, expected: &Expected<'_>, out: &mut Scrubbed)
         let mut set = sets.swap_remove(at);
         // RFC 2181 10.1: one CNAME a name. The first one is as good as any.
         set.data = set.data.iter().take(1).collect();
+        follow_inside(&mut sets, set.target(), expected, &mut out.beyond);
         out.answer.push(set);
     }
     out.dropped += sets.iter().map(|set| set.data.len()).sum::<usize>();
+}
+
+/// Takes the rest of a chain. Each set is taken once, so a circle of aliases ends.
+fn follow_inside(sets: &mut Vec<RrSet>, target: Option<Name>, expected: &Expected<'_>, beyond: &mut Vec<RrSet>) {
+    let mut next = target.filter(|_| expected.question.rtype != Rtype::DS);
+    while let Some(name) = next.filter(|name| name.is_within(expected.zone)) {
+        let find = |rtype| sets.iter().position(|set| set.name == name && set.rtype == rtype);
+        let Some(at) = find(expected.question.rtype).or_else(|| find(Rtype::CNAME)) else { return };
+        let mut set = sets.swap_remove(at);
+        next = None;
+        if set.rtype == Rtype::CNAME && expected.question.rtype != Rtype::CNAME {
+            set.data = set.data.iter().take(1).collect();
+            next = set.target();
+        }
+        beyond.push(set);
+    }
 }
 
 fn is_dname_above(set: &RrSet, name: &Name, zone: &Name) -> bool {

@@ -64,6 +64,11 @@ pub enum Step {
         near_misses: u16,
         dropped: usize,
     },
+    /// The reply that gave the alias says what it leads to as well.
+    InPassing {
+        question: Question,
+        zone: Name,
+    },
     /// No usable reply came.
     NoReply {
         reason: String,
@@ -144,6 +149,8 @@ pub enum Choice {
     Untried { of: usize },
     /// Asked at random now and then, to notice a server that has become faster.
     Exploring { of: usize },
+    /// Another server lets us wait.
+    Beside,
     /// The only address left.
     LastResort,
     /// A forwarder or stub server of the configuration, in its order.

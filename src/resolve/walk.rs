@@ -31,6 +31,7 @@ use super::classify::Kind;
 use super::clock_watch::ClockWatch;
 use super::cut::{self, Cut};
 use super::failure::{Cause, Failure};
+use super::hedge::Hedging;
 use super::learn::glue_for;
 use super::link::Link;
 use super::local::{Local, LocalAnswer};
@@ -42,7 +43,7 @@ use super::table::{Join, Table, Ticket, Wanted};
 use super::trace::{Purpose, Step, Trace};
 use super::trusted::Book;
 use crate::cache::{Cache, Memo};
-use crate::env::{BootTime, Clock, Instant, Random};
+use crate::env::{BootTime, BoxFuture, Clock, Instant, Random};
 use crate::record::{Name, Question, Rtype};
 use crate::upstream::Upstream;
 
@@ -57,6 +58,7 @@ pub struct Shared {
     pub(super) failures: PerSecond,
     pub(super) clock_watch: ClockWatch,
     pub(super) offline: Offline,
+    pub(super) hedging: Hedging,
     /// Milliseconds that servers usually take from here; smoothed, written by whoever heard one last.
     usual_rtt_ms: AtomicU64,
     /// Wakes the walks that wait for the network.
@@ -95,6 +97,7 @@ impl Shared {
             failures: PerSecond::default(),
             clock_watch,
             offline: Offline::default(),
+            hedging: Hedging::default(),
             usual_rtt_ms: AtomicU64::new(100),
             back_online: Notify::new(),
             network_changes: watch::Sender::new(()),
@@ -135,6 +138,11 @@ impl Shared {
 
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Queries sent beside another that kept us waiting.
+    pub fn second_queries(&self) -> u64 {
+        self.hedging.second_queries()
     }
 
     pub fn walks_under_way(&self) -> usize {
@@ -335,6 +343,11 @@ impl Resolver {
     pub(super) fn first_patience(&self) -> Duration {
         let usual = self.shared().usual_rtt_ms.load(Ordering::Relaxed);
         Duration::from_millis((4 * usual).clamp(150, 400))
+    }
+
+    /// What servers usually take from here.
+    pub(super) fn usual_rtt(&self) -> Duration {
+        Duration::from_millis(self.shared().usual_rtt_ms.load(Ordering::Relaxed))
     }
 
     pub(super) fn heard_after(&self, rtt: Duration) {
@@ -623,6 +636,29 @@ pub(super) async fn step_by_step<R>(mut step: impl FnMut() -> Option<R>) -> R {
 /// Is the cut's delegation from before this question, so that the parent may say something else by now?
 pub(super) fn may_have_changed(cut: &Cut, asker: &Asker) -> bool {
     cut.from_cache && u64::from(cut.age_s) > asker.began.elapsed().as_secs()
+}
+
+/// What `work` comes to within a time; `None` leaves it under way.
+pub(super) async fn within<T>(time: Duration, work: &mut BoxFuture<'_, T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = tokio::time::sleep(time) => None,
+    }
+}
+
+/// Which of two is done first, and with what; the other stays under way.
+pub(super) async fn first_of<T>(one: &mut BoxFuture<'_, T>, other: &mut BoxFuture<'_, T>) -> (usize, T) {
+    tokio::select! {
+        biased;
+        done = one => (0, done),
+        done = other => (1, done),
+    }
+}
+
+/// Goes on beside everything else, on this thread; nobody waits for it.
+pub(super) fn in_background(work: impl Future<Output = ()> + 'static) {
+    tokio::task::spawn_local(work);
 }
 
 /// Stands for a zone none of whose servers has an address, among the failures that are remembered.

@@ -6,6 +6,7 @@ mod random_worlds;
 #[path = "../rpl/mod.rs"]
 mod rpl;
 mod scenarios;
+mod second_servers;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
