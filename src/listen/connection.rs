@@ -171,7 +171,8 @@ impl<A: Answer> Connection<A> {
             self.permit.question_came();
             self.busy_until = Instant::now();
         }
-        let is_unfinished = !self.inbox.is_empty() && message_at(&self.inbox, 0).is_none();
+        // While we do not read, its rest cannot come.
+        let is_unfinished = !self.inbox.is_empty() && message_at(&self.inbox, 0).is_none() && self.may_take();
         self.message_began = match self.message_began {
             _ if !is_unfinished => None,
             Some(began) if taken == 0 => Some(began),
@@ -437,6 +438,21 @@ mod tests {
             assert_eq!(ids(&mut client, 3).await, [1, 3, 2]);
             assert_eq!(ids(&mut client, 1).await, [5]);
             assert_eq!(desk.counters.stream_queries.get(), 5);
+        })
+        .await;
+    }
+
+    /// The time for a message does not run while its rest waits in a socket that we do not read.
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_we_leave_unread_is_not_held_against_the_client() {
+        let small = Bounds { questions_per_connection: 1, message: Duration::from_secs(1), ..bounds() };
+        with(small, |dialler, _| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            let second = [&[0, 14][..], &query(2, b'e', 0)].concat();
+            client.write_all(&[&[0, 14][..], &query(1, b'w', 250), &second[..5]].concat()).await.expect("open");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            client.write_all(&second[5..]).await.expect("open");
+            assert_eq!(ids(&mut client, 2).await, [1, 2]);
         })
         .await;
     }
