@@ -99,6 +99,16 @@ fn config_show_can_be_used_as_a_file() {
 }
 
 #[test]
+fn output_that_is_lost_is_told() {
+    let folder = Folder::new("full");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    let output = command.args(["config", "show"]).current_dir(&folder.0).stdout(full).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("not complete"), "{}", stderr(&output));
+}
+
+#[test]
 fn no_server_to_ask() {
     // The system's own place may hold a server on the machine that runs the tests.
     if fs::exists("/run/cairn/control.sock").unwrap_or(true) {

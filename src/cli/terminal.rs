@@ -3,7 +3,7 @@
 //! A reader that has gone (`cairn config show | head`) ends the program quietly instead of in a panic.
 
 use std::fmt::Arguments;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 /// A line of the command's result, to stdout.
 macro_rules! say {
@@ -18,8 +18,12 @@ macro_rules! complain {
 pub(super) use {complain, say};
 
 pub(super) fn say_line(line: Arguments<'_>) {
-    if writeln!(std::io::stdout(), "{line}").is_err() {
-        std::process::exit(i32::from(super::GOOD));
+    if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+        if error.kind() == ErrorKind::BrokenPipe {
+            std::process::exit(i32::from(super::GOOD));
+        }
+        complain_line(format_args!("cairn: the output is not complete: {error}"));
+        std::process::exit(i32::from(super::FAILED));
     }
 }
 
