@@ -8,7 +8,7 @@ use super::Transport;
 use super::outcome::Outcome;
 use super::request::{Request, RequestEdns};
 use crate::record::{Class, Ede, Name, Rcode, RrSet, Rtype, Security};
-use crate::wire::{Flags, Full, Header, OptionCode, Section, Writer};
+use crate::wire::{Flags, Full, HEADER_BYTES, Header, OptionCode, Section, Writer};
 
 /// What is announced to clients, and the most that is ever sent over UDP (RFC 9715 3.2).
 pub const UDP_BYTES_MAX: usize = 1232;
@@ -16,6 +16,9 @@ pub const UDP_BYTES_MAX: usize = 1232;
 const READY_BYTES_MAX: usize = 16 * 1024;
 /// OPT without options.
 const OPT_BYTES: usize = 11;
+const EDES_MAX: usize = 3;
+/// An EDE without its sentence.
+const EDE_BYTES: usize = 6;
 /// An EDE sentence longer than this is cut: it must not crowd out the answer.
 const EDE_TEXT_MAX: usize = 160;
 
@@ -148,7 +151,14 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
     }
     // In 512 octets an answer needs all the room there is.
     let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_MAX };
-    options.extend(outcome.edes.iter().take(3).map(|ede| (OptionCode::EDE, ede_bytes(ede, text_max))));
+    // The question must fit beside them, whatever they say.
+    let fixed = HEADER_BYTES + request.question_wire.len() + OPT_BYTES + options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>();
+    let mut room = limit.saturating_sub(fixed + EDES_MAX * EDE_BYTES);
+    for ede in outcome.edes.iter().take(EDES_MAX) {
+        let bytes = ede_bytes(ede, text_max.min(room));
+        room -= bytes.len() - 2;
+        options.push((OptionCode::EDE, bytes));
+    }
     options
 }
 

@@ -309,6 +309,52 @@ fn strangers_are_held_to_a_rate_unless_they_show_our_cookie() {
     assert_eq!(all, 3000);
 }
 
+/// One zone for everybody, with an alias and a mail server in another that is for one client alone.
+fn worker_with_a_secret() -> Rc<Worker> {
+    let zone = |apex: &str, text: &str| {
+        let text = format!("$TTL 300\n@ SOA ns admin 1 2 3 4 60\n@ NS ns.example.com.\n{text}\n").into_bytes();
+        let (zone, _) = load_zone(&Name::parse(apex).expect(apex), apex, &mut |_| Ok(text.clone())).expect("a good zone");
+        Arc::new(zone)
+    };
+    let open = "alias CNAME pay.secret.test.\nnothing CNAME no.secret.test.\nall DNAME secret.test.\n@ MX 10 pay.secret.test.";
+    let zones = [zone("open.test.", open), zone("secret.test.", "pay A 192.0.2.7\nback CNAME alias.open.test.")];
+    let mut settings = Settings::default();
+    let allow = vec!["127.0.0.9/32".parse().expect("a prefix")];
+    settings.zones = vec![crate::config::ZoneSettings { name: Name::parse("secret.test.").expect("apex"), allow, ..Default::default() }];
+    let parts = Parts { settings, zones: Arc::new(Zones::new(zones, 1)), ..parts() };
+    let service = Service::new(parts, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    Worker::new(service, Rc::new(NoNet), Random::from_seed(2))
+}
+
+const INSIDER: &str = "127.0.0.9:4000";
+
+#[tokio::test]
+async fn an_alias_opens_no_zone_that_is_closed() {
+    let rows = [
+        ("pay.secret.test. A", "NoError aa ra 1/0/0", "Refused  0/0/0"),
+        ("alias.open.test. A", "NoError aa ra 2/0/0", "Refused  0/0/0"),
+        ("nothing.open.test. A", "NXDomain aa ra 1/1/0", "Refused  0/0/0"),
+        ("pay.all.open.test. A", "NoError aa ra 3/0/0", "Refused  0/0/0"),
+        ("back.secret.test. A", "NoError aa ra 3/0/0", "Refused  0/0/0"),
+        ("open.test. MX", "NoError aa ra 1/0/1", "NoError aa  1/0/0"),
+    ];
+    let worker = worker_with_a_secret();
+    // Whoever asks first, the others must not get what was kept for him.
+    for peers in [[INSIDER, FRIEND, STRANGER], [STRANGER, FRIEND, INSIDER]] {
+        for (question, inside, outside) in rows {
+            for peer in peers {
+                let reply = ask(&worker, &query(question, Flags::RD, None), &client(peer, Transport::Udp)).expect("at once");
+                let expected = if peer == INSIDER { inside.to_owned() } else { outside.to_owned() };
+                let said = told(&reply).replace(" ra", if peer == FRIEND { "" } else { " ra" });
+                assert_eq!(said.replace("  ", " "), expected.replace("  ", " "), "{question} of {peer}");
+            }
+        }
+    }
+    let (alias, friend) = (Question::new(Name::parse("alias.open.test.").expect("a name"), Rtype::A), "127.0.0.1".parse().expect("a peer"));
+    assert!(matches!(worker.explain(&alias, Some(friend)).await.conclusion, Conclusion::Refused(_)));
+    assert!(matches!(worker.explain(&alias, None).await.conclusion, Conclusion::Answered(_)));
+}
+
 #[tokio::test]
 async fn explained_as_a_client_would_be_answered() {
     let worker = worker();
@@ -347,4 +393,25 @@ fn a_replaced_configuration_is_held_until_nobody_uses_it() {
     assert!(retired.is_unused());
     let again = worker.service().reload(parts());
     assert!(again.is_unused());
+}
+
+/// What an outcome says of its errors never takes the place of the question.
+#[test]
+fn errors_leave_room_for_the_question() {
+    let long = format!("{0}.{0}.{0}.{1}.", "x".repeat(63), "y".repeat(61));
+    for cookie in [&b""[..], b"client08"] {
+        for size in [512, 600, 1232] {
+            let packet = query(&format!("{long} A"), Flags::RD, Some(Edns { size, cookie }));
+            let super::request::Read::Request(request) = super::request::read(&packet, Transport::Udp) else { panic!("a good query") };
+            let edes = vec![crate::record::Ede::new(crate::record::EdeCode::OTHER, "z".repeat(200)); 3];
+            let outcome = super::Outcome { edes, ..super::Outcome::error(Rcode::SERVFAIL) };
+            let cookie = (!cookie.is_empty()).then_some(&[7u8; 16][..]);
+            let manner = super::reply::Manner { allowed: true, recursion_available: true, cookie, turn: 0 };
+            let reply = super::reply::encode(&request, &outcome, &manner, Vec::new());
+            let message = crate::wire::Message::parse(&reply).expect("own reply");
+            assert!(message.question().is_some() && message.edns().is_some() && reply.len() <= usize::from(size), "{size}");
+            let texts = crate::wire::options(message.edns().expect("OPT").data).flatten().filter(|option| option.code == OptionCode::EDE);
+            assert_eq!(texts.count(), 3);
+        }
+    }
 }

@@ -19,7 +19,7 @@ use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Transport, ready};
 use crate::env::{BootTime, Net, Random};
 use crate::policy::{InFlight, Pace, ResponseRate, Verdict};
-use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype};
+use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Answer, Asker, Cause, Event, Failure, Followed, LocalAnswer, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::Flags;
@@ -217,6 +217,14 @@ impl Worker {
                 Err(failure) => Conclusion::Failed(failure),
             },
         };
+        let astray = match &conclusion {
+            Conclusion::Answered(answer) => client.and_then(|client| Some((client, snapshot.led_astray(&answer.answers, client)?))),
+            Conclusion::Failed(_) | Conclusion::Refused(_) => None,
+        };
+        let conclusion = match astray {
+            Some((client, apex)) => Conclusion::Refused(snapshot.refused(&Refusal::Zone(apex.clone()), client)),
+            None => conclusion,
+        };
         Explained {
             question: question.clone(),
             conclusion,
@@ -305,9 +313,11 @@ impl Worker {
         if outcome.rcode() == Rcode::SERVFAIL {
             self.complain(&request.question, &outcome);
         }
+        // What is read without asking anybody has perhaps not been proved.
+        outcome.repeatable &= !cache_only;
         outcome.authoritative = authoritative && outcome.rcode() != Rcode::SERVFAIL;
         self.guard(snapshot, &request.question, &mut outcome);
-        outcome.additional = self.additional(snapshot, &outcome.answers);
+        outcome.additional = self.additional(snapshot, &request.question, &outcome);
         outcome
     }
 
@@ -323,15 +333,12 @@ impl Worker {
 
     /// The rebinding guard: public names do not lead to private addresses.
     fn guard(&self, snapshot: &Snapshot, question: &Question, outcome: &mut Outcome) {
-        if snapshot.routes.rule_for(&question.name).is_some_and(|rule| !rule.zone.is_root()) {
-            return;
-        }
         let mut reason = None;
         outcome.answers.retain_mut(|set| {
             if snapshot.zones.find(set.name.as_wire()).is_some() {
                 return true;
             }
-            match snapshot.policy.rebinding.check(&question.name, set) {
+            match check_rebinding(snapshot, question, set) {
                 Verdict::Clean => true,
                 Verdict::Stripped { kept, ede, .. } => {
                     reason.get_or_insert(ede);
@@ -346,7 +353,7 @@ impl Worker {
         });
         if let Some(ede) = reason {
             tracing::info!(question = %question, "{}", ede.text);
-            outcome.security = crate::record::Security::Insecure;
+            outcome.security = Security::Insecure;
             outcome.edes.push(ede);
             outcome.repeatable = false;
         }
@@ -362,18 +369,21 @@ impl Worker {
     }
 
     /// Addresses for an MX, SRV, NS or SVCB answer: from own zones, or from the cache where they are known with
-    /// answer rank; glue is never given out.
-    fn additional(&self, snapshot: &Snapshot, answers: &[RrSet]) -> Vec<RrSet> {
+    /// answer rank; glue is never given out, nor what would not be given as an answer.
+    fn additional(&self, snapshot: &Snapshot, question: &Question, outcome: &Outcome) -> Vec<RrSet> {
         let now = self.service.resolve.clock.boot();
+        // Beside what is proved, unproved addresses would be taken for proved ones.
+        let fits = |security: Security| security == Security::Secure || outcome.security != Security::Secure && security != Security::Bogus;
         let mut found = Vec::new();
-        for name in answers.iter().flat_map(pointed_at).take(ADDITIONAL_NAMES_MAX) {
+        for name in outcome.answers.iter().flat_map(pointed_at).take(ADDITIONAL_NAMES_MAX) {
             for rtype in [Rtype::A, Rtype::AAAA] {
-                let question = Question::new(name.clone(), rtype);
-                match hosted(&snapshot.zones, &question, 0) {
+                let target = Question::new(name.clone(), rtype);
+                match hosted(&snapshot.zones, &target, 0) {
                     Some(own) => found.extend(own.answers.into_iter().filter(|set| set.name == name && set.rtype == rtype)),
                     None => {
                         let cached = self.service.cache().get_set(&name, rtype, now);
-                        found.extend(cached.filter(|cached| cached.rank.may_answer()).map(|cached| cached.set));
+                        let known = cached.filter(|cached| cached.rank.may_answer() && fits(cached.security)).map(|cached| cached.set);
+                        found.extend(known.filter(|set| check_rebinding(snapshot, question, set) == Verdict::Clean));
                     }
                 }
             }
@@ -383,6 +393,7 @@ impl Worker {
 
     /// Bytes for the client; kept as a ready answer where that is right.
     fn finish(&self, snapshot: &Snapshot, request: &Request, client: &Client, outcome: Outcome) -> Vec<u8> {
+        let outcome = within_access(snapshot, outcome, client.peer.ip());
         match outcome.rcode() {
             Rcode::REFUSED => self.service.counters.refused.fetch_add(1, Ordering::Relaxed),
             Rcode::SERVFAIL => self.service.counters.servfail.fetch_add(1, Ordering::Relaxed),
@@ -432,6 +443,27 @@ const ADDITIONAL_NAMES_MAX: usize = 16;
 pub(super) fn standing(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> Standing {
     let access = snapshot.policy.access(client, flags.has(Flags::RD));
     Standing { allowed: access.allowed, may_recurse: access.may_read_cache }
+}
+
+/// Names that a rule sends elsewhere are not public.
+fn check_rebinding(snapshot: &Snapshot, question: &Question, set: &RrSet) -> Verdict {
+    match snapshot.routes.rule_for(&question.name).is_some_and(|rule| !rule.zone.is_root()) {
+        true => Verdict::Clean,
+        false => snapshot.policy.rebinding.check(&question.name, set),
+    }
+}
+
+/// What of an outcome the client may have, where hosted zones are not for everybody.
+fn within_access(snapshot: &Snapshot, mut outcome: Outcome, client: IpAddr) -> Outcome {
+    if !snapshot.touches_restricted(&outcome.answers, &outcome.additional) {
+        return outcome;
+    }
+    if let Some(apex) = snapshot.led_astray(&outcome.answers, client) {
+        return Outcome::refused(Refusal::Zone(apex.clone()).why());
+    }
+    outcome.additional.retain(|set| snapshot.restricted(&set.name).is_none_or(|apex| snapshot.may_ask_zone(apex, client)));
+    outcome.repeatable = false;
+    outcome
 }
 
 /// Header and question with TC: a real client comes back over TCP.

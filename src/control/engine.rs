@@ -127,7 +127,7 @@ impl Engine for Server {
                 // A walk waits, and the control thread must not.
                 let spawned = thread::Builder::new().name("explain".to_owned()).spawn(move || {
                     match walk(&service, &Question::new(name, rtype), client) {
-                        Ok(explained) => lines_of(&explained).into_iter().all(|line| reply.line(line)),
+                        Ok(explained) => lines_of(&explained).into_iter().all(|line| reply.line_blocking(line)),
                         Err(error) => {
                             reply.error(error);
                             false
