@@ -35,6 +35,13 @@ pub struct CachedSet {
     pub due_for_prefetch: bool,
 }
 
+impl CachedSet {
+    /// In the last tenth of its life.
+    pub fn is_waning(&self) -> bool {
+        u64::from(self.set.ttl) * 10 <= u64::from(self.original_ttl)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stored {
     Yes,

@@ -176,7 +176,17 @@ fn advice(cause: &Cause) -> &'static str {
 fn told_event(event: &Event) -> Value {
     let (step, mut members, text) = words(&event.step);
     let useless = |kind: Kind| {
-        matches!(kind, Kind::Lame | Kind::RecursionLame | Kind::Refused | Kind::ServFail | Kind::NeedsPlainDns | Kind::Broken | Kind::Empty)
+        matches!(
+            kind,
+            Kind::Lame
+                | Kind::RecursionLame
+                | Kind::Refused
+                | Kind::ServFail
+                | Kind::NeedsPlainDns
+                | Kind::NewCookie
+                | Kind::Broken
+                | Kind::Empty
+        )
     };
     let failed = match &event.step {
         Step::NoReply { .. } | Step::Failed { .. } => true,
@@ -358,6 +368,7 @@ fn kind_words(kind: Kind) -> &'static str {
         Kind::Refused => "it does not serve this zone, or not to us; its owner has to mend it or the delegation",
         Kind::ServFail => "it cannot answer now; its owner has to look at it",
         Kind::NeedsPlainDns => "it does not understand EDNS; asked again without",
+        Kind::NewCookie => "it wants a cookie of its own making; asked again with the one it gave",
         Kind::Broken => "not usable",
     }
 }

@@ -19,7 +19,7 @@ use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
 use crate::config::Limits;
 use crate::env::BoxFuture;
 use crate::record::{Question, Rcode, RrSet, Rtype};
-use crate::upstream::{Ask, AskError, EdnsOut, Reply, Transport};
+use crate::upstream::{Ask, AskError, EdnsOut, Reply, TcpFault, Transport};
 use crate::wire::{Flags, Header, Message, OptionCode};
 
 /// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
@@ -39,6 +39,9 @@ const SERVFAIL_S: u32 = 10;
 const BROKEN_S: u32 = 60;
 /// A server that needs plain DNS is given EDNS again after this: it may have been replaced.
 const EDNS_BROKEN: Duration = Duration::from_secs(900);
+/// Replies wanting another cookie after which TCP is asked, which needs none (RFC 7873 5.3): servers behind one address
+/// may have secrets of their own.
+const NEW_COOKIES_MAX: u8 = 2;
 
 /// A server that was heard within this time is taken for what it was.
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -78,6 +81,8 @@ struct Tried {
     spent: bool,
     said_nothing: bool,
     plain: bool,
+    /// Replies that wanted another cookie.
+    new_cookies: u8,
     /// Tries that drew no reply.
     silent: u8,
 }
@@ -201,7 +206,7 @@ impl Resolver {
             (_, true) => Cause::ServersFailed,
             (_, false) => Cause::NoReachableAuthority,
         };
-        Err(Failure { at: cut.zone.clone(), cause, faults: std::mem::take(&mut attempts.faults) })
+        Err(Failure { faults: std::mem::take(&mut attempts.faults).into(), ..Failure::new(cut.zone.clone(), cause) })
     }
 
     /// The next address to ask, with the reason.
@@ -254,10 +259,11 @@ impl Resolver {
     /// Searches the address of one more of the cut's servers. `false` when there is none left to search for.
     async fn look_up_next(&self, cut: &mut Cut, attempts: &mut Attempts, asker: &Asker) -> bool {
         let limits = asker.routes.limits;
-        if attempts.names_looked_up >= limits.ns_names_looked_up_per_set
-            || !asker.purse.may_search()
-            || usize::from(asker.depth) >= limits.glueless_depth
-        {
+        if attempts.names_looked_up >= limits.ns_names_looked_up_per_set || !asker.purse.may_search() {
+            return false;
+        }
+        if usize::from(asker.depth) >= limits.glueless_depth {
+            asker.purse.too_deep();
             return false;
         }
         // Of a server with as many addresses as are tried, more would be of no use.
@@ -462,6 +468,7 @@ impl Resolver {
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.client_cookie(server.ip()));
         cookie.extend(servers.cookie(server.ip()).into_iter().flatten());
         let randomise_case = servers.case(server.ip()) != CaseState::Broken;
+        let force_tcp = attempts.get(server).new_cookies >= NEW_COOKIES_MAX;
         let (limits, dnssec) = (asker.routes.limits, asker.routes.recursion.dnssec);
         self.count_upstream();
         self.shared().hedging.earn();
@@ -483,7 +490,7 @@ impl Resolver {
                 randomise_case,
                 timeout,
                 tcp_timeout: Duration::from_millis(limits.upstream_timeout_most_ms),
-                force_tcp: false,
+                force_tcp,
             };
             Outcome { sent, result: resolver.unless_the_network_changes(resolver.upstream().ask(&ask)).await }
         }))
@@ -539,13 +546,21 @@ impl Resolver {
             AskError::TcpFailed { .. } => (FaultKind::TcpFailed, Duration::ZERO),
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
+        // Our own sockets and connections may all be in use: nothing is held against the server.
+        let is_ours = matches!(error, AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. });
         match kind {
             FaultKind::TimedOut => self.note_timeout(plan.address, took),
             // Asking again at once would be told the same.
             _ => {
                 attempts.of(plan.address).spent = true;
-                servers.on_unreachable(plan.address.ip(), self.now());
+                if !is_ours {
+                    servers.on_unreachable(plan.address.ip(), self.now());
+                }
             }
+        }
+        if error.notes().case_mangled {
+            // TCP, which would have settled it, does not work there.
+            servers.set_case(plan.address.ip(), CaseState::Broken);
         }
         attempts.silent += 1;
         let tried = attempts.of(plan.address);
@@ -569,8 +584,12 @@ impl Resolver {
             asker.trace.emit(|| Step::NoReply { reason: FaultKind::Malformed.to_string(), took: reply.rtt });
             return None;
         };
-        if let Some(cookie) = message.edns().and_then(|edns| edns.option(OptionCode::COOKIE)) {
+        let edns = message.edns();
+        if let Some(cookie) = edns.and_then(|edns| edns.option(OptionCode::COOKIE)) {
             servers.set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
+        }
+        if edns.is_some() && servers.edns(plan.address.ip(), now) != EdnsState::Works {
+            servers.set_edns(plan.address.ip(), EdnsState::Works);
         }
         if reply.notes.case_mangled {
             servers.set_case(plan.address.ip(), CaseState::Broken);
@@ -596,6 +615,11 @@ impl Resolver {
         let now = self.now();
         let servers = self.cache().servers();
         let address = plan.address;
+        let is_of_use = !matches!(heard.kind, Kind::Refused | Kind::ServFail | Kind::NeedsPlainDns | Kind::NewCookie | Kind::Broken);
+        // Only now it is known to have been for EDNS that it would not answer, and not for the question.
+        if is_of_use && attempts.get(address).plain && servers.edns(address.ip(), now) == EdnsState::Unknown {
+            servers.set_edns(address.ip(), EdnsState::BrokenUntil(now + EDNS_BROKEN));
+        }
         let (unfit, seconds, fault) = match heard.kind {
             Kind::Answer | Kind::Alias | Kind::NoData | Kind::NxDomain => return Some(heard),
             Kind::Referral if !plan.recursive => return Some(heard),
@@ -619,7 +643,13 @@ impl Resolver {
                 let tried = attempts.of(address);
                 tried.plain = true;
                 tried.count = tried.count.saturating_sub(1);
-                servers.set_edns(address.ip(), EdnsState::BrokenUntil(now + EDNS_BROKEN));
+                return None;
+            }
+            // The reply brought the cookie that it wants (RFC 7873 5.3).
+            Kind::NewCookie if attempts.get(address).new_cookies < NEW_COOKIES_MAX => {
+                let tried = attempts.of(address);
+                tried.new_cookies += 1;
+                tried.count = tried.count.saturating_sub(1);
                 return None;
             }
             Kind::RecursionLame => {
@@ -630,7 +660,7 @@ impl Resolver {
             Kind::Lame | Kind::Referral => (Unfit::Lame, LAME_S, FaultKind::Lame),
             Kind::Refused => (Unfit::Refused, REFUSED_S, FaultKind::Rcode(heard.rcode)),
             Kind::ServFail => (Unfit::ServFail, SERVFAIL_S, FaultKind::Rcode(heard.rcode)),
-            Kind::Broken => (Unfit::FormErr, BROKEN_S, FaultKind::Rcode(heard.rcode)),
+            Kind::Broken | Kind::NewCookie => (Unfit::FormErr, BROKEN_S, FaultKind::Rcode(heard.rcode)),
         };
         // A shortened question that is refused says nothing of the server: it may know the whole one.
         if !plan.minimised {

@@ -41,7 +41,10 @@ struct Inner {
     queries_sent: Cell<u32>,
     limit: u32,
     searches_in_vain_left: Cell<u32>,
+    searches_in_vain_most: u32,
     minimised_in_vain_left: Cell<u32>,
+    too_deep: Cell<bool>,
+    crowded_out: Cell<bool>,
 }
 
 impl Purse {
@@ -52,8 +55,36 @@ impl Purse {
             queries_sent: Cell::new(0),
             limit,
             searches_in_vain_left: Cell::new(limits.searches_in_vain_per_question),
+            searches_in_vain_most: limits.searches_in_vain_per_question,
             minimised_in_vain_left: Cell::new(limits.minimised_in_vain_per_question),
+            too_deep: Cell::new(false),
+            crowded_out: Cell::new(false),
         }))
+    }
+
+    /// Nothing has been paid from it.
+    pub fn is_whole(&self) -> bool {
+        self.0.queries_sent.get() == 0 && self.0.searches_in_vain_left.get() == self.0.searches_in_vain_most
+    }
+
+    /// Does a failure say nothing of what was looked for? `had_all`: the search had the whole purse to itself.
+    pub fn failed_for_want(&self, had_all: bool) -> bool {
+        self.0.crowded_out.get() || !had_all && self.is_spent()
+    }
+
+    /// As many walks as there may be were under way.
+    pub fn crowded_out(&self) {
+        self.0.crowded_out.set(true);
+    }
+
+    /// From here on something is not looked for that a question with a whole purse would look for.
+    pub fn is_spent(&self) -> bool {
+        self.0.queries_left.get() == 0 || !self.may_search() || self.0.too_deep.get()
+    }
+
+    /// A server was not searched for, because too many others wait for each other already.
+    pub fn too_deep(&self) {
+        self.0.too_deep.set(true);
     }
 
     pub fn take_query(&self) -> Result<(), Bound> {

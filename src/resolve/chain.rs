@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use super::asker::Asker;
 use super::link::{Found, Link};
+use super::local::LocalCut;
 use super::prove::reply_of;
 use super::trace::{ChainPart, Purpose, Step};
 use super::walk::{Resolver, step_by_step};
 use crate::config::{NegativeAnchor, Sha1};
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
-use crate::validate::{CutVerdict, Insecurity, Judgement, KeyTrial, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable};
+use crate::validate::{
+    Anchor, CutVerdict, Insecurity, Judgement, KeyTrial, KeyVerdict, ReplyKind, Sha1Policy, ZoneKeys, ds_set_is_unusable,
+};
 
 /// What is concluded of a zone.
 #[derive(Clone)]
@@ -55,7 +58,7 @@ impl Opinions {
 
 /// What stands above a zone and vouches for its keys.
 enum Voucher<'a> {
-    Anchors,
+    Anchors(&'a [Anchor]),
     Ds(&'a Validated<RrSet>),
 }
 
@@ -71,7 +74,8 @@ impl Resolver {
             }
             let (trust, seconds) = self.find_trust(zone, asker).await;
             asker.trace.emit(|| told(zone, &trust, asker));
-            let by_poverty = matches!(trust, Trust::Bogus(_)) && asker.work.borrow().broke().is_some();
+            let has_nothing_left = asker.work.borrow().broke().is_some() || asker.purse.failed_for_want(false);
+            let by_poverty = matches!(trust, Trust::Bogus(_)) && has_nothing_left;
             if seconds > 0 && !by_poverty && !dates_open {
                 let until = now + Duration::from_secs(u64::from(seconds.min(TRUST_S_MAX)));
                 self.shared().trust.put(zone.clone(), trust.clone(), until);
@@ -146,8 +150,11 @@ impl Resolver {
             let left = off.until.map_or(u64::MAX, |until| until - wall.0);
             return (Trust::Insecure(Some(turned_off(off))), u32::try_from(left).unwrap_or(u32::MAX).min(TRUST_S));
         }
+        if let Some(held) = self.local().delegation(zone).filter(|held| held.zone == *zone && !anchored.is_within(zone)) {
+            return self.trust_held(held, asker).await;
+        }
         if *anchored == *zone {
-            return self.keys_of(zone, Voucher::Anchors, asker).await;
+            return self.keys_of(zone, Voucher::Anchors(&routes.anchors), asker).await;
         }
         let Some(parent) = zone.parent() else { return (Trust::Insecure(None), TRUST_S) };
         match self.trust_of_data(&parent, asker).await {
@@ -155,6 +162,16 @@ impl Resolver {
             Trust::Bogus(ede) => (Trust::Bogus(ede), UNKNOWN_S),
             trust => (trust, TRUST_S),
         }
+    }
+
+    /// A delegation out of a zone of this server's own: the administrator's word needs no proof from above.
+    async fn trust_held(&self, held: LocalCut, asker: &Asker) -> (Trust, u32) {
+        let ds = held.ds.iter().flat_map(|set| set.data.iter());
+        let vouched: Vec<Anchor> = ds.filter_map(|rdata| Anchor::from_record(held.zone.clone(), Rtype::DS, rdata)).collect();
+        if vouched.is_empty() {
+            return (Trust::Insecure(None), 0);
+        }
+        self.keys_of(&held.zone, Voucher::Anchors(&vouched), asker).await
     }
 
     /// `zone` as the zone above, whose keys are known, speaks of it.
@@ -240,7 +257,7 @@ impl Resolver {
 
     async fn judge_keys(&self, zone: &Name, set: &RrSet, voucher: &Voucher<'_>, asker: &Asker) -> KeyVerdict {
         let mut trial = match voucher {
-            Voucher::Anchors => KeyTrial::by_anchors(zone, set, &asker.routes.anchors, sha1(asker)),
+            Voucher::Anchors(anchors) => KeyTrial::by_anchors(zone, set, anchors, sha1(asker)),
             Voucher::Ds(ds) => KeyTrial::by_ds(zone, set, ds, sha1(asker)),
         };
         step_by_step(|| self.work_step(asker, |now, work| trial.step(now, work))).await

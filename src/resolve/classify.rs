@@ -24,6 +24,8 @@ pub enum Kind {
     ServFail,
     /// FORMERR, NOTIMP or BADVERS to a query with EDNS: it may do without (RFC 6891 7).
     NeedsPlainDns,
+    /// BADCOOKIE: it wants the cookie that it gives (RFC 7873 5.2.3).
+    NewCookie,
     Broken,
 }
 
@@ -48,6 +50,7 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
         Rcode::SERVFAIL => return Kind::ServFail,
         Rcode::REFUSED | Rcode::NOTAUTH => return Kind::Refused,
         Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS if expected.with_edns => return Kind::NeedsPlainDns,
+        Rcode::BADCOOKIE if expected.with_edns => return Kind::NewCookie,
         _ => return Kind::Broken,
     }
     if !content.answer.is_empty() {

@@ -12,7 +12,9 @@ pub struct Failure {
     pub at: Name,
     pub cause: Cause,
     /// What the servers did, one entry a server, bounded.
-    pub faults: Vec<Fault>,
+    pub faults: Box<[Fault]>,
+    /// It was looked for with what was left in a purse, or there was no room for one more walk: that says nothing of it.
+    pub for_want: bool,
 }
 
 /// One server's misbehaviour, worth a phrase in the error a person reads.
@@ -66,7 +68,7 @@ pub const FAULTS_MAX: usize = 8;
 
 impl Failure {
     pub fn new(at: Name, cause: Cause) -> Failure {
-        Failure { at, cause, faults: Vec::new() }
+        Failure { at, cause, faults: Box::default(), for_want: false }
     }
 
     /// The RFC 8914 code and a sentence that names zone and servers.
@@ -81,8 +83,16 @@ impl Failure {
         Ede::new(code, self.to_string())
     }
 
+    /// Whoever waited for somebody else's search may have more luck with one of its own.
+    pub fn may_be_anothers(&self) -> bool {
+        self.for_want || self.cause == Cause::Internal
+    }
+
     /// A failure that says something of the question, not of who asked it.
     pub fn may_be_remembered(&self) -> bool {
+        if self.for_want {
+            return false;
+        }
         match &self.cause {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) | Cause::Bogus(_) => true,
             Cause::AliasLoop | Cause::AliasTooLong => true,

@@ -229,7 +229,7 @@ impl Resolver {
             Verdict::Bogus(ede) => {
                 link.security = Security::Bogus;
                 // An empty purse says nothing of the data: the next question has a full one.
-                if asker.work.borrow().broke().is_none() && !link.in_passing {
+                if asker.work.borrow().broke().is_none() && !asker.purse.failed_for_want(false) && !link.in_passing {
                     self.keep_bogus(question, &link, &ede);
                 }
                 link.ede = Some(ede);

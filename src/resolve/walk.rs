@@ -47,6 +47,9 @@ use crate::env::{BootTime, BoxFuture, Clock, Instant, Random};
 use crate::record::{Name, Question, Rtype};
 use crate::upstream::Upstream;
 
+/// Walks of others that are waited for before their failure counts.
+const JOINS_MAX: usize = 3;
+
 /// What all workers share.
 pub struct Shared {
     pub cache: Arc<Cache>,
@@ -365,10 +368,12 @@ impl Resolver {
         }
     }
 
-    /// RFC 7873 4.1: a client cookie depends on the server and on our secret alone.
+    /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to
+    /// another network, where it would tell who has come.
     pub(super) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
         let mut hasher = SipHasher24::new_with_key(&self.shared().cookie_secret);
         std::hash::Hash::hash(&server, &mut hasher);
+        std::hash::Hasher::write_u64(&mut hasher, self.shared().ways_out.load(Ordering::Relaxed));
         std::hash::Hasher::finish(&hasher).to_be_bytes()
     }
 
@@ -384,33 +389,63 @@ impl Resolver {
             return Err(Failure::new(question.name.clone(), Cause::NotCached));
         }
         if usize::from(asker.depth) > asker.routes.limits.glueless_depth {
+            asker.purse.too_deep();
             return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Depth(asker.routes.limits.glueless_depth))));
         }
         let wanted = Wanted { question: question.clone(), glue_will_do: asker.glue_will_do };
-        let waiter = match self.0.shared.table.join(&wanted, asker.walk) {
-            Join::Own(ticket, waiter) => {
-                if asker.depth > 0 {
-                    asker.trace.emit(|| Step::Begin { question: question.clone(), purpose: asker.purpose });
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (waiter, is_own) = match self.0.shared.table.join(&wanted, asker.walk) {
+                Join::Own(ticket, waiter) => {
+                    if asker.depth > 0 {
+                        asker.trace.emit(|| Step::Begin { question: question.clone(), purpose: asker.purpose });
+                    }
+                    self.start(question.clone(), asker.clone(), ticket);
+                    (waiter, true)
                 }
-                self.start(question.clone(), asker.clone(), ticket);
-                waiter
+                Join::Wait(waiter) => {
+                    asker.trace.emit(|| Step::Joined { question: question.clone() });
+                    (waiter, false)
+                }
+                Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
+                Join::Full => {
+                    asker.purse.crowded_out();
+                    return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Walks(asker.routes.limits.walks))));
+                }
+            };
+            let outcome = waiter.outcome().await;
+            match &*outcome {
+                Ok(link) => return Ok(link.clone()),
+                Err(failure) if !is_own && tries < JOINS_MAX && failure.may_be_anothers() && !asker.purse.is_spent() => {}
+                Err(failure) => return self.stale(question, asker).ok_or_else(|| failure.clone()),
             }
-            Join::Wait(waiter) => {
-                asker.trace.emit(|| Step::Joined { question: question.clone() });
-                waiter
-            }
-            Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
-            Join::Full => return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Walks(asker.routes.limits.walks)))),
-        };
-        let outcome = waiter.outcome().await;
-        match &*outcome {
-            Ok(link) => Ok(link.clone()),
-            Err(failure) => self.stale(question, asker).ok_or_else(|| failure.clone()),
         }
     }
 
-    /// Looks a name up again before it expires; nobody waits.
+    /// Looks up again, before it expires, what answers the question; of a chain of aliases, the links that are near
+    /// their end. Nobody waits.
     pub fn refresh(&self, question: &Question) {
+        let (cache, now) = (self.cache(), self.now());
+        let mut here = question.clone();
+        for _ in 0..=self.shared().routes().limits.aliases {
+            let known = |rtype| cache.get_set(&here.name, rtype, now).filter(|cached| cached.rank.may_answer());
+            let Some(cached) = known(here.rtype).or_else(|| known(Rtype::CNAME)) else { return self.refresh_link(&here) };
+            if cached.is_waning() {
+                self.refresh_link(&here);
+            }
+            match cached.set.target().filter(|_| cached.set.rtype != here.rtype) {
+                Some(target) => here.name = target,
+                None => return,
+            }
+        }
+    }
+
+    fn refresh_link(&self, question: &Question) {
+        // What failed a moment ago would fail again (RFC 9520 3).
+        if self.cache().get_failure(question, self.now()).is_some() {
+            return;
+        }
         let (resolver, question) = (self.clone(), question.clone());
         tokio::task::spawn_local(async move {
             let asker = Asker { purpose: Purpose::Prefetch, ..Asker::client(resolver.shared().routes(), Trace::off()) };
@@ -425,11 +460,13 @@ impl Resolver {
         tokio::task::spawn_local(Box::pin(async move {
             let asker = Asker { walk: Some(ticket.id), ..asker };
             let limit = Duration::from_millis(asker.routes.limits.walk_time_ms);
-            let result = match tokio::time::timeout(limit, resolver.walk(&question, &asker)).await {
+            let had_all = asker.purse.is_whole();
+            let mut result = match tokio::time::timeout(limit, resolver.walk(&question, &asker)).await {
                 Ok(result) => result,
                 Err(_) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),
             };
-            if let Err(failure) = &result {
+            if let Err(failure) = &mut result {
+                failure.for_want = asker.purse.failed_for_want(had_all);
                 resolver.0.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
                 if failure.may_be_remembered() {
                     resolver.remember(&question, failure, &asker).await;
@@ -441,6 +478,7 @@ impl Resolver {
 
     pub(super) async fn walk(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
         let limits = asker.routes.limits;
+        let had_all = asker.purse.is_whole();
         let mut cut = self.first_cut(question, asker).await?;
         let mut minimiser = Minimiser::new(asker.routes.recursion.qname_minimisation, &limits);
         minimiser.at_cut(&cut.zone);
@@ -475,7 +513,7 @@ impl Resolver {
                     continue;
                 }
                 Err(failure) if failure.cause == Cause::NoServerAddress && !may_have_changed(&cut, asker) && !cut.configured => {
-                    if self.shared().offline.is_offline(self.now()) {
+                    if self.shared().offline.is_offline(self.now()) || asker.purse.failed_for_want(had_all) {
                         return Err(failure);
                     }
                     // Every other name of this zone would be looked for in vain as well (RFC 9520 3.1).

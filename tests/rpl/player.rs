@@ -77,6 +77,7 @@ impl Player {
             settings: config.settings(),
             root_hints: config.root_hints(),
             trust_anchors: config.anchors(),
+            hosted: Vec::new(),
             clock: clock.clone(),
             net: Rc::new(internet.clone()),
             seed: 1,

@@ -11,9 +11,10 @@ use cairn::answer::{AtOnce, Client, Parts, Service, Worker};
 use cairn::cache::Entry;
 use cairn::config::{Limits, Settings};
 use cairn::env::{Clock, Net, Random};
-use cairn::record::Rtype;
+use cairn::record::{Name, Rtype};
 use cairn::resolve::Shared;
 use cairn::validate::Anchor;
+use cairn::zone::{Zones, load_zone};
 
 use super::naive::Naive;
 use super::record::Rr;
@@ -25,6 +26,8 @@ pub struct Start {
     pub root_hints: Vec<Rr>,
     /// DS or DNSKEY records.
     pub trust_anchors: Vec<Rr>,
+    /// Zones that it hosts: apex and master file.
+    pub hosted: Vec<(Name, String)>,
     pub clock: Arc<dyn Clock>,
     pub net: Rc<dyn Net>,
     pub seed: u64,
@@ -53,8 +56,13 @@ impl Engine {
     fn cairn(start: Start) -> Engine {
         let hints = start.root_hints.iter().filter_map(|rr| Some((rr.name.clone(), address(rr)?))).collect();
         let anchors = start.trust_anchors.iter().filter_map(|rr| Anchor::from_record(rr.name.clone(), rr.rtype, &rr.rdata)).collect();
+        let hosted = start.hosted.iter().map(|(apex, text)| {
+            let loaded = load_zone(apex, "hosted", &mut |_| Ok(text.clone().into_bytes()));
+            Arc::new(loaded.unwrap_or_else(|problems| panic!("{apex}: {problems:?}")).0)
+        });
+        let zones = Arc::new(Zones::new(hosted, 1));
         let own_addresses = start.settings.server.listen.clone().unwrap_or_default();
-        let parts = Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones: Arc::default(), own_addresses };
+        let parts = Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones, own_addresses };
         let service = Service::new(parts, Limits::default(), start.clock.clone(), &Random::from_seed(start.seed));
         let random = |worker: usize| Random::from_seed(start.seed.wrapping_add(1 + worker as u64));
         let workers = (0..start.workers.max(1)).map(|worker| Worker::new(service.clone(), start.net.clone(), random(worker))).collect();

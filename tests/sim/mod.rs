@@ -22,5 +22,5 @@ pub mod world;
 pub mod zone;
 
 pub use internet::{Forger, Tcp};
-pub use plan::Lame;
+pub use plan::{Cookie, Lame};
 pub use world::{World, name};

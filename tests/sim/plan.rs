@@ -20,6 +20,10 @@ pub struct Manner {
     /// This RCODE to everything.
     pub fails: Option<Rcode>,
     pub formerr_to_edns: bool,
+    /// NOTIMP without OPT to questions for this type.
+    pub knows_no: Option<Rtype>,
+    /// BADCOOKIE over UDP to whoever does not show the cookie that it gave.
+    pub wants_cookie: Option<Cookie>,
     /// Queries with EDNS get lost.
     pub drops_edns: bool,
     /// Every UDP reply is truncated.
@@ -41,6 +45,15 @@ pub struct Manner {
     pub udp_size: usize,
 }
 
+/// What a server makes its cookies of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cookie {
+    /// Of a secret with this number.
+    Of(u8),
+    /// Each reply's is another one's, as of many machines behind one address.
+    Anything,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Lame {
     Refuses,
@@ -56,6 +69,8 @@ impl Default for Manner {
             lame: None,
             fails: None,
             formerr_to_edns: false,
+            knows_no: None,
+            wants_cookie: None,
             drops_edns: false,
             truncates: false,
             lowers_case: false,
@@ -259,6 +274,19 @@ impl Plan {
             reply.edns = None;
             return Told { bytes: Some(reply.encode()), honest: None, word: format!("{} FORMERR", server.name) };
         }
+        let knows_type = query.question.as_ref().is_none_or(|asked| manner.knows_no != Some(asked.rtype));
+        if !knows_type {
+            reply.rcode = Rcode::NOTIMP;
+            reply.edns = None;
+            return Told { bytes: Some(reply.encode()), honest: None, word: format!("{} NOTIMP", server.name) };
+        }
+        if let Some(cookie) = manner.wants_cookie
+            && !give_cookie(cookie, &query, &mut reply)
+            && !tcp
+        {
+            reply.rcode = Rcode::BADCOOKIE;
+            return Told { bytes: Some(reply.encode()), honest: None, word: format!("{} BADCOOKIE", server.name) };
+        }
         match (manner.fails, manner.lame) {
             (Some(rcode), _) => reply.rcode = rcode,
             (None, Some(lame)) => self.answer_lamely(lame, &mut reply),
@@ -379,6 +407,19 @@ impl Plan {
             }
         }
     }
+}
+
+/// RFC 7873 5.2: puts a cookie into the reply; was the right one in the query?
+fn give_cookie(cookie: Cookie, query: &Packet, reply: &mut Packet) -> bool {
+    let options = query.edns.iter().flat_map(|edns| &edns.options);
+    let Some(theirs) = options.filter(|(code, _)| *code == 10).map(|(_, data)| data).next() else { return true };
+    let (client, server) = theirs.split_at(theirs.len().min(8));
+    let (made, is_right) = match cookie {
+        Cookie::Of(secret) => ([secret; 16], server == [secret; 16]),
+        Cookie::Anything => ([query.id as u8; 16], false),
+    };
+    reply.edns.iter_mut().for_each(|edns| edns.options.push((10, [client, &made].concat())));
+    is_right
 }
 
 fn lie(manner: &Manner, reply: &mut Packet) {

@@ -52,6 +52,7 @@ pub struct World {
     server: Name,
     tunes: Vec<Tune>,
     trust_anchors: Vec<Rr>,
+    hosted: Vec<(Name, String)>,
     workers: usize,
     listening: bool,
     naive: bool,
@@ -117,6 +118,7 @@ impl World {
             server: Name::root(),
             tunes: Vec::new(),
             trust_anchors: Vec::new(),
+            hosted: Vec::new(),
             workers: 1,
             listening: false,
             naive: false,
@@ -286,6 +288,12 @@ impl World {
 
     pub fn trust_anchor(mut self, line: &str) -> World {
         self.trust_anchors.push(Rr::parse(line));
+        self
+    }
+
+    /// A zone of the resolver's own, as a master file.
+    pub fn hosts(mut self, apex: &str, text: &str) -> World {
+        self.hosted.push((name(apex), text.to_owned()));
         self
     }
 
@@ -551,6 +559,7 @@ impl World {
             settings,
             root_hints: self.plan.borrow().root_hints(),
             trust_anchors: self.trust_anchors.clone(),
+            hosted: self.hosted.clone(),
             clock: clock.clone(),
             net: Rc::new(internet.clone()),
             seed: self.seed,

@@ -1,6 +1,8 @@
 //! The hermetic tests of the whole resolver: simulated worlds and scenario files, one binary.
 
 mod attacks;
+mod bystanders;
+mod edns;
 mod offline;
 mod random_worlds;
 #[path = "../rpl/mod.rs"]

@@ -234,6 +234,77 @@ fn rd_0_reads_the_cache_alone() {
     assert!(world.ask("www.example. A norec").is("192.0.2.1"));
 }
 
+/// What is held without proof, such as the address of a server, is no answer for those who want proof, whoever has read it.
+#[test]
+fn what_rd_0_reads_unproved_is_not_kept_for_others() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(36)
+        .trust_anchor("example. DS 1 13 2 0000000000000000000000000000000000000000000000000000000000000000")
+        .tune(|settings| settings.policy.allow_snoop = settings.server.allow.clone())
+        .zone("example.")
+        .server("ns1.example.")
+        .zone("other.")
+        .server("ns.example.")
+        .records(&["www.other. A 192.0.2.1", "other. MX 10 ns.example."]);
+    world.ask_true("www.other. A");
+    assert_eq!(world.ask("ns.example. A norec").packet.answer.len(), 1);
+    let bogus = world.ask("ns.example. A");
+    assert_eq!(bogus.rcode(), Rcode::SERVFAIL, "{bogus:?}");
+    let beside = world.ask_true("other. MX");
+    assert!(beside.packet.additional.is_empty(), "bogus data is none beside an answer either: {beside:?}");
+}
+
+#[test]
+fn no_private_address_comes_beside_an_answer() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(37).records(&["example. MX 10 in.example.", "in.example. A 192.168.1.1"]);
+    world.ask("in.example. A");
+    let answer = world.ask("example. MX");
+    assert_eq!((answer.packet.answer.len(), answer.packet.additional.len()), (1, 0), "{answer:?}");
+}
+
+/// The last tenth of a long life may be long: servers that are silent all that time are left alone between.
+#[test]
+fn a_refresh_that_fails_is_not_tried_each_second() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(38);
+    world.ask_true("www.example. A");
+    world.pass(3600 - 300);
+    let mut world = world.server("ns1.example.").dead();
+    world.forget();
+    for _ in 0..250 {
+        assert!(world.ask("www.example. A").is("192.0.2.1"));
+        world.pass(1);
+    }
+    let sent = world.queries_for("www.example.", Rtype::A);
+    assert!((1..60).contains(&sent), "{sent} queries in 250 seconds");
+}
+
+/// Of a chain of aliases the link is refreshed that is near its end.
+#[test]
+fn the_end_of_a_chain_is_refreshed() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(39).records(&["a.example. 86400 CNAME b.cdn."]).zone("cdn.").server("ns1.cdn.").record("b.cdn. 100 A 192.0.2.1");
+    world.ask_true("a.example. A");
+    world.pass(95);
+    world.forget();
+    world.ask_true("a.example. A");
+    world.wait_ms(500);
+    assert_eq!((world.queries_for("a.example.", Rtype::A), world.queries_for("b.cdn.", Rtype::A)), (0, 1));
+    world.pass(10);
+    world.forget();
+    let later = world.ask_true("a.example. A");
+    assert!(later.is("192.0.2.1") && later.ttl() > Some(80) && world.log().is_empty(), "{later:?}");
+}
+
 #[test]
 fn when_nobody_answers_the_client_hears_so_in_time() {
     if !is_cairn() {

@@ -157,3 +157,25 @@ fn a_negative_trust_anchor_begins_and_ends() {
     assert!(world.shared().remove_negative_anchor(&name("www.")));
     assert_eq!(ask(&mut world).0, Rcode::SERVFAIL);
 }
+
+/// Names below a zone of this server's own are what its delegations say, whatever the public zone proves above it.
+#[test]
+fn a_delegation_of_our_own_needs_no_proof_from_above() {
+    if !is_cairn() {
+        return;
+    }
+    let corp = "$TTL 60\n@ SOA ns admin 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\nsub NS ns1.sub\nns1.sub A 9.9.200.1\nwww CNAME www.sub\n";
+    // Nothing of the root proves right.
+    let mut world = World::new(61)
+        .trust_anchor(&line(".", 3_600, Rtype::DNSKEY, &dnskey(1, SEP)))
+        .zone("sub.corp.example.")
+        .server("ns1.sub.corp.example.")
+        .at("9.9.200.1")
+        .record("www.sub.corp.example. A 192.0.2.1")
+        .hosts("corp.example.", corp);
+    for question in ["www.sub.corp.example. A", "www.corp.example. A", "www.sub.corp.example. AAAA"] {
+        let answer = world.ask(question);
+        assert_eq!((answer.rcode(), answer.packet.has(AD)), (Rcode::NOERROR, false), "{question}: {answer:?}");
+    }
+    assert!(world.ask("www.sub.corp.example. A").is("192.0.2.1"));
+}
