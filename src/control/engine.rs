@@ -95,7 +95,7 @@ impl Engine for Server {
         let sockets = Sockets { udp: sockets.udp, tcp: sockets.tcp };
         let service = self.service.clone();
         let counters = self.counters.get(worker).cloned().unwrap_or_default();
-        let make = || Ok(Worker::new(service, Rc::new(RealNet), Random::from_system()?));
+        let make = || Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?));
         if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.bounds, counters, stop) {
             tracing::error!(%error, worker, "a worker could not start");
         }
@@ -258,7 +258,7 @@ fn walk(service: &Arc<Service>, question: &Question, client: Option<IpAddr>) -> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
     let random = Random::from_system().map_err(told)?;
     LocalSet::new().block_on(&runtime, async {
-        let worker = Worker::new(service.clone(), Rc::new(RealNet), random);
+        let worker = Worker::new(service.clone(), Rc::new(RealNet::default()), random);
         Ok(worker.explain(question, client).await)
     })
 }

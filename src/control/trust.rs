@@ -77,7 +77,7 @@ pub(super) fn keep(service: Arc<Service>, folder: Option<PathBuf>) -> io::Result
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime.and_then(|runtime| Ok((runtime, Random::from_system()?))) {
             Ok((runtime, random)) => LocalSet::new().block_on(&runtime, async {
-                let worker = Worker::new(service.clone(), Rc::new(RealNet), random);
+                let worker = Worker::new(service.clone(), Rc::new(RealNet::default()), random);
                 keep_on(&service, &worker, folder.as_deref(), &woken).await;
             }),
             Err(error) => error!(%error, "trust anchors are not followed"),
