@@ -151,7 +151,7 @@ impl Local for HeldHere {
         }
     }
 
-    fn own_addresses(&self) -> Vec<SocketAddr> {
+    fn own_addresses(&self) -> Arc<[SocketAddr]> {
         self.0.load().own_addresses.clone()
     }
 }

@@ -23,7 +23,7 @@ pub struct Snapshot {
     /// Who may ask for a zone, where that is not everybody.
     zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
     pub routes: Arc<Routes>,
-    pub own_addresses: Vec<SocketAddr>,
+    pub own_addresses: Arc<[SocketAddr]>,
     pub aliases_max: usize,
     rules: Rules,
 }
@@ -49,7 +49,7 @@ impl Snapshot {
             zone_acls: zone_acls.collect(),
             zones,
             routes,
-            own_addresses,
+            own_addresses: own_addresses.into(),
             aliases_max: limits.aliases,
             rules: Rules::new(settings),
         }

@@ -34,6 +34,6 @@ pub use failures::CachedFailure;
 pub use front::{Cache, CacheLimits, CacheStats, Entry};
 pub use memo::Memo;
 pub use saved::{LoadError, Loaded, Moment};
-pub use servers::{CaseState, EdnsState, Family, Servers, Standing, Unfit, Usable};
-pub use sets::{CachedSet, Stored};
+pub use servers::{CaseState, EdnsState, Family, Manner, Servers, Standing, Unfit, Usable};
+pub use sets::{CachedSet, ShownSet, Stored};
 pub use spans::{Place, SpanHash, SpanZone, Spans};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::store::{ByIdentity, Hashing};
 use crate::env::{BootTime, Random};
@@ -101,11 +102,30 @@ pub struct Standing {
     pub replies: u32,
     pub last_reply: BootTime,
     pub usable: Usable,
+    pub edns: EdnsState,
 }
 
 impl Standing {
-    pub const UNKNOWN: Standing =
-        Standing { rtt: None, variance: Duration::ZERO, replies: 0, last_reply: BootTime(0), usable: Usable::Yes };
+    pub const UNKNOWN: Standing = Standing {
+        rtt: None,
+        variance: Duration::ZERO,
+        replies: 0,
+        last_reply: BootTime(0),
+        usable: Usable::Yes,
+        edns: EdnsState::Unknown,
+    };
+}
+
+/// How a server is to be asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Manner {
+    /// It has replied before.
+    pub is_known: bool,
+    /// RFC 6298's sum, doubled for each time-out in a row.
+    pub timeout: Duration,
+    pub case: CaseState,
+    /// The cookie it gave last (RFC 7873 5.3), 8 to 32 octets, or nothing.
+    pub cookie: SmallVec<[u8; COOKIE_BYTES_MAX]>,
 }
 
 struct Server {
@@ -121,6 +141,8 @@ struct Server {
     case: CaseState,
     cookie: [u8; COOKIE_BYTES_MAX],
     cookie_len: u8,
+    /// There are or were zones for which it is of no use.
+    was_unfit: bool,
 }
 
 struct UnfitFor {
@@ -166,12 +188,6 @@ impl Servers {
         self.peek(addr, |server| server.srtt).flatten()
     }
 
-    /// How long to wait for this server's reply: RFC 6298's sum, doubled for each time-out in a row.
-    pub fn timeout_for(&self, addr: IpAddr) -> Duration {
-        let (usual, timeouts) = self.peek(addr, |server| (server.usual_wait(), server.timeouts)).unwrap_or((TIMEOUT_INITIAL, 0));
-        (usual * (1 << timeouts.min(4))).min(TIMEOUT_MAX)
-    }
-
     pub fn timeouts_in_a_row(&self, addr: IpAddr) -> u8 {
         self.peek(addr, |server| server.timeouts).unwrap_or(0)
     }
@@ -212,20 +228,24 @@ impl Servers {
     }
 
     pub fn standing(&self, addr: IpAddr, zone: &Name, now: BootTime) -> Standing {
-        let mut standing = self.peek(addr, |server| server.standing(now)).unwrap_or(Standing::UNKNOWN);
-        let hash = self.hash(addr, Some(zone));
+        let hash = self.hash(addr, None);
         let mut shard = self.shard(hash).lock();
-        if let Some(unfit) = shard.unfit.get(&hash).filter(|unfit| unfit.until > now && unfit.addr == addr && unfit.zone == *zone) {
-            standing.usable = Usable::Unfit(unfit.reason, unfit.until);
+        let Some(server) = shard.servers.peek(&hash).filter(|server| server.addr == addr) else { return Standing::UNKNOWN };
+        let mut standing = server.standing(now);
+        if server.was_unfit {
+            let meant = |unfit: &&UnfitFor| unfit.until > now && unfit.addr == addr && unfit.zone == *zone;
+            if let Some(unfit) = shard.unfit.get(&self.hash(addr, Some(zone))).filter(meant) {
+                standing.usable = Usable::Unfit(unfit.reason, unfit.until);
+            }
         }
         standing
     }
 
     pub fn set_unfit(&self, addr: IpAddr, zone: &Name, reason: Unfit, for_s: u32, now: BootTime) {
-        let hash = self.hash(addr, Some(zone));
+        self.change(addr, |server| server.was_unfit = true);
         let until = now + Duration::from_secs(u64::from(for_s));
-        let unfit = &mut self.shard(hash).lock().unfit;
-        unfit.put(hash, UnfitFor { addr, zone: zone.clone(), reason, until });
+        let unfit = &mut self.shard(self.hash(addr, None)).lock().unfit;
+        unfit.put(self.hash(addr, Some(zone)), UnfitFor { addr, zone: zone.clone(), reason, until });
         if unfit.len() > self.unfit_max {
             unfit.pop_lru();
         }
@@ -233,32 +253,24 @@ impl Servers {
 
     /// It answered for this zone after all.
     pub fn set_fit(&self, addr: IpAddr, zone: &Name) {
-        let hash = self.hash(addr, Some(zone));
-        self.shard(hash).lock().unfit.pop(&hash);
+        self.shard(self.hash(addr, None)).lock().unfit.pop(&self.hash(addr, Some(zone)));
     }
 
     pub fn edns(&self, addr: IpAddr, now: BootTime) -> EdnsState {
-        match self.peek(addr, |server| server.edns).unwrap_or_default() {
-            EdnsState::BrokenUntil(until) if until <= now => EdnsState::Unknown,
-            state => state,
-        }
+        self.peek(addr, |server| server.edns_at(now)).unwrap_or_default()
+    }
+
+    pub fn manner(&self, addr: IpAddr) -> Manner {
+        let unknown = || Manner { is_known: false, timeout: TIMEOUT_INITIAL, case: CaseState::Unknown, cookie: SmallVec::new() };
+        self.peek(addr, Server::manner).unwrap_or_else(unknown)
     }
 
     pub fn set_edns(&self, addr: IpAddr, state: EdnsState) {
         self.change(addr, |server| server.edns = state);
     }
 
-    pub fn case(&self, addr: IpAddr) -> CaseState {
-        self.peek(addr, |server| server.case).unwrap_or_default()
-    }
-
     pub fn set_case(&self, addr: IpAddr, state: CaseState) {
         self.change(addr, |server| server.case = state);
-    }
-
-    /// The cookie the server gave last (RFC 7873 5.3): 8 to 32 octets.
-    pub fn cookie(&self, addr: IpAddr) -> Option<Vec<u8>> {
-        self.peek(addr, |server| server.cookie[..usize::from(server.cookie_len)].to_vec()).filter(|cookie| !cookie.is_empty())
     }
 
     /// Other lengths than RFC 7873 allows forget it.
@@ -273,7 +285,11 @@ impl Servers {
     /// False while every server of the family keeps silent although the other family works. Tried again when
     /// the time is up.
     pub fn family_works(&self, family: Family, now: BootTime) -> bool {
-        self.families.lock()[family as usize].broken_until <= now
+        self.families_work(now)[family as usize]
+    }
+
+    pub fn families_work(&self, now: BootTime) -> [bool; 2] {
+        self.families.lock().map(|state| state.broken_until <= now)
     }
 
     /// When anyone at all last replied.
@@ -360,13 +376,31 @@ impl Server {
             case: CaseState::default(),
             cookie: [0; COOKIE_BYTES_MAX],
             cookie_len: 0,
+            was_unfit: false,
         }
     }
 
     fn standing(&self, now: BootTime) -> Standing {
         let usable = if self.backed_off_until > now { Usable::BackedOff(self.backed_off_until) } else { Usable::Yes };
         let rtt = self.srtt.or((self.timeouts > 0).then_some(TIMEOUT_INITIAL));
-        Standing { rtt, variance: self.variance, replies: self.replies, last_reply: self.last_reply, usable }
+        let edns = self.edns_at(now);
+        Standing { rtt, variance: self.variance, replies: self.replies, last_reply: self.last_reply, usable, edns }
+    }
+
+    fn edns_at(&self, now: BootTime) -> EdnsState {
+        match self.edns {
+            EdnsState::BrokenUntil(until) if until <= now => EdnsState::Unknown,
+            state => state,
+        }
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            is_known: self.srtt.is_some(),
+            timeout: (self.usual_wait() * (1 << self.timeouts.min(4))).min(TIMEOUT_MAX),
+            case: self.case,
+            cookie: SmallVec::from_slice(&self.cookie[..usize::from(self.cookie_len)]),
+        }
     }
 
     fn usual_wait(&self) -> Duration {
@@ -423,15 +457,15 @@ mod tests {
     #[test]
     fn round_trips_are_smoothed() {
         let servers = servers();
-        assert_eq!((servers.rtt_estimate(V4), servers.timeout_for(V4)), (None, ms(400)));
+        assert_eq!((servers.rtt_estimate(V4), servers.manner(V4).timeout), (None, ms(400)));
         servers.on_reply(V4, ms(80), at(0));
-        assert_eq!((servers.rtt_estimate(V4), servers.timeout_for(V4)), (Some(ms(80)), ms(240)));
+        assert_eq!((servers.rtt_estimate(V4), servers.manner(V4).timeout), (Some(ms(80)), ms(240)));
         servers.on_reply(V4, ms(160), at(1));
-        assert_eq!((servers.rtt_estimate(V4), servers.timeout_for(V4)), (Some(ms(90)), ms(290)));
+        assert_eq!((servers.rtt_estimate(V4), servers.manner(V4).timeout), (Some(ms(90)), ms(290)));
         for _ in 0..60 {
             servers.on_reply(V4, ms(10), at(2));
         }
-        let timeout = servers.timeout_for(V4);
+        let timeout = servers.manner(V4).timeout;
         assert!(timeout >= ms(60) && timeout < ms(70), "{timeout:?}");
     }
 
@@ -440,13 +474,13 @@ mod tests {
         let servers = servers();
         let zone = name("test.");
         servers.on_timeout(V4, ms(400), at(0));
-        assert_eq!((servers.usable(V4, &zone, at(0)), servers.timeout_for(V4)), (Usable::Yes, ms(800)));
+        assert_eq!((servers.usable(V4, &zone, at(0)), servers.manner(V4).timeout), (Usable::Yes, ms(800)));
         for (secs, wait) in [(10, 1), (20, 2), (30, 4), (40, 8), (50, 16), (90, 32), (200, 64), (300, 64)] {
             servers.on_timeout(V4, ms(800), at(secs));
             assert_eq!(servers.usable(V4, &zone, at(secs)), Usable::BackedOff(at(secs + wait)));
             assert_eq!(servers.usable(V4, &zone, at(secs + wait)), Usable::Yes);
         }
-        assert_eq!(servers.timeout_for(V4), TIMEOUT_MAX);
+        assert_eq!(servers.manner(V4).timeout, TIMEOUT_MAX);
         servers.on_reply(V4, ms(20), at(300));
         assert_eq!((servers.usable(V4, &zone, at(300)), servers.timeouts_in_a_row(V4)), (Usable::Yes, 0));
         servers.on_unreachable(V6, at(300));
@@ -462,7 +496,7 @@ mod tests {
         for begun in [0, 5, 200, 399] {
             servers.on_timeout(V4, ms(400), at_ms(begun + 400));
         }
-        assert_eq!((servers.timeouts_in_a_row(V4), servers.timeout_for(V4)), (1, ms(800)));
+        assert_eq!((servers.timeouts_in_a_row(V4), servers.manner(V4).timeout), (1, ms(800)));
         servers.on_timeout(V4, ms(800), at_ms(400 + 800));
         assert_eq!(servers.timeouts_in_a_row(V4), 2, "asked after the first silence was noticed");
         servers.on_reply(V4, ms(20), at_ms(1300));
@@ -486,14 +520,19 @@ mod tests {
     #[test]
     fn abilities_are_remembered() {
         let servers = servers();
-        assert_eq!((servers.edns(V4, at(0)), servers.case(V4), servers.cookie(V4)), (EdnsState::Unknown, CaseState::Unknown, None));
+        let known = |secs| {
+            let Manner { case, cookie, .. } = servers.manner(V4);
+            (servers.edns(V4, at(secs)), servers.standing(V4, &name("x.test."), at(secs)).edns, case, cookie.to_vec())
+        };
+        assert_eq!(known(0), (EdnsState::Unknown, EdnsState::Unknown, CaseState::Unknown, Vec::new()));
         servers.set_edns(V4, EdnsState::BrokenUntil(at(60)));
         servers.set_case(V4, CaseState::Broken);
         servers.set_cookie(V4, b"12345678");
-        assert_eq!((servers.edns(V4, at(59)), servers.case(V4)), (EdnsState::BrokenUntil(at(60)), CaseState::Broken));
-        assert_eq!((servers.edns(V4, at(60)), servers.cookie(V4)), (EdnsState::Unknown, Some(b"12345678".to_vec())));
+        let broken = EdnsState::BrokenUntil(at(60));
+        assert_eq!(known(59), (broken, broken, CaseState::Broken, b"12345678".to_vec()));
+        assert_eq!(known(60), (EdnsState::Unknown, EdnsState::Unknown, CaseState::Broken, b"12345678".to_vec()));
         servers.set_cookie(V4, b"short");
-        assert_eq!(servers.cookie(V4), None);
+        assert_eq!(known(60).3, Vec::<u8>::new());
     }
 
     #[test]

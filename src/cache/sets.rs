@@ -42,6 +42,13 @@ impl CachedSet {
     }
 }
 
+/// A live set, seen in its slot.
+pub struct ShownSet<'a> {
+    pub data: RdataIter<'a>,
+    pub rank: Rank,
+    pub age_s: u32,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stored {
     Yes,
@@ -65,14 +72,22 @@ impl Cache {
         self.look(name, rtype, now, self.limits.stale_max)
     }
 
-    fn look(&self, name: &Name, rtype: Rtype, now: BootTime, stale_max: u32) -> Option<CachedSet> {
-        let (key, now_s) = (Key::fact(name.as_wire(), rtype.0), now.secs());
-        let read = |bytes: &mut [u8], first: bool| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first));
-        let found = self.store.with(&key, now_s, read);
-        if found.is_none() && rtype.is_address() {
-            return self.store.with_protected(&key, now_s, read);
+    /// Shows a live set where it lies: nothing is copied. The lock is held while `show` runs.
+    pub fn show_set<R>(&self, name: &[u8], rtype: Rtype, now: BootTime, mut show: impl FnMut(ShownSet<'_>) -> R) -> Option<R> {
+        let (key, now_s) = (Key::fact(name, rtype.0), now.secs());
+        let found = self.store.with_any(&key, now_s, |bytes, _| {
+            usable(bytes, now_s, 0)
+                .then(|| show(ShownSet { data: RdataIter::over(data(bytes)), rank: entry::rank(bytes), age_s: entry::age(bytes, now_s) }))
+        });
+        if found.is_none() {
+            self.missed();
         }
         found
+    }
+
+    fn look(&self, name: &Name, rtype: Rtype, now: BootTime, stale_max: u32) -> Option<CachedSet> {
+        let (key, now_s) = (Key::fact(name.as_wire(), rtype.0), now.secs());
+        self.store.with_any(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
     }
 
     /// Stores a set. RFC 2181 5.4.1: live data of a higher rank stays; equal rank replaces. Beyond that:

@@ -54,9 +54,15 @@ impl Store {
         self.shard(key, hash).lock().with(hash, key, now_s, read)
     }
 
-    /// The same in the protected shard, whatever the key.
-    pub fn with_protected<R>(&self, key: &Key<'_>, now_s: u32, read: impl FnOnce(&mut [u8], bool) -> Option<R>) -> Option<R> {
-        self.protected.lock().with(self.hashing.of(key), key, now_s, read)
+    /// The same; an address that is not found is looked for in the protected shard too.
+    pub fn with_any<R>(&self, key: &Key<'_>, now_s: u32, mut read: impl FnMut(&mut [u8], bool) -> Option<R>) -> Option<R> {
+        let (hash, own) = (self.hashing.of(key), is_protected(key));
+        let shard = if own { &self.protected } else { self.shard_of(hash) };
+        let found = shard.lock().with(hash, key, now_s, &mut read);
+        if found.is_none() && !own && Rtype(key.rtype).is_address() {
+            return self.protected.lock().with(hash, key, now_s, read);
+        }
+        found
     }
 
     /// Looks without leaving a mark.
@@ -121,7 +127,7 @@ impl Store {
     }
 
     /// Puts an entry where none stands, if there is room without evicting another; it is the next to be evicted itself.
-    /// `protected` is honoured for addresses, which alone `with_protected` is asked for.
+    /// `protected` is honoured for addresses, which alone `with_any` looks for there.
     pub fn settle(&self, protected: bool, bytes: &[u8]) -> bool {
         let key = Key::of(bytes);
         let hash = self.hashing.of(&key);
@@ -150,6 +156,10 @@ impl Store {
         if is_protected(key) {
             return &self.protected;
         }
+        self.shard_of(hash)
+    }
+
+    fn shard_of(&self, hash: u64) -> &Mutex<Shard> {
         &self.shards[(hash >> SHARD_SHIFT) as usize & (self.shards.len() - 1)]
     }
 }

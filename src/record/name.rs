@@ -66,19 +66,19 @@ impl Name {
 
     /// Takes exactly one uncompressed wire name; folds it to lower case.
     pub fn from_wire(wire: &[u8]) -> Result<Name, NameError> {
-        if wire_len(wire) != Some(wire.len()) {
-            return Err(NameError::BadWire);
+        match Name::from_wire_prefix(wire)? {
+            (name, used) if used == wire.len() => Ok(name),
+            _ => Err(NameError::BadWire),
         }
-        let mut folded = SmallVec::from_slice(wire);
-        // Label lengths are at most 63 and so never look like upper-case letters (65 to 90).
-        folded.make_ascii_lowercase();
-        Ok(Name(folded))
     }
 
     /// The name at the start of `bytes` (no compression), and how many bytes it takes.
     pub fn from_wire_prefix(bytes: &[u8]) -> Result<(Name, usize), NameError> {
         let len = wire_len(bytes).ok_or(NameError::BadWire)?;
-        Ok((Name::from_wire(&bytes[..len])?, len))
+        let mut folded = SmallVec::from_slice(&bytes[..len]);
+        // Label lengths are at most 63 and so never look like upper-case letters (65 to 90).
+        folded.make_ascii_lowercase();
+        Ok((Name(folded), len))
     }
 
     pub fn as_wire(&self) -> &[u8] {

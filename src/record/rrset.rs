@@ -21,6 +21,7 @@ impl RdataList {
     /// RDATA longer than 65,535 octets cannot exist on the wire; it is cut off by the type of its length.
     pub fn push(&mut self, rdata: &[u8]) {
         let len = u16::try_from(rdata.len()).unwrap_or(u16::MAX);
+        self.0.reserve(2 + len as usize);
         self.0.extend_from_slice(&len.to_be_bytes());
         self.0.extend_from_slice(&rdata[..len as usize]);
     }

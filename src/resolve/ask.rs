@@ -15,7 +15,7 @@ use super::offline::Sent;
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
 use super::walk::{Resolver, first_of, in_background, may_have_changed, within};
-use crate::cache::{CaseState, EdnsState, Family, Unfit, Usable};
+use crate::cache::{CaseState, EdnsState, Family, Standing, Unfit, Usable};
 use crate::config::Limits;
 use crate::env::BoxFuture;
 use crate::record::{Question, Rcode, RrSet, Rtype};
@@ -134,12 +134,23 @@ impl Attempts {
     }
 }
 
+/// A server to be asked next.
+#[derive(Clone, Copy)]
+struct Picked {
+    address: SocketAddr,
+    why: Choice,
+    standing: Standing,
+    /// Not asked yet, and not known to fail.
+    hopeful: bool,
+}
+
 /// One query, decided.
 struct Plan<'a> {
     question: &'a Question,
     minimised: bool,
     address: SocketAddr,
     why: Choice,
+    standing: Standing,
     recursive: bool,
     with_edns: bool,
 }
@@ -167,21 +178,19 @@ impl Resolver {
             let enough = attempts.asked >= limits.tries_per_cut || attempts.useless >= USELESS_MAX || attempts.silent >= SILENT_MAX;
             let picked = if enough { None } else { self.pick(cut, attempts, asker) };
             // A server that is known to fail waits until those without an address have been searched for.
-            let hopeful = picked.is_some_and(|(address, _)| {
-                attempts.get(address).count == 0 && self.cache().servers().usable(address.ip(), &cut.zone, self.now()) == Usable::Yes
-            });
+            let hopeful = picked.is_some_and(|picked| picked.hopeful);
             if !hopeful && !enough && self.look_up_next(cut, attempts, asker).await {
                 continue;
             }
-            let Some((address, why)) = picked else {
+            let Some(Picked { address, why, standing, .. }) = picked else {
                 let names_max = limits.ns_names_kept_per_set;
                 if !enough && (cut.use_hints() || self.take_parents_word(cut) || cut.use_own_word(self.cache(), self.now(), names_max)) {
                     continue;
                 }
                 break;
             };
-            let with_edns = self.with_edns(address, attempts);
-            let plan = Plan { question, minimised, address, why, recursive: cut.forward, with_edns };
+            let with_edns = with_edns(address, &standing, attempts);
+            let plan = Plan { question, minimised, address, why, standing, recursive: cut.forward, with_edns };
             if let Some(heard) = self.ask_one(cut, &plan, attempts, asker).await? {
                 return Ok(heard);
             }
@@ -194,7 +203,8 @@ impl Resolver {
             return Ok(heard);
         }
         if let Some(address) = attempts.recursive.take() {
-            let plan = Plan { question, minimised, address, why: Choice::LastResort, recursive: true, with_edns: true };
+            let standing = self.cache().servers().standing(address.ip(), &cut.zone, self.now());
+            let plan = Plan { question, minimised, address, why: Choice::LastResort, standing, recursive: true, with_edns: true };
             if let Some(heard) = self.ask_one(cut, &plan, attempts, asker).await? {
                 return Ok(heard);
             }
@@ -210,7 +220,7 @@ impl Resolver {
     }
 
     /// The next address to ask, with the reason.
-    fn pick(&self, cut: &Cut, attempts: &Attempts, asker: &Asker) -> Option<(SocketAddr, Choice)> {
+    fn pick(&self, cut: &Cut, attempts: &Attempts, asker: &Asker) -> Option<Picked> {
         let now = self.now();
         let own = self.local().own_addresses();
         let most = asker.routes.limits.addresses_per_ns;
@@ -232,28 +242,31 @@ impl Resolver {
             }
         }
         let servers = self.cache().servers();
+        let families_work = servers.families_work(now);
+        let standings: SmallVec<[Standing; 16]> = addresses.iter().map(|address| servers.standing(address.ip(), &cut.zone, now)).collect();
         let candidates: SmallVec<[Candidate; 16]> = addresses
             .iter()
-            .map(|address| {
+            .zip(&standings)
+            .map(|(address, standing)| {
                 let tried = attempts.get(*address);
-                let standing = servers.standing(address.ip(), &cut.zone, now);
                 Candidate {
                     tries: tried.count,
                     rtt_ms: standing.rtt.map(|rtt| rtt.as_millis() as u32),
                     replies: standing.replies,
                     stale: standing.replies > 0 && now.since(standing.last_reply) >= STALE_AFTER,
-                    unfit: standing.usable != Usable::Yes || !servers.family_works(Family::of(address.ip()), now),
+                    unfit: standing.usable != Usable::Yes || !families_work[Family::of(address.ip()) as usize],
                     spent: tried.spent,
                 }
             })
             .collect();
         // A slow network is not a dead one: without any sign of life the servers are tried on for a while.
         let early = !attempts.heard_anything
-            && attempts.asked < SILENT_MAX
+            && (1..SILENT_MAX).contains(&attempts.asked)
             && asker.began.elapsed() < Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
         let tries = if early { 2 * TRIES_PER_ADDRESS } else { TRIES_PER_ADDRESS };
         let (at, why) = choose(&candidates, cut.configured, tries, |bound| self.random().below(bound))?;
-        Some((addresses[at], why))
+        let hopeful = candidates[at].tries == 0 && standings[at].usable == Usable::Yes;
+        Some(Picked { address: addresses[at], why, standing: standings[at], hopeful })
     }
 
     /// Searches the address of one more of the cut's servers. `false` when there is none left to search for.
@@ -394,19 +407,16 @@ impl Resolver {
         if !others || cut.configured || plan.why == Choice::LastResort {
             return None;
         }
-        let standing = self.cache().servers().standing(plan.address.ip(), &cut.zone, self.now());
-        Some(self.shared().hedging.patience(&standing, cut.has_shared_servers(), self.usual_rtt()))
+        Some(self.shared().hedging.patience(&plan.standing, cut.has_shared_servers(), self.usual_rtt()))
     }
 
     /// A second server is asked beside one that is slow, if that is allowed and there is one without faults. Whoever
     /// says something of use first is taken; the other is listened to until its time is up, to learn how long it takes.
     async fn ask_beside(&self, cut: &Cut, plan: &Plan<'_>, mut first: Asking, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
-        let fresh = |address: SocketAddr, attempts: &Attempts| {
-            attempts.get(address).count == 0 && self.cache().servers().usable(address.ip(), &cut.zone, self.now()) == Usable::Yes
-        };
-        let other = self.pick(cut, attempts, asker).map(|(address, _)| address).filter(|address| fresh(*address, attempts));
-        let second = other.filter(|_| self.shared().hedging.take()).and_then(|address| {
-            let plan = Plan { address, why: Choice::Beside, with_edns: self.with_edns(address, attempts), ..*plan };
+        let other = self.pick(cut, attempts, asker).filter(|other| other.hopeful);
+        let second = other.filter(|_| self.shared().hedging.take()).and_then(|Picked { address, standing, .. }| {
+            let with_edns = with_edns(address, &standing, attempts);
+            let plan = Plan { address, why: Choice::Beside, standing, with_edns, ..*plan };
             // An empty purse is the first one's to notice.
             let asking = self.send(cut, &plan, attempts, asker).ok()?;
             Some((plan, asking))
@@ -437,11 +447,6 @@ impl Resolver {
         });
     }
 
-    fn with_edns(&self, address: SocketAddr, attempts: &Attempts) -> bool {
-        let broken = matches!(self.cache().servers().edns(address.ip(), self.now()), EdnsState::BrokenUntil(_));
-        !attempts.get(address).plain && !broken
-    }
-
     /// Pays for one query and sends it as soon as it is waited for.
     fn send(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Asking, Failure> {
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
@@ -453,10 +458,10 @@ impl Resolver {
         };
         self.trace_asked(cut, plan, attempt, asker);
         let (server, question, recursive, with_edns) = (plan.address, plan.question.clone(), plan.recursive, plan.with_edns);
-        let servers = self.cache().servers();
-        let known = servers.rtt_estimate(server.ip()).is_some() || attempt > 1 || cut.configured;
+        let manner = self.cache().servers().manner(server.ip());
+        let known = manner.is_known || attempt > 1 || cut.configured;
         let others = cut.address_count() > attempts.tried.len();
-        let mut timeout = servers.timeout_for(server.ip());
+        let mut timeout = manner.timeout;
         if !known && others {
             timeout = timeout.min(self.first_patience());
         }
@@ -466,8 +471,8 @@ impl Resolver {
             timeout = timeout.max(earliest.saturating_sub(asker.began.elapsed()));
         }
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.client_cookie(server.ip()));
-        cookie.extend(servers.cookie(server.ip()).into_iter().flatten());
-        let randomise_case = servers.case(server.ip()) != CaseState::Broken;
+        cookie.extend_from_slice(&manner.cookie);
+        let randomise_case = manner.case != CaseState::Broken;
         let force_tcp = attempts.get(server).new_cookies >= NEW_COOKIES_MAX;
         let (limits, dnssec) = (asker.routes.limits, asker.routes.recursion.dnssec);
         self.count_upstream();
@@ -700,6 +705,10 @@ impl Resolver {
         let link = self.raw_link(question, &child).await?;
         Ok((link.sets_of(question), link.is_glue))
     }
+}
+
+fn with_edns(address: SocketAddr, standing: &Standing, attempts: &Attempts) -> bool {
+    !attempts.get(address).plain && !matches!(standing.edns, EdnsState::BrokenUntil(_))
 }
 
 /// How many more queries without reply it takes until nobody is asked any more.

@@ -11,9 +11,9 @@ use std::net::{IpAddr, SocketAddr};
 use smallvec::SmallVec;
 
 use super::scrub::ns_names;
-use crate::cache::{Cache, CachedSet};
+use crate::cache::{Cache, ShownSet};
 use crate::env::BootTime;
-use crate::record::{Name, Rank, RrSet, Rtype, Security};
+use crate::record::{Name, Rank, RdataIter, RrSet, Rtype, Security};
 
 /// `scrub` drops records of this type, `answer` refuses questions for it.
 const DELEGATION: Rtype = Rtype::DELEGATION;
@@ -61,6 +61,18 @@ pub enum Search {
 impl Cut {
     fn at(zone: Name) -> Cut {
         Cut { zone, servers: Vec::new(), forward: false, configured: false, from_cache: false, age_s: 0 }
+    }
+
+    /// From the records of a delegation as `remember` made them.
+    fn kept(zone: &[u8], records: RdataIter<'_>) -> Option<Cut> {
+        let mut cut = Cut::at(Name::from_wire(zone).ok()?);
+        for rdata in records.skip(1) {
+            if let Ok((name, used)) = Name::from_wire_prefix(rdata) {
+                let hints = kept_glue(&rdata[used..]);
+                cut.servers.push(Server { name: Some(name), addresses: SmallVec::new(), search: Search::None, hints });
+            }
+        }
+        Some(cut)
     }
 
     pub fn configured(zone: Name, to: &[SocketAddr], forward: bool) -> Cut {
@@ -170,24 +182,29 @@ impl Cut {
         }
     }
 
-    /// Fills in what the cache knows: the child's own list of servers first, and addresses of any rank.
-    pub fn complete(&mut self, cache: &Cache, now: BootTime, names_max: usize) {
+    /// Fills in what the cache knows: the child's own list of servers first, and addresses of any rank, of the families
+    /// that are `in_use`.
+    pub fn complete(&mut self, cache: &Cache, now: BootTime, names_max: usize, in_use: impl Fn(Rtype) -> bool) {
         // The child's own word counts under the parent's word that led to it: servers that the parent has left say
         // what they always said, for as long as they like (ghost domains).
-        let counts = |own: &CachedSet| own.rank >= Rank::AuthAuthority && own.age_s <= self.age_s;
-        if let Some(own) = cache.get_set(&self.zone, Rtype::NS, now).filter(counts) {
-            for name in ns_names(&own.set) {
-                if self.servers.len() < names_max {
-                    self.add_name(name);
-                }
+        let counts = |own: &ShownSet<'_>| own.rank >= Rank::AuthAuthority && own.age_s <= self.age_s;
+        let own = cache.show_set(self.zone.as_wire(), Rtype::NS, now, |own| {
+            let names = counts(&own).then_some(own.data);
+            names.into_iter().flatten().filter_map(|rdata| Name::from_wire(rdata).ok()).collect::<Vec<Name>>()
+        });
+        for name in own.unwrap_or_default() {
+            if self.servers.len() < names_max {
+                self.add_name(name);
             }
         }
-        let names: Vec<Name> = self.servers.iter().filter_map(|server| server.name.clone()).collect();
-        for name in names {
-            for rtype in [Rtype::A, Rtype::AAAA] {
-                if let Some(cached) = cache.get_set(&name, rtype, now) {
-                    self.add_set(&cached.set);
-                }
+        for server in &mut self.servers {
+            let Some(name) = &server.name else { continue };
+            for rtype in [Rtype::A, Rtype::AAAA].into_iter().filter(|rtype| in_use(*rtype)) {
+                cache.show_set(name.as_wire(), rtype, now, |shown| {
+                    for address in shown.data.filter_map(|rdata| address_of(rtype, rdata)) {
+                        push_new(&mut server.addresses, SocketAddr::new(address, 53));
+                    }
+                });
             }
         }
     }
@@ -212,8 +229,10 @@ pub fn address_of(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
 pub fn remember(cache: &Cache, parent: &Name, ns: &RrSet, glue: &[RrSet], names_max: usize, now: BootTime) {
     let mut set = RrSet::new(ns.name.clone(), DELEGATION, ns.ttl);
     set.data.push(&[parent.label_count() as u8]);
+    let mut rdata = Vec::new();
     for name in ns_names(ns).take(names_max) {
-        let mut rdata = name.as_wire().to_vec();
+        rdata.clear();
+        rdata.extend_from_slice(name.as_wire());
         for address in glue.iter().filter(|glue| glue.name == name).flat_map(|glue| glue.data.iter()).take(GLUE_PER_NAME_MAX) {
             rdata.push(address.len() as u8);
             rdata.extend_from_slice(address);
@@ -250,26 +269,34 @@ pub fn forget(cache: &Cache, zone: &Name) {
 /// The deepest live delegation on the way to `name` of which every delegation above is alive too. For DS the
 /// search ends above the name, because the parent answers (RFC 4035 3.1.4.1).
 pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) -> Option<Cut> {
-    let deepest = name.label_count().saturating_sub(usize::from(rtype == Rtype::DS));
-    let mut best: Option<(usize, RrSet, u32)> = None;
-    for labels in 0..=deepest {
-        let Some(cached) = cache.get_set(&name.suffix(labels), DELEGATION, now) else { continue };
-        let parent = cached.set.data.first().and_then(|rdata| rdata.first()).copied().map(usize::from);
-        match &best {
-            None if labels == 0 => best = Some((0, cached.set, cached.age_s)),
-            Some((above, ..)) if parent == Some(*above) => best = Some((labels, cached.set, cached.age_s)),
-            _ => break,
+    // What ends between the two looks leaves the one above it.
+    let load = |zone: &&[u8]| {
+        cache.show_set(zone, DELEGATION, now, |shown| Some(Cut { from_cache: true, age_s: shown.age_s, ..Cut::kept(zone, shown.data)? }))
+    };
+    live_delegations(cache, name, rtype, now).iter().rev().find_map(load).flatten()
+}
+
+/// The zone of the deepest known cut, without its servers.
+pub fn deepest_zone(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) -> Option<Name> {
+    live_delegations(cache, name, rtype, now).last().and_then(|zone| Name::from_wire(zone).ok())
+}
+
+/// The zones above `name`, from the root on, whose delegations lead from one to the next.
+fn live_delegations<'a>(cache: &Cache, name: &'a Name, rtype: Rtype, now: BootTime) -> SmallVec<[&'a [u8]; 8]> {
+    let suffixes: SmallVec<[&[u8]; 16]> = name.suffixes().skip(usize::from(rtype == Rtype::DS && !name.is_root())).collect();
+    let mut zones = SmallVec::new();
+    let mut deepest = 0;
+    for (labels, zone) in suffixes.into_iter().rev().enumerate() {
+        let parent = cache.show_set(zone, DELEGATION, now, |mut shown| shown.data.next().and_then(|rdata| rdata.first()).copied());
+        let Some(parent) = parent else { continue };
+        let leads_on = if zones.is_empty() { labels == 0 } else { parent.map(usize::from) == Some(deepest) };
+        if !leads_on {
+            break;
         }
+        deepest = labels;
+        zones.push(zone);
     }
-    let (_, set, age_s) = best?;
-    let mut cut = Cut { from_cache: true, age_s, ..Cut::at(set.name.clone()) };
-    for rdata in set.data.iter().skip(1) {
-        if let Ok((name, used)) = Name::from_wire_prefix(rdata) {
-            let hints = kept_glue(&rdata[used..]);
-            cut.servers.push(Server { name: Some(name), addresses: SmallVec::new(), search: Search::None, hints });
-        }
-    }
-    Some(cut)
+    zones
 }
 
 #[cfg(test)]

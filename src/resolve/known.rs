@@ -57,7 +57,7 @@ impl Resolver {
                     Found::Alias { target: target?, sets, proof: Vec::new() }
                 });
                 link.security = cached.security;
-                link.zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
+                link.zone = cut::deepest_zone(cache, &question.name, question.rtype, now);
                 return Some(Ok(link));
             }
             if let Some(link) = self.cached_dname(question, now) {
@@ -75,7 +75,7 @@ impl Resolver {
             hit(what, denied.age_s, denied.ttl);
             let security = denied.security;
             let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security };
-            let zone = cut::deepest_known(cache, &question.name, question.rtype, now).map(|cut| cut.zone);
+            let zone = cut::deepest_zone(cache, &question.name, question.rtype, now);
             return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
         }
         if let Some(failed) = cache.get_failure(question, now) {

@@ -2,6 +2,7 @@
 //! every alias target, cut and server name. `answer` implements it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::record::{Name, Question, Rcode, RrSet};
 
@@ -13,7 +14,7 @@ pub trait Local {
     fn delegation(&self, name: &Name) -> Option<LocalCut>;
 
     /// Addresses this server listens on: it must never ask itself.
-    fn own_addresses(&self) -> Vec<SocketAddr>;
+    fn own_addresses(&self) -> Arc<[SocketAddr]>;
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ impl Local for NothingLocal {
         None
     }
 
-    fn own_addresses(&self) -> Vec<SocketAddr> {
-        Vec::new()
+    fn own_addresses(&self) -> Arc<[SocketAddr]> {
+        Arc::default()
     }
 }

@@ -97,4 +97,12 @@ impl Routes {
             IpAddr::V6(_) => self.recursion.ipv6.unwrap_or(true),
         }
     }
+
+    /// The same by the type of an address record.
+    pub fn type_enabled(&self, rtype: Rtype) -> bool {
+        match rtype {
+            Rtype::AAAA => self.recursion.ipv6.unwrap_or(true),
+            _ => self.recursion.ipv4.unwrap_or(true),
+        }
+    }
 }

@@ -82,7 +82,7 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, d
         if rtype == Rtype::RRSIG && !signatures_are_data {
             match rdata.first_chunk::<2>() {
                 Some(covered) if signatures.len() < SETS_MAX => {
-                    signatures.push((owner, Rtype(u16::from_be_bytes(*covered)), record.ttl(), rdata.clone()));
+                    signatures.push((owner, Rtype(u16::from_be_bytes(*covered)), record.ttl(), std::mem::take(&mut rdata)));
                 }
                 _ => *dropped += 1,
             }

@@ -11,7 +11,9 @@
 //! A walk is a task of its own: a client that leaves does not end it, and its result is cached.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -164,12 +166,26 @@ struct Inner {
     local: Rc<dyn Local>,
     /// Of `Shared::ways_out`: sockets opened before are not to be used any more.
     ways_out_seen: Cell<u64>,
+    /// When the present turn of a task began, inside `in_turns`.
+    turn_began: Cell<Option<BootTime>>,
+}
+
+/// While it lives, `Resolver::now` is one reading of the clock.
+struct Turn<'a> {
+    turn_began: &'a Cell<Option<BootTime>>,
+    outer: Option<BootTime>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.turn_began.set(self.outer);
+    }
 }
 
 impl Resolver {
     pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>, local: Rc<dyn Local>) -> Resolver {
         let ways_out_seen = Cell::new(shared.ways_out.load(Ordering::Relaxed));
-        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen }))
+        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen, turn_began: Cell::new(None) }))
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -181,7 +197,18 @@ impl Resolver {
     }
 
     pub(super) fn now(&self) -> BootTime {
-        self.0.shared.clock.boot()
+        self.0.turn_began.get().unwrap_or_else(|| self.0.shared.clock.boot())
+    }
+
+    /// Does `work` with the clock read once a turn: a turn takes far less than the second that lifetimes are counted in,
+    /// and its steps ask for the time dozens of times.
+    async fn in_turns<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
+        poll_fn(|cx| {
+            let turn_began = &self.0.turn_began;
+            let _turn = Turn { turn_began, outer: turn_began.replace(Some(self.now())) };
+            work.as_mut().poll(cx)
+        })
+        .await
     }
 
     /// On today's ways out: a connection made before a change may leave from an address that is gone.
@@ -219,8 +246,8 @@ impl Resolver {
     /// a failure when there is none. The walk goes on without the client, and its result is cached.
     pub async fn resolve_in_time(&self, question: &Question, held: Option<LocalAnswer>, asker: &Asker) -> Result<Answer, Failure> {
         let limits = asker.routes.limits;
-        let work = self.resolve(question, held, asker);
-        tokio::pin!(work);
+        let work = pin!(self.resolve(question, held, asker));
+        let mut work = pin!(self.in_turns(work));
         let stale_after = Duration::from_millis(limits.stale_after_ms);
         tokio::select! {
             biased;
@@ -461,7 +488,8 @@ impl Resolver {
             let asker = Asker { walk: Some(ticket.id), ..asker };
             let limit = Duration::from_millis(asker.routes.limits.walk_time_ms);
             let had_all = asker.purse.is_whole();
-            let mut result = match tokio::time::timeout(limit, resolver.walk(&question, &asker)).await {
+            let walk = pin!(resolver.walk(&question, &asker));
+            let mut result = match tokio::time::timeout(limit, resolver.in_turns(walk)).await {
                 Ok(result) => result,
                 Err(_) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),
             };
@@ -586,7 +614,7 @@ impl Resolver {
             None if is_priming => Cut::from_hints(&asker.routes.hints),
             None => self.prime(asker).await,
         };
-        cut.complete(self.cache(), now, names_max);
+        cut.complete(self.cache(), now, names_max, |rtype| asker.routes.type_enabled(rtype));
         while !cut.zone.is_root() && cut.is_out_of_reach(|address| asker.routes.family_enabled(address)) {
             // Glue may end before its delegation does. The parent has it.
             cut::forget(self.cache(), &cut.zone);
@@ -594,7 +622,7 @@ impl Resolver {
                 Some(above) => above,
                 None => self.prime(asker).await,
             };
-            cut.complete(self.cache(), now, names_max);
+            cut.complete(self.cache(), now, names_max, |rtype| asker.routes.type_enabled(rtype));
         }
         if cut.zone.is_root() && cut.address_count() == 0 {
             // The root named its servers and gave no addresses; the hints have some.
@@ -638,7 +666,7 @@ impl Resolver {
         for hint in &heard.content.hints {
             deeper.add_hint(hint);
         }
-        deeper.complete(self.cache(), self.now(), names_max);
+        deeper.complete(self.cache(), self.now(), names_max, |rtype| asker.routes.type_enabled(rtype));
         asker.trace.emit(|| Step::Cut {
             zone: deeper.zone.clone(),
             servers: deeper.servers.len(),

@@ -246,14 +246,13 @@ impl<'a> Exchange<'a> {
 
     fn send(&mut self) -> Result<(), AskError> {
         let (sockets, server) = (&self.upstream.sockets, self.ask.server);
-        let mut socket = sockets.take(server).map_err(error_of_opening)?;
-        self.sent = Instant::now();
+        let mut socket = sockets.take(server, self.sent).map_err(error_of_opening)?;
         let mut result = socket.flow.send(self.query.bytes());
         if socket.was_kept() && result.as_ref().is_err_and(is_not_mere_loss) {
             // It may tell of an earlier query, or the address that the socket left from is gone; either way this
             // datagram was not sent.
             sockets.forget(server);
-            socket = sockets.open(server).map_err(error_of_opening)?;
+            socket = sockets.open(server, self.sent).map_err(error_of_opening)?;
             result = socket.flow.send(self.query.bytes());
         }
         match result {
@@ -329,7 +328,8 @@ impl<'a> Exchange<'a> {
     }
 
     fn on_udp_reply(&mut self, bytes: Vec<u8>) -> Outcome {
-        let rtt = self.sent.elapsed();
+        let now = Instant::now();
+        let rtt = now.duration_since(self.sent);
         let socket = self.socket.take();
         self.notes.case_mangled = false;
         let reply = self.reply(bytes, rtt, Transport::Udp);
@@ -339,7 +339,7 @@ impl<'a> Exchange<'a> {
         }
         // After a near miss the socket is known to somebody: it is not used again.
         if let Some(socket) = socket.filter(|_| self.notes.near_misses == 0 && self.truncated.is_none()) {
-            self.upstream.sockets.keep(self.ask.server, socket);
+            self.upstream.sockets.keep(self.ask.server, socket, now);
         }
         Some(Ok(reply))
     }

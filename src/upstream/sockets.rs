@@ -5,12 +5,13 @@
 //! anybody else. The time for which a port can be guessed at stays short (`USES_MAX`, `AGE_MAX`).
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -44,9 +45,11 @@ pub(super) struct Socket {
 #[derive(Default)]
 struct Kept {
     /// Those of one server stand in the order in which they were kept.
-    lists: BTreeMap<SocketAddr, SmallVec<[(u64, Socket); 1]>>,
-    order: BTreeMap<u64, SocketAddr>,
+    lists: HashMap<SocketAddr, SmallVec<[(u64, Socket); 1]>, RandomState>,
+    /// The oldest first. What is no longer kept stays in it until it comes to the front or there is too much of it.
+    order: VecDeque<(u64, SocketAddr)>,
     next: u64,
+    count: usize,
 }
 
 pub(super) enum OpenError {
@@ -61,24 +64,24 @@ impl Sockets {
     }
 
     /// A socket that no other query uses.
-    pub fn take(&self, server: SocketAddr) -> Result<Socket, OpenError> {
-        match self.take_kept(server) {
+    pub fn take(&self, server: SocketAddr, now: Instant) -> Result<Socket, OpenError> {
+        match self.take_kept(server, now) {
             Some(kept) => Ok(Socket { uses: kept.uses + 1, ..kept }),
-            None => self.open(server),
+            None => self.open(server, now),
         }
     }
 
     pub fn has_route(&self, server: SocketAddr) -> bool {
-        !matches!(self.open(server), Err(OpenError::NoWay(_)))
+        !matches!(self.open(server, Instant::now()), Err(OpenError::NoWay(_)))
     }
 
     /// A fresh one, on a port drawn for it.
-    pub fn open(&self, server: SocketAddr) -> Result<Socket, OpenError> {
+    pub fn open(&self, server: SocketAddr, now: Instant) -> Result<Socket, OpenError> {
         let mut last = io::ErrorKind::AddrInUse;
         for _ in 0..PORT_TRIES {
             let port = PORT_MIN + self.random.below(usize::from(u16::MAX - PORT_MIN) + 1) as u16;
             match self.net.udp(server, port) {
-                Ok(flow) => return Ok(Socket { flow, uses: 1, opened: Instant::now() }),
+                Ok(flow) => return Ok(Socket { flow, uses: 1, opened: now }),
                 Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => last = error.kind(),
                 Err(error) if is_out_of_files(&error) => {
                     if !self.close_kept() {
@@ -92,12 +95,12 @@ impl Sockets {
     }
 
     /// Only for a socket on which one query went out and its one reply came in.
-    pub fn keep(self: &Rc<Self>, server: SocketAddr, socket: Socket) {
-        if socket.is_worn_out(Instant::now()) {
+    pub fn keep(self: &Rc<Self>, server: SocketAddr, socket: Socket, now: Instant) {
+        if socket.is_worn_out(now) {
             return;
         }
         let mut kept = self.kept.borrow_mut();
-        if kept.order.len() >= KEPT_MAX {
+        if kept.count >= KEPT_MAX {
             kept.close_oldest();
         }
         kept.put(server, socket);
@@ -106,8 +109,7 @@ impl Sockets {
         }
     }
 
-    fn take_kept(&self, server: SocketAddr) -> Option<Socket> {
-        let now = Instant::now();
+    fn take_kept(&self, server: SocketAddr, now: Instant) -> Option<Socket> {
         let mut kept = self.kept.borrow_mut();
         std::iter::from_fn(|| kept.take(server)).find(|socket| !socket.is_worn_out(now))
     }
@@ -121,51 +123,53 @@ impl Sockets {
     /// Gives all idle sockets back to the system; were there any?
     pub fn close_kept(&self) -> bool {
         let kept = std::mem::take(&mut *self.kept.borrow_mut());
-        !kept.order.is_empty()
+        kept.count > 0
     }
 }
 
 impl Kept {
     fn put(&mut self, server: SocketAddr, socket: Socket) {
+        if self.order.len() >= 2 * KEPT_MAX {
+            let lists = &self.lists;
+            self.order.retain(|(place, server)| lists.get(server).is_some_and(|list| list.iter().any(|(at, _)| at == place)));
+        }
         self.lists.entry(server).or_default().push((self.next, socket));
-        self.order.insert(self.next, server);
+        self.order.push_back((self.next, server));
         self.next += 1;
+        self.count += 1;
     }
 
     /// The one used last: the others may then grow old.
     fn take(&mut self, server: SocketAddr) -> Option<Socket> {
         let list = self.lists.get_mut(&server)?;
-        let (place, socket) = list.pop()?;
+        let (_, socket) = list.pop()?;
         if list.is_empty() {
             self.lists.remove(&server);
         }
-        self.order.remove(&place);
+        self.count -= 1;
         Some(socket)
     }
 
     /// A server that is asked often must find its sockets, however many are asked but once.
     fn close_oldest(&mut self) {
-        let Some((place, server)) = self.order.pop_first() else { return };
-        if let Some(list) = self.lists.get_mut(&server) {
-            list.retain(|(at, _)| *at != place);
+        while let Some((place, server)) = self.order.pop_front() {
+            let Some(list) = self.lists.get_mut(&server) else { continue };
+            let Some(at) = list.iter().position(|(at, _)| *at == place) else { continue };
+            list.remove(at);
             if list.is_empty() {
                 self.lists.remove(&server);
             }
+            self.count -= 1;
+            return;
         }
     }
 
     fn close_worn_out(&mut self, now: Instant) {
-        let order = &mut self.order;
         self.lists.retain(|_, list| {
-            list.retain(|(place, socket)| {
-                let worn_out = socket.is_worn_out(now);
-                if worn_out {
-                    order.remove(place);
-                }
-                !worn_out
-            });
+            list.retain(|(_, socket)| !socket.is_worn_out(now));
             !list.is_empty()
         });
+        self.count = self.lists.values().map(SmallVec::len).sum();
     }
 }
 
@@ -187,7 +191,8 @@ async fn sweep(sockets: Weak<Sockets>) {
         let Some(sockets) = sockets.upgrade() else { return };
         let mut kept = sockets.kept.borrow_mut();
         kept.close_worn_out(Instant::now());
-        if kept.order.is_empty() {
+        if kept.count == 0 {
+            kept.order = VecDeque::new();
             sockets.sweeping.set(false);
             return;
         }
