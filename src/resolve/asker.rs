@@ -59,6 +59,11 @@ impl Asker {
         Asker { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), glue_will_do: false, ..self.clone() }
     }
 
+    /// What checking signatures has cost so far, in nominal microseconds.
+    pub(super) fn spent_us(&self) -> u64 {
+        self.work.borrow().spent().time.as_us()
+    }
+
     pub fn avoiding(&self, servers: Vec<SocketAddr>) -> Asker {
         Asker { avoid: Rc::new(servers), ..self.clone() }
     }

@@ -260,7 +260,7 @@ impl Resolver {
             Voucher::Anchors(anchors) => KeyTrial::by_anchors(zone, set, anchors, sha1(asker)),
             Voucher::Ds(ds) => KeyTrial::by_ds(zone, set, ds, sha1(asker)),
         };
-        step_by_step(|| self.work_step(asker, |now, work| trial.step(now, work))).await
+        step_by_step(|| asker.spent_us(), || self.work_step(asker, |now, work| trial.step(now, work))).await
     }
 
     fn keep_chain_set(&self, set: &Validated<RrSet>, asker: &Asker) {

@@ -171,7 +171,7 @@ impl Resolver {
     /// One reply against one zone's keys, a signature at a time.
     pub(super) async fn judge(&self, reply: Reply, keys: Arc<ZoneKeys>, asker: &Asker) -> Judgement {
         let mut case = Case::new(reply, keys, &asker.work.borrow());
-        step_by_step(|| self.work_step(asker, |now, work| case.step(now, work))).await
+        step_by_step(|| asker.spent_us(), || self.work_step(asker, |now, work| case.step(now, work))).await
     }
 
     /// One step of checking, paid by the question and noted for all of them.

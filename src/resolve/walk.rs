@@ -688,12 +688,23 @@ impl Resolver {
     }
 }
 
-/// Does cold work, and lets other work of this thread through after each step of it. A step takes no longer than
-/// `Limits::cold_slice_us`.
-pub(super) async fn step_by_step<R>(mut step: impl FnMut() -> Option<R>) -> R {
+/// A turn that has cost so much is over.
+const TURN_US: u64 = 50;
+/// However little they cost.
+const STEPS_PER_TURN: usize = 4;
+
+/// Does cold work, and lets other work of this thread through after each turn of it. A step takes no longer than
+/// `Limits::cold_slice_us`; another one is done in the same turn while that has cost little, by what is `spent`.
+pub(super) async fn step_by_step<R>(spent_us: impl Fn() -> u64, mut step: impl FnMut() -> Option<R>) -> R {
     loop {
-        if let Some(result) = step() {
-            return result;
+        let until_us = spent_us() + TURN_US;
+        for _ in 0..STEPS_PER_TURN {
+            if let Some(result) = step() {
+                return result;
+            }
+            if spent_us() >= until_us {
+                break;
+            }
         }
         tokio::task::yield_now().await;
     }
@@ -738,21 +749,30 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn others_run_between_two_steps() {
-        let (steps, others) = (Cell::new(0), Cell::new(0));
-        let work = step_by_step(|| {
-            steps.set(steps.get() + 1);
-            (steps.get() == 5).then_some(())
-        });
+    /// How many of ten steps, each of that cost, were done when others had their turn.
+    async fn turns_between(step_us: u64) -> Vec<usize> {
+        let (steps, mut seen) = (Cell::new(0), Vec::new());
+        let work = step_by_step(
+            || steps.get() as u64 * step_us,
+            || {
+                steps.set(steps.get() + 1);
+                (steps.get() == 10).then_some(())
+            },
+        );
         let other = async {
-            while steps.get() < 5 {
-                others.set(others.get() + 1);
-                assert!(steps.get() <= others.get(), "never two steps in one go");
+            while steps.get() < 10 {
+                seen.push(steps.get());
                 tokio::task::yield_now().await;
             }
         };
-        tokio::join!(work, other);
-        assert_eq!((steps.get(), others.get()), (5, 4));
+        tokio::join!(biased; work, other);
+        seen
+    }
+
+    #[tokio::test]
+    async fn others_run_between_two_turns() {
+        assert_eq!(turns_between(TURN_US).await, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(turns_between(TURN_US - 1).await, [2, 4, 6, 8]);
+        assert_eq!(turns_between(0).await, [4, 8], "steps that cost nothing end a turn too");
     }
 }

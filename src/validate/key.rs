@@ -4,6 +4,7 @@
 //! of RFC 9904 and 9905. Ed448, DSA and GOST are not supported, so zones signed by them alone are insecure.
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
+use smallvec::SmallVec;
 
 use super::small_rsa::SmallRsa;
 use super::why::Insecurity;
@@ -96,12 +97,17 @@ impl<'a> DnskeyView<'a> {
             5 | 7 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY),
             8 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY),
             10 => return self.parse_rsa(&signature::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY),
-            13 => ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, self.sec1_point(64)?),
-            14 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, self.sec1_point(96)?),
+            13 => ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, self.sec1_point(64)?),
+            14 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_ASN1, self.sec1_point(96)?),
             15 if self.public.len() == 32 => ParsedPublicKey::new(&signature::ED25519, self.public),
             _ => return Err(KeyFault::Malformed),
         };
-        parsed.map(Public::Library).map_err(|_| KeyFault::Malformed)
+        let key = parsed.map_err(|_| KeyFault::Malformed)?;
+        Ok(match self.algorithm {
+            13 => Public::Ecdsa { key, number_bytes: 32 },
+            14 => Public::Ecdsa { key, number_bytes: 48 },
+            _ => Public::Library(key),
+        })
     }
 
     /// RFC 6605 4: the point without the octet that tells it is uncompressed.
@@ -181,6 +187,11 @@ pub struct ParsedKey {
 #[derive(Clone)]
 enum Public {
     Library(ParsedPublicKey),
+    /// Of a signature's two numbers each has so many octets (RFC 6605 4).
+    Ecdsa {
+        key: ParsedPublicKey,
+        number_bytes: usize,
+    },
     SmallRsa(Box<SmallRsa>),
 }
 
@@ -188,9 +199,36 @@ impl ParsedKey {
     pub(super) fn fits(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.public {
             Public::Library(key) => key.verify_sig(message, signature).is_ok(),
+            Public::Ecdsa { key, number_bytes } => {
+                as_der(signature, *number_bytes).is_some_and(|der| key.verify_sig(message, &der).is_ok())
+            }
             Public::SmallRsa(key) => key.fits(message, signature),
         }
     }
+}
+
+/// A sequence of two integers of 48 octets, each with a leading zero at most: every length fits in one octet.
+const DER_BYTES_MAX: usize = 2 + 2 * (2 + 1 + 48);
+
+/// An ECDSA signature in the form that the library works with: it takes the plain form too, but makes this one of it by a
+/// much longer way.
+fn as_der(signature: &[u8], number_bytes: usize) -> Option<SmallVec<[u8; DER_BYTES_MAX]>> {
+    const SEQUENCE: u8 = 0x30;
+    const INTEGER: u8 = 0x02;
+    if signature.len() != 2 * number_bytes {
+        return None;
+    }
+    let mut der = SmallVec::from_slice(&[SEQUENCE, 0]);
+    for number in signature.chunks(number_bytes) {
+        let number = without_leading_zeros(number);
+        // Without a bit on top, which would be a sign; zero is one octet.
+        let padding = number.first().is_none_or(|octet| octet & 0x80 != 0);
+        der.extend_from_slice(&[INTEGER, number.len() as u8 + u8::from(padding)]);
+        der.extend(padding.then_some(0));
+        der.extend_from_slice(number);
+    }
+    der[1] = der.len() as u8 - 2;
+    Some(der)
 }
 
 impl std::fmt::Debug for ParsedKey {
@@ -210,6 +248,9 @@ pub fn key_tag(rdata: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+
     use super::*;
 
     fn rsa(n_len: usize, first: u8, e: &[u8]) -> Vec<u8> {
@@ -236,6 +277,41 @@ mod tests {
         let dearest = [modulus(4096, &[1, 0xff, 0xff, 0xff, 0xff]), modulus(1016, &[1, 0xff, 0xff, 0xff, 0xff]), of(&[1, 0, 3, 14])];
         assert!(dearest.iter().all(|us| *us < slice), "{dearest:?}: no single check makes others wait longer");
         assert_eq!([13, 14, 15].map(|algorithm| of(&[1, 0, 3, algorithm])), [37, 145, 26]);
+    }
+
+    #[test]
+    fn signatures_as_the_library_wants_them() {
+        let rows: &[(&[u8], &[u8])] = &[
+            (&[1, 2, 3, 4], &[0x30, 8, 2, 2, 1, 2, 2, 2, 3, 4]),
+            (&[0, 2, 0x80, 4], &[0x30, 8, 2, 1, 2, 2, 3, 0, 0x80, 4]),
+            (&[0, 0xff, 0, 0], &[0x30, 7, 2, 2, 0, 0xff, 2, 1, 0]),
+        ];
+        for (plain, der) in rows {
+            assert_eq!(as_der(plain, 2).as_deref(), Some(*der), "{plain:?}");
+        }
+        for len in [0, 3, 5, 8] {
+            assert_eq!(as_der(&vec![1; len], 2), None);
+        }
+        assert_eq!(as_der(&[0xff; 96], 48).map(|der| der.len()), Some(DER_BYTES_MAX));
+    }
+
+    /// Numbers that begin with zeros, which one signature in 128 has, are right too; another length never is.
+    #[test]
+    fn every_p256_signature_fits() {
+        let random = SystemRandom::new();
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("random numbers");
+        let rdata = [&[1, 0, 3, 13][..], &pair.public_key().as_ref()[1..]].concat();
+        let key = DnskeyView::read(&rdata).and_then(|key| key.parse(Sha1Policy::Insecure).ok()).expect("supported");
+        for count in 0..300u32 {
+            let message = count.to_be_bytes();
+            let signature = pair.sign(&random, &message).expect("random numbers").as_ref().to_vec();
+            assert!(key.fits(&message, &signature));
+            assert!(!key.fits(b"other", &signature));
+            let (r, s) = signature.split_at(32);
+            let longer = [&[0; 16][..], r, &[0; 16], s].concat();
+            assert!(!key.fits(&message, &longer) && !key.fits(&message, &signature[..63]));
+        }
+        assert!(!key.fits(b"", &[0; 64]));
     }
 
     #[test]

@@ -280,9 +280,9 @@ pub struct KeyTrial<'a> {
 enum State {
     Begin,
     /// Keys that the vouchers fit; one of them must have signed the set.
-    Signature(Vec<ParsedKey>, Box<SetTrial>),
-    /// Signed: what is left is to read every key of the set.
-    Keys(Box<Verified>, Vec<ParsedKey>, usize),
+    Signature(EntryPoints, Box<SetTrial>),
+    /// Signed: what is left is to read every other key of the set.
+    Keys(Box<Verified>, EntryPoints, Vec<ParsedKey>, usize),
     Done,
 }
 
@@ -312,27 +312,32 @@ impl<'a> KeyTrial<'a> {
         let bogus = |fault| Some(KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault)));
         match std::mem::replace(&mut self.state, State::Done) {
             State::Begin => match self.begin(work) {
-                Ok(keys) => {
-                    self.state = State::Signature(keys, Box::default());
+                Ok(entry) => {
+                    self.state = State::Signature(entry, Box::default());
                     None
                 }
                 Err(verdict) => Some(*verdict),
             },
-            State::Signature(keys, mut trial) => match trial.step(self.dnskey_set, self.zone, &keys, now, work) {
+            State::Signature(entry, mut trial) => match trial.step(self.dnskey_set, self.zone, &entry.keys, now, work) {
                 Some(Ok(verified)) => {
-                    self.state = State::Keys(Box::new(verified), Vec::new(), 0);
+                    self.state = State::Keys(Box::new(verified), entry, Vec::new(), 0);
                     None
                 }
                 Some(Err(why)) => Some(KeyVerdict::Bogus(why)),
                 None => {
-                    self.state = State::Signature(keys, trial);
+                    self.state = State::Signature(entry, trial);
                     None
                 }
             },
-            State::Keys(verified, mut keys, at) => {
+            State::Keys(verified, entry, mut keys, at) => {
                 let most = work.limits().keys_per_zone as usize;
-                let read = self.dnskey_set.data.iter().take(most).skip(at).take(KEYS_PER_STEP).filter_map(DnskeyView::read);
-                for key in read.filter(|key| key.is_zone_key() && !key.is_revoked()) {
+                let next_ones = self.dnskey_set.data.iter().take(most).enumerate().skip(at).take(KEYS_PER_STEP);
+                for (place, rdata) in next_ones {
+                    if let Some(parsed) = entry.places.iter().position(|known| *known == place) {
+                        keys.push(entry.keys[parsed].clone());
+                        continue;
+                    }
+                    let Some(key) = DnskeyView::read(rdata).filter(|key| key.is_zone_key() && !key.is_revoked()) else { continue };
                     if let Err(bound) = work.pay(key.parse_cost()) {
                         return bogus(Fault::TooMuchWork(bound));
                     }
@@ -340,7 +345,7 @@ impl<'a> KeyTrial<'a> {
                 }
                 let next = at + KEYS_PER_STEP;
                 if next < most.min(self.dnskey_set.data.len()) {
-                    self.state = State::Keys(verified, keys, next);
+                    self.state = State::Keys(verified, entry, keys, next);
                     return None;
                 }
                 let ttl = self.ttl.min(verified.set.get().ttl);
@@ -359,7 +364,7 @@ impl<'a> KeyTrial<'a> {
     }
 
     /// The keys that may have signed the set.
-    fn begin(&self, work: &mut Work) -> Result<Vec<ParsedKey>, Box<KeyVerdict>> {
+    fn begin(&self, work: &mut Work) -> Result<EntryPoints, Box<KeyVerdict>> {
         let bogus = |fault| Box::new(KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault)));
         if self.dnskey_set.name != *self.zone || self.dnskey_set.rtype != Rtype::DNSKEY {
             return Err(bogus(Fault::Malformed));
@@ -367,7 +372,7 @@ impl<'a> KeyTrial<'a> {
         let vouchers = usable(self.vouchers.clone(), self.sha1).map_err(|reason| Box::new(KeyVerdict::Insecure(reason)))?;
         let entry = self.entry_points(&vouchers, work).map_err(|bound| bogus(Fault::TooMuchWork(bound)))?;
         if !entry.keys.is_empty() {
-            return Ok(entry.keys);
+            return Ok(entry);
         }
         Err(match (entry.insecure, entry.fault) {
             (Some(reason), None) => Box::new(KeyVerdict::Insecure(reason)),
@@ -379,13 +384,13 @@ impl<'a> KeyTrial<'a> {
     /// The keys of the set that a voucher fits (RFC 4035 5.2).
     fn entry_points(&self, vouchers: &[Voucher<'_>], work: &mut Work) -> Result<EntryPoints, Bound> {
         let mut found = EntryPoints::default();
-        for rdata in self.dnskey_set.data.iter().take(work.limits().keys_per_zone as usize) {
+        for (place, rdata) in self.dnskey_set.data.iter().take(work.limits().keys_per_zone as usize).enumerate() {
             let Some(key) = DnskeyView::read(rdata) else { continue };
             let mut candidate = Candidate { zone: self.zone, key, digests: SmallVec::new() };
             for voucher in vouchers.iter().filter(|v| v.key_tag() == key.key_tag && v.algorithm() == key.algorithm) {
                 if voucher.fits(&mut candidate, work)? {
                     work.pay(key.parse_cost())?;
-                    found.add(&key, self.sha1);
+                    found.add(place, &key, self.sha1);
                     break;
                 }
             }
@@ -397,12 +402,14 @@ impl<'a> KeyTrial<'a> {
 #[derive(Default)]
 struct EntryPoints {
     keys: Vec<ParsedKey>,
+    /// Where each of them stands in the set.
+    places: Vec<usize>,
     insecure: Option<Insecurity>,
     fault: Option<Fault>,
 }
 
 impl EntryPoints {
-    fn add(&mut self, key: &DnskeyView<'_>, sha1: Sha1Policy) {
+    fn add(&mut self, place: usize, key: &DnskeyView<'_>, sha1: Sha1Policy) {
         let (key_tag, algorithm) = (key.key_tag, key.algorithm);
         if !key.is_zone_key() {
             self.fault = Some(Fault::NoZoneKeyBit { key_tag, algorithm });
@@ -410,7 +417,10 @@ impl EntryPoints {
             self.fault = Some(Fault::NoDnskeyForDs { key_tag, algorithm });
         } else {
             match key.parse(sha1) {
-                Ok(parsed) => self.keys.push(parsed),
+                Ok(parsed) => {
+                    self.keys.push(parsed);
+                    self.places.push(place);
+                }
                 Err(KeyFault::Unsupported(reason)) => self.insecure = Some(reason),
                 Err(KeyFault::Malformed) => self.fault = Some(Fault::Malformed),
             }
