@@ -4,10 +4,11 @@
 //! starve timers and walks for as long as the flood lasts (measured). It ends only by being aborted, which can happen nowhere
 //! but between batches.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::desk::{Answer, Desk};
@@ -24,14 +25,20 @@ const LAST_BATCHES: usize = 16;
 
 pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, socket: Rc<S>) {
     let mut batch = DatagramBatch::new();
+    let outbox = Rc::new(Outbox::new(Rc::clone(&desk), Rc::clone(&socket)));
+    let _open = Open(&outbox);
     loop {
         batch.clear();
-        let Ok(rest) = poll_fn(|cx| socket.poll_recv(cx, &mut batch)).await else {
+        let received = poll_fn(|cx| {
+            outbox.take_turn(cx);
+            socket.poll_recv(cx, &mut batch)
+        });
+        let Ok(rest) = received.await else {
             desk.counters.receive_errors.add(1);
             tokio::time::sleep(ERROR_PAUSE).await;
             continue;
         };
-        answer_batch(&desk, &socket, &mut batch, Misses::Start);
+        answer_batch(&desk, &*socket, &mut batch, Some(&outbox));
         if rest == Rest::Probable {
             tokio::task::yield_now().await;
         }
@@ -47,17 +54,80 @@ pub async fn finish<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, 
         if !received.await {
             return;
         }
-        answer_batch(desk, socket, &mut batch, Misses::Leave);
+        answer_batch(desk, &**socket, &mut batch, None);
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Misses {
-    Start,
-    Leave,
+/// Replies that took longer than their batch. They leave together when the loop of their socket has its next turn: of
+/// those that are ready side by side each would wake whoever asked, and together they do it once.
+struct Outbox<A, S> {
+    desk: Rc<Desk<A>>,
+    socket: Rc<S>,
+    batch: RefCell<DatagramBatch>,
+    /// Of the loop; `None` before and after it, when replies leave one by one.
+    waker: RefCell<Option<Waker>>,
 }
 
-fn answer_batch<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, socket: &Rc<S>, batch: &mut DatagramBatch, misses: Misses) {
+impl<A: Answer, S: DatagramSocket> Outbox<A, S> {
+    fn new(desk: Rc<Desk<A>>, socket: Rc<S>) -> Outbox<A, S> {
+        Outbox { desk, socket, batch: RefCell::new(DatagramBatch::new()), waker: RefCell::new(None) }
+    }
+
+    fn put(&self, reply: &[u8], peer: SocketAddr, local: SocketAddr) {
+        let waker = self.waker.borrow();
+        let Some(waker) = waker.as_ref().filter(|_| reply.len() <= DatagramBatch::SLOT_BYTES) else {
+            if self.socket.send_one(reply, peer, local).is_err() {
+                self.desk.counters.udp_unsent.add(1);
+            }
+            return;
+        };
+        let mut batch = self.batch.borrow_mut();
+        batch.push(Datagram { len: reply.len(), peer, local, cut_off: false });
+        let last = batch.len() - 1;
+        batch.get_mut(last).1[..reply.len()].copy_from_slice(reply);
+        if last == 0 {
+            waker.wake_by_ref();
+        }
+        if batch.is_full() {
+            drop(batch);
+            self.send();
+        }
+    }
+
+    fn take_turn(&self, cx: &Context<'_>) {
+        self.send();
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn send(&self) {
+        let mut batch = self.batch.borrow_mut();
+        if !batch.is_empty() {
+            self.desk.counters.udp_unsent.add(self.socket.send(&batch));
+            batch.clear();
+        }
+    }
+}
+
+/// While the loop runs.
+struct Open<'a, A: Answer, S: DatagramSocket>(&'a Outbox<A, S>);
+
+impl<A: Answer, S: DatagramSocket> Drop for Open<'_, A, S> {
+    fn drop(&mut self) {
+        *self.0.waker.borrow_mut() = None;
+        self.0.send();
+    }
+}
+
+/// What takes waiting is begun where there is an outbox to wait for.
+fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
+    desk: &Rc<Desk<A>>,
+    socket: &S,
+    batch: &mut DatagramBatch,
+    outbox: Option<&Rc<Outbox<A, S>>>,
+) {
     let moment = desk.moment();
     let mut at_once_count = 0;
     for index in 0..batch.len() {
@@ -74,8 +144,8 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, sock
             }
             AtOnce::Silence => entry.len = 0,
             AtOnce::Later => {
-                if misses == Misses::Start {
-                    answer_later(desk, socket, &slot[..entry.len], client);
+                if let Some(outbox) = outbox {
+                    answer_later(outbox, &slot[..entry.len], client);
                 }
                 entry.len = 0;
             }
@@ -89,25 +159,18 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, sock
 
 /// Beyond the limits the newest question is dropped without a word: an answer would be one more packet for
 /// whoever floods, and an honest client asks again. What is known is still answered.
-fn answer_later<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, socket: &Rc<S>, query: &[u8], client: Client) {
-    let Some(ticket) = desk.pending.admit(client.peer.ip()) else {
-        desk.counters.turned_away.add(1);
+fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], client: Client) {
+    let Some(ticket) = outbox.desk.pending.admit(client.peer.ip()) else {
+        outbox.desk.counters.turned_away.add(1);
         return;
     };
-    let (desk, socket, query) = (Rc::clone(desk), Rc::clone(socket), query.to_vec());
+    let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
     tokio::task::spawn_local(Box::pin(async move {
-        let reply = desk.in_full(&query, &client, ticket).await;
-        send_reply(&desk, &*socket, reply, client.peer, client.local);
+        if let Some(reply) = outbox.desk.in_full(&query, &client, ticket).await {
+            outbox.put(&reply, client.peer, client.local);
+        }
     }));
-}
-
-fn send_reply<A: Answer>(desk: &Desk<A>, socket: &impl DatagramSocket, reply: Option<Vec<u8>>, peer: SocketAddr, local: SocketAddr) {
-    if let Some(reply) = reply
-        && socket.send_one(&reply, peer, local).is_err()
-    {
-        desk.counters.udp_unsent.add(1);
-    }
 }
 
 /// No honest query fills a slot. What is left of it is not interpreted.
@@ -122,7 +185,6 @@ fn refuse_cut_off<A: Answer>(desk: &Desk<A>, entry: &mut Datagram, slot: &mut [u
 mod tests {
     use std::cell::Cell;
     use std::io;
-    use std::task::Context;
 
     use tokio::task::{LocalSet, spawn_local};
     use tokio::time::Instant;
@@ -148,6 +210,30 @@ mod tests {
         LocalSet::new().run_until(run).await;
         assert!(socket.sent.borrow().iter().all(|(bytes, to, from)| *to == peer(bytes[1]) && *from == local() && bytes[2] & 0x80 != 0));
         assert_eq!((desk.counters.udp_queries.get(), desk.counters.udp_at_once.get()), (5, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_ready_together_leaves_together() {
+        let (desk, _stop) = desk(bounds());
+        let socket = Rc::new(FakeSocket::default());
+        let count = DatagramBatch::SLOTS as u8 + 6;
+        let run = async {
+            let serving = spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            (1..=count).for_each(|id| socket.ask(query(id, b'w', 3), peer(id)));
+            // Too long for a slot: alone.
+            socket.ask(query(200, b'b', 9), peer(200));
+            assert_eq!(socket.replies(1).await, [200]);
+            let mut replies = socket.replies(1 + usize::from(count)).await;
+            replies[1..].sort_unstable();
+            assert_eq!(replies[1..], (1..=count).collect::<Vec<_>>());
+            assert_eq!(socket.sends.get(), 2, "a full batch, and the rest");
+            socket.ask(query(201, b'w', 3), peer(201));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            serving.abort();
+            assert_eq!(socket.replies(2 + usize::from(count)).await.last(), Some(&201), "without the loop too");
+        };
+        LocalSet::new().run_until(run).await;
+        assert_eq!(socket.sends.get(), 2);
     }
 
     #[tokio::test(start_paused = true)]
