@@ -132,14 +132,17 @@ impl Local for HeldHere {
             }
             return Some(LocalAnswer {
                 zone: hosted.apex?,
+                document: None,
                 rcode: hosted.rcode.unwrap_or(Rcode::NOERROR),
                 answers: hosted.answers,
                 authority: hosted.authority,
                 onward: hosted.onward,
             });
         }
-        let (zone, _, outcome) = snapshot.special(question)?;
-        Some(LocalAnswer { zone, rcode: outcome.rcode(), answers: outcome.answers, authority: outcome.authority, onward: None })
+        let (zone, document, outcome) = snapshot.special(question)?;
+        let rcode = outcome.rcode();
+        let document = Some(document);
+        Some(LocalAnswer { zone, document, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
     }
 
     fn delegation(&self, name: &Name) -> Option<LocalCut> {

@@ -11,6 +11,7 @@ use super::{AtOnce, Client, Conclusion, Parts, Service, Transport, Worker};
 use crate::config::{Limits, Settings};
 use crate::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use crate::record::{Class, Name, Question, Rcode, Rtype};
+use crate::resolve::Step;
 use crate::wire::{Flags, Header, OptionCode, Writer};
 use crate::zone::{Zones, load_zone};
 
@@ -23,6 +24,7 @@ www A 192.0.2.1
 www A 192.0.2.2
 mx MX 10 www
 away CNAME www.elsewhere.test.
+here CNAME localhost.
 sub NS ns.sub
 ns.sub A 192.0.2.54
 big TXT \"1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"
@@ -366,6 +368,12 @@ async fn explained_as_a_client_would_be_answered() {
         ("x.onion. A", None, "Special(onion., \"RFC 7686 2\") answered"),
         ("x.onion. A", Some(stranger), "refused: recursion is not for this client"),
         ("www.elsewhere.test. A", Some(stranger), "refused: recursion is not for this client"),
+        ("away.example.org. A", None, "Zone(example.org.) special www.elsewhere.test. RFC 6761 6.2 answered"),
+        (
+            "away.example.org. A",
+            Some(stranger),
+            "Zone(example.org.) answered, without www.elsewhere.test.: recursion is not for this client",
+        ),
     ] {
         let (name, rtype) = question.split_once(' ').expect("name and type");
         let question = Question::new(Name::parse(name).expect(name), rtype.parse().expect(rtype));
@@ -376,8 +384,24 @@ async fn explained_as_a_client_would_be_answered() {
             Conclusion::Refused(refused) => format!("refused: {}", refused.why),
         };
         let by = explained.held_by.map(|by| format!("{by:?} ")).unwrap_or_default();
-        assert_eq!(format!("{by}{conclusion}"), expected, "{question} for {client:?}");
+        let onward = explained.events.iter().filter_map(|event| match &event.step {
+            Step::Local { question, document: Some(document), .. } => Some(format!("special {} {document} ", question.name)),
+            _ => None,
+        });
+        let onward: String = onward.collect();
+        let rest = explained.not_followed.map(|(target, refused)| format!(", without {target}: {}", refused.why)).unwrap_or_default();
+        assert_eq!(format!("{by}{onward}{conclusion}{rest}"), expected, "{question} for {client:?}");
     }
+}
+
+/// The guard against rebinding is for public names.
+#[tokio::test]
+async fn a_hosted_alias_may_lead_to_localhost() {
+    let worker = worker();
+    let question = Question::new(Name::parse("here.example.org.").expect("a name"), Rtype::A);
+    let Conclusion::Answered(answer) = worker.explain(&question, None).await.conclusion else { panic!("it is answered") };
+    let sets: Vec<String> = answer.answers.iter().map(|set| format!("{} {}", set.name, set.rtype)).collect();
+    assert_eq!((sets, answer.ede), (vec!["here.example.org. CNAME".to_owned(), "localhost. A".to_owned()], None));
 }
 
 /// Whoever answers by the old configuration is not the one to free its zones.

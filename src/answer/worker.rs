@@ -49,6 +49,8 @@ pub struct Explained {
     pub upstream_queries: u32,
     /// Who answered without a walk, or began the answer.
     pub held_by: Option<Holder>,
+    /// An alias out of the hosted zones that is not followed for this client, and why.
+    pub not_followed: Option<(Name, Refused)>,
 }
 
 pub enum Conclusion {
@@ -210,6 +212,10 @@ impl Worker {
             (Ok(()), Some((by, Now::Look { held }))) => (held.is_some().then_some(by), held, None),
             (Ok(()), None) => (None, None, None),
         };
+        let not_followed = match (&held_by, &conclusion) {
+            (Some(Holder::Zone(_)), Some(Conclusion::Answered(_))) => not_followed(&snapshot, question, standing, client),
+            _ => None,
+        };
         let conclusion = match conclusion {
             Some(conclusion) => conclusion,
             None => match self.resolver.resolve_in_time(question, held, &asker).await {
@@ -231,6 +237,7 @@ impl Worker {
             events: asker.trace.events(),
             upstream_queries: asker.purse.queries_sent(),
             held_by,
+            not_followed,
         }
     }
 
@@ -280,6 +287,7 @@ impl Worker {
                 if hosted.onward.is_some() {
                     let held = LocalAnswer {
                         zone: apex.clone(),
+                        document: None,
                         rcode: Rcode::NOERROR,
                         answers: hosted.answers,
                         authority: hosted.authority,
@@ -333,9 +341,12 @@ impl Worker {
 
     /// The rebinding guard: public names do not lead to private addresses.
     fn guard(&self, snapshot: &Snapshot, question: &Question, outcome: &mut Outcome) {
+        // An alias of a hosted zone to localhost is the administrator's word; that of a public name is the attack.
+        let is_hosted = |name: &Name| snapshot.zones.find(name.as_wire()).is_some();
+        let may_be_local = is_hosted(&question.name);
         let mut reason = None;
         outcome.answers.retain_mut(|set| {
-            if snapshot.zones.find(set.name.as_wire()).is_some() {
+            if is_hosted(&set.name) || (may_be_local && snapshot.policy.special_use.find(set.name.as_wire()).is_some()) {
                 return true;
             }
             match check_rebinding(snapshot, question, set) {
@@ -439,6 +450,17 @@ impl Worker {
 
 /// More mail servers than anybody has; each costs two look-ups.
 const ADDITIONAL_NAMES_MAX: usize = 16;
+
+/// Where a hosted alias leads that this client is given the first part of only.
+fn not_followed(snapshot: &Snapshot, question: &Question, standing: Standing, client: Option<IpAddr>) -> Option<(Name, Refused)> {
+    let target = hosted(&snapshot.zones, question, snapshot.aliases_max)?.onward?;
+    let refusal = match (standing.allowed, snapshot.recursion) {
+        (false, _) => Refusal::Recursion,
+        (true, false) => Refusal::RecursionOff,
+        (true, true) => Refusal::Cache,
+    };
+    Some((target, snapshot.refused(&refusal, client.unwrap_or(IpAddr::from([0; 4])))))
+}
 
 pub(super) fn standing(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> Standing {
     let access = snapshot.policy.access(client, flags.has(Flags::RD));

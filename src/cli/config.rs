@@ -77,7 +77,7 @@ fn setting_text(line: &Shown) -> String {
 fn print_json(lines: &[Shown]) {
     for line in lines {
         let (file, number) = match &line.origin {
-            Origin::File { file, line } => (Some(file), Some(line)),
+            Origin::File { file, mark } => (Some(file), Some(mark.line)),
             _ => (None, None),
         };
         let origin = match &line.origin {

@@ -8,6 +8,7 @@
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 
 mod keys;
+mod language;
 mod limits;
 mod nearest;
 mod negative;
@@ -20,10 +21,11 @@ mod settings;
 mod show;
 
 pub use limits::Limits;
+pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use place::parse_socket;
 pub use prefix::Prefix;
-pub use problem::Problem;
+pub use problem::{Mark, Problem};
 pub use quantity::parse_duration as duration_from_text;
 pub use settings::{
     CacheSettings, LogFormat, LogLevel, LogSettings, PolicySettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings,

@@ -21,12 +21,13 @@ pub(super) fn home_of(written: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// The word with the smallest edit distance, if it is near enough to be what was meant.
-pub(super) fn nearest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
-    let written = written.to_ascii_lowercase().replace('_', "-");
+pub(crate) fn nearest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
+    let written = plain(written);
     let near_enough = |word: &str| word.len().max(written.len()).div_ceil(3);
     words
         .iter()
-        .map(|word| (edit_distance(&written, word), *word))
+        .map(|word| (edit_distance(&written, &plain(word)), *word))
         .filter(|(distance, word)| *distance <= near_enough(word))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)

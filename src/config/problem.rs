@@ -19,7 +19,23 @@ pub struct Problem {
     pub excerpt: Option<String>,
 }
 
+/// A place in the configuration file, kept for what turns out only later to be wrong with what stands there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// The line itself.
+    pub excerpt: String,
+}
+
 impl Problem {
+    pub fn at(file: impl Into<String>, mark: &Mark, what: impl Into<String>) -> Problem {
+        let Mark { line, column, excerpt } = mark.clone();
+        Problem { line, column, excerpt: Some(excerpt), ..Problem::of_file(file, what) }
+    }
+
     /// A problem of a file as a whole, such as one that cannot be read.
     pub fn of_file(file: impl Into<String>, what: impl Into<String>) -> Problem {
         Problem { file: file.into(), line: 0, column: 0, what: what.into(), hint: None, excerpt: None }

@@ -13,11 +13,12 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::keys::{Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::language;
 use super::nearest::{hint_for_key, home_of, nearest};
 use super::negative::NegativeAnchor;
 use super::place::parse_socket;
 use super::prefix::Prefix;
-use super::problem::{Positions, Problem};
+use super::problem::{Mark, Positions, Problem};
 use super::quantity::{parse_duration, parse_size};
 use super::settings::{RouteSettings, Settings, ZoneSettings};
 use super::show::Origin;
@@ -35,10 +36,12 @@ impl Settings {
     /// As much as could be read, and all mistakes: what is wrong keeps its default, and an entry of a list that lacks
     /// what it needs is left out. For looking on, never for serving.
     pub fn read_toml(text: &str, file_name: &str) -> (Settings, Vec<Problem>) {
-        let (root, language_errors) = DeTable::parse_recoverable(text);
-        let mut reader = Reader::new(text, file_name);
-        for error in language_errors {
-            reader.problem(&error.span().unwrap_or(0..0), language_message(error.message()), None);
+        let (mended, mistakes) = language::mend(text);
+        let (root, _) = DeTable::parse_recoverable(&mended);
+        let mut reader = Reader::new(text, &mended, file_name);
+        for language::Mistake { line, column, what, hint } in mistakes {
+            let excerpt = Some(reader.written.line_text(line).to_owned());
+            reader.problems.push(Problem { file: file_name.to_owned(), line, column, what, hint, excerpt });
         }
         let broken_lines: Vec<usize> = reader.problems.iter().map(|problem| problem.line).collect();
         let mut settings = Settings::default();
@@ -61,17 +64,23 @@ type Value<'i> = Spanned<DeValue<'i>>;
 struct Reader<'a> {
     file_name: &'a str,
     folder: PathBuf,
+    /// The file as it was written, for excerpts.
+    written: Positions<'a>,
+    /// The file as it is read: with the same lines.
     positions: Positions<'a>,
     problems: Vec<Problem>,
 }
+
+/// Where the value of a key stands.
+type MarkOf<'m> = &'m dyn Fn(&str) -> Mark;
 
 /// One mistake inside a value: where, what, how to mend it.
 type Mistake = (Range<usize>, String, Option<String>);
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, file_name: &'a str) -> Reader<'a> {
+    fn new(text: &'a str, mended: &'a str, file_name: &'a str) -> Reader<'a> {
         let folder = Path::new(file_name).parent().unwrap_or(Path::new("")).to_owned();
-        Reader { file_name, folder, positions: Positions::of(text), problems: Vec::new() }
+        Reader { file_name, folder, written: Positions::of(text), positions: Positions::of(mended), problems: Vec::new() }
     }
 
     fn root(&mut self, root: &Table<'_>, settings: &mut Settings) {
@@ -79,7 +88,9 @@ impl<'a> Reader<'a> {
             let name = key.get_ref().as_ref();
             match name {
                 "zone" => {
-                    settings.zones = self.list(name, value, ZONE, &["name", "file"], |zone: &mut ZoneSettings, line| zone.line = line)
+                    settings.zones = self.list(name, value, ZONE, &["name", "file"], |zone: &mut ZoneSettings, line, of| {
+                        (zone.line, zone.name_mark, zone.file_mark) = (line, of("name"), of("file"));
+                    })
                 }
                 "forward" => settings.forwards = self.routes(name, value),
                 "stub" => settings.stubs = self.routes(name, value),
@@ -93,7 +104,9 @@ impl<'a> Reader<'a> {
     }
 
     fn routes(&mut self, name: &str, value: &Value<'_>) -> Vec<RouteSettings> {
-        self.list(name, value, ROUTE, &["zone", "to"], |route: &mut RouteSettings, line| route.line = line)
+        self.list(name, value, ROUTE, &["zone", "to"], |route: &mut RouteSettings, line, of| {
+            (route.line, route.zone_mark) = (line, of("zone"));
+        })
     }
 
     fn section(&mut self, name: &'static str, rows: &[Row<Settings>], value: &Value<'_>, settings: &mut Settings) {
@@ -104,8 +117,7 @@ impl<'a> Reader<'a> {
         for (key, value) in table {
             if let Some(row) = self.row(name, rows, key) {
                 self.set(name, row, value, settings);
-                let line = self.positions.line_column(key.span().start).0;
-                let origin = Origin::File { file: self.file_name.to_owned(), line };
+                let origin = Origin::File { file: self.file_name.to_owned(), mark: self.mark(&value.span()) };
                 settings.origins.insert(format!("{name}.{}", row.key), origin);
             }
         }
@@ -118,7 +130,7 @@ impl<'a> Reader<'a> {
         value: &Value<'_>,
         rows: &'static [Row<T>],
         needed: &[&str],
-        place: fn(&mut T, usize),
+        place: fn(&mut T, usize, MarkOf<'_>),
     ) -> Vec<T> {
         let Some(entries) = value.get_ref().as_array() else {
             let hint = format!("there may be several: write [[{name}]] with two brackets");
@@ -145,7 +157,8 @@ impl<'a> Reader<'a> {
                 self.problem(&entry.span(), format!("this [[{name}]] needs the key \"{key}\""), None);
             }
             if needed.iter().all(|key| known.contains(key)) {
-                place(&mut one, self.positions.line_column(entry.span().start).0);
+                let mark_of = |key: &str| table.get(key).map(|value| self.mark(&value.span())).unwrap_or_default();
+                place(&mut one, self.positions.line_column(entry.span().start).0, &mark_of);
                 all.push(one);
             }
         }
@@ -180,30 +193,26 @@ impl<'a> Reader<'a> {
             let span = value_at(root, "cache", "min-ttl").or_else(|| value_at(root, "cache", "max-ttl")).unwrap_or(0..0);
             self.problem(&span, "cache.min-ttl is longer than cache.max-ttl".to_owned(), None);
         }
-        self.twice("zone", settings.zones.iter().map(|zone| (&zone.name, zone.line, "[[zone]]")));
-        let forwards = settings.forwards.iter().map(|route| (&route.zone, route.line, "[[forward]]"));
-        let stubs = settings.stubs.iter().map(|route| (&route.zone, route.line, "[[stub]]"));
+        self.twice("zone", settings.zones.iter().map(|zone| (&zone.name, &zone.name_mark, "[[zone]]")));
+        let forwards = settings.forwards.iter().map(|route| (&route.zone, &route.zone_mark, "[[forward]]"));
+        let stubs = settings.stubs.iter().map(|route| (&route.zone, &route.zone_mark, "[[stub]]"));
         self.twice("route", forwards.chain(stubs));
     }
 
     /// Each name once: which of two entries would win is nothing to guess.
-    fn twice<'n>(&mut self, what: &str, entries: impl Iterator<Item = (&'n Name, usize, &'static str)>) {
+    fn twice<'n>(&mut self, what: &str, entries: impl Iterator<Item = (&'n Name, &'n Mark, &'static str)>) {
         let mut entries: Vec<_> = entries.collect();
-        entries.sort_by_key(|(_, line, _)| *line);
+        entries.sort_by_key(|(_, mark, _)| mark.line);
         let mut seen: BTreeMap<&Name, (usize, &str)> = BTreeMap::new();
-        for (name, line, header) in entries {
-            let (column, excerpt) = (1, Some(self.positions.line_text(line).to_owned()));
+        for (name, mark, header) in entries {
             match seen.get(name) {
-                Some((first, other)) => self.problems.push(Problem {
-                    file: self.file_name.to_owned(),
-                    line,
-                    column,
-                    what: format!("{header} for {name}: there is a {other} for this {what} at line {first} already"),
-                    hint: Some("keep one of them".to_owned()),
-                    excerpt,
-                }),
+                Some((first, other)) => {
+                    let what = format!("{header} for {name}: there is a {other} for this {what} at line {first} already");
+                    let hint = Some("keep one of them".to_owned());
+                    self.problems.push(Problem { hint, ..Problem::at(self.file_name, mark, what) });
+                }
                 None => {
-                    seen.insert(name, (line, header));
+                    seen.insert(name, (mark.line, header));
                 }
             }
         }
@@ -222,9 +231,13 @@ impl<'a> Reader<'a> {
     }
 
     fn problem(&mut self, span: &Range<usize>, what: String, hint: Option<String>) {
+        let problem = Problem::at(self.file_name, &self.mark(span), what);
+        self.problems.push(Problem { hint, ..problem });
+    }
+
+    fn mark(&self, span: &Range<usize>) -> Mark {
         let (line, column) = self.positions.line_column(span.start);
-        let excerpt = Some(self.positions.line_text(line).to_owned());
-        self.problems.push(Problem { file: self.file_name.to_owned(), line, column, what, hint, excerpt });
+        Mark { line, column, excerpt: self.written.line_text(line).to_owned() }
     }
 }
 
@@ -323,6 +336,9 @@ fn domain_name(text: &str) -> Result<Name, String> {
     if text.is_empty() {
         return Err("\"\" is not a domain name; the root is \".\"".to_owned());
     }
+    if let Some(rest) = text.strip_prefix("*.") {
+        return Err(format!("\"{text}\": write \"{rest}\", which is for all names below it as well"));
+    }
     if !text.is_ascii() {
         return Err(format!("\"{text}\" is not ASCII: write its xn-- form"));
     }
@@ -330,15 +346,6 @@ fn domain_name(text: &str) -> Result<Name, String> {
         return Err(format!("\"{text}\" is not a domain name"));
     }
     Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"))
-}
-
-/// The parser's words; in place of those that mislead, our own.
-fn language_message(message: &str) -> String {
-    match message.lines().next().unwrap_or("this is not TOML") {
-        "string values must be quoted, expected literal string" => "a value is missing, or it is a text without quotes".to_owned(),
-        "duplicate key" => "this key or section stands here for the second time (duplicate)".to_owned(),
-        other => other.to_owned(),
-    }
 }
 
 /// The value as a person would name it in a message.
@@ -534,15 +541,16 @@ to   = ["192.0.2.1"]
                     "2:28: policy.rebinding-allow: \"ä.example\" is not ASCII: write its xn-- form",
                 ],
             ),
+            ("[[stub]]\nzone = '*.a'\nto = ['::1']", &["2:8: stub.zone: \"*.a\": write \"a\", which is for all names below it as well"]),
             ("[[zone]]\nfile = 'x'", &["1:1: this [[zone]] needs the key \"name\""]),
             ("[[forward]]\nzone = '.'\nto = []", &["3:6: forward.to: at least one address is needed"]),
             (
                 "[[zone]]\nname='a'\nfile='x'\n[[zone]]\nname='A.'\nfile='y'",
-                &["4:1: [[zone]] for a.: there is a [[zone]] for this zone at line 1 already; keep one of them"],
+                &["5:6: [[zone]] for a.: there is a [[zone]] for this zone at line 2 already; keep one of them"],
             ),
             (
                 "[[stub]]\nzone='a'\nto=['::1']\n[[forward]]\nzone='A.'\nto=['::1']",
-                &["4:1: [[forward]] for a.: there is a [[stub]] for this route at line 1 already; keep one of them"],
+                &["5:6: [[forward]] for a.: there is a [[stub]] for this route at line 2 already; keep one of them"],
             ),
             ("zone = [1]", &["1:9: each entry of \"zone\" is a table, found 1; write [[zone]] and its keys below"]),
         ] {

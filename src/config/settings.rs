@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
+use super::problem::{Mark, Problem};
 use super::show::Origin;
 use crate::record::Name;
 
@@ -131,6 +132,10 @@ pub struct ZoneSettings {
     pub allow: Vec<Prefix>,
     /// Of the configuration file, from 1.
     pub line: usize,
+    /// Of the value of `name`.
+    pub name_mark: Mark,
+    /// Of the value of `file`.
+    pub file_mark: Mark,
 }
 
 /// One `[[forward]]` (asked with RD=1) or `[[stub]]` (asked with RD=0).
@@ -143,12 +148,22 @@ pub struct RouteSettings {
     pub fallback: bool,
     /// Of the configuration file, from 1.
     pub line: usize,
+    /// Of the value of `zone`.
+    pub zone_mark: Mark,
 }
 
 impl Settings {
     /// Where the value of `section.key` came from.
     pub fn origin_of(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or_default()
+    }
+
+    /// A problem with what the value of `section.key` names.
+    pub fn problem_with(&self, key: &str, what: impl Into<String>) -> Problem {
+        match self.origins.get(key) {
+            Some(Origin::File { file, mark }) => Problem::at(file, mark, what),
+            _ => Problem::of_file(key, what),
+        }
     }
 
     /// The command line wins over the file.
@@ -237,12 +252,14 @@ impl Default for LogSettings {
 
 impl Default for ZoneSettings {
     fn default() -> ZoneSettings {
-        ZoneSettings { name: Name::root(), file: PathBuf::new(), allow: vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6], line: 0 }
+        let allow = vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6];
+        let (name_mark, file_mark) = (Mark::default(), Mark::default());
+        ZoneSettings { name: Name::root(), file: PathBuf::new(), allow, line: 0, name_mark, file_mark }
     }
 }
 
 impl Default for RouteSettings {
     fn default() -> RouteSettings {
-        RouteSettings { zone: Name::root(), to: Vec::new(), fallback: false, line: 0 }
+        RouteSettings { zone: Name::root(), to: Vec::new(), fallback: false, line: 0, zone_mark: Mark::default() }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
 use super::settings::Settings;
 
@@ -16,7 +17,8 @@ pub enum Origin {
     Default,
     File {
         file: String,
-        line: usize,
+        /// Of the value; in an entry of a list, of the entry.
+        mark: Mark,
     },
     CommandLine,
 }
@@ -37,7 +39,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Default => f.write_str("default"),
-            Origin::File { file, line } => write!(f, "{file}:{line}"),
+            Origin::File { file, mark } => write!(f, "{file}:{}", mark.line),
             Origin::CommandLine => f.write_str("command line"),
         }
     }
@@ -88,7 +90,7 @@ fn show_list<T: Clone>(
 ) {
     for (entry, one) in all.iter().enumerate() {
         for row in rows {
-            let origin = Origin::File { file: file.to_owned(), line: line(one) };
+            let origin = Origin::File { file: file.to_owned(), mark: Mark { line: line(one), ..Mark::default() } };
             lines.push(Shown { section, entry: Some(entry), key: row.key, value: value_text(row, one), origin });
         }
     }

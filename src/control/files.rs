@@ -3,13 +3,13 @@
 //! All mistakes of all files are collected before anything is said, so that one run shows them all. Nothing
 //! running is touched here: a reload reads everything first and swaps only if all of it is right.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Prefix, Problem, Settings};
+use crate::config::{Prefix, Problem, Settings, nearest};
 use crate::record::Name;
 
 /// Read when it exists and no other file is named.
@@ -93,18 +93,29 @@ fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
     }
     let bytes = read_bytes(path).map_err(|problem| vec![problem])?;
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
         let what = "this line is not UTF-8 text".to_owned();
-        vec![Problem { line, ..Problem::of_file(path.display().to_string(), what) }]
+        let hint = Some("save the file as UTF-8".to_owned());
+        vec![Problem { line, column, hint, ..Problem::of_file(path.display().to_string(), what) }]
     })
 }
 
 /// A folder or a device in the place of a file is told, not read: a pipe would keep the server waiting.
 pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Problem> {
     let problem = |what: String| Problem::of_file(path.display().to_string(), what);
-    match fs::metadata(path) {
-        Ok(meta) if !meta.is_file() => Err(problem("this is not a file".to_owned())),
-        _ => fs::read(path).map_err(|error| problem(unreadable(&error))),
+    match fs::metadata(path).ok().and_then(|meta| no_file(&meta)) {
+        Some(what) => Err(problem(what.to_owned())),
+        None => fs::read(path).map_err(|error| problem(unreadable(&error))),
+    }
+}
+
+fn no_file(meta: &fs::Metadata) -> Option<&'static str> {
+    match (meta.is_file(), meta.is_dir()) {
+        (true, _) => None,
+        (false, true) => Some("this is a folder, not a file"),
+        (false, false) => Some("this is a pipe or a device, not a file"),
     }
 }
 
@@ -116,21 +127,60 @@ fn unreadable(error: &io::Error) -> String {
     }
 }
 
+/// Why a file that the configuration names cannot be read, and what to do about it: the mistake is then there rather
+/// than in a file that is not there.
+pub(super) fn why_not_readable(path: &Path) -> Option<(String, Option<String>)> {
+    let readable = fs::metadata(path).and_then(|meta| match no_file(&meta) {
+        Some(what) => Ok(Some(what)),
+        None => fs::File::open(path).map(|_| None),
+    });
+    let (what, hint) = match readable {
+        Ok(None) => return None,
+        Ok(Some(what)) => (what.to_owned(), None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+                let hint = "a relative path starts at the folder of this configuration file";
+                (format!("there is no folder {}", folder.display()), Some(hint.to_owned()))
+            }
+            _ => (unreadable(&error), near_file(path)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            (unreadable(&error), Some("let the user that runs Cairn read it".to_owned()))
+        }
+        Err(error) => (unreadable(&error), None),
+    };
+    Some((format!("{}: {what}", path.display()), hint))
+}
+
+/// More are not looked through for a name that is nearly right.
+const NEAR_FILES_MAX: usize = 10_000;
+
+fn near_file(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).ok()?.take(NEAR_FILES_MAX).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = entries.collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let near = nearest(path.file_name()?.to_str()?, &names)?;
+    Some(format!("did you mean {}?", path.with_file_name(near).display()))
+}
+
 /// Every `[[zone]]`, and every `NAME.zone` of the zone folder that no `[[zone]]` names.
 ///
 /// The folder is the one of the command line, else `zones` beside the configuration file, else `./zones`.
 pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) -> ZoneFiles {
     let mut found = ZoneFiles { folder: zone_folder(configuration, options), ..ZoneFiles::default() };
     let mut by_name: BTreeMap<Name, ZoneFile> = BTreeMap::new();
+    let mut from_configuration: BTreeSet<Name> = BTreeSet::new();
     for zone in &configuration.settings.zones {
         let file = ZoneFile { name: zone.name.clone(), path: zone.file.clone(), allow: zone.allow.clone() };
-        if let Err(error) = fs::metadata(&file.path) {
-            // The mistake is in the entry rather than in a file that is not there.
+        if let Some((why, hint)) = why_not_readable(&file.path) {
             let named_in = configuration.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-            let what = format!("[[zone]] {}: {}: {}", file.name, file.path.display(), unreadable(&error));
-            found.problems.push(Problem { line: zone.line, ..Problem::of_file(named_in, what) });
+            let problem = Problem::at(named_in, &zone.file_mark, format!("zone.file of {}: {why}", file.name));
+            found.problems.push(Problem { hint, ..problem });
+            from_configuration.insert(zone.name.clone());
             continue;
         }
+        from_configuration.insert(zone.name.clone());
         by_name.entry(zone.name.clone()).or_insert(file);
     }
     let folder = found.folder.clone();
@@ -141,10 +191,20 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
                 found.problems.push(problem);
                 continue;
             }
-            None => continue,
+            None => {
+                found.notes.extend(perhaps_a_zone(&path));
+                continue;
+            }
         };
         match by_name.get(&name) {
+            // It cannot be read, and that is told already.
+            None if from_configuration.contains(&name) => {}
             Some(other) if is_same_file(&other.path, &path) => {}
+            Some(other) if !from_configuration.contains(&name) => {
+                let what = format!("this is the zone {name} for the second time: {} is for it as well", other.path.display());
+                let hint = Some("keep one of them".to_owned());
+                found.problems.push(Problem { hint, ..Problem::of_file(path.display().to_string(), what) });
+            }
             Some(other) => {
                 let (left_out, used) = (path.display(), other.path.display());
                 found.notes.push(format!("{left_out} is not used: the configuration reads {name} from {used}"));
@@ -191,6 +251,14 @@ fn zone_name(path: &Path) -> Option<Result<Name, Problem>> {
     }))
 }
 
+/// `db.example.org`, `example.org.db`: named as zone files are elsewhere.
+fn perhaps_a_zone(path: &Path) -> Option<String> {
+    let file_name = path.file_name()?.to_str()?;
+    let ending = [".db", ".zone.txt", ".hosts"].iter().find_map(|ending| file_name.strip_suffix(ending));
+    let name = file_name.strip_prefix("db.").or(ending).filter(|name| !name.is_empty() && !path.is_dir())?;
+    Some(format!("{} is not read: a zone file is called NAME{ZONE_ENDING}, here {name}{ZONE_ENDING}", path.display()))
+}
+
 fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }
@@ -215,6 +283,7 @@ mod tests {
         scratch.write("zones/example.org.zone", "");
         scratch.write("zones/b.example.zone", "");
         scratch.write("zones/notes.txt", "");
+        scratch.write("zones/db.example.net", "");
         scratch.write("zones/.hidden.zone", "");
         scratch.write("elsewhere", "");
         let text = "[[zone]]\nname = 'b.example'\nfile = 'elsewhere'\n[[zone]]\nname='c.example'\nfile='zones/example.org.zone'\n";
@@ -226,7 +295,11 @@ mod tests {
         let expected =
             format!("b.example. {at}/elsewhere, c.example. {at}/zones/example.org.zone, example.org. {at}/zones/example.org.zone");
         assert_eq!(shown(&found), expected);
-        assert_eq!(found.notes, [format!("{at}/zones/b.example.zone is not used: the configuration reads b.example. from {at}/elsewhere")]);
+        let notes = [
+            format!("{at}/zones/b.example.zone is not used: the configuration reads b.example. from {at}/elsewhere"),
+            format!("{at}/zones/db.example.net is not read: a zone file is called NAME.zone, here example.net.zone"),
+        ];
+        assert_eq!(found.notes, notes);
     }
 
     #[test]

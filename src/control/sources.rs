@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, zone_files};
+use super::files::{Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files};
 use super::root::{root_hints, trust_anchors};
 use crate::config::{Problem, Settings};
 use crate::record::Name;
@@ -57,9 +57,10 @@ impl Sources {
             }
         }
         let Configuration { settings, file: config_file } = configuration;
-        let mut collect = |mistakes| problems.extend(mistakes);
-        let root_hints = root_hints(settings.recursion.root_hints.as_deref()).map_err(&mut collect).unwrap_or_default();
-        let trust_anchors = trust_anchors(settings.recursion.trust_anchor.as_deref()).map_err(&mut collect).unwrap_or_default();
+        let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());
+        let root_hints = named(&settings, "recursion.root-hints", hints, root_hints).map_err(|m| problems.extend(m)).unwrap_or_default();
+        let trust_anchors =
+            named(&settings, "recursion.trust-anchor", anchors, trust_anchors).map_err(|m| problems.extend(m)).unwrap_or_default();
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -68,16 +69,35 @@ impl Sources {
     }
 }
 
+/// Reads the file that the value of `key` names, if it names one.
+fn named<T>(
+    settings: &Settings,
+    key: &str,
+    file: Option<&Path>,
+    read: fn(Option<&Path>) -> Result<T, Vec<Problem>>,
+) -> Result<T, Vec<Problem>> {
+    match file.and_then(why_not_readable) {
+        Some((why, hint)) => Err(vec![Problem { hint, ..settings.problem_with(key, format!("{key}: {why}")) }]),
+        None => read(file),
+    }
+}
+
 /// Reads one zone. $INCLUDE starts at the folder of the zone's file.
 fn load(file: &ZoneFile) -> Result<(Arc<Zone>, Vec<Problem>), Vec<Problem>> {
     let folder = file.path.parent().unwrap_or(Path::new("")).to_owned();
-    let file_name = file.path.display().to_string();
+    // The zone's own file by its name alone: all names in problems are then relative to the folder.
+    let file_name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut is_first = true;
     let mut open = |name: &str| {
-        let path = if std::mem::take(&mut is_first) { file.path.clone() } else { folder.join(name) };
-        read_bytes(&path).map_err(|problem| io::Error::other(problem.what))
+        if std::mem::take(&mut is_first) {
+            return read_bytes(&file.path).map_err(|problem| io::Error::other(problem.what));
+        }
+        read_bytes(&folder.join(name)).map_err(|problem| io::Error::other(format!("{}: {}", problem.file, problem.what)))
     };
-    let told = |problems: Vec<zone::Problem>| problems.into_iter().map(Problem::from).collect::<Vec<_>>();
+    let told = |problems: Vec<zone::Problem>| {
+        let in_folder = |problem: Problem| Problem { file: folder.join(&problem.file).display().to_string(), ..problem };
+        problems.into_iter().map(Problem::from).map(in_folder).collect::<Vec<_>>()
+    };
     match load_zone(&file.name, &file_name, &mut open) {
         Ok((zone, warnings)) => Ok((Arc::new(zone), told(warnings))),
         // Beside errors, warnings mislead: much of what they miss may stand on the lines that could not be read.
@@ -131,10 +151,63 @@ mod tests {
         let config = format!("[recursion]\nroot-hints = 'none'\nsha1 = 1\n{entries}");
         let problems = read(&scratch, &config).expect_err("seven mistakes");
         let shown: Vec<String> = problems.iter().map(|problem| problem.to_string()).collect();
-        for part in ["a.example.zone:5", "b.example.zone:5", "d..e.zone: ", "missing: ", "none: there is no such file", ":3:8: ", ":8:8: "]
-        {
+        for part in [
+            "a.example.zone:5",
+            "b.example.zone:5",
+            "d..e.zone: ",
+            ":6:8: zone.file of f.example.: ",
+            ":2:14: recursion.root-hints",
+            ":3:8: ",
+            ":8:8: ",
+        ] {
             assert_eq!(shown.iter().filter(|line| line.contains(part)).count(), 1, "{part}: {shown:#?}");
         }
         assert_eq!(shown.len(), 7, "{shown:#?}");
+    }
+
+    /// What is wrong with a file is told where the configuration names it; what is wrong in it, at its own lines.
+    #[test]
+    fn files_that_cannot_be_read() {
+        let scratch = Scratch::new();
+        scratch.write("zones/a.example.zone", ZONE);
+        scratch.write("zones/A.example.zone", ZONE);
+        scratch.write("data/example.org", ZONE);
+        scratch.write("data/looped", &format!("{ZONE}$INCLUDE none\n$INCLUDE looped\n"));
+        let at = scratch.path().display();
+        let folder_twice = format!(
+            "{at}/zones/a.example.zone: this is the zone a.example. for the second time: {at}/zones/A.example.zone is for it as well; keep one of them"
+        );
+        for (config, expected) in [
+            (
+                "[[zone]]\nname = 'b.example'\nfile = 'data/exmaple.org'\n",
+                &[
+                    "AT/cairn.toml:3:8: zone.file of b.example.: AT/data/exmaple.org: there is no such file or folder; did you mean AT/data/example.org?",
+                ][..],
+            ),
+            (
+                "[[zone]]\nfile = 'none/x'\nname = 'b.example'\n[recursion]\n  root-hints = 'data'\n",
+                &[
+                    "AT/cairn.toml:2:8: zone.file of b.example.: AT/none/x: there is no folder AT/none; a relative path starts at the folder of this configuration file",
+                    "AT/cairn.toml:5:16: recursion.root-hints: AT/data: this is a folder, not a file",
+                ],
+            ),
+            (
+                "[recursion]\ntrust-anchor = '/dev/null'\n",
+                &["AT/cairn.toml:2:16: recursion.trust-anchor: /dev/null: this is a pipe or a device, not a file"],
+            ),
+            (
+                "[[zone]]\nname = 'b.example'\nfile = 'data/looped'\n",
+                &[
+                    "AT/data/looped:5:10: found `none`, expected a file that can be included, but AT/data/none: there is no such file or folder",
+                    "AT/data/looped:6:10: found `looped`, expected at most 10 files inside one another (does this one include itself?)",
+                ],
+            ),
+        ] {
+            let shown: Vec<String> = read(&scratch, config).expect_err(config).iter().map(ToString::to_string).collect();
+            assert!(shown.contains(&folder_twice), "{shown:#?}");
+            for line in expected {
+                assert!(shown.contains(&line.replace("AT", &at.to_string())), "{line}: {shown:#?}");
+            }
+        }
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Conclusion, Explained, Holder, Refused};
-use crate::record::{EdeCode, Question, Rank, Rcode, RrSet, Security, rdata_to_text};
+use crate::record::{EdeCode, Name, Question, Rank, Rcode, RrSet, Rtype, Security, rdata_to_text};
 use crate::resolve::{Answer, Asked, CacheHit, Cause, Choice, Event, Failure, Kind, Purpose, Step};
 
 /// All lines of an explanation, in order: the steps as a tree, then the answer or what failed.
 pub(super) fn told(explained: &Explained) -> Vec<Value> {
-    let mut lines: Vec<Value> = explained.held_by.iter().map(|by| held(&explained.question, by)).collect();
+    let mut lines: Vec<Value> = explained.held_by.iter().map(|by| held(explained, by)).collect();
     lines.extend(told_events(&explained.events));
+    lines.extend(explained.not_followed.iter().map(|(target, refused)| not_followed(target, refused)));
     lines.push(match &explained.conclusion {
         Conclusion::Answered(answer) => answered(answer, explained.upstream_queries),
         Conclusion::Failed(failure) => {
@@ -24,22 +25,45 @@ pub(super) fn told(explained: &Explained) -> Vec<Value> {
     lines
 }
 
-fn held(question: &Question, by: &Holder) -> Value {
-    let name = by.name().to_string();
+fn held(explained: &Explained, by: &Holder) -> Value {
+    let (question, name) = (&explained.question, by.name());
+    let asks_nobody = explained.upstream_queries == 0;
     match by {
-        Holder::Zone(_) => json!({
-            "step": "held", "zone": name,
-            "line": format!("{question} lies in {name}, a zone hosted here: this server speaks for it and asks nobody"),
-        }),
+        Holder::Zone(_) => json!({ "step": "held", "zone": name.to_string(), "line": hosted_words(question, name, asks_nobody) }),
         Holder::Special(_, rfc) => json!({
-            "step": "held", "special": name, "document": rfc,
+            "step": "held", "special": name.to_string(), "document": rfc,
             "line": format!(
-                "{question} is special: {rfc} sets {name} and all below it apart from the public DNS, so it is answered here and never \
-                 sent out\n    To have it resolved as any other name: special-use-except = [\"{name}\"] below [policy], or a zone or a \
-                 rule of your own for it"
+                "{}\n    To have it resolved as any other name: special-use-except = [\"{name}\"] below [policy], or a zone or a rule of \
+                 your own for it",
+                special_words(question, name, rfc)
             ),
         }),
     }
+}
+
+fn hosted_words(question: &Question, zone: &Name, asks_nobody: bool) -> String {
+    let and = if asks_nobody { " and asks nobody" } else { "" };
+    format!("{question} lies in {zone}, a zone hosted here: this server speaks for it{and}")
+}
+
+fn special_words(question: &Question, special: &Name, rfc: &str) -> String {
+    format!(
+        "{question} is special: {rfc} sets {special} and all below it apart from the public DNS, so it is answered here and never sent out"
+    )
+}
+
+fn not_followed(target: &Name, refused: &Refused) -> Value {
+    json!({
+        "step": "not-followed",
+        "target": target.to_string(),
+        "reason": refused.why,
+        "rule": refused.rule,
+        "advice": refused.remedy,
+        "line": format!(
+            "The alias leads to {target}, which no zone here holds, and is not followed: {}\n    The rule: {}\n    What to do: {}",
+            refused.why, refused.rule, refused.remedy
+        ),
+    })
 }
 
 fn answered(answer: &Answer, upstream_queries: u32) -> Value {
@@ -49,6 +73,8 @@ fn answered(answer: &Answer, upstream_queries: u32) -> Value {
     let mut line = vec![format!("Answer: {verdict}, {}", counted(upstream_queries as usize, "query", "queries") + " to servers")];
     if answer.answers.is_empty() && answer.rcode == Rcode::NXDOMAIN {
         line.push("    There is no such name; the SOA record says for how long that may be remembered".to_owned());
+    } else if answer.answers.is_empty() && answer.authority.iter().any(|set| set.rtype == Rtype::NS) {
+        line.push("    A referral: the zone has handed the name to these servers, and the client has to ask them".to_owned());
     } else if answer.answers.is_empty() && answer.rcode == Rcode::NOERROR && answer.ede.is_none() {
         line.push("    The name exists and has no record of this type".to_owned());
     }
@@ -235,10 +261,13 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             let rest = if matches!(hit, CacheHit::Stale) { String::new() } else { format!(", good for {ttl_s} s more") };
             ("cache-hit", members(value), format!("nobody is asked: the cache has {what} for {question}, learned {age_s} s ago{rest}"))
         }
-        Step::Local { question, zone } => (
+        Step::Local { question, zone, document: None } => {
+            ("local", members(json!({ "question": question.to_string(), "zone": zone.to_string() })), hosted_words(question, zone, true))
+        }
+        Step::Local { question, zone, document: Some(document) } => (
             "local",
-            members(json!({ "question": question.to_string(), "zone": zone.to_string() })),
-            format!("{question} is answered here, from {zone}"),
+            members(json!({ "question": question.to_string(), "special": zone.to_string(), "document": document })),
+            special_words(question, zone, document),
         ),
         Step::Routed { zone, forward } => {
             let how = if *forward { "forwarded: the configuration has a rule" } else { "asked at the configured servers: a stub rule" };
@@ -252,9 +281,9 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             let addresses = if *addresses == 0 { "no address known yet".to_owned() } else { counted(*addresses, "address", "addresses") };
             ("cut", members(value), format!("{how} zone {zone}: {servers}, {addresses}{known}"))
         }
-        Step::Restart { zone, cause: _ } => (
+        Step::Restart { zone, cause } => (
             "restart",
-            members(json!({ "zone": zone.to_string() })),
+            members(json!({ "zone": zone.to_string(), "cause": format!("{cause:?}") })),
             format!("the servers known for {zone} are of no use; asking the zone above who serves it now"),
         ),
         Step::Joined { question } => (
@@ -274,7 +303,7 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             if *near_misses > 0 {
                 text.push_str(&format!(", after {} that did not match", counted(usize::from(*near_misses), "reply", "replies")));
             }
-            let value = json!({ "kind": format!("{kind:?}"), "rcode": rcode.to_string(), "took_ms": millis(*took), "tcp": tcp, "dropped": dropped });
+            let value = json!({ "kind": format!("{kind:?}"), "rcode": rcode.to_string(), "took_ms": millis(*took), "tcp": tcp, "dropped": dropped, "near_misses": near_misses });
             ("reply", members(value), text)
         }
         Step::InPassing { question, zone } => (
@@ -346,6 +375,8 @@ fn asked_words(asked: &Asked) -> String {
 
 fn choice_words(choice: Choice) -> String {
     match choice {
+        Choice::Fastest { rtt_ms, of: 1 } => format!("the only one left ({rtt_ms} ms)"),
+        Choice::Untried { of: 1 } => "the only one, not asked before".to_owned(),
         Choice::Fastest { rtt_ms, of } => format!("fastest of {of} ({rtt_ms} ms)"),
         Choice::Untried { of } => format!("not asked before, one of {of}"),
         Choice::Exploring { of } => format!("to see whether it has become faster, one of {of}"),
@@ -359,7 +390,7 @@ fn kind_words(kind: Kind) -> &'static str {
     match kind {
         Kind::Answer => "the answer",
         Kind::Alias => "an alias that leads elsewhere",
-        Kind::Referral => "ask the servers of the zone below",
+        Kind::Referral => "a referral: it names the servers of the zone below",
         Kind::NoData => "the name has no such records",
         Kind::NxDomain => "the name does not exist",
         Kind::Empty => "nothing at all; another server may know more",

@@ -10,7 +10,7 @@ use super::local::LocalAnswer;
 use super::trace::Step;
 use super::walk::Resolver;
 use crate::cache::DenialKind;
-use crate::record::{Ede, Name, Question, Rcode, RrSet, Security};
+use crate::record::{Ede, Name, Question, Rcode, RrSet, Rtype, Security};
 
 /// What a client is told, before flags and sections are put together.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ impl Resolver {
         asker.trace.emit(|| Step::Begin { question: question.clone(), purpose: asker.purpose });
         if let Some(held) = held {
             answer.security = Security::Insecure;
-            let Some(onward) = take_local(&mut answer, held) else { return Ok(answer) };
+            let Some(onward) = take_local(&mut answer, held, asker) else { return Ok(answer) };
             seen.push(std::mem::replace(&mut name, onward));
         }
         let mut beyond: Option<Arc<Beyond>> = None;
@@ -90,8 +90,8 @@ impl Resolver {
             if seen.len() > 1
                 && let Some(held) = self.local().find(&here)
             {
-                asker.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone() });
-                match take_local(&mut answer, held) {
+                asker.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone(), document: held.document });
+                match take_local(&mut answer, held, asker) {
                     Some(onward) => name = onward,
                     None => return Ok(self.done(question, answer, asker)),
                 }
@@ -164,7 +164,11 @@ impl Resolver {
 }
 
 /// Adds what this server holds; the name at which looking goes on, if it does.
-fn take_local(answer: &mut Answer, held: LocalAnswer) -> Option<Name> {
+fn take_local(answer: &mut Answer, held: LocalAnswer, asker: &Asker) -> Option<Name> {
+    for alias in held.answers.iter().filter(|set| set.rtype == Rtype::CNAME) {
+        let Some(to) = alias.target() else { continue };
+        asker.trace.emit(|| Step::Alias { from: alias.name.clone(), to, rtype: alias.rtype });
+    }
     answer.rcode = held.rcode;
     answer.answers.extend(held.answers);
     answer.authority.extend(held.authority);

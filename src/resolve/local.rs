@@ -19,8 +19,10 @@ pub trait Local {
 
 #[derive(Clone, Debug)]
 pub struct LocalAnswer {
-    /// The zone or list that holds it.
+    /// The hosted zone or special-use name that holds it.
     pub zone: Name,
+    /// The document that sets a special-use name apart.
+    pub document: Option<&'static str>,
     pub rcode: Rcode,
     /// In chain order; ends with an alias when `onward` is set.
     pub answers: Vec<RrSet>,

@@ -32,6 +32,8 @@ pub enum Step {
     Local {
         question: Question,
         zone: Name,
+        /// What makes it special; `None` where it is hosted.
+        document: Option<&'static str>,
     },
     /// A route of the configuration decides who is asked.
     Routed {

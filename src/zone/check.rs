@@ -15,18 +15,23 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
     let apex = draft.number(draft.apex.as_wire()).unwrap_or(0);
     // Where a line could not be read, it may have held what seems to be missing.
     let complete = problems.error_count() == 0;
-    if complete && draft.set(apex, Rtype::SOA).is_empty() {
-        problems.error(whole, format!("found no SOA record, expected one for {}", draft.apex));
+    let has_soa = !draft.set(apex, Rtype::SOA).is_empty();
+    if !has_soa && let Some((owner, place)) = other_soa(draft) {
+        let apex = &draft.apex;
+        problems.error(place, format!("found the SOA record of {owner}, expected that of {apex}: is this the file of the zone {owner}?"));
+    } else if !has_soa && complete {
+        problems.error(whole, format!("found no SOA record, expected one for {}, as `@ SOA ns1 hostmaster 1 1d 2h 4w 1h`", draft.apex));
     }
     if complete && draft.set(apex, Rtype::NS).is_empty() {
         problems.warning(whole, format!("found no NS records, expected at least one for {}", draft.apex));
     }
     for node in draft.entries.chunk_by(|a, b| a.name == b.name) {
-        alone(draft, node, problems);
+        alone(draft, node, has_soa, problems);
         hidden(draft, node, problems);
         for set in node.chunk_by(|a, b| (a.rtype, a.is_sig) == (b.rtype, b.is_sig)) {
             one_ttl(draft, set, problems);
             digests(draft, set, problems);
+            slips(draft, set, problems);
             if complete && !set[0].is_sig {
                 targets(draft, set, problems);
             }
@@ -34,12 +39,19 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
     }
 }
 
+/// A SOA record of another name than the zone's, the first of the file.
+fn other_soa(draft: &Draft) -> Option<(Name, Place)> {
+    let below = draft.entries.iter().filter(|entry| entry.rtype == Rtype::SOA && !entry.is_sig);
+    let below = below.map(|entry| (name_of(draft, entry), entry.place));
+    below.chain(draft.soa_elsewhere.clone()).min_by_key(|(_, place)| (place.file, place.line))
+}
+
 fn name_of(draft: &Draft, entry: &Entry) -> Name {
     Name::from_wire(draft.names.name(entry.name)).unwrap_or_else(|_| Name::root())
 }
 
 /// Records that may stand only at certain names, only once, or not beside others.
-fn alone(draft: &Draft, node: &[Entry], problems: &mut Problems) {
+fn alone(draft: &Draft, node: &[Entry], has_soa: bool, problems: &mut Problems) {
     let first = &node[0];
     let wire = draft.names.name(first.name);
     let data = || node.iter().filter(|entry| !entry.is_sig);
@@ -49,7 +61,7 @@ fn alone(draft: &Draft, node: &[Entry], problems: &mut Problems) {
             problems.error(second.place, format!("found a second {rtype} record for {}, expected one", name_of(draft, first)));
         }
     }
-    if let Some(soa) = data().find(|entry| entry.rtype == Rtype::SOA && wire != draft.apex.as_wire()) {
+    if has_soa && let Some(soa) = data().find(|entry| entry.rtype == Rtype::SOA && wire != draft.apex.as_wire()) {
         problems.error(soa.place, format!("found a SOA record for {}, expected it for {} only", name_of(draft, first), draft.apex));
     }
     let cname = data().find(|entry| entry.rtype == Rtype::CNAME);
@@ -102,20 +114,72 @@ fn one_ttl(draft: &Draft, set: &[Entry], problems: &mut Problems) {
     }
 }
 
-/// RFC 4034 5.1.4, RFC 4509, RFC 6605: a digest of the wrong length proves nothing.
+/// A digest of the wrong length proves nothing: RFC 4034 5.1.4, RFC 4509, RFC 6605 for DS, RFC 8976 2.2.4 for ZONEMD.
+/// A next hashed owner name of the wrong length has no place in the order of hashes, and denies at random (RFC 5155 3.1.7):
+/// it is an error.
 fn digests(draft: &Draft, set: &[Entry], problems: &mut Problems) {
-    for entry in set.iter().filter(|entry| matches!(entry.rtype, Rtype::DS | Rtype::CDS) && !entry.is_sig) {
-        let [_, _, _, kind, digest @ ..] = draft.rdata(entry) else { continue };
-        let len = match kind {
-            1 => 20,
-            2 => 32,
-            4 => 48,
+    for entry in set.iter().filter(|entry| !entry.is_sig) {
+        let (rtype, rdata) = (entry.rtype, draft.rdata(entry));
+        let (have, len) = match (rtype, rdata) {
+            (Rtype::DS | Rtype::CDS, [_, _, _, kind @ (1 | 2 | 4), digest @ ..]) => (digest.len(), [0, 20, 32, 0, 48][usize::from(*kind)]),
+            (Rtype::ZONEMD, [_, _, _, _, _, kind @ (1 | 2), digest @ ..]) => (digest.len(), [0, 48, 64][usize::from(*kind)]),
+            (Rtype::NSEC3, [1, _, _, _, salt_len, rest @ ..]) => (rest.get(usize::from(*salt_len)).map_or(0, |len| usize::from(*len)), 20),
             _ => continue,
         };
-        if digest.len() != len {
-            let (rtype, name, have) = (entry.rtype, name_of(draft, entry), digest.len());
-            problems.warning(entry.place, format!("found a {rtype} digest of {have} octets for {name}, expected {len}"));
+        if have == len {
+            continue;
         }
+        let name = name_of(draft, entry);
+        match rtype {
+            Rtype::NSEC3 => {
+                problems.error(entry.place, format!("found a next hash of {have} octets for {name} NSEC3, expected the {len} of SHA-1"))
+            }
+            _ => problems.warning(entry.place, format!("found a {rtype} digest of {have} octets for {name}, expected {len}")),
+        }
+    }
+}
+
+/// Data that is well-formed and cannot have been meant.
+fn slips(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+    for entry in set.iter().filter(|entry| !entry.is_sig) {
+        let rdata = draft.rdata(entry);
+        match entry.rtype {
+            Rtype::SOA => {
+                // RFC 1035 8: the first label is what stands before the `@` of the mail address.
+                let mailbox = rdata_names(entry.rtype, rdata).nth(1).unwrap_or_default();
+                let first = mailbox.split_first().and_then(|(len, rest)| rest.get(..usize::from(*len))).unwrap_or_default();
+                if first.contains(&b'@')
+                    && let Ok(name) = Name::from_wire(mailbox)
+                {
+                    problems.warning(entry.place, format!("found `@` in the mailbox {name}, expected a dot in its place"));
+                }
+            }
+            Rtype::NAPTR => naptr(draft, entry, rdata, problems),
+            _ => {}
+        }
+    }
+}
+
+/// RFC 3403 4.1: one of REGEXP and REPLACEMENT; RFC 3402 3.2: the shape of the first.
+fn naptr(draft: &Draft, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
+    let string = |rest: &[u8]| {
+        rest.split_first().and_then(|(len, rest)| rest.split_at_checked(usize::from(*len))).map(|(a, b)| (a.to_vec(), b.len()))
+    };
+    let mut rest = rdata.get(4..).unwrap_or_default();
+    let mut last = Vec::new();
+    for _ in 0..3 {
+        let Some((text, left)) = string(rest) else { return };
+        (last, rest) = (text, &rest[rest.len() - left..]);
+    }
+    let Some((delimiter, expression)) = last.split_first() else { return };
+    let name = name_of(draft, entry);
+    if rest != [0] {
+        problems.warning(entry.place, format!("found both a regular expression and a replacement for {name} NAPTR, expected one of them"));
+    }
+    let escaped = |at: usize| expression[..at].iter().rev().take_while(|octet| **octet == b'\\').count() % 2 == 1;
+    let delimiters = (0..expression.len()).filter(|at| expression[*at] == *delimiter && !escaped(*at)).count();
+    if delimiters != 2 || delimiter.is_ascii_digit() || *delimiter == b'i' {
+        problems.warning(entry.place, format!("found no substitution for {name} NAPTR, expected one as `!^.*$!sip:info@example.org!`"));
     }
 }
 

@@ -22,6 +22,8 @@ const SHARDS_MAX: usize = 1 << 16;
 
 pub(super) struct Draft {
     pub(super) apex: Name,
+    /// The first SOA record of a name outside the zone.
+    pub(super) soa_elsewhere: Option<(Name, Place)>,
     state: RandomState,
     pub(super) names: NameTable,
     pub(super) entries: Vec<Entry>,
@@ -49,7 +51,15 @@ pub(super) struct Full;
 impl Draft {
     pub(super) fn new(apex: Name) -> Draft {
         let state = RandomState::default();
-        let mut draft = Draft { apex, state, names: NameTable::default(), entries: Vec::new(), octets: Vec::new(), flags: Vec::new() };
+        let mut draft = Draft {
+            apex,
+            soa_elsewhere: None,
+            state,
+            names: NameTable::default(),
+            entries: Vec::new(),
+            octets: Vec::new(),
+            flags: Vec::new(),
+        };
         let wire = draft.apex.as_wire();
         draft.names.insert(&draft.state, hash_name(&draft.state, wire), wire);
         draft

@@ -170,7 +170,7 @@ impl Config {
         let name = |text: &String| Name::parse(text).ok();
         let route = |route: &Route| {
             let to = route.to.iter().map(|to| SocketAddr::new(*to, 53)).collect();
-            Some(RouteSettings { zone: name(&route.zone)?, to, fallback: route.first, line: 0 })
+            Some(RouteSettings { zone: name(&route.zone)?, to, fallback: route.first, line: 0, ..RouteSettings::default() })
         };
         let mut settings = Settings::default();
         settings.server.allow = everybody.clone();

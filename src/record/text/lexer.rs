@@ -72,16 +72,30 @@ impl<'a> Token<'a> {
         !self.quoted && self.raw.eq_ignore_ascii_case(word.as_bytes())
     }
 
-    /// For messages: the text, shortened.
+    /// For messages: the text as it stands, shortened; what is no text as a master file would write it (`\DDD`).
     pub fn shown(&self) -> String {
         const SHOWN_MAX: usize = 60;
-        let text = String::from_utf8_lossy(self.raw);
         let quote = if self.quoted { '"' } else { '`' };
-        match text.char_indices().nth(SHOWN_MAX) {
-            Some((at, _)) => format!("{quote}{}…{quote}", text[..at].escape_debug()),
-            None => format!("{quote}{}{quote}", text.escape_debug()),
+        let (mut shown, mut count) = (String::from(quote), 0);
+        for chunk in self.raw.utf8_chunks() {
+            let (text, odd) = (chunk.valid().chars(), chunk.invalid());
+            let pieces = text.map(|c| if c.is_control() { escaped(c.encode_utf8(&mut [0; 4]).as_bytes()) } else { c.to_string() });
+            for piece in pieces.chain(odd.iter().map(|octet| escaped(&[*octet]))) {
+                if count == SHOWN_MAX {
+                    shown.extend(['…', quote]);
+                    return shown;
+                }
+                shown.push_str(&piece);
+                count += 1;
+            }
         }
+        shown.push(quote);
+        shown
     }
+}
+
+fn escaped(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("\\{octet:03}")).collect()
 }
 
 impl<'a> Lexer<'a> {
@@ -167,6 +181,7 @@ impl<'a> Lexer<'a> {
             match octet {
                 b' ' | b'\t' | b'\r' | b'\n' | b'\x0c' | b';' | b'(' | b')' | b'"' => break,
                 b'\\' => self.skip_escape()?,
+                0 => return Err(self.nul()),
                 _ => self.at += 1,
             }
         }
@@ -184,6 +199,7 @@ impl<'a> Lexer<'a> {
                 Some(b'"') => break,
                 Some(b'\\') => self.skip_escape()?,
                 Some(b'\n') | None => return Err(unclosed),
+                Some(0) => return Err(self.nul()),
                 Some(_) => self.at += 1,
             }
         }
@@ -200,6 +216,11 @@ impl<'a> Lexer<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// It is what a damaged file or UTF-16 is full of, and never what somebody has written.
+    fn nul(&self) -> TextError {
+        self.error_here("an octet 0", "text; the octet itself is written `\\000`")
     }
 
     fn skip_comment(&mut self) {
@@ -279,6 +300,19 @@ mod tests {
         assert_eq!(shape("a (\nb\nc"), vec!["1.3!"]);
         assert_eq!(shape("a \\\nb"), vec!["1.3!", "2:b"]);
         assert_eq!(shape("a \\"), vec!["1.3!"]);
+        assert_eq!(shape("a b\0c d\ne \"\0\"\nf \\000"), vec!["1.4!", "2.4!", "3:f \\000"]);
+    }
+
+    #[test]
+    fn tokens_are_shown_as_they_stand() {
+        for (raw, quoted, expected) in [
+            (&b"a\\.b"[..], false, r"`a\.b`"),
+            (b"say \\\"x\\\"", true, r#""say \"x\"""#),
+            (b"\xff\x01m\xc3\xbcller", false, r"`\255\001müller`"),
+            (&[b'x'; 61], false, "`xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…`"),
+        ] {
+            assert_eq!(Token { quoted, ..Token::plain(raw) }.shown(), expected);
+        }
     }
 
     proptest! {

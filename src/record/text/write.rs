@@ -360,7 +360,7 @@ mod tests {
             ("MX", "mail 10", 1, "`mail`", "a number from 0 to 65535"),
             ("MX", "10 a..b", 4, "`a..b`", "a domain name, but a name has an empty label (two dots in a row)"),
             ("A", "\\# 4 C00002", 12, "3 octets", "4 octets in hex, as the length says"),
-            ("TXT", "a\\25", 1, "`a\\\\25`", "a character or three digits up to 255 after `\\`"),
+            ("TXT", "a\\25", 1, "`a\\25`", "a character or three digits up to 255 after `\\`"),
             ("DS", "1 8 2 xy", 7, "`xy`", "hex digits, two for each octet"),
             ("SVCB", "1 . alpn=a,,b", 5, "`alpn=a,,b`", "a list without empty items"),
         ] {

@@ -2,6 +2,7 @@
 
 use super::super::problem::Place;
 use super::parser::{Parser, end_of_entry};
+use crate::config::nearest;
 use crate::record::{TextError, Token, parse_duration};
 
 /// Files that include files; enough for any sane layout, and an end for a file that includes itself.
@@ -33,7 +34,10 @@ impl Parser<'_> {
             // BIND writes the time of a dump so; it says nothing about the zone.
             at_most(1)?;
         } else {
-            return Err(TextError::at(name, "$ORIGIN, $TTL, $INCLUDE or $GENERATE"));
+            let near =
+                std::str::from_utf8(name.raw).ok().and_then(|written| nearest(written, &["$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"]));
+            let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            return Err(TextError::at(name, format!("$ORIGIN, $TTL, $INCLUDE or $GENERATE{hint}")));
         }
         Ok(())
     }
@@ -43,10 +47,10 @@ impl Parser<'_> {
         let file = tokens.get(1).ok_or_else(|| end_of_entry(tokens, "a file name"))?;
         let inner_origin = tokens.get(2).map(|origin| self.name(origin)).transpose()?;
         if depth >= INCLUDE_DEPTH_MAX {
-            return Err(TextError::at(file, "at most 10 files that include one another"));
+            return Err(TextError::at(file, "at most 10 files inside one another (does this one include itself?)"));
         }
         let path = std::str::from_utf8(file.raw).map_err(|_| TextError::at(file, "a file name in UTF-8"))?;
-        let text = self.read(path).map_err(|error| TextError::at(file, format!("a file to include, but it cannot be read: {error}")))?;
+        let text = self.read(path).map_err(|error| TextError::at(file, format!("a file that can be included, but {error}")))?;
         let number = self.problems.add_file(path).ok_or_else(|| TextError::at(file, "at most 65535 included files"))?;
         let outer = (self.origin.clone(), self.owner.clone());
         if let Some(origin) = inner_origin {

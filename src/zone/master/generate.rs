@@ -17,16 +17,18 @@ impl Parser<'_> {
         let [_, range, owner, rest @ ..] = tokens else {
             return Err(end_of_entry(tokens, "a range, an owner, a type and data"));
         };
-        let (start, stop, step) = parse_range(range.raw).ok_or_else(|| TextError::at(range, "a range as 1-100 or 1-100/2"))?;
+        let (start, stop, step) =
+            parse_range(range.raw).ok_or_else(|| TextError::at(range, "a range as 1-100 or 1-100/2, its numbers at most 2147483647"))?;
         let used = head(rest)?.used;
         let data = rest.get(used).ok_or_else(|| end_of_entry(tokens, "data after the type"))?;
         let template = template(&rest[used..]);
         let count = ((stop - start) / step + 1) as usize;
-        self.generated = self.generated.saturating_add(count);
-        self.generated_bytes = self.generated_bytes.saturating_add(count.saturating_mul(template.len()));
-        if self.generated > GENERATED_MAX || self.generated_bytes > GENERATED_BYTES_MAX {
-            return Err(TextError::at(range, "at most 1000000 generated records and 256 MiB of data"));
+        let records = self.generated.saturating_add(count);
+        let bytes = self.generated_bytes.saturating_add(count.saturating_mul(template.len()));
+        if records > GENERATED_MAX || bytes > GENERATED_BYTES_MAX {
+            return Err(TextError::at(range, "at most 1000000 generated records and 256 MiB of data in all"));
         }
+        (self.generated, self.generated_bytes) = (records, bytes);
         let before = self.owner.clone();
         for value in (start..=stop).step_by(step as usize) {
             let made = self.generate_one(owner, &rest[..used], (data, &template), value, place);

@@ -33,6 +33,9 @@ pub fn load_zone(apex: &Name, file: &str, open: Open<'_>) -> Result<(Zone, Vec<P
     let mut take = |record: &Record<'_>, problems: &mut Problems| {
         if !within(record.owner, apex.as_wire()) {
             if let Ok(owner) = Name::from_wire(record.owner) {
+                if record.rtype == Rtype::SOA {
+                    draft.soa_elsewhere.get_or_insert((owner.clone(), record.place));
+                }
                 problems.warning(record.place, format!("found a record for {owner}, expected names in {apex}: it is left out"));
             }
         } else if draft.add(record.owner, record.rtype, record.ttl, record.rdata, record.place).is_err() {

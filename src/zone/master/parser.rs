@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::super::problem::{Place, Problems};
 use super::Open;
+use crate::config::nearest;
 use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration, rdata_from_tokens, rdata_is_well_formed};
 
 /// All files of one load together.
@@ -74,6 +75,10 @@ impl<'p> Parser<'p> {
         let number = self.problems.add_file(file).unwrap_or(0);
         let whole = Place { file: number, line: 0 };
         match self.read(file) {
+            // Every second octet of such text is 0: one error says more than one for each line.
+            Ok(text) if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") => {
+                self.problems.error(Place { file: number, line: 1 }, "found UTF-16 text, expected a file saved as ASCII or UTF-8");
+            }
             Ok(text) => self.entries(&text, number, 0),
             Err(error) => self.problems.error(whole, format!("cannot read the file: {error}")),
         }
@@ -108,16 +113,20 @@ impl<'p> Parser<'p> {
     fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {
         let Some(first) = tokens.first() else { return Ok(()) };
         if entry.indented {
-            return self.record(tokens, place);
+            return self.record(tokens, place).map_err(|error| indented_owner(error, tokens));
         }
         if first.raw.starts_with(b"$") && !first.quoted {
             return self.directive(tokens, place, depth);
         }
         // Even if its RDATA is wrong, the owner counts for the next line.
         self.owner = Some(self.owner_name(first)?);
+        if !first.raw.is_ascii() {
+            let owner = first.shown();
+            self.problems.warning(place, format!("found the name {owner}, expected ASCII: clients ask for its xn-- form (RFC 5891 4.4)"));
+        }
         match tokens.len() {
             1 => Err(end_of_entry(tokens, "TTL, class, type and data after the owner")),
-            _ => self.record(&tokens[1..], place),
+            _ => self.record(&tokens[1..], place).map_err(|error| foreign_comment(error, first)),
         }
     }
 
@@ -233,6 +242,9 @@ pub(super) fn head(tokens: &[Token<'_>]) -> Result<Head, TextError> {
             ttl = Some(parse_duration(token.raw).ok_or_else(|| TextError::at(token, "a TTL as 3600 or 1h30m, or a record type"))?);
             continue;
         }
+        if class(token.raw).is_some() {
+            return Err(TextError::at(token, "a record type after the class"));
+        }
         let rtype = rtype(token)?;
         return Ok(Head { ttl, rtype, used: at + 1 });
     }
@@ -240,13 +252,41 @@ pub(super) fn head(tokens: &[Token<'_>]) -> Result<Head, TextError> {
 }
 
 fn rtype(token: &Token<'_>) -> Result<Rtype, TextError> {
-    let rtype: Rtype = std::str::from_utf8(token.raw)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| TextError::at(token, "a record type as A, MX or TYPE731"))?;
+    let rtype: Rtype =
+        std::str::from_utf8(token.raw).ok().and_then(|text| text.parse().ok()).ok_or_else(|| TextError::at(token, no_type(token.raw)))?;
     match rtype.is_meta() {
         true => Err(TextError::at(token, "a type that records can have; this one is for questions and messages only")),
         false => Ok(rtype),
+    }
+}
+
+fn no_type(written: &[u8]) -> String {
+    let mnemonics: Vec<&str> = Rtype::KNOWN.iter().filter(|rtype| !rtype.is_meta()).filter_map(|rtype| rtype.mnemonic()).collect();
+    // One letter is near to too much.
+    match std::str::from_utf8(written).ok().filter(|written| written.len() > 1).and_then(|written| nearest(written, &mnemonics)) {
+        Some(near) => format!("a record type; did you mean {near}?"),
+        None => "a record type as A, MX or TYPE731".to_owned(),
+    }
+}
+
+/// `  www A 192.0.2.1`: a blank at the start of a line makes the first word the type, or what stands before it.
+fn indented_owner(error: TextError, tokens: &[Token<'_>]) -> TextError {
+    let first = &tokens[0];
+    let at_first = (error.line, error.column) == (first.line, first.column) && !first.quoted;
+    if !at_first || tokens.len() < 3 || head(&tokens[1..]).is_err() {
+        return error;
+    }
+    let expected = "a TTL, class or type: a line that begins with a blank has the owner of the record before; take the blank away".into();
+    TextError { expected, ..error }
+}
+
+/// `# text` and `// text` are comments elsewhere.
+fn foreign_comment(error: TextError, owner: &Token<'_>) -> TextError {
+    match owner.raw {
+        [b'#', ..] | [b'/', b'/', ..] if error.line == owner.line => {
+            TextError { line: owner.line, column: owner.column, found: owner.shown(), expected: "`;` in front of a comment".into() }
+        }
+        _ => error,
     }
 }
 

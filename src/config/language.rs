@@ -1,0 +1,277 @@
+//! Mistakes of the language (TOML) itself: told in words for people who have never heard of it, and mended as far as
+//! can be, so that one missing quote does not hide or falsify everything behind it.
+//!
+//! A mended text has the same lines as the one that was written, and on each line that was touched there is a mistake;
+//! so what is found out about the other lines is right. The mended text is for looking on, never for serving.
+
+use toml::de::DeTable;
+
+use super::keys::LISTS;
+use super::problem::Positions;
+
+/// Each mended mistake costs one more reading of the file.
+const MENDED_MAX: usize = 50;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Mistake {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) what: String,
+    pub(super) hint: Option<String>,
+}
+
+/// The text with as much set right as possible, and what was wrong, no more than one mistake a line.
+pub(super) fn mend(text: &str) -> (String, Vec<Mistake>) {
+    let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    let mut mistakes = Vec::new();
+    for _ in 0..MENDED_MAX {
+        let joined = lines.join("\n");
+        let errors = errors_of(&joined);
+        let mended = errors.iter().find_map(|error| error.mended(&lines));
+        let Some((mistake, changes)) = mended else {
+            for error in errors {
+                let mistake = error.told(&lines);
+                if mistakes.iter().all(|other: &Mistake| other.line != mistake.line) {
+                    mistakes.push(mistake);
+                }
+            }
+            return (joined, mistakes);
+        };
+        mistakes.push(mistake);
+        changes.into_iter().for_each(|(at, line)| lines[at] = line);
+    }
+    (lines.join("\n"), mistakes)
+}
+
+/// What the parser says.
+struct Error {
+    /// Line and column, from 1.
+    place: (usize, usize),
+    message: String,
+}
+
+/// Lines, counted from 0, and what stands there instead.
+type Changes = Vec<(usize, String)>;
+
+fn errors_of(text: &str) -> Vec<Error> {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    let positions = Positions::of(text);
+    let told = |error: &toml::de::Error| Error {
+        place: positions.line_column(error.span().map_or(0, |span| span.start)),
+        message: error.message().lines().next().unwrap_or_default().to_owned(),
+    };
+    let mut errors: Vec<Error> = errors.iter().map(told).collect();
+    errors.sort_by_key(|error| error.place);
+    errors
+}
+
+impl Error {
+    /// Where it can be mended: the mistake, and the lines as they have to be.
+    fn mended(&self, lines: &[String]) -> Option<(Mistake, Changes)> {
+        let (line, column) = self.place;
+        let at = line - 1;
+        let text = lines.get(at)?;
+        let is = |words: &[&str]| words.iter().any(|word| self.message.starts_with(word));
+        if is(&["invalid basic string", "invalid literal string"]) {
+            let start = opening_quote(text)?;
+            let mistake = mistake(line, start, "this text has no closing quote", None);
+            return Some((mistake, vec![(at, with_another_value(text))]));
+        }
+        if is(&["missing escaped value"]) {
+            let hint = "write the text in single quotes, or two of them for each";
+            let mistake = mistake(line, column, "a `\\` in double quotes begins an escape, and this is none", Some(hint.to_owned()));
+            return Some((mistake, vec![(at, with_another_value(text))]));
+        }
+        if is(&["unclosed table", "unclosed array table"]) {
+            let words = header(text)?;
+            let (open, close) = if text.trim_start().starts_with("[[") { ("[[", "]]") } else { ("[", "]") };
+            let mistake = mistake(line, column, format!("`{close}` is missing at the end of the section's name"), None);
+            return Some((mistake, vec![(at, format!("{open}{words}{close}"))]));
+        }
+        if is(&["duplicate key"]) {
+            return one_bracket_too_few(lines, text);
+        }
+        let in_list = self.message.contains("array") || is(&["string values must be quoted", "unexpected key or value"]);
+        if in_list && (at == lines.len() - 1 || begins_statement(text)) {
+            return unclosed_list(lines, at);
+        }
+        None
+    }
+
+    /// The parser's words; in place of those that mislead, our own.
+    fn told(&self, lines: &[String]) -> Mistake {
+        let (line, column) = self.place;
+        let text = lines.get(line - 1).map_or("", String::as_str);
+        let here = text.chars().nth(column - 1);
+        let number = ["invalid float", "invalid integer", "invalid mantissa", "invalid hex", "invalid octal", "invalid binary"]
+            .iter()
+            .chain(&["invalid datetime", "unexpected leading zero", "redundant", "radix must", "`_` may only", "unexpected sign"])
+            .any(|words| self.message.starts_with(words));
+        if let Some(control) = here.filter(|c| c.is_control() && *c != '\r') {
+            let what = format!("the control character U+{:04X} has no place here", u32::from(control));
+            return mistake(line, column, what, Some("take it out".to_owned()));
+        }
+        if number || self.message.starts_with("string values must be quoted") {
+            let (start, word) = word_at(text, column);
+            return match word.is_empty() {
+                true => mistake(line, column, "a value is missing", None),
+                false => mistake(line, start, format!("{word} is no value"), Some(format!("a text stands in quotes: \"{word}\""))),
+            };
+        }
+        if let Some((key, _)) = text.split_once(':').filter(|_| self.message.starts_with("invalid unquoted key") && here == Some(':')) {
+            let hint = format!("write {} = and the value; a section is a line [name]", key.trim());
+            return mistake(line, column, "found `:` after a key", Some(hint));
+        }
+        match self.message.as_str() {
+            "duplicate key" => mistake(line, column, "this key or section stands here for the second time (duplicate)", None),
+            message if message.starts_with("key with no value") => {
+                mistake(line, column, "a key without a value", Some("write key = value, or [name] for a section".to_owned()))
+            }
+            "" => mistake(line, column, "this is not TOML", None),
+            other => mistake(line, column, other, None),
+        }
+    }
+}
+
+fn mistake(line: usize, column: usize, what: impl Into<String>, hint: Option<String>) -> Mistake {
+    Mistake { line, column, what: what.into(), hint }
+}
+
+/// The column of the quote that is left open on this line.
+fn opening_quote(text: &str) -> Option<usize> {
+    let mut open: Option<(usize, char)> = None;
+    let mut escaped = false;
+    for (at, c) in text.chars().enumerate() {
+        match open {
+            None if c == '#' => break,
+            None if c == '"' || c == '\'' => open = Some((at + 1, c)),
+            Some((_, quote)) if c == quote && !escaped => open = None,
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    open.map(|(column, _)| column)
+}
+
+/// The same key with a value that can be read; an item of a list likewise.
+fn with_another_value(text: &str) -> String {
+    match text.split_once('=') {
+        Some((key, _)) if begins_statement(text) => format!("{key}= \"\""),
+        _ => "\"\",".to_owned(),
+    }
+}
+
+/// The words of `[words` without its brackets and what stands behind.
+fn header(text: &str) -> Option<&str> {
+    let words = text.trim().trim_start_matches('[').split(['#', ']', '[']).next()?.trim();
+    (!words.is_empty() && words.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')).then_some(words)
+}
+
+/// Does the line look like `key =` or `[section`?
+fn begins_statement(text: &str) -> bool {
+    let text = text.trim_start();
+    if text.starts_with('[') {
+        return header(text).is_some_and(|words| words.starts_with(|c: char| c.is_ascii_alphabetic()));
+    }
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    text.split_once('=').is_some_and(|(key, _)| is_key(key.trim()))
+}
+
+/// `[zone]` twice, or beside `[[zone]]`.
+fn one_bracket_too_few(lines: &[String], text: &str) -> Option<(Mistake, Changes)> {
+    let list = LISTS.into_iter().find(|list| header(text) == Some(list) && text.trim_start().starts_with('['))?;
+    let is_single =
+        |line: &String| header(line) == Some(list) && line.trim_start().starts_with('[') && !line.trim_start().starts_with("[[");
+    let (at, line) = lines.iter().enumerate().find(|(_, line)| is_single(line))?;
+    let column = 1 + line.chars().take_while(|c| c.is_whitespace()).count();
+    let hint = format!("there may be several: write [[{list}]] with two brackets");
+    Some((mistake(at + 1, column, format!("found [{list}], which is a list"), Some(hint)), vec![(at, format!("[[{list}]]"))]))
+}
+
+/// The list that runs into line `end`, where something else begins.
+fn unclosed_list(lines: &[String], end: usize) -> Option<(Mistake, Changes)> {
+    let begins =
+        |line: &String| begins_statement(line) && line.split_once('=').is_some_and(|(_, value)| value.trim_start().starts_with('['));
+    let (start, line) =
+        lines[..=end].iter().enumerate().rev().find(|(at, line)| (*at < end || end == lines.len() - 1) && begins_statement(line))?;
+    if !begins(line) {
+        return None;
+    }
+    let column = 1 + line.chars().position(|c| c == '[')?;
+    let until = if end == lines.len() - 1 && !begins_statement(&lines[end]) { lines.len() } else { end.max(start + 1) };
+    let blank = (start + 1..until).map(|at| (at, String::new()));
+    let changes = std::iter::once((start, with_another_value(line))).chain(blank).collect();
+    Some((mistake(start + 1, column, "this list has no closing `]`", None), changes))
+}
+
+/// What stands at the column between blanks, commas and brackets: where it begins, and itself.
+fn word_at(text: &str, column: usize) -> (usize, String) {
+    let chars: Vec<char> = text.chars().collect();
+    let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '=' | '[' | ']' | '#' | '"');
+    let at = (column - 1).min(chars.len());
+    let start = chars[..at].iter().rposition(|c| ends(*c)).map_or(0, |at| at + 1);
+    let word: String = chars[start..].iter().take_while(|c| !ends(**c)).collect();
+    (start + 1, word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: what is written, all that is said of it, and the lines that are read in its place.
+    #[test]
+    fn mistakes_of_the_language() {
+        for (text, expected, mended) in [
+            ("a = 1", &[][..], "a = 1"),
+            ("a = debug", &["1:5: debug is no value; a text stands in quotes: \"debug\""], "a = debug"),
+            ("a = ", &["1:5: a value is missing"], "a = "),
+            (
+                "a = 256M\nb = 2d # x",
+                &["1:5: 256M is no value; a text stands in quotes: \"256M\"", "2:5: 2d is no value; a text stands in quotes: \"2d\""],
+                "a = 256M\nb = 2d # x",
+            ),
+            (
+                "a = [127.0.0.1:53]\nb = 1",
+                &["1:6: 127.0.0.1:53 is no value; a text stands in quotes: \"127.0.0.1:53\""],
+                "a = [127.0.0.1:53]\nb = 1",
+            ),
+            ("a = [\"x\", \"y]\nb = 1", &["1:11: this text has no closing quote"], "a = \"\"\nb = 1"),
+            ("a = [\n  \"x,\n  \"y\"\n]", &["2:3: this text has no closing quote"], "a = [\n\"\",\n  \"y\"\n]"),
+            ("a = 'x\n[s]\nb = 1", &["1:5: this text has no closing quote"], "a = \"\"\n[s]\nb = 1"),
+            ("a = \"x\nb = \"y", &["1:5: this text has no closing quote", "2:5: this text has no closing quote"], "a = \"\"\nb = \"\""),
+            ("a = [\"x\"\nb = [\"y\"]\n[s]", &["1:5: this list has no closing `]`"], "a = \"\"\nb = [\"y\"]\n[s]"),
+            ("a = [\n \"x\",\n\n[s]\nb = 1", &["1:5: this list has no closing `]`"], "a = \"\"\n\n\n[s]\nb = 1"),
+            ("a = [\"x\"", &["1:5: this list has no closing `]`"], "a = \"\""),
+            ("[s\na = 1", &["1:3: `]` is missing at the end of the section's name"], "[s]\na = 1"),
+            ("[[zone]\na = 1", &["1:8: `]]` is missing at the end of the section's name"], "[[zone]]\na = 1"),
+            (
+                "[zone]\na = 1\n[zone]\na = 2",
+                &[
+                    "1:1: found [zone], which is a list; there may be several: write [[zone]] with two brackets",
+                    "3:1: found [zone], which is a list; there may be several: write [[zone]] with two brackets",
+                ],
+                "[[zone]]\na = 1\n[[zone]]\na = 2",
+            ),
+            ("a: 1\nb = 2", &["1:2: found `:` after a key; write a = and the value; a section is a line [name]"], "a: 1\nb = 2"),
+            ("hello\nb = 2", &["1:6: a key without a value; write key = value, or [name] for a section"], "hello\nb = 2"),
+            ("a = \u{1} 1", &["1:5: the control character U+0001 has no place here; take it out"], "a = \u{1} 1"),
+            (
+                "a = \"C:\\zones\"\nb = 1",
+                &[
+                    "1:9: a `\\` in double quotes begins an escape, and this is none; write the text in single quotes, or two of them for each",
+                ],
+                "a = \"\"\nb = 1",
+            ),
+            ("a = 1\na = 2", &["2:1: this key or section stands here for the second time (duplicate)"], "a = 1\na = 2"),
+        ] {
+            let (read, mistakes) = mend(text);
+            let shown: Vec<String> = mistakes
+                .iter()
+                .map(|m| {
+                    format!("{}:{}: {}{}", m.line, m.column, m.what, m.hint.iter().map(|hint| format!("; {hint}")).collect::<String>())
+                })
+                .collect();
+            assert_eq!((shown, read.as_str()), (expected.iter().map(|line| (*line).to_owned()).collect(), mended), "{text}");
+        }
+    }
+}
