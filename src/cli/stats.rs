@@ -8,24 +8,33 @@ use super::{FAILED, GOOD};
 use crate::control::{self, Command};
 
 const EXAMPLES: &str = "\
-Example:
-  cairn stats";
+Examples:
+  cairn stats
+  cairn stats --json";
 
 /// Show the running server's counters
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct StatsArgs {}
+pub(super) struct StatsArgs {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
 
-pub(super) fn stats(_args: &StatsArgs) -> u8 {
-    ask_server(&Command::Stats)
+pub(super) fn stats(args: &StatsArgs) -> u8 {
+    if args.json { ask_and(&Command::Stats, |line| say!("{line}")) } else { ask_server(&Command::Stats) }
 }
 
 /// Asks the running server and prints each line of its answer, an object's members one below the other.
 pub(super) fn ask_server(command: &Command) -> u8 {
+    ask_and(command, print_members)
+}
+
+fn ask_and(command: &Command, print: fn(&Value)) -> u8 {
     let mut has_failed = false;
     let outcome = control::ask(command, |line| {
         has_failed |= line.get("error").is_some();
-        print_members(&line);
+        print(&line);
     });
     match outcome {
         Ok(true) if !has_failed => GOOD,

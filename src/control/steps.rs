@@ -69,7 +69,8 @@ fn not_followed(target: &Name, refused: &Refused) -> Value {
 fn answered(answer: &Answer, upstream_queries: u32) -> Value {
     let records: Vec<String> = answer.answers.iter().chain(&answer.authority).flat_map(record_lines).collect();
     let bogus = answer.security == Security::Bogus;
-    let verdict = verdict(answer.rcode.to_string(), answer.security, answer.stale);
+    let unchecked = answer.ede.as_ref().is_some_and(|ede| ede.code == EdeCode::NEGATIVE_TRUST_ANCHOR);
+    let verdict = verdict(answer.rcode.to_string(), answer.security, unchecked, answer.stale);
     let mut line = vec![format!("Answer: {verdict}, {}", counted(upstream_queries as usize, "query", "queries") + " to servers")];
     if answer.answers.is_empty() && answer.rcode == Rcode::NXDOMAIN {
         line.push("    There is no such name; the SOA record says for how long that may be remembered".to_owned());
@@ -80,8 +81,11 @@ fn answered(answer: &Answer, upstream_queries: u32) -> Value {
     }
     line.extend(records.iter().map(|record| format!("    {record}")));
     line.extend(answer.ede.iter().map(|ede| format!("    {ede}")));
+    let advice = bogus.then_some(BOGUS_ADVICE);
+    line.extend(advice.map(|advice| format!("    What to do: {advice}")));
     json!({
         "step": "answer",
+        "advice": advice,
         "rcode": answer.rcode.to_string(),
         "security": format!("{:?}", answer.security).to_lowercase(),
         "records": records,
@@ -90,6 +94,9 @@ fn answered(answer: &Answer, upstream_queries: u32) -> Value {
         "line": line.join("\n"),
     })
 }
+
+const BOGUS_ADVICE: &str =
+    "its signatures do not hold: the owner has to mend them; `cairn trust negative add NAME` lets it through meanwhile, unproved";
 
 const RULE_ADVICE: &str = "these servers stand in a rule of your own configuration: look at the addresses after `to`; `fallback = true` would ask the public DNS when they fail";
 
@@ -128,9 +135,10 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-fn verdict(rcode: String, security: Security, stale: bool) -> String {
+fn verdict(rcode: String, security: Security, unchecked: bool, stale: bool) -> String {
     let proof = match security {
         Security::Secure => ", proved by DNSSEC",
+        Security::Insecure if unchecked => ", signatures not checked",
         Security::Insecure => ", not signed",
         Security::Bogus => ", BOGUS: a validating client gets SERVFAIL",
         Security::Indeterminate => "",
@@ -189,9 +197,7 @@ fn advice(cause: &Cause) -> &'static str {
         Cause::AliasLoop | Cause::AliasTooLong => "the owner of the alias has to correct it",
         Cause::Spent(_) => "the zone makes resolvers work too hard: its owner has to simplify it; ask again later",
         Cause::Remembered(_) => "this failed a moment ago and is not tried again yet: wait a few seconds, or `cairn cache flush NAME`",
-        Cause::Bogus(_) => {
-            "its signatures do not hold: the owner has to mend them; `cairn trust negative add NAME` lets it through meanwhile, unproved"
-        }
+        Cause::Bogus(_) => BOGUS_ADVICE,
         Cause::TimedOut => "ask again: the search may have ended meanwhile",
         Cause::Forbidden(_) => "look at the rule of the configuration that covers it",
         Cause::NotCached => "ask with recursion",
