@@ -129,6 +129,10 @@ impl Resolver {
                     });
                     answer.answers.extend(sets);
                     answer.authority.extend(proof);
+                    // RFC 1034 4.3.2 step 3a: a CNAME that was asked for is the answer, one made from a DNAME too.
+                    if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) {
+                        return Ok(self.done(question, answer, asker));
+                    }
                     name = target;
                 }
                 Found::TooLong { dname } => {

@@ -34,7 +34,7 @@ impl Resolver {
             asker.trace.emit(|| Step::CacheHit { question: question.clone(), what, age_s, ttl_s });
         };
         if question.rtype != Rtype::ANY {
-            for rtype in [question.rtype, Rtype::CNAME] {
+            for rtype in sets_that_answer(question.rtype) {
                 let Some(cached) = cache.get_set(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else { continue };
                 let what = if rtype == question.rtype { CacheHit::Set } else { CacheHit::Alias };
                 hit(what, cached.age_s, cached.set.ttl);
@@ -142,7 +142,7 @@ impl Resolver {
             return None;
         }
         let now = self.now();
-        for rtype in [question.rtype, Rtype::CNAME] {
+        for rtype in sets_that_answer(question.rtype) {
             let Some(mut cached) = self.cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else {
                 continue;
             };
@@ -170,6 +170,12 @@ impl Resolver {
         let own = self.cache().get_set(&cut.zone, Rtype::NS, now).filter(|own| own.rank.may_answer());
         own.map(|own| own.set).or_else(|| cut.ns_set())
     }
+}
+
+/// What was asked for, and the alias there may be in its place. RRSIG and NSEC records stand beside a CNAME (RFC 4035 2.5).
+fn sets_that_answer(qtype: Rtype) -> impl Iterator<Item = Rtype> {
+    let beside = matches!(qtype, Rtype::RRSIG | Rtype::NSEC);
+    [qtype, Rtype::CNAME].into_iter().take(if beside { 1 } else { 2 })
 }
 
 /// Does a signature say that the set was made from a wildcard (RFC 4035 5.3.4)?

@@ -110,7 +110,7 @@ fn denial_of(heard: &Heard) -> Option<Denial> {
 /// The link that an answer or an alias is.
 fn first_link(question: &Question, content: &Scrubbed) -> Option<Link> {
     let first = content.answer.first()?;
-    if question.rtype == Rtype::ANY {
+    if question.rtype == Rtype::ANY && first.name == question.name {
         return Some(Link::new(Found::Answer { sets: content.answer.clone(), proof: content.proof.clone() }));
     }
     if first.rtype == question.rtype && first.name == question.name {

@@ -114,17 +114,19 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, d
 
 /// The one link of the chain that the question's own name is: what was asked for, or the alias there. Only the first
 /// owner's records are authoritative (RFC 2181 5.4.1); a target outside the zone is asked for at its own servers. A
-/// CNAME that a DNAME explains is made by us.
+/// CNAME that a DNAME explains is made by us, and is so even where it was asked for: it has no signature (RFC 6672 5.3.1).
 fn first_link(mut sets: Vec<RrSet>, expected: &Expected<'_>, out: &mut Scrubbed) {
     let (name, qtype) = (&expected.question.name, expected.question.rtype);
     let at_name = |set: &RrSet, rtype: Rtype| set.name == *name && set.rtype == rtype;
-    if qtype == Rtype::ANY && sets.iter().any(|set| set.name == *name) {
+    let dname = sets.iter().position(|set| is_dname_above(set, name, expected.zone));
+    let is_made = |set: &RrSet| dname.is_some() && set.rtype == Rtype::CNAME && set.sigs.is_empty();
+    if qtype == Rtype::ANY && sets.iter().any(|set| set.name == *name && !is_made(set)) {
         out.answer.extend(sets.extract_if(.., |set| set.name == *name));
         out.answered = true;
-    } else if let Some(at) = sets.iter().position(|set| at_name(set, qtype)) {
+    } else if let Some(at) = sets.iter().position(|set| at_name(set, qtype) && !is_made(set)) {
         out.answer.push(sets.swap_remove(at));
         out.answered = true;
-    } else if let Some(at) = sets.iter().position(|set| is_dname_above(set, name, expected.zone)) {
+    } else if let Some(at) = dname {
         out.answer.push(sets.swap_remove(at));
     } else if let Some(at) = sets.iter().position(|set| at_name(set, Rtype::CNAME)) {
         let mut set = sets.swap_remove(at);
@@ -294,6 +296,23 @@ mod tests {
             (
                 "example.",
                 "a.old.example. A",
+                AA,
+                &["+ old.example. DNAME new.test.", "+ a.old.example. CNAME a.new.test."],
+                Kind::Alias,
+                "old.example. DNAME",
+            ),
+            // The alias itself was asked for: it is made from the DNAME all the same.
+            (
+                "example.",
+                "a.old.example. CNAME",
+                AA,
+                &["+ old.example. DNAME new.test.", "+ a.old.example. CNAME a.new.test."],
+                Kind::Alias,
+                "old.example. DNAME",
+            ),
+            (
+                "example.",
+                "a.old.example. ANY",
                 AA,
                 &["+ old.example. DNAME new.test.", "+ a.old.example. CNAME a.new.test."],
                 Kind::Alias,

@@ -223,7 +223,14 @@ impl Case {
         let Reply { qname, qtype, kind, .. } = &self.reply;
         match kind {
             ReplyKind::NxDomain => Some(evidence.nxdomain(qname, work)),
-            ReplyKind::NoData if *qtype == Rtype::DS && qname.is_below(self.keys.zone()) => Some(evidence.no_ds(qname, work)),
+            ReplyKind::NoData if *qtype == Rtype::DS && qname.is_below(self.keys.zone()) => Some(match evidence.no_ds(qname, work) {
+                // Such a reply says that the name exists: that it does not is no proof of it (RFC 5155 8.6, RFC 4035 5.4).
+                Denial::Proved(no_cut @ Proof { kind: ProofKind::NoCut, .. }) => match evidence.nodata(qname, *qtype, work) {
+                    Denial::Proved(_) => Denial::Proved(no_cut),
+                    other => other,
+                },
+                other => other,
+            }),
             ReplyKind::NoData => Some(evidence.nodata(qname, *qtype, work)),
             ReplyKind::Referral { cut } if self.answer.is_empty() => Some(evidence.no_ds(cut, work)),
             ReplyKind::Referral { .. } | ReplyKind::Answer | ReplyKind::Cname | ReplyKind::Dname => self.prove_wildcards(&evidence, work),
@@ -479,6 +486,21 @@ mod tests {
             ("ENT as name error", ("y.example.", T::A), ReplyKind::NxDomain, vec![w.soa(), w.nsec("www.example.")], "bogus 12"),
             ("no DS", ("cut.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("cut.example.")], "secure InsecureDelegation"),
             ("no DS, no cut", ("www.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure NoCut"),
+            ("no DS at an ENT", ("y.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure NoCut"),
+            (
+                "no DS at a name that is not there",
+                ("b.example.", T::DS),
+                ReplyKind::NoData,
+                vec![w.soa(), w.nsec("alias.example."), w.nsec("example.")],
+                "bogus 12",
+            ),
+            (
+                "no DS by a wildcard",
+                ("a.wild.example.", T::DS),
+                ReplyKind::NoData,
+                vec![w.soa(), w.nsec("*.wild.example.")],
+                "secure NoCut",
+            ),
             ("DS is there", ("sub.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("sub.example.")], "bogus 12"),
             ("the child's word on its own DS", ("example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("example.")], "bogus 12"),
             ("signed by a zone below", ("a.sub.example.", T::A), ReplyKind::NxDomain, vec![sub_soa()], "keys of sub.example."),
