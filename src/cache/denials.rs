@@ -50,6 +50,18 @@ impl Cache {
         found.or_else(|| self.look_denial(&Key::fact(wire, TYPE_OF_NXDOMAIN), now))
     }
 
+    /// Also a denial that has ended, by no more than `stale_max` seconds (RFC 8767).
+    pub fn get_denial_stale(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
+        let (wire, now_s) = (question.name.as_wire(), now.secs());
+        let usable = |bytes: &[u8]| {
+            let past = now_s.saturating_sub(entry::expires(bytes));
+            entry::is_denial(bytes) && (entry::remaining(bytes, now_s) > 0 || self.limits.stale_max > 0 && past <= self.limits.stale_max)
+        };
+        [question.rtype.0, TYPE_OF_NXDOMAIN].into_iter().find_map(|rtype| {
+            self.store.with(&Key::fact(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
+        })
+    }
+
     /// A proved NXDOMAIN for a name above this one (RFC 8020), and that name.
     pub fn get_nxdomain_above(&self, name: &Name, now: BootTime) -> Option<(Name, CachedDenial)> {
         name.suffixes().skip(1).find_map(|wire| {
@@ -95,7 +107,7 @@ impl Cache {
     }
 
     /// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; no longer than the proof (RFC 4035 5.3.3).
-    fn negative_ttl(&self, denial: &Denial) -> u32 {
+    pub fn negative_ttl(&self, denial: &Denial) -> u32 {
         let Some(soa) = &denial.soa else {
             return TTL_WITHOUT_SOA.min(self.limits.negative_max_ttl);
         };

@@ -168,7 +168,8 @@ impl Cache {
         self.store.remove_if(&key, |_| true) || protected
     }
 
-    fn ttl_within_limits(&self, ttl: u32) -> u32 {
+    /// How long a set with this TTL lives.
+    pub fn ttl_within_limits(&self, ttl: u32) -> u32 {
         match ttl {
             // RFC 2181 8: the top bit means 0.
             0 | 0x8000_0000.. => 0,

@@ -9,9 +9,9 @@ use super::learn::alias_by_dname;
 use super::link::{Found, Link};
 use super::trace::{CacheHit, Purpose, Step};
 use super::walk::Resolver;
-use crate::cache::{CachedSet, Denial, DenialKind};
+use crate::cache::{CachedDenial, CachedSet, Denial, DenialKind};
 use crate::env::BootTime;
-use crate::record::{Name, Question, RrSet, Rtype, Security};
+use crate::record::{Name, Question, Rcode, RrSet, Rtype, Security};
 
 impl Resolver {
     /// Has a shortened question been answered before, with data, an alias or their absence, so that asking it again
@@ -130,7 +130,12 @@ impl Resolver {
                     answer.answers.extend(sets);
                     name = target;
                 }
-                Found::Denied(_) | Found::TooLong { .. } => return None,
+                Found::Denied(denial) => {
+                    answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+                    answer.authority.extend(denial.soa.into_iter().chain(denial.proof));
+                    return Some(answer);
+                }
+                Found::TooLong { .. } => return None,
             }
         }
         None
@@ -160,7 +165,19 @@ impl Resolver {
             link.stale = true;
             return Some(link);
         }
-        None
+        self.stale_denial(question, asker)
+    }
+
+    /// A client that is told SERVFAIL for the one family of addresses may well do without the other.
+    fn stale_denial(&self, question: &Question, asker: &Asker) -> Option<Link> {
+        let denied = self.cache().get_denial_stale(question, self.now()).filter(|denied| denied.security != Security::Bogus)?;
+        asker.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: denied.age_s, ttl_s: 0 });
+        let CachedDenial { kind, mut soa, mut proof, security, .. } = denied;
+        for set in soa.iter_mut().chain(&mut proof) {
+            set.ttl = asker.routes.limits.stale_ttl_s;
+        }
+        let found = Found::Denied(Denial { kind, soa, proof, security });
+        Some(Link { security, stale: true, ..Link::new(found) })
     }
 
     /// The servers of the deepest known cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).

@@ -55,13 +55,36 @@ impl Resolver {
                 ttl_s: denial.soa.as_ref().map_or(0, |soa| soa.ttl),
             });
             self.cache().put_denial(question, &denial, now);
-            return Some(Link::new(Found::Denied(denial)));
+            return Some(self.within_limits(Link::new(Found::Denied(denial))));
         }
         let beyond = Some(&content.beyond).filter(|sets| !sets.is_empty()).map(|sets| {
-            let (sets, proof) = (sets.clone(), content.proof.clone());
+            let (mut sets, proof) = (sets.clone(), content.proof.clone());
+            self.limit_ttls(&mut sets);
             Arc::new(Beyond { sets, proof, zone: cut.zone.clone(), server: heard.server })
         });
-        first_link(question, content).map(|link| Link { beyond, ..link })
+        first_link(question, content).map(|link| self.within_limits(Link { beyond, ..link }))
+    }
+
+    /// Who asks first is told the same TTLs as who asks next, from the cache: the limits hold, and a denial ends with
+    /// the SOA's MINIMUM (RFC 2308 5), in whatever is kept of this very answer too.
+    fn within_limits(&self, mut link: Link) -> Link {
+        match &mut link.found {
+            Found::Answer { sets, .. } | Found::Alias { sets, .. } => self.limit_ttls(sets),
+            Found::TooLong { dname } => dname.ttl = self.cache().ttl_within_limits(dname.ttl),
+            Found::Denied(denial) => {
+                let ttl = self.cache().negative_ttl(denial);
+                if let Some(soa) = &mut denial.soa {
+                    soa.ttl = ttl;
+                }
+            }
+        }
+        link
+    }
+
+    fn limit_ttls(&self, sets: &mut [RrSet]) {
+        for set in sets {
+            set.ttl = self.cache().ttl_within_limits(set.ttl);
+        }
     }
 
     /// What a referral says about the security of the child (RFC 4035 3.1.4): the DS set, or the proof that there

@@ -300,7 +300,7 @@ impl Resolver {
     }
 
     /// Asks the root, or the forwarder for everything, who it is, until anybody answers or nobody waits any more:
-    /// both families in turn, at intervals, and at once when this machine's network has changed.
+    /// each in turn, at intervals, and at once when this machine's network has changed.
     fn probe(&self, routes: Arc<Routes>) {
         let resolver = self.clone();
         tokio::task::spawn_local(async move {
@@ -308,11 +308,14 @@ impl Resolver {
             let question = Question::new(Name::root(), Rtype::NS);
             let until = resolver.now() + Duration::from_millis(routes.limits.walk_time_ms);
             let mut changes = shared.network_changes.subscribe();
-            let mut ipv6_first = resolver.random().below(2) == 1;
+            let ipv6_first = resolver.random().below(2) == 1;
+            let mut turn = 0;
             while shared.offline.is_offline(resolver.now()) && resolver.now() < until {
                 let began = Instant::now();
-                let targets = resolver.probe_targets(&routes, ipv6_first);
-                ipv6_first = !ipv6_first;
+                let mut targets = resolver.probe_targets(&routes, ipv6_first);
+                let first = turn % targets.len().max(1);
+                targets.rotate_left(first);
+                turn += 1;
                 let heard = tokio::select! {
                     biased;
                     heard = resolver.ask_probe(&targets, &question) => heard,
@@ -350,17 +353,21 @@ impl Resolver {
         }
     }
 
-    /// Whom to ask whether the network is there, and whether with RD: one of each family, as far as there are.
+    /// Whom to ask whether the network is there, and whether with RD: one of each family, as far as there are; of the
+    /// forwarders and, where they may be done without, of the root servers too.
     fn probe_targets(&self, routes: &Routes, ipv6_first: bool) -> Vec<(SocketAddr, bool)> {
-        let all: Vec<(SocketAddr, bool)> = match routes.rule_for(&Name::root()) {
-            Some(rule) => rule.to.iter().map(|to| (*to, rule.forward)).collect(),
-            None => routes.hints.iter().map(|(_, address)| (SocketAddr::new(*address, 53), false)).collect(),
+        let rule = routes.rule_for(&Name::root());
+        let forwarders: Vec<_> = rule.map_or_else(Vec::new, |rule| rule.to.iter().map(|to| (*to, rule.forward)).collect());
+        let roots: Vec<_> = match rule {
+            Some(rule) if !rule.fallback => Vec::new(),
+            _ => routes.hints.iter().map(|(_, address)| (SocketAddr::new(*address, 53), false)).collect(),
         };
-        let of_family = |ipv6: bool| {
+        let of_family = |all: &[(SocketAddr, bool)], ipv6: bool| {
             let some: Vec<_> = all.iter().filter(|(to, _)| to.is_ipv6() == ipv6 && routes.family_enabled(to.ip())).collect();
             some.get(self.random().below(some.len())).map(|target| **target)
         };
-        [ipv6_first, !ipv6_first].into_iter().filter_map(of_family).collect()
+        let families = [ipv6_first, !ipv6_first];
+        families.iter().flat_map(|ipv6| [of_family(&forwarders, *ipv6), of_family(&roots, *ipv6)]).flatten().collect()
     }
 
     /// Is there a route to anybody who could tell that the network is there?

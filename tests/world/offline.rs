@@ -129,3 +129,16 @@ fn a_rule_does_not_wait_for_the_world() {
     let answer = world.ask_true("www.example. A");
     assert!(answer.took <= MOST_AFTER_THE_NETWORK, "{answer:?}");
 }
+
+/// Its silence is not the network's: those who are asked in its place tell.
+#[test]
+fn a_dead_forwarder_that_may_be_done_without() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(9).server("dead.").at("192.0.2.200").serves().link(|link| link.loss = 1.0).tune(|settings| {
+        let text = "[[forward]]\nzone = '.'\nto = ['192.0.2.200']\nfallback = true\n";
+        settings.forwards = cairn::config::Settings::from_toml(text, "cairn.toml").expect("valid").forwards;
+    });
+    world.ask_true("www.example. A");
+}
