@@ -109,11 +109,11 @@ impl Cache {
     /// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; no longer than the proof (RFC 4035 5.3.3).
     pub fn negative_ttl(&self, denial: &Denial) -> u32 {
         let Some(soa) = &denial.soa else {
-            return TTL_WITHOUT_SOA.min(self.limits.negative_max_ttl);
+            return TTL_WITHOUT_SOA.min(self.limits.negative_max_ttl).min(self.limits.max_ttl);
         };
         let minimum = soa.data.first().and_then(|rdata| rdata.last_chunk::<4>()).map_or(0, |last| u32::from_be_bytes(*last));
         let proof = denial.proof.iter().map(|set| set.ttl).min().unwrap_or(u32::MAX);
-        soa.ttl.min(minimum).min(proof).min(self.limits.negative_max_ttl)
+        soa.ttl.min(minimum).min(proof).min(self.limits.negative_max_ttl).min(self.limits.max_ttl)
     }
 }
 

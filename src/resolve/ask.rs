@@ -11,6 +11,7 @@ use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
 use super::cut::{Cut, Search, Server};
 use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
+use super::link::Found;
 use super::offline::Sent;
 use super::scrub::{Scrubbed, scrub};
 use super::trace::{Asked, Choice, Purpose, Step};
@@ -30,6 +31,8 @@ const USELESS_MAX: usize = 5;
 const SILENT_MAX: usize = 6;
 /// Empty NOERROR replies after which "nothing" is taken for an answer.
 const EMPTY_MAX: u8 = 2;
+/// Aliases behind the name of a server: more are a chain that somebody built.
+const SERVER_ALIASES_MAX: usize = 2;
 
 /// How long a server that failed for a zone is asked after all others. Lame delegations are mended by people,
 /// overload passes by itself.
@@ -694,7 +697,8 @@ impl Resolver {
     }
 
     /// Addresses of a name server: what this server itself holds, else by a walk of their own, which may end with
-    /// the parent's glue (then the second value is true). An alias is no address (RFC 2181 10.3).
+    /// the parent's glue (then the second value is true). A server's name should be no alias (RFC 2181 10.3). Where it
+    /// is one all the same, it is followed a little, each step paid like any search.
     async fn server_address(&self, question: &Question, glue_will_do: bool, asker: &Asker) -> Result<(Vec<RrSet>, bool), Failure> {
         if let Some(held) = self.local().find(question) {
             let sets = held.answers.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
@@ -702,8 +706,20 @@ impl Resolver {
         }
         let mut child = asker.child(Purpose::ServerAddress);
         child.glue_will_do = glue_will_do;
-        let link = self.raw_link(question, &child).await?;
-        Ok((link.sets_of(question), link.is_glue))
+        let mut here = question.clone();
+        for _ in 0..=SERVER_ALIASES_MAX {
+            let link = self.raw_link(&here, &child).await?;
+            if let Found::Alias { target, .. } = link.found {
+                here.name = target;
+                continue;
+            }
+            let mut sets = link.sets_of(&here);
+            for set in &mut sets {
+                set.name = question.name.clone();
+            }
+            return Ok((sets, link.is_glue));
+        }
+        Ok((Vec::new(), false))
     }
 }
 

@@ -214,9 +214,10 @@ impl Witness {
 
     fn was_denied(&self, name: &Name, rtype: Rtype, rcode: Rcode, how: Use) -> Result<(), String> {
         let kind = (rcode != Rcode::NXDOMAIN).then_some(rtype);
+        let stale_s = if how.stale { STALE_MAX_S } else { 0 };
         match self.denied.get(&(name.clone(), kind)) {
             None => Err(format!("{rcode} for {name} {rtype} was never said")),
-            Some((at, ttl)) if self.now().saturating_sub(*at).saturating_sub(how.slack).as_secs() > u64::from(*ttl) => {
+            Some((at, ttl)) if self.now().saturating_sub(*at).saturating_sub(how.slack).as_secs() > u64::from(*ttl) + stale_s => {
                 Err(format!("{rcode} for {name} {rtype} was said too long ago"))
             }
             Some(_) => Ok(()),
