@@ -112,7 +112,7 @@ impl Cache {
         if ttl == 0 {
             return false;
         }
-        let mut bytes = entry::start(&composed, key.group, ttl, now.secs());
+        let mut bytes = entry::start(&composed, key.group, ttl, now.secs(), BODY_HEAD_BYTES + 2 * reply.places.len() + reply.records.len());
         bytes.extend_from_slice(&reply.flags.with(Flags::AD, secure).0.to_le_bytes());
         for count in reply.counts {
             bytes.extend_from_slice(&count.to_be_bytes());

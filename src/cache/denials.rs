@@ -15,6 +15,8 @@ use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
 
 /// RFC 2308 5: without SOA a denial should not be cached. A few seconds keep a client's retries from going up.
 const TTL_WITHOUT_SOA: u32 = 5;
+/// Type, TTL and the lengths of data and signatures.
+const SET_FIELDS_BYTES: usize = 2 + 4 + 3 + 3;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DenialKind {
@@ -129,7 +131,9 @@ fn stands(old: &[u8], security: Security, now_s: u32) -> bool {
 
 fn encode(key: &Key<'_>, denial: &Denial, ttl: u32, now_s: u32) -> Vec<u8> {
     let sub = entry::sub_of_denial(denial.kind == DenialKind::NxDomain, denial.security);
-    let mut bytes = entry::start(key, sub, ttl, now_s);
+    let bytes_of = |set: &RrSet| set.name.as_wire().len() + SET_FIELDS_BYTES + set.data.bytes() + set.sigs.bytes();
+    let body_bytes = 1 + denial.soa.iter().chain(&denial.proof).map(bytes_of).sum::<usize>();
+    let mut bytes = entry::start(key, sub, ttl, now_s, body_bytes);
     bytes.push(u8::from(denial.soa.is_some()));
     for set in denial.soa.iter().chain(&denial.proof) {
         bytes.extend_from_slice(set.name.as_wire());

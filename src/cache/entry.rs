@@ -82,8 +82,8 @@ impl<'a> Key<'a> {
 }
 
 /// Starts an entry: the head and the name. The body is appended, then `finish` notes the length.
-pub fn start(key: &Key<'_>, sub: u8, ttl: u32, now_s: u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(96);
+pub fn start(key: &Key<'_>, sub: u8, ttl: u32, now_s: u32, body_bytes: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + key.name.len() + body_bytes);
     bytes.extend_from_slice(&[key.kind as u8, key.name.len() as u8]);
     bytes.extend_from_slice(&key.rtype.to_be_bytes());
     bytes.extend_from_slice(&now_s.saturating_add(ttl).to_le_bytes());
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn the_drawing_is_true() {
         let key = Key::fact(b"\x01a\x00", 28);
-        let mut bytes = start(&key, sub_of_set(Rank::AuthAnswer, Security::Secure), 300, 1000);
+        let mut bytes = start(&key, sub_of_set(Rank::AuthAnswer, Security::Secure), 300, 1000, 0);
         bytes.extend_from_slice(b"body");
         let entry = finish(bytes);
         let expected: &[&[u8]] =
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn shortening_keeps_the_age() {
-        let mut entry = finish(start(&Key::fact(b"\0", 2), 0, 300, 1000));
+        let mut entry = finish(start(&Key::fact(b"\0", 2), 0, 300, 1000, 0));
         shorten(&mut entry, 60, 1100);
         assert_eq!((remaining(&entry, 1100), age(&entry, 1100)), (60, 100));
         shorten(&mut entry, 90, 1100);

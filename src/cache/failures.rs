@@ -46,7 +46,7 @@ impl Cache {
                     counts_for = last.saturating_mul(2).clamp(counts_for, TTL_MAX);
                 }
             }
-            let mut bytes = entry::start(&key, 0, counts_for, now_s);
+            let mut bytes = entry::start(&key, 0, counts_for, now_s, 2 + cause.text.len().min(TEXT_BYTES_MAX));
             bytes.extend_from_slice(&cause.code.0.to_le_bytes());
             bytes.extend_from_slice(&cause.text.as_bytes()[..cause.text.floor_char_boundary(TEXT_BYTES_MAX)]);
             Some(entry::finish(bytes))

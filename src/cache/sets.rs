@@ -191,7 +191,8 @@ fn usable(bytes: &[u8], now_s: u32, stale_max: u32) -> bool {
 }
 
 fn encode(key: &Key<'_>, set: &RrSet, rank: Rank, security: Security, ttl: u32, now_s: u32) -> Vec<u8> {
-    let mut bytes = entry::start(key, entry::sub_of_set(rank, security), ttl, now_s);
+    let body_bytes = SET_HEAD_BYTES + set.data.bytes() + set.sigs.bytes();
+    let mut bytes = entry::start(key, entry::sub_of_set(rank, security), ttl, now_s, body_bytes);
     bytes.extend_from_slice(&[0; 7]);
     entry::push_u24(&mut bytes, set.data.bytes());
     bytes.extend_from_slice(set.data.as_packed());

@@ -459,7 +459,7 @@ mod tests {
     }
 
     fn make(key: &Key<'_>, body: &[u8]) -> Vec<u8> {
-        let mut bytes = entry::start(key, 1, 300, 0);
+        let mut bytes = entry::start(key, 1, 300, 0, body.len());
         bytes.extend_from_slice(body);
         entry::finish(bytes)
     }

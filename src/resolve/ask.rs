@@ -596,7 +596,7 @@ impl Resolver {
         if let Some(cookie) = edns.and_then(|edns| edns.option(OptionCode::COOKIE)) {
             servers.set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
         }
-        if edns.is_some() && servers.edns(plan.address.ip(), now) != EdnsState::Works {
+        if edns.is_some() && plan.standing.edns != EdnsState::Works {
             servers.set_edns(plan.address.ip(), EdnsState::Works);
         }
         if reply.notes.case_mangled {

@@ -12,6 +12,8 @@ use crate::wire::{Flags, Message, Section};
 
 /// More sets than any honest reply holds; what comes after them is dropped.
 const SETS_MAX: usize = 200;
+/// Most records' data fit.
+const RDATA_BYTES: usize = 256;
 
 #[derive(Debug, Default)]
 pub struct Scrubbed {
@@ -42,21 +44,21 @@ pub struct Scrubbed {
 pub fn scrub(message: &Message<'_>, expected: &Expected<'_>) -> Scrubbed {
     let mut out = Scrubbed::default();
     let qtype = expected.question.rtype;
-    let answer = collect(message, Section::Answer, qtype == Rtype::RRSIG, &mut out.dropped);
+    let mut rdata = Vec::with_capacity(RDATA_BYTES);
+    let answer = collect(message, Section::Answer, qtype == Rtype::RRSIG, &mut rdata, &mut out.dropped);
     first_link(answer, expected, &mut out);
-    let authority = collect(message, Section::Authority, false, &mut out.dropped);
+    let authority = collect(message, Section::Authority, false, &mut rdata, &mut out.dropped);
     keep_authority(authority, expected, message.header().flags, &mut out);
-    let additional = collect(message, Section::Additional, false, &mut out.dropped);
+    let additional = collect(message, Section::Additional, false, &mut rdata, &mut out.dropped);
     keep_glue(additional, expected, &mut out);
     out
 }
 
 /// Groups a section's records into sets; signatures go with what they cover.
-fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, dropped: &mut usize) -> Vec<RrSet> {
+fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, rdata: &mut Vec<u8>, dropped: &mut usize) -> Vec<RrSet> {
     let mut sets: Vec<RrSet> = Vec::new();
     let mut signatures: Vec<(Name, Rtype, u32, Vec<u8>)> = Vec::new();
     let mut last: Option<([u8; 2], Name)> = None;
-    let mut rdata = Vec::new();
     for record in message.records(section) {
         let rtype = record.rtype();
         if record.class() != Class::IN || (rtype.is_meta() && rtype != Rtype::NXNAME) {
@@ -75,14 +77,14 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, d
         };
         last = Some((record.owner_hint(), owner.clone()));
         rdata.clear();
-        if record.expand_rdata(&mut rdata).is_err() {
+        if record.expand_rdata(rdata).is_err() {
             *dropped += 1;
             continue;
         }
         if rtype == Rtype::RRSIG && !signatures_are_data {
             match rdata.first_chunk::<2>() {
                 Some(covered) if signatures.len() < SETS_MAX => {
-                    signatures.push((owner, Rtype(u16::from_be_bytes(*covered)), record.ttl(), std::mem::take(&mut rdata)));
+                    signatures.push((owner, Rtype(u16::from_be_bytes(*covered)), record.ttl(), rdata.clone()));
                 }
                 _ => *dropped += 1,
             }
@@ -91,9 +93,9 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, d
         match sets.iter().rposition(|set| set.rtype == rtype && set.name == owner) {
             Some(at) => {
                 sets[at].ttl = sets[at].ttl.min(record.ttl());
-                sets[at].data.push(&rdata);
+                sets[at].data.push(rdata);
             }
-            None if sets.len() < SETS_MAX => sets.push(RrSet::with(owner, rtype, record.ttl(), &rdata)),
+            None if sets.len() < SETS_MAX => sets.push(RrSet::with(owner, rtype, record.ttl(), rdata)),
             None => *dropped += 1,
         }
     }
@@ -377,7 +379,7 @@ mod tests {
         let question = Question::new(name("n0.example."), Rtype::A);
         let bytes = reply(AA, &question, &lines);
         let mut dropped = 0;
-        let sets = collect(&Message::parse(&bytes).expect("own message"), Section::Answer, false, &mut dropped);
+        let sets = collect(&Message::parse(&bytes).expect("own message"), Section::Answer, false, &mut Vec::new(), &mut dropped);
         assert_eq!((sets.len(), dropped), (SETS_MAX, SETS_MAX));
     }
 }
