@@ -17,7 +17,12 @@ pub(super) fn told(explained: &Explained) -> Vec<Value> {
         Conclusion::Answered(answer) => answered(answer, explained.upstream_queries),
         Conclusion::Failed(failure) => {
             let ruled = explained.events.iter().any(|event| matches!(&event.step, Step::Routed { zone, .. } if *zone == failure.at));
-            let advice = if ruled { RULE_ADVICE } else { advice(&failure.cause) };
+            let cut_off = explained.events.iter().any(|event| matches!(event.step, Step::Offline { .. }));
+            let advice = match (cut_off, ruled) {
+                (true, _) => OFFLINE_ADVICE,
+                (false, true) => RULE_ADVICE,
+                (false, false) => advice(&failure.cause),
+            };
             failed(failure, explained.upstream_queries, advice)
         }
         Conclusion::Refused(refused) => self::refused(refused),
@@ -97,6 +102,8 @@ fn answered(answer: &Answer, upstream_queries: u32) -> Value {
 
 const BOGUS_ADVICE: &str =
     "its signatures do not hold: the owner has to mend them; `cairn trust negative add NAME` lets it through meanwhile, unproved";
+
+const OFFLINE_ADVICE: &str = "this machine's own network is down, or a firewall keeps UDP and TCP port 53 from leaving it: look at the cable, the wireless network, the router; what is cached is answered meanwhile";
 
 const RULE_ADVICE: &str = "these servers stand in a rule of your own configuration: look at the addresses after `to`; `fallback = true` would ask the public DNS when they fail";
 
@@ -221,7 +228,7 @@ fn told_event(event: &Event) -> Value {
         )
     };
     let failed = match &event.step {
-        Step::NoReply { .. } | Step::Failed { .. } => true,
+        Step::NoReply { .. } | Step::Offline { .. } | Step::Failed { .. } => true,
         Step::Reply { kind, .. } => useless(*kind),
         _ => false,
     };
@@ -263,9 +270,14 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
                 CacheHit::Failure => "that this failed a moment ago",
                 CacheHit::Stale => "only what has expired",
             };
-            let value = json!({ "question": question.to_string(), "age_s": age_s, "ttl_s": ttl_s });
-            let rest = if matches!(hit, CacheHit::Stale) { String::new() } else { format!(", good for {ttl_s} s more") };
-            ("cache-hit", members(value), format!("nobody is asked: the cache has {what} for {question}, learned {age_s} s ago{rest}"))
+            let value = json!({ "question": question.to_string(), "what": format!("{hit:?}"), "age_s": age_s, "ttl_s": ttl_s });
+            let text = match hit {
+                CacheHit::Stale => format!(
+                    "the cache has {what} for {question}, learned {age_s} s ago: given all the same, since no server can be reached (RFC 8767)"
+                ),
+                _ => format!("nobody is asked: the cache has {what} for {question}, learned {age_s} s ago, good for {ttl_s} s more"),
+            };
+            ("cache-hit", members(value), text)
         }
         Step::Local { question, zone, document: None } => {
             ("local", members(json!({ "question": question.to_string(), "zone": zone.to_string() })), hosted_words(question, zone, true))
@@ -317,6 +329,12 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             members(json!({ "question": question.to_string(), "zone": zone.to_string() })),
             format!("the same reply of {zone} has {question}, signed"),
         ),
+        Step::Offline { without_route } => {
+            let why = if *without_route { "it has no way out" } else { "no server of any zone answers" };
+            let text =
+                format!("this machine is cut off ({why}): nobody is asked until the network is back, which is looked for all the time");
+            ("offline", members(json!({ "without_route": without_route })), text)
+        }
         Step::NoReply { reason, took } => ("no-reply", members(json!({ "reason": reason, "took_ms": millis(*took) })), reason.clone()),
         Step::Alias { from, to, rtype } => {
             ("alias", members(json!({ "from": from.to_string(), "to": to.to_string() })), format!("{from} is an alias ({rtype}) of {to}"))
@@ -407,5 +425,66 @@ fn kind_words(kind: Kind) -> &'static str {
         Kind::NeedsPlainDns => "it does not understand EDNS; asked again without",
         Kind::NewCookie => "it wants a cookie of its own making; asked again with the one it gave",
         Kind::Broken => "not usable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect(text)
+    }
+
+    fn explained(steps: Vec<Step>, cause: Cause) -> Explained {
+        let question = Question::new(name("www.example."), Rtype::A);
+        let conclusion = Conclusion::Failed(Failure::new(name("example."), cause));
+        let events = steps.into_iter().map(|step| Event { at: Duration::ZERO, depth: 0, step }).collect();
+        Explained { question, conclusion, events, upstream_queries: 0, held_by: None, not_followed: None }
+    }
+
+    #[test]
+    fn what_a_step_says() {
+        let question = Question::new(name("www.example."), Rtype::A);
+        let stale = Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: 9, ttl_s: 0 };
+        let hit = Step::CacheHit { question: question.clone(), what: CacheHit::Set, age_s: 9, ttl_s: 7 };
+        let local = |document| Step::Local { question: question.clone(), zone: name("example."), document };
+        for (step, expected) in [
+            (hit, "nobody is asked: the cache has the records for www.example. A, learned 9 s ago, good for 7 s more"),
+            (
+                stale,
+                "the cache has only what has expired for www.example. A, learned 9 s ago: given all the same, since no server can be reached (RFC 8767)",
+            ),
+            (local(None), "www.example. A lies in example., a zone hosted here: this server speaks for it and asks nobody"),
+            (
+                local(Some("RFC 6761 6.5")),
+                "www.example. A is special: RFC 6761 6.5 sets example. and all below it apart from the public DNS, so it is answered here and never sent out",
+            ),
+            (
+                Step::Offline { without_route: true },
+                "✗ this machine is cut off (it has no way out): nobody is asked until the network is back, which is looked for all the time",
+            ),
+        ] {
+            let line = told_event(&Event { at: Duration::ZERO, depth: 0, step });
+            assert_eq!(line["line"], format!("     0.0 ms  {expected}"));
+        }
+    }
+
+    /// The cause that lies deepest is the one to do something about.
+    #[test]
+    fn what_to_do_about_a_failure() {
+        let offline = Step::Offline { without_route: false };
+        let ruled = Step::Routed { zone: name("example."), forward: true };
+        for (steps, cause, expected) in [
+            (vec![], Cause::TimedOut, "ask again"),
+            (vec![ruled.clone()], Cause::ServersFailed, "these servers stand in a rule"),
+            (vec![ruled, offline], Cause::TimedOut, "this machine's own network is down"),
+            (vec![], Cause::AliasLoop, "the owner of the alias"),
+        ] {
+            let lines = told(&explained(steps, cause));
+            let last = lines.last().expect("a last line");
+            assert!(last["advice"].as_str().is_some_and(|advice| advice.starts_with(expected)), "{last}");
+            assert!(last["line"].as_str().is_some_and(|line| line.contains(expected)), "{last}");
+        }
     }
 }

@@ -71,6 +71,11 @@ pub enum Step {
         question: Question,
         zone: Name,
     },
+    /// No server at all is heard of: nobody is asked until the network is back.
+    Offline {
+        /// The kernel knows no way out; else everybody is silent.
+        without_route: bool,
+    },
     /// No usable reply came.
     NoReply {
         reason: String,

@@ -274,7 +274,11 @@ impl Resolver {
     /// Waits while our own network is silent. Each worker's walks wait together; one of them probes for all.
     pub(super) async fn wait_for_network(&self, server: SocketAddr, asker: &Asker) {
         let shared = self.shared();
+        let mut is_told = false;
         while shared.offline.is_offline(self.now()) && !(shared.offline.is_without_route() && self.upstream().has_route(server)) {
+            if !std::mem::replace(&mut is_told, true) {
+                asker.trace.emit(|| Step::Offline { without_route: shared.offline.is_without_route() });
+            }
             let back = shared.back_online.notified();
             if shared.offline.may_probe() {
                 self.probe(asker.routes.clone());
