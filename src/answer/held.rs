@@ -99,7 +99,7 @@ impl Hosted {
 
     /// As a reply of the zone's own server; a referral has no AA.
     pub fn into_outcome(self) -> Outcome {
-        let base = Outcome { repeatable: true, security: Security::Insecure, ..Outcome::default() };
+        let base = Outcome { own: true, repeatable: true, security: Security::Insecure, ..Outcome::default() };
         if let Some(cut) = self.referral {
             return Outcome { authority: [vec![cut.ns], cut.ds.into_iter().collect()].concat(), glue: cut.glue, ..base };
         }

@@ -18,6 +18,8 @@ pub struct Outcome {
     /// Glue of a referral from an own zone: must fit, or TC (RFC 9471 2.1).
     pub glue: Vec<RrSet>,
     pub edes: Vec<Ede>,
+    /// All of it is this server's own: it does not grow older here, and there is nobody to ask for it again.
+    pub own: bool,
     /// May the finished bytes serve the next one who asks?
     pub repeatable: bool,
 }
@@ -67,7 +69,7 @@ impl Outcome {
 
     /// `None`: the name turned out to be an ordinary one.
     pub fn special(answer: SpecialAnswer) -> Option<Outcome> {
-        let base = Outcome { repeatable: true, security: Security::Insecure, ..Outcome::default() };
+        let base = Outcome { own: true, repeatable: true, security: Security::Insecure, ..Outcome::default() };
         Some(match answer {
             SpecialAnswer::NxDomain { soa } => Outcome { rcode: Some(Rcode::NXDOMAIN), authority: vec![soa], ..base },
             SpecialAnswer::NoData { soa } => Outcome { authority: vec![soa], ..base },

@@ -92,8 +92,12 @@ pub(super) fn keep(service: &Service, snapshot: &Snapshot, request: &Request, st
         group: standing.group(),
         generation: snapshot.generation,
     };
-    if let Some(message) = message {
-        service.cache().put_answer(&key, &message, outcome.security == Security::Secure, service.resolve.clock.boot());
+    let Some(message) = message else { return };
+    let (cache, now) = (service.cache(), service.resolve.clock.boot());
+    if outcome.own {
+        cache.put_own_answer(&key, &message, now);
+    } else {
+        cache.put_answer(&key, &message, outcome.security == Security::Secure, now);
     }
 }
 

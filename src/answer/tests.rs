@@ -183,6 +183,26 @@ fn a_repeat_comes_from_the_ready_answers() {
     }
 }
 
+/// A zone's own data is as old as ever, and is given so.
+#[test]
+fn own_data_does_not_age() {
+    let worker = worker();
+    for (question, ttl) in [("www.example.org. A", 300), ("no.example.org. A", 60), ("localhost. A", 10_800), ("x.onion. A", 10_800)] {
+        for seconds in [0, 1, 50] {
+            let mut slot = vec![0; 2048];
+            let packet = query(question, Flags::RD, None);
+            slot[..packet.len()].copy_from_slice(&packet);
+            let moment = worker.moment(BootTime(1_000_000 + seconds * 1_000));
+            let AtOnce::Reply(len) = worker.at_once(&moment, &mut slot, packet.len(), &client(FRIEND, Transport::Udp)) else {
+                panic!("{question} waits")
+            };
+            let message = Message::from_vec(&slot[..len]).expect("hickory reads it");
+            let first = message.answers.iter().chain(&message.authorities).next().expect("a record");
+            assert_eq!(first.ttl, ttl, "{question} after {seconds} s");
+        }
+    }
+}
+
 #[test]
 fn what_has_to_be_looked_up_waits() {
     let worker = worker();

@@ -15,7 +15,7 @@
 //! ```
 //! `flags` holds AA and RCODE, and AD where all of it is Secure. The counts are those of the answer, authority
 //! and additional section. Offsets count from the first record; the TTLs there are those of the day it was put,
-//! and each reply gets them less the entry's age. The run is the `n` equal-sized A or AAAA records, owned by the
+//! and each reply gets them less the entry's age; those of data that is this server's own are not listed. The run is the `n` equal-sized A or AAAA records, owned by the
 //! same pointer, that take turns in standing first. The entry ends with the smallest TTL.
 
 use super::entry::{self, Key};
@@ -84,7 +84,12 @@ impl Cache {
         let Some(reply) = Reply::parse(message, key.qname.len()) else {
             return false;
         };
-        self.mark_set(key, &reply, secure, now) || self.put_composite(key, &reply, secure, now)
+        self.mark_set(key, &reply, secure, now) || self.put_composite(key, &reply, &reply.places, secure, now)
+    }
+
+    /// The same for data that is this server's own: its TTLs are given as they are, for as long as the entry lives.
+    pub fn put_own_answer(&self, key: &AnswerKey<'_>, message: &[u8], now: BootTime) -> bool {
+        Reply::parse(message, key.qname.len()).is_some_and(|reply| self.put_composite(key, &reply, &[], false, now))
     }
 
     /// Marks the fact as ready if it alone gives just this reply.
@@ -106,7 +111,8 @@ impl Cache {
         marked == Some(true)
     }
 
-    fn put_composite(&self, key: &AnswerKey<'_>, reply: &Reply<'_>, secure: bool, now: BootTime) -> bool {
+    /// `ageing`: the records whose TTLs run down.
+    fn put_composite(&self, key: &AnswerKey<'_>, reply: &Reply<'_>, ageing: &[Place], secure: bool, now: BootTime) -> bool {
         let composed = Key::answer(key.qname, key.qtype.0, key.dnssec_ok, key.group);
         let ttl = reply.places.iter().map(|place| place.ttl).min().unwrap_or(0).min(self.limits.max_ttl);
         if ttl == 0 {
@@ -120,10 +126,10 @@ impl Cache {
         bytes.extend_from_slice(&key.generation.to_le_bytes());
         let run = reply.run();
         bytes.extend_from_slice(&[0, run.count]);
-        for word in [run.at, run.each, reply.places.len()] {
+        for word in [run.at, run.each, ageing.len()] {
             bytes.extend_from_slice(&(word as u16).to_le_bytes());
         }
-        for place in &reply.places {
+        for place in ageing {
             bytes.extend_from_slice(&(place.ttl_at as u16).to_le_bytes());
         }
         bytes.extend_from_slice(reply.records);
@@ -182,7 +188,7 @@ fn from_entry(bytes: &mut [u8], generation: u32, now_s: u32, first: bool, out: &
         len,
         flags: flags.with(Flags::AD, false),
         secure: flags.has(Flags::AD),
-        due_for_prefetch: first && entry::is_waning(bytes, now_s),
+        due_for_prefetch: first && ttl_count > 0 && entry::is_waning(bytes, now_s),
     })
 }
 

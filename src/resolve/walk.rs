@@ -467,6 +467,9 @@ impl Resolver {
         let (cache, now) = (self.cache(), self.now());
         let mut here = question.clone();
         for _ in 0..=self.shared().routes().limits.aliases {
+            if self.local().find(&here).is_some() {
+                return;
+            }
             let known = |rtype| cache.get_set(&here.name, rtype, now).filter(|cached| cached.rank.may_answer());
             let Some(cached) = known(here.rtype).or_else(|| known(Rtype::CNAME)) else { return self.refresh_link(&here) };
             if cached.is_waning() {

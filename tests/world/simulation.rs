@@ -286,6 +286,22 @@ fn a_refresh_that_fails_is_not_tried_each_second() {
     assert!((1..60).contains(&sent), "{sent} queries in 250 seconds");
 }
 
+/// RFC 7686 2, RFC 6303: what is answered here is not asked for when it has been popular for hours, either.
+#[test]
+fn special_names_are_never_refreshed_from_outside() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = plain(40).listening();
+    for _ in 0..12 {
+        for question in ["x.onion. A", "1.1.168.192.in-addr.arpa. PTR", "localhost. A"] {
+            world.ask(question);
+        }
+        world.pass(1000);
+    }
+    assert!(world.log().is_empty(), "{} queries left", world.log().len());
+}
+
 /// Of a chain of aliases the link is refreshed that is near its end.
 #[test]
 fn the_end_of_a_chain_is_refreshed() {
