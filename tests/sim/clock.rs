@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Uptime when a world begins, so that "an hour ago" exists.
 const BOOT_MS: u64 = 100_000_000;
 /// 2026-01-01.
-const WALL_S: u64 = 1_767_225_600;
+pub const WALL_S: u64 = 1_767_225_600;
 
 pub struct SimClock {
     start: Instant,

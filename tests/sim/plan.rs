@@ -352,9 +352,13 @@ impl Plan {
             let zone = server.kept.iter().find(|zone| zone.apex == *apex).unwrap_or_else(|| &self.zones[apex]);
             match zone.look_up(&name, asked.rtype) {
                 Found::Alias(records, target) => {
+                    let proved = Found::Alias(records.clone(), target.clone());
                     reply.flags |= AA;
                     let seen = reply.answer.iter().any(|rr| records[0].same(rr));
                     reply.answer.extend(records);
+                    if dnssec_ok(reply) {
+                        zone.add_proofs(&name, &proved, reply);
+                    }
                     match target {
                         Some(target) if !seen && !server.manner.one_link => name = target,
                         Some(_) => return,
@@ -370,18 +374,13 @@ impl Plan {
     }
 
     fn finish(&self, zone: &Zone, name: &Name, found: Found, reply: &mut Packet) {
+        let proved = found.clone();
         let negative = || zone.soa().map(|soa| soa.with_ttl(soa.ttl.min(minimum(soa)))).into_iter().collect::<Vec<_>>();
         match found {
             Found::Records(records) => {
                 reply.flags |= AA;
                 let at_apex = records.iter().any(|rr| rr.rtype == Rtype::NS && *name == zone.apex);
-                let rtype = records.first().map(|rr| rr.rtype);
                 reply.answer.extend(records);
-                // Signatures go with what they cover, to whoever asks for them (RFC 4035 3.1).
-                if reply.edns.as_ref().is_some_and(|edns| edns.dnssec_ok) && rtype != Some(Rtype::RRSIG) {
-                    let covers = |rr: &&Rr| rr.rdata.first_chunk().map(|covered| Rtype(u16::from_be_bytes(*covered))) == rtype;
-                    reply.answer.extend(zone.set(name, Rtype::RRSIG).iter().filter(covers).cloned());
-                }
                 if !at_apex {
                     reply.authority = zone.set(&zone.apex, Rtype::NS).to_vec();
                 }
@@ -395,6 +394,9 @@ impl Plan {
                 (reply.flags, reply.authority, reply.rcode) = (reply.flags | AA, negative(), Rcode::NXDOMAIN);
             }
             Found::Alias(..) => unreachable!("followed by the caller"),
+        }
+        if dnssec_ok(reply) {
+            zone.add_proofs(name, &proved, reply);
         }
         let named: Vec<Name> = reply.answer.iter().chain(&reply.authority).filter_map(additional_name).collect();
         for target in named {
@@ -438,6 +440,10 @@ fn lie(manner: &Manner, reply: &mut Packet) {
 
 fn additional_name(rr: &Rr) -> Option<Name> {
     matches!(rr.rtype, Rtype::NS | Rtype::MX | Rtype::SRV).then(|| rr.target()).flatten()
+}
+
+fn dnssec_ok(reply: &Packet) -> bool {
+    reply.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
 }
 
 fn client_size(query: &Packet) -> usize {

@@ -30,9 +30,10 @@ use super::clients::Doors;
 use super::clock::SimClock;
 use super::engine::{Engine, Start};
 use super::internet::{Arrival, Behind, Forger, Internet, Link, Seen, Tcp};
-use super::packet::{CD, Edns, Packet, RD, TC};
+use super::packet::{AD, CD, Edns, Packet, RD, TC};
 use super::plan::{Lame, Manner, Plan, Server};
 use super::record::Rr;
+use super::signed::Key;
 use super::truth::Truth;
 use super::witness::Witness;
 use super::zone::Zone;
@@ -151,6 +152,34 @@ impl World {
 
     pub fn records(self, lines: &[&str]) -> World {
         lines.iter().fold(self, |world, line| world.record(line))
+    }
+
+    /// Signs these zones as they stand, each with the key of its seed. The zone above gets the DS record if it is among
+    /// them; zones are given from the root down.
+    pub fn sign(self, zones: &[(&str, u8)], now: u64) -> World {
+        let mut plan = self.plan.borrow_mut();
+        plan.touch().complete();
+        for (apex, seed) in zones.iter().rev() {
+            let (apex, key) = (name(apex), Key::new(*seed));
+            plan.zones.get_mut(&apex).expect("the zone is there").sign(key, now);
+            let above = apex.parent().and_then(|parent| plan.zone_of(&parent)).map(|zone| zone.apex.clone());
+            if let Some(above) = above.filter(|above| zones.iter().any(|(signed, _)| name(signed) == *above)) {
+                plan.zones.get_mut(&above).expect("just found").add(Rr::new(&apex, Rtype::DS, 3_600, key.ds(&apex)));
+            }
+        }
+        drop(plan);
+        self
+    }
+
+    /// The current server goes on to serve this zone as it is now, but for a change of its own.
+    pub fn tells(self, apex: &str, change: impl FnOnce(&mut Zone)) -> World {
+        let apex = name(apex);
+        let mut zone = self.plan.borrow().zones[&apex].clone();
+        change(&mut zone);
+        self.with(|server| {
+            server.zones.retain(|served| *served != apex);
+            server.kept.push(zone);
+        })
     }
 
     pub fn without(self, owner: &str, rtype: Rtype) -> World {
@@ -324,7 +353,7 @@ impl World {
 
     // Asking.
 
-    /// `"www.example. A"`; with the words `DO`, `CD`, `TCP` behind it, and `norec` for RD=0.
+    /// `"www.example. A"`; with the words `DO`, `AD`, `CD`, `TCP` behind it, and `norec` for RD=0.
     pub fn ask(&mut self, question: &str) -> Answer {
         self.ask_all(&[question]).remove(0)
     }
@@ -656,7 +685,8 @@ fn query(question: &str, id: u16) -> (Vec<u8>, Client) {
     let (owner, rtype) = split(question);
     let words: Vec<&str> = question.split_whitespace().skip(2).collect();
     let mut packet = Packet::query(id, &owner, rtype);
-    packet.flags = if words.contains(&"norec") { 0 } else { RD } | if words.contains(&"CD") { CD } else { 0 };
+    let flags = [("AD", AD), ("CD", CD)].into_iter().filter(|(word, _)| words.contains(word)).fold(0, |flags, (_, flag)| flags | flag);
+    packet.flags = if words.contains(&"norec") { 0 } else { RD } | flags;
     packet.edns = Some(Edns { size: 1232, dnssec_ok: words.contains(&"DO"), ..Edns::default() });
     if words.contains(&"noedns") {
         packet.edns = None;

@@ -14,7 +14,7 @@ pub struct Zone {
     nodes: BTreeMap<Name, BTreeMap<Rtype, Vec<Rr>>>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     Records(Vec<Rr>),
     /// CNAME, or DNAME with the CNAME made from it; no target where the new name would be too long.

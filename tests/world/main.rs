@@ -4,6 +4,7 @@ mod attacks;
 mod bystanders;
 mod edns;
 mod offline;
+mod proofs;
 mod random_worlds;
 #[path = "../rpl/mod.rs"]
 mod rpl;

@@ -1,47 +1,18 @@
 //! Trust anchors and their opposite in virtual time: a key roll of the root over forty days with its revocation
 //! (RFC 5011), and negative trust anchors that begin and end (RFC 7646).
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use cairn::config::NegativeAnchor;
 use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
-use cairn::validate::{KeyState, key_tag};
+use cairn::validate::KeyState;
 
 use super::sim::engine::is_cairn;
 use super::sim::packet::AD;
+use super::sim::record::Rr;
+use super::sim::signed::{Key, SEP};
 use super::sim::world::{Answer, World, name};
 
 const DAY: u64 = 86_400;
-const SEP: u16 = 257;
 const REVOKED: u16 = 257 | 128;
-
-/// A key of the root; the seed is its name.
-fn dnskey(seed: u8, flags: u16) -> Vec<u8> {
-    [&flags.to_be_bytes()[..], &[3, 15], pair(seed).public_key().as_ref()].concat()
-}
-
-fn pair(seed: u8) -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("any seed is a key")
-}
-
-/// An RRSIG of the root over one set, for the four days around `now` (RFC 4034 3.1.8.1).
-fn rrsig(owner: &Name, rtype: Rtype, ttl: u32, data: &[Vec<u8>], (seed, flags): (u8, u16), now: u64) -> Vec<u8> {
-    let (inception, expiration) = ((now - 2 * DAY) as u32, (now + 2 * DAY) as u32);
-    let mut out = [&rtype.0.to_be_bytes()[..], &[15, owner.label_count() as u8], &ttl.to_be_bytes()].concat();
-    out.extend_from_slice(&expiration.to_be_bytes());
-    out.extend_from_slice(&inception.to_be_bytes());
-    out.extend_from_slice(&key_tag(&dnskey(seed, flags)).to_be_bytes());
-    out.push(0);
-    let mut message = out.clone();
-    let mut sorted = data.to_vec();
-    sorted.sort();
-    for rdata in sorted {
-        message.extend_from_slice(owner.as_wire());
-        message.extend_from_slice(&[&rtype.0.to_be_bytes()[..], &[0, 1], &ttl.to_be_bytes(), &(rdata.len() as u16).to_be_bytes()].concat());
-        message.extend_from_slice(&rdata);
-    }
-    out.extend_from_slice(pair(seed).sign(&message).as_ref());
-    out
-}
 
 fn line(owner: &str, ttl: u32, rtype: Rtype, rdata: &[u8]) -> String {
     format!("{owner} {ttl} IN {rtype} {}", rdata_to_text(rtype, rdata))
@@ -50,19 +21,17 @@ fn line(owner: &str, ttl: u32, rtype: Rtype, rdata: &[u8]) -> String {
 /// The root with these keys, signed by those; `www.` is signed by the last of them.
 fn root(mut world: World, keys: &[(u8, u16)], signers: &[(u8, u16)], now: u64) -> World {
     world = world.zone(".").without(".", Rtype::DNSKEY).without(".", Rtype::RRSIG).without("www.", Rtype::RRSIG);
-    let data: Vec<Vec<u8>> = keys.iter().map(|(seed, flags)| dnskey(*seed, *flags)).collect();
-    for rdata in &data {
-        world = world.record(&line(".", 172_800, Rtype::DNSKEY, rdata));
-    }
-    for signer in signers {
-        world = world.record(&line(".", 172_800, Rtype::RRSIG, &rrsig(&Name::root(), Rtype::DNSKEY, 172_800, &data, *signer, now)));
-    }
-    let zsk = *signers.last().expect("a signer");
-    world.record(&line("www.", 300, Rtype::RRSIG, &rrsig(&name("www."), Rtype::A, 300, &[vec![192, 0, 2, 1]], zsk, now)))
+    let key = |(seed, flags): &(u8, u16)| Key { seed: *seed, flags: *flags };
+    let dates = (now - 2 * DAY, now + 2 * DAY);
+    let set: Vec<Rr> = keys.iter().map(|of| Rr::new(&Name::root(), Rtype::DNSKEY, 172_800, key(of).dnskey())).collect();
+    let www = [Rr::parse("www. 300 IN A 192.0.2.1")];
+    let zsk = key(signers.last().expect("a signer"));
+    let rrsigs = signers.iter().map(|of| key(of).rrsig(&Name::root(), &set, dates)).chain([zsk.rrsig(&Name::root(), &www, dates)]);
+    rrsigs.chain(set.iter().cloned()).fold(world, |world, rr| world.record(&line(&rr.name.to_string(), rr.ttl, rr.rtype, &rr.rdata)))
 }
 
 fn anchored(seed: u8) -> World {
-    World::new(5011).zone(".").record("www. 300 IN A 192.0.2.1").trust_anchor(&line(".", 3_600, Rtype::DNSKEY, &dnskey(seed, SEP)))
+    World::new(5011).zone(".").record("www. 300 IN A 192.0.2.1").trust_anchor(&line(".", 3_600, Rtype::DNSKEY, &Key::new(seed).dnskey()))
 }
 
 fn is_secure(answer: &Answer) -> bool {
