@@ -242,6 +242,14 @@ mod tests {
     }
 
     #[test]
+    fn no_longer_than_any_denial() {
+        let spans = Spans::new(1 << 20);
+        spans.put(&name("example."), Place::Name(&name("b.example.")), set("b.example.", 600), 60, BootTime(0));
+        assert_eq!(owner_before(&spans, "example.", "c.example.", 59).as_deref(), Some("b.example."));
+        assert_eq!(owner_before(&spans, "example.", "c.example.", 60), None);
+    }
+
+    #[test]
     fn hashes_wrap_and_new_parameters_start_anew() {
         let spans = Spans::new(1 << 20);
         let (zone, now) = (name("example."), BootTime(0));

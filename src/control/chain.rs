@@ -124,7 +124,7 @@ const GAP: usize = 34;
 const LINE_CHARS: usize = 100;
 
 /// The chains that [`told`] made, as a picture: one box a link, from the anchor down, green where it holds, grey where
-/// nothing is signed, red where it breaks.
+/// nothing is signed or nothing is believed any more, red where it breaks.
 pub fn chain_picture(chains: &[Value]) -> String {
     let mut body = String::new();
     let mut y = 16;
@@ -151,23 +151,29 @@ pub fn chain_picture(chains: &[Value]) -> String {
 
 fn draw_box(body: &mut String, y: usize, link: &Value) {
     let text = |member: &str| link.get(member).and_then(Value::as_str).unwrap_or_default();
-    let (line, fill) = colours(text("security"));
-    let _ = writeln!(
-        body,
-        r#"<rect x="20" y="{y}" width="{}" height="{BOX}" rx="8" fill="{fill}" stroke="{line}" stroke-width="2"/>"#,
-        WIDTH - 40
-    );
+    let (line, fill) = colours(link);
+    let (stroke, weight) = match (breaks(link), text("security")) {
+        (true, _) => (r#"stroke-width="4""#, "bold"),
+        (false, "bogus") => (r#"stroke-width="2" stroke-dasharray="6 5""#, "normal"),
+        (false, _) => (r#"stroke-width="2""#, "normal"),
+    };
+    let _ = writeln!(body, r#"<rect x="20" y="{y}" width="{}" height="{BOX}" rx="8" fill="{fill}" stroke="{line}" {stroke}/>"#, WIDTH - 40);
     let head = format!("{} {}", mark(text("security")), text("title"));
     let _ = writeln!(body, r#"<text x="36" y="{}" font-size="16" font-weight="bold" fill="{line}">{}</text>"#, y + 26, escaped(&head));
     for (at, part) in wrapped(text("text")).iter().enumerate() {
-        let _ = writeln!(body, r##"<text x="36" y="{}" font-size="12" fill="#222222">{}</text>"##, y + 46 + at * 16, escaped(part));
+        let _ = writeln!(
+            body,
+            r##"<text x="36" y="{}" font-size="12" font-weight="{weight}" fill="#222222">{}</text>"##,
+            y + 46 + at * 16,
+            escaped(part)
+        );
     }
 }
 
 /// From a link to the next one; a cross where the next one does not hold.
 fn draw_arrow(body: &mut String, y: usize, next: &Value) {
-    let broken = next.get("broken") == Some(&Value::Bool(true));
-    let (line, _) = colours(next.get("security").and_then(Value::as_str).unwrap_or_default());
+    let broken = breaks(next);
+    let (line, _) = colours(next);
     let (x, end) = (WIDTH / 2, y + GAP);
     let dashes = if broken { r#" stroke-dasharray="5 4""# } else { "" };
     let _ = writeln!(body, r#"<path d="M{x} {y}V{}" stroke="{line}" stroke-width="3" fill="none"{dashes}/>"#, end - 8);
@@ -182,11 +188,15 @@ fn draw_arrow(body: &mut String, y: usize, next: &Value) {
     }
 }
 
-/// Line and fill.
-fn colours(security: &str) -> (&'static str, &'static str) {
-    match security {
-        "secure" => ("#1b6e2c", "#eaf6ec"),
-        "bogus" => ("#b3261e", "#fdecea"),
+fn breaks(link: &Value) -> bool {
+    link.get("broken") == Some(&Value::Bool(true))
+}
+
+/// Line and fill. Only the link that breaks is red: what hangs below it is not at fault.
+fn colours(link: &Value) -> (&'static str, &'static str) {
+    match link.get("security").and_then(Value::as_str) {
+        Some("secure") => ("#1b6e2c", "#eaf6ec"),
+        Some("bogus") if breaks(link) => ("#b3261e", "#fdecea"),
         _ => ("#5f6368", "#f1f3f4"),
     }
 }
@@ -263,7 +273,10 @@ mod tests {
         assert!(lines[3].contains("✗ www.example. A  not believed"), "{line}");
         let picture = chain_picture(&chains);
         assert!(picture.starts_with("<svg ") && picture.contains("no &lt;key&gt; fits"));
-        assert_eq!((picture.matches("<rect x=").count(), picture.matches("stroke-dasharray").count()), (3, 1));
+        assert_eq!(picture.matches("<rect x=").count(), 3);
+        let of_boxes = |colour: &str| picture.matches(&format!("rx=\"8\" fill=\"{colour}\"")).count();
+        assert_eq!(["#eaf6ec", "#fdecea", "#f1f3f4"].map(of_boxes), [1, 1, 1], "one red box, and one cross before it");
+        assert_eq!(picture.matches("l16 16m0").count(), 1);
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Resolver {
             let Some(mut cached) = self.cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else {
                 continue;
             };
-            if cached.security == Security::Bogus {
+            if !self.may_be_stale(&cached, asker) {
                 continue;
             }
             asker.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
@@ -178,6 +178,17 @@ impl Resolver {
         }
         let found = Found::Denied(Denial { kind, soa, proof, security });
         Some(Link { security, stale: true, ..Link::new(found) })
+    }
+
+    /// Never over bogus, nor over what nobody has proved yet: a forged reply would only have to keep its proof waiting. What
+    /// an earlier life of this server left was judged then.
+    fn may_be_stale(&self, cached: &CachedSet, asker: &Asker) -> bool {
+        let uptime = self.now().since(self.shared().clock_watch.started());
+        match cached.security {
+            Security::Bogus => false,
+            Security::Indeterminate => !asker.routes.recursion.dnssec || u64::from(cached.age_s) > uptime.as_secs() + 1,
+            Security::Secure | Security::Insecure => true,
+        }
     }
 
     /// The servers of the deepest known cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).

@@ -212,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn only_so_many_records_are_looked_at() {
+        let zone = name("example.");
+        let most = Limits::default().denial_sets as usize;
+        for (before, is_seen) in [(most - 1, true), (most, false)] {
+            let others = (0..before).map(|n| nsec(&format!("n{n}.example."), &format!("n{n}a.example."), &[Rtype::A]));
+            let sets: Vec<Validated<RrSet>> = others.chain([nsec("www.example.", "x.example.", &[Rtype::A])]).flat_map(proved).collect();
+            let denial = prove_nodata(&name("www.example."), Rtype::MX, &zone, &sets, &mut Work::default());
+            assert_eq!(matches!(denial, Denial::Proved(_)), is_seen, "{before} before it: {denial:?}");
+        }
+    }
+
+    #[test]
     fn a_wildcard_answer_by_the_door() {
         let (zone, qname) = (name("example."), name("b.example."));
         let sets = proved(nsec("a.example.", "c.example.", &[Rtype::A]));

@@ -528,6 +528,17 @@ mod tests {
                 "bogus 12",
             ),
             (
+                "an expired record beside the proof",
+                ("www.example.", T::TXT),
+                ReplyKind::NoData,
+                vec![
+                    w.soa(),
+                    w.zone.sign_as(nsec("alias.example.", "cut.example.", &[T::CNAME]), |f| f.expiration = NOW - 1),
+                    w.nsec("www.example."),
+                ],
+                "secure NoData",
+            ),
+            (
                 "expired proof",
                 ("www.example.", T::TXT),
                 ReplyKind::NoData,

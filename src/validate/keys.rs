@@ -536,7 +536,12 @@ mod tests {
             rdata[2] = algorithm;
             rdata
         };
-        let rows: [(&str, Vec<Vec<u8>>, &str); 14] = [
+        let with_tag = || {
+            let mut rdata = good(2);
+            rdata[0] ^= 1;
+            rdata
+        };
+        let rows: [(&str, Vec<Vec<u8>>, &str); 15] = [
             ("SHA-256", vec![good(2)], "secure, 1 keys, 600 s"),
             ("SHA-384", vec![good(4)], "secure, 1 keys, 600 s"),
             ("SHA-1 alone", vec![good(1)], "secure, 1 keys, 600 s"),
@@ -549,6 +554,7 @@ mod tests {
             ("unknown algorithm", vec![with_algorithm(16)], "insecure: UnsupportedAlgorithm(16)"),
             ("unknown algorithm beside a known one", vec![with_algorithm(16), good(2)], "secure, 1 keys, 600 s"),
             ("algorithm that is not the key's", vec![with_algorithm(13)], "bogus: EDE 9"),
+            ("key tag that is not the key's", vec![with_tag()], "bogus: EDE 9"),
             ("SHA-1 signatures", vec![with_algorithm(7)], "insecure: UnsupportedAlgorithm(7)"),
             ("nothing readable", vec![vec![1, 2, 3]], "insecure: NoDs"),
         ];
@@ -577,6 +583,21 @@ mod tests {
             let set = signer.sign_as(set, |fields| fields.key_tag = key_tag(&dnskey));
             assert_eq!(short(judge(&set, &[ds_rdata(&signer.zone, &dnskey, 2)])), expected, "{what}");
         }
+    }
+
+    /// A key that cannot be used here makes a zone insecure only where nothing else is vouched for.
+    #[test]
+    fn an_unsupported_key_does_not_excuse_a_wrong_one() {
+        let signer = Signer::new("example.", 1);
+        let mut small = vec![1, 1, 3, 8, 1, 3];
+        small.resize(6 + 64, 0xff);
+        let mut no_zone_key = signer.dnskey.clone();
+        no_zone_key[0] = 0;
+        let mut set = RrSet::with(signer.zone.clone(), Rtype::DNSKEY, 3_600, &small);
+        set.data.push(&no_zone_key);
+        let set = signer.sign_as(set, |fields| fields.key_tag = key_tag(&no_zone_key));
+        let ds = [ds_rdata(&signer.zone, &small, 2), ds_rdata(&signer.zone, &no_zone_key, 2)];
+        assert_eq!(short(judge(&set, &ds)), "bogus: EDE 11");
     }
 
     #[test]

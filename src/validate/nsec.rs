@@ -209,6 +209,10 @@ mod tests {
         let dname = read(set("d.example.", "e.example.", &[T::DNAME]));
         assert!(!dname.denies(&name("x.d.example."), &zone));
         assert!(dname.denies(&name("dd.example."), &zone));
+        // A cut that pretends to stand above names of its own zone.
+        let cut = [read(set("cut.example.", "a.b.cut.example.", &[T::NS]))];
+        let proof = NsecProof { zone: &zone, records: &cut };
+        assert_eq!(proof.no_data(&name("b.cut.example."), T::A), None);
         let alone = read(set("example.", "example.", &[T::SOA, T::NS]));
         assert!(alone.denies(&name("x.example."), &zone) && !alone.denies(&zone, &zone));
     }

@@ -341,6 +341,8 @@ mod tests {
             ("wildcard above the zone", opt.no_closer_name(&name("nowhere."), &Name::root(), work), Ok(None)),
             ("B.5", opt.no_data(&name("a.z.w.example."), T::AAAA, work), found(wildcard("w.example."), true)),
             ("B.5, type is there", opt.no_data(&name("a.z.w.example."), T::MX, work), Ok(None)),
+            ("a name that is not there", all.no_data(&name("c.example."), T::A, work), Ok(None)),
+            ("a name that may be there", opt.no_data(&name("c.example."), T::A, work), found(ProofKind::NoData, true)),
             ("B.6", opt.no_data(&name("example."), T::DS, work), Ok(None)),
             ("name exists", opt.name_error(&name("x.w.example."), work), Ok(None)),
             ("below a cut", opt.name_error(&name("x.a.example."), work), Ok(None)),
@@ -378,6 +380,20 @@ mod tests {
             assert!(Nsec3::read(&set, &zone).is_none(), "{what}");
         }
         assert!(Nsec3::read(&RrSet::with(Name::root(), T::NSEC3, 60, &rdata(1, 0, 20)), &Name::root()).is_none());
+    }
+
+    /// While a zone changes its parameters it has two chains (RFC 5155 4.1.1): what stands at a place in one stands elsewhere
+    /// in the other.
+    #[test]
+    fn records_of_other_parameters_prove_nothing_beside_the_first() {
+        let zone = name("example.");
+        let others = Nsec3Params { iterations: 0, ..params() };
+        let place = params().hash(&name("www.example."), &mut Work::default()).expect("affordable");
+        for (second, expected) in [(&others, None), (&params(), Some(Found::sure(ProofKind::NoData)))] {
+            let records = [Nsec3::made([0; 20], [1; 20], false, &params(), &[T::A]), Nsec3::made(place, [1; 20], false, second, &[T::A])];
+            let mut proof = Nsec3Proof::new(&zone, &records).expect("records");
+            assert_eq!(proof.no_data(&name("www.example."), T::MX, &mut Work::default()), Ok(expected));
+        }
     }
 
     #[test]

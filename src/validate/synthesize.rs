@@ -256,6 +256,31 @@ mod tests {
         }
     }
 
+    /// RFC 8198 5.4 and RFC 9077.
+    #[test]
+    fn no_longer_than_the_proof_and_the_soa() {
+        let signer = Signer::new("example.", 1);
+        let chain = nsec_chain(&signer);
+        for (proof_ttl, soa_ttl, minimum) in [(40, 300, 60), (300, 40, 60), (300, 60, 40)] {
+            let soa = soa(minimum).shortened(soa_ttl);
+            let find = |key: DenialKey<'_>| {
+                let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
+                chain.iter().rfind(|set| set.name <= *wanted).cloned().map(|set| Validated::assertion(set).shortened(proof_ttl))
+            };
+            let made = synthesize((&name("b.example."), T::A), DenialForm::Nsec, &soa, find, &mut Work::default()).expect("denied");
+            assert_eq!(made.ttl, 40, "{proof_ttl} {soa_ttl} {minimum}");
+        }
+    }
+
+    /// RFC 9276 3.2: such a zone is insecure; its hashes are not even made.
+    #[test]
+    fn nothing_from_many_iterations() {
+        let (params, mut work) = (Nsec3Params { iterations: 51, salt: vec![] }, Work::default());
+        let find = |_: DenialKey<'_>| panic!("nothing is looked for");
+        let made = synthesize((&name("b.example."), T::A), DenialForm::Nsec3(&params), &soa(60), find, &mut work);
+        assert!(made.is_none() && work.spent().nsec3_blocks == 0);
+    }
+
     #[test]
     fn nothing_from_too_little() {
         let signer = Signer::new("example.", 1);

@@ -388,6 +388,20 @@ class BigSet(KeyTrap):
         return Reply(answer=[(owner, "A", self.records), (owner, "RRSIG", self.rrsigs(owner))])
 
 
+class Crowd(Zone):
+    """As many sets as there are types for, in every section, their records mixed: 64 KiB that have to be sorted."""
+
+    TYPES, RECORDS = 200, 1500
+
+    def below(self, owner, rtype):
+        if not owner.startswith("q") or rtype != "A":
+            return super().below(owner, rtype)
+        for number in range(65280, 65280 + self.TYPES):
+            TYPES.setdefault(f"TYPE{number}", number)
+        crowd = [(owner, f"TYPE{65280 + at % self.TYPES}", [struct.pack("!H", at)]) for at in range(self.RECORDS)]
+        return Reply(answer=[*self.signed(owner, "A", [A_RDATA]), *crowd], authority=crowd, additional=crowd)
+
+
 def attacks():
     """Name -> zone. The first is no attack: what an honest question costs."""
     zones = [
@@ -408,5 +422,6 @@ def attacks():
         InsecureReferral("referral.", 50, 200),
         ManyDenials("denials."),
         BigSet("bigset.", ED25519),
+        Crowd("crowd."),
     ]
     return {zone.apex.rstrip("."): zone for zone in zones}

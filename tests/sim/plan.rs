@@ -26,6 +26,8 @@ pub struct Manner {
     pub wants_cookie: Option<Cookie>,
     /// Queries with EDNS get lost.
     pub drops_edns: bool,
+    /// Queries for these types get lost.
+    pub drops: Vec<Rtype>,
     /// Every UDP reply is truncated.
     pub truncates: bool,
     /// The question comes back in lower case.
@@ -72,6 +74,7 @@ impl Default for Manner {
             knows_no: None,
             wants_cookie: None,
             drops_edns: false,
+            drops: Vec::new(),
             truncates: false,
             lowers_case: false,
             denies_empty_names: false,
@@ -267,6 +270,9 @@ impl Plan {
         let manner = &server.manner;
         if manner.drops_edns && query.edns.is_some() {
             return silent(format!("{} drops EDNS", server.name));
+        }
+        if query.question.as_ref().is_some_and(|asked| manner.drops.contains(&asked.rtype)) {
+            return silent(format!("{} drops the type", server.name));
         }
         let mut reply = query.reply();
         if manner.formerr_to_edns && query.edns.is_some() {

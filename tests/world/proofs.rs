@@ -255,6 +255,8 @@ fn unknown_algorithms_and_digests() {
         });
         let mut world = world;
         assert_eq!(verdict(&world.ask("www.other. A DO")), expected, "{what}");
+        let is_hopeless = expected.0 == Rcode::NOERROR && !expected.1;
+        assert!(!is_hopeless || world.queries_for("other.", Rtype::DNSKEY) == 0, "{what}: keys that could not be used");
     }
 }
 
@@ -384,4 +386,194 @@ fn keys_that_are_revoked_or_no_zone_keys_sign_nothing() {
         }
         assert_eq!(is_secure(&world.ask("www.example. A DO")), secure, "{what}");
     }
+}
+
+/// No answer is no proof: keys that cannot be had do not make a zone insecure. Nor is data, fresh or expired since,
+/// given out because its proof takes long (RFC 8767).
+#[test]
+fn silence_about_keys_is_no_proof() {
+    if !is_cairn() {
+        return;
+    }
+    for (rtype, ttl) in [(Rtype::DNSKEY, 300), (Rtype::DS, 300), (Rtype::DNSKEY, 1)] {
+        let world = unsigned(60).zone("sub.example.").without("www.sub.example.", Rtype::A);
+        let world = world.record(&format!("www.sub.example. {ttl} A 192.0.2.6"));
+        let mut world = world.sign(&SIGNED, WALL_S).trust_anchor(&anchor(".", 1));
+        for server in ["a.root-servers.net.", "ns1.example.", "ns2.example."] {
+            world = world.server(server).manner(|manner| manner.drops = vec![rtype]);
+        }
+        assert_eq!(world.ask("www.sub.example. A DO").rcode(), Rcode::SERVFAIL, "{rtype} {ttl}");
+    }
+    let mut world = tree(60);
+    assert!(is_secure(&world.ask("www.example. A DO")));
+    for server in ["a.root-servers.net.", "ns1.example.", "ns2.example."] {
+        world = world.server(server).dead();
+    }
+    world.pass(400);
+    assert_eq!(verdict(&world.ask("www.example. A DO")), (Rcode::NOERROR, false, vec![3]), "what was proved once lives on");
+}
+
+/// RFC 4035 5.3.3: keys are believed for as long as they were said to live.
+#[test]
+fn keys_are_asked_for_again() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = tree(61);
+    assert!(is_secure(&world.ask("www.example. A DO")));
+    world.pass(1_800);
+    world.forget();
+    assert!(is_secure(&world.ask("www.example. A DO")));
+    assert_eq!(world.queries_for("example.", Rtype::DNSKEY), 0);
+    world.pass(1_900);
+    assert!(is_secure(&world.ask("www.example. A DO")));
+    assert_eq!(world.queries_for("example.", Rtype::DNSKEY), 1, "after an hour");
+}
+
+/// A server that denies a name with only names below it, when asked for its DS.
+#[test]
+fn an_insecure_cut_below_a_name_that_is_wrongly_denied() {
+    if !is_cairn() {
+        return;
+    }
+    let world = unsigned(62).zone("x.deep.example.").record("www.x.deep.example. 300 A 192.0.2.8");
+    let world = world.server("ns1.example.").manner(|manner| manner.denies_empty_names = true);
+    let world = world.server("ns2.example.").manner(|manner| manner.denies_empty_names = true);
+    let mut world = world.sign(&SIGNED, WALL_S).trust_anchor(&anchor(".", 1));
+    assert_eq!(verdict(&world.ask("www.x.deep.example. A DO")), (Rcode::NOERROR, false, vec![]));
+}
+
+/// So many signatures that fit no data before the one that does.
+fn with_wrong_signatures(zone: &mut Zone, owner: &str, rtype: Rtype, count: u8) {
+    let rrsigs = zone_set(zone, owner, Rtype::RRSIG);
+    zone.remove(&name(owner), Rtype::RRSIG);
+    let (ours, others): (Vec<Rr>, Vec<Rr>) = rrsigs.into_iter().partition(|rr| rr.rdata.starts_with(&rtype.0.to_be_bytes()));
+    for n in 0..count {
+        let mut wrong = ours[0].clone();
+        wrong.rdata.last_mut().into_iter().for_each(|octet| *octet ^= n + 1);
+        zone.add(wrong);
+    }
+    ours.into_iter().chain(others).for_each(|rr| zone.add(rr));
+}
+
+/// What one question could not pay for says nothing of the data: not of a name, and not of a zone.
+#[test]
+fn an_empty_purse_makes_nothing_bogus_for_others() {
+    if !is_cairn() {
+        return;
+    }
+    let chain = ["one.example. 300 CNAME two.example.", "two.example. 300 CNAME three.example.", "three.example. 300 A 192.0.2.3"];
+    let far = ["four.example. 300 CNAME five.example.", "five.example. 300 CNAME www.other."];
+    let mut world = unsigned(63).zone("example.").records(&chain).records(&far).sign(&SIGNED, WALL_S).trust_anchor(&anchor(".", 1));
+    {
+        let mut plan = world.plan();
+        let zone = plan.zones.get_mut(&name("example.")).expect("it is there");
+        for (owner, rtype, count) in [("one.example.", Rtype::CNAME, 5), ("two.example.", Rtype::CNAME, 5), ("three.example.", Rtype::A, 5)]
+        {
+            with_wrong_signatures(zone, owner, rtype, count);
+        }
+        with_wrong_signatures(zone, "four.example.", Rtype::CNAME, 6);
+        with_wrong_signatures(zone, "five.example.", Rtype::CNAME, 6);
+        with_wrong_signatures(plan.zones.get_mut(&name("other.")).expect("it is there"), "other.", Rtype::DNSKEY, 1);
+    }
+    assert_eq!(world.ask("one.example. A DO").rcode(), Rcode::SERVFAIL, "fifteen checks that fail");
+    assert!(is_secure(&world.ask("three.example. A DO")), "five");
+    assert_eq!(world.ask("four.example. A DO").rcode(), Rcode::SERVFAIL, "thirteen");
+    assert!(is_secure(&world.ask("www.other. A DO")), "one");
+}
+
+/// A flood of names whose signatures fail is given up together, and only for the second.
+#[test]
+fn failed_checks_of_all_questions_are_bounded() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world =
+        unsigned(64).zone("example.").record("*.flood.example. 300 A 192.0.2.1").sign(&SIGNED, WALL_S).trust_anchor(&anchor(".", 1));
+    {
+        let mut plan = world.plan();
+        let zone = plan.zones.get_mut(&name("example.")).expect("it is there");
+        with_wrong_signatures(zone, "*.flood.example.", Rtype::A, 8);
+    }
+    assert!(is_secure(&world.ask("www.example. A DO")));
+    let questions: Vec<String> = (0..500).map(|n| format!("n{n}.flood.example. A DO")).collect();
+    // No more at a time than one client may have waiting.
+    let some = |world: &mut World, questions: &[String]| world.ask_all(&questions.iter().map(String::as_str).collect::<Vec<_>>());
+    let answers: Vec<Answer> = questions.chunks(50).flat_map(|questions| some(&mut world, questions)).collect();
+    let given_up = |answer: &Answer| String::from_utf8_lossy(&answer.wire).contains("failed signature checks in this second");
+    let count = answers.iter().filter(|answer| given_up(answer)).count();
+    assert!(count > 0 && count < 400, "{count} of 500");
+    assert!(answers.iter().all(|answer| answer.rcode() == Rcode::SERVFAIL));
+    world.pass(2);
+    assert!(is_secure(&world.ask("real.wild.example. A DO")));
+}
+
+/// What was taken while the clock was known to be wrong is not what is known of the name afterwards.
+#[test]
+fn what_was_taken_by_a_wrong_clock_is_proved_later() {
+    if !is_cairn() {
+        return;
+    }
+    // 2026-08-01, after this program was made.
+    let now = 1_785_542_400;
+    let world = unsigned(65).sign(&SIGNED, now).trust_anchor(&anchor(".", 1));
+    let mut world = world.tune(|settings| settings.recursion.time_bootstrap_names = vec![name("www.example.")]);
+    world.set_wall(1_000_000_000);
+    assert_eq!(verdict(&world.ask("www.example. A DO")), (Rcode::NOERROR, false, vec![0]));
+    assert_eq!(world.ask("real.wild.example. A DO").rcode(), Rcode::SERVFAIL);
+    world.set_wall(now);
+    world.pass(31);
+    assert!(is_secure(&world.ask("www.example. A DO")));
+    assert!(is_secure(&world.ask("real.wild.example. A DO")));
+}
+
+/// What a reply says beyond its alias counts only where it is proved, and not where a rule stands nearer to the name.
+#[test]
+fn beyond_an_alias() {
+    if !is_cairn() {
+        return;
+    }
+    let chain = ["near.example. 300 CNAME www.example.", "down.example. 300 CNAME www.sub.example."];
+    let world = |seed| {
+        let world = unsigned(seed).zone("island.plain.").record("alias.island.plain. 300 CNAME www.island.plain.");
+        world.zone("example.").records(&chain)
+    };
+    let mut proved = world(66).sign(&SIGNED, WALL_S).trust_anchor(&anchor(".", 1));
+    assert!(is_secure(&proved.ask("near.example. A DO")));
+    assert_eq!(proved.queries_for("www.example.", Rtype::A), 0, "it came along, and is proved");
+    assert_eq!(proved.ask("alias.island.plain. A DO").rcode(), Rcode::NOERROR);
+    assert!(proved.queries_for("www.island.plain.", Rtype::A) > 0, "signatures that nobody vouches for prove nothing");
+    let to = vec!["198.51.100.9:53".parse().expect("an address")];
+    let ruled = world(67).zone("sub.example.").server("ruled.test.").at("198.51.100.9").sign(&SIGNED, WALL_S);
+    let mut ruled = ruled.trust_anchor(&anchor(".", 1)).tune(move |settings| {
+        settings.forwards = vec![RouteSettings { zone: name("sub.example."), to: to.clone(), fallback: false, line: 1 }];
+    });
+    assert!(is_secure(&ruled.ask("down.example. A DO")));
+    assert!(ruled.queries_to("ruled.test.").iter().any(|seen| seen.rtype() == Rtype::A), "the rule's server is asked");
+}
+
+/// A span of the zone above does not speak for a name that has a rule or a negative trust anchor of its own.
+#[test]
+fn spans_keep_away_from_rules_and_negative_trust_anchors() {
+    if !is_cairn() {
+        return;
+    }
+    let asked = |world: &World| world.queries_for("xx.example.", Rtype::A) > 0;
+    let mut off = tree(68).tune(|settings| {
+        settings.recursion.negative_trust_anchors = vec![NegativeAnchor { name: name("xx.example."), until: None }];
+    });
+    off.ask("x.example. A");
+    off.ask("xy.example. A");
+    assert_eq!((verdict(&off.ask("xx.example. A DO")), asked(&off)), ((Rcode::NXDOMAIN, false, vec![33]), true));
+    let mut on = tree(68);
+    on.ask("x.example. A");
+    assert_eq!((verdict(&on.ask("xx.example. A DO")), asked(&on)), ((Rcode::NXDOMAIN, true, vec![]), false));
+    let to = vec!["198.51.100.9:53".parse().expect("an address")];
+    let ruled = tree(68).zone("xx.example.").record("xx.example. 300 A 192.0.2.77").server("ruled.test.").at("198.51.100.9");
+    let mut ruled = ruled.tune(move |settings| {
+        settings.forwards = vec![RouteSettings { zone: name("xx.example."), to: to.clone(), fallback: false, line: 1 }];
+    });
+    ruled.ask("x.example. A");
+    ruled.ask("xx.example. A");
+    assert!(ruled.queries_to("ruled.test.").iter().any(|seen| seen.name() == name("xx.example.")));
 }

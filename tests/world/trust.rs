@@ -136,7 +136,7 @@ fn a_delegation_of_our_own_needs_no_proof_from_above() {
     let corp = "$TTL 60\n@ SOA ns admin 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\nsub NS ns1.sub\nns1.sub A 9.9.200.1\nwww CNAME www.sub\n";
     // Nothing of the root proves right.
     let mut world = World::new(61)
-        .trust_anchor(&line(".", 3_600, Rtype::DNSKEY, &dnskey(1, SEP)))
+        .trust_anchor(&line(".", 3_600, Rtype::DNSKEY, &Key::new(1).dnskey()))
         .zone("sub.corp.example.")
         .server("ns1.sub.corp.example.")
         .at("9.9.200.1")
