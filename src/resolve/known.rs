@@ -151,7 +151,7 @@ impl Resolver {
             let Some(mut cached) = self.cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else {
                 continue;
             };
-            if !self.may_be_stale(&cached, asker) {
+            if !self.may_be_stale(cached.security, cached.age_s, asker) {
                 continue;
             }
             asker.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
@@ -170,7 +170,10 @@ impl Resolver {
 
     /// A client that is told SERVFAIL for the one family of addresses may well do without the other.
     fn stale_denial(&self, question: &Question, asker: &Asker) -> Option<Link> {
-        let denied = self.cache().get_denial_stale(question, self.now()).filter(|denied| denied.security != Security::Bogus)?;
+        let denied = self.cache().get_denial_stale(question, self.now())?;
+        if !self.may_be_stale(denied.security, denied.age_s, asker) {
+            return None;
+        }
         asker.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: denied.age_s, ttl_s: 0 });
         let CachedDenial { kind, mut soa, mut proof, security, .. } = denied;
         for set in soa.iter_mut().chain(&mut proof) {
@@ -182,11 +185,11 @@ impl Resolver {
 
     /// Never over bogus, nor over what nobody has proved yet: a forged reply would only have to keep its proof waiting. What
     /// an earlier life of this server left was judged then.
-    fn may_be_stale(&self, cached: &CachedSet, asker: &Asker) -> bool {
+    fn may_be_stale(&self, security: Security, age_s: u32, asker: &Asker) -> bool {
         let uptime = self.now().since(self.shared().clock_watch.started());
-        match cached.security {
+        match security {
             Security::Bogus => false,
-            Security::Indeterminate => !asker.routes.recursion.dnssec || u64::from(cached.age_s) > uptime.as_secs() + 1,
+            Security::Indeterminate => !asker.routes.recursion.dnssec || u64::from(age_s) > uptime.as_secs() + 1,
             Security::Secure | Security::Insecure => true,
         }
     }
