@@ -51,7 +51,7 @@ fn plain_names_with_their_ready_answers(base: usize) {
         let (grown, stats) = (resident().saturating_sub(base), cache.stats());
         println!("{count} names: {} B of RSS a name, {} B counted", grown / count as usize, stats.bytes / count as usize);
         assert_eq!((stats.sets, stats.answers), (count as usize, 0));
-        assert!(grown / count as usize <= 200);
+        assert!(grown / count as usize <= 110);
     }
 }
 

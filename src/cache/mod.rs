@@ -21,12 +21,14 @@ mod entry;
 mod failures;
 mod front;
 mod memo;
+mod order;
 mod saved;
 mod servers;
 mod sets;
 mod slab;
 mod spans;
 mod store;
+mod table;
 
 pub use answers::{AnswerKey, Hit};
 pub use denials::{CachedDenial, Denial, DenialKind};

@@ -7,7 +7,11 @@
 //!
 //! A page whose last entry goes is given back at once. A class whose free slots would fill a page can be
 //! compacted (`sparse_page`, `evacuate`), so a change of the mix of sizes moves memory from class to class
-//! instead of adding to it. A free slot starts with a zero octet; entries never do.
+//! instead of adding to it. A free slot starts with a zero octet; entries never do. The last octets of a slot are its
+//! links in the order of use.
+
+use super::order::Links;
+use super::table::HANDLES_MAX;
 
 pub const PAGE_BYTES: usize = 16 * 1024;
 
@@ -21,6 +25,11 @@ const CLASS_BYTES: [u32; 57] = [
 const IN_PAGE_BYTES_MAX: usize = PAGE_BYTES;
 
 const SLOT_BITS: u32 = 9;
+/// More bytes than this make more pages than a handle can name.
+pub const BYTES_MAX: usize = (HANDLES_MAX >> SLOT_BITS) as usize * PAGE_BYTES;
+/// No handle.
+pub const NO_SLOT: u32 = u32::MAX;
+const LINKS_BYTES: usize = 8;
 const NONE: u16 = u16::MAX;
 const NOT_LISTED: u32 = u32::MAX;
 
@@ -31,6 +40,8 @@ struct Page {
     /// Empty once the page has been given back; its index then waits in `vacant`.
     data: Box<[u8]>,
     class: u8,
+    /// Octets of a slot of this class.
+    slot: u32,
     used: u16,
     /// Slots from here on have never been used.
     fresh: u16,
@@ -56,7 +67,7 @@ pub struct Slab {
 
 /// The size class for an entry, or `None` where it is too large to be kept.
 pub fn class_for(len: usize) -> Option<u8> {
-    let class = CLASS_BYTES.partition_point(|size| (*size as usize) < len);
+    let class = CLASS_BYTES.partition_point(|size| (*size as usize) < len + LINKS_BYTES);
     (class < CLASS_BYTES.len()).then_some(class as u8)
 }
 
@@ -88,17 +99,42 @@ impl Slab {
         self.pages[page_of(handle)].class
     }
 
-    /// The whole slot; an entry knows its own length.
+    /// The whole slot but for its links; an entry knows its own length.
     pub fn slot(&self, handle: u32) -> &[u8] {
+        let whole = self.whole(handle);
+        &whole[..whole.len() - LINKS_BYTES]
+    }
+
+    pub fn slot_mut(&mut self, handle: u32) -> &mut [u8] {
+        let whole = self.whole_mut(handle);
+        let len = whole.len() - LINKS_BYTES;
+        &mut whole[..len]
+    }
+
+    pub fn links(&self, handle: u32) -> Links {
+        let Some([a, b, c, d, e, f, g, h]) = self.whole(handle).last_chunk::<LINKS_BYTES>().copied() else {
+            return Links { newer: NO_SLOT, older: NO_SLOT };
+        };
+        Links { newer: u32::from_le_bytes([a, b, c, d]), older: u32::from_le_bytes([e, f, g, h]) }
+    }
+
+    pub fn set_links(&mut self, handle: u32, links: Links) {
+        if let Some(place) = self.whole_mut(handle).last_chunk_mut::<LINKS_BYTES>() {
+            place[..4].copy_from_slice(&links.newer.to_le_bytes());
+            place[4..].copy_from_slice(&links.older.to_le_bytes());
+        }
+    }
+
+    fn whole(&self, handle: u32) -> &[u8] {
         let page = &self.pages[page_of(handle)];
-        let size = CLASS_BYTES[page.class as usize] as usize;
+        let size = page.slot as usize;
         let at = slot_of(handle) * size;
         &page.data[at..at + size]
     }
 
-    pub fn slot_mut(&mut self, handle: u32) -> &mut [u8] {
+    fn whole_mut(&mut self, handle: u32) -> &mut [u8] {
         let page = &mut self.pages[page_of(handle)];
-        let size = CLASS_BYTES[page.class as usize] as usize;
+        let size = page.slot as usize;
         let at = slot_of(handle) * size;
         &mut page.data[at..at + size]
     }
@@ -106,7 +142,7 @@ impl Slab {
     /// Adds one page to a class. The caller has made sure that `page_bytes(class)` more may be held.
     pub fn grow(&mut self, class: u8) {
         let data = vec![0; page_bytes(class) - PAGE_RECORD_BYTES].into_boxed_slice();
-        let page = Page { data, class, used: 0, fresh: 0, freed: NONE, listed_at: NOT_LISTED };
+        let page = Page { data, class, slot: CLASS_BYTES[class as usize], used: 0, fresh: 0, freed: NONE, listed_at: NOT_LISTED };
         let index = match self.vacant.pop() {
             Some(index) => {
                 self.pages[index as usize] = page;
@@ -170,20 +206,28 @@ impl Slab {
         self.classes[class as usize].roomy.iter().copied().min_by_key(|index| self.pages[*index as usize].used)
     }
 
-    /// Moves everything out of a page found by `sparse_page` and gives it back. `moved` hears of each entry:
-    /// its bytes, its old handle, its new one.
-    pub fn evacuate(&mut self, index: u32, mut moved: impl FnMut(&[u8], u32, u32)) {
+    /// Begins to empty a page found by `sparse_page`: nothing new comes into it. What is in it is to be moved by
+    /// `move_out`, and then the page goes by `give_back`.
+    pub fn close(&mut self, index: u32) -> Vec<u32> {
         let class = self.pages[index as usize].class;
         self.unlist(index);
         self.classes[class as usize].free_slots -= slots_per_page(class) - self.pages[index as usize].used as usize;
-        let leaving: Vec<u32> = self.live_in(index).collect();
-        for old in leaving {
-            let bytes = self.slot(old).to_vec();
-            let Some(new) = self.alloc(class) else { unreachable!("sparse_page counted the free slots") };
-            self.slot_mut(new).copy_from_slice(&bytes);
-            moved(&bytes, old, new);
-        }
-        self.forget(index);
+        self.live_in(index).collect()
+    }
+
+    /// Copies an entry of a closed page, with its links, to another page, and returns its new handle.
+    pub fn move_out(&mut self, old: u32) -> u32 {
+        let bytes = self.whole(old).to_vec();
+        let Some(new) = self.alloc(self.class_of(old)) else { unreachable!("sparse_page counted the free slots") };
+        self.whole_mut(new).copy_from_slice(&bytes);
+        new
+    }
+
+    pub fn give_back(&mut self, index: u32) {
+        let page = &mut self.pages[index as usize];
+        page.data = Box::default();
+        self.bytes -= page_bytes(page.class);
+        self.vacant.push(index);
     }
 
     pub fn page_count(&self) -> u32 {
@@ -193,7 +237,7 @@ impl Slab {
     /// Handles of the entries in one page; none for a page that has been given back.
     pub fn live_in(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
         let page = self.pages.get(index as usize);
-        let size = page.map_or(1, |page| CLASS_BYTES[page.class as usize] as usize);
+        let size = page.map_or(1, |page| page.slot as usize);
         let fresh = page.filter(|page| !page.data.is_empty()).map_or(0, |page| page.fresh);
         (0..fresh)
             .filter(move |slot| page.is_some_and(|page| page.data[*slot as usize * size] != 0))
@@ -204,14 +248,7 @@ impl Slab {
         let class = self.pages[index as usize].class;
         self.unlist(index);
         self.classes[class as usize].free_slots -= slots_per_page(class);
-        self.forget(index);
-    }
-
-    fn forget(&mut self, index: u32) {
-        let page = &mut self.pages[index as usize];
-        page.data = Box::default();
-        self.bytes -= page_bytes(page.class);
-        self.vacant.push(index);
+        self.give_back(index);
     }
 
     fn list(&mut self, index: u32) {
@@ -264,10 +301,10 @@ mod tests {
             assert!(f64::from(pair[1]) / f64::from(pair[0]) <= most, "{pair:?}");
         }
         const { assert!(PAGE_BYTES / CLASS_BYTES[0] as usize <= 1 << SLOT_BITS) };
-        let largest = CLASS_BYTES[CLASS_BYTES.len() - 1] as usize;
+        let largest = CLASS_BYTES[CLASS_BYTES.len() - 1] as usize - LINKS_BYTES;
         for len in 1..=largest {
             let class = class_for(len).expect("fits");
-            assert!(CLASS_BYTES[class as usize] as usize >= len);
+            assert!(CLASS_BYTES[class as usize] as usize >= len + LINKS_BYTES);
         }
         assert_eq!(class_for(largest + 1), None);
     }
@@ -298,17 +335,22 @@ mod tests {
         let mut wanted: std::collections::HashMap<u32, u8> = std::collections::HashMap::new();
         for (n, handle) in handles.iter().enumerate() {
             if n % 3 == 0 {
-                wanted.insert(*handle, 1 + (n % 250) as u8);
+                let fill = 1 + (n % 250) as u8;
+                slab.set_links(*handle, Links { newer: *handle, older: u32::from(fill) });
+                wanted.insert(*handle, fill);
             } else {
                 slab.free(*handle);
             }
         }
         while let Some(page) = slab.sparse_page(class) {
-            slab.evacuate(page, |bytes, old, new| {
+            for old in slab.close(page) {
                 let fill = wanted.remove(&old).expect("known");
-                assert_eq!(bytes[10], fill);
+                let new = slab.move_out(old);
+                assert_eq!(slab.links(new), Links { newer: old, older: u32::from(fill) }, "they go along");
+                slab.set_links(new, Links { newer: new, older: u32::from(fill) });
                 wanted.insert(new, fill);
-            });
+            }
+            slab.give_back(page);
         }
         assert_eq!(slab.bytes(), 2 * page_bytes(class));
         for (handle, fill) in wanted {

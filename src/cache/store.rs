@@ -1,8 +1,7 @@
-//! The store: shards, each one lock over an order of use (`lru`), packed slabs, and a share of the bytes.
+//! The store: shards, each one lock over a table of hashes, an order of use, packed slabs, and a share of the bytes.
 //!
-//! `lru` maps the 64-bit hash of a key to the handle of a slot; the key itself is compared in the slot, and of
-//! two keys with the same hash the later one stays. What is counted against the limit is what is held:
-//! pages of the slabs, and for each entry a node and its part of the hash table (`table_bytes`).
+//! The table leads from a hash to slots; the key itself is compared in the slot. What is counted against the limit is
+//! what is held: the pages of the slabs, in which the order of use lies too, and the table.
 //!
 //! One more shard, bounded by itself, keeps what the root said of top-level domains: no flood of other names
 //! can push it out.
@@ -13,26 +12,19 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
-use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::entry::{self, Key, Kind};
+use super::order::Order;
 use super::slab::{self, Slab};
+use super::table::Table;
 use crate::env::Random;
 use crate::record::Rtype;
 
-/// Bits above 48 choose the shard: the hash table inside uses the low ones and the seven on top.
+/// Bits above 48 choose the shard: the table inside uses those below 40.
 const SHARD_SHIFT: u32 = 48;
-const SHARDS_MAX: usize = 256;
+const SHARDS_MAX: usize = 1024;
 const SHARD_BYTES: usize = 4 << 20;
-
-/// `lru`'s node: key, handle, two links. The allocator has a class of exactly this size.
-const NODE_BYTES: usize = 32;
-/// A bucket of the table holds two pointers and an octet of tag.
-const BUCKET_BYTES: usize = 17;
-
-/// Smaller tables are left as they are.
-const REBUILD_ENTRIES_MIN: usize = 1024;
 
 pub struct Store {
     shards: Box<[Mutex<Shard>]>,
@@ -85,11 +77,11 @@ impl Store {
     /// Removes the entry if `doomed` agrees.
     pub fn remove_if(&self, key: &Key<'_>, doomed: impl FnOnce(&[u8]) -> bool) -> bool {
         let hash = self.hashing.of(key);
-        self.shard(key, hash).lock().remove_if(hash, key, doomed)
+        self.shard(key, hash).lock().remove_if(hash, key, &self.hashing, doomed)
     }
 
     pub fn remove_protected(&self, key: &Key<'_>) -> bool {
-        self.protected.lock().remove_if(self.hashing.of(key), key, |_| true)
+        self.protected.lock().remove_if(self.hashing.of(key), key, &self.hashing, |_| true)
     }
 
     /// Removes every entry that `doomed` agrees to; the lock of each shard is held while it is gone through.
@@ -132,7 +124,7 @@ impl Store {
         let key = Key::of(bytes);
         let hash = self.hashing.of(&key);
         let shard = if protected && Rtype(key.rtype).is_address() { &self.protected } else { self.shard(&key, hash) };
-        shard.lock().settle(hash, bytes)
+        shard.lock().settle(hash, &key, bytes, &self.hashing)
     }
 
     pub fn usage(&self) -> Usage {
@@ -227,13 +219,10 @@ impl Hasher for Identity {
 pub type ByIdentity = BuildHasherDefault<Identity>;
 
 struct Shard {
-    order: LruCache<u64, u32, ByIdentity>,
+    table: Table,
+    order: Order,
     slab: Slab,
     limit: usize,
-    /// The most entries the table has held: it does not shrink by itself.
-    table_peak: usize,
-    /// The most nodes there ever were. Freed ones lie scattered and stay with the allocator, for the next ones.
-    node_peak: usize,
     entries: [usize; 4],
     evictions: u64,
     hits: u64,
@@ -241,42 +230,44 @@ struct Shard {
 
 impl Shard {
     fn new(limit: usize) -> Shard {
-        let order = LruCache::unbounded_with_hasher(ByIdentity::default());
-        Shard { order, slab: Slab::new(), limit, table_peak: 0, node_peak: 0, entries: [0; 4], evictions: 0, hits: 0 }
+        let limit = limit.min(slab::BYTES_MAX);
+        Shard { table: Table::default(), order: Order::new(), slab: Slab::new(), limit, entries: [0; 4], evictions: 0, hits: 0 }
     }
 
     fn bytes(&self) -> usize {
-        self.slab.bytes() + self.node_peak * NODE_BYTES + table_bytes(self.table_peak)
+        self.slab.bytes() + self.table.bytes()
+    }
+
+    fn handle_of(&self, hash: u64, key: &Key<'_>) -> Option<u32> {
+        self.table.find(hash, |handle| key.is_of(self.slab.slot(handle)))
+    }
+
+    fn entry_mut(&mut self, handle: u32) -> &mut [u8] {
+        let slot = self.slab.slot_mut(handle);
+        let len = entry::len(slot);
+        &mut slot[..len]
     }
 
     fn find(&mut self, hash: u64, key: &Key<'_>) -> Option<&mut [u8]> {
-        let handle = *self.order.peek(&hash)?;
-        let slot = self.slab.slot_mut(handle);
-        if !key.is_of(slot) {
-            return None;
-        }
-        let len = entry::len(slot);
-        Some(&mut slot[..len])
+        let handle = self.handle_of(hash, key)?;
+        Some(self.entry_mut(handle))
     }
 
     fn with<R>(&mut self, hash: u64, key: &Key<'_>, now_s: u32, read: impl FnOnce(&mut [u8], bool) -> Option<R>) -> Option<R> {
-        let bytes = self.find(hash, key)?;
+        let handle = self.handle_of(hash, key)?;
+        let bytes = self.entry_mut(handle);
         let first_this_second = std::mem::replace(&mut bytes[15], now_s as u8) != now_s as u8;
         let made = read(bytes, first_this_second);
         if first_this_second {
-            self.order.promote(&hash);
+            self.order.promote(&mut self.slab, handle);
         }
         self.hits += u64::from(made.is_some());
         made
     }
 
     fn update(&mut self, hash: u64, key: &Key<'_>, hashing: &Hashing, make: impl FnOnce(Option<&mut [u8]>) -> Option<Vec<u8>>) -> bool {
-        let standing = self.order.peek(&hash).copied();
-        let shown = standing.map(|handle| self.slab.slot_mut(handle)).filter(|slot| key.is_of(slot));
-        let Some(new) = make(shown.map(|slot| {
-            let len = entry::len(slot);
-            &mut slot[..len]
-        })) else {
+        let standing = self.handle_of(hash, key);
+        let Some(new) = make(standing.map(|handle| self.entry_mut(handle))) else {
             return false;
         };
         let Some(class) = slab::class_for(new.len()) else {
@@ -286,13 +277,20 @@ impl Shard {
             Some(handle) if self.slab.class_of(handle) == class => {
                 self.count(handle, false);
                 self.write(handle, &new);
-                self.order.promote(&hash);
+                self.order.promote(&mut self.slab, handle);
                 return true;
             }
-            Some(_) => self.discard(hash),
+            Some(handle) => self.discard(handle, hashing),
             None => {}
         }
-        self.make_room(class, hashing) && self.place(hash, class, &new)
+        if !self.make_room(class, hashing) {
+            return false;
+        }
+        let placed = self.place(hash, class, &new, hashing);
+        if let Some(handle) = placed {
+            self.order.add_newest(&mut self.slab, handle);
+        }
+        placed.is_some()
     }
 
     fn write(&mut self, handle: u32, new: &[u8]) {
@@ -313,11 +311,9 @@ impl Shard {
 
     /// Makes sure that there is a slot of this class; false if that takes more than the share allows.
     fn take_room(&mut self, class: u8) -> bool {
-        let entries = self.order.len() + 1;
-        let table = table_bytes(self.table_peak.max(entries)) - table_bytes(self.table_peak);
-        let node = if entries > self.node_peak { NODE_BYTES } else { 0 };
+        let table = self.table.bytes_with_one_more() - self.table.bytes();
         let page = if self.slab.free_slots(class) > 0 { 0 } else { slab::page_bytes(class) };
-        let more = table + node + page;
+        let more = table + page;
         let fits = more == 0 || self.bytes() + more <= self.limit;
         if fits && page > 0 {
             self.slab.grow(class);
@@ -325,91 +321,79 @@ impl Shard {
         fits
     }
 
-    fn settle(&mut self, hash: u64, bytes: &[u8]) -> bool {
-        let Some(class) = slab::class_for(bytes.len()).filter(|_| !self.order.contains(&hash)) else {
+    fn settle(&mut self, hash: u64, key: &Key<'_>, bytes: &[u8], hashing: &Hashing) -> bool {
+        let Some(class) = slab::class_for(bytes.len()).filter(|_| self.handle_of(hash, key).is_none()) else {
             return false;
         };
-        let settled = self.take_room(class) && self.place(hash, class, bytes);
-        self.order.demote(&hash);
-        settled
+        if !self.take_room(class) {
+            return false;
+        }
+        let placed = self.place(hash, class, bytes, hashing);
+        if let Some(handle) = placed {
+            self.order.add_oldest(&mut self.slab, handle);
+        }
+        placed.is_some()
     }
 
-    fn place(&mut self, hash: u64, class: u8, new: &[u8]) -> bool {
-        let Some(handle) = self.slab.alloc(class) else { return false };
+    /// The caller puts it into the order of use.
+    fn place(&mut self, hash: u64, class: u8, new: &[u8], hashing: &Hashing) -> Option<u32> {
+        let handle = self.slab.alloc(class)?;
         self.write(handle, new);
-        self.order.put(hash, handle);
-        self.table_peak = self.table_peak.max(self.order.len());
-        self.node_peak = self.node_peak.max(self.order.len());
-        true
+        self.table.insert(hash, handle, |handle| hashing.of(&Key::of(self.slab.slot(handle))));
+        Some(handle)
     }
 
     /// The least recently used entry goes. A class that could do with a page less gives it back.
     fn evict(&mut self, hashing: &Hashing) -> bool {
-        let Some((_, handle)) = self.order.pop_lru() else {
+        let Some(handle) = self.order.oldest() else {
             return false;
         };
         let class = self.slab.class_of(handle);
-        self.count(handle, false);
-        self.slab.free(handle);
+        self.discard(handle, hashing);
         self.evictions += 1;
         if let Some(page) = self.slab.sparse_page(class) {
-            let order = &mut self.order;
-            self.slab.evacuate(page, |bytes, old, new| {
-                if let Some(place) = order.peek_mut(&hashing.of(&Key::of(bytes)))
-                    && *place == old
-                {
-                    *place = new;
-                }
-            });
-        }
-        if self.order.len() * 4 < self.table_peak && self.table_peak > REBUILD_ENTRIES_MIN {
-            self.rebuild_order();
+            for old in self.slab.close(page) {
+                let new = self.slab.move_out(old);
+                self.order.moved(&mut self.slab, new);
+                self.table.moved(hashing.of(&Key::of(self.slab.slot(new))), old, new);
+            }
+            self.slab.give_back(page);
         }
         true
     }
 
-    /// Gives back a table that has become far too large. Seldom: three quarters of the entries must have gone.
-    fn rebuild_order(&mut self) {
-        let mut old = std::mem::replace(&mut self.order, LruCache::unbounded_with_hasher(ByIdentity::default()));
-        while let Some((hash, handle)) = old.pop_lru() {
-            self.order.put(hash, handle);
-        }
-        self.table_peak = self.order.len();
+    fn discard(&mut self, handle: u32, hashing: &Hashing) {
+        let hash_of = |handle| hashing.of(&Key::of(self.slab.slot(handle)));
+        self.table.remove(hash_of(handle), handle, hash_of);
+        self.count(handle, false);
+        self.order.remove(&mut self.slab, handle);
+        self.slab.free(handle);
     }
 
-    fn discard(&mut self, hash: u64) {
-        if let Some(handle) = self.order.pop(&hash) {
-            self.count(handle, false);
-            self.slab.free(handle);
-        }
-    }
-
-    fn remove_if(&mut self, hash: u64, key: &Key<'_>, doomed: impl FnOnce(&[u8]) -> bool) -> bool {
-        let Some(handle) = self.order.peek(&hash).copied() else {
+    fn remove_if(&mut self, hash: u64, key: &Key<'_>, hashing: &Hashing, doomed: impl FnOnce(&[u8]) -> bool) -> bool {
+        let Some(handle) = self.handle_of(hash, key).filter(|handle| {
+            let slot = self.slab.slot(*handle);
+            doomed(&slot[..entry::len(slot)])
+        }) else {
             return false;
         };
-        let slot = self.slab.slot(handle);
-        let gone = key.is_of(slot) && doomed(&slot[..entry::len(slot)]);
-        if gone {
-            self.discard(hash);
-        }
-        gone
+        self.discard(handle, hashing);
+        true
     }
 
     fn remove_all(&mut self, hashing: &Hashing, doomed: &mut impl FnMut(&[u8]) -> bool) -> usize {
-        let mut hashes = Vec::new();
+        let mut gone = 0;
         for page in 0..self.slab.page_count() {
-            for handle in self.slab.live_in(page) {
+            let handles: Vec<u32> = self.slab.live_in(page).collect();
+            for handle in handles {
                 let slot = self.slab.slot(handle);
                 if doomed(&slot[..entry::len(slot)]) {
-                    hashes.push(hashing.of(&Key::of(slot)));
+                    self.discard(handle, hashing);
+                    gone += 1;
                 }
             }
         }
-        for hash in &hashes {
-            self.discard(*hash);
-        }
-        hashes.len()
+        gone
     }
 
     fn copy_page(&self, page: u32, into: &mut Vec<u8>) -> bool {
@@ -430,17 +414,6 @@ impl Shard {
             None => return,
         };
         self.entries[index] = if more { self.entries[index] + 1 } else { self.entries[index].saturating_sub(1) };
-    }
-}
-
-/// What the hash table takes once it has held so many entries. It fills its power of two of buckets to seven
-/// eighths; removals leave marks, and a table more than half full of entries and marks is doubled once more,
-/// which sooner or later happens to every full cache. So the doubled size is counted from the beginning.
-fn table_bytes(entries: usize) -> usize {
-    match entries {
-        0 => 0,
-        1..=7 => 16 * BUCKET_BYTES,
-        _ => 2 * (entries * 8 / 7 + 1).next_power_of_two() * BUCKET_BYTES,
     }
 }
 
