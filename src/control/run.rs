@@ -209,10 +209,19 @@ async fn finished(reload: &mut Option<tokio::task::JoinHandle<()>>) {
     }
 }
 
+/// A large zone takes long to read, and nobody waits for it. On a thread of its own, as only what takes no lock of the
+/// workers may give way so far.
+fn read_aside(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
+    let aside = || {
+        let _ = priority::give_way_at_once();
+        Sources::read(options)
+    };
+    thread::scope(|scope| scope.spawn(aside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 fn reload_once(engine: &dyn Engine, options: &StartOptions) {
-    // A large zone takes long to read, and nobody waits for it.
     let _ = priority::give_way();
-    match Sources::read(options) {
+    match read_aside(options) {
         Ok(sources) => {
             log_warnings(&sources);
             let zones = sources.zones.len();
