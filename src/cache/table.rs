@@ -130,7 +130,7 @@ impl Table {
 
     fn home(&self, hash: u64) -> usize {
         // Spreads 32 bits evenly over any number of places.
-        ((hash & 0xffff_ffff) * self.places.len() as u64 >> 32) as usize
+        (((hash & 0xffff_ffff) * self.places.len() as u64) >> 32) as usize
     }
 
     fn next(&self, at: usize) -> usize {
