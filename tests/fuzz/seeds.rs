@@ -6,7 +6,14 @@ use cairn::wire::{Flags, Header, Section, Writer};
 
 pub fn seeds_of(target: &str) -> Vec<Vec<u8>> {
     match target {
-        "message" => vec![reply(&[Section::Answer]), reply(&[Section::Authority, Section::Additional]), reply(&[])],
+        "message" => vec![
+            reply(&[Section::Answer]),
+            reply(&[Section::Authority, Section::Additional]),
+            reply(&[]),
+            // An MX record whose host borrows its capital letter from the question.
+            b"\0\x01\x84\0\0\x01\0\x01\0\0\0\0\x03Www\x07Example\0\0\x01\0\x01\xc0\x0c\0\x0f\0\x01\0\0\x01\x2c\0\x09\0\x0a\x04mail\xc0\x10"
+                .to_vec(),
+        ],
         "name" => [&b"www.example."[..], b"\x03www\x07example\x00\x07EXAMPLE\x00", b"\\255\\.a.*.", b"\x01*\x01a\x00\x01a\x00"]
             .map(<[u8]>::to_vec)
             .into(),
