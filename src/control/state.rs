@@ -6,7 +6,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where a package puts it. Never made here: that is for whoever installs.
@@ -40,9 +40,14 @@ fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, 
     }
 }
 
-/// Makes it if need be, and sees whether a file can be written there.
+/// Makes it if need be, and sees whether a file can be written there, though not by anybody: what is read from there is
+/// believed.
 fn usable(folder: &Path) -> io::Result<()> {
+    const BY_OTHERS: u32 = 0o002;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if fs::metadata(folder)?.mode() & BY_OTHERS != 0 {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "anybody may write to it"));
+    }
     let probe = folder.join(format!(".probe-{}", std::process::id()));
     write_new(&probe, |_| Ok(()))?;
     fs::remove_file(probe)
@@ -103,6 +108,18 @@ mod tests {
         assert!(!nowhere.exists(), "the system's folder is not made");
         scratch.write("file", "");
         assert!(find(Some(&at("file")), &[], scratch.path()).expect_err("a file").contains("file cannot be used: "));
+    }
+
+    /// Whoever may put files there could have us trust keys, and give out a cache, of his own making.
+    #[test]
+    fn a_folder_that_anybody_may_write_to_is_not_used() {
+        let scratch = Scratch::new();
+        for (mode, fit) in [(0o700, true), (0o775, true), (0o777, false), (0o1777, false)] {
+            fs::set_permissions(scratch.path(), fs::Permissions::from_mode(mode)).expect("it is ours");
+            let found = folder_of(Some(scratch.path()), |_| None, Path::new(SYSTEM));
+            assert_eq!(found.is_ok(), fit, "{mode:o}: {found:?}");
+            assert!(fit || found.is_err_and(|told| told.ends_with("anybody may write to it")));
+        }
     }
 
     #[test]
