@@ -25,7 +25,11 @@ pub fn seeds_of(target: &str) -> Vec<Vec<u8>> {
         ],
         "proof" => (0..8u8).map(|seed| (0..160u8).map(|at| at.wrapping_mul(31).wrapping_add(seed.wrapping_mul(77))).collect()).collect(),
         "patching" => {
-            vec![[&[1, 2, 3, 45][..], &reply(&[Section::Answer])].concat(), [&[1, 2, 200, 0][..], &reply(&[Section::Authority])].concat()]
+            // What is kept ready has no OPT.
+            vec![
+                [&[1, 2, 3, 45][..], &body_of(&[Section::Answer])].concat(),
+                [&[1, 2, 200, 0][..], &body_of(&[Section::Authority])].concat(),
+            ]
         }
         "walk" => walks(),
         other => panic!("no seeds for {other}"),
@@ -36,8 +40,18 @@ fn name(text: &str) -> Name {
     Name::parse(text).expect(text)
 }
 
-/// A reply with records of many types in these sections.
+/// A reply with records of many types in these sections, and OPT.
 fn reply(sections: &[Section]) -> Vec<u8> {
+    let mut writer = writer_of(sections);
+    writer.opt(1232, Rcode::NOERROR, true, &[]).expect("room");
+    writer.finish()
+}
+
+fn body_of(sections: &[Section]) -> Vec<u8> {
+    writer_of(sections).finish()
+}
+
+fn writer_of(sections: &[Section]) -> Writer {
     let mut writer = Writer::new(Vec::new(), 4096);
     writer.header(Header { id: 1, flags: Flags(Flags::QR | Flags::AA), counts: [0; 4] });
     writer.question(&Question::new(name("www.example."), Rtype::A)).expect("room");
@@ -46,8 +60,7 @@ fn reply(sections: &[Section]) -> Vec<u8> {
             writer.record(*section, &owner, rtype, Class::IN, 300, &rdata).expect("room");
         }
     }
-    writer.opt(1232, Rcode::NOERROR, true, &[]).expect("room");
-    writer.finish()
+    writer
 }
 
 fn records() -> Vec<(Name, Rtype, Vec<u8>)> {
