@@ -22,6 +22,10 @@ const SILENCE: Duration = Duration::from_millis(1000);
 pub const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// After a change of the network, which comes in bursts (link, addresses, routes).
 pub const PROBE_AGAIN: Duration = Duration::from_millis(20);
+/// A probe that failed is believed for so long when nobody has probed since (RFC 8767 5, failure recheck timer).
+const PROBE_BELIEVED_FOR: Duration = Duration::from_secs(30);
+/// What this machine can say by itself takes no longer.
+const OWN_WORK: Duration = Duration::from_millis(10);
 /// Changes that come without the network having been away forgive servers no more often than this.
 pub const FORGIVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -32,6 +36,8 @@ pub struct Offline {
     unanswered_since: AtomicU64,
     no_way_out: AtomicBool,
     probing: AtomicBool,
+    /// The last time, as above.
+    probe_failed: AtomicU64,
 }
 
 /// A query that was counted as sent.
@@ -81,6 +87,24 @@ impl Offline {
         }
     }
 
+    /// How long a question that could be answered with expired data waits for something better, when nobody seems to
+    /// answer: not at all where that is known, else until a probe has told. `None` when all is well.
+    pub fn patience(&self, now: BootTime) -> Option<Duration> {
+        if !self.is_offline(now) {
+            return None;
+        }
+        let probe_failed = match self.probe_failed.load(Ordering::Relaxed) {
+            0 => false,
+            at => now.since(BootTime(at - 1)) < PROBE_BELIEVED_FOR,
+        };
+        Some(if probe_failed || self.is_without_route() { OWN_WORK } else { PROBE_EVERY + OWN_WORK })
+    }
+
+    /// Nobody answered the probe.
+    pub fn probe_failed(&self, now: BootTime) {
+        self.probe_failed.store(now.0 + 1, Ordering::Relaxed);
+    }
+
     /// True for the one who is to probe; ends with `probed`.
     pub fn may_probe(&self) -> bool {
         !self.probing.swap(true, Ordering::Relaxed)
@@ -121,6 +145,21 @@ mod tests {
         offline.not_sent(first);
         offline.lose();
         assert!(offline.is_offline(BootTime(10_000)) && offline.heard(BootTime(10_000)) && !offline.is_offline(BootTime(10_000)));
+    }
+
+    #[test]
+    fn expired_data_waits_for_a_probe_at_most() {
+        let offline = Offline::default();
+        offline.asked(BootTime(1_000));
+        assert_eq!(offline.patience(BootTime(1_999)), None);
+        assert_eq!(offline.patience(BootTime(3_600_000)), Some(PROBE_EVERY + OWN_WORK), "that silence is long ago");
+        offline.probe_failed(BootTime(3_600_250));
+        assert_eq!(offline.patience(BootTime(3_630_249)), Some(OWN_WORK));
+        assert_eq!(offline.patience(BootTime(3_630_250)), Some(PROBE_EVERY + OWN_WORK));
+        offline.lose();
+        assert_eq!(offline.patience(BootTime(3_700_000)), Some(OWN_WORK));
+        offline.heard(BootTime(3_700_000));
+        assert_eq!(offline.patience(BootTime(3_700_000)), None);
     }
 
     #[test]

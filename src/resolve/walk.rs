@@ -242,17 +242,31 @@ impl Resolver {
         Ok(self.prove(question, raw, asker).await)
     }
 
-    /// Takes a whole question to its end within the client's time: an expired answer after 1.8 s (RFC 8767 5),
-    /// a failure when there is none. The walk goes on without the client, and its result is cached.
+    /// Takes a whole question to its end within the client's time: an expired answer after 1.8 s (RFC 8767 5), or at
+    /// once while nobody answers at all, and a failure when there is none. The walk goes on without the client, and its
+    /// result is cached.
     pub async fn resolve_in_time(&self, question: &Question, held: Option<LocalAnswer>, asker: &Asker) -> Result<Answer, Failure> {
         let limits = asker.routes.limits;
+        let began = Instant::now();
         let work = pin!(self.resolve(question, held, asker));
         let mut work = pin!(self.in_turns(work));
+        if let Some(patience) = self.shared().offline.patience(self.now()) {
+            tokio::select! {
+                biased;
+                result = &mut work => return result,
+                () = tokio::time::sleep(patience) => {}
+            }
+            if self.shared().offline.is_offline(self.now())
+                && let Some(answer) = self.stale_answer(question, asker)
+            {
+                return Ok(answer);
+            }
+        }
         let stale_after = Duration::from_millis(limits.stale_after_ms);
         tokio::select! {
             biased;
             result = &mut work => return result,
-            () = tokio::time::sleep(stale_after) => {}
+            () = tokio::time::sleep_until(began + stale_after) => {}
         }
         if let Some(answer) = self.stale_answer(question, asker) {
             return Ok(answer);
@@ -332,6 +346,7 @@ impl Resolver {
                     resolver.heard_somebody();
                     break;
                 }
+                shared.offline.probe_failed(resolver.now());
                 tokio::select! {
                     biased;
                     _ = changes.changed() => tokio::time::sleep_until(began + PROBE_AGAIN).await,

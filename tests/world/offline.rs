@@ -111,6 +111,64 @@ fn without_any_route() {
     assert!(world.ask_true("two.example. A").took <= MOST_AFTER_THE_NETWORK);
 }
 
+/// What has expired is still better than waiting for a network that is known to be away.
+#[test]
+fn expired_names_are_served_at_once() {
+    if !is_cairn() {
+        return;
+    }
+    let expired = |seed| {
+        let mut world = world(seed);
+        world.ask_true("www.example. A");
+        world.pass(4_000);
+        world
+    };
+    let at_once = |answer: Answer| {
+        assert!(answer.is("192.0.2.1") && answer.ttl() == Some(30), "{answer:?}");
+        assert!(answer.took <= Duration::from_millis(20), "{answer:?}");
+    };
+    let mut silent = expired(9);
+    silent.set_loss(1.0);
+    assert_eq!(silent.ask("two.example. A").rcode(), Rcode::SERVFAIL);
+    for _ in 0..3 {
+        at_once(silent.ask("www.example. A"));
+        silent.wait_ms(500);
+    }
+    silent.set_loss(0.0);
+    silent.wait_ms(500);
+    let fresh = silent.ask_true("www.example. A");
+    assert_eq!(fresh.ttl(), Some(3600), "it was looked for all the while: {fresh:?}");
+
+    let mut without_route = expired(10);
+    without_route.set_families(false, false);
+    assert_eq!(without_route.ask("two.example. A").rcode(), Rcode::SERVFAIL);
+    at_once(without_route.ask("www.example. A"));
+}
+
+/// A server that did not answer hours ago, when nothing else was asked, does not mean that the network is away now.
+#[test]
+fn an_old_silence_is_looked_into_first() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(11);
+    world.ask_true("www.example. A");
+    world.set_loss(1.0);
+    assert_eq!(world.ask("two.example. A").rcode(), Rcode::SERVFAIL);
+    world.wait_ms(15_000);
+    world.set_loss(0.0);
+    world.pass(4_000);
+    let fresh = world.ask_true("www.example. A");
+    assert!(fresh.ttl() == Some(3600) && fresh.took <= MOST_AFTER_THE_NETWORK, "{fresh:?}");
+    // Where the probe finds nobody either, the wait is short.
+    world.set_loss(1.0);
+    assert_eq!(world.ask("two.example. A").rcode(), Rcode::SERVFAIL);
+    world.wait_ms(15_000);
+    world.pass(4_000);
+    let stale = world.ask("www.example. A");
+    assert!(stale.is("192.0.2.1") && stale.took <= Duration::from_millis(300), "{stale:?}");
+}
+
 /// The office's own server answers although the world is away, and is asked all the same.
 #[test]
 fn a_rule_does_not_wait_for_the_world() {
