@@ -20,33 +20,69 @@ struct Attack {
 /// Queries that an empty cache adds: the way down to `example.`, and to the other domains that the attack needs.
 const WAY_DOWN: usize = 4;
 
+/// Those that can be made with any name: each `copy` is another one under the same hostile zone.
+fn kinds(copies: usize) -> Vec<Attack> {
+    let attack = |title, most, harm, world: World, add: fn(World, usize) -> World, question: fn(usize) -> String| {
+        let world = (0..copies).fold(world, add);
+        Attack { title, world, questions: (0..copies).map(question).collect(), most, harm }
+    };
+    let sub = |copy| format!("www.sub{copy}.evil.example. A");
+    vec![
+        attack("NXNSAttack: 60 name servers without addresses in a victim's zone", 8, 70, victim(1), |w, k| nxns(w, k, 60), sub),
+        attack("NRDelegation: 1000 name servers that lead nowhere", 4, 70, victim(1), |w, k| nxns(w, k, 1000), sub),
+        attack("an endless chain of CNAME", 16, 30, one_link(2), cname_chain, |copy| format!("c{copy}x0.evil.example. A")),
+        attack("a name that a DNAME makes longer each time", 26, 30, one_link(3), dname_chain, |copy| format!("x.d{copy}.evil.example. A")),
+        attack("121 labels", 3, 3, many_labels(), |w, _| w, |copy| format!("{}b{copy}.evil.example. A", "a.".repeat(117))),
+        attack("CAMP: name servers whose names are chains of aliases", 15, 20, one_link(10), servers_by_alias, sub),
+        attack("CAMP: name servers with names of many labels", 15, 20, victim(11), servers_of_many_labels, sub),
+        attack("CAMP: aliases to names of many labels", 15, 12, one_link(12), |w, k| deep_aliases(w, k, &EVIL), deep),
+        attack(
+            "CAMP: aliases to names of many labels in two zones",
+            16,
+            12,
+            one_link(12),
+            |w, k| deep_aliases(w, k, &EVIL_AND_WRONG),
+            deep,
+        ),
+        attack("CAMP: aliases into zones whose servers have no addresses", 15, 20, victim(13), aliases_without_servers, |copy| {
+            format!("c.z{copy}x0.evil.example. A")
+        }),
+        attack("CAMP: name servers to be found that refuse", 15, 15, evil(15), |w, k| useless_servers(w, k, "", false), sub),
+        attack("CAMP: name servers of many labels that refuse", 15, 15, evil(15), |w, k| useless_servers(w, k, LABELS, false), sub),
+        // Two second tries and the question whether the network is there come on top.
+        attack("CAMP: name servers to be found that are dead", 17, 15, evil(15), |w, k| useless_servers(w, k, "", true), sub),
+        // Every query leads on, and four a link is what an honest alias into an unknown domain costs.
+        attack(
+            "CAMP: aliases into zones with one server to be found",
+            49,
+            48,
+            evil(14),
+            |w, k| aliases_with_lookups(w, k, ""),
+            |copy| format!("c.z{copy}x0.evil.example. A"),
+        ),
+        attack(
+            "CAMP: the same with many labels",
+            51,
+            48,
+            evil(14),
+            |w, k| aliases_with_lookups(w, k, LABELS),
+            |copy| format!("c.{LABELS}z{copy}x0.evil.example. A"),
+        ),
+    ]
+}
+
 fn attacks() -> Vec<Attack> {
     let attack = |title, most, harm, world, questions| Attack { title, world, questions, most, harm };
     let one = |question: &str| vec![question.to_owned()];
-    vec![
-        attack("NXNSAttack: 60 name servers without addresses in a victim's zone", 8, 70, nxns(60), one("www.sub.evil.example. A")),
-        attack("NRDelegation: 1000 name servers that lead nowhere", 4, 70, nxns(1000), one("www.sub.evil.example. A")),
-        attack("an endless chain of CNAME", 16, 30, cname_chain(), one("c0.evil.example. A")),
-        attack("a name that a DNAME makes longer each time", 26, 30, dname_chain(), one("x.d.evil.example. A")),
+    let mut all = kinds(1);
+    all.extend([
         attack("zones that need each other, asked ten times", 2, 50, cycle(), vec!["www.one.example. A".to_owned(); 10]),
-        attack("121 labels", 3, 3, many_labels(), one(&format!("{}evil.example. A", "a.".repeat(118)))),
         attack("a tree of name servers without addresses", 20, 70, glueless_tree(), one("www.t0.example. A")),
         attack("eight servers that fail, asked twenty times", 6, 10, failing(), vec!["www.evil.example. A".to_owned(); 20]),
         attack("one name server with 60 dead addresses", 6, 50, dead_addresses(), one("www.evil.example. A")),
         attack("one name server with 60 addresses that refuse", 6, 50, refusing_addresses(), one("www.evil.example. A")),
-        attack("CAMP: name servers whose names are chains of aliases", 15, 20, servers_by_alias(), one("www.sub.evil.example. A")),
-        attack("CAMP: name servers with names of many labels", 15, 20, servers_of_many_labels(), one("www.sub.evil.example. A")),
-        attack("CAMP: aliases to names of many labels", 15, 12, deep_aliases(1), one(DEEP)),
-        attack("CAMP: aliases to names of many labels in two zones", 16, 12, deep_aliases(2), one(DEEP)),
-        attack("CAMP: aliases into zones whose servers have no addresses", 15, 20, aliases_without_servers(), one("c.z0.evil.example. A")),
-        attack("CAMP: name servers to be found that refuse", 15, 15, useless_servers("", false), one("www.sub.evil.example. A")),
-        attack("CAMP: name servers of many labels that refuse", 15, 15, useless_servers(LABELS, false), one("www.sub.evil.example. A")),
-        // Two second tries and the question whether the network is there come on top.
-        attack("CAMP: name servers to be found that are dead", 17, 15, useless_servers("", true), one("www.sub.evil.example. A")),
-        // Every query leads on, and four a link is what an honest alias into an unknown domain costs.
-        attack("CAMP: aliases into zones with one server to be found", 49, 48, aliases_with_lookups(""), one("c.z0.evil.example. A")),
-        attack("CAMP: the same with many labels", 51, 48, aliases_with_lookups(LABELS), one("c.a.b.c.d.z0.evil.example. A")),
-    ]
+    ]);
+    all
 }
 
 #[test]
@@ -67,6 +103,26 @@ fn attacks_cost_no_more_than_their_figure() {
     assert!(too_many.is_empty(), "too many:\n{}", too_many.join("\n"));
 }
 
+/// Names of one attack, one after another or all at once: none costs more because of the others.
+#[test]
+fn ten_names_cost_no_more_than_ten_times_one() {
+    if !is_cairn() {
+        return;
+    }
+    const NAMES: usize = 10;
+    let mut too_many = Vec::new();
+    for (attack, again) in kinds(NAMES).into_iter().zip(kinds(NAMES)) {
+        let (title, most) = (attack.title, attack.most * NAMES);
+        let (in_turn, at_once) = (cost(attack, true), cost_at_once(again));
+        let line = format!("{in_turn:4} queries in turn, {at_once:4} at once, of {most}: {title}");
+        println!("{line}");
+        if in_turn > most || at_once > most {
+            too_many.push(line);
+        }
+    }
+    assert!(too_many.is_empty(), "too many:\n{}", too_many.join("\n"));
+}
+
 /// Queries sent from the first question on, until all is quiet.
 fn cost(Attack { title, mut world, questions, .. }: Attack, parent_known: bool) -> usize {
     if parent_known {
@@ -76,6 +132,17 @@ fn cost(Attack { title, mut world, questions, .. }: Attack, parent_known: bool) 
     for question in &questions {
         world.ask(question);
     }
+    until_quiet(world, title)
+}
+
+fn cost_at_once(Attack { title, mut world, questions, .. }: Attack) -> usize {
+    world.ask("nothing.example. A");
+    world.forget();
+    world.ask_all(&questions.iter().map(String::as_str).collect::<Vec<_>>());
+    until_quiet(world, title)
+}
+
+fn until_quiet(mut world: World, title: &str) -> usize {
     world.wait_ms(15_000);
     assert_eq!(world.open_ports(), 0, "{title}");
     world.log().len()
@@ -92,19 +159,29 @@ fn the_attacks_are_real() {
     }
 }
 
-fn nxns(count: usize) -> World {
-    let world = World::new(1).zone("victim.").zone("evil.example.").server("ns1.evil.example.");
-    (0..count).fold(world, |world, n| world.record(&format!("sub.evil.example. NS n{n}.victim.")))
+fn evil(seed: u64) -> World {
+    World::new(seed).zone("evil.example.").server("ns1.evil.example.")
 }
 
-fn cname_chain() -> World {
-    let world = World::new(2).zone("evil.example.").server("ns1.evil.example.").manner(|manner| manner.one_link = true);
-    (0..60).fold(world, |world, n| world.record(&format!("c{n}.evil.example. CNAME c{}.evil.example.", n + 1)))
+fn victim(seed: u64) -> World {
+    World::new(seed).zone("victim.").zone("evil.example.").server("ns1.evil.example.")
 }
 
-fn dname_chain() -> World {
-    let world = World::new(3).zone("evil.example.").server("ns1.evil.example.").manner(|manner| manner.one_link = true);
-    world.record("d.evil.example. DNAME e.d.evil.example.")
+/// Each alias has to be asked for.
+fn one_link(seed: u64) -> World {
+    victim(seed).manner(|manner| manner.one_link = true)
+}
+
+fn nxns(world: World, copy: usize, count: usize) -> World {
+    (0..count).fold(world, |world, n| world.record(&format!("sub{copy}.evil.example. NS n{n}x{copy}.victim.")))
+}
+
+fn cname_chain(world: World, copy: usize) -> World {
+    (0..60).fold(world, |world, n| world.record(&format!("c{copy}x{n}.evil.example. CNAME c{copy}x{}.evil.example.", n + 1)))
+}
+
+fn dname_chain(world: World, copy: usize) -> World {
+    world.record(&format!("d{copy}.evil.example. DNAME e.d{copy}.evil.example."))
 }
 
 fn many_labels() -> World {
@@ -131,71 +208,70 @@ fn refusing_addresses() -> World {
     (1..=60).fold(world, |world, n| world.at(&format!("198.51.100.{n}")))
 }
 
-fn servers_by_alias() -> World {
-    let mut world =
-        World::new(10).zone("victim.").zone("evil.example.").server("ns1.evil.example.").manner(|manner| manner.one_link = true);
+fn servers_by_alias(mut world: World, copy: usize) -> World {
     for n in 0..20 {
-        world = world.record(&format!("sub.evil.example. NS s{n}x0.evil.example."));
+        let server = |link: usize| format!("s{n}x{link}x{copy}.evil.example.");
+        world = world.record(&format!("sub{copy}.evil.example. NS {}", server(0)));
         for link in 0..20 {
-            world = world.record(&format!("s{n}x{link}.evil.example. CNAME s{n}x{}.evil.example.", link + 1));
+            world = world.record(&format!("{} CNAME {}", server(link), server(link + 1)));
         }
     }
     world
 }
 
-fn servers_of_many_labels() -> World {
-    let mut world = World::new(11).zone("victim.");
+fn servers_of_many_labels(mut world: World, copy: usize) -> World {
     for n in 0..20 {
-        world = world.record(&format!("x.a.b.c.d.e.n{n}.victim. TXT x"));
+        world = world.zone("victim.").record(&format!("x.a.b.c.d.e.n{n}x{copy}.victim. TXT x"));
+        world = world.zone("evil.example.").record(&format!("sub{copy}.evil.example. NS a.b.c.d.e.n{n}x{copy}.victim."));
     }
-    let world = world.zone("evil.example.").server("ns1.evil.example.");
-    (0..20).fold(world, |world, n| world.record(&format!("sub.evil.example. NS a.b.c.d.e.n{n}.victim.")))
+    world
 }
 
 const LABELS: &str = "a.b.c.d.";
-const DEEP: &str = "c0.a.b.c.d.e.n0.evil.example. A";
+const EVIL: [&str; 1] = ["evil.example."];
+const EVIL_AND_WRONG: [&str; 2] = ["evil.example.", "wrong.example."];
 
-fn deep_aliases(zones: usize) -> World {
-    let zones = ["evil.example.", "wrong.example."][..zones].to_vec();
-    let name = |n: usize| format!("c{n}.a.b.c.d.e.n{n}.{}", zones[n % zones.len()]);
-    let mut world = World::new(12);
-    for zone in &zones {
-        world = world.zone(zone).server(&format!("ns1.{zone}")).manner(|manner| manner.one_link = true);
-    }
-    (0..40).fold(world, |world, n| world.zone(zones[n % zones.len()]).record(&format!("{} CNAME {}", name(n), name(n + 1))))
+fn deep(copy: usize) -> String {
+    format!("c0.a.b.c.d.e.n0x{copy}.evil.example. A")
 }
 
-fn aliases_without_servers() -> World {
-    let mut world = World::new(13).zone("victim.").zone("evil.example.").server("ns1.evil.example.");
+fn deep_aliases(mut world: World, copy: usize, zones: &[&str]) -> World {
+    let zone = |n: usize| zones[n % zones.len()];
+    let name = |n: usize| format!("c{n}.a.b.c.d.e.n{n}x{copy}.{}", zone(n));
+    for zone in zones {
+        world = world.zone(zone).server(&format!("ns1.{zone}")).manner(|manner| manner.one_link = true);
+    }
+    (0..40).fold(world, |world, n| world.zone(zone(n)).record(&format!("{} CNAME {}", name(n), name(n + 1))))
+}
+
+fn aliases_without_servers(mut world: World, copy: usize) -> World {
     for zone in 0..20 {
         for n in 0..20 {
-            world = world.record(&format!("z{zone}.evil.example. NS n{n}.z{zone}.victim."));
+            world = world.record(&format!("z{copy}x{zone}.evil.example. NS n{n}.z{copy}x{zone}.victim."));
         }
     }
     world
 }
 
-fn useless_servers(labels: &str, dead: bool) -> World {
-    let mut world = World::new(15).zone("evil.example.").server("ns1.evil.example.");
+fn useless_servers(mut world: World, copy: usize, labels: &str, dead: bool) -> World {
     for n in 0..10 {
-        world = world.record(&format!("sub.evil.example. NS {labels}ns.h{n}.example."));
+        world = world.zone("evil.example.").record(&format!("sub{copy}.evil.example. NS {labels}ns.h{n}x{copy}.example."));
     }
     for n in 0..10 {
-        world = world.zone(&format!("h{n}.example.")).server(&format!("ns1.h{n}.example."));
-        world = world.zone("sub.evil.example.").server(&format!("{labels}ns.h{n}.example."));
+        let host = format!("h{n}x{copy}.example.");
+        world = world.zone(&host).server(&format!("ns1.{host}"));
+        world = world.zone(&format!("sub{copy}.evil.example.")).server(&format!("{labels}ns.{host}"));
         world = if dead { world.dead() } else { world.lame(Lame::Refuses) };
     }
     world
 }
 
-fn aliases_with_lookups(labels: &str) -> World {
-    let mut world = World::new(14);
+fn aliases_with_lookups(mut world: World, copy: usize, labels: &str) -> World {
     for n in 0..20 {
-        world = world.zone(&format!("h{n}.example.")).server(&format!("ns1.h{n}.example."));
-        world = world.zone(&format!("z{n}.evil.example.")).server(&format!("{labels}ns.h{n}.example."));
-        world = world
-            .record(&format!("c.{labels}z{n}.evil.example. CNAME c.{labels}z{}.evil.example.", n + 1))
-            .manner(|manner| manner.one_link = true);
+        let (host, zone) = (format!("h{n}x{copy}.example."), |n: usize| format!("z{copy}x{n}.evil.example."));
+        world = world.zone(&host).server(&format!("ns1.{host}"));
+        world = world.zone(&zone(n)).server(&format!("{labels}ns.{host}"));
+        world = world.record(&format!("c.{labels}{} CNAME c.{labels}{}", zone(n), zone(n + 1))).manner(|manner| manner.one_link = true);
     }
     world.zone("evil.example.")
 }
