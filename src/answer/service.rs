@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::cookie::Cookies;
 use super::snapshot::Snapshot;
-use crate::cache::{Cache, CacheLimits};
+use crate::cache::{Cache, CacheLimits, Family, FamilyStanding};
 use crate::config::{Limits, Settings};
 use crate::env::{Clock, Random};
 use crate::record::Name;
@@ -130,6 +130,8 @@ impl Service {
     pub fn rows(&self) -> Vec<(&'static str, u64)> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (counters, cache) = (&self.counters, self.cache().stats());
+        let (families, now) = (self.cache().servers().families(), self.resolve.clock.boot());
+        let broken = |family| u64::from(families.standing(family, now) == FamilyStanding::Broken);
         vec![
             ("queries", self.sum(|tally| &tally.queries)),
             ("answered-from-ready", self.sum(|tally| &tally.ready_hits)),
@@ -143,6 +145,8 @@ impl Service {
             ("walks-failed", self.resolve.counters().failures.load(Ordering::Relaxed)),
             ("upstream-queries", self.resolve.counters().upstream_queries.load(Ordering::Relaxed)),
             ("upstream-second-queries", self.resolve.second_queries()),
+            ("ipv4-broken", broken(Family::V4)),
+            ("ipv6-broken", broken(Family::V6)),
             ("cache-bytes", cache.bytes as u64),
             ("cache-sets", cache.sets as u64),
             ("cache-denials", cache.denials as u64),

@@ -1,5 +1,6 @@
 //! What is known of the servers that were asked: how fast each is, whether it answers at all, what it can do,
-//! for which zones it is of no use; and whether a whole address family is broken here. Choosing is left to others.
+//! for which zones it is of no use; and, in `families.rs`, whether a whole address family works from here. Choosing is left
+//! to others.
 //!
 //! Round-trip times are smoothed as in RFC 6298 2. A server that keeps silent is left alone for a time that
 //! doubles, bounded by about a minute, so that it is found again. Bounded by count: the least recently used goes.
@@ -12,6 +13,7 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+use super::families::{Families, Family, FamilyStanding};
 use super::store::{ByIdentity, Hashing};
 use crate::env::{BootTime, Random};
 use crate::record::Name;
@@ -24,9 +26,6 @@ const MARGIN_MIN: Duration = Duration::from_millis(50);
 const TIMEOUTS_FOR_BACK_OFF: u8 = 2;
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 const BACK_OFF_DOUBLINGS_MAX: u32 = 6;
-/// Time-outs of a family without any reply, while the other family replies, until it counts as broken.
-const FAMILY_TIMEOUTS: u32 = 3;
-const FAMILY_BROKEN_FOR: Duration = Duration::from_secs(30);
 const COOKIE_BYTES_MAX: usize = 32;
 
 /// Node, table and record of one server, and of one pair of server and zone with a long name.
@@ -36,22 +35,10 @@ const SHARDS: usize = 8;
 
 pub struct Servers {
     shards: [Mutex<Shard>; SHARDS],
-    families: Mutex<[FamilyState; 2]>,
+    families: Mutex<Families>,
     hashing: Hashing,
     servers_max: usize,
     unfit_max: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Family {
-    V4,
-    V6,
-}
-
-impl Family {
-    pub fn of(addr: IpAddr) -> Family {
-        if addr.is_ipv4() { Family::V4 } else { Family::V6 }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -157,15 +144,6 @@ struct Shard {
     unfit: LruCache<u64, UnfitFor, ByIdentity>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct FamilyState {
-    timeouts_since_reply: u32,
-    last_reply: Option<BootTime>,
-    first_timeout: BootTime,
-    broken_until: BootTime,
-    times_broken: u32,
-}
-
 impl Servers {
     pub fn new(bytes: usize, random: &Random) -> Servers {
         let shard = || {
@@ -192,28 +170,45 @@ impl Servers {
         self.peek(addr, |server| server.timeouts).unwrap_or(0)
     }
 
+    pub fn on_asked(&self, addr: IpAddr, now: BootTime) {
+        self.families.lock().on_asked(Family::of(addr), now);
+    }
+
     pub fn on_reply(&self, addr: IpAddr, rtt: Duration, now: BootTime) {
         self.change(addr, |server| server.on_reply(rtt, now));
-        let state = &mut self.families.lock()[Family::of(addr) as usize];
-        *state = FamilyState { last_reply: Some(now), ..FamilyState::default() };
+        self.families.lock().on_reply(Family::of(addr), now);
     }
 
     /// `waited` in vain. The estimate rises with it, so that a faster one is asked first next time.
     pub fn on_timeout(&self, addr: IpAddr, waited: Duration, now: BootTime) {
-        self.change(addr, |server| server.on_timeout(waited, now));
-        self.family_timeout(Family::of(addr), now);
+        if !self.is_familys_fault(addr, now) {
+            self.change(addr, |server| server.on_timeout(waited, now));
+        }
     }
 
     /// The host, or the whole network, refuses: as clear as several time-outs.
     pub fn on_unreachable(&self, addr: IpAddr, now: BootTime) {
+        if !self.is_familys_fault(addr, now) {
+            self.on_useless(addr, now);
+        }
+    }
+
+    /// It is there and cannot be talked to: it is left alone as if it were silent.
+    pub fn on_useless(&self, addr: IpAddr, now: BootTime) {
         self.change(addr, |server| {
             server.timeouts = server.timeouts.max(TIMEOUTS_FOR_BACK_OFF - 1);
             server.on_silence(TIMEOUT_INITIAL, now);
         });
-        self.family_timeout(Family::of(addr), now);
     }
 
-    /// Forgets every back-off and broken family: the network is another one, or is back.
+    /// Where a whole family is silent, nothing is held against one server of it.
+    fn is_familys_fault(&self, addr: IpAddr, now: BootTime) -> bool {
+        let mut families = self.families.lock();
+        families.on_silence(addr, now);
+        families.standing(Family::of(addr), now) == FamilyStanding::Broken
+    }
+
+    /// Forgets every back-off, and what was found of families: the network is another one, or is back.
     pub fn forgive(&self) {
         for shard in &self.shards {
             for (_, server) in shard.lock().servers.iter_mut() {
@@ -282,19 +277,14 @@ impl Servers {
         });
     }
 
-    /// False while every server of the family keeps silent although the other family works. Tried again when
-    /// the time is up.
-    pub fn family_works(&self, family: Family, now: BootTime) -> bool {
-        self.families_work(now)[family as usize]
+    /// What is known of IPv4 and IPv6 as a whole.
+    pub fn families(&self) -> Families {
+        *self.families.lock()
     }
 
-    pub fn families_work(&self, now: BootTime) -> [bool; 2] {
-        self.families.lock().map(|state| state.broken_until <= now)
-    }
-
-    /// When anyone at all last replied.
-    pub fn last_reply(&self) -> Option<BootTime> {
-        self.families.lock().iter().filter_map(|state| state.last_reply).max()
+    /// True for the one query that is to test a broken family now.
+    pub fn take_family_test(&self, family: Family, now: BootTime) -> bool {
+        self.families.lock().take_test(family, now)
     }
 
     pub fn len(&self) -> usize {
@@ -307,22 +297,6 @@ impl Servers {
 
     pub fn bytes(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock()).map(|shard| shard.servers.len() * SERVER_BYTES + shard.unfit.len() * UNFIT_BYTES).sum()
-    }
-
-    fn family_timeout(&self, family: Family, now: BootTime) {
-        let mut families = self.families.lock();
-        let other = families[1 - family as usize].last_reply;
-        let state = &mut families[family as usize];
-        if state.timeouts_since_reply == 0 {
-            state.first_timeout = now;
-        }
-        state.timeouts_since_reply += 1;
-        let other_works = other.is_some_and(|reply| reply >= state.first_timeout);
-        if state.timeouts_since_reply >= FAMILY_TIMEOUTS && other_works && state.broken_until <= now {
-            state.broken_until = now + FAMILY_BROKEN_FOR * (1 << state.times_broken.min(4));
-            state.times_broken += 1;
-            state.timeouts_since_reply = 0;
-        }
     }
 
     fn hash(&self, addr: IpAddr, zone: Option<&Name>) -> u64 {
@@ -483,10 +457,11 @@ mod tests {
         assert_eq!(servers.manner(V4).timeout, TIMEOUT_MAX);
         servers.on_reply(V4, ms(20), at(300));
         assert_eq!((servers.usable(V4, &zone, at(300)), servers.timeouts_in_a_row(V4)), (Usable::Yes, 0));
-        servers.on_unreachable(V6, at(300));
-        assert_eq!(servers.usable(V6, &zone, at(300)), Usable::BackedOff(at(301)));
+        let other = IpAddr::from([192, 0, 2, 2]);
+        servers.on_unreachable(other, at(300));
+        assert_eq!(servers.usable(other, &zone, at(300)), Usable::BackedOff(at(301)));
         servers.forgive();
-        assert_eq!(servers.usable(V6, &zone, at(300)), Usable::Yes);
+        assert_eq!(servers.usable(other, &zone, at(300)), Usable::Yes);
     }
 
     #[test]
@@ -536,19 +511,19 @@ mod tests {
     }
 
     #[test]
-    fn a_family_breaks_only_beside_a_working_one() {
+    fn nothing_is_held_against_one_server_of_a_broken_family() {
         let servers = servers();
+        servers.on_reply(V4, ms(20), at(0));
         for secs in 0..10 {
-            servers.on_timeout(V4, ms(400), at(secs));
             servers.on_timeout(V6, ms(400), at(secs));
+            servers.on_unreachable(V6, at(secs));
         }
-        assert!(servers.family_works(Family::V6, at(10)), "offline is not a broken family");
-        servers.on_reply(V4, ms(20), at(10));
-        servers.on_timeout(V6, ms(400), at(10));
-        assert!(!servers.family_works(Family::V6, at(11)) && servers.family_works(Family::V4, at(11)));
-        assert!(servers.family_works(Family::V6, at(40)), "tried again");
-        servers.on_reply(V6, ms(20), at(40));
-        assert!(servers.family_works(Family::V6, at(40)) && servers.last_reply() == Some(at(40)));
+        assert_eq!(servers.families().standing(Family::V6, at(10)), FamilyStanding::Broken);
+        assert_eq!(servers.standing(V6, &name("test."), at(10)), Standing::UNKNOWN);
+        servers.on_useless(V6, at(10));
+        assert_eq!(servers.usable(V6, &name("test."), at(10)), Usable::BackedOff(at(11)), "it was there");
+        servers.forgive();
+        assert_eq!(servers.families().standing(Family::V6, at(10)), FamilyStanding::Works);
     }
 
     #[test]

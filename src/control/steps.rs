@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{Conclusion, Explained, Holder, Refused};
 use crate::record::{EdeCode, Name, Question, Rank, Rcode, RrSet, Rtype, Security, rdata_to_text};
-use crate::resolve::{Answer, Asked, CacheHit, Cause, Choice, Event, Failure, Kind, Purpose, Step};
+use crate::resolve::{Answer, Asked, CacheHit, Cause, Choice, Event, Failure, Kind, PassedOver, Purpose, Step};
 
 /// All lines of an explanation, in order: the steps as a tree, then the answer or what failed.
 pub(super) fn told(explained: &Explained) -> Vec<Value> {
@@ -310,8 +310,13 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             format!("{question} is being looked up already; waiting for that"),
         ),
         Step::Asked(asked) => ("asked", members(asked_members(asked)), asked_words(asked)),
-        Step::Reply { kind, rcode, took, tcp, near_misses, dropped } => {
-            let mut text = format!("{rcode}: {} ({:.1} ms{})", kind_words(*kind), millis(*took), if *tcp { ", over TCP" } else { "" });
+        Step::Reply { kind, rcode, took, tcp, tcp_because, near_misses, dropped } => {
+            let because = tcp_because.map(|reason| format!(" because {reason}")).unwrap_or_default();
+            let over = if *tcp { format!(", over TCP{because}") } else { String::new() };
+            let mut text = format!("{rcode}: {} ({:.1} ms{over})", kind_words(*kind), millis(*took));
+            if !*tcp && tcp_because.is_some() {
+                text.push_str(&format!(", asked over TCP as well{because}"));
+            }
             if *dropped > 0 {
                 text.push_str(&format!(
                     ", {} passed over",
@@ -321,7 +326,11 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             if *near_misses > 0 {
                 text.push_str(&format!(", after {} that did not match", counted(usize::from(*near_misses), "reply", "replies")));
             }
-            let value = json!({ "kind": format!("{kind:?}"), "rcode": rcode.to_string(), "took_ms": millis(*took), "tcp": tcp, "dropped": dropped, "near_misses": near_misses });
+            let because = tcp_because.map(|reason| reason.to_string());
+            let value = json!({
+                "kind": format!("{kind:?}"), "rcode": rcode.to_string(), "took_ms": millis(*took), "tcp": tcp, "tcp_because": because,
+                "dropped": dropped, "near_misses": near_misses,
+            });
             ("reply", members(value), text)
         }
         Step::InPassing { question, zone } => (
@@ -379,6 +388,9 @@ fn asked_members(asked: &Asked) -> Value {
         "attempt": asked.attempt,
         "why": choice_words(asked.why),
         "edns": asked.with_edns,
+        "passed_over": asked.passed_over.map(|over| json!({
+            "family": over.family.to_string(), "addresses": over.addresses, "test_in_ms": millis(over.test_in),
+        })),
     })
 }
 
@@ -394,6 +406,13 @@ fn asked_words(asked: &Asked) -> String {
     if !asked.with_edns {
         text.push_str(", without EDNS");
     }
+    if let Some(PassedOver { family, addresses, test_in }) = asked.passed_over {
+        text.push_str(&format!(
+            "; {} passed over: nobody answers by {family} from here, tested again {}",
+            counted(addresses, &format!("{family} address"), &format!("{family} addresses")),
+            if test_in.is_zero() { "now".to_owned() } else { format!("in {} s", test_in.as_secs_f64().ceil()) }
+        ));
+    }
     text
 }
 
@@ -405,6 +424,8 @@ fn choice_words(choice: Choice) -> String {
         Choice::Untried { of } => format!("not asked before, one of {of}"),
         Choice::Exploring { of } => format!("to see whether it has become faster, one of {of}"),
         Choice::Beside => "beside the one that keeps us waiting".to_owned(),
+        Choice::Race => "beside the other, to see whether IPv4 and IPv6 work".to_owned(),
+        Choice::FamilyTest(family) => format!("to see whether {family} works again; its reply is not waited for"),
         Choice::LastResort => "nobody else is left".to_owned(),
         Choice::Configured => "as configured".to_owned(),
     }
@@ -431,6 +452,8 @@ fn kind_words(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::Family;
+    use crate::upstream::TcpReason;
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect(text)
@@ -486,5 +509,53 @@ mod tests {
             assert!(last["advice"].as_str().is_some_and(|advice| advice.starts_with(expected)), "{last}");
             assert!(last["line"].as_str().is_some_and(|line| line.contains(expected)), "{last}");
         }
+    }
+
+    #[test]
+    fn a_reply_over_tcp_is_told_with_its_reason() {
+        let told = |tcp, tcp_because, near_misses| {
+            let took = Duration::from_millis(12);
+            words(&Step::Reply { kind: Kind::Answer, rcode: Rcode::NOERROR, took, tcp, tcp_because, near_misses, dropped: 0 }).2
+        };
+        let rows = [
+            (false, None, 0, "NOERROR: the answer (12.0 ms)"),
+            (true, Some(TcpReason::Truncated), 0, "NOERROR: the answer (12.0 ms, over TCP because the reply by UDP was truncated)"),
+            (
+                true,
+                Some(TcpReason::CookieMissing),
+                1,
+                "NOERROR: the answer (12.0 ms, over TCP because a reply came by UDP without the cookie that this server sends), after 1 \
+                 reply that did not match",
+            ),
+            (
+                false,
+                Some(TcpReason::NearMisses),
+                3,
+                "NOERROR: the answer (12.0 ms), asked over TCP as well because replies came by UDP that somebody may have forged, after 3 \
+                 replies that did not match",
+            ),
+        ];
+        for (tcp, because, near_misses, expected) in rows {
+            assert_eq!(told(tcp, because, near_misses), expected);
+        }
+    }
+
+    #[test]
+    fn servers_of_a_broken_family_are_told_as_passed_over() {
+        let asked = |test_in| Asked {
+            server_name: None,
+            address: [192, 0, 2, 1].into(),
+            zone: Name::root(),
+            question: Question::new(Name::root(), Rtype::NS),
+            minimised: false,
+            why: Choice::Untried { of: 1 },
+            attempt: 1,
+            with_edns: true,
+            passed_over: Some(PassedOver { family: Family::V6, addresses: 2, test_in: Duration::from_millis(test_in) }),
+        };
+        let start =
+            "ask [192.0.2.1] for . NS: the only one, not asked before; 2 IPv6 addresses passed over: nobody answers by IPv6 from here";
+        assert_eq!(asked_words(&asked(4_200)), format!("{start}, tested again in 5 s"));
+        assert_eq!(asked_words(&asked(0)), format!("{start}, tested again now"));
     }
 }

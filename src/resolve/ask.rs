@@ -14,9 +14,9 @@ use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
 use super::link::Found;
 use super::offline::Sent;
 use super::scrub::{Scrubbed, scrub};
-use super::trace::{Asked, Choice, Purpose, Step};
+use super::trace::{Asked, Choice, PassedOver, Purpose, Step};
 use super::walk::{Resolver, first_of, in_background, may_have_changed, within};
-use crate::cache::{CaseState, EdnsState, Family, Standing, Unfit, Usable};
+use crate::cache::{CaseState, EdnsState, Family, FamilyStanding, Standing, Unfit, Usable};
 use crate::config::Limits;
 use crate::env::BoxFuture;
 use crate::record::{Question, Rcode, RrSet, Rtype};
@@ -179,7 +179,7 @@ impl Resolver {
         let limits = asker.routes.limits;
         loop {
             let enough = attempts.asked >= limits.tries_per_cut || attempts.useless >= USELESS_MAX || attempts.silent >= SILENT_MAX;
-            let picked = if enough { None } else { self.pick(cut, attempts, asker) };
+            let picked = if enough { None } else { self.pick(cut, attempts, asker, None) };
             // A server that is known to fail waits until those without an address have been searched for.
             let hopeful = picked.is_some_and(|picked| picked.hopeful);
             if !hopeful && !enough && self.look_up_next(cut, attempts, asker).await {
@@ -222,9 +222,12 @@ impl Resolver {
         Err(Failure { faults: std::mem::take(&mut attempts.faults).into(), ..Failure::new(cut.zone.clone(), cause) })
     }
 
-    /// The next address to ask, with the reason.
-    fn pick(&self, cut: &Cut, attempts: &Attempts, asker: &Asker) -> Option<Picked> {
+    /// The next address to ask, of any family or of one only, with the reason.
+    fn pick(&self, cut: &Cut, attempts: &Attempts, asker: &Asker, only: Option<Family>) -> Option<Picked> {
         let now = self.now();
+        let families = self.cache().servers().families();
+        let standing_of = |address: &SocketAddr| families.standing(Family::of(address.ip()), now);
+        let is_cut_off = |address: &SocketAddr| standing_of(address) == FamilyStanding::Broken;
         let own = self.local().own_addresses();
         let most = asker.routes.limits.addresses_per_ns;
         let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
@@ -235,17 +238,18 @@ impl Resolver {
             }
             let usable = server.addresses.iter().filter(|address| {
                 asker.routes.family_enabled(address.ip())
+                    && only.is_none_or(|only| Family::of(address.ip()) == only)
                     && !asker.avoid.contains(address)
                     && (cut.configured || crate::upstream::may_ask(**address, asker.routes.recursion.query_loopback, &own).is_ok())
             });
-            for address in usable.take(most) {
+            let reachable = usable.clone().filter(|address| !is_cut_off(address));
+            for address in reachable.chain(usable.filter(|address| is_cut_off(address))).take(most) {
                 if !addresses.contains(address) {
                     addresses.push(*address);
                 }
             }
         }
         let servers = self.cache().servers();
-        let families_work = servers.families_work(now);
         let standings: SmallVec<[Standing; 16]> = addresses.iter().map(|address| servers.standing(address.ip(), &cut.zone, now)).collect();
         let candidates: SmallVec<[Candidate; 16]> = addresses
             .iter()
@@ -257,7 +261,8 @@ impl Resolver {
                     rtt_ms: standing.rtt.map(|rtt| rtt.as_millis() as u32),
                     replies: standing.replies,
                     stale: standing.replies > 0 && now.since(standing.last_reply) >= STALE_AFTER,
-                    unfit: standing.usable != Usable::Yes || !families_work[Family::of(address.ip()) as usize],
+                    unfit: standing.usable != Usable::Yes || standing_of(address) == FamilyStanding::Doubtful,
+                    cut_off: is_cut_off(address),
                     spent: tried.spent,
                 }
             })
@@ -268,7 +273,7 @@ impl Resolver {
             && asker.began.elapsed() < Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
         let tries = if early { 2 * TRIES_PER_ADDRESS } else { TRIES_PER_ADDRESS };
         let (at, why) = choose(&candidates, cut.configured, tries, |bound| self.random().below(bound))?;
-        let hopeful = candidates[at].tries == 0 && standings[at].usable == Usable::Yes;
+        let hopeful = candidates[at].tries == 0 && !candidates[at].unfit && !candidates[at].cut_off;
         Some(Picked { address: addresses[at], why, standing: standings[at], hopeful })
     }
 
@@ -283,17 +288,21 @@ impl Resolver {
             return false;
         }
         // Of a server with as many addresses as are tried, more would be of no use.
-        let wants_more = |server: &Server, search| server.search == search && server.addresses.len() < limits.addresses_per_ns;
+        let is_of_use = |address: &SocketAddr| self.can_count_on(Family::of(address.ip())) && attempts.get(*address).silent == 0;
+        let is_out_of_reach = |server: &Server| !server.addresses.iter().any(is_of_use);
+        let wants_more = |server: &Server, search| match search {
+            Search::Done => server.half_searched && is_out_of_reach(server),
+            _ => server.search == search && server.addresses.len() < limits.addresses_per_ns,
+        };
         // The parent's word about a server costs nothing or one walk less; only where that leads nowhere its own
         // zone is asked.
-        let Some(search) =
-            [Search::None, Search::Parent].into_iter().find(|search| cut.servers.iter().any(|server| wants_more(server, *search)))
-        else {
+        let searches = [Search::None, Search::Parent, Search::Done];
+        let Some(search) = searches.into_iter().find(|search| cut.servers.iter().any(|server| wants_more(server, *search))) else {
             return false;
         };
         let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| wants_more(&cut.servers[at], search)).collect();
         // A further address of a server that did not answer is worth less than the first one of another server.
-        let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| cut.servers[at].addresses.is_empty()).collect();
+        let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| is_out_of_reach(&cut.servers[at])).collect();
         let waiting = if unknown.is_empty() { waiting } else { unknown };
         let at = waiting[self.random().below(waiting.len())];
         let server = &mut cut.servers[at];
@@ -320,9 +329,13 @@ impl Resolver {
             return true;
         }
         attempts.names_looked_up += 1;
-        cut.servers[at].search = Search::Done;
+        (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
         let before_all = cut.address_count();
-        for (rtype, enabled) in [(Rtype::A, asker.routes.recursion.ipv4), (Rtype::AAAA, asker.routes.recursion.ipv6)] {
+        let mut types = [(Rtype::A, asker.routes.recursion.ipv4), (Rtype::AAAA, asker.routes.recursion.ipv6)];
+        if !self.can_count_on(Family::V4) {
+            types.reverse();
+        }
+        for (rtype, enabled) in types {
             if enabled == Some(false) {
                 continue;
             }
@@ -341,6 +354,7 @@ impl Resolver {
                 if from_parent {
                     cut.servers[at].search = Search::Parent;
                 }
+                cut.servers[at].half_searched = rtype == types[0].0 && types[1].1 != Some(false);
                 break;
             }
         }
@@ -394,7 +408,8 @@ impl Resolver {
             self.wait_for_network(plan.address, asker).await;
         }
         let mut first = self.send(cut, plan, attempts, asker)?;
-        let outcome = match self.patience(cut, plan, attempts) {
+        self.test_family(cut, plan, attempts, asker);
+        let outcome = match self.patience(cut, plan, attempts, asker) {
             None => first.await,
             Some(patience) => match within(patience, &mut first).await {
                 Some(outcome) => outcome,
@@ -405,10 +420,13 @@ impl Resolver {
     }
 
     /// How long the server is waited for before another is asked beside it; `None`: to the end.
-    fn patience(&self, cut: &Cut, plan: &Plan<'_>, attempts: &Attempts) -> Option<Duration> {
+    fn patience(&self, cut: &Cut, plan: &Plan<'_>, attempts: &Attempts, asker: &Asker) -> Option<Duration> {
         let others = cut.address_count() > attempts.tried.len();
         if !others || cut.configured || plan.why == Choice::LastResort {
             return None;
+        }
+        if self.is_race(cut, plan, asker) {
+            return Some(Duration::ZERO);
         }
         Some(self.shared().hedging.patience(&plan.standing, cut.has_shared_servers(), self.usual_rtt()))
     }
@@ -416,10 +434,13 @@ impl Resolver {
     /// A second server is asked beside one that is slow, if that is allowed and there is one without faults. Whoever
     /// says something of use first is taken; the other is listened to until its time is up, to learn how long it takes.
     async fn ask_beside(&self, cut: &Cut, plan: &Plan<'_>, mut first: Asking, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
-        let other = self.pick(cut, attempts, asker).filter(|other| other.hopeful);
-        let second = other.filter(|_| self.shared().hedging.take()).and_then(|Picked { address, standing, .. }| {
+        let race = self.is_race(cut, plan, asker).then(|| Family::of(plan.address.ip()).other());
+        let other = self.pick(cut, attempts, asker, race).filter(|other| other.hopeful);
+        let take = |_: &Picked| self.shared().hedging.take(race.is_some());
+        let second = other.filter(take).and_then(|Picked { address, standing, .. }| {
             let with_edns = with_edns(address, &standing, attempts);
-            let plan = Plan { address, why: Choice::Beside, standing, with_edns, ..*plan };
+            let why = if race.is_some() { Choice::Race } else { Choice::Beside };
+            let plan = Plan { address, why, standing, with_edns, ..*plan };
             // An empty purse is the first one's to notice.
             let asking = self.send(cut, &plan, attempts, asker).ok()?;
             Some((plan, asking))
@@ -436,6 +457,36 @@ impl Resolver {
         }
         let outcome = rest.await;
         self.take(cut, late, outcome, attempts, asker)
+    }
+
+    fn can_count_on(&self, family: Family) -> bool {
+        self.cache().servers().families().standing(family, self.now()) == FamilyStanding::Works
+    }
+
+    /// At the start, and on another network, nobody knows which families work: who asks by one asks by the other too.
+    fn is_race(&self, cut: &Cut, plan: &Plan<'_>, asker: &Asker) -> bool {
+        let family = Family::of(plan.address.ip());
+        let is_other = |address: &SocketAddr| Family::of(address.ip()) != family && asker.routes.family_enabled(address.ip());
+        self.cache().servers().families().is_unproved(family) && cut.servers.iter().flat_map(|server| &server.addresses).any(is_other)
+    }
+
+    /// Tests a broken family, when it is time to, by the same question to a server of it. Nobody waits for that.
+    fn test_family(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) {
+        let (servers, now) = (self.cache().servers(), self.now());
+        let family = Family::of(plan.address.ip()).other();
+        if servers.families().test_at(family, now).is_none_or(|at| at > now) {
+            return;
+        }
+        let picked = self.pick(cut, attempts, asker, Some(family));
+        let Some(Picked { address, standing, .. }) = picked.filter(|picked| attempts.get(picked.address).count == 0) else { return };
+        if servers.take_family_test(family, now) {
+            let with_edns = with_edns(address, &standing, attempts);
+            let plan = Plan { address, why: Choice::FamilyTest(family), standing, with_edns, ..*plan };
+            // What an empty purse cannot pay is put off.
+            if let Ok(asking) = self.send(cut, &plan, attempts, asker) {
+                self.listen_on(address, asking);
+            }
+        }
     }
 
     /// Nobody waits for this reply any more; how long it takes is worth knowing.
@@ -460,6 +511,7 @@ impl Resolver {
             tried.count
         };
         self.trace_asked(cut, plan, attempt, asker);
+        self.cache().servers().on_asked(plan.address.ip(), self.now());
         let (server, question, recursive, with_edns) = (plan.address, plan.question.clone(), plan.recursive, plan.with_edns);
         let manner = self.cache().servers().manner(server.ip());
         let known = manner.is_known || attempt > 1 || cut.configured;
@@ -554,18 +606,15 @@ impl Resolver {
             AskError::TcpFailed { .. } => (FaultKind::TcpFailed, Duration::ZERO),
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
-        // Our own sockets and connections may all be in use: nothing is held against the server.
-        let is_ours = matches!(error, AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. });
-        match kind {
-            FaultKind::TimedOut => self.note_timeout(plan.address, took),
-            // Asking again at once would be told the same.
-            _ => {
-                attempts.of(plan.address).spent = true;
-                if !is_ours {
-                    servers.on_unreachable(plan.address.ip(), self.now());
-                }
-            }
+        match error {
+            AskError::Timeout { .. } => self.note_timeout(plan.address, took),
+            AskError::ConnectionRefused | AskError::Unreachable(_) => servers.on_unreachable(plan.address.ip(), self.now()),
+            // Our own sockets and connections may all be in use: nothing is held against the server.
+            AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. } => {}
+            AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => servers.on_useless(plan.address.ip(), self.now()),
         }
+        // Asking again at once would be told the same.
+        attempts.of(plan.address).spent |= kind != FaultKind::TimedOut;
         if error.notes().case_mangled {
             // TCP, which would have settled it, does not work there.
             servers.set_case(plan.address.ip(), CaseState::Broken);
@@ -611,6 +660,7 @@ impl Resolver {
             rcode,
             took: reply.rtt,
             tcp: over_tcp,
+            tcp_because: reply.notes.tcp_because,
             near_misses: reply.notes.near_misses,
             dropped: content.dropped,
         });
@@ -690,10 +740,18 @@ impl Resolver {
                 minimised: plan.minimised,
                 why: plan.why,
                 attempt,
-                over_tcp: false,
                 with_edns: plan.with_edns,
+                passed_over: self.passed_over(cut, plan, asker),
             })
         });
+    }
+
+    fn passed_over(&self, cut: &Cut, plan: &Plan<'_>, asker: &Asker) -> Option<PassedOver> {
+        let (now, family) = (self.now(), Family::of(plan.address.ip()).other());
+        let test_at = self.cache().servers().families().test_at(family, now)?;
+        let is_of_it = |address: &&SocketAddr| Family::of(address.ip()) == family && asker.routes.family_enabled(address.ip());
+        let addresses = cut.servers.iter().flat_map(|server| &server.addresses).filter(is_of_it).count();
+        (addresses > 0).then_some(PassedOver { family, addresses, test_in: test_at.since(now) })
     }
 
     /// Addresses of a name server: what this server itself holds, else by a walk of their own, which may end with

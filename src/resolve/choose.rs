@@ -1,8 +1,9 @@
 //! Which of a zone's servers is asked next: a pure decision over what is known of each.
 //!
 //! The fastest by smoothed round-trip time, with two exceptions: servers never asked get a guess that makes
-//! them worth a try, the more so the more often their zone's servers are asked; and now and then (one in twenty) one that was not heard for long is asked, so that a server
-//! that has become faster is noticed. A server that failed for this zone comes after all that did not.
+//! them worth a try, the more so the more often their zone's servers are asked; and now and then (one in twenty) one
+//! that was not heard for long is asked, so that a server that has become faster is noticed. A server that failed for
+//! this zone comes after all that did not, and one whose address family does not work from here after everybody.
 
 use super::trace::Choice;
 
@@ -21,8 +22,10 @@ pub struct Candidate {
     pub replies: u32,
     /// Not heard for so long that it may have become another.
     pub stale: bool,
-    /// Known to fail for this zone, or waiting out a back-off.
+    /// Known to fail for this zone, or waiting out a back-off, or of a family that is not sure to work.
     pub unfit: bool,
+    /// Nobody answers by its address family.
+    pub cut_off: bool,
     /// Its replies to this question were of no use; asking again would only cost.
     pub spent: bool,
 }
@@ -30,18 +33,19 @@ pub struct Candidate {
 /// `roll` gives a uniform number below its argument. Returns the index and the reason.
 pub fn choose(candidates: &[Candidate], configured: bool, tries_max: u8, mut roll: impl FnMut(usize) -> usize) -> Option<(usize, Choice)> {
     let open: Vec<usize> = (0..candidates.len()).filter(|&at| !candidates[at].spent && candidates[at].tries < tries_max).collect();
-    let of = open.len();
-    if of == 0 {
+    if open.is_empty() {
         return None;
     }
-    if of == 1 {
+    if open.len() == 1 {
         let choice = if candidates.len() == 1 && !configured { sole(&candidates[open[0]]) } else { Choice::LastResort };
         return Some((open[0], if configured { Choice::Configured } else { choice }));
     }
     if configured {
-        let first = open.iter().copied().min_by_key(|&at| (candidates[at].tries, candidates[at].unfit, at))?;
+        let first = open.iter().copied().min_by_key(|&at| (rung(&candidates[at]), at))?;
         return Some((first, Choice::Configured));
     }
+    let reachable = open.iter().filter(|&&at| !candidates[at].cut_off).count();
+    let of = if reachable == 0 { open.len() } else { reachable };
     let fewest = open.iter().map(|&at| rung(&candidates[at])).min()?;
     let level: Vec<usize> = open.into_iter().filter(|&at| rung(&candidates[at]) == fewest).collect();
     let stale: Vec<usize> = level.iter().copied().filter(|&at| candidates[at].stale).collect();
@@ -70,16 +74,16 @@ fn sole(candidate: &Candidate) -> Choice {
     }
 }
 
-/// Lower goes first: not yet tried and fit, then unfit, then a second try.
-fn rung(candidate: &Candidate) -> u8 {
-    candidate.tries * 2 + u8::from(candidate.unfit)
+/// Lower goes first: not yet tried and fit, then unfit, then a second try; the same again of those that are cut off.
+fn rung(candidate: &Candidate) -> (bool, u8, bool) {
+    (candidate.cut_off, candidate.tries, candidate.unfit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FRESH: Candidate = Candidate { tries: 0, rtt_ms: None, replies: 0, stale: false, unfit: false, spent: false };
+    const FRESH: Candidate = Candidate { tries: 0, rtt_ms: None, replies: 0, stale: false, unfit: false, cut_off: false, spent: false };
 
     fn never_explore(_: usize) -> usize {
         1
@@ -98,6 +102,9 @@ mod tests {
             (&[Candidate { unfit: true, ..known(1) }, known(900)], Some(1)),
             (&[Candidate { tries: 1, ..known(1) }, known(900)], Some(1)),
             (&[Candidate { tries: 1, ..known(1) }, Candidate { unfit: true, ..known(900) }], Some(1)),
+            (&[Candidate { cut_off: true, ..known(1) }, Candidate { tries: 1, unfit: true, ..known(900) }], Some(1)),
+            (&[Candidate { cut_off: true, tries: 1, ..known(1) }, Candidate { cut_off: true, ..known(900) }], Some(1)),
+            (&[Candidate { cut_off: true, ..known(1) }, Candidate { tries: 2, ..known(900) }], Some(0)),
             (&[Candidate { tries: 2, ..FRESH }, Candidate { spent: true, ..FRESH }], None),
         ];
         for (candidates, expected) in rows {
@@ -120,5 +127,19 @@ mod tests {
         assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((0, Choice::Configured)));
         list[0].tries = 1;
         assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+        list[0] = Candidate { cut_off: true, ..FRESH };
+        assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+    }
+
+    #[test]
+    fn those_that_are_cut_off_do_not_count() {
+        let known = |rtt_ms, cut_off| Candidate { rtt_ms: Some(rtt_ms), cut_off, ..FRESH };
+        let first = |list: &[Candidate]| choose(list, false, TRIES_PER_ADDRESS, never_explore);
+        let list = [known(10, true), known(20, false), known(30, false)];
+        assert_eq!(first(&list), Some((1, Choice::Fastest { rtt_ms: 20, of: 2 })));
+        assert_eq!(
+            first(&list.map(|candidate| Candidate { cut_off: true, ..candidate })),
+            Some((0, Choice::Fastest { rtt_ms: 10, of: 3 }))
+        );
     }
 }

@@ -44,6 +44,8 @@ pub struct Server {
     pub name: Option<Name>,
     pub addresses: SmallVec<[SocketAddr; 4]>,
     pub search: Search,
+    /// An address was found by one family; that of the other has not been asked for.
+    pub half_searched: bool,
     /// What the parent said without being asked for it: used when the search finds nothing.
     pub hints: SmallVec<[SocketAddr; 2]>,
 }
@@ -69,7 +71,13 @@ impl Cut {
         for rdata in records.skip(1) {
             if let Ok((name, used)) = Name::from_wire_prefix(rdata) {
                 let hints = kept_glue(&rdata[used..]);
-                cut.servers.push(Server { name: Some(name), addresses: SmallVec::new(), search: Search::None, hints });
+                cut.servers.push(Server {
+                    name: Some(name),
+                    addresses: SmallVec::new(),
+                    search: Search::None,
+                    half_searched: false,
+                    hints,
+                });
             }
         }
         Some(cut)
@@ -82,6 +90,7 @@ impl Cut {
                 name: None,
                 addresses: SmallVec::from_slice(&[*address]),
                 search: Search::Done,
+                half_searched: false,
                 hints: SmallVec::new(),
             })
             .collect();
@@ -128,7 +137,13 @@ impl Cut {
 
     pub fn add_name(&mut self, name: Name) {
         if !self.servers.iter().any(|server| server.name.as_ref() == Some(&name)) {
-            self.servers.push(Server { name: Some(name), addresses: SmallVec::new(), search: Search::None, hints: SmallVec::new() });
+            self.servers.push(Server {
+                name: Some(name),
+                addresses: SmallVec::new(),
+                search: Search::None,
+                half_searched: false,
+                hints: SmallVec::new(),
+            });
         }
     }
 

@@ -41,6 +41,6 @@ pub use failure::{Cause, Failure, Fault, FaultKind};
 pub use link::{Found, Link};
 pub use local::{Local, LocalAnswer, LocalCut, NothingLocal};
 pub use routes::{Anchors, Routes, Rule};
-pub use trace::{Asked, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
+pub use trace::{Asked, CacheHit, ChainPart, Choice, Event, PassedOver, Purpose, Step, Trace};
 pub use trusted::Followed;
 pub use walk::{Resolver, Shared};

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use super::classify::Kind;
 use super::failure::Cause;
+use crate::cache::Family;
 use crate::env::Instant;
 use crate::record::{Name, Question, Rank, Rcode, Rtype, Security};
+use crate::upstream::TcpReason;
 use crate::validate::Signed;
 
 #[derive(Clone, Debug)]
@@ -63,6 +65,8 @@ pub enum Step {
         rcode: Rcode,
         took: Duration,
         tcp: bool,
+        /// Why TCP was asked too; the reply may have come by UDP all the same.
+        tcp_because: Option<TcpReason>,
         near_misses: u16,
         dropped: usize,
     },
@@ -143,8 +147,17 @@ pub struct Asked {
     pub minimised: bool,
     pub why: Choice,
     pub attempt: u8,
-    pub over_tcp: bool,
     pub with_edns: bool,
+    pub passed_over: Option<PassedOver>,
+}
+
+/// Servers that were not thought of because nobody answers by their address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassedOver {
+    pub family: Family,
+    pub addresses: usize,
+    /// Until the family is tested again.
+    pub test_in: Duration,
 }
 
 /// Why this server and not another.
@@ -158,6 +171,10 @@ pub enum Choice {
     Exploring { of: usize },
     /// Another server lets us wait.
     Beside,
+    /// Of the other address family: nobody knows yet which of the two works here.
+    Race,
+    /// Whether its address family works again; the question does not wait for it.
+    FamilyTest(Family),
     /// The only address left.
     LastResort,
     /// A forwarder or stub server of the configuration, in its order.

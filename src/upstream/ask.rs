@@ -151,6 +151,20 @@ pub enum TcpReason {
     Forced,
 }
 
+/// Why TCP was asked, as the end of a sentence that begins with "because".
+impl std::fmt::Display for TcpReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            TcpReason::Truncated => "the reply by UDP was truncated",
+            TcpReason::NearMisses => "replies came by UDP that somebody may have forged",
+            TcpReason::CaseMangled => "a reply came by UDP with other letter case than the question",
+            TcpReason::Malformed => "the reply by UDP was no whole message",
+            TcpReason::CookieMissing => "a reply came by UDP without the cookie that this server sends",
+            TcpReason::Forced => "UDP was not to be used",
+        })
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AskError {
     Timeout {
@@ -191,7 +205,10 @@ impl std::fmt::Display for AskError {
             AskError::ConnectionRefused => f.write_str("nothing listens there (port closed)"),
             AskError::Unreachable(kind) => write!(f, "cannot be reached from here ({kind})"),
             AskError::TcpFailed { fault, truncated: Some(_), .. } => write!(f, "the reply was truncated and TCP failed: {fault}"),
-            AskError::TcpFailed { fault, .. } => write!(f, "TCP failed: {fault}"),
+            AskError::TcpFailed { fault, notes, .. } => match notes.tcp_because {
+                Some(reason) => write!(f, "{reason}, and TCP failed: {fault}"),
+                None => write!(f, "TCP failed: {fault}"),
+            },
             AskError::TooManyNearMisses { notes } => write!(f, "{} replies did not match the query, and TCP failed", notes.near_misses),
             AskError::NoSocket(kind) => write!(f, "no socket could be opened ({kind})"),
         }

@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cairn::answer::{AtOnce, Client, Parts, Service, Worker};
+use cairn::answer::{AtOnce, Client, Explained, Parts, Service, Worker};
 use cairn::cache::Entry;
 use cairn::config::{Limits, Settings};
 use cairn::env::{Clock, Net, Random};
-use cairn::record::{Name, Rtype};
+use cairn::record::{Name, Question, Rtype};
 use cairn::resolve::Shared;
 use cairn::validate::Anchor;
 use cairn::zone::{Zones, load_zone};
@@ -112,6 +112,18 @@ impl Engine {
             Engine::Cairn(workers, _) => workers[0].service().resolve.clone(),
             Engine::Naive(_) => panic!("the reference walker follows no anchors"),
         }
+    }
+
+    /// A row of `cairn stats`.
+    pub fn stat(&self, row: &str) -> u64 {
+        let Engine::Cairn(workers, _) = self else { panic!("the reference walker counts nothing") };
+        let rows = workers[0].service().rows();
+        rows.iter().find(|(name, _)| *name == row).unwrap_or_else(|| panic!("no row {row}")).1
+    }
+
+    pub async fn explain(&self, question: &Question) -> Explained {
+        let Engine::Cairn(workers, _) = self else { panic!("the reference walker explains nothing") };
+        workers[0].explain(question, None).await
     }
 
     pub async fn follow_anchors(&self) {

@@ -119,6 +119,10 @@ pub struct Plan {
     whole: bool,
     /// Parents give the addresses of name servers beside the cut too.
     pub sibling_glue: bool,
+    /// Servers without addresses of their own get one of each family.
+    pub dual_stack: bool,
+    /// Packets to IPv4 or IPv6 addresses vanish.
+    pub silent: (bool, bool),
     pub default_link: Link,
 }
 
@@ -142,6 +146,10 @@ impl Plan {
             self.servers.len() - 1
         });
         &mut self.servers[at]
+    }
+
+    pub fn is_silent(&self, address: IpAddr) -> bool {
+        if address.is_ipv4() { self.silent.0 } else { self.silent.1 }
     }
 
     pub fn next_ipv4(&mut self) -> Ipv4Addr {
@@ -223,6 +231,10 @@ impl Plan {
         if self.servers[at].ipv4.is_empty() && self.servers[at].ipv6.is_empty() {
             let address = self.next_ipv4();
             self.servers[at].ipv4.push(address);
+            if self.dual_stack {
+                let address = self.next_ipv6();
+                self.servers[at].ipv6.push(address);
+            }
         }
         let server = &self.servers[at];
         let apex = self.zone_of(&server.name).map(|zone| zone.apex.clone()).expect("the root is there");

@@ -20,8 +20,8 @@ use std::time::Duration;
 use cairn::answer::{Client, Transport};
 use cairn::config::Settings;
 use cairn::env::Clock;
-use cairn::record::{Name, Rcode, Rtype};
-use cairn::resolve::Shared;
+use cairn::record::{Name, Question, Rcode, Rtype};
+use cairn::resolve::{Shared, Step};
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -81,7 +81,8 @@ struct Stage {
 
 impl Behind for Stage {
     fn link(&self, to: IpAddr) -> Option<Link> {
-        self.plan.borrow().server_at(to).filter(|server| !server.manner.dead).map(|server| server.link.clone())
+        let plan = self.plan.borrow();
+        plan.server_at(to).filter(|server| !server.manner.dead && !plan.is_silent(to)).map(|server| server.link.clone())
     }
 
     fn receive(&self, arrival: Arrival) -> String {
@@ -216,6 +217,12 @@ impl World {
         let v4 = self.plan().next_ipv4();
         let v6 = self.plan().next_ipv6();
         self.with(|server| (server.ipv4, server.ipv6) = (vec![v4], vec![v6]))
+    }
+
+    /// Every server that is not given addresses has one of each family.
+    pub fn all_dual_stack(self) -> World {
+        self.plan().dual_stack = true;
+        self
     }
 
     pub fn ipv6_only(self) -> World {
@@ -420,6 +427,11 @@ impl World {
         self.running.iter().for_each(|running| running.internet.set_families(ipv4, ipv6));
     }
 
+    /// Everything that is sent by IPv4 or IPv6 vanishes, or passes again.
+    pub fn silence(&self, ipv4: bool, ipv6: bool) {
+        self.plan().silent = (ipv4, ipv6);
+    }
+
     pub fn network_changed(&self) {
         self.running.iter().for_each(|running| running.engine.network_changed());
     }
@@ -456,6 +468,21 @@ impl World {
     pub fn shared(&mut self) -> Arc<Shared> {
         self.start();
         self.running.as_ref().expect("just started").engine.shared()
+    }
+
+    /// A row of `cairn stats`.
+    pub fn stat(&self, row: &str) -> u64 {
+        self.at_its_time(|running| running.engine.stat(row))
+    }
+
+    /// What a walk for this question does.
+    pub fn explain(&mut self, question: &str) -> Vec<Step> {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        let (name, rtype) = split(question);
+        let question = Question::new(name, rtype);
+        let explained = running.tasks.block_on(&running.runtime, running.engine.explain(&question));
+        explained.events.into_iter().map(|event| event.step).collect()
     }
 
     /// Looks at the keys of trust points that are due.

@@ -3,6 +3,7 @@
 mod attacks;
 mod bystanders;
 mod edns;
+mod families;
 mod offline;
 mod proofs;
 mod random_worlds;

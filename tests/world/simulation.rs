@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use cairn::record::{Rcode, Rtype};
+use cairn::resolve::{Kind, Step};
+use cairn::upstream::TcpReason;
 
 use super::sim::engine::is_cairn;
 use super::sim::packet::{AD, RD};
@@ -384,6 +386,34 @@ fn a_walk_that_the_client_does_not_wait_for_goes_on() {
     world.forget();
     let later = world.ask("www.e.d.c.b.example. A");
     assert!(later.is("192.0.2.1") && later.took.is_zero() && world.log().is_empty(), "{later:?}");
+}
+
+#[test]
+fn explain_says_why_tcp_was_asked() {
+    if !is_cairn() {
+        return;
+    }
+    let server = |seed| plain(seed).server("ns1.example.");
+    let rows = [
+        (server(36).truncates(), Some(TcpReason::Truncated)),
+        (server(37).forged(Forger::GuessesId(3)), Some(TcpReason::NearMisses)),
+        (server(38).manner(|manner| manner.lowers_case = true), Some(TcpReason::CaseMangled)),
+        (server(39), None),
+    ];
+    for (mut world, expected) in rows {
+        let reasons: Vec<Option<TcpReason>> = world
+            .explain("www.example. A")
+            .into_iter()
+            .filter_map(|step| match step {
+                Step::Reply { kind: Kind::Answer, tcp, tcp_because, .. } => {
+                    assert_eq!(tcp, tcp_because.is_some(), "what came by UDP was not believed");
+                    Some(tcp_because)
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(reasons.last(), Some(&expected));
+    }
 }
 
 /// The zone names more servers than its parent does: they are asked when those of the parent have failed, not before.
