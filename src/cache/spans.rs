@@ -36,7 +36,7 @@ pub enum Place<'a> {
 /// The zone that a question falls into.
 pub struct SpanZone {
     pub zone: Name,
-    pub soa: Validated<RrSet>,
+    pub soa: Option<Validated<RrSet>>,
     /// Of a zone that denies by hashes: one of its NSEC3 records, for their parameters.
     pub hashed: Option<Validated<RrSet>>,
 }
@@ -177,7 +177,7 @@ impl Spans {
         let mut kept = self.kept.lock();
         let found = (0..=name.label_count()).rev().map(|labels| name.suffix(labels)).find(|zone| kept.zones.contains(zone))?;
         let zone = kept.zones.get(&found)?;
-        let soa = zone.find(Place::Soa, now_s)?;
+        let soa = zone.find(Place::Soa, now_s);
         let hashed = if zone.by_name.is_empty() { zone.by_hash.values().next().map(|held| held.set.clone()) } else { None };
         Some(SpanZone { zone: found, soa, hashed })
     }
@@ -268,13 +268,16 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_zone_with_an_soa() {
+    fn the_deepest_zone_with_its_soa() {
         let spans = Spans::new(1 << 20);
         let now = BootTime(0);
         let found = |owner: &str| spans.zone_of(&name(owner), now).map(|found| found.zone.to_string());
+        let has_soa = || spans.zone_of(&name("x.example."), now).is_some_and(|found| found.soa.is_some());
+        assert_eq!(found("x.example."), None);
         put(&spans, ".", "a.", 60);
-        assert_eq!(found("x.example."), None, "without an SOA nobody knows how long");
+        assert_eq!((found("x.example.").as_deref(), has_soa()), (Some("."), false));
         spans.put(&Name::root(), Place::Soa, set(".", 60), 3_600, now);
+        assert!(has_soa());
         assert_eq!(found("x.example.").as_deref(), Some("."));
         spans.put(&name("example."), Place::Soa, set("example.", 60), 3_600, now);
         assert_eq!((found("x.example."), found("example.")), (Some("example.".into()), Some("example.".into())));

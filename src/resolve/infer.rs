@@ -90,8 +90,8 @@ impl Resolver {
         let made = self.synthesis(question, &found, asker)?;
         let proof: Vec<RrSet> = made.proof.iter().map(|set| set.get().clone()).collect();
         let found_link = match &made.kind {
-            SynthesisKind::NxDomain => denied(DenialKind::NxDomain, &found, &made, proof),
-            SynthesisKind::NoData => denied(DenialKind::NoData, &found, &made, proof),
+            SynthesisKind::NxDomain => denied(DenialKind::NxDomain, &found, &made, proof)?,
+            SynthesisKind::NoData => denied(DenialKind::NoData, &found, &made, proof)?,
             SynthesisKind::Wildcard { closest_encloser } => self.expanded(question, closest_encloser, &found.zone, proof)?,
         };
         Some(Link { security: Security::Secure, zone: Some(found.zone), ..Link::new(found_link) })
@@ -108,7 +108,7 @@ impl Resolver {
             DenialKey::Nsec(name) => spans.find(&found.zone, Place::Name(name), now),
             DenialKey::Nsec3(hash) => spans.find(&found.zone, Place::Hash { hash, params: &[] }, now),
         };
-        synthesize((&question.name, question.rtype), form, &found.soa, find, &mut asker.work.borrow_mut())
+        synthesize((&question.name, question.rtype), &found.zone, form, found.soa.as_ref(), find, &mut asker.work.borrow_mut())
     }
 
     /// What the wildcard gave to another name, for this one.
@@ -135,7 +135,7 @@ impl Resolver {
     }
 }
 
-fn denied(kind: DenialKind, found: &SpanZone, made: &Synthesis, proof: Vec<RrSet>) -> Found {
-    let soa = found.soa.clone().shortened(made.ttl).into_inner();
-    Found::Denied(Denial { kind, soa: Some(soa), proof, security: Security::Secure })
+fn denied(kind: DenialKind, found: &SpanZone, made: &Synthesis, proof: Vec<RrSet>) -> Option<Found> {
+    let soa = found.soa.clone()?.shortened(made.ttl).into_inner();
+    Some(Found::Denied(Denial { kind, soa: Some(soa), proof, security: Security::Secure }))
 }

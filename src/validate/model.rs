@@ -280,7 +280,7 @@ fn made(sets: &[RrSet], asked: &Asked) -> Option<Synthesis> {
     let params = params();
     let hashed = sets.first().is_some_and(|set| set.rtype == Rtype::NSEC3);
     let form = if hashed { DenialForm::Nsec3(&params) } else { DenialForm::Nsec };
-    synthesize((&name(&asked.path), asked.qtype), form, &soa, find, &mut Work::default())
+    synthesize((&name(&asked.path), asked.qtype), &name(&[]), form, Some(&soa), find, &mut Work::default())
 }
 
 /// Nobody was asked: it must be what a server of the zone would have said.

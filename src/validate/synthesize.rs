@@ -44,19 +44,24 @@ pub enum SynthesisKind {
     },
 }
 
-/// The reply to a question inside `zone`, if what was learned earlier suffices for one.
+/// The reply to a question inside `zone`, if what was learned earlier suffices for one. Without the zone's SOA nobody
+/// can be told how long something is not there; what a wildcard has needs none (RFC 8198 5.3).
 pub fn synthesize(
     question: (&Name, Rtype),
+    zone: &Name,
     form: DenialForm<'_>,
-    soa: &Validated<RrSet>,
+    soa: Option<&Validated<RrSet>>,
     find: impl FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>,
     work: &mut Work,
 ) -> Option<Synthesis> {
     let (qname, qtype) = question;
-    let zone = &soa.get().name;
-    if soa.get().rtype != Rtype::SOA || !qname.is_within(zone) || matches!(qtype, Rtype::ANY | Rtype::RRSIG) {
+    if !qname.is_within(zone) || matches!(qtype, Rtype::ANY | Rtype::RRSIG) {
         return None;
     }
+    let soa_ttl = match soa.map(Validated::get) {
+        Some(soa) if soa.rtype == Rtype::SOA && soa.name == *zone => Some(soa.ttl.min(soa_minimum(soa)?)),
+        _ => None,
+    };
     let mut search = Search { zone, qname, find, found: Vec::new() };
     let closest_encloser = match form {
         DenialForm::Nsec => search.by_nsec()?,
@@ -69,7 +74,9 @@ pub fn synthesize(
         let denied = evidence.wildcard_answer(qname, qtype, &closest_encloser?, work);
         sure(denied).and_then(|(_, ttl)| Some((wildcard?, ttl)))
     })?;
-    Some(Synthesis { kind, proof, ttl: ttl.min(soa.get().ttl).min(soa_minimum(soa.get())?) })
+    let is_denial = !matches!(kind, SynthesisKind::Wildcard { .. });
+    let ttl = ttl.min(soa_ttl.or((!is_denial).then_some(u32::MAX))?);
+    Some(Synthesis { kind, proof, ttl })
 }
 
 /// The set that a wildcard gives to `qname` (RFC 4592 3.3), from that wildcard's own set or from what it gave to
@@ -207,7 +214,8 @@ mod tests {
             let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
             chain.iter().rfind(|set| set.name <= *wanted).cloned().map(Validated::assertion)
         };
-        let made = synthesize((&name(question.0), question.1), DenialForm::Nsec, &soa(60), find, &mut Work::default())?;
+        let made =
+            synthesize((&name(question.0), question.1), &name("example."), DenialForm::Nsec, Some(&soa(60)), find, &mut Work::default())?;
         assert_eq!(made.ttl, 60);
         Some(made.kind)
     }
@@ -219,7 +227,7 @@ mod tests {
             Some(Validated::assertion(set.clone()))
         };
         let form = DenialForm::Nsec3(&params());
-        Some(synthesize((&name(question.0), question.1), form, &soa(60), find, &mut Work::default())?.kind)
+        Some(synthesize((&name(question.0), question.1), &name("example."), form, Some(&soa(60)), find, &mut Work::default())?.kind)
     }
 
     #[test]
@@ -267,7 +275,8 @@ mod tests {
                 let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
                 chain.iter().rfind(|set| set.name <= *wanted).cloned().map(|set| Validated::assertion(set).shortened(proof_ttl))
             };
-            let made = synthesize((&name("b.example."), T::A), DenialForm::Nsec, &soa, find, &mut Work::default()).expect("denied");
+            let made = synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec, Some(&soa), find, &mut Work::default())
+                .expect("denied");
             assert_eq!(made.ttl, 40, "{proof_ttl} {soa_ttl} {minimum}");
         }
     }
@@ -277,8 +286,28 @@ mod tests {
     fn nothing_from_many_iterations() {
         let (params, mut work) = (Nsec3Params { iterations: 51, salt: vec![] }, Work::default());
         let find = |_: DenialKey<'_>| panic!("nothing is looked for");
-        let made = synthesize((&name("b.example."), T::A), DenialForm::Nsec3(&params), &soa(60), find, &mut work);
+        let made = synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec3(&params), Some(&soa(60)), find, &mut work);
         assert!(made.is_none() && work.spent().nsec3_blocks == 0);
+    }
+
+    #[test]
+    fn without_an_soa_only_what_a_wildcard_has() {
+        let chain = nsec_chain(&Signer::new("example.", 1));
+        let made = |qname: &str, qtype, soa: Option<&Validated<RrSet>>| {
+            let find = |key: DenialKey<'_>| {
+                let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
+                chain.iter().rfind(|set| set.name <= *wanted).cloned().map(Validated::assertion)
+            };
+            synthesize((&name(qname), qtype), &name("example."), DenialForm::Nsec, soa, find, &mut Work::default()).map(|made| made.kind)
+        };
+        let wildcard = Some(SynthesisKind::Wildcard { closest_encloser: name("wild.example.") });
+        let foreign = Validated::assertion(set("other.", T::SOA, &[&[0, 0][..], &[0; 16], &[0, 0, 0, 60]].concat()));
+        for soa in [None, Some(&foreign)] {
+            assert_eq!(made("a.wild.example.", T::A, soa), wildcard);
+            assert_eq!(made("a.wild.example.", T::AAAA, soa), None);
+            assert_eq!(made("b.example.", T::A, soa), None);
+            assert_eq!(made("www.example.", T::AAAA, soa), None);
+        }
     }
 
     #[test]
