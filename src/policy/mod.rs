@@ -1,5 +1,5 @@
 //! Who may ask, and what is special: access lists, special-use names (RFC 6761 and its registry), the rebinding
-//! guard, the few CHAOS names (RFC 4892), and the rates and counts that one client may reach.
+//! guard, and the rates and counts that one client may reach.
 //!
 //! Everything here is made from the settings at start and reload and swapped whole; the few parts that count
 //! (`ResponseRate`, `InFlight`) belong to one thread and are told the time. Nothing waits or resolves: each part
@@ -8,7 +8,6 @@
 //! Knows nothing of: sockets, messages, hosted zones, what is cached, how a name is resolved.
 
 mod acl;
-mod chaos;
 mod in_flight;
 mod rebinding;
 mod response_rate;
@@ -16,7 +15,6 @@ mod snapshot;
 mod special;
 
 pub use acl::Acl;
-pub use chaos::{Chaos, ChaosAnswer};
 pub use in_flight::{InFlight, Permit};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_rate::{Pace, ResponseRate};

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Acl, Chaos, Rebinding, SpecialUse};
+use super::{Acl, Rebinding, SpecialUse};
 use crate::config::Settings;
 
 pub struct Policy {
@@ -13,7 +13,6 @@ pub struct Policy {
     pub allow_snoop: Acl,
     pub special_use: SpecialUse,
     pub rebinding: Rebinding,
-    pub chaos: Chaos,
 }
 
 /// What a client may do here.
@@ -32,7 +31,6 @@ impl Policy {
             allow_snoop: Acl::new(&settings.policy.allow_snoop),
             special_use: SpecialUse::new(&settings.policy.special_use_except),
             rebinding: Rebinding::new(settings.policy.rebinding_protection, &settings.policy.rebinding_allow),
-            chaos: Chaos::default(),
         }
     }
 
@@ -46,7 +44,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{ChaosAnswer, Verdict};
+    use crate::policy::Verdict;
     use crate::record::{Name, RrSet, Rtype};
 
     fn policy(text: &str) -> Policy {
@@ -70,7 +68,6 @@ mod tests {
         assert!(policy.special_use.find(b"\x05onion\0").is_some());
         let private = RrSet::with(Name::root(), Rtype::A, 1, &[10, 0, 0, 1]);
         assert_ne!(policy.rebinding.check(&Name::root(), &private), Verdict::Clean);
-        assert_eq!(policy.chaos.answer(b"\x07version\x04bind\0", Rtype::TXT), ChaosAnswer::Refused);
     }
 
     #[test]
