@@ -98,12 +98,19 @@ impl Service {
         })
     }
 
-    /// Takes a new configuration. What was learned stays; answers made under the old one are not given any more.
+    /// Takes a new configuration. What was learned stays, but not at and below names that somebody else speaks for now;
+    /// answers made under the old one are not given any more.
     pub fn reload(&self, parts: Parts) -> Retired {
-        // What its negative trust anchors turn off or on is forgotten there.
+        // What its rules and negative trust anchors change is forgotten there.
         self.resolve.set_routes(Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone()));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        Retired(self.snapshot.swap(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation))))
+        let old = self.snapshot.swap(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation)));
+        // A zone that comes speaks for what others were asked about, and one that goes leaves it to them again.
+        let unlike = |these: &Zones, those: &Zones| -> Vec<Name> {
+            these.iter().map(|zone| zone.apex()).filter(|apex| those.get(apex.as_wire()).is_none()).cloned().collect()
+        };
+        self.resolve.forget_others([unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat());
+        Retired(old)
     }
 
     /// Forgets a name, or all at and below it; answers that were made with it go too. How many entries went.

@@ -10,7 +10,7 @@ use hickory_proto::op::{Message, ResponseCode};
 use super::{AtOnce, Client, Conclusion, Parts, Service, Transport, Worker};
 use crate::config::{Limits, Settings};
 use crate::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
-use crate::record::{Class, Name, Question, Rcode, Rtype};
+use crate::record::{Class, Name, Question, Rank, Rcode, RrSet, Rtype, Security};
 use crate::resolve::Step;
 use crate::wire::{Flags, Header, OptionCode, Writer};
 use crate::zone::{Zones, load_zone};
@@ -437,6 +437,46 @@ fn a_replaced_configuration_is_held_until_nobody_uses_it() {
     assert!(retired.is_unused());
     let again = worker.service().reload(parts());
     assert!(again.is_unused());
+}
+
+/// What the public DNS said is not what a zone or a rule of one's own says: it goes with the reload that brings or takes
+/// one, and only at and below its name.
+#[test]
+fn a_reload_forgets_what_others_said_of_a_name() {
+    let name = |text: &str| Name::parse(text).expect(text);
+    let with = |text: &str, zone: bool| {
+        let mut parts = Parts { settings: Settings::from_toml(text, "cairn.toml").expect(text), ..parts() };
+        if zone {
+            let (zone, _) = load_zone(&name("corp.test."), "corp.test", &mut |_| Ok(ZONE.as_bytes().to_vec())).expect("a good zone");
+            parts.zones = Arc::new(parts.zones.with(Arc::new(zone)));
+        }
+        parts
+    };
+    let forward = |to: &str| format!("[[forward]]\nzone = 'corp.test'\nto = ['{to}']\n");
+    let (one, other, stub) = (forward("192.0.2.1"), forward("192.0.2.2"), forward("192.0.2.1").replace("forward", "stub"));
+    let negative = "[recursion]\nnegative-trust-anchors = ['corp.test']\n";
+    for (what, before, after, forgotten) in [
+        ("nothing", with(&one, true), with(&one, true), false),
+        ("a zone comes", with("", false), with("", true), true),
+        ("a zone goes", with("", true), with("", false), true),
+        ("a rule comes", with("", false), with(&one, false), true),
+        ("a rule goes", with(&one, false), with("", false), true),
+        ("other servers", with(&one, false), with(&other, false), true),
+        ("another kind", with(&one, false), with(&stub, false), true),
+        ("not to be proved", with("", false), with(negative, false), true),
+    ] {
+        let service = Service::new(before, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+        let (cache, now) = (service.cache(), service.resolve.clock.boot());
+        let owners = ["corp.test.", "a.b.corp.test.", "notcorp.test.", "test."].map(name);
+        for owner in &owners {
+            cache.put_set(&RrSet::with(owner.clone(), Rtype::A, 300, &[192, 0, 2, 9]), Rank::AuthAnswer, Security::Insecure, now);
+        }
+        drop(service.reload(after));
+        let kept = owners.each_ref().map(|owner| cache.get_set(owner, Rtype::A, now).is_some());
+        assert_eq!(kept, [!forgotten, !forgotten, true, true], "{what}");
+        // A walk that began before may still bring something.
+        assert_eq!(service.resolve.next_tending().is_some(), forgotten, "{what}");
+    }
 }
 
 /// What an outcome says of its errors never takes the place of the question.

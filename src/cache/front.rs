@@ -3,7 +3,10 @@
 //! The calls themselves stand beside the kinds of entries they serve: `sets.rs`, `denials.rs`, `answers.rs`,
 //! `failures.rs`. Here are its making, the bounds, and what an administrator does with it.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::quality::RandomState;
 
 use super::denials::{self, CachedDenial};
 use super::entry::{self, Key, Kind};
@@ -41,6 +44,8 @@ const PROTECTED_BYTES_MAX: usize = 8 << 20;
 const SERVERS_BYTES_MAX: usize = 16 << 20;
 /// A large signed top-level domain has some hundred thousand spans; a few thousand make most of the difference.
 const SPANS_BYTES_MAX: usize = 16 << 20;
+/// Past so many names, all proved spans go rather than be looked through for each: they are learned again in passing.
+const NAMES_LOOKED_FOR: usize = 64;
 
 pub struct Cache {
     pub(super) store: Store,
@@ -115,6 +120,23 @@ impl Cache {
         gone
     }
 
+    /// Forgets all that is known at and below any of the names, in one pass however many they are; ready answers go as
+    /// with [`flush`](Cache::flush).
+    pub fn flush_below(&self, names: &[Name]) {
+        if names.is_empty() {
+            return;
+        }
+        let tops: HashSet<&[u8], RandomState> = names.iter().map(Name::as_wire).collect();
+        match names {
+            _ if names.len() <= NAMES_LOOKED_FOR => names.iter().for_each(|name| self.spans.forget(name)),
+            _ => self.spans.forget(&Name::root()),
+        }
+        self.store.remove_all(|bytes| {
+            let key = Key::of(bytes);
+            matches!(key.kind, Kind::Answer | Kind::AnswerDo) || suffixes(key.name).any(|suffix| tops.contains(suffix))
+        });
+    }
+
     /// Every ready answer goes; sets, denials and failures stay.
     pub fn forget_answers(&self) {
         self.store.remove_all(|bytes| matches!(Key::of(bytes).kind, Kind::Answer | Kind::AnswerDo));
@@ -159,6 +181,11 @@ impl Cache {
     }
 }
 
+/// The wire name and all above it, down to the root's.
+fn suffixes(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(name), |rest| rest.get(1 + usize::from(*rest.first()?)..).filter(|above| !above.is_empty()))
+}
+
 fn is_within(name: &[u8], ancestor: &Name) -> bool {
     let above = ancestor.as_wire();
     let mut rest = name;
@@ -200,6 +227,19 @@ pub(super) mod tests {
             cache.flush(&name("example."), subtree);
             assert_eq!(owners.iter().filter(|owner| cache.get_set(&name(owner), Rtype::A, at(1)).is_some()).count(), left);
             assert_eq!(cache.stats().sets, left);
+        }
+    }
+
+    #[test]
+    fn trees_go_in_one_pass() {
+        let many: Vec<Name> = (0..100).map(|at| name(&format!("t{at}.test."))).collect();
+        for (tops, left) in [(&many[..0], 4), (&many[..1], 3), (&many[..], 1), (&[Name::root()][..], 0)] {
+            let cache = cache();
+            for owner in ["test.", "t0.test.", "a.t1.test.", "b.a.t99.test."] {
+                cache.put_set(&a_set(owner, 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+            }
+            cache.flush_below(tops);
+            assert_eq!(cache.stats().sets, left, "{}", tops.len());
         }
     }
 

@@ -104,6 +104,8 @@ impl Engine for Server {
     fn reload(&self, sources: Sources) {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let retired = self.service.reload(parts(sources, &self.addrs, generation));
+        // What changed hands is to be forgotten a second time, which is that thread's to do.
+        self.trust_changed.notify_one();
         in_background("retire", move || {
             while !retired.is_unused() {
                 thread::sleep(RETIRE_CHECK_EVERY);

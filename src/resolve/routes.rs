@@ -1,6 +1,7 @@
 //! What the configuration says of the way out: forward and stub rules, root hints, which families are used.
 //! Compiled at reload, swapped whole; a walk takes one snapshot at its start.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub struct Routes {
     rules: Vec<Rule>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub zone: Name,
     /// RD=1 (a forwarder) or RD=0 (a stub's authorities).
@@ -75,6 +76,12 @@ impl Routes {
     pub fn without_rule(&self, zone: &Name) -> Routes {
         let rules = self.rules.iter().filter(|rule| rule.zone != *zone).cloned().collect();
         Routes { rules, ..self.clone() }
+    }
+
+    /// Zones for which the two have not the same rule.
+    pub fn ruled_otherwise(&self, other: &Routes) -> Vec<Name> {
+        let [ours, theirs] = [self, other].map(|routes| routes.rules.iter().collect::<HashSet<&Rule>>());
+        ours.symmetric_difference(&theirs).map(|rule| rule.zone.clone()).collect()
     }
 
     /// The deepest point of trust at or above `name`.

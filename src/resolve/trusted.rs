@@ -3,6 +3,7 @@
 //!
 //! Whoever calls [`Resolver::follow_anchors`] and [`Shared::tend_trust`] from time to time keeps it going; nothing here waits for time.
 
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::env::BootTime;
 use crate::record::{Name, Question, Rtype};
 use crate::validate::{self, Anchor, Change, TrustPoints, Work};
 
+/// Trust is proved again from what is cached: past so many names, all of it goes rather than be looked through for each.
+const NAMES_LOOKED_FOR: usize = 64;
+
 /// What an operator and the owners of trusted keys say; the routes in force are made from it.
 #[derive(Default)]
 pub(super) struct Book {
@@ -27,7 +31,7 @@ pub(super) struct Book {
     /// Set while running; they win over configured ones of the same name.
     added: Vec<NegativeAnchor>,
     /// Names to be forgotten once more: a walk that began under the old routes may still bring something.
-    settling: Vec<(Name, BootTime)>,
+    settling: HashMap<Name, BootTime>,
 }
 
 /// What came of asking for the keys of trust points.
@@ -98,9 +102,8 @@ impl Shared {
     pub fn tend_trust(&self) -> bool {
         let mut book = self.book.lock();
         let (wall, now) = (self.clock.wall().0, self.clock.boot());
-        for name in book.settling.extract_if(.., |(_, at)| *at <= now).map(|(name, _)| name) {
-            self.forget_below(&name);
-        }
+        let settled: Vec<Name> = book.settling.extract_if(|_, at| *at <= now).map(|(name, _)| name).collect();
+        self.forget_below(&settled);
         let is_over = self.routes().negatives.iter().any(|negative| negative.is_over(wall));
         if is_over {
             book.added.retain(|negative| !negative.is_over(wall));
@@ -113,7 +116,7 @@ impl Shared {
     pub fn next_tending(&self) -> Option<Duration> {
         let (wall, now) = (self.clock.wall().0, self.clock.boot());
         let ends = self.routes().negatives.iter().filter_map(|negative| negative.until).min();
-        let settling = self.book.lock().settling.iter().map(|(_, at)| at.since(now)).min();
+        let settling = self.book.lock().settling.values().map(|at| at.since(now)).min();
         ends.map(|until| Duration::from_secs(until.saturating_sub(wall))).into_iter().chain(settling).min()
     }
 
@@ -126,7 +129,14 @@ impl Shared {
         self.publish(book, (*self.routes()).clone());
     }
 
-    /// Puts in force what the book says. What was concluded of names on whose trust it says something else now goes.
+    /// Forgets what is known at and below names that somebody else speaks for from now on; and once more when no walk
+    /// that began before can bring anything.
+    pub fn forget_others(&self, names: Vec<Name>) {
+        self.forget_and_settle(&mut self.book.lock(), names);
+    }
+
+    /// Puts in force what the book says. What was concluded of names on whose trust it says something else now goes, and
+    /// what was learned at and below those that others are asked about.
     fn publish(&self, book: &mut Book, mut routes: Routes) {
         let old = self.routes();
         let (anchors, negatives) = (book.points.anchors(), book.negatives(self.clock.wall().0));
@@ -137,21 +147,27 @@ impl Shared {
         let turned: Vec<Name> = old.negatives.iter().chain(&negatives).map(|negative| negative.name.clone()).collect();
         let covers = |all: &[NegativeAnchor], name: &Name| all.iter().any(|negative| negative.name == *name);
         let turned: Vec<Name> = turned.into_iter().filter(|name| covers(&old.negatives, name) != covers(&negatives, name)).collect();
-        let settled = self.clock.boot() + 2 * Duration::from_millis(routes.limits.walk_time_ms);
+        let turned = turned.into_iter().chain(old.ruled_otherwise(&routes)).collect();
         (routes.anchors, routes.negatives) = (Arc::new(anchors), Arc::new(negatives));
         self.store_routes(routes);
         for name in reanchored {
             self.forget_trust(&name);
         }
-        for name in turned {
-            self.forget_below(&name);
-            book.settling.push((name, settled));
-        }
+        self.forget_and_settle(book, turned);
     }
 
-    fn forget_below(&self, name: &Name) {
-        self.cache.flush(name, true);
-        self.forget_trust(name);
+    fn forget_and_settle(&self, book: &mut Book, names: Vec<Name>) {
+        let settled = self.clock.boot() + 2 * Duration::from_millis(self.routes().limits.walk_time_ms);
+        self.forget_below(&names);
+        book.settling.extend(names.into_iter().map(|name| (name, settled)));
+    }
+
+    fn forget_below(&self, names: &[Name]) {
+        self.cache.flush_below(names);
+        match names {
+            _ if names.len() <= NAMES_LOOKED_FOR => names.iter().for_each(|name| self.forget_trust(name)),
+            _ => self.forget_trust(&Name::root()),
+        }
     }
 }
 
