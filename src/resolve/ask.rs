@@ -201,7 +201,8 @@ impl Resolver {
         let all_heard =
             attempts.faults.iter().all(|fault| matches!(fault.kind, FaultKind::Lame | FaultKind::Rcode(_) | FaultKind::Malformed));
         // Servers that a zone has left know nothing of it: the parent is asked before nothing counts.
-        let settled = all_heard && !attempts.ruled_out && !may_have_changed(cut, asker);
+        let all_found = cut.servers.iter().all(|server| !server.addresses.is_empty());
+        let settled = all_heard && all_found && !attempts.ruled_out && !may_have_changed(cut, asker);
         if let Some(heard) = attempts.nothing.take().filter(|_| settled || attempts.empty > 0) {
             return Ok(heard);
         }

@@ -48,6 +48,15 @@ impl Answer {
         }
     }
 
+    /// Two links may be proved by the same record.
+    fn prove_by(&mut self, proof: Vec<RrSet>) {
+        for set in proof {
+            if !self.authority.iter().any(|have| have.rtype == set.rtype && have.name == set.name) {
+                self.authority.push(set);
+            }
+        }
+    }
+
     /// A chain is only as good as its weakest link: Bogus, then Indeterminate, then Insecure, then Secure.
     fn weaken(&mut self, link: &Link) {
         let order = |security: Security| match security {
@@ -118,7 +127,7 @@ impl Resolver {
             match link.found {
                 Found::Answer { sets, proof } => {
                     answer.answers.extend(sets);
-                    answer.authority.extend(proof);
+                    answer.prove_by(proof);
                     return Ok(self.done(question, answer, asker));
                 }
                 Found::Alias { sets, proof, target } => {
@@ -128,7 +137,7 @@ impl Resolver {
                         rtype: sets.first().map_or(question.rtype, |set| set.rtype),
                     });
                     answer.answers.extend(sets);
-                    answer.authority.extend(proof);
+                    answer.prove_by(proof);
                     // RFC 1034 4.3.2 step 3a: a CNAME that was asked for is the answer, one made from a DNAME too.
                     if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) {
                         return Ok(self.done(question, answer, asker));
@@ -143,7 +152,7 @@ impl Resolver {
                 Found::Denied(denial) => {
                     answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
                     answer.authority.extend(denial.soa);
-                    answer.authority.extend(denial.proof);
+                    answer.prove_by(denial.proof);
                     return Ok(self.done(question, answer, asker));
                 }
             }

@@ -70,6 +70,18 @@ impl Link {
             in_passing: false,
         }
     }
+
+    /// What it holds was said so much earlier.
+    pub fn age(&mut self, seconds: u32) {
+        let (sets, proof) = match &mut self.found {
+            Found::Answer { sets, proof } | Found::Alias { sets, proof, .. } => (&mut sets[..], &mut proof[..]),
+            Found::Denied(denial) => (denial.soa.as_mut_slice(), &mut denial.proof[..]),
+            Found::TooLong { dname } => (std::slice::from_mut(dname), &mut [][..]),
+        };
+        for set in sets.iter_mut().chain(proof) {
+            set.ttl = set.ttl.saturating_sub(seconds);
+        }
+    }
 }
 
 impl Beyond {

@@ -127,8 +127,9 @@ impl Resolver {
 
     async fn prove_once(&self, question: &Question, link: Link, asker: &Asker) -> Link {
         let Some(reply) = reply_of(question, &link) else { return Link { security: Security::Insecure, ..link } };
+        let began_s = self.now().secs();
         if let Some(off) = asker.routes.turned_off(&question.name, self.shared().clock.wall()) {
-            return self.apply(question, link, Verdict::Insecure(Some(turned_off(off))), asker);
+            return self.apply(question, link, Verdict::Insecure(Some(turned_off(off))), began_s, asker);
         }
         let start =
             first_signer(&reply).filter(|signer| question.name.is_within(signer)).or_else(|| link.zone.clone()).unwrap_or_else(Name::root);
@@ -137,7 +138,7 @@ impl Resolver {
             return if judged.security == Security::Bogus { self.known_bogus(question, judged) } else { judged };
         }
         let verdict = self.judge_from(reply, start, asker).await;
-        self.apply(question, link, verdict, asker)
+        self.apply(question, link, verdict, began_s, asker)
     }
 
     async fn judge_from(&self, reply: Reply, start: Name, asker: &Asker) -> Verdict {
@@ -199,9 +200,10 @@ impl Resolver {
         Now::At(self.shared().clock.wall().0)
     }
 
-    /// Puts the verdict on the link, and what was proved back into the cache.
-    fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, asker: &Asker) -> Link {
+    /// Puts the verdict on the link, and what was proved back into the cache: as much older as the search for keys took.
+    fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, began_s: u32, asker: &Asker) -> Link {
         let mut signed = None;
+        let took_s = self.now().secs().saturating_sub(began_s);
         match verdict {
             Verdict::Secure(secured) if asker.dates_open.get() => {
                 signed = secured.answer.first().map(|verified| verified.signed);
@@ -217,11 +219,13 @@ impl Resolver {
                 self.learn_spans(&secured, asker);
                 signed = secured.answer.first().map(|verified| verified.signed);
                 take_proved(&mut link, *secured);
+                link.age(took_s);
                 self.keep_judged(question, &link);
             }
             Verdict::Insecure(ede) => {
                 link.security = Security::Insecure;
                 link.ede = ede;
+                link.age(took_s);
                 if !asker.dates_open.get() && !link.in_passing {
                     self.keep_judged(question, &link);
                 }

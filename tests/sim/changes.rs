@@ -37,6 +37,21 @@ impl Plan {
         self.with_own_servers().into_iter().filter(alone).collect()
     }
 
+    /// Of those with servers of their own, the ones that say of their servers for longer than the parent does; with the
+    /// parent's TTL.
+    pub fn outliving_parents(&self) -> Vec<(Name, u32)> {
+        let with_ttl = |apex: Name| {
+            let parents_ttl = self.zones[&self.parent_of(&apex)].set(&apex, Rtype::NS).first()?.ttl;
+            let own_ttl = self.zones[&apex].set(&apex, Rtype::NS).first()?.ttl;
+            (own_ttl > parents_ttl).then_some((apex, parents_ttl))
+        };
+        self.with_own_servers().into_iter().filter_map(with_ttl).collect()
+    }
+
+    fn parent_of(&self, apex: &Name) -> Name {
+        apex.parent().and_then(|above| self.zone_of(&above)).map(|zone| zone.apex.clone()).expect("below the root")
+    }
+
     /// The zone goes to servers of these names. The old ones go on to serve it as it was, if they are well.
     /// How long the parent's word about them may live.
     pub fn move_zone(&mut self, apex: &Name, to: &[Name]) -> u32 {
@@ -56,7 +71,7 @@ impl Plan {
 
     fn retire_servers(&mut self, apex: &Name) -> u32 {
         let zone = self.touch().zones[apex].clone();
-        let parent = apex.parent().and_then(|above| self.zone_of(&above)).map(|zone| zone.apex.clone()).expect("below the root");
+        let parent = self.parent_of(apex);
         let ttl = self.zones[&parent].set(apex, Rtype::NS).first().map_or(0, |rr| rr.ttl);
         for name in &self.server_names(apex) {
             let server = self.server(name);
@@ -64,6 +79,8 @@ impl Plan {
             server.kept.push(zone.clone());
             self.drop_addresses(name);
         }
+        // `complete` vouches again for a zone that still is.
+        self.zones.get_mut(&parent).expect("it is there").remove(apex, Rtype::DS);
         for holder in [apex, &parent] {
             self.zones.get_mut(holder).expect("it is there").remove(apex, Rtype::NS);
         }

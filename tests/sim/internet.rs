@@ -159,6 +159,11 @@ impl Internet {
         self.0.log.borrow().iter().for_each(look);
     }
 
+    /// The time that the log shows.
+    pub fn now(&self) -> Duration {
+        self.0.start.elapsed()
+    }
+
     pub fn forget_log(&self) {
         self.0.log.borrow_mut().clear();
     }

@@ -9,6 +9,7 @@ use cairn::record::{Name, Rcode, Rtype};
 use super::internet::Link;
 use super::packet::{AA, Packet, RD, TC};
 use super::record::Rr;
+use super::signing;
 use super::zone::{Found, Zone};
 
 /// How a server behaves; the default is well.
@@ -44,6 +45,10 @@ pub struct Manner {
     pub slips_in: Vec<Rr>,
     /// The same lies stand in the answer section too, with one about whatever an alias there leads to.
     pub lies_in_answers: bool,
+    /// Where it is asked for addresses that are none of servers: those of its own choice, under signatures that are not.
+    pub forges: bool,
+    /// Knows nothing of DNSSEC.
+    pub strips: bool,
     pub udp_size: usize,
 }
 
@@ -83,6 +88,8 @@ impl Default for Manner {
             minimal: false,
             slips_in: Vec::new(),
             lies_in_answers: false,
+            forges: false,
+            strips: false,
             udp_size: 1232,
         }
     }
@@ -192,6 +199,10 @@ impl Plan {
         for apex in apexes.iter().filter(|apex| !apex.is_root()) {
             self.delegate(apex);
         }
+        for apex in &apexes {
+            self.vouch(apex);
+        }
+        self.zones.values_mut().filter(|zone| zone.signed).for_each(signing::sign);
         self.by_address = self
             .servers
             .iter()
@@ -268,6 +279,19 @@ impl Plan {
         ns.into_iter().for_each(|rr| zone.add(rr));
     }
 
+    /// The DS record of a signed zone in the zone above it.
+    fn vouch(&mut self, apex: &Name) {
+        let parent = apex.parent().filter(|_| self.zones[apex].signed).and_then(|above| self.zone_of(&above));
+        let Some(parent) = parent.map(|zone| zone.apex.clone()) else { return };
+        let zone = self.zones.get_mut(&parent).expect("found");
+        zone.add(signing::ds(apex, zone.ttl));
+    }
+
+    /// Every zone from the root down to this one is signed.
+    pub fn is_secure(&self, apex: &Name) -> bool {
+        (0..=apex.label_count()).filter_map(|depth| self.zones.get(&apex.suffix(depth))).all(|zone| zone.signed)
+    }
+
     /// Names and addresses of the root's servers, in master file form.
     pub fn root_hints(&self) -> Vec<Rr> {
         let roots: Vec<&Server> = self.servers.iter().filter(|server| server.zones.contains(&Name::root())).collect();
@@ -310,9 +334,19 @@ impl Plan {
             (None, Some(lame)) => self.answer_lamely(lame, &mut reply),
             (None, None) => self.answer_well(server, &mut reply),
         }
+        if query.edns.as_ref().is_some_and(|edns| edns.dnssec_ok) && manner.fails.is_none() && manner.lame.is_none() {
+            self.sign(server, &mut reply);
+        }
         self.spoil(manner, &mut reply);
         let honest = (manner.fails.is_none() && manner.lame.is_none()).then(|| reply.clone());
         lie(manner, &mut reply);
+        if manner.strips {
+            signing::strip(&mut reply);
+        }
+        let is_server = |name: &Name| self.servers.iter().any(|server| server.name == *name);
+        if manner.forges && reply.question.as_ref().is_some_and(|asked| !is_server(&asked.name)) {
+            reply.answer.iter_mut().filter(|rr| rr.rtype == Rtype::A).for_each(|rr| rr.rdata = vec![203, 0, 113, 66]);
+        }
         let limit = if tcp { 65_535 } else { reply.edns.as_ref().map_or(512, |_| client_size(&query).min(manner.udp_size)) };
         if manner.truncates && !tcp {
             reply = Packet { flags: reply.flags | TC, answer: vec![], authority: vec![], additional: vec![], ..reply };
@@ -327,7 +361,8 @@ impl Plan {
             reply.flags &= !AA;
         }
         if manner.minimal && !reply.answer.is_empty() {
-            reply.authority.clear();
+            // The proof that a wildcard may be used is part of the answer.
+            reply.authority.retain(|rr| matches!(rr.rtype, Rtype::NSEC | Rtype::RRSIG));
             reply.additional.clear();
         }
         if let Some(asked) = reply.question.as_mut().filter(|_| manner.lowers_case) {
@@ -389,6 +424,25 @@ impl Plan {
                 found => return self.finish(zone, &name, found, reply),
             }
         }
+    }
+
+    /// What goes with a reply out of a signed zone; an alias is followed within one zone only.
+    fn sign(&self, server: &Server, reply: &mut Packet) {
+        let Some(asked) = reply.question.clone() else { return };
+        let above = |apex: &&Name| asked.name.is_within(apex) && !(asked.rtype == Rtype::DS && **apex == asked.name);
+        let apexes = || server.zones.iter().chain(server.kept.iter().map(|zone| &zone.apex));
+        let apex = apexes().filter(above).max_by_key(|apex| apex.label_count()).or(apexes().find(|apex| asked.name.is_within(apex)));
+        let Some(apex) = apex else { return };
+        let zone = server.kept.iter().find(|zone| zone.apex == *apex).unwrap_or_else(|| &self.zones[apex]);
+        if !zone.signed {
+            return;
+        }
+        let mut name = asked.name;
+        for _ in 0..reply.answer.len() {
+            let alias = reply.answer.iter().find(|rr| rr.rtype == Rtype::CNAME && rr.name == name);
+            name = alias.and_then(Rr::target).unwrap_or(name);
+        }
+        signing::complete(zone, &name, reply);
     }
 
     fn finish(&self, zone: &Zone, name: &Name, found: Found, reply: &mut Packet) {

@@ -30,16 +30,22 @@ pub const SNARE: &str = "203.0.113.66";
 pub struct Drawn {
     pub world: World,
     pub questions: Vec<String>,
-    /// Of them those that no resolver has to get to the end of.
+    /// Those that no resolver has to get to the end of.
     pub endless: Vec<String>,
+    /// Those that lead in a circle of delegations, one for each zone of it.
+    pub ring: Vec<String>,
 }
 
 pub fn draw(seed: u64, zones: usize, weather: Weather) -> Drawn {
     let world = World::new(seed);
     let dice = Random::from_seed(world.seed ^ 0x5eed);
-    let mut draft = Draft { dice, weather, zones: TLDS.map(str::to_owned).to_vec(), homes: Vec::new(), questions: Vec::new() };
+    let zones_known = TLDS.map(str::to_owned).to_vec();
+    let signed = is_signed(seed);
+    let secure = if signed { zones_known.clone() } else { Vec::new() };
+    let mut draft = Draft { dice, weather, signed, zones: zones_known, secure, homes: Vec::new(), questions: Vec::new() };
     let mut world = TLDS.iter().fold(draft.resolver(world), |world, tld| {
-        let world = draft.server(world.zone(tld).ttl(*draft.pick(&[300, 3600, 86_400])), &format!("ns1.nic.{tld}"), true);
+        let world = world.zone(tld).ttl(*draft.pick(&[300, 3600, 86_400]));
+        let world = draft.server(if signed { world.signed() } else { world }, &format!("ns1.nic.{tld}"), true);
         draft.server(world, &format!("ns2.nic.{tld}"), false)
     });
     while draft.zones.len() < TLDS.len() + zones {
@@ -47,15 +53,25 @@ pub fn draw(seed: u64, zones: usize, weather: Weather) -> Drawn {
     }
     let mut endless = Vec::new();
     world = draft.costly(world, &mut endless);
+    let (world, ring) = draft.ring(world);
     draft.questions.sort();
     draft.questions.dedup();
-    Drawn { world, questions: draft.questions, endless }
+    Drawn { world, questions: draft.questions, endless, ring }
+}
+
+/// Is the root of this world signed, and trusted?
+pub fn is_signed(seed: u64) -> bool {
+    seed.is_multiple_of(3)
 }
 
 struct Draft {
     dice: Random,
     weather: Weather,
+    /// So are the root and the TLDs, and most zones below them.
+    signed: bool,
     zones: Vec<String>,
+    /// Those of them that are signed from the root down.
+    secure: Vec<String>,
     /// Zones whose servers' names lie in themselves: other zones' servers may be named there.
     homes: Vec<String>,
     questions: Vec<String>,
@@ -74,6 +90,7 @@ impl Draft {
         let prefetch = self.one_in(2);
         let world = world.workers(1 + self.dice.below(3)).tune(move |settings| settings.cache.prefetch = prefetch);
         let world = if self.one_in(2) { world.sibling_glue() } else { world };
+        let world = if self.signed { world.anchored() } else { world };
         if self.one_in(3) { world.listening() } else { world }
     }
 
@@ -84,7 +101,11 @@ impl Draft {
             return world;
         }
         let world = world.zone(&apex).ttl(*self.pick(&[5, 60, 300, 3600, 86_400]));
-        let (world, denies_empty_names) = self.servers(world, &apex);
+        let signed = self.signed && !self.one_in(3);
+        if signed && self.secure.contains(&parent) {
+            self.secure.push(apex.clone());
+        }
+        let (world, denies_empty_names) = self.servers(if signed { world.signed() } else { world }, &apex, signed);
         self.zones.push(apex.clone());
         let minimum = self.pick(&[5, 60, 300]);
         let world = world.zone(&apex).record(&format!("{apex} 300 SOA {apex} {apex} 1 3600 600 86400 {minimum}"));
@@ -95,7 +116,7 @@ impl Draft {
     }
 
     /// Also whether one of them says that names do not exist which only stand above others.
-    fn servers(&mut self, mut world: World, apex: &str) -> (World, bool) {
+    fn servers(&mut self, mut world: World, apex: &str, signed: bool) -> (World, bool) {
         let count = 1 + self.dice.below(3);
         let abroad = !self.homes.is_empty() && self.one_in(3);
         let home = if abroad { self.pick(&self.homes).clone() } else { apex.to_owned() };
@@ -108,11 +129,16 @@ impl Draft {
             if self.weather == Weather::Foul && self.one_in(8) {
                 world = self.lies(world, apex);
             }
+            if self.secure.iter().any(|zone| zone == apex) && at > 0 && self.weather == Weather::Foul && self.one_in(5) {
+                let strips = self.one_in(2);
+                world = world.manner(|manner| (manner.forges, manner.strips) = (!strips, strips));
+            }
         }
         if !abroad {
             self.homes.push(apex.to_owned());
         }
-        let denies_empty_names = self.weather == Weather::Foul && self.one_in(10);
+        // In a signed zone that would be bogus: its own NSEC records say otherwise.
+        let denies_empty_names = !signed && self.weather == Weather::Foul && self.one_in(10);
         (world.manner(|manner| manner.denies_empty_names = denies_empty_names), denies_empty_names)
     }
 
@@ -138,9 +164,26 @@ impl Draft {
             world = world.record(&format!("t{n}.{tld} NS a.t{}.{tld}", n + 1)).record(&format!("t{n}.{tld} NS b.t{}.{tld}", n + 1));
             world = world.record(&format!("link{n}.{tld} CNAME link{}.{tld}", n + 1));
         }
-        let names = [format!("www.many-servers.{tld} A"), format!("www.t0.{tld} A"), format!("link0.{tld} A"), format!("link12.{tld} A")];
-        endless.extend(names);
+        for (level, at, to) in (0..8).flat_map(|level| (0..10).flat_map(move |at| (0..4).map(move |to| (level, at, to)))) {
+            let to = (3 * at + to) % 10;
+            world = world.record(&format!("wide{level}-{at}.{tld} NS ns.wide{}-{to}.{tld}", level + 1));
+        }
+        let names = ["www.many-servers", "www.t0", "link0", "link12", "www.wide0-0"];
+        endless.extend(names.map(|name| format!("{name}.{tld} A")));
         world
+    }
+
+    /// Zones each of which needs the next one, and the last one the first.
+    fn ring(&mut self, mut world: World) -> (World, Vec<String>) {
+        let apexes: Vec<String> = (0..2 + self.dice.below(3)).map(|n| format!("ring{n}.{}", self.pick(&TLDS))).collect();
+        for (apex, next) in apexes.iter().zip(apexes.iter().cycle().skip(1)) {
+            let tld = TLDS.iter().find(|tld| apex.ends_with(&format!(".{tld}"))).expect("made of one");
+            world = world.zone(tld).record(&format!("{apex} NS ns0.{next}"));
+            if self.one_in(2) {
+                world = world.record(&format!("{apex} NS ns1.{next}"));
+            }
+        }
+        (world, apexes.iter().map(|apex| format!("www.{apex} A")).collect())
     }
 
     fn server(&self, world: World, name: &str, must_work: bool) -> World {

@@ -2,7 +2,7 @@
 
 use cairn::record::{Name, Rcode, Rtype};
 
-use super::packet::Packet;
+use super::packet::{AD, Packet};
 use super::plan::Plan;
 use super::record::Rr;
 use super::zone::{Found, Zone};
@@ -14,6 +14,8 @@ pub struct Truth {
     pub answer: Vec<Rr>,
     /// It ends nowhere: an alias loop, or a delegation to a zone that the world does not have.
     pub endless: bool,
+    /// All of it comes from zones that are signed from the root down.
+    pub secure: bool,
 }
 
 /// Far more aliases than any resolver follows.
@@ -21,10 +23,11 @@ const ALIASES: usize = 64;
 
 impl Truth {
     pub fn of(plan: &Plan, name: &Name, rtype: Rtype) -> Truth {
-        let mut truth = Truth { rcode: Rcode::NOERROR, answer: Vec::new(), endless: false };
+        let mut truth = Truth { rcode: Rcode::NOERROR, answer: Vec::new(), endless: false, secure: true };
         let mut name = name.clone();
         for _ in 0..ALIASES {
             let Some(zone) = authority(plan, &name, rtype) else { break };
+            truth.secure &= plan.is_secure(&zone.apex);
             match zone.look_up(&name, rtype) {
                 Found::Records(records) => {
                     truth.answer.extend(records);
@@ -59,24 +62,40 @@ impl Truth {
         if got.rcode == Rcode::SERVFAIL {
             return None;
         }
+        // Signatures are the validator's to judge; they are there for those who ask for them.
+        let answer: Vec<&Rr> = got.answer.iter().filter(|rr| rr.rtype != Rtype::RRSIG).collect();
         if self.endless {
-            let invented = got.answer.iter().find(|rr| !self.answer.iter().any(|true_rr| true_rr.same(rr)));
+            let invented = answer.iter().find(|rr| !self.answer.iter().any(|true_rr| true_rr.same(rr)));
             return invented.map(|rr| format!("{rr} is not in the world"));
         }
         if got.rcode != self.rcode {
             return Some(format!("{} instead of {}", got.rcode, self.rcode));
         }
-        // Expired data has a TTL of its own, and says that it is stale (EDE 3 and 19, RFC 8767 4).
-        let stale_ttl = if got.errors().iter().any(|code| matches!(code, 3 | 19)) { 30 } else { 0 };
+        let stale_ttl = if is_stale(got) { 30 } else { 0 };
         let is_true = |rr: &Rr| self.answer.iter().any(|truth| truth.same(rr) && rr.ttl <= truth.ttl.max(stale_ttl));
-        if let Some(rr) = got.answer.iter().find(|rr| !is_true(rr)) {
+        if let Some(rr) = answer.iter().find(|rr| !is_true(rr)) {
             return Some(format!("{rr} is not in the world, or not with that TTL"));
         }
-        if let Some(rr) = self.answer.iter().find(|rr| !got.answer.iter().any(|have| have.same(rr))) {
+        if let Some(rr) = self.answer.iter().find(|rr| !answer.iter().any(|have| have.same(rr))) {
             return Some(format!("{rr} is missing"));
         }
-        (got.answer.len() != self.answer.len()).then(|| "a record comes twice".into())
+        (answer.len() != self.answer.len()).then(|| "a record comes twice".into())
     }
+
+    /// What is wrong with the AD bit that a client who asked for it got, if anything.
+    pub fn misjudged(&self, got: &Packet) -> Option<&'static str> {
+        match (got.has(AD), self.secure) {
+            _ if self.endless || got.rcode == Rcode::SERVFAIL || is_stale(got) => None,
+            (true, false) => Some("AD without signatures from the root down"),
+            (false, true) => Some("signed from the root down, and no AD"),
+            _ => None,
+        }
+    }
+}
+
+/// Expired data has a TTL of its own, and says that it is stale (EDE 3 and 19, RFC 8767 4).
+fn is_stale(got: &Packet) -> bool {
+    got.errors().iter().any(|code| matches!(code, 3 | 19))
 }
 
 /// The zone that speaks for this name, by the delegations from the root down. DS belongs above the cut.

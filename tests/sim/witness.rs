@@ -1,7 +1,8 @@
 //! What servers that speak for a zone have said, and when: the only things that a resolver may say or hold.
 //!
 //! An answer is judged link by link. Each set must have been said by an authority, as a whole, and its TTL must have
-//! counted down since; each denial must have been said of that very name. Whatever comes from liars and forgers was
+//! counted down since; each denial must have been said of that very name, or by an NSEC record that speaks of it
+//! (RFC 8198); an alias may also follow from a DNAME that was said (RFC 6672 3.3). Signatures are not judged. Whatever comes from liars and forgers was
 //! never said here. `Truth` judges by the zones as they are now, so it cannot judge a world that changes; this can.
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use super::clock::SimClock;
 use super::packet::{AA, Packet};
 use super::plan::{Server, minimum};
 use super::record::Rr;
+use super::signing;
 
 /// From a server's word to its place in the cache: the way back, and whole seconds on both sides.
 const SLACK: Duration = Duration::from_secs(2);
@@ -85,7 +87,9 @@ impl Witness {
         let authoritative = reply.has(AA);
         for (section, records) in reply.sections().into_iter().enumerate() {
             for set in sets_of(records) {
-                let authoritative = authoritative && (section == 0 || section == 1 && set.rtype == Rtype::SOA);
+                // What the parent says of a delegation's security is its own (RFC 4035 3.1.4).
+                let is_proof = section == 1 && matches!(set.rtype, Rtype::DS | Rtype::NSEC);
+                let authoritative = is_proof || authoritative && (section == 0 || section == 1 && set.rtype == Rtype::SOA);
                 self.note(set, authoritative, now);
             }
         }
@@ -120,10 +124,12 @@ impl Witness {
     fn judge(&self, asked: &Name, rtype: Rtype, answer: &Packet, since_asked: Duration) -> Result<(), String> {
         let stale = answer.errors().iter().any(|code| STALE_EDES.contains(code));
         let how = Use { needs_authority: true, stale, slack: SLACK + since_asked };
-        for set in answer.sections().into_iter().flat_map(|records| sets_of(records)) {
-            self.was_said(&set, how)?;
-        }
         let mut sets = sets_of(&answer.answer);
+        for set in answer.sections().into_iter().flat_map(|records| sets_of(records)) {
+            if !is_made(&set, &sets) {
+                self.was_said(&set, how)?;
+            }
+        }
         let mut take = |name: &Name, rtype: Rtype| {
             let at = sets.iter().position(|set| set.name == *name && set.rtype == rtype)?;
             Some(sets.swap_remove(at))
@@ -161,6 +167,8 @@ impl Witness {
                 let how = Use { needs_authority: cached.rank.may_answer(), stale: cached.stale_s > 0, slack: SLACK };
                 self.was_said(&Set::cached(&cached.set), how).err()
             }
+            // What a referral says about DS beside its NSEC records.
+            Entry::Denial(question, denial) if denial.soa.is_none() && question.rtype == Rtype::DS => None,
             Entry::Denial(question, denial) => {
                 let rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
                 let how = Use { needs_authority: true, stale: false, slack: SLACK };
@@ -208,12 +216,19 @@ impl Witness {
         };
         match same.filter(in_time).any(|said| said.authoritative || !how.needs_authority) {
             true => Ok(()),
-            false => Err(format!("{} has not been said so lately, or by nobody who may", what())),
+            false => {
+                let words = said.iter().filter(|said| said.data == set.data);
+                let words: Vec<_> = words.map(|said| (now.saturating_sub(said.at), said.ttl, said.authoritative)).collect();
+                Err(format!("{} has not been said so lately, or by nobody who may: {words:?}", what()))
+            }
         }
     }
 
     fn was_denied(&self, name: &Name, rtype: Rtype, rcode: Rcode, how: Use) -> Result<(), String> {
         let kind = (rcode != Rcode::NXDOMAIN).then_some(rtype);
+        if self.follows(name, rtype, rcode, how) {
+            return Ok(());
+        }
         let stale_s = if how.stale { STALE_MAX_S } else { 0 };
         match self.denied.get(&(name.clone(), kind)) {
             None => Err(format!("{rcode} for {name} {rtype} was never said")),
@@ -222,6 +237,27 @@ impl Witness {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    /// An NSEC record that an authority has said lately speaks of this name (RFC 8198).
+    fn follows(&self, name: &Name, rtype: Rtype, rcode: Rcode, how: Use) -> bool {
+        let now = self.now();
+        self.said.iter().filter(|((_, rtype), _)| *rtype == Rtype::NSEC).any(|((owner, _), said)| {
+            said.iter().any(|said| {
+                let age = now.saturating_sub(said.at).saturating_sub(how.slack).as_secs();
+                let next = said.data.first().and_then(|rdata| Name::from_wire_prefix(rdata).ok());
+                let speaks = next.is_some_and(|(next, used)| {
+                    let has = |rtype: Rtype| signing::lists(&said.data[0][used..], rtype);
+                    if owner == name {
+                        rcode == Rcode::NOERROR && !has(rtype) && !has(Rtype::CNAME)
+                    } else {
+                        // An empty non-terminal, or a wildcard without the type, is NOERROR.
+                        signing::speaks_of(owner, &next, name)
+                    }
+                });
+                age <= u64::from(said.ttl) && speaks
+            })
+        })
     }
 
     fn now(&self) -> Duration {
@@ -237,9 +273,19 @@ impl Set {
     }
 }
 
+/// Is this the CNAME that a DNAME among these makes?
+fn is_made(set: &Set, sets: &[Set]) -> bool {
+    let read = |set: &Set| set.data.first().and_then(|rdata| Name::from_wire(rdata).ok());
+    let follows = |dname: &&Set| {
+        let made = read(dname).and_then(|to| set.name.rebase(&dname.name, &to));
+        dname.rtype == Rtype::DNAME && set.name.is_below(&dname.name) && made.is_some() && made == read(set) && set.ttl <= dname.ttl
+    };
+    set.rtype == Rtype::CNAME && sets.iter().any(|dname| follows(&dname))
+}
+
 fn sets_of(records: &[Rr]) -> Vec<Set> {
     let mut sets: Vec<Set> = Vec::new();
-    for rr in records {
+    for rr in records.iter().filter(|rr| rr.rtype != Rtype::RRSIG) {
         match sets.iter_mut().find(|set| set.name == rr.name && set.rtype == rr.rtype) {
             Some(set) => set.data.push(rr.rdata.clone()),
             None => sets.push(Set { name: rr.name.clone(), rtype: rr.rtype, ttl: rr.ttl, data: vec![rr.rdata.clone()] }),

@@ -11,6 +11,8 @@ pub struct Zone {
     pub apex: Name,
     /// Of the NS sets and server addresses that are made up here.
     pub ttl: u32,
+    /// It has keys and signatures, and its parent is told so.
+    pub signed: bool,
     nodes: BTreeMap<Name, BTreeMap<Rtype, Vec<Rr>>>,
 }
 
@@ -27,7 +29,7 @@ pub enum Found {
 
 impl Zone {
     pub fn new(apex: &Name) -> Zone {
-        Zone { apex: apex.clone(), ttl: 86_400, nodes: BTreeMap::new() }
+        Zone { apex: apex.clone(), ttl: 86_400, signed: false, nodes: BTreeMap::new() }
     }
 
     pub fn add(&mut self, rr: Rr) {
@@ -63,8 +65,37 @@ impl Zone {
         self.nodes.values().flat_map(|node| node.values().flatten())
     }
 
+    pub fn types(&self, name: &Name) -> impl Iterator<Item = Rtype> {
+        self.nodes.get(name).into_iter().flat_map(|node| node.keys().copied())
+    }
+
+    pub fn is_cut(&self, name: &Name) -> bool {
+        *name != self.apex && !self.set(name, Rtype::NS).is_empty()
+    }
+
+    pub fn is_below_cut(&self, name: &Name) -> bool {
+        (self.apex.label_count()..name.label_count()).any(|depth| self.is_cut(&name.suffix(depth)))
+    }
+
+    /// The NSEC record that matches this name, or covers it where it does not exist.
+    pub fn nsec_for(&self, name: &Name) -> Option<&Rr> {
+        self.nodes.range(..=name.clone()).rev().find_map(|(_, node)| node.get(&Rtype::NSEC)).and_then(|set| set.first())
+    }
+
+    pub fn wildcard_for(&self, name: &Name) -> Option<Name> {
+        let closest = (0..name.label_count()).rev().map(|depth| name.suffix(depth)).find(|above| self.exists(above));
+        closest.filter(|above| above.is_within(&self.apex)).and_then(|above| above.wildcard())
+    }
+
+    /// Whose signature stands over this set of the zone: its owner's own, or that of the wildcard it is made from.
+    pub fn source_of(&self, name: &Name, rtype: Rtype) -> Option<Name> {
+        let delegates = self.is_below_cut(name) || self.is_cut(name) && !matches!(rtype, Rtype::DS | Rtype::NSEC);
+        let own = if self.exists(name) { Some(name.clone()) } else { self.wildcard_for(name) };
+        own.filter(|own| !delegates && !self.set(own, rtype).is_empty())
+    }
+
     /// The name owns records, or stands above one that does (an empty non-terminal).
-    fn exists(&self, name: &Name) -> bool {
+    pub fn exists(&self, name: &Name) -> bool {
         *name == self.apex || self.nodes.range(name.clone()..).next().is_some_and(|(next, _)| next.is_within(name))
     }
 
@@ -83,8 +114,7 @@ impl Zone {
         if self.exists(name) {
             return self.at(name, name, rtype);
         }
-        let closest = (0..name.label_count()).rev().map(|depth| name.suffix(depth)).find(|above| self.exists(above));
-        match closest.filter(|above| above.is_within(&self.apex)).and_then(|above| above.wildcard()) {
+        match self.wildcard_for(name) {
             Some(wildcard) if self.exists(&wildcard) => self.at(&wildcard, name, rtype),
             _ => Found::NoName,
         }

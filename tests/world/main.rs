@@ -11,6 +11,7 @@ mod random_worlds;
 mod rpl;
 mod scenarios;
 mod second_servers;
+mod signed_worlds;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;

@@ -75,6 +75,17 @@ fn a_dead_or_lame_server_has_a_neighbour() {
     }
 }
 
+/// A lame server's "nothing" must not speak for one whose address cannot be found.
+#[test]
+fn nothing_is_no_answer_while_a_server_cannot_be_found() {
+    if !is_cairn() {
+        return;
+    }
+    let world = World::new(6).zone("away.").server("ns1.away.").dead().zone("example.").record(WWW);
+    let mut world = world.server("ns1.example.").lame(Lame::Empty).server("ns.away.");
+    assert_eq!(world.ask("www.example. A").rcode(), Rcode::SERVFAIL);
+}
+
 #[test]
 fn truncation_leads_to_tcp() {
     let mut world = plain(6).server("ns1.example.").truncates();

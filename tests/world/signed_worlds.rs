@@ -1,0 +1,50 @@
+//! Signed zones in the simulation: what the random worlds have brought to light.
+
+use cairn::record::{Rcode, Rtype};
+
+use super::sim::engine::is_cairn;
+use super::sim::packet::AD;
+use super::sim::world::World;
+
+fn signed(seed: u64) -> World {
+    World::new(seed).anchored().zone("example.").signed().server("ns1.example.")
+}
+
+/// The same NSEC record shows that the wildcard may be used and that what it leads to does not exist.
+#[test]
+fn what_proves_two_links_is_said_once() {
+    if !is_cairn() {
+        return;
+    }
+    let records = ["*.wild.example. 300 CNAME wq.example.", "www.example. 300 A 192.0.2.1"];
+    let mut world = signed(1).records(&records);
+    for _ in 0..2 {
+        let answer = world.ask("any.wild.example. A DO");
+        assert!(answer.rcode() == Rcode::NXDOMAIN && answer.packet.has(AD), "{answer:?}");
+        let mut proofs: Vec<_> = answer.packet.authority.iter().filter(|rr| rr.rtype == Rtype::NSEC).collect();
+        let count = proofs.len();
+        assert!(count > 0, "{answer:?}");
+        proofs.sort();
+        proofs.dedup();
+        assert_eq!(proofs.len(), count, "{answer:?}");
+    }
+}
+
+/// The keys have to be fetched again, which takes longer than the time for stale answers. What is not proved yet is
+/// none; and while it waits for them it grows older.
+#[test]
+fn what_is_proved_late_has_grown_older() {
+    if !is_cairn() {
+        return;
+    }
+    let world = signed(2).delay(300).zone("sub.example.").signed().server("ns1.sub.example.").delay(300);
+    let mut world = world.records(&["a.sub.example. 300 A 192.0.2.1", "b.sub.example. 300 A 192.0.2.2"]);
+    world.ask("a.sub.example. A AD");
+    world.pass(4_000);
+    for rest in [299, 298] {
+        let answer = world.ask("b.sub.example. A AD");
+        assert!(answer.is("192.0.2.2") && answer.packet.has(AD), "{answer:?}");
+        assert!(answer.ttl().is_some_and(|ttl| ttl <= rest), "{answer:?}");
+        world.wait_ms(1_000);
+    }
+}
