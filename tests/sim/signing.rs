@@ -68,7 +68,7 @@ pub fn sign(zone: &mut Zone) {
 
 /// One window: no type here is above 255.
 fn bitmap(types: &[Rtype]) -> Vec<u8> {
-    let mut bits = vec![0u8; 32];
+    let mut bits = [0u8; 32];
     for rtype in types {
         let (octet, bit) = (usize::from(rtype.0 / 8), rtype.0 % 8);
         bits[octet] |= 0x80 >> bit;
