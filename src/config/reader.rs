@@ -105,7 +105,7 @@ impl<'a> Reader<'a> {
 
     fn routes(&mut self, name: &str, value: &Value<'_>) -> Vec<RouteSettings> {
         self.list(name, value, ROUTE, &["zone", "to"], |route: &mut RouteSettings, line, of| {
-            (route.line, route.zone_mark) = (line, of("zone"));
+            (route.line, route.zone_mark, route.to_mark) = (line, of("zone"), of("to"));
         })
     }
 

@@ -150,6 +150,8 @@ pub struct RouteSettings {
     pub line: usize,
     /// Of the value of `zone`.
     pub zone_mark: Mark,
+    /// Of the value of `to`.
+    pub to_mark: Mark,
 }
 
 impl Settings {
@@ -260,6 +262,6 @@ impl Default for ZoneSettings {
 
 impl Default for RouteSettings {
     fn default() -> RouteSettings {
-        RouteSettings { zone: Name::root(), to: Vec::new(), fallback: false, line: 0, zone_mark: Mark::default() }
+        RouteSettings { zone: Name::root(), to: Vec::new(), fallback: false, line: 0, zone_mark: Mark::default(), to_mark: Mark::default() }
     }
 }

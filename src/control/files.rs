@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Prefix, Problem, Settings, nearest};
+use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
 use crate::record::Name;
 
 /// Read when it exists and no other file is named.
@@ -74,7 +74,7 @@ pub(super) fn configuration_as_far_as_it_goes(options: &StartOptions) -> (Config
 
 fn readable_configuration(options: &StartOptions, default: &Path) -> (Configuration, Vec<Problem>) {
     let file = options.config.clone().or_else(|| default.exists().then(|| default.to_owned()));
-    let (mut settings, problems) = match file.as_ref().map(|path| (path, read_text(path))) {
+    let (mut settings, mut problems) = match file.as_ref().map(|path| (path, read_text(path))) {
         Some((path, Ok(text))) => Settings::read_toml(&text, &path.display().to_string()),
         Some((_, Err(problems))) => (Settings::default(), problems),
         None => (Settings::default(), Vec::new()),
@@ -82,7 +82,29 @@ fn readable_configuration(options: &StartOptions, default: &Path) -> (Configurat
     if !options.listen.is_empty() {
         settings.listen_from_command_line(options.listen.clone());
     }
+    if let Some(file) = &file {
+        problems.extend(rules_to_itself(&settings, file));
+    }
     (Configuration { settings, file }, problems)
+}
+
+/// A rule that leads back here would be asked in a circle until each question's purse is empty.
+fn rules_to_itself(settings: &Settings, file: &Path) -> Vec<Problem> {
+    let listen = settings.server.listen_addrs();
+    let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
+    let to_itself = |(kind, rule): (&str, &RouteSettings)| {
+        let to = rule.to.iter().find(|to| listen.iter().any(|at| leads_to(**to, *at)))?;
+        let what = format!("{kind}.to of {}: this server listens on {to} itself, and would ask itself in a circle", rule.zone);
+        let hint = "name the server to be asked, or have this one listen elsewhere: `listen` below [server], or --listen".to_owned();
+        Some(Problem { hint: Some(hint), ..Problem::at(file.display().to_string(), &rule.to_mark, what) })
+    };
+    rules.filter_map(to_itself).collect()
+}
+
+/// A wildcard listens on every address that this machine has.
+fn leads_to(to: SocketAddr, listens_at: SocketAddr) -> bool {
+    let is_local = || to.is_ipv4() == listens_at.is_ipv4() && UdpSocket::bind(SocketAddr::new(to.ip(), 0)).is_ok();
+    to == listens_at || (to.port() == listens_at.port() && listens_at.ip().is_unspecified() && is_local())
 }
 
 fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
@@ -275,6 +297,34 @@ mod tests {
     fn shown(found: &ZoneFiles) -> String {
         let files: Vec<String> = found.files.iter().map(|file| format!("{} {}", file.name, file.path.display())).collect();
         files.join(", ")
+    }
+
+    #[test]
+    fn a_rule_to_this_server_itself_is_a_mistake() {
+        let circle = |listen: &str, to: &str, command_line: &[&str]| {
+            let scratch = Scratch::new();
+            let text =
+                format!("[server]\n{listen}\n[[stub]]\nzone = 'a.test'\nto = ['192.0.2.1:53']\n[[forward]]\nzone = '.'\nto = [{to}]\n");
+            let listen = command_line.iter().map(|at| at.parse().expect("an address")).collect();
+            let options = StartOptions { config: Some(scratch.write("cairn.toml", &text)), zones: None, listen };
+            let problems = readable_configuration(&options, Path::new("none")).1;
+            problems.iter().map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.what)).collect::<Vec<_>>()
+        };
+        for (listen, to, command_line, of) in [
+            ("", "'192.0.2.9', '127.0.0.1'", &[][..], Some("127.0.0.1:53")),
+            ("", "'::1'", &[], Some("[::1]:53")),
+            ("", "'127.0.0.1:5300'", &[], None),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1'", &[], None),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5300'", &[], Some("127.0.0.1:5300")),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5301'", &["127.0.0.1:5301"], Some("127.0.0.1:5301")),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5300'", &["127.0.0.1:5301"], None),
+            ("listen = ['0.0.0.0']", "'127.0.0.2'", &[], Some("127.0.0.2:53")),
+            ("listen = ['0.0.0.0']", "'192.0.2.9'", &[], None),
+            ("listen = ['0.0.0.0']", "'127.0.0.2:5353'", &[], None),
+        ] {
+            let what = |of| format!("8:6 forward.to of .: this server listens on {of} itself, and would ask itself in a circle");
+            assert_eq!(circle(listen, to, command_line), of.map(what).into_iter().collect::<Vec<_>>(), "{listen} {to} {command_line:?}");
+        }
     }
 
     #[test]
