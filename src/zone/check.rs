@@ -25,6 +25,7 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
     if complete && draft.set(apex, Rtype::NS).is_empty() {
         problems.warning(whole, format!("found no NS records, expected at least one for {}", draft.apex));
     }
+    signed(draft, apex, problems);
     for node in draft.entries.chunk_by(|a, b| a.name == b.name) {
         alone(draft, node, has_soa, problems);
         hidden(draft, node, problems);
@@ -36,6 +37,21 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
                 targets(draft, set, problems);
             }
         }
+    }
+}
+
+/// RFC 4035 3.1.3 and RFC 5155 7.2 want proofs beside what is not there; without them a validator refuses the answer.
+fn signed(draft: &Draft, apex: u32, problems: &mut Problems) {
+    let signature = draft.entries.iter().find(|entry| entry.name == apex && entry.is_sig && entry.rtype == Rtype::SOA);
+    if let Some(signature) = signature {
+        problems.warning(
+            signature.place,
+            format!(
+                "found {} signed, but no NSEC and NSEC3 records are given beside its negative answers, wildcards and referrals: \
+                 validators that follow a DS record to its keys will refuse those; serve it unsigned, and take its DS record out of the parent",
+                draft.apex
+            ),
+        );
     }
 }
 

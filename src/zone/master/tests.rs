@@ -256,6 +256,12 @@ fn each_problem_of_a_zone() {
         ("b NS ns.b", "5: warning: found no glue for ns.b.example., expected A or AAAA: it lies in b.example. itself"),
         ("@ NS nowhere", "5: warning: found no address for nowhere.example., expected A or AAAA for the NS of example."),
         ("@ MX 1 b\nb CNAME a", "5: warning: found MX of example. to b.example., an alias, expected a name with addresses"),
+        (
+            "@ RRSIG SOA 8 1 60 20300101000000 20200101000000 1 example. Zm9v",
+            "5: warning: found example. signed, but no NSEC and NSEC3 records are given beside its negative answers, wildcards and \
+             referrals: validators that follow a DS record to its keys will refuse those; serve it unsigned, and take its DS record out \
+             of the parent",
+        ),
         ("b NS c.other.\nx.b TXT y", "6: warning: found TXT for x.b.example. below a delegation or a DNAME: it is never served"),
         ("b NS c.other.\nb TXT y", "6: warning: found TXT for b.example. at a delegation: it is never served"),
         ("b CNAME c.example", "5: warning: found the name c.example.example., expected a final dot after example"),
