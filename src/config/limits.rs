@@ -89,6 +89,9 @@ pub struct Limits {
     pub pending_questions: usize,
     /// Questions of one client (address, or /56 of IPv6) that wait for a walk.
     pub pending_questions_per_client: usize,
+    /// Those of one client that came over UDP and may be forged, for each worker: a server that holds its replies back and
+    /// lets go of all at once makes one pulse of the answers to them (CVE-2024-33655). Loopback is not forged from outside.
+    pub pending_datagrams_per_client: usize,
     /// Walks under way.
     pub walks: usize,
     /// TCP connections in all; past it the one that has been idle longest is closed.
@@ -149,6 +152,7 @@ const LIMITS: Limits = Limits {
 
     pending_questions: 32_768,
     pending_questions_per_client: 16_384,
+    pending_datagrams_per_client: 1_000,
     walks: 49_152,
     tcp_connections: 8_192,
     tcp_connections_per_client: 2_048,

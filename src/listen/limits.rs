@@ -19,6 +19,7 @@ use crate::config::Limits;
 pub struct Bounds {
     pub pending_questions: usize,
     pub pending_questions_per_client: usize,
+    pub pending_datagrams_per_client: usize,
     pub connections: usize,
     pub connections_per_client: usize,
     pub questions_per_connection: usize,
@@ -34,6 +35,8 @@ impl Bounds {
         Bounds {
             pending_questions: share(limits.pending_questions),
             pending_questions_per_client: share(limits.pending_questions_per_client),
+            // Not shared out: all that one socket asks comes to one worker.
+            pending_datagrams_per_client: limits.pending_datagrams_per_client,
             connections: share(limits.tcp_connections),
             connections_per_client: share(limits.tcp_connections_per_client),
             questions_per_connection: limits.tcp_questions_per_connection,
@@ -71,12 +74,22 @@ impl Pending {
         Pending { bounds, total: Cell::new(0), of_client: RefCell::default(), emptied: Notify::new() }
     }
 
+    /// For a question that came over UDP, so perhaps not from `peer` at all.
+    pub fn admit_datagram(self: &Rc<Self>, peer: IpAddr) -> Option<Ticket> {
+        let most = if peer.is_loopback() { usize::MAX } else { self.bounds.pending_datagrams_per_client };
+        self.admit_up_to(most, peer)
+    }
+
     pub fn admit(self: &Rc<Self>, peer: IpAddr) -> Option<Ticket> {
+        self.admit_up_to(usize::MAX, peer)
+    }
+
+    fn admit_up_to(self: &Rc<Self>, most: usize, peer: IpAddr) -> Option<Ticket> {
         let client = ClientNet::of(peer);
         let free = self.bounds.pending_questions.saturating_sub(self.total.get());
         let mut of_client = self.of_client.borrow_mut();
         let held = of_client.get(&client).copied().unwrap_or(0);
-        if held >= self.bounds.pending_questions_per_client || held >= free {
+        if held >= self.bounds.pending_questions_per_client.min(most) || held >= free {
             return None;
         }
         of_client.insert(client, held + 1);
@@ -313,6 +326,19 @@ mod tests {
         assert!(pending.admit(client(1)).is_some());
         drop(others);
         assert_eq!((pending.total.get(), pending.of_client.borrow().len()), (0, 0));
+    }
+
+    #[test]
+    fn what_may_be_forged_makes_no_great_pulse() {
+        let bounds = Bounds { pending_datagrams_per_client: 2, pending_questions: 100, ..bounds() };
+        for (peer, datagrams, connected) in [("192.0.2.1", 2, 4), ("2001:db8::1", 2, 4), ("127.0.0.1", 6, 0), ("::1", 6, 0)] {
+            let pending = Rc::new(Pending::new(bounds));
+            let peer = peer.parse().expect("an address");
+            let held: Vec<_> = (0..10).map_while(|_| pending.admit_datagram(peer)).collect();
+            // Who has a connection is there.
+            let others: Vec<_> = (0..10).map_while(|_| pending.admit(peer)).collect();
+            assert_eq!((held.len(), others.len()), (datagrams, connected), "{peer}");
+        }
     }
 
     #[test]

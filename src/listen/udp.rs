@@ -160,7 +160,7 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
 /// Beyond the limits the newest question is dropped without a word: an answer would be one more packet for
 /// whoever floods, and an honest client asks again. What is known is still answered.
 fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], client: Client) {
-    let Some(ticket) = outbox.desk.pending.admit(client.peer.ip()) else {
+    let Some(ticket) = outbox.desk.pending.admit_datagram(client.peer.ip()) else {
         outbox.desk.counters.turned_away.add(1);
         return;
     };
@@ -239,7 +239,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn when_too_many_wait_the_newest_are_dropped_and_known_answers_go_on() {
         let mut small = bounds();
-        (small.pending_questions, small.pending_questions_per_client) = (5, 2);
+        (small.pending_questions, small.pending_datagrams_per_client) = (5, 2);
         let (desk, _stop) = desk(small);
         let socket = Rc::new(FakeSocket::default());
         (1..=9).for_each(|id| socket.ask(query(id, b'w', 1), peer(1)));
