@@ -29,6 +29,9 @@ const USELESS_MAX: usize = 5;
 /// Queries that drew no reply, after which a question is given up at a cut. A lossy network of one in three loses
 /// all of them once in seven hundred times.
 const SILENT_MAX: usize = 6;
+/// Queries to the root that drew no reply, after which the addresses of the hints are tried too: what the root says of
+/// its servers may be wrong for days.
+const SILENT_ROOT_MAX: usize = 2;
 /// Empty NOERROR replies after which "nothing" is taken for an answer.
 const EMPTY_MAX: u8 = 2;
 /// Aliases behind the name of a server: more are a chain that somebody built.
@@ -182,6 +185,10 @@ impl Resolver {
             let picked = if enough { None } else { self.pick(cut, attempts, asker, None) };
             // A server that is known to fail waits until those without an address have been searched for.
             let hopeful = picked.is_some_and(|picked| picked.hopeful);
+            let root_fails = cut.zone.is_root() && !cut.configured && (!hopeful || attempts.silent >= SILENT_ROOT_MAX);
+            if root_fails && !enough && cut.use_root_hints(&asker.routes.hints) {
+                continue;
+            }
             if !hopeful && !enough && self.look_up_next(cut, attempts, asker).await {
                 continue;
             }

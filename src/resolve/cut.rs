@@ -174,6 +174,18 @@ impl Cut {
         found
     }
 
+    /// Adds the addresses of the hints to those of the root's own word. `false` when that is nothing new.
+    pub fn use_root_hints(&mut self, hints: &[(Name, IpAddr)]) -> bool {
+        let before = self.servers.len();
+        for mut hinted in Cut::from_hints(hints).servers {
+            hinted.addresses.retain(|address| !self.servers.iter().any(|server| server.addresses.contains(address)));
+            if !hinted.addresses.is_empty() {
+                self.servers.push(Server { search: Search::Done, ..hinted });
+            }
+        }
+        self.servers.len() > before
+    }
+
     /// Adds those servers that the zone itself named beside an answer. `false` when that is nothing new.
     pub fn use_own_word(&mut self, cache: &Cache, now: BootTime, names_max: usize) -> bool {
         let before = self.servers.len();

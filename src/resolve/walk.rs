@@ -318,12 +318,12 @@ impl Resolver {
     }
 
     /// Asks the root, or the forwarder for everything, who it is, until anybody answers or nobody waits any more:
-    /// each in turn, at intervals, and at once when this machine's network has changed.
+    /// each in turn, at intervals, and at once when this machine's network has changed. Who is silent is asked for the
+    /// SOA too: there are networks in which the one question is not answered.
     fn probe(&self, routes: Arc<Routes>) {
         let resolver = self.clone();
         tokio::task::spawn_local(async move {
             let shared = resolver.shared().clone();
-            let question = Question::new(Name::root(), Rtype::NS);
             let until = resolver.now() + Duration::from_millis(routes.limits.walk_time_ms);
             let mut changes = shared.network_changes.subscribe();
             let ipv6_first = resolver.random().below(2) == 1;
@@ -333,6 +333,8 @@ impl Resolver {
                 let mut targets = resolver.probe_targets(&routes, ipv6_first);
                 let first = turn % targets.len().max(1);
                 targets.rotate_left(first);
+                let rtype = if (turn / targets.len().max(1)).is_multiple_of(2) { Rtype::NS } else { Rtype::SOA };
+                let question = Question::new(Name::root(), rtype);
                 turn += 1;
                 let heard = tokio::select! {
                     biased;
@@ -602,6 +604,7 @@ impl Resolver {
                     if let Some(failure) = self.too_many_servers(&heard, asker) {
                         return Err(failure);
                     }
+                    self.keep_hints(&cut);
                     cut = self.descend(&cut, &heard, asker);
                     minimiser.at_cut(&cut.zone);
                 }
@@ -666,15 +669,26 @@ impl Resolver {
         Ok(cut)
     }
 
-    /// RFC 9609 3: the hints serve to ask the root who its servers are. Where that fails they are used as they are.
+    /// RFC 9609 3: the hints serve to ask the root who its servers are. Where that fails, or is not known in the time that
+    /// a server is first waited for, they are used as they are.
     async fn prime(&self, asker: &Asker) -> Cut {
         let question = Question::new(Name::root(), Rtype::NS);
         let child = asker.child(Purpose::Priming);
-        let primed = self.raw_link(&question, &child).await;
+        let primed = tokio::time::timeout(self.first_patience(), self.raw_link(&question, &child)).await;
         let known = cut::deepest_known(self.cache(), &Name::root(), Rtype::NS, self.now());
         match (primed, known) {
-            (Ok(_), Some(cut)) => cut,
+            (Ok(Ok(_)), Some(cut)) => cut,
             _ => Cut::from_hints(&asker.routes.hints),
+        }
+    }
+
+    /// The hints have led on, and the root has not said who its servers are: for a while they stand for that, because
+    /// delegations count only below one of the root.
+    fn keep_hints(&self, cut: &Cut) {
+        let is_by_hints = cut.zone.is_root() && !cut.from_cache && !cut.configured;
+        let unknown = || cut::deepest_known(self.cache(), &cut.zone, Rtype::NS, self.now()).is_none();
+        if let Some(ns) = cut.ns_set().filter(|_| is_by_hints && unknown()) {
+            cut::remember(self.cache(), &cut.zone, &ns, &[], ns.data.len(), self.now());
         }
     }
 
