@@ -29,6 +29,9 @@ const USELESS_MAX: usize = 5;
 /// Queries that drew no reply, after which a question is given up at a cut. A lossy network of one in three loses
 /// all of them once in seven hundred times.
 const SILENT_MAX: usize = 6;
+/// Shortened questions that drew no reply, after which the whole one is asked: there are servers that drop names which
+/// have nothing of their own (RFC 9156 3).
+const SILENT_PARTS_MAX: usize = 2;
 /// Queries to the root that drew no reply, after which the addresses of the hints are tried too: what the root says of
 /// its servers may be wrong for days.
 const SILENT_ROOT_MAX: usize = 2;
@@ -79,6 +82,8 @@ pub struct Attempts {
     silent: usize,
     faults: Vec<Fault>,
     heard_anything: bool,
+    /// The question is shortened, and silence ends that.
+    may_show_whole: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -109,6 +114,16 @@ impl Attempts {
         self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
+    /// What silence means for the next question: `true` where it may be for the question's being shortened.
+    pub fn may_show_whole(&mut self, yes: bool) {
+        self.may_show_whole = yes;
+    }
+
+    /// Nobody has answered what was shortened.
+    pub fn is_silent_to_part(&self) -> bool {
+        self.may_show_whole && !self.heard_anything && self.silent >= SILENT_PARTS_MAX
+    }
+
     /// Everybody who was asked, in vain. What says nothing may be heard again: if the parent stays with it, that counts.
     pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
         self.tried.iter().filter(|(_, tried)| !tried.said_nothing).map(|(address, _)| *address)
@@ -130,6 +145,15 @@ impl Attempts {
     fn found_useless(&mut self, address: SocketAddr) {
         self.of(address).spent = true;
         self.useless += 1;
+    }
+
+    /// After a failure that was not the end, with its faults: the whole question comes next, and everybody has a try
+    /// for it.
+    pub fn go_on_whole(&mut self, faults: Box<[Fault]>) {
+        self.faults = faults.into_vec();
+        for (_, tried) in &mut self.tried {
+            tried.count = tried.count.min(TRIES_PER_ADDRESS - 1);
+        }
     }
 
     fn fault(&mut self, server: SocketAddr, kind: FaultKind) {
@@ -181,7 +205,10 @@ impl Resolver {
     ) -> Result<Heard, Failure> {
         let limits = asker.routes.limits;
         loop {
-            let enough = attempts.asked >= limits.tries_per_cut || attempts.useless >= USELESS_MAX || attempts.silent >= SILENT_MAX;
+            let enough = attempts.asked >= limits.tries_per_cut
+                || attempts.useless >= USELESS_MAX
+                || attempts.silent >= SILENT_MAX
+                || attempts.is_silent_to_part();
             let picked = if enough { None } else { self.pick(cut, attempts, asker, None) };
             // A server that is known to fail waits until those without an address have been searched for.
             let hopeful = picked.is_some_and(|picked| picked.hopeful);

@@ -544,6 +544,8 @@ impl Resolver {
         // Servers of cuts that were of no use: after a fresh delegation only new ones are worth asking.
         let mut in_vain: Vec<(Name, SocketAddr)> = Vec::new();
         let mut restarts = 0;
+        // Of a shortened question that drew no reply.
+        let mut begun: Option<Attempts> = None;
         for _ in 0..=limits.referrals {
             // What people ask for is no business of the root and the TLDs; elsewhere, and for names of servers, some
             // secrecy is enough.
@@ -561,7 +563,8 @@ impl Resolver {
             if let Some((zone, failed)) = failed.filter(|_| !cut.configured) {
                 return Err(Failure::new(zone.clone(), Cause::Remembered(failed.ede)));
             }
-            let mut attempts = Attempts::default();
+            let mut attempts = begun.take().unwrap_or_default();
+            attempts.may_show_whole(minimised && bounded && !minimiser.is_strict());
             for (_, address) in in_vain.iter().filter(|(zone, _)| *zone == cut.zone) {
                 attempts.rule_out(*address);
             }
@@ -569,6 +572,12 @@ impl Resolver {
                 Ok(heard) => heard,
                 Err(failure) if minimised && failure.cause == Cause::ServersFailed => {
                     minimiser.refused();
+                    continue;
+                }
+                Err(failure) if failure.cause == Cause::NoReachableAuthority && attempts.is_silent_to_part() => {
+                    minimiser.refused();
+                    attempts.go_on_whole(failure.faults);
+                    begun = Some(attempts);
                     continue;
                 }
                 Err(failure) if failure.cause == Cause::NoServerAddress && !may_have_changed(&cut, asker) && !cut.configured => {
