@@ -1,5 +1,6 @@
-//! What the cache really takes from the system, with the allocator of the server. Slow, so only on request:
-//! `cargo test --test cache_memory -- --ignored --nocapture`.
+//! What the cache really takes from the system, with the allocator of the server. Slow, so only on request, and each
+//! in a process of its own, since memory that one has freed is there for the next:
+//! `cargo test --release --test cache_memory -- --ignored --nocapture full` and the same with `names`.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,16 +34,18 @@ fn put_plain_answer(cache: &Cache, owner: Name, last: u32, now: BootTime) {
 
 #[test]
 #[ignore = "measures the process it runs in"]
-fn memory_held_is_memory_promised() {
+fn full_caches_hold_what_was_promised() {
     let base = resident();
     // What one part has freed is used again by the next, so none may need less than those before.
-    a_full_cache(base, 16 * MIB);
-    a_full_cache(base, 64 * MIB);
-    plain_names_with_their_ready_answers(base);
-    a_full_cache(base, 256 * MIB);
+    for size in [16, 64, 256] {
+        a_full_cache(base, size * MIB);
+    }
 }
 
-fn plain_names_with_their_ready_answers(base: usize) {
+#[test]
+#[ignore = "measures the process it runs in"]
+fn plain_names_are_small() {
+    let base = resident();
     let cache = Cache::new(CacheLimits { bytes: 1024 * MIB, ..CacheLimits::default() }, &Random::from_seed(1));
     for count in [300_000u32, 1_000_000] {
         for n in 0..count {
