@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::snapshot::Snapshot;
 use crate::record::{Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Local, LocalAnswer, LocalCut};
-use crate::zone::{Found, Zone, Zones, dname_target};
+use crate::zone::{Found, Missing, Zone, Zones, dname_target};
 
 /// An answer from hosted zones.
 #[derive(Debug, Default)]
@@ -34,7 +34,8 @@ pub fn hosted(zones: &Zones, question: &Question, aliases_max: usize) -> Option<
     let mut name = question.name.clone();
     for _ in 0..=aliases_max {
         match zone.find(name.as_wire(), question.rtype) {
-            Found::Answer { set, .. } => {
+            Found::Answer { set, wildcard } => {
+                out.nothing_closer(zone, &name, wildcard);
                 out.answers.push(set.to_rrset(name.clone()));
                 zones.additional(name.as_wire(), set, |target, addresses| {
                     if let Ok(target) = Name::from_wire(target) {
@@ -44,7 +45,8 @@ pub fn hosted(zones: &Zones, question: &Question, aliases_max: usize) -> Option<
                 });
                 return Some(out);
             }
-            Found::Cname { set, .. } => {
+            Found::Cname { set, wildcard } => {
+                out.nothing_closer(zone, &name, wildcard);
                 let set = set.to_rrset(name.clone());
                 let target = set.target();
                 out.answers.push(set);
@@ -67,10 +69,13 @@ pub fn hosted(zones: &Zones, question: &Question, aliases_max: usize) -> Option<
                     return Some(out);
                 }
                 out.referral = Some(local_cut(zone, cut, ns, ds)?);
+                if ds.is_none() {
+                    out.authority.extend(zone.proofs_of_no_ds(cut));
+                }
                 return Some(out);
             }
-            Found::NoData { soa, .. } => return Some(out.denied(zone, soa, None)),
-            Found::NxDomain { soa, .. } => return Some(out.denied(zone, soa, Some(Rcode::NXDOMAIN))),
+            Found::NoData { soa, wildcard } => return Some(out.denied(zone, soa, &name, Missing::Type { wildcard })),
+            Found::NxDomain { soa, encloser } => return Some(out.denied(zone, soa, &name, Missing::Name { encloser })),
         }
         if out.answers.iter().filter(|set| set.name == name && set.rtype == Rtype::CNAME).count() > 0 {
             // The alias leads back into its own chain: what there is of it is the answer.
@@ -91,17 +96,25 @@ pub fn hosted(zones: &Zones, question: &Question, aliases_max: usize) -> Option<
 const ADDITIONAL_SETS_MAX: usize = 32;
 
 impl Hosted {
-    fn denied(mut self, zone: &Zone, soa: crate::zone::SetRef<'_>, rcode: Option<Rcode>) -> Hosted {
-        self.rcode = rcode;
+    fn denied(mut self, zone: &Zone, soa: crate::zone::SetRef<'_>, name: &Name, missing: Missing<'_>) -> Hosted {
+        self.rcode = matches!(missing, Missing::Name { .. }).then_some(Rcode::NXDOMAIN);
         self.authority.push(soa.to_rrset(zone.apex().clone()));
+        self.authority.extend(zone.proofs(name, missing));
         self
+    }
+
+    fn nothing_closer(&mut self, zone: &Zone, name: &Name, wildcard: Option<&[u8]>) {
+        // Asked by its own name, a wildcard stands for nothing else.
+        if let Some(wildcard) = wildcard.filter(|wildcard| *wildcard != name.as_wire()) {
+            self.authority.extend(zone.proofs(name, Missing::Closer { wildcard }));
+        }
     }
 
     /// As a reply of the zone's own server; a referral has no AA.
     pub fn into_outcome(self) -> Outcome {
         let base = Outcome { own: true, repeatable: true, security: Security::Insecure, ..Outcome::default() };
         if let Some(cut) = self.referral {
-            return Outcome { authority: [vec![cut.ns], cut.ds.into_iter().collect()].concat(), glue: cut.glue, ..base };
+            return Outcome { authority: [vec![cut.ns], cut.ds.into_iter().collect(), self.authority].concat(), glue: cut.glue, ..base };
         }
         Outcome {
             rcode: self.rcode,
@@ -156,5 +169,36 @@ impl Local for HeldHere {
 
     fn own_addresses(&self) -> Arc<[SocketAddr]> {
         self.0.load().own_addresses.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::load_zone;
+
+    #[test]
+    fn a_signed_zone_proves_what_is_not_there() {
+        let name = |text: &str| Name::parse(text).expect(text);
+        let text = "$TTL 300\n@ SOA ns host 1 2 3 4 60\n@ NS ns\n@ RRSIG SOA 8 1 300 20300101000000 20200101000000 1 example. Zm9v\n\
+            @ NSEC ns NS SOA RRSIG NSEC\nns A 192.0.2.1\nns NSEC sub A NSEC\nsub NS ns\nsub NSEC *.w NS NSEC\n\
+            *.w TXT x\n*.w NSEC example. TXT NSEC\n";
+        let (zone, _) = load_zone(&name("example."), "test", &mut |_| Ok(text.as_bytes().to_vec())).expect("a good zone");
+        let zones = Zones::new([Arc::new(zone)], 1);
+        for (question, rtype, expected) in [
+            ("ns.example.", "A", ""),
+            ("*.w.example.", "TXT", ""),
+            ("no.example.", "A", "example. SOA, example. NSEC"),
+            ("zz.example.", "A", "example. SOA, example. NSEC, *.w.example. NSEC"),
+            ("ns.example.", "MX", "example. SOA, ns.example. NSEC"),
+            ("w.example.", "A", "example. SOA, sub.example. NSEC"),
+            ("x.w.example.", "TXT", "*.w.example. NSEC"),
+            ("x.w.example.", "A", "example. SOA, *.w.example. NSEC"),
+            ("x.sub.example.", "A", "sub.example. NS, sub.example. NSEC"),
+        ] {
+            let outcome = hosted(&zones, &Question::new(name(question), rtype.parse().expect(rtype)), 11).expect(question).into_outcome();
+            let told: Vec<String> = outcome.authority.iter().map(|set| format!("{} {}", set.name, set.rtype)).collect();
+            assert_eq!(told.join(", "), expected, "{question} {rtype}");
+        }
     }
 }

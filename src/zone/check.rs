@@ -42,18 +42,29 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
 
 /// RFC 4035 3.1.3 and RFC 5155 7.2 want proofs beside what is not there; without them a validator refuses the answer.
 fn signed(draft: &Draft, apex: u32, problems: &mut Problems) {
-    let signature = draft.entries.iter().find(|entry| entry.name == apex && entry.is_sig && entry.rtype == Rtype::SOA);
-    if let Some(signature) = signature {
-        problems.warning(
+    let is_signature = |entry: &&Entry| entry.name == apex && entry.is_sig && entry.rtype == Rtype::SOA;
+    let Some(signature) = draft.entries.iter().find(is_signature) else { return };
+    let (zone, params) = (&draft.apex, draft.set(apex, Rtype::NSEC3PARAM).first());
+    match params.map(|params| (params.place, draft.rdata(params))) {
+        _ if !draft.set(apex, Rtype::NSEC).is_empty() => {}
+        None => problems.warning(
             signature.place,
+            format!("found {zone} signed without NSEC and NSEC3PARAM, expected one of them: validators refuse its negative answers"),
+        ),
+        // RFC 9276 3.1, 3.2.
+        Some((place, [_, _, high, low, ..])) if u16::from_be_bytes([*high, *low]) > ITERATIONS_MOST => problems.warning(
+            place,
             format!(
-                "found {} signed, but no NSEC and NSEC3 records are given beside its negative answers, wildcards and referrals: \
-                 validators that follow a DS record to its keys will refuse those; serve it unsigned, and take its DS record out of the parent",
-                draft.apex
+                "found {} iterations of NSEC3 for {zone}, expected 0: validators take it for unsigned, or refuse its negative answers",
+                u16::from_be_bytes([*high, *low])
             ),
-        );
+        ),
+        Some(_) => {}
     }
 }
+
+/// What validators put up with (RFC 9276 3.2 lets them choose).
+const ITERATIONS_MOST: u16 = 50;
 
 /// A SOA record of another name than the zone's, the first of the file.
 fn other_soa(draft: &Draft) -> Option<(Name, Place)> {

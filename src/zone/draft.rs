@@ -10,6 +10,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use super::check;
+use super::denial::Denials;
 use super::name_table::{NameTable, hash_name};
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, ShardMaker, shard_of};
@@ -232,7 +233,10 @@ impl Draft {
             }
         }
         let shards = shards.into_iter().map(|shard| Arc::new(shard.finish())).collect();
-        Some(Zone { shards, negative_ttl, serial, records: self.entries.len(), apex: self.apex, state: self.state })
+        let (records, denials) = (self.entries.len(), Denials::None);
+        let mut zone = Zone { shards, negative_ttl, serial, records, denials, apex: self.apex, state: self.state };
+        zone.denials = Denials::of(&zone);
+        Some(zone)
     }
 
     fn pack_set(&self, rtype: Rtype, set: &[Entry], shard: &mut ShardMaker) -> Option<()> {

@@ -3,12 +3,13 @@
 //! `master/` reads master files (RFC 1035 5), `draft.rs` gathers their records, `check.rs` says what is wrong
 //! with them as a zone, `tree.rs` is the finished snapshot that all workers share,
 //! `shard.rs` its packed parts, `lookup.rs` answers from it
-//! (RFC 1034 4.3.2, RFC 4592, RFC 6672), `zones.rs` is the set of all hosted zones. Everything here is pure
+//! (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves what is not there, `zones.rs` is the set of all hosted zones. Everything here is pure
 //! and synchronous; files come through a closure.
 //!
 //! Knows nothing of: messages, clients, recursion, clocks.
 
 mod check;
+mod denial;
 mod draft;
 mod lookup;
 mod master;
@@ -20,6 +21,7 @@ mod shard;
 mod tree;
 mod zones;
 
+pub use denial::Missing;
 pub use lookup::{Found, dname_target};
 pub use master::{load_zone, parse_records};
 pub use problem::{Problem, Severity};

@@ -258,9 +258,11 @@ fn each_problem_of_a_zone() {
         ("@ MX 1 b\nb CNAME a", "5: warning: found MX of example. to b.example., an alias, expected a name with addresses"),
         (
             "@ RRSIG SOA 8 1 60 20300101000000 20200101000000 1 example. Zm9v",
-            "5: warning: found example. signed, but no NSEC and NSEC3 records are given beside its negative answers, wildcards and \
-             referrals: validators that follow a DS record to its keys will refuse those; serve it unsigned, and take its DS record out \
-             of the parent",
+            "5: warning: found example. signed without NSEC and NSEC3PARAM, expected one of them: validators refuse its negative answers",
+        ),
+        (
+            "@ RRSIG SOA 8 1 60 20300101000000 20200101000000 1 example. Zm9v\n@ NSEC3PARAM 1 0 51 -",
+            "6: warning: found 51 iterations of NSEC3 for example., expected 0: validators take it for unsigned, or refuse its negative answers",
         ),
         ("b NS c.other.\nx.b TXT y", "6: warning: found TXT for x.b.example. below a delegation or a DNAME: it is never served"),
         ("b NS c.other.\nb TXT y", "6: warning: found TXT for b.example. at a delegation: it is never served"),
