@@ -1,9 +1,10 @@
 //! What servers that speak for a zone have said, and when: the only things that a resolver may say or hold.
 //!
 //! An answer is judged link by link. Each set must have been said by an authority, as a whole, and its TTL must have
-//! counted down since; each denial must have been said of that very name, or by an NSEC record that speaks of it
-//! (RFC 8198); an alias may also follow from a DNAME that was said (RFC 6672 3.3). Signatures are not judged. Whatever comes from liars and forgers was
-//! never said here. `Truth` judges by the zones as they are now, so it cannot judge a world that changes; this can.
+//! counted down since; each denial must have been said of that very name, or by an NSEC record that speaks of it, and
+//! where one does, a set may also follow from a wildcard's that was said (RFC 8198); an alias may also follow from a
+//! DNAME that was said (RFC 6672 3.3). Signatures are not judged. Whatever comes from liars and forgers was never said
+//! here. `Truth` judges by the zones as they are now, so it cannot judge a world that changes; this can.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ struct Said {
 }
 
 /// Records of one owner and type, as they stand in a packet or in the cache.
+#[derive(Clone)]
 struct Set {
     name: Name,
     rtype: Rtype,
@@ -90,6 +92,9 @@ impl Witness {
                 // What the parent says of a delegation's security is its own (RFC 4035 3.1.4).
                 let is_proof = section == 1 && matches!(set.rtype, Rtype::DS | Rtype::NSEC);
                 let authoritative = is_proof || authoritative && (section == 0 || section == 1 && set.rtype == Rtype::SOA);
+                if let Some(wildcard) = signed_as(&set, records).filter(|_| section == 0 && authoritative) {
+                    self.note(Set { name: wildcard, ..set.clone() }, authoritative, now);
+                }
                 self.note(set, authoritative, now);
             }
         }
@@ -202,6 +207,18 @@ impl Witness {
     }
 
     fn was_said(&self, set: &Set, how: Use) -> Result<(), String> {
+        self.was_said_itself(set, how).or_else(|why| {
+            // RFC 8198 5.3.
+            let wildcards = self.proofs(&set.name, how).filter_map(|(owner, next, _)| {
+                let encloser = set.name.suffix(set.name.common_labels(owner).max(set.name.common_labels(&next)));
+                encloser.wildcard().filter(|wildcard| *owner != set.name && *wildcard != set.name)
+            });
+            let mut sources = wildcards.map(|wildcard| Set { name: wildcard, ..set.clone() });
+            if sources.any(|source| self.was_said_itself(&source, how).is_ok()) { Ok(()) } else { Err(why) }
+        })
+    }
+
+    fn was_said_itself(&self, set: &Set, how: Use) -> Result<(), String> {
         let now = self.now();
         let said = self.said.get(&(set.name.clone(), set.rtype)).map_or(&[][..], Vec::as_slice);
         let mut same = said.iter().filter(|said| said.data == set.data).peekable();
@@ -239,24 +256,26 @@ impl Witness {
         }
     }
 
-    /// An NSEC record that an authority has said lately speaks of this name (RFC 8198).
+    /// An NSEC record that an authority has said lately denies this (RFC 8198).
     fn follows(&self, name: &Name, rtype: Rtype, rcode: Rcode, how: Use) -> bool {
+        self.proofs(name, how).any(|(owner, _, bitmap)| {
+            let has = |rtype: Rtype| signing::lists(bitmap, rtype);
+            // Where it does not match, an empty non-terminal, or a wildcard without the type, is NOERROR.
+            owner != name || rcode == Rcode::NOERROR && !has(rtype) && !has(Rtype::CNAME)
+        })
+    }
+
+    /// NSEC records said lately that match or cover this name: owner, next name, bitmap.
+    fn proofs(&self, name: &Name, how: Use) -> impl Iterator<Item = (&Name, Name, &[u8])> {
         let now = self.now();
-        self.said.iter().filter(|((_, rtype), _)| *rtype == Rtype::NSEC).any(|((owner, _), said)| {
-            said.iter().any(|said| {
-                let age = now.saturating_sub(said.at).saturating_sub(how.slack).as_secs();
-                let next = said.data.first().and_then(|rdata| Name::from_wire_prefix(rdata).ok());
-                let speaks = next.is_some_and(|(next, used)| {
-                    let has = |rtype: Rtype| signing::lists(&said.data[0][used..], rtype);
-                    if owner == name {
-                        rcode == Rcode::NOERROR && !has(rtype) && !has(Rtype::CNAME)
-                    } else {
-                        // An empty non-terminal, or a wildcard without the type, is NOERROR.
-                        signing::speaks_of(owner, &next, name)
-                    }
-                });
-                age <= u64::from(said.ttl) && speaks
-            })
+        let nsecs = self.said.iter().filter(|((_, rtype), _)| *rtype == Rtype::NSEC);
+        let all = nsecs.flat_map(|((owner, _), said)| said.iter().map(move |said| (owner, said)));
+        all.filter_map(move |(owner, said)| {
+            let age = now.saturating_sub(said.at).saturating_sub(how.slack).as_secs();
+            let rdata = said.data.first()?;
+            let (next, used) = Name::from_wire_prefix(rdata).ok()?;
+            let speaks = age <= u64::from(said.ttl) && signing::speaks_of(owner, &next, name);
+            speaks.then(|| (owner, next, &rdata[used..]))
         })
     }
 
@@ -271,6 +290,14 @@ impl Set {
         data.sort();
         Set { name: set.name.clone(), rtype: set.rtype, ttl: set.ttl, data }
     }
+}
+
+/// The wildcard that this set was made from, as its signature says (RFC 4034 3.1.3).
+fn signed_as(set: &Set, records: &[Rr]) -> Option<Name> {
+    let of_set = |rr: &&Rr| rr.rtype == Rtype::RRSIG && rr.name == set.name && rr.rdata.starts_with(&set.rtype.0.to_be_bytes());
+    let labels = usize::from(*records.iter().find(of_set)?.rdata.get(3)?);
+    let is_made = labels < set.name.label_count() && !set.name.is_wildcard();
+    is_made.then(|| set.name.suffix(labels).wildcard()).flatten()
 }
 
 /// Is this the CNAME that a DNAME among these makes?

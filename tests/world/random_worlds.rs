@@ -157,6 +157,7 @@ impl Roaming {
             self.ask(&[format!("visit{visit}-{serial}.{apex} A"), format!("{apex} NS"), format!("visit{visit}-{serial}.{apex} TXT")]);
             self.world.pass(u64::from(ttl) / 4 + 4);
         }
+        self.world.wait_ms(QUIET_MS);
         self.check();
         self.world.forget();
     }
