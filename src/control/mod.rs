@@ -11,6 +11,7 @@ mod engine;
 mod files;
 mod holder;
 mod logs;
+mod pages;
 mod ports;
 mod priority;
 mod rlimit;

@@ -1,6 +1,6 @@
 //! The priority of threads that may take their time: beside workers that want the processor, they get little of it.
 //!
-//! With `rlimit.rs` the only place of `control` with `unsafe`: the standard library has no call for it.
+//! With `pages.rs` and `rlimit.rs` the only place of `control` with `unsafe`: the standard library has no call for it.
 
 #![allow(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! The soft limit on open files is raised to the hard one: each upstream query and each TCP client holds a
 //! descriptor, and the usual soft limit of 1024 is meant for programs that use `select`.
 //!
-//! With `priority.rs` the only place of `control` with `unsafe`: the standard library has no call for resource limits.
+//! With `pages.rs` and `priority.rs` the only place of `control` with `unsafe`: the standard library has no call for resource limits.
 
 #![allow(unsafe_code)]
 

@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 use super::cache_file::{Keeper, Keeping};
 use super::files::StartOptions;
 use super::logs;
+use super::pages;
 use super::ports::{self, BindError, Ports, WorkerSockets};
 use super::priority;
 use super::rlimit;
@@ -66,8 +67,13 @@ pub enum RunError {
 /// Serves until told to stop. `build` is told what was read and where the server listens.
 pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) -> Result<Arc<dyn Engine>, String>) -> Result<(), RunError> {
     let limits = Limits::default();
+    // Before zones and caches take their memory. Where it is not to be had, only some answers come later.
+    let small_pages = pages::stay_small();
     let mut sources = Sources::read(options).map_err(RunError::Files)?;
     logs::start(&sources.settings.log);
+    if let Err(error) = small_pages {
+        tracing::debug!(%error, "huge pages stay");
+    }
     match rlimit::raise_open_files() {
         Ok(count) => tracing::debug!(count, "open files"),
         Err(error) => warn!(%error, "the limit on open files stays as it is"),
