@@ -7,6 +7,7 @@ use super::link::{Found, Link};
 use super::trace::{CacheHit, Purpose, Step};
 use super::walk::Resolver;
 use crate::cache::{Denial, DenialKind, Place, SpanZone};
+use crate::env::BootTime;
 use crate::record::{Name, Question, RrSet, Rtype, Security, Validated};
 use crate::validate::{
     DenialForm, DenialKey, Nsec3Params, Secured, Synthesis, SynthesisKind, expand_wildcard, nsec3_place, signer_of, synthesize,
@@ -36,20 +37,20 @@ impl Resolver {
         Some(link)
     }
 
-    /// Keeps what a proof says beyond its question.
-    pub(super) fn learn_spans(&self, secured: &Secured, asker: &Asker) {
+    /// Keeps what a proof says beyond its question; `said` before the proof was sought.
+    pub(super) fn learn_spans(&self, secured: &Secured, said: BootTime, asker: &Asker) {
         if !asker.routes.aggressive_nsec {
             return;
         }
         for set in &secured.authority {
             let Some(zone) = signer_of(set.get()) else { continue };
             match set.get().rtype {
-                Rtype::NSEC => self.keep_span(&zone, Place::Name(&set.get().name), set),
-                Rtype::SOA => self.keep_span(&zone, Place::Soa, set),
+                Rtype::NSEC => self.keep_span(&zone, Place::Name(&set.get().name), set, said),
+                Rtype::SOA => self.keep_span(&zone, Place::Soa, set, said),
                 Rtype::NSEC3 => {
                     if let Some((params, hash)) = nsec3_place(set.get(), &zone) {
                         let params = [&params.iterations.to_be_bytes()[..], &params.salt].concat();
-                        self.keep_span(&zone, Place::Hash { hash: &hash, params: &params }, set);
+                        self.keep_span(&zone, Place::Hash { hash: &hash, params: &params }, set, said);
                     }
                 }
                 _ => {}
@@ -57,14 +58,14 @@ impl Resolver {
         }
         for verified in &secured.answer {
             if let (Some(above), Some(zone)) = (&verified.wildcard, signer_of(verified.set.get())) {
-                self.keep_span(&zone, Place::Wildcard(above, verified.set.get().rtype), &verified.set);
+                self.keep_span(&zone, Place::Wildcard(above, verified.set.get().rtype), &verified.set, said);
             }
         }
     }
 
-    fn keep_span(&self, zone: &Name, place: Place<'_>, set: &Validated<RrSet>) {
+    fn keep_span(&self, zone: &Name, place: Place<'_>, set: &Validated<RrSet>, said: BootTime) {
         let cache = self.cache();
-        cache.spans().put(zone, place, set.clone(), cache.limits().negative_max_ttl, self.now());
+        cache.spans().put(zone, place, set.clone(), cache.limits().negative_max_ttl, said);
     }
 
     /// RFC 8020 2: nothing is below a name that is proved not to exist.

@@ -127,9 +127,9 @@ impl Resolver {
 
     async fn prove_once(&self, question: &Question, link: Link, asker: &Asker) -> Link {
         let Some(reply) = reply_of(question, &link) else { return Link { security: Security::Insecure, ..link } };
-        let began_s = self.now().secs();
+        let began = self.now();
         if let Some(off) = asker.routes.turned_off(&question.name, self.shared().clock.wall()) {
-            return self.apply(question, link, Verdict::Insecure(Some(turned_off(off))), began_s, asker);
+            return self.apply(question, link, Verdict::Insecure(Some(turned_off(off))), began, asker);
         }
         let start =
             first_signer(&reply).filter(|signer| question.name.is_within(signer)).or_else(|| link.zone.clone()).unwrap_or_else(Name::root);
@@ -138,7 +138,7 @@ impl Resolver {
             return if judged.security == Security::Bogus { self.known_bogus(question, judged) } else { judged };
         }
         let verdict = self.judge_from(reply, start, asker).await;
-        self.apply(question, link, verdict, began_s, asker)
+        self.apply(question, link, verdict, began, asker)
     }
 
     async fn judge_from(&self, reply: Reply, start: Name, asker: &Asker) -> Verdict {
@@ -201,9 +201,9 @@ impl Resolver {
     }
 
     /// Puts the verdict on the link, and what was proved back into the cache: as much older as the search for keys took.
-    fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, began_s: u32, asker: &Asker) -> Link {
+    fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, began: BootTime, asker: &Asker) -> Link {
         let mut signed = None;
-        let took_s = self.now().secs().saturating_sub(began_s);
+        let took_s = self.now().secs().saturating_sub(began.secs());
         match verdict {
             Verdict::Secure(secured) if asker.dates_open.get() => {
                 signed = secured.answer.first().map(|verified| verified.signed);
@@ -216,7 +216,7 @@ impl Resolver {
                 if secured.proof.as_ref().is_some_and(|proof| proof.opt_out) {
                     link.security = Security::Insecure;
                 }
-                self.learn_spans(&secured, asker);
+                self.learn_spans(&secured, began, asker);
                 signed = secured.answer.first().map(|verified| verified.signed);
                 take_proved(&mut link, *secured);
                 link.age(took_s);
@@ -288,6 +288,8 @@ impl Resolver {
                 if let Some(set) = sets.first() {
                     self.cache().put_set(set, Rank::AuthAnswer, link.security, now);
                 }
+                // Another server's word for it may have been bogus.
+                self.cache().remove_failure(question);
             }
             Found::Denied(denial) => {
                 self.cache().put_denial(question, denial, now);

@@ -48,3 +48,39 @@ fn what_is_proved_late_has_grown_older() {
         world.wait_ms(1_000);
     }
 }
+
+/// So has what other names are denied by.
+#[test]
+fn a_denial_that_follows_from_one_proved_late_is_no_younger() {
+    if !is_cairn() {
+        return;
+    }
+    let world = signed(3).delay(300).zone("sub.example.").signed().server("ns1.sub.example.").delay(300);
+    let mut world = world.records(&["a.sub.example. 300 A 192.0.2.1", "z.sub.example. 300 A 192.0.2.2"]);
+    world.ask("a.sub.example. A AD");
+    world.pass(4_000);
+    let mut ttls = Vec::new();
+    for question in ["b.sub.example. A DO", "c.sub.example. A DO"] {
+        let answer = world.ask(question);
+        assert!(answer.rcode() == Rcode::NXDOMAIN && answer.packet.has(AD), "{answer:?}");
+        ttls.push(answer.packet.authority.iter().map(|rr| rr.ttl).max());
+    }
+    assert!(ttls[1] <= ttls[0], "{ttls:?}");
+}
+
+/// One server's word does not hold, the other's does: what is proved is neither stale nor asked for anew.
+#[test]
+fn what_another_server_proves_has_not_failed() {
+    if !is_cairn() {
+        return;
+    }
+    for seed in 0..8 {
+        let world = signed(seed).server("ns2.example.").manner(|manner| manner.strips = true);
+        let mut world = world.records(&["*.wild.example. 300 CNAME www.example.", "www.example. 300 A 192.0.2.1"]);
+        for _ in 0..2 {
+            let answer = world.ask("any.wild.example. A AD");
+            assert!(answer.is("192.0.2.1") && answer.packet.has(AD) && answer.packet.errors().is_empty(), "{answer:?}");
+            assert!(answer.ttl().is_some_and(|ttl| ttl > 200), "{answer:?}");
+        }
+    }
+}
