@@ -136,7 +136,7 @@ impl Player {
 
     fn spawn(&self, wire: Vec<u8>, client: Client) -> JoinHandle<Packet> {
         let engine = self.engine.clone();
-        tokio::task::spawn_local(async move { ask_engine(&engine, &wire, &client, 0).await.packet })
+        tokio::task::spawn_local(async move { ask_engine(&engine, &wire, &client, 0, true).await.packet })
     }
 
     /// Waits for the answer to one question; after 12 seconds there is none.

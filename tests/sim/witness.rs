@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn::cache::{DenialKind, Entry};
-use cairn::record::{Name, Rcode, RrSet, Rtype};
+use cairn::record::{Name, Rcode, RrSet, Rtype, Security};
 
 use super::clock::SimClock;
 use super::packet::{AA, Packet};
@@ -167,6 +167,9 @@ impl Witness {
     /// What of the cache was never said, or should have ended.
     pub fn disowns(&self, entry: &Entry) -> Option<String> {
         match entry {
+            // Kept for a while so that it is not judged again; nobody is told, unless they ask for no judgement.
+            Entry::Set(cached) if cached.security == Security::Bogus => None,
+            Entry::Denial(_, denial) if denial.security == Security::Bogus => None,
             Entry::Set(cached) if cached.set.rtype == Rtype::DELEGATION => self.knows_delegation(&cached.set, cached.stale_s > 0).err(),
             Entry::Set(cached) => {
                 let how = Use { needs_authority: cached.rank.may_answer(), stale: cached.stale_s > 0, slack: SLACK };

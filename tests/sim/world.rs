@@ -72,6 +72,8 @@ struct Running {
     clock: Arc<SimClock>,
     doors: Doors,
     asked: u16,
+    /// Since then two words of one zone may live beside each other, each as long as its TTL.
+    changed: bool,
 }
 
 /// The world's servers, and who listens to what they say.
@@ -396,10 +398,12 @@ impl World {
         let tasks: Vec<_> = queries
             .into_iter()
             .map(|(wire, client, worker)| {
-                let engine = running.engine.clone();
+                let (engine, unchanged) = (running.engine.clone(), !running.changed);
                 running.tasks.spawn_local(async move {
-                    let answer = ask_engine(&engine, &wire, &client, worker).await;
-                    ask_again(&engine, &wire, &client, worker, &answer);
+                    let answer = ask_engine(&engine, &wire, &client, worker, unchanged).await;
+                    if unchanged {
+                        ask_again(&engine, &wire, &client, worker, &answer);
+                    }
                     answer
                 })
             })
@@ -419,8 +423,8 @@ impl World {
         let Some(running) = self.running.as_mut() else { unreachable!("just started") };
         running.asked = running.asked.wrapping_add(1);
         let ((wire, client), worker) = (query(question, running.asked), usize::from(running.asked));
-        let engine = running.engine.clone();
-        let task = running.tasks.spawn_local(async move { ask_engine(&engine, &wire, &client, worker).await });
+        let (engine, unchanged) = (running.engine.clone(), !running.changed);
+        let task = running.tasks.spawn_local(async move { ask_engine(&engine, &wire, &client, worker, unchanged).await });
         self.wait_ms(ms);
         change(self);
         let running = self.running.as_ref().expect("it runs");
@@ -541,6 +545,7 @@ impl World {
     /// Zones and servers change. Nothing that is said of them is older than what they were until now.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut Plan, &mut Witness) -> R) -> R {
         self.start();
+        self.running.as_mut().expect("just started").changed = true;
         self.at_its_time(|_| change(&mut self.plan(), &mut self.witness.borrow_mut()))
     }
 
@@ -657,7 +662,7 @@ impl World {
         self.witness.borrow_mut().begin(clock.clone());
         let doors = if self.listening { Doors::open(&engine, &clock) } else { Doors::default() };
         drop((inside, local));
-        self.running = Some(Running { runtime, tasks, engine, internet, clock, doors, asked: 0 });
+        self.running = Some(Running { runtime, tasks, engine, internet, clock, doors, asked: 0, changed: false });
     }
 }
 
@@ -676,8 +681,8 @@ impl Drop for World {
     }
 }
 
-/// First the short cut, then in full; where both answer they must say the same.
-pub async fn ask_engine(engine: &Engine, wire: &[u8], client: &Client, worker: usize) -> Answer {
+/// First the short cut, then in full; where both answer they must say the same while the world is `unchanged`.
+pub async fn ask_engine(engine: &Engine, wire: &[u8], client: &Client, worker: usize, unchanged: bool) -> Answer {
     let start = Instant::now();
     let quick = engine.at_once(wire, client, worker);
     let full = timeout(ANSWER_WITHIN, engine.in_full(wire, client, worker)).await.expect("an answer within 30 seconds");
@@ -685,7 +690,7 @@ pub async fn ask_engine(engine: &Engine, wire: &[u8], client: &Client, worker: u
     if let (Some(quick), Some(full)) = (&quick, &full) {
         // What is kept ready may outlive the servers that could say it again, and what they say now.
         let failed = Packet::decode(full).is_some_and(|full| full.rcode == Rcode::SERVFAIL);
-        if !failed && took.is_zero() {
+        if unchanged && !failed && took.is_zero() {
             assert_same(quick, full, "at_once and in_full differ");
         }
     }
