@@ -7,38 +7,26 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::asker::Asker;
+use super::attempts::{Attempts, SILENT_MAX, SILENT_ROOT_MAX, USELESS_MAX, silence_left};
 use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
-use super::cut::{Cut, Search, Server};
-use super::failure::{Cause, FAULTS_MAX, Failure, Fault, FaultKind};
-use super::link::Found;
+use super::cut::Cut;
+use super::failure::{Cause, Failure, FaultKind};
+use super::heard::Heard;
 use super::offline::Sent;
-use super::scrub::{Scrubbed, scrub};
-use super::trace::{Asked, Choice, PassedOver, Purpose, Step};
-use super::walk::{Resolver, first_of, in_background, may_have_changed, within};
+use super::resolver::Resolver;
+use super::scrub::scrub;
+use super::trace::{Asked, Choice, PassedOver, Step};
+use super::walk::may_have_changed;
+use super::walk::within;
 use crate::cache::{CaseState, EdnsState, Family, FamilyStanding, Standing, Unfit, Usable};
-use crate::config::Limits;
 use crate::env::BoxFuture;
-use crate::record::{Question, Rcode, RrSet, Rtype};
+use crate::record::Question;
 use crate::upstream::{Ask, AskError, EdnsOut, Reply, TcpFault, Transport};
-use crate::wire::{Flags, Header, Message, OptionCode};
+use crate::wire::{Flags, Message, OptionCode};
 
-/// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
-/// SERVFAIL must not cost eight queries.
-const USELESS_MAX: usize = 5;
-/// Queries that drew no reply, after which a question is given up at a cut. A lossy network of one in three loses
-/// all of them once in seven hundred times.
-const SILENT_MAX: usize = 6;
-/// Shortened questions that drew no reply, after which the whole one is asked: there are servers that drop names which
-/// have nothing of their own (RFC 9156 3).
-const SILENT_PARTS_MAX: usize = 2;
-/// Queries to the root that drew no reply, after which the addresses of the hints are tried too: what the root says of
-/// its servers may be wrong for days.
-const SILENT_ROOT_MAX: usize = 2;
 /// Empty NOERROR replies after which "nothing" is taken for an answer.
 const EMPTY_MAX: u8 = 2;
-/// Aliases behind the name of a server: more are a chain that somebody built.
-const SERVER_ALIASES_MAX: usize = 2;
 
 /// How long a server that failed for a zone is asked after all others. Lame delegations are mended by people,
 /// overload passes by itself.
@@ -55,143 +43,34 @@ const NEW_COOKIES_MAX: u8 = 2;
 /// A server that was heard within this time is taken for what it was.
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// A reply of use.
-pub struct Heard {
-    pub kind: Kind,
-    pub header: Header,
-    pub rcode: Rcode,
-    pub content: Scrubbed,
-    pub server: SocketAddr,
-}
-
-/// What has been tried at one cut for one question. Kept by the walk, so that it can come back for another
-/// server after it disbelieved a reply.
-#[derive(Default)]
-pub struct Attempts {
-    tried: SmallVec<[(SocketAddr, Tried); 8]>,
-    asked: usize,
-    useless: usize,
-    empty: u8,
-    nothing: Option<Heard>,
-    /// There were servers that are not asked again, and may have known better.
-    ruled_out: bool,
-    recursive: Option<SocketAddr>,
-    names_looked_up: usize,
-    /// A search was refused because it would have waited for itself.
-    circled: bool,
-    silent: usize,
-    faults: Vec<Fault>,
-    heard_anything: bool,
-    /// The question is shortened, and silence ends that.
-    may_show_whole: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Tried {
-    count: u8,
-    spent: bool,
-    said_nothing: bool,
-    plain: bool,
-    /// Replies that wanted another cookie.
-    new_cookies: u8,
-    /// Tries that drew no reply.
-    silent: u8,
-}
-
-impl Attempts {
-    fn of(&mut self, address: SocketAddr) -> &mut Tried {
-        let at = match self.tried.iter().position(|(known, _)| *known == address) {
-            Some(at) => at,
-            None => {
-                self.tried.push((address, Tried::default()));
-                self.tried.len() - 1
-            }
-        };
-        &mut self.tried[at].1
-    }
-
-    fn get(&self, address: SocketAddr) -> Tried {
-        self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
-    }
-
-    /// What silence means for the next question: `true` where it may be for the question's being shortened.
-    pub fn may_show_whole(&mut self, yes: bool) {
-        self.may_show_whole = yes;
-    }
-
-    /// Nobody has answered what was shortened.
-    pub fn is_silent_to_part(&self) -> bool {
-        self.may_show_whole && !self.heard_anything && self.silent >= SILENT_PARTS_MAX
-    }
-
-    /// Everybody who was asked, in vain. What says nothing may be heard again: if the parent stays with it, that counts.
-    pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
-        self.tried.iter().filter(|(_, tried)| !tried.said_nothing).map(|(address, _)| *address)
-    }
-
-    /// This server was asked in vain before, and is not asked again for this question.
-    pub fn rule_out(&mut self, address: SocketAddr) {
-        self.of(address).spent = true;
-        self.ruled_out = true;
-    }
-
-    /// The query did not reach this server, for no fault of its own.
-    fn not_asked(&mut self, address: SocketAddr) {
-        self.asked = self.asked.saturating_sub(1);
-        let tried = self.of(address);
-        tried.count = tried.count.saturating_sub(1);
-    }
-
-    fn found_useless(&mut self, address: SocketAddr) {
-        self.of(address).spent = true;
-        self.useless += 1;
-    }
-
-    /// After a failure that was not the end, with its faults: the whole question comes next, and everybody has a try
-    /// for it.
-    pub fn go_on_whole(&mut self, faults: Box<[Fault]>) {
-        self.faults = faults.into_vec();
-        for (_, tried) in &mut self.tried {
-            tried.count = tried.count.min(TRIES_PER_ADDRESS - 1);
-        }
-    }
-
-    fn fault(&mut self, server: SocketAddr, kind: FaultKind) {
-        let fault = Fault { server: server.ip(), kind };
-        if self.faults.len() < FAULTS_MAX && !self.faults.contains(&fault) {
-            self.faults.push(fault);
-        }
-    }
-}
-
 /// A server to be asked next.
 #[derive(Clone, Copy)]
-struct Picked {
-    address: SocketAddr,
-    why: Choice,
-    standing: Standing,
+pub(super) struct Picked {
+    pub(super) address: SocketAddr,
+    pub(super) why: Choice,
+    pub(super) standing: Standing,
     /// Not asked yet, and not known to fail.
-    hopeful: bool,
+    pub(super) hopeful: bool,
 }
 
 /// One query, decided.
-struct Plan<'a> {
-    question: &'a Question,
-    minimised: bool,
-    address: SocketAddr,
-    why: Choice,
-    standing: Standing,
-    recursive: bool,
-    with_edns: bool,
+pub(super) struct Plan<'a> {
+    pub(super) question: &'a Question,
+    pub(super) minimised: bool,
+    pub(super) address: SocketAddr,
+    pub(super) why: Choice,
+    pub(super) standing: Standing,
+    pub(super) recursive: bool,
+    pub(super) with_edns: bool,
 }
 
 /// A query under way. It owns what it needs, so that it can outlive the question that it was sent for.
-type Asking = BoxFuture<'static, Outcome>;
+pub(super) type Asking = BoxFuture<'static, Outcome>;
 
-struct Outcome {
-    sent: Sent,
+pub(super) struct Outcome {
+    pub(super) sent: Sent,
     /// `None`: this machine's network has changed meanwhile.
-    result: Option<Result<Reply, AskError>>,
+    pub(super) result: Option<Result<Reply, AskError>>,
 }
 
 impl Resolver {
@@ -258,7 +137,7 @@ impl Resolver {
     }
 
     /// The next address to ask, of any family or of one only, with the reason.
-    fn pick(&self, cut: &Cut, attempts: &Attempts, asker: &Asker, only: Option<Family>) -> Option<Picked> {
+    pub(super) fn pick(&self, cut: &Cut, attempts: &Attempts, asker: &Asker, only: Option<Family>) -> Option<Picked> {
         let now = self.now();
         let families = self.cache().servers().families();
         let standing_of = |address: &SocketAddr| families.standing(Family::of(address.ip()), now);
@@ -312,132 +191,6 @@ impl Resolver {
         Some(Picked { address: addresses[at], why, standing: standings[at], hopeful })
     }
 
-    /// Searches the address of one more of the cut's servers. `false` when there is none left to search for.
-    async fn look_up_next(&self, cut: &mut Cut, attempts: &mut Attempts, asker: &Asker) -> bool {
-        let limits = asker.routes.limits;
-        if attempts.names_looked_up >= limits.ns_names_looked_up_per_set || !asker.purse.may_search() {
-            return false;
-        }
-        if usize::from(asker.depth) >= limits.glueless_depth {
-            asker.purse.too_deep();
-            return false;
-        }
-        // Of a server with as many addresses as are tried, more would be of no use.
-        let is_of_use = |address: &SocketAddr| self.can_count_on(Family::of(address.ip())) && attempts.get(*address).silent == 0;
-        let is_out_of_reach = |server: &Server| !server.addresses.iter().any(is_of_use);
-        let wants_more = |server: &Server, search| match search {
-            Search::Done => server.half_searched && is_out_of_reach(server),
-            _ => server.search == search && server.addresses.len() < limits.addresses_per_ns,
-        };
-        // The parent's word about a server costs nothing or one walk less; only where that leads nowhere its own
-        // zone is asked.
-        let searches = [Search::None, Search::Parent, Search::Done];
-        let Some(search) = searches.into_iter().find(|search| cut.servers.iter().any(|server| wants_more(server, *search))) else {
-            return false;
-        };
-        let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| wants_more(&cut.servers[at], search)).collect();
-        // A further address of a server that did not answer is worth less than the first one of another server.
-        let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| is_out_of_reach(&cut.servers[at])).collect();
-        let waiting = if unknown.is_empty() { waiting } else { unknown };
-        let at = waiting[self.random().below(waiting.len())];
-        let server = &mut cut.servers[at];
-        let Some(name) = server.name.clone() else {
-            server.search = Search::Done;
-            return true;
-        };
-        if search == Search::None {
-            server.search = Search::Parent;
-            let known = super::cut::parents_word(self.cache(), &name, self.now());
-            let before = server.addresses.len();
-            for address in known {
-                if asker.routes.family_enabled(address.ip()) && !server.addresses.contains(&address) {
-                    server.addresses.push(address);
-                }
-            }
-            if server.addresses.len() > before {
-                return true;
-            }
-        }
-        // A server whose own name lies below the cut can only be found through the servers of the cut.
-        if name.is_within(&cut.zone) && !attempts.heard_anything {
-            cut.servers[at].search = Search::Done;
-            return true;
-        }
-        attempts.names_looked_up += 1;
-        (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
-        let before_all = cut.address_count();
-        let mut types = [(Rtype::A, asker.routes.recursion.ipv4), (Rtype::AAAA, asker.routes.recursion.ipv6)];
-        if !self.can_count_on(Family::V4) {
-            types.reverse();
-        }
-        for (rtype, enabled) in types {
-            if enabled == Some(false) {
-                continue;
-            }
-            let before = cut.address_count();
-            let from_parent = match self.server_address(&Question::new(name.clone(), rtype), search == Search::None, asker).await {
-                Ok((sets, from_parent)) => {
-                    sets.iter().for_each(|set| cut.add_set(set));
-                    from_parent
-                }
-                Err(failure) => {
-                    attempts.circled |= failure.cause == Cause::Cycle;
-                    false
-                }
-            };
-            if cut.address_count() > before {
-                if from_parent {
-                    cut.servers[at].search = Search::Parent;
-                }
-                cut.servers[at].half_searched = rtype == types[0].0 && types[1].1 != Some(false);
-                break;
-            }
-        }
-        if cut.address_count() == before_all {
-            asker.purse.searched_in_vain();
-        }
-        true
-    }
-
-    /// What the zones above say of servers that live elsewhere. `false` when that is nothing new.
-    fn take_parents_word(&self, cut: &mut Cut) -> bool {
-        let now = self.now();
-        let mut found = false;
-        for server in &mut cut.servers {
-            let Some(name) = &server.name else { continue };
-            for address in super::cut::parents_word(self.cache(), name, now) {
-                if !server.addresses.contains(&address) {
-                    server.addresses.push(address);
-                    found = true;
-                }
-            }
-        }
-        found
-    }
-
-    /// One question of the probe: to the first target to which there is a route. Any reply at all is a sign of life.
-    pub(super) async fn ask_probe(&self, targets: &[(SocketAddr, bool)], question: &Question) -> bool {
-        for (server, recursion_desired) in targets {
-            self.count_upstream();
-            let ask = Ask {
-                server: *server,
-                question,
-                recursion_desired: *recursion_desired,
-                checking_disabled: false,
-                edns: None,
-                randomise_case: true,
-                timeout: super::offline::PROBE_EVERY,
-                tcp_timeout: super::offline::PROBE_EVERY,
-                force_tcp: false,
-            };
-            match self.upstream().ask(&ask).await {
-                Err(AskError::Unreachable(_)) => {}
-                heard => return heard.is_ok(),
-            }
-        }
-        false
-    }
-
     async fn ask_one(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Option<Heard>, Failure> {
         if !cut.configured || cut.zone.is_root() {
             self.wait_for_network(plan.address, asker).await;
@@ -454,90 +207,8 @@ impl Resolver {
         Ok(self.take(cut, plan, outcome, attempts, asker))
     }
 
-    /// How long the server is waited for before another is asked beside it; `None`: to the end.
-    fn patience(&self, cut: &Cut, plan: &Plan<'_>, attempts: &Attempts, asker: &Asker) -> Option<Duration> {
-        let others = cut.address_count() > attempts.tried.len();
-        if !others || cut.configured || plan.why == Choice::LastResort {
-            return None;
-        }
-        if self.is_race(cut, plan, asker) {
-            return Some(Duration::ZERO);
-        }
-        Some(self.shared().hedging.patience(&plan.standing, cut.has_shared_servers(), self.usual_rtt()))
-    }
-
-    /// A second server is asked beside one that is slow, if that is allowed and there is one without faults. Whoever
-    /// says something of use first is taken; the other is listened to until its time is up, to learn how long it takes.
-    async fn ask_beside(&self, cut: &Cut, plan: &Plan<'_>, mut first: Asking, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
-        let race = self.is_race(cut, plan, asker).then(|| Family::of(plan.address.ip()).other());
-        let other = self.pick(cut, attempts, asker, race).filter(|other| other.hopeful);
-        let take = |_: &Picked| self.shared().hedging.take(race.is_some());
-        let second = other.filter(take).and_then(|Picked { address, standing, .. }| {
-            let with_edns = with_edns(address, &standing, attempts);
-            let why = if race.is_some() { Choice::Race } else { Choice::Beside };
-            let plan = Plan { address, why, standing, with_edns, ..*plan };
-            // An empty purse is the first one's to notice.
-            let asking = self.send(cut, &plan, attempts, asker).ok()?;
-            Some((plan, asking))
-        });
-        let Some((beside, mut second)) = second else {
-            let outcome = first.await;
-            return self.take(cut, plan, outcome, attempts, asker);
-        };
-        let (early, outcome) = first_of(&mut first, &mut second).await;
-        let (early, late, rest) = if early == 0 { (plan, &beside, second) } else { (&beside, plan, first) };
-        if let Some(heard) = self.take(cut, early, outcome, attempts, asker) {
-            self.listen_on(late.address, rest);
-            return Some(heard);
-        }
-        let outcome = rest.await;
-        self.take(cut, late, outcome, attempts, asker)
-    }
-
-    fn can_count_on(&self, family: Family) -> bool {
-        self.cache().servers().families().standing(family, self.now()) == FamilyStanding::Works
-    }
-
-    /// At the start, and on another network, nobody knows which families work: who asks by one asks by the other too.
-    fn is_race(&self, cut: &Cut, plan: &Plan<'_>, asker: &Asker) -> bool {
-        let family = Family::of(plan.address.ip());
-        let is_other = |address: &SocketAddr| Family::of(address.ip()) != family && asker.routes.family_enabled(address.ip());
-        self.cache().servers().families().is_unproved(family) && cut.servers.iter().flat_map(|server| &server.addresses).any(is_other)
-    }
-
-    /// Tests a broken family, when it is time to, by the same question to a server of it. Nobody waits for that.
-    fn test_family(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) {
-        let (servers, now) = (self.cache().servers(), self.now());
-        let family = Family::of(plan.address.ip()).other();
-        if servers.families().test_at(family, now).is_none_or(|at| at > now) {
-            return;
-        }
-        let picked = self.pick(cut, attempts, asker, Some(family));
-        let Some(Picked { address, standing, .. }) = picked.filter(|picked| attempts.get(picked.address).count == 0) else { return };
-        if servers.take_family_test(family, now) {
-            let with_edns = with_edns(address, &standing, attempts);
-            let plan = Plan { address, why: Choice::FamilyTest(family), standing, with_edns, ..*plan };
-            // What an empty purse cannot pay is put off.
-            if let Ok(asking) = self.send(cut, &plan, attempts, asker) {
-                self.listen_on(address, asking);
-            }
-        }
-    }
-
-    /// Nobody waits for this reply any more; how long it takes is worth knowing.
-    fn listen_on(&self, server: SocketAddr, asking: Asking) {
-        let resolver = self.clone();
-        in_background(async move {
-            match asking.await.result {
-                Some(Ok(reply)) => resolver.note_reply(server, &reply),
-                Some(Err(AskError::Timeout { waited, .. })) => resolver.note_timeout(server, waited),
-                Some(Err(_)) | None => {}
-            }
-        });
-    }
-
     /// Pays for one query and sends it as soon as it is waited for.
-    fn send(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Asking, Failure> {
+    pub(super) fn send(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Asking, Failure> {
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
         attempts.asked += 1;
         let attempt = {
@@ -591,7 +262,7 @@ impl Resolver {
         }))
     }
 
-    fn take(&self, cut: &Cut, plan: &Plan<'_>, outcome: Outcome, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
+    pub(super) fn take(&self, cut: &Cut, plan: &Plan<'_>, outcome: Outcome, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
         let offline = &self.shared().offline;
         match outcome.result {
             None => {
@@ -620,13 +291,13 @@ impl Resolver {
     }
 
     /// Our own network may be silent: that is nobody's fault.
-    fn note_timeout(&self, server: SocketAddr, waited: Duration) {
+    pub(super) fn note_timeout(&self, server: SocketAddr, waited: Duration) {
         if !self.shared().offline.is_offline(self.now()) {
             self.cache().servers().on_timeout(server.ip(), waited, self.now());
         }
     }
 
-    fn note_reply(&self, server: SocketAddr, reply: &Reply) {
+    pub(super) fn note_reply(&self, server: SocketAddr, reply: &Reply) {
         self.cache().servers().on_reply(server.ip(), reply.rtt, self.now());
         self.heard_somebody();
         self.heard_after(reply.rtt);
@@ -788,44 +459,8 @@ impl Resolver {
         let addresses = cut.servers.iter().flat_map(|server| &server.addresses).filter(is_of_it).count();
         (addresses > 0).then_some(PassedOver { family, addresses, test_in: test_at.since(now) })
     }
-
-    /// Addresses of a name server: what this server itself holds, else by a walk of their own, which may end with
-    /// the parent's glue (then the second value is true). A server's name should be no alias (RFC 2181 10.3). Where it
-    /// is one all the same, it is followed a little, each step paid like any search.
-    async fn server_address(&self, question: &Question, glue_will_do: bool, asker: &Asker) -> Result<(Vec<RrSet>, bool), Failure> {
-        if let Some(held) = self.local().find(question) {
-            let sets = held.answers.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
-            return Ok((sets.collect(), false));
-        }
-        let mut child = asker.child(Purpose::ServerAddress);
-        child.glue_will_do = glue_will_do;
-        let mut here = question.clone();
-        for _ in 0..=SERVER_ALIASES_MAX {
-            let link = self.raw_link(&here, &child).await?;
-            if let Found::Alias { target, .. } = link.found {
-                here.name = target;
-                continue;
-            }
-            let mut sets = link.sets_of(&here);
-            for set in &mut sets {
-                set.name = question.name.clone();
-            }
-            return Ok((sets, link.is_glue));
-        }
-        Ok((Vec::new(), false))
-    }
 }
 
-fn with_edns(address: SocketAddr, standing: &Standing, attempts: &Attempts) -> bool {
+pub(super) fn with_edns(address: SocketAddr, standing: &Standing, attempts: &Attempts) -> bool {
     !attempts.get(address).plain && !matches!(standing.edns, EdnsState::BrokenUntil(_))
-}
-
-/// How many more queries without reply it takes until nobody is asked any more.
-fn silence_left(cut: &Cut, attempts: &Attempts, limits: &Limits) -> usize {
-    let of_server = |server: &Server| {
-        let silent: usize = server.addresses.iter().map(|address| usize::from(attempts.get(*address).silent)).sum();
-        usize::from(limits.silent_queries_per_ns).saturating_sub(silent)
-    };
-    let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();
-    SILENT_MAX.saturating_sub(attempts.silent).min(of_servers)
 }

@@ -12,8 +12,9 @@ use super::asker::Asker;
 use super::link::{Found, Link};
 use super::local::LocalCut;
 use super::prove::reply_of;
+use super::resolver::Resolver;
 use super::trace::{ChainPart, Purpose, Step};
-use super::walk::{Resolver, step_by_step};
+use super::walk::step_by_step;
 use crate::config::{NegativeAnchor, Sha1};
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
 use crate::validate::{

@@ -7,8 +7,8 @@ use super::asker::Asker;
 use super::failure::{Cause, Failure};
 use super::link::{Beyond, Found, Link};
 use super::local::LocalAnswer;
+use super::resolver::Resolver;
 use super::trace::Step;
-use super::walk::Resolver;
 use crate::cache::DenialKind;
 use crate::record::{Ede, Name, Question, Rcode, RrSet, Rtype, Security};
 

@@ -4,8 +4,8 @@
 
 use super::asker::Asker;
 use super::link::{Found, Link};
+use super::resolver::Resolver;
 use super::trace::{CacheHit, Purpose, Step};
-use super::walk::Resolver;
 use crate::cache::{Denial, DenialKind, Place, SpanZone};
 use crate::env::BootTime;
 use crate::record::{Name, Question, RrSet, Rtype, Security, Validated};

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::ask::Heard;
 use super::asker::Asker;
 use super::classify::Kind;
 use super::cut::{self, Cut};
+use super::heard::Heard;
 use super::link::{Beyond, Found, Link};
+use super::resolver::Resolver;
 use super::scrub::Scrubbed;
 use super::trace::Step;
-use super::walk::Resolver;
 use crate::cache::{Denial, DenialKind};
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};

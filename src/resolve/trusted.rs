@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::asker::Asker;
 use super::chain::{Opinions, sha1};
+use super::resolver::{Resolver, Shared};
 use super::routes::{Anchors, Routes};
 use super::trace::{Purpose, Trace};
-use super::walk::{Resolver, Shared};
 use crate::config::NegativeAnchor;
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rtype};

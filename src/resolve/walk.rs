@@ -7,231 +7,58 @@
 //!                                            └──────────────────────────────────────────┘
 //! ```
 //!
-//! The only file of its folder, with `table.rs`, that waits on tokio; what it decides by are pure functions.
+//! The only file of its folder, with `table.rs`, that names tokio: what waits for anything but a server's reply waits here,
+//! for the client's time and for our own network too.
 //! A walk is a task of its own: a client that leaves does not end it, and its result is cached.
 
-use std::cell::Cell;
-use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use parking_lot::Mutex;
-use siphasher::sip::SipHasher24;
 use tokio::sync::{Notify, watch};
 
-use super::ask::{Attempts, Heard};
 use super::asker::Asker;
+use super::attempts::Attempts;
 use super::budget::Bound;
-use super::chain::{TRUST_KEPT_MAX, Trust};
 use super::chase::Answer;
 use super::classify::Kind;
-use super::clock_watch::ClockWatch;
 use super::cut::{self, Cut};
 use super::failure::{Cause, Failure};
-use super::hedge::Hedging;
+use super::heard::Heard;
 use super::learn::glue_for;
 use super::link::Link;
-use super::local::{Local, LocalAnswer};
+use super::local::LocalAnswer;
 use super::minimise::{Minimiser, Show};
-use super::offline::{FORGIVE_EVERY, Offline, PROBE_AGAIN, PROBE_EVERY};
-use super::prove::PerSecond;
+use super::offline::{PROBE_AGAIN, PROBE_EVERY};
+use super::resolver::Resolver;
 use super::routes::Routes;
-use super::table::{Join, Table, Ticket, Wanted};
+use super::table::{Join, Ticket, Wanted};
 use super::trace::{Purpose, Step, Trace};
-use super::trusted::Book;
-use crate::cache::{Cache, Memo};
-use crate::env::{BootTime, BoxFuture, Clock, Instant, Random};
+use crate::env::{BoxFuture, Instant};
 use crate::record::{Name, Question, Rtype};
-use crate::upstream::Upstream;
+use crate::upstream::{Ask, AskError};
+
+/// What wakes walks when the network may be there again.
+#[derive(Default)]
+pub(super) struct Awaited {
+    /// Wakes the walks that wait for the network.
+    back_online: Notify,
+    /// Wakes the probe: links, addresses or routes of this machine have changed.
+    changes: watch::Sender<()>,
+}
+
+impl Awaited {
+    pub(super) fn changed(&self) {
+        self.changes.send_replace(());
+    }
+}
 
 /// Walks of others that are waited for before their failure counts.
 const JOINS_MAX: usize = 3;
 
-/// What all workers share.
-pub struct Shared {
-    pub cache: Arc<Cache>,
-    pub clock: Arc<dyn Clock>,
-    routes: ArcSwap<Routes>,
-    pub(super) book: Mutex<Book>,
-    /// What was concluded of zones.
-    pub(super) trust: Memo<Trust>,
-    pub(super) failures: PerSecond,
-    pub(super) clock_watch: ClockWatch,
-    pub(super) offline: Offline,
-    pub(super) hedging: Hedging,
-    /// Milliseconds that servers usually take from here; smoothed, written by whoever heard one last.
-    usual_rtt_ms: AtomicU64,
-    /// Wakes the walks that wait for the network.
-    back_online: Notify,
-    /// Wakes the probe: links, addresses or routes of this machine have changed.
-    network_changes: watch::Sender<()>,
-    /// How often the way out has changed.
-    ways_out: AtomicU64,
-    /// When servers were forgiven last, in milliseconds since boot.
-    forgiven_at: AtomicU64,
-    /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
-    cookie_secret: [u8; 16],
-    table: Arc<Table>,
-    counters: Counters,
-}
-
-#[derive(Default)]
-pub struct Counters {
-    pub walks: AtomicU64,
-    pub upstream_queries: AtomicU64,
-    pub failures: AtomicU64,
-}
-
-impl Shared {
-    pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, routes: Routes, random: &Random) -> Arc<Shared> {
-        let mut cookie_secret = [0; 16];
-        random.fill(&mut cookie_secret);
-        let table = Table::new(routes.limits.walks);
-        let clock_watch = ClockWatch::new(clock.boot());
-        Arc::new(Shared {
-            cache,
-            clock,
-            book: Mutex::new(Book::new(&routes)),
-            routes: ArcSwap::from_pointee(routes),
-            trust: Memo::new(TRUST_KEPT_MAX),
-            failures: PerSecond::default(),
-            clock_watch,
-            offline: Offline::default(),
-            hedging: Hedging::default(),
-            usual_rtt_ms: AtomicU64::new(100),
-            back_online: Notify::new(),
-            network_changes: watch::Sender::new(()),
-            ways_out: AtomicU64::new(0),
-            forgiven_at: AtomicU64::new(0),
-            cookie_secret,
-            table,
-            counters: Counters::default(),
-        })
-    }
-
-    /// Links, addresses or routes of this machine have changed: who waits for the network tries again at once. Where
-    /// the change is to the way out, servers that did not answer may have been out of reach.
-    pub fn network_changed(&self, is_way_out: bool) {
-        let now = self.clock.boot();
-        let forgiven_at = BootTime(self.forgiven_at.load(Ordering::Relaxed));
-        if self.offline.is_offline(now) || is_way_out && now.since(forgiven_at) >= FORGIVE_EVERY {
-            self.forgiven_at.store(now.0, Ordering::Relaxed);
-            self.cache.servers().forgive();
-        }
-        if is_way_out {
-            self.ways_out.fetch_add(1, Ordering::Relaxed);
-        }
-        self.network_changes.send_replace(());
-    }
-
-    pub(super) fn store_routes(&self, routes: Routes) {
-        self.routes.store(Arc::new(routes));
-    }
-
-    pub fn routes(&self) -> Arc<Routes> {
-        self.routes.load_full()
-    }
-
-    pub fn forget_trust(&self, name: &Name) {
-        self.trust.forget(name);
-    }
-
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// Queries sent beside another that kept us waiting.
-    pub fn second_queries(&self) -> u64 {
-        self.hedging.second_queries()
-    }
-
-    pub fn walks_under_way(&self) -> usize {
-        self.table.under_way()
-    }
-}
-
-/// One worker's hands: its sockets and its randomness over the shared memory. Cheap to clone.
-#[derive(Clone)]
-pub struct Resolver(Rc<Inner>);
-
-struct Inner {
-    shared: Arc<Shared>,
-    upstream: Rc<Upstream>,
-    random: Rc<Random>,
-    local: Rc<dyn Local>,
-    /// Of `Shared::ways_out`: sockets opened before are not to be used any more.
-    ways_out_seen: Cell<u64>,
-    /// When the present turn of a task began, inside `in_turns`.
-    turn_began: Cell<Option<BootTime>>,
-}
-
-/// While it lives, `Resolver::now` is one reading of the clock.
-struct Turn<'a> {
-    turn_began: &'a Cell<Option<BootTime>>,
-    outer: Option<BootTime>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.turn_began.set(self.outer);
-    }
-}
-
 impl Resolver {
-    pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>, local: Rc<dyn Local>) -> Resolver {
-        let ways_out_seen = Cell::new(shared.ways_out.load(Ordering::Relaxed));
-        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen, turn_began: Cell::new(None) }))
-    }
-
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.0.shared
-    }
-
-    pub(super) fn cache(&self) -> &Cache {
-        &self.0.shared.cache
-    }
-
-    pub(super) fn now(&self) -> BootTime {
-        self.0.turn_began.get().unwrap_or_else(|| self.0.shared.clock.boot())
-    }
-
-    /// Does `work` with the clock read once a turn: a turn takes far less than the second that lifetimes are counted in,
-    /// and its steps ask for the time dozens of times.
-    async fn in_turns<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
-        poll_fn(|cx| {
-            let turn_began = &self.0.turn_began;
-            let _turn = Turn { turn_began, outer: turn_began.replace(Some(self.now())) };
-            work.as_mut().poll(cx)
-        })
-        .await
-    }
-
-    /// On today's ways out: a connection made before a change may leave from an address that is gone.
-    pub(super) fn upstream(&self) -> &Upstream {
-        let ways_out = self.0.shared.ways_out.load(Ordering::Relaxed);
-        if self.0.ways_out_seen.replace(ways_out) != ways_out {
-            self.0.upstream.forget_connections();
-        }
-        &self.0.upstream
-    }
-
-    pub(super) fn random(&self) -> &Random {
-        &self.0.random
-    }
-
-    pub(super) fn local(&self) -> &dyn Local {
-        &*self.0.local
-    }
-
-    pub(super) fn count_upstream(&self) {
-        self.0.shared.counters.upstream_queries.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// One name and type, proved as far as DNSSEC goes. Where one server's word does not hold, others are asked
     /// before it counts as bogus.
     pub async fn link(&self, question: &Question, asker: &Asker) -> Result<Link, Failure> {
@@ -285,6 +112,21 @@ impl Resolver {
         }
     }
 
+    /// Keeps a failure for a while (RFC 9520), unless it is our own network that is silent: one probe tells.
+    async fn remember(&self, question: &Question, failure: &Failure, asker: &Asker) {
+        let shared = self.shared();
+        if shared.offline.is_offline(self.now()) {
+            let back = shared.awaited.back_online.notified();
+            if shared.offline.may_probe() {
+                self.probe(asker.routes.clone());
+            }
+            let _ = tokio::time::timeout(PROBE_EVERY, back).await;
+        }
+        if !shared.offline.is_offline(self.now()) {
+            self.cache().put_failure(question, &failure.ede(), asker.routes.limits.failure_kept_least_s, self.now());
+        }
+    }
+
     /// Waits while our own network is silent. Each worker's walks wait together; one of them probes for all.
     pub(super) async fn wait_for_network(&self, server: SocketAddr, asker: &Asker) {
         let shared = self.shared();
@@ -293,27 +135,12 @@ impl Resolver {
             if !std::mem::replace(&mut is_told, true) {
                 asker.trace.emit(|| Step::Offline { without_route: shared.offline.is_without_route() });
             }
-            let back = shared.back_online.notified();
+            let back = shared.awaited.back_online.notified();
             if shared.offline.may_probe() {
                 self.probe(asker.routes.clone());
             }
             // The probe may have ended between the look and the wait.
             let _ = tokio::time::timeout(PROBE_EVERY, back).await;
-        }
-    }
-
-    /// Keeps a failure for a while (RFC 9520), unless it is our own network that is silent: one probe tells.
-    async fn remember(&self, question: &Question, failure: &Failure, asker: &Asker) {
-        let shared = self.shared();
-        if shared.offline.is_offline(self.now()) {
-            let back = shared.back_online.notified();
-            if shared.offline.may_probe() {
-                self.probe(asker.routes.clone());
-            }
-            let _ = tokio::time::timeout(PROBE_EVERY, back).await;
-        }
-        if !shared.offline.is_offline(self.now()) {
-            self.cache().put_failure(question, &failure.ede(), asker.routes.limits.failure_kept_least_s, self.now());
         }
     }
 
@@ -325,7 +152,7 @@ impl Resolver {
         tokio::task::spawn_local(async move {
             let shared = resolver.shared().clone();
             let until = resolver.now() + Duration::from_millis(routes.limits.walk_time_ms);
-            let mut changes = shared.network_changes.subscribe();
+            let mut changes = shared.awaited.changes.subscribe();
             let ipv6_first = resolver.random().below(2) == 1;
             let mut turn = 0;
             while shared.offline.is_offline(resolver.now()) && resolver.now() < until {
@@ -361,7 +188,7 @@ impl Resolver {
 
     /// What waits for a reply while the network is away need not wait on when it may be back: then `None`.
     pub(super) async fn unless_the_network_changes<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut changes = self.shared().network_changes.subscribe();
+        let mut changes = self.shared().awaited.changes.subscribe();
         tokio::pin!(work);
         loop {
             tokio::select! {
@@ -396,22 +223,27 @@ impl Resolver {
         self.probe_targets(routes, false).iter().any(|(target, _)| self.upstream().has_route(*target))
     }
 
-    /// How long an unknown server is waited for while others have not been asked yet: four times what servers usually
-    /// take from here. One that is slower still is asked again with more patience.
-    pub(super) fn first_patience(&self) -> Duration {
-        let usual = self.shared().usual_rtt_ms.load(Ordering::Relaxed);
-        Duration::from_millis((4 * usual).clamp(150, 400))
-    }
-
-    /// What servers usually take from here.
-    pub(super) fn usual_rtt(&self) -> Duration {
-        Duration::from_millis(self.shared().usual_rtt_ms.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn heard_after(&self, rtt: Duration) {
-        let usual = &self.shared().usual_rtt_ms;
-        let sample = u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX).min(2_000);
-        usual.store((7 * usual.load(Ordering::Relaxed) + sample).div_ceil(8), Ordering::Relaxed);
+    /// One question of the probe: to the first target to which there is a route. Any reply at all is a sign of life.
+    async fn ask_probe(&self, targets: &[(SocketAddr, bool)], question: &Question) -> bool {
+        for (server, recursion_desired) in targets {
+            self.count_upstream();
+            let ask = Ask {
+                server: *server,
+                question,
+                recursion_desired: *recursion_desired,
+                checking_disabled: false,
+                edns: None,
+                randomise_case: true,
+                timeout: PROBE_EVERY,
+                tcp_timeout: PROBE_EVERY,
+                force_tcp: false,
+            };
+            match self.upstream().ask(&ask).await {
+                Err(AskError::Unreachable(_)) => {}
+                heard => return heard.is_ok(),
+            }
+        }
+        false
     }
 
     /// A reply of anybody shows that the network is there.
@@ -419,17 +251,8 @@ impl Resolver {
         if self.shared().offline.heard(self.now()) {
             // What was held against anybody since the network went was not theirs.
             self.cache().servers().forgive();
-            self.shared().back_online.notify_waiters();
+            self.shared().awaited.back_online.notify_waiters();
         }
-    }
-
-    /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to
-    /// another network, where it would tell who has come.
-    pub(super) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
-        let mut hasher = SipHasher24::new_with_key(&self.shared().cookie_secret);
-        std::hash::Hash::hash(&server, &mut hasher);
-        std::hash::Hasher::write_u64(&mut hasher, self.shared().ways_out.load(Ordering::Relaxed));
-        std::hash::Hasher::finish(&hasher).to_be_bytes()
     }
 
     /// One name and type, not proved: from the cache, from a walk under way, or by a walk of its own.
@@ -451,7 +274,7 @@ impl Resolver {
         let mut tries = 0;
         loop {
             tries += 1;
-            let (waiter, is_own) = match self.0.shared.table.join(&wanted, asker.walk) {
+            let (waiter, is_own) = match self.shared().table.join(&wanted, asker.walk) {
                 Join::Own(ticket, waiter) => {
                     if asker.depth > 0 {
                         asker.trace.emit(|| Step::Begin { question: question.clone(), purpose: asker.purpose });
@@ -514,7 +337,7 @@ impl Resolver {
 
     fn start(&self, question: Question, asker: Asker, ticket: Ticket) {
         let resolver = self.clone();
-        self.0.shared.counters.walks.fetch_add(1, Ordering::Relaxed);
+        self.shared().counters.walks.fetch_add(1, Ordering::Relaxed);
         tokio::task::spawn_local(Box::pin(async move {
             let asker = Asker { walk: Some(ticket.id), ..asker };
             let limit = Duration::from_millis(asker.routes.limits.walk_time_ms);
@@ -526,7 +349,7 @@ impl Resolver {
             };
             if let Err(failure) = &mut result {
                 failure.for_want = asker.purse.failed_for_want(had_all);
-                resolver.0.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+                resolver.shared().counters.failures.fetch_add(1, Ordering::Relaxed);
                 if failure.may_be_remembered() {
                     resolver.remember(&question, failure, &asker).await;
                 }
@@ -740,6 +563,16 @@ impl Resolver {
     }
 }
 
+/// Is the cut's delegation from before this question, so that the parent may say something else by now?
+pub(super) fn may_have_changed(cut: &Cut, asker: &Asker) -> bool {
+    cut.from_cache && u64::from(cut.age_s) > asker.began.elapsed().as_secs()
+}
+
+/// Stands for a zone none of whose servers has an address, among the failures that are remembered.
+fn unreachable(zone: &Name) -> Question {
+    Question::new(zone.clone(), Rtype::DELEGATION)
+}
+
 /// A turn that has cost so much is over.
 const TURN_US: u64 = 50;
 /// However little they cost.
@@ -760,11 +593,6 @@ pub(super) async fn step_by_step<R>(spent_us: impl Fn() -> u64, mut step: impl F
         }
         tokio::task::yield_now().await;
     }
-}
-
-/// Is the cut's delegation from before this question, so that the parent may say something else by now?
-pub(super) fn may_have_changed(cut: &Cut, asker: &Asker) -> bool {
-    cut.from_cache && u64::from(cut.age_s) > asker.began.elapsed().as_secs()
 }
 
 /// What `work` comes to within a time; `None` leaves it under way.
@@ -788,11 +616,6 @@ pub(super) async fn first_of<T>(one: &mut BoxFuture<'_, T>, other: &mut BoxFutur
 /// Goes on beside everything else, on this thread; nobody waits for it.
 pub(super) fn in_background(work: impl Future<Output = ()> + 'static) {
     tokio::task::spawn_local(work);
-}
-
-/// Stands for a zone none of whose servers has an address, among the failures that are remembered.
-fn unreachable(zone: &Name) -> Question {
-    Question::new(zone.clone(), Rtype::DELEGATION)
 }
 
 #[cfg(test)]

@@ -1,0 +1,133 @@
+//! What has been tried at one cut for one question, and when that is enough.
+
+use std::net::SocketAddr;
+
+use smallvec::SmallVec;
+
+use super::choose::TRIES_PER_ADDRESS;
+use super::cut::{Cut, Server};
+use super::failure::{FAULTS_MAX, Fault, FaultKind};
+use super::heard::Heard;
+use crate::config::Limits;
+
+/// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
+/// SERVFAIL must not cost eight queries.
+pub(super) const USELESS_MAX: usize = 5;
+/// Queries that drew no reply, after which a question is given up at a cut. A lossy network of one in three loses
+/// all of them once in seven hundred times.
+pub(super) const SILENT_MAX: usize = 6;
+/// Shortened questions that drew no reply, after which the whole one is asked: there are servers that drop names which
+/// have nothing of their own (RFC 9156 3).
+pub(super) const SILENT_PARTS_MAX: usize = 2;
+/// Queries to the root that drew no reply, after which the addresses of the hints are tried too: what the root says of
+/// its servers may be wrong for days.
+pub(super) const SILENT_ROOT_MAX: usize = 2;
+/// What has been tried at one cut for one question. Kept by the walk, so that it can come back for another
+/// server after it disbelieved a reply.
+#[derive(Default)]
+pub struct Attempts {
+    pub(super) tried: SmallVec<[(SocketAddr, Tried); 8]>,
+    pub(super) asked: usize,
+    pub(super) useless: usize,
+    pub(super) empty: u8,
+    pub(super) nothing: Option<Heard>,
+    /// There were servers that are not asked again, and may have known better.
+    pub(super) ruled_out: bool,
+    pub(super) recursive: Option<SocketAddr>,
+    pub(super) names_looked_up: usize,
+    /// A search was refused because it would have waited for itself.
+    pub(super) circled: bool,
+    pub(super) silent: usize,
+    pub(super) faults: Vec<Fault>,
+    pub(super) heard_anything: bool,
+    /// The question is shortened, and silence ends that.
+    may_show_whole: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tried {
+    pub(super) count: u8,
+    pub(super) spent: bool,
+    pub(super) said_nothing: bool,
+    pub(super) plain: bool,
+    /// Replies that wanted another cookie.
+    pub(super) new_cookies: u8,
+    /// Tries that drew no reply.
+    pub(super) silent: u8,
+}
+
+impl Attempts {
+    pub(super) fn of(&mut self, address: SocketAddr) -> &mut Tried {
+        let at = match self.tried.iter().position(|(known, _)| *known == address) {
+            Some(at) => at,
+            None => {
+                self.tried.push((address, Tried::default()));
+                self.tried.len() - 1
+            }
+        };
+        &mut self.tried[at].1
+    }
+
+    pub(super) fn get(&self, address: SocketAddr) -> Tried {
+        self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
+    }
+
+    /// What silence means for the next question: `true` where it may be for the question's being shortened.
+    pub fn may_show_whole(&mut self, yes: bool) {
+        self.may_show_whole = yes;
+    }
+
+    /// Nobody has answered what was shortened.
+    pub fn is_silent_to_part(&self) -> bool {
+        self.may_show_whole && !self.heard_anything && self.silent >= SILENT_PARTS_MAX
+    }
+
+    /// Everybody who was asked, in vain. What says nothing may be heard again: if the parent stays with it, that counts.
+    pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tried.iter().filter(|(_, tried)| !tried.said_nothing).map(|(address, _)| *address)
+    }
+
+    /// This server was asked in vain before, and is not asked again for this question.
+    pub fn rule_out(&mut self, address: SocketAddr) {
+        self.of(address).spent = true;
+        self.ruled_out = true;
+    }
+
+    /// The query did not reach this server, for no fault of its own.
+    pub(super) fn not_asked(&mut self, address: SocketAddr) {
+        self.asked = self.asked.saturating_sub(1);
+        let tried = self.of(address);
+        tried.count = tried.count.saturating_sub(1);
+    }
+
+    pub(super) fn found_useless(&mut self, address: SocketAddr) {
+        self.of(address).spent = true;
+        self.useless += 1;
+    }
+
+    /// After a failure that was not the end, with its faults: the whole question comes next, and everybody has a try
+    /// for it.
+    pub fn go_on_whole(&mut self, faults: Box<[Fault]>) {
+        self.faults = faults.into_vec();
+        for (_, tried) in &mut self.tried {
+            tried.count = tried.count.min(TRIES_PER_ADDRESS - 1);
+        }
+    }
+
+    pub(super) fn fault(&mut self, server: SocketAddr, kind: FaultKind) {
+        let fault = Fault { server: server.ip(), kind };
+        if self.faults.len() < FAULTS_MAX && !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// How many more queries without reply it takes until nobody is asked any more.
+pub(super) fn silence_left(cut: &Cut, attempts: &Attempts, limits: &Limits) -> usize {
+    let of_server = |server: &Server| {
+        let silent: usize = server.addresses.iter().map(|address| usize::from(attempts.get(*address).silent)).sum();
+        usize::from(limits.silent_queries_per_ns).saturating_sub(silent)
+    };
+    let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();
+    SILENT_MAX.saturating_sub(attempts.silent).min(of_servers)
+}

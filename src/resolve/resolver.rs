@@ -1,0 +1,233 @@
+//! What resolves: what all workers share of it, and one worker's hands.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use siphasher::sip::SipHasher24;
+
+use super::chain::{TRUST_KEPT_MAX, Trust};
+use super::clock_watch::ClockWatch;
+use super::hedge::Hedging;
+use super::local::Local;
+use super::offline::{FORGIVE_EVERY, Offline};
+use super::prove::PerSecond;
+use super::routes::Routes;
+use super::table::Table;
+use super::trusted::Book;
+use super::walk::Awaited;
+use crate::cache::{Cache, Memo};
+use crate::env::{BootTime, Clock, Random};
+use crate::record::Name;
+use crate::upstream::Upstream;
+
+/// What all workers share.
+pub struct Shared {
+    pub cache: Arc<Cache>,
+    pub clock: Arc<dyn Clock>,
+    routes: ArcSwap<Routes>,
+    pub(super) book: Mutex<Book>,
+    /// What was concluded of zones.
+    pub(super) trust: Memo<Trust>,
+    pub(super) failures: PerSecond,
+    pub(super) clock_watch: ClockWatch,
+    pub(super) offline: Offline,
+    pub(super) hedging: Hedging,
+    /// Milliseconds that servers usually take from here; smoothed, written by whoever heard one last.
+    usual_rtt_ms: AtomicU64,
+    pub(super) awaited: Awaited,
+    /// How often the way out has changed.
+    ways_out: AtomicU64,
+    /// When servers were forgiven last, in milliseconds since boot.
+    forgiven_at: AtomicU64,
+    /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
+    cookie_secret: [u8; 16],
+    pub(super) table: Arc<Table>,
+    pub(super) counters: Counters,
+}
+
+#[derive(Default)]
+pub struct Counters {
+    pub walks: AtomicU64,
+    pub upstream_queries: AtomicU64,
+    pub failures: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, routes: Routes, random: &Random) -> Arc<Shared> {
+        let mut cookie_secret = [0; 16];
+        random.fill(&mut cookie_secret);
+        let table = Table::new(routes.limits.walks);
+        let clock_watch = ClockWatch::new(clock.boot());
+        Arc::new(Shared {
+            cache,
+            clock,
+            book: Mutex::new(Book::new(&routes)),
+            routes: ArcSwap::from_pointee(routes),
+            trust: Memo::new(TRUST_KEPT_MAX),
+            failures: PerSecond::default(),
+            clock_watch,
+            offline: Offline::default(),
+            hedging: Hedging::default(),
+            usual_rtt_ms: AtomicU64::new(100),
+            awaited: Awaited::default(),
+            ways_out: AtomicU64::new(0),
+            forgiven_at: AtomicU64::new(0),
+            cookie_secret,
+            table,
+            counters: Counters::default(),
+        })
+    }
+
+    /// Links, addresses or routes of this machine have changed: who waits for the network tries again at once. Where
+    /// the change is to the way out, servers that did not answer may have been out of reach.
+    pub fn network_changed(&self, is_way_out: bool) {
+        let now = self.clock.boot();
+        let forgiven_at = BootTime(self.forgiven_at.load(Ordering::Relaxed));
+        if self.offline.is_offline(now) || is_way_out && now.since(forgiven_at) >= FORGIVE_EVERY {
+            self.forgiven_at.store(now.0, Ordering::Relaxed);
+            self.cache.servers().forgive();
+        }
+        if is_way_out {
+            self.ways_out.fetch_add(1, Ordering::Relaxed);
+        }
+        self.awaited.changed();
+    }
+
+    pub(super) fn store_routes(&self, routes: Routes) {
+        self.routes.store(Arc::new(routes));
+    }
+
+    pub fn routes(&self) -> Arc<Routes> {
+        self.routes.load_full()
+    }
+
+    pub fn forget_trust(&self, name: &Name) {
+        self.trust.forget(name);
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Queries sent beside another that kept us waiting.
+    pub fn second_queries(&self) -> u64 {
+        self.hedging.second_queries()
+    }
+
+    pub fn walks_under_way(&self) -> usize {
+        self.table.under_way()
+    }
+}
+
+/// One worker's hands: its sockets and its randomness over the shared memory. Cheap to clone.
+#[derive(Clone)]
+pub struct Resolver(Rc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    upstream: Rc<Upstream>,
+    random: Rc<Random>,
+    local: Rc<dyn Local>,
+    /// Of `Shared::ways_out`: sockets opened before are not to be used any more.
+    ways_out_seen: Cell<u64>,
+    /// When the present turn of a task began, inside `in_turns`.
+    turn_began: Cell<Option<BootTime>>,
+}
+
+/// While it lives, `Resolver::now` is one reading of the clock.
+struct Turn<'a> {
+    turn_began: &'a Cell<Option<BootTime>>,
+    outer: Option<BootTime>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.turn_began.set(self.outer);
+    }
+}
+
+impl Resolver {
+    pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>, local: Rc<dyn Local>) -> Resolver {
+        let ways_out_seen = Cell::new(shared.ways_out.load(Ordering::Relaxed));
+        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen, turn_began: Cell::new(None) }))
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        &self.0.shared.cache
+    }
+
+    pub(super) fn now(&self) -> BootTime {
+        self.0.turn_began.get().unwrap_or_else(|| self.0.shared.clock.boot())
+    }
+
+    /// Does `work` with the clock read once a turn: a turn takes far less than the second that lifetimes are counted in,
+    /// and its steps ask for the time dozens of times.
+    pub(super) async fn in_turns<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
+        poll_fn(|cx| {
+            let turn_began = &self.0.turn_began;
+            let _turn = Turn { turn_began, outer: turn_began.replace(Some(self.now())) };
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// On today's ways out: a connection made before a change may leave from an address that is gone.
+    pub(super) fn upstream(&self) -> &Upstream {
+        let ways_out = self.0.shared.ways_out.load(Ordering::Relaxed);
+        if self.0.ways_out_seen.replace(ways_out) != ways_out {
+            self.0.upstream.forget_connections();
+        }
+        &self.0.upstream
+    }
+
+    pub(super) fn random(&self) -> &Random {
+        &self.0.random
+    }
+
+    pub(super) fn local(&self) -> &dyn Local {
+        &*self.0.local
+    }
+
+    pub(super) fn count_upstream(&self) {
+        self.0.shared.counters.upstream_queries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long an unknown server is waited for while others have not been asked yet: four times what servers usually
+    /// take from here. One that is slower still is asked again with more patience.
+    pub(super) fn first_patience(&self) -> Duration {
+        let usual = self.shared().usual_rtt_ms.load(Ordering::Relaxed);
+        Duration::from_millis((4 * usual).clamp(150, 400))
+    }
+
+    /// What servers usually take from here.
+    pub(super) fn usual_rtt(&self) -> Duration {
+        Duration::from_millis(self.shared().usual_rtt_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn heard_after(&self, rtt: Duration) {
+        let usual = &self.shared().usual_rtt_ms;
+        let sample = u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX).min(2_000);
+        usual.store((7 * usual.load(Ordering::Relaxed) + sample).div_ceil(8), Ordering::Relaxed);
+    }
+
+    /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to
+    /// another network, where it would tell who has come.
+    pub(super) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
+        let mut hasher = SipHasher24::new_with_key(&self.shared().cookie_secret);
+        std::hash::Hash::hash(&server, &mut hasher);
+        std::hash::Hasher::write_u64(&mut hasher, self.shared().ways_out.load(Ordering::Relaxed));
+        std::hash::Hasher::finish(&hasher).to_be_bytes()
+    }
+}
