@@ -123,24 +123,29 @@ impl Resolver {
     /// the parent's glue (then the second value is true). A server's name should be no alias (RFC 2181 10.3). Where it
     /// is one all the same, it is followed a little, each step paid like any search.
     async fn server_address(&self, question: &Question, glue_will_do: bool, asker: &Asker) -> Result<(Vec<RrSet>, bool), Failure> {
-        if let Some(held) = self.local().find(question) {
-            let sets = held.answers.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
-            return Ok((sets.collect(), false));
-        }
         let mut child = asker.child(Purpose::ServerAddress);
         child.glue_will_do = glue_will_do;
         let mut here = question.clone();
         for _ in 0..=SERVER_ALIASES_MAX {
-            let link = self.raw_link(&here, &child).await?;
-            if let Found::Alias { target, .. } = link.found {
-                here.name = target;
-                continue;
-            }
-            let mut sets = link.sets_of(&here);
+            let (mut sets, is_glue) = match self.local().find(&here) {
+                // Wherever an alias leads, what is this server's own is not asked for outside.
+                Some(held) => {
+                    let answers = held.answers.into_iter();
+                    (answers.filter(|set| set.name == here.name && set.rtype == here.rtype).collect::<Vec<_>>(), false)
+                }
+                None => {
+                    let link = self.raw_link(&here, &child).await?;
+                    if let Found::Alias { target, .. } = link.found {
+                        here.name = target;
+                        continue;
+                    }
+                    (link.sets_of(&here), link.is_glue)
+                }
+            };
             for set in &mut sets {
                 set.name = question.name.clone();
             }
-            return Ok((sets, link.is_glue));
+            return Ok((sets, is_glue));
         }
         Ok((Vec::new(), false))
     }
