@@ -505,5 +505,6 @@ fn as_answer(outcome: Outcome) -> Answer {
         authority: outcome.authority,
         stale: false,
         ede: outcome.edes.into_iter().next(),
+        in_passing: false,
     }
 }

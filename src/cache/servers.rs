@@ -27,6 +27,10 @@ const TIMEOUTS_FOR_BACK_OFF: u8 = 2;
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 const BACK_OFF_DOUBLINGS_MAX: u32 = 6;
 const COOKIE_BYTES_MAX: usize = 32;
+/// So often what a server says in passing must have been what it says when asked, before its word is taken.
+const WORDS_KEPT: i8 = 3;
+/// One broken word takes so many kept ones to be forgotten.
+const WORD_BROKEN: i8 = -16;
 
 /// Node, table and record of one server, and of one pair of server and zone with a long name.
 const SERVER_BYTES: usize = 256;
@@ -130,6 +134,8 @@ struct Server {
     cookie_len: u8,
     /// There are or were zones for which it is of no use.
     was_unfit: bool,
+    /// How often in a row what it said in passing was what it said when asked, up to `WORDS_KEPT`.
+    words_kept: i8,
 }
 
 struct UnfitFor {
@@ -277,6 +283,18 @@ impl Servers {
         });
     }
 
+    /// What it said of a name for which it was not asked turned out to be true, or not.
+    pub fn on_word(&self, addr: IpAddr, kept: bool) {
+        self.change(addr, |server| {
+            server.words_kept = if kept { (server.words_kept + 1).min(WORDS_KEPT) } else { WORD_BROKEN };
+        });
+    }
+
+    /// May what it says of a name for which it was not asked be taken for true?
+    pub fn keeps_its_word(&self, addr: IpAddr) -> bool {
+        self.peek(addr, |server| server.words_kept).is_some_and(|kept| kept >= WORDS_KEPT)
+    }
+
     /// What is known of IPv4 and IPv6 as a whole.
     pub fn families(&self) -> Families {
         *self.families.lock()
@@ -351,6 +369,7 @@ impl Server {
             cookie: [0; COOKIE_BYTES_MAX],
             cookie_len: 0,
             was_unfit: false,
+            words_kept: 0,
         }
     }
 
@@ -508,6 +527,19 @@ mod tests {
         assert_eq!(known(60), (EdnsState::Unknown, EdnsState::Unknown, CaseState::Broken, b"12345678".to_vec()));
         servers.set_cookie(V4, b"short");
         assert_eq!(known(60).3, Vec::<u8>::new());
+    }
+
+    #[test]
+    fn a_word_is_taken_after_several_were_kept() {
+        let servers = servers();
+        let mut told = Vec::new();
+        for kept in [true, true, true, false].into_iter().chain([true; 19]) {
+            servers.on_word(V4, kept);
+            told.push(servers.keeps_its_word(V4));
+        }
+        let trusted: Vec<usize> = (0..told.len()).filter(|&at| told[at]).collect();
+        assert_eq!(trusted, [2, 22]);
+        assert!(!servers.keeps_its_word(V6));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::{Conclusion, Explained, Holder, Refused};
 use crate::record::{EdeCode, Name, Question, Rank, Rcode, RrSet, Rtype, Security, rdata_to_text};
-use crate::resolve::{Answer, Asked, CacheHit, Cause, Choice, Event, Failure, Kind, PassedOver, Purpose, Step};
+use crate::resolve::{Answer, Asked, Believed, CacheHit, Cause, Choice, Event, Failure, Kind, PassedOver, Purpose, Step};
 
 /// All lines of an explanation, in order: the steps as a tree, then the answer or what failed.
 pub(super) fn told(explained: &Explained) -> Vec<Value> {
@@ -258,6 +258,7 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
                 Purpose::Dnskey => "the keys of the zone",
                 Purpose::Priming => "who serves the root",
                 Purpose::Prefetch => "refreshed before it expires",
+                Purpose::Confirmation => "said in passing, asked for before it is kept",
             };
             ("begin", members(json!({ "question": question.to_string() })), format!("{question}  ({why})"))
         }
@@ -333,11 +334,15 @@ fn words(step: &Step) -> (&'static str, Map<String, Value>, String) {
             });
             ("reply", members(value), text)
         }
-        Step::InPassing { question, zone } => (
-            "in-passing",
-            members(json!({ "question": question.to_string(), "zone": zone.to_string() })),
-            format!("the same reply of {zone} has {question}, signed"),
-        ),
+        Step::InPassing { question, zone, because } => {
+            let (word, why) = match because {
+                Believed::Proved => ("proved", "signed"),
+                Believed::Apex => ("apex", "its own name; it is asked for as well before that is kept"),
+                Believed::KeepsItsWord => ("keeps-its-word", "and its server keeps its word; it is asked for as well before that is kept"),
+            };
+            let value = json!({ "question": question.to_string(), "zone": zone.to_string(), "because": word });
+            ("in-passing", members(value), format!("the same reply of {zone} has {question}, {why}"))
+        }
         Step::Offline { without_route } => {
             let why = if *without_route { "it has no way out" } else { "no server of any zone answers" };
             let text =

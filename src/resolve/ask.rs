@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::asker::Asker;
 use super::attempts::{Attempts, SILENT_MAX, SILENT_ROOT_MAX, USELESS_MAX, silence_left};
-use super::choose::{Candidate, TRIES_PER_ADDRESS, choose};
+use super::choose::{Candidate, Order, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
 use super::cut::Cut;
 use super::failure::{Cause, Failure, FaultKind};
@@ -186,7 +186,12 @@ impl Resolver {
             && (1..SILENT_MAX).contains(&attempts.asked)
             && asker.began.elapsed() < Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
         let tries = if early { 2 * TRIES_PER_ADDRESS } else { TRIES_PER_ADDRESS };
-        let (at, why) = choose(&candidates, cut.configured, tries, |bound| self.random().below(bound))?;
+        let order = match (cut.configured, asker.purpose.is_awaited()) {
+            (true, _) => Order::Configured,
+            (_, true) => Order::Quick,
+            (_, false) => Order::Curious,
+        };
+        let (at, why) = choose(&candidates, order, tries, |bound| self.random().below(bound))?;
         let hopeful = candidates[at].tries == 0 && !candidates[at].unfit && !candidates[at].cut_off;
         Some(Picked { address: addresses[at], why, standing: standings[at], hopeful })
     }

@@ -19,7 +19,7 @@ impl Resolver {
     /// How long the server is waited for before another is asked beside it; `None`: to the end.
     pub(super) fn patience(&self, cut: &Cut, plan: &Plan<'_>, attempts: &Attempts, asker: &Asker) -> Option<Duration> {
         let others = cut.address_count() > attempts.tried.len();
-        if !others || cut.configured || plan.why == Choice::LastResort {
+        if !others || cut.configured || plan.why == Choice::LastResort || !asker.purpose.is_awaited() {
             return None;
         }
         if self.is_race(cut, plan, asker) {

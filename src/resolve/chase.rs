@@ -26,6 +26,8 @@ pub struct Answer {
     pub ede: Option<Ede>,
     /// Every part came from this server's own zones.
     pub authoritative: bool,
+    /// Unproved, a part was said by a server that was asked for another name: for the one who waited, not to be kept.
+    pub in_passing: bool,
 }
 
 impl Answer {
@@ -38,6 +40,7 @@ impl Answer {
             stale: false,
             ede: None,
             authoritative: false,
+            in_passing: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Answer {
             self.security = link.security;
         }
         self.stale |= link.stale;
+        self.in_passing |= link.in_passing && link.security != Security::Secure;
         if self.ede.is_none() {
             self.ede = link.ede.clone();
         }
@@ -119,6 +123,9 @@ impl Resolver {
                     Err(failure) => return Err(self.give_up(question, failure, asker)),
                 },
             };
+            if let Some(beyond) = &beyond {
+                self.compare(beyond, &here, &link);
+            }
             if link.beyond.is_some() {
                 beyond.clone_from(&link.beyond);
             }

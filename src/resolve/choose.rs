@@ -3,7 +3,8 @@
 //! The fastest by smoothed round-trip time, with two exceptions: servers never asked get a guess that makes
 //! them worth a try, the more so the more often their zone's servers are asked; and now and then (one in twenty) one
 //! that was not heard for long is asked, so that a server that has become faster is noticed. A server that failed for
-//! this zone comes after all that did not, and one whose address family does not work from here after everybody.
+//! this zone comes after all that did not, and one whose address family does not work from here after everybody. Where
+//! nobody waits for the reply, servers never asked go first: what is learned of them then costs nobody any time.
 
 use super::trace::Choice;
 
@@ -30,12 +31,24 @@ pub struct Candidate {
     pub spent: bool,
 }
 
+/// Who goes first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// A client waits: the fastest.
+    Quick,
+    /// Nobody waits: who is unknown.
+    Curious,
+    /// As the configuration has them.
+    Configured,
+}
+
 /// `roll` gives a uniform number below its argument. Returns the index and the reason.
-pub fn choose(candidates: &[Candidate], configured: bool, tries_max: u8, mut roll: impl FnMut(usize) -> usize) -> Option<(usize, Choice)> {
+pub fn choose(candidates: &[Candidate], order: Order, tries_max: u8, mut roll: impl FnMut(usize) -> usize) -> Option<(usize, Choice)> {
     let open: Vec<usize> = (0..candidates.len()).filter(|&at| !candidates[at].spent && candidates[at].tries < tries_max).collect();
     if open.is_empty() {
         return None;
     }
+    let configured = order == Order::Configured;
     if open.len() == 1 {
         let choice = if candidates.len() == 1 && !configured { sole(&candidates[open[0]]) } else { Choice::LastResort };
         return Some((open[0], if configured { Choice::Configured } else { choice }));
@@ -53,7 +66,10 @@ pub fn choose(candidates: &[Candidate], configured: bool, tries_max: u8, mut rol
         return Some((stale[roll(stale.len())], Choice::Exploring { of }));
     }
     // Of equal ones any: all resolvers of the world must not choose the same.
-    let unknown = unknown_rtt_ms(level.iter().map(|&at| candidates[at].replies).fold(0, u32::saturating_add));
+    let unknown = match order {
+        Order::Curious => 0,
+        _ => unknown_rtt_ms(level.iter().map(|&at| candidates[at].replies).fold(0, u32::saturating_add)),
+    };
     let (_, _, best) = level.iter().map(|&at| (candidates[at].rtt_ms.unwrap_or(unknown), roll(1 << 16), at)).min()?;
     let choice = match candidates[best].rtt_ms {
         Some(rtt_ms) => Choice::Fastest { rtt_ms, of },
@@ -108,14 +124,14 @@ mod tests {
             (&[Candidate { tries: 2, ..FRESH }, Candidate { spent: true, ..FRESH }], None),
         ];
         for (candidates, expected) in rows {
-            assert_eq!(choose(candidates, false, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at), *expected, "{candidates:?}");
+            assert_eq!(choose(candidates, Order::Quick, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at), *expected, "{candidates:?}");
         }
     }
 
     #[test]
     fn only_one_that_was_not_heard_for_long_is_explored() {
         let known = |rtt_ms, stale| Candidate { rtt_ms: Some(rtt_ms), stale, ..FRESH };
-        let explore = |list: &[Candidate]| choose(list, false, TRIES_PER_ADDRESS, |_| 0).map(|(at, _)| at);
+        let explore = |list: &[Candidate]| choose(list, Order::Quick, TRIES_PER_ADDRESS, |_| 0).map(|(at, _)| at);
         assert_eq!(explore(&[known(10, false), known(90, false), known(90, true)]), Some(2));
         assert_eq!(explore(&[known(10, false), known(90, false)]), Some(0));
         assert_eq!(explore(&[known(10, true)]), Some(0));
@@ -124,17 +140,27 @@ mod tests {
     #[test]
     fn configured_servers_keep_their_order() {
         let mut list = [FRESH, Candidate { rtt_ms: Some(1), ..FRESH }];
-        assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((0, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, TRIES_PER_ADDRESS, never_explore), Some((0, Choice::Configured)));
         list[0].tries = 1;
-        assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
         list[0] = Candidate { cut_off: true, ..FRESH };
-        assert_eq!(choose(&list, true, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+    }
+
+    #[test]
+    fn where_nobody_waits_an_unknown_one_is_tried() {
+        let known = |rtt_ms| Candidate { rtt_ms: Some(rtt_ms), ..FRESH };
+        let first = |list: &[Candidate], order| choose(list, order, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at);
+        let list = [known(2), FRESH];
+        assert_eq!((first(&list, Order::Quick), first(&list, Order::Curious)), (Some(0), Some(1)));
+        assert_eq!(first(&[known(2), Candidate { unfit: true, ..FRESH }], Order::Curious), Some(0));
+        assert_eq!(first(&[known(9), known(2)], Order::Curious), Some(1));
     }
 
     #[test]
     fn those_that_are_cut_off_do_not_count() {
         let known = |rtt_ms, cut_off| Candidate { rtt_ms: Some(rtt_ms), cut_off, ..FRESH };
-        let first = |list: &[Candidate]| choose(list, false, TRIES_PER_ADDRESS, never_explore);
+        let first = |list: &[Candidate]| choose(list, Order::Quick, TRIES_PER_ADDRESS, never_explore);
         let list = [known(10, true), known(20, false), known(30, false)];
         assert_eq!(first(&list), Some((1, Choice::Fastest { rtt_ms: 20, of: 2 })));
         assert_eq!(

@@ -2,6 +2,7 @@
 //! delegation with its glue, and the link that the reply is for the one who asked.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::asker::Asker;
 use super::classify::Kind;
@@ -13,7 +14,7 @@ use super::scrub::Scrubbed;
 use super::trace::Step;
 use crate::cache::{Denial, DenialKind};
 use crate::env::BootTime;
-use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};
+use crate::record::{Name, Question, Rank, Rcode, RrSet, Rtype, Security};
 use crate::wire::Flags;
 
 impl Resolver {
@@ -57,17 +58,13 @@ impl Resolver {
             self.cache().put_denial(question, &denial, now);
             return Some(self.within_limits(Link::new(Found::Denied(denial))));
         }
-        let beyond = Some(&content.beyond).filter(|sets| !sets.is_empty()).map(|sets| {
-            let (mut sets, proof) = (sets.clone(), content.proof.clone());
-            self.limit_ttls(&mut sets);
-            Arc::new(Beyond { sets, proof, zone: cut.zone.clone(), server: heard.server })
-        });
+        let beyond = beyond_alias(cut, heard, now).map(Arc::new);
         first_link(question, content).map(|link| self.within_limits(Link { beyond, ..link }))
     }
 
     /// Who asks first is told the same TTLs as who asks next, from the cache: the limits hold, and a denial ends with
     /// the SOA's MINIMUM (RFC 2308 5), in whatever is kept of this very answer too.
-    fn within_limits(&self, mut link: Link) -> Link {
+    pub(super) fn within_limits(&self, mut link: Link) -> Link {
         match &mut link.found {
             Found::Answer { sets, .. } | Found::Alias { sets, .. } => self.limit_ttls(sets),
             Found::TooLong { dname } => dname.ttl = self.cache().ttl_within_limits(dname.ttl),
@@ -128,6 +125,28 @@ fn denial_of(heard: &Heard) -> Option<Denial> {
         _ => return None,
     };
     Some(Denial { kind, soa: content.soa.clone(), proof: content.proof.clone(), security: Security::Indeterminate })
+}
+
+/// What the reply says of where its alias leads, inside the zone.
+fn beyond_alias(cut: &Cut, heard: &Heard, heard_at: BootTime) -> Option<Beyond> {
+    let content = &heard.content;
+    let end = content.beyond.last().or(content.answer.last()).and_then(RrSet::target);
+    let apex_has_none = content.soa.clone().filter(|soa| {
+        heard.kind == Kind::Alias && heard.rcode == Rcode::NOERROR && soa.name == cut.zone && end.as_ref() == Some(&cut.zone)
+    });
+    if content.beyond.is_empty() && apex_has_none.is_none() {
+        return None;
+    }
+    Some(Beyond {
+        sets: content.beyond.clone(),
+        proof: content.proof.clone(),
+        apex_has_none,
+        zone: cut.zone.clone(),
+        server: heard.server,
+        heard_at,
+        authoritative: heard.header.flags.has(Flags::AA) && !cut.forward,
+        is_compared: AtomicBool::new(false),
+    })
 }
 
 /// The link that an answer or an alias is.

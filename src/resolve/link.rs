@@ -3,8 +3,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use crate::cache::Denial;
+use crate::cache::{Denial, DenialKind};
+use crate::env::BootTime;
 use crate::record::{Ede, Name, Question, RrSet, Rtype, Security};
 
 #[derive(Clone, Debug)]
@@ -22,18 +24,24 @@ pub struct Link {
     pub server: Option<SocketAddr>,
     /// What the same reply says of the alias' target.
     pub beyond: Option<Arc<Beyond>>,
-    /// Said in passing by a server that was asked for another name: worth nothing unless it is proved.
+    /// Said in passing by a server that was asked for another name: unproved it is never kept.
     pub in_passing: bool,
 }
 
-/// The rest of a chain of aliases that stays in the zone of its first name, as that zone's server gave it. A forged
-/// reply for one name must not be able to move its neighbours, so it counts only once it is proved.
+/// The rest of a chain of aliases that stays in the zone of its first name, as that zone's server gave it.
 #[derive(Debug)]
 pub struct Beyond {
     pub sets: Vec<RrSet>,
     pub proof: Vec<RrSet>,
+    /// The SOA that shows that the zone's own name, to which the alias leads, has nothing of the type (RFC 2308 2.2).
+    pub apex_has_none: Option<RrSet>,
     pub zone: Name,
     pub server: SocketAddr,
+    pub heard_at: BootTime,
+    /// The server answered with authority, and is no forwarder.
+    pub authoritative: bool,
+    /// It was compared with what the zone says when it is asked.
+    pub is_compared: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -85,16 +93,19 @@ impl Link {
 }
 
 impl Beyond {
-    /// What it says of a name and type: the records, or one more alias.
+    /// What it says of a name and type: the records, one more alias, or that there is nothing.
     pub fn link(&self, question: &Question) -> Option<Link> {
         let of_type = |rtype| self.sets.iter().find(|set| set.name == question.name && set.rtype == rtype).cloned();
         let proof = self.proof.clone();
         let found = match of_type(question.rtype) {
             Some(set) => Found::Answer { sets: vec![set], proof },
-            None => {
-                let set = of_type(Rtype::CNAME)?;
-                Found::Alias { target: set.target()?, sets: vec![set], proof }
-            }
+            None => match of_type(Rtype::CNAME) {
+                Some(set) => Found::Alias { target: set.target()?, sets: vec![set], proof },
+                None => {
+                    let soa = self.apex_has_none.clone().filter(|soa| soa.name == question.name)?;
+                    Found::Denied(Denial { kind: DenialKind::NoData, soa: Some(soa), proof, security: Security::Indeterminate })
+                }
+            },
         };
         Some(Link { zone: Some(self.zone.clone()), server: Some(self.server), in_passing: true, ..Link::new(found) })
     }

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::asker::Asker;
 use super::chain::{BOGUS_S, Opinions, Trust, bogus, turned_off};
-use super::cut;
-use super::link::{Beyond, Found, Link};
+use super::link::{Found, Link};
 use super::resolver::Resolver;
 use super::trace::{ChainPart, Step};
 use super::walk::step_by_step;
@@ -64,32 +63,6 @@ impl Resolver {
         link
     }
 
-    /// What a reply says beyond its alias, if it is proved. Else the name is asked for itself, as if nothing had been
-    /// said: unproved, a forged reply for one name could move its neighbours.
-    pub(super) async fn beyond(&self, beyond: &Beyond, question: &Question, asker: &Asker) -> Option<Link> {
-        let link = beyond.link(question)?;
-        let signed = link.sets().iter().all(|set| !set.sigs.is_empty());
-        if !signed || !asker.routes.recursion.dnssec || !self.may_speak_beyond(&beyond.zone, question, asker) {
-            return None;
-        }
-        let link = self.prove_once(question, link, asker).await;
-        if link.security != Security::Secure {
-            return None;
-        }
-        asker.trace.emit(|| Step::InPassing { question: question.clone(), zone: beyond.zone.clone() });
-        Some(link)
-    }
-
-    /// Is `zone` the nearest that is known to the name, and is nothing better at hand?
-    fn may_speak_beyond(&self, zone: &Name, question: &Question, asker: &Asker) -> bool {
-        let (name, now) = (&question.name, self.now());
-        let known = |rtype| self.cache().get_set(name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
-        asker.routes.rule_for(name).is_none_or(|rule| zone.is_within(&rule.zone))
-            && self.local().delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
-            && cut::deepest_zone(self.cache(), name, question.rtype, now).is_none_or(|cut| zone.is_within(&cut))
-            && ![question.rtype, Rtype::CNAME].into_iter().any(known)
-    }
-
     /// Found wanting a moment ago: the reason was kept beside it.
     fn known_bogus(&self, question: &Question, link: Link) -> Link {
         let kept = self.cache().get_failure(question, self.now()).map(|failed| failed.ede);
@@ -126,7 +99,7 @@ impl Resolver {
         }
     }
 
-    async fn prove_once(&self, question: &Question, link: Link, asker: &Asker) -> Link {
+    pub(super) async fn prove_once(&self, question: &Question, link: Link, asker: &Asker) -> Link {
         let Some(reply) = reply_of(question, &link) else { return Link { security: Security::Insecure, ..link } };
         let began = self.now();
         if let Some(off) = asker.routes.turned_off(&question.name, self.shared().clock.wall()) {

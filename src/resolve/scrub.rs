@@ -23,6 +23,7 @@ pub struct Scrubbed {
     pub beyond: Vec<RrSet>,
     /// `answer` is of the type asked for, not an alias.
     pub answered: bool,
+    /// Of a denial; beside an alias, of what it leads to.
     pub soa: Option<RrSet>,
     /// NSEC and NSEC3 sets, with their signatures.
     pub proof: Vec<RrSet>,
@@ -165,7 +166,7 @@ fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: 
     for set in sets {
         let in_zone = set.name.is_within(expected.zone);
         match set.rtype {
-            Rtype::SOA if in_zone && expected.question.name.is_within(&set.name) && out.soa.is_none() && out.answer.is_empty() => {
+            Rtype::SOA if in_zone && expected.question.name.is_within(&set.name) && out.soa.is_none() && !out.answered => {
                 out.soa = Some(set);
             }
             Rtype::NSEC | Rtype::NSEC3 if in_zone => out.proof.push(set),
@@ -320,6 +321,15 @@ mod tests {
                 Kind::Alias,
                 "old.example. DNAME",
             ),
+            (
+                "example.",
+                "www.example. A",
+                AA,
+                &["+ www.example. CNAME example.", SOA],
+                Kind::Alias,
+                "www.example. CNAME, soa:example. SOA",
+            ),
+            ("example.", "www.example. A", AA, &["+ www.example. A 192.0.2.1", SOA], Kind::Answer, "www.example. A"),
             // Records of other names, other types, and of a zone that is not the server's.
             ("example.", "www.example. A", AA, &["+ www.victim. A 192.0.2.6", SOA], Kind::NoData, "soa:example. SOA"),
             ("example.", "www.example. AAAA", AA, &["+ www.example. A 192.0.2.6"], Kind::Empty, ""),

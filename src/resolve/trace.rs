@@ -74,6 +74,7 @@ pub enum Step {
     InPassing {
         question: Question,
         zone: Name,
+        because: Believed,
     },
     /// No server at all is heard of: nobody is asked until the network is back.
     Offline {
@@ -151,6 +152,17 @@ pub struct Asked {
     pub passed_over: Option<PassedOver>,
 }
 
+/// Why what a reply says beyond its alias is given to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Believed {
+    /// Its signatures hold.
+    Proved,
+    /// The alias leads to the zone's own name, for which the zone's server speaks with authority.
+    Apex,
+    /// What this server says in passing has been what it says when it is asked, each time.
+    KeepsItsWord,
+}
+
 /// Servers that were not thought of because nobody answers by their address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PassedOver {
@@ -200,6 +212,15 @@ pub enum Purpose {
     Dnskey,
     Priming,
     Prefetch,
+    /// What was said in passing is asked for, before it is kept.
+    Confirmation,
+}
+
+impl Purpose {
+    /// Does anybody wait for the outcome?
+    pub fn is_awaited(self) -> bool {
+        !matches!(self, Purpose::Prefetch | Purpose::Confirmation)
+    }
 }
 
 #[derive(Clone, Debug)]

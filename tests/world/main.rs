@@ -4,6 +4,7 @@ mod attacks;
 mod bystanders;
 mod edns;
 mod families;
+mod in_passing;
 mod offline;
 mod proofs;
 mod random_worlds;
