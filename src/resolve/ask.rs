@@ -1,7 +1,9 @@
 //! Asks the servers of one cut one question until one of them says something of use, or until asking more
 //! would only cost: every address tried twice, too many useless replies, or the purse empty.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -17,12 +19,11 @@ use super::offline::Sent;
 use super::resolver::Resolver;
 use super::scrub::scrub;
 use super::trace::{Asked, Choice, PassedOver, Step};
-use super::walk::may_have_changed;
-use super::walk::within;
+use super::under_way::{Asking, News};
+use super::walk::{may_have_changed, within};
 use crate::cache::{CaseState, EdnsState, Family, FamilyStanding, Standing, Unfit, Usable};
-use crate::env::BoxFuture;
 use crate::record::Question;
-use crate::upstream::{Ask, AskError, EdnsOut, Reply, TcpFault, Transport};
+use crate::upstream::{Ask, AskError, EdnsOut, Notes, Reply, TcpFault, Transport};
 use crate::wire::{Flags, Message, OptionCode};
 
 /// Empty NOERROR replies after which "nothing" is taken for an answer.
@@ -54,8 +55,9 @@ pub(super) struct Picked {
 }
 
 /// One query, decided.
-pub(super) struct Plan<'a> {
-    pub(super) question: &'a Question,
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) question: Rc<Question>,
     pub(super) minimised: bool,
     pub(super) address: SocketAddr,
     pub(super) why: Choice,
@@ -63,9 +65,6 @@ pub(super) struct Plan<'a> {
     pub(super) recursive: bool,
     pub(super) with_edns: bool,
 }
-
-/// A query under way. It owns what it needs, so that it can outlive the question that it was sent for.
-pub(super) type Asking = BoxFuture<'static, Outcome>;
 
 pub(super) struct Outcome {
     pub(super) sent: Sent,
@@ -83,6 +82,7 @@ impl Resolver {
         asker: &Asker,
     ) -> Result<Heard, Failure> {
         let limits = asker.routes.limits;
+        let question = Rc::new(question.clone());
         loop {
             let enough = attempts.asked >= limits.tries_per_cut
                 || attempts.useless >= USELESS_MAX
@@ -106,8 +106,8 @@ impl Resolver {
                 break;
             };
             let with_edns = with_edns(address, &standing, attempts);
-            let plan = Plan { question, minimised, address, why, standing, recursive: cut.forward, with_edns };
-            if let Some(heard) = self.ask_one(cut, &plan, attempts, asker).await? {
+            let plan = Plan { question: question.clone(), minimised, address, why, standing, recursive: cut.forward, with_edns };
+            if let Some(heard) = self.ask_one(cut, plan, attempts, asker).await? {
                 return Ok(heard);
             }
         }
@@ -122,7 +122,7 @@ impl Resolver {
         if let Some(address) = attempts.recursive.take() {
             let standing = self.cache().servers().standing(address.ip(), &cut.zone, self.now());
             let plan = Plan { question, minimised, address, why: Choice::LastResort, standing, recursive: true, with_edns: true };
-            if let Some(heard) = self.ask_one(cut, &plan, attempts, asker).await? {
+            if let Some(heard) = self.ask_one(cut, plan, attempts, asker).await? {
                 return Ok(heard);
             }
         }
@@ -196,24 +196,47 @@ impl Resolver {
         Some(Picked { address: addresses[at], why, standing: standings[at], hopeful })
     }
 
-    async fn ask_one(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Option<Heard>, Failure> {
+    /// Asks one server, and another one beside it where that keeps us waiting. `None`: all that was asked now is overdue or
+    /// of no use. What earlier attempts bring late is taken as well.
+    async fn ask_one(&self, cut: &Cut, plan: Plan, attempts: &mut Attempts, asker: &Asker) -> Result<Option<Heard>, Failure> {
         if !cut.configured || cut.zone.is_root() {
             self.wait_for_network(plan.address, asker).await;
         }
-        let mut first = self.send(cut, plan, attempts, asker)?;
-        self.test_family(cut, plan, attempts, asker);
-        let outcome = match self.patience(cut, plan, attempts, asker) {
-            None => first.await,
-            Some(patience) => match within(patience, &mut first).await {
-                Some(outcome) => outcome,
-                None => return Ok(self.ask_beside(cut, plan, first, attempts, asker).await),
-            },
-        };
-        Ok(self.take(cut, plan, outcome, attempts, asker))
+        let first = self.send(cut, &plan, attempts, asker)?;
+        attempts.under_way.add(first);
+        self.test_family(cut, &plan, attempts, asker);
+        let mut patience = self.patience(cut, &plan, attempts, asker);
+        while attempts.under_way.is_awaited() {
+            let next = attempts.under_way.next(self.overdue());
+            let news = match patience.take() {
+                None => next.await,
+                Some(patience) => match within(patience, next).await {
+                    Some(news) => news,
+                    None => {
+                        self.ask_beside(cut, &plan, attempts, asker);
+                        continue;
+                    }
+                },
+            };
+            let heard = match news {
+                News::Overdue(plan, waited) => {
+                    let notes = Notes::default();
+                    self.note_silence(&plan, &AskError::Timeout { waited, notes }, attempts, asker);
+                    None
+                }
+                News::Outcome(asking, outcome) if asking.is_overdue() => self.take_late(cut, &asking.plan, outcome, attempts, asker),
+                News::Outcome(asking, outcome) => self.take(cut, &asking.plan, outcome, attempts, asker),
+            };
+            if heard.is_some() {
+                attempts.under_way.take_awaited().for_each(|asking| self.listen_on(asking));
+                return Ok(heard);
+            }
+        }
+        Ok(None)
     }
 
     /// Pays for one query and sends it as soon as it is waited for.
-    pub(super) fn send(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) -> Result<Asking, Failure> {
+    pub(super) fn send(&self, cut: &Cut, plan: &Plan, attempts: &mut Attempts, asker: &Asker) -> Result<Asking, Failure> {
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
         attempts.asked += 1;
         let attempt = {
@@ -244,8 +267,10 @@ impl Resolver {
         self.count_upstream();
         self.shared().hedging.earn();
         let sent = self.shared().offline.asked(self.now());
-        let resolver = self.clone();
-        Ok(Box::pin(async move {
+        let (resolver, overdue) = (self.clone(), Rc::new(Cell::new(false)));
+        let say_overdue = overdue.clone();
+        let most = Duration::from_millis(limits.upstream_timeout_most_ms);
+        let outcome = Box::pin(async move {
             let edns = with_edns.then_some(EdnsOut {
                 udp_size: limits.edns_udp_bytes,
                 // Also where nothing is validated: a client may do so itself (RFC 4035 3.2.1).
@@ -259,15 +284,36 @@ impl Resolver {
                 checking_disabled: recursive && dnssec,
                 edns,
                 randomise_case,
-                timeout,
-                tcp_timeout: Duration::from_millis(limits.upstream_timeout_most_ms),
+                timeout: timeout.max(most),
+                overdue: Some((timeout, &say_overdue)),
+                tcp_timeout: most,
                 force_tcp,
             };
             Outcome { sent, result: resolver.unless_the_network_changes(resolver.upstream().ask(&ask)).await }
-        }))
+        });
+        Ok(Asking::new(plan.clone(), timeout, overdue, outcome))
     }
 
-    pub(super) fn take(&self, cut: &Cut, plan: &Plan<'_>, outcome: Outcome, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
+    /// Of a query that was told of as overdue only a reply counts.
+    fn take_late(&self, cut: &Cut, plan: &Plan, outcome: Outcome, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
+        match outcome.result {
+            Some(Ok(reply)) => self.weigh(cut, plan, reply, attempts, asker),
+            Some(Err(error)) => {
+                self.note_case(plan, &error);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// By UDP a reply came with other letter case, and TCP, which would have settled it, does not work there.
+    fn note_case(&self, plan: &Plan, error: &AskError) {
+        if error.notes().case_mangled {
+            self.cache().servers().set_case(plan.address.ip(), CaseState::Broken);
+        }
+    }
+
+    pub(super) fn take(&self, cut: &Cut, plan: &Plan, outcome: Outcome, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
         let offline = &self.shared().offline;
         match outcome.result {
             None => {
@@ -308,7 +354,7 @@ impl Resolver {
         self.heard_after(reply.rtt);
     }
 
-    fn note_silence(&self, plan: &Plan<'_>, error: &AskError, attempts: &mut Attempts, asker: &Asker) {
+    fn note_silence(&self, plan: &Plan, error: &AskError, attempts: &mut Attempts, asker: &Asker) {
         let servers = self.cache().servers();
         let (kind, took) = match error {
             AskError::Timeout { waited, .. } => (FaultKind::TimedOut, *waited),
@@ -326,10 +372,7 @@ impl Resolver {
         }
         // Asking again at once would be told the same.
         attempts.of(plan.address).spent |= kind != FaultKind::TimedOut;
-        if error.notes().case_mangled {
-            // TCP, which would have settled it, does not work there.
-            servers.set_case(plan.address.ip(), CaseState::Broken);
-        }
+        self.note_case(plan, error);
         attempts.silent += 1;
         let tried = attempts.of(plan.address);
         tried.silent = tried.silent.saturating_add(1);
@@ -338,7 +381,7 @@ impl Resolver {
     }
 
     /// Decides what a reply is worth. `Some` ends the asking.
-    fn weigh(&self, cut: &Cut, plan: &Plan<'_>, reply: Reply, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
+    fn weigh(&self, cut: &Cut, plan: &Plan, reply: Reply, attempts: &mut Attempts, asker: &Asker) -> Option<Heard> {
         let now = self.now();
         let servers = self.cache().servers();
         self.note_reply(plan.address, &reply);
@@ -362,7 +405,7 @@ impl Resolver {
         if reply.notes.case_mangled {
             servers.set_case(plan.address.ip(), CaseState::Broken);
         }
-        let expected = Expected { zone: &cut.zone, question: plan.question, recursive: plan.recursive, with_edns: plan.with_edns };
+        let expected = Expected { zone: &cut.zone, question: &plan.question, recursive: plan.recursive, with_edns: plan.with_edns };
         let content = scrub(&message, &expected);
         let rcode = message.rcode();
         let kind = classify(message.header(), rcode, &content, &expected);
@@ -380,7 +423,7 @@ impl Resolver {
     }
 
     /// Keeps what is of use; notes against the server what is not.
-    fn sort(&self, cut: &Cut, plan: &Plan<'_>, mut heard: Heard, attempts: &mut Attempts) -> Option<Heard> {
+    fn sort(&self, cut: &Cut, plan: &Plan, mut heard: Heard, attempts: &mut Attempts) -> Option<Heard> {
         let now = self.now();
         let servers = self.cache().servers();
         let address = plan.address;
@@ -440,14 +483,14 @@ impl Resolver {
         None
     }
 
-    fn trace_asked(&self, cut: &Cut, plan: &Plan<'_>, attempt: u8, asker: &Asker) {
+    fn trace_asked(&self, cut: &Cut, plan: &Plan, attempt: u8, asker: &Asker) {
         asker.trace.emit(|| {
             let server = cut.servers.iter().find(|server| server.addresses.contains(&plan.address));
             Step::Asked(Asked {
                 server_name: server.and_then(|server| server.name.clone()),
                 address: plan.address.ip(),
                 zone: cut.zone.clone(),
-                question: plan.question.clone(),
+                question: (*plan.question).clone(),
                 minimised: plan.minimised,
                 why: plan.why,
                 attempt,
@@ -457,7 +500,7 @@ impl Resolver {
         });
     }
 
-    fn passed_over(&self, cut: &Cut, plan: &Plan<'_>, asker: &Asker) -> Option<PassedOver> {
+    fn passed_over(&self, cut: &Cut, plan: &Plan, asker: &Asker) -> Option<PassedOver> {
         let (now, family) = (self.now(), Family::of(plan.address.ip()).other());
         let test_at = self.cache().servers().families().test_at(family, now)?;
         let is_of_it = |address: &&SocketAddr| Family::of(address.ip()) == family && asker.routes.family_enabled(address.ip());

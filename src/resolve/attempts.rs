@@ -8,6 +8,7 @@ use super::choose::TRIES_PER_ADDRESS;
 use super::cut::{Cut, Server};
 use super::failure::{FAULTS_MAX, Fault, FaultKind};
 use super::heard::Heard;
+use super::under_way::UnderWay;
 use crate::config::Limits;
 
 /// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
@@ -40,6 +41,7 @@ pub struct Attempts {
     pub(super) silent: usize,
     pub(super) faults: Vec<Fault>,
     pub(super) heard_anything: bool,
+    pub(super) under_way: UnderWay,
     /// The question is shortened, and silence ends that.
     may_show_whole: bool,
 }
@@ -109,6 +111,7 @@ impl Attempts {
     /// for it.
     pub fn go_on_whole(&mut self, faults: Box<[Fault]>) {
         self.faults = faults.into_vec();
+        self.under_way.clear();
         for (_, tried) in &mut self.tried {
             tried.count = tried.count.min(TRIES_PER_ADDRESS - 1);
         }

@@ -4,20 +4,20 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::ask::{Asking, Picked, Plan, with_edns};
+use super::ask::{Picked, Plan, with_edns};
 use super::asker::Asker;
 use super::attempts::Attempts;
 use super::cut::Cut;
-use super::heard::Heard;
 use super::resolver::Resolver;
 use super::trace::Choice;
-use super::walk::{first_of, in_background};
+use super::under_way::Asking;
+use super::walk::in_background;
 use crate::cache::{Family, FamilyStanding};
 use crate::upstream::AskError;
 
 impl Resolver {
     /// How long the server is waited for before another is asked beside it; `None`: to the end.
-    pub(super) fn patience(&self, cut: &Cut, plan: &Plan<'_>, attempts: &Attempts, asker: &Asker) -> Option<Duration> {
+    pub(super) fn patience(&self, cut: &Cut, plan: &Plan, attempts: &Attempts, asker: &Asker) -> Option<Duration> {
         let others = cut.address_count() > attempts.tried.len();
         if !others || cut.configured || plan.why == Choice::LastResort || !asker.purpose.is_awaited() {
             return None;
@@ -30,37 +30,17 @@ impl Resolver {
 
     /// A second server is asked beside one that is slow, if that is allowed and there is one without faults. Whoever
     /// says something of use first is taken; the other is listened to until its time is up, to learn how long it takes.
-    pub(super) async fn ask_beside(
-        &self,
-        cut: &Cut,
-        plan: &Plan<'_>,
-        mut first: Asking,
-        attempts: &mut Attempts,
-        asker: &Asker,
-    ) -> Option<Heard> {
+    pub(super) fn ask_beside(&self, cut: &Cut, plan: &Plan, attempts: &mut Attempts, asker: &Asker) {
         let race = self.is_race(cut, plan, asker).then(|| Family::of(plan.address.ip()).other());
         let other = self.pick(cut, attempts, asker, race).filter(|other| other.hopeful);
-        let take = |_: &Picked| self.shared().hedging.take(race.is_some());
-        let second = other.filter(take).and_then(|Picked { address, standing, .. }| {
-            let with_edns = with_edns(address, &standing, attempts);
-            let why = if race.is_some() { Choice::Race } else { Choice::Beside };
-            let plan = Plan { address, why, standing, with_edns, ..*plan };
-            // An empty purse is the first one's to notice.
-            let asking = self.send(cut, &plan, attempts, asker).ok()?;
-            Some((plan, asking))
-        });
-        let Some((beside, mut second)) = second else {
-            let outcome = first.await;
-            return self.take(cut, plan, outcome, attempts, asker);
-        };
-        let (early, outcome) = first_of(&mut first, &mut second).await;
-        let (early, late, rest) = if early == 0 { (plan, &beside, second) } else { (&beside, plan, first) };
-        if let Some(heard) = self.take(cut, early, outcome, attempts, asker) {
-            self.listen_on(late.address, rest);
-            return Some(heard);
+        let Some(Picked { address, standing, .. }) = other.filter(|_| self.shared().hedging.take(race.is_some())) else { return };
+        let with_edns = with_edns(address, &standing, attempts);
+        let why = if race.is_some() { Choice::Race } else { Choice::Beside };
+        let plan = Plan { address, why, standing, with_edns, ..plan.clone() };
+        // An empty purse is the first one's to notice.
+        if let Ok(second) = self.send(cut, &plan, attempts, asker) {
+            attempts.under_way.add(second);
         }
-        let outcome = rest.await;
-        self.take(cut, late, outcome, attempts, asker)
     }
 
     pub(super) fn can_count_on(&self, family: Family) -> bool {
@@ -68,14 +48,14 @@ impl Resolver {
     }
 
     /// At the start, and on another network, nobody knows which families work: who asks by one asks by the other too.
-    fn is_race(&self, cut: &Cut, plan: &Plan<'_>, asker: &Asker) -> bool {
+    fn is_race(&self, cut: &Cut, plan: &Plan, asker: &Asker) -> bool {
         let family = Family::of(plan.address.ip());
         let is_other = |address: &SocketAddr| Family::of(address.ip()) != family && asker.routes.family_enabled(address.ip());
         self.cache().servers().families().is_unproved(family) && cut.servers.iter().flat_map(|server| &server.addresses).any(is_other)
     }
 
     /// Tests a broken family, when it is time to, by the same question to a server of it. Nobody waits for that.
-    pub(super) fn test_family(&self, cut: &Cut, plan: &Plan<'_>, attempts: &mut Attempts, asker: &Asker) {
+    pub(super) fn test_family(&self, cut: &Cut, plan: &Plan, attempts: &mut Attempts, asker: &Asker) {
         let (servers, now) = (self.cache().servers(), self.now());
         let family = Family::of(plan.address.ip()).other();
         if servers.families().test_at(family, now).is_none_or(|at| at > now) {
@@ -85,22 +65,25 @@ impl Resolver {
         let Some(Picked { address, standing, .. }) = picked.filter(|picked| attempts.get(picked.address).count == 0) else { return };
         if servers.take_family_test(family, now) {
             let with_edns = with_edns(address, &standing, attempts);
-            let plan = Plan { address, why: Choice::FamilyTest(family), standing, with_edns, ..*plan };
+            let plan = Plan { address, why: Choice::FamilyTest(family), standing, with_edns, ..plan.clone() };
             // What an empty purse cannot pay is put off.
             if let Ok(asking) = self.send(cut, &plan, attempts, asker) {
-                self.listen_on(address, asking);
+                self.listen_on(asking);
             }
         }
     }
 
     /// Nobody waits for this reply any more; how long it takes is worth knowing.
-    fn listen_on(&self, server: SocketAddr, asking: Asking) {
+    pub(super) fn listen_on(&self, asking: Asking) {
         let resolver = self.clone();
         in_background(async move {
-            match asking.await.result {
-                Some(Ok(reply)) => resolver.note_reply(server, &reply),
-                Some(Err(AskError::Timeout { waited, .. })) => resolver.note_timeout(server, waited),
-                Some(Err(_)) | None => {}
+            let (asking, outcome) = asking.in_time().await;
+            let server = asking.plan.address;
+            match outcome.map(|outcome| outcome.result) {
+                None => resolver.note_timeout(server, asking.patience),
+                Some(Some(Ok(reply))) => resolver.note_reply(server, &reply),
+                Some(Some(Err(AskError::Timeout { waited, .. }))) => resolver.note_timeout(server, waited),
+                Some(Some(Err(_)) | None) => {}
             }
         });
     }

@@ -39,6 +39,7 @@ mod search;
 mod table;
 mod trace;
 mod trusted;
+mod under_way;
 mod walk;
 
 pub use asker::Asker;

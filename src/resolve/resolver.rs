@@ -138,6 +138,8 @@ struct Inner {
     local: Rc<dyn Local>,
     /// Of `Shared::ways_out`: sockets opened before are not to be used any more.
     ways_out_seen: Cell<u64>,
+    /// Queries that are overdue and still listened to.
+    overdue: Rc<Cell<usize>>,
     /// When the present turn of a task began, inside `in_turns`.
     turn_began: Cell<Option<BootTime>>,
 }
@@ -157,7 +159,7 @@ impl Drop for Turn<'_> {
 impl Resolver {
     pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>, local: Rc<dyn Local>) -> Resolver {
         let ways_out_seen = Cell::new(shared.ways_out.load(Ordering::Relaxed));
-        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen, turn_began: Cell::new(None) }))
+        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen, overdue: Rc::default(), turn_began: Cell::new(None) }))
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -190,6 +192,10 @@ impl Resolver {
             self.0.upstream.forget_connections();
         }
         &self.0.upstream
+    }
+
+    pub(super) fn overdue(&self) -> &Rc<Cell<usize>> {
+        &self.0.overdue
     }
 
     pub(super) fn random(&self) -> &Random {

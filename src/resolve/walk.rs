@@ -36,7 +36,7 @@ use super::resolver::Resolver;
 use super::routes::Routes;
 use super::table::{Join, Ticket, Wanted};
 use super::trace::{Purpose, Step, Trace};
-use crate::env::{BoxFuture, Instant};
+use crate::env::Instant;
 use crate::record::{Name, Question, Rtype};
 use crate::upstream::{Ask, AskError};
 
@@ -235,6 +235,7 @@ impl Resolver {
                 edns: None,
                 randomise_case: true,
                 timeout: PROBE_EVERY,
+                overdue: None,
                 tcp_timeout: PROBE_EVERY,
                 force_tcp: false,
             };
@@ -595,21 +596,12 @@ pub(super) async fn step_by_step<R>(spent_us: impl Fn() -> u64, mut step: impl F
     }
 }
 
-/// What `work` comes to within a time; `None` leaves it under way.
-pub(super) async fn within<T>(time: Duration, work: &mut BoxFuture<'_, T>) -> Option<T> {
+/// What `work` comes to within a time.
+pub(super) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
         done = work => Some(done),
         () = tokio::time::sleep(time) => None,
-    }
-}
-
-/// Which of two is done first, and with what; the other stays under way.
-pub(super) async fn first_of<T>(one: &mut BoxFuture<'_, T>, other: &mut BoxFuture<'_, T>) -> (usize, T) {
-    tokio::select! {
-        biased;
-        done = one => (0, done),
-        done = other => (1, done),
     }
 }
 

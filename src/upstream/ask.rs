@@ -9,7 +9,7 @@
 //! From the third near miss on somebody is guessing at this very socket, so a UDP reply that fits is then
 //! only held, and used if TCP does not deliver.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -45,12 +45,18 @@ impl Upstream {
         } else {
             exchange.send()?;
         }
-        let mut deadline = pin!(tokio::time::sleep_until(exchange.sent + ask.timeout));
+        let first_look = ask.overdue.map_or(ask.timeout, |(after, _)| after.min(ask.timeout));
+        let mut deadline = pin!(tokio::time::sleep_until(exchange.sent + first_look));
         loop {
             let outcome = match exchange.next_event(deadline.as_mut()).await {
                 Event::Datagram(verdict, bytes) => exchange.on_datagram(verdict, bytes),
                 Event::UdpBroke(error) => exchange.on_udp_error(&error),
                 Event::Tcp(result) => exchange.on_tcp(result),
+                Event::Deadline if exchange.sent.elapsed() < ask.timeout => {
+                    exchange.say_if_overdue();
+                    deadline.as_mut().reset(exchange.sent + ask.timeout);
+                    None
+                }
                 Event::Deadline => exchange.on_deadline(),
             };
             if let Some(outcome) = outcome {
@@ -106,6 +112,8 @@ pub struct Ask<'a> {
     pub randomise_case: bool,
     /// For the UDP exchange.
     pub timeout: Duration,
+    /// Says after a shorter time that the reply is overdue. It is waited for all the same.
+    pub overdue: Option<(Duration, &'a Cell<bool>)>,
     /// For the TCP exchange, connecting included.
     pub tcp_timeout: Duration,
     pub force_tcp: bool,
@@ -385,8 +393,21 @@ impl<'a> Exchange<'a> {
                     return Some(Ok(held));
                 }
                 // A truncated reply is the server's word that UDP brings no more.
-                if self.truncated.is_some() { Some(Err(self.tcp_failed(fault))) } else { self.unless_nothing_is_left() }
+                if self.truncated.is_some() {
+                    return Some(Err(self.tcp_failed(fault)));
+                }
+                self.say_if_overdue();
+                self.unless_nothing_is_left()
             }
+        }
+    }
+
+    /// Where TCP is under way the server has shown that it is there.
+    fn say_if_overdue(&self) {
+        if let Some((after, overdue)) = self.ask.overdue
+            && self.sent.elapsed() >= after
+        {
+            overdue.set(self.tcp.is_none() && self.held.is_none());
         }
     }
 

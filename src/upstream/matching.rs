@@ -119,6 +119,7 @@ mod tests {
             edns: Some(EdnsOut { udp_size: 1232, dnssec_ok: true, cookie }),
             randomise_case,
             timeout: Duration::from_secs(1),
+            overdue: None,
             tcp_timeout: Duration::from_secs(1),
             force_tcp: false,
         };

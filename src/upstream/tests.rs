@@ -40,6 +40,7 @@ fn ask(question: &Question) -> Ask<'_> {
         edns: Some(EdnsOut { udp_size: 1232, dnssec_ok: true, cookie: None }),
         randomise_case: true,
         timeout: Duration::from_millis(400),
+        overdue: None,
         tcp_timeout: Duration::from_millis(1000),
         force_tcp: false,
     }

@@ -1,0 +1,112 @@
+//! The queries under way for one question at one cut: the latest, perhaps one beside it, and those whose reply is
+//! overdue. Of those another server has been asked by now, but what they bring late is taken all the same: a link that has
+//! become slow, or a server that is far away, is not deaf.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::ask::{Outcome, Plan};
+use crate::env::BoxFuture;
+
+/// Overdue queries of one worker that are listened to; each holds a socket. Past that an overdue one is given up.
+pub(super) const OVERDUE_MAX: usize = 1_024;
+
+/// A query that was sent. It owns what it needs, so that it can outlive the question that it was sent for.
+pub(super) struct Asking {
+    pub(super) plan: Plan,
+    /// After so long its reply is overdue.
+    pub(super) patience: Duration,
+    pub(super) overdue: Rc<Cell<bool>>,
+    pub(super) outcome: BoxFuture<'static, Outcome>,
+    /// It was told of as overdue, and counts among those that are.
+    counted: Option<Counted>,
+}
+
+struct Counted(Rc<Cell<usize>>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+impl Asking {
+    pub(super) fn new(plan: Plan, patience: Duration, overdue: Rc<Cell<bool>>, outcome: BoxFuture<'static, Outcome>) -> Asking {
+        Asking { plan, patience, overdue, outcome, counted: None }
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        self.counted.is_some()
+    }
+
+    /// Its outcome, or `None` once it is overdue.
+    pub(super) async fn in_time(mut self) -> (Asking, Option<Outcome>) {
+        let outcome = poll_fn(|cx| match self.outcome.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if self.overdue.get() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await;
+        (self, outcome)
+    }
+}
+
+/// What comes of one of them.
+pub(super) enum News {
+    /// It has ended.
+    Outcome(Asking, Outcome),
+    /// Its reply is overdue; told once.
+    Overdue(Plan, Duration),
+}
+
+#[derive(Default)]
+pub(super) struct UnderWay(SmallVec<[Asking; 2]>);
+
+impl UnderWay {
+    pub(super) fn add(&mut self, asking: Asking) {
+        self.0.push(asking);
+    }
+
+    /// Is any of them not overdue?
+    pub(super) fn is_awaited(&self) -> bool {
+        self.0.iter().any(|asking| !asking.is_overdue())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Those whose reply may still come in time, to learn how long it takes.
+    pub(super) fn take_awaited(&mut self) -> impl Iterator<Item = Asking> {
+        std::mem::take(&mut self.0).into_iter().filter(|asking| !asking.is_overdue())
+    }
+
+    /// Waits for the first news of any; never for nothing. `overdue` counts those of the whole worker.
+    pub(super) async fn next(&mut self, overdue: &Rc<Cell<usize>>) -> News {
+        poll_fn(|cx| {
+            for at in 0..self.0.len() {
+                let asking = &mut self.0[at];
+                if let Poll::Ready(outcome) = asking.outcome.as_mut().poll(cx) {
+                    return Poll::Ready(News::Outcome(self.0.remove(at), outcome));
+                }
+                if !asking.is_overdue() && asking.overdue.get() {
+                    let (plan, patience) = (asking.plan.clone(), asking.patience);
+                    if overdue.get() < OVERDUE_MAX {
+                        overdue.set(overdue.get() + 1);
+                        asking.counted = Some(Counted(overdue.clone()));
+                    } else {
+                        self.0.remove(at);
+                    }
+                    return Poll::Ready(News::Overdue(plan, patience));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
