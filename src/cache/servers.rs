@@ -2,8 +2,9 @@
 //! for which zones it is of no use; and, in `families.rs`, whether a whole address family works from here. Choosing is left
 //! to others.
 //!
-//! Round-trip times are smoothed as in RFC 6298 2. A server that keeps silent is left alone for a time that
-//! doubles, bounded by about a minute, so that it is found again. Bounded by count: the least recently used goes.
+//! Round-trip times are smoothed as in RFC 6298 2, of replies alone: a lost packet says nothing of them. A server that
+//! keeps silent is left alone for a time that doubles, bounded by about a minute, so that it is found again. Bounded by
+//! count: the least recently used goes.
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -20,8 +21,12 @@ use crate::record::Name;
 
 const TIMEOUT_INITIAL: Duration = Duration::from_millis(400);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3);
-/// The least that is waited beyond the usual time.
-const MARGIN_MIN: Duration = Duration::from_millis(50);
+/// The least that is waited beyond the usual time, before another server is asked. What comes later is taken as well.
+const MARGIN_MIN: Duration = Duration::from_millis(20);
+/// A server that was heard so lately is there: what it did not answer was lost on the way, and waiting longer for the
+/// next reply would not bring it.
+const HEARD_LATELY: Duration = Duration::from_secs(2);
+const WAIT_DOUBLINGS_MAX: u32 = 4;
 /// One lost packet is nothing; from the second time-out in a row on the server is left alone for a while.
 const TIMEOUTS_FOR_BACK_OFF: u8 = 2;
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
@@ -112,11 +117,21 @@ impl Standing {
 pub struct Manner {
     /// It has replied before.
     pub is_known: bool,
-    /// RFC 6298's sum, doubled for each time-out in a row.
-    pub timeout: Duration,
+    /// RFC 6298's sum.
+    pub usual_wait: Duration,
+    /// Time-outs in a row, of a server that was not heard lately.
+    pub silences: u32,
     pub case: CaseState,
     /// The cookie it gave last (RFC 7873 5.3), 8 to 32 octets, or nothing.
     pub cookie: SmallVec<[u8; COOKIE_BYTES_MAX]>,
+}
+
+impl Manner {
+    /// How long its reply is waited for: longer after each silence, of this question or all in all.
+    pub fn timeout(&self, silences_of_question: u8) -> Duration {
+        let doublings = self.silences.max(u32::from(silences_of_question)).min(WAIT_DOUBLINGS_MAX);
+        (self.usual_wait * (1 << doublings)).min(TIMEOUT_MAX)
+    }
 }
 
 struct Server {
@@ -127,6 +142,8 @@ struct Server {
     last_reply: BootTime,
     timeouts: u8,
     last_timeout: BootTime,
+    /// In vain, the last time.
+    waited: Duration,
     backed_off_until: BootTime,
     edns: EdnsState,
     case: CaseState,
@@ -172,6 +189,10 @@ impl Servers {
         self.peek(addr, |server| server.srtt).flatten()
     }
 
+    pub fn was_heard_lately(&self, addr: IpAddr, now: BootTime) -> bool {
+        self.peek(addr, |server| server.was_heard_lately(now)).unwrap_or(false)
+    }
+
     pub fn timeouts_in_a_row(&self, addr: IpAddr) -> u8 {
         self.peek(addr, |server| server.timeouts).unwrap_or(0)
     }
@@ -185,7 +206,7 @@ impl Servers {
         self.families.lock().on_reply(Family::of(addr), now);
     }
 
-    /// `waited` in vain. The estimate rises with it, so that a faster one is asked first next time.
+    /// `waited` in vain. Faster ones are asked first from now on, until it replies.
     pub fn on_timeout(&self, addr: IpAddr, waited: Duration, now: BootTime) {
         if !self.is_familys_fault(addr, now) {
             self.change(addr, |server| server.on_timeout(waited, now));
@@ -261,9 +282,10 @@ impl Servers {
         self.peek(addr, |server| server.edns_at(now)).unwrap_or_default()
     }
 
-    pub fn manner(&self, addr: IpAddr) -> Manner {
-        let unknown = || Manner { is_known: false, timeout: TIMEOUT_INITIAL, case: CaseState::Unknown, cookie: SmallVec::new() };
-        self.peek(addr, Server::manner).unwrap_or_else(unknown)
+    pub fn manner(&self, addr: IpAddr, now: BootTime) -> Manner {
+        let unknown =
+            || Manner { is_known: false, usual_wait: TIMEOUT_INITIAL, silences: 0, case: CaseState::Unknown, cookie: SmallVec::new() };
+        self.peek(addr, |server| server.manner(now)).unwrap_or_else(unknown)
     }
 
     pub fn set_edns(&self, addr: IpAddr, state: EdnsState) {
@@ -363,6 +385,7 @@ impl Server {
             last_reply: BootTime::default(),
             timeouts: 0,
             last_timeout: BootTime::default(),
+            waited: Duration::ZERO,
             backed_off_until: BootTime::default(),
             edns: EdnsState::default(),
             case: CaseState::default(),
@@ -375,7 +398,11 @@ impl Server {
 
     fn standing(&self, now: BootTime) -> Standing {
         let usable = if self.backed_off_until > now { Usable::BackedOff(self.backed_off_until) } else { Usable::Yes };
-        let rtt = self.srtt.or((self.timeouts > 0).then_some(TIMEOUT_INITIAL));
+        let rtt = match (self.srtt, self.timeouts) {
+            (srtt, 0) => srtt,
+            // Until it replies again, faster ones are asked first.
+            (srtt, silences) => Some(srtt.map_or(TIMEOUT_INITIAL, |srtt| srtt + self.waited * u32::from(silences))),
+        };
         let edns = self.edns_at(now);
         Standing { rtt, variance: self.variance, replies: self.replies, last_reply: self.last_reply, usable, edns }
     }
@@ -387,13 +414,18 @@ impl Server {
         }
     }
 
-    fn manner(&self) -> Manner {
+    fn manner(&self, now: BootTime) -> Manner {
         Manner {
             is_known: self.srtt.is_some(),
-            timeout: (self.usual_wait() * (1 << self.timeouts.min(4))).min(TIMEOUT_MAX),
+            usual_wait: self.usual_wait(),
+            silences: if self.was_heard_lately(now) { 0 } else { u32::from(self.timeouts) },
             case: self.case,
             cookie: SmallVec::from_slice(&self.cookie[..usize::from(self.cookie_len)]),
         }
+    }
+
+    fn was_heard_lately(&self, now: BootTime) -> bool {
+        self.replies > 0 && now.since(self.last_reply) < HEARD_LATELY
     }
 
     fn usual_wait(&self) -> Duration {
@@ -421,10 +453,9 @@ impl Server {
     }
 
     fn on_silence(&mut self, waited: Duration, now: BootTime) {
-        self.last_timeout = now;
-        self.srtt = self.srtt.map(|srtt| ((srtt * 3 + waited.max(srtt)) / 4).min(TIMEOUT_MAX));
+        (self.last_timeout, self.waited) = (now, waited);
         self.timeouts = self.timeouts.saturating_add(1);
-        if self.timeouts >= TIMEOUTS_FOR_BACK_OFF {
+        if self.timeouts >= TIMEOUTS_FOR_BACK_OFF && !self.was_heard_lately(now) {
             let doublings = u32::from(self.timeouts - TIMEOUTS_FOR_BACK_OFF).min(BACK_OFF_DOUBLINGS_MAX);
             self.backed_off_until = now + BACK_OFF_FIRST * (1 << doublings);
         }
@@ -450,16 +481,16 @@ mod tests {
     #[test]
     fn round_trips_are_smoothed() {
         let servers = servers();
-        assert_eq!((servers.rtt_estimate(V4), servers.manner(V4).timeout), (None, ms(400)));
+        let wait = || servers.manner(V4, at(9)).timeout(0);
+        assert_eq!((servers.rtt_estimate(V4), wait()), (None, ms(400)));
         servers.on_reply(V4, ms(80), at(0));
-        assert_eq!((servers.rtt_estimate(V4), servers.manner(V4).timeout), (Some(ms(80)), ms(240)));
+        assert_eq!((servers.rtt_estimate(V4), wait()), (Some(ms(80)), ms(240)));
         servers.on_reply(V4, ms(160), at(1));
-        assert_eq!((servers.rtt_estimate(V4), servers.manner(V4).timeout), (Some(ms(90)), ms(290)));
+        assert_eq!((servers.rtt_estimate(V4), wait()), (Some(ms(90)), ms(290)));
         for _ in 0..60 {
             servers.on_reply(V4, ms(10), at(2));
         }
-        let timeout = servers.manner(V4).timeout;
-        assert!(timeout >= ms(60) && timeout < ms(70), "{timeout:?}");
+        assert!(wait() >= ms(30) && wait() < ms(40), "{:?}", wait());
     }
 
     #[test]
@@ -467,13 +498,13 @@ mod tests {
         let servers = servers();
         let zone = name("test.");
         servers.on_timeout(V4, ms(400), at(0));
-        assert_eq!((servers.usable(V4, &zone, at(0)), servers.manner(V4).timeout), (Usable::Yes, ms(800)));
+        assert_eq!((servers.usable(V4, &zone, at(0)), servers.manner(V4, at(0)).timeout(0)), (Usable::Yes, ms(800)));
         for (secs, wait) in [(10, 1), (20, 2), (30, 4), (40, 8), (50, 16), (90, 32), (200, 64), (300, 64)] {
             servers.on_timeout(V4, ms(800), at(secs));
             assert_eq!(servers.usable(V4, &zone, at(secs)), Usable::BackedOff(at(secs + wait)));
             assert_eq!(servers.usable(V4, &zone, at(secs + wait)), Usable::Yes);
         }
-        assert_eq!(servers.manner(V4).timeout, TIMEOUT_MAX);
+        assert_eq!(servers.manner(V4, at(300)).timeout(0), TIMEOUT_MAX);
         servers.on_reply(V4, ms(20), at(300));
         assert_eq!((servers.usable(V4, &zone, at(300)), servers.timeouts_in_a_row(V4)), (Usable::Yes, 0));
         let other = IpAddr::from([192, 0, 2, 2]);
@@ -483,6 +514,23 @@ mod tests {
         assert_eq!(servers.usable(other, &zone, at(300)), Usable::Yes);
     }
 
+    /// On a lossy link nobody is waited for the longer, and nobody left alone; a question goes to the others first.
+    #[test]
+    fn loss_is_not_slowness() {
+        let servers = servers();
+        let zone = name("test.");
+        (0..60).for_each(|_| servers.on_reply(V4, ms(10), at(10)));
+        let usual = servers.manner(V4, at(10)).timeout(0);
+        (0..3).for_each(|n| servers.on_timeout(V4, ms(30), at(10) + ms(100 * n)));
+        assert_eq!((servers.manner(V4, at(11)).timeout(0), servers.manner(V4, at(11)).timeout(1)), (usual, usual * 2));
+        let standing = servers.standing(V4, &zone, at(11));
+        assert_eq!((standing.rtt, standing.usable), (Some(ms(10 + 3 * 30)), Usable::Yes));
+        servers.on_timeout(V4, ms(30), at(13));
+        assert_eq!((servers.manner(V4, at(13)).timeout(0), servers.usable(V4, &zone, at(13))), (usual * 16, Usable::BackedOff(at(17))));
+        servers.on_reply(V4, ms(10), at(14));
+        assert_eq!((servers.manner(V4, at(14)).timeout(0), servers.standing(V4, &zone, at(14)).rtt), (usual, Some(ms(10))));
+    }
+
     #[test]
     fn one_silence_counts_once() {
         let servers = servers();
@@ -490,7 +538,7 @@ mod tests {
         for begun in [0, 5, 200, 399] {
             servers.on_timeout(V4, ms(400), at_ms(begun + 400));
         }
-        assert_eq!((servers.timeouts_in_a_row(V4), servers.manner(V4).timeout), (1, ms(800)));
+        assert_eq!((servers.timeouts_in_a_row(V4), servers.manner(V4, at_ms(800)).timeout(0)), (1, ms(800)));
         servers.on_timeout(V4, ms(800), at_ms(400 + 800));
         assert_eq!(servers.timeouts_in_a_row(V4), 2, "asked after the first silence was noticed");
         servers.on_reply(V4, ms(20), at_ms(1300));
@@ -515,7 +563,7 @@ mod tests {
     fn abilities_are_remembered() {
         let servers = servers();
         let known = |secs| {
-            let Manner { case, cookie, .. } = servers.manner(V4);
+            let Manner { case, cookie, .. } = servers.manner(V4, at(secs));
             (servers.edns(V4, at(secs)), servers.standing(V4, &name("x.test."), at(secs)).edns, case, cookie.to_vec())
         };
         assert_eq!(known(0), (EdnsState::Unknown, EdnsState::Unknown, CaseState::Unknown, Vec::new()));

@@ -9,10 +9,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::asker::Asker;
-use super::attempts::{Attempts, SILENT_MAX, SILENT_ROOT_MAX, USELESS_MAX, silence_left};
+use super::attempts::{Attempts, SILENT_ROOT_MAX, USELESS_MAX};
 use super::choose::{Candidate, Order, TRIES_PER_ADDRESS, choose};
 use super::classify::{Expected, Kind, classify};
-use super::cut::Cut;
+use super::cut::{Cut, Server};
 use super::failure::{Cause, Failure, FaultKind};
 use super::heard::Heard;
 use super::offline::Sent;
@@ -40,6 +40,9 @@ const EDNS_BROKEN: Duration = Duration::from_secs(900);
 /// Replies wanting another cookie after which TCP is asked, which needs none (RFC 7873 5.3): servers behind one address
 /// may have secrets of their own.
 const NEW_COOKIES_MAX: u8 = 2;
+
+/// A forwarder answers at once, or after a walk of its own.
+const FORWARDER_WAIT_LEAST: Duration = Duration::from_millis(100);
 
 /// A server that was heard within this time is taken for what it was.
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -86,7 +89,7 @@ impl Resolver {
         loop {
             let enough = attempts.asked >= limits.tries_per_cut
                 || attempts.useless >= USELESS_MAX
-                || attempts.silent >= SILENT_MAX
+                || attempts.silent >= attempts.silent_max()
                 || attempts.is_silent_to_part();
             let picked = if enough { None } else { self.pick(cut, attempts, asker, None) };
             // A server that is known to fail waits until those without an address have been searched for.
@@ -146,8 +149,7 @@ impl Resolver {
         let most = asker.routes.limits.addresses_per_ns;
         let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
         for server in &cut.servers {
-            let silent: u8 = server.addresses.iter().map(|address| attempts.get(*address).silent).fold(0, u8::saturating_add);
-            if silent >= asker.routes.limits.silent_queries_per_ns {
+            if attempts.silence_of(server) >= self.silence_borne(server, attempts, asker) {
                 continue;
             }
             let usable = server.addresses.iter().filter(|address| {
@@ -183,9 +185,10 @@ impl Resolver {
             .collect();
         // A slow network is not a dead one: without any sign of life the servers are tried on for a while.
         let early = !attempts.heard_anything
-            && (1..SILENT_MAX).contains(&attempts.asked)
+            && (1..attempts.silent_max()).contains(&attempts.asked)
             && asker.began.elapsed() < Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
-        let tries = if early { 2 * TRIES_PER_ADDRESS } else { TRIES_PER_ADDRESS };
+        let early_tries = (attempts.silent_max() / candidates.len().max(1)).max(2 * usize::from(TRIES_PER_ADDRESS));
+        let tries = if early { early_tries as u8 } else { TRIES_PER_ADDRESS };
         let order = match (cut.configured, asker.purpose.is_awaited()) {
             (true, _) => Order::Configured,
             (_, true) => Order::Quick,
@@ -235,6 +238,23 @@ impl Resolver {
         Ok(None)
     }
 
+    /// Queries without reply after which a name server is not asked again for this question. One that has just replied
+    /// to others is there: what it does not answer was lost.
+    fn silence_borne(&self, server: &Server, attempts: &Attempts, asker: &Asker) -> u8 {
+        let (servers, now) = (self.cache().servers(), self.now());
+        let is_there = |address: &SocketAddr| servers.was_heard_lately(address.ip(), now);
+        let limit = asker.routes.limits.silent_queries_per_ns;
+        if server.addresses.iter().any(is_there) { limit.max(attempts.silent_max() as u8) } else { limit }
+    }
+
+    /// How many more queries without reply it takes until nobody is asked any more.
+    fn silence_left(&self, cut: &Cut, attempts: &Attempts, asker: &Asker) -> usize {
+        let of_server =
+            |server: &Server| usize::from(self.silence_borne(server, attempts, asker).saturating_sub(attempts.silence_of(server)));
+        let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();
+        attempts.silent_max().saturating_sub(attempts.silent).min(of_servers)
+    }
+
     /// Pays for one query and sends it as soon as it is waited for.
     pub(super) fn send(&self, cut: &Cut, plan: &Plan, attempts: &mut Attempts, asker: &Asker) -> Result<Asking, Failure> {
         asker.purse.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
@@ -247,14 +267,15 @@ impl Resolver {
         self.trace_asked(cut, plan, attempt, asker);
         self.cache().servers().on_asked(plan.address.ip(), self.now());
         let (server, question, recursive, with_edns) = (plan.address, plan.question.clone(), plan.recursive, plan.with_edns);
-        let manner = self.cache().servers().manner(server.ip());
-        let known = manner.is_known || attempt > 1 || cut.configured;
-        let others = cut.address_count() > attempts.tried.len();
-        let mut timeout = manner.timeout;
-        if !known && others {
-            timeout = timeout.min(self.first_patience());
+        let mut manner = self.cache().servers().manner(server.ip(), self.now());
+        if !manner.is_known && !cut.configured {
+            manner.usual_wait = self.first_patience();
         }
-        if !attempts.heard_anything && silence_left(cut, attempts, &asker.routes.limits) <= 1 {
+        let mut timeout = manner.timeout(attempts.get(server).silent);
+        if cut.forward {
+            timeout = timeout.max(FORWARDER_WAIT_LEAST);
+        }
+        if !attempts.heard_anything && self.silence_left(cut, attempts, asker) <= 1 {
             // The last chance: what comes within the time that the client waits anyway is not too late.
             let earliest = Duration::from_millis(asker.routes.limits.give_up_earliest_ms);
             timeout = timeout.max(earliest.saturating_sub(asker.began.elapsed()));

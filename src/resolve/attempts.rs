@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::choose::TRIES_PER_ADDRESS;
-use super::cut::{Cut, Server};
+use super::cut::Server;
 use super::failure::{FAULTS_MAX, Fault, FaultKind};
 use super::heard::Heard;
 use super::under_way::UnderWay;
-use crate::config::Limits;
 
 /// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
 /// SERVFAIL must not cost eight queries.
 pub(super) const USELESS_MAX: usize = 5;
-/// Queries that drew no reply, after which a question is given up at a cut. A lossy network of one in three loses
-/// all of them once in seven hundred times.
-pub(super) const SILENT_MAX: usize = 6;
+/// Queries that drew no reply, after which a question is given up at a cut. A network that loses one packet in three
+/// loses all of them once in ten thousand times. Two less where servers' names had to be looked up: an attacker can have
+/// that done for any number of them.
+const SILENT_MAX: usize = 8;
+const SILENT_MAX_LOOKED_UP: usize = 6;
 /// Shortened questions that drew no reply, after which the whole one is asked: there are servers that drop names which
 /// have nothing of their own (RFC 9156 3).
 pub(super) const SILENT_PARTS_MAX: usize = 2;
@@ -74,6 +75,14 @@ impl Attempts {
         self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
+    pub(super) fn silent_max(&self) -> usize {
+        if self.names_looked_up == 0 { SILENT_MAX } else { SILENT_MAX_LOOKED_UP }
+    }
+
+    pub(super) fn silence_of(&self, server: &Server) -> u8 {
+        server.addresses.iter().map(|address| self.get(*address).silent).fold(0, u8::saturating_add)
+    }
+
     /// What silence means for the next question: `true` where it may be for the question's being shortened.
     pub fn may_show_whole(&mut self, yes: bool) {
         self.may_show_whole = yes;
@@ -123,14 +132,4 @@ impl Attempts {
             self.faults.push(fault);
         }
     }
-}
-
-/// How many more queries without reply it takes until nobody is asked any more.
-pub(super) fn silence_left(cut: &Cut, attempts: &Attempts, limits: &Limits) -> usize {
-    let of_server = |server: &Server| {
-        let silent: usize = server.addresses.iter().map(|address| usize::from(attempts.get(*address).silent)).sum();
-        usize::from(limits.silent_queries_per_ns).saturating_sub(silent)
-    };
-    let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();
-    SILENT_MAX.saturating_sub(attempts.silent).min(of_servers)
 }

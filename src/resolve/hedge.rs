@@ -15,7 +15,7 @@ const PRICE: u32 = 21;
 /// Second queries that can be saved up: a link that fails must not be met with a flood.
 const SAVED_MAX: u32 = 64;
 /// A known server may be slower than its history by this much before it counts as slow.
-const MARGIN_LEAST: Duration = Duration::from_millis(20);
+const MARGIN_LEAST: Duration = Duration::from_millis(10);
 
 /// Shared by all workers.
 #[derive(Default)]
@@ -86,7 +86,7 @@ mod tests {
         let ms = Duration::from_millis;
         let standing = |rtt: Option<u64>, variance| Standing { rtt: rtt.map(ms), variance: ms(variance), ..Standing::UNKNOWN };
         let rows = [
-            (standing(Some(10), 1), true, 0, 30),
+            (standing(Some(10), 1), true, 0, 20),
             (standing(Some(100), 30), false, 0, 220),
             (standing(None, 0), true, 0, 0),
             (standing(None, 0), false, 0, 120),

@@ -40,6 +40,7 @@ mod table;
 mod trace;
 mod trusted;
 mod under_way;
+mod usual_rtt;
 mod walk;
 
 pub use asker::Asker;

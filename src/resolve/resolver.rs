@@ -22,6 +22,7 @@ use super::prove::PerSecond;
 use super::routes::Routes;
 use super::table::Table;
 use super::trusted::Book;
+use super::usual_rtt::UsualRtt;
 use super::walk::Awaited;
 use crate::cache::{Cache, Memo};
 use crate::env::{BootTime, Clock, Random};
@@ -40,8 +41,8 @@ pub struct Shared {
     pub(super) clock_watch: ClockWatch,
     pub(super) offline: Offline,
     pub(super) hedging: Hedging,
-    /// Milliseconds that servers usually take from here; smoothed, written by whoever heard one last.
-    usual_rtt_ms: AtomicU64,
+    /// How long servers usually take from here.
+    usual_rtt: UsualRtt,
     pub(super) awaited: Awaited,
     /// How often the way out has changed.
     ways_out: AtomicU64,
@@ -76,7 +77,7 @@ impl Shared {
             clock_watch,
             offline: Offline::default(),
             hedging: Hedging::default(),
-            usual_rtt_ms: AtomicU64::new(100),
+            usual_rtt: UsualRtt::default(),
             awaited: Awaited::default(),
             ways_out: AtomicU64::new(0),
             forgiven_at: AtomicU64::new(0),
@@ -210,22 +211,19 @@ impl Resolver {
         self.0.shared.counters.upstream_queries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How long an unknown server is waited for while others have not been asked yet: four times what servers usually
-    /// take from here. One that is slower still is asked again with more patience.
+    /// How long an unknown server is waited for before another is asked: six times what servers usually
+    /// take from here. What comes later is taken as well.
     pub(super) fn first_patience(&self) -> Duration {
-        let usual = self.shared().usual_rtt_ms.load(Ordering::Relaxed);
-        Duration::from_millis((4 * usual).clamp(150, 400))
+        (6 * self.usual_rtt()).clamp(Duration::from_millis(60), Duration::from_millis(400))
     }
 
     /// What servers usually take from here.
     pub(super) fn usual_rtt(&self) -> Duration {
-        Duration::from_millis(self.shared().usual_rtt_ms.load(Ordering::Relaxed))
+        self.shared().usual_rtt.get()
     }
 
     pub(super) fn heard_after(&self, rtt: Duration) {
-        let usual = &self.shared().usual_rtt_ms;
-        let sample = u64::try_from(rtt.as_millis()).unwrap_or(u64::MAX).min(2_000);
-        usual.store((7 * usual.load(Ordering::Relaxed) + sample).div_ceil(8), Ordering::Relaxed);
+        self.shared().usual_rtt.add(rtt);
     }
 
     /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to

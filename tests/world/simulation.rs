@@ -565,3 +565,106 @@ fn servers_that_a_zone_has_left_do_not_keep_it() {
     }
     assert!(world.queries_to("ns1.ghost.com.").iter().all(|seen| seen.at < Duration::from_secs(30)));
 }
+
+/// A third of all that is sent is lost. Whoever has not replied in the usual time is left for another server, and what was
+/// lost is not taken for slowness.
+#[test]
+fn a_lossy_network_costs_little_time() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(90).zone("shop.example.").record("*.shop.example. A 192.0.2.1");
+    world = world.server("ns1.shop.example.").server("ns2.shop.example.").server("ns3.shop.example.");
+    for n in 0..10 {
+        world.ask(&format!("known{n}.shop.example. A"));
+    }
+    world.set_loss(0.163);
+    let mut took: Vec<_> = (0..300)
+        .map(|n| {
+            world.wait_ms(10);
+            let answer = world.ask(&format!("h{n}.shop.example. A"));
+            assert!(answer.is("192.0.2.1"), "{answer:?}");
+            answer.took
+        })
+        .collect();
+    took.sort();
+    assert!(took[285] <= Duration::from_millis(60 + 20), "of 300: {:?} {:?} {:?}", took[150], took[285], took[299]);
+
+    let mut world = World::new(90);
+    for n in 0..300 {
+        let zone = format!("z{n}.example.");
+        world = world.zone(&zone).record(&format!("www.{zone} A 192.0.2.1")).server(&format!("ns1.{zone}")).server(&format!("ns2.{zone}"));
+    }
+    world.set_loss(0.163);
+    let mut took: Vec<_> = (0..300)
+        .map(|n| {
+            let answer = world.ask(&format!("www.z{n}.example. A"));
+            assert!(answer.is("192.0.2.1"), "{answer:?}");
+            answer.took
+        })
+        .collect();
+    took.sort();
+    assert!(took[285] <= Duration::from_millis(500), "of 300: {:?} {:?} {:?}", took[150], took[285], took[299]);
+}
+
+/// Nothing is lost, but everything has become ten times slower than it was: the first reply is waited for, and learned of.
+#[test]
+fn a_link_that_has_become_slow_is_not_deaf() {
+    if !is_cairn() {
+        return;
+    }
+    let world = World::new(92).zone("shop.example.").record("*.shop.example. A 192.0.2.1");
+    let mut world = world.server("ns1.shop.example.").server("ns2.shop.example.");
+    for n in 0..20 {
+        world.ask(&format!("known{n}.shop.example. A"));
+    }
+    world.plan().servers.iter_mut().for_each(|server| server.link.delay = Duration::from_millis(150));
+    let answer = world.ask("slow.shop.example. A");
+    assert!(answer.is("192.0.2.1") && answer.took < Duration::from_millis(350), "{answer:?}");
+    world.ask("again.shop.example. A");
+    world.forget();
+    world.ask("once.shop.example. A");
+    assert_eq!(world.log().len(), 1, "that it has become slow is known by now");
+}
+
+#[test]
+fn dead_servers_are_asked_now_and_then() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(93).zone("gone.example.").record("www.gone.example. A 192.0.2.1").zone("other.example.");
+    world = world.record("*.other.example. A 192.0.2.2").zone("gone.example.");
+    for n in 1..=4 {
+        world = world.server(&format!("ns{n}.gone.example.")).dead();
+    }
+    world.ask("x.other.example. A");
+    world.forget();
+    let began = world.now();
+    for n in 0..20 {
+        let due = began + Duration::from_millis(500 * n);
+        let early = due.saturating_sub(world.now());
+        world.wait_ms(early.as_millis() as u64);
+        let answer = world.ask("www.gone.example. A");
+        assert!(answer.rcode() == Rcode::SERVFAIL && answer.took <= Duration::from_millis(4_500), "{answer:?}");
+    }
+    let asked = (1..=4).map(|n| world.queries_to(&format!("ns{n}.gone.example.")).len()).sum::<usize>();
+    assert!(asked <= 16, "{asked} queries");
+}
+
+#[test]
+fn one_living_server_of_three_will_do() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(94).zone("other.example.").record("*.other.example. A 192.0.2.2");
+    for n in 0..50 {
+        let zone = format!("z{n}.example.");
+        world = world.zone(&zone).record(&format!("www.{zone} A 192.0.2.1")).server(&format!("ns1.{zone}"));
+        world = world.server(&format!("ns2.{zone}")).dead().server(&format!("ns3.{zone}")).dead();
+    }
+    world.ask("x.other.example. A");
+    for n in 0..50 {
+        let answer = world.ask(&format!("www.z{n}.example. A"));
+        assert!(answer.is("192.0.2.1") && answer.took <= Duration::from_millis(400), "{answer:?}");
+    }
+}
