@@ -194,7 +194,7 @@ impl Resolver {
             (_, true) => Order::Quick,
             (_, false) => Order::Curious,
         };
-        let (at, why) = choose(&candidates, order, tries, |bound| self.random().below(bound))?;
+        let (at, why) = choose(&candidates, order, cut.zone.label_count() <= 1, tries, |bound| self.random().below(bound))?;
         let hopeful = candidates[at].tries == 0 && !candidates[at].unfit && !candidates[at].cut_off;
         Some(Picked { address: addresses[at], why, standing: standings[at], hopeful })
     }

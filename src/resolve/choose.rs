@@ -11,8 +11,10 @@ use super::trace::Choice;
 /// Asked at most so often for one question.
 pub const TRIES_PER_ADDRESS: u8 = 2;
 const EXPLORE_ONE_IN: usize = 20;
-/// What an unknown server is taken for when nothing is known of its neighbours either.
+/// What an unknown server is taken for when nothing is known of its neighbours either. The root and the TLDs have
+/// servers everywhere.
 const UNKNOWN_RTT_MS: u32 = 30;
+const UNKNOWN_NEAR_RTT_MS: u32 = 15;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
@@ -42,8 +44,14 @@ pub enum Order {
     Configured,
 }
 
-/// `roll` gives a uniform number below its argument. Returns the index and the reason.
-pub fn choose(candidates: &[Candidate], order: Order, tries_max: u8, mut roll: impl FnMut(usize) -> usize) -> Option<(usize, Choice)> {
+/// `near`: these serve the root or a TLD. `roll` gives a uniform number below its argument. Returns the index and the reason.
+pub fn choose(
+    candidates: &[Candidate],
+    order: Order,
+    near: bool,
+    tries_max: u8,
+    mut roll: impl FnMut(usize) -> usize,
+) -> Option<(usize, Choice)> {
     let open: Vec<usize> = (0..candidates.len()).filter(|&at| !candidates[at].spent && candidates[at].tries < tries_max).collect();
     if open.is_empty() {
         return None;
@@ -68,7 +76,7 @@ pub fn choose(candidates: &[Candidate], order: Order, tries_max: u8, mut roll: i
     // Of equal ones any: all resolvers of the world must not choose the same.
     let unknown = match order {
         Order::Curious => 0,
-        _ => unknown_rtt_ms(level.iter().map(|&at| candidates[at].replies).fold(0, u32::saturating_add)),
+        _ => unknown_rtt_ms(near, level.iter().map(|&at| candidates[at].replies).fold(0, u32::saturating_add)),
     };
     let (_, _, best) = level.iter().map(|&at| (candidates[at].rtt_ms.unwrap_or(unknown), roll(1 << 16), at)).min()?;
     let choice = match candidates[best].rtt_ms {
@@ -79,8 +87,9 @@ pub fn choose(candidates: &[Candidate], order: Order, tries_max: u8, mut roll: i
 }
 
 /// What is learned of a server that is asked often pays for the one reply that may come late.
-fn unknown_rtt_ms(replies: u32) -> u32 {
-    4 * UNKNOWN_RTT_MS / (4 + replies.max(1).ilog2())
+fn unknown_rtt_ms(near: bool, replies: u32) -> u32 {
+    let guess = if near { UNKNOWN_NEAR_RTT_MS } else { UNKNOWN_RTT_MS };
+    4 * guess / (4 + replies.max(1).ilog2())
 }
 
 fn sole(candidate: &Candidate) -> Choice {
@@ -124,14 +133,18 @@ mod tests {
             (&[Candidate { tries: 2, ..FRESH }, Candidate { spent: true, ..FRESH }], None),
         ];
         for (candidates, expected) in rows {
-            assert_eq!(choose(candidates, Order::Quick, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at), *expected, "{candidates:?}");
+            assert_eq!(
+                choose(candidates, Order::Quick, false, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at),
+                *expected,
+                "{candidates:?}"
+            );
         }
     }
 
     #[test]
     fn only_one_that_was_not_heard_for_long_is_explored() {
         let known = |rtt_ms, stale| Candidate { rtt_ms: Some(rtt_ms), stale, ..FRESH };
-        let explore = |list: &[Candidate]| choose(list, Order::Quick, TRIES_PER_ADDRESS, |_| 0).map(|(at, _)| at);
+        let explore = |list: &[Candidate]| choose(list, Order::Quick, false, TRIES_PER_ADDRESS, |_| 0).map(|(at, _)| at);
         assert_eq!(explore(&[known(10, false), known(90, false), known(90, true)]), Some(2));
         assert_eq!(explore(&[known(10, false), known(90, false)]), Some(0));
         assert_eq!(explore(&[known(10, true)]), Some(0));
@@ -140,17 +153,24 @@ mod tests {
     #[test]
     fn configured_servers_keep_their_order() {
         let mut list = [FRESH, Candidate { rtt_ms: Some(1), ..FRESH }];
-        assert_eq!(choose(&list, Order::Configured, TRIES_PER_ADDRESS, never_explore), Some((0, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS, never_explore), Some((0, Choice::Configured)));
         list[0].tries = 1;
-        assert_eq!(choose(&list, Order::Configured, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
         list[0] = Candidate { cut_off: true, ..FRESH };
-        assert_eq!(choose(&list, Order::Configured, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+    }
+
+    #[test]
+    fn unknown_servers_of_the_root_and_the_tlds_are_taken_for_near() {
+        let list = [Candidate { rtt_ms: Some(20), ..FRESH }, FRESH];
+        let first = |near| choose(&list, Order::Quick, near, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at);
+        assert_eq!((first(false), first(true)), (Some(0), Some(1)));
     }
 
     #[test]
     fn where_nobody_waits_an_unknown_one_is_tried() {
         let known = |rtt_ms| Candidate { rtt_ms: Some(rtt_ms), ..FRESH };
-        let first = |list: &[Candidate], order| choose(list, order, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at);
+        let first = |list: &[Candidate], order| choose(list, order, false, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at);
         let list = [known(2), FRESH];
         assert_eq!((first(&list, Order::Quick), first(&list, Order::Curious)), (Some(0), Some(1)));
         assert_eq!(first(&[known(2), Candidate { unfit: true, ..FRESH }], Order::Curious), Some(0));
@@ -160,7 +180,7 @@ mod tests {
     #[test]
     fn those_that_are_cut_off_do_not_count() {
         let known = |rtt_ms, cut_off| Candidate { rtt_ms: Some(rtt_ms), cut_off, ..FRESH };
-        let first = |list: &[Candidate]| choose(list, Order::Quick, TRIES_PER_ADDRESS, never_explore);
+        let first = |list: &[Candidate]| choose(list, Order::Quick, false, TRIES_PER_ADDRESS, never_explore);
         let list = [known(10, true), known(20, false), known(30, false)];
         assert_eq!(first(&list), Some((1, Choice::Fastest { rtt_ms: 20, of: 2 })));
         assert_eq!(
