@@ -29,6 +29,10 @@ use crate::wire::{Flags, Message, OptionCode};
 /// Empty NOERROR replies after which "nothing" is taken for an answer.
 const EMPTY_MAX: u8 = 2;
 
+/// Servers asked and addresses searched for, in all: more than the limits of each allow, so that whatever is wrong a walk
+/// ends.
+const ROUNDS_MAX: usize = 128;
+
 /// How long a server that failed for a zone is asked after all others. Lame delegations are mended by people,
 /// overload passes by itself.
 const LAME_S: u32 = 900;
@@ -86,7 +90,7 @@ impl Resolver {
     ) -> Result<Heard, Failure> {
         let limits = asker.routes.limits;
         let question = Rc::new(question.clone());
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let enough = attempts.asked >= limits.tries_per_cut
                 || attempts.useless >= USELESS_MAX
                 || attempts.silent >= attempts.silent_max()
@@ -205,6 +209,7 @@ impl Resolver {
         if !cut.configured || cut.zone.is_root() {
             self.wait_for_network(plan.address, asker).await;
         }
+        attempts.under_way.drop_unheard();
         let first = self.send(cut, &plan, attempts, asker)?;
         attempts.under_way.add(first);
         self.test_family(cut, &plan, attempts, asker);

@@ -189,11 +189,24 @@ impl Cut {
     /// Adds those servers that the zone itself named beside an answer. `false` when that is nothing new.
     pub fn use_own_word(&mut self, cache: &Cache, now: BootTime, names_max: usize) -> bool {
         let before = self.servers.len();
-        let own = cache.get_set(&self.zone, Rtype::NS, now).filter(|_| !self.configured);
-        for name in own.iter().flat_map(|own| ns_names(&own.set)).take(names_max) {
+        for name in self.own_word(cache, now, Rank::Additional).into_iter().take(names_max) {
             self.add_name(name);
         }
         self.servers.len() > before
+    }
+
+    /// The servers that the zone itself names, said with so much authority. That counts under the parent's word that led
+    /// to it: servers that the parent has left say what they always said, for as long as they like (ghost domains).
+    fn own_word(&self, cache: &Cache, now: BootTime, rank: Rank) -> Vec<Name> {
+        if self.configured {
+            return Vec::new();
+        }
+        let counts = |own: &ShownSet<'_>| own.rank >= rank && own.age_s <= self.age_s;
+        let own = cache.show_set(self.zone.as_wire(), Rtype::NS, now, |own| {
+            let names = counts(&own).then_some(own.data);
+            names.into_iter().flatten().filter_map(|rdata| Name::from_wire(rdata).ok()).collect()
+        });
+        own.unwrap_or_default()
     }
 
     /// None of its servers can be reached: no address is known, and every name lies below the cut itself.
@@ -212,14 +225,7 @@ impl Cut {
     /// Fills in what the cache knows: the child's own list of servers first, and addresses of any rank, of the families
     /// that are `in_use`.
     pub fn complete(&mut self, cache: &Cache, now: BootTime, names_max: usize, in_use: impl Fn(Rtype) -> bool) {
-        // The child's own word counts under the parent's word that led to it: servers that the parent has left say
-        // what they always said, for as long as they like (ghost domains).
-        let counts = |own: &ShownSet<'_>| own.rank >= Rank::AuthAuthority && own.age_s <= self.age_s;
-        let own = cache.show_set(self.zone.as_wire(), Rtype::NS, now, |own| {
-            let names = counts(&own).then_some(own.data);
-            names.into_iter().flatten().filter_map(|rdata| Name::from_wire(rdata).ok()).collect::<Vec<Name>>()
-        });
-        for name in own.unwrap_or_default() {
+        for name in self.own_word(cache, now, Rank::AuthAuthority) {
             if self.servers.len() < names_max {
                 self.add_name(name);
             }
@@ -394,5 +400,23 @@ mod tests {
         let word = parents_word(&cache, &name("ns.example."), BootTime(1000));
         assert_eq!(word.to_vec(), ["192.0.2.1:53".parse().expect("address")]);
         assert!(parents_word(&cache, &name("ns2.example."), BootTime(1000)).is_empty());
+    }
+
+    /// The zone's own list counts only where it was said under the parent's word that led to it.
+    #[test]
+    fn what_a_zone_said_before_it_moved_does_not_count() {
+        for (said_at, led_at, counts) in [(0, 10, false), (10, 10, true), (20, 10, true)] {
+            let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
+            remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
+            let mut own = ns("test.", 9000);
+            own.data.push(b"\x03old\x07example\x00");
+            for rank in [Rank::Additional, Rank::AuthAnswer] {
+                cache.put_set(&own, rank, Security::Indeterminate, BootTime(said_at * 1000));
+                remember(&cache, &Name::root(), &ns("test.", 9000), &[], 8, BootTime(led_at * 1000));
+                let now = BootTime(30_000);
+                let mut cut = deepest_known(&cache, &name("test."), Rtype::A, now).expect("known");
+                assert_eq!(cut.use_own_word(&cache, now, 8), counts, "{rank:?} said at {said_at}, led there at {led_at}");
+            }
+        }
     }
 }

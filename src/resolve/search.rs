@@ -46,7 +46,7 @@ impl Resolver {
         let at = waiting[self.random().below(waiting.len())];
         let server = &mut cut.servers[at];
         let Some(name) = server.name.clone() else {
-            server.search = Search::Done;
+            (server.search, server.half_searched) = (Search::Done, false);
             return true;
         };
         if search == Search::None {
@@ -64,7 +64,7 @@ impl Resolver {
         }
         // A server whose own name lies below the cut can only be found through the servers of the cut.
         if name.is_within(&cut.zone) && !attempts.heard_anything {
-            cut.servers[at].search = Search::Done;
+            (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
             return true;
         }
         attempts.names_looked_up += 1;

@@ -11,10 +11,13 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::ask::{Outcome, Plan};
-use crate::env::BoxFuture;
+use crate::env::{BoxFuture, Instant};
 
 /// Overdue queries of one worker that are listened to; each holds a socket. Past that an overdue one is given up.
 pub(super) const OVERDUE_MAX: usize = 1_024;
+
+/// A reply that waits longer to be read has no time of arrival.
+const UNHEARD_MOST: Duration = Duration::from_millis(5);
 
 /// A query that was sent. It owns what it needs, so that it can outlive the question that it was sent for.
 pub(super) struct Asking {
@@ -65,34 +68,47 @@ pub(super) enum News {
 }
 
 #[derive(Default)]
-pub(super) struct UnderWay(SmallVec<[Asking; 2]>);
+pub(super) struct UnderWay {
+    queries: SmallVec<[Asking; 2]>,
+    /// When they were listened to last.
+    heard_until: Option<Instant>,
+}
 
 impl UnderWay {
     pub(super) fn add(&mut self, asking: Asking) {
-        self.0.push(asking);
+        self.queries.push(asking);
     }
 
     /// Is any of them not overdue?
     pub(super) fn is_awaited(&self) -> bool {
-        self.0.iter().any(|asking| !asking.is_overdue())
+        self.queries.iter().any(|asking| !asking.is_overdue())
+    }
+
+    /// While addresses were searched for, or the network was awaited, nobody listened: when a reply came in that time
+    /// could not be told any more, neither for its lifetimes nor for the server's.
+    pub(super) fn drop_unheard(&mut self) {
+        if self.heard_until.is_some_and(|until| until.elapsed() >= UNHEARD_MOST) {
+            self.clear();
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.queries.clear();
     }
 
     /// Those whose reply may still come in time, to learn how long it takes.
     pub(super) fn take_awaited(&mut self) -> impl Iterator<Item = Asking> {
-        std::mem::take(&mut self.0).into_iter().filter(|asking| !asking.is_overdue())
+        std::mem::take(&mut self.queries).into_iter().filter(|asking| !asking.is_overdue())
     }
 
     /// Waits for the first news of any; never for nothing. `overdue` counts those of the whole worker.
     pub(super) async fn next(&mut self, overdue: &Rc<Cell<usize>>) -> News {
         poll_fn(|cx| {
-            for at in 0..self.0.len() {
-                let asking = &mut self.0[at];
+            self.heard_until = Some(Instant::now());
+            for at in 0..self.queries.len() {
+                let asking = &mut self.queries[at];
                 if let Poll::Ready(outcome) = asking.outcome.as_mut().poll(cx) {
-                    return Poll::Ready(News::Outcome(self.0.remove(at), outcome));
+                    return Poll::Ready(News::Outcome(self.queries.remove(at), outcome));
                 }
                 if !asking.is_overdue() && asking.overdue.get() {
                     let (plan, patience) = (asking.plan.clone(), asking.patience);
@@ -100,7 +116,7 @@ impl UnderWay {
                         overdue.set(overdue.get() + 1);
                         asking.counted = Some(Counted(overdue.clone()));
                     } else {
-                        self.0.remove(at);
+                        self.queries.remove(at);
                     }
                     return Poll::Ready(News::Overdue(plan, patience));
                 }

@@ -19,7 +19,7 @@ pub(super) struct UsualRtt {
 
 impl Default for UsualRtt {
     fn default() -> UsualRtt {
-        UsualRtt { state: AtomicU64::new(1 << 32 | GUESS_US) }
+        UsualRtt { state: AtomicU64::new((1 << 32) | GUESS_US) }
     }
 }
 
@@ -33,7 +33,7 @@ impl UsualRtt {
         let take = |state: u64| {
             let (count, mean) = (state >> 32, state & u64::from(u32::MAX));
             let next = (count + 1).min(MEMORY);
-            Some(next << 32 | (mean * (next - 1) + sample) / next)
+            Some((next << 32) | ((mean * (next - 1) + sample) / next))
         };
         // A race loses a sample of many.
         let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);

@@ -112,6 +112,8 @@ pub struct Told {
     pub bytes: Option<Vec<u8>>,
     /// The reply without what a liar adds, and only where the server speaks for a zone at all.
     pub honest: Option<Packet>,
+    /// It tells of other addresses than the zone has, under signatures that do not hold.
+    pub forged: bool,
     /// For the log.
     pub word: String,
 }
@@ -300,7 +302,7 @@ impl Plan {
     }
 
     pub fn answer(&self, address: IpAddr, wire: &[u8], tcp: bool) -> Told {
-        let silent = |word: String| Told { bytes: None, honest: None, word };
+        let silent = |word: String| Told { bytes: None, honest: None, forged: false, word };
         let Some(server) = self.server_at(address) else { return silent("nobody there".into()) };
         let Some(query) = Packet::decode(wire) else { return silent("not a message".into()) };
         let manner = &server.manner;
@@ -314,20 +316,20 @@ impl Plan {
         if manner.formerr_to_edns && query.edns.is_some() {
             reply.rcode = Rcode::FORMERR;
             reply.edns = None;
-            return Told { bytes: Some(reply.encode()), honest: None, word: format!("{} FORMERR", server.name) };
+            return Told { bytes: Some(reply.encode()), honest: None, forged: false, word: format!("{} FORMERR", server.name) };
         }
         let knows_type = query.question.as_ref().is_none_or(|asked| manner.knows_no != Some(asked.rtype));
         if !knows_type {
             reply.rcode = Rcode::NOTIMP;
             reply.edns = None;
-            return Told { bytes: Some(reply.encode()), honest: None, word: format!("{} NOTIMP", server.name) };
+            return Told { bytes: Some(reply.encode()), honest: None, forged: false, word: format!("{} NOTIMP", server.name) };
         }
         if let Some(cookie) = manner.wants_cookie
             && !give_cookie(cookie, &query, &mut reply)
             && !tcp
         {
             reply.rcode = Rcode::BADCOOKIE;
-            return Told { bytes: Some(reply.encode()), honest: None, word: format!("{} BADCOOKIE", server.name) };
+            return Told { bytes: Some(reply.encode()), honest: None, forged: false, word: format!("{} BADCOOKIE", server.name) };
         }
         match (manner.fails, manner.lame) {
             (Some(rcode), _) => reply.rcode = rcode,
@@ -344,7 +346,8 @@ impl Plan {
             signing::strip(&mut reply);
         }
         let is_server = |name: &Name| self.servers.iter().any(|server| server.name == *name);
-        if manner.forges && reply.question.as_ref().is_some_and(|asked| !is_server(&asked.name)) {
+        let forged = manner.forges && reply.question.as_ref().is_some_and(|asked| !is_server(&asked.name));
+        if forged {
             reply.answer.iter_mut().filter(|rr| rr.rtype == Rtype::A).for_each(|rr| rr.rdata = vec![203, 0, 113, 66]);
         }
         let limit = if tcp { 65_535 } else { reply.edns.as_ref().map_or(512, |_| client_size(&query).min(manner.udp_size)) };
@@ -353,7 +356,7 @@ impl Plan {
         }
         let bytes = reply.encode_within(limit);
         let sizes = format!("{}/{}/{}", reply.answer.len(), reply.authority.len(), reply.additional.len());
-        Told { bytes: Some(bytes), honest, word: format!("{} {} {sizes}", server.name, reply.rcode) }
+        Told { bytes: Some(bytes), honest, forged, word: format!("{} {} {sizes}", server.name, reply.rcode) }
     }
 
     fn spoil(&self, manner: &Manner, reply: &mut Packet) {

@@ -6,7 +6,7 @@
 //! DNAME that was said (RFC 6672 3.3). Signatures are not judged. Whatever comes from liars and forgers was never said
 //! here. `Truth` judges by the zones as they are now, so it cannot judge a world that changes; this can.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct Witness {
     denied: HashMap<(Name, Option<Rtype>), (Duration, u32)>,
     /// Until when a zone's former servers may still be asked about it.
     moved: Vec<(Name, Duration)>,
+    /// Names whose addresses a server of a signed zone has forged.
+    forged: HashSet<Name>,
     wrongs: Vec<String>,
 }
 
@@ -78,8 +80,11 @@ impl Witness {
     }
 
     /// One honest reply on its way.
-    pub fn hear(&mut self, server: &Server, reply: &Packet) {
+    pub fn hear(&mut self, server: &Server, reply: &Packet, forged: bool) {
         let Some(asked) = &reply.question else { return };
+        if forged {
+            self.forged.extend(reply.answer.iter().map(|rr| rr.name.clone()));
+        }
         let now = self.now();
         let ghost = |zone: &Name| asked.name.is_within(zone) && server.kept.iter().any(|kept| kept.apex == *zone);
         if let Some((zone, until)) = self.moved.iter().rev().find(|(zone, _)| ghost(zone)).filter(|(_, until)| now > *until) {
@@ -169,6 +174,8 @@ impl Witness {
         match entry {
             // Kept for a while so that it is not judged again; nobody is told, unless they ask for no judgement.
             Entry::Set(cached) if cached.security == Security::Bogus => None,
+            // Whoever asked for it had left before it was judged. Nobody is told before it is.
+            Entry::Set(cached) if cached.security == Security::Indeterminate && self.forged.contains(&cached.set.name) => None,
             Entry::Denial(_, denial) if denial.security == Security::Bogus => None,
             Entry::Set(cached) if cached.set.rtype == Rtype::DELEGATION => self.knows_delegation(&cached.set, cached.stale_s > 0).err(),
             Entry::Set(cached) => {

@@ -93,7 +93,7 @@ impl Behind for Stage {
         let told = plan.answer(arrival.to.ip(), &arrival.wire, arrival.tcp);
         let server = plan.server_at(arrival.to.ip());
         if let (Some(server), Some(honest)) = (server, told.honest) {
-            self.witness.borrow_mut().hear(server, &honest);
+            self.witness.borrow_mut().hear(server, &honest, told.forged);
         }
         if let Some(bytes) = told.bytes {
             arrival.reply.send(bytes);
