@@ -214,7 +214,7 @@ impl Resolver {
     /// How long an unknown server is waited for before another is asked: six times what servers usually
     /// take from here. What comes later is taken as well.
     pub(super) fn first_patience(&self) -> Duration {
-        (6 * self.usual_rtt()).clamp(Duration::from_millis(60), Duration::from_millis(400))
+        (6 * self.usual_rtt()).clamp(Duration::from_millis(100), Duration::from_millis(400))
     }
 
     /// What servers usually take from here.
