@@ -17,7 +17,7 @@ const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];
 
 /// Who may wait, and so may name tokio: whole folders, and single files of folders that are pure otherwise.
 const WAITING_FOLDERS: &[&str] = &["listen", "upstream", "control", "cli", "env"];
-const WAITING_FILES: &[&str] = &["src/resolve/walk.rs", "src/resolve/table.rs", "src/zone/keeper.rs"];
+const WAITING_FILES: &[&str] = &["src/resolve/walk.rs", "src/resolve/table.rs"];
 
 /// One small file per need of the kernel's own calls.
 const UNSAFE_FILES: &[&str] =

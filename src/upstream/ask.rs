@@ -408,14 +408,20 @@ impl<'a> Exchange<'a> {
             && self.sent.elapsed() >= after
         {
             overdue.set(self.tcp.is_none() && self.held.is_none());
+            self.doubt_kept_sockets();
+        }
+    }
+
+    /// After a silence: perhaps the way that kept sockets were connected over is gone.
+    fn doubt_kept_sockets(&self) {
+        if self.socket.as_ref().is_some_and(Socket::was_kept) {
+            self.upstream.sockets.forget(self.ask.server);
         }
     }
 
     fn on_deadline(&mut self) -> Outcome {
-        if self.socket.take().is_some_and(|socket| socket.was_kept()) {
-            // Perhaps the way that these sockets were connected over is gone.
-            self.upstream.sockets.forget(self.ask.server);
-        }
+        self.doubt_kept_sockets();
+        self.socket = None;
         match self.held.take() {
             Some(held) => Some(Ok(held)),
             None => self.unless_nothing_is_left(),

@@ -418,6 +418,23 @@ fn kept_sockets_towards_a_silent_server_are_closed() {
     });
 }
 
+/// Whoever asks next must not be lost on the same way.
+#[test]
+fn they_are_closed_as_soon_as_the_reply_is_overdue() {
+    run(async {
+        let (upstream, net) = upstream(FakeNet::new(|query, index| if index < 3 { vec![(RTT, Ok(good(query)))] } else { vec![] }));
+        let (question, overdue) = (question(), Cell::new(false));
+        let ask = Ask { overdue: Some((Duration::from_millis(50), &overdue)), ..ask(&question) };
+        let (first, second, third) = tokio::join!(upstream.ask(&ask), upstream.ask(&ask), upstream.ask(&ask));
+        assert!(first.is_ok() && second.is_ok() && third.is_ok() && !overdue.get());
+        let mut silence = Box::pin(upstream.ask(&ask));
+        tokio::time::timeout(Duration::from_millis(60), &mut silence).await.expect_err("it is waited for all the same");
+        assert_eq!((overdue.get(), net.open_count.get()), (true, 1));
+        silence.await.expect_err("silence");
+        assert_eq!(net.open_count.get(), 0);
+    });
+}
+
 #[test]
 fn a_refusal_left_from_before_does_not_count() {
     run(async {
