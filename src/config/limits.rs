@@ -26,7 +26,7 @@ pub struct Limits {
     /// Addresses that are tried for one NS name: a name with 60 dead addresses must not cost 60 time-outs.
     pub addresses_per_ns: usize,
     /// Queries without reply to the addresses of one NS name. They are mostly one machine, or machines behind one
-    /// router: what two of them do not say, asked twice, others will not.
+    /// router: what two of them do not say, asked twice, others will not. One that has just replied to others is asked on.
     pub silent_queries_per_ns: u8,
     /// Queries to the servers of one cut for one question, repeats included.
     pub tries_per_cut: usize,

@@ -1,5 +1,6 @@
 //! Asks the servers of one cut one question until one of them says something of use, or until asking more
-//! would only cost: every address tried twice, too many useless replies, or the purse empty.
+//! would only cost: every address tried twice (more often in the first two seconds, while nobody has replied), too many
+//! useless replies, or the purse empty.
 
 use std::cell::Cell;
 use std::net::SocketAddr;

@@ -14,7 +14,7 @@ use super::under_way::UnderWay;
 /// SERVFAIL must not cost eight queries.
 pub(super) const USELESS_MAX: usize = 5;
 /// Queries that drew no reply, after which a question is given up at a cut. A network that loses one packet in three
-/// loses all of them once in ten thousand times. Two less where servers' names had to be looked up: an attacker can have
+/// loses all of them once in six thousand times. Two less where servers' names had to be looked up: an attacker can have
 /// that done for any number of them.
 const SILENT_MAX: usize = 8;
 const SILENT_MAX_LOOKED_UP: usize = 6;

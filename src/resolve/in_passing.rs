@@ -102,10 +102,10 @@ fn is_same(said: &Link, asked: &Link) -> bool {
 
 /// In whatever order.
 fn has_same_data(one: &RrSet, other: &RrSet) -> bool {
-    let sorted = |set: &RrSet| {
-        let mut data: Vec<_> = set.data.iter().map(<[u8]>::to_vec).collect();
+    fn sorted(set: &RrSet) -> Vec<&[u8]> {
+        let mut data: Vec<_> = set.data.iter().collect();
         data.sort_unstable();
         data
-    };
+    }
     sorted(one) == sorted(other)
 }

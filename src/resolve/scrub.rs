@@ -2,7 +2,7 @@
 //! and relevant to the question (RFC 2181 5.4.1, RFC 5452 6). Everything else is dropped and counted.
 //!
 //! - answer: what the question's name has, or the alias that it is; what the alias leads to inside the same zone is
-//!   set apart, and counts only where it is proved;
+//!   set apart, and `in_passing` says what it counts for;
 //! - authority: SOA and proofs of the zone, or one delegation downwards;
 //! - additional: addresses of the servers that the kept NS set names, and only inside the bailiwick.
 

@@ -14,7 +14,7 @@ use super::ask::{Outcome, Plan};
 use crate::env::{BoxFuture, Instant};
 
 /// Overdue queries of one worker that are listened to; each holds a socket. Past that an overdue one is given up.
-pub(super) const OVERDUE_MAX: usize = 1_024;
+const OVERDUE_MAX: usize = 1_024;
 
 /// A reply that waits longer to be read has no time of arrival.
 const UNHEARD_MOST: Duration = Duration::from_millis(5);
