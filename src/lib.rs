@@ -11,17 +11,61 @@
 //! A module imports only modules that stand below it in this list; `cache`, `validate`, `upstream` and
 //! `policy` never import each other. `tests/tidy.rs` keeps that true.
 
+#[cfg(feature = "internals")]
 pub mod cli;
-pub mod control;
+#[cfg(feature = "internals")]
+pub mod server;
+#[cfg(feature = "internals")]
 pub mod listen;
+#[cfg(feature = "internals")]
 pub mod answer;
+#[cfg(feature = "internals")]
 pub mod policy;
+#[cfg(feature = "internals")]
 pub mod zone;
+#[cfg(feature = "internals")]
 pub mod resolve;
+#[cfg(feature = "internals")]
 pub mod cache;
+#[cfg(feature = "internals")]
 pub mod validate;
+#[cfg(feature = "internals")]
 pub mod upstream;
+#[cfg(feature = "internals")]
 pub mod env;
+#[cfg(feature = "internals")]
 pub mod config;
+#[cfg(feature = "internals")]
 pub mod wire;
+#[cfg(feature = "internals")]
 pub mod record;
+#[cfg(not(feature = "internals"))]
+mod cli;
+#[cfg(not(feature = "internals"))]
+mod server;
+#[cfg(not(feature = "internals"))]
+mod listen;
+#[cfg(not(feature = "internals"))]
+mod answer;
+#[cfg(not(feature = "internals"))]
+mod policy;
+#[cfg(not(feature = "internals"))]
+mod zone;
+#[cfg(not(feature = "internals"))]
+mod resolve;
+#[cfg(not(feature = "internals"))]
+mod cache;
+#[cfg(not(feature = "internals"))]
+mod validate;
+#[cfg(not(feature = "internals"))]
+mod upstream;
+#[cfg(not(feature = "internals"))]
+mod env;
+#[cfg(not(feature = "internals"))]
+mod config;
+#[cfg(not(feature = "internals"))]
+mod wire;
+#[cfg(not(feature = "internals"))]
+mod record;
+
+pub use cli::main;

@@ -2,7 +2,7 @@
 //!
 //! What the other reader does not know stands in `REFUSED`, and that it still does not is checked as well; TTL units,
 //! $GENERATE and $INCLUDE are left to the tests of `zone::master`, and all types to `named-compilezone` in
-//! `tests/namespace`.
+//! `tests/e2e`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -108,7 +108,7 @@ fn is_in_use(rtype: Rtype) -> bool {
 /// The zone files of the tree that are within what `domain` reads.
 #[test]
 fn zones_of_the_tree() {
-    let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/namespace/world");
+    let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/world");
     let mut count = 0;
     for (folder, zones) in [
         ("root", &["root", "root-servers.net"][..]),

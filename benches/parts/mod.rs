@@ -13,7 +13,7 @@ use cairn::cache::AnswerKey;
 use cairn::config::{Limits, Settings};
 use cairn::env::{BootTime, Clock, Random, WallTime};
 use cairn::record::{Class, Name, Question, Rank, Rcode, RrSet, Rtype, Security};
-use cairn::validate::{Work, verify_set};
+use cairn::validate::{WorkBudget, verify_set};
 use cairn::wire::{Flags, Header, Message, OptionCode, QueryView, Section, Writer};
 use cairn::zone::{Zones, load_zone};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -188,7 +188,7 @@ fn encode() -> Box<dyn FnMut()> {
 fn validate() -> Box<dyn FnMut()> {
     let (set, keys) = signed::zone_and_set();
     Box::new(move || {
-        let verified = verify_set(black_box(&set), &keys, signed::NOW, &mut Work::default());
+        let verified = verify_set(black_box(&set), &keys, signed::NOW, &mut WorkBudget::default());
         assert!(verified.is_ok());
     })
 }

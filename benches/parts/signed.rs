@@ -3,7 +3,7 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use cairn::record::{Name, RrSet, Rtype};
-use cairn::validate::{Anchor, KeyVerdict, Now, Sha1Policy, Work, ZoneKeys, key_tag, keys_from_anchor};
+use cairn::validate::{Anchor, KeyVerdict, Now, Sha1Policy, WorkBudget, ZoneKeys, key_tag, keys_from_anchor};
 
 const SIGNED_AT: u32 = 1_700_000_000;
 pub const NOW: Now = Now::At(SIGNED_AT as u64 + 60);
@@ -17,7 +17,7 @@ pub fn zone_and_set() -> (RrSet, ZoneKeys) {
         |owner: &str, rtype, rdata: &[u8]| sign(RrSet::with(Name::parse(owner).expect("name"), rtype, 3600, rdata), &zone, &dnskey, &pair);
     let dnskeys = signed("example.com.", Rtype::DNSKEY, &dnskey);
     let anchors = [Anchor::from_record(zone.clone(), Rtype::DNSKEY, &dnskey).expect("a key")];
-    let verdict = keys_from_anchor(&zone, &dnskeys, &anchors, NOW, Sha1Policy::Validate, &mut Work::default());
+    let verdict = keys_from_anchor(&zone, &dnskeys, &anchors, NOW, Sha1Policy::Validate, &mut WorkBudget::default());
     let KeyVerdict::Secure(keys) = verdict else { panic!("{verdict:?}") };
     (signed("www.example.com.", Rtype::A, &[192, 0, 2, 1]), keys)
 }

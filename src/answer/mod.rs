@@ -6,11 +6,11 @@
 //!
 //! Knows nothing of: sockets, files, the wire towards servers.
 
-mod complaints;
+mod failure_log;
 mod cookie;
 mod held;
 mod outcome;
-mod ready;
+mod fast_path;
 mod refusal;
 mod reply;
 mod request;

@@ -1,4 +1,4 @@
-//! Why a client is refused: a short sentence for the client itself, and for whoever runs the server the rule that
+//! Reason a client is refused: a short sentence for the client itself, and for whoever runs the server the rule that
 //! says so, where it stands, and the line that would change it.
 
 use std::collections::HashMap;

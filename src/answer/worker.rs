@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::Guard;
 
-use super::complaints::Complaints;
+use super::failure_log::FailureLog;
 use super::held::{HeldHere, hosted};
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused};
@@ -16,11 +16,11 @@ use super::reply::{Manner, bare_error, encode, pointed_at};
 use super::request::{Read, Request, read};
 use super::service::{Service, Tally};
 use super::snapshot::Snapshot;
-use super::{AtOnce, Client, Transport, ready};
+use super::{AtOnce, Client, Transport, fast_path};
 use crate::env::{BootTime, Net, Random};
 use crate::policy::{InFlight, Pace, ResponseRate, Verdict};
 use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
-use crate::resolve::{Answer, Asker, Cause, Event, Failure, Followed, LocalAnswer, Resolver, Trace};
+use crate::resolve::{Answer, Cause, Context, Event, Failure, Followed, LocalAnswer, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::Flags;
 
@@ -30,7 +30,7 @@ pub struct Worker {
     resolver: Resolver,
     in_flight: InFlight,
     response_rate: RefCell<ResponseRate>,
-    complaints: RefCell<Complaints>,
+    complaints: RefCell<FailureLog>,
     random: Rc<Random>,
     tally: Arc<Tally>,
 }
@@ -78,14 +78,14 @@ impl Holder {
 
 /// Who the client is to this server: decided once a query, and part of a ready answer's key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Standing {
+pub(super) struct ClientRights {
     /// Inside `server.allow`.
     pub allowed: bool,
     /// May have this question looked up: allowed, and RD is set (or reading the cache without it is permitted).
     pub may_recurse: bool,
 }
 
-impl Standing {
+impl ClientRights {
     /// The policy group of ready answers.
     pub fn group(self) -> u8 {
         u8::from(self.allowed) | u8::from(self.may_recurse) << 1
@@ -131,7 +131,7 @@ impl Worker {
     pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         self.tally.queries.add_one();
         let Moment { now, snapshot } = moment;
-        if let Some(given) = ready::answer(&self.service, snapshot, slot, len, client, *now) {
+        if let Some(given) = fast_path::answer(&self.service, snapshot, slot, len, client, *now) {
             self.tally.ready_hits.add_one();
             if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch) {
                 self.resolver.refresh(&question);
@@ -197,11 +197,11 @@ impl Worker {
     /// that may do everything.
     pub async fn explain(self: &Rc<Self>, question: &Question, client: Option<IpAddr>) -> Explained {
         let snapshot = self.service.snapshot.load_full();
-        let asker = Asker::client(self.service.resolve.routes(), Trace::recording());
-        let standing = client.map_or(Standing { allowed: true, may_recurse: true }, |client| standing(&snapshot, Flags(Flags::RD), client));
+        let context = Context::client(self.service.resolve.routes(), Trace::recording());
+        let rights = client.map_or(ClientRights { allowed: true, may_recurse: true }, |client| rights(&snapshot, Flags(Flags::RD), client));
         let (held_by, now) = match client {
-            Some(client) => self.access(&snapshot, question, standing, client),
-            None => (self.own(&snapshot, question, standing), Ok(())),
+            Some(client) => self.access(&snapshot, question, rights, client),
+            None => (self.own(&snapshot, question, rights), Ok(())),
         };
         let (held_by, held, conclusion) = match (now, held_by) {
             (Err(refusal), held_by) => {
@@ -213,12 +213,12 @@ impl Worker {
             (Ok(()), None) => (None, None, None),
         };
         let not_followed = match (&held_by, &conclusion) {
-            (Some(Holder::Zone(_)), Some(Conclusion::Answered(_))) => not_followed(&snapshot, question, standing, client),
+            (Some(Holder::Zone(_)), Some(Conclusion::Answered(_))) => not_followed(&snapshot, question, rights, client),
             _ => None,
         };
         let conclusion = match conclusion {
             Some(conclusion) => conclusion,
-            None => match self.resolver.resolve_in_time(question, held, &asker).await {
+            None => match self.resolver.resolve_in_time(question, held, &context).await {
                 Ok(answer) => Conclusion::Answered(self.guarded(&snapshot, question, answer)),
                 Err(failure) => Conclusion::Failed(failure),
             },
@@ -234,8 +234,8 @@ impl Worker {
         Explained {
             question: question.clone(),
             conclusion,
-            events: asker.trace.events(),
-            upstream_queries: asker.purse.queries_sent(),
+            events: context.trace.events(),
+            upstream_queries: context.budget.queries_sent(),
             held_by,
             not_followed,
         }
@@ -244,12 +244,12 @@ impl Worker {
     /// The decision order of the design: class, access, hosted zones, rules, special-use names; then the cache and
     /// the walk, which take waiting.
     fn decide(&self, snapshot: &Snapshot, request: &Request, client: &Client) -> Now {
-        let standing = standing(snapshot, request.flags, client.peer.ip());
+        let rights = rights(snapshot, request.flags, client.peer.ip());
         let refused = |refusal: Refusal| Now::Say(Outcome::refused(refusal.why()));
         if request.class != Class::IN {
             return refused(Refusal::Class);
         }
-        match self.access(snapshot, &request.question, standing, client.peer.ip()) {
+        match self.access(snapshot, &request.question, rights, client.peer.ip()) {
             (_, Err(refusal)) => refused(refusal),
             (Some((_, decided)), Ok(())) => decided,
             (None, Ok(())) => Now::Look { held: None },
@@ -261,26 +261,26 @@ impl Worker {
         &self,
         snapshot: &Snapshot,
         question: &Question,
-        standing: Standing,
+        rights: ClientRights,
         client: IpAddr,
     ) -> (Option<(Holder, Now)>, Result<(), Refusal>) {
-        let own = self.own(snapshot, question, standing);
+        let own = self.own(snapshot, question, rights);
         let verdict = match &own {
             Some((by, _)) if snapshot.may_ask_zone(by.name(), client) => Ok(()),
             Some((by, _)) => Err(Refusal::Zone(by.name().clone())),
-            None if !standing.allowed => Err(Refusal::Recursion),
+            None if !rights.allowed => Err(Refusal::Recursion),
             None if !snapshot.recursion => Err(Refusal::RecursionOff),
-            None if !standing.may_recurse => Err(Refusal::Cache),
+            None if !rights.may_recurse => Err(Refusal::Cache),
             None => Ok(()),
         };
         (own, verdict)
     }
 
     /// Hosted zones and special-use names; the zone or name that decides, and what it decides.
-    fn own(&self, snapshot: &Snapshot, question: &Question, standing: Standing) -> Option<(Holder, Now)> {
+    fn own(&self, snapshot: &Snapshot, question: &Question, rights: ClientRights) -> Option<(Holder, Now)> {
         if let Some(hosted) = hosted(&snapshot.zones, question, snapshot.aliases_max) {
             let apex = hosted.apex.clone()?;
-            if standing.may_recurse && snapshot.recursion {
+            if rights.may_recurse && snapshot.recursion {
                 if hosted.referral.is_some() {
                     return Some((Holder::Zone(apex), Now::Look { held: None }));
                 }
@@ -298,7 +298,7 @@ impl Worker {
             }
             return Some((Holder::Zone(apex), Now::Say(hosted.into_outcome())));
         }
-        if !standing.allowed {
+        if !rights.allowed {
             return None;
         }
         let (name, rfc, outcome) = snapshot.special(question)?;
@@ -308,9 +308,9 @@ impl Worker {
     async fn look_up(&self, snapshot: &Snapshot, request: &Request, held: Option<LocalAnswer>) -> Outcome {
         let authoritative = held.is_some();
         let cache_only = !request.wants(Flags::RD);
-        let mut asker = Asker::client(self.service.resolve.routes(), Trace::off());
-        asker.cache_only = cache_only;
-        let mut outcome = match self.resolver.resolve_in_time(&request.question, held, &asker).await {
+        let mut context = Context::client(self.service.resolve.routes(), Trace::off());
+        context.cache_only = cache_only;
+        let mut outcome = match self.resolver.resolve_in_time(&request.question, held, &context).await {
             Ok(answer) => Outcome::resolved(answer, request.wants(Flags::CD)),
             Err(failure) if failure.cause == Cause::NotCached => {
                 let authority = self.resolver.known_servers(&request.question.name).into_iter().collect();
@@ -410,16 +410,16 @@ impl Worker {
             Rcode::SERVFAIL => self.service.counters.servfail.fetch_add(1, Ordering::Relaxed),
             _ => 0,
         };
-        let standing = standing(snapshot, request.flags, client.peer.ip());
+        let rights = rights(snapshot, request.flags, client.peer.ip());
         let cookie = self.cookie_for(request, client.peer.ip());
         let manner = Manner {
-            allowed: standing.allowed,
-            recursion_available: standing.allowed && snapshot.recursion,
+            allowed: rights.allowed,
+            recursion_available: rights.allowed && snapshot.recursion,
             cookie: cookie.as_ref().map(|cookie| &cookie[..]),
             turn: self.random.below(1 << 16),
         };
         if outcome.repeatable {
-            ready::keep(&self.service, snapshot, request, standing, &outcome, &manner);
+            fast_path::keep(&self.service, snapshot, request, rights, &outcome, &manner);
         }
         encode(request, &outcome, &manner, Vec::with_capacity(512))
     }
@@ -452,9 +452,9 @@ impl Worker {
 const ADDITIONAL_NAMES_MAX: usize = 16;
 
 /// Where a hosted alias leads that this client is given the first part of only.
-fn not_followed(snapshot: &Snapshot, question: &Question, standing: Standing, client: Option<IpAddr>) -> Option<(Name, Refused)> {
+fn not_followed(snapshot: &Snapshot, question: &Question, rights: ClientRights, client: Option<IpAddr>) -> Option<(Name, Refused)> {
     let target = hosted(&snapshot.zones, question, snapshot.aliases_max)?.onward?;
-    let refusal = match (standing.allowed, snapshot.recursion) {
+    let refusal = match (rights.allowed, snapshot.recursion) {
         (false, _) => Refusal::Recursion,
         (true, false) => Refusal::RecursionOff,
         (true, true) => Refusal::Cache,
@@ -462,9 +462,9 @@ fn not_followed(snapshot: &Snapshot, question: &Question, standing: Standing, cl
     Some((target, snapshot.refused(&refusal, client.unwrap_or(IpAddr::from([0; 4])))))
 }
 
-pub(super) fn standing(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> Standing {
+pub(super) fn rights(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> ClientRights {
     let access = snapshot.policy.access(client, flags.has(Flags::RD));
-    Standing { allowed: access.allowed, may_recurse: access.may_read_cache }
+    ClientRights { allowed: access.allowed, may_recurse: access.may_read_cache }
 }
 
 /// Names that a rule sends elsewhere are not public.

@@ -18,8 +18,8 @@
 //! and each reply gets them less the entry's age; those of data that is this server's own are not listed. The run is the `n` equal-sized A or AAAA records, owned by the
 //! same pointer, that take turns in standing first. The entry ends with the smallest TTL.
 
+use super::cache::Cache;
 use super::entry::{self, Key};
-use super::front::Cache;
 use super::sets;
 use crate::env::BootTime;
 use crate::record::{Class, Rtype, Security, wire_name_len};
@@ -388,7 +388,7 @@ fn owner_len(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::front::tests::{at, cache, name};
+    use super::super::cache::tests::{at, cache, name};
     use super::*;
     use crate::record::{Name, Question, Rank, Rcode, RrSet};
     use crate::wire::{Message, Section, Writer};

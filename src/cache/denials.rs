@@ -7,8 +7,8 @@
 //! The body in its entry: an octet that tells whether the first set is the SOA, then each set as owner in wire
 //! form, type u16, TTL u32, length u24 and packed data, length u24 and packed signatures.
 
+use super::cache::Cache;
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
-use super::front::Cache;
 use super::sets::{self, Stored};
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
@@ -211,7 +211,7 @@ fn read_set(bytes: &[u8]) -> Option<(RrSet, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::front::tests::{at, cache, name};
+    use super::super::cache::tests::{at, cache, name};
     use super::*;
 
     fn soa(ttl: u32, minimum: u32) -> RrSet {

@@ -6,8 +6,8 @@
 //!
 //! The body in its entry: EDE code u16, then the cause in words.
 
+use super::cache::Cache;
 use super::entry::{self, Key};
-use super::front::Cache;
 use crate::env::BootTime;
 use crate::record::{Ede, EdeCode, Question};
 
@@ -67,7 +67,7 @@ pub fn read(bytes: &[u8], now_s: u32) -> CachedFailure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::front::tests::{a_set, at, cache, name};
+    use super::super::cache::tests::{a_set, at, cache, name};
     use super::*;
     use crate::record::{Rank, Rtype, Security};
 

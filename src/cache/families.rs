@@ -154,7 +154,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::front::tests::at;
+    use super::super::cache::tests::at;
     use super::*;
 
     #[derive(Clone, Copy)]

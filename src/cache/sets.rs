@@ -13,8 +13,8 @@
 //!
 //! A set with TTL 0 is not stored: its walk hands it on, used once (RFC 1035 3.2.1).
 
+use super::cache::Cache;
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
-use super::front::Cache;
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RdataIter, RdataList, RrSet, Rtype, Security, rdata_has_fields};
 
@@ -262,8 +262,8 @@ pub fn sigs(bytes: &[u8]) -> &[u8] {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::cache::tests::{a_set, at, cache, name};
     use super::super::denials::{Denial, DenialKind};
-    use super::super::front::tests::{a_set, at, cache, name};
     use super::*;
 
     #[test]

@@ -8,8 +8,8 @@ use super::MISTAKE;
 use super::explain::parse_name;
 use super::stats::ask_server;
 use super::terminal::complain;
-use crate::control::Command;
 use crate::record::Name;
+use crate::server::Command;
 
 const EXAMPLES: &str = "\
 Examples:

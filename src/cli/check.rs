@@ -6,7 +6,7 @@ use super::run::FileArgs;
 use super::terminal::{Paint, complain, say};
 use super::{GOOD, MISTAKE};
 use crate::config::Problem;
-use crate::control::{LoadedZone, Sources};
+use crate::server::{LoadedZone, Sources};
 
 const EXAMPLES: &str = "\
 Examples:

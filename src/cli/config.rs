@@ -8,7 +8,7 @@ use super::run::FileArgs;
 use super::terminal::{Paint, say};
 use super::{GOOD, MISTAKE};
 use crate::config::{Origin, Shown, show as show_settings};
-use crate::control::configuration;
+use crate::server::configuration;
 
 const EXAMPLES: &str = "\
 Examples:

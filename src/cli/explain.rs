@@ -12,8 +12,8 @@ use super::check::print_problems;
 use super::run::FileArgs;
 use super::terminal::{Paint, complain, say};
 use super::{FAILED, GOOD, MISTAKE};
-use crate::control::{self, Sources};
 use crate::record::{Name, Question, Rtype};
+use crate::server::{self, Sources};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,7 +63,7 @@ pub(super) fn explain(args: &ExplainArgs) -> u8 {
     let mut chains = Vec::new();
     let status = explained(args, &mut chains);
     let Some(file) = args.svg.as_ref().filter(|_| status != MISTAKE) else { return status };
-    match std::fs::write(file, control::chain_picture(&chains)) {
+    match std::fs::write(file, server::chain_picture(&chains)) {
         Ok(()) => status,
         Err(error) => {
             complain!("cairn: {}: {error}", file.display());
@@ -81,8 +81,8 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
         has_failed |= step.get("failed") == Some(&Value::Bool(true)) || step.get("error").is_some();
         print_step(&step, args.json);
     };
-    let command = control::Command::Explain { name: args.name.clone(), rtype: args.rtype, client: args.client };
-    let asked = if args.fresh { Ok(false) } else { control::ask(&command, &mut each) };
+    let command = server::Command::Explain { name: args.name.clone(), rtype: args.rtype, client: args.client };
+    let asked = if args.fresh { Ok(false) } else { server::ask(&command, &mut each) };
     match asked {
         Ok(true) => return if has_failed { FAILED } else { GOOD },
         Ok(false) => {}
@@ -91,7 +91,7 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
             return FAILED;
         }
     }
-    let why = if args.fresh { "as --fresh says".to_owned() } else { control::why_no_server() };
+    let why = if args.fresh { "as --fresh says".to_owned() } else { server::why_no_server() };
     each(json!({ "step": "no-server", "line": format!("No running server was asked: {why}"), "why": why }));
     let sources = match Sources::read(&args.files.start_options()) {
         Ok(sources) => sources,
@@ -100,7 +100,7 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
             return MISTAKE;
         }
     };
-    let outcome = control::explain(sources, &Question::new(args.name.clone(), args.rtype), args.client, &mut each);
+    let outcome = server::explain(sources, &Question::new(args.name.clone(), args.rtype), args.client, &mut each);
     if let Err(error) = &outcome {
         complain!("cairn: {error}");
     }

@@ -8,7 +8,7 @@ use clap::Args;
 use super::terminal::{Paint, complain};
 use super::{FAILED, GOOD, MISTAKE};
 use crate::config::parse_socket;
-use crate::control::{self, RunError, StartOptions};
+use crate::server::{self, RunError, StartOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,7 +53,7 @@ impl FileArgs {
 
 pub(super) fn run(args: &RunArgs) -> u8 {
     let options = StartOptions { listen: args.listen.clone(), ..args.files.start_options() };
-    match control::run(&options, control::build) {
+    match server::run(&options, server::build) {
         Ok(()) => GOOD,
         Err(error) => {
             complain!("{} {error}", Paint::stderr().bad("cairn:"));

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::terminal::{complain, say};
 use super::{FAILED, GOOD};
-use crate::control::{self, Command};
+use crate::server::{self, Command};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +32,7 @@ pub(super) fn ask_server(command: &Command) -> u8 {
 
 fn ask_and(command: &Command, print: fn(&Value)) -> u8 {
     let mut has_failed = false;
-    let outcome = control::ask(command, |line| {
+    let outcome = server::ask(command, |line| {
         has_failed |= line.get("error").is_some();
         print(&line);
     });

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use super::explain::parse_name;
 use super::stats::ask_server;
 use crate::config::duration_from_text;
-use crate::control::Command;
 use crate::record::Name;
+use crate::server::Command;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,7 +7,7 @@
 /// All limits. One value is made at the start and handed down, so that a test can tighten a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    // What one client question may cause. A purse of these travels with the question and is never refilled.
+    // What one client question may cause. A budget of these travels with the question and is never refilled.
     /// Queries sent to servers for one client question, everything included. Water-torture and composed attacks
     /// (CAMP, 2024) multiply the smaller limits; this is the sum that they cannot pass.
     pub upstream_queries_per_question: u32,
@@ -169,7 +169,7 @@ const _: () = {
     assert!(l.stale_after_ms < l.give_up_earliest_ms, "stale data comes before giving up");
     assert!(l.give_up_earliest_ms < l.give_up_latest_ms && l.give_up_latest_ms < l.walk_time_ms);
     assert!(l.give_up_latest_ms < 5_000, "clients ask again after 5 s");
-    assert!(l.tries_per_cut < l.upstream_queries_per_question as usize, "one cut must not spend the whole purse");
+    assert!(l.tries_per_cut < l.upstream_queries_per_question as usize, "one cut must not spend the whole budget");
     assert!(l.pending_questions_per_client < l.pending_questions, "one client must not fill the table");
     assert!(l.walks > 2 * l.pending_questions_per_client, "one client must not take every walk");
     assert!(l.tcp_connections_per_client < l.tcp_connections, "one client must not take every connection");

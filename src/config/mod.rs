@@ -12,7 +12,7 @@ mod language;
 mod limits;
 mod nearest;
 mod negative;
-mod place;
+mod socket_addr;
 mod prefix;
 mod problem;
 mod quantity;
@@ -23,7 +23,6 @@ mod show;
 pub use limits::Limits;
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
-pub use place::parse_socket;
 pub use prefix::Prefix;
 pub use problem::{Mark, Problem};
 pub use quantity::parse_duration as duration_from_text;
@@ -32,3 +31,4 @@ pub use settings::{
     Settings, Sha1, ZoneSettings,
 };
 pub use show::{Origin, Shown, reference_markdown, show};
+pub use socket_addr::parse_socket;

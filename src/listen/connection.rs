@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 
-use super::desk::{Answer, Desk, MESSAGE_BYTES};
+use super::dispatch::{Answer, Desk, MESSAGE_BYTES};
 use super::failure;
 use super::limits::Permit;
 use crate::answer::{AtOnce, Client, Transport};

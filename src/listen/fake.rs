@@ -14,7 +14,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::counters::Counters;
-use super::desk::{Answer, Desk};
+use super::dispatch::{Answer, Desk};
 use super::limits::Bounds;
 use crate::answer::{AtOnce, Client};
 use crate::config::Limits;

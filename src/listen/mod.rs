@@ -9,7 +9,7 @@
 
 mod connection;
 mod counters;
-mod desk;
+mod dispatch;
 mod failure;
 #[cfg(test)]
 mod fake;
@@ -19,6 +19,6 @@ mod udp;
 mod worker;
 
 pub use counters::Counters;
-pub use desk::Answer;
+pub use dispatch::Answer;
 pub use limits::Bounds;
 pub use worker::{Sockets, Workers, run_worker, run_workers, serve_worker};

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::connection;
-use super::desk::{Answer, Desk};
+use super::dispatch::{Answer, Desk};
 use crate::env::{Accepted, StreamListener};
 
 /// After an accept that failed for want of descriptors or memory: time for what was closed to be gone.

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::desk::{Answer, Desk};
+use super::dispatch::{Answer, Desk};
 use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Datagram, DatagramBatch, DatagramSocket, Rest};

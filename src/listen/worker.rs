@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use super::counters::Counters;
-use super::desk::{Answer, Desk};
+use super::dispatch::{Answer, Desk};
 use super::limits::Bounds;
 use super::{stream, udp};
 use crate::config::Limits;

@@ -13,20 +13,20 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use siphasher::sip::SipHasher24;
 
-use super::chain::{TRUST_KEPT_MAX, Trust};
-use super::clock_watch::ClockWatch;
-use super::hedge::Hedging;
-use super::local::Local;
-use super::offline::{FORGIVE_EVERY, Offline};
-use super::prove::PerSecond;
-use super::routes::Routes;
-use super::table::Table;
-use super::trusted::Book;
-use super::usual_rtt::UsualRtt;
-use super::walk::Awaited;
 use crate::cache::{Cache, Memo};
 use crate::env::{BootTime, Clock, Random};
 use crate::record::Name;
+use crate::resolve::context::local::Local;
+use crate::resolve::context::routes::Routes;
+use crate::resolve::dnssec::chain_of_trust::{TRUST_KEPT_MAX, Trust};
+use crate::resolve::dnssec::clock_watch::ClockWatch;
+use crate::resolve::dnssec::trust_anchors::Book;
+use crate::resolve::dnssec::validate::PerSecond;
+use crate::resolve::iterate::walk::Awaited;
+use crate::resolve::lookup::coalesce::Table;
+use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
+use crate::resolve::network::rtt::UsualRtt;
+use crate::resolve::servers::second_query::Hedging;
 use crate::upstream::Upstream;
 
 /// What all workers share.
@@ -34,24 +34,24 @@ pub struct Shared {
     pub cache: Arc<Cache>,
     pub clock: Arc<dyn Clock>,
     routes: ArcSwap<Routes>,
-    pub(super) book: Mutex<Book>,
+    pub(in crate::resolve) book: Mutex<Book>,
     /// What was concluded of zones.
-    pub(super) trust: Memo<Trust>,
-    pub(super) failures: PerSecond,
-    pub(super) clock_watch: ClockWatch,
-    pub(super) offline: Offline,
-    pub(super) hedging: Hedging,
+    pub(in crate::resolve) trust: Memo<Trust>,
+    pub(in crate::resolve) failures: PerSecond,
+    pub(in crate::resolve) clock_watch: ClockWatch,
+    pub(in crate::resolve) offline: Offline,
+    pub(in crate::resolve) hedging: Hedging,
     /// How long servers usually take from here.
     usual_rtt: UsualRtt,
-    pub(super) awaited: Awaited,
+    pub(in crate::resolve) awaited: Awaited,
     /// How often the way out has changed.
     ways_out: AtomicU64,
     /// When servers were forgiven last, in milliseconds since boot.
     forgiven_at: AtomicU64,
     /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
     cookie_secret: [u8; 16],
-    pub(super) table: Arc<Table>,
-    pub(super) counters: Counters,
+    pub(in crate::resolve) table: Arc<Table>,
+    pub(in crate::resolve) counters: Counters,
 }
 
 #[derive(Default)]
@@ -102,7 +102,7 @@ impl Shared {
         self.awaited.changed();
     }
 
-    pub(super) fn store_routes(&self, routes: Routes) {
+    pub(in crate::resolve) fn store_routes(&self, routes: Routes) {
         self.routes.store(Arc::new(routes));
     }
 
@@ -167,17 +167,17 @@ impl Resolver {
         &self.0.shared
     }
 
-    pub(super) fn cache(&self) -> &Cache {
+    pub(in crate::resolve) fn cache(&self) -> &Cache {
         &self.0.shared.cache
     }
 
-    pub(super) fn now(&self) -> BootTime {
+    pub(in crate::resolve) fn now(&self) -> BootTime {
         self.0.turn_began.get().unwrap_or_else(|| self.0.shared.clock.boot())
     }
 
     /// Does `work` with the clock read once a turn: a turn takes far less than the second that lifetimes are counted in,
     /// and its steps ask for the time dozens of times.
-    pub(super) async fn in_turns<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
+    pub(in crate::resolve) async fn in_turns<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             let turn_began = &self.0.turn_began;
             let _turn = Turn { turn_began, outer: turn_began.replace(Some(self.now())) };
@@ -187,7 +187,7 @@ impl Resolver {
     }
 
     /// On today's ways out: a connection made before a change may leave from an address that is gone.
-    pub(super) fn upstream(&self) -> &Upstream {
+    pub(in crate::resolve) fn upstream(&self) -> &Upstream {
         let ways_out = self.0.shared.ways_out.load(Ordering::Relaxed);
         if self.0.ways_out_seen.replace(ways_out) != ways_out {
             self.0.upstream.forget_connections();
@@ -195,40 +195,40 @@ impl Resolver {
         &self.0.upstream
     }
 
-    pub(super) fn overdue(&self) -> &Rc<Cell<usize>> {
+    pub(in crate::resolve) fn overdue(&self) -> &Rc<Cell<usize>> {
         &self.0.overdue
     }
 
-    pub(super) fn random(&self) -> &Random {
+    pub(in crate::resolve) fn random(&self) -> &Random {
         &self.0.random
     }
 
-    pub(super) fn local(&self) -> &dyn Local {
+    pub(in crate::resolve) fn local(&self) -> &dyn Local {
         &*self.0.local
     }
 
-    pub(super) fn count_upstream(&self) {
+    pub(in crate::resolve) fn count_upstream(&self) {
         self.0.shared.counters.upstream_queries.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How long an unknown server is waited for before another is asked: six times what servers usually
     /// take from here. What comes later is taken as well.
-    pub(super) fn first_patience(&self) -> Duration {
+    pub(in crate::resolve) fn first_patience(&self) -> Duration {
         (6 * self.usual_rtt()).clamp(Duration::from_millis(100), Duration::from_millis(400))
     }
 
     /// What servers usually take from here.
-    pub(super) fn usual_rtt(&self) -> Duration {
+    pub(in crate::resolve) fn usual_rtt(&self) -> Duration {
         self.shared().usual_rtt.get()
     }
 
-    pub(super) fn heard_after(&self, rtt: Duration) {
+    pub(in crate::resolve) fn heard_after(&self, rtt: Duration) {
         self.shared().usual_rtt.add(rtt);
     }
 
     /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to
     /// another network, where it would tell who has come.
-    pub(super) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
+    pub(in crate::resolve) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
         let mut hasher = SipHasher24::new_with_key(&self.shared().cookie_secret);
         std::hash::Hash::hash(&server, &mut hasher);
         std::hash::Hasher::write_u64(&mut hasher, self.shared().ways_out.load(Ordering::Relaxed));

@@ -9,12 +9,12 @@
 //!
 //! Knows nothing of: which server to choose, what the sections mean, the cache, the client.
 
-mod ask;
-mod case;
+mod exchange;
+mod dns0x20;
 #[cfg(test)]
 mod fake_net;
-mod forbidden;
-mod inbox;
+mod do_not_query;
+mod tcp_framing;
 mod matching;
 mod query;
 mod sockets;
@@ -22,7 +22,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{Ask, AskError, Notes, Reply, TcpReason, Transport, Upstream};
-pub use forbidden::{Forbidden, may_ask};
+pub use do_not_query::{Forbidden, may_ask};
+pub use exchange::{Ask, AskError, Notes, Reply, TcpReason, Transport, Upstream};
 pub use query::EdnsOut;
 pub use tcp::TcpFault;

@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::ask::Ask;
-use super::case;
+use super::dns0x20;
+use super::exchange::Ask;
 use crate::env::Random;
 use crate::record::{Class, Question, Rcode};
 use crate::wire::{Flags, Header, OptionCode, Writer};
@@ -107,7 +107,7 @@ impl CookieSent {
 fn question_wire(question: &Question, mixed_by: Option<&Random>) -> SmallVec<[u8; 64]> {
     let mut wire = SmallVec::from_slice(question.name.as_wire());
     if let Some(random) = mixed_by {
-        case::randomise(&mut wire, random);
+        dns0x20::randomise(&mut wire, random);
     }
     wire.extend_from_slice(&question.rtype.0.to_be_bytes());
     wire.extend_from_slice(&Class::IN.0.to_be_bytes());

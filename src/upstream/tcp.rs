@@ -16,9 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use super::inbox::Inbox;
 use super::matching::belongs_on_stream;
 use super::query::Query;
+use super::tcp_framing::Inbox;
 use crate::env::{BoxFuture, Net, Random, Stream};
 
 /// Per worker. Past it the longest idle connection goes, then the longest silent one.
@@ -143,11 +143,11 @@ struct Connection {
     ended: Cell<bool>,
 }
 
-/// Stays after its asker has gone, so that a late reply is known for what it is.
+/// Stays after its context has gone, so that a late reply is known for what it is.
 struct Pending {
     id: u16,
     question: SmallVec<[u8; 64]>,
-    asker: oneshot::Sender<Result<Vec<u8>, TcpFault>>,
+    context: oneshot::Sender<Result<Vec<u8>, TcpFault>>,
 }
 
 impl Connection {
@@ -171,7 +171,7 @@ impl Connection {
         if !self.is_awaited() {
             self.last_heard.set(Instant::now());
         }
-        let (asker, reply) = oneshot::channel();
+        let (context, reply) = oneshot::channel();
         let mut pending = self.pending.borrow_mut();
         // At most `IN_FLIGHT_MAX` of 65,536 are taken, so this ends.
         let id = loop {
@@ -180,7 +180,7 @@ impl Connection {
                 break id;
             }
         };
-        pending.push(Pending { id, question: SmallVec::from_slice(query.question()), asker });
+        pending.push(Pending { id, question: SmallVec::from_slice(query.question()), context });
         self.unsent.borrow_mut().extend(query.framed(id));
         self.wake.notify_one();
         reply
@@ -194,13 +194,13 @@ impl Connection {
         let Some(index) = pending.iter().position(|waiting| waiting.id == id && belongs_on_stream(&waiting.question, &message)) else {
             return false;
         };
-        // The asker may have gone; then nobody wants the reply.
-        let _ = pending.swap_remove(index).asker.send(Ok(message));
+        // The context may have gone; then nobody wants the reply.
+        let _ = pending.swap_remove(index).context.send(Ok(message));
         true
     }
 
     fn is_awaited(&self) -> bool {
-        self.pending.borrow().iter().any(|waiting| !waiting.asker.is_closed())
+        self.pending.borrow().iter().any(|waiting| !waiting.context.is_closed())
     }
 
     fn is_over(&self) -> bool {
@@ -215,13 +215,13 @@ impl Connection {
     fn end(&self, fault: TcpFault) {
         self.ended.set(true);
         for waiting in self.pending.borrow_mut().drain(..) {
-            let _ = waiting.asker.send(Err(fault));
+            let _ = waiting.context.send(Err(fault));
         }
         self.wake.notify_one();
     }
 }
 
-/// If its asker leaves and nothing at all was heard meanwhile, the connection is probably dead.
+/// If its context leaves and nothing at all was heard meanwhile, the connection is probably dead.
 struct SilenceWatch<'a> {
     connection: &'a Connection,
     since: Instant,

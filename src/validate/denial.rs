@@ -1,12 +1,12 @@
 //! Proofs that something does not exist, from NSEC or NSEC3 records whose signatures have been checked
 //! (RFC 4035 5.4, RFC 5155 8, RFC 6840 4).
 
+use super::budget::{Bound, WorkBudget};
 use super::nsec::{Nsec, NsecProof};
 use super::nsec3::{Nsec3, Nsec3Proof};
 use super::proof::{Found, ProofKind};
+use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::{Rrsig, signed_labels};
-use super::why::{Claim, Fault, Insecurity, Why};
-use super::work::{Bound, Work};
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// What a proof came to.
@@ -14,7 +14,7 @@ use crate::record::{Name, RrSet, Rtype, Validated};
 pub enum Denial {
     Proved(Proof),
     Insecure(Insecurity),
-    NotProved(Why),
+    NotProved(Reason),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,12 +27,12 @@ pub struct Proof {
 }
 
 /// `qname` does not exist, and no wildcard would have answered.
-pub fn prove_nxdomain(qname: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut Work) -> Denial {
+pub fn prove_nxdomain(qname: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut WorkBudget) -> Denial {
     Evidence::gather(zone, sets, work).nxdomain(qname, work)
 }
 
 /// `qname` exists, or is matched by a wildcard, and has no record of `qtype`.
-pub fn prove_nodata(qname: &Name, qtype: Rtype, zone: &Name, sets: &[Validated<RrSet>], work: &mut Work) -> Denial {
+pub fn prove_nodata(qname: &Name, qtype: Rtype, zone: &Name, sets: &[Validated<RrSet>], work: &mut WorkBudget) -> Denial {
     Evidence::gather(zone, sets, work).nodata(qname, qtype, work)
 }
 
@@ -43,13 +43,13 @@ pub fn prove_wildcard_answer(
     closest_encloser: &Name,
     zone: &Name,
     sets: &[Validated<RrSet>],
-    work: &mut Work,
+    work: &mut WorkBudget,
 ) -> Denial {
     Evidence::gather(zone, sets, work).wildcard_answer(qname, qtype, closest_encloser, work)
 }
 
 /// There is no DS at `name`: an insecure delegation, or no delegation at all.
-pub fn prove_no_ds(name: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut Work) -> Denial {
+pub fn prove_no_ds(name: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut WorkBudget) -> Denial {
     Evidence::gather(zone, sets, work).no_ds(name, work)
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    pub(super) fn gather(zone: &'a Name, sets: &[Validated<RrSet>], work: &Work) -> Evidence<'a> {
+    pub(super) fn gather(zone: &'a Name, sets: &[Validated<RrSet>], work: &WorkBudget) -> Evidence<'a> {
         let mut evidence = Evidence { zone, nsec: Vec::new(), nsec3: Vec::new(), ttl: u32::MAX };
         for set in sets.iter().map(Validated::get).take(work.limits().denial_sets as usize) {
             // Signed by another zone, or made from a wildcard, it says nothing of this zone's names.
@@ -85,25 +85,25 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    pub(super) fn nxdomain(&self, qname: &Name, work: &mut Work) -> Denial {
+    pub(super) fn nxdomain(&self, qname: &Name, work: &mut WorkBudget) -> Denial {
         let by_nsec = self.by_nsec().name_error(qname);
         let wanted = Wanted { name: qname, rtype: Rtype::ANY, claim: Claim::NameError };
         self.denial(by_nsec, |proof, work| proof.name_error(qname, work), wanted, work)
     }
 
-    pub(super) fn nodata(&self, qname: &Name, qtype: Rtype, work: &mut Work) -> Denial {
+    pub(super) fn nodata(&self, qname: &Name, qtype: Rtype, work: &mut WorkBudget) -> Denial {
         let by_nsec = self.by_nsec().no_data(qname, qtype);
         let wanted = Wanted { name: qname, rtype: qtype, claim: Claim::NoData };
         self.denial(by_nsec, |proof, work| proof.no_data(qname, qtype, work), wanted, work)
     }
 
-    pub(super) fn wildcard_answer(&self, qname: &Name, qtype: Rtype, closest_encloser: &Name, work: &mut Work) -> Denial {
+    pub(super) fn wildcard_answer(&self, qname: &Name, qtype: Rtype, closest_encloser: &Name, work: &mut WorkBudget) -> Denial {
         let by_nsec = self.by_nsec().no_closer_name(qname, closest_encloser);
         let wanted = Wanted { name: qname, rtype: qtype, claim: Claim::NoCloserName };
         self.denial(by_nsec, |proof, work| proof.no_closer_name(qname, closest_encloser, work), wanted, work)
     }
 
-    pub(super) fn no_ds(&self, name: &Name, work: &mut Work) -> Denial {
+    pub(super) fn no_ds(&self, name: &Name, work: &mut WorkBudget) -> Denial {
         let wanted = Wanted { name, rtype: Rtype::DS, claim: Claim::NoDs };
         // The zone's own apex is its parent's to tell of.
         if !name.is_below(self.zone) {
@@ -120,9 +120,9 @@ impl<'a> Evidence<'a> {
     fn denial(
         &self,
         by_nsec: Option<Found>,
-        by_nsec3: impl FnOnce(&mut Nsec3Proof<'_>, &mut Work) -> Result<Option<Found>, Bound>,
+        by_nsec3: impl FnOnce(&mut Nsec3Proof<'_>, &mut WorkBudget) -> Result<Option<Found>, Bound>,
         wanted: Wanted<'_>,
-        work: &mut Work,
+        work: &mut WorkBudget,
     ) -> Denial {
         if let Some(found) = by_nsec {
             return Denial::Proved(self.proof(found));
@@ -134,7 +134,7 @@ impl<'a> Evidence<'a> {
         match by_nsec3(&mut proof, work) {
             Ok(Some(found)) => Denial::Proved(self.proof(found)),
             Ok(None) => wanted.not_proved(),
-            Err(bound) => Denial::NotProved(Why::new(wanted.name, wanted.rtype, Fault::TooMuchWork(bound))),
+            Err(bound) => Denial::NotProved(Reason::new(wanted.name, wanted.rtype, Fault::TooMuchWork(bound))),
         }
     }
 
@@ -152,16 +152,16 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     fn not_proved(&self) -> Denial {
-        Denial::NotProved(Why::new(self.name, self.rtype, Fault::NoProof(self.claim)))
+        Denial::NotProved(Reason::new(self.name, self.rtype, Fault::NoProof(self.claim)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::bitmap::bitmap_of;
+    use super::super::budget::Limits;
     use super::super::nsec3::{Nsec3Params, nsec3_owner};
-    use super::super::sample::{Signer, name, nsec};
-    use super::super::work::Limits;
+    use super::super::test_signer::{Signer, name, nsec};
     use super::*;
     use crate::record::EdeCode;
 
@@ -172,7 +172,7 @@ mod tests {
     /// A record that matches `owner` and covers every other name.
     fn nsec3(owner: &str, iterations: u16, types: &[Rtype]) -> RrSet {
         let params = Nsec3Params { iterations, salt: vec![] };
-        let mut free = Work::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
+        let mut free = WorkBudget::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
         let hash = params.hash(&name(owner), &mut free).expect("affordable");
         let [high, low] = iterations.to_be_bytes();
         let rdata = [&[1, 0, high, low, 0, 20][..], &hash, &bitmap_of(types)].concat();
@@ -183,7 +183,7 @@ mod tests {
     fn the_apex_is_no_cut_of_its_own_zone() {
         let zone = name("example.");
         let sets = proved(nsec("example.", "a.example.", &[Rtype::NS]));
-        assert!(matches!(prove_no_ds(&zone, &zone, &sets, &mut Work::default()), Denial::NotProved(_)));
+        assert!(matches!(prove_no_ds(&zone, &zone, &sets, &mut WorkBudget::default()), Denial::NotProved(_)));
     }
 
     #[test]
@@ -191,7 +191,7 @@ mod tests {
         let zone = name("example.");
         for (iterations, insecure) in [(50, false), (51, true), (2_500, true)] {
             let sets = proved(nsec3("example.", iterations, &[Rtype::SOA, Rtype::NS]));
-            let mut work = Work::default();
+            let mut work = WorkBudget::default();
             let denial = prove_nxdomain(&name("a.example."), &zone, &sets, &mut work);
             let expected = Denial::Insecure(Insecurity::Nsec3Iterations(iterations));
             assert_eq!(denial == expected, insecure, "{denial:?}");
@@ -205,7 +205,7 @@ mod tests {
     fn a_long_name_is_given_up() {
         let sets = proved(nsec3("example.", 50, &[Rtype::SOA, Rtype::NS]));
         let qname = name(&format!("{}example.", "a.".repeat(110)));
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         let denial = prove_nodata(&qname, Rtype::A, &name("example."), &sets, &mut work);
         let Denial::NotProved(why) = denial else { panic!("{denial:?}") };
         assert_eq!((why.fault, work.broke()), (Fault::TooMuchWork(Bound::Nsec3Hashes), Some(Bound::Nsec3Hashes)));
@@ -218,7 +218,7 @@ mod tests {
         for (before, is_seen) in [(most - 1, true), (most, false)] {
             let others = (0..before).map(|n| nsec(&format!("n{n}.example."), &format!("n{n}a.example."), &[Rtype::A]));
             let sets: Vec<Validated<RrSet>> = others.chain([nsec("www.example.", "x.example.", &[Rtype::A])]).flat_map(proved).collect();
-            let denial = prove_nodata(&name("www.example."), Rtype::MX, &zone, &sets, &mut Work::default());
+            let denial = prove_nodata(&name("www.example."), Rtype::MX, &zone, &sets, &mut WorkBudget::default());
             assert_eq!(matches!(denial, Denial::Proved(_)), is_seen, "{before} before it: {denial:?}");
         }
     }
@@ -227,7 +227,7 @@ mod tests {
     fn a_wildcard_answer_by_the_door() {
         let (zone, qname) = (name("example."), name("b.example."));
         let sets = proved(nsec("a.example.", "c.example.", &[Rtype::A]));
-        let at = |qname: &Name| prove_wildcard_answer(qname, Rtype::A, &zone, &zone, &sets, &mut Work::default());
+        let at = |qname: &Name| prove_wildcard_answer(qname, Rtype::A, &zone, &zone, &sets, &mut WorkBudget::default());
         assert_eq!(at(&qname), Denial::Proved(Proof { kind: ProofKind::NoCloserName, opt_out: false, ttl: 300 }));
         assert!(matches!(at(&name("a.example.")), Denial::NotProved(_)));
     }

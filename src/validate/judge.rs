@@ -7,14 +7,14 @@
 
 use std::sync::Arc;
 
+use super::budget::WorkBudget;
 use super::denial::{Denial, Evidence, Proof};
 use super::keys::ZoneKeys;
 use super::plan::{Item, Plan};
 use super::proof::ProofKind;
+use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::Now;
 use super::set::{SetTrial, Verified};
-use super::why::{Claim, Fault, Insecurity, Why};
-use super::work::Work;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// What the walk takes a reply to be, for `qname` alone: of an alias chain each link is a reply of its own.
@@ -41,7 +41,7 @@ pub struct Reply {
 pub enum Judgement {
     Secure(Secured),
     Insecure(Insecurity),
-    Bogus(Why),
+    Bogus(Reason),
     /// Signed by this zone, which is not the one whose keys were at hand: judge again with its keys. If it turns
     /// out to be no zone, the reply is bogus.
     NeedsKeys(Name),
@@ -49,7 +49,7 @@ pub enum Judgement {
     /// keys' zone and `name`, that included, from the top; if all are shown not to be such a cut, it is bogus for `why`.
     NeedsCut {
         name: Name,
-        why: Why,
+        why: Reason,
     },
 }
 
@@ -99,7 +99,7 @@ impl Secured {
 }
 
 /// Judges in one go.
-pub fn judge(reply: Reply, keys: Arc<ZoneKeys>, now: Now, work: &mut Work) -> Judgement {
+pub fn judge(reply: Reply, keys: Arc<ZoneKeys>, now: Now, work: &mut WorkBudget) -> Judgement {
     let mut case = Case::new(reply, keys, work);
     loop {
         if let Some(judgement) = case.step(now, work) {
@@ -120,13 +120,13 @@ pub struct Case {
     trial: SetTrial,
     answer: Vec<Verified>,
     authority: Vec<Validated<RrSet>>,
-    /// Why a denial record could not be used: the better reason where the proof then fails.
-    unusable: Option<Why>,
+    /// Reason a denial record could not be used: the better reason where the proof then fails.
+    unusable: Option<Reason>,
     wildcard_proof_planned: bool,
 }
 
 impl Case {
-    pub fn new(reply: Reply, keys: Arc<ZoneKeys>, work: &Work) -> Case {
+    pub fn new(reply: Reply, keys: Arc<ZoneKeys>, work: &WorkBudget) -> Case {
         let plan = Plan { reply: &reply, zone: keys.zone(), denial_sets_max: work.limits().denial_sets as usize };
         let (early, mut left) = match plan.make() {
             Ok(items) => (None, items),
@@ -147,7 +147,7 @@ impl Case {
     }
 
     /// One signature further. To be called until it says something, and no more then.
-    pub fn step(&mut self, now: Now, work: &mut Work) -> Option<Judgement> {
+    pub fn step(&mut self, now: Now, work: &mut WorkBudget) -> Option<Judgement> {
         if let Some(judgement) = self.early.take() {
             return Some(judgement);
         }
@@ -163,7 +163,7 @@ impl Case {
         self.reply
     }
 
-    fn check(&mut self, item: Item, now: Now, work: &mut Work) -> Result<(), Why> {
+    fn check(&mut self, item: Item, now: Now, work: &mut WorkBudget) -> Result<(), Reason> {
         let set = match item {
             Item::Answer(at) => &self.reply.answer[at],
             Item::Authority(at) | Item::Denial(at) => &self.reply.authority[at],
@@ -184,7 +184,7 @@ impl Case {
     }
 
     /// An answer made from a wildcard needs the denial records too (RFC 4035 5.3.4).
-    fn plan_wildcard_proof(&mut self, work: &Work) -> bool {
+    fn plan_wildcard_proof(&mut self, work: &WorkBudget) -> bool {
         let needed = !self.wildcard_proof_planned && self.answer.iter().any(|verified| verified.wildcard.is_some());
         self.wildcard_proof_planned = true;
         if needed {
@@ -194,7 +194,7 @@ impl Case {
         needed
     }
 
-    fn conclude(&mut self, work: &mut Work) -> Judgement {
+    fn conclude(&mut self, work: &mut WorkBudget) -> Judgement {
         let proof = match self.prove(work) {
             None => None,
             Some(Denial::Proved(proof)) if proof.opt_out => return Judgement::Insecure(Insecurity::OptOut),
@@ -209,7 +209,7 @@ impl Case {
             return match proof.kind {
                 ProofKind::InsecureDelegation => Judgement::Insecure(Insecurity::NoDs),
                 // The zone's records say that there is no such cut as its server refers to.
-                _ => Judgement::Bogus(Why::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs))),
+                _ => Judgement::Bogus(Reason::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs))),
             };
         }
         let synthesized = self.synthesized_cname();
@@ -218,7 +218,7 @@ impl Case {
     }
 
     /// The denial that this kind of reply needs; none for an answer that is no wildcard's.
-    fn prove(&self, work: &mut Work) -> Option<Denial> {
+    fn prove(&self, work: &mut WorkBudget) -> Option<Denial> {
         let evidence = Evidence::gather(self.keys.zone(), &self.authority, work);
         let Reply { qname, qtype, kind, .. } = &self.reply;
         match kind {
@@ -237,7 +237,7 @@ impl Case {
         }
     }
 
-    fn prove_wildcards(&self, evidence: &Evidence<'_>, work: &mut Work) -> Option<Denial> {
+    fn prove_wildcards(&self, evidence: &Evidence<'_>, work: &mut WorkBudget) -> Option<Denial> {
         let mut proved = None;
         for verified in &self.answer {
             let Some(closest_encloser) = &verified.wildcard else { continue };
@@ -260,7 +260,7 @@ impl Case {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{NOW, Signer, Vectors, a_set, date, keys_of, name, nsec, set, soa};
+    use super::super::test_signer::{NOW, Signer, Vectors, a_set, date, keys_of, name, nsec, set, soa};
     use super::*;
     use Rtype as T;
     use proptest::prelude::*;
@@ -301,7 +301,7 @@ mod tests {
 
         fn judge(&self, question: (&str, Rtype), kind: ReplyKind, answer: Vec<RrSet>, authority: Vec<RrSet>) -> Judgement {
             let reply = Reply { qname: name(question.0), qtype: question.1, kind, answer, authority };
-            judge(reply, self.zone.keys(), Now::At(NOW), &mut Work::default())
+            judge(reply, self.zone.keys(), Now::At(NOW), &mut WorkBudget::default())
         }
     }
 
@@ -608,7 +608,7 @@ mod tests {
         let keys = Arc::new(keys_of(&Name::root(), &dnskeys, anchor, now));
         let ask = |qname: &str, qtype, kind, authority: Vec<RrSet>| {
             let reply = Reply { qname: name(qname), qtype, kind, answer: vec![], authority };
-            short(&judge(reply, keys.clone(), Now::At(now), &mut Work::default()))
+            short(&judge(reply, keys.clone(), Now::At(now), &mut WorkBudget::default()))
         };
         let (soa, apex) = (vectors.get(".", T::SOA), vectors.get(".", T::NSEC));
         let gap = vectors.get("fo.", T::NSEC);
@@ -638,7 +638,7 @@ mod tests {
             let denials = owners.iter().map(|owner| vectors.get(owner, T::NSEC3));
             let authority = std::iter::once(vectors.get("example.", T::SOA)).chain(denials).collect();
             let reply = Reply { qname: name(qname), qtype, kind, answer, authority };
-            short(&judge(reply, keys.clone(), Now::At(now), &mut Work::default()))
+            short(&judge(reply, keys.clone(), Now::At(now), &mut WorkBudget::default()))
         };
         let gone = |owners: &[&str]| ask("a.c.x.w.example.", T::A, ReplyKind::NxDomain, vec![], owners);
         assert_eq!(gone(&[APEX, X_W, A]), "insecure OptOut", "B.1");
@@ -688,7 +688,7 @@ mod tests {
             let cut = ReplyKind::Referral { cut: name("sub.example.") };
             let kinds = [ReplyKind::Answer, ReplyKind::Cname, ReplyKind::Dname, ReplyKind::NoData, ReplyKind::NxDomain, cut];
             let reply = Reply { qname: name(qname), qtype, kind: kinds[kind].clone(), answer, authority };
-            let mut work = Work::default();
+            let mut work = WorkBudget::default();
             let mut case = Case::new(reply, Signer::new("example.", 1).keys(), &work);
             let judged = loop {
                 let before = work.spent().time.as_us();
@@ -710,7 +710,7 @@ mod tests {
         let w = World::new();
         let authority = vec![w.soa(), w.nsec("alias.example."), w.nsec("example.")];
         let reply = Reply { qname: name("b.example."), qtype: T::A, kind: ReplyKind::NxDomain, answer: vec![], authority };
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         let mut case = Case::new(reply, w.zone.keys(), &work);
         let mut steps = 0;
         while case.step(Now::At(NOW), &mut work).is_none() {

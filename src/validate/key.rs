@@ -6,9 +6,9 @@
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
 use smallvec::SmallVec;
 
+use super::budget::Cost;
+use super::reason::Insecurity;
 use super::small_rsa::SmallRsa;
-use super::why::Insecurity;
-use super::work::Cost;
 
 /// What to do with signatures that rest on SHA-1: algorithms 5 and 7 (RFC 9905 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -77,7 +77,7 @@ impl<'a> DnskeyView<'a> {
         Ok(ParsedKey { flags: self.flags, algorithm: self.algorithm, key_tag: self.key_tag, check_cost: self.check_cost(), public })
     }
 
-    /// What one check takes, apart from hashing the message (measured; `Work` says on what).
+    /// What one check takes, apart from hashing the message (measured; `WorkBudget` says on what).
     fn check_cost(&self) -> Cost {
         match self.algorithm {
             13 => Cost::us(37),

@@ -7,11 +7,11 @@
 use aws_lc_rs::digest;
 use smallvec::SmallVec;
 
+use super::budget::{Bound, Cost, WorkBudget};
 use super::key::{DnskeyView, KeyFault, ParsedKey, Sha1Policy, algorithm_supported};
+use super::reason::{Fault, Insecurity, Reason};
 use super::rrsig::Now;
 use super::set::{SetTrial, Verified};
-use super::why::{Fault, Insecurity, Why};
-use super::work::{Bound, Cost, Work};
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// The keys of one zone, proved and parsed. Made only here.
@@ -47,7 +47,7 @@ impl ZoneKeys {
 pub enum KeyVerdict {
     Secure(ZoneKeys),
     Insecure(Insecurity),
-    Bogus(Why),
+    Bogus(Reason),
 }
 
 /// A point of trust set by the administrator or built in; of any name.
@@ -118,14 +118,28 @@ impl Anchor {
 }
 
 /// The zone's keys by a trust anchor, in one go.
-pub fn keys_from_anchor(zone: &Name, dnskey_set: &RrSet, anchors: &[Anchor], now: Now, sha1: Sha1Policy, work: &mut Work) -> KeyVerdict {
+pub fn keys_from_anchor(
+    zone: &Name,
+    dnskey_set: &RrSet,
+    anchors: &[Anchor],
+    now: Now,
+    sha1: Sha1Policy,
+    work: &mut WorkBudget,
+) -> KeyVerdict {
     KeyTrial::by_anchors(zone, dnskey_set, anchors, sha1).run(now, work)
 }
 
 /// The zone's keys by the DS set that its parent signed, in one go.
-pub fn keys_from_ds(zone: &Name, dnskey_set: &RrSet, ds_set: &Validated<RrSet>, now: Now, sha1: Sha1Policy, work: &mut Work) -> KeyVerdict {
+pub fn keys_from_ds(
+    zone: &Name,
+    dnskey_set: &RrSet,
+    ds_set: &Validated<RrSet>,
+    now: Now,
+    sha1: Sha1Policy,
+    work: &mut WorkBudget,
+) -> KeyVerdict {
     if ds_set.get().name != *zone || ds_set.get().rtype != Rtype::DS {
-        return KeyVerdict::Bogus(Why::new(zone, Rtype::DS, Fault::Malformed));
+        return KeyVerdict::Bogus(Reason::new(zone, Rtype::DS, Fault::Malformed));
     }
     KeyTrial::by_ds(zone, dnskey_set, ds_set, sha1).run(now, work)
 }
@@ -212,7 +226,7 @@ impl Voucher<'_> {
         matches!(self, Voucher::Ds(ds) if ds.digest_type == DIGEST_SHA1)
     }
 
-    fn fits(&self, candidate: &mut Candidate<'_>, work: &mut Work) -> Result<bool, Bound> {
+    fn fits(&self, candidate: &mut Candidate<'_>, work: &mut WorkBudget) -> Result<bool, Bound> {
         match self {
             Voucher::Dnskey(own) => Ok(own.algorithm == candidate.key.algorithm && own.public == candidate.key.public),
             Voucher::Ds(ds) => Ok(candidate.digest(ds.digest_type, work)?.is_some_and(|digest| digest == ds.digest)),
@@ -230,7 +244,7 @@ struct Candidate<'a> {
 
 impl Candidate<'_> {
     /// RFC 4034 5.1.4. `None` for kinds that are not known.
-    fn digest(&mut self, digest_type: u8, work: &mut Work) -> Result<Option<&[u8]>, Bound> {
+    fn digest(&mut self, digest_type: u8, work: &mut WorkBudget) -> Result<Option<&[u8]>, Bound> {
         let known = self.digests.iter().position(|(made, _)| *made == digest_type);
         let at = match (known, digest_algorithm(digest_type)) {
             (Some(at), _) => at,
@@ -308,8 +322,8 @@ impl<'a> KeyTrial<'a> {
     }
 
     /// To be called until it says something, and no more then.
-    pub fn step(&mut self, now: Now, work: &mut Work) -> Option<KeyVerdict> {
-        let bogus = |fault| Some(KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault)));
+    pub fn step(&mut self, now: Now, work: &mut WorkBudget) -> Option<KeyVerdict> {
+        let bogus = |fault| Some(KeyVerdict::Bogus(Reason::new(self.zone, Rtype::DNSKEY, fault)));
         match std::mem::replace(&mut self.state, State::Done) {
             State::Begin => match self.begin(work) {
                 Ok(entry) => {
@@ -355,7 +369,7 @@ impl<'a> KeyTrial<'a> {
         }
     }
 
-    pub(super) fn run(mut self, now: Now, work: &mut Work) -> KeyVerdict {
+    pub(super) fn run(mut self, now: Now, work: &mut WorkBudget) -> KeyVerdict {
         loop {
             if let Some(verdict) = self.step(now, work) {
                 return verdict;
@@ -364,8 +378,8 @@ impl<'a> KeyTrial<'a> {
     }
 
     /// The keys that may have signed the set.
-    fn begin(&self, work: &mut Work) -> Result<EntryPoints, Box<KeyVerdict>> {
-        let bogus = |fault| Box::new(KeyVerdict::Bogus(Why::new(self.zone, Rtype::DNSKEY, fault)));
+    fn begin(&self, work: &mut WorkBudget) -> Result<EntryPoints, Box<KeyVerdict>> {
+        let bogus = |fault| Box::new(KeyVerdict::Bogus(Reason::new(self.zone, Rtype::DNSKEY, fault)));
         if self.dnskey_set.name != *self.zone || self.dnskey_set.rtype != Rtype::DNSKEY {
             return Err(bogus(Fault::Malformed));
         }
@@ -382,7 +396,7 @@ impl<'a> KeyTrial<'a> {
     }
 
     /// The keys of the set that a voucher fits (RFC 4035 5.2).
-    fn entry_points(&self, vouchers: &[Voucher<'_>], work: &mut Work) -> Result<EntryPoints, Bound> {
+    fn entry_points(&self, vouchers: &[Voucher<'_>], work: &mut WorkBudget) -> Result<EntryPoints, Bound> {
         let mut found = EntryPoints::default();
         for (place, rdata) in self.dnskey_set.data.iter().take(work.limits().keys_per_zone as usize).enumerate() {
             let Some(key) = DnskeyView::read(rdata) else { continue };
@@ -436,7 +450,7 @@ fn no_dnskey(vouchers: &[Voucher<'_>]) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::super::key::key_tag;
-    use super::super::sample::{DAY, NOW, Signer, Vectors, date, name};
+    use super::super::test_signer::{DAY, NOW, Signer, Vectors, date, name};
     use super::*;
 
     fn ds_rdata(zone: &Name, dnskey: &[u8], digest_type: u8) -> Vec<u8> {
@@ -453,7 +467,7 @@ mod tests {
 
     fn judge(dnskeys: &RrSet, ds: &[Vec<u8>]) -> KeyVerdict {
         let zone = &dnskeys.name;
-        keys_from_ds(zone, dnskeys, &ds_set(zone, ds), Now::At(NOW), Sha1Policy::Insecure, &mut Work::default())
+        keys_from_ds(zone, dnskeys, &ds_set(zone, ds), Now::At(NOW), Sha1Policy::Insecure, &mut WorkBudget::default())
     }
 
     fn short(verdict: KeyVerdict) -> String {
@@ -475,7 +489,7 @@ mod tests {
         let rdata = [&20326u16.to_be_bytes()[..], &[8, 2], &digest_20326].concat();
         let anchors = [Anchor::from_record(root.clone(), Rtype::DS, &rdata).expect("a DS")];
         let dnskeys = vectors.get(".", Rtype::DNSKEY);
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         let verdict = keys_from_anchor(&root, &dnskeys, &anchors, Now::At(now), Sha1Policy::Insecure, &mut work);
         let KeyVerdict::Secure(keys) = verdict else { panic!("{verdict:?}") };
         let mut tags: Vec<u16> = keys.keys().iter().map(|key| key.key_tag).collect();
@@ -500,7 +514,7 @@ mod tests {
             let (ds, key) = (vectors.get(owner, Rtype::DS), vectors.get(owner, Rtype::DNSKEY));
             let view = DnskeyView::read(key.data.first().expect("key")).expect("readable");
             let voucher = Voucher::Ds(DsView::read(ds.data.first().expect("DS")).expect("readable"));
-            let fits = |zone: &Name| voucher.fits(&mut Candidate { zone, key: view, digests: SmallVec::new() }, &mut Work::default());
+            let fits = |zone: &Name| voucher.fits(&mut Candidate { zone, key: view, digests: SmallVec::new() }, &mut WorkBudget::default());
             assert_eq!((fits(&name(zone)), fits(&name("other."))), (Ok(true), Ok(false)), "{owner}");
         }
     }
@@ -511,7 +525,7 @@ mod tests {
         let (zone, now) = (name("example."), Now::At(u64::from(date("20040420000000"))));
         let ksk = dnskeys.data.iter().nth(1).expect("two keys");
         let ds = ds_set(&zone, &[ds_rdata(&zone, ksk, 1)]);
-        let verdict = |sha1| short(keys_from_ds(&zone, &dnskeys, &ds, now, sha1, &mut Work::default()));
+        let verdict = |sha1| short(keys_from_ds(&zone, &dnskeys, &ds, now, sha1, &mut WorkBudget::default()));
         assert_eq!(verdict(Sha1Policy::Insecure), "insecure: UnsupportedAlgorithm(5)");
         assert_eq!(verdict(Sha1Policy::Validate), "secure, 2 keys, 600 s");
         let mut small = vec![1, 1, 3, 8, 1, 3];
@@ -633,7 +647,7 @@ mod tests {
             ds.push([&signer.key_tag().to_be_bytes()[..], &[15, 2], &[digest; 32]].concat());
             ds.push([&signer.key_tag().to_be_bytes()[..], &[15, 4], &[digest; 48]].concat());
         }
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         let ds = ds_set(&signer.zone, &ds);
         let verdict = keys_from_ds(&signer.zone, &dnskeys, &ds, Now::At(NOW), Sha1Policy::Insecure, &mut work);
         let KeyVerdict::Bogus(why) = verdict else { panic!("{verdict:?}") };
@@ -651,7 +665,7 @@ mod tests {
         let key = of(zone, Rtype::DNSKEY, &signer.dnskey);
         let elsewhere = of(&name("test."), Rtype::DNSKEY, &signer.dnskey);
         let verdict = |anchors: &[Anchor]| {
-            short(keys_from_anchor(zone, &signer.dnskey_set(), anchors, Now::At(NOW), Sha1Policy::Insecure, &mut Work::default()))
+            short(keys_from_anchor(zone, &signer.dnskey_set(), anchors, Now::At(NOW), Sha1Policy::Insecure, &mut WorkBudget::default()))
         };
         assert_eq!(verdict(&[ds.clone(), elsewhere.clone()]), "secure, 1 keys, 3600 s");
         assert_eq!(verdict(&[key]), "secure, 1 keys, 3600 s");

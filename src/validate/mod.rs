@@ -1,18 +1,18 @@
 //! DNSSEC: from a trust anchor to an answer, or to the proof that there is none.
 //!
-//! Pure: record sets, keys, the time and a purse go in; a verdict comes out, or the name of what is still
-//! needed. Nothing is fetched and nothing waits; every signature and every hash is paid from [`Work`].
+//! Pure: record sets, keys, the time and a budget go in; a verdict comes out, or the name of what is still
+//! needed. Nothing is fetched and nothing waits; every signature and every hash is paid from [`WorkBudget`].
 //!
 //! - [`keys_from_anchor`], [`keys_from_ds`]: the chain of trust, one zone at a time (RFC 4035 5.2, 4509, 6840 5.11).
 //! - [`TrustPoints`]: the anchors themselves, followed as their owners replace them (RFC 5011).
 //! - [`verify_set`]: one record set against its zone's keys (RFC 4034 3.1, 6; RFC 4035 5.3).
 //! - [`prove_nxdomain`] and its like: denial by NSEC and NSEC3 (RFC 4035 5.4, 5155 8, 6840 4, 9276).
 //! - [`synthesize`](synthesize()): answers from denials learned earlier (RFC 8198).
-//! - [`judge`](judge()), [`Case`]: a whole reply. [`Why`] and [`Insecurity`] tell people the reason (RFC 8914).
+//! - [`judge`](judge()), [`Case`]: a whole reply. [`Reason`] and [`Insecurity`] tell people the reason (RFC 8914).
 //!
 //! A walk goes from the anchor down: `keys_from_anchor` for the zone of the anchor; at each referral, or for each
 //! label where a cut may be, a [`Case`] for the reply with the DS set or its denial, then [`Judgement::cut`]; where
-//! that is secure, `keys_from_ds` with the child's DNSKEY set; at the end a [`Case`] for the answer. One [`Work`]
+//! that is secure, `keys_from_ds` with the child's DNSKEY set; at the end a [`Case`] for the answer. One [`WorkBudget`]
 //! goes through all of it. [`Judgement::NeedsKeys`] and [`Judgement::NeedsCut`] send it back for a cut it did not see.
 //!
 //! [`Validated`](crate::record::Validated) is made here and nowhere else.
@@ -33,22 +33,22 @@ mod proof;
 mod nsec;
 mod nsec3;
 mod bitmap;
-mod why;
-mod work;
+mod reason;
+mod budget;
 #[cfg(test)]
-mod sample;
+mod test_signer;
 #[cfg(test)]
 mod model;
 
+pub use budget::{Bound, Cost, Limits, Spent, WorkBudget};
 pub use denial::{Denial, Proof, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer};
 pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured, judge};
 pub use key::{ParsedKey, Sha1Policy, key_tag};
 pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor, keys_from_ds};
 pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner, nsec3_place};
 pub use proof::ProofKind;
+pub use reason::{AlgorithmName, Claim, Date, Fault, Insecurity, Reason, Signed};
 pub use rrsig::{Now, signer_of};
 pub use set::{Verified, verify_set};
 pub use synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, expand_wildcard, synthesize};
 pub use trust_point::{Change, KeyState, TrackedKey, TrustPoint, TrustPoints};
-pub use why::{AlgorithmName, Claim, Date, Fault, Insecurity, Signed, Why};
-pub use work::{Bound, Cost, Limits, Spent, Work};

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::bitmap::bitmap_of;
+use super::budget::{Limits, WorkBudget};
 use super::nsec::{Nsec, NsecProof};
 use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Params, Nsec3Proof, nsec3_owner, nsec3_place};
 use super::proof::{Found, ProofKind};
 use super::synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, synthesize};
-use super::work::{Limits, Work};
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// Labels from the apex down; the apex is empty.
@@ -104,7 +104,7 @@ impl Zone {
                 covered.extend((0..=path.len()).map(|len| path[..len].to_vec()));
             }
         }
-        let hash = |path: &Path| params().hash(&name(path), &mut Work::default()).expect("affordable");
+        let hash = |path: &Path| params().hash(&name(path), &mut WorkBudget::default()).expect("affordable");
         let mut hashes: Vec<(Nsec3Hash, Path)> = covered.into_iter().map(|path| (hash(&path), path)).collect();
         hashes.sort();
         let record = |at: usize| {
@@ -156,7 +156,7 @@ fn by_nsec(records: &[Nsec], asked: &Asked) -> Said {
 
 fn by_nsec3(records: &[Nsec3], asked: &Asked) -> Said {
     let (zone, qname) = (name(&[]), name(&asked.path));
-    let mut work = Work::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
+    let mut work = WorkBudget::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
     let work = &mut work;
     let Some(mut proof) = Nsec3Proof::new(&zone, records) else {
         return Said { name_error: None, no_data: None, no_closer_name: None, no_ds: None };
@@ -280,7 +280,7 @@ fn made(sets: &[RrSet], asked: &Asked) -> Option<Synthesis> {
     let params = params();
     let hashed = sets.first().is_some_and(|set| set.rtype == Rtype::NSEC3);
     let form = if hashed { DenialForm::Nsec3(&params) } else { DenialForm::Nsec };
-    synthesize((&name(&asked.path), asked.qtype), &name(&[]), form, Some(&soa), find, &mut Work::default())
+    synthesize((&name(&asked.path), asked.qtype), &name(&[]), form, Some(&soa), find, &mut WorkBudget::default())
 }
 
 /// Nobody was asked: it must be what a server of the zone would have said.

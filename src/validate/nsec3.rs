@@ -2,13 +2,13 @@
 //!
 //! A record is usable only if its owner stands directly below the zone's apex and is a base32hex hash, its hash
 //! algorithm is SHA-1 and its flags are known (RFC 5155 8.2); of several sets of parameters the first is used.
-//! Each hash is paid from the purse and remembered, so that a proof hashes each name once.
+//! Each hash is paid from the budget and remembered, so that a proof hashes each name once.
 
 use aws_lc_rs::digest;
 
 use super::bitmap::TypeBitmap;
+use super::budget::{Bound, WorkBudget};
 use super::proof::{Found, ProofKind, next_closer, no_ds_at};
-use super::work::{Bound, Work};
 use crate::record::{Name, RrSet, Rtype};
 
 const HASH_BYTES: usize = 20;
@@ -31,7 +31,7 @@ impl Nsec3Params {
     }
 
     /// RFC 5155 5.
-    pub fn hash(&self, name: &Name, work: &mut Work) -> Result<Nsec3Hash, Bound> {
+    pub fn hash(&self, name: &Name, work: &mut WorkBudget) -> Result<Nsec3Hash, Bound> {
         work.pay_nsec3(self.blocks(name))?;
         let mut hash = self.once(name.as_wire());
         for _ in 0..self.iterations {
@@ -177,7 +177,7 @@ impl<'a> Nsec3Proof<'a> {
     }
 
     /// RFC 5155 8.4.
-    pub(super) fn name_error(&mut self, qname: &Name, work: &mut Work) -> Result<Option<Found>, Bound> {
+    pub(super) fn name_error(&mut self, qname: &Name, work: &mut WorkBudget) -> Result<Option<Found>, Bound> {
         let Some(proof) = self.closest_encloser(qname, work)? else { return Ok(None) };
         let closest_encloser = proof.closest_encloser;
         let Some(wildcard) = closest_encloser.wildcard() else { return Ok(None) };
@@ -186,7 +186,7 @@ impl<'a> Nsec3Proof<'a> {
     }
 
     /// RFC 5155 8.5, 8.6 and 8.7.
-    pub(super) fn no_data(&mut self, qname: &Name, qtype: Rtype, work: &mut Work) -> Result<Option<Found>, Bound> {
+    pub(super) fn no_data(&mut self, qname: &Name, qtype: Rtype, work: &mut WorkBudget) -> Result<Option<Found>, Bound> {
         if let Some(own) = self.at(qname, work)? {
             return Ok(own.types.denies(qname, qtype).then(|| Found::sure(ProofKind::NoData)));
         }
@@ -201,7 +201,7 @@ impl<'a> Nsec3Proof<'a> {
     }
 
     /// RFC 5155 8.8: here the answer itself shows the closest encloser.
-    pub(super) fn no_closer_name(&mut self, qname: &Name, closest_encloser: &Name, work: &mut Work) -> Result<Option<Found>, Bound> {
+    pub(super) fn no_closer_name(&mut self, qname: &Name, closest_encloser: &Name, work: &mut WorkBudget) -> Result<Option<Found>, Bound> {
         let within = closest_encloser.is_within(self.zone);
         let Some(next_closer) = next_closer(qname, closest_encloser).filter(|_| within) else { return Ok(None) };
         let covering = self.covering(&next_closer, work)?;
@@ -209,7 +209,7 @@ impl<'a> Nsec3Proof<'a> {
     }
 
     /// RFC 5155 8.6 and 8.9.
-    pub(super) fn no_ds(&mut self, name: &Name, work: &mut Work) -> Result<Option<Found>, Bound> {
+    pub(super) fn no_ds(&mut self, name: &Name, work: &mut WorkBudget) -> Result<Option<Found>, Bound> {
         if let Some(own) = self.at(name, work)? {
             return Ok(no_ds_at(&own.types).map(Found::sure));
         }
@@ -220,7 +220,7 @@ impl<'a> Nsec3Proof<'a> {
 
     /// The longest existing name above `qname`, and that the next closer name does not exist. `None` too when
     /// `qname` itself exists.
-    fn closest_encloser(&mut self, qname: &Name, work: &mut Work) -> Result<Option<ClosestEncloserProof>, Bound> {
+    fn closest_encloser(&mut self, qname: &Name, work: &mut WorkBudget) -> Result<Option<ClosestEncloserProof>, Bound> {
         if !qname.is_within(self.zone) {
             return Ok(None);
         }
@@ -236,17 +236,17 @@ impl<'a> Nsec3Proof<'a> {
         Ok(None)
     }
 
-    fn at(&mut self, name: &Name, work: &mut Work) -> Result<Option<&'a Nsec3>, Bound> {
+    fn at(&mut self, name: &Name, work: &mut WorkBudget) -> Result<Option<&'a Nsec3>, Bound> {
         let hash = self.hash(name, work)?;
         Ok(self.records.iter().find(|nsec3| nsec3.owner == hash).copied())
     }
 
-    fn covering(&mut self, name: &Name, work: &mut Work) -> Result<Option<&'a Nsec3>, Bound> {
+    fn covering(&mut self, name: &Name, work: &mut WorkBudget) -> Result<Option<&'a Nsec3>, Bound> {
         let hash = self.hash(name, work)?;
         Ok(self.records.iter().find(|nsec3| nsec3.covers(&hash)).copied())
     }
 
-    fn hash(&mut self, name: &Name, work: &mut Work) -> Result<Nsec3Hash, Bound> {
+    fn hash(&mut self, name: &Name, work: &mut WorkBudget) -> Result<Nsec3Hash, Bound> {
         if let Some((_, hash)) = self.known.iter().find(|(known, _)| known == name) {
             return Ok(*hash);
         }
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn the_hashes_of_rfc_5155_appendix_a() {
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         for (plain, hashed) in HASHES {
             let hash = params().hash(&name(plain), &mut work).expect("affordable");
             assert_eq!(nsec3_owner(&hash, &name("example.")), Some(name(&format!("{hashed}.example."))), "{plain}");
@@ -321,7 +321,7 @@ mod tests {
     fn the_answers_of_rfc_5155_appendix_b() {
         let (zone, records) = (name("example."), example(true));
         let sure = example(false);
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         let work = &mut work;
         let mut opt = Nsec3Proof::new(&zone, &records).expect("records");
         let mut all = Nsec3Proof::new(&zone, &sure).expect("records");
@@ -388,11 +388,11 @@ mod tests {
     fn records_of_other_parameters_prove_nothing_beside_the_first() {
         let zone = name("example.");
         let others = Nsec3Params { iterations: 0, ..params() };
-        let place = params().hash(&name("www.example."), &mut Work::default()).expect("affordable");
+        let place = params().hash(&name("www.example."), &mut WorkBudget::default()).expect("affordable");
         for (second, expected) in [(&others, None), (&params(), Some(Found::sure(ProofKind::NoData)))] {
             let records = [Nsec3::made([0; 20], [1; 20], false, &params(), &[T::A]), Nsec3::made(place, [1; 20], false, second, &[T::A])];
             let mut proof = Nsec3Proof::new(&zone, &records).expect("records");
-            assert_eq!(proof.no_data(&name("www.example."), T::MX, &mut Work::default()), Ok(expected));
+            assert_eq!(proof.no_data(&name("www.example."), T::MX, &mut WorkBudget::default()), Ok(expected));
         }
     }
 
@@ -403,7 +403,7 @@ mod tests {
         let records = vec![Nsec3::made([0; 20], [1; 20], false, &heavy, &[T::A])];
         let mut proof = Nsec3Proof::new(&zone, &records).expect("records");
         let long = name(&format!("{}example.", "a.".repeat(100)));
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         assert_eq!(proof.name_error(&long, &mut work), Err(Bound::Nsec3Hashes));
         assert!(work.spent().nsec3_blocks <= work.limits().nsec3_blocks);
     }

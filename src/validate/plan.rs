@@ -5,8 +5,8 @@
 //! or are forged; which of the three, the walk has to find out.
 
 use super::judge::{Judgement, Reply, ReplyKind};
+use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::{Rrsig, signer_of};
-use super::why::{Claim, Fault, Insecurity, Why};
 use crate::record::{Name, RrSet, Rtype};
 
 /// Which sets matter, and whose signatures they bear: all that can be said without cryptography.
@@ -60,7 +60,7 @@ impl Plan<'_> {
         let target = dname.target().and_then(|target| qname.rebase(&dname.name, &target));
         let cname = self.reply.answer.iter().find(|set| set.rtype == Rtype::CNAME && set.name == *qname);
         match cname {
-            Some(cname) if cname.target() != target => bogus(Why::new(qname, Rtype::CNAME, Fault::NoSignature)),
+            Some(cname) if cname.target() != target => bogus(Reason::new(qname, Rtype::CNAME, Fault::NoSignature)),
             _ => Ok(items),
         }
     }
@@ -84,7 +84,7 @@ impl Plan<'_> {
         }
         for (at, set) in self.reply.authority.iter().enumerate().filter(|(_, set)| set.rtype == Rtype::SOA) {
             if set.name != *self.zone {
-                return bogus(Why::new(&set.name, Rtype::SOA, Fault::ForeignSoa { zone: Box::new(self.zone.clone()) }));
+                return bogus(Reason::new(&set.name, Rtype::SOA, Fault::ForeignSoa { zone: Box::new(self.zone.clone()) }));
             }
             items.push(Item::Authority(at));
         }
@@ -108,21 +108,21 @@ impl Plan<'_> {
     }
 
     /// Without a signature of ours, data is right only where an insecure delegation stands above it.
-    fn below_an_insecure_cut(&self, name: Name, why: Why) -> Judgement {
+    fn below_an_insecure_cut(&self, name: Name, why: Reason) -> Judgement {
         if name.is_below(self.zone) { Judgement::NeedsCut { name, why } } else { Judgement::Bogus(why) }
     }
 
-    fn why_not_signed_here(&self, set: &RrSet) -> Why {
+    fn why_not_signed_here(&self, set: &RrSet) -> Reason {
         let fault = match signer_of(set) {
             None => Fault::NoSignature,
             Some(signer) => Fault::Signer { signer: Box::new(signer), zone: Box::new(self.zone.clone()) },
         };
-        Why::new(&set.name, set.rtype, fault)
+        Reason::new(&set.name, set.rtype, fault)
     }
 
     fn referral_plan(&self, cut: &Name) -> Result<Vec<Item>, Box<Judgement>> {
         if !cut.is_below(self.zone) {
-            return bogus(Why::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs)));
+            return bogus(Reason::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs)));
         }
         let ds = self.reply.authority.iter().enumerate().find(|(_, set)| set.rtype == Rtype::DS && set.name == *cut);
         if let Some((at, set)) = ds {
@@ -136,7 +136,7 @@ impl Plan<'_> {
         let above_cut = cut.parent().unwrap_or_else(Name::root);
         already(match self.signer_below(&above_cut) {
             Some(zone) => Judgement::NeedsKeys(zone),
-            None => Judgement::NeedsCut { name: cut.clone(), why: Why::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs)) },
+            None => Judgement::NeedsCut { name: cut.clone(), why: Reason::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs)) },
         })
     }
 
@@ -174,8 +174,8 @@ impl Plan<'_> {
         signers.into_iter().find(|signer| signer.is_below(self.zone) && name.is_within(signer))
     }
 
-    fn why(&self, fault: Fault) -> Why {
-        Why::new(&self.reply.qname, self.reply.qtype, fault)
+    fn why(&self, fault: Fault) -> Reason {
+        Reason::new(&self.reply.qname, self.reply.qtype, fault)
     }
 }
 
@@ -184,7 +184,7 @@ fn already<T>(judgement: Judgement) -> Result<T, Box<Judgement>> {
     Err(Box::new(judgement))
 }
 
-fn bogus<T>(why: Why) -> Result<T, Box<Judgement>> {
+fn bogus<T>(why: Reason) -> Result<T, Box<Judgement>> {
     already(Judgement::Bogus(why))
 }
 

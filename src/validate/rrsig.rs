@@ -1,6 +1,6 @@
 //! An RRSIG read into its fields, and its dates (RFC 4034 3.1).
 
-use super::why::Signed;
+use super::reason::Signed;
 use crate::record::{Name, RrSet, Rtype};
 
 /// The moment against which signatures are held.

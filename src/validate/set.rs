@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::budget::{Bound, Cost, WorkBudget};
 use super::key::ParsedKey;
 use super::keys::ZoneKeys;
+use super::reason::{Fault, Reason, Signed};
 use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
-use super::why::{Fault, Signed, Why};
-use super::work::{Bound, Cost, Work};
 use crate::record::{Name, RdataList, RrSet, Rtype, Validated, canonical_rdata};
 
 /// A set whose signature fits.
@@ -28,11 +28,11 @@ pub struct Verified {
 }
 
 /// Checks `set` against the keys of the zone that holds it.
-pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut Work) -> Result<Verified, Why> {
+pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut WorkBudget) -> Result<Verified, Reason> {
     verify_by(set, keys.zone(), keys.keys(), now, work)
 }
 
-pub(super) fn verify_by(set: &RrSet, zone: &Name, keys: &[ParsedKey], now: Now, work: &mut Work) -> Result<Verified, Why> {
+pub(super) fn verify_by(set: &RrSet, zone: &Name, keys: &[ParsedKey], now: Now, work: &mut WorkBudget) -> Result<Verified, Reason> {
     let mut trial = SetTrial::default();
     loop {
         if let Some(result) = trial.step(set, zone, keys, now, work) {
@@ -66,9 +66,9 @@ impl SetTrial {
         zone: &Name,
         keys: &[ParsedKey],
         now: Now,
-        work: &mut Work,
-    ) -> Option<Result<Verified, Why>> {
-        let why = |fault| Some(Err(Why::new(&set.name, set.rtype, fault)));
+        work: &mut WorkBudget,
+    ) -> Option<Result<Verified, Reason>> {
+        let why = |fault| Some(Err(Reason::new(&set.name, set.rtype, fault)));
         loop {
             let Some(rdata) = set.sigs.iter().take(SIGNATURES_READ_MAX).nth(self.sig_at) else {
                 return why(self.told.take().unwrap_or(Fault::NoSignature));
@@ -109,7 +109,7 @@ impl SetTrial {
     }
 
     /// The one place where cryptography is done, and paid for.
-    fn check(&mut self, set: &RrSet, candidate: &Candidate<'_>, key: &ParsedKey, work: &mut Work) -> Result<bool, Bound> {
+    fn check(&mut self, set: &RrSet, candidate: &Candidate<'_>, key: &ParsedKey, work: &mut WorkBudget) -> Result<bool, Bound> {
         self.checks += 1;
         if self.keys_of_tag > work.limits().keys_per_tag {
             return Err(Bound::KeysPerTag);
@@ -201,7 +201,7 @@ struct CanonicalRecords {
 const RECORD_FIELDS: usize = 10;
 
 impl CanonicalRecords {
-    fn of(set: &RrSet, work: &mut Work) -> Result<CanonicalRecords, Bound> {
+    fn of(set: &RrSet, work: &mut WorkBudget) -> Result<CanonicalRecords, Bound> {
         let count = set.data.len();
         work.pay(Cost::of_bytes(set.data.bytes()) + Cost::A_RECORD_SORTED.times(count))?;
         let mut rdata = Vec::with_capacity(set.data.bytes());
@@ -254,14 +254,14 @@ impl CanonicalRecords {
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::Limits;
     use super::super::key::{DnskeyView, Sha1Policy};
-    use super::super::sample::{DAY, Fields, NOW, Signer, Vectors, a_set, date, keys_of, name, set};
-    use super::super::work::Limits;
+    use super::super::test_signer::{DAY, Fields, NOW, Signer, Vectors, a_set, date, keys_of, name, set};
     use super::*;
     use proptest::prelude::*;
 
-    fn verify(set: &RrSet, signer: &Signer) -> Result<Verified, Why> {
-        verify_set(set, &signer.keys(), Now::At(NOW), &mut Work::default())
+    fn verify(set: &RrSet, signer: &Signer) -> Result<Verified, Reason> {
+        verify_set(set, &signer.keys(), Now::At(NOW), &mut WorkBudget::default())
     }
 
     fn fault(set: &RrSet, signer: &Signer) -> Fault {
@@ -285,7 +285,7 @@ mod tests {
             if algorithm != 15 {
                 signed.name = name("www.example.net.");
             }
-            let verified = verify_by(&signed, &name(zone), &[key], Now::At(now), &mut Work::default());
+            let verified = verify_by(&signed, &name(zone), &[key], Now::At(now), &mut WorkBudget::default());
             assert_eq!(verified.map(|v| v.signed.algorithm), Ok(algorithm));
         }
     }
@@ -305,12 +305,12 @@ mod tests {
             ("ai.example.", Rtype::A),
             ("*.w.example.", Rtype::NSEC),
         ] {
-            let verified = verify_set(&vectors.get(owner, rtype), &keys, Now::At(now), &mut Work::default()).expect(owner);
+            let verified = verify_set(&vectors.get(owner, rtype), &keys, Now::At(now), &mut WorkBudget::default()).expect(owner);
             assert_eq!(verified.wildcard, None, "{owner}");
         }
         let mut shouting = vectors.get("a.z.w.example.", Rtype::MX);
         shouting.data = [&b"\x00\x01\x02AI\x07EXAMPLE\x00"[..]].into_iter().collect();
-        let verified = verify_set(&shouting, &keys, Now::At(now), &mut Work::default()).expect("B.6, letter case apart");
+        let verified = verify_set(&shouting, &keys, Now::At(now), &mut WorkBudget::default()).expect("B.6, letter case apart");
         assert_eq!(verified.wildcard, Some(name("w.example.")));
     }
 
@@ -377,7 +377,7 @@ mod tests {
     fn dates_are_passed_over_while_the_clock_is_unknown() {
         let signer = Signer::new("example.", 1);
         let old = signer.sign_as(a_set("a.example."), |f| (f.inception, f.expiration) = (1, 2));
-        assert!(verify_set(&old, &signer.keys(), Now::Unknown, &mut Work::default()).is_ok());
+        assert!(verify_set(&old, &signer.keys(), Now::Unknown, &mut WorkBudget::default()).is_ok());
     }
 
     #[test]
@@ -396,14 +396,14 @@ mod tests {
         for ttl in 0..100 {
             many = signer.sign_as(many, |f| (f.original_ttl, f.owner) = (ttl, name("b.example.")));
         }
-        let mut work = Work::default();
+        let mut work = WorkBudget::default();
         let refused = verify_set(&many, &keys, Now::At(NOW), &mut work).expect_err("bogus");
         assert_eq!(refused.fault, Fault::TooMuchWork(Bound::SignaturesPerSet));
         assert_eq!(work.spent().signatures, 8);
         let refused = verify_set(&many, &keys, Now::At(NOW), &mut work).expect_err("bogus");
         assert_eq!(refused.fault, Fault::TooMuchWork(Bound::FailedSignatures));
         assert_eq!((work.broke(), work.spent().signatures), (Some(Bound::FailedSignatures), 13));
-        let mut work = Work::new(Limits { time_us: 20, ..Limits::default() });
+        let mut work = WorkBudget::new(Limits { time_us: 20, ..Limits::default() });
         let good = signer.sign(a_set("a.example."));
         assert!(verify_set(&good, &keys, Now::At(NOW), &mut work).is_err());
         assert_eq!((work.broke(), work.spent().signatures), (Some(Bound::Time), 0));
@@ -416,7 +416,7 @@ mod tests {
             let mut set = RrSet::new(name(owner), Rtype::A, 300);
             (0..count).for_each(|n| set.data.push(&[192, 0, (n >> 8) as u8, n as u8]));
             let set = signer.sign(set);
-            let mut work = Work::default();
+            let mut work = WorkBudget::default();
             (verify_set(&set, &signer.keys(), Now::At(NOW), &mut work).map(|_| ()).map_err(|why| why.fault), work.spent().time.as_us())
         };
         let (small, large) = (of("www.example.", 2), of("www.example.", 3_500));
@@ -438,7 +438,7 @@ mod tests {
         let tried = |count: usize| {
             let mut keys = vec![alike.clone(); count];
             keys.push(own.clone());
-            verify_by(&good, &signer.zone, &keys, Now::At(NOW), &mut Work::default()).map_err(|why| why.fault).map(|_| ())
+            verify_by(&good, &signer.zone, &keys, Now::At(NOW), &mut WorkBudget::default()).map_err(|why| why.fault).map(|_| ())
         };
         assert_eq!(tried(3), Ok(()));
         assert_eq!(tried(4), Err(Fault::TooMuchWork(Bound::KeysPerTag)));

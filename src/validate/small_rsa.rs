@@ -159,10 +159,10 @@ fn inverse(n: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::budget::WorkBudget;
     use super::super::rrsig::Now;
-    use super::super::sample::{Vectors, date, keys_of, name};
     use super::super::set::verify_set;
-    use super::super::work::Work;
+    use super::super::test_signer::{Vectors, date, keys_of, name};
     use super::*;
     use crate::record::Rtype;
 
@@ -173,14 +173,14 @@ mod tests {
         let now = u64::from(date("20100101000000"));
         let keys = keys_of(&name("example."), &dnskeys, dnskeys.data.iter().nth(1).expect("two keys"), now);
         let good = vectors.get("example.", Rtype::SOA);
-        assert!(verify_set(&good, &keys, Now::At(now), &mut Work::default()).is_ok());
+        assert!(verify_set(&good, &keys, Now::At(now), &mut WorkBudget::default()).is_ok());
         let length = good.sigs.first().expect("one").len();
         for at in [length - 64, length - 33, length - 1] {
             let mut bad = good.clone();
             let mut sig = good.sigs.first().expect("one").to_vec();
             sig[at] ^= 1;
             bad.sigs = [&sig[..]].into_iter().collect();
-            assert!(verify_set(&bad, &keys, Now::At(now), &mut Work::default()).is_err(), "{at}");
+            assert!(verify_set(&bad, &keys, Now::At(now), &mut WorkBudget::default()).is_err(), "{at}");
         }
     }
 

@@ -1,15 +1,15 @@
 //! Answers made from denials learned earlier, without asking anybody (RFC 8198).
 //!
 //! The cache finds single NSEC and NSEC3 sets; which ones are needed, and what they prove together, is decided
-//! here by the same rules as for a fresh reply. Nothing is made from opt-out spans (RFC 8198 5.2), and nothing for
+//! here by the same rules as for a fresh reply. Nothing is made from opt-out nsec_ranges (RFC 8198 5.2), and nothing for
 //! ANY and RRSIG questions. Wildcards are RFC 8198 5.3.
 
+use super::budget::WorkBudget;
 use super::denial::{Denial, Evidence, Proof};
 use super::nsec::Nsec;
 use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Params, nsec3_owner};
 use super::proof::{ProofKind, next_closer};
 use super::rrsig::{Rrsig, signed_labels};
-use super::work::Work;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// What is wanted from the cache: the record of the zone that stands at this place, or the last one before it. At
@@ -52,7 +52,7 @@ pub fn synthesize(
     form: DenialForm<'_>,
     soa: Option<&Validated<RrSet>>,
     find: impl FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>,
-    work: &mut Work,
+    work: &mut WorkBudget,
 ) -> Option<Synthesis> {
     let (qname, qtype) = question;
     if !qname.is_within(zone) || matches!(qtype, Rtype::ANY | Rtype::RRSIG) {
@@ -128,7 +128,7 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>> Search<'_, F> {
         Some(closest_encloser)
     }
 
-    fn by_nsec3(&mut self, params: &Nsec3Params, work: &mut Work) -> Option<Option<Name>> {
+    fn by_nsec3(&mut self, params: &Nsec3Params, work: &mut WorkBudget) -> Option<Option<Name>> {
         if params.iterations > work.limits().nsec3_iterations {
             return None;
         }
@@ -170,7 +170,7 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>> Search<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::super::bitmap::bitmap_of;
-    use super::super::sample::{Signer, a_set, name, nsec, set};
+    use super::super::test_signer::{Signer, a_set, name, nsec, set};
     use super::*;
     use Rtype as T;
 
@@ -197,7 +197,7 @@ mod tests {
 
     fn nsec3_chain(signer: &Signer, flags: u8) -> Vec<(Nsec3Hash, RrSet)> {
         let empty: [(&str, &[Rtype]); 2] = [("wild.example.", &[]), ("y.example.", &[])];
-        let hash = |owner: &str| params().hash(&name(owner), &mut Work::default()).expect("affordable");
+        let hash = |owner: &str| params().hash(&name(owner), &mut WorkBudget::default()).expect("affordable");
         let mut all: Vec<(Nsec3Hash, &[Rtype])> = ZONE.iter().chain(&empty).map(|(owner, types)| (hash(owner), *types)).collect();
         all.sort();
         let record = |at: usize| {
@@ -214,8 +214,14 @@ mod tests {
             let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
             chain.iter().rfind(|set| set.name <= *wanted).cloned().map(Validated::assertion)
         };
-        let made =
-            synthesize((&name(question.0), question.1), &name("example."), DenialForm::Nsec, Some(&soa(60)), find, &mut Work::default())?;
+        let made = synthesize(
+            (&name(question.0), question.1),
+            &name("example."),
+            DenialForm::Nsec,
+            Some(&soa(60)),
+            find,
+            &mut WorkBudget::default(),
+        )?;
         assert_eq!(made.ttl, 60);
         Some(made.kind)
     }
@@ -227,7 +233,7 @@ mod tests {
             Some(Validated::assertion(set.clone()))
         };
         let form = DenialForm::Nsec3(&params());
-        Some(synthesize((&name(question.0), question.1), &name("example."), form, Some(&soa(60)), find, &mut Work::default())?.kind)
+        Some(synthesize((&name(question.0), question.1), &name("example."), form, Some(&soa(60)), find, &mut WorkBudget::default())?.kind)
     }
 
     #[test]
@@ -275,8 +281,9 @@ mod tests {
                 let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
                 chain.iter().rfind(|set| set.name <= *wanted).cloned().map(|set| Validated::assertion(set).shortened(proof_ttl))
             };
-            let made = synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec, Some(&soa), find, &mut Work::default())
-                .expect("denied");
+            let made =
+                synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec, Some(&soa), find, &mut WorkBudget::default())
+                    .expect("denied");
             assert_eq!(made.ttl, 40, "{proof_ttl} {soa_ttl} {minimum}");
         }
     }
@@ -284,7 +291,7 @@ mod tests {
     /// RFC 9276 3.2: such a zone is insecure; its hashes are not even made.
     #[test]
     fn nothing_from_many_iterations() {
-        let (params, mut work) = (Nsec3Params { iterations: 51, salt: vec![] }, Work::default());
+        let (params, mut work) = (Nsec3Params { iterations: 51, salt: vec![] }, WorkBudget::default());
         let find = |_: DenialKey<'_>| panic!("nothing is looked for");
         let made = synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec3(&params), Some(&soa(60)), find, &mut work);
         assert!(made.is_none() && work.spent().nsec3_blocks == 0);
@@ -298,7 +305,8 @@ mod tests {
                 let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
                 chain.iter().rfind(|set| set.name <= *wanted).cloned().map(Validated::assertion)
             };
-            synthesize((&name(qname), qtype), &name("example."), DenialForm::Nsec, soa, find, &mut Work::default()).map(|made| made.kind)
+            synthesize((&name(qname), qtype), &name("example."), DenialForm::Nsec, soa, find, &mut WorkBudget::default())
+                .map(|made| made.kind)
         };
         let wildcard = Some(SynthesisKind::Wildcard { closest_encloser: name("wild.example.") });
         let foreign = Validated::assertion(set("other.", T::SOA, &[&[0, 0][..], &[0; 16], &[0, 0, 0, 60]].concat()));

@@ -9,12 +9,12 @@
 
 use std::fmt;
 
+use super::budget::WorkBudget;
 use super::key::{DnskeyView, Sha1Policy, key_tag};
 use super::keys::{Anchor, KeyTrial, KeyVerdict};
+use super::reason::{AlgorithmName, Fault, Reason};
 use super::rrsig::Now;
 use super::set::verify_by;
-use super::why::{AlgorithmName, Fault, Why};
-use super::work::Work;
 use crate::record::{Name, RrSet, Rtype, rdata_from_text, rdata_to_text, timestamp, timestamp_to_text};
 
 const HOUR: u64 = 3_600;
@@ -151,7 +151,7 @@ impl TrustPoints {
     }
 
     /// The DNSKEY set of a point as its servers give it now. An error says why the set proves nothing.
-    pub fn observe(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut Work) -> Result<Vec<Change>, Why> {
+    pub fn observe(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut WorkBudget) -> Result<Vec<Change>, Reason> {
         match self.0.iter_mut().find(|point| point.name == set.name) {
             Some(point) => point.observe(set, now, sha1, work),
             None => Ok(Vec::new()),
@@ -207,7 +207,7 @@ impl TrustPoint {
         self.keys.iter().filter(|key| key.state.is_trusted()).map(|key| key.anchor.clone()).collect()
     }
 
-    fn observe(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut Work) -> Result<Vec<Change>, Why> {
+    fn observe(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut WorkBudget) -> Result<Vec<Change>, Reason> {
         let mut changes = Vec::new();
         self.next = now + self.retry_s;
         self.know_keys(set);
@@ -223,7 +223,7 @@ impl TrustPoint {
             KeyVerdict::Bogus(why) => return Err(why),
             KeyVerdict::Insecure(_) => {
                 let fault = Fault::NoDnskeyForDs { key_tag: trusted[0].key_tag(), algorithm: trusted[0].algorithm() };
-                return Err(Why::new(&self.name, Rtype::DNSKEY, fault));
+                return Err(Reason::new(&self.name, Rtype::DNSKEY, fault));
             }
         };
         let proved = keys.dnskeys();
@@ -255,7 +255,7 @@ impl TrustPoint {
     }
 
     /// RFC 5011 2.1: a key with REVOKE that signed the set itself is not trusted any more, whoever else signed.
-    fn revoke(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut Work, changes: &mut Vec<Change>) {
+    fn revoke(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut WorkBudget, changes: &mut Vec<Change>) {
         for rdata in set.data.iter() {
             let Some(key) = DnskeyView::read(rdata).filter(|key| key.is_zone_key() && key.is_revoked()) else { continue };
             let own = without_revoke(rdata);
@@ -425,7 +425,7 @@ fn read_time(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::super::key::ParsedKey;
-    use super::super::sample::{NOW, Signer, name};
+    use super::super::test_signer::{NOW, Signer, name};
     use super::*;
 
     const TTL: u32 = 172_800;
@@ -469,8 +469,8 @@ mod tests {
         TrustPoints::new(&anchors, TrustPoints::default())
     }
 
-    fn observe(points: &mut TrustPoints, set: &RrSet, now: u64) -> Result<Vec<Change>, Why> {
-        points.observe(set, now, Sha1Policy::Insecure, &mut Work::default())
+    fn observe(points: &mut TrustPoints, set: &RrSet, now: u64) -> Result<Vec<Change>, Reason> {
+        points.observe(set, now, Sha1Policy::Insecure, &mut WorkBudget::default())
     }
 
     fn states(points: &TrustPoints) -> Vec<(u16, &'static str)> {
@@ -659,8 +659,8 @@ mod tests {
             .filter_map(|(_, rdata)| Anchor::from_record(Name::root(), Rtype::DS, &rdata_from_text(Rtype::DS, rdata, &[0]).ok()?))
             .collect();
         let mut points = TrustPoints::new(&anchors, TrustPoints::default());
-        let now = u64::from(super::super::sample::date("20260803120000"));
-        let keys = super::super::sample::Vectors::of_root().get(".", Rtype::DNSKEY);
+        let now = u64::from(super::super::test_signer::date("20260803120000"));
+        let keys = super::super::test_signer::Vectors::of_root().get(".", Rtype::DNSKEY);
         let changes = observe(&mut points, &keys, now).expect("the real signature");
         let valid: Vec<u16> = points.0[0].keys.iter().filter(|key| key.state.is_trusted()).map(TrackedKey::key_tag).collect();
         assert_eq!((valid, changes), (vec![20326, 38696], vec![]));

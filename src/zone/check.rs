@@ -4,13 +4,13 @@
 //! warning, and the zone is served: no NS set, missing addresses, servers that are aliases (RFC 2181 10.3),
 //! data that a delegation or a DNAME hides.
 
-use super::draft::{Draft, Entry};
+use super::builder::{Entry, ZoneBuilder};
 use super::lookup::lower;
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN};
 use crate::record::{Name, Rtype, rdata_names};
 
-pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
+pub(super) fn zone(draft: &ZoneBuilder, problems: &mut Problems) {
     let whole = Place { file: 0, line: 0 };
     let apex = draft.number(draft.apex.as_wire()).unwrap_or(0);
     // Where a line could not be read, it may have held what seems to be missing.
@@ -41,7 +41,7 @@ pub(super) fn zone(draft: &Draft, problems: &mut Problems) {
 }
 
 /// RFC 4035 3.1.3 and RFC 5155 7.2 want proofs beside what is not there; without them a validator refuses the answer.
-fn signed(draft: &Draft, apex: u32, problems: &mut Problems) {
+fn signed(draft: &ZoneBuilder, apex: u32, problems: &mut Problems) {
     let is_signature = |entry: &&Entry| entry.name == apex && entry.is_sig && entry.rtype == Rtype::SOA;
     let Some(signature) = draft.entries.iter().find(is_signature) else { return };
     let (zone, params) = (&draft.apex, draft.set(apex, Rtype::NSEC3PARAM).first());
@@ -67,18 +67,18 @@ fn signed(draft: &Draft, apex: u32, problems: &mut Problems) {
 const ITERATIONS_MOST: u16 = 50;
 
 /// A SOA record of another name than the zone's, the first of the file.
-fn other_soa(draft: &Draft) -> Option<(Name, Place)> {
+fn other_soa(draft: &ZoneBuilder) -> Option<(Name, Place)> {
     let below = draft.entries.iter().filter(|entry| entry.rtype == Rtype::SOA && !entry.is_sig);
     let below = below.map(|entry| (name_of(draft, entry), entry.place));
     below.chain(draft.soa_elsewhere.clone()).min_by_key(|(_, place)| (place.file, place.line))
 }
 
-fn name_of(draft: &Draft, entry: &Entry) -> Name {
+fn name_of(draft: &ZoneBuilder, entry: &Entry) -> Name {
     Name::from_wire(draft.names.name(entry.name)).unwrap_or_else(|_| Name::root())
 }
 
 /// Records that may stand only at certain names, only once, or not beside others.
-fn alone(draft: &Draft, node: &[Entry], has_soa: bool, problems: &mut Problems) {
+fn alone(draft: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Problems) {
     let first = &node[0];
     let wire = draft.names.name(first.name);
     let data = || node.iter().filter(|entry| !entry.is_sig);
@@ -111,7 +111,7 @@ fn alone(draft: &Draft, node: &[Entry], has_soa: bool, problems: &mut Problems) 
     }
 }
 
-fn hidden(draft: &Draft, node: &[Entry], problems: &mut Problems) {
+fn hidden(draft: &ZoneBuilder, node: &[Entry], problems: &mut Problems) {
     let number = node[0].name;
     let occluded = |entry: &&Entry| {
         !entry.is_sig
@@ -129,7 +129,7 @@ fn hidden(draft: &Draft, node: &[Entry], problems: &mut Problems) {
 }
 
 /// RFC 2181 5.2.
-fn one_ttl(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+fn one_ttl(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     let least = set.iter().map(|entry| entry.ttl).min().unwrap_or(0);
     // Signatures over one set may differ in what they cover and are not a set of their own (RFC 4035 2.2).
     if let Some(other) = set.iter().find(|entry| entry.ttl != set[0].ttl && !entry.is_sig) {
@@ -144,7 +144,7 @@ fn one_ttl(draft: &Draft, set: &[Entry], problems: &mut Problems) {
 /// A digest of the wrong length proves nothing: RFC 4034 5.1.4, RFC 4509, RFC 6605 for DS, RFC 8976 2.2.4 for ZONEMD.
 /// A next hashed owner name of the wrong length has no place in the order of hashes, and denies at random (RFC 5155 3.1.7):
 /// it is an error.
-fn digests(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+fn digests(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     for entry in set.iter().filter(|entry| !entry.is_sig) {
         let (rtype, rdata) = (entry.rtype, draft.rdata(entry));
         let (have, len) = match (rtype, rdata) {
@@ -167,7 +167,7 @@ fn digests(draft: &Draft, set: &[Entry], problems: &mut Problems) {
 }
 
 /// Data that is well-formed and cannot have been meant.
-fn slips(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+fn slips(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     for entry in set.iter().filter(|entry| !entry.is_sig) {
         let rdata = draft.rdata(entry);
         match entry.rtype {
@@ -188,7 +188,7 @@ fn slips(draft: &Draft, set: &[Entry], problems: &mut Problems) {
 }
 
 /// RFC 3403 4.1: one of REGEXP and REPLACEMENT; RFC 3402 3.2: the shape of the first.
-fn naptr(draft: &Draft, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
+fn naptr(draft: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
     let string = |rest: &[u8]| {
         rest.split_first().and_then(|(len, rest)| rest.split_at_checked(usize::from(*len))).map(|(a, b)| (a.to_vec(), b.len()))
     };
@@ -211,7 +211,7 @@ fn naptr(draft: &Draft, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
 }
 
 /// Names in NS, MX and SRV records of which this zone must know the addresses.
-fn targets(draft: &Draft, set: &[Entry], problems: &mut Problems) {
+fn targets(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     let apex = draft.apex.as_wire();
     for entry in set {
         let rdata = draft.rdata(entry);
@@ -231,7 +231,7 @@ fn targets(draft: &Draft, set: &[Entry], problems: &mut Problems) {
     }
 }
 
-fn address_known(draft: &Draft, entry: &Entry, target: &[u8], problems: &mut Problems) {
+fn address_known(draft: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
     let (rtype, owner) = (entry.rtype, name_of(draft, entry));
     let shown = || Name::from_wire(target).map(|name| name.to_string()).unwrap_or_default();
     let Some(number) = closest(draft, target) else { return };
@@ -250,7 +250,7 @@ fn address_known(draft: &Draft, entry: &Entry, target: &[u8], problems: &mut Pro
 }
 
 /// The number of the name, or of the nearest existing name above it.
-fn closest(draft: &Draft, name: &[u8]) -> Option<u32> {
+fn closest(draft: &ZoneBuilder, name: &[u8]) -> Option<u32> {
     let mut rest = name;
     loop {
         if let Some(number) = draft.number(rest) {
@@ -261,7 +261,7 @@ fn closest(draft: &Draft, name: &[u8]) -> Option<u32> {
 }
 
 /// `www.example.org.example.org.`: the sign of a final dot left out.
-fn dot_forgotten(draft: &Draft, entry: &Entry, target: &[u8], problems: &mut Problems) {
+fn dot_forgotten(draft: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
     let apex = draft.apex.as_wire();
     let Some(rest) = target.len().checked_sub(apex.len()).filter(|_| apex.len() > 1) else { return };
     let (front, end) = target.split_at(rest);

@@ -4,7 +4,7 @@
 use super::shard::SetRef;
 use super::tree::Zone;
 use crate::record::{Name, RrSet, Rtype};
-use crate::validate::{Bound, Nsec3Hash, Nsec3Params, Work, nsec3_owner, nsec3_place};
+use crate::validate::{Bound, Nsec3Hash, Nsec3Params, WorkBudget, nsec3_owner, nsec3_place};
 
 /// What there is not. Names of `Found`, in wire form.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Zone {
             Denials::Names(owners) => self.by_name(owners, name, missing).unwrap_or_default(),
             Denials::Hashes { params, hashes } => {
                 let chain = Chain { zone: self, params, hashes };
-                chain.proofs(name, missing, &mut Work::default()).ok().flatten().unwrap_or_default()
+                chain.proofs(name, missing, &mut WorkBudget::default()).ok().flatten().unwrap_or_default()
             }
         };
         proofs.sort_by(|a, b| a.name.cmp(&b.name));
@@ -108,7 +108,7 @@ struct Chain<'z> {
 type Proofs = Result<Option<Vec<RrSet>>, Bound>;
 
 impl Chain<'_> {
-    fn proofs(&self, name: &Name, missing: Missing<'_>, work: &mut Work) -> Proofs {
+    fn proofs(&self, name: &Name, missing: Missing<'_>, work: &mut WorkBudget) -> Proofs {
         let above = |wildcard: &[u8]| Name::from_wire(wildcard).ok()?.parent();
         match missing {
             Missing::Name { encloser } => {
@@ -144,7 +144,7 @@ impl Chain<'_> {
 
     /// RFC 5155 7.2.1: the encloser, or the closest above it that is in the chain, and nothing one label below on the way
     /// to `name`.
-    fn closest_encloser(&self, name: &Name, mut encloser: Name, work: &mut Work) -> Result<Option<(Vec<RrSet>, Name)>, Bound> {
+    fn closest_encloser(&self, name: &Name, mut encloser: Name, work: &mut WorkBudget) -> Result<Option<(Vec<RrSet>, Name)>, Bound> {
         loop {
             if let Some((matching, true)) = self.near(&encloser, work)? {
                 let covering = self.near(&name.suffix(encloser.label_count() + 1), work)?;
@@ -158,7 +158,7 @@ impl Chain<'_> {
     }
 
     /// The record that matches the name's hash (true), or covers it: the last before it, going round (RFC 5155 1.3).
-    fn near(&self, name: &Name, work: &mut Work) -> Result<Option<(RrSet, bool)>, Bound> {
+    fn near(&self, name: &Name, work: &mut WorkBudget) -> Result<Option<(RrSet, bool)>, Bound> {
         let hash = self.params.hash(name, work)?;
         let at = self.hashes.partition_point(|have| *have <= hash);
         let found = self.hashes[..at].last().or(self.hashes.last());
@@ -234,7 +234,7 @@ z A 192.0.2.2
             let params = Nsec3Params { iterations: 3, salt: vec![0xaa, 0xbb] };
             let flag = u8::from(form == Form::OptOut);
             let mut chain: BTreeMap<Nsec3Hash, String> = BTreeMap::new();
-            let mut free = Work::new(Limits { nsec3_blocks: u32::MAX, time_us: u32::MAX, ..Limits::default() });
+            let mut free = WorkBudget::new(Limits { nsec3_blocks: u32::MAX, time_us: u32::MAX, ..Limits::default() });
             for (owner, types) in types.iter().filter(|(owner, _)| form != Form::OptOut || **owner != name("plain.example.")) {
                 for count in 1..=owner.label_count() {
                     let here = owner.suffix(count);
@@ -300,7 +300,7 @@ z A 192.0.2.2
             }
             let prove = |sets: &[RrSet]| {
                 let sets: Vec<_> = sets.iter().cloned().map(Validated::assertion).collect();
-                let work = &mut Work::default();
+                let work = &mut WorkBudget::default();
                 match found {
                     Found::NxDomain { .. } => prove_nxdomain(&qname, &apex, &sets, work),
                     Found::NoData { .. } if rtype == Rtype::DS => prove_no_ds(&qname, &apex, &sets, work),

@@ -10,7 +10,7 @@
 
 mod check;
 mod denial;
-mod draft;
+mod builder;
 mod lookup;
 mod master;
 #[cfg(test)]

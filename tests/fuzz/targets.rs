@@ -15,7 +15,7 @@ use cairn::cache::{AnswerKey, Cache, CacheLimits};
 use cairn::config::{Limits, Settings};
 use cairn::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use cairn::record::{Class, Name, Question, RrSet, Rtype, Validated, canonical_rdata};
-use cairn::validate::{self, Denial, Work};
+use cairn::validate::{self, Denial, WorkBudget};
 use cairn::wire::{Flags, Header, Message, QueryView, Section, Writer};
 use cairn::zone::{Zones, load_zone, parse_records};
 use tokio::runtime::{Builder, LocalOptions};
@@ -109,7 +109,7 @@ pub fn master_file(data: &[u8]) {
     }
 }
 
-/// Any records that a zone's owner may sign: the proofs end within the purse, and prove no contradiction.
+/// Any records that a zone's owner may sign: the proofs end within the budget, and prove no contradiction.
 pub fn proof(data: &[u8]) {
     let zone = Name::parse("example.").expect("a name");
     let mut bytes = Bytes(data);
@@ -125,7 +125,7 @@ pub fn proof(data: &[u8]) {
         set.sigs.push(&[&head[..], zone.as_wire(), &[0; 64]].concat());
         sets.push(Validated::assertion(set));
     }
-    let mut work = Work::default();
+    let mut work = WorkBudget::default();
     let name_error = validate::prove_nxdomain(&qname, &zone, &sets, &mut work);
     let no_data = validate::prove_nodata(&qname, qtype, &zone, &sets, &mut work);
     let no_ds = validate::prove_no_ds(&qname, &zone, &sets, &mut work);

@@ -11,7 +11,7 @@
 //! - where the root is signed, AD stands over whatever is signed from there down, and over nothing else;
 //! - the servers of a zone that has moved are left when the parent's last word about them ends;
 //! - the cache holds nothing that no authority said;
-//! - one question costs the world no more than its purse, and nothing is under way when all is done;
+//! - one question costs the world no more than its budget, and nothing is under way when all is done;
 //! - in fair weather nobody waits while no server is asked: a wait of walks for each other would be one.
 
 use std::ops::Range;
@@ -221,8 +221,8 @@ impl Roaming {
         self.ask(std::slice::from_ref(&question));
         self.world.wait_ms(QUIET_MS);
         let is_endless = self.endless.contains(&question);
-        let purse = Limits::default().upstream_queries_per_question as usize;
-        let most = if is_endless && self.weather == Weather::Fair && self.changes.is_empty() { ENDLESS_MOST } else { purse };
+        let budget = Limits::default().upstream_queries_per_question as usize;
+        let most = if is_endless && self.weather == Weather::Fair && self.changes.is_empty() { ENDLESS_MOST } else { budget };
         let cost = self.queries();
         if self.talkative {
             println!("{question} cost {cost} queries");
@@ -245,7 +245,7 @@ impl Roaming {
         assert!(wrongs.is_empty(), "{:?}:\n  {}\n  after {:?}", self.weather, wrongs.join("\n  "), self.changes);
     }
 
-    /// Queries that somebody's purse has to pay for. Whether the network is there is nobody's question.
+    /// Queries that somebody's budget has to pay for. Whether the network is there is nobody's question.
     fn queries(&self) -> usize {
         let mut count = 0;
         self.world.each_seen(|seen| {

@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::kernel::{self, Family, Shape};
+use super::syscalls::{self, Family, Shape};
 
 /// Connections waiting to be accepted. The kernel cuts this to its own maximum.
 const BACKLOG: i32 = 4096;
@@ -27,11 +27,11 @@ pub fn bind_udp(address: SocketAddr, count: usize, receive_bytes: usize) -> io::
         let _ = socket.set_recv_buffer_size(receive_bytes);
         let shape = Shape::of(address);
         match shape.family {
-            Family::V4 => kernel::ignore_path_mtu(socket.as_raw_fd())?,
+            Family::V4 => syscalls::ignore_path_mtu(socket.as_raw_fd())?,
             Family::V6 => socket.set_only_v6(true)?,
         }
         if shape.is_wildcard() {
-            kernel::receive_destinations(socket.as_raw_fd(), shape.family)?;
+            syscalls::receive_destinations(socket.as_raw_fd(), shape.family)?;
         }
         Ok(socket)
     })?;

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 
 use super::super::net::{DatagramBatch, DatagramSocket, Rest};
-use super::kernel::{Headers, Outgoing, Shape, plain, watch_readable};
+use super::syscalls::{Headers, Outgoing, Shape, plain, watch_readable};
 
 /// So many batches in a row of at least so many datagrams, and traffic counts as heavy. Going off watch and back costs
 /// 3 us, as much as watching for 16 datagrams: bursts with pauses between them are not to pay it each time.
@@ -162,7 +162,7 @@ mod tests {
         use std::os::fd::AsRawFd;
         let socket = UdpSocket::bind("[::]:0").expect("free port");
         socket.set_nonblocking(true).expect("a socket");
-        super::super::kernel::receive_destinations(socket.as_raw_fd(), super::super::kernel::Family::V6).expect("a socket");
+        super::super::syscalls::receive_destinations(socket.as_raw_fd(), super::super::syscalls::Family::V6).expect("a socket");
         let server = RealDatagramSocket::new(socket).expect("inside a runtime");
         let asked = at("127.0.0.3", server.local_addr().port());
         assert_eq!(exchange(&server, "127.0.0.1:0", asked).await, (b"cba".to_vec(), asked, asked));

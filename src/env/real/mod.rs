@@ -7,14 +7,14 @@
 mod bind;
 mod clock;
 mod datagram;
-mod kernel;
+mod syscalls;
 mod network;
 mod stream;
-mod ways_out;
+mod udp_flow;
 
 pub use bind::{bind_tcp, bind_udp};
 pub use clock::RealClock;
 pub use datagram::RealDatagramSocket;
 pub use network::{NetworkChange, NetworkWatch};
 pub use stream::RealStreamListener;
-pub use ways_out::RealNet;
+pub use udp_flow::RealNet;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 
-use super::kernel::network_events;
+use super::syscalls::network_events;
 
 /// A message is shorter; the rest of a longer one is lost, and with it only news that come together with others.
 const BYTES: usize = 32 << 10;
@@ -18,7 +18,7 @@ pub struct NetworkWatch {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkChange {
     /// A link, an address or a default route: what could not be reached before may be reached now.
-    WayOut,
+    UdpFlow,
     /// The way to some part of the network.
     Route,
 }
@@ -40,7 +40,7 @@ impl NetworkWatch {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     // More has happened than the kernel could keep for us.
-                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => seen = Some(NetworkChange::WayOut),
+                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => seen = Some(NetworkChange::UdpFlow),
                     Err(error) => return Err(error),
                 }
             }
@@ -54,7 +54,7 @@ impl NetworkWatch {
 
 fn greater(one: Option<NetworkChange>, other: Option<NetworkChange>) -> Option<NetworkChange> {
     match (one, other) {
-        (Some(NetworkChange::WayOut), _) | (_, None) => one,
+        (Some(NetworkChange::UdpFlow), _) | (_, None) => one,
         _ => other,
     }
 }
@@ -76,12 +76,12 @@ fn change(mut messages: &[u8]) -> Option<NetworkChange> {
 
 fn one_change(kind: u16, body: &[u8]) -> Option<NetworkChange> {
     match kind {
-        libc::RTM_NEWLINK | libc::RTM_DELLINK | libc::RTM_NEWADDR | libc::RTM_DELADDR => Some(NetworkChange::WayOut),
+        libc::RTM_NEWLINK | libc::RTM_DELLINK | libc::RTM_NEWADDR | libc::RTM_DELADDR => Some(NetworkChange::UdpFlow),
         // `rtmsg`: family, length of the destination's prefix, of the source's, TOS, table. The local table follows
         // the addresses.
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE => match body {
             [_, _, _, _, libc::RT_TABLE_LOCAL, ..] => None,
-            [_, 0, ..] => Some(NetworkChange::WayOut),
+            [_, 0, ..] => Some(NetworkChange::UdpFlow),
             _ => Some(NetworkChange::Route),
         },
         _ => None,
@@ -111,12 +111,12 @@ mod tests {
         let link = message(libc::RTM_NEWLINK, &[0; 17]);
         let neighbour = message(libc::RTM_NEWNEIGH, &[0; 12]);
         for (messages, expected) in [
-            (vec![&default], Some(NetworkChange::WayOut)),
+            (vec![&default], Some(NetworkChange::UdpFlow)),
             (vec![&office], Some(NetworkChange::Route)),
             (vec![&own], None),
             (vec![&neighbour], None),
-            (vec![&link], Some(NetworkChange::WayOut)),
-            (vec![&own, &link, &office], Some(NetworkChange::WayOut)),
+            (vec![&link], Some(NetworkChange::UdpFlow)),
+            (vec![&own, &link, &office], Some(NetworkChange::UdpFlow)),
             (vec![&neighbour, &office, &own], Some(NetworkChange::Route)),
             (vec![], None),
         ] {

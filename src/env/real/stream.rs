@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::net::TcpListener;
 
 use super::super::net::{Accepted, StreamListener};
-use super::kernel::plain;
+use super::syscalls::plain;
 
 pub struct RealStreamListener(TcpListener);
 

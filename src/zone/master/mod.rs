@@ -18,8 +18,8 @@ use std::collections::HashMap;
 use std::io;
 
 use self::parser::{Parser, Record};
+use super::builder::ZoneBuilder;
 use super::check::within;
-use super::draft::Draft;
 use super::problem::{Problem, Problems};
 use super::tree::Zone;
 use crate::record::{Name, RrSet, Rtype};
@@ -29,7 +29,7 @@ pub type Open<'o> = &'o mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
 
 /// Reads the master file `file` of the zone `apex`. The problems beside a zone are warnings only.
 pub fn load_zone(apex: &Name, file: &str, open: Open<'_>) -> Result<(Zone, Vec<Problem>), Vec<Problem>> {
-    let mut draft = Draft::new(apex.clone());
+    let mut draft = ZoneBuilder::new(apex.clone());
     let mut take = |record: &Record<'_>, problems: &mut Problems| {
         if !within(record.owner, apex.as_wire()) {
             if let Ok(owner) = Name::from_wire(record.owner) {

@@ -1,0 +1,171 @@
+//! The hot path: a repeat question answered in its own packet, with one look-up, one copy and a few patches.
+//! Nothing is allocated, nothing waits. What it says is what the full path said before; it only says it again.
+
+use std::net::IpAddr;
+
+use super::cookie::SERVER_COOKIE_BYTES;
+use super::outcome::Outcome;
+use super::reply::{Manner, UDP_BYTES_MAX, body, udp_limit};
+use super::request::{Request, refuse_type};
+use super::service::Service;
+use super::snapshot::Snapshot;
+use super::worker::{ClientRights, rights};
+use super::{Client, Transport};
+use crate::cache::AnswerKey;
+use crate::env::BootTime;
+use crate::record::{Class, Name, Question, Rtype, Security};
+use crate::wire::{Flags, Opcode, OptionCode, QueryView};
+
+/// A reply written into its slot.
+pub(super) struct Given {
+    pub len: usize,
+    /// The client is one of ours, or has shown by our cookie that it is where it says.
+    pub trusted: bool,
+    /// The data is near its end and popular: look it up again.
+    pub refresh: Option<Question>,
+}
+
+/// What of the query, beside its name, is needed after its packet has been written over.
+struct Asked {
+    qtype: Rtype,
+    flags: Flags,
+    /// UDP size and DO, if the query had EDNS.
+    edns: Option<(u16, bool)>,
+    client_cookie: Option<[u8; 8]>,
+    server_cookie: Option<[u8; SERVER_COOKIE_BYTES]>,
+}
+
+/// Room for the longest name, in whole lanes.
+const NAME_SPACE: usize = 256;
+const LANE: usize = 16;
+
+pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> Option<Given> {
+    let mut name_space = [0; NAME_SPACE];
+    let (qname, asked) = Asked::read(&slot[..len], &mut name_space)?;
+    if snapshot.has_restricted_zones()
+        && snapshot.zones.find(qname).is_some_and(|zone| !snapshot.may_ask_zone(zone.apex(), client.peer.ip()))
+    {
+        return None;
+    }
+    let rights = rights(snapshot, asked.flags, client.peer.ip());
+    let dnssec_ok = asked.edns.is_some_and(|(_, dnssec_ok)| dnssec_ok);
+    let key = AnswerKey { qname, qtype: asked.qtype, dnssec_ok, group: rights.group(), generation: snapshot.generation };
+    let cookie_bytes = asked.client_cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
+    let reserved = asked.edns.map_or(0, |_| 11 + cookie_bytes);
+    let limit = match client.transport {
+        Transport::Udp => udp_limit(asked.edns.map(|(size, _)| size)),
+        Transport::Stream => usize::from(u16::MAX),
+    };
+    // From here on the query in the slot is written over, so that nothing may fail any more.
+    let limit = limit.min(slot.len()).checked_sub(reserved)?;
+    let hit = service.cache().copy_answer(&key, now, limit, slot)?;
+    let wants_ad = asked.flags.has(Flags::AD) || dnssec_ok;
+    let flags = Flags(hit.flags.0 & (Flags::AA | 15) | asked.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
+        .with(Flags::RA, rights.allowed && snapshot.recursion)
+        .with(Flags::AD, hit.secure && wants_ad);
+    slot[2..4].copy_from_slice(&flags.0.to_be_bytes());
+    slot[4..6].copy_from_slice(&1u16.to_be_bytes());
+    let mut len = hit.len;
+    if asked.edns.is_some() {
+        let cookie = asked.client_cookie.map(|theirs| (theirs, make_cookie(service, &theirs, client.peer.ip())));
+        len = append_opt(slot, len, dnssec_ok, cookie)?;
+    }
+    let refresh = (hit.due_for_prefetch && rights.may_recurse && !flags.has(Flags::AA))
+        .then(|| Some(Question::new(Name::from_wire(qname).ok()?, asked.qtype)))
+        .flatten();
+    let trusted = rights.allowed
+        || match (&asked.client_cookie, &asked.server_cookie) {
+            (Some(theirs), Some(ours)) => service.cookies.check(theirs, ours, client.peer.ip(), service.resolve.clock.wall()),
+            _ => false,
+        };
+    Some(Given { len, trusted, refresh })
+}
+
+/// Keeps a finished answer for the next who asks the same.
+pub(super) fn keep(
+    service: &Service,
+    snapshot: &Snapshot,
+    request: &Request,
+    rights: ClientRights,
+    outcome: &Outcome,
+    manner: &Manner<'_>,
+) {
+    let dnssec_ok = request.dnssec_ok();
+    let message = body(&request.question_wire, outcome, dnssec_ok, manner);
+    let key = AnswerKey {
+        qname: request.question.name.as_wire(),
+        qtype: request.question.rtype,
+        dnssec_ok,
+        group: rights.group(),
+        generation: snapshot.generation,
+    };
+    let Some(message) = message else { return };
+    let (cache, now) = (service.cache(), service.resolve.clock.boot());
+    if outcome.own {
+        cache.put_own_answer(&key, &message, now);
+    } else {
+        cache.put_answer(&key, &message, outcome.security == Security::Secure, now);
+    }
+}
+
+impl Asked {
+    /// `None` for whatever is not an ordinary question of class IN: the full path says what is wrong with it.
+    /// The name comes out in lower case, in `name_space`.
+    fn read<'a>(packet: &[u8], name_space: &'a mut [u8; NAME_SPACE]) -> Option<(&'a [u8], Asked)> {
+        let view = QueryView::check(packet).ok()?;
+        if view.flags().opcode() != Opcode::QUERY || view.qclass() != Class::IN || refuse_type(view.qtype()).is_some() {
+            return None;
+        }
+        let mut asked = Asked { qtype: view.qtype(), flags: view.flags(), edns: None, client_cookie: None, server_cookie: None };
+        if let Some(edns) = view.edns() {
+            if edns.version != 0 {
+                return None;
+            }
+            asked.edns = Some((edns.udp_size, edns.dnssec_ok));
+            if !edns.data.is_empty()
+                && let Some(cookie) = edns.option(OptionCode::COOKIE)
+            {
+                if !matches!(cookie.len(), 8 | 16..=40) {
+                    return None;
+                }
+                asked.client_cookie = cookie.first_chunk::<8>().copied();
+                asked.server_cookie = cookie.get(8..).and_then(|ours| ours.try_into().ok());
+            }
+        }
+        Some((fold(view.qname_wire(), name_space)?, asked))
+    }
+}
+
+/// Label lengths are below 64 and so never look like letters. Whole lanes are folded, so that no octet is handled alone.
+fn fold<'a>(wire: &[u8], space: &'a mut [u8; NAME_SPACE]) -> Option<&'a [u8]> {
+    space.get_mut(..wire.len())?.copy_from_slice(wire);
+    let (lanes, _) = space.as_chunks_mut::<LANE>();
+    for lane in &mut lanes[..wire.len().div_ceil(LANE)] {
+        lane.make_ascii_lowercase();
+    }
+    Some(&space[..wire.len()])
+}
+
+fn make_cookie(service: &Service, client_cookie: &[u8; 8], client: IpAddr) -> [u8; SERVER_COOKIE_BYTES] {
+    service.cookies.make(client_cookie, client, service.resolve.clock.wall())
+}
+
+/// The limit of the copy left room for it.
+fn append_opt(slot: &mut [u8], len: usize, dnssec_ok: bool, cookie: Option<([u8; 8], [u8; SERVER_COOKIE_BYTES])>) -> Option<usize> {
+    let data_len = cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
+    let opt = slot.get_mut(len..len + 11 + data_len)?;
+    opt[0] = 0;
+    opt[1..3].copy_from_slice(&Rtype::OPT.0.to_be_bytes());
+    opt[3..5].copy_from_slice(&(UDP_BYTES_MAX as u16).to_be_bytes());
+    opt[5..9].copy_from_slice(&[0, 0, if dnssec_ok { 0x80 } else { 0 }, 0]);
+    opt[9..11].copy_from_slice(&(data_len as u16).to_be_bytes());
+    if let Some((theirs, ours)) = cookie {
+        opt[11..13].copy_from_slice(&OptionCode::COOKIE.0.to_be_bytes());
+        opt[13..15].copy_from_slice(&((8 + SERVER_COOKIE_BYTES) as u16).to_be_bytes());
+        opt[15..23].copy_from_slice(&theirs);
+        opt[23..].copy_from_slice(&ours);
+    }
+    let additional = u16::from_be_bytes([slot[10], slot[11]]) + 1;
+    slot[10..12].copy_from_slice(&additional.to_be_bytes());
+    Some(len + 11 + data_len)
+}

@@ -1,0 +1,286 @@
+//! The cache as the rest of the program sees it: made once, shared by all workers, every call short.
+//!
+//! The calls themselves stand beside the kinds of entries they serve: `sets.rs`, `denials.rs`, `answers.rs`,
+//! `failures.rs`. Here are its making, the bounds, and what an administrator does with it.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::quality::RandomState;
+
+use super::denials::{self, CachedDenial};
+use super::entry::{self, Key, Kind};
+use super::failures::{self, CachedFailure};
+use super::nsec_ranges::NsecRanges;
+use super::server_stats::Servers;
+use super::sets::{self, CachedSet};
+use super::store::Store;
+use crate::env::{BootTime, Random};
+use crate::record::{Name, Question, Rtype};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CacheLimits {
+    /// All of it together, in bytes really held.
+    pub bytes: usize,
+    /// Seconds. No data lives longer.
+    pub max_ttl: u32,
+    /// Seconds. Data with a smaller TTL above 0 lives that long; TTL 0 stays 0.
+    pub min_ttl: u32,
+    pub negative_max_ttl: u32,
+    /// Seconds that expired sets stay usable when servers fail (RFC 8767 5).
+    pub stale_max: u32,
+}
+
+impl Default for CacheLimits {
+    fn default() -> CacheLimits {
+        CacheLimits { bytes: 256 << 20, max_ttl: 172_800, min_ttl: 0, negative_max_ttl: 3_600, stale_max: 86_400 }
+    }
+}
+
+/// Less than this is not worth having, and some parts could not hold one entry.
+const BYTES_MIN: usize = 1 << 20;
+/// Delegations, DS sets and addresses for all top-level domains take about 2 MiB.
+const PROTECTED_BYTES_MAX: usize = 8 << 20;
+const SERVERS_BYTES_MAX: usize = 16 << 20;
+/// A large signed top-level domain has some hundred thousand nsec_ranges; a few thousand make most of the difference.
+const SPANS_BYTES_MAX: usize = 16 << 20;
+/// Past so many names, all proved nsec_ranges go rather than be looked through for each: they are learned again in passing.
+const NAMES_LOOKED_FOR: usize = 64;
+
+pub struct Cache {
+    pub(super) store: Store,
+    pub(super) limits: CacheLimits,
+    servers: Servers,
+    nsec_ranges: NsecRanges,
+    misses: AtomicU64,
+}
+
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct CacheStats {
+    pub sets: usize,
+    pub denials: usize,
+    pub failures: usize,
+    pub answers: usize,
+    pub servers: usize,
+    pub bytes: usize,
+    pub hits: u64,
+    pub misses: u64,
+    pub evictions: u64,
+}
+
+/// What a dump shows.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    Set(CachedSet),
+    Denial(Question, CachedDenial),
+    Failure(Question, CachedFailure),
+}
+
+impl Cache {
+    /// `random` seeds the hash, so that nobody can prepare names that collide.
+    pub fn new(limits: CacheLimits, random: &Random) -> Cache {
+        let bytes = limits.bytes.max(BYTES_MIN);
+        let protected = (bytes / 16).min(PROTECTED_BYTES_MAX);
+        let servers = (bytes / 16).min(SERVERS_BYTES_MAX);
+        let nsec_ranges = (bytes / 16).min(SPANS_BYTES_MAX);
+        Cache {
+            store: Store::new(bytes - protected - servers - nsec_ranges, protected, random),
+            limits,
+            servers: Servers::new(servers, random),
+            nsec_ranges: NsecRanges::new(nsec_ranges),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    pub fn limits(&self) -> CacheLimits {
+        self.limits
+    }
+
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// What proved denials say beyond their question (RFC 8198).
+    pub fn nsec_ranges(&self) -> &NsecRanges {
+        &self.nsec_ranges
+    }
+
+    /// Forgets all that is known of a name, or of it and all below it. Ready answers may have been made from
+    /// it whatever their own name, so all of them go: they are made again from what stays.
+    pub fn flush(&self, name: &Name, subtree: bool) -> usize {
+        let mut gone = 0;
+        self.nsec_ranges.forget(name);
+        self.store.remove_all(|bytes| {
+            let key = Key::of(bytes);
+            let meant = if subtree { is_within(key.name, name) } else { key.name == name.as_wire() };
+            let ready = matches!(key.kind, Kind::Answer | Kind::AnswerDo);
+            gone += usize::from(meant && !ready);
+            meant || ready
+        });
+        gone
+    }
+
+    /// Forgets all that is known at and below any of the names, in one pass however many they are; ready answers go as
+    /// with [`flush`](Cache::flush).
+    pub fn flush_below(&self, names: &[Name]) {
+        if names.is_empty() {
+            return;
+        }
+        let tops: HashSet<&[u8], RandomState> = names.iter().map(Name::as_wire).collect();
+        match names {
+            _ if names.len() <= NAMES_LOOKED_FOR => names.iter().for_each(|name| self.nsec_ranges.forget(name)),
+            _ => self.nsec_ranges.forget(&Name::root()),
+        }
+        self.store.remove_all(|bytes| {
+            let key = Key::of(bytes);
+            matches!(key.kind, Kind::Answer | Kind::AnswerDo) || suffixes(key.name).any(|suffix| tops.contains(suffix))
+        });
+    }
+
+    /// Every ready answer goes; sets, denials and failures stay.
+    pub fn forget_answers(&self) {
+        self.store.remove_all(|bytes| matches!(Key::of(bytes).kind, Kind::Answer | Kind::AnswerDo));
+    }
+
+    /// Shows every entry but ready answers, expired ones too while they may still be served stale. No lock is held
+    /// while `show` runs.
+    pub fn dump(&self, now: BootTime, mut show: impl FnMut(Entry)) {
+        let now_s = now.secs();
+        self.store.dump(|bytes| {
+            let key = Key::of(bytes);
+            let question = || Question::new(entry::name(bytes), Rtype(key.rtype));
+            let live = entry::remaining(bytes, now_s) > 0;
+            let servable = now_s.saturating_sub(entry::expires(bytes)) <= self.limits.stale_max;
+            match key.kind {
+                Kind::Fact if entry::is_set(bytes) && servable => show(Entry::Set(sets::read(bytes, now_s, false))),
+                Kind::Fact if live && entry::is_denial(bytes) => show(Entry::Denial(question(), denials::read(bytes, now_s, false))),
+                Kind::Failure if live => show(Entry::Failure(question(), failures::read(bytes, now_s))),
+                _ => {}
+            }
+        });
+    }
+
+    pub fn stats(&self) -> CacheStats {
+        let usage = self.store.usage();
+        let [sets, denials, failures, answers] = usage.entries;
+        CacheStats {
+            sets,
+            denials,
+            failures,
+            answers,
+            servers: self.servers.len(),
+            bytes: usage.bytes + self.servers.bytes() + self.nsec_ranges.bytes(),
+            hits: usage.hits,
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: usage.evictions,
+        }
+    }
+
+    pub(super) fn missed(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The wire name and all above it, down to the root's.
+fn suffixes(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::successors(Some(name), |rest| rest.get(1 + usize::from(*rest.first()?)..).filter(|above| !above.is_empty()))
+}
+
+fn is_within(name: &[u8], ancestor: &Name) -> bool {
+    let above = ancestor.as_wire();
+    let mut rest = name;
+    while rest.len() > above.len() {
+        rest = &rest[1 + usize::from(rest[0])..];
+    }
+    rest == above
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::record::{Rank, RrSet, Security};
+
+    pub fn cache() -> Cache {
+        Cache::new(CacheLimits { bytes: 4 << 20, ..CacheLimits::default() }, &Random::from_seed(7))
+    }
+
+    pub fn name(text: &str) -> Name {
+        Name::parse(text).expect(text)
+    }
+
+    pub fn at(secs: u64) -> BootTime {
+        BootTime(secs * 1000 + 500)
+    }
+
+    pub fn a_set(owner: &str, ttl: u32, last: u8) -> RrSet {
+        RrSet::with(name(owner), Rtype::A, ttl, &[192, 0, 2, last])
+    }
+
+    #[test]
+    fn flush_takes_the_name_or_the_tree() {
+        let owners = ["example.", "www.example.", "a.www.example.", "notexample.", "other.test."];
+        for (subtree, left) in [(false, 4), (true, 2)] {
+            let cache = cache();
+            for owner in owners {
+                cache.put_set(&a_set(owner, 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+            }
+            cache.flush(&name("example."), subtree);
+            assert_eq!(owners.iter().filter(|owner| cache.get_set(&name(owner), Rtype::A, at(1)).is_some()).count(), left);
+            assert_eq!(cache.stats().sets, left);
+        }
+    }
+
+    #[test]
+    fn trees_go_in_one_pass() {
+        let many: Vec<Name> = (0..100).map(|at| name(&format!("t{at}.test."))).collect();
+        for (tops, left) in [(&many[..0], 4), (&many[..1], 3), (&many[..], 1), (&[Name::root()][..], 0)] {
+            let cache = cache();
+            for owner in ["test.", "t0.test.", "a.t1.test.", "b.a.t99.test."] {
+                cache.put_set(&a_set(owner, 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+            }
+            cache.flush_below(tops);
+            assert_eq!(cache.stats().sets, left, "{}", tops.len());
+        }
+    }
+
+    #[test]
+    fn a_dump_shows_what_there_is() {
+        let cache = cache();
+        cache.put_set(&a_set("a.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+        cache.put_failure(
+            &Question::new(name("b.test."), Rtype::A),
+            &crate::record::Ede::new(crate::record::EdeCode::NETWORK_ERROR, "x"),
+            5,
+            at(0),
+        );
+        let mut seen = Vec::new();
+        cache.dump(at(1), |entry| seen.push(entry));
+        assert!(matches!(&seen[..], [Entry::Set(_), Entry::Failure(..)] | [Entry::Failure(..), Entry::Set(_)]), "{seen:?}");
+        let stats = cache.stats();
+        assert_eq!((stats.sets, stats.failures), (1, 1));
+    }
+
+    #[test]
+    fn threads_share_it() {
+        let cache = cache();
+        std::thread::scope(|scope| {
+            for worker in 0..4u8 {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for n in 0..5000u32 {
+                        let owner = format!("n{}.test.", (n * 7 + u32::from(worker)) % 3000);
+                        let set = a_set(&owner, 60, worker);
+                        cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, at(0));
+                        if let Some(got) = cache.get_set(&set.name, Rtype::A, at(1)) {
+                            assert!(got.set.name == set.name && got.set.data.first().is_some_and(|rdata| rdata[..3] == [192, 0, 2]));
+                        }
+                        if n % 1000 == 0 {
+                            cache.flush(&name("test."), n % 2000 == 0);
+                        }
+                    }
+                });
+            }
+        });
+        assert!(cache.stats().bytes <= 4 << 20);
+    }
+}

@@ -1,0 +1,122 @@
+//! One budget for all that a client question causes; it is never refilled (DESIGN: everything from outside is
+//! bounded). Walks started on a question's behalf pay from the budget of whoever started them.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use crate::config::Limits;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    UpstreamQueries(u32),
+    Referrals(usize),
+    ServerNames(usize),
+    Depth(usize),
+    Restarts(usize),
+    Walks(usize),
+    Time,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bound::UpstreamQueries(count) => write!(f, "the question cost {count} queries to servers"),
+            Bound::Referrals(count) => write!(f, "{count} referrals did not lead to the zone"),
+            Bound::ServerNames(count) => write!(f, "no zone needs {count} servers"),
+            Bound::Depth(count) => write!(f, "server names needed other server names {count} levels deep"),
+            Bound::Restarts(count) => write!(f, "the walk had to begin again {count} times"),
+            Bound::Walks(count) => write!(f, "{count} walks are under way already"),
+            Bound::Time => f.write_str("the walk took too long"),
+        }
+    }
+}
+
+/// Cheap to clone: clones are the same budget.
+#[derive(Clone)]
+pub struct Budget(Rc<Inner>);
+
+struct Inner {
+    queries_left: Cell<u32>,
+    queries_sent: Cell<u32>,
+    limit: u32,
+    searches_in_vain_left: Cell<u32>,
+    searches_in_vain_most: u32,
+    minimised_in_vain_left: Cell<u32>,
+    too_deep: Cell<bool>,
+    crowded_out: Cell<bool>,
+}
+
+impl Budget {
+    pub fn new(limits: &Limits) -> Budget {
+        let limit = limits.upstream_queries_per_question;
+        Budget(Rc::new(Inner {
+            queries_left: Cell::new(limit),
+            queries_sent: Cell::new(0),
+            limit,
+            searches_in_vain_left: Cell::new(limits.searches_in_vain_per_question),
+            searches_in_vain_most: limits.searches_in_vain_per_question,
+            minimised_in_vain_left: Cell::new(limits.minimised_in_vain_per_question),
+            too_deep: Cell::new(false),
+            crowded_out: Cell::new(false),
+        }))
+    }
+
+    /// Nothing has been paid from it.
+    pub fn is_whole(&self) -> bool {
+        self.0.queries_sent.get() == 0 && self.0.searches_in_vain_left.get() == self.0.searches_in_vain_most
+    }
+
+    /// Does a failure say nothing of what was looked for? `had_all`: the search had the whole budget to itself.
+    pub fn failed_for_want(&self, had_all: bool) -> bool {
+        self.0.crowded_out.get() || !had_all && self.is_spent()
+    }
+
+    /// As many walks as there may be were under way.
+    pub fn crowded_out(&self) {
+        self.0.crowded_out.set(true);
+    }
+
+    /// From here on something is not looked for that a question with a whole budget would look for.
+    pub fn is_spent(&self) -> bool {
+        self.0.queries_left.get() == 0 || !self.may_search() || self.0.too_deep.get()
+    }
+
+    /// A server was not searched for, because too many others wait for each other already.
+    pub fn too_deep(&self) {
+        self.0.too_deep.set(true);
+    }
+
+    pub fn take_query(&self) -> Result<(), Bound> {
+        let left = self.0.queries_left.get().checked_sub(1).ok_or(Bound::UpstreamQueries(self.0.limit))?;
+        self.0.queries_left.set(left);
+        self.0.queries_sent.set(self.0.queries_sent.get() + 1);
+        Ok(())
+    }
+
+    /// May one more server be searched for whose address is not known?
+    pub fn may_search(&self) -> bool {
+        self.0.searches_in_vain_left.get() > 0
+    }
+
+    pub fn searched_in_vain(&self) {
+        less(&self.0.searches_in_vain_left);
+    }
+
+    /// May names still be shortened where secrecy is not all? One time is left for what the client asked for.
+    pub fn may_minimise(&self, for_server: bool) -> bool {
+        self.0.minimised_in_vain_left.get() > u32::from(for_server)
+    }
+
+    pub fn minimised_in_vain(&self) {
+        less(&self.0.minimised_in_vain_left);
+    }
+
+    pub fn queries_sent(&self) -> u32 {
+        self.0.queries_sent.get()
+    }
+}
+
+fn less(left: &Cell<u32>) {
+    left.set(left.get().saturating_sub(1));
+}

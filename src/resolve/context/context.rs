@@ -1,0 +1,70 @@
+//! On whose behalf something is looked for, and what it may cost.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::env::Instant;
+use crate::resolve::context::budget::Budget;
+use crate::resolve::context::routes::Routes;
+use crate::resolve::context::trace::{Purpose, Trace};
+use crate::resolve::lookup::coalesce::WalkId;
+use crate::validate::{self, WorkBudget};
+
+#[derive(Clone)]
+pub struct Context {
+    pub routes: Arc<Routes>,
+    pub budget: Budget,
+    pub trace: Trace,
+    pub purpose: Purpose,
+    pub depth: u8,
+    /// When the client's question came.
+    pub began: Instant,
+    /// What checking signatures may cost; one budget for the whole question.
+    pub work: Rc<RefCell<WorkBudget>>,
+    /// The clock is wrong, and this question is about finding out the time.
+    pub dates_open: Rc<Cell<bool>>,
+    /// Servers whose word was not believed: another one is to be asked.
+    pub avoid: Rc<Vec<SocketAddr>>,
+    /// Only what is in the cache is wanted (RD=0): nobody is asked.
+    pub cache_only: bool,
+    /// The parent's word is enough: the address is for asking that server, not for a client.
+    pub glue_will_do: bool,
+    /// The walk that waits, if it is one.
+    pub(in crate::resolve) walk: Option<WalkId>,
+}
+
+impl Context {
+    pub fn client(routes: Arc<Routes>, trace: Trace) -> Context {
+        let budget = Budget::new(&routes.limits);
+        let work = Rc::new(RefCell::new(WorkBudget::new(validate::Limits::default())));
+        Context {
+            routes,
+            budget,
+            trace,
+            purpose: Purpose::Client,
+            depth: 0,
+            began: Instant::now(),
+            work,
+            dates_open: Rc::default(),
+            avoid: Rc::default(),
+            cache_only: false,
+            glue_will_do: false,
+            walk: None,
+        }
+    }
+
+    pub fn child(&self, purpose: Purpose) -> Context {
+        Context { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), glue_will_do: false, ..self.clone() }
+    }
+
+    /// What checking signatures has cost so far, in nominal microseconds.
+    pub(in crate::resolve) fn spent_us(&self) -> u64 {
+        self.work.borrow().spent().time.as_us()
+    }
+
+    pub fn avoiding(&self, servers: Vec<SocketAddr>) -> Context {
+        Context { avoid: Rc::new(servers), ..self.clone() }
+    }
+}

@@ -1,0 +1,146 @@
+//! Reason a question could not be answered: a closed set of causes, each with the place where it happened.
+//! Text for people and the Extended DNS Error are made at the edge from these.
+
+use std::fmt;
+
+use crate::record::{Ede, EdeCode, Name, Rcode};
+use crate::resolve::context::budget::Bound;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// The zone whose servers were being asked.
+    pub at: Name,
+    pub cause: Cause,
+    /// What the servers did, one entry a server, bounded.
+    pub faults: Box<[Fault]>,
+    /// It was looked for with what was left in a budget, or there was no room for one more walk: that says nothing of it.
+    pub for_want: bool,
+}
+
+/// One server's misbehaviour, worth a phrase in the error a person reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    pub server: std::net::IpAddr,
+    pub kind: FaultKind,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FaultKind {
+    TimedOut,
+    ConnectionRefused,
+    Unreachable,
+    TcpFailed,
+    Lame,
+    Rcode(Rcode),
+    Malformed,
+    Forgeries,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// Servers are known, and none gave a sign of life.
+    NoReachableAuthority,
+    /// Servers replied, and no reply was of use.
+    ServersFailed,
+    /// The delegation names servers whose addresses cannot be found.
+    NoServerAddress,
+    /// The question needs its own answer first (TsuNAME and other cycles).
+    Cycle,
+    AliasLoop,
+    AliasTooLong,
+    /// WorkBudget on this question passed a bound.
+    Spent(Bound),
+    /// The same question failed a moment ago (RFC 9520).
+    Remembered(Ede),
+    Bogus(Ede),
+    /// The answer could not be had in the client's time; the walk may go on without the client.
+    TimedOut,
+    /// A name that the configuration forbids to ask for, or a route without usable servers.
+    Forbidden(&'static str),
+    /// Only the cache was to be read, and it knows nothing.
+    NotCached,
+    /// A defect of ours: a walk ended without a result.
+    Internal,
+}
+
+/// A failure names at most so many servers.
+pub const FAULTS_MAX: usize = 8;
+
+impl Failure {
+    pub fn new(at: Name, cause: Cause) -> Failure {
+        Failure { at, cause, faults: Box::default(), for_want: false }
+    }
+
+    /// The RFC 8914 code and a sentence that names zone and servers.
+    pub fn ede(&self) -> Ede {
+        let code = match &self.cause {
+            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::TimedOut => EdeCode::NO_REACHABLE_AUTHORITY,
+            Cause::ServersFailed => EdeCode::NETWORK_ERROR,
+            Cause::Remembered(ede) | Cause::Bogus(ede) => return ede.clone(),
+            Cause::Cycle | Cause::AliasLoop | Cause::AliasTooLong | Cause::Spent(_) | Cause::NotCached | Cause::Internal => EdeCode::OTHER,
+            Cause::Forbidden(_) => EdeCode::PROHIBITED,
+        };
+        Ede::new(code, self.to_string())
+    }
+
+    /// Whoever waited for somebody else's search may have more luck with one of its own.
+    pub fn may_be_anothers(&self) -> bool {
+        self.for_want || self.cause == Cause::Internal
+    }
+
+    /// A failure that says something of the question, not of who asked it.
+    pub fn may_be_remembered(&self) -> bool {
+        if self.for_want {
+            return false;
+        }
+        match &self.cause {
+            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) | Cause::Bogus(_) => true,
+            Cause::AliasLoop | Cause::AliasTooLong => true,
+            Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut | Cause::Forbidden(_) | Cause::NotCached | Cause::Internal => false,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::NoReachableAuthority => write!(f, "no server of {} answers", self.at)?,
+            Cause::ServersFailed => write!(f, "no server of {} gives a usable answer", self.at)?,
+            Cause::NoServerAddress => write!(f, "no address is known for any server of {}", self.at)?,
+            Cause::Cycle => write!(f, "finding the servers of {} needs the servers of {} first", self.at, self.at)?,
+            Cause::AliasLoop => write!(f, "the alias at {} leads back to itself", self.at)?,
+            Cause::AliasTooLong => write!(f, "the chain of aliases through {} is too long", self.at)?,
+            Cause::Spent(bound) => write!(f, "gave up at {}: {bound}", self.at)?,
+            Cause::Remembered(ede) | Cause::Bogus(ede) => write!(f, "{}", ede.text)?,
+            Cause::TimedOut => write!(f, "no answer in time, waiting for servers of {}", self.at)?,
+            Cause::Forbidden(why) => f.write_str(why)?,
+            Cause::NotCached => write!(f, "{} is not in the cache", self.at)?,
+            Cause::Internal => f.write_str("internal error")?,
+        }
+        for (index, fault) in self.faults.iter().enumerate() {
+            write!(f, "{}{fault}", if index == 0 { ": " } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.server, self.kind)
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FaultKind::TimedOut => f.write_str("did not answer"),
+            FaultKind::ConnectionRefused => f.write_str("has no DNS server"),
+            FaultKind::Unreachable => f.write_str("is unreachable"),
+            FaultKind::TcpFailed => f.write_str("failed over TCP"),
+            FaultKind::Lame => f.write_str("is not authoritative"),
+            FaultKind::Rcode(rcode) => write!(f, "said {rcode}"),
+            FaultKind::Malformed => f.write_str("sent garbage"),
+            FaultKind::Forgeries => f.write_str("drew forged replies"),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Zone cuts and the servers of a delegation.
+
+pub(in crate::resolve) mod zone_cut;

@@ -1,0 +1,152 @@
+//! Searches the addresses of a cut's servers: what the zones above say of them first, their own zones after that.
+
+use std::net::SocketAddr;
+
+use crate::cache::Family;
+use crate::record::{Question, RrSet, Rtype};
+use crate::resolve::context::context::Context;
+use crate::resolve::context::failure::{Cause, Failure};
+use crate::resolve::context::trace::Purpose;
+use crate::resolve::delegation::zone_cut::{Cut, Search, Server, parents_word};
+use crate::resolve::reply::link::Found;
+use crate::resolve::resolver::Resolver;
+use crate::resolve::servers::slist::Slist;
+
+/// Aliases behind the name of a server: more are a chain that somebody built.
+const SERVER_ALIASES_MAX: usize = 2;
+
+impl Resolver {
+    /// Searches the address of one more of the cut's servers. `false` when there is none left to search for.
+    pub(in crate::resolve) async fn look_up_next(&self, cut: &mut Cut, slist: &mut Slist, context: &Context) -> bool {
+        let limits = context.routes.limits;
+        if slist.names_looked_up >= limits.ns_names_looked_up_per_set || !context.budget.may_search() {
+            return false;
+        }
+        if usize::from(context.depth) >= limits.glueless_depth {
+            context.budget.too_deep();
+            return false;
+        }
+        // Of a server with as many addresses as are tried, more would be of no use.
+        let is_of_use = |address: &SocketAddr| self.can_count_on(Family::of(address.ip())) && slist.get(*address).silent == 0;
+        let is_out_of_reach = |server: &Server| !server.addresses.iter().any(is_of_use);
+        let wants_more = |server: &Server, search| match search {
+            Search::Done => server.half_searched && is_out_of_reach(server),
+            _ => server.search == search && server.addresses.len() < limits.addresses_per_ns,
+        };
+        // The parent's word about a server costs nothing or one walk less; only where that leads nowhere its own
+        // zone is asked.
+        let searches = [Search::None, Search::Parent, Search::Done];
+        let Some(search) = searches.into_iter().find(|search| cut.servers.iter().any(|server| wants_more(server, *search))) else {
+            return false;
+        };
+        let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| wants_more(&cut.servers[at], search)).collect();
+        // A further address of a server that did not answer is worth less than the first one of another server.
+        let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| is_out_of_reach(&cut.servers[at])).collect();
+        let waiting = if unknown.is_empty() { waiting } else { unknown };
+        let at = waiting[self.random().below(waiting.len())];
+        let server = &mut cut.servers[at];
+        let Some(name) = server.name.clone() else {
+            (server.search, server.half_searched) = (Search::Done, false);
+            return true;
+        };
+        if search == Search::None {
+            server.search = Search::Parent;
+            let known = parents_word(self.cache(), &name, self.now());
+            let before = server.addresses.len();
+            for address in known {
+                if context.routes.family_enabled(address.ip()) && !server.addresses.contains(&address) {
+                    server.addresses.push(address);
+                }
+            }
+            if server.addresses.len() > before {
+                return true;
+            }
+        }
+        // A server whose own name lies below the cut can only be found through the servers of the cut.
+        if name.is_within(&cut.zone) && !slist.heard_anything {
+            (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
+            return true;
+        }
+        slist.names_looked_up += 1;
+        (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
+        let before_all = cut.address_count();
+        let mut types = [(Rtype::A, context.routes.recursion.ipv4), (Rtype::AAAA, context.routes.recursion.ipv6)];
+        if !self.can_count_on(Family::V4) {
+            types.reverse();
+        }
+        for (rtype, enabled) in types {
+            if enabled == Some(false) {
+                continue;
+            }
+            let before = cut.address_count();
+            let from_parent = match self.server_address(&Question::new(name.clone(), rtype), search == Search::None, context).await {
+                Ok((sets, from_parent)) => {
+                    sets.iter().for_each(|set| cut.add_set(set));
+                    from_parent
+                }
+                Err(failure) => {
+                    slist.circled |= failure.cause == Cause::Cycle;
+                    false
+                }
+            };
+            if cut.address_count() > before {
+                if from_parent {
+                    cut.servers[at].search = Search::Parent;
+                }
+                cut.servers[at].half_searched = rtype == types[0].0 && types[1].1 != Some(false);
+                break;
+            }
+        }
+        if cut.address_count() == before_all {
+            context.budget.searched_in_vain();
+        }
+        true
+    }
+
+    /// What the zones above say of servers that live elsewhere. `false` when that is nothing new.
+    pub(in crate::resolve) fn take_parents_word(&self, cut: &mut Cut) -> bool {
+        let now = self.now();
+        let mut found = false;
+        for server in &mut cut.servers {
+            let Some(name) = &server.name else { continue };
+            for address in parents_word(self.cache(), name, now) {
+                if !server.addresses.contains(&address) {
+                    server.addresses.push(address);
+                    found = true;
+                }
+            }
+        }
+        found
+    }
+
+    /// Addresses of a name server: what this server itself holds, else by a walk of their own, which may end with
+    /// the parent's glue (then the second value is true). A server's name should be no alias (RFC 2181 10.3). Where it
+    /// is one all the same, it is followed a little, each step paid like any search.
+    async fn server_address(&self, question: &Question, glue_will_do: bool, context: &Context) -> Result<(Vec<RrSet>, bool), Failure> {
+        let mut child = context.child(Purpose::ServerAddress);
+        child.glue_will_do = glue_will_do;
+        let mut here = question.clone();
+        for _ in 0..=SERVER_ALIASES_MAX {
+            let (mut sets, is_glue) = match self.local().find(&here) {
+                // Wherever an alias leads, what is this server's own is not asked for outside.
+                Some(held) => {
+                    let answers = held.answers.into_iter();
+                    (answers.filter(|set| set.name == here.name && set.rtype == here.rtype).collect::<Vec<_>>(), false)
+                }
+                None => {
+                    let link = self.raw_link(&here, &child).await?;
+                    if let Found::Alias { target, .. } = link.found {
+                        here.name = target;
+                        continue;
+                    }
+                    (link.sets_of(&here), link.is_glue)
+                }
+            };
+            for set in &mut sets {
+                set.name = question.name.clone();
+            }
+            return Ok((sets, is_glue));
+        }
+        Ok((Vec::new(), false))
+    }
+}

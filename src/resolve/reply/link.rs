@@ -1,0 +1,132 @@
+//! What one walk finds: the answer to one name and type, or the alias that leads on, or the denial. A chain of
+//! aliases is several links.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::cache::{Denial, DenialKind};
+use crate::env::BootTime;
+use crate::record::{Ede, Name, Question, RrSet, Rtype, Security};
+
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub found: Found,
+    pub security: Security,
+    /// Reason it is bogus or not provable, for the Extended DNS Error.
+    pub ede: Option<Ede>,
+    /// Expired data, given because nothing better could be had (RFC 8767).
+    pub stale: bool,
+    /// The zone whose servers said it, and the one that did; `None` for what came from the cache.
+    pub zone: Option<Name>,
+    /// Only the parent's word about a server's address: to reach that server, for nothing else.
+    pub is_glue: bool,
+    pub server: Option<SocketAddr>,
+    /// What the same reply says of the alias' target.
+    pub beyond: Option<Arc<AliasTail>>,
+    /// Said in passing by a server that was asked for another name: unproved it is never kept.
+    pub in_passing: bool,
+}
+
+/// The rest of a chain of aliases that stays in the zone of its first name, as that zone's server gave it.
+#[derive(Debug)]
+pub struct AliasTail {
+    pub sets: Vec<RrSet>,
+    pub proof: Vec<RrSet>,
+    /// The SOA that shows that the zone's own name, to which the alias leads, has nothing of the type (RFC 2308 2.2).
+    pub apex_has_none: Option<RrSet>,
+    pub zone: Name,
+    pub server: SocketAddr,
+    pub heard_at: BootTime,
+    /// The server answered with authority, and is no forwarder.
+    pub authoritative: bool,
+    /// It was compared with what the zone says when it is asked.
+    pub is_compared: AtomicBool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The set asked for; more than one only for ANY.
+    Answer {
+        sets: Vec<RrSet>,
+        proof: Vec<RrSet>,
+    },
+    /// A CNAME, or a DNAME and the CNAME made from it.
+    Alias {
+        sets: Vec<RrSet>,
+        proof: Vec<RrSet>,
+        target: Name,
+    },
+    Denied(Denial),
+    /// The name that a DNAME makes has more than 255 octets (RFC 6672 2.2: YXDOMAIN).
+    TooLong {
+        dname: RrSet,
+    },
+}
+
+impl Link {
+    pub fn new(found: Found) -> Link {
+        Link {
+            found,
+            security: Security::Indeterminate,
+            ede: None,
+            stale: false,
+            zone: None,
+            is_glue: false,
+            server: None,
+            beyond: None,
+            in_passing: false,
+        }
+    }
+
+    /// What it holds was said so much earlier.
+    pub fn age(&mut self, seconds: u32) {
+        let (sets, proof) = match &mut self.found {
+            Found::Answer { sets, proof } | Found::Alias { sets, proof, .. } => (&mut sets[..], &mut proof[..]),
+            Found::Denied(denial) => (denial.soa.as_mut_slice(), &mut denial.proof[..]),
+            Found::TooLong { dname } => (std::slice::from_mut(dname), &mut [][..]),
+        };
+        for set in sets.iter_mut().chain(proof) {
+            set.ttl = set.ttl.saturating_sub(seconds);
+        }
+    }
+}
+
+impl AliasTail {
+    /// What it says of a name and type: the records, one more alias, or that there is nothing.
+    pub fn link(&self, question: &Question) -> Option<Link> {
+        let of_type = |rtype| self.sets.iter().find(|set| set.name == question.name && set.rtype == rtype).cloned();
+        let proof = self.proof.clone();
+        let found = match of_type(question.rtype) {
+            Some(set) => Found::Answer { sets: vec![set], proof },
+            None => match of_type(Rtype::CNAME) {
+                Some(set) => Found::Alias { target: set.target()?, sets: vec![set], proof },
+                None => {
+                    let soa = self.apex_has_none.clone().filter(|soa| soa.name == question.name)?;
+                    Found::Denied(Denial { kind: DenialKind::NoData, soa: Some(soa), proof, security: Security::Indeterminate })
+                }
+            },
+        };
+        Some(Link { zone: Some(self.zone.clone()), server: Some(self.server), in_passing: true, ..Link::new(found) })
+    }
+}
+
+impl Link {
+    pub fn sets(&self) -> &[RrSet] {
+        match &self.found {
+            Found::Answer { sets, .. } | Found::Alias { sets, .. } => sets,
+            Found::TooLong { dname } => std::slice::from_ref(dname),
+            Found::Denied(_) => &[],
+        }
+    }
+
+    /// The sets that answer a question directly.
+    pub fn sets_of(&self, question: &Question) -> Vec<RrSet> {
+        match &self.found {
+            Found::Answer { sets, .. } => {
+                sets.iter().filter(|set| set.name == question.name && set.rtype == question.rtype).cloned().collect()
+            }
+            Found::Alias { .. } | Found::Denied(_) | Found::TooLong { .. } => Vec::new(),
+        }
+    }
+}

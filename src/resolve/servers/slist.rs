@@ -1,0 +1,135 @@
+//! What has been tried at one cut for one question, and when that is enough.
+
+use std::net::SocketAddr;
+
+use smallvec::SmallVec;
+
+use crate::resolve::context::failure::{FAULTS_MAX, Fault, FaultKind};
+use crate::resolve::delegation::zone_cut::Server;
+use crate::resolve::reply::server_reply::ServerReply;
+use crate::resolve::servers::choose::TRIES_PER_ADDRESS;
+use crate::resolve::servers::in_flight::InFlight;
+
+/// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
+/// SERVFAIL must not cost eight queries.
+pub(in crate::resolve) const USELESS_MAX: usize = 5;
+/// Queries that drew no reply, after which a question is given up at a cut. A network that loses one packet in three
+/// loses all of them once in six thousand times. Two less where servers' names had to be looked up: an attacker can have
+/// that done for any number of them.
+const SILENT_MAX: usize = 8;
+const SILENT_MAX_LOOKED_UP: usize = 6;
+/// Shortened questions that drew no reply, after which the whole one is asked: there are servers that drop names which
+/// have nothing of their own (RFC 9156 3).
+pub(in crate::resolve) const SILENT_PARTS_MAX: usize = 2;
+/// Queries to the root that drew no reply, after which the addresses of the hints are tried too: what the root says of
+/// its servers may be wrong for days.
+pub(in crate::resolve) const SILENT_ROOT_MAX: usize = 2;
+/// What has been tried at one cut for one question. Kept by the walk, so that it can come back for another
+/// server after it disbelieved a reply.
+#[derive(Default)]
+pub struct Slist {
+    pub(in crate::resolve) tried: SmallVec<[(SocketAddr, Tried); 8]>,
+    pub(in crate::resolve) asked: usize,
+    pub(in crate::resolve) useless: usize,
+    pub(in crate::resolve) empty: u8,
+    pub(in crate::resolve) nothing: Option<ServerReply>,
+    /// There were servers that are not asked again, and may have known better.
+    pub(in crate::resolve) ruled_out: bool,
+    pub(in crate::resolve) recursive: Option<SocketAddr>,
+    pub(in crate::resolve) names_looked_up: usize,
+    /// A search was refused because it would have waited for itself.
+    pub(in crate::resolve) circled: bool,
+    pub(in crate::resolve) silent: usize,
+    pub(in crate::resolve) faults: Vec<Fault>,
+    pub(in crate::resolve) heard_anything: bool,
+    pub(in crate::resolve) under_way: InFlight,
+    /// The question is shortened, and silence ends that.
+    may_show_whole: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(in crate::resolve) struct Tried {
+    pub(in crate::resolve) count: u8,
+    pub(in crate::resolve) spent: bool,
+    pub(in crate::resolve) said_nothing: bool,
+    pub(in crate::resolve) plain: bool,
+    /// Replies that wanted another cookie.
+    pub(in crate::resolve) new_cookies: u8,
+    /// Tries that drew no reply.
+    pub(in crate::resolve) silent: u8,
+}
+
+impl Slist {
+    pub(in crate::resolve) fn of(&mut self, address: SocketAddr) -> &mut Tried {
+        let at = match self.tried.iter().position(|(known, _)| *known == address) {
+            Some(at) => at,
+            None => {
+                self.tried.push((address, Tried::default()));
+                self.tried.len() - 1
+            }
+        };
+        &mut self.tried[at].1
+    }
+
+    pub(in crate::resolve) fn get(&self, address: SocketAddr) -> Tried {
+        self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
+    }
+
+    pub(in crate::resolve) fn silent_max(&self) -> usize {
+        if self.names_looked_up == 0 { SILENT_MAX } else { SILENT_MAX_LOOKED_UP }
+    }
+
+    pub(in crate::resolve) fn silence_of(&self, server: &Server) -> u8 {
+        server.addresses.iter().map(|address| self.get(*address).silent).fold(0, u8::saturating_add)
+    }
+
+    /// What silence means for the next question: `true` where it may be for the question's being shortened.
+    pub fn may_show_whole(&mut self, yes: bool) {
+        self.may_show_whole = yes;
+    }
+
+    /// Nobody has answered what was shortened.
+    pub fn is_silent_to_part(&self) -> bool {
+        self.may_show_whole && !self.heard_anything && self.silent >= SILENT_PARTS_MAX
+    }
+
+    /// Everybody who was asked, in vain. What says nothing may be heard again: if the parent stays with it, that counts.
+    pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tried.iter().filter(|(_, tried)| !tried.said_nothing).map(|(address, _)| *address)
+    }
+
+    /// This server was asked in vain before, and is not asked again for this question.
+    pub fn rule_out(&mut self, address: SocketAddr) {
+        self.of(address).spent = true;
+        self.ruled_out = true;
+    }
+
+    /// The query did not reach this server, for no fault of its own.
+    pub(in crate::resolve) fn not_asked(&mut self, address: SocketAddr) {
+        self.asked = self.asked.saturating_sub(1);
+        let tried = self.of(address);
+        tried.count = tried.count.saturating_sub(1);
+    }
+
+    pub(in crate::resolve) fn found_useless(&mut self, address: SocketAddr) {
+        self.of(address).spent = true;
+        self.useless += 1;
+    }
+
+    /// After a failure that was not the end, with its faults: the whole question comes next, and everybody has a try
+    /// for it.
+    pub fn go_on_whole(&mut self, faults: Box<[Fault]>) {
+        self.faults = faults.into_vec();
+        self.under_way.clear();
+        for (_, tried) in &mut self.tried {
+            tried.count = tried.count.min(TRIES_PER_ADDRESS - 1);
+        }
+    }
+
+    pub(in crate::resolve) fn fault(&mut self, server: SocketAddr, kind: FaultKind) {
+        let fault = Fault { server: server.ip(), kind };
+        if self.faults.len() < FAULTS_MAX && !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Reading what a server starts from: the configuration file and the list of zone files.
+//!
+//! All mistakes of all files are collected before anything is said, so that one run shows them all. Nothing
+//! running is touched here: a reload reads everything first and swaps only if all of it is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
+use crate::record::Name;
+
+/// Read when it exists and no other file is named.
+const DEFAULT_CONFIG: &str = "/etc/cairn/cairn.toml";
+const ZONE_FOLDER: &str = "zones";
+const ZONE_ENDING: &str = ".zone";
+/// A configuration file that is longer is something else, named by mistake.
+const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+/// What the command line said. It is kept, because a reload must hear it again.
+#[derive(Clone, Debug, Default)]
+pub struct StartOptions {
+    pub config: Option<PathBuf>,
+    /// Empty: not asked for.
+    pub listen: Vec<SocketAddr>,
+    pub zones: Option<PathBuf>,
+}
+
+/// The settings in force, and the file they came from.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    pub settings: Settings,
+    /// `None`: built-in defaults.
+    pub file: Option<PathBuf>,
+}
+
+/// A zone that is to be served, and where its data is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ZoneFile {
+    pub name: Name,
+    pub path: PathBuf,
+    /// Who may ask for it.
+    pub allow: Vec<Prefix>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ZoneFiles {
+    pub files: Vec<ZoneFile>,
+    /// The folder that was searched, if there is one.
+    pub folder: Option<PathBuf>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+    /// What keeps the rest from being complete.
+    pub problems: Vec<Problem>,
+}
+
+pub fn configuration(options: &StartOptions) -> Result<Configuration, Vec<Problem>> {
+    configuration_or(options, Path::new(DEFAULT_CONFIG))
+}
+
+fn configuration_or(options: &StartOptions, default: &Path) -> Result<Configuration, Vec<Problem>> {
+    match readable_configuration(options, default) {
+        (configuration, problems) if problems.is_empty() => Ok(configuration),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// As much of the configuration as could be read, so that the files it names can be looked at as well; and its mistakes.
+pub(super) fn configuration_as_far_as_it_goes(options: &StartOptions) -> (Configuration, Vec<Problem>) {
+    readable_configuration(options, Path::new(DEFAULT_CONFIG))
+}
+
+fn readable_configuration(options: &StartOptions, default: &Path) -> (Configuration, Vec<Problem>) {
+    let file = options.config.clone().or_else(|| default.exists().then(|| default.to_owned()));
+    let (mut settings, mut problems) = match file.as_ref().map(|path| (path, read_text(path))) {
+        Some((path, Ok(text))) => Settings::read_toml(&text, &path.display().to_string()),
+        Some((_, Err(problems))) => (Settings::default(), problems),
+        None => (Settings::default(), Vec::new()),
+    };
+    if !options.listen.is_empty() {
+        settings.listen_from_command_line(options.listen.clone());
+    }
+    if let Some(file) = &file {
+        problems.extend(rules_to_itself(&settings, file));
+    }
+    (Configuration { settings, file }, problems)
+}
+
+/// A rule that leads back here would be asked in a circle until each question's budget is empty.
+fn rules_to_itself(settings: &Settings, file: &Path) -> Vec<Problem> {
+    let listen = settings.server.listen_addrs();
+    let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
+    let to_itself = |(kind, rule): (&str, &RouteSettings)| {
+        let to = rule.to.iter().find(|to| listen.iter().any(|at| leads_to(**to, *at)))?;
+        let what = format!("{kind}.to of {}: this server listens on {to} itself, and would ask itself in a circle", rule.zone);
+        let hint = "name the server to be asked, or have this one listen elsewhere: `listen` below [server], or --listen".to_owned();
+        Some(Problem { hint: Some(hint), ..Problem::at(file.display().to_string(), &rule.to_mark, what) })
+    };
+    rules.filter_map(to_itself).collect()
+}
+
+/// A wildcard listens on every address that this machine has.
+fn leads_to(to: SocketAddr, listens_at: SocketAddr) -> bool {
+    let is_local = || to.is_ipv4() == listens_at.is_ipv4() && UdpSocket::bind(SocketAddr::new(to.ip(), 0)).is_ok();
+    to == listens_at || (to.port() == listens_at.port() && listens_at.ip().is_unspecified() && is_local())
+}
+
+fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
+    let problem = |what: String| vec![Problem::of_file(path.display().to_string(), what)];
+    let is_long = fs::metadata(path).is_ok_and(|meta| meta.len() > CONFIG_BYTES_MAX);
+    if is_long {
+        return Err(problem(format!("longer than {} MiB: this is no configuration file", CONFIG_BYTES_MAX >> 20)));
+    }
+    let bytes = read_bytes(path).map_err(|problem| vec![problem])?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
+        let what = "this line is not UTF-8 text".to_owned();
+        let hint = Some("save the file as UTF-8".to_owned());
+        vec![Problem { line, column, hint, ..Problem::of_file(path.display().to_string(), what) }]
+    })
+}
+
+/// A folder or a device in the place of a file is told, not read: a pipe would keep the server waiting.
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Problem> {
+    let problem = |what: String| Problem::of_file(path.display().to_string(), what);
+    match fs::metadata(path).ok().and_then(|meta| no_file(&meta)) {
+        Some(what) => Err(problem(what.to_owned())),
+        None => fs::read(path).map_err(|error| problem(unreadable(&error))),
+    }
+}
+
+fn no_file(meta: &fs::Metadata) -> Option<&'static str> {
+    match (meta.is_file(), meta.is_dir()) {
+        (true, _) => None,
+        (false, true) => Some("this is a folder, not a file"),
+        (false, false) => Some("this is a pipe or a device, not a file"),
+    }
+}
+
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+/// Reason a file that the configuration names cannot be read, and what to do about it: the mistake is then there rather
+/// than in a file that is not there.
+pub(super) fn why_not_readable(path: &Path) -> Option<(String, Option<String>)> {
+    let readable = fs::metadata(path).and_then(|meta| match no_file(&meta) {
+        Some(what) => Ok(Some(what)),
+        None => fs::File::open(path).map(|_| None),
+    });
+    let (what, hint) = match readable {
+        Ok(None) => return None,
+        Ok(Some(what)) => (what.to_owned(), None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+                let hint = "a relative path starts at the folder of this configuration file";
+                (format!("there is no folder {}", folder.display()), Some(hint.to_owned()))
+            }
+            _ => (unreadable(&error), near_file(path)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            (unreadable(&error), Some("let the user that runs Cairn read it".to_owned()))
+        }
+        Err(error) => (unreadable(&error), None),
+    };
+    Some((format!("{}: {what}", path.display()), hint))
+}
+
+/// More are not looked through for a name that is nearly right.
+const NEAR_FILES_MAX: usize = 10_000;
+
+fn near_file(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = fs::read_dir(folder).ok()?.take(NEAR_FILES_MAX).flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = entries.collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let near = nearest(path.file_name()?.to_str()?, &names)?;
+    Some(format!("did you mean {}?", path.with_file_name(near).display()))
+}
+
+/// Every `[[zone]]`, and every `NAME.zone` of the zone folder that no `[[zone]]` names.
+///
+/// The folder is the one of the command line, else `zones` beside the configuration file, else `./zones`.
+pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) -> ZoneFiles {
+    let mut found = ZoneFiles { folder: zone_folder(configuration, options), ..ZoneFiles::default() };
+    let mut by_name: BTreeMap<Name, ZoneFile> = BTreeMap::new();
+    let mut from_configuration: BTreeSet<Name> = BTreeSet::new();
+    for zone in &configuration.settings.zones {
+        let file = ZoneFile { name: zone.name.clone(), path: zone.file.clone(), allow: zone.allow.clone() };
+        if let Some((why, hint)) = why_not_readable(&file.path) {
+            let named_in = configuration.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+            let problem = Problem::at(named_in, &zone.file_mark, format!("zone.file of {}: {why}", file.name));
+            found.problems.push(Problem { hint, ..problem });
+            from_configuration.insert(zone.name.clone());
+            continue;
+        }
+        from_configuration.insert(zone.name.clone());
+        by_name.entry(zone.name.clone()).or_insert(file);
+    }
+    let folder = found.folder.clone();
+    for path in folder.map(|folder| folder_entries(&folder, &mut found.problems)).unwrap_or_default() {
+        let name = match zone_name(&path) {
+            Some(Ok(name)) => name,
+            Some(Err(problem)) => {
+                found.problems.push(problem);
+                continue;
+            }
+            None => {
+                found.notes.extend(perhaps_a_zone(&path));
+                continue;
+            }
+        };
+        match by_name.get(&name) {
+            // It cannot be read, and that is told already.
+            None if from_configuration.contains(&name) => {}
+            Some(other) if is_same_file(&other.path, &path) => {}
+            Some(other) if !from_configuration.contains(&name) => {
+                let what = format!("this is the zone {name} for the second time: {} is for it as well", other.path.display());
+                let hint = Some("keep one of them".to_owned());
+                found.problems.push(Problem { hint, ..Problem::of_file(path.display().to_string(), what) });
+            }
+            Some(other) => {
+                let (left_out, used) = (path.display(), other.path.display());
+                found.notes.push(format!("{left_out} is not used: the configuration reads {name} from {used}"));
+            }
+            None => {
+                let allow = vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6];
+                by_name.insert(name.clone(), ZoneFile { name, path, allow });
+            }
+        }
+    }
+    found.files = by_name.into_values().collect();
+    found
+}
+
+/// A folder that was named must be there; the others may be missing.
+fn zone_folder(configuration: &Configuration, options: &StartOptions) -> Option<PathBuf> {
+    if let Some(named) = &options.zones {
+        return Some(named.clone());
+    }
+    let beside = configuration.file.as_ref().and_then(|file| file.parent()).map(|folder| folder.join(ZONE_FOLDER));
+    beside.into_iter().chain([PathBuf::from(ZONE_FOLDER)]).find(|folder| folder.is_dir())
+}
+
+fn folder_entries(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
+    let mut paths = entries.unwrap_or_else(|error| {
+        problems.push(Problem::of_file(folder.display().to_string(), unreadable(&error)));
+        Vec::new()
+    });
+    paths.sort();
+    paths
+}
+
+/// `None` for a file that is no zone file by its name: hidden, a folder, or without the ending.
+fn zone_name(path: &Path) -> Option<Result<Name, Problem>> {
+    let file_name = path.file_name()?.to_string_lossy().into_owned();
+    let stem = file_name.strip_suffix(ZONE_ENDING).filter(|stem| !stem.is_empty() && !stem.starts_with('.'))?;
+    if path.is_dir() {
+        return None;
+    }
+    Some(Name::parse(stem).map_err(|error| {
+        let what = format!("\"{stem}\" is to be the zone's name, but {error}");
+        Problem::of_file(path.display().to_string(), what)
+    }))
+}
+
+/// `db.example.org`, `example.org.db`: named as zone files are elsewhere.
+fn perhaps_a_zone(path: &Path) -> Option<String> {
+    let file_name = path.file_name()?.to_str()?;
+    let ending = [".db", ".zone.txt", ".hosts"].iter().find_map(|ending| file_name.strip_suffix(ending));
+    let name = file_name.strip_prefix("db.").or(ending).filter(|name| !name.is_empty() && !path.is_dir())?;
+    Some(format!("{} is not read: a zone file is called NAME{ZONE_ENDING}, here {name}{ZONE_ENDING}", path.display()))
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scratch::Scratch;
+    use super::*;
+
+    fn options(config: Option<PathBuf>, zones: Option<PathBuf>) -> StartOptions {
+        StartOptions { config, zones, listen: Vec::new() }
+    }
+
+    fn shown(found: &ZoneFiles) -> String {
+        let files: Vec<String> = found.files.iter().map(|file| format!("{} {}", file.name, file.path.display())).collect();
+        files.join(", ")
+    }
+
+    #[test]
+    fn a_rule_to_this_server_itself_is_a_mistake() {
+        let circle = |listen: &str, to: &str, command_line: &[&str]| {
+            let scratch = Scratch::new();
+            let text =
+                format!("[server]\n{listen}\n[[stub]]\nzone = 'a.test'\nto = ['192.0.2.1:53']\n[[forward]]\nzone = '.'\nto = [{to}]\n");
+            let listen = command_line.iter().map(|at| at.parse().expect("an address")).collect();
+            let options = StartOptions { config: Some(scratch.write("cairn.toml", &text)), zones: None, listen };
+            let problems = readable_configuration(&options, Path::new("none")).1;
+            problems.iter().map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.what)).collect::<Vec<_>>()
+        };
+        for (listen, to, command_line, of) in [
+            ("", "'192.0.2.9', '127.0.0.1'", &[][..], Some("127.0.0.1:53")),
+            ("", "'::1'", &[], Some("[::1]:53")),
+            ("", "'127.0.0.1:5300'", &[], None),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1'", &[], None),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5300'", &[], Some("127.0.0.1:5300")),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5301'", &["127.0.0.1:5301"], Some("127.0.0.1:5301")),
+            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5300'", &["127.0.0.1:5301"], None),
+            ("listen = ['0.0.0.0']", "'127.0.0.2'", &[], Some("127.0.0.2:53")),
+            ("listen = ['0.0.0.0']", "'192.0.2.9'", &[], None),
+            ("listen = ['0.0.0.0']", "'127.0.0.2:5353'", &[], None),
+        ] {
+            let what = |of| format!("8:6 forward.to of .: this server listens on {of} itself, and would ask itself in a circle");
+            assert_eq!(circle(listen, to, command_line), of.map(what).into_iter().collect::<Vec<_>>(), "{listen} {to} {command_line:?}");
+        }
+    }
+
+    #[test]
+    fn zones_beside_the_configuration() {
+        let scratch = Scratch::new();
+        scratch.write("zones/example.org.zone", "");
+        scratch.write("zones/b.example.zone", "");
+        scratch.write("zones/notes.txt", "");
+        scratch.write("zones/db.example.net", "");
+        scratch.write("zones/.hidden.zone", "");
+        scratch.write("elsewhere", "");
+        let text = "[[zone]]\nname = 'b.example'\nfile = 'elsewhere'\n[[zone]]\nname='c.example'\nfile='zones/example.org.zone'\n";
+        let config = scratch.write("cairn.toml", text);
+        let options = options(Some(config), None);
+        let configuration = configuration_or(&options, Path::new("/nonexistent")).expect("valid");
+        let found = zone_files(&configuration, &options);
+        let at = scratch.path().display();
+        let expected =
+            format!("b.example. {at}/elsewhere, c.example. {at}/zones/example.org.zone, example.org. {at}/zones/example.org.zone");
+        assert_eq!(shown(&found), expected);
+        let notes = [
+            format!("{at}/zones/b.example.zone is not used: the configuration reads b.example. from {at}/elsewhere"),
+            format!("{at}/zones/db.example.net is not read: a zone file is called NAME.zone, here example.net.zone"),
+        ];
+        assert_eq!(found.notes, notes);
+    }
+
+    #[test]
+    fn the_command_line_names_another_folder() {
+        let scratch = Scratch::new();
+        scratch.write("zones/a.example.zone", "");
+        let zone = scratch.write("mine/B.example.zone", "");
+        let config = scratch.write("cairn.toml", "[server]\nlisten = ['127.0.0.1:5301']");
+        let mut options = options(Some(config), Some(scratch.path().join("mine")));
+        options.listen = vec!["127.0.0.1:5302".parse().expect("an address")];
+        let configuration = configuration_or(&options, Path::new("/nonexistent")).expect("valid");
+        assert_eq!(configuration.settings.server.listen, Some(options.listen.clone()));
+        assert_eq!(shown(&zone_files(&configuration, &options)), format!("b.example. {}", zone.display()));
+        options.zones = Some(scratch.path().join("missing"));
+        let problems = zone_files(&configuration, &options).problems;
+        assert!(problems[0].to_string().ends_with("missing: there is no such file or folder"), "{problems:?}");
+    }
+
+    #[test]
+    fn bad_files_are_told() {
+        let scratch = Scratch::new();
+        let missing = configuration_or(&options(Some(scratch.path().join("none.toml")), None), Path::new("/nonexistent"));
+        assert!(missing.expect_err("missing")[0].to_string().ends_with("none.toml: there is no such file or folder"));
+        let binary = scratch.write_bytes("binary.toml", b"[server]\n\xff\n");
+        let refused = configuration_or(&options(Some(binary), None), Path::new("/nonexistent")).expect_err("not text");
+        assert_eq!((refused[0].line, refused[0].what.as_str()), (2, "this line is not UTF-8 text"));
+        scratch.write("zones/a..b.zone", "");
+        scratch.write("zones/c..d.zone", "");
+        let default = scratch.write("cairn.toml", "");
+        let none = options(None, None);
+        let configuration = configuration_or(&none, &default).expect("the default file is read");
+        assert_eq!(configuration.file, Some(default));
+        assert_eq!(zone_files(&configuration, &none).problems.len(), 2);
+    }
+
+    #[test]
+    fn no_file_means_the_defaults() {
+        let configuration = configuration_or(&options(None, None), Path::new("/nonexistent")).expect("nothing to read");
+        assert_eq!((configuration.settings, configuration.file), (Settings::default(), None));
+    }
+}

@@ -1,0 +1,384 @@
+//! The control socket: how `cairn explain`, `cairn cache` and `cairn stats` talk to the running server.
+//!
+//! A Unix socket that its owner alone may open (folder 0700, socket 0600). One JSON object on one line asks; the
+//! answer is any number of JSON lines, and ends when the server closes. The server that is there first keeps the
+//! socket; a second one on the same machine does without.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::run::Engine;
+use crate::record::{Name, Rtype};
+
+/// A request is one short line.
+const REQUEST_BYTES_MAX: u64 = 64 << 10;
+/// Commands under way; people and their scripts ask one at a time.
+const CONNECTIONS_MAX: usize = 16;
+/// Lines that wait for a slow reader.
+const LINES_MAX: usize = 1024;
+/// For the request to come, and for each line of the answer. A walk takes at most 10 s.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What can be asked of a running server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Resolve it and tell every step.
+    Explain {
+        name: Name,
+        rtype: Rtype,
+        /// As this client would have it answered.
+        client: Option<IpAddr>,
+    },
+    /// Everything in the cache, a line a record.
+    Dump,
+    /// Forget what is cached of a name, or of everything at and below it.
+    Flush {
+        name: Name,
+        subtree: bool,
+    },
+    /// Write the cache to a file of the server's machine, in the form that `Load` takes.
+    Save {
+        file: PathBuf,
+    },
+    /// Take what was saved in a file, where nothing newer stands.
+    Load {
+        file: PathBuf,
+    },
+    Stats,
+    /// What is trusted without proof.
+    Trust,
+    /// Do not check signatures at and below a name, for so many seconds.
+    NegativeAdd {
+        name: Name,
+        seconds: Option<u64>,
+    },
+    NegativeList,
+    NegativeRemove {
+        name: Name,
+    },
+}
+
+/// A command as it stands on the line.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+enum Line {
+    Explain {
+        name: String,
+        rtype: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<IpAddr>,
+    },
+    Flush {
+        name: String,
+        subtree: bool,
+    },
+    Dump,
+    Save {
+        file: PathBuf,
+    },
+    Load {
+        file: PathBuf,
+    },
+    Stats,
+    Trust,
+    NegativeAdd {
+        name: String,
+        seconds: Option<u64>,
+    },
+    NegativeList,
+    NegativeRemove {
+        name: String,
+    },
+}
+
+/// Takes the lines of an answer. The answer is complete when this is dropped.
+#[derive(Clone, Debug)]
+pub struct Reply(mpsc::Sender<Value>);
+
+impl Reply {
+    /// False when the one who asked has gone, or reads too slowly to be waited for.
+    pub fn line(&self, value: Value) -> bool {
+        self.0.try_send(value).is_ok()
+    }
+
+    /// As `line_in_turn`, for a thread that may block.
+    pub fn line_blocking(&self, value: Value) -> bool {
+        self.0.blocking_send(value).is_ok()
+    }
+
+    /// Waits for a slow reader; false when the one who asked has gone.
+    pub async fn line_in_turn(&self, value: Value) -> bool {
+        self.0.send(value).await.is_ok()
+    }
+
+    /// An answer that says why there is none.
+    pub fn error(&self, what: impl Into<String>) -> bool {
+        self.line(json!({ "error": what.into() }))
+    }
+}
+
+/// Holds the socket; dropping it takes the socket away.
+pub(super) struct Serving {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.task.abort();
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Listens at the first possible place. A server that cannot have a control socket serves all the same.
+pub(super) fn serve(engine: Arc<dyn Engine>) -> Option<Serving> {
+    serve_at(places().into_iter().next()?, engine)
+}
+
+fn serve_at(path: PathBuf, engine: Arc<dyn Engine>) -> Option<Serving> {
+    match listen(&path) {
+        Ok(Some(listener)) => Some(Serving { task: tokio::spawn(accept(listener, engine)), path }),
+        Ok(None) => {
+            info!("no control socket: another Cairn has {}", path.display());
+            None
+        }
+        Err(error) => {
+            warn!(%error, "no control socket at {}", path.display());
+            None
+        }
+    }
+}
+
+/// Asks the running server; each line of the answer goes to `each`. False when no server is there.
+pub fn ask(command: &Command, each: impl FnMut(Value)) -> io::Result<bool> {
+    ask_at(&places(), command, each)
+}
+
+fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -> io::Result<bool> {
+    let Some(mut stream) = places.iter().find_map(|path| UnixStream::connect(path).ok()) else { return Ok(false) };
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let line = match command {
+        Command::Explain { name, rtype, client } => Line::Explain { name: name.to_string(), rtype: rtype.to_string(), client: *client },
+        Command::Flush { name, subtree } => Line::Flush { name: name.to_string(), subtree: *subtree },
+        Command::Dump => Line::Dump,
+        Command::Save { file } => Line::Save { file: file.clone() },
+        Command::Load { file } => Line::Load { file: file.clone() },
+        Command::Stats => Line::Stats,
+        Command::Trust => Line::Trust,
+        Command::NegativeAdd { name, seconds } => Line::NegativeAdd { name: name.to_string(), seconds: *seconds },
+        Command::NegativeList => Line::NegativeList,
+        Command::NegativeRemove { name } => Line::NegativeRemove { name: name.to_string() },
+    };
+    writeln!(stream, "{}", serde_json::to_string(&line)?)?;
+    for line in BufReader::new(stream).lines() {
+        each(serde_json::from_str(&line?)?);
+    }
+    Ok(true)
+}
+
+/// Reason no server could be asked: what was found at each place.
+pub fn why_none() -> String {
+    let found = places().into_iter().map(|path| {
+        let why = match UnixStream::connect(&path).map_err(|error| error.kind()) {
+            Ok(_) => "in use",
+            Err(io::ErrorKind::PermissionDenied) => "another user's: ask as that user or as root",
+            Err(io::ErrorKind::ConnectionRefused) => "left behind by a server that has ended",
+            Err(_) => "not there",
+        };
+        format!("{} is {why}", path.display())
+    });
+    found.collect::<Vec<_>>().join(", ")
+}
+
+/// Where the socket may be: the user's own run-time folder, then the system's.
+fn places() -> Vec<PathBuf> {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    own.into_iter().chain([PathBuf::from("/run")]).map(|folder| folder.join("cairn/control.sock")).collect()
+}
+
+/// `None` when a live server has it. What a dead one left behind is replaced.
+fn listen(path: &Path) -> io::Result<Option<UnixListener>> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    if UnixStream::connect(path).is_ok() {
+        return Ok(None);
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    // Before it listens nobody can connect: there is no moment in which others may.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    socket.listen(CONNECTIONS_MAX as i32)?;
+    UnixListener::from_std(OwnedFd::from(socket).into()).map(Some)
+}
+
+async fn accept(listener: UnixListener, engine: Arc<dyn Engine>) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let engine = engine.clone();
+                tokio::spawn(async move {
+                    // The one who asked may leave at any time, which is no news.
+                    let _ = converse(stream, &*engine).await;
+                    drop(permit);
+                });
+            }
+            // Out of descriptors, for instance: trying again at once would only burn the processor.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn converse(stream: tokio::net::UnixStream, engine: &dyn Engine) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    timeout(PATIENCE, tokio::io::BufReader::new(reader.take(REQUEST_BYTES_MAX)).read_line(&mut line)).await??;
+    let (sender, mut lines) = mpsc::channel(LINES_MAX);
+    let reply = Reply(sender);
+    match parse(&line) {
+        Ok(command) => engine.command(command, reply),
+        Err(what) => {
+            reply.error(what);
+            drop(reply);
+        }
+    }
+    while let Some(value) = timeout(PATIENCE, lines.recv()).await? {
+        let text = format!("{value}\n");
+        timeout(PATIENCE, writer.write_all(text.as_bytes())).await??;
+    }
+    Ok(())
+}
+
+fn parse(line: &str) -> Result<Command, String> {
+    let line: Line = serde_json::from_str(line).map_err(|error| format!("this is no command: {error}"))?;
+    let name_of = |text: &str| Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"));
+    Ok(match line {
+        Line::Explain { name, rtype, client } => {
+            let rtype = rtype.parse().map_err(|_| format!("\"{rtype}\" is not a record type"))?;
+            Command::Explain { name: name_of(&name)?, rtype, client }
+        }
+        Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
+        Line::Dump => Command::Dump,
+        Line::Save { file } => Command::Save { file },
+        Line::Load { file } => Command::Load { file },
+        Line::Stats => Command::Stats,
+        Line::Trust => Command::Trust,
+        Line::NegativeAdd { name, seconds } => Command::NegativeAdd { name: name_of(&name)?, seconds },
+        Line::NegativeList => Command::NegativeList,
+        Line::NegativeRemove { name } => Command::NegativeRemove { name: name_of(&name)? },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::testing::Idle;
+    use super::super::scratch::Scratch;
+    use super::*;
+
+    /// Runs `asking` on a thread of its own beside a server at `path`.
+    fn beside_a_server<T: Send + 'static>(path: PathBuf, asking: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let _serving = serve_at(path.clone(), Arc::new(Idle::default())).expect("the place is free");
+            tokio::task::spawn_blocking(move || asking(path)).await.expect("no panic")
+        })
+    }
+
+    fn all_lines(path: &Path, command: &Command) -> Vec<Value> {
+        let mut lines = Vec::new();
+        assert!(ask_at(&[path.to_owned()], command, |line| lines.push(line)).expect("answered"));
+        lines
+    }
+
+    #[test]
+    fn commands_go_over_and_lines_come_back() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("run/control.sock");
+        beside_a_server(path.clone(), |path| {
+            let name = Name::parse("a\\.b.example.").expect("a name");
+            for command in [
+                Command::Stats,
+                Command::Dump,
+                Command::Save { file: "/tmp/a b".into() },
+                Command::Load { file: "/tmp/a b".into() },
+                Command::Flush { name: name.clone(), subtree: true },
+                Command::Trust,
+                Command::NegativeAdd { name: name.clone(), seconds: Some(60) },
+                Command::NegativeList,
+                Command::NegativeRemove { name: name.clone() },
+                Command::Explain { name: name.clone(), rtype: Rtype(731), client: None },
+                Command::Explain { name, rtype: Rtype::A, client: Some("192.0.2.9".parse().expect("an address")) },
+            ] {
+                // The idle engine tells what it heard, twice.
+                let heard = json!({ "heard": format!("{command:?}") });
+                assert_eq!(all_lines(&path, &command), [heard.clone(), heard]);
+            }
+            let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            let folder = fs::metadata(path.parent().expect("below a folder")).expect("it is there").permissions().mode();
+            assert_eq!(folder & 0o777, 0o700);
+        });
+        assert!(!path.exists(), "the socket is taken away at the end");
+        assert!(!ask_at(&[path], &Command::Stats, |_| ()).expect("no server is no error"));
+    }
+
+    #[test]
+    fn a_live_server_keeps_the_socket_and_a_dead_one_does_not() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("control.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("the place is free"));
+        let other = path.clone();
+        beside_a_server(path, move |path| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let _in_runtime = runtime.enter();
+            assert!(serve_at(path.clone(), Arc::new(Idle::default())).is_none(), "it is taken");
+            assert_eq!(all_lines(&path, &Command::Stats).len(), 2, "and still works");
+        });
+        assert!(!other.exists());
+    }
+
+    #[test]
+    fn what_is_no_command_is_answered_with_an_error() {
+        for (line, part) in [
+            ("", "this is no command"),
+            ("{}", "this is no command"),
+            (r#"{"command":"dance"}"#, "unknown variant `dance`"),
+            (r#"{"command":"flush","name":"a..b","subtree":false}"#, "\"a..b\" is not a domain name"),
+            (r#"{"command":"explain","name":"a","rtype":"QQ"}"#, "\"QQ\" is not a record type"),
+        ] {
+            let what = parse(line).expect_err(line);
+            assert!(what.contains(part), "{line}: {what}");
+        }
+        let scratch = Scratch::new();
+        beside_a_server(scratch.path().join("control.sock"), |path| {
+            let mut stream = UnixStream::connect(path).expect("it listens");
+            writeln!(stream, "hello").expect("it reads");
+            let answer = io::read_to_string(stream).expect("it answers and closes");
+            assert!(answer.starts_with("{\"error\":\"this is no command"), "{answer}");
+        });
+    }
+}

@@ -1,0 +1,227 @@
+//! The budget: how much a question may cost in signatures and hashes.
+//!
+//! Everything a stranger's records can make the validator do is paid from one [`WorkBudget`], which travels with
+//! the question and is never refilled. Two published attacks set the bounds: CVE-2023-50387 (many keys of one
+//! tag times many signatures, or times many DS records) and CVE-2023-50868 (long names against NSEC3 with
+//! many iterations). When a bound breaks, every later payment fails too, so that work ends at once.
+//!
+//! Signatures, keys and hashes are paid in the time that they take, because a check costs from 3 µs (RSA-1024)
+//! to 150 µs (P-384), and a large set its bytes besides. Times are nominal, so that a verdict does not depend on
+//! how busy a machine is: those of one core at 3 GHz.
+
+use std::fmt;
+
+/// What one question may cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// All checks and hashes together, in microseconds: half of the 10 ms that a hostile question may cost in all. A cold
+    /// chain of three zones needs 200 to 400; eight aliases in zones of their own, all cold and signed by P-384, 3,000.
+    pub time_us: u32,
+    /// Checks that came out wrong. Honest zones have hardly one: a colliding key tag, a key being replaced.
+    pub failed_signatures: u32,
+    /// Checks for one record set. Two algorithms with two keys each, while keys are being replaced, need 4.
+    pub signatures_per_set: u32,
+    /// Bytes of one set as they are signed. 64 KiB of message grow by the owner's name, once a record: 3,500 addresses
+    /// with an owner of 60 octets still fit. Hashed in one go, so this bounds how long other work waits.
+    pub signed_bytes: usize,
+    /// Keys that share tag and algorithm and are tried for one signature (RFC 4034 B: tags may collide).
+    pub keys_per_tag: u32,
+    /// Keys of one zone that are read at all. The largest honest sets hold about ten.
+    pub keys_per_zone: u32,
+    /// SHA-1 blocks for NSEC3. One name at 50 iterations costs 51 with a short salt.
+    pub nsec3_blocks: u32,
+    /// Iterations above which a zone with NSEC3 is insecure (RFC 9276 3.2).
+    pub nsec3_iterations: u16,
+    /// NSEC and NSEC3 sets of one reply that are looked at. No proof needs more than three.
+    pub denial_sets: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            time_us: 5_000,
+            failed_signatures: 12,
+            signatures_per_set: 8,
+            signed_bytes: 256 << 10,
+            keys_per_tag: 4,
+            keys_per_zone: 32,
+            nsec3_blocks: 2_000,
+            nsec3_iterations: 50,
+            denial_sets: 12,
+        }
+    }
+}
+
+/// Which bound broke.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    Time,
+    FailedSignatures,
+    SignaturesPerSet,
+    SignedBytes,
+    KeysPerTag,
+    Nsec3Hashes,
+    /// Not of this question alone: all of them together have failed too often in this second.
+    FailuresPerSecond,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Bound::Time => "checks and hashes for one question",
+            Bound::FailedSignatures => "failed signature checks for one question",
+            Bound::SignaturesPerSet => "signature checks for one record set",
+            Bound::SignedBytes => "bytes in one record set",
+            Bound::KeysPerTag => "keys with the same tag and algorithm",
+            Bound::FailuresPerSecond => "failed signature checks in this second",
+            Bound::Nsec3Hashes => "NSEC3 hashes for one question",
+        })
+    }
+}
+
+/// Nominal time on one core.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Cost {
+    ns: u64,
+}
+
+impl Cost {
+    pub(super) const fn us(us: u64) -> Cost {
+        Cost { ns: us * 1_000 }
+    }
+
+    /// To hash so many bytes, or to bring them into canonical form: SHA-384 and SHA-512 take 1.2 ns for one.
+    pub(super) const fn of_bytes(bytes: usize) -> Cost {
+        Cost { ns: bytes as u64 * 3 / 2 }
+    }
+
+    const NSEC3_BLOCK: Cost = Cost { ns: 100 };
+    /// A record's share in sorting a large set.
+    pub(super) const A_RECORD_SORTED: Cost = Cost { ns: 100 };
+
+    pub(super) fn times(self, count: usize) -> Cost {
+        Cost { ns: self.ns.saturating_mul(count as u64) }
+    }
+
+    pub fn as_us(self) -> u64 {
+        self.ns / 1_000
+    }
+}
+
+impl std::ops::Add for Cost {
+    type Output = Cost;
+
+    fn add(self, other: Cost) -> Cost {
+        Cost { ns: self.ns.saturating_add(other.ns) }
+    }
+}
+
+/// What has been spent so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Spent {
+    pub time: Cost,
+    pub signatures: u32,
+    pub failed_signatures: u32,
+    /// The part of `time` that went into failed checks.
+    pub failed_time: Cost,
+    pub nsec3_blocks: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct WorkBudget {
+    limits: Limits,
+    spent: Spent,
+    broke: Option<Bound>,
+}
+
+impl WorkBudget {
+    pub fn new(limits: Limits) -> WorkBudget {
+        WorkBudget { limits, spent: Spent::default(), broke: None }
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn spent(&self) -> Spent {
+        self.spent
+    }
+
+    /// The first bound that broke, if one did.
+    pub fn broke(&self) -> Option<Bound> {
+        self.broke
+    }
+
+    /// To be paid before the work is done.
+    pub(super) fn pay(&mut self, cost: Cost) -> Result<(), Bound> {
+        let after = self.spent.time + cost;
+        self.hold(after <= Cost::us(u64::from(self.limits.time_us)), Bound::Time)?;
+        self.spent.time = after;
+        Ok(())
+    }
+
+    /// To be paid before a signature is checked.
+    pub(super) fn pay_signature(&mut self, cost: Cost) -> Result<(), Bound> {
+        self.pay(cost)?;
+        self.spent.signatures += 1;
+        Ok(())
+    }
+
+    /// To be paid after a check of that cost came out wrong.
+    pub(super) fn pay_failure(&mut self, cost: Cost) -> Result<(), Bound> {
+        self.spent.failed_signatures += 1;
+        self.spent.failed_time = self.spent.failed_time + cost;
+        self.hold(self.spent.failed_signatures <= self.limits.failed_signatures, Bound::FailedSignatures)
+    }
+
+    /// No more work for this question, for a reason outside it.
+    pub fn end(&mut self, bound: Bound) {
+        self.broke.get_or_insert(bound);
+    }
+
+    pub(super) fn pay_nsec3(&mut self, blocks: u32) -> Result<(), Bound> {
+        let after = self.spent.nsec3_blocks.saturating_add(blocks);
+        self.hold(after <= self.limits.nsec3_blocks, Bound::Nsec3Hashes)?;
+        self.pay(Cost::NSEC3_BLOCK.times(blocks as usize))?;
+        self.spent.nsec3_blocks = after;
+        Ok(())
+    }
+
+    fn hold(&mut self, within: bool, bound: Bound) -> Result<(), Bound> {
+        if !within && self.broke.is_none() {
+            self.broke = Some(bound);
+        }
+        self.broke.map_or(Ok(()), Err)
+    }
+}
+
+impl Default for WorkBudget {
+    fn default() -> WorkBudget {
+        WorkBudget::new(Limits::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_broken_bound_ends_all_work() {
+        let mut work = WorkBudget::new(Limits { time_us: 200, nsec3_blocks: 10, ..Limits::default() });
+        let check = Cost::us(90);
+        assert_eq!((work.pay_signature(check), work.pay_nsec3(10), work.pay_signature(check)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(work.pay_nsec3(1), Err(Bound::Nsec3Hashes));
+        assert_eq!(work.pay_signature(Cost::default()), Err(Bound::Nsec3Hashes));
+        assert_eq!((work.broke(), work.spent().nsec3_blocks, work.spent().signatures), (Some(Bound::Nsec3Hashes), 10, 2));
+    }
+
+    #[test]
+    fn time_is_one_purse_for_everything() {
+        let limits = Limits { time_us: 100, ..Limits::default() };
+        let mut work = WorkBudget::new(limits);
+        assert_eq!((work.pay_signature(Cost::us(60)), work.pay(Cost::of_bytes(20_000)), work.pay_nsec3(100)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(work.pay(Cost::us(1)), Err(Bound::Time));
+        assert_eq!(work.pay_signature(Cost::us(1)), Err(Bound::Time));
+        assert_eq!((work.spent().signatures, work.spent().time.as_us()), (1, 100));
+    }
+}

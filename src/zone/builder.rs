@@ -1,0 +1,257 @@
+//! A zone in the making: records in the order they come, then sorted, checked and packed into a `Zone`.
+//!
+//! While it grows it holds 28 bytes a record beside RDATA and names, nothing allocated for each. Sorting at
+//! the end brings the sets together; that a set's TTLs agree, that no record stands twice (RFC 2181 5) and
+//! that what must stand alone does, is seen then, with the lines the records came from.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+
+use super::check;
+use super::denial::Denials;
+use super::name_table::{NameTable, hash_name};
+use super::problem::{Place, Problems};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, ShardMaker, shard_of};
+use super::tree::Zone;
+use crate::record::{Name, Rtype, canonical_rdata};
+
+/// So many names to a shard: an edit copies a few kilobytes.
+const SHARD_NAMES: usize = 256;
+const SHARDS_MAX: usize = 1 << 16;
+
+pub(super) struct ZoneBuilder {
+    pub(super) apex: Name,
+    /// The first SOA record of a name outside the zone.
+    pub(super) soa_elsewhere: Option<(Name, Place)>,
+    state: RandomState,
+    pub(super) names: NameTable,
+    pub(super) entries: Vec<Entry>,
+    octets: Vec<u8>,
+    /// By name; filled by `finish`.
+    flags: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) name: u32,
+    /// The type of its set: for an RRSIG the type it covers.
+    pub(super) rtype: Rtype,
+    pub(super) is_sig: bool,
+    pub(super) ttl: u32,
+    at: u32,
+    len: u16,
+    pub(super) place: Place,
+}
+
+/// The draft cannot take more: 4 GiB of names or of RDATA.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl ZoneBuilder {
+    pub(super) fn new(apex: Name) -> ZoneBuilder {
+        let state = RandomState::default();
+        let mut draft = ZoneBuilder {
+            apex,
+            soa_elsewhere: None,
+            state,
+            names: NameTable::default(),
+            entries: Vec::new(),
+            octets: Vec::new(),
+            flags: Vec::new(),
+        };
+        let wire = draft.apex.as_wire();
+        draft.names.insert(&draft.state, hash_name(&draft.state, wire), wire);
+        draft
+    }
+
+    /// `owner` is a lower-case wire name within the apex.
+    pub(super) fn add(&mut self, owner: &[u8], rtype: Rtype, ttl: u32, rdata: &[u8], place: Place) -> Result<(), Full> {
+        let name = self.intern(owner)?;
+        let at = u32::try_from(self.octets.len()).map_err(|_| Full)?;
+        // A set's data in a shard has two octets of length a record more than here.
+        if self.octets.len() + self.entries.len() * 2 + rdata.len() > u32::MAX as usize {
+            return Err(Full);
+        }
+        let len = u16::try_from(rdata.len()).map_err(|_| Full)?;
+        self.octets.extend_from_slice(rdata);
+        let covered = rdata.first_chunk::<2>().filter(|_| rtype == Rtype::RRSIG).map(|code| Rtype(u16::from_be_bytes(*code)));
+        let (rtype, is_sig) = covered.map_or((rtype, false), |covered| (covered, true));
+        self.entries.push(Entry { name, rtype, is_sig, ttl, at, len, place });
+        Ok(())
+    }
+
+    /// The number of `owner`; it and every name between it and the apex are then in the table.
+    fn intern(&mut self, owner: &[u8]) -> Result<u32, Full> {
+        let hash = hash_name(&self.state, owner);
+        if let Some(number) = self.names.find(hash, owner) {
+            return Ok(number);
+        }
+        let number = self.names.insert(&self.state, hash, owner).ok_or(Full)?;
+        let mut rest = owner;
+        while let Some(above) = self.above(rest) {
+            let hash = hash_name(&self.state, above);
+            if self.names.find(hash, above).is_some() {
+                break;
+            }
+            self.names.insert(&self.state, hash, above).ok_or(Full)?;
+            rest = above;
+        }
+        Ok(number)
+    }
+
+    /// The parent of a name below the apex.
+    fn above<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
+        let len = usize::from(*name.first()?);
+        name.get(1 + len..).filter(|above| above.len() >= self.apex.as_wire().len())
+    }
+
+    pub(super) fn rdata(&self, entry: &Entry) -> &[u8] {
+        &self.octets[entry.at as usize..entry.at as usize + usize::from(entry.len)]
+    }
+
+    pub(super) fn number(&self, name: &[u8]) -> Option<u32> {
+        self.names.find(hash_name(&self.state, name), name)
+    }
+
+    pub(super) fn has(&self, name: u32, flag: u8) -> bool {
+        self.flags.get(name as usize).is_some_and(|flags| flags & flag != 0)
+    }
+
+    /// The entries of one name and type, without signatures.
+    pub(super) fn set(&self, name: u32, rtype: Rtype) -> &[Entry] {
+        let start = self.entries.partition_point(|entry| (entry.name, entry.rtype, entry.is_sig) < (name, rtype, false));
+        let rest = &self.entries[start..];
+        let end = rest.partition_point(|entry| (entry.name, entry.rtype, entry.is_sig) <= (name, rtype, false));
+        &rest[..end]
+    }
+
+    /// The finished zone, unless there are errors (among `problems`, then or before).
+    pub(super) fn finish(mut self, problems: &mut Problems) -> Option<Zone> {
+        // Stable: records of a set keep the order of the file.
+        self.entries.sort_by_key(|entry| (entry.name, entry.rtype, entry.is_sig));
+        self.drop_repeated();
+        self.mark();
+        check::zone(&self, problems);
+        if problems.error_count() > 0 {
+            return None;
+        }
+        let zone = self.pack();
+        if zone.is_none() {
+            problems.error(Place { file: 0, line: 0 }, "found more data than a zone can hold, expected less than 4 GiB");
+        }
+        zone
+    }
+
+    /// RFC 2181 5: a set holds no record twice. Names in RDATA compare without regard to case.
+    fn drop_repeated(&mut self) {
+        let mut repeated = Vec::new();
+        let mut at = 0;
+        for set in self.entries.chunk_by(same_set) {
+            let mut seen = HashSet::with_capacity_and_hasher(if set.len() > 1 { set.len() } else { 0 }, self.state.clone());
+            for (offset, entry) in set.iter().enumerate().filter(|_| set.len() > 1) {
+                let mut canonical = Vec::with_capacity(usize::from(entry.len));
+                let rtype = if entry.is_sig { Rtype::RRSIG } else { entry.rtype };
+                canonical_rdata(rtype, self.rdata(entry), &mut canonical);
+                if !seen.insert(canonical) {
+                    repeated.push(at + offset);
+                }
+            }
+            at += set.len();
+        }
+        let (mut next, mut at) = (repeated.into_iter().peekable(), 0);
+        if next.peek().is_some() {
+            self.entries.retain(|_| {
+                at += 1;
+                next.next_if_eq(&(at - 1)).is_none()
+            });
+        }
+    }
+
+    /// Cuts and DNAMEs, and what they hide.
+    fn mark(&mut self) {
+        let apex_len = self.apex.as_wire().len();
+        self.flags = vec![0; self.names.len()];
+        let mut hides = false;
+        for entry in self.entries.iter().filter(|entry| !entry.is_sig) {
+            let below_apex = self.names.name(entry.name).len() > apex_len;
+            self.flags[entry.name as usize] |= match entry.rtype {
+                Rtype::NS if below_apex => CUT,
+                Rtype::DNAME => HAS_DNAME,
+                _ => continue,
+            };
+            hides = true;
+        }
+        for number in 0..self.names.len() as u32 {
+            let name = self.names.name(number);
+            let Some(mut above) = self.above(name) else { continue };
+            if name.starts_with(b"\x01*")
+                && let Some(parent) = self.number(above)
+            {
+                self.flags[parent as usize] |= HAS_WILDCARD;
+            }
+            let mut hidden = false;
+            while hides && !hidden {
+                hidden = self.number(above).is_some_and(|above| self.has(above, CUT | HAS_DNAME));
+                let Some(next) = self.above(above) else { break };
+                above = next;
+            }
+            if hidden {
+                self.flags[number as usize] |= HIDDEN;
+            }
+        }
+    }
+
+    fn pack(self) -> Option<Zone> {
+        let apex = self.number(self.apex.as_wire())?;
+        let soa = self.set(apex, Rtype::SOA).first()?;
+        let numbers = self.rdata(soa).last_chunk::<20>()?;
+        let (serial, minimum) = (be32(&numbers[..4])?, be32(&numbers[16..])?);
+        let negative_ttl = self.set(apex, Rtype::SOA).iter().map(|entry| entry.ttl).min()?.min(minimum);
+        let count = self.names.len().div_ceil(SHARD_NAMES).next_power_of_two().min(SHARDS_MAX);
+        let mut shards: Vec<ShardMaker> = (0..count).map(|_| ShardMaker::default()).collect();
+        let mut rest = &self.entries[..];
+        for number in 0..self.names.len() as u32 {
+            let (own, others) = rest.split_at(rest.iter().take_while(|entry| entry.name == number).count());
+            rest = others;
+            let name = self.names.name(number);
+            let hash = hash_name(&self.state, name);
+            let shard = shards.get_mut(shard_of(hash, count))?;
+            // Signatures over nothing are a set of their own type, one for all.
+            let (mut sets, mut orphans) = (Vec::new(), Vec::new());
+            for set in own.chunk_by(|a, b| a.rtype == b.rtype) {
+                if set[0].is_sig { orphans.extend_from_slice(set) } else { sets.push((set[0].rtype, set)) }
+            }
+            if !orphans.is_empty() {
+                sets.push((Rtype::RRSIG, &orphans));
+                sets.sort_by_key(|(rtype, _)| *rtype);
+            }
+            shard.begin(hash, name, self.flags[number as usize], sets.len())?;
+            for (rtype, set) in sets {
+                self.pack_set(rtype, set, shard)?;
+            }
+        }
+        let shards = shards.into_iter().map(|shard| Arc::new(shard.finish())).collect();
+        let (records, denials) = (self.entries.len(), Denials::None);
+        let mut zone = Zone { shards, negative_ttl, serial, records, denials, apex: self.apex, state: self.state };
+        zone.denials = Denials::of(&zone);
+        Some(zone)
+    }
+
+    fn pack_set(&self, rtype: Rtype, set: &[Entry], shard: &mut ShardMaker) -> Option<()> {
+        let ttl = set.iter().map(|entry| entry.ttl).min()?;
+        let covers = |entry: &&Entry| entry.is_sig && rtype != Rtype::RRSIG;
+        let data = set.iter().filter(|entry| !covers(entry)).map(|entry| self.rdata(entry));
+        let sigs = set.iter().filter(covers).map(|entry| self.rdata(entry));
+        shard.set(rtype, ttl, data, sigs)
+    }
+}
+
+fn same_set(a: &Entry, b: &Entry) -> bool {
+    (a.name, a.rtype, a.is_sig) == (b.name, b.rtype, b.is_sig)
+}
+
+fn be32(octets: &[u8]) -> Option<u32> {
+    octets.try_into().ok().map(u32::from_be_bytes)
+}
