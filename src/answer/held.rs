@@ -5,8 +5,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 use super::outcome::Outcome;
 use super::snapshot::Snapshot;
 use crate::record::{Name, Question, Rcode, RrSet, Rtype, Security};
@@ -133,13 +131,10 @@ fn local_cut(zone: &Zone, cut: &[u8], ns: crate::zone::SetRef<'_>, ds: Option<cr
     Some(LocalCut { ns: ns.to_rrset(name.clone()), ds: ds.map(|ds| ds.to_rrset(name.clone())), zone: name, glue })
 }
 
-/// The walk's window, always onto the present snapshot.
-pub struct HeldHere(pub Arc<ArcSwap<Snapshot>>);
-
-impl Local for HeldHere {
+/// What a query may find here without asking anybody: the zones and special-use names of its own snapshot.
+impl Local for Snapshot {
     fn find(&self, question: &Question) -> Option<LocalAnswer> {
-        let snapshot = self.0.load();
-        if let Some(hosted) = hosted(&snapshot.zones, question, snapshot.aliases_max) {
+        if let Some(hosted) = hosted(&self.zones, question, self.aliases_max) {
             if hosted.referral.is_some() {
                 return None;
             }
@@ -152,15 +147,14 @@ impl Local for HeldHere {
                 onward: hosted.onward,
             });
         }
-        let (zone, document, outcome) = snapshot.special(question)?;
+        let (zone, document, outcome) = self.special(question)?;
         let rcode = outcome.rcode();
         let document = Some(document);
         Some(LocalAnswer { zone, document, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
     }
 
     fn delegation(&self, name: &Name) -> Option<LocalCut> {
-        let snapshot = self.0.load();
-        let zone = snapshot.zones.find(name.as_wire())?;
+        let zone = self.zones.find(name.as_wire())?;
         match zone.find(name.as_wire(), Rtype::A) {
             Found::Referral { cut, ns, ds } => local_cut(zone, cut, ns, ds),
             _ => None,
@@ -168,7 +162,7 @@ impl Local for HeldHere {
     }
 
     fn own_addresses(&self) -> Arc<[SocketAddr]> {
-        self.0.load().own_addresses.clone()
+        self.own_addresses.clone()
     }
 }
 

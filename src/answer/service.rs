@@ -102,7 +102,7 @@ impl Service {
     /// answers made under the old one are not given any more.
     pub fn reload(&self, parts: Parts) -> Retired {
         // What its rules and negative trust anchors change is forgotten there.
-        self.resolve.set_routes(Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone()));
+        self.resolve.set_routes(Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone()), |_| ());
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let old = self.snapshot.swap(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation)));
         // A zone that comes speaks for what others were asked about, and one that goes leaves it to them again.

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use arc_swap::Guard;
 
 use super::failure_log::FailureLog;
-use super::held::{HeldHere, hosted};
+use super::held::hosted;
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused};
 use super::reply::{Manner, bare_error, encode, pointed_at};
@@ -105,8 +105,7 @@ impl Worker {
     pub fn new(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
         let random = Rc::new(random);
         let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
-        let local = Rc::new(HeldHere(service.snapshot.clone()));
-        let resolver = Resolver::new(service.resolve.clone(), upstream, random.clone(), local);
+        let resolver = Resolver::new(service.resolve.clone(), upstream, random.clone());
         let in_flight = InFlight::new(service.limits.pending_questions_per_client, service.limits.pending_questions);
         let response_rate = RefCell::new(ResponseRate::new(random.u64()));
         let tally = service.new_tally();
@@ -119,7 +118,7 @@ impl Worker {
 
     /// Looks at the keys of trust points that are due (RFC 5011).
     pub async fn follow_anchors(&self) -> Followed {
-        self.resolver.follow_anchors().await
+        self.resolver.follow_anchors(self.service.snapshot()).await
     }
 
     /// The present configuration, for one batch of queries that came together at `now`.
@@ -134,7 +133,8 @@ impl Worker {
         if let Some(given) = fast_path::answer(&self.service, snapshot, slot, len, client, *now) {
             self.tally.ready_hits.add_one();
             if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch) {
-                self.resolver.refresh(&question);
+                let snapshot = Arc::clone(snapshot);
+                self.resolver.refresh(&question, &Context::client(self.service.resolve.routes(), snapshot, Trace::off()));
             }
             return if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) };
         }
@@ -197,7 +197,7 @@ impl Worker {
     /// that may do everything.
     pub async fn explain(self: &Rc<Self>, question: &Question, client: Option<IpAddr>) -> Explained {
         let snapshot = self.service.snapshot.load_full();
-        let context = Context::client(self.service.resolve.routes(), Trace::recording());
+        let context = Context::client(self.service.resolve.routes(), snapshot.clone(), Trace::recording());
         let rights = client.map_or(ClientRights { allowed: true, may_recurse: true }, |client| rights(&snapshot, Flags(Flags::RD), client));
         let (held_by, now) = match client {
             Some(client) => self.access(&snapshot, question, rights, client),
@@ -305,10 +305,10 @@ impl Worker {
         Some((Holder::Special(name, rfc), Now::Say(outcome)))
     }
 
-    async fn look_up(&self, snapshot: &Snapshot, request: &Request, held: Option<LocalAnswer>) -> Outcome {
+    async fn look_up(&self, snapshot: &Arc<Snapshot>, request: &Request, held: Option<LocalAnswer>) -> Outcome {
         let authoritative = held.is_some();
         let cache_only = !request.wants(Flags::RD);
-        let mut context = Context::client(self.service.resolve.routes(), Trace::off());
+        let mut context = Context::client(self.service.resolve.routes(), snapshot.clone(), Trace::off());
         context.cache_only = cache_only;
         let mut outcome = match self.resolver.resolve_in_time(&request.question, held, &context).await {
             Ok(answer) => Outcome::resolved(answer, request.wants(Flags::CD)),

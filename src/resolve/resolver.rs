@@ -16,7 +16,6 @@ use siphasher::sip::SipHasher24;
 use crate::cache::{Cache, Memo};
 use crate::env::{BootTime, Clock, Random};
 use crate::record::Name;
-use crate::resolve::context::local::Local;
 use crate::resolve::context::routes::Routes;
 use crate::resolve::dnssec::chain_of_trust::{TRUST_KEPT_MAX, Trust};
 use crate::resolve::dnssec::clock_watch::ClockWatch;
@@ -102,8 +101,10 @@ impl Shared {
         self.awaited.changed();
     }
 
-    pub(in crate::resolve) fn store_routes(&self, routes: Routes) {
-        self.routes.store(Arc::new(routes));
+    pub(in crate::resolve) fn store_routes(&self, routes: Routes) -> Arc<Routes> {
+        let routes = Arc::new(routes);
+        self.routes.store(routes.clone());
+        routes
     }
 
     pub fn routes(&self) -> Arc<Routes> {
@@ -136,7 +137,6 @@ struct Inner {
     shared: Arc<Shared>,
     upstream: Rc<Upstream>,
     random: Rc<Random>,
-    local: Rc<dyn Local>,
     /// Of `Shared::ways_out`: sockets opened before are not to be used any more.
     ways_out_seen: Cell<u64>,
     /// Queries that are overdue and still listened to.
@@ -158,9 +158,9 @@ impl Drop for Turn<'_> {
 }
 
 impl Resolver {
-    pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>, local: Rc<dyn Local>) -> Resolver {
+    pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>) -> Resolver {
         let ways_out_seen = Cell::new(shared.ways_out.load(Ordering::Relaxed));
-        Resolver(Rc::new(Inner { shared, upstream, random, local, ways_out_seen, overdue: Rc::default(), turn_began: Cell::new(None) }))
+        Resolver(Rc::new(Inner { shared, upstream, random, ways_out_seen, overdue: Rc::default(), turn_began: Cell::new(None) }))
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
@@ -201,10 +201,6 @@ impl Resolver {
 
     pub(in crate::resolve) fn random(&self) -> &Random {
         &self.0.random
-    }
-
-    pub(in crate::resolve) fn local(&self) -> &dyn Local {
-        &*self.0.local
     }
 
     pub(in crate::resolve) fn count_upstream(&self) {

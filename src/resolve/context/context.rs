@@ -1,4 +1,8 @@
-//! On whose behalf something is looked for, and what it may cost.
+//! What travels with a question and with everything that is looked up on its behalf: the snapshot that it is resolved
+//! under, its budget, and its trace.
+//!
+//! The snapshot (`routes` and `local`) is taken once, when the context is made. Nothing below `resolve` loads a newer one
+//! while the question is under way: a reload is seen by the next question, whole.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -7,6 +11,7 @@ use std::sync::Arc;
 
 use crate::env::Instant;
 use crate::resolve::context::budget::Budget;
+use crate::resolve::context::local::Local;
 use crate::resolve::context::routes::Routes;
 use crate::resolve::context::trace::{Purpose, Trace};
 use crate::resolve::lookup::coalesce::WalkId;
@@ -14,7 +19,10 @@ use crate::validate::{self, WorkBudget};
 
 #[derive(Clone)]
 pub struct Context {
+    /// The routes, limits and trust anchors in force when the question came.
     pub routes: Arc<Routes>,
+    /// The hosted zones and local names of the same snapshot.
+    pub local: Arc<dyn Local>,
     pub budget: Budget,
     pub trace: Trace,
     pub purpose: Purpose,
@@ -36,11 +44,13 @@ pub struct Context {
 }
 
 impl Context {
-    pub fn client(routes: Arc<Routes>, trace: Trace) -> Context {
+    /// A client's question. `routes` and `local` must come from one snapshot.
+    pub fn client(routes: Arc<Routes>, local: Arc<dyn Local>, trace: Trace) -> Context {
         let budget = Budget::new(&routes.limits);
         let work = Rc::new(RefCell::new(WorkBudget::new(validate::Limits::default())));
         Context {
             routes,
+            local,
             budget,
             trace,
             purpose: Purpose::Client,
@@ -53,6 +63,11 @@ impl Context {
             glue_will_do: false,
             walk: None,
         }
+    }
+
+    /// A task that no client waits for, under the same snapshot as `self` but with a budget of its own.
+    pub fn background(&self, purpose: Purpose) -> Context {
+        Context { purpose, ..Context::client(self.routes.clone(), self.local.clone(), Trace::off()) }
     }
 
     pub fn child(&self, purpose: Purpose) -> Context {

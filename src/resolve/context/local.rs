@@ -1,5 +1,5 @@
-//! The one window through which a walk sees what this server itself holds: hosted zones and local names, at
-//! every alias target, cut and server name. `answer` implements it.
+//! What this server itself is authoritative for, as resolution sees it: hosted zones and local names, consulted at every
+//! alias target, zone cut and server name. `answer` implements it for its snapshot; each query's `Context` carries one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

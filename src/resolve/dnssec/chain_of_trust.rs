@@ -157,7 +157,7 @@ impl Resolver {
             let left = off.until.map_or(u64::MAX, |until| until - wall.0);
             return (Trust::Insecure(Some(turned_off(off))), u32::try_from(left).unwrap_or(u32::MAX).min(TRUST_S));
         }
-        if let Some(held) = self.local().delegation(zone).filter(|held| held.zone == *zone && !anchored.is_within(zone)) {
+        if let Some(held) = context.local.delegation(zone).filter(|held| held.zone == *zone && !anchored.is_within(zone)) {
             return self.trust_held(held, context).await;
         }
         if *anchored == *zone {

@@ -12,6 +12,7 @@ use crate::config::NegativeAnchor;
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::context::context::Context;
+use crate::resolve::context::local::Local;
 use crate::resolve::context::routes::{Anchors, Routes};
 use crate::resolve::context::trace::{Purpose, Trace};
 use crate::resolve::dnssec::chain_of_trust::{Opinions, sha1};
@@ -45,14 +46,16 @@ pub struct Followed {
 }
 
 impl Shared {
-    /// Takes a new configuration; what was learned of trust points and set by an operator stays.
-    pub fn set_routes(&self, routes: Routes) {
+    /// Takes a new configuration; the state of the trust points and the negative trust anchors that an operator has set
+    /// stay. `swap` is given the routes that are in force from now on, so that the caller can put its snapshot in force
+    /// with them before anything is removed from the cache.
+    pub fn set_routes(&self, routes: Routes, swap: impl FnOnce(Arc<Routes>)) {
         let mut book = self.book.lock();
         let learned = mem::take(&mut book.points);
         book.points = TrustPoints::new(&routes.anchors, learned);
         book.seeds = routes.anchors.clone();
         book.configured.clone_from(&routes.recursion.negative_trust_anchors);
-        self.publish(&mut book, routes);
+        self.publish(&mut book, routes, swap);
     }
 
     /// What was saved earlier, before the first question.
@@ -126,7 +129,7 @@ impl Shared {
     }
 
     fn republish(&self, book: &mut Book) {
-        self.publish(book, (*self.routes()).clone());
+        self.publish(book, (*self.routes()).clone(), |_| ());
     }
 
     /// Forgets what is known at and below names that somebody else speaks for from now on; and once more when no walk
@@ -137,7 +140,7 @@ impl Shared {
 
     /// Puts in force what the book says. What was concluded of names on whose trust it says something else now goes, and
     /// what was learned at and below those that others are asked about.
-    fn publish(&self, book: &mut Book, mut routes: Routes) {
+    fn publish(&self, book: &mut Book, mut routes: Routes, swap: impl FnOnce(Arc<Routes>)) {
         let old = self.routes();
         let (anchors, negatives) = (book.points.anchors(), book.negatives(self.clock.wall().0));
         let others = |all: &[Anchor], than: &[Anchor]| {
@@ -149,7 +152,7 @@ impl Shared {
         let turned: Vec<Name> = turned.into_iter().filter(|name| covers(&old.negatives, name) != covers(&negatives, name)).collect();
         let turned = turned.into_iter().chain(old.ruled_otherwise(&routes)).collect();
         (routes.anchors, routes.negatives) = (Arc::new(anchors), Arc::new(negatives));
-        self.store_routes(routes);
+        swap(self.store_routes(routes));
         for name in reanchored {
             self.forget_trust(&name);
         }
@@ -188,16 +191,18 @@ impl Resolver {
     /// Active refresh (RFC 5011 2.3) of the trust points that are due: their DNSKEY sets are asked for, whatever is cached.
     ///
     /// While the clock is known to be wrong nothing is asked: no date could be judged, and no hold-down may advance.
-    pub async fn follow_anchors(&self) -> Followed {
+    /// `local` is the local data of the present snapshot.
+    pub async fn follow_anchors(&self, local: Arc<dyn Local>) -> Followed {
         let shared = self.shared();
         let mut followed = Followed::default();
-        if !shared.routes().recursion.dnssec || shared.is_clock_unset() {
+        let routes = shared.routes();
+        if !routes.recursion.dnssec || shared.is_clock_unset() {
             return followed;
         }
         let due = shared.book.lock().points.due(shared.clock.wall().0);
         for name in due {
             followed.is_new = true;
-            match self.follow_anchor(&name).await {
+            match self.follow_anchor(&name, routes.clone(), local.clone()).await {
                 Ok(changes) => followed.changes.extend(changes),
                 Err(why) => followed.failed.push((name, why)),
             }
@@ -209,10 +214,10 @@ impl Resolver {
     }
 
     /// Where one server's set does not prove right, others are asked.
-    async fn follow_anchor(&self, name: &Name) -> Result<Vec<Change>, String> {
+    async fn follow_anchor(&self, name: &Name, routes: Arc<Routes>, local: Arc<dyn Local>) -> Result<Vec<Change>, String> {
         let shared = self.shared();
         let question = Question::new(name.clone(), Rtype::DNSKEY);
-        let context = Context { purpose: Purpose::Dnskey, ..Context::client(shared.routes(), Trace::off()) };
+        let context = Context { purpose: Purpose::Dnskey, ..Context::client(routes, local, Trace::off()) };
         let mut opinions = Opinions::new();
         let mut link = match self.walk(&question, &context).await {
             Ok(link) => link,

@@ -127,7 +127,7 @@ impl Resolver {
         child.glue_will_do = glue_will_do;
         let mut here = question.clone();
         for _ in 0..=SERVER_ALIASES_MAX {
-            let (mut sets, is_glue) = match self.local().find(&here) {
+            let (mut sets, is_glue) = match context.local.find(&here) {
                 // Wherever an alias leads, what is this server's own is not asked for outside.
                 Some(held) => {
                     let answers = held.answers.into_iter();

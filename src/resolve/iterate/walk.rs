@@ -26,7 +26,7 @@ use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::local::LocalAnswer;
 use crate::resolve::context::routes::Routes;
-use crate::resolve::context::trace::{Purpose, Step, Trace};
+use crate::resolve::context::trace::{Purpose, Step};
 use crate::resolve::delegation::zone_cut::{self, Cut};
 use crate::resolve::iterate::minimise::{Minimiser, Show};
 use crate::resolve::iterate::store_reply::glue_for;
@@ -304,17 +304,17 @@ impl Resolver {
 
     /// Looks up again, before it expires, what answers the question; of a chain of aliases, the links that are near
     /// their end. Nobody waits.
-    pub fn refresh(&self, question: &Question) {
+    pub fn refresh(&self, question: &Question, context: &Context) {
         let (cache, now) = (self.cache(), self.now());
         let mut here = question.clone();
-        for _ in 0..=self.shared().routes().limits.aliases {
-            if self.local().find(&here).is_some() {
+        for _ in 0..=context.routes.limits.aliases {
+            if context.local.find(&here).is_some() {
                 return;
             }
             let known = |rtype| cache.get_set(&here.name, rtype, now).filter(|cached| cached.rank.may_answer());
-            let Some(cached) = known(here.rtype).or_else(|| known(Rtype::CNAME)) else { return self.refresh_link(&here) };
+            let Some(cached) = known(here.rtype).or_else(|| known(Rtype::CNAME)) else { return self.refresh_link(&here, context) };
             if cached.is_waning() {
-                self.refresh_link(&here);
+                self.refresh_link(&here, context);
             }
             match cached.set.target().filter(|_| cached.set.rtype != here.rtype) {
                 Some(target) => here.name = target,
@@ -323,14 +323,13 @@ impl Resolver {
         }
     }
 
-    fn refresh_link(&self, question: &Question) {
+    fn refresh_link(&self, question: &Question, context: &Context) {
         // What failed a moment ago would fail again (RFC 9520 3).
         if self.cache().get_failure(question, self.now()).is_some() {
             return;
         }
-        let (resolver, question) = (self.clone(), question.clone());
+        let (resolver, question, context) = (self.clone(), question.clone(), context.background(Purpose::Prefetch));
         tokio::task::spawn_local(async move {
-            let context = Context { purpose: Purpose::Prefetch, ..Context::client(resolver.shared().routes(), Trace::off()) };
             // A failure leaves what is there until its time is up.
             let _ = resolver.link(&question, &context).await;
         });
@@ -470,7 +469,7 @@ impl Resolver {
                 return Ok(Cut::configured(rule.zone.clone(), &rule.to, rule.forward));
             }
         }
-        if let Some(held) = self.local().delegation(&question.name) {
+        if let Some(held) = context.local.delegation(&question.name) {
             return Ok(Cut::from_referral(&held.ns, &held.glue, names_max));
         }
         let is_priming = question.name.is_root() && question.rtype == Rtype::NS;

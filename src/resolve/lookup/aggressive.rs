@@ -132,7 +132,7 @@ impl Resolver {
         let routes = &context.routes;
         routes.turned_off(name, self.shared().clock.wall()).is_none()
             && routes.rule_for(name).is_none_or(|rule| zone.is_within(&rule.zone))
-            && self.local().delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
+            && context.local.delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
     }
 }
 

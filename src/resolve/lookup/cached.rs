@@ -39,7 +39,7 @@ impl Resolver {
                 let what = if rtype == question.rtype { CacheHit::Set } else { CacheHit::Alias };
                 hit(what, cached.age_s, cached.set.ttl);
                 if cached.due_for_prefetch && context.routes.prefetch {
-                    self.refresh(question);
+                    self.refresh(question, context);
                 }
                 if context.routes.recursion.dnssec
                     && !matches!(cached.security, Security::Insecure | Security::Bogus)

@@ -101,7 +101,7 @@ impl Resolver {
             seen.push(name.clone());
             let here = Question::new(name.clone(), question.rtype);
             if seen.len() > 1
-                && let Some(held) = self.local().find(&here)
+                && let Some(held) = context.local.find(&here)
             {
                 context.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone(), document: held.document });
                 match take_local(&mut answer, held, context) {

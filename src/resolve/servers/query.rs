@@ -149,7 +149,7 @@ impl Resolver {
         let families = self.cache().servers().families();
         let standing_of = |address: &SocketAddr| families.standing(Family::of(address.ip()), now);
         let is_cut_off = |address: &SocketAddr| standing_of(address) == FamilyStanding::Broken;
-        let own = self.local().own_addresses();
+        let own = context.local.own_addresses();
         let most = context.routes.limits.addresses_per_ns;
         let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
         for server in &cut.servers {
