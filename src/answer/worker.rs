@@ -351,8 +351,11 @@ impl Worker {
             }
             match check_rebinding(snapshot, question, set) {
                 Verdict::Clean => true,
-                Verdict::Stripped { kept, ede, .. } => {
-                    reason.get_or_insert(ede);
+                Verdict::Stripped { kept, dropped } => {
+                    reason.get_or_insert_with(|| {
+                        let zone_cut = self.resolver.known_servers(&question.name).map(|servers| servers.name);
+                        snapshot.policy.rebinding.reason(&question.name, dropped, zone_cut.as_ref())
+                    });
                     if let Some(kept) = kept {
                         *set = kept
                     } else {

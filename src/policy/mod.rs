@@ -9,6 +9,7 @@
 
 mod acl;
 mod in_flight;
+mod private_address;
 mod rebinding;
 mod response_rate;
 mod snapshot;

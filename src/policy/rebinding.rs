@@ -1,70 +1,61 @@
-//! The rebinding guard: a public name must not lead a browser to a machine at home.
+//! The rebinding guard: a public name must not lead a browser to a machine on the local network.
 //!
 //! A page of `attacker.example` may talk to `attacker.example`; if that name then has the address 192.168.1.1, the
-//! page talks to the router. So addresses that only mean something locally are taken out of the answers for public
-//! names: A and AAAA, and HTTPS and SVCB records whose hints (RFC 9460 7.3) hold one.
+//! page talks to the router. So private addresses are taken out of the answers for public names: A and AAAA records,
+//! and HTTPS and SVCB records whose hints contain one.
 //!
-//! It is the name that was asked for that counts, not where its aliases lead: an attacker may point an alias into a
-//! domain that is allowed. Hosted zones, local data, forward and stub zones are not to be shown to the guard.
-//! A stripped set has lost its signatures: nothing vouches for what is left.
+//! The name in the question counts, not the target of its aliases: an attacker may point an alias into a domain that
+//! is allowed. The caller leaves out hosted zones, local data, forward and stub zones.
+//!
+//! Below the zones of known block lists, A records in 127.0.0.0/8 are the list's answers (RFC 5782 2.1) and pass. The
+//! form of a name proves nothing: anybody can have a name that starts with four numbers. 127.0.0.1 does not pass even
+//! there: no list gives it as an answer (RFC 5782 2.1 starts at 127.0.0.2), and it is the address that an attack needs.
+//!
+//! A stripped set has lost its signatures, because they do not cover what is left.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::fast::RandomState;
 
+use super::private_address::private_address;
 use crate::record::{Ede, EdeCode, Name, RdataList, RrSet, Rtype};
 
 pub struct Rebinding {
     on: bool,
-    /// The administrator's list, in his order.
+    /// `rebinding-allow`, in the administrator's order.
     allowed: Vec<Name>,
-    /// Wire forms: below these all addresses are fine.
-    any_address: HashSet<Box<[u8]>, RandomState>,
-    /// Below these 127.0.0.0/8 is fine.
-    loopback_only: HashSet<Box<[u8]>, RandomState>,
+    /// At and below these names every address is fine.
+    any_address: Zones,
+    /// At and below these names 127.0.0.0/8 is fine, except 127.0.0.1.
+    block_lists: Zones,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Clean,
-    /// `kept` is what may still be answered; `None`: NODATA. `dropped` is the first address that was taken out.
+    /// `kept` is what may still be answered; `None`: NODATA. `dropped` is the first private address.
     Stripped {
         kept: Option<RrSet>,
         dropped: IpAddr,
-        ede: Ede,
     },
 }
 
-/// These hand out their customers' private addresses on purpose, so that a certificate can be had for them.
+/// These zones contain their customers' private addresses on purpose, so that a certificate can be issued for them.
 const SHIPPED_ANY_ADDRESS: &[&str] = &["plex.direct."];
 
-/// Block lists that are asked about names, and answer in 127.0.0.0/8 (RFC 5782 3). Those asked about addresses need
-/// no list: their questions show what they are.
-const SHIPPED_BLOCK_LISTS: &[&str] = &[
-    "dbl.spamhaus.org.",
-    "dq.spamhaus.net.",
-    "multi.surbl.org.",
-    "multi.uribl.com.",
-    "rhsbl.sorbs.net.",
-    "uribl.spameatingmonkey.net.",
-    "fresh.spameatingmonkey.net.",
-    "dbl.nordspam.com.",
-    "fresh.fmb.la.",
-    "hostkarma.junkemailfilter.com.",
-    "dwl.dnswl.org.",
-];
+/// One zone a line; `;` starts a comment.
+const SHIPPED_BLOCK_LISTS: &str = include_str!("block_lists.txt");
 
-/// EXTRA-TEXT is for people who read one line; the list that it quotes may be long.
+/// EXTRA-TEXT is for people who read one line; the setting that it quotes may be long.
 const EDE_TEXT_MAX: usize = 160;
 
 impl Rebinding {
     pub fn new(on: bool, allow: &[Name]) -> Rebinding {
-        let shipped = |names: &[&str]| -> Vec<Name> { names.iter().filter_map(|name| Name::parse(name).ok()).collect() };
-        let wires = |names: &[Name]| names.iter().map(|name| name.as_wire().into()).collect::<HashSet<Box<[u8]>, RandomState>>();
-        let mut any_address = wires(&shipped(SHIPPED_ANY_ADDRESS));
-        any_address.extend(wires(allow));
-        Rebinding { on, allowed: allow.to_vec(), any_address, loopback_only: wires(&shipped(SHIPPED_BLOCK_LISTS)) }
+        let mut any_address = Zones::of_texts(SHIPPED_ANY_ADDRESS.iter().copied());
+        any_address.extend(allow);
+        let block_lists = Zones::of_texts(SHIPPED_BLOCK_LISTS.lines().filter(|line| !line.is_empty() && !line.starts_with(';')));
+        Rebinding { on, allowed: allow.to_vec(), any_address, block_lists }
     }
 
     /// `set` is part of the answer to a question for `asked`.
@@ -72,111 +63,103 @@ impl Rebinding {
         if !self.on || !matches!(set.rtype, Rtype::A | Rtype::AAAA | Rtype::HTTPS | Rtype::SVCB) {
             return Verdict::Clean;
         }
-        let dropped = set.data.iter().find_map(|rdata| private_address(set.rtype, rdata));
-        let Some(dropped) = dropped else { return Verdict::Clean };
-        if self.is_allowed(asked, set) {
+        if set.data.iter().all(|rdata| private_address(set.rtype, rdata).is_none()) || self.any_address.contain(asked) {
             return Verdict::Clean;
         }
-        let public: RdataList = set.data.iter().filter(|rdata| private_address(set.rtype, rdata).is_none()).collect();
+        let in_block_list = set.rtype == Rtype::A && self.block_lists.contain(asked);
+        let unfit = |rdata: &[u8]| private_address(set.rtype, rdata).filter(|address| !(in_block_list && is_list_answer(*address)));
+        let Some(dropped) = set.data.iter().find_map(unfit) else { return Verdict::Clean };
+        let public: RdataList = set.data.iter().filter(|rdata| unfit(rdata).is_none()).collect();
         let kept = (!public.is_empty()).then(|| RrSet { data: public, ..RrSet::new(set.name.clone(), set.rtype, set.ttl) });
-        Verdict::Stripped { kept, dropped, ede: Ede::new(EdeCode::FILTERED, self.reason(asked, dropped)) }
+        Verdict::Stripped { kept, dropped }
     }
 
-    /// The line of the configuration that lets `zone` through, in full: the names it holds already stay in it.
-    pub fn allow_line(&self, zone: &Name) -> String {
+    /// Why `dropped` is missing from the answer for `asked`, and the setting that would let it through. `zone_cut` is the
+    /// deepest zone that is known to contain `asked`.
+    pub fn reason(&self, asked: &Name, dropped: IpAddr, zone_cut: Option<&Name>) -> Ede {
+        let list = is_list_answer(dropped).then(|| likely_list_zone(asked, zone_cut)).flatten();
+        let (what, zone) = match &list {
+            Some(zone) => ("to allow it, if this is a block list", zone),
+            None => ("to allow it", asked),
+        };
+        let text = format!("private address {dropped} in a public name; {what}, in [policy]: {}", self.allow_line(zone));
+        if text.len() <= EDE_TEXT_MAX {
+            return Ede::new(EdeCode::FILTERED, text);
+        }
+        let zone = list.map_or_else(|| "the name".to_owned(), |zone| zone.to_string());
+        let text = format!("private address {dropped}; to allow it, add {zone} to rebinding-allow in [policy]");
+        let short = format!("private address {dropped}; to allow it, see rebinding-allow in [policy]");
+        Ede::new(EdeCode::FILTERED, if text.len() <= EDE_TEXT_MAX { text } else { short })
+    }
+
+    /// The line of the configuration that allows `zone` too, with the names that it already has, ready to be pasted.
+    fn allow_line(&self, zone: &Name) -> String {
         let names: Vec<String> = self.allowed.iter().chain([zone]).map(|name| format!("{:?}", name.to_string())).collect();
         format!("rebinding-allow = [{}]", names.join(", "))
     }
-
-    fn is_allowed(&self, asked: &Name, set: &RrSet) -> bool {
-        let under = |list: &HashSet<Box<[u8]>, RandomState>| asked.suffixes().any(|suffix| list.contains(suffix));
-        let loopback_v4 = |rdata: &[u8]| rdata.first() == Some(&127);
-        under(&self.any_address)
-            || (set.rtype == Rtype::A
-                && set.data.iter().all(|rdata| loopback_v4(rdata) || private_address(Rtype::A, rdata).is_none())
-                && (asks_about_an_address(asked) || under(&self.loopback_only)))
-    }
-
-    fn reason(&self, asked: &Name, dropped: IpAddr) -> String {
-        let line = self.allow_line(asked);
-        let text = format!("private address {dropped} in a public name; to allow it, in [policy]: {line}");
-        if text.len() <= EDE_TEXT_MAX {
-            text
-        } else {
-            format!("private address {dropped}; to allow it, add the name to rebinding-allow in [policy]")
-        }
-    }
 }
 
-/// The first address in this RDATA that only means something locally.
-fn private_address(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
-    match rtype {
-        Rtype::A => v4_of(rdata).filter(|v4| is_private_v4(*v4)).map(IpAddr::V4),
-        Rtype::AAAA => v6_of(rdata).filter(|v6| is_private_v6(*v6)).map(IpAddr::V6),
-        Rtype::HTTPS | Rtype::SVCB => private_hint(rdata),
-        _ => None,
+/// Names with everything below them, in wire form.
+#[derive(Default)]
+struct Zones(HashSet<Box<[u8]>, RandomState>);
+
+impl Zones {
+    fn of_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Zones {
+        let names: Vec<Name> = texts.filter_map(|text| Name::parse(text).ok()).collect();
+        let mut zones = Zones::default();
+        zones.extend(&names);
+        zones
+    }
+
+    fn extend(&mut self, names: &[Name]) {
+        self.0.extend(names.iter().map(|name| Box::<[u8]>::from(name.as_wire())));
+    }
+
+    fn contain(&self, name: &Name) -> bool {
+        name.suffixes().any(|suffix| self.0.contains(suffix))
     }
 }
 
-fn v4_of(bytes: &[u8]) -> Option<Ipv4Addr> {
-    <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from)
+/// RFC 5782 2.1: a list answers in 127.0.0.0/8, from 127.0.0.2 on.
+fn is_list_answer(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(v4) if v4.is_loopback() && v4 != Ipv4Addr::LOCALHOST)
 }
 
-fn v6_of(bytes: &[u8]) -> Option<Ipv6Addr> {
-    <[u8; 16]>::try_from(bytes).ok().map(Ipv6Addr::from)
-}
-
-/// "This network" (it reaches the asking machine itself), loopback, link-local (RFC 3927), RFC 1918.
-fn is_private_v4(address: Ipv4Addr) -> bool {
-    address.octets()[0] == 0 || address.is_loopback() || address.is_link_local() || address.is_private()
-}
-
-/// `::` and `::1`, ULA (RFC 4193), link-local, the old site-local (RFC 3879), and all forms that carry a private
-/// IPv4 address: mapped, compatible, NAT64 (RFC 6052 3.1), 6to4 (RFC 3056 2).
-fn is_private_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    match segments {
-        [0, 0, 0, 0, 0, 0, high, low] => is_private_v4(v4(high, low)),
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => is_private_v4(v4(high, low)),
-        [0x2002, high, low, ..] => is_private_v4(v4(high, low)),
-        [first, ..] => first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80 || first & 0xffc0 == 0xfec0,
+/// The zone of a list that is not among the known ones: what stands behind the address, the hash or the domain that the
+/// list was asked about. A list is a zone of its own, so a zone cut that is known is the better answer.
+fn likely_list_zone(asked: &Name, zone_cut: Option<&Name>) -> Option<Name> {
+    let labels = asked.label_count();
+    if let Some(cut) = zone_cut.filter(|cut| cut.label_count() >= 2 && asked.is_below(cut)) {
+        return Some(cut.clone());
     }
+    let subject = address_labels(asked).or_else(|| hash_labels(asked)).or_else(|| domain_labels(asked))?;
+    (labels >= subject + 2).then(|| asked.suffix(labels - subject))
 }
 
-const IPV4HINT: u16 = 4;
-const IPV6HINT: u16 = 6;
-
-/// SvcParams (RFC 9460 2.2) after priority and target: pairs of key and value, each with a length.
-fn private_hint(rdata: &[u8]) -> Option<IpAddr> {
-    let (_, target_len) = Name::from_wire_prefix(rdata.get(2..)?).ok()?;
-    let mut rest = rdata.get(2 + target_len..)?;
-    while let Some((&[key_high, key_low, len_high, len_low], after)) = rest.split_first_chunk() {
-        let (value, next) = after.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
-        rest = next;
-        let private = match u16::from_be_bytes([key_high, key_low]) {
-            IPV4HINT => value.chunks_exact(4).find_map(|hint| private_address(Rtype::A, hint)),
-            IPV6HINT => value.chunks_exact(16).find_map(|hint| private_address(Rtype::AAAA, hint)),
-            _ => None,
-        };
-        if private.is_some() {
-            return private;
-        }
-    }
-    None
-}
-
-/// A question to a block list (RFC 5782 2.1, 2.4): an address with its octets or nibbles reversed, then the list.
-fn asks_about_an_address(name: &Name) -> bool {
-    let octet = |label: &[u8]| {
-        label.len() <= 3
-            && label.iter().all(u8::is_ascii_digit)
-            && label.iter().fold(0u16, |sum, digit| sum * 10 + u16::from(digit - b'0')) < 256
-    };
+/// RFC 5782 2.1, 2.4: an address with its octets or nibbles in reverse order.
+fn address_labels(name: &Name) -> Option<usize> {
+    let octet = |label: &[u8]| label.len() <= 3 && std::str::from_utf8(label).is_ok_and(|text| text.parse::<u8>().is_ok());
     let nibble = |label: &[u8]| label.len() == 1 && label[0].is_ascii_hexdigit();
-    let starts_with = |count: usize, fits: &dyn Fn(&[u8]) -> bool| name.labels().take(count).filter(|label| fits(label)).count() == count;
-    let labels = name.label_count();
-    labels > 4 && starts_with(4, &octet) || labels > 32 && starts_with(32, &nibble)
+    let count = |fits: &dyn Fn(&[u8]) -> bool| name.labels().take_while(|label| fits(label)).count();
+    if count(&nibble) >= 32 {
+        return Some(32);
+    }
+    (count(&octet) >= 4).then_some(4)
+}
+
+/// A digest in hexadecimal (from MD5 on) or base 32.
+fn hash_labels(name: &Name) -> Option<usize> {
+    let first = name.labels().next()?;
+    let is_hash = first.len() >= 26 && first.iter().all(u8::is_ascii_alphanumeric) && first.iter().any(u8::is_ascii_digit);
+    is_hash.then_some(1)
+}
+
+/// A domain, which ends in a label that is a TLD.
+fn domain_labels(name: &Name) -> Option<usize> {
+    const GENERIC: &[&[u8]] = &[b"com", b"net", b"org", b"info", b"biz", b"xyz", b"top", b"example", b"test", b"invalid"];
+    let tld = |label: &[u8]| label.len() == 2 && label.iter().all(u8::is_ascii_alphabetic) || GENERIC.contains(&label);
+    let labels: Vec<&[u8]> = name.labels().collect();
+    (1..labels.len().saturating_sub(2)).rev().find(|at| tld(labels[*at])).map(|at| at + 1)
 }
 
 #[cfg(test)]
@@ -187,8 +170,12 @@ mod tests {
         Name::parse(text).expect("a name of the table")
     }
 
-    fn rdata(address: &str) -> Vec<u8> {
-        match address.parse().expect("an address of the table") {
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address of the table")
+    }
+
+    fn rdata(text: &str) -> Vec<u8> {
+        match address(text) {
             IpAddr::V4(v4) => v4.octets().to_vec(),
             IpAddr::V6(v6) => v6.octets().to_vec(),
         }
@@ -203,128 +190,181 @@ mod tests {
         set
     }
 
-    /// How many addresses are left.
-    fn left(guard: &Rebinding, asked: &str, addresses: &[&str]) -> usize {
-        match guard.check(&name(asked), &set(addresses)) {
-            Verdict::Clean => addresses.len(),
-            Verdict::Stripped { kept, .. } => kept.map_or(0, |kept| kept.data.len()),
-        }
+    /// The addresses that are left.
+    fn left<'a>(guard: &Rebinding, asked: &str, addresses: &[&'a str]) -> Vec<&'a str> {
+        let kept = match guard.check(&name(asked), &set(addresses)) {
+            Verdict::Clean => return addresses.to_vec(),
+            Verdict::Stripped { kept, .. } => kept.map(|kept| kept.data).unwrap_or_default(),
+        };
+        let is_kept = |address: &&str| kept.iter().any(|left| left == rdata(address));
+        addresses.iter().copied().filter(is_kept).collect()
     }
 
     #[test]
-    fn addresses() {
-        let guard = Rebinding::new(true, &[]);
-        for (address, kept) in [
-            ("192.0.2.1", 1),
-            ("8.8.8.8", 1),
-            ("10.0.0.1", 0),
-            ("172.15.255.255", 1),
-            ("172.16.0.0", 0),
-            ("172.31.255.255", 0),
-            ("172.32.0.0", 1),
-            ("192.168.1.1", 0),
-            ("192.167.1.1", 1),
-            ("169.254.169.254", 0),
-            ("0.0.0.0", 0),
-            ("0.1.2.3", 0),
-            ("127.0.0.1", 0),
-            ("127.255.0.9", 0),
-            ("128.0.0.1", 1),
-            ("100.64.0.1", 1),
-            ("2001:db8::1", 1),
-            ("2606:4700::1111", 1),
-            ("::", 0),
-            ("::1", 0),
-            ("::ffff:192.168.1.1", 0),
-            ("::ffff:8.8.8.8", 1),
-            ("::10.0.0.1", 0),
-            ("64:ff9b::10.0.0.1", 0),
-            ("64:ff9b::8.8.8.8", 1),
-            ("2002:c0a8:101::1", 0),
-            ("2002:808:808::1", 1),
-            ("fc00::1", 0),
-            ("fdff::1", 0),
-            ("fe80::1", 0),
-            ("febf::1", 0),
-            ("fec0::1", 0),
-            ("fe00::1", 1),
-            ("ff02::1", 1),
-        ] {
-            assert_eq!(left(&guard, "www.example.", &[address]), kept, "{address}");
-        }
-    }
-
-    #[test]
-    fn names_that_may() {
+    fn names_that_are_allowed() {
         let guard = Rebinding::new(true, &[name("lab.example.")]);
         for (asked, address, kept) in [
-            ("nas.lab.example.", "192.168.1.1", 1),
-            ("lab.example.", "127.0.0.1", 1),
-            ("lab.example.", "fd00::1", 1),
-            ("xlab.example.", "192.168.1.1", 0),
-            ("example.", "192.168.1.1", 0),
-            ("192-168-1-2.0123.plex.direct.", "192.168.1.2", 1),
-            ("evil.dbl.spamhaus.org.", "127.0.1.2", 1),
-            ("evil.dbl.spamhaus.org.", "192.168.1.2", 0),
-            // Asked about an address, in front of any list.
-            ("2.0.0.127.zen.example.", "127.0.0.2", 1),
-            ("2.0.0.127.zen.example.", "10.0.0.2", 0),
-            ("2.0.0.256.zen.example.", "127.0.0.2", 0),
-            ("2.0.0127.zen.example.", "127.0.0.2", 0),
-            ("0.0.127.zen.example.", "127.0.0.2", 0),
-            ("2.0.0.127.", "127.0.0.2", 0),
-            ("a.b.c.d.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.zen.example.", "127.0.0.2", 1),
-            ("a.b.c.d.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.g.d.0.1.0.0.2.zen.example.", "127.0.0.2", 0),
-            ("b.c.d.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.zen.example.", "127.0.0.2", 0),
-            ("2.0.0.127.zen.example.", "::1", 0),
+            ("nas.lab.example.", "192.168.1.1", true),
+            ("lab.example.", "127.0.0.1", true),
+            ("lab.example.", "fd00::1", true),
+            ("xlab.example.", "192.168.1.1", false),
+            ("example.", "192.168.1.1", false),
+            ("192-168-1-2.0123.plex.direct.", "192.168.1.2", true),
         ] {
-            assert_eq!(left(&guard, asked, &[address]), kept, "{asked} {address}");
+            assert_eq!(!left(&guard, asked, &[address]).is_empty(), kept, "{asked} {address}");
         }
-        assert_eq!(left(&Rebinding::new(false, &[]), "www.example.", &["10.0.0.1"]), 1, "switched off");
-        assert_eq!(left(&Rebinding::new(true, &[Name::root()]), "www.example.", &["10.0.0.1"]), 1, "the root is everything");
+        assert!(!left(&Rebinding::new(false, &[]), "www.example.", &["10.0.0.1"]).is_empty(), "switched off");
+        assert!(!left(&Rebinding::new(true, &[Name::root()]), "www.example.", &["10.0.0.1"]).is_empty(), "the root allows every name");
+    }
+
+    /// Questions as mail servers send them, to lists of each kind.
+    #[test]
+    fn answers_of_known_block_lists() {
+        let guard = Rebinding::new(true, &[]);
+        for (asked, answer) in [
+            ("2.0.0.127.zen.spamhaus.org.", "127.0.0.10"),
+            ("2.0.0.127.0123456789abcdefghijklmnop.zen.dq.spamhaus.net.", "127.0.0.2"),
+            ("evil.com.dbl.spamhaus.org.", "127.0.1.2"),
+            ("evil.com.zrd.spamhaus.org.", "127.0.2.2"),
+            ("4HYBL5N6XYJ6ZNHLSPPGFBRHVSG3VFDA._email.0123456789abcdefghijklmnop.hbl.dq.spamhaus.net.", "127.0.3.10"),
+            ("evil.com.multi.surbl.org.", "127.0.0.64"),
+            ("ba76e47680ba70a0cbff8d6c92139683.hashbl.surbl.org.", "127.0.0.16"),
+            ("evil.com.multi.uribl.com.", "127.0.0.2"),
+            ("evil.com.black.uribl.com.", "127.0.0.255"),
+            ("2.0.0.127.dnsbl.sorbs.net.", "127.0.0.6"),
+            ("evil.com.rhsbl.sorbs.net.", "127.0.0.11"),
+            ("2.0.0.127.bl.spamcop.net.", "127.0.0.2"),
+            ("2.0.0.127.b.barracudacentral.org.", "127.0.0.2"),
+            ("2.0.0.127.list.dnswl.org.", "127.0.10.3"),
+            ("example.com.dwl.dnswl.org.", "127.0.5.2"),
+            ("2.0.0.127.rep.mailspike.net.", "127.0.0.20"),
+            ("2.0.0.127.bl.mailspike.net.", "127.0.0.11"),
+            ("b4a64d60f67529b0b18df66ea2f292e09e43c975.ebl.msbl.org.", "127.0.0.2"),
+            ("2.0.0.127.spam.abuse.ch.", "127.0.0.2"),
+            ("2.0.0.127.ix.dnsbl.manitu.net.", "127.0.0.2"),
+            ("2.0.0.127.dnsbl-1.uceprotect.net.", "127.0.0.2"),
+            ("2.0.0.127.ips.backscatterer.org.", "127.0.0.2"),
+            ("evil.com.url.0spam.org.", "127.0.0.2"),
+            ("2.0.0.127.psbl.surriel.com.", "127.0.0.2"),
+            ("2.0.0.127.db.wpbl.info.", "127.0.0.2"),
+            ("2.0.0.127.all.s5h.net.", "127.0.0.2"),
+            ("2.0.0.127.dnsbl.dronebl.org.", "127.0.0.8"),
+            ("evil.com.dsn.rfc-clueless.org.", "127.0.0.2"),
+            ("evil.com.uri.invaluement.com.", "127.0.0.2"),
+            ("2.0.0.127.bl.score.senderscore.com.", "127.0.0.2"),
+            ("2.0.0.127.sa-accredit.habeas.com.", "127.0.0.60"),
+            ("evil.com.fresh15.spameatingmonkey.net.", "127.0.0.2"),
+            ("evil.com.uribl.spameatingmonkey.net.", "127.0.0.2"),
+            ("9z3dgkmc5mh7a1wb9zzbn3scpkzcyk5t.email.rspamd.com.", "127.0.0.2"),
+            ("9z3dgkmc5mh7a1wb9zzbn3scpkzcyk5t.uribl.rspamd.com.", "127.0.0.2"),
+            ("2.0.0.127.bip.virusfree.cz.", "127.0.0.2"),
+            ("2.0.0.127.bl.blocklist.de.", "127.0.0.9"),
+            ("2.0.0.127.rbl.interserver.net.", "127.0.0.2"),
+            ("evil.com.rbluri.interserver.net.", "127.0.0.2"),
+            ("evil.com.dbl.nordspam.com.", "127.0.0.2"),
+            ("evil.com.hostkarma.junkemailfilter.com.", "127.0.0.2"),
+            ("733a48a9cb49651d72fe824ca91e8d00.malware.hash.cymru.com.", "127.0.0.2"),
+            ("abcdefghijkl.2.0.0.127.dnsbl.httpbl.org.", "127.3.42.1"),
+            ("2.0.0.127.dnsel.torproject.org.", "127.0.0.2"),
+            ("1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.zen.spamhaus.org.", "127.0.0.4"),
+        ] {
+            assert_eq!(left(&guard, asked, &[answer]), [answer], "{asked}");
+            for other in ["127.0.0.1", "192.168.1.2", "10.0.0.1", "0.0.0.0", "::1", "::ffff:127.0.0.2", "fd00::2"] {
+                assert!(left(&guard, asked, &[other]).is_empty(), "{asked} {other}");
+            }
+        }
+        assert_eq!(left(&guard, "evil.com.multi.uribl.com.", &["127.0.0.1", "127.0.0.2", "10.0.0.1"]), ["127.0.0.2"]);
+        let hint = RrSet::with(name("_dns.dbl.spamhaus.org."), Rtype::HTTPS, 60, b"\0\x01\0\0\x04\0\x04\x7f\0\0\x02");
+        assert!(matches!(guard.check(&hint.name, &hint), Verdict::Stripped { kept: None, .. }), "no list answers with HTTPS");
+    }
+
+    /// Names of the same form in zones that are not known as lists.
+    #[test]
+    fn the_form_of_a_name_proves_nothing() {
+        let guard = Rebinding::new(true, &[name("list.corp.example.")]);
+        for (asked, kept) in [
+            ("1.0.0.127.attacker.example.", false),
+            ("1.0.0.127.zen.attacker.example.", false),
+            ("1.0.0.127.spamhaus.org.attacker.example.", false),
+            ("1.0.0.127.notspamhaus.org.", false),
+            ("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.attacker.example.", false),
+            ("ba76e47680ba70a0cbff8d6c92139683.attacker.example.", false),
+            ("evil.com.attacker.example.", false),
+            ("2.0.0.127.list.corp.example.", true),
+        ] {
+            for answer in ["127.0.0.1", "127.0.0.2", "127.0.0.53"] {
+                assert_eq!(!left(&guard, asked, &[answer]).is_empty(), kept, "{asked} {answer}");
+            }
+        }
     }
 
     #[test]
     fn what_is_public_stays_without_its_signatures() {
         let guard = Rebinding::new(true, &[name("lab.example.")]);
-        let Verdict::Stripped { kept: Some(kept), dropped, ede } =
+        let Verdict::Stripped { kept: Some(kept), dropped } =
             guard.check(&name("www.example."), &set(&["192.0.2.1", "10.0.0.1", "127.0.0.1", "192.0.2.2"]))
         else {
-            panic!("it holds private addresses and public ones");
+            panic!("it contains private addresses and public ones");
         };
         assert_eq!(kept.data, set(&["192.0.2.1", "192.0.2.2"]).data);
         assert!(kept.sigs.is_empty());
-        assert_eq!((kept.name, kept.ttl, dropped), (name("target.example."), 60, IpAddr::from([10, 0, 0, 1])));
+        assert_eq!((kept.name, kept.ttl, dropped), (name("target.example."), 60, address("10.0.0.1")));
+        let ede = guard.reason(&name("www.example."), dropped, Some(&name("example.")));
         assert_eq!(ede.code, EdeCode::FILTERED);
         assert!(ede.text.ends_with(r#"in [policy]: rebinding-allow = ["lab.example.", "www.example."]"#), "{}", ede.text);
+    }
+
+    #[test]
+    fn the_hint_names_the_zone_of_a_list_and_otherwise_the_name() {
+        let guard = Rebinding::new(true, &[]);
+        let nibbles = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
+        for (asked, dropped, zone_cut, named) in [
+            ("2.0.0.127.bl.corp.example.", "127.0.0.2", None, "bl.corp.example."),
+            (&format!("{nibbles}.bl.corp.example."), "127.0.0.2", None, "bl.corp.example."),
+            ("2.0.0.127.bl.corp.example.", "127.0.0.2", Some("corp.example."), "corp.example."),
+            ("2.0.0.127.bl.corp.example.", "127.0.0.2", Some("example."), "bl.corp.example."),
+            ("2.0.0.127.bl.corp.example.", "127.0.0.2", Some("."), "bl.corp.example."),
+            ("ba76e47680ba70a0cbff8d6c92139683.hash.corp.example.", "127.0.1.4", None, "hash.corp.example."),
+            ("9z3dgkmc5mh7a1wb9zzbn3scpkzcyk5t.corp.example.", "127.0.0.2", None, "corp.example."),
+            ("evil.com.uri.corp.example.", "127.0.0.2", None, "uri.corp.example."),
+            ("evil.co.uk.uri.corp.co.nz.", "127.0.0.2", None, "uri.corp.co.nz."),
+            ("evil.shop.uri.corp.example.", "127.0.0.2", Some("uri.corp.example."), "uri.corp.example."),
+            // No list: nobody is to open more than the one name.
+            ("1.0.0.127.attacker.example.", "127.0.0.1", Some("attacker.example."), "1.0.0.127.attacker.example."),
+            ("nas.corp.example.", "192.168.1.2", Some("corp.example."), "nas.corp.example."),
+            ("www.corp.example.", "127.0.0.2", None, "www.corp.example."),
+            ("2.0.0.127.", "127.0.0.2", None, "2.0.0.127."),
+            ("2.0.0.127.example.", "127.0.0.2", Some("example."), "2.0.0.127.example."),
+        ] {
+            let cut = zone_cut.map(name);
+            let text = guard.reason(&name(asked), address(dropped), cut.as_ref()).text;
+            let short = format!("add {named} to rebinding-allow");
+            assert!(text.ends_with(&format!("rebinding-allow = [\"{named}\"]")) || text.contains(&short), "{asked} {zone_cut:?}: {text}");
+        }
     }
 
     #[test]
     fn the_line_can_be_pasted_and_the_text_stays_short() {
         let many: Vec<Name> = (0..40).map(|count| name(&format!("site{count}.example."))).collect();
         let guard = Rebinding::new(true, &many);
-        let Verdict::Stripped { ede, .. } = guard.check(&name("www.example."), &set(&["10.0.0.1"])) else { panic!("private") };
-        assert!(ede.text.len() <= EDE_TEXT_MAX, "{}", ede.text);
+        let long = name(&format!("{0}.{0}.{0}.example.", "x".repeat(60)));
+        for (asked, dropped) in [(&name("www.example."), "10.0.0.1"), (&long, "127.0.0.2"), (&long, "fd00:1:2:3:4:5:6:7")] {
+            let text = guard.reason(asked, address(dropped), Some(&long.parent().expect("it has one"))).text;
+            assert!(text.len() <= EDE_TEXT_MAX && text.contains("rebinding-allow"), "{text}");
+        }
         let odd = guard.allow_line(&name("a\\.b.example."));
         assert!(odd.ends_with(r#""a\\.b.example."]"#), "{odd}");
         assert!(odd.parse::<toml::Table>().is_ok(), "{odd}");
     }
 
     #[test]
-    fn hints_of_service_bindings() {
-        let guard = Rebinding::new(true, &[]);
-        let record = |params: &[u8]| [&b"\x00\x01\x00"[..], params].concat();
-        let alpn = b"\x00\x01\x00\x03\x02h2";
-        let public = record(&[&alpn[..1], &alpn[1..], b"\x00\x04\x00\x04\xc0\x00\x02\x01"].concat());
-        let private = record(b"\x00\x04\x00\x08\xc0\x00\x02\x01\x0a\x00\x00\x01");
-        let loopback6 = record(&[&b"\x00\x06\x00\x10"[..], &Ipv6Addr::LOCALHOST.octets()].concat());
-        let cut_off = record(b"\x00\x04\x00\xff\x0a\x00\x00\x01");
-        for (rdata, clean) in [(&public, true), (&private, false), (&loopback6, false), (&cut_off, true)] {
-            let set = RrSet::with(name("www.example."), Rtype::HTTPS, 60, rdata);
-            assert_eq!(guard.check(&name("www.example."), &set) == Verdict::Clean, clean, "{rdata:02x?}");
-        }
-        for bytes in [&b""[..], b"\x00\x01", b"\x00\x01\xc0\x0c"] {
-            assert_eq!(private_hint(bytes), None);
+    fn each_shipped_zone_is_a_name_and_stands_once() {
+        let lines: Vec<&str> = SHIPPED_BLOCK_LISTS.lines().filter(|line| !line.is_empty() && !line.starts_with(';')).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let zone = Name::parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(line.ends_with('.') && zone.label_count() >= 2, "{line}");
+            let above = lines.iter().enumerate().find(|(other, text)| *other != at && zone.is_within(&name(text)));
+            assert!(above.is_none(), "{line} stands at or below {above:?}");
         }
     }
 }
