@@ -25,7 +25,7 @@ pub use context::context::Context;
 pub use context::failure::{Cause, Failure, Fault, FaultKind};
 pub use context::local::{Local, LocalAnswer, LocalCut, NothingLocal};
 pub use context::routes::{Anchors, Routes, Rule};
-pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, PassedOver, Purpose, Step, Trace};
+pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, PassedOver, Purpose, Step, Trace, ZoneKey};
 pub use dnssec::trust_anchors::Followed;
 pub use question::cname_chain::Answer;
 pub use reply::classify::Kind;

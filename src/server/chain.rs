@@ -61,7 +61,7 @@ fn member(link: &Link<'_>, breaks: bool) -> Value {
         "title": title(part),
         "security": format!("{:?}", link.security).to_lowercase(),
         "anchored": part.anchored,
-        "keys": part.keys.iter().map(|(tag, algorithm)| json!({ "key_tag": tag, "algorithm": algorithm })).collect::<Vec<_>>(),
+        "keys": part.keys,
         "signed": part.signed.map(|signed| json!({
             "key_tag": signed.key_tag,
             "algorithm": signed.algorithm,
@@ -242,6 +242,7 @@ mod tests {
 
     use super::*;
     use crate::record::Rtype;
+    use crate::resolve::ZoneKey;
 
     fn event(name: &str, rtype: Option<Rtype>, security: Security, detail: &str) -> Event {
         let signed = Signed { key_tag: 7, algorithm: 13, inception: 0, expiration: 86_400 };
@@ -249,7 +250,7 @@ mod tests {
             name: Name::parse(name).expect(name),
             rtype,
             anchored: name == ".",
-            keys: vec![(7, 13)],
+            keys: vec![ZoneKey { key_tag: 7, algorithm: 13 }],
             signed: (security == Security::Secure).then_some(signed),
         };
         let step = Step::Proof { subject: name.to_owned(), security, detail: detail.to_owned(), part: Some(Box::new(part)) };

@@ -430,7 +430,7 @@ fn choice_words(choice: Choice) -> String {
         Choice::Exploring { of } => format!("to see whether it has become faster, one of {of}"),
         Choice::Beside => "beside the one that keeps us waiting".to_owned(),
         Choice::Race => "beside the other, to see whether IPv4 and IPv6 work".to_owned(),
-        Choice::FamilyTest(family) => format!("to see whether {family} works again; its reply is not waited for"),
+        Choice::FamilyTest { family } => format!("to see whether {family} works again; its reply is not waited for"),
         Choice::LastResort => "nobody else is left".to_owned(),
         Choice::Configured => "as configured".to_owned(),
     }

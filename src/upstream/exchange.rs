@@ -146,7 +146,8 @@ pub struct Notes {
     pub case_mangled: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TcpReason {
     Truncated,
     NearMisses,

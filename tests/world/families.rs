@@ -155,5 +155,5 @@ fn explain_says_why_a_family_is_passed_over() {
     let steps: Vec<_> = asked(world.explain(&question("mail", 0))).collect();
     let over = steps.iter().find(|step| step.zone == name("z0.tld0.") && step.address.is_ipv4()).and_then(|step| step.passed_over);
     assert!(over.is_some_and(|over| over.family == Family::V6 && over.addresses == 2), "{steps:?}");
-    assert!(steps.iter().any(|step| step.why == Choice::FamilyTest(Family::V6) && step.address.is_ipv6()), "{steps:?}");
+    assert!(steps.iter().any(|step| step.why == Choice::FamilyTest { family: Family::V6 } && step.address.is_ipv6()), "{steps:?}");
 }

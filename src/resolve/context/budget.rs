@@ -5,9 +5,12 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
+use serde::Serialize;
+
 use crate::config::Limits;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(tag = "bound", content = "limit", rename_all = "kebab-case")]
 pub enum Bound {
     UpstreamQueries(u32),
     Referrals(usize),

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::record::{Ede, EdeCode, Name, Rcode};
 use crate::resolve::context::budget::Bound;
 
@@ -36,7 +38,8 @@ pub enum FaultKind {
     Forgeries,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(tag = "kind", content = "detail", rename_all = "kebab-case")]
 pub enum Cause {
     /// Servers are known, and none gave a sign of life.
     NoReachableAuthority,

@@ -2,11 +2,16 @@
 //! these, and nothing else in the walk makes text for people.
 //!
 //! A walk without a listener pays one branch per event: the event is only built when somebody listens.
+//!
+//! Each event serialises by itself: `step` names its type, names and types of DNS are their presentation text, durations are
+//! milliseconds in a member that ends in `_ms`.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 use crate::cache::Family;
 use crate::env::Instant;
@@ -16,7 +21,8 @@ use crate::resolve::reply::classify::Kind;
 use crate::upstream::TcpReason;
 use crate::validate::Signed;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// A question begins (depth tells whose child it is).
     Begin {
@@ -63,6 +69,7 @@ pub enum Step {
     Reply {
         kind: Kind,
         rcode: Rcode,
+        #[serde(rename = "took_ms", serialize_with = "as_ms")]
         took: Duration,
         tcp: bool,
         /// Reason TCP was asked too; the reply may have come by UDP all the same.
@@ -84,15 +91,18 @@ pub enum Step {
     /// No usable reply came.
     NoReply {
         reason: String,
+        #[serde(rename = "took_ms", serialize_with = "as_ms")]
         took: Duration,
     },
     Alias {
         from: Name,
         to: Name,
+        #[serde(rename = "type")]
         rtype: Rtype,
     },
     Cached {
         name: Name,
+        #[serde(rename = "type")]
         rtype: Rtype,
         records: usize,
         ttl_s: u32,
@@ -100,6 +110,7 @@ pub enum Step {
     },
     CachedDenial {
         name: Name,
+        #[serde(rename = "type")]
         rtype: Rtype,
         nxdomain: bool,
         ttl_s: u32,
@@ -126,21 +137,29 @@ pub enum Step {
 }
 
 /// One link of the chain of trust: a zone with its keys, or the set that was to be proved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ChainPart {
     pub name: Name,
     /// Of the set; `None` for a zone.
+    #[serde(rename = "type")]
     pub rtype: Option<Rtype>,
     /// The configuration vouches for the zone's keys, not the zone above.
     pub anchored: bool,
-    /// Tag and algorithm of the zone's keys.
-    pub keys: Vec<(u16, u8)>,
+    pub keys: Vec<ZoneKey>,
     /// The signature that held: of a zone, over its DNSKEY set.
     pub signed: Option<Signed>,
 }
 
-#[derive(Clone, Debug)]
+/// A key of a zone's DNSKEY set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ZoneKey {
+    pub key_tag: u16,
+    pub algorithm: u8,
+}
+
+#[derive(Clone, Debug, Serialize)]
 pub struct Asked {
+    #[serde(rename = "server")]
     pub server_name: Option<Name>,
     pub address: IpAddr,
     pub zone: Name,
@@ -148,12 +167,14 @@ pub struct Asked {
     pub minimised: bool,
     pub why: Choice,
     pub attempt: u8,
+    #[serde(rename = "edns")]
     pub with_edns: bool,
     pub passed_over: Option<PassedOver>,
 }
 
 /// Reason what a reply says beyond its alias is given to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Believed {
     /// Its signatures hold.
     Proved,
@@ -164,16 +185,18 @@ pub enum Believed {
 }
 
 /// Servers that were not thought of because nobody answers by their address family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PassedOver {
     pub family: Family,
     pub addresses: usize,
     /// Until the family is tested again.
+    #[serde(rename = "test_in_ms", serialize_with = "as_ms")]
     pub test_in: Duration,
 }
 
 /// Reason this server and not another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "choice", rename_all = "kebab-case")]
 pub enum Choice {
     /// Smallest smoothed round-trip time of so many usable addresses.
     Fastest { rtt_ms: u32, of: usize },
@@ -186,14 +209,15 @@ pub enum Choice {
     /// Of the other address family: nobody knows yet which of the two works here.
     Race,
     /// Whether its address family works again; the question does not wait for it.
-    FamilyTest(Family),
+    FamilyTest { family: Family },
     /// The only address left.
     LastResort,
     /// A forwarder or stub server of the configuration, in its order.
     Configured,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CacheHit {
     Set,
     Alias,
@@ -203,7 +227,8 @@ pub enum CacheHit {
     Stale,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Purpose {
     Client,
     AliasTarget,
@@ -223,12 +248,19 @@ impl Purpose {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Event {
     /// Since the question came.
+    #[serde(rename = "at_ms", serialize_with = "as_ms")]
     pub at: Duration,
     pub depth: u8,
+    #[serde(flatten)]
     pub step: Step,
+}
+
+/// Milliseconds, to a tenth.
+fn as_ms<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 10_000.0).round() / 10.0)
 }
 
 /// A handle that walks and their children write to; clones share one list.
@@ -274,5 +306,56 @@ impl Trace {
 
     pub fn events(&self) -> Vec<Event> {
         self.sink.as_ref().map(|sink| sink.events.borrow().clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolve::context::budget::Bound;
+
+    #[test]
+    fn events_serialise_in_the_terms_of_dns() {
+        let name = |text: &str| Name::parse(text).expect(text);
+        let question = Question::new(name("www.example."), Rtype::AAAA);
+        let asked = Asked {
+            server_name: Some(name("ns.example.")),
+            address: IpAddr::from([192, 0, 2, 1]),
+            zone: name("example."),
+            question: question.clone(),
+            minimised: false,
+            why: Choice::Fastest { rtt_ms: 20, of: 3 },
+            attempt: 1,
+            with_edns: true,
+            passed_over: Some(PassedOver { family: Family::V6, addresses: 2, test_in: Duration::from_millis(1500) }),
+        };
+        let rows = [
+            (
+                Step::Asked(asked),
+                r#"{"step":"asked","server":"ns.example.","address":"192.0.2.1","zone":"example.","question":"www.example. AAAA","minimised":false,"why":{"choice":"fastest","rtt_ms":20,"of":3},"attempt":1,"edns":true,"passed_over":{"family":"IPv6","addresses":2,"test_in_ms":1500.0}}"#,
+            ),
+            (
+                Step::Cached { name: name("example."), rtype: Rtype::NS, records: 2, ttl_s: 300, rank: Rank::AuthAnswer },
+                r#"{"step":"cached","name":"example.","type":"NS","records":2,"ttl_s":300,"rank":"auth-answer"}"#,
+            ),
+            (
+                Step::Failed { question: question.clone(), cause: Cause::Spent(Bound::Walks(9)) },
+                r#"{"step":"failed","question":"www.example. AAAA","cause":{"kind":"spent","detail":{"bound":"walks","limit":9}}}"#,
+            ),
+            (
+                Step::Failed { question, cause: Cause::ServersFailed },
+                r#"{"step":"failed","question":"www.example. AAAA","cause":{"kind":"servers-failed"}}"#,
+            ),
+            (
+                Step::NoReply { reason: "timed out".into(), took: Duration::from_micros(12_340) },
+                r#"{"step":"no-reply","reason":"timed out","took_ms":12.3}"#,
+            ),
+        ];
+        for (step, expected) in rows {
+            assert_eq!(serde_json::to_string(&step).expect("serialisable"), expected);
+        }
+        let event = Event { at: Duration::from_millis(5), depth: 1, step: Step::Offline { without_route: true } };
+        let text = serde_json::to_string(&event).expect("serialisable");
+        assert_eq!(text, r#"{"at_ms":5.0,"depth":1,"step":"offline","without_route":true}"#);
     }
 }

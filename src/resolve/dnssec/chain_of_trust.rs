@@ -12,7 +12,7 @@ use crate::config::{NegativeAnchor, Sha1};
 use crate::record::{Ede, EdeCode, Name, Question, RrSet, Rtype, Security, Validated};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::local::LocalCut;
-use crate::resolve::context::trace::{ChainPart, Purpose, Step};
+use crate::resolve::context::trace::{ChainPart, Purpose, Step, ZoneKey};
 use crate::resolve::dnssec::validate::reply_of;
 use crate::resolve::iterate::walk::step_by_step;
 use crate::resolve::reply::link::{Found, Link};
@@ -297,7 +297,7 @@ fn told(zone: &Name, trust: &Trust, context: &Context) -> Step {
         rtype: None,
         anchored: context.routes.anchors.iter().any(|anchor| anchor.name == *zone),
         keys: match trust {
-            Trust::Secure(keys) => keys.keys().iter().map(|key| (key.key_tag, key.algorithm)).collect(),
+            Trust::Secure(keys) => keys.keys().iter().map(|key| ZoneKey { key_tag: key.key_tag, algorithm: key.algorithm }).collect(),
             _ => Vec::new(),
         },
         signed: match trust {

@@ -1,11 +1,14 @@
 //! Every reply is exactly one of a few kinds before anything acts on it (RFC 1034 5.3.3, RFC 2308 2,
 //! RFC 4697 2 on lame servers). Only what `scrub` let through is looked at.
 
+use serde::Serialize;
+
 use crate::record::{Name, Question, Rcode, Rtype};
 use crate::resolve::reply::scrub::Scrubbed;
 use crate::wire::{Flags, Header};
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The records asked for, perhaps at the end of aliases.
     Answer,

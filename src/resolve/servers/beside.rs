@@ -65,7 +65,7 @@ impl Resolver {
         let Some(Picked { address, standing, .. }) = picked.filter(|picked| slist.get(picked.address).count == 0) else { return };
         if servers.take_family_test(family, now) {
             let with_edns = with_edns(address, &standing, slist);
-            let plan = Plan { address, why: Choice::FamilyTest(family), standing, with_edns, ..plan.clone() };
+            let plan = Plan { address, why: Choice::FamilyTest { family }, standing, with_edns, ..plan.clone() };
             // What an empty budget cannot pay is put off.
             if let Ok(asking) = self.send(cut, &plan, slist, context) {
                 self.listen_on(asking);
