@@ -12,6 +12,8 @@ mod held;
 mod outcome;
 mod fast_path;
 mod refusal;
+#[cfg(test)]
+mod reload_tests;
 mod reply;
 mod request;
 mod service;

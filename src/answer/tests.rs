@@ -32,7 +32,7 @@ big TXT \"2xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 big TXT \"3xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"
 ";
 
-struct StoppedClock;
+pub(super) struct StoppedClock;
 
 impl Clock for StoppedClock {
     fn boot(&self) -> BootTime {
@@ -45,7 +45,7 @@ impl Clock for StoppedClock {
 }
 
 /// Nothing here may leave.
-struct NoNet;
+pub(super) struct NoNet;
 
 impl Net for NoNet {
     fn udp(&self, server: SocketAddr, _port: u16) -> std::io::Result<Box<dyn UdpFlow>> {
@@ -57,7 +57,7 @@ impl Net for NoNet {
     }
 }
 
-fn parts() -> Parts {
+pub(super) fn parts() -> Parts {
     let apex = Name::parse("example.org.").expect("apex");
     let (zone, _) = load_zone(&apex, "example.org.zone", &mut |_| Ok(ZONE.as_bytes().to_vec())).expect("a good zone");
     Parts {
@@ -74,20 +74,20 @@ fn worker() -> Rc<Worker> {
     Worker::new(service, Rc::new(NoNet), Random::from_seed(2))
 }
 
-const FRIEND: &str = "127.0.0.1:4000";
-const STRANGER: &str = "198.51.100.7:4000";
+pub(super) const FRIEND: &str = "127.0.0.1:4000";
+pub(super) const STRANGER: &str = "198.51.100.7:4000";
 
-fn client(peer: &str, transport: Transport) -> Client {
+pub(super) fn client(peer: &str, transport: Transport) -> Client {
     Client { peer: peer.parse().expect("peer"), local: "127.0.0.1:53".parse().expect("local"), transport }
 }
 
 #[derive(Clone, Copy)]
-struct Edns {
-    size: u16,
-    cookie: &'static [u8],
+pub(super) struct Edns {
+    pub size: u16,
+    pub cookie: &'static [u8],
 }
 
-fn query(question: &str, flags: u16, edns: Option<Edns>) -> Vec<u8> {
+pub(super) fn query(question: &str, flags: u16, edns: Option<Edns>) -> Vec<u8> {
     let (name, rtype) = question.split_once(' ').expect("name and type");
     let mut writer = Writer::new(Vec::new(), 512);
     writer.header(Header { id: 0x4711, flags: Flags(flags), counts: [0; 4] });
@@ -101,7 +101,7 @@ fn query(question: &str, flags: u16, edns: Option<Edns>) -> Vec<u8> {
 }
 
 /// The reply of `at_once` as bytes; empty for silence.
-fn ask(worker: &Worker, packet: &[u8], client: &Client) -> Option<Vec<u8>> {
+pub(super) fn ask(worker: &Worker, packet: &[u8], client: &Client) -> Option<Vec<u8>> {
     let mut slot = vec![0; 65_535];
     slot[..packet.len()].copy_from_slice(packet);
     match worker.at_once(&worker.moment(BootTime(1_000_000)), &mut slot, packet.len(), client) {
@@ -112,7 +112,7 @@ fn ask(worker: &Worker, packet: &[u8], client: &Client) -> Option<Vec<u8>> {
 }
 
 /// `RCODE flags answers/authorities/additionals`, OPT not counted.
-fn told(reply: &[u8]) -> String {
+pub(super) fn summary(reply: &[u8]) -> String {
     let message = Message::from_vec(reply).expect("hickory reads it");
     let flags = Header::read(reply).expect("header").flags;
     let set: Vec<&str> = [(Flags::AA, "aa"), (Flags::TC, "tc"), (Flags::RA, "ra"), (Flags::AD, "ad"), (Flags::Z, "z")]
@@ -156,7 +156,7 @@ fn who_gets_what() {
         // The second time it may come from the ready answers, and must say the same.
         for _ in 0..2 {
             let reply = ask(&worker, &query(question, flags, None), &client(peer, Transport::Udp)).expect("at once");
-            assert_eq!(told(&reply), expected, "{question} of {peer}");
+            assert_eq!(summary(&reply), expected, "{question} of {peer}");
             assert_eq!(reply[..2], [0x47, 0x11]);
             assert!(Message::from_vec(&reply).expect("read").edns.is_none(), "OPT that nobody asked for");
         }
@@ -239,7 +239,7 @@ fn faults_get_what_they_deserve() {
     ];
     for (packet, expected) in rows {
         let reply = ask(&worker, &packet, &client(FRIEND, Transport::Udp)).expect("at once");
-        let said = if reply.is_empty() { String::new() } else { told(&reply) };
+        let said = if reply.is_empty() { String::new() } else { summary(&reply) };
         assert_eq!(said, expected, "{packet:02x?}");
     }
 }
@@ -258,7 +258,7 @@ fn too_large_for_udp() {
     ];
     for (peer, transport, edns, expected) in rows {
         let reply = ask(&worker, &query("big.example.org. TXT", Flags::RD, edns), &client(peer, transport)).expect("at once");
-        assert_eq!(told(&reply), expected, "{peer} {transport:?}");
+        assert_eq!(summary(&reply), expected, "{peer} {transport:?}");
         let limit = if transport == Transport::Stream { 65_535 } else { edns.map_or(512, |edns| usize::from(edns.size).max(512)) };
         assert!(reply.len() <= limit);
     }
@@ -309,7 +309,7 @@ fn strangers_are_held_to_a_rate_unless_they_show_our_cookie() {
     let stranger = client(STRANGER, Transport::Udp);
     let plain = query("www.example.org. A", 0, None);
     let replies = |packet: &[u8]| (0..2000).filter(|_| !ask(&worker, packet, &stranger).expect("at once").is_empty()).count();
-    let full = |reply: Vec<u8>| told(&reply) == "NoError aa 2/0/0";
+    let full = |reply: Vec<u8>| summary(&reply) == "NoError aa 2/0/0";
     let answered = (0..2000).filter(|_| ask(&worker, &plain, &stranger).is_some_and(|reply| !reply.is_empty() && full(reply))).count();
     assert!((900..1100).contains(&answered), "{answered} whole answers");
     let first = ask(
@@ -326,7 +326,7 @@ fn strangers_are_held_to_a_rate_unless_they_show_our_cookie() {
     assert!(replies(&shown) < 1500);
     let its_own = client("198.51.101.1:9", Transport::Udp);
     let all = (0..3000)
-        .filter(|_| ask(&worker, &shown, &its_own).is_some_and(|reply| !reply.is_empty() && told(&reply).starts_with("NoError aa 2")))
+        .filter(|_| ask(&worker, &shown, &its_own).is_some_and(|reply| !reply.is_empty() && summary(&reply).starts_with("NoError aa 2")))
         .count();
     assert_eq!(all, 3000);
 }
@@ -367,7 +367,7 @@ async fn an_alias_opens_no_zone_that_is_closed() {
             for peer in peers {
                 let reply = ask(&worker, &query(question, Flags::RD, None), &client(peer, Transport::Udp)).expect("at once");
                 let expected = if peer == INSIDER { inside.to_owned() } else { outside.to_owned() };
-                let said = told(&reply).replace(" ra", if peer == FRIEND { "" } else { " ra" });
+                let said = summary(&reply).replace(" ra", if peer == FRIEND { "" } else { " ra" });
                 assert_eq!(said.replace("  ", " "), expected.replace("  ", " "), "{question} of {peer}");
             }
         }
