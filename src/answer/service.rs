@@ -4,11 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::cookie::Cookies;
-use super::snapshot::Snapshot;
+use super::snapshot::{Configured, Present, Snapshot};
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding};
 use crate::config::{Limits, Settings};
 use crate::env::{Clock, Random};
@@ -29,7 +28,8 @@ pub struct Parts {
 
 pub struct Service {
     pub resolve: Arc<Shared>,
-    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    /// What a query takes once, at its start.
+    pub(super) present: Arc<Present>,
     pub(super) cookies: Cookies,
     pub(super) limits: Limits,
     pub counters: Counters,
@@ -37,10 +37,10 @@ pub struct Service {
     generation: AtomicU32,
 }
 
-/// A configuration that has been replaced. Questions under way may still be answered by it, and whoever lets go of it
-/// last frees all of its zones, which takes long: so somebody who is in no hurry holds it until it is unused.
+/// A configuration that has been replaced. Queries under way may still use it, and whoever drops the last reference frees
+/// all of its zones, which takes long: so a thread that may be slow keeps this until it is unused.
 #[must_use]
-pub struct Retired(Arc<Snapshot>);
+pub struct Retired(Arc<Configured>);
 
 impl Retired {
     pub fn is_unused(&self) -> bool {
@@ -85,11 +85,11 @@ impl Service {
     pub fn new(parts: Parts, limits: Limits, clock: Arc<dyn Clock>, random: &Random) -> Arc<Service> {
         let cache = Arc::new(Cache::new(cache_limits(&parts.settings), random));
         let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
-        let resolve = Shared::new(cache, clock, routes, random);
-        let snapshot = snapshot_of(&parts, &limits, &resolve, 1);
+        let configured = Configured::new(&parts.settings, &limits, parts.zones, parts.own_addresses);
+        let present = Arc::new(Present::new(Snapshot::new(1, Arc::new(routes), Arc::new(configured))));
         Arc::new(Service {
-            resolve,
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            resolve: Shared::new(cache, clock, present.clone(), random),
+            present,
             cookies: Cookies::new(random),
             limits,
             counters: Counters::default(),
@@ -98,19 +98,22 @@ impl Service {
         })
     }
 
-    /// Takes a new configuration. What was learned stays, but not at and below names that somebody else speaks for now;
-    /// answers made under the old one are not given any more.
+    /// Puts a new configuration in force. Zones, policy and routes change in one step. The cache stays, except at and
+    /// below names that other servers are responsible for now; ready answers made under the old configuration are dead.
     pub fn reload(&self, parts: Parts) -> Retired {
-        // What its rules and negative trust anchors change is forgotten there.
-        self.resolve.set_routes(Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone()), |_| ());
+        let routes = Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone());
+        let configured = Arc::new(Configured::new(&parts.settings, &self.limits, parts.zones.clone(), parts.own_addresses));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let old = self.snapshot.swap(Arc::new(snapshot_of(&parts, &self.limits, &self.resolve, generation)));
-        // A zone that comes speaks for what others were asked about, and one that goes leaves it to them again.
-        let unlike = |these: &Zones, those: &Zones| -> Vec<Name> {
-            these.iter().map(|zone| zone.apex()).filter(|apex| those.get(apex.as_wire()).is_none()).cloned().collect()
-        };
-        self.resolve.forget_others([unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat());
-        Retired(old)
+        let old = self.snapshot();
+        self.resolve.reload(routes, |routes| {
+            self.present.store(Snapshot::new(generation, routes, configured));
+            // Names below a zone that comes were answered by others until now, and those of one that goes will be.
+            let unlike = |these: &Zones, those: &Zones| -> Vec<Name> {
+                these.iter().map(|zone| zone.apex()).filter(|apex| those.get(apex.as_wire()).is_none()).cloned().collect()
+            };
+            [unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat()
+        });
+        Retired(old.configured())
     }
 
     /// Forgets a name, or all at and below it; answers that were made with it go too. How many entries went.
@@ -170,12 +173,8 @@ impl Service {
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.load_full()
+        self.present.load_full()
     }
-}
-
-fn snapshot_of(parts: &Parts, limits: &Limits, resolve: &Shared, generation: u32) -> Snapshot {
-    Snapshot::new(&parts.settings, limits, parts.zones.clone(), resolve.routes(), parts.own_addresses.clone(), generation)
 }
 
 fn cache_limits(settings: &Settings) -> CacheLimits {

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Guard};
 use foldhash::quality::RandomState;
 
 use super::outcome::Outcome;
@@ -12,47 +14,98 @@ use super::refusal::{Refusal, Refused, Rules};
 use crate::config::{Limits, Settings};
 use crate::policy::{Acl, Policy};
 use crate::record::{Name, Question, RrSet, Rtype};
-use crate::resolve::Routes;
+use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
 
+/// Cheap to clone.
+#[derive(Clone)]
 pub struct Snapshot {
+    /// Of the configuration; a change of trust anchors while running is no new one.
     pub generation: u32,
+    pub routes: Arc<Routes>,
+    configured: Arc<Configured>,
+}
+
+/// The part of a snapshot that only a reload changes.
+pub struct Configured {
     pub recursion: bool,
     pub policy: Policy,
     pub zones: Arc<Zones>,
     /// Who may ask for a zone, where that is not everybody.
     zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
-    pub routes: Arc<Routes>,
     pub own_addresses: Arc<[SocketAddr]>,
     pub aliases_max: usize,
     rules: Rules,
 }
 
-impl Snapshot {
-    pub fn new(
-        settings: &Settings,
-        limits: &Limits,
-        zones: Arc<Zones>,
-        routes: Arc<Routes>,
-        own_addresses: Vec<SocketAddr>,
-        generation: u32,
-    ) -> Snapshot {
+impl Configured {
+    pub fn new(settings: &Settings, limits: &Limits, zones: Arc<Zones>, own_addresses: Vec<SocketAddr>) -> Configured {
         let everybody = |prefixes: &[crate::config::Prefix]| {
             prefixes.contains(&crate::config::Prefix::ALL_IPV4) && prefixes.contains(&crate::config::Prefix::ALL_IPV6)
         };
         let zone_acls =
             settings.zones.iter().filter(|zone| !everybody(&zone.allow)).map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
-        Snapshot {
-            generation,
+        Configured {
             recursion: settings.recursion.enabled,
             policy: Policy::new(settings),
             zone_acls: zone_acls.collect(),
             zones,
-            routes,
             own_addresses: own_addresses.into(),
             aliases_max: limits.aliases,
             rules: Rules::new(settings),
         }
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Configured;
+
+    fn deref(&self) -> &Configured {
+        &self.configured
+    }
+}
+
+/// The snapshot in force: the one value that a reload swaps.
+pub struct Present(ArcSwap<Snapshot>);
+
+impl Present {
+    pub fn new(snapshot: Snapshot) -> Present {
+        Present(ArcSwap::from_pointee(snapshot))
+    }
+
+    /// For a batch of queries that are answered without waiting.
+    pub fn load(&self) -> Guard<Arc<Snapshot>> {
+        self.0.load()
+    }
+
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    pub fn store(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}
+
+/// `Shared` calls `replace_routes` and `reload` under one lock, so that no change is lost between them.
+impl RoutesInForce for Present {
+    fn routes(&self) -> Arc<Routes> {
+        self.0.load().routes.clone()
+    }
+
+    fn replace_routes(&self, routes: Arc<Routes>) {
+        let present = self.load_full();
+        self.store(Snapshot { routes, ..(*present).clone() });
+    }
+}
+
+impl Snapshot {
+    pub fn new(generation: u32, routes: Arc<Routes>, configured: Arc<Configured>) -> Snapshot {
+        Snapshot { generation, routes, configured }
+    }
+
+    pub fn configured(&self) -> Arc<Configured> {
+        self.configured.clone()
     }
 
     pub fn may_ask_zone(&self, apex: &Name, client: IpAddr) -> bool {

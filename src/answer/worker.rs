@@ -118,12 +118,13 @@ impl Worker {
 
     /// Looks at the keys of trust points that are due (RFC 5011).
     pub async fn follow_anchors(&self) -> Followed {
-        self.resolver.follow_anchors(self.service.snapshot()).await
+        let snapshot = self.service.snapshot();
+        self.resolver.follow_anchors(snapshot.routes.clone(), snapshot).await
     }
 
     /// The present configuration, for one batch of queries that came together at `now`.
     pub fn moment(&self, now: BootTime) -> Moment {
-        Moment { now, snapshot: self.service.snapshot.load() }
+        Moment { now, snapshot: self.service.present.load() }
     }
 
     /// `slot` holds the query in its first `len` octets; a reply is written over it.
@@ -134,7 +135,7 @@ impl Worker {
             self.tally.ready_hits.add_one();
             if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch) {
                 let snapshot = Arc::clone(snapshot);
-                self.resolver.refresh(&question, &Context::client(self.service.resolve.routes(), snapshot, Trace::off()));
+                self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
             }
             return if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) };
         }
@@ -171,7 +172,7 @@ impl Worker {
 
     /// The reply to any query, or `None` where silence is right. Never takes longer than the time to give up.
     pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
-        let snapshot = self.service.snapshot.load_full();
+        let snapshot = self.service.snapshot();
         let request = match read(query, client.transport) {
             Read::Silence => return None,
             Read::Error { rcode, echo, edns } => return bare_error(query, rcode, &echo, edns),
@@ -196,8 +197,8 @@ impl Worker {
     /// A question walked with every step written down, as this client would have it answered; without one, as a client
     /// that may do everything.
     pub async fn explain(self: &Rc<Self>, question: &Question, client: Option<IpAddr>) -> Explained {
-        let snapshot = self.service.snapshot.load_full();
-        let context = Context::client(self.service.resolve.routes(), snapshot.clone(), Trace::recording());
+        let snapshot = self.service.snapshot();
+        let context = Context::client(snapshot.routes.clone(), snapshot.clone(), Trace::recording());
         let rights = client.map_or(ClientRights { allowed: true, may_recurse: true }, |client| rights(&snapshot, Flags(Flags::RD), client));
         let (held_by, now) = match client {
             Some(client) => self.access(&snapshot, question, rights, client),
@@ -308,7 +309,7 @@ impl Worker {
     async fn look_up(&self, snapshot: &Arc<Snapshot>, request: &Request, held: Option<LocalAnswer>) -> Outcome {
         let authoritative = held.is_some();
         let cache_only = !request.wants(Flags::RD);
-        let mut context = Context::client(self.service.resolve.routes(), snapshot.clone(), Trace::off());
+        let mut context = Context::client(snapshot.routes.clone(), snapshot.clone(), Trace::off());
         context.cache_only = cache_only;
         let mut outcome = match self.resolver.resolve_in_time(&request.question, held, &context).await {
             Ok(answer) => Outcome::resolved(answer, request.wants(Flags::CD)),

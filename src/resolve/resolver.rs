@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use siphasher::sip::SipHasher24;
 
 use crate::cache::{Cache, Memo};
 use crate::env::{BootTime, Clock, Random};
 use crate::record::Name;
-use crate::resolve::context::routes::Routes;
+use crate::resolve::context::routes::{Routes, RoutesInForce};
 use crate::resolve::dnssec::chain_of_trust::{TRUST_KEPT_MAX, Trust};
 use crate::resolve::dnssec::clock_watch::ClockWatch;
 use crate::resolve::dnssec::trust_anchors::Book;
@@ -32,7 +31,7 @@ use crate::upstream::Upstream;
 pub struct Shared {
     pub cache: Arc<Cache>,
     pub clock: Arc<dyn Clock>,
-    routes: ArcSwap<Routes>,
+    in_force: Arc<dyn RoutesInForce>,
     pub(in crate::resolve) book: Mutex<Book>,
     /// What was concluded of zones.
     pub(in crate::resolve) trust: Memo<Trust>,
@@ -61,16 +60,17 @@ pub struct Counters {
 }
 
 impl Shared {
-    pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, routes: Routes, random: &Random) -> Arc<Shared> {
+    pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>, random: &Random) -> Arc<Shared> {
         let mut cookie_secret = [0; 16];
         random.fill(&mut cookie_secret);
+        let routes = in_force.routes();
         let table = Table::new(routes.limits.walks);
         let clock_watch = ClockWatch::new(clock.boot());
         Arc::new(Shared {
             cache,
             clock,
             book: Mutex::new(Book::new(&routes)),
-            routes: ArcSwap::from_pointee(routes),
+            in_force,
             trust: Memo::new(TRUST_KEPT_MAX),
             failures: PerSecond::default(),
             clock_watch,
@@ -101,14 +101,13 @@ impl Shared {
         self.awaited.changed();
     }
 
-    pub(in crate::resolve) fn store_routes(&self, routes: Routes) -> Arc<Routes> {
-        let routes = Arc::new(routes);
-        self.routes.store(routes.clone());
-        routes
+    /// The routes in force now. A query uses those of its context instead.
+    pub fn routes(&self) -> Arc<Routes> {
+        self.in_force.routes()
     }
 
-    pub fn routes(&self) -> Arc<Routes> {
-        self.routes.load_full()
+    pub(in crate::resolve) fn replace_routes(&self, routes: Arc<Routes>) {
+        self.in_force.replace_routes(routes);
     }
 
     pub fn forget_trust(&self, name: &Name) {

@@ -12,6 +12,15 @@ use crate::validate::Anchor;
 
 pub type Anchors = Arc<Vec<Anchor>>;
 
+/// Where the routes in force stand: beside everything else that a query takes with them, in one value that is swapped
+/// whole. `answer` implements it for its snapshot.
+pub trait RoutesInForce: Send + Sync {
+    fn routes(&self) -> Arc<Routes>;
+
+    /// The rest of the value stays as it is.
+    fn replace_routes(&self, routes: Arc<Routes>);
+}
+
 #[derive(Clone)]
 pub struct Routes {
     pub recursion: RecursionSettings,

@@ -46,10 +46,11 @@ pub struct Followed {
 }
 
 impl Shared {
-    /// Takes a new configuration; the state of the trust points and the negative trust anchors that an operator has set
-    /// stay. `swap` is given the routes that are in force from now on, so that the caller can put its snapshot in force
-    /// with them before anything is removed from the cache.
-    pub fn set_routes(&self, routes: Routes, swap: impl FnOnce(Arc<Routes>)) {
+    /// Takes a new configuration; the state of trust points and the negative trust anchors set by an operator stay.
+    ///
+    /// `swap` puts the routes in force, together with everything that a query takes with them, and returns the names
+    /// for which that changes who is authoritative. Only then is data of the old configuration removed from the cache.
+    pub fn reload(&self, routes: Routes, swap: impl FnOnce(Arc<Routes>) -> Vec<Name>) {
         let mut book = self.book.lock();
         let learned = mem::take(&mut book.points);
         book.points = TrustPoints::new(&routes.anchors, learned);
@@ -129,18 +130,15 @@ impl Shared {
     }
 
     fn republish(&self, book: &mut Book) {
-        self.publish(book, (*self.routes()).clone(), |_| ());
-    }
-
-    /// Forgets what is known at and below names that somebody else speaks for from now on; and once more when no walk
-    /// that began before can bring anything.
-    pub fn forget_others(&self, names: Vec<Name>) {
-        self.forget_and_settle(&mut self.book.lock(), names);
+        self.publish(book, (*self.routes()).clone(), |routes| {
+            self.replace_routes(routes);
+            Vec::new()
+        });
     }
 
     /// Puts in force what the book says. What was concluded of names on whose trust it says something else now goes, and
     /// what was learned at and below those that others are asked about.
-    fn publish(&self, book: &mut Book, mut routes: Routes, swap: impl FnOnce(Arc<Routes>)) {
+    fn publish(&self, book: &mut Book, mut routes: Routes, swap: impl FnOnce(Arc<Routes>) -> Vec<Name>) {
         let old = self.routes();
         let (anchors, negatives) = (book.points.anchors(), book.negatives(self.clock.wall().0));
         let others = |all: &[Anchor], than: &[Anchor]| {
@@ -150,9 +148,9 @@ impl Shared {
         let turned: Vec<Name> = old.negatives.iter().chain(&negatives).map(|negative| negative.name.clone()).collect();
         let covers = |all: &[NegativeAnchor], name: &Name| all.iter().any(|negative| negative.name == *name);
         let turned: Vec<Name> = turned.into_iter().filter(|name| covers(&old.negatives, name) != covers(&negatives, name)).collect();
-        let turned = turned.into_iter().chain(old.ruled_otherwise(&routes)).collect();
+        let mut turned: Vec<Name> = turned.into_iter().chain(old.ruled_otherwise(&routes)).collect();
         (routes.anchors, routes.negatives) = (Arc::new(anchors), Arc::new(negatives));
-        swap(self.store_routes(routes));
+        turned.extend(swap(Arc::new(routes)));
         for name in reanchored {
             self.forget_trust(&name);
         }
@@ -191,11 +189,10 @@ impl Resolver {
     /// Active refresh (RFC 5011 2.3) of the trust points that are due: their DNSKEY sets are asked for, whatever is cached.
     ///
     /// While the clock is known to be wrong nothing is asked: no date could be judged, and no hold-down may advance.
-    /// `local` is the local data of the present snapshot.
-    pub async fn follow_anchors(&self, local: Arc<dyn Local>) -> Followed {
+    /// `routes` and `local` are those of the snapshot in force.
+    pub async fn follow_anchors(&self, routes: Arc<Routes>, local: Arc<dyn Local>) -> Followed {
         let shared = self.shared();
         let mut followed = Followed::default();
-        let routes = shared.routes();
         if !routes.recursion.dnssec || shared.is_clock_unset() {
             return followed;
         }
