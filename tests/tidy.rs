@@ -72,7 +72,7 @@ impl Source {
     /// The code without the unit tests, which stand last or in a file of their own.
     fn code_in_service(&self) -> String {
         let code = self.code();
-        if self.stem() == "tests" {
+        if self.stem().ends_with("tests") {
             return String::new();
         }
         match code.find("#[cfg(test)]\nmod ") {
