@@ -3,9 +3,9 @@
 //! A query's way is one straight line, and the modules stand in its order:
 //!
 //! ```text
-//! client ─► listen ─► answer ─► policy ─► zone ─► cache ─► resolve ─► upstream ─► the world
-//!                       ▲         │ refuse/   │ own     │ hit        │    └─► validate
-//!                       └─────────┴─ rewrite ─┴─ data ──┴── reply ◄──┘ (what is learned goes to cache)
+//! client ─► listen ─► answer ─► policy ─► authority ─► cache ─► resolve ─► upstream ─► the world
+//!                       ▲         │ refuse/   │ own data  │ hit        │    └─► validate
+//!                       └─────────┴─ rewrite ─┴───────────┴── reply ◄──┘ (what is learned goes to cache)
 //! ```
 //!
 //! A module imports only modules that stand below it in this list; `cache`, `validate`, `upstream` and
@@ -21,6 +21,8 @@ pub mod listen;
 pub mod answer;
 #[cfg(feature = "internals")]
 pub mod policy;
+#[cfg(feature = "internals")]
+pub mod authority;
 #[cfg(feature = "internals")]
 pub mod zone;
 #[cfg(feature = "internals")]
@@ -49,6 +51,8 @@ mod listen;
 mod answer;
 #[cfg(not(feature = "internals"))]
 mod policy;
+#[cfg(not(feature = "internals"))]
+mod authority;
 #[cfg(not(feature = "internals"))]
 mod zone;
 #[cfg(not(feature = "internals"))]

@@ -8,8 +8,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The order of a query's way: a folder imports only from folders that stand further down.
-const ORDER: &[&str] =
-    &["cli", "server", "listen", "answer", "policy", "zone", "resolve", "cache", "validate", "upstream", "env", "config", "wire", "record"];
+const ORDER: &[&str] = &[
+    "cli",
+    "server",
+    "listen",
+    "answer",
+    "policy",
+    "authority",
+    "zone",
+    "resolve",
+    "cache",
+    "validate",
+    "upstream",
+    "env",
+    "config",
+    "wire",
+    "record",
+];
 
 /// These never import each other, in either direction.
 const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];

@@ -358,14 +358,18 @@ async fn an_alias_opens_no_zone_that_is_closed() {
         ("nothing.open.test. A", "NXDomain aa ra 1/1/0", "Refused  0/0/0"),
         ("pay.all.open.test. A", "NoError aa ra 3/0/0", "Refused  0/0/0"),
         ("back.secret.test. A", "NoError aa ra 3/0/0", "Refused  0/0/0"),
-        ("open.test. MX", "NoError aa ra 1/0/1", "NoError aa  1/0/0"),
+        ("open.test. MX", "NoError aa ra 1/0/0", "NoError aa  1/0/0"),
     ];
     let worker = worker_with_a_secret();
     // Whoever asks first, the others must not get what was kept for him.
     for peers in [[INSIDER, FRIEND, STRANGER], [STRANGER, FRIEND, INSIDER]] {
         for (question, inside, outside) in rows {
             for peer in peers {
-                let reply = ask(&worker, &query(question, Flags::RD, None), &client(peer, Transport::Udp)).expect("at once");
+                let (query, client) = (query(question, Flags::RD, None), client(peer, Transport::Udp));
+                let reply = match ask(&worker, &query, &client) {
+                    Some(reply) => reply,
+                    None => worker.in_full(&query, &client).await.expect("a reply"),
+                };
                 let expected = if peer == INSIDER { inside.to_owned() } else { outside.to_owned() };
                 let said = summary(&reply).replace(" ra", if peer == FRIEND { "" } else { " ra" });
                 assert_eq!(said.replace("  ", " "), expected.replace("  ", " "), "{question} of {peer}");

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use arc_swap::Guard;
 
 use super::failure_log::FailureLog;
-use super::held::hosted;
+use super::held::{authoritative_outcome, local_answer};
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused};
 use super::reply::{Manner, bare_error, encode, pointed_at};
@@ -17,6 +17,7 @@ use super::request::{Read, Request, read};
 use super::service::{Service, Tally};
 use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Transport, fast_path};
+use crate::authority::{self, End};
 use crate::env::{BootTime, Net, Random};
 use crate::policy::{InFlight, Pace, ResponseRate, Verdict};
 use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
@@ -279,25 +280,20 @@ impl Worker {
 
     /// Hosted zones and special-use names; the zone or name that decides, and what it decides.
     fn own(&self, snapshot: &Snapshot, question: &Question, rights: ClientRights) -> Option<(Holder, Now)> {
-        if let Some(hosted) = hosted(&snapshot.zones, question, snapshot.aliases_max) {
-            let apex = hosted.apex.clone()?;
-            if rights.may_recurse && snapshot.recursion {
-                if hosted.referral.is_some() {
-                    return Some((Holder::Zone(apex), Now::Look { held: None }));
+        if let Some(hosted) = authority::answer(&snapshot.zones, question, snapshot.aliases_max) {
+            let holder = Holder::Zone(hosted.apex.clone());
+            let may_walk = rights.may_recurse && snapshot.recursion;
+            match hosted.end {
+                // DS is the parent zone's, which is not ours: neither is it for this zone's list to say who may ask.
+                End::ChildApex { .. } if may_walk && hosted.answers.is_empty() => {}
+                End::Delegated { .. } if may_walk && hosted.answers.is_empty() => return Some((holder, Now::Look { held: None })),
+                End::ChildApex { .. } | End::Delegated { .. } | End::Outside(_) if may_walk => {
+                    return Some((holder, Now::Look { held: Some(local_answer(hosted)) }));
                 }
-                if hosted.onward.is_some() {
-                    let held = LocalAnswer {
-                        zone: apex.clone(),
-                        document: None,
-                        rcode: Rcode::NOERROR,
-                        answers: hosted.answers,
-                        authority: hosted.authority,
-                        onward: hosted.onward,
-                    };
-                    return Some((Holder::Zone(apex), Now::Look { held: Some(held) }));
+                End::Complete | End::ChildApex { .. } | End::Delegated { .. } | End::Outside(_) => {
+                    return Some((holder, Now::Say(authoritative_outcome(hosted))));
                 }
             }
-            return Some((Holder::Zone(apex), Now::Say(hosted.into_outcome())));
         }
         if !rights.allowed {
             return None;
@@ -393,7 +389,7 @@ impl Worker {
         for name in outcome.answers.iter().flat_map(pointed_at).take(ADDITIONAL_NAMES_MAX) {
             for rtype in [Rtype::A, Rtype::AAAA] {
                 let target = Question::new(name.clone(), rtype);
-                match hosted(&snapshot.zones, &target, 0) {
+                match authority::answer(&snapshot.zones, &target, 0) {
                     Some(own) => found.extend(own.answers.into_iter().filter(|set| set.name == name && set.rtype == rtype)),
                     None => {
                         let cached = self.service.cache().get_set(&name, rtype, now);
@@ -457,7 +453,7 @@ const ADDITIONAL_NAMES_MAX: usize = 16;
 
 /// Where a hosted alias leads that this client is given the first part of only.
 fn not_followed(snapshot: &Snapshot, question: &Question, rights: ClientRights, client: Option<IpAddr>) -> Option<(Name, Refused)> {
-    let target = hosted(&snapshot.zones, question, snapshot.aliases_max)?.onward?;
+    let target = authority::answer(&snapshot.zones, question, snapshot.aliases_max)?.onward()?.clone();
     let refusal = match (rights.allowed, snapshot.recursion) {
         (false, _) => Refusal::Recursion,
         (true, false) => Refusal::RecursionOff,

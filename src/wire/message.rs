@@ -155,12 +155,13 @@ impl Record<'_> {
         expand(self.bytes, usize::from(self.place.owner)).map(|(name, _)| name).ok_or(WireError::BadName)
     }
 
-    /// Two records with the same value surely have the same owner; different values say nothing.
-    pub fn owner_hint(&self) -> [u8; 2] {
+    /// The offset in the message at which the owner's first label is, or the first pointer behind the one at the owner.
+    /// Two records of one message with the same offset have the same owner; of different offsets nothing follows.
+    pub fn owner_offset(&self) -> u16 {
         let at = usize::from(self.place.owner);
-        match self.bytes[at] {
-            pointer if pointer >= 0xc0 => [pointer, self.bytes[at + 1]],
-            _ => (at as u16 | 0xc000).to_be_bytes(),
+        match self.bytes.get(at..at + 2) {
+            Some(&[high, low]) if high >= 0xc0 => u16::from_be_bytes([high & 0x3f, low]),
+            _ => self.place.owner,
         }
     }
 
@@ -356,6 +357,21 @@ mod tests {
         assert_eq!(a.push_into(&mut RdataList::new()), Err(WireError::BadRdata));
     }
 
+    /// A pointer holds 14 bits, an offset 16: owners beyond 16 KiB are not taken for owners before it.
+    #[test]
+    fn owners_beyond_the_reach_of_pointers_are_told_apart() {
+        let record = |owner: &[u8], rdata: &[u8]| [owner, b"\0\x10\0\x01\0\0\0\0", &(rdata.len() as u16).to_be_bytes(), rdata].concat();
+        let mut bytes = b"\0\0\x80\0\0\0\0\x03\0\0\0\0".to_vec();
+        bytes.extend(record(b"\x01a\0", &[0; 16 * 1024 - 3 - 10]));
+        assert_eq!(bytes.len(), 12 + 0x4000);
+        bytes.extend(record(b"\x01b\0", b"\0"));
+        bytes.extend(record(&[0xc0, 12], b"\0"));
+        let message = Message::parse(&bytes).expect("sound");
+        let seen: Vec<(String, u16)> =
+            message.records(Section::Answer).map(|record| (record.owner().expect("sound").to_string(), record.owner_offset())).collect();
+        assert_eq!(seen, [("a.".into(), 12), ("b.".into(), 12 + 0x4000), ("a.".into(), 12)]);
+    }
+
     #[test]
     fn pointers_are_bounded() {
         let mut forward = sample();
@@ -382,7 +398,7 @@ mod tests {
             if let Ok(message) = Message::parse(&bytes) {
                 for section in [Section::Answer, Section::Authority, Section::Additional] {
                     for record in message.records(section) {
-                        let _ = (record.owner(), record.owner_hint(), record.expand_rdata(&mut Vec::new()));
+                        let _ = (record.owner(), record.owner_offset(), record.expand_rdata(&mut Vec::new()));
                     }
                 }
             }

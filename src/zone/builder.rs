@@ -13,7 +13,7 @@ use super::check;
 use super::denial::Denials;
 use super::name_table::{NameTable, hash_name};
 use super::problem::{Place, Problems};
-use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, ShardMaker, shard_of};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, ShardMaker, shard_of};
 use super::tree::Zone;
 use crate::record::{Name, Rtype, canonical_rdata};
 
@@ -183,10 +183,12 @@ impl ZoneBuilder {
             };
             hides = true;
         }
+        self.mark_nsec3_owners();
         for number in 0..self.names.len() as u32 {
             let name = self.names.name(number);
             let Some(mut above) = self.above(name) else { continue };
             if name.starts_with(b"\x01*")
+                && !self.has(number, NSEC3_OWNER)
                 && let Some(parent) = self.number(above)
             {
                 self.flags[parent as usize] |= HAS_WILDCARD;
@@ -200,6 +202,24 @@ impl ZoneBuilder {
             if hidden {
                 self.flags[number as usize] |= HIDDEN;
             }
+        }
+    }
+
+    /// RFC 5155 7.2.8: names at and below which there is nothing but NSEC3 records.
+    fn mark_nsec3_owners(&mut self) {
+        if !self.entries.iter().any(|entry| entry.rtype == Rtype::NSEC3) {
+            return;
+        }
+        let mut exists = vec![false; self.names.len()];
+        for entry in self.entries.iter().filter(|entry| entry.rtype != Rtype::NSEC3) {
+            let mut next = Some((entry.name, self.names.name(entry.name)));
+            while let Some((number, name)) = next.filter(|(number, _)| !exists[*number as usize]) {
+                exists[number as usize] = true;
+                next = self.above(name).and_then(|above| Some((self.number(above)?, above)));
+            }
+        }
+        for (flags, _) in self.flags.iter_mut().zip(&exists).filter(|(_, exists)| !**exists) {
+            *flags |= NSEC3_OWNER;
         }
     }
 

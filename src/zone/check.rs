@@ -5,7 +5,7 @@
 //! data that a delegation or a DNAME hides.
 
 use super::builder::{Entry, ZoneBuilder};
-use super::lookup::lower;
+use super::lookup::{lower, within};
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN};
 use crate::record::{Name, Rtype, rdata_names};
@@ -274,14 +274,4 @@ fn dot_forgotten(draft: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &m
             format!("found the name {name}, expected a final dot after {}", draft.apex.to_string().trim_end_matches('.')),
         );
     }
-}
-
-/// Is the wire name `name` the wire name `apex` or below it?
-pub(super) fn within(name: &[u8], apex: &[u8]) -> bool {
-    let mut rest = name;
-    while rest.len() > apex.len() {
-        let Some(above) = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..)) else { return false };
-        rest = above;
-    }
-    rest == apex
 }

@@ -32,7 +32,7 @@ pub(super) enum Denials {
 impl Denials {
     pub(super) fn of(zone: &Zone) -> Denials {
         let apex = zone.apex.as_wire();
-        if zone.soa().sigs().next().is_none() {
+        if !zone.is_signed() {
             return Denials::None;
         }
         let owned = |wanted: Rtype| {

@@ -3,7 +3,7 @@
 //! A name that exists and is not hidden by a cut or a DNAME above it is answered after one probe. Otherwise
 //! the walk goes down from the apex, label by label, as the RFC's step 3 does. Nothing is allocated.
 
-use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NodeRef, SetRef};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, NodeRef, SetRef};
 use super::tree::Zone;
 use crate::record::{Name, Rtype, rdata_names};
 
@@ -53,7 +53,7 @@ impl Zone {
     /// `name` is a lower-case wire name, the apex or below it.
     pub fn find(&self, name: &[u8], rtype: Rtype) -> Found<'_> {
         match self.node(name) {
-            Some(node) if !node.has(HIDDEN) => self.at_node(node, rtype, None),
+            Some(node) if !node.has(HIDDEN | NSEC3_OWNER) => self.at_node(node, rtype, None),
             _ => self.walk_down(name, rtype),
         }
     }
@@ -61,7 +61,7 @@ impl Zone {
     fn walk_down(&self, name: &[u8], rtype: Rtype) -> Found<'_> {
         let mut encloser = None;
         for suffix in suffixes_down(name, self.apex.as_wire().len()) {
-            let Some(node) = self.node(suffix) else { break };
+            let Some(node) = self.existing(suffix) else { break };
             if node.has(CUT) {
                 return referral(node).unwrap_or_else(|| self.no_data(None));
             }
@@ -85,7 +85,7 @@ impl Zone {
         let len = 2 + encloser.name().len();
         wildcard[..2].copy_from_slice(b"\x01*");
         wildcard[2..len].copy_from_slice(encloser.name());
-        match self.node(&wildcard[..len]) {
+        match self.existing(&wildcard[..len]) {
             Some(node) => self.at_node(node, rtype, Some(node.name())),
             None => self.no_data(None),
         }
@@ -100,22 +100,26 @@ impl Zone {
             return referral;
         }
         match node.set(rtype) {
-            Some(set) => Found::Answer { set, wildcard },
-            None => self.without_type(node, rtype, wildcard),
+            Some(set) if rtype != Rtype::NSEC3 => Found::Answer { set, wildcard },
+            _ => self.without_type(node, rtype, wildcard),
         }
     }
 
     fn without_type<'z>(&'z self, node: NodeRef<'z>, rtype: Rtype, wildcard: Option<&'z [u8]>) -> Found<'z> {
         let found = match rtype {
             // RFC 8482 4.1: one set is an answer to ANY; section 7 extends that to RRSIG.
-            Rtype::ANY => node.sets().next(),
-            Rtype::RRSIG => node.sets().map(SetRef::signatures_as_set).find(|set| set.rdatas().next().is_some()),
+            Rtype::ANY => node.sets().find(|set| set.rtype != Rtype::NSEC3),
+            Rtype::RRSIG => {
+                node.sets().filter(|set| set.rtype != Rtype::NSEC3).map(SetRef::signatures_as_set).find(|set| set.rdatas().next().is_some())
+            }
             _ => None,
         };
         if let Some(set) = found {
             return Found::Answer { set, wildcard };
         }
         match node.set(Rtype::CNAME) {
+            // These belong to the alias itself, not to its target (RFC 4035 2.5); BIND and Knot read it so as well.
+            Some(_) if matches!(rtype, Rtype::NSEC | Rtype::RRSIG) => self.no_data(wildcard),
             Some(set) => Found::Cname { set, wildcard },
             None => self.no_data(wildcard),
         }
@@ -130,6 +134,40 @@ impl Zone {
         self.node(name)?.set(rtype)
     }
 
+    /// Addresses for the names that `set` points to (NS, MX, SRV, SVCB …; RFC 1034 4.3.2 step 6): authoritative data of
+    /// this zone, and for servers glue. `each` gets the name as it stands in the RDATA, and the set; it says whether to
+    /// go on.
+    pub fn additional<'z>(&'z self, owner: &'z [u8], set: SetRef<'z>, mut each: impl FnMut(&'z [u8], SetRef<'z>) -> bool) {
+        if !wants_addresses(set.rtype) {
+            return;
+        }
+        for rdata in set.rdatas() {
+            let Some(mut target) = rdata_names(set.rtype, rdata).next() else { continue };
+            // RFC 9460 2.5.2: `.` in ServiceMode is the owner itself.
+            if target == [0] && matches!(set.rtype, Rtype::SVCB | Rtype::HTTPS) && !rdata.starts_with(&[0, 0]) {
+                target = owner;
+            }
+            let Some(folded) = lower(target) else { continue };
+            let folded = &folded.0[..target.len()];
+            if !within(folded, self.apex.as_wire()) {
+                continue;
+            }
+            for rtype in [Rtype::A, Rtype::AAAA] {
+                let found = match self.find(folded, rtype) {
+                    Found::Answer { set, .. } => Some(set),
+                    // A root zone has its servers' addresses as glue alone, and priming asks for them (RFC 9609 4.2).
+                    Found::Referral { .. } if set.rtype == Rtype::NS => self.held(folded, rtype),
+                    Found::Referral { .. } | Found::Cname { .. } | Found::Dname { .. } | Found::NoData { .. } | Found::NxDomain { .. } => {
+                        None
+                    }
+                };
+                if found.is_some_and(|found| !each(target, found)) {
+                    return;
+                }
+            }
+        }
+    }
+
     /// The addresses this zone has for the servers of a delegation, its own data and glue alike: the target as
     /// it stands in the NS record, and the set.
     pub fn glue<'z>(&'z self, ns: SetRef<'z>) -> impl Iterator<Item = (&'z [u8], SetRef<'z>)> {
@@ -137,6 +175,20 @@ impl Zone {
             .filter_map(|target| Some((target, self.node(&lower(target)?.0[..target.len()])?)))
             .flat_map(|(target, node)| node.sets().filter(|set| set.rtype.is_address()).map(move |set| (target, set)))
     }
+}
+
+fn wants_addresses(rtype: Rtype) -> bool {
+    matches!(rtype, Rtype::NS | Rtype::MX | Rtype::SRV | Rtype::SVCB | Rtype::HTTPS | Rtype::KX | Rtype::AFSDB | Rtype::RT)
+}
+
+/// Is the wire name `name` the wire name `apex` or below it?
+pub(super) fn within(name: &[u8], apex: &[u8]) -> bool {
+    let mut rest = name;
+    while rest.len() > apex.len() {
+        let Some(above) = rest.first().and_then(|len| rest.get(1 + usize::from(*len)..)) else { return false };
+        rest = above;
+    }
+    rest == apex
 }
 
 /// A name of RDATA keeps its case; look-ups want lower case.
@@ -262,6 +314,8 @@ mod tests {
             // Aliases.
             ("alias.example.", "A", "cname 300 CNAME [host1.example.]"),
             ("alias.example.", "CNAME", "answer 300 CNAME [host1.example.]"),
+            ("alias.example.", "NSEC", "nodata 60"),
+            ("x.aliases.example.", "RRSIG", "nodata 60 by *.aliases.example."),
             ("alias.example.", "ANY", "answer 300 CNAME [host1.example.]"),
             ("x.aliases.example.", "A", "cname 300 CNAME [host1.example.] by *.aliases.example."),
             ("moved.example.", "A", "answer 300 A [192.0.2.4]"),
@@ -316,12 +370,11 @@ mod tests {
 
     #[test]
     fn the_servers_of_a_root_zone_come_with_their_glue() {
-        let zones = Zones::new([Arc::new(zone(".", "@ NS a.net.\n@ MX 1 a.net.\nnet NS a.net.\na.net A 192.0.2.3"))], 1);
-        let root = zones.find(b"\0").expect("hosted");
+        let root = zone(".", "@ NS a.net.\n@ MX 1 a.net.\nnet NS a.net.\na.net A 192.0.2.3");
         for (rtype, expected) in [(Rtype::NS, &["a.net."][..]), (Rtype::MX, &[])] {
             let Found::Answer { set, .. } = root.find(b"\0", rtype) else { panic!("answer") };
             let mut seen = Vec::new();
-            zones.additional(b"\0", set, |target, _| {
+            root.additional(b"\0", set, |target, _| {
                 seen.push(show(target));
                 true
             });
@@ -356,31 +409,17 @@ mod tests {
             let zone = zones.find(owner.as_wire()).expect("hosted");
             let Found::Answer { set, .. } = zone.find(owner.as_wire(), rtype) else { panic!("answer") };
             let mut seen = Vec::new();
-            zones.additional(owner.as_wire(), set, |target, set| {
+            zone.additional(owner.as_wire(), set, |target, set| {
                 seen.push(format!("{} {set:?}", show(target)));
                 true
             });
             seen
         };
-        assert_eq!(
-            additional("mail.example.", Rtype::MX),
-            ["host.sub.example. 300 A [192.0.2.7]", "host.sub.example. 300 AAAA [2001:db8::7]", "ns.example. 300 A [192.0.2.53]"]
-        );
+        assert_eq!(additional("mail.example.", Rtype::MX), ["ns.example. 300 A [192.0.2.53]"], "neither glue nor other zones");
         assert_eq!(additional("svc.sub.example.", Rtype::HTTPS), ["svc.sub.example. 300 A [192.0.2.8]"]);
         assert_eq!(additional("svc.sub.example.", Rtype::A), Vec::<String>::new());
 
         let fewer = zones.without(name("sub.example.").as_wire());
         assert_eq!((fewer.len(), fewer.generation(), zones.len()), (1, 8, 2));
-        // Glue is never an additional answer (it is not authoritative).
-        let owner = name("mail.example.");
-        let Found::Answer { set, .. } = fewer.find(owner.as_wire()).expect("hosted").find(owner.as_wire(), Rtype::MX) else {
-            panic!("answer")
-        };
-        let mut count = 0;
-        fewer.additional(owner.as_wire(), set, |_, _| {
-            count += 1;
-            true
-        });
-        assert_eq!(count, 1);
     }
 }

@@ -28,7 +28,8 @@ impl Model {
     }
 
     fn exists(&self, name: &Name) -> bool {
-        self.records.iter().any(|(owner, _, _)| owner.is_within(name))
+        // RFC 5155 7.2.8.
+        self.records.iter().any(|(owner, rtype, _)| *rtype != Rtype::NSEC3 && owner.is_within(name))
     }
 
     fn says(&self, name: &Name, rtype: Rtype) -> Says {
@@ -50,8 +51,12 @@ impl Model {
     }
 
     fn at(&self, owner: &Name, rtype: Rtype, wildcard: Option<Name>) -> Says {
-        let mut data: Vec<String> =
-            self.records.iter().filter(|(have, kind, _)| have == owner && *kind == rtype).map(|(_, _, data)| data.clone()).collect();
+        let mut data: Vec<String> = self
+            .records
+            .iter()
+            .filter(|(have, kind, _)| have == owner && *kind == rtype && rtype != Rtype::NSEC3)
+            .map(|(_, _, data)| data.clone())
+            .collect();
         data.sort();
         data.dedup();
         match data.is_empty() {
@@ -93,6 +98,7 @@ fn any_record() -> impl Strategy<Value = (String, &'static str, &'static str)> {
         ("NS", "ns.other."),
         ("DNAME", "b.other."),
         ("DS", "1 8 2 AA"),
+        ("NSEC3", "1 0 0 - 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S A"),
     ];
     (any_name(), proptest::sample::select(data.to_vec())).prop_map(|(name, (rtype, data))| (name, rtype, data))
 }
@@ -102,7 +108,7 @@ proptest! {
     #[test]
     fn look_up_agrees_with_the_model(
         given in proptest::collection::vec(any_record(), 0..12),
-        questions in proptest::collection::vec((any_name(), proptest::sample::select(&["A", "TXT", "CNAME", "NS", "DS", "DNAME", "MX"][..])), 20),
+        questions in proptest::collection::vec((any_name(), proptest::sample::select(&["A", "TXT", "CNAME", "NS", "DS", "DNAME", "MX", "NSEC3"][..])), 20),
     ) {
         let apex = Name::parse("zone.").expect("apex");
         let mut model = Model { apex: apex.clone(), records: Vec::new() };

@@ -24,6 +24,8 @@ pub(super) const HIDDEN: u8 = 2;
 pub(super) const HAS_DNAME: u8 = 4;
 /// `*` exists directly below.
 pub(super) const HAS_WILDCARD: u8 = 8;
+/// Holds NSEC3 records and nothing exists below: not a name of the zone for any question (RFC 5155 7.2.8).
+pub(super) const NSEC3_OWNER: u8 = 16;
 
 #[derive(Default)]
 pub(super) struct Shard {

@@ -12,7 +12,7 @@ use foldhash::quality::RandomState;
 
 use super::denial::Denials;
 use super::name_table::hash_name;
-use super::shard::{NodeRef, SetRef, Shard, shard_of};
+use super::shard::{NSEC3_OWNER, NodeRef, SetRef, Shard, shard_of};
 use crate::record::{Name, Rtype};
 
 pub struct Zone {
@@ -41,6 +41,10 @@ impl Zone {
         self.records
     }
 
+    pub fn is_signed(&self) -> bool {
+        self.soa().sigs().next().is_some()
+    }
+
     pub fn soa(&self) -> SetRef<'_> {
         // Never empty: a zone is only built with a SOA.
         self.node(self.apex.as_wire()).and_then(|apex| apex.set(Rtype::SOA)).unwrap_or(SetRef::empty(Rtype::SOA))
@@ -56,6 +60,12 @@ impl Zone {
         self.shards.iter().flat_map(|shard| shard.nodes()).flat_map(|node| node.sets().map(move |set| (node.name(), set)))
     }
 
+    /// The node of an owner name; `None` for the owners of NSEC3 records, which are names of the chain only.
+    pub(super) fn existing(&self, name: &[u8]) -> Option<NodeRef<'_>> {
+        self.node(name).filter(|node| !node.has(NSEC3_OWNER))
+    }
+
+    /// The node in the table, NSEC3 owners included.
     pub(super) fn node(&self, name: &[u8]) -> Option<NodeRef<'_>> {
         let hash = hash_name(&self.state, name);
         self.shards.get(shard_of(hash, self.shards.len()))?.find(hash, name)

@@ -1,5 +1,4 @@
-//! The set of all hosted zones: which zone answers a name, and what addresses the zones know for the names in
-//! an answer.
+//! The set of all hosted zones: which of them answers a question.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,10 +6,8 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::lookup::{Found, lower};
-use super::shard::SetRef;
 use super::tree::Zone;
-use crate::record::{Rtype, rdata_names};
+use crate::record::Rtype;
 
 /// A snapshot; a change makes a new one with the next generation.
 #[derive(Clone, Default)]
@@ -93,45 +90,12 @@ impl Zones {
         }
         Some(zone)
     }
-
-    /// Addresses for the names that `set` points to (NS, MX, SRV, SVCB …; RFC 1034 4.3.2 step 6): authoritative
-    /// data, and for servers glue. `each` gets the name as it stands in the RDATA, and the set; it says whether to go on.
-    pub fn additional<'z>(&'z self, owner: &'z [u8], set: SetRef<'z>, mut each: impl FnMut(&'z [u8], SetRef<'z>) -> bool) {
-        if !wants_addresses(set.rtype) {
-            return;
-        }
-        for rdata in set.rdatas() {
-            let Some(mut target) = rdata_names(set.rtype, rdata).next() else { continue };
-            // RFC 9460 2.5.2: `.` in ServiceMode is the owner itself.
-            if target == [0] && matches!(set.rtype, Rtype::SVCB | Rtype::HTTPS) && !rdata.starts_with(&[0, 0]) {
-                target = owner;
-            }
-            let Some(folded) = lower(target) else { continue };
-            let folded = &folded.0[..target.len()];
-            let Some(zone) = self.find(folded) else { continue };
-            for rtype in [Rtype::A, Rtype::AAAA] {
-                let found = match zone.find(folded, rtype) {
-                    Found::Answer { set, .. } => Some(set),
-                    // A root zone has its servers' addresses as glue alone, and priming asks for them (RFC 9609 4.2).
-                    Found::Referral { .. } if set.rtype == Rtype::NS => zone.held(folded, rtype),
-                    _ => None,
-                };
-                if found.is_some_and(|found| !each(target, found)) {
-                    return;
-                }
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Zones {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} zones, generation {}", self.by_apex.len(), self.generation)
     }
-}
-
-fn wants_addresses(rtype: Rtype) -> bool {
-    matches!(rtype, Rtype::NS | Rtype::MX | Rtype::SRV | Rtype::SVCB | Rtype::HTTPS | Rtype::KX | Rtype::AFSDB | Rtype::RT)
 }
 
 fn parent(name: &[u8]) -> Option<&[u8]> {

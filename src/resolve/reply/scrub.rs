@@ -59,7 +59,7 @@ pub fn scrub(message: &Message<'_>, expected: &Expected<'_>) -> Scrubbed {
 fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, rdata: &mut Vec<u8>, dropped: &mut usize) -> Vec<RrSet> {
     let mut sets: Vec<RrSet> = Vec::new();
     let mut signatures: Vec<(Name, Rtype, u32, Vec<u8>)> = Vec::new();
-    let mut last: Option<([u8; 2], Name)> = None;
+    let mut last: Option<(u16, Name)> = None;
     for record in message.records(section) {
         let rtype = record.rtype();
         if record.class() != Class::IN || (rtype.is_meta() && rtype != Rtype::NXNAME) {
@@ -67,7 +67,7 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, r
             continue;
         }
         let owner = match &last {
-            Some((hint, name)) if *hint == record.owner_hint() => name.clone(),
+            Some((offset, name)) if *offset == record.owner_offset() => name.clone(),
             _ => match record.owner() {
                 Ok(name) => name,
                 Err(_) => {
@@ -76,7 +76,7 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, r
                 }
             },
         };
-        last = Some((record.owner_hint(), owner.clone()));
+        last = Some((record.owner_offset(), owner.clone()));
         rdata.clear();
         if record.expand_rdata(rdata).is_err() {
             *dropped += 1;

@@ -19,7 +19,7 @@ use std::io;
 
 use self::parser::{Parser, Record};
 use super::builder::ZoneBuilder;
-use super::check::within;
+use super::lookup::within;
 use super::problem::{Problem, Problems};
 use super::tree::Zone;
 use crate::record::{Name, RrSet, Rtype};
