@@ -51,6 +51,9 @@ pub struct Limits {
     /// Near misses (right address and port, wrong ID, question or case) after which one query is asked over TCP as
     /// well (RFC 5452 9.2 and later spoofing attacks).
     pub near_misses_per_query: u32,
+    /// UDP sockets towards servers that one worker has open at a time; each is a descriptor. Questions to which no reply
+    /// comes hold theirs for seconds.
+    pub upstream_sockets_per_worker: usize,
 
     // Trust.
     /// Negative trust anchors that are set while running: each is looked at for each proof.
@@ -116,6 +119,36 @@ impl Default for Limits {
     }
 }
 
+/// Descriptors for listening sockets, the control socket, logs, and files that are read or written.
+const DESCRIPTORS_FOR_FILES: usize = 96;
+/// What each worker needs besides its sockets towards servers: its reactor, and idle sockets to be used again.
+const DESCRIPTORS_PER_WORKER: usize = 16;
+
+impl Limits {
+    /// The same limits, made smaller where the process may open fewer than these many files (RLIMIT_NOFILE): clients
+    /// over TCP get a quarter of them, TCP to servers and files the reserve, and UDP to servers the rest. A question that
+    /// waits for a server holds a socket, so no more questions may wait than there are sockets.
+    pub fn within_descriptors(self, descriptors: usize, workers: usize) -> Limits {
+        let workers = workers.max(1);
+        let for_files = (DESCRIPTORS_FOR_FILES + workers * DESCRIPTORS_PER_WORKER).min(descriptors / 4);
+        let clients = (descriptors / 4).min(self.tcp_connections);
+        let to_servers = descriptors.saturating_sub(for_files + clients);
+        // An eighth of these is left to TCP towards servers.
+        let sockets_per_worker = (to_servers / 8 * 7 / workers).clamp(1, self.upstream_sockets_per_worker);
+        let pending_questions = self.pending_questions.min(sockets_per_worker * workers).max(2);
+        let pending_questions_per_client = self.pending_questions_per_client.min(pending_questions / 2);
+        let tcp_connections = clients.max(2);
+        Limits {
+            upstream_sockets_per_worker: sockets_per_worker,
+            pending_questions,
+            pending_questions_per_client,
+            tcp_connections,
+            tcp_connections_per_client: self.tcp_connections_per_client.min(tcp_connections / 2),
+            ..self
+        }
+    }
+}
+
 const LIMITS: Limits = Limits {
     upstream_queries_per_question: 64,
     ns_names_looked_up_per_set: 4,
@@ -133,6 +166,7 @@ const LIMITS: Limits = Limits {
     minimised_in_vain_per_question: 2,
     minimised_labels: 48,
     near_misses_per_query: 3,
+    upstream_sockets_per_worker: 8_192,
 
     negative_anchors_added: 256,
     negative_anchor_s: 3_600,
@@ -175,3 +209,28 @@ const _: () = {
     assert!(l.tcp_connections_per_client < l.tcp_connections, "one client must not take every connection");
     assert!(l.failure_kept_least_s >= 1 && l.failure_kept_least_s <= 300, "RFC 9520 3.2");
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_follow_the_descriptors() {
+        for workers in [1, 2, 64] {
+            for descriptors in [0, 16, 256, 1_024, 4_096, 20_000, 65_536, 1 << 20, usize::MAX] {
+                let limits = LIMITS.within_descriptors(descriptors, workers);
+                let to_servers = limits.upstream_sockets_per_worker * workers;
+                let what = format!("{descriptors} descriptors, {workers} workers: {limits:?}");
+                assert!(limits.pending_questions <= to_servers.max(2), "{what}");
+                assert!(limits.pending_questions_per_client < limits.pending_questions, "{what}");
+                assert!(limits.tcp_connections_per_client < limits.tcp_connections, "{what}");
+                if descriptors >= 256 * workers {
+                    let for_files = descriptors / 16;
+                    assert!(to_servers + limits.tcp_connections + for_files <= descriptors, "{what}");
+                    assert!(to_servers >= (descriptors / 4).min(8_192 * workers), "{what}");
+                }
+            }
+        }
+        assert_eq!(LIMITS.within_descriptors(1 << 20, 4), LIMITS);
+    }
+}

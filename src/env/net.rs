@@ -1,9 +1,9 @@
-//! The network, as narrow as what is needed of it. Real sockets stand behind these traits in service, an
-//! in-memory internet in the simulation; nobody above can tell which.
+//! The network, reduced to what Cairn needs. In service real sockets stand behind these traits, in the simulation an
+//! in-memory internet; the callers cannot tell which.
 //!
-//! Towards servers: `UdpFlow` is one connected socket on a port of its own, used for one query at a time;
-//! `Stream` one TCP (later TLS) connection. Towards clients: `DatagramSocket` receives and sends in batches,
-//! each datagram with the local address it came to, so that replies leave from there.
+//! Towards servers: `UdpFlow` is one connected socket on a port of its own, used for one query at a time; `Stream` is
+//! one TCP or TLS connection. Towards clients: `DatagramSocket` receives and sends in batches, each datagram with the
+//! local address that it was sent to, so that the reply leaves from there.
 
 use std::future::Future;
 use std::io;
@@ -15,9 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// Opens the ways out. One per worker, used on its thread alone.
+/// Opens sockets and connections to servers. One per worker, used on the worker's thread alone.
 pub trait Net {
-    /// A fresh socket connected to `server`, bound to `port` (0: any). `AddrInUse` means: try another port.
+    /// A socket connected to `server`, bound to `port`, which the caller has drawn at random (0: any). In its place the
+    /// system may draw another port by itself, as long as the ports of many calls are spread like those drawn by the
+    /// caller. `AddrInUse` means that another port must be drawn.
     fn udp(&self, server: SocketAddr, port: u16) -> io::Result<Box<dyn UdpFlow>>;
 
     fn tcp(&self, server: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>>;
@@ -26,11 +28,23 @@ pub trait Net {
 pub trait UdpFlow {
     fn send(&self, bytes: &[u8]) -> io::Result<()>;
 
-    /// One datagram from the connected server; a refusal by its host comes as `ConnectionRefused`, once: a flow
-    /// that reported an error may not report the next and is to be dropped.
+    /// One datagram from the connected server. A refusal by its host is reported as `ConnectionRefused`, once: a flow
+    /// that has reported an error may not report the next one, and is to be dropped.
     fn poll_recv(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
 
     fn local_port(&self) -> u16;
+}
+
+/// Is this error one of our own machine, which has no descriptor, port or memory left? It says nothing of the server.
+/// `AddrNotAvailable` is one of these only where other sockets of the same address family are open: it is also how a
+/// machine without an address of that family reports itself.
+pub fn is_own_shortage(error: &io::Error) -> bool {
+    let by_kind = matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory);
+    by_kind || is_out_of_descriptors(error) || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
+
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
@@ -50,18 +64,18 @@ pub trait StreamListener {
     fn local_addr(&self) -> SocketAddr;
 }
 
-/// One datagram in a batch: `len` octets of the slot are filled.
+/// One datagram in a batch; the first `len` octets of its slot are filled.
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram {
     pub len: usize,
     pub peer: SocketAddr,
-    /// Where the client sent it to; the reply leaves from here.
+    /// The address that the client sent it to; the reply leaves from here.
     pub local: SocketAddr,
-    /// It was longer than the slot.
+    /// The datagram was longer than the slot.
     pub cut_off: bool,
 }
 
-/// Slots of one allocation, reused from batch to batch. A reply is written over its query.
+/// Slots in one allocation, reused from batch to batch. A reply is written over its query.
 pub struct DatagramBatch {
     arena: Vec<u8>,
     entries: Vec<Datagram>,
@@ -92,7 +106,7 @@ impl DatagramBatch {
         self.entries.len() == Self::SLOTS
     }
 
-    /// The whole arena, for a receiver that fills several slots in one call and then `push`es each.
+    /// The whole arena, for a receiver that fills several slots in one call and then calls `push` for each.
     pub fn arena(&mut self) -> &mut [u8] {
         &mut self.arena
     }
@@ -109,7 +123,7 @@ impl DatagramBatch {
         (entry, &self.arena[start..start + entry.len])
     }
 
-    /// The entries with something to send, in order.
+    /// The entries that have something to send, in order.
     pub fn filled(&self) -> impl Iterator<Item = (&Datagram, &[u8])> {
         (0..self.entries.len()).map(|index| self.get(index)).filter(|(entry, _)| entry.len > 0)
     }
@@ -127,12 +141,12 @@ impl Default for DatagramBatch {
     }
 }
 
-/// What is to be expected of a socket after a batch.
+/// Whether a socket has more to read after a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rest {
-    /// The next receive waits for what comes then.
+    /// The next receive waits until something comes.
     Nothing,
-    /// The next receive may well not wait: others are to be given a turn before it.
+    /// The next receive may find something at once, so other tasks must have a turn before it.
     Probable,
 }
 
@@ -144,14 +158,14 @@ impl Rest {
 }
 
 pub trait DatagramSocket {
-    /// Fills an empty batch with what has come; ready with at least one datagram.
+    /// Fills an empty batch with what has arrived. Ready as soon as there is at least one datagram.
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<Rest>>;
 
-    /// Sends every entry with `len` > 0 to its `peer` from its `local`. What the kernel refuses is dropped, never
-    /// retried in a loop; the result is how many were dropped.
+    /// Sends every entry with `len` > 0 to its `peer` from its `local`. A datagram that the kernel refuses is dropped, and
+    /// never retried in a loop. Returns the number dropped.
     fn send(&self, batch: &DatagramBatch) -> usize;
 
-    /// One reply that took longer than its batch.
+    /// Sends one reply that was not ready with its batch.
     fn send_one(&self, bytes: &[u8], peer: SocketAddr, local: SocketAddr) -> io::Result<()>;
 
     fn local_addr(&self) -> SocketAddr;

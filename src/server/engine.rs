@@ -16,7 +16,7 @@ use super::records;
 use super::run::Engine;
 use super::socket::{Command, Reply};
 use super::sources::Sources;
-use super::{cache_file, chain, priority, state, steps, trust};
+use super::{cache_file, chain, priority, rlimit, state, steps, trust};
 use crate::answer::{Explained, Parts, Service, Worker};
 use crate::cache::Cache;
 use crate::config::Limits;
@@ -31,9 +31,9 @@ const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 /// The engine of a server that listens on `addrs`.
 pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, String> {
     let workers = sources.settings.server.worker_count();
-    let limits = Limits::default();
+    let limits = rlimit::limits(workers);
     let state_folder = sources.state_folder.clone();
-    let service = service_of(sources, addrs)?;
+    let service = service_of(sources, addrs, limits)?;
     trust::restore(&service, state_folder.as_deref());
     let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
     Ok(Arc::new(Server {
@@ -48,9 +48,9 @@ pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, 
 }
 
 /// What answers, with nothing learned yet.
-pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<Service>, String> {
+pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<Service>, String> {
     let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
-    Ok(Service::new(parts(sources, addrs, 1), Limits::default(), Arc::new(RealClock), &random))
+    Ok(Service::new(parts(sources, addrs, 1), limits, Arc::new(RealClock), &random))
 }
 
 /// Resolves one question here, without a server, and tells every step; `client` as in [`Command::Explain`].
@@ -64,7 +64,7 @@ pub fn explain(sources: Sources, question: &Question, client: Option<IpAddr>, ea
         "line": format!("Found out by a process of its own, with an empty cache and {settings}"),
     }));
     let state_folder = state::place(sources.settings.server.state_dir.as_deref());
-    let service = service_of(sources, &[])?;
+    let service = service_of(sources, &[], rlimit::limits(1))?;
     trust::restore(&service, state_folder.as_deref());
     lines_of(&walk(&service, question, client)?).into_iter().for_each(each);
     Ok(())

@@ -7,6 +7,15 @@
 
 use std::io;
 
+use crate::config::Limits;
+
+/// The limits of a server with so many workers, within what this process may open.
+pub(super) fn limits(workers: usize) -> Limits {
+    // Where the limit is not to be had, it does not bind either.
+    let open_files = raise_open_files().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
+    Limits::default().within_descriptors(open_files, workers)
+}
+
 /// The soft limit from now on.
 pub(super) fn raise_open_files() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

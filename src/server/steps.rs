@@ -207,6 +207,7 @@ fn advice(cause: &Cause) -> &'static str {
         Cause::Bogus(_) => BOGUS_ADVICE,
         Cause::TimedOut => "ask again: the search may have ended meanwhile",
         Cause::Forbidden(_) => "look at the rule of the configuration that covers it",
+        Cause::NoSocket => "this resolver may open too few files for its load: raise its limit (RLIMIT_NOFILE), or ask again later",
         Cause::NotCached => "ask with recursion",
         Cause::Internal => "this is a defect of Cairn: please report it with this output",
     }
@@ -524,19 +525,19 @@ mod tests {
         };
         let rows = [
             (false, None, 0, "NOERROR: the answer (12.0 ms)"),
-            (true, Some(TcpReason::Truncated), 0, "NOERROR: the answer (12.0 ms, over TCP because the reply by UDP was truncated)"),
+            (true, Some(TcpReason::Truncated), 0, "NOERROR: the answer (12.0 ms, over TCP because the UDP reply was truncated)"),
             (
                 true,
                 Some(TcpReason::CookieMissing),
                 1,
-                "NOERROR: the answer (12.0 ms, over TCP because a reply came by UDP without the cookie that this server sends), after 1 \
+                "NOERROR: the answer (12.0 ms, over TCP because a UDP reply came without the cookie that this server sends), after 1 \
                  reply that did not match",
             ),
             (
                 false,
                 Some(TcpReason::NearMisses),
                 3,
-                "NOERROR: the answer (12.0 ms), asked over TCP as well because replies came by UDP that somebody may have forged, after 3 \
+                "NOERROR: the answer (12.0 ms), asked over TCP as well because UDP replies came that somebody may have forged, after 3 \
                  replies that did not match",
             ),
         ];

@@ -200,7 +200,8 @@ mod tests {
     fn service(scratch: &Scratch) -> Arc<Service> {
         let config =
             Some(scratch.write("cairn.toml", "[recursion]\nnegative-trust-anchors = ['corp.test', 'old.test until 2001-01-01']\n"));
-        service_of(Sources::read(&StartOptions { config, ..StartOptions::default() }).expect("all is right"), &[]).expect("a service")
+        service_of(Sources::read(&StartOptions { config, ..StartOptions::default() }).expect("all is right"), &[], Limits::default())
+            .expect("a service")
     }
 
     fn lines(values: Vec<Value>) -> Vec<String> {

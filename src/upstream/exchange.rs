@@ -1,13 +1,13 @@
 //! One exchange with one server.
 //!
-//! The question goes out by UDP. Then, until the time-out:
-//! - a reply that belongs is the answer;
-//! - a datagram that does not is a near miss: counted, dropped, and the wait goes on (RFC 5452 9.1);
-//! - a truncated reply, a doubtful one (right ID, but letter case, cookie or framing are not), or the third
-//!   near miss makes us ask over TCP *as well*: who sent the odd datagram need not be the server.
+//! The question goes out over UDP. Then, until the time-out:
+//! - a reply that belongs to the query is the answer;
+//! - a datagram that does not is a near miss: it is counted and dropped, and the wait goes on (RFC 5452 9.1);
+//! - after a truncated reply, a doubtful one (right ID, but wrong letter case, cookie or framing), or the third near
+//!   miss, the question is asked over TCP *as well*: the odd datagram need not have come from the server.
 //!
-//! From the third near miss on somebody is guessing at this very socket, so a UDP reply that fits is then
-//! only held, and used if TCP does not deliver.
+//! From the third near miss on somebody is guessing at this very socket. A UDP reply that fits is then put aside, and
+//! used only if TCP brings none.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -21,29 +21,29 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use super::dns0x20;
-use super::matching::{Doubt, Verdict, judge};
+use super::matching::{Doubt, Proof, Verdict, judge};
 use super::query::{EdnsOut, Query};
 use super::sockets::{OpenError, Socket, Sockets};
 use super::tcp::{Connections, TcpFault};
 use crate::config::Limits;
-use crate::env::{BoxFuture, Net, Random};
+use crate::env::{BoxFuture, Net, Random, is_own_shortage};
 use crate::record::Question;
 
-/// From here on nothing that comes by UDP is believed: each guess at a known port has a chance of 2^-16.
+/// After this many near misses nothing that comes over UDP is believed: each guess at a known port has a chance of 2^-16.
 const NEAR_MISSES_MAX: u16 = 32;
 /// The largest UDP payload there can be, so that no datagram is ever cut.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 
 impl Upstream {
-    /// The caller has made sure by `may_ask` that the server may be asked at all. Dropping the future gives
-    /// the question up; its socket is closed.
+    /// The caller has made sure by `may_ask` that the server may be asked at all. Dropping the future abandons the
+    /// question and closes its socket.
     pub async fn ask(&self, ask: &Ask<'_>) -> Result<Reply, AskError> {
         let query = Query::new(ask, &self.random);
         let mut exchange = Exchange::new(self, ask, &query);
         if ask.force_tcp {
             exchange.turn_to_tcp(TcpReason::Forced);
         } else {
-            exchange.send()?;
+            exchange.send().await?;
         }
         let first_look = ask.overdue.map_or(ask.timeout, |(after, _)| after.min(ask.timeout));
         let mut deadline = pin!(tokio::time::sleep_until(exchange.sent + first_look));
@@ -51,9 +51,10 @@ impl Upstream {
             let outcome = match exchange.next_event(deadline.as_mut()).await {
                 Event::Datagram(verdict, bytes) => exchange.on_datagram(verdict, bytes),
                 Event::UdpBroke(error) => exchange.on_udp_error(&error),
+                Event::TakenBack => exchange.on_taken_back(),
                 Event::Tcp(result) => exchange.on_tcp(result),
                 Event::Deadline if exchange.sent.elapsed() < ask.timeout => {
-                    exchange.say_if_overdue();
+                    exchange.tell_if_overdue();
                     deadline.as_mut().reset(exchange.sent + ask.timeout);
                     None
                 }
@@ -71,16 +72,16 @@ pub struct Upstream {
     random: Rc<Random>,
     sockets: Rc<Sockets>,
     connections: Connections,
-    /// From here on TCP is asked too and preferred.
+    /// After this many near misses TCP is asked too and preferred.
     near_misses_for_tcp: u16,
-    /// Where datagrams arrive; borrowed only within one poll.
+    /// Receives datagrams; borrowed only within one poll.
     scratch: RefCell<Vec<u8>>,
 }
 
 impl Upstream {
     pub fn new(net: Rc<dyn Net>, random: Rc<Random>, limits: &Limits) -> Upstream {
         Upstream {
-            sockets: Rc::new(Sockets::new(Rc::clone(&net), Rc::clone(&random))),
+            sockets: Rc::new(Sockets::new(Rc::clone(&net), Rc::clone(&random), limits.upstream_sockets_per_worker)),
             connections: Connections::new(net, Rc::clone(&random)),
             random,
             near_misses_for_tcp: u16::try_from(limits.near_misses_per_query).unwrap_or(u16::MAX),
@@ -88,12 +89,12 @@ impl Upstream {
         }
     }
 
-    /// Does the kernel know a way there? Nothing is sent.
+    /// Does the kernel have a route to the server? Nothing is sent.
     pub fn has_route(&self, server: SocketAddr) -> bool {
         self.sockets.has_route(server)
     }
 
-    /// Links or routes have changed: what was connected before may leave from an address that is gone.
+    /// Links or routes have changed: sockets connected before may be bound to an address that is gone.
     pub fn forget_connections(&self) {
         self.sockets.close_kept();
         self.connections.retire_all();
@@ -108,11 +109,11 @@ pub struct Ask<'a> {
     pub checking_disabled: bool,
     /// `None`: no OPT at all, for servers that cannot bear one.
     pub edns: Option<EdnsOut<'a>>,
-    /// Mix the letter case of the name and insist on getting it back ("0x20"); not for servers that fold it.
+    /// Mix the letter case of the name and insist on getting it back ("0x20"); not for servers that change it.
     pub randomise_case: bool,
     /// For the UDP exchange.
     pub timeout: Duration,
-    /// Says after a shorter time that the reply is overdue. It is waited for all the same.
+    /// Set after a shorter time, when the reply is overdue. The exchange goes on waiting for it.
     pub overdue: Option<(Duration, &'a Cell<bool>)>,
     /// For the TCP exchange, connecting included.
     pub tcp_timeout: Duration,
@@ -121,10 +122,10 @@ pub struct Ask<'a> {
 
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The question of this message is the one that was asked (or missing, in a bare error); over UDP the
-    /// framing was checked, the rest is as the server sent it.
+    /// The question of this message is the one that was asked (or missing, in a bare error). Over UDP the framing was
+    /// checked. The rest is as the server sent it.
     pub bytes: Vec<u8>,
-    /// From sending over the transport that brought the reply; over TCP this may include connecting.
+    /// Since the query was sent over the transport that brought the reply; over TCP this may include connecting.
     pub rtt: Duration,
     pub transport: Transport,
     pub notes: Notes,
@@ -136,14 +137,16 @@ pub enum Transport {
     Tcp,
 }
 
-/// What is worth knowing about an exchange besides its result.
+/// Facts about an exchange besides its result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Notes {
     /// Datagrams on our socket that were not the reply.
     pub near_misses: u16,
     pub tcp_because: Option<TcpReason>,
-    /// By UDP only a reply with other letter case came: ask this server without `randomise_case`.
+    /// The only UDP reply, if any, had another letter case than the question.
     pub case_mangled: bool,
+    /// The reply carried our cookie.
+    pub has_cookie: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -160,15 +163,15 @@ pub enum TcpReason {
     Forced,
 }
 
-/// Why TCP was asked, as the end of a sentence that begins with "because".
+/// The reason for TCP, as the end of a sentence that begins with "because".
 impl std::fmt::Display for TcpReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            TcpReason::Truncated => "the reply by UDP was truncated",
-            TcpReason::NearMisses => "replies came by UDP that somebody may have forged",
-            TcpReason::CaseMangled => "a reply came by UDP with other letter case than the question",
-            TcpReason::Malformed => "the reply by UDP was no whole message",
-            TcpReason::CookieMissing => "a reply came by UDP without the cookie that this server sends",
+            TcpReason::Truncated => "the UDP reply was truncated",
+            TcpReason::NearMisses => "UDP replies came that somebody may have forged",
+            TcpReason::CaseMangled => "a UDP reply had another letter case than the question",
+            TcpReason::Malformed => "the UDP reply was not a complete message",
+            TcpReason::CookieMissing => "a UDP reply came without the cookie that this server sends",
             TcpReason::Forced => "UDP was not to be used",
         })
     }
@@ -180,21 +183,21 @@ pub enum AskError {
         waited: Duration,
         notes: Notes,
     },
-    /// The server's host says that nobody listens on the port.
+    /// The server's host reports that the port is closed.
     ConnectionRefused,
-    /// Our own system knows no way to the address, or forbids it.
+    /// Our own system has no route to the address, or forbids it.
     Unreachable(io::ErrorKind),
-    /// TCP was needed and did not work. `truncated` is the reply that sent us there, if one did.
+    /// TCP was needed and did not work. `truncated` is the truncated reply that led to TCP, if one did.
     TcpFailed {
         fault: TcpFault,
         truncated: Option<Vec<u8>>,
         notes: Notes,
     },
-    /// Somebody guesses at our socket, and TCP did not work either.
+    /// Somebody is guessing at our socket, and TCP did not work either.
     TooManyNearMisses {
         notes: Notes,
     },
-    /// Not the server's fault: out of file descriptors or ports.
+    /// We had no socket for the query, or needed its socket for others: a limit of our own that says nothing of the server.
     NoSocket(io::ErrorKind),
 }
 
@@ -211,15 +214,15 @@ impl std::fmt::Display for AskError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             AskError::Timeout { waited, .. } => write!(f, "no reply within {} ms", waited.as_millis()),
-            AskError::ConnectionRefused => f.write_str("nothing listens there (port closed)"),
-            AskError::Unreachable(kind) => write!(f, "cannot be reached from here ({kind})"),
+            AskError::ConnectionRefused => f.write_str("the port is closed"),
+            AskError::Unreachable(kind) => write!(f, "unreachable from here ({kind})"),
             AskError::TcpFailed { fault, truncated: Some(_), .. } => write!(f, "the reply was truncated and TCP failed: {fault}"),
             AskError::TcpFailed { fault, notes, .. } => match notes.tcp_because {
                 Some(reason) => write!(f, "{reason}, and TCP failed: {fault}"),
                 None => write!(f, "TCP failed: {fault}"),
             },
             AskError::TooManyNearMisses { notes } => write!(f, "{} replies did not match the query, and TCP failed", notes.near_misses),
-            AskError::NoSocket(kind) => write!(f, "no socket could be opened ({kind})"),
+            AskError::NoSocket(kind) => write!(f, "this resolver has no free socket ({kind})"),
         }
     }
 }
@@ -229,6 +232,8 @@ impl std::error::Error for AskError {}
 enum Event {
     Datagram(Verdict, Vec<u8>),
     UdpBroke(io::Error),
+    /// The socket is needed for another query.
+    TakenBack,
     Tcp(Result<Vec<u8>, TcpFault>),
     Deadline,
 }
@@ -247,8 +252,8 @@ struct Exchange<'a> {
     tcp_started: Instant,
     tcp_fault: Option<TcpFault>,
     truncated: Option<Vec<u8>>,
-    /// A UDP reply that belongs, but came amid too many that did not.
-    held: Option<Reply>,
+    /// A UDP reply that belongs, but came among too many that do not.
+    put_aside: Option<Reply>,
 }
 
 impl<'a> Exchange<'a> {
@@ -266,19 +271,21 @@ impl<'a> Exchange<'a> {
             tcp_started: now,
             tcp_fault: None,
             truncated: None,
-            held: None,
+            put_aside: None,
         }
     }
 
-    fn send(&mut self) -> Result<(), AskError> {
+    async fn send(&mut self) -> Result<(), AskError> {
         let (sockets, server) = (&self.upstream.sockets, self.ask.server);
-        let mut socket = sockets.take(server, self.sent).map_err(error_of_opening)?;
+        // On a kept socket only a reply with our cookie is believed.
+        let may_be_kept = self.query.cookie().is_some_and(|cookie| cookie.expected_back);
+        let mut socket = sockets.take(server, may_be_kept, self.ask.timeout).await.map_err(error_of_opening)?;
+        self.sent = Instant::now();
         let mut result = socket.flow.send(self.query.bytes());
         if socket.was_kept() && result.as_ref().is_err_and(is_not_mere_loss) {
-            // It may tell of an earlier query, or the address that the socket left from is gone; either way this
-            // datagram was not sent.
+            // The error may be about an earlier query, or the socket's local address is gone. This datagram was not sent.
             sockets.forget(server);
-            socket = sockets.open(server, self.sent).map_err(error_of_opening)?;
+            socket = sockets.replace(server, socket).map_err(error_of_opening)?;
             result = socket.flow.send(self.query.bytes());
         }
         match result {
@@ -302,7 +309,7 @@ impl<'a> Exchange<'a> {
             {
                 return Poll::Ready(event);
             }
-            let waits_for_udp = self.socket.is_some() || self.held.is_some();
+            let waits_for_udp = self.socket.is_some() || self.put_aside.is_some();
             if waits_for_udp && deadline.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Event::Deadline);
             }
@@ -313,12 +320,16 @@ impl<'a> Exchange<'a> {
 
     fn poll_datagram(&self, socket: &Socket, cx: &mut Context<'_>) -> Poll<Event> {
         let mut scratch = self.upstream.scratch.borrow_mut();
-        socket.flow.poll_recv(cx, &mut scratch).map(|received| match received {
+        let received = socket.flow.poll_recv(cx, &mut scratch);
+        if received.is_pending() && socket.lease.poll_taken_back(cx).is_ready() {
+            return Poll::Ready(Event::TakenBack);
+        }
+        received.map(|received| match received {
             Err(error) => Event::UdpBroke(error),
             Ok(len) => {
                 let datagram = scratch.get(..len).unwrap_or_default();
                 let verdict = judge(self.query, datagram);
-                let wanted = matches!(verdict, Verdict::Belongs | Verdict::Truncated);
+                let wanted = matches!(verdict, Verdict::Belongs(_) | Verdict::Truncated);
                 Event::Datagram(verdict, if wanted { datagram.to_vec() } else { Vec::new() })
             }
         })
@@ -326,11 +337,11 @@ impl<'a> Exchange<'a> {
 
     fn on_datagram(&mut self, verdict: Verdict, bytes: Vec<u8>) -> Outcome {
         match verdict {
-            Verdict::Belongs => return self.on_udp_reply(bytes),
+            Verdict::Belongs(proof) => return self.on_udp_reply(proof, bytes),
             Verdict::Truncated => {
                 self.truncated = Some(bytes);
                 self.turn_to_tcp(TcpReason::Truncated);
-                // Asked and failed before, for another reason.
+                // TCP may have been tried before, for another reason, and failed.
                 return self.tcp_fault.map(|fault| Err(self.tcp_failed(fault)));
             }
             Verdict::NearMiss => self.notes.near_misses += 1,
@@ -353,18 +364,22 @@ impl<'a> Exchange<'a> {
         self.unless_nothing_is_left()
     }
 
-    fn on_udp_reply(&mut self, bytes: Vec<u8>) -> Outcome {
+    fn on_udp_reply(&mut self, proof: Proof, bytes: Vec<u8>) -> Outcome {
         let now = Instant::now();
         let rtt = now.duration_since(self.sent);
         let socket = self.socket.take();
-        self.notes.case_mangled = false;
+        if let Some(socket) = &socket {
+            socket.lease.on_reply(now);
+        }
+        (self.notes.case_mangled, self.notes.has_cookie) = (proof.other_case, proof.has_cookie);
         let reply = self.reply(bytes, rtt, Transport::Udp);
         if self.is_guessed_at() && self.tcp.is_some() {
-            self.held = Some(reply);
+            self.put_aside = Some(reply);
             return None;
         }
-        // After a near miss the socket is known to somebody: it is not used again.
-        if let Some(socket) = socket.filter(|_| self.notes.near_misses == 0 && self.truncated.is_none()) {
+        // After a near miss somebody knows the socket's port.
+        let may_keep = proof.has_cookie && self.notes.near_misses == 0 && self.truncated.is_none();
+        if let Some(socket) = socket.filter(|_| may_keep) {
             self.upstream.sockets.keep(self.ask.server, socket, now);
         }
         Some(Ok(reply))
@@ -377,8 +392,13 @@ impl<'a> Exchange<'a> {
 
     fn on_udp_error(&mut self, error: &io::Error) -> Outcome {
         self.socket = None;
-        // While TCP is under way it decides.
+        // While TCP is under way, its result decides.
         if self.tcp.is_none() { Some(Err(error_of(error))) } else { None }
+    }
+
+    fn on_taken_back(&mut self) -> Outcome {
+        self.socket = None;
+        if self.tcp.is_none() { Some(Err(AskError::NoSocket(io::ErrorKind::QuotaExceeded))) } else { None }
     }
 
     fn on_tcp(&mut self, result: Result<Vec<u8>, TcpFault>) -> Outcome {
@@ -386,34 +406,35 @@ impl<'a> Exchange<'a> {
         match result {
             Ok(bytes) => {
                 let rtt = self.tcp_started.elapsed();
+                self.notes.has_cookie = false;
                 Some(Ok(self.reply(bytes, rtt, Transport::Tcp)))
             }
             Err(fault) => {
                 self.tcp_fault = Some(fault);
-                if let Some(held) = self.held.take() {
-                    return Some(Ok(held));
+                if let Some(reply) = self.put_aside.take() {
+                    return Some(Ok(reply));
                 }
-                // A truncated reply is the server's word that UDP brings no more.
+                // A truncated reply means that UDP brings no more.
                 if self.truncated.is_some() {
                     return Some(Err(self.tcp_failed(fault)));
                 }
-                self.say_if_overdue();
+                self.tell_if_overdue();
                 self.unless_nothing_is_left()
             }
         }
     }
 
-    /// Where TCP is under way the server has shown that it is there.
-    fn say_if_overdue(&self) {
+    /// A server that led us to TCP has replied, so it is not overdue.
+    fn tell_if_overdue(&self) {
         if let Some((after, overdue)) = self.ask.overdue
             && self.sent.elapsed() >= after
         {
-            overdue.set(self.tcp.is_none() && self.held.is_none());
+            overdue.set(self.tcp.is_none() && self.put_aside.is_none());
             self.doubt_kept_sockets();
         }
     }
 
-    /// After a silence: perhaps the way that kept sockets were connected over is gone.
+    /// After a silence: perhaps the route that kept sockets were connected over is gone.
     fn doubt_kept_sockets(&self) {
         if self.socket.as_ref().is_some_and(Socket::was_kept) {
             self.upstream.sockets.forget(self.ask.server);
@@ -423,8 +444,8 @@ impl<'a> Exchange<'a> {
     fn on_deadline(&mut self) -> Outcome {
         self.doubt_kept_sockets();
         self.socket = None;
-        match self.held.take() {
-            Some(held) => Some(Ok(held)),
+        match self.put_aside.take() {
+            Some(reply) => Some(Ok(reply)),
             None => self.unless_nothing_is_left(),
         }
     }
@@ -466,14 +487,14 @@ impl<'a> Exchange<'a> {
 
 fn error_of_opening(error: OpenError) -> AskError {
     match error {
-        OpenError::Ours(kind) => AskError::NoSocket(kind),
-        OpenError::NoWay(error) => error_of(&error),
+        OpenError::OwnShortage(kind) => AskError::NoSocket(kind),
+        OpenError::NoRoute(error) => error_of(&error),
     }
 }
 
-/// A full send buffer loses a datagram as the network may: the time-out deals with it.
+/// A full send buffer or a lack of kernel memory loses a datagram as the network may: the time-out deals with it.
 fn is_not_mere_loss(error: &io::Error) -> bool {
-    error.kind() != io::ErrorKind::WouldBlock
+    !is_own_shortage(error)
 }
 
 fn error_of(error: &io::Error) -> AskError {

@@ -34,8 +34,9 @@ pub struct FakeNet {
     pub tcp_count: Cell<usize>,
     /// Ports that somebody else has.
     pub taken: BTreeSet<u16>,
-    /// Opening more fails as it does when file descriptors run out.
+    /// Opening more sockets fails with this error of the system.
     pub files_max: usize,
+    pub shortage: i32,
     pub fail_send_once: Cell<bool>,
 }
 
@@ -51,6 +52,7 @@ impl FakeNet {
             tcp_count: Cell::new(0),
             taken: BTreeSet::new(),
             files_max: usize::MAX,
+            shortage: libc::EMFILE,
             fail_send_once: Default::default(),
         }
     }
@@ -67,7 +69,7 @@ pub struct Shared(pub Rc<FakeNet>);
 impl Net for Shared {
     fn udp(&self, _: SocketAddr, port: u16) -> io::Result<Box<dyn UdpFlow>> {
         if self.0.open_count.get() >= self.0.files_max {
-            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+            return Err(io::Error::from_raw_os_error(self.0.shortage));
         }
         if self.0.taken.contains(&port) {
             return Err(io::ErrorKind::AddrInUse.into());

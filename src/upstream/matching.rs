@@ -1,4 +1,4 @@
-//! Does this message belong to that query? Pure; address and port were matched by the kernel already.
+//! Does this message belong to that query? Pure. The kernel has matched address and port already.
 
 use super::query::Query;
 use crate::record::Rcode;
@@ -6,12 +6,21 @@ use crate::wire::{Flags, HEADER_BYTES, Header, Message, Opcode, OptionCode};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
-    Belongs,
+    Belongs(Proof),
     /// Belongs, but is cut: TC is set, or it is longer than we offered to take.
     Truncated,
-    /// The ID was known to the sender, yet something is not as it should be.
+    /// The ID is right, but something else is wrong.
     Doubtful(Doubt),
     NearMiss,
+}
+
+/// What a reply shows besides ID and question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Proof {
+    /// Our client cookie, 64 bits that only the server and hosts on the way know (RFC 7873 4.1).
+    pub has_cookie: bool,
+    /// The letter case of the question is not ours. Believed only with our cookie.
+    pub other_case: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,16 +35,24 @@ pub(super) fn judge(query: &Query, datagram: &[u8]) -> Verdict {
     let Some(header) = Header::read(datagram).filter(|header| header.id == query.id() && is_response(header)) else {
         return Verdict::NearMiss;
     };
-    match header.counts[0] {
-        0 if is_bare_error(&header) => {}
+    let other_case = match header.counts[0] {
+        0 if is_bare_error(&header) => false,
         1 => match compare_question(query, datagram) {
-            Some(SameQuestion::ToTheLetter) => {}
-            Some(SameQuestion::ButForCase) if !query.case_is_secret() => {}
-            Some(SameQuestion::ButForCase) => return Verdict::Doubtful(Doubt::Case),
+            Some(SameQuestion::ToTheLetter) => false,
+            Some(SameQuestion::ButForCase) => query.case_is_secret(),
             None => return Verdict::NearMiss,
         },
         _ => return Verdict::NearMiss,
+    };
+    let verdict = judge_rest(query, &header, datagram);
+    match verdict {
+        Verdict::Belongs(proof) if other_case && proof.has_cookie => Verdict::Belongs(Proof { other_case, ..proof }),
+        Verdict::Belongs(_) | Verdict::Truncated | Verdict::Doubtful(_) if other_case => Verdict::Doubtful(Doubt::Case),
+        Verdict::Belongs(_) | Verdict::Truncated | Verdict::Doubtful(_) | Verdict::NearMiss => verdict,
     }
+}
+
+fn judge_rest(query: &Query, header: &Header, datagram: &[u8]) -> Verdict {
     if header.flags.has(Flags::TC) || datagram.len() > query.reply_bytes_max() {
         return Verdict::Truncated;
     }
@@ -45,7 +62,7 @@ pub(super) fn judge(query: &Query, datagram: &[u8]) -> Verdict {
     }
 }
 
-/// Over a connection nobody else can write, so letter case and cookies prove nothing more. The ID is the
+/// Nobody else can write to a connection, so letter case and cookies prove nothing more there. The ID is one of the
 /// connection's own and has been looked up.
 pub(super) fn belongs_on_stream(question: &[u8], message: &[u8]) -> bool {
     Header::read(message).is_some_and(|header| {
@@ -62,7 +79,7 @@ fn is_response(header: &Header) -> bool {
     header.flags.has(Flags::QR) && header.flags.opcode() == Opcode::QUERY
 }
 
-/// Old servers leave the question out of an error. It tells nothing but that this server has no answer.
+/// Old servers leave the question out of an error. The reply says only that this server has no answer.
 fn is_bare_error(header: &Header) -> bool {
     let errors = [Rcode::FORMERR, Rcode::NOTIMP, Rcode::REFUSED, Rcode::SERVFAIL];
     errors.contains(&Rcode(header.flags.rcode())) && header.counts[1] == 0 && header.counts[2] == 0
@@ -90,12 +107,13 @@ fn compare_wire(sent: &[u8], message: &[u8]) -> Option<SameQuestion> {
 
 /// RFC 7873 5.3: a cookie that comes back must be ours; one that is expected must come back.
 fn judge_cookie(query: &Query, message: &Message<'_>) -> Verdict {
-    let Some(sent) = query.cookie() else { return Verdict::Belongs };
+    let plain = Verdict::Belongs(Proof::default());
+    let Some(sent) = query.cookie() else { return plain };
     match message.edns().and_then(|edns| edns.option(OptionCode::COOKIE)) {
-        Some(came) if came.starts_with(&sent.client) => Verdict::Belongs,
+        Some(came) if came.starts_with(&sent.client) => Verdict::Belongs(Proof { has_cookie: true, other_case: false }),
         Some(_) => Verdict::NearMiss,
         None if sent.expected_back => Verdict::Doubtful(Doubt::CookieMissing),
-        None => Verdict::Belongs,
+        None => plain,
     }
 }
 
@@ -108,6 +126,8 @@ mod tests {
     use crate::wire::{Section, Writer};
     use std::time::Duration;
 
+    const BELONGS: Verdict = Verdict::Belongs(Proof { has_cookie: false, other_case: false });
+    const PROVED: Verdict = Verdict::Belongs(Proof { has_cookie: true, other_case: false });
     const COOKIE: &[u8] = b"CLIENT01server-cookie";
 
     fn query(randomise_case: bool, cookie: Option<&[u8]>) -> Query {
@@ -152,7 +172,7 @@ mod tests {
         };
         let name_len = query.question().len() - 4;
         for (what, datagram, verdict) in [
-            ("as it should be", good.clone(), Verdict::Belongs),
+            ("as it should be", good.clone(), BELONGS),
             ("ID, high octet", edited(0, 1), Verdict::NearMiss),
             ("ID, low octet", edited(1, 0x80), Verdict::NearMiss),
             ("a query", edited(2, 0x80), Verdict::NearMiss),
@@ -166,15 +186,15 @@ mod tests {
             ("another type that differs like letters do", edited(12 + name_len, 0x20), Verdict::NearMiss),
             ("another class", edited(12 + name_len + 3, 2), Verdict::NearMiss),
             ("TC", edited(2, 2), Verdict::Truncated),
-            ("another rcode", edited(3, 2), Verdict::Belongs),
+            ("another rcode", edited(3, 2), BELONGS),
             ("more records promised than sent", edited(7, 6), Verdict::Doubtful(Doubt::Malformed)),
             ("cut in the answer", good[..good.len() - 20].to_vec(), Verdict::Doubtful(Doubt::Malformed)),
             ("cut in the question", good[..14].to_vec(), Verdict::NearMiss),
             ("cut in the header", good[..11].to_vec(), Verdict::NearMiss),
             ("empty", Vec::new(), Verdict::NearMiss),
             ("longer than offered", [good.clone(), vec![0; 1232]].concat(), Verdict::Truncated),
-            ("bare REFUSED", bare(&query, Flags::QR, Rcode::REFUSED, 0), Verdict::Belongs),
-            ("bare FORMERR", bare(&query, Flags::QR, Rcode::FORMERR, 0), Verdict::Belongs),
+            ("bare REFUSED", bare(&query, Flags::QR, Rcode::REFUSED, 0), BELONGS),
+            ("bare FORMERR", bare(&query, Flags::QR, Rcode::FORMERR, 0), BELONGS),
             ("bare NXDOMAIN", bare(&query, Flags::QR, Rcode::NXDOMAIN, 0), Verdict::NearMiss),
             ("bare NOERROR", bare(&query, Flags::QR, Rcode::NOERROR, 0), Verdict::NearMiss),
             ("bare REFUSED with an answer", bare(&query, Flags::QR, Rcode::REFUSED, 1), Verdict::NearMiss),
@@ -189,7 +209,7 @@ mod tests {
         let plain = query(false, None);
         let mut bytes = reply(&plain, None);
         bytes[13] ^= 0x20;
-        assert_eq!(judge(&plain, &bytes), Verdict::Belongs);
+        assert_eq!(judge(&plain, &bytes), BELONGS);
         assert!(belongs_on_stream(query(true, None).question(), &bytes));
         bytes[13] ^= 1;
         assert!(!belongs_on_stream(plain.question(), &bytes));
@@ -199,16 +219,30 @@ mod tests {
     fn cookies() {
         let (none, first, known) = (query(false, None), query(false, Some(&COOKIE[..8])), query(false, Some(COOKIE)));
         for (what, query, came, verdict) in [
-            ("not asked for", &none, Some(COOKIE), Verdict::Belongs),
-            ("ours with the server's", &first, Some(COOKIE), Verdict::Belongs),
-            ("a server without cookies", &first, None, Verdict::Belongs),
+            ("not asked for", &none, Some(COOKIE), BELONGS),
+            ("ours with the server's", &first, Some(COOKIE), PROVED),
+            ("a server without cookies", &first, None, BELONGS),
             ("somebody else's", &first, Some(&b"CLIENT02server-cookie"[..]), Verdict::NearMiss),
             ("too short", &first, Some(&b"CLIENT"[..]), Verdict::NearMiss),
-            ("a new server cookie", &known, Some(&b"CLIENT01SERVER-COOKIE"[..]), Verdict::Belongs),
+            ("a new server cookie", &known, Some(&b"CLIENT01SERVER-COOKIE"[..]), PROVED),
             ("gone missing", &known, None, Verdict::Doubtful(Doubt::CookieMissing)),
         ] {
             assert_eq!(judge(query, &reply(query, came)), verdict, "{what}");
         }
+    }
+
+    /// A forger who does not know the letter case does not know the cookie either (RFC 7873 4.1).
+    #[test]
+    fn the_cookie_stands_in_for_the_letter_case() {
+        let query = query(true, Some(&COOKIE[..8]));
+        let other_case = |cookie| {
+            let mut bytes = reply(&query, cookie);
+            bytes[13] ^= 0x20;
+            judge(&query, &bytes)
+        };
+        assert_eq!(other_case(Some(COOKIE)), Verdict::Belongs(Proof { has_cookie: true, other_case: true }));
+        assert_eq!(other_case(None), Verdict::Doubtful(Doubt::Case));
+        assert_eq!(other_case(Some(&b"CLIENT02server-cookie"[..])), Verdict::NearMiss);
     }
 
     proptest::proptest! {

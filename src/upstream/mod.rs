@@ -1,11 +1,11 @@
 //! Asks ONE server ONE question and proves that the reply belongs to it (RFC 5452, RFC 7766, RFC 7873).
 //!
-//! `ask.rs` is the whole exchange: a datagram out, and then whatever comes judged by `matching.rs`; doubt
-//! leads to TCP. A reply that does not belong is dropped and the true one still awaited. The only memory
-//! here are sockets and connections that are still open; what is known of servers (EDNS, cookies, letter
-//! case, speed) is handed in with each `Ask` and handed back in `Notes`.
+//! `exchange.rs` is the whole exchange: it sends a datagram, and `matching.rs` judges whatever comes. Doubt leads to
+//! TCP. A reply that does not belong is dropped, and the wait for the true one goes on. The only state here is open
+//! sockets and connections; facts about servers (EDNS, cookies, letter case, speed) are arguments in each `Ask` and
+//! results in `Notes`.
 //!
-//! One `Upstream` per worker; it spawns local tasks, so it must be used inside a `LocalSet`.
+//! There is one `Upstream` per worker. It spawns local tasks, so it must be used inside a `LocalSet`.
 //!
 //! Knows nothing of: which server to choose, what the sections mean, the cache, the client.
 
@@ -17,6 +17,7 @@ mod do_not_query;
 mod tcp_framing;
 mod matching;
 mod query;
+mod socket_table;
 mod sockets;
 mod tcp;
 #[cfg(test)]

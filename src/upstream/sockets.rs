@@ -1,8 +1,11 @@
-//! Connected UDP sockets, each on a random port of its own (RFC 5452 9.2).
+//! Connected UDP sockets towards servers, each on a random port of its own (RFC 5452 9.2, 10).
 //!
-//! A fresh socket per query costs three times a kept one, so a socket is kept for a few more queries, but
-//! only towards the same server address: nobody else ever sees its port, and the kernel drops datagrams from
-//! anybody else. The time for which a port can be guessed at stays short (`USES_MAX`, `AGE_MAX`).
+//! Every query has a fresh port. Only towards a server whose replies carry our cookie (RFC 7873) is a socket kept for a
+//! few more queries: there a forger must guess 64 bits more, and knowing the port gains nothing. Nobody but that server
+//! sees the port, and the kernel drops datagrams from other addresses.
+//!
+//! A lack of descriptors, ports or memory is our own: the query waits for a socket (`socket_table.rs`), and if there is
+//! none in time, it fails in a way that says nothing of the server.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -15,112 +18,176 @@ use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::env::{Net, Random, UdpFlow};
+use super::socket_table::{Lease, SocketTable};
+use crate::env::{Net, Random, UdpFlow, is_own_shortage};
 
-/// Below 1024 a bind needs rights that we do not have.
+/// A bind to a port below 1024 needs rights that we do not have.
 const PORT_MIN: u16 = 1024;
 /// How often another port is drawn when the one drawn is taken.
 const PORT_TRIES: usize = 16;
-/// A port known to an attacker for the server's address serves at most this many queries.
+/// Queries on one kept socket, and its age: its port becomes known to whoever can probe for open ports.
 const USES_MAX: u8 = 16;
 const AGE_MAX: Duration = Duration::from_secs(4);
-/// Idle sockets of one worker; each is a file descriptor.
+/// Idle sockets of one worker, at most, and as a part of its descriptors.
 const KEPT_MAX: usize = 1024;
+const KEPT_PART: usize = 4;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Sockets {
     net: Rc<dyn Net>,
     random: Rc<Random>,
+    table: SocketTable,
+    kept_max: usize,
     kept: RefCell<Kept>,
     sweeping: Cell<bool>,
 }
 
 pub(super) struct Socket {
     pub flow: Box<dyn UdpFlow>,
+    pub lease: Lease,
     uses: u8,
     opened: Instant,
 }
 
-/// Idle sockets, by server and by how long ago they were used.
+struct KeptSocket {
+    number: u64,
+    flow: Box<dyn UdpFlow>,
+    uses: u8,
+    opened: Instant,
+}
+
+/// Idle sockets, by server and by the time of their last use.
 #[derive(Default)]
 struct Kept {
     /// Those of one server stand in the order in which they were kept.
-    lists: HashMap<SocketAddr, SmallVec<[(u64, Socket); 1]>, RandomState>,
-    /// The oldest first. What is no longer kept stays in it until it comes to the front or there is too much of it.
+    lists: HashMap<SocketAddr, SmallVec<[KeptSocket; 1]>, RandomState>,
+    /// The oldest first. An entry whose socket is no longer kept stays until it comes to the front or the list is too long.
     order: VecDeque<(u64, SocketAddr)>,
     next: u64,
     count: usize,
 }
 
 pub(super) enum OpenError {
-    /// No descriptor or no port left.
-    Ours(io::ErrorKind),
-    NoWay(io::Error),
+    /// No descriptor, port or memory left.
+    OwnShortage(io::ErrorKind),
+    NoRoute(io::Error),
 }
 
 impl Sockets {
-    pub fn new(net: Rc<dyn Net>, random: Rc<Random>) -> Sockets {
-        Sockets { net, random, kept: RefCell::default(), sweeping: Cell::new(false) }
+    /// `most`: sockets that may be open at a time.
+    pub fn new(net: Rc<dyn Net>, random: Rc<Random>, most: usize) -> Sockets {
+        let kept_max = (most / KEPT_PART).clamp(1, KEPT_MAX);
+        Sockets { net, random, table: SocketTable::new(most), kept_max, kept: RefCell::default(), sweeping: Cell::new(false) }
     }
 
-    /// A socket that no other query uses.
-    pub fn take(&self, server: SocketAddr, now: Instant) -> Result<Socket, OpenError> {
-        match self.take_kept(server, now) {
-            Some(kept) => Ok(Socket { uses: kept.uses + 1, ..kept }),
-            None => self.open(server, now),
+    /// A socket that no other query uses. `may_be_kept`: only a reply with our cookie will be believed.
+    pub async fn take(&self, server: SocketAddr, may_be_kept: bool, patience: Duration) -> Result<Socket, OpenError> {
+        let deadline = Instant::now() + patience;
+        let mut lease = self.try_lease(server);
+        let mut reason = io::ErrorKind::QuotaExceeded;
+        loop {
+            let now = Instant::now();
+            let granted = match lease.take() {
+                Some(lease) => lease,
+                None => match self.table.lease(server, deadline.duration_since(now)).await {
+                    Some(lease) => lease,
+                    None => return Err(OpenError::OwnShortage(reason)),
+                },
+            };
+            if let Some(kept) = may_be_kept.then(|| self.take_kept(server)).flatten() {
+                return Ok(Socket { flow: kept.flow, lease: granted, uses: kept.uses + 1, opened: kept.opened });
+            }
+            match self.open(server, 1) {
+                Ok(flow) => {
+                    self.table.serve_next();
+                    return Ok(Socket { flow, lease: granted, uses: 1, opened: now });
+                }
+                Err(OpenError::OwnShortage(kind)) => {
+                    reason = kind;
+                    self.table.on_refused(granted);
+                    lease = self.table.try_lease(server, Instant::now());
+                    if lease.is_some() && Instant::now() >= deadline {
+                        return Err(OpenError::OwnShortage(reason));
+                    }
+                }
+                Err(no_route) => return Err(no_route),
+            }
         }
     }
 
-    pub fn has_route(&self, server: SocketAddr) -> bool {
-        !matches!(self.open(server, Instant::now()), Err(OpenError::NoWay(_)))
+    fn try_lease(&self, server: SocketAddr) -> Option<Lease> {
+        let mut kept = self.kept.borrow_mut();
+        while kept.count > 0 && self.table.is_full(kept.count) {
+            kept.close_oldest();
+        }
+        drop(kept);
+        self.table.try_lease(server, Instant::now())
     }
 
-    /// A fresh one, on a port drawn for it.
-    pub fn open(&self, server: SocketAddr, now: Instant) -> Result<Socket, OpenError> {
+    /// Nothing is sent.
+    pub fn has_route(&self, server: SocketAddr) -> bool {
+        !matches!(self.open(server, 0), Err(OpenError::NoRoute(_)))
+    }
+
+    /// A fresh flow in place of one that turned out to be unusable.
+    pub fn replace(&self, server: SocketAddr, socket: Socket) -> Result<Socket, OpenError> {
+        let Socket { lease, .. } = socket;
+        Ok(Socket { flow: self.open(server, 1)?, lease, uses: 1, opened: Instant::now() })
+    }
+
+    /// A fresh one, on a port drawn for it. `leased`: leases that the caller has for it already.
+    fn open(&self, server: SocketAddr, leased: usize) -> Result<Box<dyn UdpFlow>, OpenError> {
         let mut last = io::ErrorKind::AddrInUse;
         for _ in 0..PORT_TRIES {
             let port = PORT_MIN + self.random.below(usize::from(u16::MAX - PORT_MIN) + 1) as u16;
             match self.net.udp(server, port) {
-                Ok(flow) => return Ok(Socket { flow, uses: 1, opened: now }),
+                Ok(flow) => return Ok(flow),
                 Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => last = error.kind(),
-                Err(error) if is_out_of_files(&error) => {
+                Err(error) if self.is_own_shortage(server, leased, &error) => {
                     if !self.close_kept() {
-                        return Err(OpenError::Ours(error.kind()));
+                        return Err(OpenError::OwnShortage(error.kind()));
                     }
                 }
-                Err(error) => return Err(OpenError::NoWay(error)),
+                Err(error) => return Err(OpenError::NoRoute(error)),
             }
         }
-        Err(OpenError::Ours(last))
+        Err(OpenError::OwnShortage(last))
     }
 
-    /// Only for a socket on which one query went out and its one reply came in.
+    /// A machine without any address of the server's family reports "address not available" too, but has no sockets of it.
+    fn is_own_shortage(&self, server: SocketAddr, leased: usize, error: &io::Error) -> bool {
+        let others_of_family = || self.table.count_of_family(server) > leased;
+        is_own_shortage(error) || error.kind() == io::ErrorKind::AddrNotAvailable && others_of_family()
+    }
+
+    /// Only for a socket on which one query went out and its one reply came in, with our cookie.
     pub fn keep(self: &Rc<Self>, server: SocketAddr, socket: Socket, now: Instant) {
-        if socket.is_worn_out(now) {
+        let Socket { flow, uses, opened, lease: _ } = socket;
+        if is_worn_out(uses, opened, now) {
             return;
         }
         let mut kept = self.kept.borrow_mut();
-        if kept.count >= KEPT_MAX {
+        if kept.count >= self.kept_max {
             kept.close_oldest();
         }
-        kept.put(server, socket);
+        kept.put(server, flow, uses, opened, 2 * self.kept_max);
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(sweep(Rc::downgrade(self)));
         }
     }
 
-    fn take_kept(&self, server: SocketAddr, now: Instant) -> Option<Socket> {
-        let mut kept = self.kept.borrow_mut();
-        std::iter::from_fn(|| kept.take(server)).find(|socket| !socket.is_worn_out(now))
+    fn take_kept(&self, server: SocketAddr) -> Option<KeptSocket> {
+        let (mut kept, now) = (self.kept.borrow_mut(), Instant::now());
+        std::iter::from_fn(|| kept.take(server)).find(|socket| !is_worn_out(socket.uses, socket.opened, now))
     }
 
-    /// Closes what is kept towards a server that has become silent.
+    /// Closes the sockets that are kept towards a server that has become silent.
     pub fn forget(&self, server: SocketAddr) {
         let mut kept = self.kept.borrow_mut();
         while kept.take(server).is_some() {}
     }
 
-    /// Gives all idle sockets back to the system; were there any?
+    /// Closes all idle sockets; were there any?
     pub fn close_kept(&self) -> bool {
         let kept = std::mem::take(&mut *self.kept.borrow_mut());
         kept.count > 0
@@ -128,21 +195,21 @@ impl Sockets {
 }
 
 impl Kept {
-    fn put(&mut self, server: SocketAddr, socket: Socket) {
-        if self.order.len() >= 2 * KEPT_MAX {
+    fn put(&mut self, server: SocketAddr, flow: Box<dyn UdpFlow>, uses: u8, opened: Instant, order_max: usize) {
+        if self.order.len() >= order_max {
             let lists = &self.lists;
-            self.order.retain(|(place, server)| lists.get(server).is_some_and(|list| list.iter().any(|(at, _)| at == place)));
+            self.order.retain(|(number, server)| lists.get(server).is_some_and(|list| list.iter().any(|kept| kept.number == *number)));
         }
-        self.lists.entry(server).or_default().push((self.next, socket));
+        self.lists.entry(server).or_default().push(KeptSocket { number: self.next, flow, uses, opened });
         self.order.push_back((self.next, server));
         self.next += 1;
         self.count += 1;
     }
 
-    /// The one used last: the others may then grow old.
-    fn take(&mut self, server: SocketAddr) -> Option<Socket> {
+    /// The one used last, so that the others can grow old.
+    fn take(&mut self, server: SocketAddr) -> Option<KeptSocket> {
         let list = self.lists.get_mut(&server)?;
-        let (_, socket) = list.pop()?;
+        let socket = list.pop()?;
         if list.is_empty() {
             self.lists.remove(&server);
         }
@@ -150,11 +217,11 @@ impl Kept {
         Some(socket)
     }
 
-    /// A server that is asked often must find its sockets, however many are asked but once.
+    /// The oldest of all servers: a server that is asked often must find its sockets, however many are asked once.
     fn close_oldest(&mut self) {
-        while let Some((place, server)) = self.order.pop_front() {
+        while let Some((number, server)) = self.order.pop_front() {
             let Some(list) = self.lists.get_mut(&server) else { continue };
-            let Some(at) = list.iter().position(|(at, _)| *at == place) else { continue };
+            let Some(at) = list.iter().position(|kept| kept.number == number) else { continue };
             list.remove(at);
             if list.is_empty() {
                 self.lists.remove(&server);
@@ -166,7 +233,7 @@ impl Kept {
 
     fn close_worn_out(&mut self, now: Instant) {
         self.lists.retain(|_, list| {
-            list.retain(|(_, socket)| !socket.is_worn_out(now));
+            list.retain(|kept| !is_worn_out(kept.uses, kept.opened, now));
             !list.is_empty()
         });
         self.count = self.lists.values().map(SmallVec::len).sum();
@@ -178,13 +245,13 @@ impl Socket {
     pub fn was_kept(&self) -> bool {
         self.uses > 1
     }
-
-    fn is_worn_out(&self, now: Instant) -> bool {
-        self.uses >= USES_MAX || now.duration_since(self.opened) >= AGE_MAX
-    }
 }
 
-/// Ports must not stay open when no more questions come. Ends when nothing is kept.
+fn is_worn_out(uses: u8, opened: Instant, now: Instant) -> bool {
+    uses >= USES_MAX || now.duration_since(opened) >= AGE_MAX
+}
+
+/// Ports must not stay open when no more questions come. Ends when no socket is kept.
 async fn sweep(sockets: Weak<Sockets>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
@@ -197,8 +264,4 @@ async fn sweep(sockets: Weak<Sockets>) {
             return;
         }
     }
-}
-
-fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::matching::belongs_on_stream;
 use super::query::Query;
 use super::tcp_framing::Inbox;
-use crate::env::{BoxFuture, Net, Random, Stream};
+use crate::env::{BoxFuture, Net, Random, Stream, is_own_shortage};
 
 /// Per worker. Past it the longest idle connection goes, then the longest silent one.
 const CONNECTIONS_MAX: usize = 256;
@@ -254,6 +254,7 @@ async fn drive(connection: Rc<Connection>, connecting: BoxFuture<'static, io::Re
     };
     let fault = match connected {
         Ok(Ok(stream)) => talk(&connection.0, stream).await,
+        Ok(Err(error)) if is_own_shortage(&error) => TcpFault::Busy,
         Ok(Err(error)) => TcpFault::Connect(error.kind()),
         Err(_) => TcpFault::Timeout,
     };

@@ -46,6 +46,12 @@ fn ask(question: &Question) -> Ask<'_> {
     }
 }
 
+/// With the whole cookie of a server that gave one before; `good` repeats it.
+fn ask_with_cookie(question: &Question) -> Ask<'_> {
+    let edns = EdnsOut { udp_size: 1232, dnssec_ok: true, cookie: Some(b"CLIENT01server-cookie") };
+    Ask { edns: Some(edns), ..ask(question) }
+}
+
 /// The query turned into an empty reply, and then `edit`ed.
 fn echo(query: &[u8], edit: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = query.to_vec();
@@ -119,8 +125,7 @@ fn exchanges_over_udp() {
                 (reply.rtt.as_millis() as u64, reply.notes.near_misses)
             });
             assert_eq!(got, expected, "{what}");
-            let unspoilt = matches!(expected, Ok((_, 0)));
-            assert_eq!(net.open_count.get(), usize::from(unspoilt), "only an unspoilt socket is kept: {what}");
+            assert_eq!(net.open_count.get(), 0, "without a cookie no socket is kept: {what}");
             assert_eq!(net.tcp_count.get(), 0, "{what}");
         });
     }
@@ -362,26 +367,26 @@ fn tcp_is_bounded() {
 }
 
 #[test]
-fn sockets_are_kept_for_a_while_and_for_one_server() {
+fn sockets_are_kept_for_a_while_towards_a_server_with_cookies() {
     run(async {
         let (upstream, net) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]));
         let question = question();
         for _ in 0..40 {
-            upstream.ask(&ask(&question)).await.expect("reply");
+            upstream.ask(&ask_with_cookie(&question)).await.expect("reply");
         }
         assert_eq!(net.ports.borrow().len(), 3, "16 uses each");
-        let other = Ask { server: "192.0.2.54:53".parse().expect("address"), ..ask(&question) };
+        let other = Ask { server: "192.0.2.54:53".parse().expect("address"), ..ask_with_cookie(&question) };
         upstream.ask(&other).await.expect("reply");
         assert_eq!(net.ports.borrow().len(), 4, "another server, another socket");
         assert_eq!(net.open_count.get(), 2);
         tokio::time::sleep(Duration::from_secs(6)).await;
         assert_eq!(net.open_count.get(), 0, "no port stays open");
-        upstream.ask(&ask(&question)).await.expect("reply");
+        upstream.ask(&ask_with_cookie(&question)).await.expect("reply");
         assert_eq!(net.ports.borrow().len(), 5);
     });
     run(async {
         let (upstream, net) = upstream(FakeNet::new(|query, index| if index == 0 { vec![] } else { vec![(RTT, Ok(good(query)))] }));
-        upstream.ask(&ask(&question())).await.expect_err("lost");
+        upstream.ask(&ask_with_cookie(&question())).await.expect_err("lost");
         assert_eq!(net.open_count.get(), 0, "after a time-out a socket is closed");
     });
 }
@@ -394,10 +399,10 @@ fn a_busy_server_keeps_its_socket_among_many_that_are_asked_once() {
         for other in 0..1100u16 {
             let [high, low] = other.to_be_bytes();
             let server = SocketAddr::from(([198, 51, high, low], 53));
-            upstream.ask(&Ask { server, ..ask(&question) }).await.expect("reply");
+            upstream.ask(&Ask { server, ..ask_with_cookie(&question) }).await.expect("reply");
         }
         for _ in 0..3 {
-            upstream.ask(&ask(&question)).await.expect("reply");
+            upstream.ask(&ask_with_cookie(&question)).await.expect("reply");
         }
         assert_eq!(net.ports.borrow().len(), 1100 + 1, "one for each other, one for the busy server");
         assert_eq!(net.open_count.get(), 1024, "the oldest were closed");
@@ -409,7 +414,7 @@ fn kept_sockets_towards_a_silent_server_are_closed() {
     run(async {
         let (upstream, net) = upstream(FakeNet::new(|query, index| if index < 3 { vec![(RTT, Ok(good(query)))] } else { vec![] }));
         let question = question();
-        let ask = ask(&question);
+        let ask = ask_with_cookie(&question);
         let (first, second, third) = tokio::join!(upstream.ask(&ask), upstream.ask(&ask), upstream.ask(&ask));
         assert!(first.is_ok() && second.is_ok() && third.is_ok());
         assert_eq!(net.open_count.get(), 3);
@@ -424,7 +429,7 @@ fn they_are_closed_as_soon_as_the_reply_is_overdue() {
     run(async {
         let (upstream, net) = upstream(FakeNet::new(|query, index| if index < 3 { vec![(RTT, Ok(good(query)))] } else { vec![] }));
         let (question, overdue) = (question(), Cell::new(false));
-        let ask = Ask { overdue: Some((Duration::from_millis(50), &overdue)), ..ask(&question) };
+        let ask = Ask { overdue: Some((Duration::from_millis(50), &overdue)), ..ask_with_cookie(&question) };
         let (first, second, third) = tokio::join!(upstream.ask(&ask), upstream.ask(&ask), upstream.ask(&ask));
         assert!(first.is_ok() && second.is_ok() && third.is_ok() && !overdue.get());
         let mut silence = Box::pin(upstream.ask(&ask));
@@ -439,9 +444,9 @@ fn they_are_closed_as_soon_as_the_reply_is_overdue() {
 fn a_refusal_left_from_before_does_not_count() {
     run(async {
         let (upstream, net) = upstream(FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]));
-        upstream.ask(&ask(&question())).await.expect("reply");
+        upstream.ask(&ask_with_cookie(&question())).await.expect("reply");
         net.fail_send_once.set(true);
-        upstream.ask(&ask(&question())).await.expect("sent again");
+        upstream.ask(&ask_with_cookie(&question())).await.expect("sent again");
         assert_eq!((net.ports.borrow().len(), net.open_count.get()), (2, 1), "on a fresh socket");
     });
 }
@@ -478,8 +483,10 @@ fn no_port_left_is_our_own_fault() {
         let mut net = FakeNet::new(|_, _| vec![]);
         net.taken = (1024..=65_535).collect();
         let (upstream, _) = upstream(net);
+        let start = Instant::now();
         let error = upstream.ask(&ask(&question())).await.expect_err("no port");
         assert_eq!(error, AskError::NoSocket(io::ErrorKind::AddrInUse));
+        assert_eq!(start.elapsed().as_millis(), 400, "it waited for one as long as for a reply");
     });
 }
 
@@ -490,15 +497,129 @@ fn kept_sockets_make_way_when_files_run_out() {
         net.files_max = 1;
         let (upstream, net) = upstream(net);
         let question = question();
-        let other = Ask { server: "192.0.2.54:53".parse().expect("address"), ..ask(&question) };
-        upstream.ask(&ask(&question)).await.expect("reply");
+        let other = Ask { server: "192.0.2.54:53".parse().expect("address"), ..ask_with_cookie(&question) };
+        upstream.ask(&ask_with_cookie(&question)).await.expect("reply");
+        assert_eq!(net.open_count.get(), 1, "kept");
         upstream.ask(&other).await.expect("the kept socket was closed for this one");
-        let (first, second) = (ask(&question), upstream.ask(&other));
+        let (first, second) = (ask_with_cookie(&question), upstream.ask(&other));
         let (first, second) = tokio::join!(second, upstream.ask(&first));
         first.expect("on the kept socket");
-        assert!(matches!(second, Err(AskError::NoSocket(_))), "{second:?}");
+        second.expect("as soon as the other one had ended");
         assert_eq!(net.open_count.get(), 1);
     });
+}
+
+/// Where no reply shows a cookie, a port serves one query.
+#[test]
+fn every_query_has_a_port_of_its_own() {
+    for with_client_cookie in [false, true] {
+        run(async move {
+            let without_cookie = move |query: &[u8]| {
+                let mut reply = good(query);
+                reply.truncate(query.len() - if with_client_cookie { 12 } else { 0 });
+                let at = reply.len() - 2;
+                reply[at..].copy_from_slice(&[0, 0]);
+                reply
+            };
+            let (upstream, net) = upstream(FakeNet::new(move |query, _| vec![(1, Ok(without_cookie(query)))]));
+            let question = question();
+            let cookie = with_client_cookie.then_some(&b"CLIENT01"[..]);
+            let ask = Ask { edns: Some(EdnsOut { udp_size: 1232, dnssec_ok: true, cookie }), ..ask(&question) };
+            for _ in 0..2_000 {
+                upstream.ask(&ask).await.expect("reply");
+            }
+            let ports = net.ports.borrow();
+            assert_eq!(ports.len(), 2_000);
+            let distinct = ports.iter().collect::<BTreeSet<_>>().len();
+            assert!(distinct >= 1_900, "{distinct}");
+            assert!((0..8u16).all(|eighth| ports.iter().filter(|port| (**port - 1024) / 8064 == eighth).count() > 180));
+            let rising = ports.windows(2).filter(|pair| pair[0] < pair[1]).count();
+            assert!((900..1_100).contains(&rising), "{rising}");
+        });
+    }
+}
+
+/// A reply whose question has another letter case is believed at once if it carries our cookie.
+#[test]
+fn a_cookie_stands_in_for_the_letter_case() {
+    run(async {
+        let lower = |query: &[u8]| echo(query, |bytes| bytes[HEADER_BYTES..HEADER_BYTES + 18].make_ascii_lowercase());
+        let (upstream, net) = upstream(FakeNet::new(move |query, _| vec![(RTT, Ok(lower(query)))]));
+        let question = question();
+        let reply = upstream.ask(&ask_with_cookie(&question)).await.expect("reply");
+        assert_eq!((reply.transport, reply.notes.case_mangled, reply.notes.has_cookie), (Transport::Udp, true, true));
+        assert_eq!(net.tcp_count.get(), 0);
+    });
+}
+
+/// However our own system runs out of sockets, queries wait for their turn and are then answered.
+#[test]
+fn queries_wait_for_a_socket() {
+    for shortage in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM] {
+        run(async {
+            let mut net = FakeNet::new(|query, _| vec![(RTT, Ok(good(query)))]);
+            (net.files_max, net.shortage) = (8, shortage);
+            let (upstream, net) = upstream(net);
+            let upstream = Rc::new(upstream);
+            let failed = many(&upstream, 400, |index| (index as u16 % 100, "www")).await;
+            assert_eq!(failed, 0, "shortage {shortage}");
+            assert_eq!(net.open_count.get(), 0);
+        });
+    }
+}
+
+/// Asks so many questions at once; returns how many got no reply. A name that begins with "silent" is never answered.
+async fn many(upstream: &Rc<Upstream>, count: usize, each: impl Fn(usize) -> (u16, &'static str)) -> usize {
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let (upstream, (host, name)) = (Rc::clone(upstream), each(index));
+            tokio::task::spawn_local(async move {
+                let question = Question::new(Name::parse(&format!("{name}.example.")).expect("name"), Rtype::A);
+                let [high, low] = host.to_be_bytes();
+                let server = SocketAddr::from(([192, 0, high, low], 53));
+                let asked = Ask { server, timeout: Duration::from_secs(2), ..ask(&question) };
+                match upstream.ask(&asked).await {
+                    Ok(_) => 0,
+                    Err(AskError::NoSocket(_) | AskError::Timeout { .. }) => 1,
+                    Err(error) => panic!("{error:?}"),
+                }
+            })
+        })
+        .collect();
+    let mut failed = 0;
+    for task in tasks {
+        failed += task.await.expect("no panic");
+    }
+    failed
+}
+
+/// Questions to servers that never reply hold sockets until their time is up. Others get theirs all the same.
+#[test]
+fn silent_servers_do_not_keep_all_sockets() {
+    // Many silent servers look like many slow ones, so their flood must leave room for the others.
+    for (silent_servers, at_once) in [(1, 20), (4, 20), (200, 1)] {
+        run(async move {
+            let is_silent = |query: &[u8]| query[HEADER_BYTES + 1..][..6].eq_ignore_ascii_case(b"silent");
+            let net = FakeNet::new(move |query, _| if is_silent(query) { vec![] } else { vec![(RTT, Ok(good(query)))] });
+            let limits = Limits { upstream_sockets_per_worker: 64, ..Limits::default() };
+            let net = Rc::new(net);
+            let upstream = Rc::new(Upstream::new(Rc::new(Shared(Rc::clone(&net))), Rc::new(Random::from_seed(7)), &limits));
+            let silent = move |index: usize| (1_000 + (index % silent_servers) as u16, "silent");
+            let mut hostile = Vec::new();
+            for turn in 0..200 {
+                let upstream = Rc::clone(&upstream);
+                hostile.push(tokio::task::spawn_local(async move { many(&upstream, at_once, silent).await }));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                assert!(net.open_count.get() <= 64, "{turn}");
+            }
+            let failed = many(&upstream, 100, |index| (index as u16, "www")).await;
+            assert!(failed <= 5, "{failed} of 100 with {silent_servers}");
+            for task in hostile {
+                assert_eq!(task.await.expect("no panic"), at_once);
+            }
+            assert_eq!(net.open_count.get(), 0);
+        });
+    }
 }
 
 #[test]
@@ -509,7 +630,7 @@ fn after_a_change_of_the_network_nothing_old_is_used() {
         let question = question();
         for round in 1..=3 {
             for _ in 0..2 {
-                upstream.ask(&ask(&question)).await.expect("reply");
+                upstream.ask(&ask_with_cookie(&question)).await.expect("reply");
                 upstream.ask(&Ask { force_tcp: true, ..ask(&question) }).await.expect("reply");
             }
             assert_eq!((net.ports.borrow().len(), net.tcp_count.get()), (round, round));

@@ -231,6 +231,14 @@ pub fn watch_readable(socket: Rc<UdpSocket>) -> io::Result<AsyncFd<Rc<UdpSocket>
     watched.map_err(io::Error::from)
 }
 
+/// Takes a UDP socket off its peer. A port that the kernel drew for it is free again (connect(2), AF_UNSPEC).
+pub fn disconnect(fd: RawFd) -> io::Result<()> {
+    let nobody = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+    // SAFETY: the kernel reads one sockaddr from `nobody`, which lives until the call returns.
+    let result = unsafe { libc::connect(fd, &raw const nobody, size_of::<libc::sockaddr>() as libc::socklen_t) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Asks for the destination address of each datagram, on a socket bound to a wildcard address.
 pub fn receive_destinations(fd: RawFd, family: Family) -> io::Result<()> {
     match family {

@@ -1,13 +1,21 @@
-//! The ways out to servers. Each UDP flow is a fresh socket on a port of its own, connected, so that the kernel
-//! drops what other hosts send and tells of refusals (RFC 5452 9.1: a new random port for each query).
+//! Sockets towards servers. Each UDP flow is connected and bound to a random port of its own, so that the kernel drops
+//! what other hosts send and reports refusals (RFC 5452 9.1, 9.2).
 //!
-//! A socket on watch costs: to register and to take off, and each datagram wakes the reactor's descriptor when it comes
-//! and again when one has left, all in all as much as sending. While this thread is busy a reply is there by the time
-//! that others have had their turn, so it is looked for then, and only a flow that finds nothing goes on watch.
+//! A new socket costs more than sending and receiving on it, and a bound port cannot be changed. But a port that the
+//! kernel drew itself is given back by a disconnect, and the next connect draws another one. So where the port that
+//! the caller drew lies in the range that the kernel draws from (net.ipv4.ip_local_port_range), the kernel draws in its
+//! place, on a socket that was used before if there is one. A uniform choice of the caller stays uniform: each part of
+//! the range is met with the same probability as before, and within its own part the kernel's draw is uniform too.
+//!
+//! A socket on watch costs as much as sending: it is registered and removed, and each datagram wakes the reactor's
+//! descriptor when it comes and again when one has left. While this thread is busy, a reply has arrived by the time
+//! that the other tasks have had their turn. So a flow looks for its reply then, and goes on watch only if there is none.
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
@@ -15,13 +23,19 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
-use super::super::net::{BoxFuture, Net, Stream, UdpFlow};
-use super::syscalls::watch_readable;
+use super::super::net::{BoxFuture, Net, Stream, UdpFlow, is_out_of_descriptors};
+use super::syscalls::{disconnect, watch_readable};
 
 /// To be used inside a tokio runtime with I/O.
-#[derive(Default)]
 pub struct RealNet {
     pace: Rc<Pace>,
+    spare: Rc<SpareSockets>,
+}
+
+impl Default for RealNet {
+    fn default() -> RealNet {
+        RealNet { pace: Rc::default(), spare: Rc::new(SpareSockets::new(kernel_port_range())) }
+    }
 }
 
 impl Net for RealNet {
@@ -40,22 +54,97 @@ impl Net for RealNet {
 
 impl RealNet {
     fn flow(&self, server: SocketAddr, port: u16) -> io::Result<RealFlow> {
-        let local: SocketAddr = match server {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+        let by_kernel = self.spare.kernel_ports.contains(&port);
+        let spare = if by_kernel { self.spare.take(server) } else { None };
+        let socket = match spare {
+            Some(socket) => socket,
+            None => Rc::new(self.unbound_socket(server)?),
         };
-        let socket = Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+        if !by_kernel {
+            let local: SocketAddr = match server {
+                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
+                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+            };
+            socket2::SockRef::from(&*socket).bind(&local.into())?;
+        }
+        socket.connect(server)?;
+        let spare = by_kernel.then(|| Rc::clone(&self.spare));
+        let pace = Rc::clone(&self.pace);
+        Ok(RealFlow { socket, server, watched: RefCell::new(None), stage: Cell::new(Stage::Sent), pace, spare })
+    }
+
+    fn unbound_socket(&self, server: SocketAddr) -> io::Result<UdpSocket> {
+        let open = || Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), Some(Protocol::UDP));
+        let socket = match open() {
+            Err(error) if is_out_of_descriptors(&error) && self.spare.close_all() => open()?,
+            opened => opened?,
+        };
         if server.is_ipv6() {
             socket.set_only_v6(true)?;
         }
-        socket.bind(&local.into())?;
-        socket.connect(&server.into())?;
-        let (socket, pace) = (Rc::new(socket.into()), Rc::clone(&self.pace));
-        Ok(RealFlow { socket, watched: RefCell::new(None), stage: Cell::new(Stage::Sent), pace })
+        Ok(socket.into())
     }
 }
 
-/// Are replies there when the tasks that were ready have had their turn? One for all flows of a thread.
+/// The range that the kernel draws ports from; empty where it does not say.
+fn kernel_port_range() -> RangeInclusive<u16> {
+    #[expect(clippy::reversed_empty_ranges, reason = "the empty range is meant")]
+    const NONE: RangeInclusive<u16> = 1..=0;
+    let Ok(text) = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range") else { return NONE };
+    let mut bounds = text.split_whitespace().map(str::parse);
+    match (bounds.next(), bounds.next()) {
+        (Some(Ok(low)), Some(Ok(high))) => low..=high,
+        _ => NONE,
+    }
+}
+
+/// Idle sockets without a port; each is a descriptor.
+const SPARE_MAX: usize = 128;
+/// Datagrams of its last server that may wait in a socket that is to be used again. One with more is closed.
+const LEFT_OVER_MAX: usize = 4;
+
+/// Sockets that were used and have given their port back.
+struct SpareSockets {
+    kernel_ports: RangeInclusive<u16>,
+    v4: RefCell<Vec<Rc<UdpSocket>>>,
+    v6: RefCell<Vec<Rc<UdpSocket>>>,
+}
+
+impl SpareSockets {
+    fn new(kernel_ports: RangeInclusive<u16>) -> SpareSockets {
+        SpareSockets { kernel_ports, v4: RefCell::default(), v6: RefCell::default() }
+    }
+
+    fn of(&self, server: SocketAddr) -> &RefCell<Vec<Rc<UdpSocket>>> {
+        if server.is_ipv4() { &self.v4 } else { &self.v6 }
+    }
+
+    fn take(&self, server: SocketAddr) -> Option<Rc<UdpSocket>> {
+        self.of(server).borrow_mut().pop()
+    }
+
+    /// Keeps the socket of a flow that has ended, without its port and with nothing left in it.
+    fn put(&self, server: SocketAddr, socket: &Rc<UdpSocket>) {
+        let mut spare = self.of(server).borrow_mut();
+        if spare.len() < SPARE_MAX && disconnect(socket.as_raw_fd()).is_ok() && is_empty(socket) {
+            spare.push(Rc::clone(socket));
+        }
+    }
+
+    /// Were there any?
+    fn close_all(&self) -> bool {
+        let closed = [&self.v4, &self.v6].map(|sockets| std::mem::take(&mut *sockets.borrow_mut()).len());
+        closed != [0, 0]
+    }
+}
+
+/// Throws away what waits in the socket, within reason: datagrams, and an error that was not reported yet.
+fn is_empty(socket: &UdpSocket) -> bool {
+    (0..=LEFT_OVER_MAX).any(|_| socket.recv(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
+}
+
+/// Whether replies have arrived by the time that the tasks that were ready have had their turn. One for all flows of a
+/// thread.
 #[derive(Default)]
 struct Pace {
     /// Grows with each reply that was there, shrinks with each that was not.
@@ -64,9 +153,9 @@ struct Pace {
     since_look: Cell<u8>,
 }
 
-/// A thread that becomes idle looks in vain so many times.
+/// A thread that becomes idle looks in vain this many times.
 const SCORE_MAX: u8 = 8;
-/// Of an idle thread's flows one in so many looks.
+/// On an idle thread one flow in this many looks.
 const LOOK_EVERY: u8 = 16;
 
 impl Pace {
@@ -85,10 +174,22 @@ impl Pace {
 
 struct RealFlow {
     socket: Rc<UdpSocket>,
+    server: SocketAddr,
     /// `None` as long as nothing had to be waited for.
     watched: RefCell<Option<Watched>>,
     stage: Cell<Stage>,
     pace: Rc<Pace>,
+    /// Where the socket goes when the flow ends; `None` if its port cannot be given back.
+    spare: Option<Rc<SpareSockets>>,
+}
+
+impl Drop for RealFlow {
+    fn drop(&mut self) {
+        self.watched.get_mut().take();
+        if let Some(spare) = &self.spare {
+            spare.put(self.server, &self.socket);
+        }
+    }
 }
 
 struct Watched {
@@ -98,18 +199,18 @@ struct Watched {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
-    /// Nothing has been looked for since the query left.
+    /// No reply has been looked for since the query left.
     Sent,
-    /// Others have their turn first.
+    /// The other tasks have their turn first.
     Yielded,
-    /// The reactor tells.
+    /// The reactor reports what comes.
     Watched,
-    /// What came was read without looking for more: there may be some of which the reactor has told already.
+    /// One datagram was read. There may be more that the reactor has reported already.
     Received,
 }
 
 impl UdpFlow for RealFlow {
-    /// A refusal of an earlier query is reported by the next send, which then has sent nothing: it is repeated.
+    /// A refusal of an earlier query is reported by the next send, which then sends nothing, so the send is repeated.
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
         let sent = match self.socket.send(bytes) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => self.socket.send(bytes),
@@ -150,15 +251,17 @@ impl UdpFlow for RealFlow {
 }
 
 impl RealFlow {
-    /// What is there; `None` if nothing is.
+    /// A datagram or an error that has arrived, if any.
     fn receive(&self, into: &mut [u8]) -> Option<io::Result<usize>> {
         loop {
-            match self.socket.recv(into) {
+            match self.socket.recv_from(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // On its way to the flow that had this socket before, while the socket changed hands.
+                Ok((_, from)) if (from.ip(), from.port()) != (self.server.ip(), self.server.port()) => {}
                 received => {
                     self.stage.set(Stage::Received);
-                    return Some(received);
+                    return Some(received.map(|(len, _)| len));
                 }
             }
         }
@@ -170,8 +273,8 @@ impl RealFlow {
             Some(watched) => watched,
             none => none.insert(Watched { fd: watch_readable(Rc::clone(&self.socket))?, error_seen: false }),
         };
-        // A pending error without data is shown by the reactor as the end of the writing side, which is never
-        // asked for otherwise. That end is final, so it counts once.
+        // The reactor shows a pending error without data as the end of the writing side, which nothing else asks
+        // for. That end is final, so it counts once.
         if !watched.error_seen && watched.fd.poll_write_ready(cx)?.is_ready() {
             watched.error_seen = true;
             if let Some(received) = self.receive(into) {
@@ -180,7 +283,7 @@ impl RealFlow {
         }
         loop {
             let mut guard = ready!(watched.fd.poll_read_ready(cx))?;
-            // Read or not, what the reactor told is used up: no call is needed only to hear that there is no more.
+            // Whatever was read, the reactor's report is used up: no second call is needed to learn that there is no more.
             guard.clear_ready();
             if let Some(received) = self.receive(into) {
                 return Poll::Ready(received);
@@ -217,12 +320,69 @@ mod tests {
         let taken = UdpSocket::bind("0.0.0.0:0").expect("free port");
         let port = taken.local_addr().expect("bound").port();
         let dead: SocketAddr = ([127, 0, 0, 1], port).into();
-        assert_eq!(RealNet::default().udp(dead, port).map(|_| ()).map_err(|e| e.kind()), Err(io::ErrorKind::AddrInUse));
+        let net = without_spares();
+        assert_eq!(net.udp(dead, port).map(|_| ()).map_err(|e| e.kind()), Err(io::ErrorKind::AddrInUse));
         drop(taken);
         let flow = RealNet::default().udp(dead, 0).expect("free port");
         flow.send(b"question").expect("the first send is not refused");
         let heard = poll_fn(|cx| flow.poll_recv(cx, &mut [0; 64])).await;
         assert_eq!(heard.map_err(|e| e.kind()), Err(io::ErrorKind::ConnectionRefused));
+    }
+
+    /// Draws no ports by the kernel.
+    fn without_spares() -> RealNet {
+        #[expect(clippy::reversed_empty_ranges, reason = "the empty range is meant")]
+        let none = 1..=0;
+        RealNet { pace: Rc::default(), spare: Rc::new(SpareSockets::new(none)) }
+    }
+
+    /// Whichever way a port is bound, ports are spread over the whole range, and no query sees the port of the one before.
+    #[tokio::test]
+    async fn ports_are_spread_over_the_whole_range() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("free port").local_addr().expect("bound");
+        let (net, random) = (RealNet::default(), super::super::super::Random::from_seed(1));
+        let range = || 1024 + random.below(64_512) as u16;
+        let mut ports = Vec::new();
+        while ports.len() < 2_000 {
+            match net.flow(server, range()) {
+                Ok(flow) => ports.push(flow.local_port()),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse),
+            }
+        }
+        let distinct: std::collections::BTreeSet<_> = ports.iter().collect();
+        assert!(distinct.len() >= 1_900, "{}", distinct.len());
+        for eighth in 0..8 {
+            let share = ports.iter().filter(|port| usize::from(**port - 1024) / 8_064 == eighth).count();
+            assert!((180..330).contains(&share), "{eighth}: {share}");
+        }
+        let rising = ports.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        assert!((900..1_100).contains(&rising), "{rising}");
+        let near = ports.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 64).count();
+        assert!(near < 20, "{near}");
+    }
+
+    /// A reply to the query before, and a forged one to it, do not reach the query that has its socket now.
+    #[tokio::test]
+    async fn a_socket_that_is_used_again_has_nothing_left_in_it() {
+        let net = RealNet { pace: Rc::default(), spare: Rc::new(SpareSockets::new(1..=u16::MAX)) };
+        let servers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("free port"));
+        let at = |server: &UdpSocket| server.local_addr().expect("bound");
+        let mut last_port = 0;
+        for turn in 0..40 {
+            let flow = net.flow(at(&servers[turn % 2]), 1024).expect("a port");
+            let client = SocketAddr::from(([127, 0, 0, 1], flow.local_port()));
+            assert_ne!(client.port(), last_port);
+            last_port = client.port();
+            flow.send(b"question").expect("loopback");
+            for reply in [&b"reply"[..], b"late"] {
+                servers[turn % 2].send_to(reply, client).expect("loopback");
+            }
+            assert_eq!(heard(&flow).await, b"reply", "turn {turn}");
+            assert!(net.spare.v4.borrow().is_empty(), "in use");
+            drop(flow);
+            assert_eq!(net.spare.v4.borrow().len(), 1, "turn {turn}");
+        }
+        assert!(net.spare.close_all() && !net.spare.close_all());
     }
 
     async fn heard(flow: &RealFlow) -> Vec<u8> {

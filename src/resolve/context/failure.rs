@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::record::{Ede, EdeCode, Name, Rcode};
 use crate::resolve::context::budget::Bound;
+use crate::upstream::TcpFault;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
@@ -31,7 +32,8 @@ pub enum FaultKind {
     TimedOut,
     ConnectionRefused,
     Unreachable,
-    TcpFailed,
+    /// UDP was not enough, and TCP failed in this way.
+    TcpFailed(TcpFault),
     Lame,
     Rcode(Rcode),
     Malformed,
@@ -60,6 +62,8 @@ pub enum Cause {
     TimedOut,
     /// A name that the configuration forbids to ask for, or a route without usable servers.
     Forbidden(&'static str),
+    /// We had no socket left for the query. A limit of our own, which says nothing of zone and servers.
+    NoSocket,
     /// Only the cache was to be read, and it knows nothing.
     NotCached,
     /// A defect of ours: a walk ended without a result.
@@ -80,7 +84,13 @@ impl Failure {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::TimedOut => EdeCode::NO_REACHABLE_AUTHORITY,
             Cause::ServersFailed => EdeCode::NETWORK_ERROR,
             Cause::Remembered(ede) | Cause::Bogus(ede) => return ede.clone(),
-            Cause::Cycle | Cause::AliasLoop | Cause::AliasTooLong | Cause::Spent(_) | Cause::NotCached | Cause::Internal => EdeCode::OTHER,
+            Cause::Cycle
+            | Cause::AliasLoop
+            | Cause::AliasTooLong
+            | Cause::Spent(_)
+            | Cause::NotCached
+            | Cause::NoSocket
+            | Cause::Internal => EdeCode::OTHER,
             Cause::Forbidden(_) => EdeCode::PROHIBITED,
         };
         Ede::new(code, self.to_string())
@@ -99,7 +109,8 @@ impl Failure {
         match &self.cause {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) | Cause::Bogus(_) => true,
             Cause::AliasLoop | Cause::AliasTooLong => true,
-            Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut | Cause::Forbidden(_) | Cause::NotCached | Cause::Internal => false,
+            Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut | Cause::Forbidden(_) => false,
+            Cause::NoSocket | Cause::NotCached | Cause::Internal => false,
         }
     }
 }
@@ -117,6 +128,7 @@ impl fmt::Display for Failure {
             Cause::Remembered(ede) | Cause::Bogus(ede) => write!(f, "{}", ede.text)?,
             Cause::TimedOut => write!(f, "no answer in time, waiting for servers of {}", self.at)?,
             Cause::Forbidden(why) => f.write_str(why)?,
+            Cause::NoSocket => return f.write_str("this resolver has no free socket at the moment"),
             Cause::NotCached => write!(f, "{} is not in the cache", self.at)?,
             Cause::Internal => f.write_str("internal error")?,
         }
@@ -139,7 +151,11 @@ impl fmt::Display for FaultKind {
             FaultKind::TimedOut => f.write_str("did not answer"),
             FaultKind::ConnectionRefused => f.write_str("has no DNS server"),
             FaultKind::Unreachable => f.write_str("is unreachable"),
-            FaultKind::TcpFailed => f.write_str("failed over TCP"),
+            FaultKind::TcpFailed(TcpFault::Connect(std::io::ErrorKind::ConnectionRefused)) => f.write_str("refuses TCP"),
+            FaultKind::TcpFailed(TcpFault::Connect(_) | TcpFault::Timeout) => f.write_str("cannot be reached over TCP"),
+            FaultKind::TcpFailed(TcpFault::Closed) => f.write_str("closed the TCP connection without a reply"),
+            FaultKind::TcpFailed(TcpFault::Unasked) => f.write_str("sent something else over TCP"),
+            FaultKind::TcpFailed(TcpFault::Busy) => f.write_str("could not be asked over TCP: no free connection in this resolver"),
             FaultKind::Lame => f.write_str("is not authoritative"),
             FaultKind::Rcode(rcode) => write!(f, "said {rcode}"),
             FaultKind::Malformed => f.write_str("sent garbage"),

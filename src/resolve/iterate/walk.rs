@@ -393,6 +393,8 @@ impl Resolver {
             }
             let heard = match self.ask_cut(&mut cut, &part, minimised, &mut slist, context).await {
                 Ok(heard) => heard,
+                // A limit of our own: another way would meet it too.
+                Err(failure) if failure.cause == Cause::NoSocket => return Err(failure),
                 Err(failure) if minimised && failure.cause == Cause::ServersFailed => {
                     minimiser.refused();
                     continue;

@@ -240,7 +240,8 @@ impl Resolver {
                 return Ok(heard);
             }
         }
-        Ok(None)
+        // What waits in vain for a socket once would wait again.
+        if slist.no_socket { Err(Failure::new(cut.zone.clone(), Cause::NoSocket)) } else { Ok(None) }
     }
 
     /// Queries without reply after which a name server is not asked again for this question. One that has just replied
@@ -363,6 +364,15 @@ impl Resolver {
                 context.trace.emit(|| Step::NoReply { reason: format!("this machine has no way out ({reason})"), took: Duration::ZERO });
                 None
             }
+            Some(Err(error @ AskError::NoSocket(_))) => {
+                // A limit of our own: the server was not asked, and nothing is remembered of it or of its zone.
+                offline.not_sent(outcome.sent);
+                slist.not_asked(plan.address);
+                slist.no_socket = true;
+                context.budget.crowded_out();
+                context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
+                None
+            }
             Some(Err(error)) => {
                 if matches!(error, AskError::Unreachable(_)) {
                     offline.not_sent(outcome.sent);
@@ -392,14 +402,14 @@ impl Resolver {
             AskError::Timeout { waited, .. } => (FaultKind::TimedOut, *waited),
             AskError::ConnectionRefused => (FaultKind::ConnectionRefused, Duration::ZERO),
             AskError::Unreachable(_) | AskError::NoSocket(_) => (FaultKind::Unreachable, Duration::ZERO),
-            AskError::TcpFailed { .. } => (FaultKind::TcpFailed, Duration::ZERO),
+            AskError::TcpFailed { fault, .. } => (FaultKind::TcpFailed(*fault), Duration::ZERO),
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
         match error {
             AskError::Timeout { .. } => self.note_timeout(plan.address, took),
             AskError::ConnectionRefused | AskError::Unreachable(_) => servers.on_unreachable(plan.address.ip(), self.now()),
-            // Our own sockets and connections may all be in use: nothing is held against the server.
-            AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. } => {}
+            // A limit of our own: nothing is held against the server, and the failure is not remembered.
+            AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. } => context.budget.crowded_out(),
             AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => servers.on_useless(plan.address.ip(), self.now()),
         }
         // Asking again at once would be told the same.

@@ -43,6 +43,8 @@ pub struct Slist {
     pub(in crate::resolve) faults: Vec<Fault>,
     pub(in crate::resolve) heard_anything: bool,
     pub(in crate::resolve) under_way: InFlight,
+    /// A query was not sent, or lost its socket, because we had none left.
+    pub(in crate::resolve) no_socket: bool,
     /// The question is shortened, and silence ends that.
     may_show_whole: bool,
 }
