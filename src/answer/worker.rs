@@ -467,9 +467,11 @@ pub(super) fn rights(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> Clien
     ClientRights { allowed: access.allowed, may_recurse: access.may_read_cache }
 }
 
-/// Names that a rule sends elsewhere are not public.
+/// Names with a rule of their own are not public: neither the name in the question, nor that of a record to which a public
+/// alias leads. What follows such a record in the chain is judged by its own name.
 fn check_rebinding(snapshot: &Snapshot, question: &Question, set: &RrSet) -> Verdict {
-    match snapshot.routes.rule_for(&question.name).is_some_and(|rule| !rule.zone.is_root()) {
+    let is_ruled = |name: &Name| snapshot.routes.rule_for(name).is_some_and(|rule| !rule.zone.is_root());
+    match is_ruled(&question.name) || is_ruled(&set.name) {
         true => Verdict::Clean,
         false => snapshot.policy.rebinding.check(&question.name, set),
     }

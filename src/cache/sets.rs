@@ -170,11 +170,9 @@ impl Cache {
 
     /// How long a set with this TTL lives.
     pub fn ttl_within_limits(&self, ttl: u32) -> u32 {
-        match ttl {
-            // RFC 2181 8: the top bit means 0.
-            0 | 0x8000_0000.. => 0,
-            _ => ttl.max(self.limits.min_ttl).min(self.limits.max_ttl),
-        }
+        // RFC 2181 8: the top bit means 0.
+        let ttl = if ttl > i32::MAX as u32 { 0 } else { ttl };
+        ttl.max(self.limits.min_ttl).min(self.limits.max_ttl)
     }
 }
 
@@ -326,9 +324,15 @@ mod tests {
 
     #[test]
     fn ttls_are_held_within_limits() {
-        for (ttl, min_ttl, kept) in
-            [(0, 0, None), (0, 5, None), (1, 5, Some(5)), (9, 5, Some(9)), (1 << 30, 5, Some(172_800)), (1 << 31, 5, None)]
-        {
+        for (ttl, min_ttl, kept) in [
+            (0, 0, None),
+            (0, 5, Some(5)),
+            (1, 5, Some(5)),
+            (9, 5, Some(9)),
+            (1 << 30, 5, Some(172_800)),
+            (1 << 31, 5, Some(5)),
+            (1 << 31, 0, None),
+        ] {
             let limits = super::super::CacheLimits { bytes: 1 << 20, min_ttl, ..Default::default() };
             let cache = Cache::new(limits, &crate::env::Random::from_seed(1));
             cache.put_set(&a_set("x.test.", ttl, 1), Rank::AuthAnswer, Security::Insecure, at(5));

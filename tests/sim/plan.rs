@@ -1,13 +1,15 @@
 //! The world's zones and servers, and how a server answers: RFC 1034 4.3.2 over plain maps, and every way of
 //! doing it wrong that is found out there. Shares nothing with the resolver but the words of `record`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::rc::Rc;
 
 use cairn::record::{Name, Rcode, Rtype};
 
 use super::internet::Link;
-use super::packet::{AA, Packet, RD, TC};
+use super::packet::{AA, Packet, RA, RD, TC};
 use super::record::Rr;
 use super::signing;
 use super::zone::{Found, Zone};
@@ -49,6 +51,14 @@ pub struct Manner {
     pub forges: bool,
     /// Knows nothing of DNSSEC.
     pub strips: bool,
+    /// A resolver: answers for every zone there is, with RA and without AA.
+    pub recurses: bool,
+    /// The next replies with a set of this type come without the RRSIG over it.
+    pub forgets_rrsig: Option<(Rtype, Rc<Cell<u32>>)>,
+    /// Negative answers show the delegation of the question's zone instead of its SOA.
+    pub shows_cut: bool,
+    /// No addresses beside a referral.
+    pub hides_glue: bool,
     pub udp_size: usize,
 }
 
@@ -90,6 +100,10 @@ impl Default for Manner {
             lies_in_answers: false,
             forges: false,
             strips: false,
+            recurses: false,
+            forgets_rrsig: None,
+            shows_cut: false,
+            hides_glue: false,
             udp_size: 1232,
         }
     }
@@ -340,6 +354,9 @@ impl Plan {
             self.sign(server, &mut reply);
         }
         self.spoil(manner, &mut reply);
+        if manner.recurses {
+            reply.flags = (reply.flags & !AA) | RA | RD;
+        }
         let honest = (manner.fails.is_none() && manner.lame.is_none()).then(|| reply.clone());
         lie(manner, &mut reply);
         if manner.strips {
@@ -360,6 +377,20 @@ impl Plan {
     }
 
     fn spoil(&self, manner: &Manner, reply: &mut Packet) {
+        if let Some((rtype, left)) = &manner.forgets_rrsig
+            && left.get() > 0
+            && reply.answer.iter().any(|rr| rr.rtype == *rtype)
+        {
+            left.set(left.get() - 1);
+            reply.answer.retain(|rr| rr.rtype != Rtype::RRSIG || !rr.rdata.starts_with(&rtype.0.to_be_bytes()));
+        }
+        let cut = reply.question.as_ref().and_then(|asked| self.zone_of(&asked.name));
+        if let Some(cut) = cut.filter(|_| manner.shows_cut && reply.answer.is_empty() && reply.rcode == Rcode::NOERROR) {
+            reply.authority = cut.set(&cut.apex, Rtype::NS).to_vec();
+        }
+        if manner.hides_glue && reply.answer.is_empty() && !reply.has(AA) {
+            self.answer_with_glue(reply);
+        }
         if manner.without_aa {
             reply.flags &= !AA;
         }
@@ -382,6 +413,19 @@ impl Plan {
         }
     }
 
+    /// In place of a referral: the parent's own records for exactly this name, or the referral without them.
+    fn answer_with_glue(&self, reply: &mut Packet) {
+        reply.additional.clear();
+        let Some(asked) = &reply.question else { return };
+        let Some(cut) = reply.authority.iter().find(|rr| rr.rtype == Rtype::NS && asked.name.is_below(&rr.name)) else { return };
+        let Some(parent) = cut.name.parent().and_then(|above| self.zone_of(&above)) else { return };
+        let own = [asked.rtype, Rtype::CNAME].map(|rtype| parent.set(&asked.name, rtype)).concat();
+        if !own.is_empty() {
+            (reply.answer, reply.flags) = (own, reply.flags | AA);
+            reply.authority.clear();
+        }
+    }
+
     fn answer_lamely(&self, lame: Lame, reply: &mut Packet) {
         match lame {
             Lame::Refuses => reply.rcode = Rcode::REFUSED,
@@ -399,7 +443,10 @@ impl Plan {
         for _ in 0..16 {
             // RFC 4035 3.1.4.1: DS is the parent's, where this server has the parent.
             let above = |apex: &&Name| name.is_within(apex) && !(asked.rtype == Rtype::DS && **apex == name);
-            let served = || server.zones.iter().chain(server.kept.iter().map(|zone| &zone.apex)).filter(|apex| name.is_within(apex));
+            let all = self.zones.keys().filter(|_| server.manner.recurses);
+            let served = || {
+                server.zones.iter().chain(server.kept.iter().map(|zone| &zone.apex)).chain(all.clone()).filter(|apex| name.is_within(apex))
+            };
             let Some(apex) = served().filter(above).max_by_key(|apex| apex.label_count()).or(served().next()) else {
                 // An alias led out of what this server has.
                 reply.rcode = if reply.answer.is_empty() { Rcode::REFUSED } else { reply.rcode };
@@ -451,22 +498,24 @@ impl Plan {
     fn finish(&self, zone: &Zone, name: &Name, found: Found, reply: &mut Packet) {
         let proved = found.clone();
         let negative = || zone.soa().map(|soa| soa.with_ttl(soa.ttl.min(minimum(soa)))).into_iter().collect::<Vec<_>>();
-        match found {
+        match found.clone() {
             Found::Records(records) => {
                 reply.flags |= AA;
                 let at_apex = records.iter().any(|rr| rr.rtype == Rtype::NS && *name == zone.apex);
                 reply.answer.extend(records);
                 if !at_apex {
-                    reply.authority = zone.set(&zone.apex, Rtype::NS).to_vec();
+                    reply.authority.splice(0..0, zone.set(&zone.apex, Rtype::NS).to_vec());
                 }
             }
             Found::Referral(ns) => {
                 reply.flags &= !RD;
                 reply.authority = zone.set(&ns[0].name, Rtype::DS).iter().cloned().chain(ns).collect();
             }
-            Found::NoData => (reply.flags, reply.authority) = (reply.flags | AA, negative()),
-            Found::NoName => {
-                (reply.flags, reply.authority, reply.rcode) = (reply.flags | AA, negative(), Rcode::NXDOMAIN);
+            Found::NoData | Found::NoName => {
+                // After a wildcard that an alias came from, its proof stays.
+                reply.authority.splice(0..0, negative());
+                reply.flags |= AA;
+                reply.rcode = if found == Found::NoName { Rcode::NXDOMAIN } else { reply.rcode };
             }
             Found::Alias(..) => unreachable!("followed by the caller"),
         }

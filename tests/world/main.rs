@@ -1,9 +1,11 @@
 //! The hermetic tests of the whole resolver: simulated worlds and scenario files, one binary.
 
+mod aliases;
 mod attacks;
 mod bystanders;
 mod edns;
 mod families;
+mod forwarding;
 mod in_passing;
 mod offline;
 mod proofs;

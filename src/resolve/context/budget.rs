@@ -18,6 +18,8 @@ pub enum Bound {
     Depth(usize),
     Restarts(usize),
     Walks(usize),
+    /// Walks that wait for each other in a row.
+    Waits,
     Time,
 }
 
@@ -30,6 +32,7 @@ impl fmt::Display for Bound {
             Bound::Depth(count) => write!(f, "server names needed other server names {count} levels deep"),
             Bound::Restarts(count) => write!(f, "the walk had to begin again {count} times"),
             Bound::Walks(count) => write!(f, "{count} walks are under way already"),
+            Bound::Waits => f.write_str("too many walks wait for each other"),
             Bound::Time => f.write_str("the walk took too long"),
         }
     }
@@ -75,7 +78,7 @@ impl Budget {
         self.0.crowded_out.get() || !had_all && self.is_spent()
     }
 
-    /// As many walks as there may be were under way.
+    /// As many walks as there may be were under way, or waited for each other.
     pub fn crowded_out(&self) {
         self.0.crowded_out.set(true);
     }

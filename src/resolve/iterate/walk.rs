@@ -288,6 +288,10 @@ impl Resolver {
                     (waiter, false)
                 }
                 Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
+                Join::TooLong => {
+                    context.budget.crowded_out();
+                    return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Waits)));
+                }
                 Join::Full => {
                     context.budget.crowded_out();
                     return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Walks(context.routes.limits.walks))));

@@ -123,16 +123,16 @@ impl Resolver {
             let link = self.stale(&here, context)?;
             match link.found {
                 Found::Answer { sets, .. } => {
-                    answer.answers.extend(sets);
+                    answer.add(sets);
                     return Some(answer);
                 }
                 Found::Alias { sets, target, .. } => {
-                    answer.answers.extend(sets);
+                    answer.add(sets);
                     name = target;
                 }
                 Found::Denied(denial) => {
                     answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
-                    answer.authority.extend(denial.soa.into_iter().chain(denial.proof));
+                    answer.prove_by(denial.soa.into_iter().chain(denial.proof));
                     return Some(answer);
                 }
                 Found::TooLong { .. } => return None,

@@ -1,8 +1,11 @@
 //! Walks under way, so that the same question is looked for once, whoever asks and on whatever worker.
 //!
 //! The owner publishes one result to all who joined. If the owner is dropped without one (a panic), they get
-//! `Cause::Internal`. Who waits for whom is kept as edges between walks; a wait that would close a circle is
+//! `Cause::Internal`. Which walk waits for which is kept as edges between walks; a wait that would close a circle is
 //! refused at once, across workers too.
+//!
+//! Walks of many clients can be made to wait for each other in a row. Such a row is bounded, and so is what a new wait
+//! looks at under the lock that all workers share.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -29,6 +32,10 @@ pub type Outcome = Arc<Result<Link, Failure>>;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct WalkId(u64);
 
+/// Walks that wait in a row for one walk, and walks that one waits for. A question alone makes rows as long as
+/// `Limits::glueless_depth`; longer ones begin where questions of several clients meet.
+const WAITS_MAX: usize = 32;
+
 pub struct Table {
     inner: Mutex<Inner>,
     walks_max: usize,
@@ -37,9 +44,17 @@ pub struct Table {
 #[derive(Default)]
 struct Inner {
     walks: HashMap<Wanted, Entry, RandomState>,
-    /// For each walk the walks whose results it waits for.
-    waits: HashMap<WalkId, SmallVec<[WalkId; 4]>, RandomState>,
+    /// One for each walk.
+    waits: HashMap<WalkId, Waits, RandomState>,
     next: u64,
+}
+
+#[derive(Default)]
+struct Waits {
+    /// Walks whose results it waits for.
+    on: SmallVec<[WalkId; 4]>,
+    /// Walks that waited for it in a row when the last one came.
+    above: usize,
 }
 
 struct Entry {
@@ -81,6 +96,8 @@ pub enum Join {
     Wait(Waiter),
     /// Waiting would close a circle.
     Cycle,
+    /// Too many walks would wait for each other.
+    TooLong,
     /// As many walks as allowed are under way.
     Full,
 }
@@ -108,13 +125,18 @@ impl Table {
     /// `context` is the walk that needs the result, if it is a walk.
     pub fn join(self: &Arc<Table>, wanted: &Wanted, context: Option<WalkId>) -> Join {
         let mut inner = self.inner.lock();
+        let above = context.and_then(|context| inner.waits.get(&context)).map_or(0, |waits| waits.above + 1);
+        if above > WAITS_MAX {
+            return Join::TooLong;
+        }
         if let Some(entry) = inner.walks.get(wanted) {
             let (id, result) = (entry.id, entry.result.clone());
             if let Some(context) = context {
-                if inner.reaches(id, context) {
-                    return Join::Cycle;
+                match inner.reaches(id, context) {
+                    Some(false) => inner.wait(context, id, above),
+                    Some(true) => return Join::Cycle,
+                    None => return Join::TooLong,
                 }
-                inner.waits.entry(context).or_default().push(id);
             }
             return Join::Wait(Waiter { table: self.clone(), edge: context.map(|context| (context, id)), result });
         }
@@ -125,8 +147,9 @@ impl Table {
         let id = WalkId(inner.next);
         let result = Arc::new(Left::default());
         inner.walks.insert(wanted.clone(), Entry { id, result: result.clone() });
+        inner.waits.insert(id, Waits::default());
         if let Some(context) = context {
-            inner.waits.entry(context).or_default().push(id);
+            inner.wait(context, id, above);
         }
         let waiter = Waiter { table: self.clone(), edge: context.map(|context| (context, id)), result: result.clone() };
         Join::Own(Ticket { table: self.clone(), wanted: wanted.clone(), id, result }, waiter)
@@ -135,23 +158,50 @@ impl Table {
     pub fn under_way(&self) -> usize {
         self.inner.lock().walks.len()
     }
+
+    /// Walks that a walk waits for in a row.
+    #[cfg(test)]
+    fn longest_wait(&self, from: WalkId) -> usize {
+        let inner = self.inner.lock();
+        let mut row = vec![from];
+        while let Some(next) = inner.waits.get(&row[row.len() - 1]).and_then(|waits| waits.on.first()) {
+            row.push(*next);
+        }
+        row.len() - 1
+    }
 }
 
 impl Inner {
-    /// Does `from` wait, directly or through others, for `to`? Each walk is visited once.
-    fn reaches(&self, from: WalkId, to: WalkId) -> bool {
-        let mut open: SmallVec<[WalkId; 16]> = SmallVec::from_slice(&[from]);
-        let mut seen: SmallVec<[WalkId; 16]> = SmallVec::new();
-        while let Some(walk) = open.pop() {
-            if walk == to {
-                return true;
-            }
-            if !seen.contains(&walk) {
-                seen.push(walk);
-                open.extend(self.waits.get(&walk).into_iter().flatten().copied());
-            }
+    /// `context` is the last of a row of walks `above`.
+    fn wait(&mut self, context: WalkId, on: WalkId, above: usize) {
+        if let Some(waits) = self.waits.get_mut(&context) {
+            waits.on.push(on);
         }
-        false
+        if let Some(waits) = self.waits.get_mut(&on) {
+            waits.above = waits.above.max(above);
+        }
+    }
+
+    /// Does `from` wait, directly or through others, for `to`? Each walk is visited once. `None`: that takes more visits
+    /// than allowed.
+    fn reaches(&self, from: WalkId, to: WalkId) -> Option<bool> {
+        let mut visited: SmallVec<[WalkId; WAITS_MAX]> = SmallVec::from_slice(&[from]);
+        let mut at = 0;
+        while let Some(walk) = visited.get(at).copied() {
+            if walk == to {
+                return Some(true);
+            }
+            for next in self.waits.get(&walk).into_iter().flat_map(|waits| &waits.on) {
+                if !visited.contains(next) {
+                    if visited.len() >= WAITS_MAX {
+                        return None;
+                    }
+                    visited.push(*next);
+                }
+            }
+            at += 1;
+        }
+        Some(false)
     }
 }
 
@@ -182,13 +232,9 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         if let Some((context, id)) = self.edge {
             let mut inner = self.table.inner.lock();
-            if let Some(waits) = inner.waits.get_mut(&context) {
-                if let Some(at) = waits.iter().position(|walk| *walk == id) {
-                    waits.swap_remove(at);
-                }
-                if waits.is_empty() {
-                    inner.waits.remove(&context);
-                }
+            let Some(waits) = inner.waits.get_mut(&context) else { return };
+            if let Some(at) = waits.on.iter().position(|walk| *walk == id) {
+                waits.on.swap_remove(at);
             }
         }
     }
@@ -220,6 +266,70 @@ mod tests {
         assert!(matches!(table.join(&question("c."), Some(c.id)), Join::Cycle));
         drop(wait_b);
         assert!(matches!(table.join(&question("a."), Some(c.id)), Join::Wait(_)));
+    }
+
+    /// Zones of which each needs the next one's server, asked for from the last to the first: each new walk joins a chain.
+    #[test]
+    fn a_chain_of_walks_is_bounded_and_so_is_the_look_along_it() {
+        let table = Table::new(10_000);
+        let mut kept = vec![own(&table, "z0.", None)];
+        let mut joined = Vec::new();
+        let mut refused = 0;
+        for n in 1..4_000 {
+            let (walk, waiter) = own(&table, &format!("z{n}."), None);
+            match table.join(&question(&format!("z{}.", n - 1)), Some(walk.id)) {
+                Join::Wait(waiter) => joined.push(waiter),
+                Join::TooLong => refused += 1,
+                _ => panic!("z{n} closes no circle"),
+            }
+            kept.push((walk, waiter));
+            let longest = table.longest_wait(kept[n].0.id);
+            assert!(longest <= WAITS_MAX, "{longest} walks wait for each other");
+        }
+        assert_eq!((refused, joined.len()), (4_000 / (WAITS_MAX + 1), 3_999 - 4_000 / (WAITS_MAX + 1)));
+        // A circle inside the bound is still one.
+        assert!(matches!(table.join(&question("z30."), Some(kept[5].0.id)), Join::Cycle));
+        drop(joined);
+        drop(kept);
+        assert_eq!((table.under_way(), table.inner.lock().waits.len()), (0, 0));
+    }
+
+    /// The other way round: the last of a row finds one more to wait for.
+    #[test]
+    fn a_row_that_grows_at_its_end_is_bounded() {
+        let table = Table::new(10_000);
+        let mut row = vec![own(&table, "z0.", None)];
+        let refused = (1..100).find(|n| match table.join(&question(&format!("z{n}.")), row.last().map(|(walk, _)| walk.id)) {
+            Join::Own(ticket, waiter) => {
+                row.push((ticket, waiter));
+                false
+            }
+            Join::TooLong => true,
+            _ => panic!("z{n} is free"),
+        });
+        assert_eq!(refused, Some(WAITS_MAX as u32 + 1));
+        // What a walk far down in the row joins may go on for what is left of it.
+        let mut others = vec![own(&table, "other0.", None)];
+        assert!(matches!(table.join(&question("other0."), Some(row[WAITS_MAX - 3].0.id)), Join::Wait(_)));
+        while let Join::Own(ticket, waiter) =
+            table.join(&question(&format!("other{}.", others.len())), others.last().map(|(walk, _)| walk.id))
+        {
+            others.push((ticket, waiter));
+        }
+        assert_eq!(others.len(), 3);
+    }
+
+    /// Many waits of one walk count like many walks in a row.
+    #[test]
+    fn a_walk_that_waits_for_many_is_bounded_too() {
+        let table = Table::new(10_000);
+        let (hub, _waiter) = own(&table, "hub.", None);
+        let leaves: Vec<_> = (0..100).map(|n| own(&table, &format!("leaf{n}."), Some(hub.id))).collect();
+        let (other, _waiter) = own(&table, "other.", None);
+        assert!(matches!(table.join(&question("hub."), Some(other.id)), Join::TooLong));
+        assert!(matches!(table.join(&question("hub."), None), Join::Wait(_)), "a client waits for nobody's sake");
+        drop(leaves);
+        assert!(matches!(table.join(&question("hub."), Some(other.id)), Join::Wait(_)));
     }
 
     #[test]

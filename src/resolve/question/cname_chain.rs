@@ -51,13 +51,14 @@ impl Answer {
         }
     }
 
-    /// Two links may be proved by the same record.
-    fn prove_by(&mut self, proof: Vec<RrSet>) {
-        for set in proof {
-            if !self.authority.iter().any(|have| have.rtype == set.rtype && have.name == set.name) {
-                self.authority.push(set);
-            }
-        }
+    /// RFC 2181 5: a set stands once in an answer. A chain may pass through the same DNAME twice.
+    pub(in crate::resolve) fn add(&mut self, sets: impl IntoIterator<Item = RrSet>) {
+        add_once(&mut self.answers, sets);
+    }
+
+    /// Sets of the authority section: two links may be proved by the same record.
+    pub(in crate::resolve) fn prove_by(&mut self, proof: impl IntoIterator<Item = RrSet>) {
+        add_once(&mut self.authority, proof);
     }
 
     /// A chain is only as good as its weakest link: Bogus, then Indeterminate, then Insecure, then Secure.
@@ -75,6 +76,14 @@ impl Answer {
         self.in_passing |= link.in_passing && link.security != Security::Secure;
         if self.ede.is_none() {
             self.ede = link.ede.clone();
+        }
+    }
+}
+
+fn add_once(section: &mut Vec<RrSet>, sets: impl IntoIterator<Item = RrSet>) {
+    for set in sets {
+        if !section.iter().any(|have| have.rtype == set.rtype && have.name == set.name) {
+            section.push(set);
         }
     }
 }
@@ -133,7 +142,7 @@ impl Resolver {
             answer.weaken(&link);
             match link.found {
                 Found::Answer { sets, proof } => {
-                    answer.answers.extend(sets);
+                    answer.add(sets);
                     answer.prove_by(proof);
                     return Ok(self.done(question, answer, context));
                 }
@@ -143,7 +152,7 @@ impl Resolver {
                         to: target.clone(),
                         rtype: sets.first().map_or(question.rtype, |set| set.rtype),
                     });
-                    answer.answers.extend(sets);
+                    answer.add(sets);
                     answer.prove_by(proof);
                     // RFC 1034 4.3.2 step 3a: a CNAME that was asked for is the answer, one made from a DNAME too.
                     if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) {
@@ -153,12 +162,12 @@ impl Resolver {
                 }
                 Found::TooLong { dname } => {
                     answer.rcode = Rcode::YXDOMAIN;
-                    answer.answers.push(dname);
+                    answer.add([dname]);
                     return Ok(self.done(question, answer, context));
                 }
                 Found::Denied(denial) => {
                     answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
-                    answer.authority.extend(denial.soa);
+                    answer.prove_by(denial.soa);
                     answer.prove_by(denial.proof);
                     return Ok(self.done(question, answer, context));
                 }
@@ -190,7 +199,7 @@ fn take_local(answer: &mut Answer, held: LocalAnswer, context: &Context) -> Opti
         context.trace.emit(|| Step::Alias { from: alias.name.clone(), to, rtype: alias.rtype });
     }
     answer.rcode = held.rcode;
-    answer.answers.extend(held.answers);
-    answer.authority.extend(held.authority);
+    answer.add(held.answers);
+    answer.prove_by(held.authority);
     held.onward
 }

@@ -65,7 +65,8 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
     if rcode == Rcode::NXDOMAIN {
         return if recursion_lame { Kind::RecursionLame } else { Kind::NxDomain };
     }
-    if content.referral.is_some() && content.soa.is_none() {
+    let shows_delegation = content.referral.is_some() && content.soa.is_none();
+    if shows_delegation && !expected.recursive {
         return Kind::Referral;
     }
     if let Some(soa) = &content.soa {
@@ -73,7 +74,10 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
         let child_side = expected.question.rtype == Rtype::DS && soa.name == expected.question.name && !soa.name.is_root();
         return if child_side && !expected.recursive { Kind::Lame } else { Kind::NoData };
     }
-    if content.refers_up {
+    // RFC 2308 2.2: NS records without an SOA may stand beside a denial, and from a resolver they are no referral.
+    // Without RA it is no resolver.
+    let is_resolver = expected.recursive && header.flags.has(Flags::RA);
+    if (shows_delegation || content.refers_up) && !is_resolver {
         return Kind::Lame;
     }
     if recursion_lame { Kind::RecursionLame } else { Kind::Empty }

@@ -163,8 +163,9 @@ fn is_dname_above(set: &RrSet, name: &Name, zone: &Name) -> bool {
 
 fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: &mut Scrubbed) {
     let mut ds: Vec<RrSet> = Vec::new();
+    let above = relayed_from_above(&sets, expected);
     for set in sets {
-        let in_zone = set.name.is_within(expected.zone);
+        let in_zone = set.name.is_within(above.as_ref().unwrap_or(expected.zone));
         match set.rtype {
             Rtype::SOA if in_zone && expected.question.name.is_within(&set.name) && out.soa.is_none() && !out.answered => {
                 out.soa = Some(set);
@@ -193,6 +194,13 @@ fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: 
     if let Some(referral) = &out.referral {
         out.ds = ds.into_iter().find(|set| set.name == referral.name);
     }
+}
+
+/// The zone above the rule's whose denial a forwarder relays. Its SOA is kept for this question only, and its NSEC and
+/// NSEC3 records count for nothing without their signatures.
+fn relayed_from_above(authority: &[RrSet], expected: &Expected<'_>) -> Option<Name> {
+    let is_above = |set: &&RrSet| set.rtype == Rtype::SOA && expected.zone.is_below(&set.name);
+    authority.iter().filter(|_| expected.recursive).find(is_above).map(|soa| soa.name.clone())
 }
 
 /// A cut strictly above a DS question's name, or at or above any other question's name (RFC 4035 3.1.4.1).
@@ -259,17 +267,23 @@ mod tests {
 
     /// What is kept of a reply by a server of `zone`, in one line, and what kind it is.
     fn kept(zone: &str, question: &str, flags: u16, lines: &[&str]) -> (Kind, String) {
+        kept_from(false, zone, question, flags, lines)
+    }
+
+    /// The same of a reply by a forwarder for `zone`, where it is `recursive`.
+    fn kept_from(recursive: bool, zone: &str, question: &str, flags: u16, lines: &[&str]) -> (Kind, String) {
         let (qname, qtype) = question.split_once(' ').expect("name and type");
         let question = Question::new(name(qname), qtype.parse().expect("type"));
         let zone = name(zone);
         let bytes = reply(flags, &question, lines);
         let message = Message::parse(&bytes).expect("own message");
-        let expected = Expected { zone: &zone, question: &question, recursive: false, with_edns: true };
+        let expected = Expected { zone: &zone, question: &question, recursive, with_edns: true };
         let content = scrub(&message, &expected);
         let kind = classify(message.header(), Rcode(message.header().flags.rcode()), &content, &expected);
         let show = |mark: &str, set: &RrSet| format!("{mark}{} {}", set.name, set.rtype);
         let mut out: Vec<String> = content.answer.iter().map(|set| show("", set)).collect();
         out.extend(content.soa.iter().map(|set| show("soa:", set)));
+        out.extend(content.proof.iter().map(|set| show("proof:", set)));
         out.extend(content.referral.iter().map(|set| show("cut:", set)));
         out.extend(content.ds.iter().map(|set| show("ds:", set)));
         out.extend(content.glue.iter().map(|set| show("glue:", set)));
@@ -374,6 +388,36 @@ mod tests {
         for (zone, question, flags, lines, kind, what) in rows {
             assert_eq!(kept(zone, question, *flags, lines), (*kind, what.to_string()), "{question} from {zone}: {lines:?}");
         }
+    }
+
+    #[test]
+    fn what_is_believed_of_a_forwarders_reply() {
+        type Row = (&'static str, &'static str, u16, &'static [&'static str], Kind, &'static str);
+        const RA: u16 = Flags::RA;
+        const ABOVE: &str = "? example. NSEC z.example. SOA";
+        const CUT: &str = "? sub.example. NS ns.sub.example.";
+        let rows: &[Row] = &[
+            // The zone above denies the name of the rule, with its proof.
+            ("corp.example.", "a.corp.example. A", RA | 3, &[SOA, ABOVE], Kind::NxDomain, "soa:example. SOA, proof:example. NSEC"),
+            ("corp.example.", "corp.example. A", RA, &[ABOVE, SOA], Kind::NoData, "soa:example. SOA, proof:example. NSEC"),
+            // Without that zone's SOA its records have nothing to do with the question.
+            ("corp.example.", "a.corp.example. A", RA | 3, &[ABOVE], Kind::NxDomain, ""),
+            ("corp.example.", "a.corp.example. A", RA | 3, &["? other. SOA . . 1 2 3 4 5", ABOVE], Kind::NxDomain, ""),
+            ("corp.example.", "a.corp.example. A", RA, &["+ a.corp.example. A 192.0.2.1", SOA], Kind::Answer, "a.corp.example. A"),
+            // RFC 2308 2.2.
+            ("example.", "a.sub.example. A", RA, &[CUT], Kind::Empty, "cut:sub.example. NS"),
+            ("example.", "sub.example. A", RA, &[CUT], Kind::Empty, "cut:sub.example. NS"),
+            ("sub.example.", "a.sub.example. A", RA, &[CUT], Kind::Empty, ""),
+            ("a.sub.example.", "a.sub.example. A", RA, &[CUT], Kind::Empty, ""),
+            ("example.", "a.sub.example. A", 0, &[CUT], Kind::Lame, "cut:sub.example. NS"),
+            ("sub.example.", "a.sub.example. A", 0, &[CUT], Kind::Lame, ""),
+            ("example.", "a.sub.example. A", RA, &[CUT, SOA], Kind::NoData, "soa:example. SOA, cut:sub.example. NS"),
+        ];
+        for (zone, question, flags, lines, kind, what) in rows {
+            assert_eq!(kept_from(true, zone, question, *flags, lines), (*kind, what.to_string()), "{question} for {zone}: {lines:?}");
+        }
+        let (kind, what) = kept("corp.example.", "a.corp.example. A", NX, &[SOA, ABOVE]);
+        assert_eq!((kind, what.as_str()), (Kind::NxDomain, ""), "an authority speaks for its own zone");
     }
 
     #[test]

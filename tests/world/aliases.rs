@@ -1,0 +1,134 @@
+//! Chains of aliases: what stands in the answer, and how often.
+
+use std::collections::HashMap;
+
+use cairn::record::{Rcode, Rtype, rdata_to_text};
+
+use super::sim::clock::WALL_S;
+use super::sim::engine::is_cairn;
+use super::sim::record::Rr;
+use super::sim::signed::Key;
+use super::sim::world::{Answer, World};
+
+const SIGNED: [(&str, u8); 3] = [(".", 1), ("example.", 2), ("other.", 3)];
+
+/// Chains that cross the DNAME of `d.example.` more than once.
+fn crossing(seed: u64, signed: bool, hosted: bool) -> World {
+    let mut world = World::new(seed)
+        .zone(".")
+        .zone("example.")
+        .records(&["d.example. 300 DNAME e.example.", "a.e.example. 300 CNAME b.d.example.", "b.e.example. 300 CNAME c.d.example."])
+        .records(&["c.e.example. 300 A 192.0.2.1", "far.e.example. 300 CNAME x.d.other.", "w.e.example. 300 CNAME 1.wild.example."])
+        .records(&["*.wild.example. 300 CNAME no.d.example.", "back.e.example. 300 CNAME c.d.example."])
+        .zone("other.")
+        .record("d.other. 300 DNAME f.other.");
+    world = world.records(&["x.f.other. 300 CNAME y.d.other.", "y.f.other. 300 CNAME back.d.example."]);
+    if hosted {
+        let text = "@ 300 IN SOA ns.home.test. a.home.test. 1 3600 600 86400 300\n@ 300 IN NS ns\nns 300 IN A 192.0.2.53\nd 300 IN DNAME e\n\
+                    a.e 300 IN CNAME b.d\nb.e 300 IN CNAME a.d.example.\n";
+        world = world.hosts("home.test.", text);
+    }
+    if signed {
+        let anchor = format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey()));
+        world = world.sign(&SIGNED, WALL_S).trust_anchor(&anchor);
+    }
+    world
+}
+
+/// RFC 2181 5: a set stands once in a message.
+fn twice(answer: &Answer) -> Vec<String> {
+    let mut count: HashMap<String, usize> = HashMap::new();
+    let sections = [&answer.packet.answer, &answer.packet.authority, &answer.packet.additional];
+    for rr in sections.into_iter().flatten() {
+        *count.entry(format!("{} {:?}", Rr { ttl: 0, ..rr.clone() }, rr.rdata)).or_default() += 1;
+    }
+    count.into_iter().filter(|(_, count)| *count > 1).map(|(rr, count)| format!("{count} times {rr}")).collect()
+}
+
+#[test]
+fn what_a_chain_crosses_twice_stands_once() {
+    if !is_cairn() {
+        return;
+    }
+    for signed in [false, true] {
+        for one_link in [false, true] {
+            let mut world = crossing(800, signed, true);
+            for server in ["ns1.example.", "ns1.other."] {
+                world = world.zone(if server.ends_with("other.") { "other." } else { "example." }).server(server);
+                world = world.manner(|manner| manner.one_link = one_link);
+            }
+            for (question, links, rcode) in [
+                ("a.d.example. A", 1, Rcode::NOERROR),
+                ("a.d.example. AAAA", 0, Rcode::NOERROR),
+                ("far.d.example. A", 1, Rcode::NOERROR),
+                ("w.d.example. A", 0, Rcode::NXDOMAIN),
+                ("a.d.home.test. A", 1, Rcode::NOERROR),
+            ] {
+                // Asked first, from the cache, and by who wants no proofs.
+                for how in [" DO", " DO", ""] {
+                    let answer = world.ask(&format!("{question}{how}"));
+                    assert_eq!(twice(&answer), Vec::<String>::new(), "{question}{how}, signed: {signed}: {answer:?}");
+                    assert_eq!((answer.rcode(), answer.data().len()), (rcode, links), "{question}{how}, signed: {signed}: {answer:?}");
+                    let dnames = answer.packet.answer.iter().filter(|rr| rr.rtype == Rtype::DNAME).count();
+                    assert!(dnames >= 1, "{question}: {answer:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A CNAME that was asked for is the answer, also one made from a DNAME (RFC 1034 4.3.2 3a, RFC 6672 3.1).
+#[test]
+fn a_cname_below_a_dname_is_not_followed() {
+    if !is_cairn() {
+        return;
+    }
+    for signed in [false, true] {
+        let mut world = crossing(802, signed, false);
+        for (question, target) in
+            [("a.d.example. CNAME", "a.e.example."), ("z.y.d.example. CNAME", "z.y.e.example."), ("x.d.other. CNAME", "x.f.other.")]
+        {
+            for how in [" DO", " DO", ""] {
+                let answer = world.ask(&format!("{question}{how}"));
+                let types: Vec<Rtype> = answer.packet.answer.iter().map(|rr| rr.rtype).filter(|rtype| *rtype != Rtype::RRSIG).collect();
+                assert_eq!((answer.rcode(), types), (Rcode::NOERROR, vec![Rtype::DNAME, Rtype::CNAME]), "{question}{how}: {answer:?}");
+                assert_eq!(answer.data(), [target], "{question}{how}");
+            }
+        }
+    }
+}
+
+/// A minimum TTL holds for TTL 0 and for the first answer too.
+#[test]
+fn a_minimum_ttl_holds_for_ttl_0() {
+    if !is_cairn() {
+        return;
+    }
+    for signed in [false] {
+        for (ttl, min_ttl_s, told) in [(0, 60, 60), (1, 60, 60), (300, 60, 300), (0, 0, 0)] {
+            let mut world = World::new(803)
+                .zone(".")
+                .zone("example.")
+                .records(&[&format!("a.example. {ttl} CNAME b.example."), &format!("b.example. {ttl} A 192.0.2.1")])
+                .zone("other.")
+                .record(&format!("d.other. {ttl} DNAME example."))
+                .tune(move |settings| settings.cache.min_ttl_s = min_ttl_s);
+            if signed {
+                let anchor = format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey()));
+                world = world.sign(&SIGNED, WALL_S).trust_anchor(&anchor);
+            }
+            for question in ["b.example. A", "a.example. A", "a.d.other. A", "b.d.other. A DO"] {
+                let first = world.ask(question);
+                assert!(first.is("192.0.2.1"), "{first:?}");
+                let what = format!("{question}, TTL {ttl}, min-ttl {min_ttl_s}, signed: {signed}");
+                assert_eq!(first.ttl(), Some(told), "{what}: {first:?}");
+                world.forget();
+                let second = world.ask(question);
+                assert_eq!(second.ttl(), Some(told), "{what}: {second:?}");
+                // Unproved, a DNAME counts for one question only.
+                let is_kept = told > 0 && (signed || !question.contains("other."));
+                assert_eq!(world.log().is_empty(), is_kept, "{what}: {second:?}");
+            }
+        }
+    }
+}

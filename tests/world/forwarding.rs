@@ -1,0 +1,205 @@
+//! Forward and stub rules: what a forwarder may leave out, which rule holds, and where a rule ends.
+
+use std::net::SocketAddr;
+
+use cairn::config::{RouteSettings, Settings};
+use cairn::record::{Rcode, Rtype, rdata_to_text};
+
+use super::sim::clock::WALL_S;
+use super::sim::engine::is_cairn;
+use super::sim::plan::Manner;
+use super::sim::signed::Key;
+use super::sim::world::{Answer, World, name};
+
+const SIGNED: [(&str, u8); 3] = [(".", 1), ("example.", 2), ("sub.example.", 3)];
+const FORWARDERS: [&str; 2] = ["198.51.100.53", "198.51.100.54"];
+
+fn rule(zone: &str, to: &[&str]) -> RouteSettings {
+    let to = to.iter().map(|to| SocketAddr::new(to.parse().expect("an address"), 53)).collect();
+    RouteSettings { zone: name(zone), to, ..RouteSettings::default() }
+}
+
+/// `example.` and `sub.example.` below the root, and recursive servers at these addresses.
+fn world(seed: u64, forwarders: &[&str], change: impl Fn(&mut Manner)) -> World {
+    let world = World::new(seed)
+        .zone(".")
+        .zone("example.")
+        .records(&["www.example. 300 A 192.0.2.1", "alias.example. 300 CNAME www.sub.example.", "near.example. 300 CNAME www.example."])
+        .records(&["d.example. 300 DNAME sub.example.", "*.wild.example. 300 CNAME www.example."])
+        .zone("sub.example.")
+        .records(&["www.sub.example. 300 A 192.0.2.2", "aaaa.sub.example. 300 AAAA 2001:db8::2"]);
+    for (at, address) in forwarders.iter().enumerate() {
+        let mut plan = world.plan();
+        let server = plan.server(&name(&format!("f{at}.forwarders.")));
+        server.ipv4.push(address.parse().expect("an address"));
+        server.manner.recurses = true;
+        change(&mut server.manner);
+    }
+    world
+}
+
+fn signed(world: World) -> World {
+    let anchor = format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey()));
+    world.sign(&SIGNED, WALL_S).trust_anchor(&anchor)
+}
+
+fn forwarding(world: World, rules: Vec<RouteSettings>) -> World {
+    world.tune(move |settings: &mut Settings| settings.forwards.clone_from(&rules))
+}
+
+fn told(answer: &Answer) -> (Rcode, Vec<String>) {
+    (answer.rcode(), answer.data())
+}
+
+/// RFC 2308 2.2: a reply without answer and SOA and with NS records of a deeper zone is, from a forwarder that offers recursion, a
+/// denial of the type.
+#[test]
+fn a_forwarder_that_shows_a_delegation_has_no_data() {
+    if !is_cairn() {
+        return;
+    }
+    for (zone, forwarders) in [(".", 1), ("example.", 1), ("sub.example.", 1), (".", 2), ("example.", 2)] {
+        let forwarders = &FORWARDERS[..forwarders];
+        let rules = || vec![rule(zone, forwarders)];
+        let mut world = forwarding(world(700, forwarders, |manner| manner.shows_cut = true), rules());
+        for round in 0..2 {
+            for (question, rcode, data) in [
+                ("www.sub.example. AAAA", Rcode::NOERROR, &[][..]),
+                ("www.sub.example. A", Rcode::NOERROR, &["192.0.2.2"][..]),
+                ("aaaa.sub.example. A", Rcode::NOERROR, &[][..]),
+                ("www.sub.example. MX", Rcode::NOERROR, &[][..]),
+                ("none.sub.example. A", Rcode::NXDOMAIN, &[][..]),
+            ] {
+                let answer = world.ask(question);
+                assert_eq!((answer.rcode(), answer.data()), (rcode, data.iter().map(ToString::to_string).collect()), "{zone}: {question}");
+            }
+            assert!(world.log().len() <= 8 || round == 0, "{zone}: it is kept for a while");
+            world.forget();
+        }
+        world.pass(10);
+        world.forget();
+        world.ask("www.sub.example. AAAA");
+        assert!(!world.log().is_empty(), "{zone}: not for long");
+    }
+}
+
+/// Without RA it is no resolver, and does not have the zone.
+#[test]
+fn a_referral_of_a_server_without_recursion_is_lame() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(701, &FORWARDERS[..1], |_| {}).zone("example.").server("ns1.example.").at("198.51.100.55");
+    world = forwarding(world, vec![rule("example.", &["198.51.100.55", FORWARDERS[0]])]);
+    assert!(world.ask("www.sub.example. A").is("192.0.2.2"));
+    assert_eq!(told(&world.ask("www.sub.example. AAAA")), (Rcode::NOERROR, vec![]));
+}
+
+/// The public tree denies a name that a rule is for, and the forwarder relays the proof.
+#[test]
+fn a_denial_from_above_the_rule_counts_at_once() {
+    if !is_cairn() {
+        return;
+    }
+    for (zone, question) in [
+        ("lan.", "host.lan. A"),
+        ("lan.", "lan. A"),
+        ("lan.", "a.b.lan. AAAA"),
+        ("corp.lan.", "host.corp.lan. A"),
+        ("corp.lan.", "corp.lan. SOA"),
+        ("none.example.", "host.none.example. A"),
+        ("corp.none.sub.example.", "host.corp.none.sub.example. TXT"),
+    ] {
+        for forwarders in 1..=2 {
+            let forwarders = &FORWARDERS[..forwarders];
+            let mut world = forwarding(signed(world(704, forwarders, |_| {})), vec![rule(zone, forwarders)]);
+            let answers: Vec<_> = (0..3)
+                .map(|_| {
+                    let answer = world.ask(question);
+                    world.pass(1);
+                    (answer.rcode(), answer.packet.errors())
+                })
+                .collect();
+            assert_eq!(answers, vec![(Rcode::NXDOMAIN, vec![]); 3], "{question} under {zone}");
+        }
+    }
+}
+
+/// The same for a type that the zone above denies, and without proofs where nothing is validated.
+#[test]
+fn an_soa_from_above_the_rule_belongs_to_the_denial() {
+    if !is_cairn() {
+        return;
+    }
+    for is_signed in [false, true] {
+        let world = world(705, &FORWARDERS[..1], |_| {});
+        let world = if is_signed { signed(world) } else { world };
+        let mut world = forwarding(world, vec![rule("www.example.", &FORWARDERS[..1])]);
+        for question in ["www.example. AAAA DO", "x.www.example. A DO"] {
+            for _ in 0..2 {
+                let answer = world.ask(question);
+                let soa = answer.packet.authority.iter().filter(|rr| rr.rtype == Rtype::SOA && rr.name == name("example.")).count();
+                let rcode = if question.starts_with('x') { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+                assert_eq!((answer.rcode(), soa), (rcode, 1), "{question}, signed: {is_signed}: {answer:?}");
+            }
+        }
+    }
+}
+
+/// A public alias into a name that a rule serves: the rule's servers may give private addresses.
+#[test]
+fn private_addresses_of_a_rule_are_no_rebinding() {
+    if !is_cairn() {
+        return;
+    }
+    for kind in ["forward", "stub"] {
+        let server = if kind == "stub" { "198.51.100.77" } else { FORWARDERS[0] };
+        let mut world = world(708, &FORWARDERS[..1], |_| {})
+            .zone("firm.example.")
+            .records(&["db.firm.example. 300 CNAME db.int.firm.example.", "far.firm.example. 300 CNAME hop.example."])
+            .records(&["evil.firm.example. 300 A 10.0.0.9", "v6.firm.example. 300 CNAME v6.int.firm.example."])
+            .zone("example.")
+            .records(&["hop.example. 300 CNAME db.int.firm.example.", "bad.example. 300 CNAME evil.firm.example."])
+            .zone("int.firm.example.")
+            .records(&["db.int.firm.example. 300 A 10.0.0.5", "v6.int.firm.example. 300 AAAA fd00::5"])
+            .record("out.int.firm.example. 300 CNAME evil.firm.example.")
+            .server("ns1.int.firm.example.")
+            .at("198.51.100.77")
+            .tune(move |settings| {
+                settings.policy.rebinding_protection = true;
+                let rules = if kind == "stub" { &mut settings.stubs } else { &mut settings.forwards };
+                *rules = vec![rule("int.firm.example.", &[server])];
+            });
+        for round in 0..2 {
+            for (question, data) in [
+                ("db.firm.example. A", &["10.0.0.5"][..]),
+                ("far.firm.example. A", &["10.0.0.5"]),
+                ("v6.firm.example. AAAA", &["fd00::5"]),
+                ("db.int.firm.example. A", &["10.0.0.5"]),
+                // Public owners of private addresses stay what they are.
+                ("evil.firm.example. A", &[]),
+                ("bad.example. A", &[]),
+            ] {
+                let answer = world.ask(question);
+                assert_eq!(
+                    (answer.rcode(), answer.data()),
+                    (Rcode::NOERROR, data.iter().map(ToString::to_string).collect()),
+                    "{kind} {question} {round}"
+                );
+            }
+        }
+    }
+}
+
+/// A rule for everything makes nothing private: that is what a public resolver is used by.
+#[test]
+fn a_rule_for_everything_is_no_reason_for_private_addresses() {
+    if !is_cairn() {
+        return;
+    }
+    let world =
+        world(709, &FORWARDERS[..1], |_| {}).zone("example.").records(&["a.example. 300 CNAME b.example.", "b.example. 300 A 10.0.0.1"]);
+    let mut world = forwarding(world, vec![rule(".", &FORWARDERS[..1])]).tune(|settings| settings.policy.rebinding_protection = true);
+    assert_eq!(world.ask("a.example. A").data(), Vec::<String>::new());
+    assert_eq!(world.ask("b.example. A").data(), Vec::<String>::new());
+}
