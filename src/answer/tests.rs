@@ -302,6 +302,31 @@ fn edns_is_answered_with_our_own() {
     }
 }
 
+/// RFC 6891 6.1.1: a query with OPT gets a reply with OPT, also where the rate limit empties the reply.
+#[test]
+fn an_emptied_reply_keeps_opt_and_cookie_and_nothing_else() {
+    let worker = worker();
+    let stranger = client(STRANGER, Transport::Udp);
+    let hosted = "www.example.org. A";
+    for (name, edns) in [
+        (hosted, Some(Edns { size: 1232, cookie: b"client08" })),
+        (hosted, Some(Edns { size: 1232, cookie: b"" })),
+        (hosted, None),
+        ("www.elsewhere.test. A", Some(Edns { size: 1232, cookie: b"client08" })),
+    ] {
+        let packet = query(name, 0, edns);
+        let emptied = (0..3000).find_map(|_| ask(&worker, &packet, &stranger).filter(|reply| !reply.is_empty() && reply[2] & 2 != 0));
+        let emptied = emptied.expect("the rate is passed");
+        let message = crate::wire::Message::parse(&emptied).expect("own reply");
+        let header = message.header();
+        assert_eq!(message.question().map(|(asked, ..)| asked.to_string()), Some(name.split(' ').next().expect("a name").to_owned()));
+        let found = message.edns().map(|edns| (edns.udp_size, edns.option(OptionCode::COOKIE).map(<[u8]>::len), edns.data.len()));
+        let expected = edns.map(|asked| if asked.cookie.is_empty() { (1232, None, 0) } else { (1232, Some(24), 28) });
+        assert_eq!((found, header.counts[1], header.counts[2]), (expected, 0, 0), "{name}");
+        assert_eq!(header.counts[3], u16::from(expected.is_some()));
+    }
+}
+
 /// RFC 7873: whoever shows our cookie is no forged address and is not slowed down; others are.
 #[test]
 fn strangers_are_held_to_a_rate_unless_they_show_our_cookie() {

@@ -12,7 +12,7 @@ use super::failure_log::FailureLog;
 use super::held::{authoritative_outcome, local_answer};
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused};
-use super::reply::{Manner, bare_error, encode, pointed_at};
+use super::reply::{Manner, UDP_BYTES_MAX, bare_error, encode, pointed_at};
 use super::request::{Read, Request, read};
 use super::service::{Service, Tally};
 use super::snapshot::Snapshot;
@@ -23,7 +23,7 @@ use crate::policy::{InFlight, Pace, ResponseRate, Verdict};
 use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Answer, Cause, Context, Event, Failure, Followed, LocalAnswer, Resolver, Trace};
 use crate::upstream::Upstream;
-use crate::wire::Flags;
+use crate::wire::{Flags, Header, Message, OptionCode, Writer};
 
 /// Not `Send`: each thread makes its own over the same `Service`.
 pub struct Worker {
@@ -490,12 +490,25 @@ fn within_access(snapshot: &Snapshot, mut outcome: Outcome, client: IpAddr) -> O
     outcome
 }
 
-/// Header and question with TC: a real client comes back over TCP.
+/// The reply without its records and with TC: a real client comes back over TCP. A reply that had OPT keeps it
+/// (RFC 6891 6.1.1), and of its options the cookie, with which the client can prove its address (RFC 7873 5.2.3).
 fn slip(slot: &mut [u8], len: usize) -> usize {
-    let question = crate::record::wire_name_len(&slot[12..len]).map_or(12, |name| 12 + name + 4).min(len);
-    slot[2] |= (Flags::TC >> 8) as u8;
-    slot[6..12].fill(0);
-    question
+    let Ok(message) = Message::parse(&slot[..len]) else { return len };
+    let mut writer = Writer::new(Vec::with_capacity(UDP_BYTES_MAX), UDP_BYTES_MAX);
+    let header = message.header();
+    writer.header(Header { flags: header.flags.with(Flags::TC, true), ..header });
+    // What is left out was longer than what stays.
+    if !message.question_wire().is_empty() {
+        let _ = writer.question_wire(message.question_wire());
+    }
+    if let Some(edns) = message.edns() {
+        let cookie = edns.option(OptionCode::COOKIE).map(|cookie| (OptionCode::COOKIE, cookie));
+        let _ = writer.opt(edns.udp_size, message.rcode(), edns.dnssec_ok, cookie.as_slice());
+    }
+    let reply = writer.finish();
+    let len = reply.len().min(len);
+    slot[..len].copy_from_slice(&reply[..len]);
+    len
 }
 
 fn as_answer(outcome: Outcome) -> Answer {
