@@ -10,6 +10,7 @@ mod failure_log;
 mod cookie;
 mod held;
 mod outcome;
+mod place;
 mod fast_path;
 mod refusal;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::snapshot::{Configured, Present, Snapshot};
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding};
 use crate::config::{Limits, Settings};
 use crate::env::{Clock, Random};
+use crate::policy::InFlight;
 use crate::record::Name;
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
@@ -32,6 +33,8 @@ pub struct Service {
     pub(super) present: Arc<Present>,
     pub(super) cookies: Cookies,
     pub(super) limits: Limits,
+    /// Every question that takes waiting, of all workers.
+    pub in_flight: InFlight,
     pub counters: Counters,
     tallies: Mutex<Vec<Arc<Tally>>>,
     generation: AtomicU32,
@@ -92,6 +95,7 @@ impl Service {
             present,
             cookies: Cookies::new(random),
             limits,
+            in_flight: InFlight::new(&limits),
             counters: Counters::default(),
             tallies: Mutex::default(),
             generation: AtomicU32::new(1),

@@ -19,9 +19,9 @@ use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Transport, fast_path};
 use crate::authority::{self, End};
 use crate::env::{BootTime, Net, Random};
-use crate::policy::{InFlight, Pace, ResponseRate, Verdict};
-use crate::record::{Class, Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
-use crate::resolve::{Answer, Cause, Context, Event, Failure, Followed, LocalAnswer, Resolver, Trace};
+use crate::policy::{Pace, Place, ResponseRate, Verdict};
+use crate::record::{Class, Name, Question, Rcode, RrSet, Rtype, Security};
+use crate::resolve::{Answer, Cause, Context, Event, Failure, Followed, LocalAnswer, QuestionPlace, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::{Flags, Header, Message, OptionCode, Writer};
 
@@ -29,7 +29,6 @@ use crate::wire::{Flags, Header, Message, OptionCode, Writer};
 pub struct Worker {
     service: Arc<Service>,
     resolver: Resolver,
-    in_flight: InFlight,
     response_rate: RefCell<ResponseRate>,
     complaints: RefCell<FailureLog>,
     random: Rc<Random>,
@@ -107,10 +106,9 @@ impl Worker {
         let random = Rc::new(random);
         let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
         let resolver = Resolver::new(service.resolve.clone(), upstream, random.clone());
-        let in_flight = InFlight::new(service.limits.pending_questions_per_client, service.limits.pending_questions);
         let response_rate = RefCell::new(ResponseRate::new(random.u64()));
         let tally = service.new_tally();
-        Rc::new(Worker { service, resolver, in_flight, response_rate, complaints: RefCell::default(), random, tally })
+        Rc::new(Worker { service, resolver, response_rate, complaints: RefCell::default(), random, tally })
     }
 
     pub fn service(&self) -> &Arc<Service> {
@@ -134,7 +132,7 @@ impl Worker {
         let Moment { now, snapshot } = moment;
         if let Some(given) = fast_path::answer(&self.service, snapshot, slot, len, client, *now) {
             self.tally.ready_hits.add_one();
-            if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch) {
+            if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
                 let snapshot = Arc::clone(snapshot);
                 self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
             }
@@ -173,6 +171,11 @@ impl Worker {
 
     /// The reply to any query, or `None` where silence is right. Never takes longer than the time to give up.
     pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
+        self.in_full_at(query, client, None).await
+    }
+
+    /// The same for a question that has a place among those under way, and fails when it loses it.
+    pub async fn in_full_at(self: &Rc<Self>, query: &[u8], client: &Client, place: Option<Place>) -> Option<Vec<u8>> {
         let snapshot = self.service.snapshot();
         let request = match read(query, client.transport) {
             Read::Silence => return None,
@@ -183,13 +186,7 @@ impl Worker {
             Now::Say(outcome) => outcome,
             Now::Look { held } => {
                 self.service.counters.in_full.fetch_add(1, Ordering::Relaxed);
-                match self.in_flight.admit(client.peer.ip()) {
-                    Some(_permit) => self.look_up(&snapshot, &request, held).await,
-                    None => Outcome {
-                        edes: vec![Ede::new(EdeCode::OTHER, "too many questions of this client are waiting")],
-                        ..Outcome::error(Rcode::SERVFAIL)
-                    },
-                }
+                self.look_up(&snapshot, &request, held, place).await
             }
         };
         Some(self.finish(&snapshot, &request, client, outcome))
@@ -302,11 +299,12 @@ impl Worker {
         Some((Holder::Special(name, rfc), Now::Say(outcome)))
     }
 
-    async fn look_up(&self, snapshot: &Arc<Snapshot>, request: &Request, held: Option<LocalAnswer>) -> Outcome {
+    async fn look_up(&self, snapshot: &Arc<Snapshot>, request: &Request, held: Option<LocalAnswer>, place: Option<Place>) -> Outcome {
         let authoritative = held.is_some();
         let cache_only = !request.wants(Flags::RD);
         let mut context = Context::client(snapshot.routes.clone(), snapshot.clone(), Trace::off());
         context.cache_only = cache_only;
+        context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
         let mut outcome = match self.resolver.resolve_in_time(&request.question, held, &context).await {
             Ok(answer) => Outcome::resolved(answer, request.wants(Flags::CD)),
             Err(failure) if failure.cause == Cause::NotCached => {

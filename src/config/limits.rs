@@ -88,13 +88,22 @@ pub struct Limits {
     pub edns_udp_bytes: u16,
 
     // Clients.
-    /// Questions of all clients that wait for a walk; past it the greediest client loses.
+    /// Questions of all clients that have walks under way. Each costs memory and sockets for as long as the servers are
+    /// silent; past it the client with most loses its oldest one.
     pub pending_questions: usize,
-    /// Questions of one client (address, or /56 of IPv6) that wait for a walk.
+    /// Questions of one client (address, or /56 of IPv6) that have walks under way: others find room without anybody's loss.
     pub pending_questions_per_client: usize,
-    /// Those of one client that came over UDP and may be forged, for each worker: a server that holds its replies back and
-    /// lets go of all at once makes one pulse of the answers to them (CVE-2024-33655). Loopback is not forged from outside.
+    /// Those of one client that came over UDP, where addresses can be forged, and are not answered yet: whoever is sent
+    /// their answers has perhaps not asked (CVE-2024-33655, DNSBomb). Loopback cannot be forged from outside.
     pub pending_datagrams_per_client: usize,
+    /// A question has this long before it loses its place to one of a client that has as many: enough for most answers, so
+    /// that a flood from forged addresses does not make every question fail.
+    pub pending_least_ms: u64,
+    /// Answers that had to be waited for which leave to one UDP client within one pulse (CVE-2024-33655, DNSBomb). A browser
+    /// that opens a page waits for fewer.
+    pub answers_per_pulse: usize,
+    /// Length of a pulse. The aim is at most so many answers in 20 ms; timers may be some milliseconds late.
+    pub pulse_ms: u64,
     /// Walks under way.
     pub walks: usize,
     /// TCP connections in all; past it the one that has been idle longest is closed.
@@ -107,8 +116,12 @@ pub struct Limits {
     pub tcp_idle_ms: u64,
     /// A message that has begun must be whole after this (slow-read attacks).
     pub tcp_message_ms: u64,
-    /// Bytes of answers that wait for a client which does not read.
-    pub tcp_unsent_bytes: usize,
+    /// Bytes held for one TCP connection, inwards (unfinished messages, questions under way) and outwards (answers that the
+    /// client does not read). One more message is taken while there are fewer; so it must hold the longest message
+    /// (RFC 1035 4.2.2) and what is read with it.
+    pub tcp_bytes_per_connection: usize,
+    /// The same for all connections together; past it the client with most loses a connection.
+    pub tcp_bytes: usize,
     /// Kernel buffer of each listening socket: at 100,000 questions a second it bridges 50 ms of a busy worker.
     pub socket_receive_bytes: usize,
 }
@@ -184,16 +197,20 @@ const LIMITS: Limits = Limits {
 
     edns_udp_bytes: 1_232,
 
-    pending_questions: 32_768,
-    pending_questions_per_client: 16_384,
+    pending_questions: 4_096,
+    pending_questions_per_client: 3_072,
     pending_datagrams_per_client: 1_000,
-    walks: 49_152,
+    pending_least_ms: 200,
+    answers_per_pulse: 50,
+    pulse_ms: 25,
+    walks: 16_384,
     tcp_connections: 8_192,
     tcp_connections_per_client: 2_048,
     tcp_questions_per_connection: 128,
     tcp_idle_ms: 10_000,
     tcp_message_ms: 5_000,
-    tcp_unsent_bytes: 262_144,
+    tcp_bytes_per_connection: 131_072,
+    tcp_bytes: 8 << 20,
     socket_receive_bytes: 4 << 20,
 };
 
@@ -205,6 +222,9 @@ const _: () = {
     assert!(l.give_up_latest_ms < 5_000, "clients ask again after 5 s");
     assert!(l.tries_per_cut < l.upstream_queries_per_question as usize, "one cut must not spend the whole budget");
     assert!(l.pending_questions_per_client < l.pending_questions, "one client must not fill the table");
+    assert!(l.pulse_ms > 20 && l.answers_per_pulse <= 50, "at most 50 in 20 ms");
+    assert!(l.tcp_bytes_per_connection >= 65_537 + 16_384, "the longest message must fit");
+    assert!(l.tcp_bytes >= 16 * l.tcp_bytes_per_connection, "one client must not take all bytes");
     assert!(l.walks > 2 * l.pending_questions_per_client, "one client must not take every walk");
     assert!(l.tcp_connections_per_client < l.tcp_connections, "one client must not take every connection");
     assert!(l.failure_kept_least_s >= 1 && l.failure_kept_least_s <= 300, "RFC 9520 3.2");

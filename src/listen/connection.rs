@@ -2,14 +2,18 @@
 //! at once, answers in the order in which they are ready (RFC 7766 6.2.1.1, 7), joined into as few writes as may be.
 //!
 //! ```text
-//!   stream ─► inbox ─► take_questions ─┬─ at once ──────────────► outbox ─► stream
-//!                                      └─ in full ─► answers ───►
+//!   stream ─► inbox ─► take_questions ─┬─ at once ─────────► outbox ─► stream
+//!                          ▲           └─ in full ─► give ───►
+//!                          └──────── again ◄───────── no room
 //! ```
 //!
-//! What a client can make us hold is bounded on every side: questions under way, octets it does not read, the
+//! What a client can make us hold is bounded on every side: questions under way, bytes in both directions, the
 //! time for a message that has begun, the time without a question. When it has too much under way we stop
-//! reading, and TCP slows it down.
+//! reading, and TCP slows it down. An answer that is ready while there is no room for it is dropped, and only its
+//! question kept: when the client has read, the question is answered again, mostly from the cache.
 
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
@@ -34,6 +38,8 @@ const READ_BYTES: usize = 16 * 1024;
 const TURN_QUESTIONS: usize = 64;
 /// A buffer that grew beyond this is given back when it is empty.
 const KEPT_BYTES: usize = 4096;
+/// The outbox grows by at least this.
+const GROW_BYTES: usize = 4096;
 
 pub async fn converse<A: Answer>(desk: Rc<Desk<A>>, accepted: Accepted, permit: Permit) {
     let stop = {
@@ -87,10 +93,10 @@ struct Connection<A> {
     desk: Rc<Desk<A>>,
     stream: Box<dyn Stream>,
     client: Client,
-    permit: Permit,
     inbox: Vec<u8>,
-    outbox: Outbox,
-    answers: JoinSet<Option<Vec<u8>>>,
+    replies: Rc<Replies>,
+    /// Questions under way. Each gives its own answer to `replies`.
+    tasks: JoinSet<()>,
     /// When the unfinished message at the end of `inbox` began, if there is one.
     message_began: Option<Instant>,
     /// When there was last something to do.
@@ -102,13 +108,18 @@ struct Connection<A> {
 impl<A: Answer> Connection<A> {
     fn new(desk: Rc<Desk<A>>, accepted: Accepted, permit: Permit, now: Instant) -> Connection<A> {
         Connection {
-            desk,
             stream: accepted.stream,
             client: Client { peer: accepted.peer, local: accepted.local, transport: Transport::Stream },
-            permit,
             inbox: Vec::new(),
-            outbox: Outbox { bytes: Vec::new(), written: 0, moved: now },
-            answers: JoinSet::new(),
+            replies: Rc::new(Replies {
+                permit,
+                outbox: RefCell::new(Outbox { bytes: Vec::new(), written: 0, moved: now }),
+                again: RefCell::default(),
+                bytes_most: desk.bounds.bytes_per_connection,
+                is_crowded: Cell::new(false),
+            }),
+            desk,
+            tasks: JoinSet::new(),
             message_began: None,
             busy_until: now,
             read_ended: false,
@@ -119,60 +130,86 @@ impl<A: Answer> Connection<A> {
     fn take_questions(&mut self) -> Taken {
         let (mut at, mut taken, mut outcome) = (0, 0, Taken::All);
         let moment = self.desk.moment();
-        while let Some(message) = message_at(&self.inbox, at) {
-            if message.len() < HEADER_BYTES {
-                return Taken::Garbage;
-            }
-            if !self.may_take() {
-                break;
-            }
+        while self.may_take() {
             if taken == TURN_QUESTIONS {
                 outcome = Taken::Turn;
                 break;
             }
-            at += 2 + message.len();
-            taken += 1;
+            let again = self.replies.again.borrow_mut().pop_front();
+            let message = match &again {
+                Some(query) => &query[..],
+                None if self.is_stopping => break,
+                None => match message_at(&self.inbox, at) {
+                    Some(message) if message.len() < HEADER_BYTES => return Taken::Garbage,
+                    Some(message) => message,
+                    None => break,
+                },
+            };
             let len = message.len();
             let desk = Rc::clone(&self.desk);
             let mut slot = desk.scratch.borrow_mut();
             slot[..len].copy_from_slice(message);
-            match desk.at_once(&moment, &mut slot, len, &self.client) {
+            let is_taken = match desk.at_once(&moment, &mut slot, len, &self.client) {
                 AtOnce::Reply(reply_len) => {
-                    desk.counters.stream_at_once.add(1);
-                    self.outbox.push(&slot[..reply_len.min(MESSAGE_BYTES)]);
+                    let is_taken = self.replies.push(&slot[..reply_len.min(MESSAGE_BYTES)]);
+                    desk.counters.stream_at_once.add(usize::from(is_taken));
+                    is_taken
                 }
-                AtOnce::Silence => {}
-                AtOnce::Later => self.answer_later(slot[..len].to_vec()),
+                AtOnce::Silence => true,
+                AtOnce::Later => self.answer_later(&slot[..len]),
+            };
+            match (is_taken, again) {
+                (true, Some(query)) => self.replies.permit.release(query.len()),
+                (true, None) => {
+                    at += 2 + len;
+                    desk.counters.stream_queries.add(1);
+                }
+                (false, again) => {
+                    if let Some(query) = again {
+                        self.replies.again.borrow_mut().push_front(query);
+                    }
+                    // With nothing to write of its own it waits for others, which are about to write.
+                    if !self.replies.must_wait() {
+                        outcome = Taken::Turn;
+                    }
+                    break;
+                }
             }
+            taken += 1;
         }
         self.inbox.drain(..at);
+        self.replies.permit.release(at);
         self.note(taken);
         outcome
     }
 
-    /// Beyond the limits a question fails at once: over TCP nobody can be made to receive what he did not ask.
-    fn answer_later(&mut self, query: Vec<u8>) {
-        let (desk, client) = (Rc::clone(&self.desk), self.client);
-        match desk.pending.admit(client.peer.ip()) {
-            Some(ticket) => {
-                self.answers.spawn_local(Box::pin(async move { desk.in_full(&query, &client, ticket).await }));
-            }
-            None => {
-                desk.counters.turned_away.add(1);
-                self.outbox.push(&failure::reply(&query, Rcode::SERVFAIL).unwrap_or_default());
-            }
+    /// When too many questions wait it fails at once: over TCP nobody can be made to receive what he did not ask.
+    /// False if there is no room for it.
+    fn answer_later(&mut self, query: &[u8]) -> bool {
+        let (desk, client, replies) = (Rc::clone(&self.desk), self.client, Rc::clone(&self.replies));
+        let Some(waiting) = desk.admit(&client) else {
+            desk.counters.turned_away.add(1);
+            return self.replies.push(&failure::reply(query, Rcode::SERVFAIL).unwrap_or_default());
+        };
+        if !replies.reserve(query.len()) {
+            return false;
         }
+        let query = query.to_vec();
+        self.tasks.spawn_local(Box::pin(async move {
+            let reply = desk.in_full(&query, &client, &waiting).await;
+            replies.give(query, reply);
+        }));
+        true
     }
 
     /// Keeps the times by the state that the questions taken have left.
     fn note(&mut self, taken: usize) {
         if taken > 0 {
-            self.desk.counters.stream_queries.add(taken);
-            self.permit.question_came();
+            self.replies.permit.question_came();
             self.busy_until = Instant::now();
         }
         // While we do not read, its rest cannot come.
-        let is_unfinished = !self.inbox.is_empty() && message_at(&self.inbox, 0).is_none() && self.may_take();
+        let is_unfinished = !self.inbox.is_empty() && message_at(&self.inbox, 0).is_none() && self.may_read();
         self.message_began = match self.message_began {
             _ if !is_unfinished => None,
             Some(began) if taken == 0 => Some(began),
@@ -181,23 +218,26 @@ impl<A: Answer> Connection<A> {
         if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BYTES {
             self.inbox = Vec::new();
         }
-        self.permit.questions_under_way(self.answers.len());
+        self.replies.permit.questions_under_way(self.tasks.len());
     }
 
     fn may_take(&self) -> bool {
-        let bounds = &self.desk.bounds;
-        !self.is_stopping && self.answers.len() < bounds.questions_per_connection && self.outbox.unsent().len() < bounds.unsent_bytes
+        self.tasks.len() < self.desk.bounds.questions_per_connection && self.replies.has_room()
+    }
+
+    fn may_read(&self) -> bool {
+        !self.is_stopping && self.may_take() && self.replies.again.borrow().is_empty()
     }
 
     fn is_over(&self) -> bool {
         let nothing_comes = self.is_stopping || self.read_ended && message_at(&self.inbox, 0).is_none();
-        nothing_comes && self.answers.is_empty() && self.outbox.unsent().is_empty()
+        nothing_comes && self.tasks.is_empty() && self.replies.is_empty()
     }
 
     /// Everything that can move is moved; answers before the write, so that it carries all that are ready.
     fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>, stop: Pin<&mut impl Future<Output = ()>>) -> Poll<Event> {
-        let mut moved = self.collect_answers(cx);
-        match self.outbox.poll_write(&mut self.stream, cx) {
+        let mut moved = self.collect_tasks(cx);
+        match self.replies.poll_write(&mut self.stream, cx) {
             Ok(wrote) => moved |= wrote,
             Err(_) => return Poll::Ready(Event::Gone),
         }
@@ -211,27 +251,25 @@ impl<A: Answer> Connection<A> {
         if !self.is_stopping && stop.poll(cx).is_ready() {
             return Poll::Ready(Event::Stop);
         }
+        self.replies.permit.waits();
         self.poll_deadline(cx, timer)
     }
 
-    fn collect_answers(&mut self, cx: &mut Context<'_>) -> bool {
+    fn collect_tasks(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while let Poll::Ready(Some(answer)) = self.answers.poll_join_next(cx) {
+        // A task that was lost has nothing to give; panics while answering were caught before.
+        while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(cx) {
             moved = true;
-            // A task that was lost has no reply to give; panics while answering were caught before.
-            if let Ok(Some(reply)) = answer {
-                self.outbox.push(&reply);
-            }
         }
         if moved {
             self.busy_until = Instant::now();
-            self.permit.questions_under_way(self.answers.len());
+            self.replies.permit.questions_under_way(self.tasks.len());
         }
         moved
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if self.read_ended || !self.may_take() || message_at(&self.inbox, 0).is_some() {
+        if self.read_ended || !self.may_read() || message_at(&self.inbox, 0).is_some() {
             return Ok(false);
         }
         let mut scratch = self.desk.scratch.borrow_mut();
@@ -241,6 +279,10 @@ impl<A: Answer> Connection<A> {
             Poll::Ready(result) => result?,
         }
         self.read_ended = into.filled().is_empty();
+        // Of all who send messages that never end the greediest loses.
+        if !self.replies.permit.reserve(into.filled().len(), false) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         self.inbox.extend_from_slice(into.filled());
         Ok(true)
     }
@@ -263,9 +305,9 @@ impl<A: Answer> Connection<A> {
     /// `None` while only we are to blame for the silence; `in_full` has its own end.
     fn deadline(&self) -> Option<Instant> {
         let message = self.desk.bounds.message;
-        let unread = (!self.outbox.unsent().is_empty()).then(|| self.outbox.moved + message);
+        let unread = self.replies.unread_since().map(|since| since + message);
         let unfinished = self.message_began.map(|began| began + message);
-        let waits_for_client = self.answers.is_empty() && unread.is_none() && unfinished.is_none();
+        let waits_for_client = self.tasks.is_empty() && self.replies.is_empty() && unfinished.is_none();
         let idle = waits_for_client.then(|| self.busy_until + self.desk.connections.idle_timeout());
         [unread, unfinished, idle].into_iter().flatten().min()
     }
@@ -292,6 +334,77 @@ fn message_at(inbox: &[u8], at: usize) -> Option<&[u8]> {
     rest.get(..usize::from(u16::from_be_bytes(*len)))
 }
 
+/// What is ready for the client of one connection, and what was ready when there was no room.
+struct Replies {
+    permit: Permit,
+    outbox: RefCell<Outbox>,
+    /// Questions to be answered again, in the order in which their answers were ready.
+    again: RefCell<VecDeque<Vec<u8>>>,
+    bytes_most: usize,
+    /// There was no room among all connections: nothing is taken before the client has read some more.
+    is_crowded: Cell<bool>,
+}
+
+impl Replies {
+    fn is_empty(&self) -> bool {
+        self.outbox.borrow().unsent().is_empty() && self.again.borrow().is_empty()
+    }
+
+    /// For one more message, whatever its length.
+    fn has_room(&self) -> bool {
+        self.permit.bytes() < self.bytes_most && !self.must_wait()
+    }
+
+    fn must_wait(&self) -> bool {
+        self.is_crowded.get() && !self.outbox.borrow().unsent().is_empty()
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
+        let has_room = self.permit.reserve(bytes, self.outbox.borrow().unsent().is_empty());
+        self.is_crowded.set(!has_room);
+        has_room
+    }
+
+    /// False if there is no room.
+    fn push(&self, reply: &[u8]) -> bool {
+        // An answer that is longer than any message is a defect, and is not sent.
+        let framed = if reply.is_empty() || reply.len() > MESSAGE_BYTES { 0 } else { 2 + reply.len() };
+        if !self.reserve(framed) {
+            return false;
+        }
+        if framed > 0 {
+            self.outbox.borrow_mut().push(reply);
+        }
+        true
+    }
+
+    /// The answer to a question that was under way. Called by its task, so that at no time there are more answers in
+    /// memory than have room here.
+    fn give(&self, query: Vec<u8>, reply: Option<Vec<u8>>) {
+        let is_done = reply.is_none_or(|reply| self.has_room() && self.push(&reply));
+        if is_done {
+            self.permit.release(query.len());
+        } else {
+            self.again.borrow_mut().push_back(query);
+        }
+    }
+
+    fn poll_write(&self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<bool> {
+        let written = self.outbox.borrow_mut().poll_write(stream, cx)?;
+        if written > 0 {
+            self.permit.release(written);
+            self.is_crowded.set(false);
+        }
+        Ok(written > 0)
+    }
+
+    /// When the client last took something, if something is there for it.
+    fn unread_since(&self) -> Option<Instant> {
+        let outbox = self.outbox.borrow();
+        (!outbox.unsent().is_empty()).then_some(outbox.moved)
+    }
+}
+
 /// Replies that wait to be written, each behind its length.
 struct Outbox {
     bytes: Vec<u8>,
@@ -301,13 +414,16 @@ struct Outbox {
 }
 
 impl Outbox {
+    /// Of at most 65,535 bytes.
     fn push(&mut self, reply: &[u8]) {
-        let Ok(len) = u16::try_from(reply.len()) else { return };
-        if len == 0 {
-            return;
-        }
+        let len = reply.len() as u16;
         if self.bytes.is_empty() {
             self.moved = Instant::now();
+        }
+        let needed = 2 + reply.len();
+        if self.bytes.capacity() - self.bytes.len() < needed {
+            // Doubling would hold twice what is counted.
+            self.bytes.reserve_exact(needed.max(GROW_BYTES));
         }
         self.bytes.extend_from_slice(&len.to_be_bytes());
         self.bytes.extend_from_slice(reply);
@@ -317,22 +433,21 @@ impl Outbox {
         &self.bytes[self.written..]
     }
 
-    fn poll_write(&mut self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<bool> {
-        let mut moved = false;
+    fn poll_write(&mut self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<usize> {
+        let mut sum = 0;
         while !self.unsent().is_empty() {
             match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => self.written += count,
+                Poll::Ready(Ok(count)) => (self.written, sum) = (self.written + count, sum + count),
                 Poll::Ready(Err(error)) => return Err(error),
             }
-            moved = true;
         }
-        if moved {
+        if sum > 0 {
             self.moved = Instant::now();
             self.tidy();
         }
-        Ok(moved)
+        Ok(sum)
     }
 
     fn tidy(&mut self) {
@@ -356,14 +471,20 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::task::{LocalSet, spawn_local};
 
-    use super::super::fake::{Dialler, bounds, desk, listener, peer, query};
+    use super::super::dispatch::Admission;
+    use super::super::fake::{Dialler, Fake, admission, admission_with, bounds, desk_with, listener, peer, query};
     use super::super::limits::Bounds;
     use super::super::stream::accept;
     use super::*;
+    use crate::config::Limits;
 
     /// Runs `test` with someone who accepts under `bounds`.
-    async fn with<T: Future<Output = ()>>(bounds: Bounds, test: impl FnOnce(Dialler, Rc<Desk<super::super::fake::Fake>>) -> T) {
-        let (desk, _stop) = desk(bounds);
+    async fn with<T: Future<Output = ()>>(bounds: Bounds, test: impl FnOnce(Dialler, Rc<Desk<Fake>>) -> T) {
+        with_admission(admission(bounds), test).await;
+    }
+
+    async fn with_admission<T: Future<Output = ()>>(admission: Admission, test: impl FnOnce(Dialler, Rc<Desk<Fake>>) -> T) {
+        let (desk, _stop) = desk_with(admission);
         let (dialler, listener) = listener();
         let run = async {
             spawn_local(accept(Rc::clone(&desk), listener));
@@ -459,8 +580,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn too_many_waiting_questions_fail_at_once() {
-        let small = Bounds { pending_questions: 2, ..bounds() };
-        with(small, |dialler, desk| async move {
+        let limits = Limits { pending_questions_per_client: 1, ..Limits::default() };
+        with_admission(admission_with(&limits), |dialler, desk| async move {
             let mut client = dialler.dial(peer(1), 4096);
             ask(&mut client, &[query(1, b'w', 1), query(2, b'w', 1)]).await;
             let refused = reply(&mut client).await.expect("open");
@@ -512,6 +633,79 @@ mod tests {
             }
             assert!(began.elapsed() <= bounds().message + Duration::from_millis(100), "{:?}", began.elapsed());
             assert!(desk.counters.stream_queries.get() < 10, "stopped taking questions");
+        })
+        .await;
+    }
+
+    /// Clients ask for many large answers and read none of them.
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_nobody_reads_do_not_pile_up() {
+        let bounds = Bounds { bytes: 1 << 20, ..bounds() };
+        with(bounds, |dialler, desk| async move {
+            let questions: Vec<_> = (0..128).map(|id| query(id, b'b', 255)).collect();
+            let mut clients: Vec<_> = (0..50).map(|client| dialler.dial(peer(client), 4096)).collect();
+            for client in &mut clients {
+                ask(client, &questions).await;
+            }
+            let mut most = 0;
+            for _ in 0..200 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                most = desk.connections.bytes().max(most);
+            }
+            assert!(most > bounds.bytes / 2 && most <= bounds.bytes, "{most}");
+            // Whoever reads is served meanwhile: a newcomer, and one of those who did not read so far and was not closed.
+            let mut honest = dialler.dial(peer(200), 4096);
+            ask(&mut honest, &questions[..20]).await;
+            for _ in 0..20 {
+                assert_eq!(reply(&mut honest).await.map(|bytes| bytes.len()), Some(65_280));
+            }
+            assert!(desk.connections.bytes() <= bounds.bytes);
+            drop((clients, honest));
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            assert_eq!((desk.connections.bytes(), desk.in_flight.total()), (0, 0));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_gets_every_answer_and_small_ones_first() {
+        with(bounds(), |dialler, _| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            let mut questions: Vec<_> = (0..100).map(|id| query(id, b'b', 255)).collect();
+            questions.extend((100..110).map(|id| query(id, b'w', 1)));
+            ask(&mut client, &questions).await;
+            let mut seen = Vec::new();
+            for _ in 0..questions.len() {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                let reply = reply(&mut client).await.expect("open");
+                assert_eq!(reply.len(), if reply[1] < 100 { 65_280 } else { 14 });
+                seen.push(reply[1]);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, (0..110).collect::<Vec<_>>());
+        })
+        .await;
+    }
+
+    /// The other direction: messages that begin and do not end.
+    #[tokio::test(start_paused = true)]
+    async fn unfinished_messages_do_not_pile_up() {
+        let bounds = Bounds { bytes: 1 << 20, ..bounds() };
+        with(bounds, |dialler, desk| async move {
+            let mut greedy = Vec::new();
+            for _ in 0..100 {
+                let mut client = dialler.dial(peer(1), 1 << 17);
+                client.write_all(&[&[0xff, 0xff][..], &[0; 60_000]].concat()).await.expect("room");
+                greedy.push(client);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                assert!(desk.connections.bytes() <= bounds.bytes);
+            }
+            assert!(desk.connections.bytes() > bounds.bytes / 2);
+            let mut honest = dialler.dial(peer(2), 1 << 17);
+            let mut long = query(7, b'w', 1);
+            long.resize(50_000, 0);
+            ask(&mut honest, &[long]).await;
+            assert_eq!(ids(&mut honest, 1).await, [7]);
         })
         .await;
     }

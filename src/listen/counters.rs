@@ -25,6 +25,8 @@ pub struct Counters {
     pub udp_cut_off: Counter,
     /// Replies that the kernel did not take.
     pub udp_unsent: Counter,
+    /// Replies that left later, so that not too many leave to one client at once.
+    pub udp_paced: Counter,
     pub receive_errors: Counter,
     pub stream_queries: Counter,
     pub stream_at_once: Counter,
@@ -41,12 +43,13 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub fn rows(&self) -> [(&'static str, u64); 13] {
+    pub fn rows(&self) -> [(&'static str, u64); 14] {
         [
             ("udp-queries", self.udp_queries.get()),
             ("udp-at-once", self.udp_at_once.get()),
             ("udp-cut-off", self.udp_cut_off.get()),
             ("udp-unsent", self.udp_unsent.get()),
+            ("udp-paced", self.udp_paced.get()),
             ("receive-errors", self.receive_errors.get()),
             ("stream-queries", self.stream_queries.get()),
             ("stream-at-once", self.stream_at_once.get()),

@@ -1,7 +1,7 @@
 //! What all loops of one worker share: who answers, the clock, the limits, the counters. And the two ways to
 //! an answer, each with a net below it: a panic costs one question, never the worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -9,13 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::counters::Counters;
 use super::failure;
-use super::limits::{Bounds, Connections, Pending, Ticket};
-use crate::answer::{AtOnce, Client, Moment, Worker};
-use crate::env::{BootTime, Clock};
+use super::limits::{Bounds, Connections};
+use crate::answer::{AtOnce, Client, Moment, Transport, Worker};
+use crate::env::{BootTime, Clock, Instant};
+use crate::policy::{InFlight, Place, Ticket};
 use crate::record::Rcode;
 
 /// The largest message over TCP (RFC 1035 4.2.2).
@@ -30,7 +31,8 @@ pub trait Answer: 'static {
 
     fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce;
 
-    fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> impl Future<Output = Option<Vec<u8>>>;
+    /// Ends at once, with a failure, when the question loses its place.
+    fn in_full(self: &Rc<Self>, query: &[u8], client: &Client, place: Place) -> impl Future<Output = Option<Vec<u8>>>;
 }
 
 impl Answer for Worker {
@@ -44,8 +46,39 @@ impl Answer for Worker {
         Worker::at_once(self, moment, slot, len, client)
     }
 
-    fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> impl Future<Output = Option<Vec<u8>>> {
-        Worker::in_full(self, query, client)
+    fn in_full(self: &Rc<Self>, query: &[u8], client: &Client, place: Place) -> impl Future<Output = Option<Vec<u8>>> {
+        Worker::in_full_at(self, query, client, Some(place))
+    }
+}
+
+/// What a worker is started with.
+#[derive(Clone)]
+pub struct Admission {
+    pub bounds: Bounds,
+    /// One for all workers.
+    pub in_flight: InFlight,
+}
+
+/// A question whose client waits for the answer.
+pub struct Waiting {
+    ticket: Ticket,
+    all: Rc<AllWaiting>,
+}
+
+/// Of this worker.
+#[derive(Default)]
+struct AllWaiting {
+    count: Cell<usize>,
+    emptied: Notify,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let left = self.all.count.get() - 1;
+        self.all.count.set(left);
+        if left == 0 {
+            self.all.emptied.notify_one();
+        }
     }
 }
 
@@ -54,7 +87,9 @@ pub struct Desk<A> {
     clock: Arc<dyn Clock>,
     pub bounds: Bounds,
     pub counters: Arc<Counters>,
-    pub pending: Rc<Pending>,
+    /// Of all workers.
+    pub in_flight: InFlight,
+    waiting: Rc<AllWaiting>,
     pub connections: Rc<Connections>,
     pub stop: watch::Receiver<bool>,
     /// One largest message. Lent to whoever reads or answers on a stream, never across an await: thousands of
@@ -63,13 +98,20 @@ pub struct Desk<A> {
 }
 
 impl<A: Answer> Desk<A> {
-    pub fn new(answer: Rc<A>, clock: Arc<dyn Clock>, bounds: Bounds, counters: Arc<Counters>, stop: watch::Receiver<bool>) -> Desk<A> {
+    pub fn new(
+        answer: Rc<A>,
+        clock: Arc<dyn Clock>,
+        admission: Admission,
+        counters: Arc<Counters>,
+        stop: watch::Receiver<bool>,
+    ) -> Desk<A> {
         Desk {
             answer,
             clock,
-            bounds,
-            pending: Rc::new(Pending::new(bounds)),
-            connections: Rc::new(Connections::new(bounds)),
+            bounds: admission.bounds,
+            in_flight: admission.in_flight,
+            waiting: Rc::default(),
+            connections: Rc::new(Connections::new(admission.bounds)),
             counters,
             stop,
             scratch: RefCell::new(vec![0; MESSAGE_BYTES]),
@@ -89,9 +131,27 @@ impl<A: Answer> Desk<A> {
         })
     }
 
-    /// The ticket is held until the reply is there; a panic gives SERVFAIL.
-    pub async fn in_full(&self, query: &[u8], client: &Client, _ticket: Ticket) -> Option<Vec<u8>> {
-        let mut work = pin!(self.answer.in_full(query, client));
+    /// `None`: there is no room for one more question of this client.
+    pub fn admit(&self, client: &Client) -> Option<Waiting> {
+        let (peer, now) = (client.peer.ip(), Instant::now());
+        let ticket = match client.transport {
+            Transport::Udp => self.in_flight.admit_datagram(peer, now)?,
+            Transport::Stream => self.in_flight.admit(peer, now)?,
+        };
+        self.waiting.count.set(self.waiting.count.get() + 1);
+        Some(Waiting { ticket, all: Rc::clone(&self.waiting) })
+    }
+
+    /// Until no client of this worker waits for an answer.
+    pub async fn answered_all(&self) {
+        while self.waiting.count.get() > 0 {
+            self.waiting.emptied.notified().await;
+        }
+    }
+
+    /// A panic gives SERVFAIL.
+    pub async fn in_full(&self, query: &[u8], client: &Client, waiting: &Waiting) -> Option<Vec<u8>> {
+        let mut work = pin!(self.answer.in_full(query, client, waiting.ticket.place().clone()));
         let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(reply)) => Poll::Ready(Ok(reply)),

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -14,11 +15,12 @@ use tokio::io::DuplexStream;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::counters::Counters;
-use super::dispatch::{Answer, Desk};
+use super::dispatch::{Admission, Answer, Desk};
 use super::limits::Bounds;
 use crate::answer::{AtOnce, Client};
 use crate::config::Limits;
-use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Rest, StreamListener, WallTime};
+use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Instant, Rest, StreamListener, WallTime};
+use crate::policy::{InFlight, Place};
 
 /// A query: header, then what to do and one octet of argument.
 pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
@@ -26,7 +28,7 @@ pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
 }
 
 /// `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
-/// `argument` x 10 ms, `g` never, `p` panic, `b` a reply of `argument` x 256 octets.
+/// `argument` x 10 ms, `g` never, a failure when its place is lost, `p` panic, `b` a reply of `argument` x 256 octets.
 pub struct Fake;
 
 impl Answer for Fake {
@@ -47,11 +49,12 @@ impl Answer for Fake {
         }
     }
 
-    async fn in_full(self: &Rc<Self>, query: &[u8], _client: &Client) -> Option<Vec<u8>> {
+    async fn in_full(self: &Rc<Self>, query: &[u8], _client: &Client, place: Place) -> Option<Vec<u8>> {
         let argument = query[13];
+        let lost = poll_fn(|cx| place.poll_lost(cx));
         match query[12] {
             b'w' => tokio::time::sleep(Duration::from_millis(u64::from(argument) * 10)).await,
-            b'g' => std::future::pending().await,
+            b'g' => lost.await,
             b'p' => panic!("asked to"),
             _ => {}
         }
@@ -78,9 +81,23 @@ pub fn bounds() -> Bounds {
     Bounds::share(&Limits::default(), 1)
 }
 
+/// For one worker, with the default number of questions under way.
+pub fn admission(bounds: Bounds) -> Admission {
+    Admission { bounds, in_flight: InFlight::new(&Limits::default()) }
+}
+
+/// The same with other limits on questions under way.
+pub fn admission_with(limits: &Limits) -> Admission {
+    Admission { bounds: Bounds::share(limits, 1), in_flight: InFlight::new(limits) }
+}
+
 pub fn desk(bounds: Bounds) -> (Rc<Desk<Fake>>, watch::Sender<bool>) {
+    desk_with(admission(bounds))
+}
+
+pub fn desk_with(admission: Admission) -> (Rc<Desk<Fake>>, watch::Sender<bool>) {
     let (stop, stopped) = watch::channel(false);
-    (Rc::new(Desk::new(Rc::new(Fake), Arc::new(StoppedClock), bounds, Arc::new(Counters::default()), stopped)), stop)
+    (Rc::new(Desk::new(Rc::new(Fake), Arc::new(StoppedClock), admission, Arc::new(Counters::default()), stopped)), stop)
 }
 
 pub fn peer(last: u8) -> SocketAddr {
@@ -98,6 +115,8 @@ pub struct FakeSocket {
     coming: RefCell<VecDeque<Coming>>,
     waker: RefCell<Option<Waker>>,
     pub sent: RefCell<Vec<(Vec<u8>, SocketAddr, SocketAddr)>>,
+    /// When each of `sent` left.
+    pub sent_at: RefCell<Vec<Instant>>,
     pub sends: Cell<usize>,
     more: Notify,
 }
@@ -145,12 +164,14 @@ impl DatagramSocket for FakeSocket {
     fn send(&self, batch: &DatagramBatch) -> usize {
         self.sends.set(self.sends.get() + 1);
         self.sent.borrow_mut().extend(batch.filled().map(|(entry, bytes)| (bytes.to_vec(), entry.peer, entry.local)));
+        self.sent_at.borrow_mut().resize(self.sent.borrow().len(), Instant::now());
         self.more.notify_waiters();
         0
     }
 
     fn send_one(&self, bytes: &[u8], peer: SocketAddr, local: SocketAddr) -> io::Result<()> {
         self.sent.borrow_mut().push((bytes.to_vec(), peer, local));
+        self.sent_at.borrow_mut().push(Instant::now());
         self.more.notify_waiters();
         Ok(())
     }

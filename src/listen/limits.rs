@@ -1,11 +1,10 @@
-//! How much may wait, and for whom: questions that need a walk, and connections.
+//! How many connections there may be, for whom, and how many bytes may be held for them.
 //!
-//! Each worker keeps its share of the limits for itself, without a lock: the kernel spreads clients over
-//! workers. A client is an IPv4 address or an IPv6 /56, what one household or host commonly gets.
+//! Each worker keeps its share of the limits for itself, without a lock: the kernel spreads connections over workers.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,19 +12,18 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::config::Limits;
+use crate::policy::ClientNet;
 
 /// One worker's share of the limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    pub pending_questions: usize,
-    pub pending_questions_per_client: usize,
-    pub pending_datagrams_per_client: usize,
     pub connections: usize,
     pub connections_per_client: usize,
     pub questions_per_connection: usize,
     pub idle: Duration,
     pub message: Duration,
-    pub unsent_bytes: usize,
+    pub bytes_per_connection: usize,
+    pub bytes: usize,
     pub stop: Duration,
 }
 
@@ -33,96 +31,15 @@ impl Bounds {
     pub fn share(limits: &Limits, workers: usize) -> Bounds {
         let share = |whole: usize| (whole / workers.max(1)).max(1);
         Bounds {
-            pending_questions: share(limits.pending_questions),
-            pending_questions_per_client: share(limits.pending_questions_per_client),
-            // Not shared out: all that one socket asks comes to one worker.
-            pending_datagrams_per_client: limits.pending_datagrams_per_client,
             connections: share(limits.tcp_connections),
             connections_per_client: share(limits.tcp_connections_per_client),
             questions_per_connection: limits.tcp_questions_per_connection,
             idle: Duration::from_millis(limits.tcp_idle_ms),
             message: Duration::from_millis(limits.tcp_message_ms),
-            unsent_bytes: limits.tcp_unsent_bytes,
+            bytes_per_connection: limits.tcp_bytes_per_connection,
+            // The longest message must fit everywhere.
+            bytes: share(limits.tcp_bytes).max(limits.tcp_bytes_per_connection),
             stop: Duration::from_millis(limits.stop_ms),
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct ClientNet(IpAddr);
-
-impl ClientNet {
-    fn of(peer: IpAddr) -> ClientNet {
-        ClientNet(match peer {
-            IpAddr::V4(_) => peer,
-            IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & (!0 << 72)).into(),
-        })
-    }
-}
-
-/// Questions that wait. A client may hold at most as many places as are still free: one greedy client then
-/// leaves half of the table to others, and however many there are, a newcomer finds a place.
-pub struct Pending {
-    bounds: Bounds,
-    total: Cell<usize>,
-    of_client: RefCell<HashMap<ClientNet, usize>>,
-    emptied: Notify,
-}
-
-impl Pending {
-    pub fn new(bounds: Bounds) -> Pending {
-        Pending { bounds, total: Cell::new(0), of_client: RefCell::default(), emptied: Notify::new() }
-    }
-
-    /// For a question that came over UDP, so perhaps not from `peer` at all.
-    pub fn admit_datagram(self: &Rc<Self>, peer: IpAddr) -> Option<Ticket> {
-        let most = if peer.is_loopback() { usize::MAX } else { self.bounds.pending_datagrams_per_client };
-        self.admit_up_to(most, peer)
-    }
-
-    pub fn admit(self: &Rc<Self>, peer: IpAddr) -> Option<Ticket> {
-        self.admit_up_to(usize::MAX, peer)
-    }
-
-    fn admit_up_to(self: &Rc<Self>, most: usize, peer: IpAddr) -> Option<Ticket> {
-        let client = ClientNet::of(peer);
-        let free = self.bounds.pending_questions.saturating_sub(self.total.get());
-        let mut of_client = self.of_client.borrow_mut();
-        let held = of_client.get(&client).copied().unwrap_or(0);
-        if held >= self.bounds.pending_questions_per_client.min(most) || held >= free {
-            return None;
-        }
-        of_client.insert(client, held + 1);
-        self.total.set(self.total.get() + 1);
-        Some(Ticket { pending: Rc::clone(self), client })
-    }
-
-    pub async fn emptied(&self) {
-        while self.total.get() > 0 {
-            self.emptied.notified().await;
-        }
-    }
-}
-
-/// One place among the pending questions, given back when dropped.
-pub struct Ticket {
-    pending: Rc<Pending>,
-    client: ClientNet,
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut of_client = self.pending.of_client.borrow_mut();
-        if let Some(held) = of_client.get_mut(&self.client) {
-            *held -= 1;
-            if *held == 0 {
-                of_client.remove(&self.client);
-            }
-        }
-        let left = self.pending.total.get() - 1;
-        self.pending.total.set(left);
-        if left == 0 {
-            self.pending.emptied.notify_one();
         }
     }
 }
@@ -132,9 +49,12 @@ impl Drop for Ticket {
 const LOOKS: usize = 32;
 
 /// The connections of one worker. A new one is never refused: at a limit the one that has been without a
-/// question for longest is closed, of the same client when it is the client's limit.
+/// question for longest is closed, of the same client when it is the client's limit. Bytes are refused or made free by
+/// closing a connection of the client that holds most.
 pub struct Connections {
     bounds: Bounds,
+    /// Held for all connections.
+    bytes: Cell<usize>,
     /// Grows with every sign of life of any connection; the order of "longest idle".
     stamp: Cell<u64>,
     table: RefCell<Table>,
@@ -148,12 +68,21 @@ struct Table {
     /// the connection's own, which is found out when it comes first.
     order: BTreeMap<u64, u64>,
     of_client: HashMap<ClientNet, BTreeMap<u64, u64>>,
+    /// Bytes of the connections that wait for their client or for answers: those alone can be closed to make room, as
+    /// what others hold is perhaps about to be written.
+    waiting: HashMap<ClientNet, usize>,
+    /// The same, the client with most last.
+    by_bytes: BTreeSet<(usize, ClientNet)>,
+    /// The waiting connections, of each client the one with most last.
+    of_client_by_bytes: BTreeSet<(ClientNet, usize, u64)>,
 }
 
 struct Entry {
     client: ClientNet,
     filed: u64,
     signs: Rc<SignsOfLife>,
+    /// Under which it stands in the table's order of bytes; 0: it does not.
+    waiting_bytes: usize,
     task: Option<AbortHandle>,
 }
 
@@ -161,11 +90,15 @@ struct Entry {
 struct SignsOfLife {
     last: Cell<u64>,
     questions: Cell<usize>,
+    /// Held for this connection.
+    bytes: Cell<usize>,
+    is_waiting: Cell<bool>,
+    is_closed: Cell<bool>,
 }
 
 impl Connections {
     pub fn new(bounds: Bounds) -> Connections {
-        Connections { bounds, stamp: Cell::new(0), table: RefCell::default(), emptied: Notify::new() }
+        Connections { bounds, bytes: Cell::new(0), stamp: Cell::new(0), table: RefCell::default(), emptied: Notify::new() }
     }
 
     /// Always admits; the number says how many others had to go.
@@ -175,15 +108,17 @@ impl Connections {
         let mut evicted = 0;
         let of_client = table.of_client.get(&client).map_or(0, BTreeMap::len);
         if of_client >= self.bounds.connections_per_client {
-            evicted += usize::from(table.close_longest_idle(Some(client), &self.stamp));
+            let longest_idle = table.longest_idle(Some(client), &self.stamp);
+            evicted += usize::from(self.close(longest_idle, &mut table));
         }
         if table.entries.len() >= self.bounds.connections {
-            evicted += usize::from(table.close_longest_idle(None, &self.stamp));
+            let longest_idle = table.longest_idle(None, &self.stamp);
+            evicted += usize::from(self.close(longest_idle, &mut table));
         }
         let number = tick(&self.stamp);
         let signs = Rc::new(SignsOfLife::default());
         signs.last.set(number);
-        table.entries.insert(number, Entry { client, filed: number, signs: Rc::clone(&signs), task: None });
+        table.entries.insert(number, Entry { client, filed: number, signs: Rc::clone(&signs), waiting_bytes: 0, task: None });
         table.file(client, number, number);
         (Permit { connections: Rc::clone(self), number, signs }, evicted)
     }
@@ -197,13 +132,28 @@ impl Connections {
 
     /// Makes room when the system, not our own limit, has none left.
     pub fn close_longest_idle(&self) -> bool {
-        self.table.borrow_mut().close_longest_idle(None, &self.stamp)
+        let mut table = self.table.borrow_mut();
+        let longest_idle = table.longest_idle(None, &self.stamp);
+        self.close(longest_idle, &mut table)
     }
 
     /// Shorter when three quarters of the places are taken (RFC 7766 6.2.3 leaves it to the server's load).
     pub fn idle_timeout(&self) -> Duration {
         let crowded = self.table.borrow().entries.len() > self.bounds.connections / 4 * 3;
         if crowded { self.bounds.idle / 5 } else { self.bounds.idle }
+    }
+
+    /// Bytes held for all connections.
+    #[cfg(test)]
+    pub fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    fn close(&self, number: Option<u64>, table: &mut Table) -> bool {
+        let Some(entry) = number.and_then(|number| table.remove(number)) else { return false };
+        entry.signs.is_closed.set(true);
+        self.bytes.set(self.bytes.get() - entry.signs.bytes.take());
+        entry.task.map(|task| task.abort()).is_some()
     }
 
     pub async fn emptied(&self) {
@@ -214,7 +164,7 @@ impl Connections {
 }
 
 impl Table {
-    fn close_longest_idle(&mut self, of: Option<ClientNet>, stamp: &Cell<u64>) -> bool {
+    fn longest_idle(&mut self, of: Option<ClientNet>, stamp: &Cell<u64>) -> Option<u64> {
         let mut victim = None;
         for _ in 0..LOOKS {
             let order = match of {
@@ -236,12 +186,43 @@ impl Table {
             self.unfile(client, old);
             self.file(client, new, number);
         }
-        let task = victim.and_then(|number| self.remove(number)).and_then(|entry| entry.task);
-        task.map(|task| task.abort()).is_some()
+        victim
+    }
+
+    /// Of the client whose waiting connections hold most, the one that holds most.
+    fn greediest(&self) -> Option<(usize, u64)> {
+        let (of_client, client) = *self.by_bytes.last()?;
+        let (_, _, number) = *self.of_client_by_bytes.range(..=(client, usize::MAX, u64::MAX)).next_back()?;
+        Some((of_client, number))
+    }
+
+    fn set_waiting_bytes(&mut self, number: u64, bytes: usize) {
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        let (client, before) = (entry.client, std::mem::replace(&mut entry.waiting_bytes, bytes));
+        self.count_waiting(client, number, before, bytes);
+    }
+
+    fn count_waiting(&mut self, client: ClientNet, number: u64, before: usize, bytes: usize) {
+        if before > 0 {
+            self.of_client_by_bytes.remove(&(client, before, number));
+        }
+        if bytes > 0 {
+            self.of_client_by_bytes.insert((client, bytes, number));
+        }
+        let all_before = self.waiting.get(&client).copied().unwrap_or(0);
+        let all = all_before + bytes - before;
+        self.by_bytes.remove(&(all_before, client));
+        if all > 0 {
+            self.waiting.insert(client, all);
+            self.by_bytes.insert((all, client));
+        } else {
+            self.waiting.remove(&client);
+        }
     }
 
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.entries.remove(&number)?;
+        self.count_waiting(entry.client, number, entry.waiting_bytes, 0);
         self.unfile(entry.client, entry.filed);
         Some(entry)
     }
@@ -287,10 +268,71 @@ impl Permit {
     pub fn questions_under_way(&self, count: usize) {
         self.signs.questions.set(count);
     }
+
+    /// Bytes held for this connection.
+    pub fn bytes(&self) -> usize {
+        self.signs.bytes.get()
+    }
+
+    /// Room for so many more bytes. Where there is none, connections of the client that holds most are closed, if that is
+    /// not this one's client itself; `must` if this one can have nothing to write before it gets room.
+    pub fn reserve(&self, more: usize, must: bool) -> bool {
+        let (connections, signs) = (&self.connections, &self.signs);
+        if signs.is_closed.get() {
+            return false;
+        }
+        self.runs();
+        if connections.bytes.get() + more > connections.bounds.bytes && !self.make_room(more, must) {
+            return false;
+        }
+        connections.bytes.set(connections.bytes.get() + more);
+        signs.bytes.set(signs.bytes.get() + more);
+        true
+    }
+
+    fn make_room(&self, more: usize, must: bool) -> bool {
+        let connections = &self.connections;
+        let mut table = connections.table.borrow_mut();
+        let Some(client) = table.entries.get(&self.number).map(|entry| entry.client) else { return false };
+        while connections.bytes.get() + more > connections.bounds.bytes {
+            let ours = table.waiting.get(&client).copied().unwrap_or(0) + self.bytes();
+            match table.greediest() {
+                Some((of_client, number)) if must || of_client >= ours => {
+                    connections.close(Some(number), &mut table);
+                }
+                Some(_) | None => return false,
+            }
+        }
+        true
+    }
+
+    pub fn release(&self, bytes: usize) {
+        if bytes == 0 || self.signs.is_closed.get() {
+            return;
+        }
+        self.runs();
+        let connections = &self.connections;
+        connections.bytes.set(connections.bytes.get() - bytes);
+        self.signs.bytes.set(self.signs.bytes.get() - bytes);
+    }
+
+    /// Nothing can be done before the client reads or sends, or an answer is ready.
+    pub fn waits(&self) {
+        if self.bytes() > 0 && !self.signs.is_waiting.replace(true) {
+            self.connections.table.borrow_mut().set_waiting_bytes(self.number, self.bytes());
+        }
+    }
+
+    fn runs(&self) {
+        if self.signs.is_waiting.replace(false) {
+            self.connections.table.borrow_mut().set_waiting_bytes(self.number, 0);
+        }
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.release(self.bytes());
         let mut table = self.connections.table.borrow_mut();
         table.remove(self.number);
         if table.entries.is_empty() {
@@ -305,7 +347,6 @@ mod tests {
 
     fn bounds() -> Bounds {
         let mut bounds = Bounds::share(&Limits::default(), 2);
-        (bounds.pending_questions, bounds.pending_questions_per_client) = (8, 6);
         (bounds.connections, bounds.connections_per_client) = (4, 3);
         bounds
     }
@@ -315,37 +356,27 @@ mod tests {
     }
 
     #[test]
-    fn one_greedy_client_leaves_room_for_others() {
-        let pending = Rc::new(Pending::new(bounds()));
-        let greedy: Vec<_> = (0..10).map_while(|_| pending.admit(client(1))).collect();
-        assert_eq!(greedy.len(), 4);
-        let others: Vec<_> = (2..5).filter_map(|last| pending.admit(client(last))).collect();
-        assert_eq!(others.len(), 3);
-        assert!(pending.admit(client(1)).is_none());
-        drop(greedy);
-        assert!(pending.admit(client(1)).is_some());
-        drop(others);
-        assert_eq!((pending.total.get(), pending.of_client.borrow().len()), (0, 0));
-    }
-
-    #[test]
-    fn what_may_be_forged_makes_no_great_pulse() {
-        let bounds = Bounds { pending_datagrams_per_client: 2, pending_questions: 100, ..bounds() };
-        for (peer, datagrams, connected) in [("192.0.2.1", 2, 4), ("2001:db8::1", 2, 4), ("127.0.0.1", 6, 0), ("::1", 6, 0)] {
-            let pending = Rc::new(Pending::new(bounds));
-            let peer = peer.parse().expect("an address");
-            let held: Vec<_> = (0..10).map_while(|_| pending.admit_datagram(peer)).collect();
-            // Who has a connection is there.
-            let others: Vec<_> = (0..10).map_while(|_| pending.admit(peer)).collect();
-            assert_eq!((held.len(), others.len()), (datagrams, connected), "{peer}");
-        }
-    }
-
-    #[test]
-    fn a_56_is_one_client() {
-        let net = |text: &str| ClientNet::of(text.parse().expect("address"));
-        assert_eq!(net("2001:db8:0:1::1"), net("2001:db8:0:ff:ffff::"));
-        assert_ne!(net("2001:db8:0:1::1"), net("2001:db8:0:100::1"));
+    fn bytes_are_refused_or_made_free_at_the_cost_of_the_greediest_client() {
+        let bounds = Bounds { connections: 10, connections_per_client: 10, bytes: 1_000, ..bounds() };
+        let connections = Rc::new(Connections::new(bounds));
+        let admit = |last| connections.admit(client(last)).0;
+        let (greedy, also_greedy, slow, quick) = (admit(1), admit(1), admit(2), admit(3));
+        assert!(greedy.reserve(300, false) && also_greedy.reserve(350, false) && slow.reserve(340, false));
+        assert!(!quick.reserve(100, true), "all may be about to write");
+        [&greedy, &also_greedy, &slow].into_iter().for_each(Permit::waits);
+        assert!(!also_greedy.reserve(100, false), "its own client holds most");
+        also_greedy.waits();
+        assert!(quick.reserve(100, false));
+        assert_eq!((also_greedy.bytes(), connections.bytes()), (0, 740), "of the greediest client the greediest connection");
+        // The larger is what waits beside it, so a small connection of the same client is not refused for ever.
+        assert!(greedy.reserve(200, false) && !greedy.reserve(200, false) && greedy.reserve(200, true));
+        assert_eq!((slow.bytes(), connections.bytes()), (0, 800));
+        assert!(!slow.reserve(1, true), "it is closed");
+        slow.release(10);
+        quick.release(100);
+        drop((greedy, also_greedy, slow, quick));
+        let table = connections.table.borrow();
+        assert_eq!((connections.bytes(), table.waiting.len(), table.by_bytes.len(), table.of_client_by_bytes.len()), (0, 0, 0, 0));
     }
 
     fn present(connections: &Connections) -> Vec<u64> {

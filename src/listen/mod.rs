@@ -19,6 +19,6 @@ mod udp;
 mod worker;
 
 pub use counters::Counters;
-pub use dispatch::Answer;
+pub use dispatch::{Admission, Answer};
 pub use limits::Bounds;
 pub use worker::{Sockets, Workers, run_worker, run_workers, serve_worker};

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::dispatch::{Answer, Desk};
 use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
-use crate::env::{Datagram, DatagramBatch, DatagramSocket, Rest};
+use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest};
 use crate::record::Rcode;
 
 /// After an error of the socket itself (no memory, interface gone): the next try must not spin.
@@ -160,16 +160,21 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
 /// Beyond the limits the newest question is dropped without a word: an answer would be one more packet for
 /// whoever floods, and an honest client asks again. What is known is still answered.
 fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], client: Client) {
-    let Some(ticket) = outbox.desk.pending.admit_datagram(client.peer.ip()) else {
+    let Some(waiting) = outbox.desk.admit(&client) else {
         outbox.desk.counters.turned_away.add(1);
         return;
     };
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
     tokio::task::spawn_local(Box::pin(async move {
-        if let Some(reply) = outbox.desk.in_full(&query, &client, ticket).await {
-            outbox.put(&reply, client.peer, client.local);
+        let Some(reply) = outbox.desk.in_full(&query, &client, &waiting).await else { return };
+        let now = Instant::now();
+        let leaves_at = outbox.desk.in_flight.leave_at(client.peer.ip(), now);
+        if leaves_at > now {
+            outbox.desk.counters.udp_paced.add(1);
+            tokio::time::sleep_until(leaves_at).await;
         }
+        outbox.put(&reply, client.peer, client.local);
     }));
 }
 
@@ -186,11 +191,10 @@ mod tests {
     use std::cell::Cell;
     use std::io;
 
-    use tokio::task::{LocalSet, spawn_local};
-    use tokio::time::Instant;
-
-    use super::super::fake::{FakeSocket, bounds, desk, local, peer, query};
+    use super::super::fake::{FakeSocket, admission_with, bounds, desk, desk_with, local, peer, query};
     use super::*;
+    use crate::config::Limits;
+    use tokio::task::{LocalSet, spawn_local};
 
     #[tokio::test(start_paused = true)]
     async fn known_answers_leave_in_one_batch_and_the_others_when_ready() {
@@ -238,9 +242,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn when_too_many_wait_the_newest_are_dropped_and_known_answers_go_on() {
-        let mut small = bounds();
-        (small.pending_questions, small.pending_datagrams_per_client) = (5, 2);
-        let (desk, _stop) = desk(small);
+        let (desk, _stop) = desk_with(admission_with(&Limits { pending_datagrams_per_client: 2, ..Limits::default() }));
         let socket = Rc::new(FakeSocket::default());
         (1..=9).for_each(|id| socket.ask(query(id, b'w', 1), peer(1)));
         socket.ask(query(10, b'w', 1), peer(2));
@@ -251,6 +253,54 @@ mod tests {
             assert_eq!(desk.counters.turned_away.get(), 7);
             socket.ask(query(12, b'w', 1), peer(1));
             assert_eq!(socket.replies(5).await, [11, 1, 2, 10, 12]);
+        };
+        LocalSet::new().run_until(run).await;
+    }
+
+    /// CVE-2024-33655: what a server held back and let go of at once does not leave at once.
+    #[tokio::test(start_paused = true)]
+    async fn held_answers_leave_to_one_client_in_turns_and_none_is_lost() {
+        let (desk, _stop) = desk(bounds());
+        let socket = Rc::new(FakeSocket::default());
+        for source_port in 0..300u16 {
+            socket.ask(query(1, b'w', 100), SocketAddr::from(([192, 0, 2, 1], 10_000 + source_port)));
+        }
+        socket.ask(query(2, b'w', 100), peer(2));
+        let run = async {
+            let began = Instant::now();
+            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            tokio::time::sleep(Duration::from_millis(1_010)).await;
+            // Nobody waited for these.
+            (0..100).for_each(|_| socket.ask(query(3, b'e', 0), peer(1)));
+            socket.replies(401).await;
+            began
+        };
+        let began = LocalSet::new().run_until(run).await;
+        let (sent, at) = (socket.sent.borrow(), socket.sent_at.borrow());
+        let times_of = |id: u8| -> Vec<Duration> {
+            sent.iter().zip(at.iter()).filter(|((bytes, ..), _)| bytes[1] == id).map(|(_, at)| at.duration_since(began)).collect()
+        };
+        let held = times_of(1);
+        let in_20_ms = |from: Duration| held.iter().filter(|at| **at >= from && **at < from + Duration::from_millis(20)).count();
+        let most = held.iter().map(|from| in_20_ms(*from)).max();
+        assert_eq!((held.len(), most), (300, Some(50)));
+        assert!(held.last().is_some_and(|last| *last <= Duration::from_millis(1_150)), "{:?}", held.last());
+        assert_eq!(times_of(2), [Duration::from_secs(1)], "another client is not concerned");
+        assert!(times_of(3).iter().all(|at| *at == Duration::from_millis(1_010)), "known answers are not slowed down");
+        assert_eq!(desk.in_flight.total(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_loses_its_place_is_answered_with_its_failure() {
+        let limits = Limits { pending_questions: 3, pending_questions_per_client: 3, ..Limits::default() };
+        let (desk, _stop) = desk_with(admission_with(&limits));
+        let socket = Rc::new(FakeSocket::default());
+        let run = async {
+            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            (1..=3).for_each(|id| socket.ask(query(id, b'g', 0), peer(1)));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            socket.ask(query(4, b'w', 1), peer(2));
+            assert_eq!(socket.replies(2).await, [1, 4], "the greedy client's oldest made room");
         };
         LocalSet::new().run_until(run).await;
     }

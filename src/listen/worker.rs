@@ -11,10 +11,8 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use super::counters::Counters;
-use super::dispatch::{Answer, Desk};
-use super::limits::Bounds;
+use super::dispatch::{Admission, Answer, Desk};
 use super::{stream, udp};
-use crate::config::Limits;
 use crate::env::{Clock, DatagramSocket, RealDatagramSocket, RealStreamListener, StreamListener};
 
 /// Task polls between two looks at sockets and timers. tokio's 61 suit tasks that do little; a poll of a walk
@@ -22,7 +20,7 @@ use crate::env::{Clock, DatagramSocket, RealDatagramSocket, RealStreamListener, 
 const EVENT_INTERVAL: u32 = 16;
 
 /// Serves until `stop` holds true or its sender is gone, then takes no new work and lets what is under way
-/// finish within `bounds.stop`. Whatever is not finished by then is lost with the runtime.
+/// finish within `stop_ms`. Whatever is not finished by then is lost with the runtime.
 ///
 /// Runs where `tokio::task::spawn_local` works: in a `LocalRuntime` or a `LocalSet`.
 pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
@@ -30,11 +28,11 @@ pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
     udp: Vec<S>,
     tcp: Vec<Box<dyn StreamListener>>,
     clock: Arc<dyn Clock>,
-    bounds: Bounds,
+    admission: Admission,
     counters: Arc<Counters>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let desk = Rc::new(Desk::new(answer, clock, bounds, counters, stop.clone()));
+    let desk = Rc::new(Desk::new(answer, clock, admission, counters, stop.clone()));
     let sockets: Vec<_> = udp.into_iter().map(Rc::new).collect();
     let mut loops: Vec<_> = sockets.iter().map(|socket| spawn_local(udp::serve(Rc::clone(&desk), Rc::clone(socket)))).collect();
     loops.extend(tcp.into_iter().map(|listener| spawn_local(stream::accept(Rc::clone(&desk), listener))));
@@ -50,10 +48,10 @@ pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
         udp::finish(&desk, socket).await;
     }
     let rest = async {
-        desk.pending.emptied().await;
+        desk.answered_all().await;
         desk.connections.emptied().await;
     };
-    let _ = tokio::time::timeout(bounds.stop, rest).await;
+    let _ = tokio::time::timeout(desk.bounds.stop, rest).await;
 }
 
 /// What one worker listens on, as `env::bind_udp` and `env::bind_tcp` give it.
@@ -87,7 +85,7 @@ impl Workers {
 pub fn run_workers<A, F>(
     sockets: Vec<Sockets>,
     clock: Arc<dyn Clock>,
-    limits: &Limits,
+    admission: Admission,
     stop: watch::Receiver<bool>,
     make: F,
 ) -> io::Result<Workers>
@@ -95,15 +93,15 @@ where
     A: Answer,
     F: Fn(usize) -> io::Result<Rc<A>> + Send + Sync + 'static,
 {
-    let bounds = Bounds::share(limits, sockets.len());
     let make = Arc::new(make);
     let mut workers = Workers { threads: Vec::new(), counters: Vec::new() };
     let (started, starts) = mpsc::channel();
     for (number, sockets) in sockets.into_iter().enumerate() {
         let counters = Arc::new(Counters::default());
         workers.counters.push(Arc::clone(&counters));
-        let (make, clock, stop, started) = (Arc::clone(&make), Arc::clone(&clock), stop.clone(), started.clone());
-        let body = move || run_one(move || make(number), sockets, clock, bounds, counters, stop, &started);
+        let (make, clock, admission) = (Arc::clone(&make), Arc::clone(&clock), admission.clone());
+        let (stop, started) = (stop.clone(), started.clone());
+        let body = move || run_one(move || make(number), sockets, clock, admission, counters, stop, &started);
         workers.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(body)?);
     }
     drop(started);
@@ -118,12 +116,12 @@ pub fn run_worker<A: Answer>(
     make: impl FnOnce() -> io::Result<Rc<A>>,
     sockets: Sockets,
     clock: Arc<dyn Clock>,
-    bounds: Bounds,
+    admission: Admission,
     counters: Arc<Counters>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let (started, starts) = mpsc::channel();
-    run_one(make, sockets, clock, bounds, counters, stop, &started);
+    run_one(make, sockets, clock, admission, counters, stop, &started);
     starts.try_recv().unwrap_or(Ok(()))
 }
 
@@ -131,7 +129,7 @@ fn run_one<A: Answer>(
     make: impl FnOnce() -> io::Result<Rc<A>>,
     sockets: Sockets,
     clock: Arc<dyn Clock>,
-    bounds: Bounds,
+    admission: Admission,
     counters: Arc<Counters>,
     stop: watch::Receiver<bool>,
     started: &mpsc::Sender<io::Result<()>>,
@@ -146,7 +144,7 @@ fn run_one<A: Answer>(
         match ready {
             Ok((answer, (udp, tcp))) => {
                 let _ = started.send(Ok(()));
-                serve_worker(answer, udp, tcp, clock, bounds, counters, stop).await;
+                serve_worker(answer, udp, tcp, clock, admission, counters, stop).await;
             }
             Err(error) => drop(started.send(Err(error))),
         }
@@ -172,7 +170,7 @@ mod tests {
     use tokio::task::LocalSet;
     use tokio::time::Instant;
 
-    use super::super::fake::{Fake, FakeSocket, StoppedClock, bounds, listener, peer, query};
+    use super::super::fake::{Fake, FakeSocket, StoppedClock, admission, bounds, listener, peer, query};
     use super::*;
     use crate::env::{RealClock, bind_tcp, bind_udp};
 
@@ -188,7 +186,7 @@ mod tests {
                 vec![SharedSocket(Rc::clone(&socket))],
                 vec![listener],
                 Arc::new(StoppedClock),
-                bounds(),
+                admission(bounds()),
                 counters,
                 stopped,
             );
@@ -275,7 +273,7 @@ mod tests {
         let (udp_at, tcp_at) = (udp[0].local_addr().expect("bound"), tcp[0].local_addr().expect("bound"));
         let sockets = udp.into_iter().zip(tcp).map(|(udp, tcp)| Sockets { udp: vec![udp], tcp: vec![tcp] }).collect();
         let (stop, stopped) = watch::channel(false);
-        let workers = run_workers(sockets, Arc::new(RealClock), &Limits::default(), stopped, |_| Ok(Rc::new(Fake))).expect("started");
+        let workers = run_workers(sockets, Arc::new(RealClock), admission(bounds()), stopped, |_| Ok(Rc::new(Fake))).expect("started");
         for id in 0..8 {
             for what in *b"ew" {
                 let mut expected = query(id, what, 0);
@@ -294,7 +292,7 @@ mod tests {
     fn a_worker_that_cannot_start_is_reported() {
         let (_stop, stopped) = watch::channel(false);
         let sockets = vec![Sockets::default(), Sockets::default()];
-        let started = run_workers(sockets, Arc::new(RealClock), &Limits::default(), stopped, |number| match number {
+        let started = run_workers(sockets, Arc::new(RealClock), admission(bounds()), stopped, |number| match number {
             0 => Ok(Rc::new(Fake)),
             _ => Err(io::Error::other("no")),
         });

@@ -1,136 +1,372 @@
-//! How many questions of one client are waiting for an answer: one greedy client must not fill the table that all
-//! share, and when it is full the greedy ones are refused first.
+//! How many questions may be under way, and whose: the one admission of everything that takes waiting.
 //!
-//! A client is an IPv4 address or a /56 of IPv6 (one customer's usual prefix). One thread counts its own clients;
-//! a permit gives its place back when it is dropped.
+//! A question holds its place from when it is taken until the last walk begun for it has ended, so the table follows
+//! what is really used: memory, and the sockets that walks have open. There is one table for the whole process.
+//!
+//! ```text
+//! free place ─► taken
+//! full       ─► the client with most places loses its oldest question (if it has more than the newcomer's client);
+//!               otherwise the newcomer's client loses its own oldest, if that has had its time;
+//!               otherwise the newcomer is refused
+//! ```
+//!
+//! So a client that has few questions under way always finds a place, however many one client or all others have; and
+//! where every client has one (forged addresses), each question still gets its time.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::btree_map::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
 
-/// Not `Send`: each thread has its own.
+use super::ClientNet;
+use super::pulse::Pulses;
+use crate::config::Limits;
+use crate::env::Instant;
+
+/// Shared by all workers. Cheap to clone.
 #[derive(Clone)]
-pub struct InFlight(Rc<RefCell<Table>>);
+pub struct InFlight(Arc<Shared>);
 
-struct Table {
-    /// Never a zero; so never longer than `total`.
-    counts: HashMap<IpAddr, u32, RandomState>,
-    total: usize,
-    per_client_max: usize,
-    total_max: usize,
+struct Shared {
+    bounds: Bounds,
+    table: Mutex<Table>,
+    pulses: Mutex<Pulses>,
+    shed: AtomicUsize,
 }
 
-/// A place in the table.
-pub struct Permit {
-    table: Rc<RefCell<Table>>,
-    client: IpAddr,
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    places: usize,
+    per_client: usize,
+    datagrams_per_client: usize,
+    least: Duration,
+}
+
+#[derive(Default)]
+struct Table {
+    clients: HashMap<ClientNet, Client, RandomState>,
+    /// Every client with a place. The last is the one with most; of several, the one whose oldest question came first.
+    by_greed: BTreeSet<Greed>,
+    total: usize,
+    next: u64,
+}
+
+#[derive(Default)]
+struct Client {
+    /// In the order in which they came.
+    places: BTreeMap<u64, Arc<Inner>>,
+    /// Questions that came over UDP and have not been answered.
+    datagrams: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Greed {
+    places: usize,
+    /// The complement of its number.
+    oldest: u64,
+    client: ClientNet,
+}
+
+/// The right to an answer of the client that waits for it; over when dropped.
+pub struct Ticket(Place);
+
+/// A question's place. Clones are the same place; it is free when the last of them is dropped.
+#[derive(Clone)]
+pub struct Place(Arc<Held>);
+
+struct Held {
+    in_flight: InFlight,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    number: u64,
+    client: ClientNet,
+    came: Instant,
+    is_datagram: bool,
+    lost: AtomicBool,
+    /// Of all who work for the question.
+    wakers: Mutex<SmallVec<[Waker; 2]>>,
 }
 
 impl InFlight {
-    pub fn new(per_client_max: usize, total_max: usize) -> InFlight {
-        let counts = HashMap::with_hasher(RandomState::default());
-        InFlight(Rc::new(RefCell::new(Table { counts, total: 0, per_client_max, total_max })))
+    pub fn new(limits: &Limits) -> InFlight {
+        let bounds = Bounds {
+            places: limits.pending_questions,
+            per_client: limits.pending_questions_per_client,
+            datagrams_per_client: limits.pending_datagrams_per_client,
+            least: Duration::from_millis(limits.pending_least_ms),
+        };
+        let pulses = Pulses::new(limits.answers_per_pulse, Duration::from_millis(limits.pulse_ms));
+        InFlight(Arc::new(Shared { bounds, table: Mutex::default(), pulses: Mutex::new(pulses), shed: AtomicUsize::new(0) }))
     }
 
-    /// `None`: this client has to wait, and would be told SERVFAIL or nothing.
-    pub fn admit(&self, client: IpAddr) -> Option<Permit> {
-        let client = accountable(client);
-        let mut table = self.0.borrow_mut();
-        let held = table.counts.get(&client).copied().unwrap_or(0);
-        if !table.has_room_for(held as usize) {
+    /// For a question that came over UDP, so perhaps not from `peer` at all.
+    pub fn admit_datagram(&self, peer: IpAddr, now: Instant) -> Option<Ticket> {
+        let ticket = self.admit_as(peer, true, now)?;
+        self.0.pulses.lock().asked(ticket.0.0.inner.client, now);
+        Some(ticket)
+    }
+
+    /// For a question over a connection.
+    pub fn admit(&self, peer: IpAddr, now: Instant) -> Option<Ticket> {
+        self.admit_as(peer, false, now)
+    }
+
+    fn admit_as(&self, peer: IpAddr, is_datagram: bool, now: Instant) -> Option<Ticket> {
+        let (client, bounds) = (ClientNet::of(peer), &self.0.bounds);
+        let mut table = self.0.table.lock();
+        let (held, datagrams) = table.clients.get(&client).map_or((0, 0), |client| (client.places.len(), client.datagrams));
+        // Nobody outside can forge loopback addresses.
+        if is_datagram && datagrams >= bounds.datagrams_per_client && !peer.is_loopback() {
             return None;
         }
-        table.counts.insert(client, held + 1);
-        table.total += 1;
-        Some(Permit { table: Rc::clone(&self.0), client })
+        if held >= bounds.per_client || table.total >= bounds.places {
+            let victim = if held >= bounds.per_client { client } else { table.who_loses(client, held)? };
+            let (loses, oldest) = table.oldest_of(victim)?;
+            let is_greedier = loses > held + 1;
+            if !is_greedier && now.duration_since(oldest.came) < bounds.least {
+                return None;
+            }
+            table.remove(&oldest);
+            self.0.shed.fetch_add(1, Ordering::Relaxed);
+            oldest.lose();
+        }
+        let inner = table.insert(client, is_datagram, now);
+        Some(Ticket(Place(Arc::new(Held { in_flight: self.clone(), inner }))))
     }
 
-    /// Questions under way, of all clients.
+    /// When the answer to a question that came over UDP may leave to `peer`.
+    pub fn leave_at(&self, peer: IpAddr, now: Instant) -> Instant {
+        self.0.pulses.lock().leave_at(ClientNet::of(peer), now)
+    }
+
+    /// Nobody should begin what no client waits for.
+    pub fn is_crowded(&self) -> bool {
+        self.0.table.lock().total > self.0.bounds.places / 2
+    }
+
+    /// Places taken.
     pub fn total(&self) -> usize {
-        self.0.borrow().total
+        self.0.table.lock().total
+    }
+
+    /// Questions that lost their place.
+    pub fn shed(&self) -> usize {
+        self.0.shed.load(Ordering::Relaxed)
     }
 }
 
 impl Table {
-    /// The last eighth of the table is for clients that hold less than their even share.
-    fn has_room_for(&self, held: usize) -> bool {
-        let even_share = (self.total_max / (self.counts.len() + 1)).max(1);
-        let plenty = self.total < self.total_max - self.total_max / 8;
-        held < self.per_client_max && self.total < self.total_max && (plenty || held < even_share)
+    /// Whose oldest question goes when there is no place for one of `client`, which has `held`.
+    fn who_loses(&self, client: ClientNet, held: usize) -> Option<ClientNet> {
+        let greediest = self.by_greed.last()?;
+        let loses = if greediest.places > held { greediest.client } else { client };
+        Some(loses)
     }
-}
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut table = self.table.borrow_mut();
-        table.total -= 1;
-        match table.counts.get_mut(&self.client) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                table.counts.remove(&self.client);
-            }
+    fn oldest_of(&self, client: ClientNet) -> Option<(usize, Arc<Inner>)> {
+        let places = &self.clients.get(&client)?.places;
+        places.first_key_value().map(|(_, oldest)| (places.len(), Arc::clone(oldest)))
+    }
+
+    fn insert(&mut self, client: ClientNet, is_datagram: bool, came: Instant) -> Arc<Inner> {
+        self.next += 1;
+        let number = self.next;
+        let inner = Arc::new(Inner { number, client, came, is_datagram, lost: AtomicBool::new(false), wakers: Mutex::default() });
+        let entry = self.clients.entry(client).or_default();
+        let before = entry.greed(client);
+        entry.places.insert(number, Arc::clone(&inner));
+        entry.datagrams += usize::from(is_datagram);
+        let after = entry.greed(client);
+        self.order(before, after);
+        self.total += 1;
+        inner
+    }
+
+    /// Its datagram stays counted until it is answered.
+    fn remove(&mut self, inner: &Inner) {
+        let Some(entry) = self.clients.get_mut(&inner.client) else { return };
+        let before = entry.greed(inner.client);
+        if entry.places.remove(&inner.number).is_none() {
+            return;
+        }
+        let after = entry.greed(inner.client);
+        self.total -= 1;
+        self.order(before, after);
+        self.forget_if_gone(inner.client);
+    }
+
+    fn answered(&mut self, inner: &Inner) {
+        if let Some(entry) = self.clients.get_mut(&inner.client) {
+            entry.datagrams -= usize::from(inner.is_datagram).min(entry.datagrams);
+        }
+        self.forget_if_gone(inner.client);
+    }
+
+    fn forget_if_gone(&mut self, client: ClientNet) {
+        if self.clients.get(&client).is_some_and(|entry| entry.places.is_empty() && entry.datagrams == 0) {
+            self.clients.remove(&client);
         }
     }
+
+    fn order(&mut self, before: Option<Greed>, after: Option<Greed>) {
+        before.map(|before| self.by_greed.remove(&before));
+        after.map(|after| self.by_greed.insert(after));
+    }
 }
 
-fn accountable(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & (u128::MAX << 72)).into()),
-        v4 => v4,
+impl Client {
+    fn greed(&self, client: ClientNet) -> Option<Greed> {
+        let (oldest, _) = self.places.first_key_value()?;
+        Some(Greed { places: self.places.len(), oldest: !oldest, client })
+    }
+}
+
+impl Place {
+    /// Ready when the place was given to another question: whoever works for this one stops.
+    pub fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
+        let inner = &self.0.inner;
+        if inner.lost.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        let mut wakers = inner.wakers.lock();
+        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            wakers.push(cx.waker().clone());
+        }
+        drop(wakers);
+        // It may have been lost before the waker was there.
+        if inner.lost.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Ticket {
+    /// For the walks, which keep the place when the client has its answer and they go on.
+    pub fn place(&self) -> &Place {
+        &self.0
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.0.in_flight.0.table.lock().answered(&self.0.0.inner);
+    }
+}
+
+impl Inner {
+    fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+        std::mem::take(&mut *self.wakers.lock()).into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.in_flight.0.table.lock().remove(&self.inner);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use super::*;
 
     fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
     }
 
-    #[test]
-    fn a_client_is_held_to_its_number() {
-        let in_flight = InFlight::new(2, 100);
-        let first = in_flight.admit(address("192.0.2.1"));
-        let second = in_flight.admit(address("::ffff:192.0.2.1"));
-        assert!(first.is_some() && second.is_some());
-        assert!(in_flight.admit(address("192.0.2.1")).is_none());
-        assert!(in_flight.admit(address("192.0.2.2")).is_some(), "another client is not concerned");
-        drop(first);
-        assert!(in_flight.admit(address("192.0.2.1")).is_some());
+    fn client(last: u8) -> IpAddr {
+        [192, 0, 2, last].into()
+    }
+
+    fn in_flight(places: usize, per_client: usize) -> InFlight {
+        let limits =
+            Limits { pending_questions: places, pending_questions_per_client: per_client, pending_least_ms: 200, ..Limits::default() };
+        InFlight::new(&limits)
+    }
+
+    fn is_lost(ticket: &Ticket) -> bool {
+        ticket.place().poll_lost(&Context::from_waker(Waker::noop())).is_ready()
     }
 
     #[test]
-    fn a_prefix_of_ipv6_is_one_client() {
-        let in_flight = InFlight::new(1, 100);
-        let _one = in_flight.admit(address("2001:db8:0:100::1")).expect("room");
-        assert!(in_flight.admit(address("2001:db8:0:1ff::2")).is_none());
-        assert!(in_flight.admit(address("2001:db8:0:200::1")).is_some());
+    fn the_greediest_client_loses_its_oldest_question() {
+        let (in_flight, now) = (in_flight(8, 6), Instant::now());
+        let greedy: Vec<_> = (0..6).map_while(|_| in_flight.admit(client(1), now)).collect();
+        let two: Vec<_> = (0..2).map_while(|_| in_flight.admit(client(2), now)).collect();
+        assert_eq!((greedy.len(), two.len(), in_flight.total()), (6, 2, 8));
+        // Full: newcomers are served all the same.
+        let modest: Vec<_> = (3..7).filter_map(|last| in_flight.admit(client(last), now)).collect();
+        assert_eq!((modest.len(), in_flight.total()), (4, 8));
+        assert_eq!(greedy.iter().map(is_lost).collect::<Vec<_>>(), [true, true, true, true, false, false]);
+        assert!(two.iter().chain(&modest).all(|ticket| !is_lost(ticket)));
+        assert!(in_flight.admit(client(1), now).is_none(), "as greedy as anybody, and its own oldest has not had its time");
+        let later = now + Duration::from_millis(200);
+        let newest = in_flight.admit(client(1), later).expect("at the cost of its own oldest");
+        assert!(is_lost(&greedy[4]) && !is_lost(&greedy[5]) && !is_lost(&newest));
+        drop((greedy, two, modest, newest));
+        assert_eq!((in_flight.total(), in_flight.shed()), (0, 5));
+        let table = in_flight.0.table.lock();
+        assert!(table.clients.is_empty() && table.by_greed.is_empty());
     }
 
     #[test]
-    fn when_it_gets_full_the_greedy_wait() {
-        let in_flight = InFlight::new(100, 16);
-        let greedy: Vec<Permit> = std::iter::from_fn(|| in_flight.admit(address("192.0.2.1"))).collect();
-        assert_eq!(greedy.len(), 14);
-        let modest = in_flight.admit(address("192.0.2.2"));
-        assert!(modest.is_some());
-        assert!(in_flight.admit(address("192.0.2.1")).is_none());
-        let last = in_flight.admit(address("192.0.2.3"));
-        assert!(last.is_some());
-        assert!(in_flight.admit(address("192.0.2.4")).is_none(), "never more than the table holds");
-        assert_eq!(in_flight.total(), 16);
+    fn where_each_client_has_one_question_each_has_its_time() {
+        let (in_flight, now) = (in_flight(100, 50), Instant::now());
+        let forged: Vec<_> = (0..100u8).filter_map(|last| in_flight.admit(client(last), now)).collect();
+        assert_eq!(forged.len(), 100);
+        assert!(in_flight.admit(client(200), now + Duration::from_millis(199)).is_none());
+        assert!(in_flight.admit(client(200), now + Duration::from_millis(200)).is_some());
+        assert!(is_lost(&forged[0]) && !is_lost(&forged[1]));
     }
 
     #[test]
-    fn nothing_is_left_behind() {
-        let in_flight = InFlight::new(4, 1_000);
-        let permits: Vec<Permit> = (0..200).filter_map(|last| in_flight.admit(IpAddr::from([192, 0, 2, last]))).collect();
-        assert_eq!(in_flight.total(), 200);
-        drop(permits);
-        assert_eq!((in_flight.total(), in_flight.0.borrow().counts.len()), (0, 0));
+    fn one_client_alone_has_its_number() {
+        let (in_flight, now) = (in_flight(100, 3), Instant::now());
+        let mut held: Vec<_> = (0..10).map_while(|_| in_flight.admit(client(1), now)).collect();
+        assert_eq!(held.len(), 3);
+        assert!(in_flight.admit(client(1), now).is_none());
+        held.pop();
+        assert!(in_flight.admit(client(1), now).is_some());
+    }
+
+    #[test]
+    fn questions_that_may_be_forged_are_fewer() {
+        let limits =
+            Limits { pending_questions: 100, pending_questions_per_client: 4, pending_datagrams_per_client: 2, ..Limits::default() };
+        for (peer, datagrams, connected) in [("192.0.2.1", 2, 2), ("2001:db8::1", 2, 2), ("127.0.0.1", 4, 0), ("::1", 4, 0)] {
+            let (in_flight, peer, now) = (InFlight::new(&limits), address(peer), Instant::now());
+            let mut held: Vec<_> = (0..10).map_while(|_| in_flight.admit_datagram(peer, now)).collect();
+            let others: Vec<_> = (0..10).map_while(|_| in_flight.admit(peer, now)).collect();
+            assert_eq!((held.len(), others.len()), (datagrams, connected), "{peer}");
+            // A walk that goes on when its client has been answered keeps the place, but no client waits.
+            let walk = held.pop().map(|ticket| ticket.place().clone());
+            assert_eq!((in_flight.total(), in_flight.admit_datagram(peer, now).is_some()), (4, false), "{peer}");
+            drop(walk);
+            assert!(in_flight.admit_datagram(peer, now).is_some(), "{peer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_who_work_for_a_lost_question_are_told() {
+        let (in_flight, now) = (in_flight(1, 1), Instant::now());
+        let ticket = in_flight.admit(client(1), now).expect("room");
+        let wait = |place: Place| async move { poll_fn(|cx| place.poll_lost(cx)).await };
+        let (client_task, walk) = (tokio::spawn(wait(ticket.place().clone())), tokio::spawn(wait(ticket.place().clone())));
+        tokio::task::yield_now().await;
+        let next = in_flight.admit(client(2), now + Duration::from_secs(1)).expect("the other has had its time");
+        client_task.await.expect("woken");
+        walk.await.expect("woken");
+        assert!(!is_lost(&next));
+        drop(ticket);
+        assert_eq!(in_flight.total(), 1);
     }
 }

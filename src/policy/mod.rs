@@ -2,21 +2,24 @@
 //! guard, and the rates and counts that one client may reach.
 //!
 //! Everything here is made from the settings at start and reload and swapped whole; the few parts that count
-//! (`ResponseRate`, `InFlight`) belong to one thread and are told the time. Nothing waits or resolves: each part
+//! (`ResponseRate`, `InFlight`) are told the time. Nothing waits or resolves: each part
 //! says what it knows about one name, address or set, and `answer` decides what comes of it.
 //!
 //! Knows nothing of: sockets, messages, hosted zones, what is cached, how a name is resolved.
 
 mod acl;
+mod client;
 mod in_flight;
 mod private_address;
+mod pulse;
 mod rebinding;
 mod response_rate;
 mod snapshot;
 mod special;
 
 pub use acl::Acl;
-pub use in_flight::{InFlight, Permit};
+pub use client::ClientNet;
+pub use in_flight::{InFlight, Place, Ticket};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_rate::{Pace, ResponseRate};
 pub use snapshot::{Access, Policy};

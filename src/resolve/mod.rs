@@ -24,6 +24,7 @@ pub use context::budget::{Bound, Budget};
 pub use context::context::Context;
 pub use context::failure::{Cause, Failure, Fault, FaultKind};
 pub use context::local::{Local, LocalAnswer, LocalCut, NothingLocal};
+pub use context::place::QuestionPlace;
 pub use context::routes::{Anchors, Routes, RoutesInForce, Rule};
 pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, PassedOver, Purpose, Step, Trace, ZoneKey};
 pub use dnssec::trust_anchors::Followed;

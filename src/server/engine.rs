@@ -21,7 +21,7 @@ use crate::answer::{Explained, Parts, Service, Worker};
 use crate::cache::Cache;
 use crate::config::Limits;
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
-use crate::listen::{self, Bounds, Counters, Sockets};
+use crate::listen::{self, Admission, Bounds, Counters, Sockets};
 use crate::record::{Name, Question};
 use crate::zone::Zones;
 
@@ -29,18 +29,18 @@ use crate::zone::Zones;
 const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The engine of a server that listens on `addrs`.
-pub fn build(sources: Sources, addrs: &[SocketAddr]) -> Result<Arc<dyn Engine>, String> {
+pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<dyn Engine>, String> {
     let workers = sources.settings.server.worker_count();
-    let limits = rlimit::limits(workers);
     let state_folder = sources.state_folder.clone();
     let service = service_of(sources, addrs, limits)?;
+    let admission = Admission { bounds: Bounds::share(&limits, workers), in_flight: service.in_flight.clone() };
     trust::restore(&service, state_folder.as_deref());
     let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
     Ok(Arc::new(Server {
         service,
         trust_changed,
         clock: Arc::new(RealClock),
-        bounds: Bounds::share(&limits, workers),
+        admission,
         counters: (0..workers).map(|_| Arc::default()).collect(),
         addrs: addrs.to_vec(),
         generation: AtomicU64::new(1),
@@ -82,7 +82,7 @@ struct Server {
     /// Wakes the thread that saves what is trusted.
     trust_changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
-    bounds: Bounds,
+    admission: Admission,
     /// One of each worker.
     counters: Vec<Arc<Counters>>,
     addrs: Vec<SocketAddr>,
@@ -96,7 +96,7 @@ impl Engine for Server {
         let service = self.service.clone();
         let counters = self.counters.get(worker).cloned().unwrap_or_default();
         let make = || Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?));
-        if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.bounds, counters, stop) {
+        if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.admission.clone(), counters, stop) {
             tracing::error!(%error, worker, "a worker could not start");
         }
     }

@@ -65,8 +65,10 @@ pub enum RunError {
 }
 
 /// Serves until told to stop. `build` is told what was read and where the server listens.
-pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) -> Result<Arc<dyn Engine>, String>) -> Result<(), RunError> {
-    let limits = Limits::default();
+pub fn run(
+    options: &StartOptions,
+    build: impl FnOnce(Sources, &[SocketAddr], Limits) -> Result<Arc<dyn Engine>, String>,
+) -> Result<(), RunError> {
     // Before zones and caches take their memory. Where it is not to be had, only some answers come later.
     let small_pages = pages::stay_small();
     let mut sources = Sources::read(options).map_err(RunError::Files)?;
@@ -78,6 +80,7 @@ pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) ->
         Ok(count) => tracing::debug!(count, "open files"),
         Err(error) => warn!(%error, "the limit on open files stays as it is"),
     }
+    let limits = rlimit::limits(sources.settings.server.worker_count());
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
     let folder = match state::folder(sources.settings.server.state_dir.as_deref()) {
@@ -93,7 +96,7 @@ pub fn run(options: &StartOptions, build: impl FnOnce(Sources, &[SocketAddr]) ->
     };
     let CacheSettings { persist, save_interval_s, .. } = sources.settings.cache;
     let keeping = folder.filter(|_| persist).map(|folder| Keeping::within(&folder, save_interval_s));
-    let engine = build(sources, &ports.addrs).map_err(RunError::Engine)?;
+    let engine = build(sources, &ports.addrs, limits).map_err(RunError::Engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let outcome = runtime.block_on(async {
         let orders = orders_from_signals().map_err(RunError::System)?;

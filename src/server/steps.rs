@@ -209,6 +209,7 @@ fn advice(cause: &Cause) -> &'static str {
         Cause::Forbidden(_) => "look at the rule of the configuration that covers it",
         Cause::NoSocket => "this resolver may open too few files for its load: raise its limit (RLIMIT_NOFILE), or ask again later",
         Cause::NotCached => "ask with recursion",
+        Cause::Shed => "the server is overloaded: ask again later",
         Cause::Internal => "this is a defect of Cairn: please report it with this output",
     }
 }

@@ -195,6 +195,7 @@ mod tests {
     use super::super::scratch::Scratch;
     use super::super::sources::Sources;
     use super::*;
+    use crate::config::Limits;
     use std::os::unix::fs::PermissionsExt;
 
     fn service(scratch: &Scratch) -> Arc<Service> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use cairn::answer::{Client, Worker};
 use cairn::config::Limits;
 use cairn::env::{Accepted, Datagram, DatagramBatch, DatagramSocket, Rest, StreamListener};
-use cairn::listen::{Bounds, serve_worker};
+use cairn::listen::{Admission, Bounds, serve_worker};
 use tokio::io::DuplexStream;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -145,11 +145,13 @@ impl Doors {
     pub fn open(engine: &Engine, clock: &Arc<SimClock>) -> Doors {
         let Engine::Cairn(workers, _) = engine else { panic!("the reference walker does not listen") };
         let (stop, stopped) = watch::channel(false);
-        let bounds = Bounds::share(&Limits::default(), workers.len());
+        let limits = Limits::default();
+        let in_flight = workers[0].service().in_flight.clone();
+        let admission = Admission { bounds: Bounds::share(&limits, workers.len()), in_flight };
         let serve = |worker: &Rc<Worker>| {
             let door = Door::new();
-            let (worker, clock, counters) = (worker.clone(), clock.clone(), Arc::default());
-            tokio::task::spawn_local(serve_worker(worker, vec![door.clone()], vec![], clock, bounds, counters, stopped.clone()));
+            let (worker, clock, admission, counters) = (worker.clone(), clock.clone(), admission.clone(), Arc::default());
+            tokio::task::spawn_local(serve_worker(worker, vec![door.clone()], vec![], clock, admission, counters, stopped.clone()));
             door
         };
         Doors { doors: workers.iter().map(serve).collect(), stop: Some(stop) }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::env::Instant;
 use crate::resolve::context::budget::Budget;
 use crate::resolve::context::local::Local;
+use crate::resolve::context::place::QuestionPlace;
 use crate::resolve::context::routes::Routes;
 use crate::resolve::context::trace::{Purpose, Trace};
 use crate::resolve::lookup::coalesce::WalkId;
@@ -39,6 +40,8 @@ pub struct Context {
     pub cache_only: bool,
     /// The parent's word is enough: the address is for asking that server, not for a client.
     pub glue_will_do: bool,
+    /// The place of the client's question; `None` where no client asked.
+    pub place: Option<Rc<dyn QuestionPlace>>,
     /// The walk that waits, if it is one.
     pub(in crate::resolve) walk: Option<WalkId>,
 }
@@ -61,6 +64,7 @@ impl Context {
             avoid: Rc::default(),
             cache_only: false,
             glue_will_do: false,
+            place: None,
             walk: None,
         }
     }

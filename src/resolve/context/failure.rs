@@ -66,6 +66,8 @@ pub enum Cause {
     NoSocket,
     /// Only the cache was to be read, and it knows nothing.
     NotCached,
+    /// Its place was given to another question: more were under way than this server can work on.
+    Shed,
     /// A defect of ours: a walk ended without a result.
     Internal,
 }
@@ -89,6 +91,7 @@ impl Failure {
             | Cause::AliasTooLong
             | Cause::Spent(_)
             | Cause::NotCached
+            | Cause::Shed
             | Cause::NoSocket
             | Cause::Internal => EdeCode::OTHER,
             Cause::Forbidden(_) => EdeCode::PROHIBITED,
@@ -98,7 +101,7 @@ impl Failure {
 
     /// Whoever waited for somebody else's search may have more luck with one of its own.
     pub fn may_be_anothers(&self) -> bool {
-        self.for_want || self.cause == Cause::Internal
+        self.for_want || matches!(self.cause, Cause::Shed | Cause::Internal)
     }
 
     /// A failure that says something of the question, not of who asked it.
@@ -110,7 +113,7 @@ impl Failure {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) | Cause::Bogus(_) => true,
             Cause::AliasLoop | Cause::AliasTooLong => true,
             Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut | Cause::Forbidden(_) => false,
-            Cause::NoSocket | Cause::NotCached | Cause::Internal => false,
+            Cause::NoSocket | Cause::NotCached | Cause::Shed | Cause::Internal => false,
         }
     }
 }
@@ -130,6 +133,7 @@ impl fmt::Display for Failure {
             Cause::Forbidden(why) => f.write_str(why)?,
             Cause::NoSocket => return f.write_str("this resolver has no free socket at the moment"),
             Cause::NotCached => write!(f, "{} is not in the cache", self.at)?,
+            Cause::Shed => f.write_str("more questions are under way than this server can work on")?,
             Cause::Internal => f.write_str("internal error")?,
         }
         for (index, fault) in self.faults.iter().enumerate() {

@@ -4,5 +4,6 @@ pub(in crate::resolve) mod budget;
 pub(in crate::resolve) mod context;
 pub(in crate::resolve) mod failure;
 pub(in crate::resolve) mod local;
+pub(in crate::resolve) mod place;
 pub(in crate::resolve) mod routes;
 pub(in crate::resolve) mod trace;

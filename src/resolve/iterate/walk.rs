@@ -25,6 +25,7 @@ use crate::resolve::context::budget::Bound;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::local::LocalAnswer;
+use crate::resolve::context::place::unless_lost;
 use crate::resolve::context::routes::Routes;
 use crate::resolve::context::trace::{Purpose, Step};
 use crate::resolve::delegation::zone_cut::{self, Cut};
@@ -73,6 +74,11 @@ impl Resolver {
     /// once while nobody answers at all, and a failure when there is none. The walk goes on without the client, and its
     /// result is cached.
     pub async fn resolve_in_time(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
+        let answered = unless_lost(context.place.as_ref(), self.in_time(question, held, context)).await;
+        answered.unwrap_or_else(|| Err(Failure::new(question.name.clone(), Cause::Shed)))
+    }
+
+    async fn in_time(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
         let limits = context.routes.limits;
         let began = Instant::now();
         let work = pin!(self.resolve(question, held, context));
@@ -301,7 +307,12 @@ impl Resolver {
             match &*outcome {
                 Ok(link) => return Ok(link.clone()),
                 Err(failure) if !is_own && tries < JOINS_MAX && failure.may_be_anothers() && !context.budget.is_spent() => {}
-                Err(failure) => return self.stale(question, context).ok_or_else(|| failure.clone()),
+                Err(failure) => {
+                    if failure.cause == Cause::Shed {
+                        context.budget.crowded_out();
+                    }
+                    return self.stale(question, context).ok_or_else(|| failure.clone());
+                }
             }
         }
     }
@@ -347,12 +358,14 @@ impl Resolver {
             let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
             let had_all = context.budget.is_whole();
             let walk = pin!(resolver.walk(&question, &context));
-            let mut result = match tokio::time::timeout(limit, resolver.in_turns(walk)).await {
-                Ok(result) => result,
-                Err(_) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),
+            let walk = tokio::time::timeout(limit, resolver.in_turns(walk));
+            let mut result = match unless_lost(context.place.as_ref(), walk).await {
+                Some(Ok(result)) => result,
+                Some(Err(_)) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),
+                None => Err(Failure::new(question.name.clone(), Cause::Shed)),
             };
             if let Err(failure) = &mut result {
-                failure.for_want = context.budget.failed_for_want(had_all);
+                failure.for_want = failure.cause == Cause::Shed || context.budget.failed_for_want(had_all);
                 resolver.shared().counters.failures.fetch_add(1, Ordering::Relaxed);
                 if failure.may_be_remembered() {
                     resolver.remember(&question, failure, &context).await;

@@ -1,0 +1,151 @@
+//! How many answers that had to be waited for leave to one UDP client at once.
+//!
+//! A server that holds its replies back and releases them together turns a trickle of questions from a forged
+//! address into one pulse of answers towards it (CVE-2024-33655, DNSBomb). So such answers are spread over time: at
+//! most so many in any window, and the others later, in their order. None is dropped: each keeps its question's place
+//! among the pending ones until it has left, which bounds how many there are.
+//!
+//! A client that asks as fast as it is answered (a forwarder in front of many) gets no pulse: it may be sent twice as
+//! many answers in a window as it has just asked questions. Who forges the questions would have to send half of the
+//! flood himself, at the same time.
+//!
+//! Answers that nobody waited for leave as fast as their questions come, and are not counted.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use super::ClientNet;
+use crate::env::Instant;
+
+pub struct Pulses {
+    /// Only clients that have waited for something in the last window, or still do.
+    clients: HashMap<ClientNet, Client, RandomState>,
+    answers_max: usize,
+    window: Duration,
+    /// At this many clients those without anything in the last window are forgotten.
+    sweep_at: usize,
+}
+
+#[derive(Default)]
+struct Client {
+    /// When its latest answers leave, in order; not more than can still matter.
+    leaves: VecDeque<Instant>,
+    /// Questions of this window and of the one before.
+    asked: [u32; 2],
+    asked_since: Option<Instant>,
+}
+
+/// Clients kept before the first sweep.
+const SWEEP_AT_LEAST: usize = 256;
+
+impl Pulses {
+    pub fn new(answers_max: usize, window: Duration) -> Pulses {
+        Pulses { clients: HashMap::default(), answers_max: answers_max.max(1), window, sweep_at: SWEEP_AT_LEAST }
+    }
+
+    /// A question of this client has to wait.
+    pub fn asked(&mut self, client: ClientNet, now: Instant) {
+        let window = self.window;
+        let client = self.client(client, now);
+        client.turn(now, window);
+        client.asked[0] = client.asked[0].saturating_add(1);
+    }
+
+    /// When an answer that is ready now may leave. Called once for each answer.
+    pub fn leave_at(&mut self, client: ClientNet, now: Instant) -> Instant {
+        let (window, least) = (self.window, self.answers_max);
+        let client = self.client(client, now);
+        client.turn(now, window);
+        let most = least.max(2 * client.asked.iter().map(|count| *count as usize).max().unwrap_or(0));
+        let after_others = client.leaves.back().map_or(now, |last| now.max(*last));
+        let before = client.leaves.len().checked_sub(most).map(|at| client.leaves[at] + window);
+        let at = before.map_or(after_others, |before| after_others.max(before));
+        while client.leaves.front().is_some_and(|first| *first + window <= now) {
+            client.leaves.pop_front();
+        }
+        client.leaves.push_back(at);
+        at
+    }
+
+    fn client(&mut self, client: ClientNet, now: Instant) -> &mut Client {
+        if self.clients.len() >= self.sweep_at && !self.clients.contains_key(&client) {
+            let window = self.window;
+            self.clients.retain(|_, client| client.matters(now, window));
+            self.sweep_at = (2 * self.clients.len()).max(SWEEP_AT_LEAST);
+        }
+        self.clients.entry(client).or_default()
+    }
+}
+
+impl Client {
+    /// Begins a new window where the present one is over.
+    fn turn(&mut self, now: Instant, window: Duration) {
+        match self.asked_since {
+            Some(since) if now < since + window => {}
+            Some(since) if now < since + 2 * window => (self.asked, self.asked_since) = ([0, self.asked[0]], Some(since + window)),
+            Some(_) | None => (self.asked, self.asked_since) = ([0, 0], Some(now)),
+        }
+    }
+
+    fn matters(&self, now: Instant, window: Duration) -> bool {
+        self.leaves.back().is_some_and(|last| *last + window > now) || self.asked_since.is_some_and(|since| now < since + 2 * window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_millis(25);
+
+    fn client(last: u8) -> ClientNet {
+        ClientNet::of([192, 0, 2, last].into())
+    }
+
+    /// The most that leave in any stretch of 20 ms.
+    fn most_in_20_ms(leaves: &[Instant]) -> usize {
+        let within = |from: &Instant| leaves.iter().filter(|at| **at >= *from && **at < *from + Duration::from_millis(20)).count();
+        leaves.iter().map(within).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn what_becomes_ready_together_leaves_in_turns() {
+        let (mut pulses, start) = (Pulses::new(50, WINDOW), Instant::now());
+        let one = pulses.leave_at(client(1), start);
+        assert_eq!(one, start);
+        let ready = start + Duration::from_millis(24);
+        let leaves: Vec<_> = (0..300).map(|_| pulses.leave_at(client(1), ready)).collect();
+        assert!(leaves.is_sorted());
+        assert_eq!(most_in_20_ms(&[&[one][..], &leaves].concat()), 50);
+        assert!(*leaves.last().expect("300") <= ready + 6 * WINDOW);
+        assert_eq!(pulses.leave_at(client(2), ready), ready, "another client is not concerned");
+    }
+
+    #[test]
+    fn who_asks_as_fast_as_it_is_answered_is_not_slowed_down() {
+        let (mut pulses, start) = (Pulses::new(50, WINDOW), Instant::now());
+        for step in 0..40_000u32 {
+            let now = start + step * Duration::from_micros(100);
+            pulses.asked(client(1), now);
+            if step >= 2_000 {
+                assert_eq!(pulses.leave_at(client(1), now), now, "10,000 a second, each 200 ms after its question: step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn clients_are_forgotten() {
+        let (mut pulses, start) = (Pulses::new(50, WINDOW), Instant::now());
+        for step in 0..20_000u32 {
+            let now = start + step * Duration::from_micros(100);
+            let forged = ClientNet::of((0x0a00_0000 + step).to_be_bytes().into());
+            pulses.asked(forged, now);
+            pulses.leave_at(forged, now);
+        }
+        assert!(pulses.clients.len() <= 2_000, "{}", pulses.clients.len());
+        let last = pulses.clients.values().map(|client| client.leaves.len()).max();
+        assert_eq!(last, Some(1));
+    }
+}
