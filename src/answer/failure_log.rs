@@ -1,13 +1,14 @@
-//! Which failing names get a line in the log: each at most once a minute, all together at most ten lines a second,
-//! and one line that counts the rest. What an operator reads is then every name that fails in ordinary trouble, and
-//! a sample under a flood.
+//! Which failing or filtered names get a line in the log: each at most once a minute, all together at most ten lines a
+//! second, and one line that counts the rest. An operator then reads every name that fails in ordinary trouble, and a
+//! sample during a flood. All workers share one log, so that a name does not get a line from each of them.
 //!
-//! Bounded by its own rule: only names that were told are remembered, and no more than ten a second are told.
+//! Memory is bounded by the rule itself: only names with a line are kept, for a minute, and at most ten a second get one.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, RandomState};
+use parking_lot::Mutex;
 
 use crate::env::BootTime;
 use crate::record::Question;
@@ -15,43 +16,61 @@ use crate::record::Question;
 const LINES_PER_SECOND: u32 = 10;
 const SAME_NAME_S: u32 = 60;
 
+/// What a line is about: a name that is filtered and fails too gets a line for each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Subject {
+    Failure,
+    Filtered,
+}
+
 #[derive(Default)]
-pub struct FailureLog {
-    /// When each was told, oldest first; by hash, because mistaking one name for another costs a line of a log.
-    told: VecDeque<(u32, u64)>,
-    /// The second that is running, and the lines in it.
+pub struct FailureLog(Mutex<Lines>);
+
+#[derive(Default)]
+struct Lines {
+    /// When each line was written, oldest first, and the hash of its name: mistaking one name for another costs a line.
+    written: VecDeque<(u32, u64)>,
+    /// The hashes of `written`.
+    hashes: HashSet<u64, RandomState>,
+    /// The current second, and the lines in it.
     second: u32,
-    lines: u32,
+    count: u32,
     withheld: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Told {
-    /// Failures since the last line for which there was no room.
+pub struct Admitted {
+    /// Names since the last line that got none because there were too many.
     pub withheld: u64,
 }
 
 impl FailureLog {
-    /// `None`: say nothing of this one.
-    pub fn admit(&mut self, question: &Question, now: BootTime) -> Option<Told> {
-        let now_s = now.secs();
-        while self.told.front().is_some_and(|(then, _)| now_s.saturating_sub(*then) >= SAME_NAME_S) {
-            self.told.pop_front();
+    /// `None`: this one gets no line.
+    pub fn admit(&self, subject: Subject, question: &Question, now: BootTime) -> Option<Admitted> {
+        let hash = FixedState::default().hash_one((subject, question.name.as_wire(), question.rtype.0));
+        self.0.lock().admit(hash, now.secs())
+    }
+}
+
+impl Lines {
+    fn admit(&mut self, hash: u64, now_s: u32) -> Option<Admitted> {
+        while let Some((_, hash)) = self.written.pop_front_if(|(then, _)| now_s.saturating_sub(*then) >= SAME_NAME_S) {
+            self.hashes.remove(&hash);
         }
-        let hash = FixedState::default().hash_one((question.name.as_wire(), question.rtype.0));
-        if self.told.iter().any(|(_, known)| *known == hash) {
+        if self.hashes.contains(&hash) {
             return None;
         }
         if self.second != now_s {
-            (self.second, self.lines) = (now_s, 0);
+            (self.second, self.count) = (now_s, 0);
         }
-        if self.lines >= LINES_PER_SECOND {
+        if self.count >= LINES_PER_SECOND {
             self.withheld += 1;
             return None;
         }
-        self.lines += 1;
-        self.told.push_back((now_s, hash));
-        Some(Told { withheld: std::mem::take(&mut self.withheld) })
+        self.count += 1;
+        self.hashes.insert(hash);
+        self.written.push_back((now_s, hash));
+        Some(Admitted { withheld: std::mem::take(&mut self.withheld) })
     }
 }
 
@@ -68,33 +87,41 @@ mod tests {
         BootTime(seconds * 1000)
     }
 
-    #[test]
-    fn a_name_is_told_once_a_minute() {
-        let mut complaints = FailureLog::default();
-        let mut told = |name: &str, now| complaints.admit(&question(name), at(now)).is_some();
-        assert!(told("a.example.", 5));
-        assert!(!told("a.example.", 5));
-        assert!(told("b.example.", 6));
-        assert!(!told("a.example.", 64));
-        assert!(told("a.example.", 65));
-        assert!(!told("b.example.", 65));
+    fn is_admitted(log: &FailureLog, subject: Subject, name: &str, now: u64) -> bool {
+        log.admit(subject, &question(name), at(now)).is_some()
     }
 
     #[test]
-    fn a_flood_is_counted_not_told() {
-        let mut complaints = FailureLog::default();
-        let told = (0..1000).filter(|n| complaints.admit(&question(&format!("n{n}.example.")), at(1)).is_some()).count();
-        assert_eq!(told, 10);
-        assert_eq!(complaints.admit(&question("later.example."), at(2)), Some(Told { withheld: 990 }));
-        assert_eq!(complaints.admit(&question("latest.example."), at(3)), Some(Told { withheld: 0 }));
+    fn a_name_gets_a_line_once_a_minute() {
+        let log = FailureLog::default();
+        let failure = |name: &str, now| is_admitted(&log, Subject::Failure, name, now);
+        assert!(failure("a.example.", 5));
+        assert!(!failure("a.example.", 5));
+        assert!(failure("b.example.", 6));
+        assert!(!failure("a.example.", 64));
+        assert!(failure("a.example.", 65));
+        assert!(!failure("b.example.", 65));
+        assert!(is_admitted(&log, Subject::Filtered, "a.example.", 66));
+        assert!(!is_admitted(&log, Subject::Filtered, "a.example.", 67));
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_not_listed() {
+        let log = FailureLog::default();
+        let listed = (0..1000).filter(|n| is_admitted(&log, Subject::Failure, &format!("n{n}.example."), 1)).count();
+        assert_eq!(listed, 10);
+        assert_eq!(log.admit(Subject::Failure, &question("later.example."), at(2)), Some(Admitted { withheld: 990 }));
+        assert_eq!(log.admit(Subject::Filtered, &question("latest.example."), at(3)), Some(Admitted { withheld: 0 }));
     }
 
     #[test]
     fn memory_is_bounded() {
-        let mut complaints = FailureLog::default();
+        let log = FailureLog::default();
         for n in 0..200_000_u64 {
-            complaints.admit(&question(&format!("n{n}.example.")), at(n / 100));
+            is_admitted(&log, Subject::Failure, &format!("n{n}.example."), n / 100);
         }
-        assert!(complaints.told.len() <= (LINES_PER_SECOND * SAME_NAME_S) as usize, "{}", complaints.told.len());
+        let lines = log.0.lock();
+        assert!(lines.written.len() <= (LINES_PER_SECOND * SAME_NAME_S) as usize, "{}", lines.written.len());
+        assert_eq!(lines.hashes.len(), lines.written.len());
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::cookie::Cookies;
+use super::failure_log::FailureLog;
 use super::snapshot::{Configured, Present, Snapshot};
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding};
 use crate::config::{Limits, Settings};
@@ -36,6 +37,8 @@ pub struct Service {
     /// Every question that takes waiting, of all workers.
     pub in_flight: InFlight,
     pub counters: Counters,
+    /// Shared, so that a name gets one line from all workers together.
+    pub(super) failure_log: FailureLog,
     tallies: Mutex<Vec<Arc<Tally>>>,
     generation: AtomicU32,
 }
@@ -97,6 +100,7 @@ impl Service {
             limits,
             in_flight: InFlight::new(&limits),
             counters: Counters::default(),
+            failure_log: FailureLog::default(),
             tallies: Mutex::default(),
             generation: AtomicU32::new(1),
         })

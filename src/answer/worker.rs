@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::Guard;
 
-use super::failure_log::FailureLog;
+use super::failure_log::Subject;
 use super::held::{authoritative_outcome, local_answer};
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused};
@@ -30,7 +30,6 @@ pub struct Worker {
     service: Arc<Service>,
     resolver: Resolver,
     response_rate: RefCell<ResponseRate>,
-    complaints: RefCell<FailureLog>,
     random: Rc<Random>,
     tally: Arc<Tally>,
 }
@@ -108,7 +107,7 @@ impl Worker {
         let resolver = Resolver::new(service.resolve.clone(), upstream, random.clone());
         let response_rate = RefCell::new(ResponseRate::new(random.u64()));
         let tally = service.new_tally();
-        Rc::new(Worker { service, resolver, response_rate, complaints: RefCell::default(), random, tally })
+        Rc::new(Worker { service, resolver, response_rate, random, tally })
     }
 
     pub fn service(&self) -> &Arc<Service> {
@@ -314,7 +313,7 @@ impl Worker {
             Err(failure) => Outcome::failed(&failure),
         };
         if outcome.rcode() == Rcode::SERVFAIL {
-            self.complain(&request.question, &outcome);
+            self.log_failure(&request.question, &outcome);
         }
         // What is read without asking anybody has perhaps not been proved.
         outcome.repeatable &= !cache_only;
@@ -324,11 +323,18 @@ impl Worker {
         outcome
     }
 
-    /// A line in the log for a name that fails, as far as it is worth one.
-    fn complain(&self, question: &Question, outcome: &Outcome) {
-        let Some(told) = self.complaints.borrow_mut().admit(question, self.service.resolve.clock.boot()) else { return };
-        if told.withheld > 0 {
-            tracing::info!(count = told.withheld, "names that failed and are not listed");
+    /// May this name have a line in the log?
+    fn may_log(&self, subject: Subject, question: &Question) -> bool {
+        let Some(admitted) = self.service.failure_log.admit(subject, question, self.service.resolve.clock.boot()) else { return false };
+        if admitted.withheld > 0 {
+            tracing::info!(count = admitted.withheld, "names that failed or were filtered, and are not listed");
+        }
+        true
+    }
+
+    fn log_failure(&self, question: &Question, outcome: &Outcome) {
+        if !self.may_log(Subject::Failure, question) {
+            return;
         }
         let (code, reason) = outcome.edes.first().map_or((None, ""), |ede| (Some(ede.code.0), ede.text.as_str()));
         tracing::info!(ede = code, "{question} fails: {reason}");
@@ -361,7 +367,9 @@ impl Worker {
             }
         });
         if let Some(ede) = reason {
-            tracing::info!(question = %question, "{}", ede.text);
+            if self.may_log(Subject::Filtered, question) {
+                tracing::info!(question = %question, "{}", ede.text);
+            }
             outcome.security = Security::Insecure;
             outcome.edes.push(ede);
             outcome.repeatable = false;

@@ -7,6 +7,7 @@ mod edns;
 mod families;
 mod forwarding;
 mod in_passing;
+mod log_lines;
 mod offline;
 mod proofs;
 mod random_worlds;
