@@ -35,8 +35,10 @@ mod nsec3;
 mod bitmap;
 mod reason;
 mod budget;
+#[cfg(any(test, feature = "internals"))]
+pub mod test_signer;
 #[cfg(test)]
-mod test_signer;
+mod test_vectors;
 #[cfg(test)]
 mod model;
 

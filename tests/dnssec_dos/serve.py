@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-sys.path[1:1] = [str(Path(__file__).resolve().parent.parent / "namespace")]
+sys.path[1:1] = [str(Path(__file__).resolve().parent.parent / "e2e")]
 
 from authorities import ROOT_ADDRESSES
 from wire import TYPES, name_wire

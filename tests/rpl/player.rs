@@ -82,7 +82,7 @@ impl Player {
             net: Rc::new(internet.clone()),
             seed: 1,
             workers: 1,
-            naive: false,
+            reference: false,
         });
         Player { scenario, servers, internet, clock, engine, asked: Vec::new(), elapsed: Duration::ZERO }
     }

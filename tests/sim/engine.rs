@@ -1,6 +1,6 @@
 //! The one place where the resolver under test is made. When its constructor changes, this file does, and no test.
 //!
-//! `CAIRN_ENGINE=naive` puts the little reference walker (`naive.rs`) in its place: what fails with it too is
+//! `CAIRN_ENGINE=reference` puts the little reference walker (`reference.rs`) in its place: what fails with it too is
 //! more likely a mistake of the test.
 
 use std::net::IpAddr;
@@ -16,8 +16,8 @@ use cairn::resolve::Shared;
 use cairn::validate::Anchor;
 use cairn::zone::{Zones, load_zone};
 
-use super::naive::Naive;
 use super::record::Rr;
+use super::reference::Reference;
 
 /// All that a resolver starts with.
 pub struct Start {
@@ -33,24 +33,24 @@ pub struct Start {
     pub seed: u64,
     pub workers: usize,
     /// The reference walker, whatever is ready.
-    pub naive: bool,
+    pub reference: bool,
 }
 
 #[derive(Clone)]
 pub enum Engine {
     /// Each stands for one thread; they share what threads share.
     Cairn(Vec<Rc<Worker>>, Arc<dyn Clock>),
-    Naive(Rc<Naive>),
+    Reference(Rc<Reference>),
 }
 
 /// Is it the real one? What needs a cache asks this first.
 pub fn is_cairn() -> bool {
-    std::env::var_os("CAIRN_ENGINE").is_none_or(|engine| engine != "naive")
+    std::env::var_os("CAIRN_ENGINE").is_none_or(|engine| engine != "reference")
 }
 
 impl Engine {
     pub fn start(start: Start) -> Engine {
-        if is_cairn() && !start.naive { Engine::cairn(start) } else { Engine::Naive(Rc::new(Naive::new(&start))) }
+        if is_cairn() && !start.reference { Engine::cairn(start) } else { Engine::Reference(Rc::new(Reference::new(&start))) }
     }
 
     fn cairn(start: Start) -> Engine {
@@ -102,7 +102,7 @@ impl Engine {
     pub fn walks_under_way(&self) -> usize {
         match self {
             Engine::Cairn(workers, _) => workers[0].service().resolve.walks_under_way(),
-            Engine::Naive(_) => 0,
+            Engine::Reference(_) => 0,
         }
     }
 
@@ -110,7 +110,7 @@ impl Engine {
     pub fn shared(&self) -> Arc<Shared> {
         match self {
             Engine::Cairn(workers, _) => workers[0].service().resolve.clone(),
-            Engine::Naive(_) => panic!("the reference walker follows no anchors"),
+            Engine::Reference(_) => panic!("the reference walker follows no anchors"),
         }
     }
 
@@ -135,7 +135,7 @@ impl Engine {
     pub async fn in_full(&self, query: &[u8], client: &Client, worker: usize) -> Option<Vec<u8>> {
         match self {
             Engine::Cairn(workers, _) => workers[worker % workers.len()].in_full(query, client).await,
-            Engine::Naive(naive) => naive.in_full(query).await,
+            Engine::Reference(reference) => reference.in_full(query).await,
         }
     }
 }

@@ -267,21 +267,21 @@ pub fn change(world: &mut World, dice: &Random, asked: &[String]) -> (Name, Stri
     let what = dice.below(8);
     let known = dice.below(asked.len().max(1));
     let known = asked.get(known).and_then(|question| question.split(' ').next()).map_or(Name::root(), name);
-    world.change(|plan, witness| {
+    world.change(|plan, history| {
         let zones = if what == 0 { plan.without_dependents() } else { plan.with_own_servers() };
         let apex = zones.iter().find(|zone| known.is_within(zone)).or(zones.get(dice.below(zones.len().max(1))));
         let apex = apex.cloned().expect("some zone has servers of its own");
         let word = match what {
             0 => {
                 let ttl = plan.revoke(&apex);
-                witness.note_move(&apex, ttl);
+                history.note_move(&apex, ttl);
                 format!("{apex} is revoked")
             }
             1 | 2 => {
                 let old = plan.server_names(&apex);
                 let to: Vec<Name> = (0..1 + dice.below(2)).map(|n| name(&format!("new{n}-{serial}.{apex}"))).collect();
                 let ttl = plan.move_zone(&apex, &to);
-                witness.note_move(&apex, ttl);
+                history.note_move(&apex, ttl);
                 // The new holder changes something; the old servers may be gone, or not know the zone any more.
                 plan.edit(&apex, [198, 51, 100, serial as u8]);
                 let fate = dice.below(3);

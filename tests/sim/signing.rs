@@ -1,98 +1,189 @@
 //! Signs zones with one Ed25519 key each (RFC 8080) and an NSEC chain (RFC 4034 4), and adds to a server's reply what
-//! goes with it for those who ask for it: signatures, DS, and proofs of what is not there (RFC 4035 3.1).
+//! belongs to it for clients that set DO: signatures, DS, and proofs of what does not exist (RFC 4035 3.1).
 //!
-//! Keys follow from the name of their zone, so that a world needs no more than its seed.
+//! The keys of random worlds follow from the names of their zones, so that a world needs nothing but its seed.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use cairn::record::{Name, Rtype};
-use cairn::validate::key_tag;
+use cairn::record::{Name, RrSet, Rtype};
+use cairn::validate::test_signer::Signer;
 
 use super::clock::WALL_S;
 use super::packet::{AA, Packet};
 use super::plan::minimum;
 use super::record::Rr;
-use super::zone::Zone;
+use super::zone::{Found, Zone};
 
-const DAY: u32 = 86_400;
+const DAY: u64 = 86_400;
 const KEY_TTL: u32 = 3_600;
-/// Key of a zone that signs with one only.
-const FLAGS: u16 = 257;
-const ED25519: u8 = 15;
+/// Flags of a key that signs all of its zone: ZONE and SEP.
+pub const SEP: u16 = 257;
+/// Signatures made by `Zone::sign` and `sign_name` are valid for the ten days around that moment.
+const VALIDITY_S: u64 = 5 * DAY;
 
-fn pair(apex: &Name) -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(digest(&SHA256, apex.as_wire()).as_ref()).expect("any seed is a key")
+/// An Ed25519 key; the seed is its name.
+#[derive(Clone, Copy)]
+pub struct Key {
+    pub seed: [u8; 32],
+    pub flags: u16,
 }
 
+impl Key {
+    pub fn new(seed: u8) -> Key {
+        Key::with_flags(seed, SEP)
+    }
+
+    pub fn with_flags(seed: u8, flags: u16) -> Key {
+        Key { seed: [seed; 32], flags }
+    }
+
+    fn of_zone(apex: &Name) -> Key {
+        let seed = digest(&SHA256, apex.as_wire());
+        Key { seed: seed.as_ref().try_into().expect("32 octets"), flags: SEP }
+    }
+
+    pub fn dnskey(self) -> Vec<u8> {
+        self.signer(&Name::root()).dnskey
+    }
+
+    pub fn ds(self, zone: &Name) -> Vec<u8> {
+        self.signer(zone).ds()
+    }
+
+    /// The RRSIG of `zone` over one set, valid from and to these moments.
+    pub fn rrsig(self, zone: &Name, set: &[Rr], (inception, expiration): (u64, u64)) -> Rr {
+        let signer = self.signer(zone);
+        let mut signed = RrSet::new(set[0].name.clone(), set[0].rtype, set[0].ttl);
+        signed.data = set.iter().map(|rr| rr.rdata.as_slice()).collect();
+        let mut fields = signer.fields(&signed);
+        (fields.inception, fields.expiration) = (inception, expiration);
+        Rr::new(&signed.name, Rtype::RRSIG, signed.ttl, signer.rrsig(&signed, &fields))
+    }
+
+    fn signer(self, zone: &Name) -> Signer {
+        Signer::ed25519(zone.clone(), &self.seed, self.flags)
+    }
+}
+
+/// DNSKEY record of a zone of a random world.
 pub fn dnskey(apex: &Name) -> Rr {
-    let rdata = [&FLAGS.to_be_bytes()[..], &[3, ED25519], pair(apex).public_key().as_ref()].concat();
-    Rr::new(apex, Rtype::DNSKEY, KEY_TTL, rdata)
+    Rr::new(apex, Rtype::DNSKEY, KEY_TTL, Key::of_zone(apex).dnskey())
 }
 
-/// RFC 4509: by SHA-256.
+/// DS record of a zone of a random world.
 pub fn ds(apex: &Name, ttl: u32) -> Rr {
-    let key = dnskey(apex).rdata;
-    let digest = digest(&SHA256, &[apex.as_wire(), &key].concat());
-    Rr::new(apex, Rtype::DS, ttl, [&key_tag(&key).to_be_bytes()[..], &[ED25519, 2], digest.as_ref()].concat())
+    Rr::new(apex, Rtype::DS, ttl, Key::of_zone(apex).ds(apex))
 }
 
-/// Makes the zone's keys, NSEC chain and signatures anew.
+/// Signs a zone of a random world, for as long as a world runs.
 pub fn sign(zone: &mut Zone) {
-    let apex = zone.apex.clone();
-    let owners: Vec<Name> = zone.names().cloned().collect();
-    for owner in &owners {
-        [Rtype::RRSIG, Rtype::NSEC].into_iter().for_each(|rtype| zone.remove(owner, rtype));
+    let key = Key::of_zone(&zone.apex);
+    zone.sign_for(key, (WALL_S - DAY, WALL_S + 60 * DAY));
+}
+
+impl Zone {
+    /// Signs what the zone contains now; nothing is left of an earlier signing.
+    pub fn sign(&mut self, key: Key, now: u64) {
+        self.sign_for(key, (now - VALIDITY_S, now + VALIDITY_S));
     }
-    zone.remove(&apex, Rtype::DNSKEY);
-    zone.add(dnskey(&apex));
-    let owners: Vec<Name> = zone.names().filter(|owner| !zone.is_below_cut(owner)).cloned().collect();
-    let ttl = zone.soa().map_or(0, |soa| soa.ttl.min(minimum(soa)));
-    for (at, owner) in owners.iter().enumerate() {
-        let next = &owners[(at + 1) % owners.len()];
-        let mut types: Vec<Rtype> =
-            zone.types(owner).filter(|rtype| !zone.is_cut(owner) || matches!(*rtype, Rtype::NS | Rtype::DS)).collect();
-        types.extend([Rtype::RRSIG, Rtype::NSEC]);
-        zone.add(Rr::new(owner, Rtype::NSEC, ttl, [next.as_wire(), &bitmap(&types)].concat()));
-    }
-    let pair = pair(&apex);
-    let tag = key_tag(&dnskey(&apex).rdata);
-    for owner in &owners {
-        let cut = zone.is_cut(owner);
-        let types: Vec<Rtype> = zone.types(owner).filter(|rtype| !cut || matches!(*rtype, Rtype::DS | Rtype::NSEC)).collect();
-        for rtype in types {
-            let rrsig = rrsig(zone.set(owner, rtype), &apex, &pair, tag);
-            zone.add(rrsig);
+
+    fn sign_for(&mut self, key: Key, validity: (u64, u64)) {
+        for owner in self.names().cloned().collect::<Vec<_>>() {
+            [Rtype::RRSIG, Rtype::NSEC].into_iter().for_each(|rtype| self.remove(&owner, rtype));
+        }
+        let apex = self.apex.clone();
+        self.remove(&apex, Rtype::DNSKEY);
+        self.add(Rr::new(&apex, Rtype::DNSKEY, KEY_TTL, key.dnskey()));
+        let owners: Vec<Name> = self.names().filter(|owner| !self.is_below_cut(owner)).cloned().collect();
+        let ttl = self.soa().map_or(0, |soa| soa.ttl.min(minimum(soa)));
+        for (at, owner) in owners.iter().enumerate() {
+            let next = &owners[(at + 1) % owners.len()];
+            let mut types: Vec<Rtype> =
+                self.types(owner).filter(|rtype| !self.is_cut(owner) || matches!(*rtype, Rtype::NS | Rtype::DS)).collect();
+            types.extend([Rtype::RRSIG, Rtype::NSEC]);
+            self.add(Rr::new(owner, Rtype::NSEC, ttl, [next.as_wire(), &bitmap(types)].concat()));
+        }
+        for owner in &owners {
+            self.sign_name_for(owner, key, validity);
         }
     }
+
+    /// Signs the sets of one name again, as they are now.
+    pub fn sign_name(&mut self, owner: &Name, key: Key, now: u64) {
+        self.sign_name_for(owner, key, (now - VALIDITY_S, now + VALIDITY_S));
+    }
+
+    fn sign_name_for(&mut self, owner: &Name, key: Key, validity: (u64, u64)) {
+        self.remove(owner, Rtype::RRSIG);
+        // RFC 4035 2.2: NS and glue at a cut are not the zone's own.
+        let cut = self.is_cut(owner);
+        let types: Vec<Rtype> = self.types(owner).filter(|rtype| !cut || matches!(*rtype, Rtype::DS | Rtype::NSEC)).collect();
+        for rtype in types {
+            let rrsig = key.rrsig(&self.apex, self.set(owner, rtype), validity);
+            self.add(rrsig);
+        }
+    }
+
+    /// Signatures, and for what is not there the NSEC records that show it; nothing in an unsigned zone.
+    pub fn add_proofs(&self, qname: &Name, found: &Found, reply: &mut Packet) {
+        let source = self.source(qname);
+        let by_wildcard = source.as_ref().is_some_and(|owner| owner != qname);
+        let denied: Vec<Name> = match found {
+            Found::NoData | Found::NoName => vec![qname.clone(), self.wildcard_over(qname)],
+            Found::Referral(ns) if self.set(&ns[0].name, Rtype::DS).is_empty() => vec![ns[0].name.clone()],
+            Found::Records(_) | Found::Alias(..) if by_wildcard => vec![qname.clone()],
+            Found::Records(_) | Found::Alias(..) | Found::Referral(_) => Vec::new(),
+        };
+        let mut proof: Vec<Rr> = denied.iter().filter_map(|name| self.nsec_at_or_before(name)).collect();
+        proof.dedup();
+        reply.authority.extend(proof.into_iter().filter(|nsec| !reply.authority.contains(nsec)).collect::<Vec<_>>());
+        for section in [&mut reply.answer, &mut reply.authority] {
+            let mut sets: Vec<(Name, Rtype)> = section.iter().map(|rr| (rr.name.clone(), rr.rtype)).collect();
+            sets.dedup();
+            for (owner, rtype) in sets.iter().filter(|(owner, rtype)| owner.is_within(&self.apex) && *rtype != Rtype::RRSIG) {
+                let from = self.source(owner).unwrap_or_else(|| owner.clone());
+                let covers = |rr: &&Rr| rr.rdata.first_chunk().map(|covered| Rtype(u16::from_be_bytes(*covered))) == Some(*rtype);
+                let sigs = self.set(&from, Rtype::RRSIG).iter().filter(covers).map(|rr| Rr { name: owner.clone(), ..rr.clone() });
+                let new: Vec<Rr> = sigs.filter(|rr| !section.contains(rr)).collect();
+                section.extend(new);
+            }
+        }
+    }
+
+    /// Who holds what is said of `name`: itself, or a wildcard.
+    fn source(&self, name: &Name) -> Option<Name> {
+        let holds = |owner: &Name| self.names().any(|have| have == owner);
+        if holds(name) || self.names().any(|have| have.is_below(name)) {
+            return Some(name.clone());
+        }
+        Some(self.wildcard_over(name)).filter(holds)
+    }
+
+    fn wildcard_over(&self, name: &Name) -> Name {
+        let exists = |name: &Name| self.names().any(|have| have.is_within(name));
+        let encloser = (0..name.label_count()).rev().map(|labels| name.suffix(labels)).find(exists);
+        encloser.and_then(|encloser| encloser.wildcard()).unwrap_or_else(|| name.clone())
+    }
+
+    fn nsec_at_or_before(&self, name: &Name) -> Option<Rr> {
+        let mut owners: Vec<&Name> = self.names().filter(|owner| !self.set(owner, Rtype::NSEC).is_empty() && *owner <= name).collect();
+        owners.sort();
+        self.set(owners.pop()?, Rtype::NSEC).first().cloned()
+    }
 }
 
-/// One window: no type here is above 255.
-fn bitmap(types: &[Rtype]) -> Vec<u8> {
-    let mut bits = [0u8; 32];
-    for rtype in types {
-        let (octet, bit) = (usize::from(rtype.0 / 8), rtype.0 % 8);
-        bits[octet] |= 0x80 >> bit;
+/// RFC 4034 4.1.2.
+fn bitmap(mut types: Vec<Rtype>) -> Vec<u8> {
+    types.sort();
+    let mut windows: Vec<(u8, Vec<u8>)> = Vec::new();
+    for [window, low] in types.iter().map(|rtype| rtype.0.to_be_bytes()) {
+        if windows.last().is_none_or(|(number, _)| *number != window) {
+            windows.push((window, Vec::new()));
+        }
+        let bits = &mut windows.last_mut().expect("just pushed").1;
+        bits.resize(bits.len().max(usize::from(low) / 8 + 1), 0);
+        bits[usize::from(low) / 8] |= 0x80 >> (low % 8);
     }
-    let len = bits.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
-    [&[0, len as u8], &bits[..len]].concat()
-}
-
-/// RFC 4034 3.1.8.1.
-fn rrsig(set: &[Rr], apex: &Name, pair: &Ed25519KeyPair, tag: u16) -> Rr {
-    let (owner, rtype, ttl) = (&set[0].name, set[0].rtype, set[0].ttl);
-    let labels = owner.label_count() - usize::from(owner.is_wildcard());
-    let (inception, expiration) = (WALL_S as u32 - DAY, WALL_S as u32 + 60 * DAY);
-    let times = [ttl, expiration, inception].map(u32::to_be_bytes).concat();
-    let mut rdata = [&rtype.0.to_be_bytes()[..], &[ED25519, labels as u8], &times, &tag.to_be_bytes(), apex.as_wire()].concat();
-    let mut signed = rdata.clone();
-    let mut sorted: Vec<&Vec<u8>> = set.iter().map(|rr| &rr.rdata).collect();
-    sorted.sort();
-    for data in sorted {
-        let len = (data.len() as u16).to_be_bytes();
-        signed.extend([owner.as_wire(), &rtype.0.to_be_bytes(), &[0, 1], &ttl.to_be_bytes(), &len, data].concat());
-    }
-    rdata.extend_from_slice(pair.sign(&signed).as_ref());
-    Rr::new(owner, Rtype::RRSIG, ttl, rdata)
+    windows.into_iter().flat_map(|(number, bits)| [vec![number, bits.len() as u8], bits].concat()).collect()
 }
 
 /// Adds to a reply from this zone what belongs to it. `name` is what was asked for, or what aliases led to.
@@ -172,5 +263,5 @@ fn a_signed_zone_proves_what_it_says() {
     let signed = |text: &str, rtype| zone.source_of(&name(text), rtype).map(|source| source.to_string());
     assert_eq!(signed("q.w.example.", Rtype::A).as_deref(), Some("*.w.example."));
     assert_eq!((signed("sub.example.", Rtype::NS), signed("ns.sub.example.", Rtype::A)), (None, None));
-    assert!(lists(&bitmap(&[Rtype::A, Rtype::NSEC]), Rtype::NSEC) && !lists(&bitmap(&[Rtype::A]), Rtype::NS));
+    assert!(lists(&bitmap(vec![Rtype::A, Rtype::NSEC]), Rtype::NSEC) && !lists(&bitmap(vec![Rtype::A]), Rtype::NS));
 }

@@ -29,14 +29,13 @@ use tokio::time::{Instant, sleep, timeout};
 use super::clients::Doors;
 use super::clock::SimClock;
 use super::engine::{Engine, Start};
+use super::expected::Expected;
+use super::history::History;
 use super::internet::{Arrival, Behind, Forger, Internet, Link, Seen, Tcp};
 use super::packet::{AD, CD, Edns, Packet, RD, TC};
 use super::plan::{Lame, Manner, Plan, Server};
 use super::record::Rr;
-use super::signed::Key;
-use super::signing;
-use super::truth::Truth;
-use super::witness::Witness;
+use super::signing::{self, Key};
 use super::zone::Zone;
 
 /// A client that gets nothing for so long has not been answered.
@@ -49,7 +48,7 @@ type Tune = Box<dyn Fn(&mut Settings)>;
 pub struct World {
     pub seed: u64,
     plan: Rc<RefCell<Plan>>,
-    witness: Rc<RefCell<Witness>>,
+    history: Rc<RefCell<History>>,
     zone: Name,
     server: Name,
     tunes: Vec<Tune>,
@@ -57,7 +56,7 @@ pub struct World {
     hosted: Vec<(Name, String)>,
     workers: usize,
     listening: bool,
-    naive: bool,
+    reference: bool,
     families: (bool, bool),
     /// Says what was asked when a test fails.
     pub talkative: bool,
@@ -79,7 +78,7 @@ struct Running {
 /// The world's servers, and who listens to what they say.
 struct Stage {
     plan: Rc<RefCell<Plan>>,
-    witness: Rc<RefCell<Witness>>,
+    history: Rc<RefCell<History>>,
 }
 
 impl Behind for Stage {
@@ -93,7 +92,7 @@ impl Behind for Stage {
         let told = plan.answer(arrival.to.ip(), &arrival.wire, arrival.tcp);
         let server = plan.server_at(arrival.to.ip());
         if let (Some(server), Some(honest)) = (server, told.honest) {
-            self.witness.borrow_mut().hear(server, &honest, told.forged);
+            self.history.borrow_mut().hear(server, &honest, told.forged);
         }
         if let Some(bytes) = told.bytes {
             arrival.reply.send(bytes);
@@ -118,7 +117,7 @@ impl World {
         World {
             seed,
             plan: Rc::default(),
-            witness: Rc::default(),
+            history: Rc::default(),
             zone: Name::root(),
             server: Name::root(),
             tunes: Vec::new(),
@@ -126,7 +125,7 @@ impl World {
             hosted: Vec::new(),
             workers: 1,
             listening: false,
-            naive: false,
+            reference: false,
             families: (true, true),
             talkative: true,
             running: None,
@@ -361,8 +360,8 @@ impl World {
     }
 
     /// The reference walker answers instead: to show what a world does to a resolver without care.
-    pub fn naive(mut self) -> World {
-        self.naive = true;
+    pub fn reference(mut self) -> World {
+        self.reference = true;
         self
     }
 
@@ -453,21 +452,21 @@ impl World {
         self.running.iter().for_each(|running| running.engine.network_changed());
     }
 
-    /// Asks, and fails where the answer is not the world's truth. SERVFAIL counts as false.
+    /// Asks, and fails where the answer is not what the zones say. SERVFAIL counts as wrong.
     pub fn ask_true(&mut self, question: &str) -> Answer {
         let answer = self.ask(question);
         assert_ne!(answer.packet.rcode, Rcode::SERVFAIL, "{question}: {}", answer.packet);
-        if let Some(why) = self.truth(question).contradicts(&answer.packet) {
+        if let Some(why) = self.expected(question).contradicts(&answer.packet) {
             panic!("{question}: {why}\n  {}", answer.packet);
         }
         answer
     }
 
     /// The right answer, by the zones alone.
-    pub fn truth(&self, question: &str) -> Truth {
+    pub fn expected(&self, question: &str) -> Expected {
         self.plan.borrow_mut().complete();
         let (name, rtype) = split(question);
-        Truth::of(&self.plan.borrow(), &name, rtype)
+        Expected::of(&self.plan.borrow(), &name, rtype)
     }
 
     /// Time goes by: what is under way goes on for the first half minute, then the clocks jump.
@@ -543,10 +542,10 @@ impl World {
     }
 
     /// Zones and servers change. Nothing that is said of them is older than what they were until now.
-    pub fn change<R>(&mut self, change: impl FnOnce(&mut Plan, &mut Witness) -> R) -> R {
+    pub fn change<R>(&mut self, change: impl FnOnce(&mut Plan, &mut History) -> R) -> R {
         self.start();
         self.running.as_mut().expect("just started").changed = true;
-        self.at_its_time(|_| change(&mut self.plan(), &mut self.witness.borrow_mut()))
+        self.at_its_time(|_| change(&mut self.plan(), &mut self.history.borrow_mut()))
     }
 
     /// Outside of its runtime the world's clock would show the time of this machine.
@@ -563,15 +562,15 @@ impl World {
         let (name, rtype) = split(question);
         self.at_its_time(|_| {
             let since_asked = answer.took + answer.came.elapsed();
-            self.witness.borrow().contradicts(&name, rtype, &answer.packet, since_asked)
+            self.history.borrow().contradicts(&name, rtype, &answer.packet, since_asked)
         })
     }
 
     /// What servers saw that should not be, and what the cache holds that nobody said.
     pub fn wrongs(&self) -> Vec<String> {
-        let witness = self.witness.borrow();
-        let mut wrongs = witness.wrongs().to_vec();
-        self.at_its_time(|running| running.engine.dump_cache(&mut |entry| wrongs.extend(witness.disowns(&entry))));
+        let history = self.history.borrow();
+        let mut wrongs = history.wrongs().to_vec();
+        self.at_its_time(|running| running.engine.dump_cache(&mut |entry| wrongs.extend(history.disowns(&entry))));
         wrongs
     }
 
@@ -640,7 +639,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let tasks = LocalSet::new();
         let (inside, local) = (runtime.enter(), tasks.enter());
-        let stage = Stage { plan: self.plan.clone(), witness: self.witness.clone() };
+        let stage = Stage { plan: self.plan.clone(), history: self.history.clone() };
         let (clock, internet) = (Arc::new(SimClock::new()), Internet::new(Rc::new(stage), self.seed));
         internet.set_families(self.families.0, self.families.1);
         let mut settings = Settings::default();
@@ -657,9 +656,9 @@ impl World {
             net: Rc::new(internet.clone()),
             seed: self.seed,
             workers: self.workers,
-            naive: self.naive,
+            reference: self.reference,
         });
-        self.witness.borrow_mut().begin(clock.clone());
+        self.history.borrow_mut().begin(clock.clone());
         let doors = if self.listening { Doors::open(&engine, &clock) } else { Doors::default() };
         drop((inside, local));
         self.running = Some(Running { runtime, tasks, engine, internet, clock, doors, asked: 0, changed: false });

@@ -153,7 +153,7 @@ fn until_quiet(mut world: World, title: &str) -> usize {
 #[test]
 fn the_attacks_are_real() {
     for Attack { title, world, questions, harm, .. } in attacks() {
-        let mut world = world.naive();
+        let mut world = world.reference();
         world.ask(&questions[0]);
         let sent = world.log().len();
         assert!(sent >= harm, "{title}: only {sent} queries");

@@ -1,12 +1,12 @@
 //! The hermetic tests of the whole resolver: simulated worlds and scenario files, one binary.
 
+mod address_families;
+mod alias_tail;
 mod aliases;
 mod attacks;
-mod bystanders;
 mod edns;
-mod families;
 mod forwarding;
-mod in_passing;
+mod isolation;
 mod log_lines;
 mod offline;
 mod proofs;
@@ -14,9 +14,9 @@ mod random_worlds;
 #[path = "../rpl/mod.rs"]
 mod rpl;
 mod scenarios;
-mod second_servers;
+mod second_query;
 mod signed_worlds;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
-mod trust;
+mod trust_anchors;

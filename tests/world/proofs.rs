@@ -8,7 +8,7 @@ use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
 use super::sim::packet::{AD, CD};
 use super::sim::record::Rr;
-use super::sim::signed::{Key, SEP};
+use super::sim::signing::{Key, SEP};
 use super::sim::world::{Answer, World, name};
 use super::sim::zone::Zone;
 
@@ -379,7 +379,7 @@ fn keys_that_are_revoked_or_no_zone_keys_sign_nothing() {
         return;
     }
     for (what, flags, secure) in [("another zone key", 256, true), ("without ZONE", 0, false), ("revoked", SEP | 128, false)] {
-        let second = Key { seed: 9, flags };
+        let second = Key::with_flags(9, flags);
         let mut world = tree(59);
         for server in ["ns1.example.", "ns2.example."] {
             world = world.server(server).tells("example.", |zone| {

@@ -6,8 +6,8 @@
 //!
 //! What must hold in each world:
 //! - every question is answered, once, within the time to give up;
-//! - no answer holds what no authority said, or said longer ago than its TTL (`Witness`); while nothing has changed,
-//!   none is other than the zones say (`Truth`), and in fair weather none is SERVFAIL;
+//! - no answer holds what no authority said, or said longer ago than its TTL (`History`); while nothing has changed,
+//!   none is other than the zones say (`Expected`), and in fair weather none is SERVFAIL;
 //! - where the root is signed, AD stands over whatever is signed from there down, and over nothing else;
 //! - the servers of a zone that has moved are left when the parent's last word about them ends;
 //! - the cache holds nothing that no authority said;
@@ -148,9 +148,9 @@ impl Roaming {
         let well_known = servers.iter().map(|server| format!("{server} A")).chain([format!("{apex} NS"), format!("www.{apex} A")]);
         self.ask(&well_known.collect::<Vec<_>>());
         let serial = self.dice.below(1 << 20);
-        self.world.change(|plan, witness| {
+        self.world.change(|plan, history| {
             let ttl = plan.move_zone(&apex, &[name(&format!("heir-{serial}.{apex}"))]);
-            witness.note_move(&apex, ttl);
+            history.note_move(&apex, ttl);
         });
         self.note_change(&apex, format!("{apex} moves to an heir; the old servers go on"));
         for visit in 0..8 {
@@ -194,15 +194,15 @@ impl Roaming {
             if let Some(why) = self.world.contradicts(question, &answer) {
                 panic!("{why}\n  {}", told());
             }
-            let truth = self.world.truth(question);
-            if let Some(why) = truth.contradicts(&answer.packet).filter(|_| self.changes.is_empty()) {
-                panic!("{why}\n  {}\n  truth: {truth:?}", told());
+            let expected = self.world.expected(question);
+            if let Some(why) = expected.contradicts(&answer.packet).filter(|_| self.changes.is_empty()) {
+                panic!("{why}\n  {}\n  expected: {expected:?}", told());
             }
-            if let Some(why) = truth.misjudged(&answer.packet).filter(|_| self.signed && self.changes.is_empty()) {
-                panic!("{why}\n  {}\n  truth: {truth:?}", told());
+            if let Some(why) = expected.misjudged(&answer.packet).filter(|_| self.signed && self.changes.is_empty()) {
+                panic!("{why}\n  {}\n  expected: {expected:?}", told());
             }
-            let excused = self.weather == Weather::Foul || truth.endless || truth.answer.len() > 6 || !self.changes.is_empty();
-            assert!(excused || answer.rcode() != Rcode::SERVFAIL, "no reason: {}\n  truth: {truth:?}", told());
+            let excused = self.weather == Weather::Foul || expected.endless || expected.answer.len() > 6 || !self.changes.is_empty();
+            assert!(excused || answer.rcode() != Rcode::SERVFAIL, "no reason: {}\n  expected: {expected:?}", told());
             if self.weather == Weather::Fair && self.changes.is_empty() {
                 let idle = self.world.longest_idle(began, began + answer.took);
                 assert!(idle <= IDLE_MOST, "waited {idle:?} while nobody was asked: {}", told());

@@ -16,7 +16,7 @@ use super::engine::Start;
 use super::packet::{AA, Edns, Packet, QR, RA, RD, TC};
 use super::record::Rr;
 
-pub struct Naive {
+pub struct Reference {
     net: Rc<dyn Net>,
     hints: Vec<Rr>,
     random: Random,
@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Upstream queries for one question.
 const QUERIES: u32 = 100;
 
-impl Naive {
-    pub fn new(start: &Start) -> Naive {
-        Naive { net: start.net.clone(), hints: start.root_hints.clone(), random: Random::from_seed(start.seed) }
+impl Reference {
+    pub fn new(start: &Start) -> Reference {
+        Reference { net: start.net.clone(), hints: start.root_hints.clone(), random: Random::from_seed(start.seed) }
     }
 
     pub async fn in_full(&self, wire: &[u8]) -> Option<Vec<u8>> {

@@ -8,7 +8,7 @@ use cairn::validate::KeyState;
 use super::sim::engine::is_cairn;
 use super::sim::packet::AD;
 use super::sim::record::Rr;
-use super::sim::signed::{Key, SEP};
+use super::sim::signing::{Key, SEP};
 use super::sim::world::{Answer, World, name};
 
 const DAY: u64 = 86_400;
@@ -21,7 +21,7 @@ fn line(owner: &str, ttl: u32, rtype: Rtype, rdata: &[u8]) -> String {
 /// The root with these keys, signed by those; `www.` is signed by the last of them.
 fn root(mut world: World, keys: &[(u8, u16)], signers: &[(u8, u16)], now: u64) -> World {
     world = world.zone(".").without(".", Rtype::DNSKEY).without(".", Rtype::RRSIG).without("www.", Rtype::RRSIG);
-    let key = |(seed, flags): &(u8, u16)| Key { seed: *seed, flags: *flags };
+    let key = |(seed, flags): &(u8, u16)| Key::with_flags(*seed, *flags);
     let dates = (now - 2 * DAY, now + 2 * DAY);
     let set: Vec<Rr> = keys.iter().map(|of| Rr::new(&Name::root(), Rtype::DNSKEY, 172_800, key(of).dnskey())).collect();
     let www = [Rr::parse("www. 300 IN A 192.0.2.1")];

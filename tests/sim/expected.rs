@@ -8,7 +8,7 @@ use super::record::Rr;
 use super::zone::{Found, Zone};
 
 #[derive(Debug)]
-pub struct Truth {
+pub struct Expected {
     pub rcode: Rcode,
     /// The alias chain and what it ends in.
     pub answer: Vec<Rr>,
@@ -21,40 +21,40 @@ pub struct Truth {
 /// Far more aliases than any resolver follows.
 const ALIASES: usize = 64;
 
-impl Truth {
-    pub fn of(plan: &Plan, name: &Name, rtype: Rtype) -> Truth {
-        let mut truth = Truth { rcode: Rcode::NOERROR, answer: Vec::new(), endless: false, secure: true };
+impl Expected {
+    pub fn of(plan: &Plan, name: &Name, rtype: Rtype) -> Expected {
+        let mut expected = Expected { rcode: Rcode::NOERROR, answer: Vec::new(), endless: false, secure: true };
         let mut name = name.clone();
         for _ in 0..ALIASES {
             let Some(zone) = authority(plan, &name, rtype) else { break };
-            truth.secure &= plan.is_secure(&zone.apex);
+            expected.secure &= plan.is_secure(&zone.apex);
             match zone.look_up(&name, rtype) {
                 Found::Records(records) => {
-                    truth.answer.extend(records);
-                    return truth;
+                    expected.answer.extend(records);
+                    return expected;
                 }
                 Found::Alias(records, target) => {
-                    let known = records.iter().all(|rr| truth.answer.contains(rr));
-                    truth.answer.extend(records.into_iter().filter(|rr| !known || !truth.answer.contains(rr)).collect::<Vec<_>>());
+                    let known = records.iter().all(|rr| expected.answer.contains(rr));
+                    expected.answer.extend(records.into_iter().filter(|rr| !known || !expected.answer.contains(rr)).collect::<Vec<_>>());
                     match target {
                         Some(target) if !known => name = target,
                         Some(_) => break,
                         None => {
-                            truth.rcode = Rcode::YXDOMAIN;
-                            return truth;
+                            expected.rcode = Rcode::YXDOMAIN;
+                            return expected;
                         }
                     }
                 }
                 Found::Referral(_) => break,
-                Found::NoData => return truth,
+                Found::NoData => return expected,
                 Found::NoName => {
-                    truth.rcode = Rcode::NXDOMAIN;
-                    return truth;
+                    expected.rcode = Rcode::NXDOMAIN;
+                    return expected;
                 }
             }
         }
-        truth.endless = true;
-        truth
+        expected.endless = true;
+        expected
     }
 
     /// What is wrong with this answer, if anything. SERVFAIL is never a lie, so the caller judges it.
@@ -72,7 +72,7 @@ impl Truth {
             return Some(format!("{} instead of {}", got.rcode, self.rcode));
         }
         let stale_ttl = if is_stale(got) { 30 } else { 0 };
-        let is_true = |rr: &Rr| self.answer.iter().any(|truth| truth.same(rr) && rr.ttl <= truth.ttl.max(stale_ttl));
+        let is_true = |rr: &Rr| self.answer.iter().any(|expected| expected.same(rr) && rr.ttl <= expected.ttl.max(stale_ttl));
         if let Some(rr) = answer.iter().find(|rr| !is_true(rr)) {
             return Some(format!("{rr} is not in the world, or not with that TTL"));
         }

@@ -4,7 +4,7 @@
 //! counted down since; each denial must have been said of that very name, or by an NSEC record that speaks of it, and
 //! where one does, a set may also follow from a wildcard's that was said (RFC 8198); an alias may also follow from a
 //! DNAME that was said (RFC 6672 3.3). Signatures are not judged. Whatever comes from liars and forgers was never said
-//! here. `Truth` judges by the zones as they are now, so it cannot judge a world that changes; this can.
+//! here. `Expected` judges by the zones as they are now, so it cannot judge a world that changes; this can.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const STALE_TTL_S: u32 = 30;
 const STALE_EDES: [u16; 2] = [3, 19];
 
 #[derive(Default)]
-pub struct Witness {
+pub struct History {
     clock: Option<Arc<SimClock>>,
     said: HashMap<(Name, Rtype), Vec<Said>>,
     /// When a name (`None`) or a type of it was last denied, and for how long.
@@ -66,7 +66,7 @@ struct Use {
     slack: Duration,
 }
 
-impl Witness {
+impl History {
     pub fn begin(&mut self, clock: Arc<SimClock>) {
         self.clock = Some(clock);
     }
