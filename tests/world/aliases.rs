@@ -7,7 +7,7 @@ use cairn::record::{Rcode, Rtype, rdata_to_text};
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
 use super::sim::record::Rr;
-use super::sim::signed::Key;
+use super::sim::signing::Key;
 use super::sim::world::{Answer, World};
 
 const SIGNED: [(&str, u8); 3] = [(".", 1), ("example.", 2), ("other.", 3)];

@@ -8,7 +8,7 @@ use cairn::record::{Rcode, Rtype, rdata_to_text};
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
 use super::sim::plan::Manner;
-use super::sim::signed::Key;
+use super::sim::signing::Key;
 use super::sim::world::{Answer, World, name};
 
 const SIGNED: [(&str, u8); 3] = [(".", 1), ("example.", 2), ("sub.example.", 3)];
