@@ -31,7 +31,8 @@ const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];
 
 /// Who may wait, and so may name tokio: whole folders, and single files of folders that are pure otherwise.
 const WAITING_FOLDERS: &[&str] = &["listen", "upstream", "server", "cli", "env"];
-const WAITING_FILES: &[&str] = &["src/resolve/iterate/walk.rs", "src/resolve/lookup/coalesce.rs"];
+const WAITING_FILES: &[&str] =
+    &["src/resolve/context/task.rs", "src/resolve/lookup/coalesce.rs", "src/resolve/network/probe.rs", "src/resolve/network/wakeups.rs"];
 
 /// One small file per need of the kernel's own calls.
 const UNSAFE_FILES: &[&str] =

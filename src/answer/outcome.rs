@@ -53,7 +53,7 @@ impl Outcome {
             security: answer.security,
             answers: answer.answers,
             authority: answer.authority,
-            repeatable: !answer.stale && !answer.in_passing && edes.is_empty() && answer.security != Security::Bogus,
+            repeatable: !answer.stale && !answer.is_alias_tail && edes.is_empty() && answer.security != Security::Bogus,
             edes,
             ..Outcome::default()
         }

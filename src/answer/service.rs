@@ -147,7 +147,7 @@ impl Service {
     /// Counters by name, for whoever reports.
     pub fn rows(&self) -> Vec<(&'static str, u64)> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (counters, cache) = (&self.counters, self.cache().stats());
+        let (counters, cache, resolve) = (&self.counters, self.cache().stats(), self.resolve.totals());
         let (families, now) = (self.cache().servers().families(), self.resolve.clock.boot());
         let broken = |family| u64::from(families.standing(family, now) == FamilyStanding::Broken);
         vec![
@@ -158,11 +158,11 @@ impl Service {
             ("refused", read(&counters.refused)),
             ("servfail", read(&counters.servfail)),
             ("malformed", read(&counters.malformed)),
-            ("walks", self.resolve.counters().walks.load(Ordering::Relaxed)),
-            ("walks-under-way", self.resolve.walks_under_way() as u64),
-            ("walks-failed", self.resolve.counters().failures.load(Ordering::Relaxed)),
-            ("upstream-queries", self.resolve.counters().upstream_queries.load(Ordering::Relaxed)),
-            ("upstream-second-queries", self.resolve.second_queries()),
+            ("walks", resolve.walks),
+            ("walks-under-way", self.resolve.walks_in_progress() as u64),
+            ("walks-failed", resolve.failed_walks),
+            ("upstream-queries", resolve.upstream_queries),
+            ("upstream-second-queries", resolve.second_queries),
             ("ipv4-broken", broken(Family::V4)),
             ("ipv6-broken", broken(Family::V6)),
             ("cache-bytes", cache.bytes as u64),

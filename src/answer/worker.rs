@@ -104,7 +104,7 @@ impl Worker {
     pub fn new(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
         let random = Rc::new(random);
         let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
-        let resolver = Resolver::new(service.resolve.clone(), upstream, random.clone());
+        let resolver = Resolver::new(&service.resolve, upstream, random.clone());
         let response_rate = RefCell::new(ResponseRate::new(random.u64()));
         let tally = service.new_tally();
         Rc::new(Worker { service, resolver, response_rate, random, tally })
@@ -526,6 +526,6 @@ fn as_answer(outcome: Outcome) -> Answer {
         authority: outcome.authority,
         stale: false,
         ede: outcome.edes.into_iter().next(),
-        in_passing: false,
+        is_alias_tail: false,
     }
 }

@@ -1,232 +1,158 @@
-//! What resolves: what all workers share of it, and one worker's hands.
+//! The storeys put together: what all workers share, and one worker's resolver.
 
-use std::cell::Cell;
-use std::future::poll_fn;
-use std::net::IpAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use siphasher::sip::SipHasher24;
-
-use crate::cache::{Cache, Memo};
-use crate::env::{BootTime, Clock, Random};
-use crate::record::Name;
+use crate::cache::Cache;
+use crate::config::NegativeAnchor;
+use crate::env::{Clock, Random};
+use crate::record::{Name, RrSet};
+use crate::resolve::context::local::Local;
 use crate::resolve::context::routes::{Routes, RoutesInForce};
-use crate::resolve::dnssec::chain_of_trust::{TRUST_KEPT_MAX, Trust};
-use crate::resolve::dnssec::clock_watch::ClockWatch;
-use crate::resolve::dnssec::trust_anchors::Book;
-use crate::resolve::dnssec::validate::PerSecond;
-use crate::resolve::iterate::walk::Awaited;
-use crate::resolve::lookup::coalesce::Table;
-use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
-use crate::resolve::network::rtt::UsualRtt;
-use crate::resolve::servers::second_query::Hedging;
+use crate::resolve::delegation::zone_cut;
+use crate::resolve::dnssec::follow_anchors::Followed;
+use crate::resolve::dnssec::trust_anchors::TrustState;
+use crate::resolve::dnssec::validate::Validator;
+use crate::resolve::iterate::walker::Walker;
+use crate::resolve::lookup::lookup::{Lookup, LookupState};
+use crate::resolve::network::network::{Network, NetworkState};
+use crate::resolve::servers::allowance::SecondQueryAllowance;
+use crate::resolve::servers::servers::Servers;
 use crate::upstream::Upstream;
+use crate::validate::TrustPoints;
 
-/// What all workers share.
+/// Shared by all workers.
 pub struct Shared {
     pub cache: Arc<Cache>,
     pub clock: Arc<dyn Clock>,
-    in_force: Arc<dyn RoutesInForce>,
-    pub(in crate::resolve) book: Mutex<Book>,
-    /// What was concluded of zones.
-    pub(in crate::resolve) trust: Memo<Trust>,
-    pub(in crate::resolve) failures: PerSecond,
-    pub(in crate::resolve) clock_watch: ClockWatch,
-    pub(in crate::resolve) offline: Offline,
-    pub(in crate::resolve) hedging: Hedging,
-    /// How long servers usually take from here.
-    usual_rtt: UsualRtt,
-    pub(in crate::resolve) awaited: Awaited,
-    /// How often the way out has changed.
-    ways_out: AtomicU64,
-    /// When servers were forgiven last, in milliseconds since boot.
-    forgiven_at: AtomicU64,
-    /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
-    cookie_secret: [u8; 16],
-    pub(in crate::resolve) table: Arc<Table>,
-    pub(in crate::resolve) counters: Counters,
+    network: Arc<NetworkState>,
+    allowance: Arc<SecondQueryAllowance>,
+    lookup: Arc<LookupState>,
+    trust: Arc<TrustState>,
 }
 
-#[derive(Default)]
-pub struct Counters {
-    pub walks: AtomicU64,
-    pub upstream_queries: AtomicU64,
-    pub failures: AtomicU64,
+/// What has been done since the start.
+#[derive(Clone, Copy, Debug)]
+pub struct Totals {
+    pub walks: u64,
+    pub failed_walks: u64,
+    pub upstream_queries: u64,
+    /// Queries sent to a second server while the first one was waited for.
+    pub second_queries: u64,
 }
 
 impl Shared {
     pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>, random: &Random) -> Arc<Shared> {
-        let mut cookie_secret = [0; 16];
-        random.fill(&mut cookie_secret);
-        let routes = in_force.routes();
-        let table = Table::new(routes.limits.walks);
-        let clock_watch = ClockWatch::new(clock.boot());
         Arc::new(Shared {
+            network: NetworkState::new(cache.clone(), clock.clone(), random),
+            allowance: Arc::default(),
+            lookup: LookupState::new(in_force.routes().limits.walks),
+            trust: TrustState::new(cache.clone(), clock.clone(), in_force),
             cache,
             clock,
-            book: Mutex::new(Book::new(&routes)),
-            in_force,
-            trust: Memo::new(TRUST_KEPT_MAX),
-            failures: PerSecond::default(),
-            clock_watch,
-            offline: Offline::default(),
-            hedging: Hedging::default(),
-            usual_rtt: UsualRtt::default(),
-            awaited: Awaited::default(),
-            ways_out: AtomicU64::new(0),
-            forgiven_at: AtomicU64::new(0),
-            cookie_secret,
-            table,
-            counters: Counters::default(),
         })
     }
 
-    /// Links, addresses or routes of this machine have changed: who waits for the network tries again at once. Where
-    /// the change is to the way out, servers that did not answer may have been out of reach.
-    pub fn network_changed(&self, is_way_out: bool) {
-        let now = self.clock.boot();
-        let forgiven_at = BootTime(self.forgiven_at.load(Ordering::Relaxed));
-        if self.offline.is_offline(now) || is_way_out && now.since(forgiven_at) >= FORGIVE_EVERY {
-            self.forgiven_at.store(now.0, Ordering::Relaxed);
-            self.cache.servers().forgive();
+    pub fn network_changed(&self, is_route_change: bool) {
+        self.network.network_changed(is_route_change);
+    }
+
+    pub fn totals(&self) -> Totals {
+        Totals {
+            walks: self.lookup.walks(),
+            failed_walks: self.lookup.failures(),
+            upstream_queries: self.network.queries(),
+            second_queries: self.allowance.second_queries(),
         }
-        if is_way_out {
-            self.ways_out.fetch_add(1, Ordering::Relaxed);
-        }
-        self.awaited.changed();
     }
 
-    /// The routes in force now. A query uses those of its context instead.
-    pub fn routes(&self) -> Arc<Routes> {
-        self.in_force.routes()
+    pub fn walks_in_progress(&self) -> usize {
+        self.lookup.in_progress()
     }
 
-    pub(in crate::resolve) fn replace_routes(&self, routes: Arc<Routes>) {
-        self.in_force.replace_routes(routes);
+    /// Takes a new configuration; the state of trust points and the negative trust anchors set by an operator stay.
+    ///
+    /// `swap` puts the routes in force, together with everything that a query takes with them, and returns the names
+    /// for which that changes who is authoritative. Only then is data of the old configuration removed from the cache.
+    pub fn reload(&self, routes: Routes, swap: impl FnOnce(Arc<Routes>) -> Vec<Name>) {
+        self.trust.reload(routes, swap);
     }
 
+    /// Removes the conclusions about the zones at and below `name`.
     pub fn forget_trust(&self, name: &Name) {
-        self.trust.forget(name);
+        self.trust.forget_trust(name);
     }
 
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    /// Puts in force what was saved at an earlier run, before the first question.
+    pub fn restore_trust(&self, points: TrustPoints, negatives: Vec<NegativeAnchor>) {
+        self.trust.restore_trust(points, negatives);
     }
 
-    /// Queries sent beside another that kept us waiting.
-    pub fn second_queries(&self) -> u64 {
-        self.hedging.second_queries()
+    pub fn trust_points(&self) -> TrustPoints {
+        self.trust.trust_points()
     }
 
-    pub fn walks_under_way(&self) -> usize {
-        self.table.under_way()
+    /// The negative trust anchors in force, and whether each was set while running.
+    pub fn negative_anchors(&self) -> Vec<(NegativeAnchor, bool)> {
+        self.trust.negative_anchors()
+    }
+
+    /// False: there are too many.
+    pub fn add_negative_anchor(&self, negative: NegativeAnchor) -> bool {
+        self.trust.add_negative_anchor(negative)
+    }
+
+    /// False: none of this name was set while running.
+    pub fn remove_negative_anchor(&self, name: &Name) -> bool {
+        self.trust.remove_negative_anchor(name)
+    }
+
+    /// Ends negative trust anchors whose time is over; true where there were any.
+    pub fn tend_trust(&self) -> bool {
+        self.trust.tend_trust()
+    }
+
+    /// Time until `tend_trust` has something to do, if that is known.
+    pub fn next_tending(&self) -> Option<Duration> {
+        self.trust.next_tending()
+    }
+
+    /// Is the wall clock known to be wrong?
+    pub fn is_clock_unset(&self) -> bool {
+        self.trust.is_clock_unset()
     }
 }
 
-/// One worker's hands: its sockets and its randomness over the shared memory. Cheap to clone.
+/// Resolves for one worker. Cheap to clone; not `Send`.
 #[derive(Clone)]
-pub struct Resolver(Rc<Inner>);
-
-struct Inner {
-    shared: Arc<Shared>,
-    upstream: Rc<Upstream>,
-    random: Rc<Random>,
-    /// Of `Shared::ways_out`: sockets opened before are not to be used any more.
-    ways_out_seen: Cell<u64>,
-    /// Queries that are overdue and still listened to.
-    overdue: Rc<Cell<usize>>,
-    /// When the present turn of a task began, inside `in_turns`.
-    turn_began: Cell<Option<BootTime>>,
-}
-
-/// While it lives, `Resolver::now` is one reading of the clock.
-struct Turn<'a> {
-    turn_began: &'a Cell<Option<BootTime>>,
-    outer: Option<BootTime>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.turn_began.set(self.outer);
-    }
+pub struct Resolver {
+    validator: Validator,
 }
 
 impl Resolver {
-    pub fn new(shared: Arc<Shared>, upstream: Rc<Upstream>, random: Rc<Random>) -> Resolver {
-        let ways_out_seen = Cell::new(shared.ways_out.load(Ordering::Relaxed));
-        Resolver(Rc::new(Inner { shared, upstream, random, ways_out_seen, overdue: Rc::default(), turn_began: Cell::new(None) }))
+    pub fn new(shared: &Shared, upstream: Rc<Upstream>, random: Rc<Random>) -> Resolver {
+        let network = Network::new(shared.network.clone(), upstream, random);
+        let servers = Servers::new(network, shared.allowance.clone());
+        let lookup = Lookup::new(Walker::new(servers), shared.lookup.clone());
+        Resolver { validator: Validator::new(lookup, shared.trust.clone()) }
     }
 
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.0.shared
+    pub(in crate::resolve) fn validator(&self) -> &Validator {
+        &self.validator
     }
 
-    pub(in crate::resolve) fn cache(&self) -> &Cache {
-        &self.0.shared.cache
+    pub(in crate::resolve) fn network(&self) -> &Network {
+        self.validator.network()
     }
 
-    pub(in crate::resolve) fn now(&self) -> BootTime {
-        self.0.turn_began.get().unwrap_or_else(|| self.0.shared.clock.boot())
+    /// Refreshes the trust points that are due (RFC 5011); `routes` and `local` are those of the snapshot in force.
+    pub async fn follow_anchors(&self, routes: Arc<Routes>, local: Arc<dyn Local>) -> Followed {
+        self.validator.follow_anchors(routes, local).await
     }
 
-    /// Does `work` with the clock read once a turn: a turn takes far less than the second that lifetimes are counted in,
-    /// and its steps ask for the time dozens of times.
-    pub(in crate::resolve) async fn in_turns<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
-        poll_fn(|cx| {
-            let turn_began = &self.0.turn_began;
-            let _turn = Turn { turn_began, outer: turn_began.replace(Some(self.now())) };
-            work.as_mut().poll(cx)
-        })
-        .await
-    }
-
-    /// On today's ways out: a connection made before a change may leave from an address that is gone.
-    pub(in crate::resolve) fn upstream(&self) -> &Upstream {
-        let ways_out = self.0.shared.ways_out.load(Ordering::Relaxed);
-        if self.0.ways_out_seen.replace(ways_out) != ways_out {
-            self.0.upstream.forget_connections();
-        }
-        &self.0.upstream
-    }
-
-    pub(in crate::resolve) fn overdue(&self) -> &Rc<Cell<usize>> {
-        &self.0.overdue
-    }
-
-    pub(in crate::resolve) fn random(&self) -> &Random {
-        &self.0.random
-    }
-
-    pub(in crate::resolve) fn count_upstream(&self) {
-        self.0.shared.counters.upstream_queries.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How long an unknown server is waited for before another is asked: six times what servers usually
-    /// take from here. What comes later is taken as well.
-    pub(in crate::resolve) fn first_patience(&self) -> Duration {
-        (6 * self.usual_rtt()).clamp(Duration::from_millis(100), Duration::from_millis(400))
-    }
-
-    /// What servers usually take from here.
-    pub(in crate::resolve) fn usual_rtt(&self) -> Duration {
-        self.shared().usual_rtt.get()
-    }
-
-    pub(in crate::resolve) fn heard_after(&self, rtt: Duration) {
-        self.shared().usual_rtt.add(rtt);
-    }
-
-    /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to
-    /// another network, where it would tell who has come.
-    pub(in crate::resolve) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
-        let mut hasher = SipHasher24::new_with_key(&self.shared().cookie_secret);
-        std::hash::Hash::hash(&server, &mut hasher);
-        std::hash::Hasher::write_u64(&mut hasher, self.shared().ways_out.load(Ordering::Relaxed));
-        std::hash::Hasher::finish(&hasher).to_be_bytes()
+    /// The servers of the deepest known zone cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).
+    pub fn known_servers(&self, name: &Name) -> Option<RrSet> {
+        zone_cut::known_servers(self.network().cache(), name, self.network().now())
     }
 }

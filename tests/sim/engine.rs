@@ -99,9 +99,9 @@ impl Engine {
         }
     }
 
-    pub fn walks_under_way(&self) -> usize {
+    pub fn walks_in_progress(&self) -> usize {
         match self {
-            Engine::Cairn(workers, _) => workers[0].service().resolve.walks_under_way(),
+            Engine::Cairn(workers, _) => workers[0].service().resolve.walks_in_progress(),
             Engine::Reference(_) => 0,
         }
     }

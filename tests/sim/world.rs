@@ -574,8 +574,8 @@ impl World {
         wrongs
     }
 
-    pub fn walks_under_way(&self) -> usize {
-        self.running.as_ref().map_or(0, |running| running.engine.walks_under_way())
+    pub fn walks_in_progress(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.engine.walks_in_progress())
     }
 
     /// The same as `log`, without copies.

@@ -233,7 +233,7 @@ impl Roaming {
     }
 
     fn check(&self) {
-        assert_eq!(self.world.walks_under_way(), 0, "walks that do not end");
+        assert_eq!(self.world.walks_in_progress(), 0, "walks that do not end");
         assert_eq!(self.world.open_ports(), 0, "sockets that nobody waits on any more");
         let mut wrongs = self.world.wrongs();
         let snare: std::net::IpAddr = SNARE.parse().expect("an address");

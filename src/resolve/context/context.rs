@@ -10,13 +10,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::env::Instant;
+use crate::record::Question;
 use crate::resolve::context::budget::Budget;
 use crate::resolve::context::local::Local;
 use crate::resolve::context::place::QuestionPlace;
 use crate::resolve::context::routes::Routes;
 use crate::resolve::context::trace::{Purpose, Trace};
-use crate::resolve::lookup::coalesce::WalkId;
 use crate::validate::{self, WorkBudget};
+
+/// Names a walk that is in progress, on whatever worker.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct WalkId(pub(in crate::resolve) u64);
 
 #[derive(Clone)]
 pub struct Context {
@@ -42,8 +46,10 @@ pub struct Context {
     pub glue_will_do: bool,
     /// The place of the client's question; `None` where no client asked.
     pub place: Option<Rc<dyn QuestionPlace>>,
-    /// The walk that waits, if it is one.
+    /// The walk on whose behalf something is looked up; `None` for a client's question.
     pub(in crate::resolve) walk: Option<WalkId>,
+    /// Cached data that was used and is near its end: to be looked up again once the question is answered.
+    pub(in crate::resolve) due_for_refresh: Rc<RefCell<Vec<Question>>>,
 }
 
 impl Context {
@@ -66,6 +72,7 @@ impl Context {
             glue_will_do: false,
             place: None,
             walk: None,
+            due_for_refresh: Rc::default(),
         }
     }
 

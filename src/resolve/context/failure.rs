@@ -99,6 +99,12 @@ impl Failure {
         Ede::new(code, self.to_string())
     }
 
+    /// May expired data be given in place of this failure (RFC 8767)? Not where only the cache was to be read, nor where
+    /// this server has no room for one more walk.
+    pub fn may_serve_stale(&self) -> bool {
+        !matches!(self.cause, Cause::NotCached | Cause::Spent(Bound::Walks(_)))
+    }
+
     /// Whoever waited for somebody else's search may have more luck with one of its own.
     pub fn may_be_anothers(&self) -> bool {
         self.for_want || matches!(self.cause, Cause::Shed | Cause::Internal)

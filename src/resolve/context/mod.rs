@@ -6,4 +6,5 @@ pub(in crate::resolve) mod failure;
 pub(in crate::resolve) mod local;
 pub(in crate::resolve) mod place;
 pub(in crate::resolve) mod routes;
+pub(in crate::resolve) mod task;
 pub(in crate::resolve) mod trace;

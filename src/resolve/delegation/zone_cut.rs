@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use smallvec::SmallVec;
 
 use crate::cache::{Cache, ShownSet};
-use crate::env::BootTime;
+use crate::env::{BootTime, Instant};
 use crate::record::{Name, Rank, RdataIter, RrSet, Rtype, Security};
 use crate::resolve::reply::scrub::ns_names;
 
@@ -65,7 +65,7 @@ impl Cut {
         Cut { zone, servers: Vec::new(), forward: false, configured: false, from_cache: false, age_s: 0 }
     }
 
-    /// From the records of a delegation as `remember` made them.
+    /// From the records of a delegation as `store` made them.
     fn kept(zone: &[u8], records: RdataIter<'_>) -> Option<Cut> {
         let mut cut = Cut::at(Name::from_wire(zone).ok()?);
         for rdata in records.skip(1) {
@@ -131,6 +131,11 @@ impl Cut {
         self.servers.iter().any(|server| server.name.as_ref().is_some_and(|name| !name.is_within(&self.zone)))
     }
 
+    /// Is the delegation from before the question that began at `began`, so that the parent may have changed it?
+    pub fn may_have_changed(&self, began: Instant) -> bool {
+        self.from_cache && u64::from(self.age_s) > began.elapsed().as_secs()
+    }
+
     pub fn address_count(&self) -> usize {
         self.servers.iter().map(|server| server.addresses.len()).sum()
     }
@@ -187,9 +192,9 @@ impl Cut {
     }
 
     /// Adds those servers that the zone itself named beside an answer. `false` when that is nothing new.
-    pub fn use_own_word(&mut self, cache: &Cache, now: BootTime, names_max: usize) -> bool {
+    pub fn use_child_ns(&mut self, cache: &Cache, now: BootTime, names_max: usize) -> bool {
         let before = self.servers.len();
-        for name in self.own_word(cache, now, Rank::Additional).into_iter().take(names_max) {
+        for name in self.child_ns(cache, now, Rank::Additional).into_iter().take(names_max) {
             self.add_name(name);
         }
         self.servers.len() > before
@@ -197,7 +202,7 @@ impl Cut {
 
     /// The servers that the zone itself names, said with so much authority. That counts under the parent's word that led
     /// to it: servers that the parent has left say what they always said, for as long as they like (ghost domains).
-    fn own_word(&self, cache: &Cache, now: BootTime, rank: Rank) -> Vec<Name> {
+    fn child_ns(&self, cache: &Cache, now: BootTime, rank: Rank) -> Vec<Name> {
         if self.configured {
             return Vec::new();
         }
@@ -225,7 +230,7 @@ impl Cut {
     /// Fills in what the cache knows: the child's own list of servers first, and addresses of any rank, of the families
     /// that are `in_use`.
     pub fn complete(&mut self, cache: &Cache, now: BootTime, names_max: usize, in_use: impl Fn(Rtype) -> bool) {
-        for name in self.own_word(cache, now, Rank::AuthAuthority) {
+        for name in self.child_ns(cache, now, Rank::AuthAuthority) {
             if self.servers.len() < names_max {
                 self.add_name(name);
             }
@@ -259,7 +264,7 @@ pub fn address_of(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
 
 /// Keeps a delegation that the servers of `parent` gave. Its records: the parent's label count, then for each
 /// server the name in wire form and after it the parent's glue, each address behind its length.
-pub fn remember(cache: &Cache, parent: &Name, ns: &RrSet, glue: &[RrSet], names_max: usize, now: BootTime) {
+pub fn store(cache: &Cache, parent: &Name, ns: &RrSet, glue: &[RrSet], names_max: usize, now: BootTime) {
     let mut set = RrSet::new(ns.name.clone(), DELEGATION, ns.ttl);
     set.data.push(&[parent.label_count() as u8]);
     let mut rdata = Vec::new();
@@ -288,7 +293,7 @@ fn kept_glue(mut bytes: &[u8]) -> SmallVec<[SocketAddr; 2]> {
 
 /// The addresses that the zone above gives for a server which is itself a name of `zone`'s delegation: where the
 /// child's word about its servers leads nowhere, the parent's may still be right.
-pub fn parents_word(cache: &Cache, name: &Name, now: BootTime) -> SmallVec<[SocketAddr; 2]> {
+pub fn parent_glue(cache: &Cache, name: &Name, now: BootTime) -> SmallVec<[SocketAddr; 2]> {
     let cut = deepest_known(cache, name, Rtype::A, now);
     let server = cut.into_iter().flat_map(|cut| cut.servers).find(|server| server.name.as_ref() == Some(name));
     server.map(|server| server.hints).unwrap_or_default()
@@ -307,6 +312,13 @@ pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) ->
         cache.show_set(zone, DELEGATION, now, |shown| Some(Cut { from_cache: true, age_s: shown.age_s, ..Cut::kept(zone, shown.data)? }))
     };
     live_delegations(cache, name, rtype, now).iter().rev().find_map(load).flatten()
+}
+
+/// The NS set of the deepest known cut above `name`: the zone's own, or else the parent's.
+pub fn known_servers(cache: &Cache, name: &Name, now: BootTime) -> Option<RrSet> {
+    let cut = deepest_known(cache, name, Rtype::A, now)?;
+    let own = cache.get_set(&cut.zone, Rtype::NS, now).filter(|own| own.rank.may_answer());
+    own.map(|own| own.set).or_else(|| cut.ns_set())
 }
 
 /// The zone of the deepest known cut, without its servers.
@@ -345,8 +357,8 @@ mod tests {
         let (now, example) = (BootTime(1000), Name::parse("example.").expect("a name"));
         let server = Name::parse("ns.example.").expect("a name");
         let set = |name: &Name, rtype| RrSet::with(name.clone(), rtype, 300, server.as_wire());
-        remember(&cache, &Name::root(), &set(&Name::root(), Rtype::NS), &[], 8, now);
-        remember(&cache, &Name::root(), &set(&example, Rtype::NS), &[], 8, now);
+        store(&cache, &Name::root(), &set(&Name::root(), Rtype::NS), &[], 8, now);
+        store(&cache, &Name::root(), &set(&example, Rtype::NS), &[], 8, now);
         cache.put_set(&set(&example, Rtype::PTR), Rank::AuthAnswer, Security::Secure, now);
         cache.put_set(&set(&Name::root(), Rtype::NS), Rank::AuthAnswer, Security::Secure, now);
         let known = deepest_known(&cache, &example, Rtype::A, now).map(|cut| cut.zone);
@@ -371,22 +383,22 @@ mod tests {
     fn a_delegation_falls_with_the_one_above_it() {
         let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
         let now = BootTime(0);
-        remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, now);
-        remember(&cache, &Name::root(), &ns("test.", 3000), &[], 8, now);
-        remember(&cache, &name("test."), &ns("sub.test.", 9000), &[], 8, now);
+        store(&cache, &Name::root(), &ns(".", 9000), &[], 8, now);
+        store(&cache, &Name::root(), &ns("test.", 3000), &[], 8, now);
+        store(&cache, &name("test."), &ns("sub.test.", 9000), &[], 8, now);
         assert_eq!(start(&cache, "www.sub.test.", Rtype::A, 2999).as_deref(), Some("sub.test."));
         assert_eq!(start(&cache, "www.sub.test.", Rtype::A, 3000).as_deref(), Some("."));
         // A delegation that somebody else than the zone above gave does not count either.
-        remember(&cache, &Name::root(), &ns("other.", 9000), &[], 8, now);
-        remember(&cache, &Name::root(), &ns("sub.other.", 9000), &[], 8, now);
+        store(&cache, &Name::root(), &ns("other.", 9000), &[], 8, now);
+        store(&cache, &Name::root(), &ns("sub.other.", 9000), &[], 8, now);
         assert_eq!(start(&cache, "www.sub.other.", Rtype::A, 1).as_deref(), Some("other."));
     }
 
     #[test]
     fn ds_starts_above_its_zone() {
         let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
-        remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
-        remember(&cache, &Name::root(), &ns("test.", 9000), &[], 8, BootTime(0));
+        store(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
+        store(&cache, &Name::root(), &ns("test.", 9000), &[], 8, BootTime(0));
         assert_eq!(start(&cache, "test.", Rtype::A, 1).as_deref(), Some("test."));
         assert_eq!(start(&cache, "test.", Rtype::DS, 1).as_deref(), Some("."));
     }
@@ -395,11 +407,11 @@ mod tests {
     fn the_parents_glue_is_kept_with_the_delegation() {
         let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
         let glue = RrSet::with(name("ns.example."), Rtype::A, 60, &[192, 0, 2, 1]);
-        remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
-        remember(&cache, &Name::root(), &ns("example.", 9000), &[glue], 8, BootTime(0));
-        let word = parents_word(&cache, &name("ns.example."), BootTime(1000));
-        assert_eq!(word.to_vec(), ["192.0.2.1:53".parse().expect("address")]);
-        assert!(parents_word(&cache, &name("ns2.example."), BootTime(1000)).is_empty());
+        store(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
+        store(&cache, &Name::root(), &ns("example.", 9000), &[glue], 8, BootTime(0));
+        let glue = parent_glue(&cache, &name("ns.example."), BootTime(1000));
+        assert_eq!(glue.to_vec(), ["192.0.2.1:53".parse().expect("address")]);
+        assert!(parent_glue(&cache, &name("ns2.example."), BootTime(1000)).is_empty());
     }
 
     /// The zone's own list counts only where it was said under the parent's word that led to it.
@@ -407,15 +419,15 @@ mod tests {
     fn what_a_zone_said_before_it_moved_does_not_count() {
         for (said_at, led_at, counts) in [(0, 10, false), (10, 10, true), (20, 10, true)] {
             let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
-            remember(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
+            store(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));
             let mut own = ns("test.", 9000);
             own.data.push(b"\x03old\x07example\x00");
             for rank in [Rank::Additional, Rank::AuthAnswer] {
                 cache.put_set(&own, rank, Security::Indeterminate, BootTime(said_at * 1000));
-                remember(&cache, &Name::root(), &ns("test.", 9000), &[], 8, BootTime(led_at * 1000));
+                store(&cache, &Name::root(), &ns("test.", 9000), &[], 8, BootTime(led_at * 1000));
                 let now = BootTime(30_000);
                 let mut cut = deepest_known(&cache, &name("test."), Rtype::A, now).expect("known");
-                assert_eq!(cut.use_own_word(&cache, now, 8), counts, "{rank:?} said at {said_at}, led there at {led_at}");
+                assert_eq!(cut.use_child_ns(&cache, now, 8), counts, "{rank:?} said at {said_at}, led there at {led_at}");
             }
         }
     }

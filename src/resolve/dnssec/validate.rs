@@ -1,47 +1,64 @@
-//! Proof on demand: what a walk found is raw until the one who wants to give it to a client has it judged here
-//! by the pure validator, with the keys that `chain` fetches top-down from the anchor (RFC 4035 5).
+//! Validates a link before it is given to a client: the reply is judged with the keys that the chain of trust establishes
+//! from the anchor down (RFC 4035 5), and the result is stored in the cache.
 //!
-//! Walks never wait for proofs, so proofs cannot close a circle of walks: server addresses, DS and DNSKEY sets
-//! are fetched raw, and judged by whoever builds the chain. What was proved of a set is written back to the cache.
+//! A walk never waits for validation, so validation cannot close a circle of walks: server addresses, DS and DNSKEY sets
+//! are looked up without it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cache::{Denial, DenialKind};
+use crate::cache::Denial;
 use crate::env::BootTime;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
+use crate::resolve::context::failure::Failure;
 use crate::resolve::context::trace::{ChainPart, Step};
-use crate::resolve::dnssec::chain_of_trust::{BOGUS_S, Opinions, Trust, bogus, turned_off};
-use crate::resolve::iterate::walk::step_by_step;
+use crate::resolve::dnssec::chain_of_trust::{ChainOfTrust, SecondOpinions};
+use crate::resolve::dnssec::judge::{first_signer, judge, reply_of};
+use crate::resolve::dnssec::trust::{BOGUS_S, Trust, bogus, turned_off};
+use crate::resolve::dnssec::trust_anchors::TrustState;
+use crate::resolve::lookup::aggressive::store_ranges;
+use crate::resolve::lookup::lookup::Lookup;
+use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::{Found, Link};
-use crate::resolve::resolver::Resolver;
-use crate::validate::{Bound, Case, Judgement, Now, Reply, ReplyKind, Secured, Signed, WorkBudget, ZoneKeys, signer_of};
+use crate::validate::{Judgement, Reply, Secured, Signed};
 
-/// Judging again with other keys: each turn goes at least one cut deeper.
+/// How often a reply is judged again with the keys of a deeper zone.
 const TURNS_MAX: usize = 16;
-/// What failed checks of all questions together may cost in a second: a tenth of one core. Honest zones have hardly any.
-const FAILED_US_PER_SECOND: u32 = 100_000;
 
-/// Microseconds within the present second, for all workers.
-#[derive(Default)]
-pub struct PerSecond {
-    /// The second in the upper half, what was taken in the lower.
-    state: AtomicU64,
+/// Of one worker. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::resolve) struct Validator {
+    pub(in crate::resolve) chain: ChainOfTrust,
 }
 
-impl PerSecond {
-    fn take(&self, us: u32, now: BootTime) -> bool {
-        let second = u64::from(now.secs()) << 32;
-        let add = |state: u64| Some(if state >> 32 << 32 == second { state + u64::from(us) } else { second | u64::from(us) });
-        let before = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).unwrap_or(second);
-        before >> 32 << 32 != second || (before as u32).saturating_add(us) <= FAILED_US_PER_SECOND
+impl Validator {
+    pub(in crate::resolve) fn new(lookup: Lookup, state: Arc<TrustState>) -> Validator {
+        Validator { chain: ChainOfTrust { lookup, state } }
     }
-}
 
-impl Resolver {
-    /// Has a raw link judged. Where one server's word does not hold, others are asked before it counts as bogus.
-    pub(in crate::resolve) async fn prove(&self, question: &Question, link: Link, context: &Context) -> Link {
+    pub(in crate::resolve) fn network(&self) -> &Network {
+        self.chain.network()
+    }
+
+    pub(in crate::resolve) fn lookup(&self) -> &Lookup {
+        &self.chain.lookup
+    }
+
+    pub(in crate::resolve) fn state(&self) -> &TrustState {
+        &self.chain.state
+    }
+
+    /// One name and type, looked up and validated. Where the reply of one server does not validate, other servers are asked
+    /// before the answer counts as bogus.
+    pub(in crate::resolve) async fn link(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
+        let raw = self.lookup().find(question, context).await?;
+        if context.cache_only {
+            return Ok(raw);
+        }
+        Ok(self.validate(question, raw, context).await)
+    }
+
+    async fn validate(&self, question: &Question, link: Link, context: &Context) -> Link {
         if !context.routes.recursion.dnssec || link.stale {
             return link;
         }
@@ -51,46 +68,46 @@ impl Resolver {
                 Security::Insecure => self.perhaps_turned_off(question, link, context),
                 _ => link,
             };
-            self.tell_proof(question, &link, None, context);
+            self.trace_proof(question, &link, None, context);
             return link;
         }
-        let mut link = self.prove_once(question, link, context).await;
-        let mut opinions = Opinions::new();
+        let mut link = self.validate_once(question, link, context).await;
+        let mut tried = SecondOpinions::new();
         while link.security == Security::Bogus {
-            let Some(other) = self.next_opinion(question, &link, &mut opinions, context).await else { break };
-            link = self.prove_once(question, other, context).await;
+            let Some(other) = self.chain.ask_another(question, &link, &mut tried, context).await else { break };
+            link = self.validate_once(question, other, context).await;
         }
         link
     }
 
-    /// Found wanting a moment ago: the reason was kept beside it.
+    /// It did not validate a moment ago: the reason was kept with it.
     fn known_bogus(&self, question: &Question, link: Link) -> Link {
-        let kept = self.cache().get_failure(question, self.now()).map(|failed| failed.ede);
+        let kept = self.network().cache().get_failure(question, self.network().now()).map(|failed| failed.ede);
         let ede = kept.unwrap_or_else(|| bogus(format!("{question} did not prove right a moment ago")));
         Link { ede: Some(ede), ..link }
     }
 
-    /// RFC 7646 3: who asks is told each time that validation was turned off, not only the first who asked.
+    /// RFC 7646 3: each client is told that validation was turned off, not only the first.
     fn perhaps_turned_off(&self, question: &Question, link: Link, context: &Context) -> Link {
-        let off = || context.routes.turned_off(&question.name, self.shared().clock.wall());
+        let off = || context.routes.turned_off(&question.name, self.state().clock().wall());
         let ede = link.ede.clone().or_else(|| off().map(turned_off));
         Link { ede, ..link }
     }
 
-    /// Many clients may have waited for one walk: what one of them had judged by now is not judged again.
+    /// Several clients may have waited for one walk: what was validated for one of them is not validated again.
     fn judged_meanwhile(&self, question: &Question, link: &Link) -> Option<Link> {
-        let now = self.now();
+        let now = self.network().now();
         match &link.found {
             Found::Answer { sets, proof } => {
                 let ([set], true) = (&sets[..], proof.is_empty()) else { return None };
-                let known = self.cache().get_set(&set.name, set.rtype, now)?;
+                let known = self.network().cache().get_set(&set.name, set.rtype, now)?;
                 let same =
                     known.security != Security::Indeterminate && known.set.data == set.data && known.set.sigs.len() <= set.sigs.len();
                 let found = Found::Answer { sets: vec![known.set], proof: Vec::new() };
                 same.then(|| Link { found, security: known.security, ..link.clone() })
             }
             Found::Denied(raw) => {
-                let known = self.cache().get_denial(question, now)?;
+                let known = self.network().cache().get_denial(question, now)?;
                 let same = known.security != Security::Indeterminate && known.kind == raw.kind && known.soa.is_some() == raw.soa.is_some();
                 let denial = Denial { kind: known.kind, soa: known.soa, proof: known.proof, security: known.security };
                 same.then(|| Link { found: Found::Denied(denial), security: known.security, ..link.clone() })
@@ -99,15 +116,15 @@ impl Resolver {
         }
     }
 
-    pub(in crate::resolve) async fn prove_once(&self, question: &Question, link: Link, context: &Context) -> Link {
+    pub(in crate::resolve) async fn validate_once(&self, question: &Question, link: Link, context: &Context) -> Link {
         let Some(reply) = reply_of(question, &link) else { return Link { security: Security::Insecure, ..link } };
-        let began = self.now();
-        if let Some(off) = context.routes.turned_off(&question.name, self.shared().clock.wall()) {
+        let began = self.network().now();
+        if let Some(off) = context.routes.turned_off(&question.name, self.state().clock().wall()) {
             return self.apply(question, link, Verdict::Insecure(Some(turned_off(off))), began, context);
         }
         let start =
             first_signer(&reply).filter(|signer| question.name.is_within(signer)).or_else(|| link.zone.clone()).unwrap_or_else(Name::root);
-        let _ = self.trust_of_data(&start, context).await;
+        let _ = self.chain.trust_of_data(&start, context).await;
         if let Some(judged) = self.judged_meanwhile(question, &link) {
             return if judged.security == Security::Bogus { self.known_bogus(question, judged) } else { judged };
         }
@@ -118,7 +135,7 @@ impl Resolver {
     async fn judge_from(&self, reply: Reply, start: Name, context: &Context) -> Verdict {
         let mut zone = start;
         for _ in 0..TURNS_MAX {
-            let keys = match self.trust_of_data(&zone, context).await {
+            let keys = match self.chain.trust_of_data(&zone, context).await {
                 Trust::Secure(keys) => keys,
                 Trust::Insecure(ede) => return Verdict::Insecure(ede),
                 Trust::Bogus(ede) => return Verdict::Bogus(ede),
@@ -126,13 +143,13 @@ impl Resolver {
                     return Verdict::Bogus(bogus(format!("signatures are made by {zone}, which is no zone")));
                 }
             };
-            match self.judge(reply.clone(), keys.clone(), context).await {
+            match judge(self.state(), reply.clone(), keys.clone(), context).await {
                 Judgement::Secure(secured) => return Verdict::Secure(Box::new(secured)),
                 Judgement::Insecure(reason) => return Verdict::Insecure(reason.ede()),
                 Judgement::Bogus(why) => return Verdict::Bogus(why.ede()),
                 Judgement::NeedsKeys(deeper) if deeper != zone => zone = deeper,
                 Judgement::NeedsKeys(_) => return Verdict::Bogus(bogus("signed by no zone on the way")),
-                Judgement::NeedsCut { name, why } => match self.cut_between(keys.zone(), &name, context).await {
+                Judgement::NeedsCut { name, why } => match self.chain.cut_between(keys.zone(), &name, context).await {
                     Trust::Secure(deeper) => zone = deeper.zone().clone(),
                     Trust::Insecure(ede) => return Verdict::Insecure(ede),
                     Trust::Bogus(ede) => return Verdict::Bogus(ede),
@@ -143,41 +160,15 @@ impl Resolver {
         Verdict::Bogus(bogus("the chain of zones does not end"))
     }
 
-    /// One reply against one zone's keys, a signature at a time.
-    pub(in crate::resolve) async fn judge(&self, reply: Reply, keys: Arc<ZoneKeys>, context: &Context) -> Judgement {
-        let mut case = Case::new(reply, keys, &context.work.borrow());
-        step_by_step(|| context.spent_us(), || self.work_step(context, |now, work| case.step(now, work))).await
-    }
-
-    /// One step of checking, paid by the question and noted for all of them.
-    pub(in crate::resolve) fn work_step<R>(&self, context: &Context, step: impl FnOnce(Now, &mut WorkBudget) -> R) -> R {
-        let mut work = context.work.borrow_mut();
-        let before = work.spent().failed_time;
-        let result = step(self.judge_time(context), &mut work);
-        let failed_us = work.spent().failed_time.as_us() - before.as_us();
-        if failed_us > 0 && !self.shared().failures.take(failed_us as u32, self.now()) {
-            work.end(Bound::FailuresPerSecond);
-        }
-        result
-    }
-
     /// Is the clock wrong, and is `name` one that helps to set it?
     pub(in crate::resolve) fn may_pass_over_dates(&self, name: &Name, context: &Context) -> bool {
-        let shared = self.shared();
-        context.routes.recursion.time_bootstrap_names.iter().any(|time| name.is_within(time)) && shared.is_clock_unset()
+        context.routes.recursion.time_bootstrap_names.iter().any(|time| name.is_within(time)) && self.state().is_clock_unset()
     }
 
-    fn judge_time(&self, context: &Context) -> Now {
-        if context.dates_open.get() {
-            return Now::Unknown;
-        }
-        Now::At(self.shared().clock.wall().0)
-    }
-
-    /// Puts the verdict on the link, and what was proved back into the cache: as much older as the search for keys took.
+    /// Puts the verdict on the link, and stores what was validated: aged by the time that validation took.
     fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, began: BootTime, context: &Context) -> Link {
         let mut signed = None;
-        let took_s = self.now().secs().saturating_sub(began.secs());
+        let took_s = self.network().now().secs().saturating_sub(began.secs());
         match verdict {
             Verdict::Secure(secured) if context.dates_open.get() => {
                 signed = secured.answer.first().map(|verified| verified.signed);
@@ -190,35 +181,35 @@ impl Resolver {
                 if secured.proof.as_ref().is_some_and(|proof| proof.opt_out) {
                     link.security = Security::Insecure;
                 }
-                self.learn_spans(&secured, began, context);
+                store_ranges(self.network(), &secured, began, context);
                 signed = secured.answer.first().map(|verified| verified.signed);
                 take_proved(&mut link, *secured);
                 link.age(took_s);
-                self.keep_judged(question, &link);
+                self.store_judged(question, &link);
             }
             Verdict::Insecure(ede) => {
                 link.security = Security::Insecure;
                 link.ede = ede;
                 link.age(took_s);
-                if !context.dates_open.get() && !link.in_passing {
-                    self.keep_judged(question, &link);
+                if !context.dates_open.get() && !link.is_alias_tail {
+                    self.store_judged(question, &link);
                 }
             }
             Verdict::Bogus(ede) => {
                 link.security = Security::Bogus;
-                // An empty budget says nothing of the data: the next question has a full one.
-                if context.work.borrow().broke().is_none() && !context.budget.failed_for_want(false) && !link.in_passing {
-                    self.keep_bogus(question, &link, &ede);
+                // A spent budget says nothing about the data: the next question has a budget of its own.
+                if context.work.borrow().broke().is_none() && !context.budget.failed_for_want(false) && !link.is_alias_tail {
+                    self.store_bogus(question, &link, &ede);
                 }
                 link.ede = Some(ede);
             }
         }
-        self.tell_proof(question, &link, signed, context);
+        self.trace_proof(question, &link, signed, context);
         link
     }
 
-    fn tell_proof(&self, question: &Question, link: &Link, signed: Option<Signed>, context: &Context) {
-        self.tell_chain(&question.name, context);
+    fn trace_proof(&self, question: &Question, link: &Link, signed: Option<Signed>, context: &Context) {
+        self.chain.trace_chain(&question.name, context);
         context.trace.emit(|| Step::Proof {
             subject: question.to_string(),
             security: link.security,
@@ -233,40 +224,40 @@ impl Resolver {
         });
     }
 
-    /// RFC 4035 4.7: for a short while, with the reason, so that a flood of questions costs no flood of proofs.
-    fn keep_bogus(&self, question: &Question, link: &Link, ede: &Ede) {
-        let now = self.now();
+    /// RFC 4035 4.7: for a short while, with the reason, so that a flood of questions is not validated each time.
+    fn store_bogus(&self, question: &Question, link: &Link, ede: &Ede) {
+        let now = self.network().now();
         if let Found::Denied(denial) = &link.found {
             let mut denial = Denial { security: Security::Bogus, ..denial.clone() };
             if let Some(soa) = &mut denial.soa {
                 soa.ttl = soa.ttl.min(BOGUS_S);
             }
-            self.cache().put_denial(question, &denial, now);
+            self.network().cache().put_denial(question, &denial, now);
         }
-        let seconds = self.cache().put_failure(question, ede, BOGUS_S, now);
+        let seconds = self.network().cache().put_failure(question, ede, BOGUS_S, now);
         for set in link.sets() {
-            self.cache().mark_security(set, Security::Bogus, Some(seconds), now);
+            self.network().cache().mark_security(set, Security::Bogus, Some(seconds), now);
         }
     }
 
-    fn keep_judged(&self, question: &Question, link: &Link) {
-        let now = self.now();
+    fn store_judged(&self, question: &Question, link: &Link) {
+        let now = self.network().now();
         match &link.found {
             Found::Answer { sets, .. } => {
                 for set in sets {
-                    self.cache().put_set(set, Rank::AuthAnswer, link.security, now);
+                    self.network().cache().put_set(set, Rank::AuthAnswer, link.security, now);
                 }
             }
-            // A CNAME that was made from a DNAME is made anew each time.
+            // A CNAME made from a DNAME is made again each time.
             Found::Alias { sets, .. } => {
                 if let Some(set) = sets.first() {
-                    self.cache().put_set(set, Rank::AuthAnswer, link.security, now);
+                    self.network().cache().put_set(set, Rank::AuthAnswer, link.security, now);
                 }
-                // Another server's word for it may have been bogus.
-                self.cache().remove_failure(question);
+                // The reply of another server may have been bogus.
+                self.network().cache().remove_failure(question);
             }
             Found::Denied(denial) => {
-                self.cache().put_denial(question, denial, now);
+                self.network().cache().put_denial(question, denial, now);
             }
             Found::TooLong { .. } => {}
         }
@@ -279,38 +270,7 @@ enum Verdict {
     Bogus(Ede),
 }
 
-/// The link in the validator's words. `None` for what signatures cannot speak of.
-pub(in crate::resolve) fn reply_of(question: &Question, link: &Link) -> Option<Reply> {
-    let reply = |kind, answer: &[RrSet], authority: Vec<RrSet>| {
-        Some(Reply { qname: question.name.clone(), qtype: question.rtype, kind, answer: answer.to_vec(), authority })
-    };
-    match &link.found {
-        Found::Answer { sets, proof } => reply(ReplyKind::Answer, sets, proof.clone()),
-        Found::Alias { sets, proof, .. } => {
-            let first = sets.first()?;
-            let kind = if first.rtype == Rtype::DNAME { ReplyKind::Dname } else { ReplyKind::Cname };
-            reply(kind, std::slice::from_ref(first), proof.clone())
-        }
-        Found::Denied(denial) => {
-            let kind = match denial.kind {
-                DenialKind::NxDomain => ReplyKind::NxDomain,
-                // What a referral says about DS has no SOA.
-                DenialKind::NoData if question.rtype == Rtype::DS && denial.soa.is_none() => {
-                    ReplyKind::Referral { cut: question.name.clone() }
-                }
-                DenialKind::NoData => ReplyKind::NoData,
-            };
-            reply(kind, &[], denial.soa.iter().chain(&denial.proof).cloned().collect())
-        }
-        Found::TooLong { dname } => reply(ReplyKind::Dname, std::slice::from_ref(dname), Vec::new()),
-    }
-}
-
-fn first_signer(reply: &Reply) -> Option<Name> {
-    reply.answer.iter().chain(&reply.authority).find_map(signer_of)
-}
-
-/// Replaces what was raw by what was proved, with its shortened TTLs.
+/// Replaces the data as received by the validated data, with its shortened TTLs.
 fn take_proved(link: &mut Link, secured: Secured) {
     let proved: Vec<RrSet> = secured.answer.into_iter().map(|verified| verified.set.into_inner()).collect();
     let authority: Vec<RrSet> = secured.authority.into_iter().map(|set| set.into_inner()).collect();
@@ -334,20 +294,5 @@ fn take_proved(link: &mut Link, secured: Secured) {
                 *dname = first;
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_counted_by_the_second() {
-        let failures = PerSecond::default();
-        let at = |ms| BootTime(ms);
-        assert!(failures.take(FAILED_US_PER_SECOND, at(5_000)));
-        assert!(!failures.take(1, at(5_999)));
-        assert!(failures.take(1, at(6_000)));
-        assert!(!failures.take(FAILED_US_PER_SECOND, at(6_000)));
     }
 }

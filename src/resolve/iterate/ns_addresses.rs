@@ -1,40 +1,40 @@
-//! Searches the addresses of a cut's servers: what the zones above say of them first, their own zones after that.
+//! Finds the addresses of a zone's name servers: glue of the parent zones first, then a look-up in the server's own zone.
 
 use std::net::SocketAddr;
 
 use crate::cache::Family;
 use crate::record::{Question, RrSet, Rtype};
-use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::Purpose;
-use crate::resolve::delegation::zone_cut::{Cut, Search, Server, parents_word};
+use crate::resolve::delegation::zone_cut::{Cut, Search, Server, parent_glue};
+use crate::resolve::iterate::walker::Walk;
 use crate::resolve::reply::link::Found;
-use crate::resolve::resolver::Resolver;
 use crate::resolve::servers::slist::Slist;
 
 /// Aliases behind the name of a server: more are a chain that somebody built.
 const SERVER_ALIASES_MAX: usize = 2;
 
-impl Resolver {
-    /// Searches the address of one more of the cut's servers. `false` when there is none left to search for.
-    pub(in crate::resolve) async fn look_up_next(&self, cut: &mut Cut, slist: &mut Slist, context: &Context) -> bool {
-        let limits = context.routes.limits;
-        if slist.names_looked_up >= limits.ns_names_looked_up_per_set || !context.budget.may_search() {
+impl Walk<'_> {
+    /// Looks for the address of one more of the cut's servers. `false`: there is none left to look for.
+    pub(in crate::resolve) async fn find_address(&self, cut: &mut Cut, slist: &mut Slist) -> bool {
+        let limits = self.context.routes.limits;
+        if slist.names_looked_up >= limits.ns_names_looked_up_per_set || !self.context.budget.may_search() {
             return false;
         }
-        if usize::from(context.depth) >= limits.glueless_depth {
-            context.budget.too_deep();
+        if usize::from(self.context.depth) >= limits.glueless_depth {
+            self.context.budget.too_deep();
             return false;
         }
-        // Of a server with as many addresses as are tried, more would be of no use.
-        let is_of_use = |address: &SocketAddr| self.can_count_on(Family::of(address.ip())) && slist.get(*address).silent == 0;
+        // A server with as many addresses as are tried needs no more.
+        let is_of_use =
+            |address: &SocketAddr| self.servers.network().can_count_on(Family::of(address.ip())) && slist.get(*address).silent == 0;
         let is_out_of_reach = |server: &Server| !server.addresses.iter().any(is_of_use);
         let wants_more = |server: &Server, search| match search {
             Search::Done => server.half_searched && is_out_of_reach(server),
             _ => server.search == search && server.addresses.len() < limits.addresses_per_ns,
         };
-        // The parent's word about a server costs nothing or one walk less; only where that leads nowhere its own
-        // zone is asked.
+        // Glue of the parent costs no walk, or a shorter one; the server's own zone is asked only where the glue leads
+        // nowhere.
         let searches = [Search::None, Search::Parent, Search::Done];
         let Some(search) = searches.into_iter().find(|search| cut.servers.iter().any(|server| wants_more(server, *search))) else {
             return false;
@@ -43,7 +43,7 @@ impl Resolver {
         // A further address of a server that did not answer is worth less than the first one of another server.
         let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| is_out_of_reach(&cut.servers[at])).collect();
         let waiting = if unknown.is_empty() { waiting } else { unknown };
-        let at = waiting[self.random().below(waiting.len())];
+        let at = waiting[self.servers.network().random().below(waiting.len())];
         let server = &mut cut.servers[at];
         let Some(name) = server.name.clone() else {
             (server.search, server.half_searched) = (Search::Done, false);
@@ -51,10 +51,10 @@ impl Resolver {
         };
         if search == Search::None {
             server.search = Search::Parent;
-            let known = parents_word(self.cache(), &name, self.now());
+            let known = parent_glue(self.cache(), &name, self.now());
             let before = server.addresses.len();
             for address in known {
-                if context.routes.family_enabled(address.ip()) && !server.addresses.contains(&address) {
+                if self.context.routes.family_enabled(address.ip()) && !server.addresses.contains(&address) {
                     server.addresses.push(address);
                 }
             }
@@ -63,15 +63,15 @@ impl Resolver {
             }
         }
         // A server whose own name lies below the cut can only be found through the servers of the cut.
-        if name.is_within(&cut.zone) && !slist.heard_anything {
+        if name.is_within(&cut.zone) && !slist.has_reply {
             (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
             return true;
         }
         slist.names_looked_up += 1;
         (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
         let before_all = cut.address_count();
-        let mut types = [(Rtype::A, context.routes.recursion.ipv4), (Rtype::AAAA, context.routes.recursion.ipv6)];
-        if !self.can_count_on(Family::V4) {
+        let mut types = [(Rtype::A, self.context.routes.recursion.ipv4), (Rtype::AAAA, self.context.routes.recursion.ipv6)];
+        if !self.servers.network().can_count_on(Family::V4) {
             types.reverse();
         }
         for (rtype, enabled) in types {
@@ -79,7 +79,7 @@ impl Resolver {
                 continue;
             }
             let before = cut.address_count();
-            let from_parent = match self.server_address(&Question::new(name.clone(), rtype), search == Search::None, context).await {
+            let from_parent = match self.server_address(&Question::new(name.clone(), rtype), search == Search::None).await {
                 Ok((sets, from_parent)) => {
                     sets.iter().for_each(|set| cut.add_set(set));
                     from_parent
@@ -98,18 +98,18 @@ impl Resolver {
             }
         }
         if cut.address_count() == before_all {
-            context.budget.searched_in_vain();
+            self.context.budget.searched_in_vain();
         }
         true
     }
 
-    /// What the zones above say of servers that live elsewhere. `false` when that is nothing new.
-    pub(in crate::resolve) fn take_parents_word(&self, cut: &mut Cut) -> bool {
+    /// Adds the glue that the zones above have for servers outside this zone. `false`: there is none that is new.
+    pub(in crate::resolve) fn use_parent_glue(&self, cut: &mut Cut) -> bool {
         let now = self.now();
         let mut found = false;
         for server in &mut cut.servers {
             let Some(name) = &server.name else { continue };
-            for address in parents_word(self.cache(), name, now) {
+            for address in parent_glue(self.cache(), name, now) {
                 if !server.addresses.contains(&address) {
                     server.addresses.push(address);
                     found = true;
@@ -119,22 +119,22 @@ impl Resolver {
         found
     }
 
-    /// Addresses of a name server: what this server itself holds, else by a walk of their own, which may end with
-    /// the parent's glue (then the second value is true). A server's name should be no alias (RFC 2181 10.3). Where it
-    /// is one all the same, it is followed a little, each step paid like any search.
-    async fn server_address(&self, question: &Question, glue_will_do: bool, context: &Context) -> Result<(Vec<RrSet>, bool), Failure> {
-        let mut child = context.child(Purpose::ServerAddress);
+    /// Addresses of a name server: from this server's own local data, or by a walk, which may end with the parent's glue
+    /// (then the second value is true). The name should be no alias (RFC 2181 10.3). Where it is one all the same, a few
+    /// aliases are followed, each paid like any other look-up.
+    async fn server_address(&self, question: &Question, glue_will_do: bool) -> Result<(Vec<RrSet>, bool), Failure> {
+        let mut child = self.context.child(Purpose::ServerAddress);
         child.glue_will_do = glue_will_do;
         let mut here = question.clone();
         for _ in 0..=SERVER_ALIASES_MAX {
-            let (mut sets, is_glue) = match context.local.find(&here) {
-                // Wherever an alias leads, what is this server's own is not asked for outside.
+            let (mut sets, is_glue) = match self.context.local.find(&here) {
+                // Local names are never asked for outside, wherever an alias leads.
                 Some(held) => {
                     let answers = held.answers.into_iter();
                     (answers.filter(|set| set.name == here.name && set.rtype == here.rtype).collect::<Vec<_>>(), false)
                 }
                 None => {
-                    let link = self.raw_link(&here, &child).await?;
+                    let link = self.sub_query.look_up(&here, &child).await?;
                     if let Found::Alias { target, .. } = link.found {
                         here.name = target;
                         continue;

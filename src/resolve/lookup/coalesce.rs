@@ -1,11 +1,11 @@
-//! Walks under way, so that the same question is looked for once, whoever asks and on whatever worker.
+//! The table of walks in progress: one walk per question serves all that wait for it, on whatever worker.
 //!
-//! The owner publishes one result to all who joined. If the owner is dropped without one (a panic), they get
-//! `Cause::Internal`. Which walk waits for which is kept as edges between walks; a wait that would close a circle is
-//! refused at once, across workers too.
+//! The owner publishes one result to all waiters. If the owner is dropped without one (a panic), they get
+//! `Cause::Internal`. Which walk waits for which is kept as edges; a wait that would close a circle is refused at once,
+//! across workers too.
 //!
-//! Walks of many clients can be made to wait for each other in a row. Such a row is bounded, and so is what a new wait
-//! looks at under the lock that all workers share.
+//! Walks of many clients can be made to wait for each other in a chain. The length of a chain is bounded, and so is the
+//! number of walks that a new wait looks at under the lock that all workers share.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -17,10 +17,11 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use crate::record::Question;
+use crate::resolve::context::context::WalkId;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::reply::link::Link;
 
-/// What a walk looks for. One that may end with glue is no walk for a client to join.
+/// What a walk looks for. A client must not join a walk that may end with glue.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Wanted {
     pub question: Question,
@@ -28,9 +29,6 @@ pub struct Wanted {
 }
 
 pub type Outcome = Arc<Result<Link, Failure>>;
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct WalkId(u64);
 
 /// Walks that wait in a row for one walk, and walks that one waits for. A question alone makes rows as long as
 /// `Limits::glueless_depth`; longer ones begin where questions of several clients meet.
@@ -62,8 +60,8 @@ struct Entry {
     result: Arc<Left>,
 }
 
-/// Where the owner leaves its outcome and those who wait are woken in the order they came: `watch` wakes them in an
-/// order of its own choice, and the simulation could not be replayed.
+/// Where the owner leaves its outcome. Waiters are woken in the order they came: `watch` would wake them in an order of its
+/// own, and the simulation could not be replayed.
 #[derive(Default)]
 struct Left {
     /// `None` inside: the owner was lost.
@@ -91,14 +89,14 @@ impl Left {
 }
 
 pub enum Join {
-    /// Nobody is looking: the caller must walk and publish.
+    /// There is no such walk: the caller must walk and publish.
     Own(Ticket, Waiter),
     Wait(Waiter),
     /// Waiting would close a circle.
     Cycle,
     /// Too many walks would wait for each other.
     TooLong,
-    /// As many walks as allowed are under way.
+    /// As many walks as allowed are in progress.
     Full,
 }
 
@@ -122,7 +120,7 @@ impl Table {
         Arc::new(Table { inner: Mutex::default(), walks_max })
     }
 
-    /// `context` is the walk that needs the result, if it is a walk.
+    /// `context` is the walk that needs the result, if a walk does.
     pub fn join(self: &Arc<Table>, wanted: &Wanted, context: Option<WalkId>) -> Join {
         let mut inner = self.inner.lock();
         let above = context.and_then(|context| inner.waits.get(&context)).map_or(0, |waits| waits.above + 1);
@@ -155,7 +153,7 @@ impl Table {
         Join::Own(Ticket { table: self.clone(), wanted: wanted.clone(), id, result }, waiter)
     }
 
-    pub fn under_way(&self) -> usize {
+    pub fn in_progress(&self) -> usize {
         self.inner.lock().walks.len()
     }
 
@@ -291,7 +289,7 @@ mod tests {
         assert!(matches!(table.join(&question("z30."), Some(kept[5].0.id)), Join::Cycle));
         drop(joined);
         drop(kept);
-        assert_eq!((table.under_way(), table.inner.lock().waits.len()), (0, 0));
+        assert_eq!((table.in_progress(), table.inner.lock().waits.len()), (0, 0));
     }
 
     /// The other way round: the last of a row finds one more to wait for.
@@ -338,7 +336,7 @@ mod tests {
         let (a, _waiter) = own(&table, "a.", None);
         assert!(matches!(table.join(&question("b."), None), Join::Full));
         drop(a);
-        assert_eq!(table.under_way(), 0);
+        assert_eq!(table.in_progress(), 0);
     }
 
     #[test]

@@ -1,4 +1,9 @@
-//! The state of this machine's own network: offline, usual round-trip time.
+//! This machine's own network: is it there, how long do replies take, which sockets are used.
+//!
+//! Knows nothing of: zones, delegations, which server is asked.
 
+pub(in crate::resolve) mod network;
 pub(in crate::resolve) mod offline;
+pub(in crate::resolve) mod probe;
 pub(in crate::resolve) mod rtt;
+pub(in crate::resolve) mod wakeups;

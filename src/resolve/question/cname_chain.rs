@@ -1,107 +1,38 @@
-//! A whole question: links followed one after another along aliases (RFC 1034 3.6.2, RFC 6672), each looked
-//! for in this server's own data first. Loops and long chains end in a failure that names the alias.
+//! A whole question: the links of the alias chain one after another (RFC 1034 3.6.2, RFC 6672), each looked for in this
+//! server's own data first. Loops and long chains end in a failure that names the alias.
 
 use std::sync::Arc;
 
 use crate::cache::DenialKind;
-use crate::record::{Ede, Name, Question, Rcode, RrSet, Rtype, Security};
+use crate::record::{Name, Question, Rcode, Rtype, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::local::LocalAnswer;
 use crate::resolve::context::trace::Step;
-use crate::resolve::reply::link::{AliasTail, Found, Link};
+use crate::resolve::question::answer::Answer;
+use crate::resolve::reply::link::{AliasTail, Found};
 use crate::resolve::resolver::Resolver;
 
-/// What a client is told, before flags and sections are put together.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub rcode: Rcode,
-    /// In chain order.
-    pub answers: Vec<RrSet>,
-    /// SOA of a denial, and proofs.
-    pub authority: Vec<RrSet>,
-    /// The weakest link's.
-    pub security: Security,
-    pub stale: bool,
-    pub ede: Option<Ede>,
-    /// Every part came from this server's own zones.
-    pub authoritative: bool,
-    /// Unproved, a part was said by a server that was asked for another name: for the one who waited, not to be kept.
-    pub in_passing: bool,
-}
-
-impl Answer {
-    pub(in crate::resolve) fn new() -> Answer {
-        Answer {
-            rcode: Rcode::NOERROR,
-            answers: Vec::new(),
-            authority: Vec::new(),
-            security: Security::Secure,
-            stale: false,
-            ede: None,
-            authoritative: false,
-            in_passing: false,
-        }
-    }
-
-    /// What is here already grows older while the rest of the chain is looked for.
-    fn age(&mut self, seconds: u32) {
-        for set in self.answers.iter_mut().chain(&mut self.authority) {
-            set.ttl = set.ttl.saturating_sub(seconds);
-        }
-    }
-
-    /// RFC 2181 5: a set stands once in an answer. A chain may pass through the same DNAME twice.
-    pub(in crate::resolve) fn add(&mut self, sets: impl IntoIterator<Item = RrSet>) {
-        add_once(&mut self.answers, sets);
-    }
-
-    /// Sets of the authority section: two links may be proved by the same record.
-    pub(in crate::resolve) fn prove_by(&mut self, proof: impl IntoIterator<Item = RrSet>) {
-        add_once(&mut self.authority, proof);
-    }
-
-    /// A chain is only as good as its weakest link: Bogus, then Indeterminate, then Insecure, then Secure.
-    fn weaken(&mut self, link: &Link) {
-        let order = |security: Security| match security {
-            Security::Bogus => 0,
-            Security::Indeterminate => 1,
-            Security::Insecure => 2,
-            Security::Secure => 3,
-        };
-        if order(link.security) < order(self.security) {
-            self.security = link.security;
-        }
-        self.stale |= link.stale;
-        self.in_passing |= link.in_passing && link.security != Security::Secure;
-        if self.ede.is_none() {
-            self.ede = link.ede.clone();
-        }
-    }
-}
-
-fn add_once(section: &mut Vec<RrSet>, sets: impl IntoIterator<Item = RrSet>) {
-    for set in sets {
-        if !section.iter().any(|have| have.rtype == set.rtype && have.name == set.name) {
-            section.push(set);
-        }
-    }
-}
-
 impl Resolver {
-    /// Follows `question` to its end. `held` is what this server's own data already gave, if it ended in an alias.
-    pub async fn resolve(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
+    /// Follows `question` to the end of its alias chain. `held` is what the hosted zones have already given, if that ended in
+    /// an alias.
+    pub(in crate::resolve) async fn resolve(
+        &self,
+        question: &Question,
+        held: Option<LocalAnswer>,
+        context: &Context,
+    ) -> Result<Answer, Failure> {
         let mut answer = Answer::new();
         let mut name = question.name.clone();
         let mut seen: Vec<Name> = Vec::new();
-        context.dates_open.set(self.may_pass_over_dates(&question.name, context));
+        context.dates_open.set(self.validator().may_pass_over_dates(&question.name, context));
         context.trace.emit(|| Step::Begin { question: question.clone(), purpose: context.purpose });
         if let Some(held) = held {
             answer.security = Security::Insecure;
             let Some(onward) = take_local(&mut answer, held, context) else { return Ok(answer) };
             seen.push(std::mem::replace(&mut name, onward));
         }
-        let mut beyond: Option<Arc<AliasTail>> = None;
+        let mut tail: Option<Arc<AliasTail>> = None;
         let limit = context.routes.limits.aliases;
         for _ in 0..=limit {
             if seen.contains(&name) {
@@ -120,30 +51,30 @@ impl Resolver {
                 answer.security = Security::Insecure;
                 continue;
             }
-            let asked_s = self.now().secs();
-            let in_passing = match &beyond {
-                Some(beyond) => self.beyond(beyond, &here, context).await,
+            let asked_s = self.network().now().secs();
+            let from_tail = match &tail {
+                Some(tail) => self.link_of_tail(tail, &here, context).await,
                 None => None,
             };
-            let link = match in_passing {
+            let link = match from_tail {
                 Some(link) => link,
-                None => match self.link(&here, context).await {
+                None => match self.link_or_stale(&here, context).await {
                     Ok(link) => link,
                     Err(failure) => return Err(self.give_up(question, failure, context)),
                 },
             };
-            if let Some(beyond) = &beyond {
-                self.compare(beyond, &here, &link);
+            if let Some(tail) = &tail {
+                self.compare(tail, &here, &link);
             }
-            if link.beyond.is_some() {
-                beyond.clone_from(&link.beyond);
+            if link.alias_tail.is_some() {
+                tail.clone_from(&link.alias_tail);
             }
-            answer.age(self.now().secs().saturating_sub(asked_s));
+            answer.age(self.network().now().secs().saturating_sub(asked_s));
             answer.weaken(&link);
             match link.found {
                 Found::Answer { sets, proof } => {
                     answer.add(sets);
-                    answer.prove_by(proof);
+                    answer.add_proof(proof);
                     return Ok(self.done(question, answer, context));
                 }
                 Found::Alias { sets, proof, target } => {
@@ -153,7 +84,7 @@ impl Resolver {
                         rtype: sets.first().map_or(question.rtype, |set| set.rtype),
                     });
                     answer.add(sets);
-                    answer.prove_by(proof);
+                    answer.add_proof(proof);
                     // RFC 1034 4.3.2 step 3a: a CNAME that was asked for is the answer, one made from a DNAME too.
                     if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) {
                         return Ok(self.done(question, answer, context));
@@ -167,8 +98,8 @@ impl Resolver {
                 }
                 Found::Denied(denial) => {
                     answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
-                    answer.prove_by(denial.soa);
-                    answer.prove_by(denial.proof);
+                    answer.add_proof(denial.soa);
+                    answer.add_proof(denial.proof);
                     return Ok(self.done(question, answer, context));
                 }
             }
@@ -176,7 +107,9 @@ impl Resolver {
         Err(self.give_up(question, Failure::new(name, Cause::AliasTooLong), context))
     }
 
+    /// Ends the question with an answer.
     fn done(&self, question: &Question, answer: Answer, context: &Context) -> Answer {
+        self.refresh_due(context);
         context.trace.emit(|| Step::Done {
             question: question.clone(),
             rcode: answer.rcode,
@@ -186,13 +119,15 @@ impl Resolver {
         answer
     }
 
+    /// Ends the question with a failure.
     fn give_up(&self, question: &Question, failure: Failure, context: &Context) -> Failure {
+        self.refresh_due(context);
         context.trace.emit(|| Step::Failed { question: question.clone(), cause: failure.cause.clone() });
         failure
     }
 }
 
-/// Adds what this server holds; the name at which looking goes on, if it does.
+/// Adds local data; returns the alias target at which resolution goes on, if there is one.
 fn take_local(answer: &mut Answer, held: LocalAnswer, context: &Context) -> Option<Name> {
     for alias in held.answers.iter().filter(|set| set.rtype == Rtype::CNAME) {
         let Some(to) = alias.target() else { continue };
@@ -200,6 +135,6 @@ fn take_local(answer: &mut Answer, held: LocalAnswer, context: &Context) -> Opti
     }
     answer.rcode = held.rcode;
     answer.add(held.answers);
-    answer.prove_by(held.authority);
+    answer.add_proof(held.authority);
     held.onward
 }

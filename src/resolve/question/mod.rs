@@ -1,4 +1,10 @@
-//! One client question to its end: the CNAME chain, the deadline, stale data, prefetch.
+//! One client question to its end: the alias chain, the client's time, expired data, prefetch.
+//!
+//! Knows nothing of: messages, sockets, who the client is.
 
 pub(in crate::resolve) mod alias_tail;
+pub(in crate::resolve) mod answer;
 pub(in crate::resolve) mod cname_chain;
+pub(in crate::resolve) mod deadline;
+pub(in crate::resolve) mod prefetch;
+pub(in crate::resolve) mod stale;

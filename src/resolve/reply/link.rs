@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::cache::{Denial, DenialKind};
+use crate::cache::{Cache, Denial, DenialKind};
 use crate::env::BootTime;
 use crate::record::{Ede, Name, Question, RrSet, Rtype, Security};
 
@@ -23,9 +23,9 @@ pub struct Link {
     pub is_glue: bool,
     pub server: Option<SocketAddr>,
     /// What the same reply says of the alias' target.
-    pub beyond: Option<Arc<AliasTail>>,
+    pub alias_tail: Option<Arc<AliasTail>>,
     /// Said in passing by a server that was asked for another name: unproved it is never kept.
-    pub in_passing: bool,
+    pub is_alias_tail: bool,
 }
 
 /// The rest of a chain of aliases that stays in the zone of its first name, as that zone's server gave it.
@@ -37,7 +37,7 @@ pub struct AliasTail {
     pub apex_has_none: Option<RrSet>,
     pub zone: Name,
     pub server: SocketAddr,
-    pub heard_at: BootTime,
+    pub received_at: BootTime,
     /// The server answered with authority, and is no forwarder.
     pub authoritative: bool,
     /// It was compared with what the zone says when it is asked.
@@ -74,12 +74,12 @@ impl Link {
             zone: None,
             is_glue: false,
             server: None,
-            beyond: None,
-            in_passing: false,
+            alias_tail: None,
+            is_alias_tail: false,
         }
     }
 
-    /// What it holds was said so much earlier.
+    /// Takes `seconds` off every TTL: the data was received that much earlier.
     pub fn age(&mut self, seconds: u32) {
         let (sets, proof) = match &mut self.found {
             Found::Answer { sets, proof } | Found::Alias { sets, proof, .. } => (&mut sets[..], &mut proof[..]),
@@ -89,6 +89,28 @@ impl Link {
         for set in sets.iter_mut().chain(proof) {
             set.ttl = set.ttl.saturating_sub(seconds);
         }
+    }
+}
+
+impl Link {
+    /// Brings the TTLs within the limits of the cache, so that the first client is given the same TTLs as the next one,
+    /// which is answered from the cache; a denial gets the TTL of RFC 2308 5.
+    pub fn within_ttl_limits(mut self, cache: &Cache) -> Link {
+        match &mut self.found {
+            Found::Answer { sets, .. } | Found::Alias { sets, .. } => {
+                for set in sets {
+                    set.ttl = cache.ttl_within_limits(set.ttl);
+                }
+            }
+            Found::TooLong { dname } => dname.ttl = cache.ttl_within_limits(dname.ttl),
+            Found::Denied(denial) => {
+                let ttl = cache.negative_ttl(denial);
+                if let Some(soa) = &mut denial.soa {
+                    soa.ttl = ttl;
+                }
+            }
+        }
+        self
     }
 }
 
@@ -107,7 +129,7 @@ impl AliasTail {
                 }
             },
         };
-        Some(Link { zone: Some(self.zone.clone()), server: Some(self.server), in_passing: true, ..Link::new(found) })
+        Some(Link { zone: Some(self.zone.clone()), server: Some(self.server), is_alias_tail: true, ..Link::new(found) })
     }
 }
 
@@ -129,4 +151,14 @@ impl Link {
             Found::Alias { .. } | Found::Denied(_) | Found::TooLong { .. } => Vec::new(),
         }
     }
+}
+
+/// RFC 6672 3.1: the CNAME made from a DNAME bears the DNAME's TTL. A name that would be too long is YXDOMAIN.
+pub(in crate::resolve) fn alias_by_dname(name: &Name, dname: RrSet) -> Option<Link> {
+    let target = dname.target()?;
+    let Some(made) = name.rebase(&dname.name, &target) else {
+        return Some(Link::new(Found::TooLong { dname }));
+    };
+    let cname = RrSet::with(name.clone(), Rtype::CNAME, dname.ttl, made.as_wire());
+    Some(Link::new(Found::Alias { sets: vec![dname, cname], proof: Vec::new(), target: made }))
 }

@@ -1,6 +1,9 @@
-//! One reply of a server: what of it may be believed, which kind it is, what it says.
+//! What a reply of a server says: which records are believed, and which kind of reply it is.
+//!
+//! Knows nothing of: how the reply was had, what is done with it.
 
 pub(in crate::resolve) mod classify;
+pub(in crate::resolve) mod expected;
 pub(in crate::resolve) mod link;
 pub(in crate::resolve) mod scrub;
 pub(in crate::resolve) mod server_reply;

@@ -1,6 +1,6 @@
-//! The queries under way for one question at one cut: the latest, perhaps one beside it, and those whose reply is
-//! overdue. Of those another server has been asked by now, but what they bring late is taken all the same: a link that has
-//! become slow, or a server that is far away, is not deaf.
+//! The queries in flight for one question at one zone cut: the latest, perhaps a second one, and those whose reply is
+//! overdue. In place of an overdue query another server has been asked by now, but its reply is still taken when it comes:
+//! the link may have become slow, or the server may be far away.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -11,22 +11,22 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::env::{BoxFuture, Instant};
-use crate::resolve::servers::query::{Outcome, Plan};
+use crate::resolve::servers::plan::{Outcome, Plan};
 
-/// Overdue queries of one worker that are listened to; each holds a socket. Past that an overdue one is given up.
+/// Overdue queries of one worker that are still listened to; each holds a socket. Beyond this an overdue query is dropped.
 const OVERDUE_MAX: usize = 1_024;
 
-/// A reply that waits longer to be read has no time of arrival.
-const UNHEARD_MOST: Duration = Duration::from_millis(5);
+/// For a reply that waits longer than this to be read the time of arrival is not known.
+const UNREAD_MOST: Duration = Duration::from_millis(5);
 
-/// A query that was sent. It owns what it needs, so that it can outlive the question that it was sent for.
+/// A query that was sent. It owns all that it needs, so that it can outlive the question that it was sent for.
 pub(in crate::resolve) struct Asking {
     pub(in crate::resolve) plan: Plan,
-    /// After so long its reply is overdue.
+    /// After this time its reply is overdue.
     pub(in crate::resolve) patience: Duration,
     pub(in crate::resolve) overdue: Rc<Cell<bool>>,
     pub(in crate::resolve) outcome: BoxFuture<'static, Outcome>,
-    /// It was told of as overdue, and counts among those that are.
+    /// It has been reported as overdue, and counts as one of the worker's overdue queries.
     counted: Option<Counted>,
 }
 
@@ -47,7 +47,7 @@ impl Asking {
         self.counted.is_some()
     }
 
-    /// Its outcome, or `None` once it is overdue.
+    /// The outcome, or `None` once the reply is overdue.
     pub(in crate::resolve) async fn in_time(mut self) -> (Asking, Option<Outcome>) {
         let outcome = poll_fn(|cx| match self.outcome.as_mut().poll(cx) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
@@ -59,19 +59,19 @@ impl Asking {
     }
 }
 
-/// What comes of one of them.
+/// What happens to a query in flight.
 pub(in crate::resolve) enum News {
     /// It has ended.
     Outcome(Asking, Outcome),
-    /// Its reply is overdue; told once.
+    /// Its reply is overdue; reported once.
     Overdue(Plan, Duration),
 }
 
 #[derive(Default)]
 pub(in crate::resolve) struct InFlight {
     queries: SmallVec<[Asking; 2]>,
-    /// When they were listened to last.
-    heard_until: Option<Instant>,
+    /// When the queries were polled last.
+    polled_at: Option<Instant>,
 }
 
 impl InFlight {
@@ -84,10 +84,10 @@ impl InFlight {
         self.queries.iter().any(|asking| !asking.is_overdue())
     }
 
-    /// While addresses were searched for, or the network was awaited, nobody listened: when a reply came in that time
-    /// could not be told any more, neither for its lifetimes nor for the server's.
-    pub(in crate::resolve) fn drop_unheard(&mut self) {
-        if self.heard_until.is_some_and(|until| until.elapsed() >= UNHEARD_MOST) {
+    /// Drops the queries that were not polled while name server addresses were looked up or the network was waited for: the
+    /// time of arrival of their replies, which TTLs and round-trip times need, is not known.
+    pub(in crate::resolve) fn drop_unread(&mut self) {
+        if self.polled_at.is_some_and(|at| at.elapsed() >= UNREAD_MOST) {
             self.clear();
         }
     }
@@ -96,15 +96,15 @@ impl InFlight {
         self.queries.clear();
     }
 
-    /// Those whose reply may still come in time, to learn how long it takes.
+    /// Takes the queries whose reply may still come in time, to measure how long it takes.
     pub(in crate::resolve) fn take_awaited(&mut self) -> impl Iterator<Item = Asking> {
         std::mem::take(&mut self.queries).into_iter().filter(|asking| !asking.is_overdue())
     }
 
-    /// Waits for the first news of any; never for nothing. `overdue` counts those of the whole worker.
+    /// Waits for the first news of any query. `overdue` counts the overdue queries of the whole worker.
     pub(in crate::resolve) async fn next(&mut self, overdue: &Rc<Cell<usize>>) -> News {
         poll_fn(|cx| {
-            self.heard_until = Some(Instant::now());
+            self.polled_at = Some(Instant::now());
             for at in 0..self.queries.len() {
                 let asking = &mut self.queries[at];
                 if let Poll::Ready(outcome) = asking.outcome.as_mut().poll(cx) {

@@ -1,100 +1,87 @@
-//! When a second server is asked beside one that keeps us waiting, and how often that may be.
-//!
-//! A server that is known is waited for as long as its own history makes likely. Of unknown servers that serve many
-//! zones two are raced at once, since what is learned of them will be of use again; any other unknown one is waited for
-//! as long as servers usually take from here: less while many second queries are still allowed, more while few are.
-//! Each query earns a twenty-first of a second one, so less than 5 % of all queries are, however slow the world becomes.
+//! A second server asked while the first one is still waited for: because that one is slow, because it is not yet known
+//! which address family works, or to test a family that did not work.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::cache::Standing;
+use crate::cache::Family;
+use crate::resolve::context::context::Context;
+use crate::resolve::context::task::in_background;
+use crate::resolve::context::trace::Choice;
+use crate::resolve::delegation::zone_cut::Cut;
+use crate::resolve::servers::in_flight::Asking;
+use crate::resolve::servers::pick::with_edns;
+use crate::resolve::servers::plan::{Picked, Plan};
+use crate::resolve::servers::servers::Servers;
+use crate::resolve::servers::slist::Slist;
+use crate::upstream::AskError;
 
-/// Queries that earn one second query.
-const PRICE: u32 = 21;
-/// Second queries that can be saved up: a link that fails must not be met with a flood.
-const SAVED_MAX: u32 = 64;
-/// A known server may be slower than its history by this much before it counts as slow.
-const MARGIN_LEAST: Duration = Duration::from_millis(10);
-
-/// Shared by all workers.
-#[derive(Default)]
-pub struct Hedging {
-    /// In queries: `PRICE` of them are one second query.
-    earned: AtomicU32,
-    second_queries: AtomicU64,
-}
-
-impl Hedging {
-    /// A query was sent.
-    pub fn earn(&self) {
-        let _ = self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| (earned < SAVED_MAX * PRICE).then_some(earned + 1));
+impl Servers {
+    /// How long the server is waited for before a second one is asked; `None`: until its time-out.
+    pub(in crate::resolve) fn patience(&self, cut: &Cut, plan: &Plan, slist: &Slist, context: &Context) -> Option<Duration> {
+        let others = cut.address_count() > slist.tried.len();
+        if !others || cut.configured || plan.why == Choice::LastResort || !context.purpose.is_awaited() {
+            return None;
+        }
+        if self.is_race(cut, plan, context) {
+            return Some(Duration::ZERO);
+        }
+        Some(self.allowance.patience(&plan.standing, cut.has_shared_servers(), self.network().usual_rtt()))
     }
 
-    /// True if a second query may be sent; it is counted then. A race of the two address families costs nothing: it ends
-    /// with the first reply of each.
-    pub fn take(&self, race: bool) -> bool {
-        let taken = race || self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| earned.checked_sub(PRICE)).is_ok();
-        self.second_queries.fetch_add(u64::from(taken), Ordering::Relaxed);
-        taken
+    /// Asks a second server while the first one is waited for, if the allowance permits and there is one without faults. The
+    /// first useful reply is taken; the other is listened to until its time-out, to measure its round-trip time.
+    pub(in crate::resolve) fn ask_second(&self, cut: &Cut, plan: &Plan, slist: &mut Slist, context: &Context) {
+        let race = self.is_race(cut, plan, context).then(|| Family::of(plan.address.ip()).other());
+        let other = self.pick(cut, slist, context, race).filter(|other| other.hopeful);
+        let Some(Picked { address, standing, .. }) = other.filter(|_| self.allowance.take(race.is_some())) else { return };
+        let with_edns = with_edns(address, &standing, slist);
+        let why = if race.is_some() { Choice::Race } else { Choice::Beside };
+        let plan = Plan { address, why, standing, with_edns, ..plan.clone() };
+        // That the budget is spent is noticed with the next first query.
+        if let Ok(second) = self.send(cut, &plan, slist, context) {
+            slist.in_flight.add(second);
+        }
     }
 
-    pub fn second_queries(&self) -> u64 {
-        self.second_queries.load(Ordering::Relaxed)
+    /// At the start, and on another network, it is not known which address families work: both are asked at once.
+    fn is_race(&self, cut: &Cut, plan: &Plan, context: &Context) -> bool {
+        let family = Family::of(plan.address.ip());
+        let is_other = |address: &SocketAddr| Family::of(address.ip()) != family && context.routes.family_enabled(address.ip());
+        self.cache().servers().families().is_unproved(family) && cut.servers.iter().flat_map(|server| &server.addresses).any(is_other)
     }
 
-    /// How long the first server is waited for before a second one is asked.
-    pub fn patience(&self, first: &Standing, shared: bool, usual_rtt: Duration) -> Duration {
-        patience(first, shared, usual_rtt, self.earned.load(Ordering::Relaxed))
-    }
-}
-
-fn patience(first: &Standing, shared: bool, usual_rtt: Duration, earned: u32) -> Duration {
-    match first.rtt {
-        Some(rtt) => rtt + (first.variance * 4).max(MARGIN_LEAST),
-        None if shared => Duration::ZERO,
-        None => usual_rtt + usual_rtt * 2 * (SAVED_MAX * PRICE).saturating_sub(earned) / (SAVED_MAX * PRICE),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_than_one_in_twenty() {
-        let hedging = Hedging::default();
-        assert!(!hedging.take(false), "nothing is earned yet");
-        let (mut queries, mut second) = (0, 0);
-        for _ in 0..10_000 {
-            hedging.earn();
-            queries += 1;
-            if hedging.take(false) {
-                hedging.earn();
-                (queries, second) = (queries + 1, second + 1);
+    /// Tests a broken address family, when a test is due, with the same question to one of its servers. Nobody waits for it.
+    pub(in crate::resolve) fn test_family(&self, cut: &Cut, plan: &Plan, slist: &mut Slist, context: &Context) {
+        let (servers, now) = (self.cache().servers(), self.now());
+        let family = Family::of(plan.address.ip()).other();
+        if servers.families().test_at(family, now).is_none_or(|at| at > now) {
+            return;
+        }
+        let picked = self.pick(cut, slist, context, Some(family));
+        let Some(Picked { address, standing, .. }) = picked.filter(|picked| slist.get(picked.address).count == 0) else { return };
+        if servers.take_family_test(family, now) {
+            let with_edns = with_edns(address, &standing, slist);
+            let plan = Plan { address, why: Choice::FamilyTest { family }, standing, with_edns, ..plan.clone() };
+            // Without budget the test is put off.
+            if let Ok(asking) = self.send(cut, &plan, slist, context) {
+                self.listen_on(asking);
             }
-            assert!(second * 20 <= queries);
         }
-        assert!(second * 22 > queries, "{second} of {queries}");
-        assert_eq!(hedging.second_queries(), second);
-        (0..1_000_000).for_each(|_| hedging.earn());
-        assert_eq!((0..1_000).filter(|_| hedging.take(false)).count() as u32, SAVED_MAX);
     }
 
-    #[test]
-    fn patience_by_what_is_known() {
-        let ms = Duration::from_millis;
-        let standing = |rtt: Option<u64>, variance| Standing { rtt: rtt.map(ms), variance: ms(variance), ..Standing::UNKNOWN };
-        let rows = [
-            (standing(Some(10), 1), true, 0, 20),
-            (standing(Some(100), 30), false, 0, 220),
-            (standing(None, 0), true, 0, 0),
-            (standing(None, 0), false, 0, 120),
-            (standing(None, 0), false, SAVED_MAX * PRICE / 2, 80),
-            (standing(None, 0), false, SAVED_MAX * PRICE, 40),
-        ];
-        for (first, shared, earned, expected) in rows {
-            assert_eq!(patience(&first, shared, ms(40), earned), ms(expected), "{first:?} with {earned}");
-        }
+    /// Nobody waits for this reply any more; its round-trip time is noted.
+    pub(in crate::resolve) fn listen_on(&self, asking: Asking) {
+        let servers = self.clone();
+        in_background(async move {
+            let (asking, outcome) = asking.in_time().await;
+            let server = asking.plan.address;
+            match outcome.map(|outcome| outcome.result) {
+                None => servers.note_timeout(server, asking.patience),
+                Some(Some(Ok(reply))) => servers.note_reply(server, &reply),
+                Some(Some(Err(AskError::Timeout { waited, .. }))) => servers.note_timeout(server, waited),
+                Some(Some(Err(_)) | None) => {}
+            }
+        });
     }
 }

@@ -12,7 +12,7 @@ use crate::resolve::servers::in_flight::InFlight;
 
 /// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
 /// SERVFAIL must not cost eight queries.
-pub(in crate::resolve) const USELESS_MAX: usize = 5;
+const USELESS_MAX: usize = 5;
 /// Queries that drew no reply, after which a question is given up at a cut. A network that loses one packet in three
 /// loses all of them once in six thousand times. Two less where servers' names had to be looked up: an attacker can have
 /// that done for any number of them.
@@ -20,7 +20,7 @@ const SILENT_MAX: usize = 8;
 const SILENT_MAX_LOOKED_UP: usize = 6;
 /// Shortened questions that drew no reply, after which the whole one is asked: there are servers that drop names which
 /// have nothing of their own (RFC 9156 3).
-pub(in crate::resolve) const SILENT_PARTS_MAX: usize = 2;
+const SILENT_PARTS_MAX: usize = 2;
 /// Queries to the root that drew no reply, after which the addresses of the hints are tried too: what the root says of
 /// its servers may be wrong for days.
 pub(in crate::resolve) const SILENT_ROOT_MAX: usize = 2;
@@ -32,7 +32,8 @@ pub struct Slist {
     pub(in crate::resolve) asked: usize,
     pub(in crate::resolve) useless: usize,
     pub(in crate::resolve) empty: u8,
-    pub(in crate::resolve) nothing: Option<ServerReply>,
+    /// A NOERROR reply without records, given where no server says more.
+    pub(in crate::resolve) empty_reply: Option<ServerReply>,
     /// There were servers that are not asked again, and may have known better.
     pub(in crate::resolve) ruled_out: bool,
     pub(in crate::resolve) recursive: Option<SocketAddr>,
@@ -41,8 +42,8 @@ pub struct Slist {
     pub(in crate::resolve) circled: bool,
     pub(in crate::resolve) silent: usize,
     pub(in crate::resolve) faults: Vec<Fault>,
-    pub(in crate::resolve) heard_anything: bool,
-    pub(in crate::resolve) under_way: InFlight,
+    pub(in crate::resolve) has_reply: bool,
+    pub(in crate::resolve) in_flight: InFlight,
     /// A query was not sent, or lost its socket, because we had none left.
     pub(in crate::resolve) no_socket: bool,
     /// The question is shortened, and silence ends that.
@@ -53,7 +54,7 @@ pub struct Slist {
 pub(in crate::resolve) struct Tried {
     pub(in crate::resolve) count: u8,
     pub(in crate::resolve) spent: bool,
-    pub(in crate::resolve) said_nothing: bool,
+    pub(in crate::resolve) was_empty: bool,
     pub(in crate::resolve) plain: bool,
     /// Replies that wanted another cookie.
     pub(in crate::resolve) new_cookies: u8,
@@ -81,6 +82,11 @@ impl Slist {
         if self.names_looked_up == 0 { SILENT_MAX } else { SILENT_MAX_LOOKED_UP }
     }
 
+    /// Has enough been tried, so that no further server is asked?
+    pub(in crate::resolve) fn is_enough(&self, tries_max: usize) -> bool {
+        self.asked >= tries_max || self.useless >= USELESS_MAX || self.silent >= self.silent_max() || self.is_silent_to_part()
+    }
+
     pub(in crate::resolve) fn silence_of(&self, server: &Server) -> u8 {
         server.addresses.iter().map(|address| self.get(*address).silent).fold(0, u8::saturating_add)
     }
@@ -92,12 +98,12 @@ impl Slist {
 
     /// Nobody has answered what was shortened.
     pub fn is_silent_to_part(&self) -> bool {
-        self.may_show_whole && !self.heard_anything && self.silent >= SILENT_PARTS_MAX
+        self.may_show_whole && !self.has_reply && self.silent >= SILENT_PARTS_MAX
     }
 
     /// Everybody who was asked, in vain. What says nothing may be heard again: if the parent stays with it, that counts.
     pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
-        self.tried.iter().filter(|(_, tried)| !tried.said_nothing).map(|(address, _)| *address)
+        self.tried.iter().filter(|(_, tried)| !tried.was_empty).map(|(address, _)| *address)
     }
 
     /// This server was asked in vain before, and is not asked again for this question.
@@ -122,7 +128,7 @@ impl Slist {
     /// for it.
     pub fn go_on_whole(&mut self, faults: Box<[Fault]>) {
         self.faults = faults.into_vec();
-        self.under_way.clear();
+        self.in_flight.clear();
         for (_, tried) in &mut self.tried {
             tried.count = tried.count.min(TRIES_PER_ADDRESS - 1);
         }

@@ -1,0 +1,82 @@
+//! Active refresh of the trust points (RFC 5011 2.3): asks for the DNSKEY sets that are due.
+
+use std::sync::Arc;
+
+use crate::record::{Name, Question, Rtype};
+use crate::resolve::context::context::Context;
+use crate::resolve::context::local::Local;
+use crate::resolve::context::routes::Routes;
+use crate::resolve::context::trace::{Purpose, Trace};
+use crate::resolve::dnssec::chain_of_trust::SecondOpinions;
+use crate::resolve::dnssec::judge::sha1;
+use crate::resolve::dnssec::validate::Validator;
+use crate::validate::{self, Change, WorkBudget};
+
+/// The result of refreshing the trust points.
+#[derive(Default, Debug)]
+pub struct Followed {
+    pub changes: Vec<Change>,
+    /// Points whose DNSKEY set could not be had or did not validate, and why.
+    pub failed: Vec<(Name, String)>,
+    /// The state of the trust points has to be saved.
+    pub is_new: bool,
+}
+
+impl Validator {
+    /// Refreshes the trust points that are due: asks for their DNSKEY sets, whatever is cached.
+    ///
+    /// Does nothing while the clock is known to be wrong: no date could be judged, and no hold-down time may advance.
+    /// `routes` and `local` are those of the snapshot in force.
+    pub(in crate::resolve) async fn follow_anchors(&self, routes: Arc<Routes>, local: Arc<dyn Local>) -> Followed {
+        let state = self.state();
+        let mut followed = Followed::default();
+        if !routes.recursion.dnssec || state.is_clock_unset() {
+            return followed;
+        }
+        let due = state.anchors().points.due(state.clock().wall().0);
+        for name in due {
+            followed.is_new = true;
+            match self.follow_anchor(&name, routes.clone(), local.clone()).await {
+                Ok(changes) => followed.changes.extend(changes),
+                Err(why) => followed.failed.push((name, why)),
+            }
+        }
+        if !followed.changes.is_empty() {
+            state.republish(&mut state.anchors());
+        }
+        followed
+    }
+
+    /// Where the set of one server does not validate, others are asked.
+    async fn follow_anchor(&self, name: &Name, routes: Arc<Routes>, local: Arc<dyn Local>) -> Result<Vec<Change>, String> {
+        let state = self.state();
+        let question = Question::new(name.clone(), Rtype::DNSKEY);
+        let context = Context { purpose: Purpose::Dnskey, ..Context::client(routes, local, Trace::off()) };
+        let mut tried = SecondOpinions::new();
+        let mut link = match self.lookup().walk(&question, &context).await {
+            Ok(link) => link,
+            Err(failure) => {
+                state.anchors().points.failed(name, state.clock().wall().0);
+                return Err(failure.to_string());
+            }
+        };
+        loop {
+            let why = match link.sets_of(&question).first() {
+                Some(set) => {
+                    // A budget of its own, which no client's question can spend.
+                    let mut work = WorkBudget::new(validate::Limits::default());
+                    match state.anchors().points.observe(set, state.clock().wall().0, sha1(&context), &mut work) {
+                        Ok(changes) => return Ok(changes),
+                        Err(why) => why.to_string(),
+                    }
+                }
+                None => format!("{name} has no DNSKEY set"),
+            };
+            state.anchors().points.failed(name, state.clock().wall().0);
+            match self.chain.ask_another(&question, &link, &mut tried, &context).await {
+                Some(other) => link = other,
+                None => return Err(why),
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What validation concludes about a zone, and for how long a conclusion is kept.
+
+use std::sync::Arc;
+
+use crate::config::NegativeAnchor;
+use crate::record::{Ede, EdeCode};
+use crate::validate::{Insecurity, ZoneKeys};
+
+/// What is concluded about a zone.
+#[derive(Clone)]
+pub enum Trust {
+    Secure(Arc<ZoneKeys>),
+    Insecure(Option<Ede>),
+    Bogus(Ede),
+    /// There is no zone of this name: it is part of the zone above.
+    NoZone,
+}
+
+/// Zones whose conclusions are kept.
+pub const TRUST_KEPT_MAX: usize = 20_000;
+/// A conclusion that has no TTL of its own is drawn again after this time.
+pub const TRUST_S: u32 = 900;
+
+/// No conclusion is kept longer, whatever its records say.
+pub const TRUST_S_MAX: u32 = 86_400;
+
+pub const NO_DS_S_MAX: u32 = 3_600;
+
+/// RFC 4035 4.7: how long a failed validation is kept.
+pub const BOGUS_S: u32 = 30;
+
+/// A validation that failed because a reply was missing.
+pub const UNKNOWN_S: u32 = 1;
+
+pub(in crate::resolve) fn turned_off(off: &NegativeAnchor) -> Ede {
+    Ede::new(EdeCode::NEGATIVE_TRUST_ANCHOR, format!("a negative trust anchor turns validation off at and below {off}"))
+}
+
+pub(in crate::resolve) fn insecure(reason: Insecurity) -> Trust {
+    Trust::Insecure(reason.ede())
+}
+
+pub(in crate::resolve) fn bogus(text: impl Into<String>) -> Ede {
+    Ede::new(EdeCode::DNSSEC_BOGUS, text)
+}

@@ -1,0 +1,110 @@
+//! Asks the servers of one zone one question until one of them gives a useful reply, or until more queries would only
+//! cost: every address tried twice (more often in the first two seconds, while no server has replied), too many useless
+//! replies, or the budget spent.
+
+use std::rc::Rc;
+
+use crate::record::Question;
+use crate::resolve::context::failure::{Cause, Failure, FaultKind};
+use crate::resolve::context::trace::Choice;
+use crate::resolve::delegation::zone_cut::Cut;
+use crate::resolve::iterate::next_step::{Exhausted, NextStep, Situation, next_step};
+use crate::resolve::iterate::walker::Walk;
+use crate::resolve::reply::server_reply::ServerReply;
+use crate::resolve::servers::pick::with_edns;
+use crate::resolve::servers::plan::{Picked, Plan};
+use crate::resolve::servers::slist::{SILENT_ROOT_MAX, Slist};
+
+/// Servers asked and addresses looked for, in all: more than the limits of each allow, so that a walk ends whatever is
+/// wrong.
+const ROUNDS_MAX: usize = 128;
+
+impl Walk<'_> {
+    pub(in crate::resolve) async fn ask_zone(
+        &self,
+        cut: &mut Cut,
+        question: &Question,
+        minimised: bool,
+        slist: &mut Slist,
+    ) -> Result<ServerReply, Failure> {
+        let context = self.context;
+        let question = Rc::new(question.clone());
+        let plan = |Picked { address, why, standing, .. }: Picked, cut: &Cut, slist: &Slist| {
+            let with_edns = with_edns(address, &standing, slist);
+            Plan { question: question.clone(), minimised, address, why, standing, recursive: cut.forward, with_edns }
+        };
+        for _ in 0..ROUNDS_MAX {
+            let is_enough = slist.is_enough(context.routes.limits.tries_per_cut);
+            let picked = if is_enough { None } else { self.servers.pick(cut, slist, context, None) };
+            match self.perform_next_step(cut, picked, is_enough, slist).await {
+                (NextStep::Ask, Some(picked)) => {
+                    let plan = plan(picked, cut, slist);
+                    if let Some(reply) = self.servers.ask_one(cut, plan, slist, context).await? {
+                        return Ok(reply);
+                    }
+                }
+                (NextStep::Ask | NextStep::Exhausted, _) => break,
+                (NextStep::FindAddress | NextStep::UseHints | NextStep::UseLastSources, _) => {}
+            }
+        }
+        if let Some(reply) = slist.empty_reply.take().filter(|_| slist.empty > 0 || self.all_have_replied(cut, slist)) {
+            return Ok(reply);
+        }
+        if let Some(address) = slist.recursive.take() {
+            let standing = self.cache().servers().standing(address.ip(), &cut.zone, self.now());
+            let plan = Plan { question, minimised, address, why: Choice::LastResort, standing, recursive: true, with_edns: true };
+            if let Some(reply) = self.servers.ask_one(cut, plan, slist, context).await? {
+                return Ok(reply);
+            }
+        }
+        let cause = match (cut.address_count(), slist.has_reply) {
+            // The walk that began the circle may find another way: for the walks inside it nothing is certain.
+            (0, _) if slist.circled && context.depth > 0 => Cause::Cycle,
+            (0, _) => Cause::NoServerAddress,
+            (_, true) => Cause::ServersFailed,
+            (_, false) => Cause::NoReachableAuthority,
+        };
+        Err(Failure { faults: std::mem::take(&mut slist.faults).into(), ..Failure::new(cut.zone.clone(), cause) })
+    }
+
+    /// Decides the next step and adds addresses where that is the step; asking is left to the caller. A source that has
+    /// nothing new is passed over.
+    async fn perform_next_step(
+        &self,
+        cut: &mut Cut,
+        picked: Option<Picked>,
+        is_enough: bool,
+        slist: &mut Slist,
+    ) -> (NextStep, Option<Picked>) {
+        let routes = &self.context.routes;
+        let is_hopeful = picked.is_some_and(|picked| picked.hopeful);
+        let root_fails = cut.zone.is_root() && !cut.configured && (!is_hopeful || slist.silent >= SILENT_ROOT_MAX);
+        let mut exhausted = Exhausted::default();
+        loop {
+            let step = next_step(Situation { is_enough, has_server: picked.is_some(), is_hopeful, root_fails, exhausted });
+            let is_done = match step {
+                NextStep::Ask | NextStep::Exhausted => true,
+                NextStep::FindAddress => self.find_address(cut, slist).await,
+                NextStep::UseHints => cut.use_root_hints(&routes.hints),
+                NextStep::UseLastSources => {
+                    let names_max = routes.limits.ns_names_kept_per_set;
+                    cut.use_hints() || self.use_parent_glue(cut) || cut.use_child_ns(self.cache(), self.now(), names_max)
+                }
+            };
+            match step {
+                _ if is_done => return (step, picked),
+                NextStep::FindAddress => exhausted.searches = true,
+                NextStep::UseHints => exhausted.root_hints = true,
+                NextStep::UseLastSources | NextStep::Ask | NextStep::Exhausted => exhausted.last_sources = true,
+            }
+        }
+    }
+
+    /// Has every server that the zone may have replied, so that an empty reply without AA may count? Servers that a zone has
+    /// left know nothing of it: where the delegation may have changed, the parent is asked first.
+    fn all_have_replied(&self, cut: &Cut, slist: &Slist) -> bool {
+        let all_heard = slist.faults.iter().all(|fault| matches!(fault.kind, FaultKind::Lame | FaultKind::Rcode(_) | FaultKind::Malformed));
+        let all_found = cut.servers.iter().all(|server| !server.addresses.is_empty());
+        all_heard && all_found && !slist.ruled_out && !cut.may_have_changed(self.context.began)
+    }
+}

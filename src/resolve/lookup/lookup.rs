@@ -1,0 +1,169 @@
+//! One name and type, not validated: from the cache, from proofs in the cache, from a walk in progress, or by a walk of its
+//! own. A walk is a task: a client that leaves does not end it, and its result is cached.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::env::BoxFuture;
+use crate::record::Question;
+use crate::resolve::context::budget::Bound;
+use crate::resolve::context::context::Context;
+use crate::resolve::context::failure::{Cause, Failure};
+use crate::resolve::context::place::unless_lost;
+use crate::resolve::context::task::{in_background, within};
+use crate::resolve::context::trace::Step;
+use crate::resolve::iterate::sub_query::SubQuery;
+use crate::resolve::iterate::walker::Walker;
+use crate::resolve::lookup::aggressive::synthesised;
+use crate::resolve::lookup::cached::cached;
+use crate::resolve::lookup::coalesce::{Join, Table, Ticket, Wanted};
+use crate::resolve::network::network::Network;
+use crate::resolve::reply::link::Link;
+
+/// The most walks of others that are waited for before their failure counts.
+const JOINS_MAX: usize = 3;
+
+/// Shared by all workers.
+pub(in crate::resolve) struct LookupState {
+    table: Arc<Table>,
+    walks: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl LookupState {
+    pub(in crate::resolve) fn new(walks_max: usize) -> Arc<LookupState> {
+        Arc::new(LookupState { table: Table::new(walks_max), walks: AtomicU64::new(0), failures: AtomicU64::new(0) })
+    }
+
+    /// Walks since the start.
+    pub(in crate::resolve) fn walks(&self) -> u64 {
+        self.walks.load(Ordering::Relaxed)
+    }
+
+    /// Walks since the start that failed.
+    pub(in crate::resolve) fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::resolve) fn in_progress(&self) -> usize {
+        self.table.in_progress()
+    }
+}
+
+/// Of one worker. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::resolve) struct Lookup {
+    walker: Walker,
+    state: Arc<LookupState>,
+}
+
+impl SubQuery for Lookup {
+    fn look_up<'a>(&'a self, question: &'a Question, context: &'a Context) -> BoxFuture<'a, Result<Link, Failure>> {
+        Box::pin(self.find(question, context))
+    }
+}
+
+impl Lookup {
+    pub(in crate::resolve) fn new(walker: Walker, state: Arc<LookupState>) -> Lookup {
+        Lookup { walker, state }
+    }
+
+    pub(in crate::resolve) fn network(&self) -> &Network {
+        self.walker.network()
+    }
+
+    pub(in crate::resolve) async fn find(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
+        if let Some(found) = cached(self.network(), question, context) {
+            return found;
+        }
+        if let Some(link) = synthesised(self.network(), question, context) {
+            return Ok(link);
+        }
+        if context.cache_only {
+            return Err(Failure::new(question.name.clone(), Cause::NotCached));
+        }
+        if usize::from(context.depth) > context.routes.limits.glueless_depth {
+            context.budget.too_deep();
+            return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Depth(context.routes.limits.glueless_depth))));
+        }
+        let wanted = Wanted { question: question.clone(), glue_will_do: context.glue_will_do };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (waiter, is_own) = match self.state.table.join(&wanted, context.walk) {
+                Join::Own(ticket, waiter) => {
+                    if context.depth > 0 {
+                        context.trace.emit(|| Step::Begin { question: question.clone(), purpose: context.purpose });
+                    }
+                    self.start(question.clone(), context.clone(), ticket);
+                    (waiter, true)
+                }
+                Join::Wait(waiter) => {
+                    context.trace.emit(|| Step::Joined { question: question.clone() });
+                    (waiter, false)
+                }
+                Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
+                Join::TooLong => {
+                    context.budget.crowded_out();
+                    return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Waits)));
+                }
+                Join::Full => {
+                    context.budget.crowded_out();
+                    return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Walks(context.routes.limits.walks))));
+                }
+            };
+            let outcome = waiter.outcome().await;
+            match &*outcome {
+                Ok(link) => return Ok(link.clone()),
+                Err(failure) if !is_own && tries < JOINS_MAX && failure.may_be_anothers() && !context.budget.is_spent() => {}
+                Err(failure) => {
+                    if failure.cause == Cause::Shed {
+                        context.budget.crowded_out();
+                    }
+                    return Err(failure.clone());
+                }
+            }
+        }
+    }
+
+    /// A walk that neither reads the cache nor joins another walk, for a reply of other servers than `context.avoid`.
+    pub(in crate::resolve) async fn walk(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
+        self.walker.walk(question, context, self).await
+    }
+
+    fn start(&self, question: Question, context: Context, ticket: Ticket) {
+        let lookup = self.clone();
+        self.state.walks.fetch_add(1, Ordering::Relaxed);
+        in_background(Box::pin(async move {
+            let context = Context { walk: Some(ticket.id), ..context };
+            let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
+            let had_all = context.budget.is_whole();
+            let walk = pin!(lookup.walk(&question, &context));
+            let walk = within(limit, lookup.network().with_one_reading(walk));
+            let mut result = match unless_lost(context.place.as_ref(), walk).await {
+                Some(Some(result)) => result,
+                Some(None) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),
+                None => Err(Failure::new(question.name.clone(), Cause::Shed)),
+            };
+            if let Err(failure) = &mut result {
+                failure.for_want = failure.cause == Cause::Shed || context.budget.failed_for_want(had_all);
+                lookup.state.failures.fetch_add(1, Ordering::Relaxed);
+                if failure.may_be_remembered() {
+                    lookup.remember_failure(&question, failure, &context).await;
+                }
+            }
+            ticket.publish(Arc::new(result));
+        }));
+    }
+
+    /// Keeps a failure for a while (RFC 9520), unless it is this machine's own network that is away: one probe tells.
+    pub(in crate::resolve) async fn remember_failure(&self, question: &Question, failure: &Failure, context: &Context) {
+        let network = self.network();
+        network.wait_for_probe(&context.routes).await;
+        if !network.is_offline() {
+            network.cache().put_failure(question, &failure.ede(), context.routes.limits.failure_kept_least_s, network.now());
+        }
+    }
+}

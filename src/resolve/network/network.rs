@@ -1,0 +1,198 @@
+//! The way from this machine to any server: sockets, clock and randomness of one worker over what all workers know of
+//! the network.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use siphasher::sip::SipHasher24;
+
+use crate::cache::{Cache, Family, FamilyStanding};
+use crate::env::{BootTime, Clock, Random};
+use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
+use crate::resolve::network::rtt::UsualRtt;
+use crate::resolve::network::wakeups::Wakeups;
+use crate::upstream::Upstream;
+
+/// Shared by all workers.
+pub(in crate::resolve) struct NetworkState {
+    cache: Arc<Cache>,
+    clock: Arc<dyn Clock>,
+    offline: Offline,
+    /// How long servers usually take to reply from here.
+    usual_rtt: UsualRtt,
+    wakeups: Wakeups,
+    /// How often the route to the servers has changed.
+    route_changes: AtomicU64,
+    /// When the failures of servers were forgiven last, in milliseconds since boot.
+    forgiven_at: AtomicU64,
+    /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
+    cookie_secret: [u8; 16],
+    queries: AtomicU64,
+}
+
+impl NetworkState {
+    pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, random: &Random) -> Arc<NetworkState> {
+        let mut cookie_secret = [0; 16];
+        random.fill(&mut cookie_secret);
+        Arc::new(NetworkState {
+            cache,
+            clock,
+            offline: Offline::default(),
+            usual_rtt: UsualRtt::default(),
+            wakeups: Wakeups::default(),
+            route_changes: AtomicU64::new(0),
+            forgiven_at: AtomicU64::new(0),
+            cookie_secret,
+            queries: AtomicU64::new(0),
+        })
+    }
+
+    /// Links, addresses or routes of this machine have changed: walks that wait for the network try again at once. Where
+    /// the route to the servers has changed, servers that did not answer may have been out of reach.
+    pub(in crate::resolve) fn network_changed(&self, is_route_change: bool) {
+        let now = self.clock.boot();
+        let forgiven_at = BootTime(self.forgiven_at.load(Ordering::Relaxed));
+        if self.offline.is_offline(now) || is_route_change && now.since(forgiven_at) >= FORGIVE_EVERY {
+            self.forgiven_at.store(now.0, Ordering::Relaxed);
+            self.cache.servers().forgive();
+        }
+        if is_route_change {
+            self.route_changes.fetch_add(1, Ordering::Relaxed);
+        }
+        self.wakeups.network_changed();
+    }
+
+    /// Queries sent to servers since the start.
+    pub(in crate::resolve) fn queries(&self) -> u64 {
+        self.queries.load(Ordering::Relaxed)
+    }
+}
+
+/// Of one worker. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::resolve) struct Network(Rc<Inner>);
+
+struct Inner {
+    state: Arc<NetworkState>,
+    upstream: Rc<Upstream>,
+    random: Rc<Random>,
+    /// The value of `NetworkState::route_changes` at the last use: sockets opened before a change must not be used.
+    route_changes_seen: Cell<u64>,
+    /// The clock's reading for the present poll, inside `with_one_reading`.
+    reading: Cell<Option<BootTime>>,
+}
+
+/// While it lives, `Network::now` is one reading of the clock.
+struct Reading<'a> {
+    reading: &'a Cell<Option<BootTime>>,
+    outer: Option<BootTime>,
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.reading.set(self.outer);
+    }
+}
+
+impl Network {
+    pub(in crate::resolve) fn new(state: Arc<NetworkState>, upstream: Rc<Upstream>, random: Rc<Random>) -> Network {
+        let route_changes_seen = Cell::new(state.route_changes.load(Ordering::Relaxed));
+        Network(Rc::new(Inner { state, upstream, random, route_changes_seen, reading: Cell::new(None) }))
+    }
+
+    pub(in crate::resolve) fn cache(&self) -> &Cache {
+        &self.0.state.cache
+    }
+
+    pub(in crate::resolve) fn clock(&self) -> &dyn Clock {
+        &*self.0.state.clock
+    }
+
+    pub(in crate::resolve) fn offline(&self) -> &Offline {
+        &self.0.state.offline
+    }
+
+    pub(in crate::resolve) fn is_offline(&self) -> bool {
+        self.offline().is_offline(self.now())
+    }
+
+    pub(in crate::resolve) fn wakeups(&self) -> &Wakeups {
+        &self.0.state.wakeups
+    }
+
+    pub(in crate::resolve) fn random(&self) -> &Random {
+        &self.0.random
+    }
+
+    pub(in crate::resolve) fn now(&self) -> BootTime {
+        self.0.reading.get().unwrap_or_else(|| self.clock().boot())
+    }
+
+    /// Polls `work` with the clock read once a poll: a poll takes far less than the second that lifetimes are counted in,
+    /// and its steps ask for the time dozens of times.
+    pub(in crate::resolve) async fn with_one_reading<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
+        poll_fn(|cx| {
+            let reading = &self.0.reading;
+            let _held = Reading { reading, outer: reading.replace(Some(self.now())) };
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// The way to ask a server. A connection made before the route changed may leave from an address that is gone, so
+    /// all of them are closed then.
+    pub(in crate::resolve) fn upstream(&self) -> &Upstream {
+        let route_changes = self.0.state.route_changes.load(Ordering::Relaxed);
+        if self.0.route_changes_seen.replace(route_changes) != route_changes {
+            self.0.upstream.forget_connections();
+        }
+        &self.0.upstream
+    }
+
+    pub(in crate::resolve) fn count_query(&self) {
+        self.0.state.queries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long an unknown server is waited for before another is asked: six times what servers usually
+    /// take from here. What comes later is taken as well.
+    pub(in crate::resolve) fn first_patience(&self) -> Duration {
+        (6 * self.usual_rtt()).clamp(Duration::from_millis(100), Duration::from_millis(400))
+    }
+
+    /// What servers usually take from here.
+    pub(in crate::resolve) fn usual_rtt(&self) -> Duration {
+        self.0.state.usual_rtt.get()
+    }
+
+    /// Any reply of any server shows that the network is there.
+    pub(in crate::resolve) fn on_reply(&self, rtt: Option<Duration>) {
+        if self.offline().heard(self.now()) {
+            // What was counted against servers since the network went away was not their fault.
+            self.cache().servers().forgive();
+            self.wakeups().back_online();
+        }
+        if let Some(rtt) = rtt {
+            self.0.state.usual_rtt.add(rtt);
+        }
+    }
+
+    /// Do servers reply by this address family, as far as is known?
+    pub(in crate::resolve) fn can_count_on(&self, family: Family) -> bool {
+        self.cache().servers().families().standing(family, self.now()) == FamilyStanding::Works
+    }
+
+    /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to
+    /// another network, where it would tell who has come.
+    pub(in crate::resolve) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
+        let mut hasher = SipHasher24::new_with_key(&self.0.state.cookie_secret);
+        std::hash::Hash::hash(&server, &mut hasher);
+        std::hash::Hasher::write_u64(&mut hasher, self.0.state.route_changes.load(Ordering::Relaxed));
+        std::hash::Hasher::finish(&hasher).to_be_bytes()
+    }
+}

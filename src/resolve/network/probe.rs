@@ -1,0 +1,150 @@
+//! Looks for this machine's network while it is away: one probe at a time asks a root server or forwarder, and the walks
+//! wait for the first reply of any server.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::env::Instant;
+use crate::record::{Name, Question, Rtype};
+use crate::resolve::context::context::Context;
+use crate::resolve::context::routes::Routes;
+use crate::resolve::context::task::{in_background, within};
+use crate::resolve::context::trace::Step;
+use crate::resolve::network::network::Network;
+use crate::resolve::network::offline::{PROBE_AGAIN, PROBE_EVERY};
+use crate::upstream::{Ask, AskError};
+
+/// A server to probe, and whether it is asked with RD.
+type Target = (SocketAddr, bool);
+
+impl Network {
+    /// Waits while the network is away. The walks of all workers wait for one probe.
+    pub(in crate::resolve) async fn wait_for_network(&self, server: SocketAddr, context: &Context) {
+        let mut is_traced = false;
+        while self.is_offline() && !(self.offline().is_without_route() && self.upstream().has_route(server)) {
+            if !std::mem::replace(&mut is_traced, true) {
+                context.trace.emit(|| Step::Offline { without_route: self.offline().is_without_route() });
+            }
+            self.wait_for_probe(&context.routes).await;
+        }
+    }
+
+    /// Where the network seems to be away, waits until a probe has had time to tell.
+    pub(in crate::resolve) async fn wait_for_probe(&self, routes: &Arc<Routes>) {
+        if !self.is_offline() {
+            return;
+        }
+        let back = self.wakeups().until_back_online();
+        if self.offline().may_probe() {
+            self.probe(routes.clone());
+        }
+        // The probe may have ended between the look and the wait.
+        let _ = within(PROBE_EVERY, back).await;
+    }
+
+    /// Asks a root server, or a forwarder for everything, for the NS of the root until one replies or no walk can still be
+    /// waiting: one after another, at intervals, and at once when this machine's network has changed. A server that
+    /// ignores the NS query is probed with SOA as well: some networks do not answer the former.
+    fn probe(&self, routes: Arc<Routes>) {
+        let network = self.clone();
+        in_background(async move {
+            let offline = network.offline();
+            let until = network.now() + Duration::from_millis(routes.limits.walk_time_ms);
+            let mut changes = network.wakeups().changes();
+            let ipv6_first = network.random().below(2) == 1;
+            let mut turn = 0;
+            while network.is_offline() && network.now() < until {
+                let began = Instant::now();
+                let mut targets = network.probe_targets(&routes, ipv6_first);
+                let first = turn % targets.len().max(1);
+                targets.rotate_left(first);
+                let rtype = if (turn / targets.len().max(1)).is_multiple_of(2) { Rtype::NS } else { Rtype::SOA };
+                let question = Question::new(Name::root(), rtype);
+                turn += 1;
+                let has_replied = tokio::select! {
+                    biased;
+                    has_replied = network.ask_probe(&targets, &question) => has_replied,
+                    _ = changes.changed() => {
+                        tokio::time::sleep_until(began + PROBE_AGAIN).await;
+                        continue;
+                    }
+                };
+                if has_replied {
+                    network.on_reply(None);
+                    break;
+                }
+                offline.probe_failed(network.now());
+                tokio::select! {
+                    biased;
+                    _ = changes.changed() => tokio::time::sleep_until(began + PROBE_AGAIN).await,
+                    () = tokio::time::sleep_until(began + PROBE_EVERY) => {}
+                }
+            }
+            offline.probed();
+        });
+    }
+
+    /// The result of `work`, or `None` when this machine's network changes while it is away: a reply to a query that was
+    /// sent before is not worth waiting for.
+    pub(in crate::resolve) async fn unless_network_changes<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut changes = self.wakeups().changes();
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                _ = changes.changed() => if self.is_offline() {
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The servers to probe: of the forwarders for everything, and of the root servers where there is no forwarder or the
+    /// root may be asked in its place, one of each address family.
+    fn probe_targets(&self, routes: &Routes, ipv6_first: bool) -> Vec<Target> {
+        let rule = routes.rule_for(&Name::root());
+        let forwarders: Vec<_> = rule.map_or_else(Vec::new, |rule| rule.to.iter().map(|to| (*to, rule.forward)).collect());
+        let roots: Vec<_> = match rule {
+            Some(rule) if !rule.fallback => Vec::new(),
+            _ => routes.hints.iter().map(|(_, address)| (SocketAddr::new(*address, 53), false)).collect(),
+        };
+        let of_family = |all: &[Target], ipv6: bool| {
+            let usable: Vec<_> = all.iter().filter(|(to, _)| to.is_ipv6() == ipv6 && routes.family_enabled(to.ip())).collect();
+            usable.get(self.random().below(usable.len())).map(|target| **target)
+        };
+        let families = [ipv6_first, !ipv6_first];
+        families.iter().flat_map(|ipv6| [of_family(&forwarders, *ipv6), of_family(&roots, *ipv6)]).flatten().collect()
+    }
+
+    /// Does the kernel have a route to any server that would be probed?
+    pub(in crate::resolve) fn has_route_to_any(&self, routes: &Routes) -> bool {
+        self.probe_targets(routes, false).iter().any(|(target, _)| self.upstream().has_route(*target))
+    }
+
+    /// Asks the first target to which there is a route. Any reply at all shows that the network is there.
+    async fn ask_probe(&self, targets: &[Target], question: &Question) -> bool {
+        for (server, recursion_desired) in targets {
+            self.count_query();
+            let ask = Ask {
+                server: *server,
+                question,
+                recursion_desired: *recursion_desired,
+                checking_disabled: false,
+                edns: None,
+                randomise_case: true,
+                timeout: PROBE_EVERY,
+                overdue: None,
+                tcp_timeout: PROBE_EVERY,
+                force_tcp: false,
+            };
+            match self.upstream().ask(&ask).await {
+                Err(AskError::Unreachable(_)) => {}
+                result => return result.is_ok(),
+            }
+        }
+        false
+    }
+}

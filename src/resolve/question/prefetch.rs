@@ -1,0 +1,50 @@
+//! Looks up again, before it expires, what clients ask for. Nobody waits for it.
+
+use crate::record::{Question, Rtype};
+use crate::resolve::context::context::Context;
+use crate::resolve::context::task::in_background;
+use crate::resolve::context::trace::Purpose;
+use crate::resolve::resolver::Resolver;
+
+impl Resolver {
+    /// Looks up again the cached data that was used for this question and is near its end.
+    pub(in crate::resolve) fn refresh_due(&self, context: &Context) {
+        let due = context.due_for_refresh.take();
+        for question in due {
+            self.refresh(&question, context);
+        }
+    }
+
+    /// Looks up again what answers the question; of a chain of aliases, the links that are near their end.
+    pub fn refresh(&self, question: &Question, context: &Context) {
+        let (cache, now) = (self.network().cache(), self.network().now());
+        let mut here = question.clone();
+        for _ in 0..=context.routes.limits.aliases {
+            if context.local.find(&here).is_some() {
+                return;
+            }
+            let cached = |rtype| cache.get_set(&here.name, rtype, now).filter(|cached| cached.rank.may_answer());
+            let Some(found) = cached(here.rtype).or_else(|| cached(Rtype::CNAME)) else { return self.refresh_link(&here, context) };
+            if found.is_waning() {
+                self.refresh_link(&here, context);
+            }
+            match found.set.target().filter(|_| found.set.rtype != here.rtype) {
+                Some(target) => here.name = target,
+                None => return,
+            }
+        }
+    }
+
+    fn refresh_link(&self, question: &Question, context: &Context) {
+        // What failed a moment ago would fail again (RFC 9520 3).
+        if self.network().cache().get_failure(question, self.network().now()).is_some() {
+            return;
+        }
+        let (resolver, question, context) = (self.clone(), question.clone(), context.background(Purpose::Prefetch));
+        in_background(async move {
+            // After a failure the cached data lives on to its end.
+            let _ = resolver.validator().link(&question, &context).await;
+            resolver.refresh_due(&context);
+        });
+    }
+}

@@ -1,0 +1,103 @@
+//! Expired data where servers cannot be reached or fail (RFC 8767).
+
+use crate::cache::{CachedDenial, Denial, DenialKind};
+use crate::record::{Question, Rcode, Security};
+use crate::resolve::context::context::Context;
+use crate::resolve::context::failure::Failure;
+use crate::resolve::context::trace::{CacheHit, Purpose, Step};
+use crate::resolve::lookup::cached::sets_that_answer;
+use crate::resolve::question::answer::Answer;
+use crate::resolve::reply::link::{Found, Link};
+use crate::resolve::resolver::Resolver;
+
+impl Resolver {
+    /// One validated link of the chain, or expired data where it cannot be had.
+    pub(in crate::resolve) async fn link_or_stale(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
+        match self.validator().link(question, context).await {
+            Err(failure) if failure.may_serve_stale() => self.stale(question, context).ok_or(failure),
+            result => result,
+        }
+    }
+
+    /// A whole answer out of expired data; each link of the chain must be usable.
+    pub(in crate::resolve) fn stale_answer(&self, question: &Question, context: &Context) -> Option<Answer> {
+        let mut name = question.name.clone();
+        let mut answer = Answer { stale: true, security: Security::Indeterminate, ..Answer::new() };
+        for _ in 0..=context.routes.limits.aliases {
+            let here = Question::new(name, question.rtype);
+            let link = self.stale(&here, context)?;
+            match link.found {
+                Found::Answer { sets, .. } => {
+                    answer.add(sets);
+                    return Some(answer);
+                }
+                Found::Alias { sets, target, .. } => {
+                    answer.add(sets);
+                    name = target;
+                }
+                Found::Denied(denial) => {
+                    answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+                    answer.add_proof(denial.soa.into_iter().chain(denial.proof));
+                    return Some(answer);
+                }
+                Found::TooLong { .. } => return None,
+            }
+        }
+        None
+    }
+
+    /// One link out of expired data.
+    fn stale(&self, question: &Question, context: &Context) -> Option<Link> {
+        if !context.routes.serve_stale || context.purpose != Purpose::Client {
+            return None;
+        }
+        let now = self.network().now();
+        for rtype in sets_that_answer(question.rtype) {
+            let Some(mut cached) =
+                self.network().cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer())
+            else {
+                continue;
+            };
+            if !self.may_be_stale(cached.security, cached.age_s, context) {
+                continue;
+            }
+            context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
+            cached.set.ttl = context.routes.limits.stale_ttl_s;
+            let mut link = Link::new(if rtype == question.rtype {
+                Found::Answer { sets: vec![cached.set], proof: Vec::new() }
+            } else {
+                Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
+            });
+            link.security = cached.security;
+            link.stale = true;
+            return Some(link);
+        }
+        self.stale_denial(question, context)
+    }
+
+    /// A denial too: a client that gets SERVFAIL for one address family may not use the other.
+    fn stale_denial(&self, question: &Question, context: &Context) -> Option<Link> {
+        let denied = self.network().cache().get_denial_stale(question, self.network().now())?;
+        if !self.may_be_stale(denied.security, denied.age_s, context) {
+            return None;
+        }
+        context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: denied.age_s, ttl_s: 0 });
+        let CachedDenial { kind, mut soa, mut proof, security, .. } = denied;
+        for set in soa.iter_mut().chain(&mut proof) {
+            set.ttl = context.routes.limits.stale_ttl_s;
+        }
+        let found = Found::Denied(Denial { kind, soa, proof, security });
+        Some(Link { security, stale: true, ..Link::new(found) })
+    }
+
+    /// Never bogus data, nor data that was not validated: a forged reply would only have to delay its validation. Data from
+    /// before this start of the server was validated then.
+    fn may_be_stale(&self, security: Security, age_s: u32, context: &Context) -> bool {
+        let uptime = self.network().now().since(self.validator().state().clock_watch.started());
+        match security {
+            Security::Bogus => false,
+            Security::Indeterminate => !context.routes.recursion.dnssec || u64::from(age_s) > uptime.as_secs() + 1,
+            Security::Secure | Security::Insecure => true,
+        }
+    }
+}

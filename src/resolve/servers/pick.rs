@@ -1,0 +1,101 @@
+//! Picks the next address of a zone's servers to ask: gathers what is known of each for `choose`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use crate::cache::{EdnsState, Family, FamilyStanding, Standing, Usable};
+use crate::resolve::context::context::Context;
+use crate::resolve::delegation::zone_cut::{Cut, Server};
+use crate::resolve::servers::choose::{Candidate, Order, TRIES_PER_ADDRESS, choose};
+use crate::resolve::servers::plan::Picked;
+use crate::resolve::servers::servers::Servers;
+use crate::resolve::servers::slist::Slist;
+
+/// A server that has replied within this time is taken to be unchanged.
+const STALE_AFTER: Duration = Duration::from_secs(30);
+
+impl Servers {
+    /// The next address to ask, of any family or of one only, with the reason.
+    pub(in crate::resolve) fn pick(&self, cut: &Cut, slist: &Slist, context: &Context, only: Option<Family>) -> Option<Picked> {
+        let now = self.now();
+        let families = self.cache().servers().families();
+        let standing_of = |address: &SocketAddr| families.standing(Family::of(address.ip()), now);
+        let is_cut_off = |address: &SocketAddr| standing_of(address) == FamilyStanding::Broken;
+        let own = context.local.own_addresses();
+        let most = context.routes.limits.addresses_per_ns;
+        let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
+        for server in &cut.servers {
+            if slist.silence_of(server) >= self.silence_allowed(server, slist, context) {
+                continue;
+            }
+            let usable = server.addresses.iter().filter(|address| {
+                context.routes.family_enabled(address.ip())
+                    && only.is_none_or(|only| Family::of(address.ip()) == only)
+                    && !context.avoid.contains(address)
+                    && (cut.configured || crate::upstream::may_ask(**address, context.routes.recursion.query_loopback, &own).is_ok())
+            });
+            let reachable = usable.clone().filter(|address| !is_cut_off(address));
+            for address in reachable.chain(usable.filter(|address| is_cut_off(address))).take(most) {
+                if !addresses.contains(address) {
+                    addresses.push(*address);
+                }
+            }
+        }
+        let servers = self.cache().servers();
+        let standings: SmallVec<[Standing; 16]> = addresses.iter().map(|address| servers.standing(address.ip(), &cut.zone, now)).collect();
+        let candidates: SmallVec<[Candidate; 16]> = addresses
+            .iter()
+            .zip(&standings)
+            .map(|(address, standing)| {
+                let tried = slist.get(*address);
+                Candidate {
+                    tries: tried.count,
+                    rtt_ms: standing.rtt.map(|rtt| rtt.as_millis() as u32),
+                    replies: standing.replies,
+                    stale: standing.replies > 0 && now.since(standing.last_reply) >= STALE_AFTER,
+                    unfit: standing.usable != Usable::Yes || standing_of(address) == FamilyStanding::Doubtful,
+                    cut_off: is_cut_off(address),
+                    spent: tried.spent,
+                }
+            })
+            .collect();
+        // A slow network is not a dead one: without any sign of life the servers are tried on for a while.
+        let early = !slist.has_reply
+            && (1..slist.silent_max()).contains(&slist.asked)
+            && context.began.elapsed() < Duration::from_millis(context.routes.limits.give_up_earliest_ms);
+        let early_tries = (slist.silent_max() / candidates.len().max(1)).max(2 * usize::from(TRIES_PER_ADDRESS));
+        let tries = if early { early_tries as u8 } else { TRIES_PER_ADDRESS };
+        let order = match (cut.configured, context.purpose.is_awaited()) {
+            (true, _) => Order::Configured,
+            (_, true) => Order::Quick,
+            (_, false) => Order::Curious,
+        };
+        let (at, why) = choose(&candidates, order, cut.zone.label_count() <= 1, tries, |bound| self.network().random().below(bound))?;
+        let hopeful = candidates[at].tries == 0 && !candidates[at].unfit && !candidates[at].cut_off;
+        Some(Picked { address: addresses[at], why, standing: standings[at], hopeful })
+    }
+
+    /// Queries without reply after which a name server is not asked again for this question. A server that has just
+    /// replied to other questions is up: the packets were lost.
+    fn silence_allowed(&self, server: &Server, slist: &Slist, context: &Context) -> u8 {
+        let (servers, now) = (self.cache().servers(), self.now());
+        let is_there = |address: &SocketAddr| servers.was_heard_lately(address.ip(), now);
+        let limit = context.routes.limits.silent_queries_per_ns;
+        if server.addresses.iter().any(is_there) { limit.max(slist.silent_max() as u8) } else { limit }
+    }
+
+    /// How many more queries without reply it takes until no server is asked any more.
+    pub(in crate::resolve) fn silence_left(&self, cut: &Cut, slist: &Slist, context: &Context) -> usize {
+        let of_server =
+            |server: &Server| usize::from(self.silence_allowed(server, slist, context).saturating_sub(slist.silence_of(server)));
+        let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();
+        slist.silent_max().saturating_sub(slist.silent).min(of_servers)
+    }
+}
+
+/// EDNS is used unless the server has shown that it needs plain DNS.
+pub(in crate::resolve) fn with_edns(address: SocketAddr, standing: &Standing, slist: &Slist) -> bool {
+    !slist.get(address).plain && !matches!(standing.edns, EdnsState::BrokenUntil(_))
+}

@@ -1,0 +1,247 @@
+//! Reads the outcome of one query: is the reply of use, and what does it, or its absence, say of the server?
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::cache::{CaseState, EdnsState, Unfit};
+use crate::resolve::context::context::Context;
+use crate::resolve::context::failure::FaultKind;
+use crate::resolve::context::trace::Step;
+use crate::resolve::delegation::zone_cut::Cut;
+use crate::resolve::reply::classify::{Kind, classify};
+use crate::resolve::reply::expected::Expected;
+use crate::resolve::reply::scrub::scrub;
+use crate::resolve::reply::server_reply::ServerReply;
+use crate::resolve::servers::plan::{Outcome, Plan};
+use crate::resolve::servers::send::NEW_COOKIES_MAX;
+use crate::resolve::servers::servers::Servers;
+use crate::resolve::servers::slist::Slist;
+use crate::upstream::{AskError, Reply, TcpFault, Transport};
+use crate::wire::{Flags, Message, OptionCode};
+
+/// Empty NOERROR replies after which they are taken for an answer: no data.
+const EMPTY_MAX: u8 = 2;
+
+/// For so long a server that failed for a zone is asked after all others. Lame delegations are mended by people, overload
+/// passes by itself.
+const LAME_S: u32 = 900;
+const REFUSED_S: u32 = 60;
+const SERVFAIL_S: u32 = 10;
+const BROKEN_S: u32 = 60;
+/// A server that needs plain DNS is sent EDNS again after this time: it may have been replaced.
+const EDNS_BROKEN: Duration = Duration::from_secs(900);
+
+impl Servers {
+    pub(in crate::resolve) fn take(
+        &self,
+        cut: &Cut,
+        plan: &Plan,
+        outcome: Outcome,
+        slist: &mut Slist,
+        context: &Context,
+    ) -> Option<ServerReply> {
+        let offline = self.network().offline();
+        match outcome.result {
+            None => {
+                slist.not_asked(plan.address);
+                let reason = "this machine's network has changed: asked again".to_owned();
+                context.trace.emit(|| Step::NoReply { reason, took: Duration::ZERO });
+                None
+            }
+            Some(Ok(reply)) => self.read_reply(cut, plan, reply, slist, context),
+            Some(Err(AskError::Unreachable(reason))) if !self.network().has_route_to_any(&context.routes) => {
+                // This machine has no network. No server was asked, and none is at fault.
+                offline.not_sent(outcome.sent);
+                offline.lose();
+                slist.not_asked(plan.address);
+                context
+                    .trace
+                    .emit(|| Step::NoReply { reason: format!("this machine has no route to any server ({reason})"), took: Duration::ZERO });
+                None
+            }
+            Some(Err(error @ AskError::NoSocket(_))) => {
+                // A limit of our own: the server was not asked, and nothing is remembered of it or of its zone.
+                offline.not_sent(outcome.sent);
+                slist.not_asked(plan.address);
+                slist.no_socket = true;
+                context.budget.crowded_out();
+                context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
+                None
+            }
+            Some(Err(error)) => {
+                if matches!(error, AskError::Unreachable(_)) {
+                    offline.not_sent(outcome.sent);
+                }
+                self.note_silence(plan, &error, slist, context);
+                None
+            }
+        }
+    }
+
+    /// The outcome of a query that has counted as unanswered already: only a reply still counts.
+    pub(in crate::resolve) fn take_late(
+        &self,
+        cut: &Cut,
+        plan: &Plan,
+        outcome: Outcome,
+        slist: &mut Slist,
+        context: &Context,
+    ) -> Option<ServerReply> {
+        match outcome.result {
+            Some(Ok(reply)) => self.read_reply(cut, plan, reply, slist, context),
+            Some(Err(error)) => {
+                self.note_case(plan, &error);
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// Scrubs and classifies a reply. `Some`: it is of use, and no other server has to be asked.
+    fn read_reply(&self, cut: &Cut, plan: &Plan, reply: Reply, slist: &mut Slist, context: &Context) -> Option<ServerReply> {
+        let now = self.now();
+        let servers = self.cache().servers();
+        self.note_reply(plan.address, &reply);
+        slist.has_reply = true;
+        let over_tcp = reply.transport == Transport::Tcp;
+        let whole = Message::parse(&reply.bytes).ok().filter(|message| !(over_tcp && message.header().flags.has(Flags::TC)));
+        let Some(message) = whole else {
+            servers.set_unfit(plan.address.ip(), &cut.zone, Unfit::Broken, BROKEN_S, now);
+            slist.found_useless(plan.address);
+            slist.fault(plan.address, FaultKind::Malformed);
+            context.trace.emit(|| Step::NoReply { reason: FaultKind::Malformed.to_string(), took: reply.rtt });
+            return None;
+        };
+        let edns = message.edns();
+        if let Some(cookie) = edns.and_then(|edns| edns.option(OptionCode::COOKIE)) {
+            servers.set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
+        }
+        if edns.is_some() && plan.standing.edns != EdnsState::Works {
+            servers.set_edns(plan.address.ip(), EdnsState::Works);
+        }
+        if reply.notes.case_mangled {
+            servers.set_case(plan.address.ip(), CaseState::Broken);
+        }
+        let expected = Expected { zone: &cut.zone, question: &plan.question, recursive: plan.recursive, with_edns: plan.with_edns };
+        let content = scrub(&message, &expected);
+        let rcode = message.rcode();
+        let kind = classify(message.header(), rcode, &content, &expected);
+        context.trace.emit(|| Step::Reply {
+            kind,
+            rcode,
+            took: reply.rtt,
+            tcp: over_tcp,
+            tcp_because: reply.notes.tcp_because,
+            near_misses: reply.notes.near_misses,
+            dropped: content.dropped,
+        });
+        let reply = ServerReply { kind, header: message.header(), rcode, content, server: plan.address };
+        self.judge_reply(cut, plan, reply, slist)
+    }
+
+    /// Passes on a reply that is of use; otherwise notes the fault of the server.
+    fn judge_reply(&self, cut: &Cut, plan: &Plan, mut reply: ServerReply, slist: &mut Slist) -> Option<ServerReply> {
+        let now = self.now();
+        let servers = self.cache().servers();
+        let address = plan.address;
+        let is_of_use = !matches!(reply.kind, Kind::Refused | Kind::ServFail | Kind::NeedsPlainDns | Kind::NewCookie | Kind::Broken);
+        // It answers without EDNS: the failure before was about EDNS and not about the question.
+        if is_of_use && slist.get(address).plain && servers.edns(address.ip(), now) == EdnsState::Unknown {
+            servers.set_edns(address.ip(), EdnsState::BrokenUntil(now + EDNS_BROKEN));
+        }
+        let (unfit, seconds, fault) = match reply.kind {
+            Kind::Answer | Kind::Alias | Kind::NoData | Kind::NxDomain => return Some(reply),
+            Kind::Referral if !plan.recursive => return Some(reply),
+            // In the end an empty reply counts as "no data", for a short while. Without AA it counts only where every
+            // server has replied: a lame server must not speak for one that is merely slow.
+            Kind::Empty => {
+                let sure = reply.header.flags.has(Flags::AA) || plan.recursive;
+                slist.empty += u8::from(sure);
+                let tried = slist.of(address);
+                (tried.spent, tried.was_empty) = (true, true);
+                reply.kind = Kind::NoData;
+                if slist.empty >= EMPTY_MAX {
+                    return Some(reply);
+                }
+                if sure || slist.empty_reply.is_none() {
+                    slist.empty_reply = Some(reply);
+                }
+                return None;
+            }
+            Kind::NeedsPlainDns => {
+                let tried = slist.of(address);
+                tried.plain = true;
+                tried.count = tried.count.saturating_sub(1);
+                return None;
+            }
+            // The reply carries the cookie that the server wants (RFC 7873 5.3).
+            Kind::NewCookie if slist.get(address).new_cookies < NEW_COOKIES_MAX => {
+                let tried = slist.of(address);
+                tried.new_cookies += 1;
+                tried.count = tried.count.saturating_sub(1);
+                return None;
+            }
+            Kind::RecursionLame => {
+                slist.recursive.get_or_insert(address);
+                slist.found_useless(address);
+                return None;
+            }
+            Kind::Lame | Kind::Referral => (Unfit::Lame, LAME_S, FaultKind::Lame),
+            Kind::Refused => (Unfit::Refused, REFUSED_S, FaultKind::Rcode(reply.rcode)),
+            Kind::ServFail => (Unfit::ServFail, SERVFAIL_S, FaultKind::Rcode(reply.rcode)),
+            Kind::Broken | Kind::NewCookie => (Unfit::FormErr, BROKEN_S, FaultKind::Rcode(reply.rcode)),
+        };
+        // A refused shortened question says nothing about the server: it may answer the whole one.
+        if !plan.minimised {
+            servers.set_unfit(address.ip(), &cut.zone, unfit, seconds, now);
+        }
+        slist.found_useless(address);
+        slist.fault(address, fault);
+        None
+    }
+
+    /// While this machine's own network is away, silence is no fault of the server.
+    pub(in crate::resolve) fn note_timeout(&self, server: SocketAddr, waited: Duration) {
+        if !self.network().is_offline() {
+            self.cache().servers().on_timeout(server.ip(), waited, self.now());
+        }
+    }
+
+    pub(in crate::resolve) fn note_reply(&self, server: SocketAddr, reply: &Reply) {
+        self.cache().servers().on_reply(server.ip(), reply.rtt, self.now());
+        self.network().on_reply(Some(reply.rtt));
+    }
+
+    pub(in crate::resolve) fn note_silence(&self, plan: &Plan, error: &AskError, slist: &mut Slist, context: &Context) {
+        let servers = self.cache().servers();
+        let (kind, took) = match error {
+            AskError::Timeout { waited, .. } => (FaultKind::TimedOut, *waited),
+            AskError::ConnectionRefused => (FaultKind::ConnectionRefused, Duration::ZERO),
+            AskError::Unreachable(_) | AskError::NoSocket(_) => (FaultKind::Unreachable, Duration::ZERO),
+            AskError::TcpFailed { fault, .. } => (FaultKind::TcpFailed(*fault), Duration::ZERO),
+            AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
+        };
+        match error {
+            AskError::Timeout { .. } => self.note_timeout(plan.address, took),
+            AskError::ConnectionRefused | AskError::Unreachable(_) => servers.on_unreachable(plan.address.ip(), self.now()),
+            // A limit of our own: nothing is held against the server, and the failure is not remembered.
+            AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. } => context.budget.crowded_out(),
+            AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => servers.on_useless(plan.address.ip(), self.now()),
+        }
+        // Asked again at once, it would fail in the same way.
+        slist.of(plan.address).spent |= kind != FaultKind::TimedOut;
+        self.note_case(plan, error);
+        slist.silent += 1;
+        let tried = slist.of(plan.address);
+        tried.silent = tried.silent.saturating_add(1);
+        context.trace.emit(|| Step::NoReply { reason: error.to_string(), took });
+        slist.fault(plan.address, kind);
+    }
+
+    /// A UDP reply came with other letter case, and TCP, which would have settled it, does not work with this server.
+    fn note_case(&self, plan: &Plan, error: &AskError) {
+        if error.notes().case_mangled {
+            self.cache().servers().set_case(plan.address.ip(), CaseState::Broken);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Sends one query: pays for it from the budget, decides its time-out, cookie and letter case.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use crate::cache::{CaseState, Family};
+use crate::resolve::context::context::Context;
+use crate::resolve::context::failure::{Cause, Failure};
+use crate::resolve::context::trace::{Asked, PassedOver, Step};
+use crate::resolve::delegation::zone_cut::Cut;
+use crate::resolve::servers::in_flight::Asking;
+use crate::resolve::servers::plan::{Outcome, Plan};
+use crate::resolve::servers::servers::Servers;
+use crate::resolve::servers::slist::Slist;
+use crate::upstream::{Ask, EdnsOut};
+
+/// After this many BADCOOKIE replies TCP is used, which needs no cookie (RFC 7873 5.3): several servers behind one
+/// address may each have a secret of their own.
+pub(in crate::resolve) const NEW_COOKIES_MAX: u8 = 2;
+
+/// A forwarder answers at once, or after a walk of its own.
+const FORWARDER_WAIT_LEAST: Duration = Duration::from_millis(100);
+
+impl Servers {
+    /// Pays for one query. It is sent when the result is first polled.
+    pub(in crate::resolve) fn send(&self, cut: &Cut, plan: &Plan, slist: &mut Slist, context: &Context) -> Result<Asking, Failure> {
+        context.budget.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
+        slist.asked += 1;
+        let attempt = {
+            let tried = slist.of(plan.address);
+            tried.count = tried.count.saturating_add(1);
+            tried.count
+        };
+        self.trace_asked(cut, plan, attempt, context);
+        self.cache().servers().on_asked(plan.address.ip(), self.now());
+        let (server, question, recursive, with_edns) = (plan.address, plan.question.clone(), plan.recursive, plan.with_edns);
+        let mut manner = self.cache().servers().manner(server.ip(), self.now());
+        if !manner.is_known && !cut.configured {
+            manner.usual_wait = self.network().first_patience();
+        }
+        let mut timeout = manner.timeout(slist.get(server).silent);
+        if cut.forward {
+            timeout = timeout.max(FORWARDER_WAIT_LEAST);
+        }
+        if !slist.has_reply && self.silence_left(cut, slist, context) <= 1 {
+            // The last query: a reply within the time that the client waits anyway is not too late.
+            let earliest = Duration::from_millis(context.routes.limits.give_up_earliest_ms);
+            timeout = timeout.max(earliest.saturating_sub(context.began.elapsed()));
+        }
+        let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.network().client_cookie(server.ip()));
+        cookie.extend_from_slice(&manner.cookie);
+        let randomise_case = manner.case != CaseState::Broken;
+        let force_tcp = slist.get(server).new_cookies >= NEW_COOKIES_MAX;
+        let (limits, dnssec) = (context.routes.limits, context.routes.recursion.dnssec);
+        self.network().count_query();
+        self.allowance.earn();
+        let sent = self.network().offline().asked(self.now());
+        let (network, overdue) = (self.network().clone(), Rc::new(Cell::new(false)));
+        let is_overdue = overdue.clone();
+        let most = Duration::from_millis(limits.upstream_timeout_most_ms);
+        let outcome = Box::pin(async move {
+            let edns = with_edns.then_some(EdnsOut {
+                udp_size: limits.edns_udp_bytes,
+                // Also where nothing is validated here: a client may validate itself (RFC 4035 3.2.1).
+                dnssec_ok: true,
+                cookie: Some(&cookie),
+            });
+            let ask = Ask {
+                server,
+                question: &question,
+                recursion_desired: recursive,
+                checking_disabled: recursive && dnssec,
+                edns,
+                randomise_case,
+                timeout: timeout.max(most),
+                overdue: Some((timeout, &is_overdue)),
+                tcp_timeout: most,
+                force_tcp,
+            };
+            Outcome { sent, result: network.unless_network_changes(network.upstream().ask(&ask)).await }
+        });
+        Ok(Asking::new(plan.clone(), timeout, overdue, outcome))
+    }
+
+    fn trace_asked(&self, cut: &Cut, plan: &Plan, attempt: u8, context: &Context) {
+        context.trace.emit(|| {
+            let server = cut.servers.iter().find(|server| server.addresses.contains(&plan.address));
+            Step::Asked(Asked {
+                server_name: server.and_then(|server| server.name.clone()),
+                address: plan.address.ip(),
+                zone: cut.zone.clone(),
+                question: (*plan.question).clone(),
+                minimised: plan.minimised,
+                why: plan.why,
+                attempt,
+                with_edns: plan.with_edns,
+                passed_over: self.passed_over(cut, plan, context),
+            })
+        });
+    }
+
+    fn passed_over(&self, cut: &Cut, plan: &Plan, context: &Context) -> Option<PassedOver> {
+        let (now, family) = (self.now(), Family::of(plan.address.ip()).other());
+        let test_at = self.cache().servers().families().test_at(family, now)?;
+        let is_of_it = |address: &&SocketAddr| Family::of(address.ip()) == family && context.routes.family_enabled(address.ip());
+        let addresses = cut.servers.iter().flat_map(|server| &server.addresses).filter(is_of_it).count();
+        (addresses > 0).then_some(PassedOver { family, addresses, test_in: test_at.since(now) })
+    }
+}
