@@ -146,7 +146,7 @@ impl Snapshot {
     /// Special-use names, unless a forward or stub rule of the administrator covers the name more closely.
     pub fn special(&self, question: &Question) -> Option<(Name, &'static str, Outcome)> {
         let special = self.policy.special_use.find(question.name.as_wire())?;
-        let ruled = self.routes.rule_for(&question.name).is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));
+        let ruled = self.routes.nearest_rule(&question.name).is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));
         if ruled {
             return None;
         }

@@ -268,7 +268,7 @@ impl Worker {
             Some((by, _)) => Err(Refusal::Zone(by.name().clone())),
             None if !rights.allowed => Err(Refusal::Recursion),
             None if !snapshot.recursion => Err(Refusal::RecursionOff),
-            None if !rights.may_recurse => Err(Refusal::Cache),
+            None if !rights.may_recurse && !is_top_of_the_tree(snapshot, question) => Err(Refusal::Cache),
             None => Ok(()),
         };
         (own, verdict)
@@ -306,10 +306,7 @@ impl Worker {
         context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
         let mut outcome = match self.resolver.resolve_in_time(&request.question, held, &context).await {
             Ok(answer) => Outcome::resolved(answer, request.wants(Flags::CD)),
-            Err(failure) if failure.cause == Cause::NotCached => {
-                let authority = self.resolver.known_servers(&request.question.name).into_iter().collect();
-                return Outcome { authority, ..Outcome::default() };
-            }
+            Err(failure) if failure.cause == Cause::NotCached => return self.nearest_servers(snapshot, &request.question),
             Err(failure) => Outcome::failed(&failure),
         };
         if outcome.rcode() == Rcode::SERVFAIL {
@@ -321,6 +318,18 @@ impl Worker {
         self.guard(snapshot, &request.question, &mut outcome);
         outcome.additional = self.additional(snapshot, &request.question, &outcome);
         outcome
+    }
+
+    /// What a question without RD is referred to (RFC 1034 4.3.1): the servers of the deepest known cut, or those of the
+    /// hints. They are the answer where the root's servers were asked for (RFC 9609).
+    fn nearest_servers(&self, snapshot: &Snapshot, question: &Question) -> Outcome {
+        let (servers, addresses) = match self.resolver.known_servers(&question.name) {
+            Some(servers) => (Some(servers), Vec::new()),
+            None => snapshot.routes.hinted(),
+        };
+        let is_answer = |servers: &RrSet| servers.name.is_root() && question.name.is_root() && question.rtype == Rtype::NS;
+        let (answers, authority) = servers.into_iter().partition(is_answer);
+        Outcome { answers, authority, additional: addresses, ..Outcome::default() }
     }
 
     /// May this name have a line in the log?
@@ -456,6 +465,12 @@ impl Worker {
 
 /// More mail servers than anybody has; each costs two look-ups.
 const ADDITIONAL_NAMES_MAX: usize = 16;
+
+/// The root and the TLDs: that somebody has asked for them tells nothing, and who walks the tree himself (`dig +trace`)
+/// begins with them without RD. A name with a rule of its own is not public.
+fn is_top_of_the_tree(snapshot: &Snapshot, question: &Question) -> bool {
+    question.name.label_count() <= 1 && snapshot.routes.rule_for(&question.name).is_none_or(|rule| rule.zone.is_root())
+}
 
 /// Where a hosted alias leads that this client is given the first part of only.
 fn not_followed(snapshot: &Snapshot, question: &Question, rights: ClientRights, client: Option<IpAddr>) -> Option<(Name, Refused)> {

@@ -343,7 +343,7 @@ pub(super) const ROUTE: &[Row<RouteSettings>] = &[
         key: "to",
         kind: Kind::Servers(|r| &mut r.to),
         default: "(needed)",
-        doc: "Addresses of the servers, with or without a port",
+        doc: "Addresses of the servers, with or without a port; `to = []` in a `[[forward]]` ends a rule for a zone above: these names are iterated from the root",
         why: "",
     },
     Row {

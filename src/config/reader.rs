@@ -104,9 +104,17 @@ impl<'a> Reader<'a> {
     }
 
     fn routes(&mut self, name: &str, value: &Value<'_>) -> Vec<RouteSettings> {
-        self.list(name, value, ROUTE, &["zone", "to"], |route: &mut RouteSettings, line, of| {
+        let mut routes = self.list(name, value, ROUTE, &["zone", "to"], |route: &mut RouteSettings, line, of| {
             (route.line, route.zone_mark, route.to_mark) = (line, of("zone"), of("to"));
-        })
+        });
+        if name == "stub" {
+            for route in routes.extract_if(.., |route| route.to.is_empty()) {
+                let what = "stub.to: at least one address is needed".to_owned();
+                let hint = Some("to have a rule for a zone above end here, write [[forward]] with to = []".to_owned());
+                self.problems.push(Problem { hint, ..Problem::at(self.file_name, &route.to_mark, what) });
+            }
+        }
+        routes
     }
 
     fn section(&mut self, name: &'static str, rows: &[Row<Settings>], value: &Value<'_>, settings: &mut Settings) {
@@ -279,7 +287,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::NegativeAnchors(slot) => *slot(target) = each(value, wrong, |text| NegativeAnchor::parse(text, domain_name))?,
         Kind::Prefixes(slot) => *slot(target) = each(value, wrong, |text| text.parse::<Prefix>())?,
         Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
-        Kind::Servers(slot) => *slot(target) = sockets(value, wrong)?,
+        Kind::Servers(slot) => *slot(target) = each(value, wrong, parse_socket)?,
     }
     Ok(())
 }
@@ -543,7 +551,11 @@ to   = ["192.0.2.1"]
             ),
             ("[[stub]]\nzone = '*.a'\nto = ['::1']", &["2:8: stub.zone: \"*.a\": write \"a\", which is for all names below it as well"]),
             ("[[zone]]\nfile = 'x'", &["1:1: this [[zone]] needs the key \"name\""]),
-            ("[[forward]]\nzone = '.'\nto = []", &["3:6: forward.to: at least one address is needed"]),
+            (
+                "[[stub]]\nzone = 'a'\nto = []",
+                &["3:6: stub.to: at least one address is needed; to have a rule for a zone above end here, write [[forward]] with to = []"],
+            ),
+            ("[[forward]]\nzone = 'a'", &["1:1: this [[forward]] needs the key \"to\""]),
             (
                 "[[zone]]\nname='a'\nfile='x'\n[[zone]]\nname='A.'\nfile='y'",
                 &["5:6: [[zone]] for a.: there is a [[zone]] for this zone at line 2 already; keep one of them"],

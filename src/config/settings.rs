@@ -142,7 +142,7 @@ pub struct ZoneSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteSettings {
     pub zone: Name,
-    /// Never empty.
+    /// Never empty in a `[[stub]]`. In a `[[forward]]` that means: not forwarded, whatever the rules above say.
     pub to: Vec<SocketAddr>,
     /// Iterate from the root if all of them fail.
     pub fallback: bool,

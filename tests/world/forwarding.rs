@@ -7,6 +7,7 @@ use cairn::record::{Rcode, Rtype, rdata_to_text};
 
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
+use super::sim::packet::AD;
 use super::sim::plan::Manner;
 use super::sim::signing::Key;
 use super::sim::world::{Answer, World, name};
@@ -47,8 +48,8 @@ fn forwarding(world: World, rules: Vec<RouteSettings>) -> World {
     world.tune(move |settings: &mut Settings| settings.forwards.clone_from(&rules))
 }
 
-fn told(answer: &Answer) -> (Rcode, Vec<String>) {
-    (answer.rcode(), answer.data())
+fn told(answer: &Answer) -> (Rcode, Vec<String>, bool) {
+    (answer.rcode(), answer.data(), answer.packet.has(AD))
 }
 
 /// RFC 2308 2.2: a reply without answer and SOA and with NS records of a deeper zone is, from a forwarder that offers recursion, a
@@ -92,7 +93,7 @@ fn a_referral_of_a_server_without_recursion_is_lame() {
     let mut world = world(701, &FORWARDERS[..1], |_| {}).zone("example.").server("ns1.example.").at("198.51.100.55");
     world = forwarding(world, vec![rule("example.", &["198.51.100.55", FORWARDERS[0]])]);
     assert!(world.ask("www.sub.example. A").is("192.0.2.2"));
-    assert_eq!(told(&world.ask("www.sub.example. AAAA")), (Rcode::NOERROR, vec![]));
+    assert_eq!(told(&world.ask("www.sub.example. AAAA")), (Rcode::NOERROR, vec![], false));
 }
 
 /// The public tree denies a name that a rule is for, and the forwarder relays the proof.
@@ -146,6 +147,59 @@ fn an_soa_from_above_the_rule_belongs_to_the_denial() {
     }
 }
 
+/// `to = []`: at and below this name the rule above does not hold, and servers are found by iteration.
+#[test]
+fn a_rule_without_servers_ends_the_rule_above() {
+    if !is_cairn() {
+        return;
+    }
+    for is_signed in [false, true] {
+        for (walks, forwards) in [
+            (&["example."][..], &[][..]),
+            (&["sub.example."], &["www.example. A"]),
+            (&["www.sub.example."], &["aaaa.sub.example. AAAA"]),
+            (&["example.", "sub.example."], &[]),
+        ] {
+            let world = world(706, &FORWARDERS[..1], |_| {});
+            let world = if is_signed { signed(world) } else { world };
+            let rules = walks.iter().map(|zone| rule(zone, &[])).chain([rule(".", &FORWARDERS[..1])]).collect();
+            let mut world = forwarding(world, rules);
+            let ad = |question: &str| if is_signed { format!("{question} AD") } else { question.to_owned() };
+            assert_eq!(told(&world.ask(&ad("www.sub.example. A"))), (Rcode::NOERROR, vec!["192.0.2.2".into()], is_signed), "{walks:?}");
+            let to_forwarder = |world: &mut World, owner: &str| {
+                world.queries_to("f0.forwarders.").iter().filter(|seen| seen.name() == name(owner)).count()
+            };
+            assert_eq!(to_forwarder(&mut world, "www.sub.example."), 0, "{walks:?}");
+            assert_eq!(
+                world.queries_to("ns1.sub.example.").iter().filter(|seen| seen.name() == name("www.sub.example.")).count(),
+                1,
+                "{walks:?}"
+            );
+            for question in forwards {
+                assert_eq!(world.ask(question).rcode(), Rcode::NOERROR);
+                assert!(to_forwarder(&mut world, question.split(' ').next().expect("a name")) > 0, "{question}: {walks:?}");
+            }
+        }
+    }
+}
+
+/// A rule inside one without servers holds again.
+#[test]
+fn the_nearest_rule_holds() {
+    if !is_cairn() {
+        return;
+    }
+    let rules = vec![rule(".", &FORWARDERS[..1]), rule("example.", &[]), rule("sub.example.", &FORWARDERS[..1])];
+    let mut world = forwarding(world(707, &FORWARDERS[..1], |_| {}), rules);
+    assert!(world.ask("www.sub.example. A").is("192.0.2.2"));
+    assert_eq!(world.queries_to("ns1.sub.example.").len(), 0);
+    assert!(world.ask("www.example. A").is("192.0.2.1"));
+    assert!(world.queries_to("ns1.example.").iter().any(|seen| seen.name() == name("www.example.")));
+    // An alias out of it is looked up where its target's rule says.
+    world.forget();
+    assert!(world.ask("alias.example. A").is("192.0.2.2"));
+}
+
 /// A public alias into a name that a rule serves: the rule's servers may give private addresses.
 #[test]
 fn private_addresses_of_a_rule_are_no_rebinding() {
@@ -197,9 +251,12 @@ fn a_rule_for_everything_is_no_reason_for_private_addresses() {
     if !is_cairn() {
         return;
     }
-    let world =
-        world(709, &FORWARDERS[..1], |_| {}).zone("example.").records(&["a.example. 300 CNAME b.example.", "b.example. 300 A 10.0.0.1"]);
-    let mut world = forwarding(world, vec![rule(".", &FORWARDERS[..1])]).tune(|settings| settings.policy.rebinding_protection = true);
-    assert_eq!(world.ask("a.example. A").data(), Vec::<String>::new());
-    assert_eq!(world.ask("b.example. A").data(), Vec::<String>::new());
+    for rules in [vec![rule(".", &FORWARDERS[..1])], vec![rule(".", &FORWARDERS[..1]), rule("example.", &[])]] {
+        let world = world(709, &FORWARDERS[..1], |_| {})
+            .zone("example.")
+            .records(&["a.example. 300 CNAME b.example.", "b.example. 300 A 10.0.0.1"]);
+        let mut world = forwarding(world, rules).tune(|settings| settings.policy.rebinding_protection = true);
+        assert_eq!(world.ask("a.example. A").data(), Vec::<String>::new());
+        assert_eq!(world.ask("b.example. A").data(), Vec::<String>::new());
+    }
 }

@@ -20,3 +20,4 @@ mod signed_worlds;
 mod sim;
 mod simulation;
 mod trust_anchors;
+mod without_recursion;

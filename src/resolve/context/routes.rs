@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use crate::config::{Limits, NegativeAnchor, RecursionSettings, RouteSettings, Settings};
 use crate::env::WallTime;
-use crate::record::{Name, Question, Rtype};
+use crate::record::{Name, Question, RrSet, Rtype};
 use crate::validate::Anchor;
+
+/// TTL of the hints where they are told: the root is asked soon.
+const HINTS_TTL_S: u32 = 60;
 
 pub type Anchors = Arc<Vec<Anchor>>;
 
@@ -44,6 +47,7 @@ pub struct Rule {
     pub zone: Name,
     /// RD=1 (a forwarder) or RD=0 (a stub's authorities).
     pub forward: bool,
+    /// None: rules of zones above do not hold here, and servers are found by iteration.
     pub to: Vec<SocketAddr>,
     pub fallback: bool,
 }
@@ -68,9 +72,32 @@ impl Routes {
         }
     }
 
-    /// The rule with the longest zone that covers `name`.
+    /// The rule that says whom to ask for `name`: that with the longest zone, if it has servers.
     pub fn rule_for(&self, name: &Name) -> Option<&Rule> {
+        self.nearest_rule(name).filter(|rule| !rule.to.is_empty())
+    }
+
+    /// The same, also where it says that servers are found by iteration.
+    pub fn nearest_rule(&self, name: &Name) -> Option<&Rule> {
         self.rules.iter().find(|rule| name.is_within(&rule.zone))
+    }
+
+    /// The root's servers and their addresses, as the hints have them.
+    pub fn hinted(&self) -> (Option<RrSet>, Vec<RrSet>) {
+        let mut servers = RrSet::new(Name::root(), Rtype::NS, HINTS_TTL_S);
+        let mut addresses: Vec<RrSet> = Vec::new();
+        for (name, address) in &self.hints {
+            servers.data.push_new(name.as_wire());
+            let (rtype, rdata) = match address {
+                IpAddr::V4(v4) => (Rtype::A, v4.octets().to_vec()),
+                IpAddr::V6(v6) => (Rtype::AAAA, v6.octets().to_vec()),
+            };
+            match addresses.iter_mut().find(|set| set.name == *name && set.rtype == rtype) {
+                Some(set) => set.data.push(&rdata),
+                None => addresses.push(RrSet::with(name.clone(), rtype, HINTS_TTL_S, &rdata)),
+            }
+        }
+        (Some(servers).filter(|servers| !servers.data.is_empty()), addresses)
     }
 
     /// The rule for a question. DS is the parent's to answer (RFC 4035 3.1.4.1): a zone's own rule does not catch it.

@@ -58,7 +58,7 @@ impl Resolver {
     fn may_answer_for(&self, zone: &Name, question: &Question, context: &Context) -> bool {
         let (name, now) = (&question.name, self.network().now());
         let known = |rtype| self.network().cache().get_set(name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
-        context.routes.rule_for(name).is_none_or(|rule| zone.is_within(&rule.zone))
+        context.routes.nearest_rule(name).is_none_or(|rule| zone.is_within(&rule.zone))
             && context.local.delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
             && zone_cut::deepest_zone(self.network().cache(), name, question.rtype, now).is_none_or(|cut| zone.is_within(&cut))
             && ![question.rtype, Rtype::CNAME].into_iter().any(known)

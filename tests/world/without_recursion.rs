@@ -1,0 +1,96 @@
+//! Questions without RD: who walks the tree by itself (`dig +trace`) is told of the root and the TLDs, and nobody is told what
+//! others have asked for.
+
+use cairn::record::{Rcode, Rtype};
+
+use super::sim::engine::is_cairn;
+use super::sim::world::{Answer, World, name};
+
+fn world(seed: u64) -> World {
+    World::new(seed).zone("example.").record("www.example. A 192.0.2.1").zone("sub.example.").record("www.sub.example. A 192.0.2.2")
+}
+
+fn servers(answer: &Answer) -> Vec<String> {
+    answer.packet.answer.iter().chain(&answer.packet.authority).filter(|rr| rr.rtype == Rtype::NS).map(|rr| rr.name.to_string()).collect()
+}
+
+/// Before anything is known, from the hints; after that, from the cache.
+#[test]
+fn the_roots_servers_are_told_without_recursion() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(900);
+    for known in [false, true] {
+        for how in ["norec", "norec DO", "norec TCP"] {
+            world.forget();
+            let answer = world.ask(&format!(". NS {how}"));
+            assert_eq!((answer.rcode(), servers(&answer)), (Rcode::NOERROR, vec![".".to_owned()]), "known: {known}: {answer:?}");
+            assert!(answer.packet.answer.iter().any(|rr| rr.rtype == Rtype::NS), "known: {known}: {answer:?}");
+            let addresses =
+                answer.packet.additional.iter().filter(|rr| rr.rtype == Rtype::A && rr.name == name("a.root-servers.net.")).count();
+            assert!(addresses == 1 || known, "from the hints with their addresses: {answer:?}");
+            assert_eq!(world.log().len(), 0, "nobody is asked");
+        }
+        world.ask("www.example. A");
+    }
+}
+
+#[test]
+fn what_is_known_of_a_tld_is_told_without_recursion() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(901);
+    // Not known: whom to ask.
+    let answer = world.ask("example. NS norec");
+    assert_eq!((answer.rcode(), answer.packet.answer.len(), servers(&answer)), (Rcode::NOERROR, 0, vec![".".to_owned()]), "{answer:?}");
+    for question in ["example. NS", "example. SOA", ". SOA", ". DNSKEY", "none. A"] {
+        world.ask(question);
+    }
+    world.forget();
+    for (question, rcode, records) in [
+        ("example. NS", Rcode::NOERROR, 1),
+        ("example. SOA", Rcode::NOERROR, 1),
+        (". SOA", Rcode::NOERROR, 1),
+        ("none. A", Rcode::NXDOMAIN, 0),
+    ] {
+        let answer = world.ask(&format!("{question} norec"));
+        assert_eq!((answer.rcode(), answer.packet.answer.len()), (rcode, records), "{question}: {answer:?}");
+    }
+    assert_eq!(world.log().len(), 0, "nobody is asked");
+}
+
+/// RFC 8932 and cache snooping: of names below, nothing is told.
+#[test]
+fn what_others_asked_for_is_not_told() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(902);
+    for known in [false, true] {
+        for question in ["www.example. A", "www.sub.example. A", "sub.example. NS", "none.example. A", "a.b.c. TXT"] {
+            let answer = world.ask(&format!("{question} norec"));
+            assert_eq!(
+                (answer.rcode(), answer.packet.answer.len(), servers(&answer)),
+                (Rcode::REFUSED, 0, vec![]),
+                "known: {known}: {question}"
+            );
+            world.ask(question);
+        }
+    }
+}
+
+/// A stranger is told nothing.
+#[test]
+fn strangers_are_refused() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(903).tune(|settings| settings.server.allow = vec!["192.0.2.0/24".parse().expect("a prefix")]);
+    for question in [". NS norec", "example. NS norec", ". NS", "www.example. A"] {
+        assert_eq!(world.ask(question).rcode(), Rcode::REFUSED, "{question}");
+    }
+    let mut off = self::world(904).tune(|settings| settings.recursion.enabled = false);
+    assert_eq!(off.ask(". NS norec").rcode(), Rcode::REFUSED);
+}
