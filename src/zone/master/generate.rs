@@ -6,10 +6,11 @@ use super::super::problem::Place;
 use super::parser::{Parser, end_of_entry, head};
 use crate::record::{Lexer, TextError, Token};
 
-/// In all $GENERATE lines of one load.
+/// Records of all $GENERATE lines of one load.
 const GENERATED_MAX: usize = 1_000_000;
-/// Text of data that they make; one template can be long.
-const GENERATED_BYTES_MAX: usize = 256 << 20;
+/// What those lines may grow to: the text with each `$` replaced, and the owners and RDATA that are read from it. A
+/// template of ten octets can ask for 253 of output (`${0,253}`), and a relative name grows by the origin.
+const GENERATED_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 const WIDTH_MAX: usize = 253;
 
 impl Parser<'_> {
@@ -24,11 +25,10 @@ impl Parser<'_> {
         let template = template(&rest[used..]);
         let count = ((stop - start) / step + 1) as usize;
         let records = self.generated.saturating_add(count);
-        let bytes = self.generated_bytes.saturating_add(count.saturating_mul(template.len()));
-        if records > GENERATED_MAX || bytes > GENERATED_BYTES_MAX {
-            return Err(TextError::at(range, "at most 1000000 generated records and 256 MiB of data in all"));
+        if records > GENERATED_MAX {
+            return Err(TextError::at(range, TOO_MUCH));
         }
-        (self.generated, self.generated_bytes) = (records, bytes);
+        self.generated = records;
         let before = self.owner.clone();
         for value in (start..=stop).step_by(step as usize) {
             let made = self.generate_one(owner, &rest[..used], (data, &template), value, place);
@@ -50,14 +50,18 @@ impl Parser<'_> {
         value: i64,
         place: Place,
     ) -> Result<(), TextError> {
-        let name = expand(owner.raw, value).map_err(|expected| TextError::at(owner, expected))?;
-        let text = expand(template, value).map_err(|expected| TextError::at(data, expected))?;
+        let room = GENERATED_BYTES_MAX.saturating_sub(self.generated_bytes);
+        let name = expand(owner.raw, value, room).map_err(|expected| TextError::at(owner, expected))?;
+        let text = expand(template, value, room - name.len()).map_err(|expected| TextError::at(data, expected))?;
         let here = |error: TextError| TextError { line: data.line, column: data.column, ..error };
         self.owner = Some(self.owner_name(&Token { raw: &name, ..*owner })?);
         let mut tokens = Vec::new();
         Lexer::new(&text).next_entry(&mut tokens).map_err(here)?;
         tokens.splice(0..0, head.iter().copied());
-        self.record(&tokens, place).map_err(here)
+        self.record(&tokens, place).map_err(here)?;
+        let read = self.owner.as_ref().map_or(0, |owner| owner.len()) + self.rdata.len();
+        self.generated_bytes = self.generated_bytes.saturating_add(name.len() + text.len() + read);
+        Ok(())
     }
 }
 
@@ -88,13 +92,18 @@ fn parse_range(text: &[u8]) -> Option<(i64, i64, i64)> {
     (start <= stop && step > 0).then_some((start, stop, step))
 }
 
-/// Puts `value` in place of each `$`.
-fn expand(template: &[u8], value: i64) -> Result<Vec<u8>, &'static str> {
+const TOO_MUCH: &str = "at most 1000000 generated records and 256 MiB of them in all";
+
+/// Puts `value` in place of each `$`; the result has at most `room` octets.
+fn expand(template: &[u8], value: i64, room: usize) -> Result<Vec<u8>, &'static str> {
     const MODIFIER: &str = "`${offset,width,base}` with a base of d, o, x, X, n or N";
-    let mut out = Vec::with_capacity(template.len() + 8);
+    let mut out = Vec::new();
     let mut rest = template;
     while let Some((&octet, tail)) = rest.split_first() {
         rest = tail;
+        if out.len() > room {
+            return Err(TOO_MUCH);
+        }
         match (octet, tail) {
             (b'\\', [next, after @ ..]) => {
                 out.extend_from_slice(&[octet, *next]);
@@ -115,7 +124,7 @@ fn expand(template: &[u8], value: i64) -> Result<Vec<u8>, &'static str> {
             _ => out.push(octet),
         }
     }
-    Ok(out)
+    if out.len() > room { Err(TOO_MUCH) } else { Ok(out) }
 }
 
 fn parse_modifier(text: &str) -> Option<(i64, usize, char)> {

@@ -44,7 +44,7 @@ pub(super) struct Parser<'p> {
     text_bytes: usize,
     pub(super) generated: usize,
     pub(super) generated_bytes: usize,
-    rdata: Vec<u8>,
+    pub(super) rdata: Vec<u8>,
 }
 
 impl<'p> Parser<'p> {

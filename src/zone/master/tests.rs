@@ -145,7 +145,7 @@ fn slips_are_told_with_the_way_out() {
         (whole.as_str(), &[]),
         (
             "$GENERATE 1-2000000 h$ A 192.0.2.1\n$GENERATE 1-2 h$ A 192.0.2.$",
-            &["main:5:11: error: found `1-2000000`, expected at most 1000000 generated records and 256 MiB of data in all"],
+            &["main:5:11: error: found `1-2000000`, expected at most 1000000 generated records and 256 MiB of them in all"],
         ),
         (
             "m\u{fc}ller A 192.0.2.1",
@@ -222,7 +222,7 @@ fn generate() {
         ("$GENERATE 1-2/0 a A 192.0.2.1", "11: error: found `1-2/0`, expected a range as 1-100 or 1-100/2, its numbers at most 2147483647"),
         (
             "$GENERATE 0-2147483647 a A 192.0.2.1",
-            "11: error: found `0-2147483647`, expected at most 1000000 generated records and 256 MiB of data in all",
+            "11: error: found `0-2147483647`, expected at most 1000000 generated records and 256 MiB of them in all",
         ),
         (
             "$GENERATE 1-2 a${0,999} A 192.0.2.1",
@@ -237,6 +237,24 @@ fn generate() {
         ),
     ] {
         assert_eq!(load(&format!("{APEX}{text}"), &[]).expect_err(text), [format!("main:5:{problem}")], "{text}");
+    }
+}
+
+/// What counts is what comes out: templates of a few octets whose output is large.
+#[test]
+fn generate_is_bounded_by_its_output() {
+    let wide = "\"${0,253}\" ".repeat(200);
+    let long = format!("$ORIGIN {}example.\n", "a23456789012345678901234567890.".repeat(7));
+    for text in [
+        format!("$GENERATE 1-1000000 h TXT {wide}"),
+        format!("$GENERATE 1-500000 ${{0,60}} TXT {}", "\"${0,250}\" ".repeat(2)),
+        format!("{long}$GENERATE 1-900000 h$ NS n$"),
+    ] {
+        let line = 5 + text.lines().count() - 1;
+        let problems = load(&format!("{APEX}{text}"), &[]).expect_err("too much");
+        assert_eq!(problems.len(), 1, "{}", &text[..40]);
+        let expected = format!("main:{line}:");
+        assert!(problems[0].starts_with(&expected) && problems[0].ends_with("256 MiB of them in all"), "{}", problems[0]);
     }
 }
 
