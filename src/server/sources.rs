@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::files::{Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files};
 use super::root::{root_hints, trust_anchors};
-use crate::config::{Problem, Settings};
-use crate::record::Name;
+use crate::config::{Problem, RouteSettings, Settings};
+use crate::record::{Name, Rtype};
 use crate::validate::Anchor;
-use crate::zone::{self, Severity, Zone, load_zone};
+use crate::zone::{self, Found, Severity, Zone, load_zone};
 
 #[derive(Debug)]
 pub struct Sources {
@@ -56,6 +56,7 @@ impl Sources {
                 Err(mistakes) => problems.extend(mistakes),
             }
         }
+        warnings.extend(unused_rules(&configuration, &zones));
         let Configuration { settings, file: config_file } = configuration;
         let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());
         let root_hints = named(&settings, "recursion.root-hints", hints, root_hints).map_err(|m| problems.extend(m)).unwrap_or_default();
@@ -67,6 +68,27 @@ impl Sources {
         let (zone_folder, notes) = (found.folder, found.notes);
         Ok(Sources { settings, config_file, zones, zone_folder, root_hints, trust_anchors, state_folder: None, warnings, notes })
     }
+}
+
+/// Forward and stub rules for names that a hosted zone answers: hosted zones come first in the order of decisions.
+fn unused_rules(configuration: &Configuration, zones: &[LoadedZone]) -> Vec<Problem> {
+    let Configuration { settings, file } = configuration;
+    let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
+    let unused = |(kind, rule): (&str, &RouteSettings)| {
+        let around = zones.iter().filter(|hosted| rule.zone.is_within(&hosted.file.name));
+        let LoadedZone { file: zone_file, zone } = around.max_by_key(|hosted| hosted.file.name.label_count())?;
+        let (name, path) = (&zone_file.name, zone_file.path.display());
+        let what = if rule.zone == *name {
+            format!("warning: found [[{kind}]] for {name} and the zone itself ({path}), expected one of them: the zone wins")
+        } else if matches!(zone.find(rule.zone.as_wire(), Rtype::A), Found::Referral { .. }) {
+            return None;
+        } else {
+            format!("warning: found [[{kind}]] for {}, no delegation there in the zone {name} ({path}): the zone wins", rule.zone)
+        };
+        let config = file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+        Some(Problem::at(config, &rule.zone_mark, what))
+    };
+    rules.filter_map(unused).collect()
 }
 
 /// Reads the file that the value of `key` names, if it names one.
@@ -163,6 +185,26 @@ mod tests {
             assert_eq!(shown.iter().filter(|line| line.contains(part)).count(), 1, "{part}: {shown:#?}");
         }
         assert_eq!(shown.len(), 7, "{shown:#?}");
+    }
+
+    /// Which of a rule and a hosted zone answers is said, wherever both could.
+    #[test]
+    fn rules_that_a_hosted_zone_overrides() {
+        let scratch = Scratch::new();
+        scratch.write("zones/example.org.zone", &format!("{ZONE}cut NS ns.cut\nns.cut A 192.0.2.9\n"));
+        let rule = |kind: &str, zone: &str| format!("[[{kind}]]\nzone = '{zone}'\nto = ['192.0.2.1']\n");
+        let zones = [("forward", "example.org"), ("stub", "sub.example.org"), ("forward", "x.cut.example.org"), ("stub", "org")];
+        let config: String = zones.iter().map(|(kind, zone)| rule(kind, zone)).collect();
+        let at = scratch.path().display().to_string();
+        let told: Vec<String> =
+            read(&scratch, &config).expect("all is right").warnings.iter().map(|odd| odd.to_string().replace(&at, "AT")).collect();
+        assert_eq!(
+            told,
+            [
+                "AT/cairn.toml:2:8: warning: found [[forward]] for example.org. and the zone itself (AT/zones/example.org.zone), expected one of them: the zone wins",
+                "AT/cairn.toml:5:8: warning: found [[stub]] for sub.example.org., no delegation there in the zone example.org. (AT/zones/example.org.zone): the zone wins",
+            ]
+        );
     }
 
     /// What is wrong with a file is told where the configuration names it; what is wrong in it, at its own lines.

@@ -37,6 +37,9 @@ pub struct Entry {
     pub line: u32,
     /// The line begins with white space: its owner is that of the entry before.
     pub indented: bool,
+    /// The line of the first comment that was perhaps meant as data: `;` right behind a token without quotes, or
+    /// `tag=value` behind a `tag=value`.
+    pub cut_at: Option<u32>,
 }
 
 /// What was found where, and what should have stood there.
@@ -94,6 +97,13 @@ impl<'a> Token<'a> {
     }
 }
 
+/// Does the text begin with `tag=`, as in lists such as `v=DMARC1; p=none`?
+fn is_tag(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let len = text.iter().take_while(|octet| octet.is_ascii_alphanumeric()).count();
+    len > 0 && text.get(len) == Some(&b'=')
+}
+
 fn escaped(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("\\{octet:03}")).collect()
 }
@@ -112,8 +122,8 @@ impl<'a> Lexer<'a> {
             if self.at >= self.text.len() {
                 return Ok(None);
             }
-            let entry = Entry { line: self.line, indented: matches!(self.peek(), Some(b' ' | b'\t')) };
-            if let Err(error) = self.read_entry(tokens) {
+            let mut entry = Entry { line: self.line, indented: matches!(self.peek(), Some(b' ' | b'\t')), cut_at: None };
+            if let Err(error) = self.read_entry(tokens, &mut entry.cut_at) {
                 self.skip_line();
                 return Err(error);
             }
@@ -123,7 +133,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    fn read_entry(&mut self, tokens: &mut Vec<Token<'a>>) -> Result<(), TextError> {
+    fn read_entry(&mut self, tokens: &mut Vec<Token<'a>>, cut_at: &mut Option<u32>) -> Result<(), TextError> {
         let mut open: Option<(u32, u32)> = None;
         let mut joined = false;
         while let Some(octet) = self.peek() {
@@ -137,7 +147,16 @@ impl<'a> Lexer<'a> {
                     }
                 }
                 b' ' | b'\t' | b'\r' | b'\x0c' => self.at += 1,
-                b';' => self.skip_comment(),
+                b';' => {
+                    let start = self.at + 1;
+                    self.skip_comment();
+                    let comment = &self.text[start.min(self.at)..self.at];
+                    if cut_at.is_none()
+                        && tokens.last().is_some_and(|last| !after_space && !last.quoted || is_tag(last.raw) && is_tag(comment))
+                    {
+                        *cut_at = Some(self.line);
+                    }
+                }
                 b'(' if open.is_some() => return Err(self.error_here("`(`", "`)`: parentheses do not nest")),
                 b'(' => {
                     open = Some((self.line, self.column()));

@@ -112,6 +112,9 @@ impl<'p> Parser<'p> {
 
     fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {
         let Some(first) = tokens.first() else { return Ok(()) };
+        if let Some(line) = entry.cut_at {
+            self.cut_by_comment(&tokens[usize::from(!entry.indented)..], Place { line, ..place });
+        }
         if entry.indented {
             return self.record(tokens, place).map_err(|error| indented_owner(error, tokens));
         }
@@ -127,6 +130,24 @@ impl<'p> Parser<'p> {
         match tokens.len() {
             1 => Err(end_of_entry(tokens, "TTL, class, type and data after the owner")),
             _ => self.record(&tokens[1..], place).map_err(|error| foreign_comment(error, first)),
+        }
+    }
+
+    /// `_dmarc TXT v=DMARC1; p=none`: outside quotes the rest of the line is a comment.
+    fn cut_by_comment(&mut self, tokens: &[Token<'_>], place: Place) {
+        const FREE_TEXT: [Rtype; 9] =
+            [Rtype::TXT, Rtype::SPF, Rtype::CAA, Rtype::HINFO, Rtype::NAPTR, Rtype::URI, Rtype::AVC, Rtype::RESINFO, Rtype::WALLET];
+        if let Ok(Head { rtype, .. }) = head(tokens)
+            && FREE_TEXT.contains(&rtype)
+            && let Some(last) = tokens.iter().rfind(|token| token.line == place.line)
+        {
+            let found = last.shown();
+            self.problems.warning(
+                place,
+                format!(
+                    "found a `;` after {found} in {rtype} data, expected quotes around text with a `;`: the rest of the line is a comment"
+                ),
+            );
         }
     }
 

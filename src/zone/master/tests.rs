@@ -151,6 +151,20 @@ fn slips_are_told_with_the_way_out() {
             "m\u{fc}ller A 192.0.2.1",
             &["main:5: warning: found the name `m\u{fc}ller`, expected ASCII: clients ask for its xn-- form (RFC 5891 4.4)"],
         ),
+        (
+            "_dmarc TXT v=DMARC1; p=none",
+            &[
+                "main:5: warning: found a `;` after `v=DMARC1` in TXT data, expected quotes around text with a `;`: the rest of the line is a comment",
+            ],
+        ),
+        (
+            "b TXT ( v=DKIM1\n k=rsa ; p=AAAA\n )\nc CAA 0 issue ca.example;policy=ev",
+            &[
+                "main:6: warning: found a `;` after `k=rsa` in TXT data, expected quotes around text with a `;`: the rest of the line is a comment",
+                "main:8: warning: found a `;` after `ca.example` in CAA data, expected quotes around text with a `;`: the rest of the line is a comment",
+            ],
+        ),
+        ("b TXT \"v=DMARC1; p=none\"; the policy\nc TXT x ; p=1\nd A 192.0.2.1;office\ne TXT v=DMARC1\\;p=none", &[]),
         ("b ZONEMD 1 1 1 000102030405060708090a0b", &["main:5: warning: found a ZONEMD digest of 12 octets for b.example., expected 48"]),
         (
             "b NAPTR 1 1 \"u\" \"e\" \"blegh\" foo",
