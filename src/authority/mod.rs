@@ -4,7 +4,7 @@
 //! zone are in `zone`; who may ask, and what becomes of an answer that ends outside the hosted zones, is decided
 //! in `answer`.
 //!
-//! Knows nothing of: clients, messages, sockets, files, recursion.
+//! Knows nothing of: clients, messages, sockets, files.
 
 mod answer;
 

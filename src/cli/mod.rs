@@ -1,10 +1,9 @@
 //! The commands: words in, words out, exit codes.
 //!
-//! Exit codes: 0 good, 1 the question failed, 2 usage or configuration. What a command does is written in
-//! `control`; here is only how it is asked for and how its outcome is told. Colour goes to terminals only, and
-//! never when NO_COLOR is set.
+//! Exit codes: 0 good, 1 the question failed, 2 usage or configuration. What a command does is written in `server`; here
+//! are only its arguments and the way its outcome is printed. Colour goes to terminals only, and never when NO_COLOR is set.
 //!
-//! Knows nothing of: sockets, files, how names are resolved.
+//! Knows nothing of: sockets, how names are resolved.
 
 mod cache;
 mod check;

@@ -3,7 +3,7 @@
 //! Runs on a thread of its own, beside the workers and never on the way of a query. What answers is plugged in as
 //! an [`Engine`].
 //!
-//! Knows nothing of: what a question or an answer is, how names are resolved.
+//! Knows nothing of: packets, and what happens between a query and its reply.
 
 mod cache_file;
 mod chain;

@@ -1,3 +1,4 @@
+//! The target `message` of `tests/fuzz/targets.rs`, with damage that coverage guides.
 #![no_main]
 
 #[path = "../../targets.rs"]

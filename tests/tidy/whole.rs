@@ -1,0 +1,290 @@
+//! Rules about the project as a whole: what files are to each other, and the figures that show where it stands.
+
+use std::collections::BTreeSet;
+
+use super::modules::Modules;
+use super::{Source, named_folders, words};
+
+/// How much of each kind is still to be mended. These numbers only ever go down; at 0 the rule holds in full.
+pub struct Ratchet {
+    pub circles: usize,
+    pub room_imports_upwards: usize,
+    pub large_types: usize,
+    pub types_in_several_folders: usize,
+    pub limits_elsewhere: usize,
+    pub packages_of_tests_only: usize,
+}
+
+/// A type with more is several types.
+const METHODS_MAX: usize = 25;
+
+/// The rooms of `resolve`, from the top: each imports only those behind it.
+pub const ROOMS: &[&str] = &["question", "dnssec", "lookup", "iterate", "servers", "network", "delegation", "context", "reply"];
+
+/// Each earns its place in the program itself, and not only in tests.
+pub const PACKAGES: &[&str] = &["tokio", "lru", "hickory_proto", "clap"];
+
+/// What a door may say that it knows nothing of, with the folders and the words that its code then does not name.
+/// Phrases that are not here say something that no import shows.
+const KNOWLEDGE: &[(&str, &[&str], &[&str])] = &[
+    ("sockets", &[], &["UdpSocket", "TcpStream", "TcpListener", "UnixStream", "UnixListener", "socket2"]),
+    ("files", &[], &["fs", "OpenOptions"]),
+    ("clocks", &[], &["Clock", "Instant", "SystemTime"]),
+    ("time", &[], &["Clock", "Instant", "SystemTime", "BootTime", "WallTime"]),
+    ("time of day", &[], &["Clock", "SystemTime", "WallTime"]),
+    ("the time of day", &[], &["Clock", "SystemTime", "WallTime"]),
+    ("configuration", &["config"], &[]),
+    ("messages", &["wire"], &[]),
+    ("the cache", &["cache"], &[]),
+    ("what is cached", &["cache"], &[]),
+    ("zones", &["zone", "authority"], &[]),
+    ("hosted zones", &["zone", "authority"], &[]),
+    ("recursion", &["resolve"], &[]),
+    ("the walk", &["resolve"], &[]),
+    ("how names are resolved", &["resolve"], &[]),
+    ("how a name is resolved", &["resolve"], &[]),
+    ("DNSSEC", &["validate"], &[]),
+    ("trust", &["validate"], &[]),
+    ("access lists", &["policy"], &[]),
+    ("DNS", &["record", "wire"], &[]),
+];
+
+pub fn circles(modules: &Modules) -> Vec<String> {
+    modules.circles().iter().map(joined).collect()
+}
+
+fn joined(files: &BTreeSet<&str>) -> String {
+    files.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+pub fn rooms_import_down(modules: &Modules) -> Vec<String> {
+    // The file of the top, which stands beside the rooms, may import all of them.
+    let place = |file: &str| {
+        let room = file.strip_prefix("src/resolve/")?.split_once('/')?.0;
+        Some(ROOMS.iter().position(|name| *name == room))
+    };
+    let mut complaints = Vec::new();
+    for (file, used) in modules.edges() {
+        let Some(own) = place(file) else { continue };
+        let Some(own) = own else {
+            complaints.push(format!("{file}: its room has no place in the order"));
+            continue;
+        };
+        let upwards = |other: &str| match place(other) {
+            Some(other) => other.is_some_and(|other| other < own),
+            None => other.starts_with("src/resolve/") && !other.ends_with("/mod.rs"),
+        };
+        complaints
+            .extend(used.into_iter().filter(|other| upwards(other)).map(|other| format!("{file} imports {other}, which stands above it")));
+    }
+    complaints
+}
+
+pub fn types_with_many_methods(modules: &Modules) -> Vec<String> {
+    let many = modules.methods().into_iter().filter(|of| of.count > METHODS_MAX);
+    many.map(|of| format!("{}: {} methods, more than {METHODS_MAX}", of.name, of.count)).collect()
+}
+
+pub fn types_in_several_folders(modules: &Modules) -> Vec<String> {
+    let scattered = modules.methods().into_iter().filter(|of| of.folders.len() > 1);
+    scattered.map(|of| format!("{}: methods in {:?}", of.name, of.folders)).collect()
+}
+
+/// A constant named for a bound is a limit; the one table gives each its reason.
+pub fn limits_elsewhere(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let in_service = sources.iter().filter(|source| source.path.starts_with("src/") && source.path != "src/config/limits.rs");
+    for source in in_service.filter(|source| !source.is_of_tests()) {
+        for line in source.code_in_service().lines() {
+            let mut names = words(line).skip_while(|word| *word != "const").skip(1);
+            let name = names.next().unwrap_or_default();
+            if line.contains('=') && name.split('_').any(|part| ["MAX", "LIMIT"].contains(&part)) {
+                complaints.push(format!("{}: {name} is a limit, which belongs into config/limits.rs", source.path));
+            }
+        }
+    }
+    complaints
+}
+
+pub fn packages_of_tests_only(sources: &[Source]) -> Vec<String> {
+    let in_service: Vec<&str> =
+        sources.iter().filter(|source| source.path.starts_with("src/") && !source.is_of_tests()).map(Source::code_in_service).collect();
+    let is_used = |package: &str| in_service.iter().any(|code| code.contains(&format!("{package}::")));
+    PACKAGES.iter().filter(|package| !is_used(package)).map(|package| format!("{package}: only tests use it")).collect()
+}
+
+pub fn doors_know_what_they_say(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for door in sources.iter().filter(|source| source.path.starts_with("src/") && source.stem() == "mod") {
+        let folder = door.path.trim_end_matches("mod.rs");
+        let said = disclaimed(&door.text);
+        for (phrase, folders, names) in KNOWLEDGE.iter().filter(|(phrase, ..)| said.iter().any(|said| said == phrase)) {
+            for file in sources.iter().filter(|source| source.path.starts_with(folder) && source.is_rust() && !source.is_of_tests()) {
+                let code = file.code_in_service();
+                let imported = named_folders(&Source::new(&file.path, code)).into_iter().filter(|found| folders.contains(&found.as_str()));
+                let named = words(code).filter(|word| names.contains(word)).map(str::to_owned);
+                let found: BTreeSet<String> = imported.chain(named).collect();
+                complaints
+                    .extend(found.iter().map(|found| format!("{}: names {found}, but {folder} knows nothing of {phrase}", file.path)));
+            }
+        }
+    }
+    complaints
+}
+
+/// The phrases of "Knows nothing of: a, b." in a header.
+fn disclaimed(text: &str) -> Vec<String> {
+    let header: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
+    let header = header.join(" ");
+    let Some((_, said)) = header.split_once("Knows nothing of: ") else { return Vec::new() };
+    let said = said.split_once('.').map_or(said, |(said, _)| said);
+    said.split(", ").map(|phrase| phrase.trim().to_owned()).collect()
+}
+
+/// A path of this project that a document, a comment or a script names.
+pub fn named_paths_exist(sources: &[Source]) -> Vec<String> {
+    let folders_of = |path: &'_ str| path.match_indices('/').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>();
+    let mut known: BTreeSet<String> = sources.iter().flat_map(|source| folders_of(&source.path)).collect();
+    known.extend(sources.iter().map(|source| source.path.clone()));
+    let exists = |path: &str| known.contains(path);
+    let mut complaints = BTreeSet::new();
+    for source in sources
+        .iter()
+        .filter(|source| !source.path.starts_with("tests/tidy") && ![".gitignore", "CHANGELOG.md"].contains(&source.path.as_str()))
+    {
+        let is_of_path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+        for token in source.text.split(|c: char| !is_of_path(c)) {
+            let path = token.trim_end_matches(['.', '/']).trim_start_matches("./");
+            let top = path.split_once('/').map_or("", |(top, _)| top);
+            let is_ours = ["src", "tests", "benches", "docs", "packaging", "examples"].contains(&top) && token.starts_with(top);
+            let is_plain = !path.contains("..") && !path.contains("//");
+            if is_ours && is_plain && !exists(path) && !exists(&format!("{path}.rs")) {
+                complaints.insert(format!("{}: names {path}, which does not exist", source.path));
+            }
+        }
+    }
+    complaints.into_iter().collect()
+}
+
+/// Documented and all items that other files can reach.
+pub fn documented(sources: &[Source]) -> (usize, usize) {
+    let (mut documented, mut all) = (0, 0);
+    for source in sources.iter().filter(|source| source.path.starts_with("src/") && source.is_rust() && !source.is_of_tests()) {
+        let mut has_doc = false;
+        for line in source.text.lines().take_while(|line| *line != "#[cfg(test)]").map(str::trim) {
+            let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "union"];
+            let modifiers = ["const", "async", "unsafe", "extern"];
+            let item = line
+                .strip_prefix("pub ")
+                .and_then(|rest| rest.split(' ').find(|word| !modifiers.contains(word) || rest.starts_with("const ")));
+            if item.is_some_and(|kind| kinds.contains(&kind)) {
+                all += 1;
+                documented += usize::from(has_doc);
+            }
+            has_doc = line.starts_with("///") || has_doc && line.starts_with("#[");
+        }
+    }
+    (documented, all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Rule = fn(&[Source]) -> Vec<String>;
+
+    /// The rule complains of these files, and lets them pass once the last one reads like this.
+    #[track_caller]
+    fn tells_apart(rule: Rule, files: &[(&str, &str)], good: &str) {
+        let mut sources: Vec<Source> = files.iter().map(|(path, text)| Source::new(path, text)).collect();
+        assert!(!rule(&sources).is_empty(), "not seen: {files:?}");
+        let last = sources.pop().expect("a file");
+        sources.push(Source::new(&last.path, good));
+        assert_eq!(rule(&sources), Vec::<String>::new());
+    }
+
+    #[test]
+    fn circles_between_files_are_seen() {
+        let files = [
+            ("src/lib.rs", "mod a;\nmod b;"),
+            ("src/a.rs", "use crate::b::B;\npub struct A;"),
+            ("src/b.rs", "use crate::a::A;\npub struct B;"),
+        ];
+        tells_apart(|sources| circles(&Modules::of(sources)), &files, "pub struct B;");
+    }
+
+    #[test]
+    fn imports_upwards_between_rooms_are_seen() {
+        let top = ("src/resolve/mod.rs", "mod question;\nmod reply;\nmod resolver;");
+        let upper = ("src/resolve/question/mod.rs", "use crate::resolve::reply::Low;\npub struct High;");
+        let above = ("src/resolve/resolver.rs", "use super::question::High;\npub struct Top;");
+        for bad in ["use crate::resolve::question::High;", "fn f(x: super::resolver::Top) {}"] {
+            tells_apart(
+                |sources| rooms_import_down(&Modules::of(sources)),
+                &[top, upper, above, ("src/resolve/reply/mod.rs", bad)],
+                "pub struct Low;",
+            );
+        }
+        assert!(!rooms_import_down(&Modules::of(&[Source::new("src/resolve/attic/mod.rs", "")])).is_empty(), "a room without a place");
+    }
+
+    #[test]
+    fn large_types_are_seen() {
+        let block = |count: usize| format!("struct T;\nimpl T {{\n{}}}\n", "    fn f(&self) {}\n".repeat(count));
+        tells_apart(
+            |sources| types_with_many_methods(&Modules::of(sources)),
+            &[("src/a.rs", &block(METHODS_MAX + 1))],
+            &block(METHODS_MAX),
+        );
+        let home = ("src/a/mod.rs", "pub struct T;\nmod b;\nimpl T {\n    fn f() {}\n}");
+        let bad = "use crate::a::T;\nimpl T {\n    fn g() {}\n}";
+        tells_apart(
+            |sources| types_in_several_folders(&Modules::of(sources)),
+            &[home, ("src/c/mod.rs", bad)],
+            "struct T;\nimpl T {\n    fn g() {}\n}",
+        );
+    }
+
+    #[test]
+    fn limits_outside_the_table_are_seen() {
+        for bad in ["const NAMES_MAX: usize = 3;", "pub(super) const MAX_NAMES: u8 = 1;", "impl T {\n    const LIMIT: u8 = 1;\n}"] {
+            tells_apart(
+                limits_elsewhere,
+                &[("src/cache/sets.rs", bad)],
+                "const MAXIMAL: u8 = 1; // const X_MAX: u8 = 1;\nfn f() { u8::MAX }",
+            );
+        }
+        assert!(limits_elsewhere(&[Source::new("src/config/limits.rs", "pub const NAMES_MAX: usize = 3;")]).is_empty());
+        assert!(limits_elsewhere(&[Source::new("src/cache/sets.rs", "#[cfg(test)]\nmod tests {\n    const X_MAX: u8 = 1;\n}")]).is_empty());
+    }
+
+    #[test]
+    fn packages_that_only_tests_use_are_seen() {
+        let used = "use tokio::time;\nuse clap::Parser;\nuse lru::LruCache;";
+        let bad = "#[cfg(test)]\nmod tests {\n    use hickory_proto::op::Message;\n}";
+        tells_apart(packages_of_tests_only, &[("src/a.rs", used), ("src/b.rs", bad)], "use hickory_proto::rr::RData;");
+    }
+
+    #[test]
+    fn doors_that_say_what_is_not_so_are_seen() {
+        let door = ("src/validate/mod.rs", "//! Proofs.\n//!\n//! Knows nothing of: sockets, who asked, the\n//! cache, time of day.");
+        for bad in ["use crate::cache::Cache;", "use std::net::UdpSocket;", "fn f(x: crate::env::WallTime) {}"] {
+            tells_apart(doors_know_what_they_say, &[door, ("src/validate/judge.rs", bad)], "use crate::record::Name;\n// UdpSocket");
+        }
+        let elsewhere = [Source::new(door.0, door.1), Source::new("src/resolve/walk.rs", "use crate::cache::Cache;")];
+        assert!(doors_know_what_they_say(&elsewhere).is_empty());
+    }
+
+    #[test]
+    fn paths_that_lead_nowhere_are_seen() {
+        let files = [("src/cache/sets.rs", "//! Sets."), ("README.md", "See `src/cache/gone.rs`.")];
+        tells_apart(named_paths_exist, &files, "See `src/cache/sets.rs`, src/cache/ and https://example.org/src/other.rs.");
+        tells_apart(named_paths_exist, &[("tests/e2e/run", "x"), ("CONTRIBUTING.md", "Run tests/popular/run.")], "Run tests/e2e/run.");
+    }
+
+    #[test]
+    fn documentation_is_counted() {
+        let text = "/// Doc.\n#[derive(Debug)]\npub struct A;\npub fn b() {}\n/// Doc.\npub const C: u8 = 1;\npub(super) fn d() {}\npub const fn e() {}\n#[cfg(test)]\nmod tests {\n    pub fn f() {}\n}";
+        assert_eq!(documented(&[Source::new("src/a.rs", text)]), (2, 4));
+    }
+}
