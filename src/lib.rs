@@ -18,6 +18,8 @@ pub mod server;
 #[cfg(feature = "internals")]
 pub mod listen;
 #[cfg(feature = "internals")]
+pub mod explain;
+#[cfg(feature = "internals")]
 pub mod answer;
 #[cfg(feature = "internals")]
 pub mod policy;
@@ -47,6 +49,8 @@ mod cli;
 mod server;
 #[cfg(not(feature = "internals"))]
 mod listen;
+#[cfg(not(feature = "internals"))]
+mod explain;
 #[cfg(not(feature = "internals"))]
 mod answer;
 #[cfg(not(feature = "internals"))]

@@ -30,6 +30,7 @@ const ORDER: &[&str] = &[
     "cli",
     "server",
     "listen",
+    "explain",
     "answer",
     "policy",
     "authority",

@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 
+use super::client_rights::ClientRights;
 use super::cookie::SERVER_COOKIE_BYTES;
 use super::outcome::Outcome;
 use super::reply::{Manner, UDP_BYTES_MAX, body, udp_limit};
 use super::request::{Request, refuse_type};
 use super::service::Service;
 use super::snapshot::Snapshot;
-use super::worker::{ClientRights, rights};
 use super::{Client, Transport};
 use crate::cache::AnswerKey;
 use crate::env::BootTime;
@@ -42,12 +42,10 @@ const LANE: usize = 16;
 pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> Option<Given> {
     let mut name_space = [0; NAME_SPACE];
     let (qname, asked) = Asked::read(&slot[..len], &mut name_space)?;
-    if snapshot.has_restricted_zones()
-        && snapshot.zones.find(qname).is_some_and(|zone| !snapshot.may_ask_zone(zone.apex(), client.peer.ip()))
-    {
+    if snapshot.restricted(qname, asked.qtype).is_some_and(|apex| !snapshot.may_ask_zone(apex, client.peer.ip())) {
         return None;
     }
-    let rights = rights(snapshot, asked.flags, client.peer.ip());
+    let rights = ClientRights::of(snapshot, asked.flags, client.peer.ip());
     let dnssec_ok = asked.edns.is_some_and(|(_, dnssec_ok)| dnssec_ok);
     let key = AnswerKey { qname, qtype: asked.qtype, dnssec_ok, group: rights.group(), generation: snapshot.generation };
     let cookie_bytes = asked.client_cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);

@@ -1,35 +1,45 @@
 //! One request becomes one reply.
 //!
-//! `Worker::at_once` answers what needs no waiting (ready answers, own zones, refusals) inside the receive
-//! batch; `Worker::in_full` does everything, and `at_once` is only its short cut, never a second opinion.
-//! The order of decisions stands in `worker.rs`, on one screen.
+//! `pipeline.rs` has the order of decisions on one screen. `Worker::at_once` runs it inside the receive batch as far as
+//! that needs no waiting, `Worker::later` goes on from there, and `Worker::explain` is the same run with its decisions
+//! recorded. Ready answers (`fast_path.rs`) repeat what the pipeline has said, and never decide.
 //!
 //! Knows nothing of: sockets, files, the wire towards servers.
 
-mod failure_log;
+mod client_rights;
 mod cookie;
+mod explained;
+mod failure_log;
+mod fast_path;
 mod held;
 mod outcome;
+mod pipeline;
+#[cfg(test)]
+mod pipeline_tests;
 mod place;
-mod fast_path;
 mod refusal;
 #[cfg(test)]
 mod reload_tests;
 mod reply;
 mod request;
+mod review;
 mod service;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod worker;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+pub use explained::{Explained, Note};
 pub use outcome::Outcome;
 pub use refusal::Refused;
 pub use service::{Parts, Retired, Service};
 pub use snapshot::Snapshot;
-pub use worker::{Conclusion, Explained, Holder, Moment, Worker};
+pub use worker::{Moment, Pending, Worker};
+
+use crate::record::Question;
+use crate::wire::{Flags, Header, Writer};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
@@ -46,12 +56,39 @@ pub struct Client {
     pub transport: Transport,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AtOnce {
+pub enum AtOnce<P = Box<Pending>> {
     /// The reply stands in the slot and has this length.
     Reply(usize),
     /// Nothing is to be sent.
     Silence,
-    /// It takes waiting: give the query to `in_full`. The slot is as it was.
-    Later,
+    /// It takes waiting: give this to `later`. The slot is as it was.
+    Later(P),
+}
+
+/// A query to be explained.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explain {
+    pub question: Question,
+    /// `None`: as the operator, for whom no access list applies.
+    pub client: Option<IpAddr>,
+    /// RD.
+    pub recursion_desired: bool,
+    /// CD.
+    pub checking_disabled: bool,
+}
+
+impl Explain {
+    /// What a stub resolver asks.
+    pub fn new(question: Question, client: Option<IpAddr>) -> Explain {
+        Explain { question, client, recursion_desired: true, checking_disabled: false }
+    }
+
+    fn query(&self) -> Vec<u8> {
+        let mut writer = Writer::new(Vec::new(), 512);
+        let flags = Flags(0).with(Flags::RD, self.recursion_desired).with(Flags::CD, self.checking_disabled);
+        writer.header(Header { id: 0, flags, counts: [0; 4] });
+        // A name is at most 255 octets.
+        let _ = writer.question(&self.question);
+        writer.finish()
+    }
 }

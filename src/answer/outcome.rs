@@ -37,10 +37,16 @@ impl Outcome {
         self.rcode.unwrap_or(Rcode::NOERROR)
     }
 
+    /// Does the client get SERVFAIL in place of this answer?
+    pub fn withholds(answer: &resolve::Answer, checking_disabled: bool) -> bool {
+        answer.security == Security::Bogus && !checking_disabled
+    }
+
     /// `checking_disabled` clients get bogus data (RFC 4035 3.2.2), everybody else SERVFAIL and the reason.
     pub fn resolved(answer: resolve::Answer, checking_disabled: bool) -> Outcome {
+        let is_withheld = Outcome::withholds(&answer, checking_disabled);
         let mut edes: Vec<Ede> = answer.ede.into_iter().collect();
-        if answer.security == Security::Bogus && !checking_disabled {
+        if is_withheld {
             return Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) };
         }
         if answer.stale {

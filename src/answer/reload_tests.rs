@@ -43,7 +43,7 @@ impl Clock for TellingClock {
 
 /// Nobody answers; who was asked about `corp.test.` is written down.
 #[derive(Clone, Default)]
-struct SilentNet(Rc<RefCell<Vec<SocketAddr>>>);
+pub(super) struct SilentNet(Rc<RefCell<Vec<SocketAddr>>>);
 
 struct SilentFlow {
     asked: Rc<RefCell<Vec<SocketAddr>>>,

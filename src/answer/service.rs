@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::cookie::Cookies;
-use super::failure_log::FailureLog;
+use super::failure_log::{FailureLog, Subject};
 use super::snapshot::{Configured, Present, Snapshot};
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding};
 use crate::config::{Limits, Settings};
 use crate::env::{Clock, Random};
 use crate::policy::InFlight;
-use crate::record::Name;
+use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
 
@@ -129,6 +129,15 @@ impl Service {
         let count = self.cache().flush(name, subtree);
         self.resolve.forget_trust(name);
         count
+    }
+
+    /// May this name have a line in the log?
+    pub(super) fn may_log(&self, subject: Subject, question: &Question) -> bool {
+        let Some(admitted) = self.failure_log.admit(subject, question, self.resolve.clock.boot()) else { return false };
+        if admitted.withheld > 0 {
+            tracing::info!(count = admitted.withheld, "names that failed or were filtered, and are not listed");
+        }
+        true
     }
 
     pub(super) fn new_tally(&self) -> Arc<Tally> {

@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused, Rules};
 use crate::config::{Limits, Settings};
 use crate::policy::{Acl, Policy};
-use crate::record::{Name, Question, RrSet, Rtype};
+use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
 
@@ -112,27 +112,14 @@ impl Snapshot {
         self.zone_acls.is_empty() || self.zone_acls.get(apex.as_wire()).is_none_or(|acl| acl.contains(client))
     }
 
-    /// The hosted zone that holds `name`, if it is not for everybody.
-    pub fn restricted(&self, name: &Name) -> Option<&Name> {
+    /// The hosted zone that answers a question for `name` and `rtype`, if it is not open to everybody.
+    pub fn restricted(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
         if self.zone_acls.is_empty() {
             return None;
         }
-        let apex = self.zones.find(name.as_wire())?.apex();
-        self.zone_acls.contains_key(apex.as_wire()).then_some(apex)
-    }
-
-    /// The first restricted zone into which aliases have led a client that may not ask there. An alias can be of
-    /// anybody's making, and must not open what the question itself would not.
-    pub fn led_astray(&self, answers: &[RrSet], client: IpAddr) -> Option<&Name> {
-        alias_targets(answers).find_map(|target| self.restricted(&target).filter(|apex| !self.may_ask_zone(apex, client)))
-    }
-
-    /// Does any part beside the question's own name come from a zone that is not for everybody? Ready answers are given
-    /// by the question's name alone.
-    pub fn touches_restricted(&self, answers: &[RrSet], additional: &[RrSet]) -> bool {
-        self.has_restricted_zones()
-            && (alias_targets(answers).any(|target| self.restricted(&target).is_some())
-                || additional.iter().any(|set| self.restricted(&set.name).is_some()))
+        // DS at an apex is the parent zone's; the child zone answers where the parent is not hosted.
+        let zone = self.zones.find_for(name, rtype).or_else(|| self.zones.find(name))?;
+        self.zone_acls.contains_key(zone.apex().as_wire()).then_some(zone.apex())
     }
 
     pub(super) fn refused(&self, refusal: &Refusal, client: IpAddr) -> Refused {
@@ -152,8 +139,4 @@ impl Snapshot {
         }
         Some((special.name.clone(), special.rfc, Outcome::special(special.answer(question))?))
     }
-}
-
-fn alias_targets(answers: &[RrSet]) -> impl Iterator<Item = Name> {
-    answers.iter().filter(|set| set.rtype == Rtype::CNAME).filter_map(RrSet::target)
 }

@@ -33,7 +33,7 @@ pub enum End {
     /// At a name outside the zone.
     Outside(Name),
     /// At a name below a delegation. `proof`: the DS set, or the proof that there is none; empty if the zone is unsigned.
-    Delegated { name: Name, cut: LocalCut, proof: Vec<RrSet> },
+    Delegated { name: Name, cut: Box<LocalCut>, proof: Vec<RrSet> },
     /// DS was asked at the apex of a hosted zone, and the parent zone is not hosted. `denial` is what the child's
     /// servers say (RFC 4035 3.1.4.1); the parent's servers may have DS.
     ChildApex { name: Name, denial: Vec<RrSet> },
@@ -99,7 +99,7 @@ pub fn answer(zones: &Zones, question: &Question, aliases_max: usize) -> Option<
             Found::Referral { cut, ns, ds } => {
                 let proof = referral_proof(zone, cut, ds);
                 let cut = local_cut(zone, cut, ns, ds)?;
-                return Some(chain.ending(End::Delegated { name, cut, proof }));
+                return Some(chain.ending(End::Delegated { name, cut: Box::new(cut), proof }));
             }
             Found::NoData { soa, wildcard } => {
                 let denial = denial(zone, soa, &name, Missing::Type { wildcard });

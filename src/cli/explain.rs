@@ -6,12 +6,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::check::print_problems;
 use super::run::FileArgs;
 use super::terminal::{Paint, complain, say};
 use super::{FAILED, GOOD, MISTAKE};
+use crate::answer::Explain;
+use crate::explain::{Chain, Event, Line, Mark, NoServer, chain_picture};
 use crate::record::{Name, Question, Rtype};
 use crate::server::{self, Sources};
 
@@ -21,7 +24,8 @@ Examples:
   cairn explain example.com MX             another type
   cairn explain 2.0.0.127.in-addr.arpa PTR
   cairn explain www.example.com --json     one JSON object per step
-  cairn explain www.example.com --as 192.0.2.9    what a client at this address is told, and why
+  cairn explain www.example.com --as 192.0.2.9    the reply to a client at this address, and why
+  cairn explain www.example.com --cd       the reply to a client that sets CD: data that fails validation too
   cairn explain www.example.com --fresh    with an empty cache, even if a server is running
   cairn explain www.example.com --svg chain.svg   a picture of the chain of trust";
 
@@ -41,10 +45,16 @@ pub(super) struct ExplainArgs {
     /// Draw the chain of trust into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// As a client at this address would have it answered
+    /// The reply that a client at this address gets
     #[arg(long = "as", value_name = "ADDRESS")]
     client: Option<IpAddr>,
-    /// Do not ask the running server: walk here, with an empty cache
+    /// As for a query with CD: DNSSEC validation withholds nothing
+    #[arg(long)]
+    cd: bool,
+    /// As for a query without RD: only from the cache and hosted zones
+    #[arg(long)]
+    no_rd: bool,
+    /// Do not ask the running server: resolve here, with an empty cache
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -63,7 +73,7 @@ pub(super) fn explain(args: &ExplainArgs) -> u8 {
     let mut chains = Vec::new();
     let status = explained(args, &mut chains);
     let Some(file) = args.svg.as_ref().filter(|_| status != MISTAKE) else { return status };
-    match std::fs::write(file, server::chain_picture(&chains)) {
+    match std::fs::write(file, chain_picture(&chains)) {
         Ok(()) => status,
         Err(error) => {
             complain!("cairn: {}: {error}", file.display());
@@ -72,27 +82,50 @@ pub(super) fn explain(args: &ExplainArgs) -> u8 {
     }
 }
 
-fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
+/// A line from the running server.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Received {
+    Line(Box<Line>),
+    Error { error: String },
+}
+
+fn explained(args: &ExplainArgs, chains: &mut Vec<Chain>) -> u8 {
     let mut has_failed = false;
-    let mut each = |step: Value| {
-        if step.get("step").and_then(Value::as_str) == Some("chain") {
-            chains.push(step.clone());
+    let mut each = |line: Line| {
+        has_failed |= line.is_failure();
+        print_line(&line, args.json);
+        if let Event::Chain(chain) = line.event {
+            chains.push(chain);
         }
-        has_failed |= step.get("failed") == Some(&Value::Bool(true)) || step.get("error").is_some();
-        print_step(&step, args.json);
     };
-    let command = server::Command::Explain { name: args.name.clone(), rtype: args.rtype, client: args.client };
-    let asked = if args.fresh { Ok(false) } else { server::ask(&command, &mut each) };
-    match asked {
-        Ok(true) => return if has_failed { FAILED } else { GOOD },
-        Ok(false) => {}
-        Err(error) => {
-            complain!("cairn: the running server broke off: {error}");
+    let query = Explain {
+        question: Question::new(args.name.clone(), args.rtype),
+        client: args.client,
+        recursion_desired: !args.no_rd,
+        checking_disabled: args.cd,
+    };
+    let mut problem = None;
+    let received = |value: Value| match serde_json::from_value(value) {
+        Ok(Received::Line(line)) => each(*line),
+        Ok(Received::Error { error }) => problem = Some(error),
+        Err(_) => problem = Some("the running server is of another version: it cannot be understood".to_owned()),
+    };
+    let asked = if args.fresh { Ok(false) } else { server::ask(&server::Command::Explain(query.clone()), received) };
+    match (asked, problem) {
+        (Ok(true), None) => return if has_failed { FAILED } else { GOOD },
+        (Ok(false), _) => {}
+        (Ok(true), Some(problem)) => {
+            complain!("cairn: {problem}");
+            return FAILED;
+        }
+        (Err(error), _) => {
+            complain!("cairn: the connection to the running server broke: {error}");
             return FAILED;
         }
     }
-    let why = if args.fresh { "as --fresh says".to_owned() } else { server::why_no_server() };
-    each(json!({ "step": "no-server", "line": format!("No running server was asked: {why}"), "why": why }));
+    let reason = if args.fresh { "--fresh was given".to_owned() } else { server::why_no_server() };
+    each(Line::new(Event::NoServer(NoServer { reason })));
     let sources = match Sources::read(&args.files.start_options()) {
         Ok(sources) => sources,
         Err(problems) => {
@@ -100,30 +133,26 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Value>) -> u8 {
             return MISTAKE;
         }
     };
-    let outcome = server::explain(sources, &Question::new(args.name.clone(), args.rtype), args.client, &mut each);
+    let outcome = server::explain(sources, &query, &mut each);
     if let Err(error) = &outcome {
         complain!("cairn: {error}");
     }
     if has_failed || outcome.is_err() { FAILED } else { GOOD }
 }
 
-fn print_step(step: &Value, json: bool) {
+fn print_line(line: &Line, json: bool) {
     if json {
-        return say!("{step}");
+        return say!("{}", json!(line));
     }
-    let Some(text) = step.get("line").or_else(|| step.get("error")) else { return say!("{step}") };
-    // A step that another line speaks for has none of its own.
-    let Some(text) = text.as_str() else { return };
+    let Some(text) = &line.line else { return };
     let paint = Paint::stdout();
-    let kind = step.get("step").and_then(Value::as_str).unwrap_or_default();
     say!(
         "{}",
-        match kind {
-            _ if step.get("failed") == Some(&Value::Bool(true)) => paint.bad(text),
-            _ if text.contains("✗ ") => paint.bad(text),
-            "answer" => paint.good(text),
-            "cached" | "cached-denial" | "source" | "no-server" => paint.faint(text),
-            _ => text.to_owned(),
+        match line.mark {
+            Mark::Plain => text.clone(),
+            Mark::Faint => paint.faint(text),
+            Mark::Good => paint.good(text),
+            Mark::Bad => paint.bad(text),
         }
     );
 }

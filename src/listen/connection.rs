@@ -156,7 +156,7 @@ impl<A: Answer> Connection<A> {
                     is_taken
                 }
                 AtOnce::Silence => true,
-                AtOnce::Later => self.answer_later(&slot[..len]),
+                AtOnce::Later(pending) => self.answer_later(&slot[..len], pending),
             };
             match (is_taken, again) {
                 (true, Some(query)) => self.replies.permit.release(query.len()),
@@ -185,7 +185,7 @@ impl<A: Answer> Connection<A> {
 
     /// When too many questions wait it fails at once: over TCP nobody can be made to receive what he did not ask.
     /// False if there is no room for it.
-    fn answer_later(&mut self, query: &[u8]) -> bool {
+    fn answer_later(&mut self, query: &[u8], pending: A::Pending) -> bool {
         let (desk, client, replies) = (Rc::clone(&self.desk), self.client, Rc::clone(&self.replies));
         let Some(waiting) = desk.admit(&client) else {
             desk.counters.turned_away.add(1);
@@ -196,7 +196,7 @@ impl<A: Answer> Connection<A> {
         }
         let query = query.to_vec();
         self.tasks.spawn_local(Box::pin(async move {
-            let reply = desk.in_full(&query, &client, &waiting).await;
+            let reply = desk.later(&query, pending, &client, &waiting).await;
             replies.give(query, reply);
         }));
         true

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::counters::Counters;
 use super::failure;
 use super::limits::{Bounds, Connections};
-use crate::answer::{AtOnce, Client, Moment, Transport, Worker};
+use crate::answer::{AtOnce, Client, Moment, Pending, Transport, Worker};
 use crate::env::{BootTime, Clock, Instant};
 use crate::policy::{InFlight, Place, Ticket};
 use crate::record::Rcode;
@@ -26,17 +26,20 @@ pub const MESSAGE_BYTES: usize = u16::MAX as usize;
 pub trait Answer: 'static {
     /// What holds for all queries of one batch; never kept across an await.
     type Moment;
+    /// A query that has been read and decided, and takes waiting.
+    type Pending: 'static;
 
     fn moment(&self, now: BootTime) -> Self::Moment;
 
-    fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce;
+    fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<Self::Pending>;
 
     /// Ends at once, with a failure, when the question loses its place.
-    fn in_full(self: &Rc<Self>, query: &[u8], client: &Client, place: Place) -> impl Future<Output = Option<Vec<u8>>>;
+    fn later(self: &Rc<Self>, pending: Self::Pending, client: &Client, place: Place) -> impl Future<Output = Vec<u8>>;
 }
 
 impl Answer for Worker {
     type Moment = Moment;
+    type Pending = Box<Pending>;
 
     fn moment(&self, now: BootTime) -> Moment {
         Worker::moment(self, now)
@@ -46,8 +49,8 @@ impl Answer for Worker {
         Worker::at_once(self, moment, slot, len, client)
     }
 
-    fn in_full(self: &Rc<Self>, query: &[u8], client: &Client, place: Place) -> impl Future<Output = Option<Vec<u8>>> {
-        Worker::in_full_at(self, query, client, Some(place))
+    fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Place) -> impl Future<Output = Vec<u8>> {
+        Worker::later(self, pending, client, Some(place))
     }
 }
 
@@ -123,7 +126,7 @@ impl<A: Answer> Desk<A> {
         self.answer.moment(self.clock.boot())
     }
 
-    pub fn at_once(&self, moment: &A::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+    pub fn at_once(&self, moment: &A::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<A::Pending> {
         // What a panic may leave half changed is the slot, which is not sent then.
         catch_unwind(AssertUnwindSafe(|| self.answer.at_once(moment, slot, len, client))).unwrap_or_else(|_| {
             self.counters.panics.add(1);
@@ -149,17 +152,20 @@ impl<A: Answer> Desk<A> {
         }
     }
 
-    /// A panic gives SERVFAIL.
-    pub async fn in_full(&self, query: &[u8], client: &Client, waiting: &Waiting) -> Option<Vec<u8>> {
-        let mut work = pin!(self.answer.in_full(query, client, waiting.ticket.place().clone()));
+    /// A panic gives SERVFAIL to `query`.
+    pub async fn later(&self, query: &[u8], pending: A::Pending, client: &Client, waiting: &Waiting) -> Option<Vec<u8>> {
+        let mut work = pin!(self.answer.later(pending, client, waiting.ticket.place().clone()));
         let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(reply)) => Poll::Ready(Ok(reply)),
             Err(panic) => Poll::Ready(Err(panic)),
         });
-        outcome.await.unwrap_or_else(|_| {
-            self.counters.panics.add(1);
-            failure::reply(query, Rcode::SERVFAIL)
-        })
+        match outcome.await {
+            Ok(reply) => Some(reply),
+            Err(_) => {
+                self.counters.panics.add(1);
+                failure::reply(query, Rcode::SERVFAIL)
+            }
+        }
     }
 }

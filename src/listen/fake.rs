@@ -33,10 +33,11 @@ pub struct Fake;
 
 impl Answer for Fake {
     type Moment = ();
+    type Pending = Vec<u8>;
 
     fn moment(&self, _now: BootTime) {}
 
-    fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, _client: &Client) -> AtOnce {
+    fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, _client: &Client) -> AtOnce<Vec<u8>> {
         match slot.get(12) {
             Some(b'e') => {
                 slot[2] |= 0x80;
@@ -45,11 +46,11 @@ impl Answer for Fake {
             Some(b's') => AtOnce::Silence,
             Some(b'B') => AtOnce::Reply(slot.len()),
             Some(b'P') => panic!("asked to"),
-            _ => AtOnce::Later,
+            _ => AtOnce::Later(slot[..len].to_vec()),
         }
     }
 
-    async fn in_full(self: &Rc<Self>, query: &[u8], _client: &Client, place: Place) -> Option<Vec<u8>> {
+    async fn later(self: &Rc<Self>, query: Vec<u8>, _client: &Client, place: Place) -> Vec<u8> {
         let argument = query[13];
         let lost = poll_fn(|cx| place.poll_lost(cx));
         match query[12] {
@@ -58,10 +59,10 @@ impl Answer for Fake {
             b'p' => panic!("asked to"),
             _ => {}
         }
-        let mut reply = query.to_vec();
+        let mut reply = query.clone();
         reply[2] |= 0x80;
         reply.resize(reply.len().max(usize::from(argument) * 256 * usize::from(query[12] == b'b')), 0);
-        Some(reply)
+        reply
     }
 }
 

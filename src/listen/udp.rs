@@ -143,9 +143,9 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
                 entry.len = len.min(slot.len());
             }
             AtOnce::Silence => entry.len = 0,
-            AtOnce::Later => {
+            AtOnce::Later(pending) => {
                 if let Some(outbox) = outbox {
-                    answer_later(outbox, &slot[..entry.len], client);
+                    answer_later(outbox, &slot[..entry.len], pending, client);
                 }
                 entry.len = 0;
             }
@@ -159,7 +159,7 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
 
 /// Beyond the limits the newest question is dropped without a word: an answer would be one more packet for
 /// whoever floods, and an honest client asks again. What is known is still answered.
-fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], client: Client) {
+fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], pending: A::Pending, client: Client) {
     let Some(waiting) = outbox.desk.admit(&client) else {
         outbox.desk.counters.turned_away.add(1);
         return;
@@ -167,7 +167,7 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
     tokio::task::spawn_local(Box::pin(async move {
-        let Some(reply) = outbox.desk.in_full(&query, &client, &waiting).await else { return };
+        let Some(reply) = outbox.desk.later(&query, pending, &client, &waiting).await else { return };
         let now = Instant::now();
         let leaves_at = outbox.desk.in_flight.leave_at(client.peer.ip(), now);
         if leaves_at > now {

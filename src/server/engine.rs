@@ -1,6 +1,6 @@
 //! Where what answers is built from what was read: for a server, and for one question in this process.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +16,14 @@ use super::records;
 use super::run::Engine;
 use super::socket::{Command, Reply};
 use super::sources::Sources;
-use super::{cache_file, chain, priority, rlimit, state, steps, trust};
-use crate::answer::{Explained, Parts, Service, Worker};
+use super::{cache_file, priority, rlimit, state, trust};
+use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::Cache;
 use crate::config::Limits;
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
+use crate::explain::{self, Event, Line};
 use crate::listen::{self, Admission, Bounds, Counters, Sockets};
-use crate::record::{Name, Question};
+use crate::record::Name;
 use crate::zone::Zones;
 
 /// How soon after its last use the memory of a replaced configuration is free again.
@@ -53,28 +54,15 @@ pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr], limits: Limits)
     Ok(Service::new(parts(sources, addrs, 1), limits, Arc::new(RealClock), &random))
 }
 
-/// Resolves one question here, without a server, and tells every step; `client` as in [`Command::Explain`].
-///
-/// Each line is a JSON object; its member `line` is the step as a person reads it, and a member `failed` that is
-/// true says that the question failed.
-pub fn explain(sources: Sources, question: &Question, client: Option<IpAddr>, each: &mut dyn FnMut(Value)) -> Result<(), String> {
+/// Explains one query in this process, without a server.
+pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) -> Result<(), String> {
     let settings = sources.config_file.as_ref().map_or_else(|| "the default settings".to_owned(), |file| file.display().to_string());
-    each(json!({
-        "step": "source", "server": false, "settings": settings,
-        "line": format!("Found out by a process of its own, with an empty cache and {settings}"),
-    }));
+    each(Line::new(Event::OwnProcess(explain::OwnProcess { settings })));
     let state_folder = state::place(sources.settings.server.state_dir.as_deref());
     let service = service_of(sources, &[], rlimit::limits(1))?;
     trust::restore(&service, state_folder.as_deref());
-    lines_of(&walk(&service, question, client)?).into_iter().for_each(each);
+    explain::lines(&walk(&service, query)?).into_iter().for_each(each);
     Ok(())
-}
-
-/// The steps, the answer, and by which chain of trust it is proved.
-fn lines_of(explained: &Explained) -> Vec<Value> {
-    let mut lines = steps::told(explained);
-    lines.extend(chain::told(&explained.events));
-    lines
 }
 
 struct Server {
@@ -119,21 +107,16 @@ impl Engine for Server {
 
     fn command(&self, command: Command, reply: Reply) {
         match command {
-            Command::Explain { name, rtype, client } => {
+            Command::Explain(query) => {
                 let service = self.service.clone();
-                let sets = service.cache().stats().sets;
-                reply.line(json!({
-                    "step": "source", "server": true, "process": std::process::id(), "cached_sets": sets,
-                    "line": format!("Asked the running server (process {}), whose cache holds {sets} record sets", std::process::id()),
-                }));
+                let source = explain::Server { process: std::process::id(), cached_sets: service.cache().stats().sets };
+                reply.line(json!(Line::new(Event::Server(source))));
                 // A walk waits, and the control thread must not.
-                let spawned = thread::Builder::new().name("explain".to_owned()).spawn(move || {
-                    match walk(&service, &Question::new(name, rtype), client) {
-                        Ok(explained) => lines_of(&explained).into_iter().all(|line| reply.line_blocking(line)),
-                        Err(error) => {
-                            reply.error(error);
-                            false
-                        }
+                let spawned = thread::Builder::new().name("explain".to_owned()).spawn(move || match walk(&service, &query) {
+                    Ok(explained) => explain::lines(&explained).into_iter().all(|line| reply.line_blocking(json!(line))),
+                    Err(error) => {
+                        reply.error(error);
+                        false
                     }
                 });
                 if let Err(error) = spawned {
@@ -255,12 +238,12 @@ fn parts(sources: Sources, addrs: &[SocketAddr], generation: u64) -> Parts {
 }
 
 /// One walk on a runtime of its own, over the service's cache.
-fn walk(service: &Arc<Service>, question: &Question, client: Option<IpAddr>) -> Result<Explained, String> {
+fn walk(service: &Arc<Service>, query: &Explain) -> Result<Explained, String> {
     let told = |error: std::io::Error| error.to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
     let random = Random::from_system().map_err(told)?;
     LocalSet::new().block_on(&runtime, async {
         let worker = Worker::new(service.clone(), Rc::new(RealNet::default()), random);
-        Ok(worker.explain(question, client).await)
+        Ok(worker.explain(query).await)
     })
 }

@@ -6,7 +6,6 @@
 //! Knows nothing of: packets, and what happens between a query and its reply.
 
 mod cache_file;
-mod chain;
 mod engine;
 mod files;
 mod port_owner;
@@ -23,10 +22,8 @@ mod scratch;
 mod socket;
 mod sources;
 mod state;
-mod steps;
 mod trust;
 
-pub use chain::chain_picture;
 pub use engine::{build, explain};
 pub use files::{Configuration, StartOptions, ZoneFile, configuration};
 pub use ports::{BindError, Ports, WorkerSockets, bind};

@@ -25,7 +25,8 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::run::Engine;
-use crate::record::{Name, Rtype};
+use crate::answer::Explain;
+use crate::record::{Name, Question};
 
 /// A request is one short line.
 const REQUEST_BYTES_MAX: u64 = 64 << 10;
@@ -39,13 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What can be asked of a running server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Resolve it and tell every step.
-    Explain {
-        name: Name,
-        rtype: Rtype,
-        /// As this client would have it answered.
-        client: Option<IpAddr>,
-    },
+    /// Answer a query with every decision and step recorded.
+    Explain(Explain),
     /// Everything in the cache, a line a record.
     Dump,
     /// Forget what is cached of a name, or of everything at and below it.
@@ -84,6 +80,10 @@ enum Line {
         rtype: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client: Option<IpAddr>,
+        #[serde(default = "set", skip_serializing_if = "is_set")]
+        recursion_desired: bool,
+        #[serde(default)]
+        checking_disabled: bool,
     },
     Flush {
         name: String,
@@ -106,6 +106,14 @@ enum Line {
     NegativeRemove {
         name: String,
     },
+}
+
+fn set() -> bool {
+    true
+}
+
+fn is_set(flag: &bool) -> bool {
+    *flag
 }
 
 /// Takes the lines of an answer. The answer is complete when this is dropped.
@@ -175,7 +183,13 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
     let Some(mut stream) = places.iter().find_map(|path| UnixStream::connect(path).ok()) else { return Ok(false) };
     stream.set_read_timeout(Some(PATIENCE))?;
     let line = match command {
-        Command::Explain { name, rtype, client } => Line::Explain { name: name.to_string(), rtype: rtype.to_string(), client: *client },
+        Command::Explain(Explain { question, client, recursion_desired, checking_disabled }) => Line::Explain {
+            name: question.name.to_string(),
+            rtype: question.rtype.to_string(),
+            client: *client,
+            recursion_desired: *recursion_desired,
+            checking_disabled: *checking_disabled,
+        },
         Command::Flush { name, subtree } => Line::Flush { name: name.to_string(), subtree: *subtree },
         Command::Dump => Line::Dump,
         Command::Save { file } => Line::Save { file: file.clone() },
@@ -277,9 +291,9 @@ fn parse(line: &str) -> Result<Command, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| format!("this is no command: {error}"))?;
     let name_of = |text: &str| Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"));
     Ok(match line {
-        Line::Explain { name, rtype, client } => {
+        Line::Explain { name, rtype, client, recursion_desired, checking_disabled } => {
             let rtype = rtype.parse().map_err(|_| format!("\"{rtype}\" is not a record type"))?;
-            Command::Explain { name: name_of(&name)?, rtype, client }
+            Command::Explain(Explain { question: Question::new(name_of(&name)?, rtype), client, recursion_desired, checking_disabled })
         }
         Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
         Line::Dump => Command::Dump,
@@ -298,6 +312,7 @@ mod tests {
     use super::super::run::testing::Idle;
     use super::super::scratch::Scratch;
     use super::*;
+    use crate::record::Rtype;
 
     /// Runs `asking` on a thread of its own beside a server at `path`.
     fn beside_a_server<T: Send + 'static>(path: PathBuf, asking: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
@@ -330,8 +345,12 @@ mod tests {
                 Command::NegativeAdd { name: name.clone(), seconds: Some(60) },
                 Command::NegativeList,
                 Command::NegativeRemove { name: name.clone() },
-                Command::Explain { name: name.clone(), rtype: Rtype(731), client: None },
-                Command::Explain { name, rtype: Rtype::A, client: Some("192.0.2.9".parse().expect("an address")) },
+                Command::Explain(Explain::new(Question::new(name.clone(), Rtype(731)), None)),
+                Command::Explain(Explain {
+                    recursion_desired: false,
+                    checking_disabled: true,
+                    ..Explain::new(Question::new(name, Rtype::A), Some("192.0.2.9".parse().expect("an address")))
+                }),
             ] {
                 // The idle engine tells what it heard, twice.
                 let heard = json!({ "heard": format!("{command:?}") });

@@ -6,12 +6,14 @@
 //!
 //! Knows nothing of: sockets, time, trust, configuration.
 
+mod bridge;
 mod edns;
 mod header;
 mod message;
 mod query;
 mod writer;
 
+pub use bridge::{name_of, typed_rdata};
 pub use edns::{Edns, EdnsOption, OptionCode, options};
 pub use header::{Flags, HEADER_BYTES, Header, Opcode};
 pub use message::{Message, Record, Section, WireError};

@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cairn::answer::{AtOnce, Client, Explained, Parts, Service, Worker};
+use cairn::answer::{AtOnce, Client, Explain, Explained, Parts, Service, Worker};
 use cairn::cache::Entry;
 use cairn::config::{Limits, Settings};
 use cairn::env::{Clock, Net, Random};
-use cairn::record::{Name, Question, Rtype};
+use cairn::record::{Name, Rtype};
 use cairn::resolve::Shared;
 use cairn::validate::Anchor;
 use cairn::zone::{Zones, load_zone};
@@ -85,7 +85,7 @@ impl Engine {
         match worker.at_once(&worker.moment(clock.boot()), &mut slot, query.len(), client) {
             AtOnce::Reply(len) => Some(slot[..len].to_vec()),
             AtOnce::Silence => Some(Vec::new()),
-            AtOnce::Later => {
+            AtOnce::Later(_) => {
                 assert_eq!(&slot[..query.len()], query, "at_once says Later but wrote into the slot");
                 None
             }
@@ -121,9 +121,9 @@ impl Engine {
         rows.iter().find(|(name, _)| *name == row).unwrap_or_else(|| panic!("no row {row}")).1
     }
 
-    pub async fn explain(&self, question: &Question) -> Explained {
+    pub async fn explain(&self, query: &Explain) -> Explained {
         let Engine::Cairn(workers, _) = self else { panic!("the reference walker explains nothing") };
-        workers[0].explain(question, None).await
+        workers[0].explain(query).await
     }
 
     pub async fn follow_anchors(&self) {

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn::answer::{Client, Transport};
+use cairn::answer::{Client, Explain, Explained, Transport};
 use cairn::config::Settings;
 use cairn::env::Clock;
 use cairn::record::{Name, Question, Rcode, Rtype};
@@ -497,8 +497,24 @@ impl World {
         let running = self.running.as_ref().expect("just started");
         let (name, rtype) = split(question);
         let question = Question::new(name, rtype);
-        let explained = running.tasks.block_on(&running.runtime, running.engine.explain(&question));
+        let explained = running.tasks.block_on(&running.runtime, running.engine.explain(&Explain::new(question, None)));
         explained.events.into_iter().map(|event| event.step).collect()
+    }
+
+    /// The whole explanation of one client's query.
+    pub fn explain_as(&mut self, query: &Explain) -> Explained {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        running.tasks.block_on(&running.runtime, running.engine.explain(query))
+    }
+
+    /// The reply to any query of any client, without the ready answers.
+    pub fn ask_as(&mut self, wire: &[u8], client: &Client) -> Answer {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        let start = Instant::now();
+        let reply = running.tasks.block_on(&running.runtime, running.engine.in_full(wire, client, 0));
+        Answer::read(reply.expect("a reply"), start.elapsed(), false)
     }
 
     /// Looks at the keys of trust points that are due.

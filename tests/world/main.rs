@@ -5,6 +5,7 @@ mod alias_tail;
 mod aliases;
 mod attacks;
 mod edns;
+mod explained;
 mod forwarding;
 mod isolation;
 mod log_lines;

@@ -1,0 +1,234 @@
+//! Request, decision, outcome: the one way to every reply, and to every explanation of one.
+//!
+//! ```text
+//! decide   the first rule that has something to say      class, hosted zones, access, special-use names, RD
+//!    │     none has: look it up
+//!    ▼
+//! look up  forward and stub rules, cache, walk           in `resolve`
+//!    ▼
+//! review   each in turn changes the outcome              rebinding guard, additional data, closed zones
+//! ```
+//!
+//! An administrator's own zone or rule always comes before a built-in special-use name.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::client_rights::{ClientRights, Requester};
+use super::explained::{Note, Recorder};
+use super::held::{authoritative_outcome, local_answer};
+use super::outcome::Outcome;
+use super::refusal::Refusal;
+use super::request::Request;
+use super::review;
+use super::service::Service;
+use super::snapshot::Snapshot;
+use crate::authority::{self, End};
+use crate::policy::Place;
+use crate::record::{Class, Name, Rcode, RrSet, Rtype};
+use crate::resolve::{Cause, Context, LocalAnswer, QuestionPlace, Resolver};
+use crate::wire::Flags;
+
+pub(super) type Rule = fn(&Case<'_>) -> Option<Decision>;
+pub(super) type Review = fn(&Case<'_>, &mut Outcome);
+
+/// The rules and reviews in their order. Tests leave one out and see replies and explanations change alike.
+#[derive(Clone, Copy)]
+pub(super) struct Pipeline {
+    pub rules: &'static [Rule],
+    pub reviews: &'static [Review],
+}
+
+pub(super) const PIPELINE: Pipeline = Pipeline {
+    rules: &[class_other_than_in, hosted_zone, client_outside_allow, special_use_name, recursion_turned_off, cache_without_rd],
+    reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones],
+};
+
+/// One request and all that its reply depends on.
+pub(super) struct Case<'a> {
+    pub service: &'a Service,
+    pub resolver: &'a Resolver,
+    pub snapshot: &'a Arc<Snapshot>,
+    pub request: &'a Request,
+    pub requester: Requester,
+    pub rights: ClientRights,
+    pub recorder: &'a Recorder,
+}
+
+/// What a rule makes of a request.
+#[derive(Debug)]
+pub(super) enum Decision {
+    Reply(Outcome),
+    Refuse(Refusal),
+    LookUp(LookUp),
+}
+
+/// To be resolved, which may take waiting.
+#[derive(Debug, Default)]
+pub(super) struct LookUp {
+    /// What hosted zones gave before an alias led out of them.
+    pub begun: Option<LocalAnswer>,
+}
+
+/// A decision that needs no waiting, or what is left to do.
+pub(super) enum Decided {
+    Outcome(Outcome),
+    LookUp(LookUp),
+}
+
+impl Pipeline {
+    pub fn decide(&self, case: &Case<'_>) -> Decided {
+        match self.rules.iter().find_map(|rule| rule(case)) {
+            Some(Decision::Reply(outcome)) => Decided::Outcome(self.reviewed(case, outcome)),
+            Some(Decision::Refuse(refusal)) => Decided::Outcome(self.reviewed(case, case.refuse(&refusal))),
+            Some(Decision::LookUp(look_up)) => Decided::LookUp(look_up),
+            None => Decided::LookUp(LookUp::default()),
+        }
+    }
+
+    pub async fn look_up(&self, case: &Case<'_>, look_up: LookUp, place: Option<Place>) -> Outcome {
+        let outcome = resolved(case, look_up, place).await;
+        self.reviewed(case, outcome)
+    }
+
+    fn reviewed(&self, case: &Case<'_>, mut outcome: Outcome) -> Outcome {
+        self.reviews.iter().for_each(|review| review(case, &mut outcome));
+        outcome
+    }
+}
+
+// The rules.
+
+fn class_other_than_in(case: &Case<'_>) -> Option<Decision> {
+    (case.request.class != Class::IN).then_some(Decision::Refuse(Refusal::Class))
+}
+
+/// RFC 1034 4.3.2. A client that may recurse gets what lies outside the hosted zones resolved: the target of an alias, data
+/// below a delegation, DS at the apex of a zone whose parent is not hosted.
+fn hosted_zone(case: &Case<'_>) -> Option<Decision> {
+    let hosted = authority::answer(&case.snapshot.zones, &case.request.question, case.snapshot.aliases_max)?;
+    let why_not = case.why_not_recurse();
+    if why_not.is_none() && hosted.answers.is_empty() && matches!(hosted.end, End::ChildApex { .. }) {
+        // The parent is authoritative for DS, and the list of this zone does not say who may ask for it.
+        return None;
+    }
+    case.recorder.note(|| Note::Hosted { zone: hosted.apex.clone() });
+    if !case.may_ask_zone(&hosted.apex) {
+        return Some(Decision::Refuse(Refusal::Zone(hosted.apex)));
+    }
+    if let Some(refusal) = why_not {
+        if let Some(target) = hosted.onward().filter(|_| !hosted.answers.is_empty()) {
+            case.recorder.note(|| Note::NotFollowed { target: target.clone(), refused: case.refused(&refusal) });
+        }
+        return Some(Decision::Reply(authoritative_outcome(hosted)));
+    }
+    Some(match hosted.end {
+        End::Complete => Decision::Reply(authoritative_outcome(hosted)),
+        End::Delegated { .. } if hosted.answers.is_empty() => Decision::LookUp(LookUp::default()),
+        End::ChildApex { .. } | End::Delegated { .. } | End::Outside(_) => Decision::LookUp(LookUp { begun: Some(local_answer(hosted)) }),
+    })
+}
+
+fn client_outside_allow(case: &Case<'_>) -> Option<Decision> {
+    (!case.rights.allowed).then_some(Decision::Refuse(Refusal::Recursion))
+}
+
+fn special_use_name(case: &Case<'_>) -> Option<Decision> {
+    let (name, document, outcome) = case.snapshot.special(&case.request.question)?;
+    case.recorder.note(|| Note::Special { name, document });
+    Some(Decision::Reply(outcome))
+}
+
+fn recursion_turned_off(case: &Case<'_>) -> Option<Decision> {
+    (!case.snapshot.recursion).then_some(Decision::Refuse(Refusal::RecursionOff))
+}
+
+fn cache_without_rd(case: &Case<'_>) -> Option<Decision> {
+    (!case.rights.may_recurse && !case.is_top_of_the_tree()).then_some(Decision::Refuse(Refusal::Cache))
+}
+
+// Looking up.
+
+async fn resolved(case: &Case<'_>, LookUp { begun }: LookUp, place: Option<Place>) -> Outcome {
+    let (request, resolver, authoritative) = (case.request, case.resolver, begun.is_some());
+    let mut context = Context::client(case.snapshot.routes.clone(), case.snapshot.clone(), case.recorder.trace.clone());
+    // Without RD nobody is asked.
+    context.cache_only = !request.wants(Flags::RD);
+    context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
+    let result = resolver.resolve_in_time(&request.question, begun, &context).await;
+    case.recorder.note(|| Note::LookedUp { upstream_queries: context.budget.queries_sent() });
+    let mut outcome = match result {
+        Ok(answer) => {
+            let checking_disabled = request.wants(Flags::CD);
+            if Outcome::withholds(&answer, checking_disabled) {
+                case.recorder.note(|| Note::Withheld(Box::new(answer.clone())));
+            }
+            Outcome::resolved(answer, checking_disabled)
+        }
+        Err(failure) if failure.cause == Cause::NotCached => return nearest_servers(case),
+        Err(failure) => {
+            let outcome = Outcome::failed(&failure);
+            case.recorder.note(|| Note::Failed(Box::new(failure)));
+            outcome
+        }
+    };
+    // Cached data that no query was sent for may not have been validated yet.
+    outcome.repeatable &= !context.cache_only;
+    outcome.authoritative = authoritative && outcome.rcode() != Rcode::SERVFAIL;
+    outcome
+}
+
+/// What a question without RD is referred to (RFC 1034 4.3.1): the servers of the deepest cached cut, or those of the
+/// hints. They are the answer where the root's servers were asked for (RFC 9609).
+fn nearest_servers(case: &Case<'_>) -> Outcome {
+    let question = &case.request.question;
+    let (servers, addresses) = match case.resolver.known_servers(&question.name) {
+        Some(servers) => (Some(servers), Vec::new()),
+        None => case.snapshot.routes.hinted(),
+    };
+    let is_answer = |servers: &RrSet| servers.name.is_root() && question.name.is_root() && question.rtype == Rtype::NS;
+    let (answers, authority) = servers.into_iter().partition(is_answer);
+    Outcome { answers, authority, additional: addresses, ..Outcome::default() }
+}
+
+impl Case<'_> {
+    pub fn may_ask_zone(&self, apex: &Name) -> bool {
+        match self.requester {
+            Requester::Client(client) => self.snapshot.may_ask_zone(apex, client),
+            Requester::Operator => true,
+        }
+    }
+
+    /// The reply, and for an explanation the rule of the configuration behind it.
+    pub fn refuse(&self, refusal: &Refusal) -> Outcome {
+        self.recorder.note(|| Note::Refused(self.refused(refusal)));
+        Outcome::refused(refusal.why())
+    }
+
+    fn refused(&self, refusal: &Refusal) -> super::Refused {
+        let client = match self.requester {
+            Requester::Client(client) => client,
+            // Only rules without a client list refuse the operator anything.
+            Requester::Operator => IpAddr::from([0; 4]),
+        };
+        self.snapshot.refused(refusal, client)
+    }
+
+    /// The root and the TLDs: that they are cached shows nothing of what clients asked, and who walks the tree himself
+    /// (`dig +trace`) begins with them without RD. A name with a rule of its own is not public.
+    fn is_top_of_the_tree(&self) -> bool {
+        let name = &self.request.question.name;
+        name.label_count() <= 1 && self.snapshot.routes.rule_for(name).is_none_or(|rule| rule.zone.is_root())
+    }
+
+    /// Reason why nothing outside the hosted zones is looked up for this request.
+    fn why_not_recurse(&self) -> Option<Refusal> {
+        match (self.rights.allowed, self.snapshot.recursion, self.rights.may_recurse) {
+            (false, ..) => Some(Refusal::Recursion),
+            (true, false, _) => Some(Refusal::RecursionOff),
+            (true, true, false) => Some(Refusal::Cache),
+            (true, true, true) => None,
+        }
+    }
+}

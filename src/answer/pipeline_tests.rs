@@ -1,0 +1,190 @@
+//! The reply, its explanation and the ready answer come out of one pipeline: what changes one changes all.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::pipeline::{PIPELINE, Pipeline};
+use super::reload_tests::SilentNet;
+use super::tests::{FRIEND, STRANGER, StoppedClock, ask, client, parts, query_with};
+use super::{Explain, Parts, Service, Transport, Worker};
+use crate::config::{Limits, Settings, ZoneSettings};
+use crate::env::Random;
+use crate::record::{EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
+use crate::wire::Flags;
+use crate::zone::{Zones, load_zone};
+
+const INSIDER: &str = "127.0.0.9:4000";
+/// Outside `server.allow`, inside the lists of the closed zones.
+const GUEST: &str = "198.51.100.9:4000";
+
+fn name(text: &str) -> Name {
+    Name::parse(text).expect(text)
+}
+
+/// An open zone and a closed one, each with a child zone of the other kind, and aliases between them.
+fn closed_and_open_zones() -> Parts {
+    let zone = |apex: &str, text: &str| {
+        let text = format!("$TTL 300\n@ SOA ns admin 1 2 3 4 60\n@ NS ns.example.com.\n{text}\n").into_bytes();
+        Arc::new(load_zone(&name(apex), apex, &mut |_| Ok(text.clone())).expect("a good zone").0)
+    };
+    let ds = "DS 7 13 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D";
+    let zones = [
+        zone(
+            "open.zone.",
+            &format!(
+                "www A 192.0.2.1\n@ MX 10 pay.shut.zone.\nalias CNAME pay.shut.zone.\nto-child CNAME child.shut.zone.\n\
+                 shut NS ns.shut\nshut {ds}\nall DNAME shut.zone.\nns.shut A 192.0.2.9"
+            ),
+        ),
+        zone("shut.open.zone.", "@ TXT x\nns A 192.0.2.9"),
+        zone("shut.zone.", &format!("pay A 192.0.2.7\nback CNAME www.open.zone.\nchild NS ns.child\nchild {ds}\nns.child A 192.0.2.8")),
+        zone("child.shut.zone.", "@ TXT x\n@ MX 10 pay.shut.zone.\nns A 192.0.2.8"),
+    ];
+    let mut settings = Settings::default();
+    settings.recursion.dnssec = false;
+    let allow = ["127.0.0.9/32", "198.51.100.9/32"].map(|prefix| prefix.parse().expect("a prefix"));
+    settings.zones =
+        ["shut.zone.", "shut.open.zone."].map(|apex| ZoneSettings { name: name(apex), allow: allow.to_vec(), ..Default::default() }).into();
+    Parts { settings, zones: Arc::new(Zones::new(zones, 1)), ..parts() }
+}
+
+fn worker(pipeline: Pipeline) -> Rc<Worker> {
+    let service = Service::new(closed_and_open_zones(), Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    let (cache, now) = (service.cache(), service.resolve.clock.boot());
+    let keep = |owner: &str, rtype, rdata: &[u8]| {
+        cache.put_set(&RrSet::with(name(owner), rtype, 300, rdata), Rank::AuthAnswer, Security::Insecure, now);
+    };
+    keep("www.public.example.", Rtype::A, &[192, 0, 2, 80]);
+    keep("rebound.public.example.", Rtype::A, &[10, 0, 0, 1]);
+    keep("public.example.", Rtype::MX, b"\x00\x0a\x03www\x06public\x07example\x00");
+    keep("alias.public.example.", Rtype::CNAME, b"\x03pay\x04shut\x04zone\x00");
+    Worker::with_pipeline(service, Rc::new(SilentNet::default()), Random::from_seed(2), pipeline)
+}
+
+const NAMES: [&str; 17] = [
+    "open.zone.",
+    "www.open.zone.",
+    "alias.open.zone.",
+    "to-child.open.zone.",
+    "pay.all.open.zone.",
+    "child.all.open.zone.",
+    "shut.open.zone.",
+    "shut.zone.",
+    "pay.shut.zone.",
+    "back.shut.zone.",
+    "child.shut.zone.",
+    "no.child.shut.zone.",
+    "localhost.",
+    "public.example.",
+    "www.public.example.",
+    "rebound.public.example.",
+    "alias.public.example.",
+];
+
+const TYPES: [Rtype; 10] =
+    [Rtype::A, Rtype::DS, Rtype::DNSKEY, Rtype::NS, Rtype::SOA, Rtype::MX, Rtype::TXT, Rtype::CNAME, Rtype::NSEC, Rtype::ANY];
+
+fn questions() -> impl Iterator<Item = Question> {
+    NAMES.into_iter().flat_map(|owner| TYPES.into_iter().map(move |rtype| Question::new(name(owner), rtype)))
+}
+
+/// What a client has no right to without its ready answer, it does not get from it either.
+#[tokio::test(start_paused = true)]
+async fn a_ready_answer_is_what_the_full_path_gives() {
+    let peers = [INSIDER, FRIEND, STRANGER, GUEST];
+    let flags = [Flags::RD, Flags::RD | Flags::CD, Flags::RD | Flags::AD, 0];
+    let mut compared = 0;
+    let inside = tokio::task::LocalSet::new();
+    inside
+        .run_until(async {
+            for (first, second) in peers.iter().flat_map(|first| peers.iter().map(move |second| (first, second))) {
+                let (warm, cold) = (worker(PIPELINE), worker(PIPELINE));
+                for (question, flags) in questions().flat_map(|question| flags.map(|flags| (question.clone(), flags))) {
+                    for dnssec_ok in [false, true] {
+                        let packet = query_with(&question, flags, dnssec_ok);
+                        let (first, second) = (client(first, Transport::Stream), client(second, Transport::Stream));
+                        if ask(&warm, &packet, &first).is_none() && question.name.is_within(&name("public.example.")) {
+                            warm.in_full(&packet, &first).await.expect("a reply");
+                        }
+                        let Some(ready) = ask(&warm, &packet, &second) else { continue };
+                        let full = cold.in_full(&packet, &second).await.expect("a reply");
+                        assert_eq!(ready, full, "{question}, {flags:x}, DO {dnssec_ok}: {first:?}, then {second:?}");
+                        compared += 1;
+                    }
+                }
+            }
+        })
+        .await;
+    assert!(compared > 5_000, "{compared} replies compared");
+}
+
+/// RCODE, AA, answers, authority and EDE codes: of the reply on the wire, and of the explanation.
+async fn both(worker: &Rc<Worker>, question: &Question, peer: &str, flags: u16) -> (String, String) {
+    let peer = client(peer, Transport::Stream);
+    let reply = worker.in_full(&query_with(question, flags, true), &peer).await.expect("a reply");
+    let message = crate::wire::Message::parse(&reply).expect("own reply");
+    let mut codes = Vec::new();
+    for option in crate::wire::options(message.edns().expect("OPT for OPT").data).flatten() {
+        if option.code == crate::wire::OptionCode::EDE {
+            codes.push(u16::from_be_bytes([option.data[0], option.data[1]]));
+        }
+    }
+    let counts = message.header().counts;
+    let wire = format!("{} {} {}/{} {codes:?}", message.rcode(), message.header().flags.has(Flags::AA), counts[1], counts[2]);
+    let explain = Explain {
+        question: question.clone(),
+        client: Some(peer.peer.ip()),
+        recursion_desired: Flags(flags).has(Flags::RD),
+        checking_disabled: Flags(flags).has(Flags::CD),
+    };
+    let outcome = worker.explain(&explain).await.outcome;
+    let records = |sets: &[RrSet]| sets.iter().map(|set| set.data.len() + set.sigs.len()).sum::<usize>();
+    let codes: Vec<u16> = outcome.edes.iter().map(|ede| ede.code).map(|EdeCode(code)| code).collect();
+    let explained =
+        format!("{} {} {}/{} {codes:?}", outcome.rcode(), outcome.authoritative, records(&outcome.answers), records(&outcome.authority));
+    (wire, explained)
+}
+
+fn without(rule: Option<usize>, review: Option<usize>) -> Pipeline {
+    fn all_but<T: Copy>(all: &'static [T], left_out: Option<usize>) -> &'static [T] {
+        let rest: Vec<T> = all.iter().enumerate().filter(|(at, _)| Some(*at) != left_out).map(|(_, one)| *one).collect();
+        rest.leak()
+    }
+    Pipeline { rules: all_but(PIPELINE.rules, rule), reviews: all_but(PIPELINE.reviews, review) }
+}
+
+/// Each rule and each review left out in turn: some reply changes, and every explanation still says what the reply says.
+#[tokio::test(start_paused = true)]
+async fn what_breaks_a_reply_breaks_its_explanation() {
+    let rules = (1..PIPELINE.rules.len()).map(|rule| (Some(rule), None));
+    let reviews = (0..PIPELINE.reviews.len()).map(|review| (None, Some(review)));
+    let rows: Vec<(Question, &str, u16)> = [Rtype::A, Rtype::MX, Rtype::DS]
+        .into_iter()
+        .flat_map(|rtype| NAMES.into_iter().map(move |owner| Question::new(name(owner), rtype)))
+        .flat_map(|question| [(FRIEND, Flags::RD), (FRIEND, 0), (STRANGER, Flags::RD)].map(|(peer, flags)| (question.clone(), peer, flags)))
+        .collect();
+    tokio::task::LocalSet::new()
+        .run_until(async {
+            let mut intact = Vec::new();
+            let whole = worker(PIPELINE);
+            for (question, peer, flags) in &rows {
+                let (wire, explained) = both(&whole, question, peer, *flags).await;
+                assert_eq!(explained, wire, "{question} of {peer}, {flags:x}");
+                intact.push(wire);
+            }
+            // What has to be looked up fails the same way again and again: no server answers here.
+            for (rule, review) in rules.chain(reviews) {
+                let broken = worker(without(rule, review));
+                let mut changed = 0;
+                for ((question, peer, flags), before) in rows.iter().zip(&intact) {
+                    let (wire, explained) = both(&broken, question, peer, *flags).await;
+                    assert_eq!(explained, wire, "{question} of {peer}, {flags:x}, without rule {rule:?}, review {review:?}");
+                    changed += usize::from(wire != *before);
+                }
+                // Recursion is on here; and additional data is in neither count.
+                let is_silent = rule == Some(4) || review == Some(1);
+                assert_eq!(changed == 0, is_silent, "without rule {rule:?}, review {review:?}: {changed} replies changed");
+            }
+        })
+        .await;
+}

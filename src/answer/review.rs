@@ -1,0 +1,119 @@
+//! What is changed in an outcome before it goes to the client: addresses that the rebinding guard takes out, addresses
+//! that are added, and data of zones that are closed to the client.
+
+use super::explained::Note;
+use super::failure_log::Subject;
+use super::outcome::Outcome;
+use super::pipeline::Case;
+use super::refusal::Refusal;
+use super::reply::pointed_at;
+use crate::authority;
+use crate::policy::Verdict;
+use crate::record::{Name, Question, RrSet, Rtype, Security};
+
+/// A large set of mail servers has fewer; each name costs two cache look-ups.
+const ADDITIONAL_NAMES_MAX: usize = 16;
+
+/// Public names do not lead to private addresses.
+pub(super) fn rebinding_guard(case: &Case<'_>, outcome: &mut Outcome) {
+    if outcome.own {
+        return;
+    }
+    let (snapshot, question) = (case.snapshot, &case.request.question);
+    let is_hosted = |name: &Name| snapshot.zones.find(name.as_wire()).is_some();
+    // An alias of a hosted zone to localhost is the administrator's choice; that of a public name is the attack.
+    let may_be_local = is_hosted(&question.name);
+    let mut reason = None;
+    outcome.answers.retain_mut(|set| {
+        if is_hosted(&set.name) || (may_be_local && snapshot.policy.special_use.find(set.name.as_wire()).is_some()) {
+            return true;
+        }
+        match check_rebinding(case, set) {
+            Verdict::Clean => true,
+            Verdict::Stripped { kept, dropped } => {
+                case.recorder.note(|| Note::Stripped { name: set.name.clone(), rtype: set.rtype, dropped });
+                reason.get_or_insert_with(|| {
+                    let zone_cut = case.resolver.known_servers(&question.name).map(|servers| servers.name);
+                    snapshot.policy.rebinding.reason(&question.name, dropped, zone_cut.as_ref())
+                });
+                match kept {
+                    Some(kept) => *set = kept,
+                    None => return false,
+                }
+                true
+            }
+        }
+    });
+    if let Some(ede) = reason {
+        if case.service.may_log(Subject::Filtered, question) {
+            tracing::info!(question = %question, "{}", ede.text);
+        }
+        outcome.security = Security::Insecure;
+        outcome.edes.push(ede);
+        outcome.repeatable = false;
+    }
+}
+
+/// Names with a rule of their own are not public: neither the name in the question, nor that of a record to which a public
+/// alias leads. What follows such a record in the chain is judged by its own name.
+fn check_rebinding(case: &Case<'_>, set: &RrSet) -> Verdict {
+    let question = &case.request.question;
+    let is_ruled = |name: &Name| case.snapshot.routes.rule_for(name).is_some_and(|rule| !rule.zone.is_root());
+    match is_ruled(&question.name) || is_ruled(&set.name) {
+        true => Verdict::Clean,
+        false => case.snapshot.policy.rebinding.check(&question.name, set),
+    }
+}
+
+/// Addresses for an MX, SRV, NS or SVCB answer: from hosted zones, or from the cache if they may be given as an answer.
+/// Never glue.
+pub(super) fn additional_addresses(case: &Case<'_>, outcome: &mut Outcome) {
+    if outcome.own || !outcome.additional.is_empty() {
+        return;
+    }
+    let now = case.service.resolve.clock.boot();
+    // AD covers the whole reply: unproved addresses are left out beside a proved answer.
+    let is_secure = outcome.security == Security::Secure;
+    let fits = |security: Security| security == Security::Secure || !is_secure && security != Security::Bogus;
+    let mut found = Vec::new();
+    for name in outcome.answers.iter().flat_map(pointed_at).take(ADDITIONAL_NAMES_MAX) {
+        for rtype in [Rtype::A, Rtype::AAAA] {
+            match authority::answer(&case.snapshot.zones, &Question::new(name.clone(), rtype), 0) {
+                Some(own) => found.extend(own.answers.into_iter().filter(|set| set.name == name && set.rtype == rtype)),
+                None => {
+                    let cached = case.service.cache().get_set(&name, rtype, now);
+                    let usable = cached.filter(|cached| cached.rank.may_answer() && fits(cached.security)).map(|cached| cached.set);
+                    found.extend(usable.filter(|set| check_rebinding(case, set) == Verdict::Clean));
+                }
+            }
+        }
+    }
+    outcome.additional = found;
+}
+
+/// An alias can be of anybody's making: it opens no zone that the question itself would not.
+pub(super) fn closed_zones(case: &Case<'_>, outcome: &mut Outcome) {
+    let (snapshot, rtype) = (case.snapshot, case.request.question.rtype);
+    if !snapshot.has_restricted_zones() {
+        return;
+    }
+    // A CNAME that was asked for itself is not followed: nothing of its target is in the reply.
+    let is_followed = |target: &Name| !outcome.authority.is_empty() || outcome.answers.iter().any(|set| set.name == *target);
+    let targets = alias_targets(&outcome.answers).filter(is_followed);
+    let led_into: Vec<&Name> = targets.filter_map(|target| snapshot.restricted(target.as_wire(), rtype)).collect();
+    let is_added = outcome.additional.iter().any(|set| snapshot.restricted(set.name.as_wire(), set.rtype).is_some());
+    if led_into.is_empty() && !is_added {
+        return;
+    }
+    if let Some(apex) = led_into.into_iter().find(|apex| !case.may_ask_zone(apex)) {
+        *outcome = case.refuse(&Refusal::Zone(apex.clone()));
+        return;
+    }
+    outcome.additional.retain(|set| snapshot.restricted(set.name.as_wire(), set.rtype).is_none_or(|apex| case.may_ask_zone(apex)));
+    // A ready answer is found by the question's own name, which does not show whose data is in it.
+    outcome.repeatable = false;
+}
+
+fn alias_targets(answers: &[RrSet]) -> impl Iterator<Item = Name> {
+    answers.iter().filter(|set| set.rtype == Rtype::CNAME).filter_map(RrSet::target)
+}

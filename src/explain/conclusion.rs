@@ -1,0 +1,105 @@
+//! The decisions around the walk, and the reply that the client gets.
+
+use super::advice;
+use super::event::{self, Event, Line, Record};
+use crate::answer::{Explained, Note, Outcome};
+use crate::record::{Rcode, RrSet, Security};
+
+/// What was decided before anything was looked up.
+pub(super) fn before(explained: &Explained) -> Vec<Line> {
+    let question = || explained.question.to_string();
+    let events = explained.notes.iter().filter_map(|note| match note {
+        Note::Hosted { zone } => Some(Event::Hosted(event::Hosted { question: question(), zone: zone.to_string() })),
+        Note::Special { name, document } => {
+            Some(Event::SpecialUse(event::SpecialUse { question: question(), name: name.to_string(), document: (*document).to_owned() }))
+        }
+        Note::Refused(_)
+        | Note::NotFollowed { .. }
+        | Note::Stripped { .. }
+        | Note::Withheld(_)
+        | Note::Failed(_)
+        | Note::LookedUp { .. } => None,
+    });
+    events.map(Line::new).collect()
+}
+
+/// What was decided after that, and the reply.
+pub(super) fn after(explained: &Explained) -> Vec<Line> {
+    let mut events: Vec<Event> = explained.notes.iter().filter_map(of_note).collect();
+    events.push(reply(explained));
+    events.into_iter().map(Line::new).collect()
+}
+
+fn of_note(note: &Note) -> Option<Event> {
+    match note {
+        Note::NotFollowed { target, refused } => Some(Event::NotFollowed(event::NotFollowed {
+            target: target.to_string(),
+            reason: refused.why.to_owned(),
+            rule: refused.rule.clone(),
+            advice: refused.remedy.clone(),
+        })),
+        Note::Stripped { name, rtype, dropped } => {
+            Some(Event::Stripped(event::Stripped { name: name.to_string(), rtype: rtype.to_string(), address: dropped.to_string() }))
+        }
+        Note::Hosted { .. } | Note::Special { .. } | Note::Refused(_) | Note::Withheld(_) | Note::Failed(_) | Note::LookedUp { .. } => None,
+    }
+}
+
+fn reply(explained: &Explained) -> Event {
+    let outcome = &explained.outcome;
+    let refused = explained.notes.iter().rev().find_map(|note| match note {
+        Note::Refused(refused) => Some(refused),
+        _ => None,
+    });
+    match (outcome.rcode(), refused) {
+        (Rcode::REFUSED, Some(refused)) => Event::Refused(event::Refused {
+            rcode: outcome.rcode().to_string(),
+            reason: refused.why.to_owned(),
+            rule: refused.rule.clone(),
+            ede: outcome.edes.iter().map(Into::into).collect(),
+            advice: refused.remedy.clone(),
+        }),
+        (Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN, _) => Event::Answer(answer(explained, outcome)),
+        _ => Event::Failed(failed(explained, outcome)),
+    }
+}
+
+fn answer(explained: &Explained, outcome: &Outcome) -> event::Answer {
+    event::Answer {
+        rcode: outcome.rcode().to_string(),
+        authoritative: outcome.authoritative,
+        security: outcome.security.into(),
+        stale: advice::is_stale(&outcome.edes),
+        answers: records(&outcome.answers),
+        authority: records(&outcome.authority),
+        ede: outcome.edes.iter().map(Into::into).collect(),
+        upstream_queries: explained.upstream_queries(),
+        advice: (outcome.security == Security::Bogus).then(|| advice::BOGUS.to_owned()),
+    }
+}
+
+fn failed(explained: &Explained, outcome: &Outcome) -> event::Failed {
+    let failure = explained.notes.iter().find_map(|note| match note {
+        Note::Failed(failure) => Some(failure),
+        _ => None,
+    });
+    let withheld = explained.withheld();
+    let advice = match (failure, withheld) {
+        (Some(failure), _) => advice::of_failure(failure, &explained.events),
+        (None, Some(_)) => advice::BOGUS,
+        (None, None) => advice::OTHER,
+    };
+    event::Failed {
+        rcode: outcome.rcode().to_string(),
+        zone: failure.map(|failure| failure.at.to_string()),
+        cause: failure.map(|failure| (&failure.cause).into()).or(withheld.map(|_| event::Cause::Bogus)),
+        ede: outcome.edes.iter().map(Into::into).collect(),
+        withheld: withheld.map(records).unwrap_or_default(),
+        upstream_queries: explained.upstream_queries(),
+        advice: advice.to_owned(),
+    }
+}
+
+fn records(sets: &[RrSet]) -> Vec<Record> {
+    sets.iter().flat_map(Record::of).collect()
+}

@@ -1,0 +1,541 @@
+//! The JSON schema of `cairn explain`: one object a line, one type per event. `docs/explain.md` describes it; a change that
+//! breaks a reader raises `VERSION`.
+//!
+//! Names and record types are in presentation form, times in milliseconds, lifetimes in seconds. A member without a value
+//! is left out.
+
+use serde::{Deserialize, Serialize};
+
+use super::rdata::Rdata;
+use super::text;
+use crate::{cache, record, resolve};
+
+pub const VERSION: u32 = 1;
+
+/// One line of an explanation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    pub version: u32,
+    #[serde(flatten)]
+    pub event: Event,
+    /// Time since the query came, for steps of the walk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<f64>,
+    /// How deep the step is in the tree of sub-queries; the query itself has 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u8>,
+    pub mark: Mark,
+    /// The same for people. Left out where another line covers this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+}
+
+/// How a line is to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    Plain,
+    /// Of less interest.
+    Faint,
+    Good,
+    /// The step failed.
+    Bad,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Event {
+    // Where the explanation comes from.
+    NoServer(NoServer),
+    Server(Server),
+    OwnProcess(OwnProcess),
+    // Decisions.
+    Hosted(Hosted),
+    SpecialUse(SpecialUse),
+    NotFollowed(NotFollowed),
+    Stripped(Stripped),
+    // The walk.
+    Begin(Begin),
+    CacheHit(CacheHit),
+    Local(Local),
+    Routed(Routed),
+    Cut(Cut),
+    Restart(Restart),
+    Joined(Joined),
+    Asked(Asked),
+    Reply(Reply),
+    NoReply(NoReply),
+    AliasTail(AliasTail),
+    Offline(Offline),
+    Alias(Alias),
+    Cached(Cached),
+    CachedDenial(CachedDenial),
+    Proof(Proof),
+    Done(Done),
+    Unresolved(Unresolved),
+    // The reply.
+    Answer(Answer),
+    Failed(Failed),
+    Refused(Refused),
+    Chain(Chain),
+}
+
+/// No running server was asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoServer {
+    pub reason: String,
+}
+
+/// The running server explains, from its cache.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    pub process: u32,
+    pub cached_sets: usize,
+}
+
+/// A process of its own explains, with an empty cache.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OwnProcess {
+    pub settings: String,
+}
+
+/// The name lies in a zone hosted here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hosted {
+    pub question: String,
+    pub zone: String,
+}
+
+/// The name is a special-use name (RFC 6761).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpecialUse {
+    pub question: String,
+    pub name: String,
+    pub document: String,
+}
+
+/// An alias leads out of the hosted zones and is not followed for this client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotFollowed {
+    pub target: String,
+    pub reason: String,
+    pub rule: String,
+    pub advice: String,
+}
+
+/// The rebinding guard removed addresses from a set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stripped {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// The first address that was removed.
+    pub address: String,
+}
+
+/// A question of the walk begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begin {
+    pub question: String,
+    pub purpose: Purpose,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CacheHit {
+    pub question: String,
+    pub what: CacheHitKind,
+    pub age_s: u32,
+    pub ttl_s: u32,
+}
+
+/// A hosted zone or a special-use name answers, at the target of an alias.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Local {
+    pub question: String,
+    pub zone: String,
+    /// The document of a special-use name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+}
+
+/// A forward or stub rule of the configuration applies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Routed {
+    pub zone: String,
+    pub forward: bool,
+}
+
+/// The walk is at this zone cut.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    pub zone: String,
+    pub servers: usize,
+    pub addresses: usize,
+    pub from_cache: bool,
+}
+
+/// The cached servers of a zone are of no use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Restart {
+    pub zone: String,
+    pub cause: Cause,
+}
+
+/// Another query is resolving the same question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Joined {
+    pub question: String,
+}
+
+/// A query to a server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    pub address: String,
+    pub zone: String,
+    pub question: String,
+    pub minimised: bool,
+    pub attempt: u8,
+    pub choice: Choice,
+    pub edns: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<PassedOver>,
+}
+
+/// Reason why this server was chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Choice {
+    Fastest { rtt_ms: u32, of: usize },
+    Untried { of: usize },
+    Exploring { of: usize },
+    SecondQuery,
+    Race,
+    FamilyTest { family: Family },
+    LastResort,
+    Configured,
+}
+
+/// Servers left out because no server answers over their address family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassedOver {
+    pub family: Family,
+    pub addresses: usize,
+    pub test_in_ms: f64,
+}
+
+/// A server's reply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    pub kind: ReplyKind,
+    pub rcode: String,
+    pub took_ms: f64,
+    pub tcp: bool,
+    /// Reason why TCP was used as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp_reason: Option<String>,
+    /// Datagrams that did not match the query.
+    pub mismatched: u16,
+    /// Records that were not asked for or out of bailiwick.
+    pub dropped: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NoReply {
+    pub reason: String,
+    pub took_ms: f64,
+}
+
+/// The reply with the alias has data of its target too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AliasTail {
+    pub question: String,
+    pub zone: String,
+    pub reason: AliasTailReason,
+}
+
+/// No server at all answers: this machine is offline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offline {
+    pub without_route: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alias {
+    pub from: String,
+    pub to: String,
+    #[serde(rename = "type")]
+    pub rtype: String,
+}
+
+/// A set was cached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cached {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub rtype: String,
+    pub records: usize,
+    pub ttl_s: u32,
+    pub rank: Rank,
+}
+
+/// NXDOMAIN or NODATA was cached (RFC 2308).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CachedDenial {
+    pub name: String,
+    #[serde(rename = "type")]
+    pub rtype: String,
+    pub nxdomain: bool,
+    pub ttl_s: u32,
+}
+
+/// The verdict of DNSSEC validation on a zone or a set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    pub subject: String,
+    pub security: Security,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// A question of the walk is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    pub question: String,
+    pub rcode: String,
+    pub records: usize,
+    pub security: Security,
+}
+
+/// A question of the walk could not be answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unresolved {
+    pub question: String,
+    pub cause: Cause,
+}
+
+/// The client gets this answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    pub rcode: String,
+    pub authoritative: bool,
+    pub security: Security,
+    /// Expired data (RFC 8767).
+    pub stale: bool,
+    pub answers: Vec<Record>,
+    pub authority: Vec<Record>,
+    pub ede: Vec<Ede>,
+    pub upstream_queries: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+/// The client gets SERVFAIL, or another error that comes before any decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failed {
+    pub rcode: String,
+    /// The zone whose servers were asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    pub ede: Vec<Ede>,
+    /// Records that failed DNSSEC validation: only a client with CD gets them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Record>,
+    pub upstream_queries: u32,
+    pub advice: String,
+}
+
+/// The client gets REFUSED.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    pub rcode: String,
+    pub reason: String,
+    /// The rule of the configuration, and where it is.
+    pub rule: String,
+    pub ede: Vec<Ede>,
+    pub advice: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub name: String,
+    pub ttl: u32,
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// RDATA in presentation form.
+    pub data: String,
+    /// RDATA by its fields, for common types.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdata: Option<Rdata>,
+}
+
+/// An Extended DNS Error (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ede {
+    pub code: u16,
+    pub meaning: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// The chain of trust of one name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chain {
+    pub question: String,
+    /// From the trust anchor to the set.
+    pub links: Vec<ChainLink>,
+}
+
+/// A zone with its keys, or the set that was to be validated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChainLink {
+    pub name: String,
+    /// Of the set; left out for a zone.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub rtype: Option<String>,
+    pub security: Security,
+    /// The keys are a trust anchor of the configuration.
+    pub anchored: bool,
+    pub keys: Vec<ChainKey>,
+    /// The signature that is valid: for a zone the one over its DNSKEY set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signature>,
+    /// Validation fails here; links below fail because of this one.
+    pub broken: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChainKey {
+    pub key_tag: u16,
+    pub algorithm: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signature {
+    pub key_tag: u16,
+    pub algorithm: u8,
+    pub algorithm_name: String,
+    pub inception: String,
+    pub expiration: String,
+}
+
+/// A closed set of words. A new variant of the original stops the build here, where the schema has to be thought of.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident of $original:ty { $($variant:ident $(= $of:ident)?),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($variant),* }
+
+        impl From<$original> for $name {
+            fn from(original: $original) -> $name {
+                type Original = $original;
+                match original { $(words!(@pattern $variant $($of)?) => $name::$variant),* }
+            }
+        }
+    };
+    (@pattern $variant:ident $of:ident) => { Original::$of };
+    (@pattern $variant:ident) => { Original::$variant };
+}
+
+words!(Family of cache::Family { Ipv4 = V4, Ipv6 = V6 });
+words!(Security of record::Security { Indeterminate, Insecure, Secure, Bogus });
+words!(
+    /// Where cached data comes from (RFC 2181 5.4.1).
+    Rank of record::Rank { Glue, Referral, Additional, Answer, AuthAuthority, AuthAnswer }
+);
+words!(Purpose of resolve::Purpose {
+    Client, AliasTarget, ServerAddress, Ds, Dnskey, Priming, Prefetch, Confirmation,
+});
+words!(CacheHitKind of resolve::CacheHit { Set, Alias, Nxdomain = NxDomain, Nodata = NoData, Failure, Stale });
+words!(AliasTailReason of resolve::Believed { Validated = Proved, Apex, ConsistentServer = KeepsItsWord });
+words!(ReplyKind of resolve::Kind {
+    Answer, Alias, Referral, Nodata = NoData, Nxdomain = NxDomain, Empty, Lame, RecursionLame, Refused, Servfail = ServFail,
+    NeedsPlainDns, NewCookie, Broken,
+});
+
+/// Reason why a question could not be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    NoReachableAuthority,
+    ServersFailed,
+    NoServerAddress,
+    Cycle,
+    AliasLoop,
+    AliasTooLong,
+    LimitReached,
+    CachedFailure,
+    Bogus,
+    TimedOut,
+    Forbidden,
+    NoSocket,
+    NotCached,
+    Shed,
+    Internal,
+}
+
+impl From<&resolve::Cause> for Cause {
+    fn from(cause: &resolve::Cause) -> Cause {
+        match cause {
+            resolve::Cause::NoReachableAuthority => Cause::NoReachableAuthority,
+            resolve::Cause::ServersFailed => Cause::ServersFailed,
+            resolve::Cause::NoServerAddress => Cause::NoServerAddress,
+            resolve::Cause::Cycle => Cause::Cycle,
+            resolve::Cause::AliasLoop => Cause::AliasLoop,
+            resolve::Cause::AliasTooLong => Cause::AliasTooLong,
+            resolve::Cause::Spent(_) => Cause::LimitReached,
+            resolve::Cause::Remembered(_) => Cause::CachedFailure,
+            resolve::Cause::Bogus(_) => Cause::Bogus,
+            resolve::Cause::TimedOut => Cause::TimedOut,
+            resolve::Cause::Forbidden(_) => Cause::Forbidden,
+            resolve::Cause::NoSocket => Cause::NoSocket,
+            resolve::Cause::NotCached => Cause::NotCached,
+            resolve::Cause::Shed => Cause::Shed,
+            resolve::Cause::Internal => Cause::Internal,
+        }
+    }
+}
+
+impl From<&record::Ede> for Ede {
+    fn from(ede: &record::Ede) -> Ede {
+        Ede { code: ede.code.0, meaning: ede.code.meaning().to_owned(), text: ede.text.clone() }
+    }
+}
+
+impl Record {
+    pub fn of(set: &record::RrSet) -> impl Iterator<Item = Record> {
+        set.data.iter().map(|rdata| Record {
+            name: set.name.to_string(),
+            ttl: set.ttl,
+            rtype: set.rtype.to_string(),
+            data: record::rdata_to_text(set.rtype, rdata),
+            rdata: Rdata::of(set.rtype, rdata),
+        })
+    }
+}
+
+impl Line {
+    /// A line that is no step of the walk.
+    pub fn new(event: Event) -> Line {
+        let line = Some(text::of(&event));
+        Line { version: VERSION, mark: text::mark(&event), event, at_ms: None, depth: None, line }
+    }
+
+    /// A step of the walk.
+    pub fn step(event: Event, at_ms: f64, depth: u8) -> Line {
+        let mark = text::mark(&event);
+        let line = Some(text::step(&event, at_ms, depth));
+        Line { version: VERSION, mark, event, at_ms: Some(at_ms), depth: Some(depth), line }
+    }
+
+    /// Does the client get an error?
+    pub fn is_failure(&self) -> bool {
+        matches!(self.event, Event::Failed(_) | Event::Refused(_))
+    }
+}

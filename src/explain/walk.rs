@@ -1,0 +1,121 @@
+//! Steps of the walk as events of the schema.
+
+use std::time::Duration;
+
+use super::event::{self, Event, Line};
+use super::text;
+use crate::record::Rank;
+use crate::resolve::{self, Step};
+
+/// Consecutive sets of glue are one line for people.
+pub(super) fn lines(events: &[resolve::Event]) -> Vec<Line> {
+    let mut lines: Vec<Line> = events.iter().map(|event| Line::step(of(&event.step), millis(event.at), event.depth)).collect();
+    let mut at = 0;
+    while at < events.len() {
+        let run = events[at..].iter().take_while(|event| is_glue(&event.step)).count();
+        if run > 1 {
+            lines[at].line = Some(text::glue_sets(run, millis(events[at].at), events[at].depth));
+            lines[at + 1..at + run].iter_mut().for_each(|line| line.line = None);
+        }
+        at += run.max(1);
+    }
+    lines
+}
+
+fn is_glue(step: &Step) -> bool {
+    matches!(step, Step::Cached { rank: Rank::Glue, .. })
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+fn of(step: &Step) -> Event {
+    match step {
+        Step::Begin { question, purpose } => Event::Begin(event::Begin { question: question.to_string(), purpose: (*purpose).into() }),
+        Step::CacheHit { question, what, age_s, ttl_s } => {
+            Event::CacheHit(event::CacheHit { question: question.to_string(), what: (*what).into(), age_s: *age_s, ttl_s: *ttl_s })
+        }
+        Step::Local { question, zone, document } => {
+            Event::Local(event::Local { question: question.to_string(), zone: zone.to_string(), document: document.map(str::to_owned) })
+        }
+        Step::Routed { zone, forward } => Event::Routed(event::Routed { zone: zone.to_string(), forward: *forward }),
+        Step::Cut { zone, servers, addresses, from_cache } => {
+            Event::Cut(event::Cut { zone: zone.to_string(), servers: *servers, addresses: *addresses, from_cache: *from_cache })
+        }
+        Step::Restart { zone, cause } => Event::Restart(event::Restart { zone: zone.to_string(), cause: cause.into() }),
+        Step::Joined { question } => Event::Joined(event::Joined { question: question.to_string() }),
+        Step::Asked(asked) => Event::Asked(of_asked(asked)),
+        Step::Reply { kind, rcode, took, tcp, tcp_because, near_misses, dropped } => Event::Reply(event::Reply {
+            kind: (*kind).into(),
+            rcode: rcode.to_string(),
+            took_ms: millis(*took),
+            tcp: *tcp,
+            tcp_reason: tcp_because.map(|reason| reason.to_string()),
+            mismatched: *near_misses,
+            dropped: *dropped,
+        }),
+        Step::InPassing { question, zone, because } => {
+            Event::AliasTail(event::AliasTail { question: question.to_string(), zone: zone.to_string(), reason: (*because).into() })
+        }
+        Step::Offline { without_route } => Event::Offline(event::Offline { without_route: *without_route }),
+        Step::NoReply { reason, took } => Event::NoReply(event::NoReply { reason: reason.clone(), took_ms: millis(*took) }),
+        Step::Alias { from, to, rtype } => {
+            Event::Alias(event::Alias { from: from.to_string(), to: to.to_string(), rtype: rtype.to_string() })
+        }
+        Step::Cached { name, rtype, records, ttl_s, rank } => Event::Cached(event::Cached {
+            name: name.to_string(),
+            rtype: rtype.to_string(),
+            records: *records,
+            ttl_s: *ttl_s,
+            rank: (*rank).into(),
+        }),
+        Step::CachedDenial { name, rtype, nxdomain, ttl_s } => Event::CachedDenial(event::CachedDenial {
+            name: name.to_string(),
+            rtype: rtype.to_string(),
+            nxdomain: *nxdomain,
+            ttl_s: *ttl_s,
+        }),
+        Step::Proof { subject, security, detail, .. } => {
+            Event::Proof(event::Proof { subject: subject.clone(), security: (*security).into(), detail: detail.clone() })
+        }
+        Step::Done { question, rcode, records, security } => Event::Done(event::Done {
+            question: question.to_string(),
+            rcode: rcode.to_string(),
+            records: *records,
+            security: (*security).into(),
+        }),
+        Step::Failed { question, cause } => Event::Unresolved(event::Unresolved { question: question.to_string(), cause: cause.into() }),
+    }
+}
+
+fn of_asked(asked: &resolve::Asked) -> event::Asked {
+    event::Asked {
+        server: asked.server_name.as_ref().map(ToString::to_string),
+        address: asked.address.to_string(),
+        zone: asked.zone.to_string(),
+        question: asked.question.to_string(),
+        minimised: asked.minimised,
+        attempt: asked.attempt,
+        choice: of_choice(asked.why),
+        edns: asked.with_edns,
+        passed_over: asked.passed_over.map(|over| event::PassedOver {
+            family: over.family.into(),
+            addresses: over.addresses,
+            test_in_ms: millis(over.test_in),
+        }),
+    }
+}
+
+fn of_choice(choice: resolve::Choice) -> event::Choice {
+    match choice {
+        resolve::Choice::Fastest { rtt_ms, of } => event::Choice::Fastest { rtt_ms, of },
+        resolve::Choice::Untried { of } => event::Choice::Untried { of },
+        resolve::Choice::Exploring { of } => event::Choice::Exploring { of },
+        resolve::Choice::Beside => event::Choice::SecondQuery,
+        resolve::Choice::Race => event::Choice::Race,
+        resolve::Choice::FamilyTest { family } => event::Choice::FamilyTest { family: family.into() },
+        resolve::Choice::LastResort => event::Choice::LastResort,
+        resolve::Choice::Configured => event::Choice::Configured,
+    }
+}

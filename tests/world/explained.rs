@@ -1,0 +1,176 @@
+//! What `cairn explain` concludes is what the client gets: the same questions asked in one world and explained in its twin.
+
+use std::net::SocketAddr;
+
+use cairn::answer::{Client, Explain, Outcome, Transport};
+use cairn::config::ZoneSettings;
+use cairn::record::{Name, Question, RrSet, Rtype, Security, rdata_to_text};
+
+use super::sim::clock::WALL_S;
+use super::sim::engine::is_cairn;
+use super::sim::packet::{AA, AD, CD, Edns, Packet, RD};
+use super::sim::record::Rr;
+use super::sim::signing::Key;
+use super::sim::world::{World, name};
+use super::sim::zone::Zone;
+
+const FRIEND: &str = "127.0.0.1:40000";
+const STRANGER: &str = "198.51.100.7:40000";
+/// In the list of the closed zone, outside `server.allow`.
+const GUEST: &str = "198.51.100.9:40000";
+
+const HOSTED: &str = "$TTL 300\n@ SOA ns admin 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\nwww A 192.0.2.70\nout CNAME www.example.\n\
+    home CNAME localhost.\nlost CNAME no.example.\nbad CNAME bad.example.\nin CNAME pay.shut.hosted.test2.\nsub NS ns.plain.\nmx MX 5 www\n";
+const SHUT: &str = "$TTL 300\n@ SOA ns admin 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\npay A 192.0.2.71\n";
+
+fn world() -> World {
+    let spoil = |zone: &mut Zone| {
+        let rr = Rr::parse("bad.example. 300 A 192.0.2.66");
+        zone.remove(&rr.name, rr.rtype);
+        zone.add(rr);
+    };
+    let signed = [(".", 1), ("example.", 2), ("sub.example.", 3)];
+    World::new(70)
+        .zone(".")
+        .zone("plain.")
+        .records(&["www.plain. 300 A 192.0.2.9", "ns.plain. 300 A 192.0.2.10", "rebound.plain. 300 A 10.0.0.1"])
+        .records(&["mixed.plain. 300 A 10.0.0.2", "mixed.plain. 300 A 192.0.2.12", "plain. 300 MX 10 www.plain."])
+        .records(&["loop.plain. 300 CNAME pool.plain.", "pool.plain. 300 CNAME loop.plain.", "into.plain. 300 CNAME www.hosted.test2."])
+        .records(&["shut.plain. 300 CNAME pay.shut.hosted.test2.", "local.plain. 300 CNAME localhost."])
+        .zone("dead.plain.")
+        .record("www.dead.plain. 300 A 192.0.2.13")
+        .server("ns.dead.plain.")
+        .dead()
+        .zone("example.")
+        .records(&["www.example. 300 A 192.0.2.1", "bad.example. 300 A 192.0.2.2", "example. 300 MX 10 www.example."])
+        .records(&["out.example. 300 CNAME www.plain.", "d.example. 300 DNAME plain.", "*.wild.example. 300 A 192.0.2.7"])
+        .records(&["tobad.example. 300 CNAME bad.example.", "rebound.example. 300 A 192.168.1.1"])
+        .server("ns1.example.")
+        .zone("sub.example.")
+        .record("www.sub.example. 300 A 192.0.2.6")
+        .server("ns1.example.")
+        .serves()
+        .sign(&signed, WALL_S)
+        .server("ns1.example.")
+        .tells("example.", spoil)
+        .trust_anchor(&format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey())))
+        .hosts("hosted.test2.", HOSTED)
+        .hosts("shut.hosted.test2.", SHUT)
+        .tune(|settings| {
+            let allow = ["127.0.0.9/32", "198.51.100.9/32"].map(|prefix| prefix.parse().expect("a prefix"));
+            let zone = ZoneSettings { name: name("shut.hosted.test2."), allow: allow.to_vec(), ..Default::default() };
+            settings.zones.push(zone);
+            settings.policy.allow_snoop = vec!["127.0.0.1".parse().expect("a prefix")];
+        })
+}
+
+const NAMES: [&str; 34] = [
+    "www.example.",
+    "example.",
+    "no.example.",
+    "bad.example.",
+    "tobad.example.",
+    "out.example.",
+    "www.d.example.",
+    "x.wild.example.",
+    "rebound.example.",
+    "sub.example.",
+    "www.sub.example.",
+    "no.sub.example.",
+    "plain.",
+    "www.plain.",
+    "no.plain.",
+    "rebound.plain.",
+    "mixed.plain.",
+    "loop.plain.",
+    "into.plain.",
+    "shut.plain.",
+    "local.plain.",
+    "www.dead.plain.",
+    "hosted.test2.",
+    "www.hosted.test2.",
+    "out.hosted.test2.",
+    "home.hosted.test2.",
+    "lost.hosted.test2.",
+    "bad.hosted.test2.",
+    "in.hosted.test2.",
+    "x.sub.hosted.test2.",
+    "pay.shut.hosted.test2.",
+    "shut.hosted.test2.",
+    "localhost.",
+    "x.onion.",
+];
+
+const TYPES: [Rtype; 5] = [Rtype::A, Rtype::MX, Rtype::DS, Rtype::ANY, Rtype::AXFR];
+
+struct Row {
+    question: Question,
+    peer: SocketAddr,
+    flags: u16,
+}
+
+fn rows() -> Vec<Row> {
+    let clients = [(FRIEND, RD), (FRIEND, RD | CD), (FRIEND, 0), (STRANGER, RD), (GUEST, RD)];
+    let questions = NAMES.iter().flat_map(|owner| TYPES.map(|rtype| Question::new(name(owner), rtype)));
+    let all = questions.flat_map(|question| {
+        clients.map(|(peer, flags)| Row { question: question.clone(), peer: peer.parse().expect("an address"), flags })
+    });
+    all.collect()
+}
+
+/// RCODE, AA, AD, the answers and authorities without TTLs, the EDE codes.
+fn of_wire(packet: &Packet) -> String {
+    let sets = |section: &[Rr]| sorted(section.iter().filter(|rr| rr.rtype != Rtype::RRSIG).map(|rr| (&rr.name, rr.rtype, &rr.rdata[..])));
+    shown(packet.rcode.to_string(), packet.has(AA), packet.has(AD), sets(&packet.answer), sets(&packet.authority), packet.errors())
+}
+
+fn of_outcome(outcome: &Outcome) -> String {
+    let sets = |section: &[RrSet]| sorted(section.iter().flat_map(|set| set.data.iter().map(move |rdata| (&set.name, set.rtype, rdata))));
+    let errors = outcome.edes.iter().map(|ede| ede.code.0).collect();
+    let secure = outcome.security == Security::Secure;
+    let rcode = outcome.rcode().to_string();
+    shown(rcode, outcome.authoritative, secure, sets(&outcome.answers), sets(&outcome.authority), errors)
+}
+
+fn sorted<'a>(records: impl Iterator<Item = (&'a Name, Rtype, &'a [u8])>) -> Vec<String> {
+    let mut lines: Vec<String> = records.map(|(owner, rtype, rdata)| format!("{owner} {rtype} {}", rdata_to_text(rtype, rdata))).collect();
+    lines.sort();
+    lines
+}
+
+fn shown(rcode: String, aa: bool, ad: bool, answers: Vec<String>, authorities: Vec<String>, errors: Vec<u16>) -> String {
+    format!("{rcode} AA {aa} AD {ad} {answers:?} {authorities:?} {errors:?}")
+}
+
+#[test]
+fn an_explanation_concludes_what_the_client_gets() {
+    if !is_cairn() {
+        return;
+    }
+    let (mut asked, mut explained, rows) = (world(), world(), rows());
+    assert!(rows.len() >= 500, "{} questions", rows.len());
+    // Twice: out of the cache, and with expired data that is served while servers are silent.
+    for turn in ["cold", "warm", "stale"] {
+        for (number, Row { question, peer, flags }) in rows.iter().enumerate() {
+            let mut packet = Packet::query(number as u16, &question.name, question.rtype);
+            packet.flags = *flags;
+            packet.edns = Some(Edns { size: 1232, dnssec_ok: true, ..Edns::default() });
+            let client = Client { peer: *peer, local: "127.0.0.1:53".parse().expect("an address"), transport: Transport::Stream };
+            let reply = of_wire(&asked.ask_as(&packet.encode(), &client).packet);
+            let query = Explain {
+                question: question.clone(),
+                client: Some(peer.ip()),
+                recursion_desired: flags & RD != 0,
+                checking_disabled: flags & CD != 0,
+            };
+            let conclusion = of_outcome(&explained.explain_as(&query).outcome);
+            assert_eq!(conclusion, reply, "{turn}: {question} of {peer}, flags {flags:x}");
+        }
+        if turn == "warm" {
+            for world in [&mut asked, &mut explained] {
+                world.set_loss(1.0);
+                world.pass(400);
+            }
+        }
+    }
+}
