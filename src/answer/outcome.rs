@@ -59,7 +59,11 @@ impl Outcome {
             security: answer.security,
             answers: answer.answers,
             authority: answer.authority,
-            repeatable: !answer.stale && !answer.is_alias_tail && edes.is_empty() && answer.security != Security::Bogus,
+            repeatable: !answer.stale
+                && !answer.is_alias_tail
+                && !answer.denied_without_soa
+                && edes.is_empty()
+                && answer.security != Security::Bogus,
             edes,
             ..Outcome::default()
         }

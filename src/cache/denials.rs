@@ -2,6 +2,8 @@
 //!
 //! NXDOMAIN counts for every type of its name (RFC 2308 5) and, where it is proved, for every name below
 //! (RFC 8020; without proof a broken server would take a whole tree away, so only Secure ones count there).
+//! An NXDOMAIN for a DS question comes from the parent zone and counts for DS alone: a configured route or trust
+//! anchor may lead to a zone of that name which the parent does not know.
 //! A denial takes the place of the set it denies and gives way to it, by the rules of `sets.rs`.
 //!
 //! The body in its entry: an octet that tells whether the first set is the SOA, then each set as owner in wire
@@ -79,24 +81,26 @@ impl Cache {
         }
         let (wire, now_s) = (question.name.as_wire(), now.secs());
         let exact = Key::fact(wire, question.rtype.0);
-        let key = match denial.kind {
-            DenialKind::NxDomain => Key::fact(wire, TYPE_OF_NXDOMAIN),
-            DenialKind::NoData => exact,
-        };
-        if denial.kind == DenialKind::NxDomain && self.store.peek(&exact, |old| stands(old, denial.security, now_s)) == Some(true) {
+        let for_all_types = denial.kind == DenialKind::NxDomain && question.rtype != Rtype::DS;
+        let key = if for_all_types { Key::fact(wire, TYPE_OF_NXDOMAIN) } else { exact };
+        if for_all_types && self.store.peek(&exact, |old| stands(old, denial.security, now_s)) == Some(true) {
             return Stored::Outranked;
         }
         let mut outranked = false;
         let stored = self.store.update(&key, |old| {
-            outranked = old.is_some_and(|old| stands(old, denial.security, now_s));
+            outranked = old.as_deref().is_some_and(|old| stands(old, denial.security, now_s));
+            // Without SOA nothing tells how old the denial is: put again, when it is proved or used, it must not begin anew.
+            let left = old.map_or(0, |old| if entry::is_denial(old) { entry::remaining(old, now_s) } else { 0 });
+            let ttl = if denial.soa.is_none() && left > 0 { ttl.min(left) } else { ttl };
             (!outranked).then(|| encode(&key, denial, ttl, now_s))
         });
         if outranked {
             return Stored::Outranked;
         }
         if stored {
-            let other = if denial.kind == DenialKind::NxDomain { exact } else { Key::fact(wire, TYPE_OF_NXDOMAIN) };
-            self.store.remove_if(&other, |old| !stands(old, denial.security, now_s));
+            let other = if for_all_types { exact } else { Key::fact(wire, TYPE_OF_NXDOMAIN) };
+            let contradicts = for_all_types || denial.kind == DenialKind::NoData;
+            self.store.remove_if(&other, |old| contradicts && !stands(old, denial.security, now_s));
             self.remove_failure(question);
         }
         if stored { Stored::Yes } else { Stored::No }
@@ -108,8 +112,18 @@ impl Cache {
         self.store.with(key, now_s, |bytes, first| live(bytes).then(|| read(bytes, now_s, first)))
     }
 
+    /// Gives the records of a denial the TTLs that the cache keeps them for. RFC 9077: NSEC and NSEC3 records, which deny other
+    /// names too, live no longer than the denial.
+    pub fn limit_denial(&self, denial: &mut Denial) {
+        let ttl = self.negative_ttl(denial);
+        if let Some(soa) = &mut denial.soa {
+            soa.ttl = ttl;
+            denial.proof.iter_mut().for_each(|set| set.ttl = set.ttl.min(ttl));
+        }
+    }
+
     /// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; no longer than the proof (RFC 4035 5.3.3).
-    pub fn negative_ttl(&self, denial: &Denial) -> u32 {
+    fn negative_ttl(&self, denial: &Denial) -> u32 {
         let Some(soa) = &denial.soa else {
             return TTL_WITHOUT_SOA.min(self.limits.negative_max_ttl).min(self.limits.max_ttl);
         };
@@ -138,7 +152,8 @@ fn encode(key: &Key<'_>, denial: &Denial, ttl: u32, now_s: u32) -> Vec<u8> {
     for set in denial.soa.iter().chain(&denial.proof) {
         bytes.extend_from_slice(set.name.as_wire());
         bytes.extend_from_slice(&set.rtype.0.to_be_bytes());
-        bytes.extend_from_slice(&set.ttl.to_le_bytes());
+        let set_ttl = if denial.soa.is_some() { set.ttl.min(ttl) } else { set.ttl };
+        bytes.extend_from_slice(&set_ttl.to_le_bytes());
         for list in [&set.data, &set.sigs] {
             entry::push_u24(&mut bytes, list.bytes());
             bytes.extend_from_slice(list.as_packed());

@@ -58,6 +58,8 @@ struct Zone {
     by_hash: BTreeMap<NsecRangeHash, Held>,
     hash_params: Vec<u8>,
     wildcards: BTreeMap<(Name, Rtype), Held>,
+    /// By the last SOA: RFC 9077 3 for records that come without one, beside a wildcard's answer.
+    negative_ttl: Option<u32>,
     bytes: usize,
 }
 
@@ -98,7 +100,12 @@ impl Zone {
                 self.by_hash.insert(*hash, held)
             }
             Place::Wildcard(name, rtype) => self.wildcards.insert((name.clone(), rtype), held),
-            Place::Soa => self.soa.replace(held),
+            Place::Soa => {
+                let soa = held.set.get();
+                let minimum = soa.data.first().and_then(|rdata| rdata.last_chunk::<4>()).map(|last| u32::from_be_bytes(*last));
+                self.negative_ttl = minimum.map(|minimum| minimum.min(soa.ttl)).or(self.negative_ttl);
+                self.soa.replace(held)
+            }
         };
         self.bytes = self.bytes + new - old.map_or(0, |old| old.bytes());
     }
@@ -145,16 +152,15 @@ impl NsecRanges {
 
     /// Keeps a set for as long as its TTL, and no longer than `ttl_max`.
     pub fn put(&self, zone: &Name, place: Place<'_>, set: Validated<RrSet>, ttl_max: u32, now: BootTime) {
-        let ttl = set.get().ttl.min(ttl_max);
-        if ttl == 0 {
-            return;
-        }
-        let held = Held { set, until_s: now.secs().saturating_add(ttl) };
-        if held.bytes() > self.limit / SHARE_OF_ZONE {
-            return;
-        }
         let mut kept = self.kept.lock();
         let kept = &mut *kept;
+        let is_denial = matches!(place, Place::Name(_) | Place::Hash { .. });
+        let negative_ttl = kept.zones.peek(zone).and_then(|zone| zone.negative_ttl).filter(|_| is_denial);
+        let ttl = set.get().ttl.min(ttl_max).min(negative_ttl.unwrap_or(u32::MAX));
+        let held = Held { set, until_s: now.secs().saturating_add(ttl) };
+        if ttl == 0 || held.bytes() > self.limit / SHARE_OF_ZONE {
+            return;
+        }
         let entry = kept.zones.get_or_insert_mut(zone.clone(), || Zone { bytes: 0, ..Zone::default() });
         let before = entry.bytes;
         if before == 0 {

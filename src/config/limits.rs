@@ -56,6 +56,9 @@ pub struct Limits {
     pub upstream_sockets_per_worker: usize,
 
     // Trust.
+    /// SHA-1 blocks that one look-up may spend on an answer out of cached NSEC3 records (RFC 8198). Five names at 50
+    /// iterations; past it a server is asked. Apart from what the question may spend on proofs (CVE-2023-50868).
+    pub inferred_nsec3_blocks: u32,
     /// Negative trust anchors that are set while running: each is looked at for each proof.
     pub negative_anchors_added: usize,
     /// Life of one that is set without saying how long (RFC 7646 2: as short as will do).
@@ -181,6 +184,7 @@ const LIMITS: Limits = Limits {
     near_misses_per_query: 3,
     upstream_sockets_per_worker: 8_192,
 
+    inferred_nsec3_blocks: 256,
     negative_anchors_added: 256,
     negative_anchor_s: 3_600,
     negative_anchor_most_s: 604_800,

@@ -54,6 +54,15 @@ impl Question {
     pub fn new(name: Name, rtype: Rtype) -> Question {
         Question { name, rtype }
     }
+
+    /// The deepest name that can be the apex of the zone that answers: a DS set belongs to the zone above its owner (RFC 4035
+    /// 3.1.4.1), every other set to the zone at or above it.
+    pub fn lowest_apex(&self) -> Name {
+        match self.rtype {
+            Rtype::DS => self.name.parent().unwrap_or_else(Name::root),
+            _ => self.name.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Question {

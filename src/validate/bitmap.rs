@@ -33,6 +33,24 @@ impl TypeBitmap {
         false
     }
 
+    pub(super) fn types(&self) -> impl Iterator<Item = Rtype> {
+        let mut windows = Vec::new();
+        let mut rest = &self.0[..];
+        while let Some((&[number, len], after)) = rest.split_first_chunk::<2>() {
+            let Some((bits, next)) = after.split_at_checked(len as usize) else { break };
+            windows.push((number, bits));
+            rest = next;
+        }
+        windows.into_iter().flat_map(|(number, bits)| {
+            let is_set = |low: &usize| bits[low / 8] & (0x80 >> (low % 8)) != 0;
+            (0..bits.len() * 8).filter(is_set).map(move |low| Rtype(u16::from_be_bytes([number, low as u8]))).collect::<Vec<_>>()
+        })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.types().next().is_none()
+    }
+
     /// The parent's side of a zone cut: NS without SOA.
     pub(super) fn is_delegation(&self) -> bool {
         self.has(Rtype::NS) && !self.has(Rtype::SOA)
@@ -140,6 +158,7 @@ mod tests {
         fn bits_go_in_and_out(types in proptest::collection::btree_set(any::<u16>(), 0..20), other in any::<u16>()) {
             let list: Vec<Rtype> = types.iter().map(|code| Rtype(*code)).collect();
             let bitmap = TypeBitmap::read(&bitmap_of(&list)).expect("well formed");
+            prop_assert_eq!(bitmap.types().map(|rtype| rtype.0).collect::<std::collections::BTreeSet<_>>(), types.clone());
             for rtype in list {
                 prop_assert!(bitmap.has(rtype));
             }

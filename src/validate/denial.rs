@@ -3,7 +3,7 @@
 
 use super::budget::{Bound, WorkBudget};
 use super::nsec::{Nsec, NsecProof};
-use super::nsec3::{Nsec3, Nsec3Proof};
+use super::nsec3::{Nsec3, Nsec3Hashes, Nsec3Proof};
 use super::proof::{Found, ProofKind};
 use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::{Rrsig, signed_labels};
@@ -58,12 +58,13 @@ pub(super) struct Evidence<'a> {
     zone: &'a Name,
     nsec: Vec<Nsec>,
     nsec3: Vec<Nsec3>,
+    hashes: Nsec3Hashes,
     ttl: u32,
 }
 
 impl<'a> Evidence<'a> {
     pub(super) fn gather(zone: &'a Name, sets: &[Validated<RrSet>], work: &WorkBudget) -> Evidence<'a> {
-        let mut evidence = Evidence { zone, nsec: Vec::new(), nsec3: Vec::new(), ttl: u32::MAX };
+        let mut evidence = Evidence { zone, nsec: Vec::new(), nsec3: Vec::new(), hashes: Nsec3Hashes::default(), ttl: u32::MAX };
         for set in sets.iter().map(Validated::get).take(work.limits().denial_sets as usize) {
             // Signed by another zone, or made from a wildcard, it says nothing of this zone's names.
             let own = |rrsig: Rrsig<'_>| rrsig.signer == *zone && rrsig.labels as usize == signed_labels(&set.name);
@@ -72,6 +73,11 @@ impl<'a> Evidence<'a> {
             }
         }
         evidence
+    }
+
+    /// With hashes that were made already, with the parameters of these records.
+    pub(super) fn with_hashes(self, hashes: Nsec3Hashes) -> Evidence<'a> {
+        Evidence { hashes, ..self }
     }
 
     fn add(&mut self, set: &RrSet) {
@@ -127,7 +133,7 @@ impl<'a> Evidence<'a> {
         if let Some(found) = by_nsec {
             return Denial::Proved(self.proof(found));
         }
-        let Some(mut proof) = Nsec3Proof::new(self.zone, &self.nsec3) else { return wanted.not_proved() };
+        let Some(mut proof) = Nsec3Proof::new(self.zone, &self.nsec3, &self.hashes) else { return wanted.not_proved() };
         if proof.iterations() > work.limits().nsec3_iterations {
             return Denial::Insecure(Insecurity::Nsec3Iterations(proof.iterations()));
         }

@@ -11,7 +11,7 @@ use super::budget::WorkBudget;
 use super::denial::{Denial, Evidence, Proof};
 use super::keys::ZoneKeys;
 use super::plan::{Item, Plan};
-use super::proof::ProofKind;
+use super::proof::{ProofKind, negative_ttl};
 use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::Now;
 use super::set::{SetTrial, Verified};
@@ -87,6 +87,14 @@ impl Judgement {
 }
 
 impl Secured {
+    /// Is what was proved that the name exists without the type, whatever the reply's RCODE?
+    pub fn is_nodata(&self) -> bool {
+        match self.proof.as_ref().map(|proof| &proof.kind) {
+            Some(ProofKind::NoData | ProofKind::EmptyNonTerminal | ProofKind::WildcardNoData { .. }) => true,
+            Some(ProofKind::NameError { .. } | ProofKind::NoCloserName | ProofKind::InsecureDelegation | ProofKind::NoCut) | None => false,
+        }
+    }
+
     fn cut(&self) -> CutVerdict {
         // No delegation is made from a wildcard (RFC 4592 4.2).
         let ds = self.answer.iter().find(|verified| verified.set.get().rtype == Rtype::DS && verified.wildcard.is_none());
@@ -195,6 +203,7 @@ impl Case {
     }
 
     fn conclude(&mut self, work: &mut WorkBudget) -> Judgement {
+        self.limit_denial_records();
         let proof = match self.prove(work) {
             None => None,
             Some(Denial::Proved(proof)) if proof.opt_out => return Judgement::Insecure(Insecurity::OptOut),
@@ -217,12 +226,31 @@ impl Case {
         Judgement::Secure(Secured { answer, synthesized, authority, proof })
     }
 
+    /// RFC 9077 3: NSEC and NSEC3 records live no longer than the denial that they came with.
+    fn limit_denial_records(&mut self) {
+        let soa = self.authority.iter().map(Validated::get).find(|set| set.rtype == Rtype::SOA);
+        let Some(ttl_max) = soa.and_then(negative_ttl) else { return };
+        let limited = |set: Validated<RrSet>| {
+            let ttl = set.get().ttl.min(ttl_max);
+            if set.get().rtype == Rtype::SOA { set } else { set.shortened(ttl) }
+        };
+        self.authority = std::mem::take(&mut self.authority).into_iter().map(limited).collect();
+    }
+
     /// The denial that this kind of reply needs; none for an answer that is no wildcard's.
     fn prove(&self, work: &mut WorkBudget) -> Option<Denial> {
         let evidence = Evidence::gather(self.keys.zone(), &self.authority, work);
         let Reply { qname, qtype, kind, .. } = &self.reply;
         match kind {
-            ReplyKind::NxDomain => Some(evidence.nxdomain(qname, work)),
+            ReplyKind::NxDomain => Some(match evidence.nxdomain(qname, work) {
+                // Servers that deny an empty non-terminal are common. What the zone signed counts, not the RCODE: the name
+                // exists, without the type (RFC 8020 2, RFC 4035 5.4).
+                not_proved @ Denial::NotProved(_) => match evidence.nodata(qname, *qtype, work) {
+                    exists @ Denial::Proved(Proof { opt_out: false, .. }) => exists,
+                    _ => not_proved,
+                },
+                other => other,
+            }),
             ReplyKind::NoData if *qtype == Rtype::DS && qname.is_below(self.keys.zone()) => Some(match evidence.no_ds(qname, work) {
                 // Such a reply says that the name exists: that it does not is no proof of it (RFC 5155 8.6, RFC 4035 5.4).
                 Denial::Proved(no_cut @ Proof { kind: ProofKind::NoCut, .. }) => match evidence.nodata(qname, *qtype, work) {
@@ -483,7 +511,21 @@ mod tests {
                 "secure WildcardNoData",
             ),
             ("ENT", ("y.example.", T::A), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure EmptyNonTerminal"),
-            ("ENT as name error", ("y.example.", T::A), ReplyKind::NxDomain, vec![w.soa(), w.nsec("www.example.")], "bogus 12"),
+            (
+                "ENT as name error",
+                ("y.example.", T::A),
+                ReplyKind::NxDomain,
+                vec![w.soa(), w.nsec("www.example.")],
+                "secure EmptyNonTerminal",
+            ),
+            (
+                "existing name as name error",
+                ("www.example.", T::MX),
+                ReplyKind::NxDomain,
+                vec![w.soa(), w.nsec("www.example.")],
+                "secure NoData",
+            ),
+            ("existing data as name error", ("www.example.", T::A), ReplyKind::NxDomain, vec![w.soa(), w.nsec("www.example.")], "bogus 12"),
             ("no DS", ("cut.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("cut.example.")], "secure InsecureDelegation"),
             ("no DS, no cut", ("www.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure NoCut"),
             ("no DS at an ENT", ("y.example.", T::DS), ReplyKind::NoData, vec![w.soa(), w.nsec("www.example.")], "secure NoCut"),

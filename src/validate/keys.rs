@@ -1,8 +1,9 @@
 //! From an anchor or a DS set to the keys of a zone (RFC 4035 5.2, RFC 4509, RFC 6840 5.11).
 //!
 //! One DNSKEY that the parent (or the administrator) vouches for must have signed the DNSKEY set; then every
-//! key of the set is the zone's. Any one path suffices. Where nothing of what is vouched for can be used here
-//! - unknown algorithms, digests, key sizes - the zone is insecure, not bogus.
+//! key of the set is the zone's. Any one path suffices. Where none of the keys vouched for can be used here
+//! (unknown algorithms, digests, key sizes), the zone is insecure, not bogus. One key that could be used and is
+//! missing from the DNSKEY set, which an attacker may have taken out, makes it bogus.
 
 use aws_lc_rs::digest;
 use smallvec::SmallVec;
@@ -148,7 +149,7 @@ pub fn keys_from_ds(
 /// walk skip asking for keys that could not be used.
 pub fn ds_set_is_unusable(ds_set: &Validated<RrSet>, sha1: Sha1Policy) -> Option<Insecurity> {
     let vouchers: Vec<Voucher<'_>> = ds_set.get().data.iter().filter_map(DsView::read).map(Voucher::Ds).collect();
-    usable(vouchers, sha1).err()
+    usable(&vouchers, sha1).err()
 }
 
 #[derive(Clone, Copy)]
@@ -262,21 +263,17 @@ impl Candidate<'_> {
     }
 }
 
-/// The vouchers that can be used here, or why there are none.
-fn usable(mut vouchers: Vec<Voucher<'_>>, sha1: Sha1Policy) -> Result<Vec<Voucher<'_>>, Insecurity> {
-    let mut reason = Insecurity::NoDs;
-    vouchers.retain(|voucher| match voucher.unusable(sha1) {
-        Some(why) => {
-            reason = why;
-            false
-        }
-        None => true,
-    });
-    // RFC 4509 3: a SHA-1 digest is not looked at beside a stronger one.
-    if vouchers.iter().any(|voucher| !voucher.is_sha1_digest()) {
-        vouchers.retain(|voucher| !voucher.is_sha1_digest());
+/// The vouchers that can be used here, and apart from them those whose digest is not looked at beside a stronger one (RFC
+/// 4509 3: SHA-1); or the reason that there are none.
+fn usable<'a>(vouchers: &[Voucher<'a>], sha1: Sha1Policy) -> Result<(Vec<Voucher<'a>>, Vec<Voucher<'a>>), Insecurity> {
+    let (supported, unsupported): (Vec<_>, Vec<_>) =
+        vouchers.iter().map(|voucher| (*voucher, voucher.unusable(sha1))).partition(|(_, why)| why.is_none());
+    let supported: Vec<Voucher<'_>> = supported.into_iter().map(|(voucher, _)| voucher).collect();
+    if supported.is_empty() {
+        return Err(unsupported.into_iter().rev().find_map(|(_, why)| why).unwrap_or(Insecurity::NoDs));
     }
-    if vouchers.is_empty() { Err(reason) } else { Ok(vouchers) }
+    let (weaker, stronger): (Vec<_>, Vec<_>) = supported.into_iter().partition(Voucher::is_sha1_digest);
+    Ok(if stronger.is_empty() { (weaker, stronger) } else { (stronger, weaker) })
 }
 
 /// A DNSKEY set on its way to a verdict, one signature check or one handful of keys at a time: the caller lets other
@@ -337,7 +334,7 @@ impl<'a> KeyTrial<'a> {
                     self.state = State::Keys(Box::new(verified), entry, Vec::new(), 0);
                     None
                 }
-                Some(Err(why)) => Some(KeyVerdict::Bogus(why)),
+                Some(Err(why)) => Some(KeyVerdict::Bogus(self.unsigned_by_usable_keys(&entry, why))),
                 None => {
                     self.state = State::Signature(entry, trial);
                     None
@@ -383,30 +380,77 @@ impl<'a> KeyTrial<'a> {
         if self.dnskey_set.name != *self.zone || self.dnskey_set.rtype != Rtype::DNSKEY {
             return Err(bogus(Fault::Malformed));
         }
-        let vouchers = usable(self.vouchers.clone(), self.sha1).map_err(|reason| Box::new(KeyVerdict::Insecure(reason)))?;
-        let entry = self.entry_points(&vouchers, work).map_err(|bound| bogus(Fault::TooMuchWork(bound)))?;
+        let (mut vouchers, weaker) = usable(&self.vouchers, self.sha1).map_err(|reason| Box::new(KeyVerdict::Insecure(reason)))?;
+        let mut entry = self.entry_points(&vouchers, work).map_err(|bound| bogus(Fault::TooMuchWork(bound)))?;
+        if entry.is_unusable() && !weaker.is_empty() {
+            // The strong digests are those of keys that cannot be used here: the weak ones may be of one that can.
+            entry = self.entry_points(&weaker, work).map_err(|bound| bogus(Fault::TooMuchWork(bound)))?;
+            vouchers = weaker;
+        }
         if !entry.keys.is_empty() {
             return Ok(entry);
         }
-        Err(match (entry.insecure, entry.fault) {
-            (Some(reason), None) => Box::new(KeyVerdict::Insecure(reason)),
-            (_, Some(fault)) => bogus(fault),
-            (None, None) => bogus(no_dnskey(&vouchers)),
+        // RFC 4035 5.2, RFC 6840 5.2: insecure only if not one key vouched for can be used. A voucher that fits no key here
+        // may be that of a key which could.
+        let missing = vouchers.iter().zip(&entry.met).find(|(_, is_met)| !**is_met).map(|(voucher, _)| voucher);
+        Err(match (entry.fault, missing, entry.insecure) {
+            (Some(fault), ..) => bogus(fault),
+            (None, Some(missing), _) => bogus(self.no_dnskey_for(missing)),
+            (None, None, Some(reason)) => Box::new(KeyVerdict::Insecure(reason)),
+            (None, None, None) => bogus(Fault::Malformed),
         })
+    }
+
+    fn no_dnskey_for(&self, missing: &Voucher<'_>) -> Fault {
+        let (key_tag, algorithm) = (missing.key_tag(), missing.algorithm());
+        match self.set_aside_by_sha1() {
+            Some(unused) => {
+                Fault::Sha1KeyUnused { key_tag, algorithm, unused_key_tag: unused.key_tag(), unused_algorithm: unused.algorithm() }
+            }
+            None => Fault::NoDnskeyForDs { key_tag, algorithm },
+        }
+    }
+
+    /// A voucher that only the policy for SHA-1 leaves out.
+    fn set_aside_by_sha1(&self) -> Option<&Voucher<'a>> {
+        let left_out = |voucher: &&Voucher<'_>| {
+            !algorithm_supported(voucher.algorithm(), self.sha1) && algorithm_supported(voucher.algorithm(), Sha1Policy::Validate)
+        };
+        self.vouchers.iter().find(left_out)
+    }
+
+    /// The key set bears no signature by a key vouched for that may be used: perhaps one by a key that the policy leaves out.
+    fn unsigned_by_usable_keys(&self, entry: &EntryPoints, why: Reason) -> Reason {
+        let (Some(unused), Some(key)) = (self.set_aside_by_sha1(), entry.keys.first()) else { return why };
+        match why.fault {
+            Fault::NoKey(_) | Fault::NoSignature => Reason {
+                fault: Fault::Sha1KeyUnused {
+                    key_tag: key.key_tag,
+                    algorithm: key.algorithm,
+                    unused_key_tag: unused.key_tag(),
+                    unused_algorithm: unused.algorithm(),
+                },
+                ..why
+            },
+            _ => why,
+        }
     }
 
     /// The keys of the set that a voucher fits (RFC 4035 5.2).
     fn entry_points(&self, vouchers: &[Voucher<'_>], work: &mut WorkBudget) -> Result<EntryPoints, Bound> {
-        let mut found = EntryPoints::default();
+        let mut found = EntryPoints { met: vec![false; vouchers.len()], ..EntryPoints::default() };
         for (place, rdata) in self.dnskey_set.data.iter().take(work.limits().keys_per_zone as usize).enumerate() {
             let Some(key) = DnskeyView::read(rdata) else { continue };
             let mut candidate = Candidate { zone: self.zone, key, digests: SmallVec::new() };
-            for voucher in vouchers.iter().filter(|v| v.key_tag() == key.key_tag && v.algorithm() == key.algorithm) {
+            let mut is_vouched_for = false;
+            for (at, voucher) in vouchers.iter().enumerate().filter(|(_, v)| v.key_tag() == key.key_tag && v.algorithm() == key.algorithm) {
                 if voucher.fits(&mut candidate, work)? {
-                    work.pay(key.parse_cost())?;
-                    found.add(place, &key, self.sha1);
-                    break;
+                    (is_vouched_for, found.met[at]) = (true, true);
                 }
+            }
+            if is_vouched_for {
+                work.pay(key.parse_cost())?;
+                found.add(place, &key, self.sha1);
             }
         }
         Ok(found)
@@ -418,11 +462,18 @@ struct EntryPoints {
     keys: Vec<ParsedKey>,
     /// Where each of them stands in the set.
     places: Vec<usize>,
+    /// For each voucher: does it fit a key of the set?
+    met: Vec<bool>,
     insecure: Option<Insecurity>,
     fault: Option<Fault>,
 }
 
 impl EntryPoints {
+    /// Every voucher fits a key, and none of these can be used here.
+    fn is_unusable(&self) -> bool {
+        self.keys.is_empty() && self.fault.is_none() && self.met.iter().all(|is_met| *is_met)
+    }
+
     fn add(&mut self, place: usize, key: &DnskeyView<'_>, sha1: Sha1Policy) {
         let (key_tag, algorithm) = (key.key_tag, key.algorithm);
         if !key.is_zone_key() {
@@ -440,11 +491,6 @@ impl EntryPoints {
             }
         }
     }
-}
-
-fn no_dnskey(vouchers: &[Voucher<'_>]) -> Fault {
-    let first = vouchers.first();
-    Fault::NoDnskeyForDs { key_tag: first.map_or(0, Voucher::key_tag), algorithm: first.map_or(0, Voucher::algorithm) }
 }
 
 #[cfg(test)]
@@ -612,6 +658,56 @@ mod tests {
         let set = signer.sign_as(set, |fields| fields.key_tag = key_tag(&no_zone_key));
         let ds = [ds_rdata(&signer.zone, &small, 2), ds_rdata(&signer.zone, &no_zone_key, 2)];
         assert_eq!(short(judge(&set, &ds)), "bogus: EDE 11");
+    }
+
+    /// RFC 4035 5.2: the DS set says of two keys that they are the zone's; each of them that could be used must be met.
+    #[test]
+    fn insecure_only_if_nothing_of_the_ds_set_can_be_used() {
+        let signer = Signer::new("example.", 1);
+        let zone = &signer.zone;
+        let mut small = vec![1, 1, 3, 8, 1, 3];
+        small.resize(6 + 64, 0xff);
+        let ds = |key: &[u8], digest_type| ds_rdata(zone, key, digest_type);
+        let keys = |keys: &[&[u8]]| {
+            let mut set = RrSet::new(zone.clone(), Rtype::DNSKEY, 3_600);
+            keys.iter().for_each(|key| set.data.push(key));
+            signer.sign(set)
+        };
+        let small_alone = format!("insecure: UnsupportedKeySize {{ algorithm: 8, key_tag: {} }}", key_tag(&small));
+        let good = &signer.dnskey;
+        let rows: [(&str, RrSet, Vec<Vec<u8>>, &str); 8] = [
+            ("both there", keys(&[&small, good]), vec![ds(&small, 2), ds(good, 2)], "secure, 1 keys, 600 s"),
+            ("the good key stripped", keys(&[&small]), vec![ds(&small, 2), ds(good, 2)], "bogus: EDE 9"),
+            ("the other order", keys(&[&small]), vec![ds(good, 2), ds(&small, 2)], "bogus: EDE 9"),
+            ("both stripped", keys(&[]), vec![ds(&small, 2), ds(good, 2)], "bogus: EDE 9"),
+            ("nothing usable", keys(&[&small]), vec![ds(&small, 2)], &small_alone),
+            ("two digests of one key", keys(&[&small]), vec![ds(&small, 2), ds(&small, 4)], &small_alone),
+            ("a weak digest of the good key", keys(&[&small, good]), vec![ds(&small, 2), ds(good, 1)], "secure, 1 keys, 600 s"),
+            ("and that key stripped", keys(&[&small]), vec![ds(&small, 2), ds(good, 1)], "bogus: EDE 9"),
+        ];
+        for (what, dnskeys, ds, expected) in rows {
+            assert_eq!(short(judge(&dnskeys, &ds)), expected, "{what}");
+        }
+    }
+
+    /// RFC 6840 5.11 with RFC 9905 2: whoever reads why it fails has to hear of the setting and of the standby key.
+    #[test]
+    fn a_standby_key_beside_a_sha_1_key_is_named() {
+        let signer = Signer::new("example.", 1);
+        let mut old = signer.dnskey.clone();
+        old[3] = 7;
+        let standby = Signer::new("example.", 2);
+        let ds = [ds_rdata(&signer.zone, &old, 2), ds_rdata(&signer.zone, &standby.dnskey, 2)];
+        let mut without = RrSet::with(signer.zone.clone(), Rtype::DNSKEY, 3_600, &old);
+        let signed_by_old = |set: RrSet| signer.sign_as(set, |fields| (fields.algorithm, fields.key_tag) = (7, key_tag(&old)));
+        let missing = signed_by_old(without.clone());
+        without.data.push(&standby.dnskey);
+        for (what, set) in [("not in the set", missing), ("does not sign", signed_by_old(without))] {
+            let KeyVerdict::Bogus(why) = judge(&set, &ds) else { panic!("{what}: it must be bogus") };
+            let text = why.to_string();
+            let tags = [key_tag(&old), standby.key_tag()].map(|tag| tag.to_string());
+            assert!(text.contains("sha1") && tags.iter().all(|tag| text.contains(tag)), "{what}: {text}");
+        }
     }
 
     #[test]

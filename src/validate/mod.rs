@@ -52,5 +52,5 @@ pub use proof::ProofKind;
 pub use reason::{AlgorithmName, Claim, Date, Fault, Insecurity, Reason, Signed};
 pub use rrsig::{Now, signer_of};
 pub use set::{Verified, verify_set};
-pub use synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, expand_wildcard, synthesize};
+pub use synthesize::{DenialForm, DenialKey, Proved, Synthesis, SynthesisKind, expand_wildcard, synthesize};
 pub use trust_point::{Change, KeyState, TrackedKey, TrustPoint, TrustPoints};

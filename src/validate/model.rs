@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use super::bitmap::bitmap_of;
 use super::budget::{Limits, WorkBudget};
 use super::nsec::{Nsec, NsecProof};
-use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Params, Nsec3Proof, nsec3_owner, nsec3_place};
+use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Hashes, Nsec3Params, Nsec3Proof, nsec3_owner, nsec3_place};
 use super::proof::{Found, ProofKind};
-use super::synthesize::{DenialForm, DenialKey, Synthesis, SynthesisKind, synthesize};
+use super::synthesize::{DenialForm, DenialKey, Proved, Synthesis, SynthesisKind, synthesize};
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// Labels from the apex down; the apex is empty.
@@ -158,7 +158,8 @@ fn by_nsec3(records: &[Nsec3], asked: &Asked) -> Said {
     let (zone, qname) = (name(&[]), name(&asked.path));
     let mut work = WorkBudget::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
     let work = &mut work;
-    let Some(mut proof) = Nsec3Proof::new(&zone, records) else {
+    let hashes = Nsec3Hashes::default();
+    let Some(mut proof) = Nsec3Proof::new(&zone, records, &hashes) else {
         return Said { name_error: None, no_data: None, no_closer_name: None, no_ds: None };
     };
     let encloser = name(&asked.path[..asked.encloser]);
@@ -276,11 +277,13 @@ fn made(sets: &[RrSet], asked: &Asked) -> Option<Synthesis> {
         DenialKey::Nsec3(wanted) => {
             sets.iter().rfind(|set| hash_of(set).is_some_and(|hash| hash <= *wanted)).or(sets.last()).cloned().map(proved)
         }
+        DenialKey::Wildcard(_) => None,
     };
+    let known = Proved { find, has_data: |_: &Name, _| true };
     let params = params();
     let hashed = sets.first().is_some_and(|set| set.rtype == Rtype::NSEC3);
     let form = if hashed { DenialForm::Nsec3(&params) } else { DenialForm::Nsec };
-    synthesize((&name(&asked.path), asked.qtype), &name(&[]), form, Some(&soa), find, &mut WorkBudget::default())
+    synthesize((&name(&asked.path), asked.qtype), &name(&[]), form, Some(&soa), known, &mut WorkBudget::default())
 }
 
 /// Nobody was asked: it must be what a server of the zone would have said.

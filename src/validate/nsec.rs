@@ -25,6 +25,10 @@ impl Nsec {
         Some(Nsec { owner: set.name.clone(), next, types: TypeBitmap::read(rdata.get(used..)?)? })
     }
 
+    pub(super) fn types(&self) -> &TypeBitmap {
+        &self.types
+    }
+
     fn covers(&self, name: &Name, zone: &Name) -> bool {
         let before_next = self.next == *zone || (self.owner < self.next && *name < self.next);
         self.owner < *name && before_next

@@ -4,6 +4,8 @@
 //! algorithm is SHA-1 and its flags are known (RFC 5155 8.2); of several sets of parameters the first is used.
 //! Each hash is paid from the budget and remembered, so that a proof hashes each name once.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::digest;
 
 use super::bitmap::TypeBitmap;
@@ -131,6 +133,10 @@ impl Nsec3 {
         })
     }
 
+    pub(super) fn types(&self) -> &TypeBitmap {
+        &self.types
+    }
+
     pub(super) fn is_silent_below(&self) -> bool {
         self.types.is_silent_below()
     }
@@ -150,12 +156,32 @@ impl Nsec3 {
     }
 }
 
+/// Hashes with the parameters of one chain, so that a name is hashed once for all that is to be proved of it.
+#[derive(Clone, Default)]
+pub(super) struct Nsec3Hashes(RefCell<Vec<(Name, Nsec3Hash)>>);
+
+impl Nsec3Hashes {
+    /// The hash of a name that was hashed before.
+    pub(super) fn made(&self, name: &Name) -> Option<Nsec3Hash> {
+        self.0.borrow().iter().find(|(made, _)| made == name).map(|(_, hash)| *hash)
+    }
+
+    pub(super) fn of(&self, name: &Name, params: &Nsec3Params, work: &mut WorkBudget) -> Result<Nsec3Hash, Bound> {
+        if let Some(hash) = self.made(name) {
+            return Ok(hash);
+        }
+        let hash = params.hash(name, work)?;
+        self.0.borrow_mut().push((name.clone(), hash));
+        Ok(hash)
+    }
+}
+
 /// All NSEC3 records of one reply that share the parameters of the first.
 pub(super) struct Nsec3Proof<'a> {
     zone: &'a Name,
     records: Vec<&'a Nsec3>,
     params: &'a Nsec3Params,
-    known: Vec<(Name, Nsec3Hash)>,
+    hashes: &'a Nsec3Hashes,
 }
 
 /// RFC 5155 8.3.
@@ -166,10 +192,10 @@ struct ClosestEncloserProof {
 
 impl<'a> Nsec3Proof<'a> {
     /// `None` when there is no record.
-    pub(super) fn new(zone: &'a Name, records: &'a [Nsec3]) -> Option<Nsec3Proof<'a>> {
+    pub(super) fn new(zone: &'a Name, records: &'a [Nsec3], hashes: &'a Nsec3Hashes) -> Option<Nsec3Proof<'a>> {
         let params = &records.first()?.params;
         let records = records.iter().filter(|nsec3| nsec3.params == *params).collect();
-        Some(Nsec3Proof { zone, records, params, known: Vec::new() })
+        Some(Nsec3Proof { zone, records, params, hashes })
     }
 
     pub(super) fn iterations(&self) -> u16 {
@@ -247,12 +273,7 @@ impl<'a> Nsec3Proof<'a> {
     }
 
     fn hash(&mut self, name: &Name, work: &mut WorkBudget) -> Result<Nsec3Hash, Bound> {
-        if let Some((_, hash)) = self.known.iter().find(|(known, _)| known == name) {
-            return Ok(*hash);
-        }
-        let hash = self.params.hash(name, work)?;
-        self.known.push((name.clone(), hash));
-        Ok(hash)
+        self.hashes.of(name, self.params, work)
     }
 }
 
@@ -323,8 +344,9 @@ mod tests {
         let sure = example(false);
         let mut work = WorkBudget::default();
         let work = &mut work;
-        let mut opt = Nsec3Proof::new(&zone, &records).expect("records");
-        let mut all = Nsec3Proof::new(&zone, &sure).expect("records");
+        let hashes = Nsec3Hashes::default();
+        let mut opt = Nsec3Proof::new(&zone, &records, &hashes).expect("records");
+        let mut all = Nsec3Proof::new(&zone, &sure, &hashes).expect("records");
         let name_error = |ce: &str| ProofKind::NameError { closest_encloser: name(ce) };
         let wildcard = |ce: &str| ProofKind::WildcardNoData { closest_encloser: name(ce) };
         let found = |kind, opt_out| Ok(Some(Found { kind, opt_out }));
@@ -391,17 +413,19 @@ mod tests {
         let place = params().hash(&name("www.example."), &mut WorkBudget::default()).expect("affordable");
         for (second, expected) in [(&others, None), (&params(), Some(Found::sure(ProofKind::NoData)))] {
             let records = [Nsec3::made([0; 20], [1; 20], false, &params(), &[T::A]), Nsec3::made(place, [1; 20], false, second, &[T::A])];
-            let mut proof = Nsec3Proof::new(&zone, &records).expect("records");
+            let hashes = Nsec3Hashes::default();
+            let mut proof = Nsec3Proof::new(&zone, &records, &hashes).expect("records");
             assert_eq!(proof.no_data(&name("www.example."), T::MX, &mut WorkBudget::default()), Ok(expected));
         }
     }
 
     #[test]
-    fn a_long_name_breaks_the_purse_and_not_the_processor() {
+    fn a_long_name_exhausts_the_budget_and_not_the_processor() {
         let zone = name("example.");
         let heavy = Nsec3Params { iterations: 50, salt: vec![0; 255] };
         let records = vec![Nsec3::made([0; 20], [1; 20], false, &heavy, &[T::A])];
-        let mut proof = Nsec3Proof::new(&zone, &records).expect("records");
+        let hashes = Nsec3Hashes::default();
+        let mut proof = Nsec3Proof::new(&zone, &records, &hashes).expect("records");
         let long = name(&format!("{}example.", "a.".repeat(100)));
         let mut work = WorkBudget::default();
         assert_eq!(proof.name_error(&long, &mut work), Err(Bound::Nsec3Hashes));

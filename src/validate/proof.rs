@@ -1,7 +1,7 @@
 //! What NSEC and NSEC3 records can prove, in words common to both.
 
 use super::bitmap::TypeBitmap;
-use crate::record::{Name, Rtype};
+use crate::record::{Name, RrSet, Rtype};
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProofKind {
@@ -40,6 +40,13 @@ pub(super) fn no_ds_at(types: &TypeBitmap) -> Option<ProofKind> {
         return None;
     }
     Some(if types.has(Rtype::NS) { ProofKind::InsecureDelegation } else { ProofKind::NoCut })
+}
+
+/// How long something that the SOA's zone denies stays denied (RFC 2308 4 and 5): its TTL or its MINIMUM, the last field of
+/// the RDATA.
+pub(super) fn negative_ttl(soa: &RrSet) -> Option<u32> {
+    let minimum = soa.data.first()?.last_chunk::<4>()?;
+    Some(soa.ttl.min(u32::from_be_bytes(*minimum)))
 }
 
 /// RFC 5155 1.3: the name one label longer than the closest encloser.

@@ -51,6 +51,14 @@ pub enum Fault {
         key_tag: u16,
         algorithm: u8,
     },
+    /// The key that the DS set names and that is in use rests on SHA-1, which the configuration does not accept; the one that
+    /// is left is missing from the DNSKEY set, or has not signed it.
+    Sha1KeyUnused {
+        key_tag: u16,
+        algorithm: u8,
+        unused_key_tag: u16,
+        unused_algorithm: u8,
+    },
     NoZoneKeyBit {
         key_tag: u16,
         algorithm: u8,
@@ -87,7 +95,7 @@ impl Fault {
     pub fn ede_code(&self) -> EdeCode {
         match self {
             Fault::NoSignature => EdeCode::RRSIGS_MISSING,
-            Fault::NoKey(_) | Fault::NoDnskeyForDs { .. } => EdeCode::DNSKEY_MISSING,
+            Fault::NoKey(_) | Fault::NoDnskeyForDs { .. } | Fault::Sha1KeyUnused { .. } => EdeCode::DNSKEY_MISSING,
             Fault::ExpiredBeforeValid(_) => EdeCode::SIGNATURE_EXPIRED_BEFORE_VALID,
             Fault::NotYetValid(_) => EdeCode::SIGNATURE_NOT_YET_VALID,
             Fault::Expired(_) => EdeCode::SIGNATURE_EXPIRED,
@@ -114,7 +122,11 @@ impl Fault {
             Fault::NotYetValid(_) => 6,
             Fault::Expired(_) => 7,
             Fault::BadSignature(_) => 8,
-            Fault::NoDnskeyForDs { .. } | Fault::NoZoneKeyBit { .. } | Fault::NoProof(_) | Fault::ForeignSoa { .. } => 9,
+            Fault::NoDnskeyForDs { .. }
+            | Fault::Sha1KeyUnused { .. }
+            | Fault::NoZoneKeyBit { .. }
+            | Fault::NoProof(_)
+            | Fault::ForeignSoa { .. } => 9,
             Fault::TooMuchWork(_) => 10,
         }
     }
@@ -133,6 +145,12 @@ impl fmt::Display for Reason {
                 f,
                 "the signature over {name} {rtype} with key tag {key_tag} has a Labels field of {labels}, which must be from {least} to {most}"
             ),
+            // Under the other setting the key would have been read.
+            Fault::NoKey(signed) if matches!(signed.algorithm, 5 | 7) => write!(
+                f,
+                "no DNSKEY of the zone fits the signature over {name} {rtype}, which rests on SHA-1 (used only with \
+                 `sha1 = \"validate\"`): {signed}"
+            ),
             Fault::NoKey(signed) => write!(f, "no DNSKEY of the zone fits the signature over {name} {rtype}: {signed}"),
             Fault::ExpiredBeforeValid(signed) => {
                 write!(f, "the signature over {name} {rtype} expires before it becomes valid: {signed}")
@@ -144,6 +162,11 @@ impl fmt::Display for Reason {
                 f,
                 "{name} has no DNSKEY that fits its DS record or trust anchor: key tag {key_tag}, algorithm {}",
                 AlgorithmName(*algorithm)
+            ),
+            Fault::Sha1KeyUnused { key_tag, algorithm, unused_key_tag, unused_algorithm } => write!(
+                f,
+                "`sha1` does not accept key {unused_key_tag} (algorithm {unused_algorithm}) of {name}, and no DNSKEY set is signed by the \
+                 standby key {key_tag} (algorithm {algorithm})"
             ),
             Fault::NoZoneKeyBit { key_tag, algorithm } => {
                 write!(f, "the DNSKEY of {name} with key tag {key_tag}, algorithm {} is not a zone key", AlgorithmName(*algorithm))

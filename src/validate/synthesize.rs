@@ -1,14 +1,19 @@
 //! Answers made from denials learned earlier, without asking anybody (RFC 8198).
 //!
 //! The cache finds single NSEC and NSEC3 sets; which ones are needed, and what they prove together, is decided
-//! here by the same rules as for a fresh reply. Nothing is made from opt-out nsec_ranges (RFC 8198 5.2), and nothing for
+//! here by the same rules as for a fresh reply. Nothing is made from opt-out ranges (RFC 8198 5.2), and nothing for
 //! ANY and RRSIG questions. Wildcards are RFC 8198 5.3.
+//!
+//! Load balancers that sign as they answer often list nothing in a type bitmap but what they were asked for. So the
+//! bitmap of a name, or of the wildcard that stands for it, denies further types only if a proved record set of that
+//! owner is known whose type the bitmap lists. What was asked for itself is kept as a denial of its own.
 
+use super::bitmap::TypeBitmap;
 use super::budget::WorkBudget;
 use super::denial::{Denial, Evidence, Proof};
 use super::nsec::Nsec;
-use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Params, nsec3_owner};
-use super::proof::{ProofKind, next_closer};
+use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Hashes, Nsec3Params, nsec3_owner};
+use super::proof::{ProofKind, negative_ttl, next_closer};
 use super::rrsig::{Rrsig, signed_labels};
 use crate::record::{Name, RrSet, Rtype, Validated};
 
@@ -17,6 +22,15 @@ use crate::record::{Name, RrSet, Rtype, Validated};
 pub enum DenialKey<'a> {
     Nsec(&'a Name),
     Nsec3(&'a Nsec3Hash),
+    /// What the wildcard below this name gave to any name, of the type asked for or as an alias.
+    Wildcard(&'a Name),
+}
+
+/// What was proved earlier.
+pub struct Proved<F, H> {
+    pub find: F,
+    /// Is there a proved set of this owner and type? A wildcard has what it gave to any name.
+    pub has_data: H,
 }
 
 /// How the zone denies: by NSEC, or by NSEC3 with parameters that were seen in a secure record.
@@ -46,37 +60,50 @@ pub enum SynthesisKind {
 
 /// The reply to a question inside `zone`, if what was learned earlier suffices for one. Without the zone's SOA nobody
 /// can be told how long something is not there; what a wildcard has needs none (RFC 8198 5.3).
-pub fn synthesize(
+pub fn synthesize<F, H>(
     question: (&Name, Rtype),
     zone: &Name,
     form: DenialForm<'_>,
     soa: Option<&Validated<RrSet>>,
-    find: impl FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>,
+    proved: Proved<F, H>,
     work: &mut WorkBudget,
-) -> Option<Synthesis> {
+) -> Option<Synthesis>
+where
+    F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>,
+    H: FnMut(&Name, Rtype) -> bool,
+{
     let (qname, qtype) = question;
     if !qname.is_within(zone) || matches!(qtype, Rtype::ANY | Rtype::RRSIG) {
         return None;
     }
-    let soa_ttl = match soa.map(Validated::get) {
-        Some(soa) if soa.rtype == Rtype::SOA && soa.name == *zone => Some(soa.ttl.min(soa_minimum(soa)?)),
-        _ => None,
+    let soa = soa.map(Validated::get).filter(|soa| soa.rtype == Rtype::SOA && soa.name == *zone);
+    let soa_ttl = match soa {
+        Some(soa) => Some(negative_ttl(soa)?),
+        None => None,
     };
-    let mut search = Search { zone, qname, find, found: Vec::new() };
+    let mut search = Search { zone, qname, proved, found: Vec::new(), hashes: Nsec3Hashes::default() };
     let closest_encloser = match form {
         DenialForm::Nsec => search.by_nsec()?,
         DenialForm::Nsec3(params) => search.by_nsec3(params, work)?,
     };
-    let proof = search.found;
-    let evidence = Evidence::gather(zone, &proof, work);
+    let evidence = Evidence::gather(zone, &search.found, work).with_hashes(search.hashes.clone());
     let wildcard = closest_encloser.as_ref().map(|closest_encloser| SynthesisKind::Wildcard { closest_encloser: closest_encloser.clone() });
-    let (kind, ttl) = sure(evidence.nxdomain(qname, work)).or_else(|| sure(evidence.nodata(qname, qtype, work))).or_else(|| {
-        let denied = evidence.wildcard_answer(qname, qtype, &closest_encloser?, work);
-        sure(denied).and_then(|(_, ttl)| Some((wildcard?, ttl)))
-    })?;
-    let is_denial = !matches!(kind, SynthesisKind::Wildcard { .. });
-    let ttl = ttl.min(soa_ttl.or((!is_denial).then_some(u32::MAX))?);
-    Some(Synthesis { kind, proof, ttl })
+    let Sure { kind, ttl, by_bitmap_of } =
+        sure(evidence.nxdomain(qname, work), qname).or_else(|| sure(evidence.nodata(qname, qtype, work), qname)).or_else(|| {
+            let denied = evidence.wildcard_answer(qname, qtype, &closest_encloser?, work);
+            sure(denied, qname).and_then(|proved| Some(Sure { kind: wildcard?, ..proved }))
+        })?;
+    if let Some(owner) = by_bitmap_of
+        && !search.bitmap_is_confirmed(&owner, soa.is_some())
+    {
+        return None;
+    }
+    if let SynthesisKind::Wildcard { closest_encloser } = &kind {
+        let (proof, ttl) = search.no_closer_name(qtype, closest_encloser, work)?;
+        let ttl = ttl.min(soa_ttl.unwrap_or(u32::MAX));
+        return Some(Synthesis { kind, proof: vec![proof], ttl });
+    }
+    Some(Synthesis { kind, proof: search.found, ttl: ttl.min(soa_ttl?) })
 }
 
 /// The set that a wildcard gives to `qname` (RFC 4592 3.3), from that wildcard's own set or from what it gave to
@@ -89,40 +116,47 @@ pub fn expand_wildcard(qname: &Name, closest_encloser: &Name, source: &Validated
     (fits && qname.is_below(closest_encloser)).then(|| Validated::assertion(RrSet { name: qname.clone(), ..set.clone() }))
 }
 
-fn sure(denial: Denial) -> Option<(SynthesisKind, u32)> {
+/// A proof without opt-out.
+struct Sure {
+    kind: SynthesisKind,
+    ttl: u32,
+    /// The owner of the type bitmap that it rests on.
+    by_bitmap_of: Option<Name>,
+}
+
+fn sure(denial: Denial, qname: &Name) -> Option<Sure> {
     let Denial::Proved(Proof { kind, opt_out: false, ttl }) = denial else { return None };
-    let kind = match kind {
-        ProofKind::NameError { .. } => SynthesisKind::NxDomain,
-        ProofKind::NoData | ProofKind::EmptyNonTerminal | ProofKind::WildcardNoData { .. } | ProofKind::NoCloserName => {
-            SynthesisKind::NoData
-        }
+    let (kind, by_bitmap_of) = match kind {
+        ProofKind::NameError { .. } => (SynthesisKind::NxDomain, None),
+        ProofKind::EmptyNonTerminal | ProofKind::NoCloserName => (SynthesisKind::NoData, None),
+        ProofKind::NoData => (SynthesisKind::NoData, Some(qname.clone())),
+        ProofKind::WildcardNoData { closest_encloser } => (SynthesisKind::NoData, Some(closest_encloser.wildcard()?)),
         ProofKind::InsecureDelegation | ProofKind::NoCut => return None,
     };
-    Some((kind, ttl))
+    Some(Sure { kind, ttl, by_bitmap_of })
 }
 
-/// The last field of the RDATA (RFC 2308 4).
-fn soa_minimum(soa: &RrSet) -> Option<u32> {
-    soa.data.first()?.last_chunk::<4>().map(|octets| u32::from_be_bytes(*octets))
-}
+/// A name has few types; past so many of a bitmap none is looked for.
+const BITMAP_TYPES_TRIED: usize = 16;
 
 /// Gathers the sets that bear on a name.
-struct Search<'a, F> {
+struct Search<'a, F, H> {
     zone: &'a Name,
     qname: &'a Name,
-    find: F,
+    proved: Proved<F, H>,
     found: Vec<Validated<RrSet>>,
+    hashes: Nsec3Hashes,
 }
 
-impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>> Search<'_, F> {
+impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype) -> bool> Search<'_, F, H> {
     /// The closest encloser, if the name does not exist; none at all if nothing is known of it.
     fn by_nsec(&mut self) -> Option<Option<Name>> {
-        let first = (self.find)(DenialKey::Nsec(self.qname))?;
+        let first = (self.proved.find)(DenialKey::Nsec(self.qname))?;
         let nsec = Nsec::read(first.get(), self.zone)?;
         let closest_encloser = nsec.denies(self.qname, self.zone).then(|| nsec.closest_encloser(self.qname));
         self.found.push(first);
         if let Some(wildcard) = closest_encloser.as_ref().and_then(Name::wildcard) {
-            let second = (self.find)(DenialKey::Nsec(&wildcard));
+            let second = (self.proved.find)(DenialKey::Nsec(&wildcard));
             self.add(second);
         }
         Some(closest_encloser)
@@ -135,15 +169,21 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>> Search<'_, F> {
         let mut below = None;
         for labels in (self.zone.label_count()..=self.qname.label_count()).rev() {
             let candidate = self.qname.suffix(labels);
-            let hash = params.hash(&candidate, work).ok()?;
-            let set = (self.find)(DenialKey::Nsec3(&hash));
+            let hash = self.hashes.of(&candidate, params, work).ok()?;
+            let set = (self.proved.find)(DenialKey::Nsec3(&hash));
             let exists = set.as_ref().is_some_and(|set| nsec3_owner(&hash, self.zone).as_ref() == Some(&set.get().name));
+            let is_above = next_closer(self.qname, &candidate).is_some();
+            if !exists && is_above && (self.proved.find)(DenialKey::Wildcard(&candidate)).is_some() {
+                // A wildcard stands below the name, so the name exists. Beside what a wildcard gives, no record of the closest
+                // encloser comes along (RFC 5155 7.2.6).
+                self.add(below.take());
+                return Some(Some(candidate));
+            }
             if !exists {
                 below = set;
                 continue;
             }
             self.add(set);
-            let is_above = next_closer(self.qname, &candidate).is_some();
             // Below a cut or a DNAME there is nothing of this zone's to be made up.
             let silent = || self.found.last().and_then(|set| Nsec3::read(set.get(), self.zone)).is_none_or(|own| own.is_silent_below());
             if is_above && silent() {
@@ -151,13 +191,46 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>> Search<'_, F> {
             }
             if is_above {
                 self.add(below.take());
-                let hash = params.hash(&candidate.wildcard()?, work).ok()?;
-                let wildcard = (self.find)(DenialKey::Nsec3(&hash));
+                let hash = self.hashes.of(&candidate.wildcard()?, params, work).ok()?;
+                let wildcard = (self.proved.find)(DenialKey::Nsec3(&hash));
                 self.add(wildcard);
             }
             return Some(is_above.then_some(candidate));
         }
         None
+    }
+
+    /// The one record that goes with a wildcard's answer (RFC 4035 3.1.3.3, RFC 5155 7.2.6), and its TTL.
+    fn no_closer_name(&self, qtype: Rtype, closest_encloser: &Name, work: &mut WorkBudget) -> Option<(Validated<RrSet>, u32)> {
+        self.found.iter().find_map(|set| {
+            let evidence = Evidence::gather(self.zone, std::slice::from_ref(set), work).with_hashes(self.hashes.clone());
+            let proved = sure(evidence.wildcard_answer(self.qname, qtype, closest_encloser, work), self.qname)?;
+            Some((set.clone(), proved.ttl))
+        })
+    }
+
+    /// Is a type that the bitmap of `owner` lists known to be there? Where the bitmap is empty the name has nothing of its own
+    /// (RFC 5155 7.1), and NXNAME says that it does not exist (RFC 9824 3.3).
+    fn bitmap_is_confirmed(&mut self, owner: &Name, has_soa: bool) -> bool {
+        let Some(bitmap) = self.found.iter().find_map(|set| self.bitmap_of(owner, set.get())) else { return false };
+        if bitmap.is_empty() || bitmap.has(Rtype::NXNAME) {
+            return true;
+        }
+        let is_proof = |rtype: &Rtype| matches!(*rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3);
+        let is_apex = owner == self.zone;
+        let has_data = &mut self.proved.has_data;
+        let mut listed = bitmap.types().filter(|rtype| !is_proof(rtype)).take(BITMAP_TYPES_TRIED);
+        listed.any(|rtype| is_apex && has_soa && rtype == Rtype::SOA || has_data(owner, rtype))
+    }
+
+    fn bitmap_of(&self, owner: &Name, set: &RrSet) -> Option<TypeBitmap> {
+        match set.rtype {
+            Rtype::NSEC => Nsec::read(set, self.zone).filter(|_| set.name == *owner).map(|nsec| nsec.types().clone()),
+            _ => {
+                let is_owners = nsec3_owner(&self.hashes.made(owner)?, self.zone).as_ref() == Some(&set.name);
+                Nsec3::read(set, self.zone).filter(|_| is_owners).map(|nsec3| nsec3.types().clone())
+            }
+        }
     }
 
     fn add(&mut self, set: Option<Validated<RrSet>>) {
@@ -182,6 +255,11 @@ mod tests {
         ("www.example.", &[T::A]),
         ("x.y.example.", &[T::A]),
     ];
+
+    /// Every name has what its bitmap lists.
+    fn known<F>(find: F) -> Proved<F, impl FnMut(&Name, Rtype) -> bool> {
+        Proved { find, has_data: |_: &Name, _| true }
+    }
 
     fn soa(minimum: u32) -> Validated<RrSet> {
         Validated::assertion(set("example.", T::SOA, &[&[0, 0][..], &[0; 16], &minimum.to_be_bytes()].concat()))
@@ -219,7 +297,7 @@ mod tests {
             &name("example."),
             DenialForm::Nsec,
             Some(&soa(60)),
-            find,
+            known(find),
             &mut WorkBudget::default(),
         )?;
         assert_eq!(made.ttl, 60);
@@ -228,12 +306,19 @@ mod tests {
 
     fn by_nsec3(question: (&str, Rtype), chain: &[(Nsec3Hash, RrSet)]) -> Option<SynthesisKind> {
         let find = |key: DenialKey<'_>| {
-            let DenialKey::Nsec3(wanted) = key else { panic!("NSEC3 only") };
+            let wanted = match key {
+                DenialKey::Nsec3(wanted) => wanted,
+                DenialKey::Wildcard(_) => return None,
+                DenialKey::Nsec(_) => panic!("NSEC3 only"),
+            };
             let (_, set) = chain.iter().rfind(|(hash, _)| hash <= wanted).or(chain.last())?;
             Some(Validated::assertion(set.clone()))
         };
         let form = DenialForm::Nsec3(&params());
-        Some(synthesize((&name(question.0), question.1), &name("example."), form, Some(&soa(60)), find, &mut WorkBudget::default())?.kind)
+        Some(
+            synthesize((&name(question.0), question.1), &name("example."), form, Some(&soa(60)), known(find), &mut WorkBudget::default())?
+                .kind,
+        )
     }
 
     #[test]
@@ -281,9 +366,15 @@ mod tests {
                 let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
                 chain.iter().rfind(|set| set.name <= *wanted).cloned().map(|set| Validated::assertion(set).shortened(proof_ttl))
             };
-            let made =
-                synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec, Some(&soa), find, &mut WorkBudget::default())
-                    .expect("denied");
+            let made = synthesize(
+                (&name("b.example."), T::A),
+                &name("example."),
+                DenialForm::Nsec,
+                Some(&soa),
+                known(find),
+                &mut WorkBudget::default(),
+            )
+            .expect("denied");
             assert_eq!(made.ttl, 40, "{proof_ttl} {soa_ttl} {minimum}");
         }
     }
@@ -293,7 +384,8 @@ mod tests {
     fn nothing_from_many_iterations() {
         let (params, mut work) = (Nsec3Params { iterations: 51, salt: vec![] }, WorkBudget::default());
         let find = |_: DenialKey<'_>| panic!("nothing is looked for");
-        let made = synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec3(&params), Some(&soa(60)), find, &mut work);
+        let made =
+            synthesize((&name("b.example."), T::A), &name("example."), DenialForm::Nsec3(&params), Some(&soa(60)), known(find), &mut work);
         assert!(made.is_none() && work.spent().nsec3_blocks == 0);
     }
 
@@ -305,7 +397,7 @@ mod tests {
                 let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
                 chain.iter().rfind(|set| set.name <= *wanted).cloned().map(Validated::assertion)
             };
-            synthesize((&name(qname), qtype), &name("example."), DenialForm::Nsec, soa, find, &mut WorkBudget::default())
+            synthesize((&name(qname), qtype), &name("example."), DenialForm::Nsec, soa, known(find), &mut WorkBudget::default())
                 .map(|made| made.kind)
         };
         let wildcard = Some(SynthesisKind::Wildcard { closest_encloser: name("wild.example.") });

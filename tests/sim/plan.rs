@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
@@ -59,7 +60,19 @@ pub struct Manner {
     pub shows_cut: bool,
     /// No addresses beside a referral.
     pub hides_glue: bool,
+    /// Changes each reply just before it leaves.
+    pub rewrite: Option<Rewrite>,
     pub udp_size: usize,
+}
+
+/// What a load balancer, or an attacker on the way, makes of a reply.
+#[derive(Clone)]
+pub struct Rewrite(pub Rc<dyn Fn(&mut Packet)>);
+
+impl fmt::Debug for Rewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rewrite")
+    }
 }
 
 /// What a server makes its cookies of.
@@ -104,6 +117,7 @@ impl Default for Manner {
             forgets_rrsig: None,
             shows_cut: false,
             hides_glue: false,
+            rewrite: None,
             udp_size: 1232,
         }
     }
@@ -366,6 +380,9 @@ impl Plan {
         let forged = manner.forges && reply.question.as_ref().is_some_and(|asked| !is_server(&asked.name));
         if forged {
             reply.answer.iter_mut().filter(|rr| rr.rtype == Rtype::A).for_each(|rr| rr.rdata = vec![203, 0, 113, 66]);
+        }
+        if let Some(Rewrite(rewrite)) = &manner.rewrite {
+            rewrite(&mut reply);
         }
         let limit = if tcp { 65_535 } else { reply.edns.as_ref().map_or(512, |_| client_size(&query).min(manner.udp_size)) };
         if manner.truncates && !tcp {

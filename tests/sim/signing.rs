@@ -1,9 +1,11 @@
-//! Signs zones with one Ed25519 key each (RFC 8080) and an NSEC chain (RFC 4034 4), and adds to a server's reply what
+//! Signs zones with one Ed25519 key each (RFC 8080) and an NSEC or NSEC3 chain (RFC 4034 4, RFC 5155 7.1), and adds to a server's reply what
 //! belongs to it for clients that set DO: signatures, DS, and proofs of what does not exist (RFC 4035 3.1).
 //!
 //! The keys of random worlds follow from the names of their zones, so that a world needs nothing but its seed.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use cairn::record::{Name, RrSet, Rtype};
 use cairn::validate::test_signer::Signer;
 
@@ -107,6 +109,62 @@ impl Zone {
         }
     }
 
+    /// The same with NSEC3 (RFC 5155 7.1), without salt and without opt-out.
+    pub fn sign_nsec3(&mut self, key: Key, now: u64, iterations: u16) {
+        self.sign(key, now);
+        let apex = self.apex.clone();
+        for owner in self.names().cloned().collect::<Vec<_>>() {
+            [Rtype::NSEC, Rtype::NSEC3].into_iter().for_each(|rtype| self.remove(&owner, rtype));
+        }
+        let owners: Vec<Name> = self.names().filter(|owner| !self.is_below_cut(owner)).cloned().collect();
+        let mut hashed = BTreeMap::new();
+        for owner in &owners {
+            for labels in apex.label_count()..=owner.label_count() {
+                let name = owner.suffix(labels);
+                let types: Vec<Rtype> = self.types(&name).collect();
+                hashed.insert(hash(&name, iterations), types);
+            }
+        }
+        let hashes: Vec<[u8; 20]> = hashed.keys().copied().collect();
+        for (at, (own, types)) in hashed.into_iter().enumerate() {
+            let next = hashes[(at + 1) % hashes.len()];
+            let [high, low] = iterations.to_be_bytes();
+            let rdata = [&[1, 0, high, low, 0, 20][..], &next, &bitmap(types)].concat();
+            self.add(Rr::new(&hashed_owner(&own, &apex), Rtype::NSEC3, 300, rdata));
+        }
+        let hashed_owners = hashes.iter().map(|own| hashed_owner(own, &apex));
+        owners.into_iter().chain(hashed_owners).collect::<Vec<_>>().iter().for_each(|owner| self.sign_name(owner, key, now));
+    }
+
+    fn nsec3_iterations(&self) -> Option<u16> {
+        let nsec3 = self.records().find(|rr| rr.rtype == Rtype::NSEC3)?;
+        Some(u16::from_be_bytes([nsec3.rdata[2], nsec3.rdata[3]]))
+    }
+
+    /// The record of the name's hash, or the one that covers it.
+    fn nsec3_at_or_over(&self, name: &Name, iterations: u16) -> Option<Rr> {
+        let wanted = hashed_owner(&hash(name, iterations), &self.apex);
+        let mut all: Vec<&Rr> = self.records().filter(|rr| rr.rtype == Rtype::NSEC3).collect();
+        all.sort();
+        all.iter().rfind(|rr| rr.name <= wanted).or(all.last()).map(|rr| (*rr).clone())
+    }
+
+    /// RFC 5155 7.2.
+    fn nsec3_proof(&self, qname: &Name, found: &Found, iterations: u16) -> Vec<Rr> {
+        let exists = |name: &Name| self.names().any(|have| have.is_within(name) && self.set(have, Rtype::NSEC3).is_empty());
+        let encloser = (0..=qname.label_count()).rev().map(|labels| qname.suffix(labels)).find(exists).unwrap_or_else(Name::root);
+        let next_closer = (encloser != *qname).then(|| qname.suffix(encloser.label_count() + 1));
+        let by_wildcard = next_closer.is_some();
+        let names: Vec<Name> = match found {
+            Found::NoData | Found::NoName if !by_wildcard => vec![qname.clone()],
+            Found::NoData | Found::NoName => [Some(encloser.clone()), next_closer, encloser.wildcard()].into_iter().flatten().collect(),
+            Found::Referral(ns) if self.set(&ns[0].name, Rtype::DS).is_empty() => vec![ns[0].name.clone()],
+            Found::Records(_) | Found::Alias(..) => next_closer.into_iter().collect(),
+            Found::Referral(_) => Vec::new(),
+        };
+        names.iter().filter_map(|name| self.nsec3_at_or_over(name, iterations)).collect()
+    }
+
     /// Signs the sets of one name again, as they are now.
     pub fn sign_name(&mut self, owner: &Name, key: Key, now: u64) {
         self.sign_name_for(owner, key, (now - VALIDITY_S, now + VALIDITY_S));
@@ -133,7 +191,11 @@ impl Zone {
             Found::Records(_) | Found::Alias(..) if by_wildcard => vec![qname.clone()],
             Found::Records(_) | Found::Alias(..) | Found::Referral(_) => Vec::new(),
         };
-        let mut proof: Vec<Rr> = denied.iter().filter_map(|name| self.nsec_at_or_before(name)).collect();
+        let mut proof: Vec<Rr> = match self.nsec3_iterations() {
+            Some(iterations) => self.nsec3_proof(qname, found, iterations),
+            None => denied.iter().filter_map(|name| self.nsec_at_or_before(name)).collect(),
+        };
+        proof.sort();
         proof.dedup();
         reply.authority.extend(proof.into_iter().filter(|nsec| !reply.authority.contains(nsec)).collect::<Vec<_>>());
         for section in [&mut reply.answer, &mut reply.authority] {
@@ -171,8 +233,21 @@ impl Zone {
     }
 }
 
+/// RFC 5155 5, without salt.
+fn hash(name: &Name, iterations: u16) -> [u8; 20] {
+    let once = |bytes: &[u8]| <[u8; 20]>::try_from(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref()).expect("20 octets");
+    (0..iterations).fold(once(name.as_wire()), |hash, _| once(&hash))
+}
+
+/// RFC 4648 7, in lower case.
+fn hashed_owner(hash: &[u8; 20], apex: &Name) -> Name {
+    let bits = |at: usize| (0..5).fold(0, |value, bit| value << 1 | usize::from(hash[(at * 5 + bit) / 8] >> (7 - (at * 5 + bit) % 8) & 1));
+    let label: Vec<u8> = (0..32).map(|at| b"0123456789abcdefghijklmnopqrstuv"[bits(at)]).collect();
+    apex.child(&label).expect("short enough")
+}
+
 /// RFC 4034 4.1.2.
-fn bitmap(mut types: Vec<Rtype>) -> Vec<u8> {
+pub fn bitmap(mut types: Vec<Rtype>) -> Vec<u8> {
     types.sort();
     let mut windows: Vec<(u8, Vec<u8>)> = Vec::new();
     for [window, low] in types.iter().map(|rtype| rtype.0.to_be_bytes()) {

@@ -33,7 +33,7 @@ use super::expected::Expected;
 use super::history::History;
 use super::internet::{Arrival, Behind, Forger, Internet, Link, Seen, Tcp};
 use super::packet::{AD, CD, Edns, Packet, RD, TC};
-use super::plan::{Lame, Manner, Plan, Server};
+use super::plan::{Lame, Manner, Plan, Rewrite, Server};
 use super::record::Rr;
 use super::signing::{self, Key};
 use super::zone::Zone;
@@ -197,6 +197,13 @@ impl World {
         })
     }
 
+    /// A zone that is signed already denies by NSEC3 from here on.
+    pub fn nsec3(self, apex: &str, seed: u8, iterations: u16, now: u64) -> World {
+        let apex = name(apex);
+        self.plan.borrow_mut().zones.get_mut(&apex).expect("the zone is there").sign_nsec3(Key::new(seed), now, iterations);
+        self
+    }
+
     pub fn without(self, owner: &str, rtype: Rtype) -> World {
         self.plan().zones.entry(self.zone.clone()).and_modify(|zone| zone.remove(&name(owner), rtype));
         self
@@ -263,6 +270,11 @@ impl World {
 
     pub fn link(self, change: impl FnOnce(&mut Link)) -> World {
         self.with(|server| change(&mut server.link))
+    }
+
+    /// What the current server says is changed on its way.
+    pub fn rewrites(self, change: impl Fn(&mut Packet) + 'static) -> World {
+        self.manner(|manner| manner.rewrite = Some(Rewrite(Rc::new(change))))
     }
 
     pub fn dead(self) -> World {
@@ -374,7 +386,7 @@ impl World {
 
     // Asking.
 
-    /// `"www.example. A"`; with the words `DO`, `AD`, `CD`, `TCP` behind it, and `norec` for RD=0.
+    /// `"www.example. A"`; with the words `DO`, `AD`, `CD`, `TCP` behind it, `norec` for RD=0, and `from=ADDRESS`.
     pub fn ask(&mut self, question: &str) -> Answer {
         self.ask_all(&[question]).remove(0)
     }
@@ -788,7 +800,11 @@ fn query(question: &str, id: u16) -> (Vec<u8>, Client) {
             asked.wire = written;
         }
     }
-    (packet.encode(), client(words.contains(&"TCP")))
+    let mut client = client(words.contains(&"TCP"));
+    if let Some(address) = words.iter().find_map(|word| word.strip_prefix("from=")) {
+        client.peer.set_ip(address.parse().expect("an address"));
+    }
+    (packet.encode(), client)
 }
 
 pub fn client(tcp: bool) -> Client {

@@ -21,4 +21,5 @@ mod signed_worlds;
 mod sim;
 mod simulation;
 mod trust_anchors;
+mod validation;
 mod without_recursion;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::Denial;
+use crate::cache::{Denial, DenialKind};
 use crate::env::BootTime;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
@@ -122,17 +122,22 @@ impl Validator {
         if let Some(off) = context.routes.turned_off(&question.name, self.state().clock().wall()) {
             return self.apply(question, link, Verdict::Insecure(Some(turned_off(off))), began, context);
         }
-        let start =
-            first_signer(&reply).filter(|signer| question.name.is_within(signer)).or_else(|| link.zone.clone()).unwrap_or_else(Name::root);
+        let lowest_apex = question.lowest_apex();
+        let start = [first_signer(&reply), link.zone.clone()].into_iter().flatten().find(|zone| lowest_apex.is_within(zone));
+        let start = start.unwrap_or_else(Name::root);
+        // RFC 4035 4.3: the trust anchor nearest to the data. The zones above it are neither needed nor sufficient.
+        let anchor = context.routes.anchored(&lowest_apex).cloned().unwrap_or_else(Name::root);
+        let start = if start.is_within(&anchor) { start } else { anchor.clone() };
         let _ = self.chain.trust_of_data(&start, context).await;
         if let Some(judged) = self.judged_meanwhile(question, &link) {
             return if judged.security == Security::Bogus { self.known_bogus(question, judged) } else { judged };
         }
-        let verdict = self.judge_from(reply, start, context).await;
+        let verdict = self.judge_from(reply, start, &anchor, context).await;
         self.apply(question, link, verdict, began, context)
     }
 
-    async fn judge_from(&self, reply: Reply, start: Name, context: &Context) -> Verdict {
+    /// With the keys of `start` and of the zones that they lead to, never with those of a zone above `anchor`.
+    async fn judge_from(&self, reply: Reply, start: Name, anchor: &Name, context: &Context) -> Verdict {
         let mut zone = start;
         for _ in 0..TURNS_MAX {
             let keys = match self.chain.trust_of_data(&zone, context).await {
@@ -147,7 +152,7 @@ impl Validator {
                 Judgement::Secure(secured) => return Verdict::Secure(Box::new(secured)),
                 Judgement::Insecure(reason) => return Verdict::Insecure(reason.ede()),
                 Judgement::Bogus(why) => return Verdict::Bogus(why.ede()),
-                Judgement::NeedsKeys(deeper) if deeper != zone => zone = deeper,
+                Judgement::NeedsKeys(deeper) if deeper != zone && deeper.is_within(anchor) => zone = deeper,
                 Judgement::NeedsKeys(_) => return Verdict::Bogus(bogus("signed by no zone on the way")),
                 Judgement::NeedsCut { name, why } => match self.chain.cut_between(keys.zone(), &name, context).await {
                     Trust::Secure(deeper) => zone = deeper.zone().clone(),
@@ -257,7 +262,7 @@ impl Validator {
                 self.network().cache().remove_failure(question);
             }
             Found::Denied(denial) => {
-                self.network().cache().put_denial(question, denial, now);
+                self.network().cache().put_denial(question, &Denial { security: link.security, ..denial.clone() }, now);
             }
             Found::TooLong { .. } => {}
         }
@@ -272,6 +277,7 @@ enum Verdict {
 
 /// Replaces the data as received by the validated data, with its shortened TTLs.
 fn take_proved(link: &mut Link, secured: Secured) {
+    let is_nodata = secured.is_nodata();
     let proved: Vec<RrSet> = secured.answer.into_iter().map(|verified| verified.set.into_inner()).collect();
     let authority: Vec<RrSet> = secured.authority.into_iter().map(|set| set.into_inner()).collect();
     match &mut link.found {
@@ -287,7 +293,8 @@ fn take_proved(link: &mut Link, secured: Secured) {
         }
         Found::Denied(denial) => {
             let (soa, proof) = authority.into_iter().partition(|set: &RrSet| set.rtype == Rtype::SOA);
-            *denial = Denial { soa: Vec::into_iter(soa).next(), proof, security: link.security, kind: denial.kind };
+            let kind = if is_nodata { DenialKind::NoData } else { denial.kind };
+            *denial = Denial { soa: Vec::into_iter(soa).next(), proof, security: link.security, kind };
         }
         Found::TooLong { dname } => {
             if let Some(first) = proved.into_iter().next() {

@@ -1,7 +1,7 @@
 //! Answers synthesised from proofs in the cache (RFC 8198): names in a range that an NSEC or NSEC3 record denies, expansions
 //! of a wildcard, and names below one that does not exist (RFC 8020). From secure data only.
 
-use crate::cache::{Denial, DenialKind, NsecRangeZone, Place};
+use crate::cache::{CachedSet, Denial, DenialKind, NsecRangeZone, Place};
 use crate::env::BootTime;
 use crate::record::{Name, Question, RrSet, Rtype, Security, Validated};
 use crate::resolve::context::context::Context;
@@ -9,7 +9,8 @@ use crate::resolve::context::trace::{CacheHit, Purpose, Step};
 use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::{Found, Link};
 use crate::validate::{
-    DenialForm, DenialKey, Nsec3Params, Secured, Synthesis, SynthesisKind, expand_wildcard, nsec3_place, signer_of, synthesize,
+    self, DenialForm, DenialKey, Nsec3Params, Proved, Secured, Synthesis, SynthesisKind, WorkBudget, expand_wildcard, nsec3_place,
+    signer_of, synthesize,
 };
 
 /// The link that proofs in the cache give for `question`, if they do.
@@ -55,8 +56,10 @@ pub(in crate::resolve) fn store_ranges(network: &Network, secured: &Secured, rec
         }
     }
     for verified in &secured.answer {
-        if let (Some(above), Some(zone)) = (&verified.wildcard, signer_of(verified.set.get())) {
-            store_range(network, &zone, Place::Wildcard(above, verified.set.get().rtype), &verified.set, received);
+        let set = verified.set.get();
+        let above = verified.wildcard.clone().or_else(|| set.name.parent().filter(|_| set.name.is_wildcard()));
+        if let (Some(above), Some(zone)) = (above, signer_of(set)) {
+            store_range(network, &zone, Place::Wildcard(&above, set.rtype), &verified.set, received);
         }
     }
 }
@@ -80,9 +83,7 @@ fn from_ranges(network: &Network, question: &Question, context: &Context) -> Opt
     if !context.routes.aggressive_nsec {
         return None;
     }
-    // DS is in the parent zone (RFC 4035 3.1.4.1).
-    let deepest = if question.rtype == Rtype::DS { question.name.parent()? } else { question.name.clone() };
-    let found = network.cache().nsec_ranges().zone_of(&deepest, network.now())?;
+    let found = network.cache().nsec_ranges().zone_of(&question.lowest_apex(), network.now())?;
     if !may_answer_for(network, &found.zone, question, context) {
         return None;
     }
@@ -103,11 +104,23 @@ fn synthesis(network: &Network, question: &Question, found: &NsecRangeZone, cont
         None => None,
     };
     let form = params.as_ref().map_or(DenialForm::Nsec, DenialForm::Nsec3);
+    let by_wildcard = |above: &Name, rtype| nsec_ranges.find(&found.zone, Place::Wildcard(above, rtype), now);
     let find = |key: DenialKey<'_>| match key {
         DenialKey::Nsec(name) => nsec_ranges.find(&found.zone, Place::Name(name), now),
         DenialKey::Nsec3(hash) => nsec_ranges.find(&found.zone, Place::Hash { hash, params: &[] }, now),
+        DenialKey::Wildcard(above) => by_wildcard(above, question.rtype).or_else(|| by_wildcard(above, Rtype::CNAME)),
     };
-    synthesize((&question.name, question.rtype), &found.zone, form, found.soa.as_ref(), find, &mut context.work.borrow_mut())
+    let has_data = |owner: &Name, rtype| {
+        let has_expansion = |above: Name| by_wildcard(&above, rtype).is_some();
+        let is_proved = |cached: CachedSet| cached.security == Security::Secure && cached.rank.may_answer();
+        owner.is_wildcard() && owner.parent().is_some_and(has_expansion)
+            || network.cache().get_set(owner, rtype, now).is_some_and(is_proved)
+    };
+    // A budget of its own: where it does not suffice a server is asked, and the question can still pay for that proof.
+    let blocks = context.routes.limits.inferred_nsec3_blocks;
+    let mut work = WorkBudget::new(validate::Limits { nsec3_blocks: blocks, ..validate::Limits::default() });
+    let proved = Proved { find, has_data };
+    synthesize((&question.name, question.rtype), &found.zone, form, found.soa.as_ref(), proved, &mut work)
 }
 
 /// The RRset of the wildcard, expanded to this name.
@@ -123,12 +136,13 @@ fn expanded(network: &Network, question: &Question, closest_encloser: &Name, zon
     Some(Found::Alias { target: alias.target()?, sets: vec![alias], proof })
 }
 
-/// May data of `zone` answer for the name? Not where validation is turned off by now, and not where a rule or a hosted zone
-/// covers the name more closely.
-fn may_answer_for(network: &Network, zone: &Name, question: &Question, context: &Context) -> bool {
+/// May data of `zone` answer for the name? Not where validation is turned off by now, and not where a trust anchor (RFC 4035
+/// 4.3), a rule or a hosted zone covers the name more closely.
+pub(in crate::resolve) fn may_answer_for(network: &Network, zone: &Name, question: &Question, context: &Context) -> bool {
     let name = &question.name;
     let routes = &context.routes;
     routes.turned_off(name, network.clock().wall()).is_none()
+        && routes.anchored(&question.lowest_apex()).is_none_or(|anchor| zone.is_within(anchor))
         && routes.rule_for(name).is_none_or(|rule| zone.is_within(&rule.zone))
         && context.local.delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
 }

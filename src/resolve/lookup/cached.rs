@@ -7,6 +7,7 @@ use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::{CacheHit, Purpose, Step};
 use crate::resolve::delegation::zone_cut;
+use crate::resolve::lookup::aggressive::may_answer_for;
 use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::{Found, Link, alias_by_dname};
 
@@ -47,7 +48,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
             link.zone = zone_cut::deepest_zone(cache, &question.name, question.rtype, now);
             return Some(Ok(link));
         }
-        if let Some(link) = cached_dname(network, question, now) {
+        if let Some(link) = cached_dname(network, question, now, context) {
             hit(CacheHit::Alias, 0, 0);
             return Some(Ok(link));
         }
@@ -85,13 +86,14 @@ fn dname_behind(network: &Network, cname: &CachedSet, target: &Name, now: BootTi
 }
 
 /// RFC 6672 3.3: a DNAME in the cache answers for every name below it, once it is proved.
-fn cached_dname(network: &Network, question: &Question, now: BootTime) -> Option<Link> {
+fn cached_dname(network: &Network, question: &Question, now: BootTime, context: &Context) -> Option<Link> {
     let labels = question.name.label_count();
     for count in (1..labels).rev() {
         let owner = question.name.suffix(count);
         // Unproved, one forged DNAME would turn a whole tree.
         let proved = |cached: &CachedSet| cached.rank.may_answer() && cached.security == Security::Secure;
-        if let Some(cached) = network.cache().get_set(&owner, Rtype::DNAME, now).filter(proved) {
+        let cached = network.cache().get_set(&owner, Rtype::DNAME, now).filter(proved);
+        if let Some(cached) = cached.filter(|_| may_answer_for(network, &owner, question, context)) {
             let mut link = alias_by_dname(&question.name, cached.set)?;
             link.security = cached.security;
             return Some(link);

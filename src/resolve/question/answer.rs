@@ -18,6 +18,8 @@ pub struct Answer {
     pub authoritative: bool,
     /// A part is not validated and comes from the alias tail of a reply: it is given to this client, and not kept.
     pub is_alias_tail: bool,
+    /// It ends in a denial without SOA: no record of it says how long that may be repeated (RFC 2308 5).
+    pub denied_without_soa: bool,
 }
 
 impl Answer {
@@ -31,6 +33,7 @@ impl Answer {
             ede: None,
             authoritative: false,
             is_alias_tail: false,
+            denied_without_soa: false,
         }
     }
 

@@ -98,6 +98,7 @@ impl Resolver {
                 }
                 Found::Denied(denial) => {
                     answer.rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+                    answer.denied_without_soa = denial.soa.is_none();
                     answer.add_proof(denial.soa);
                     answer.add_proof(denial.proof);
                     return Ok(self.done(question, answer, context));

@@ -103,12 +103,7 @@ impl Link {
                 }
             }
             Found::TooLong { dname } => dname.ttl = cache.ttl_within_limits(dname.ttl),
-            Found::Denied(denial) => {
-                let ttl = cache.negative_ttl(denial);
-                if let Some(soa) = &mut denial.soa {
-                    soa.ttl = ttl;
-                }
-            }
+            Found::Denied(denial) => cache.limit_denial(denial),
         }
         self
     }
