@@ -17,7 +17,7 @@ use modules::Modules;
 use whole::Ratchet;
 
 const STILL: Ratchet = Ratchet {
-    circles: 13,
+    circles: 9,
     room_imports_upwards: 5,
     large_types: 2,
     types_in_several_folders: 1,
@@ -455,7 +455,9 @@ fn the_project_as_a_whole_keeps_the_rules() {
     }
     println!("files in import circles: {files_in_circles}; methods of the largest type: {methods} ({largest})");
     println!("pub items with documentation: {documented} of {items}, {} %", documented * 100 / items.max(1));
-    let mut complaints = [whole::doors_know_what_they_say(&sources), whole::named_paths_exist(&sources)].concat();
+    let mut complaints =
+        [whole::doors_know_what_they_say(&sources), whole::named_paths_exist(&sources), whole::ways_lead_through_real_functions(&sources)]
+            .concat();
     for (what, found, still) in rows.iter().filter(|(_, found, still)| found.len() > *still) {
         complaints.push(format!("{what}: {}, more than {still}:\n  {}", found.len(), found.join("\n  ")));
     }

@@ -1,18 +1,11 @@
 //! The order of use: a chain through the slots of a slab, from the entry used last to the one to be evicted next.
 //! Its links lie in the slots (`Slab::links`); here are only its two ends.
 
-use super::slab::{NO_SLOT, Slab};
+use super::slab::{Links, NO_SLOT, Slab};
 
 pub struct Order {
     newest: u32,
     oldest: u32,
-}
-
-/// What stands before and behind an entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Links {
-    pub newer: u32,
-    pub older: u32,
 }
 
 impl Order {

@@ -10,7 +10,6 @@
 //! instead of adding to it. A free slot starts with a zero octet; entries never do. The last octets of a slot are its
 //! links in the order of use.
 
-use super::order::Links;
 use super::table::HANDLES_MAX;
 
 pub const PAGE_BYTES: usize = 16 * 1024;
@@ -32,6 +31,13 @@ pub const NO_SLOT: u32 = u32::MAX;
 const LINKS_BYTES: usize = 8;
 const NONE: u16 = u16::MAX;
 const NOT_LISTED: u32 = u32::MAX;
+
+/// What stands before and behind an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Links {
+    pub newer: u32,
+    pub older: u32,
+}
 
 /// What the page table itself takes: its records, and the lists of pages with room.
 const PAGE_RECORD_BYTES: usize = size_of::<Page>() + 2 * size_of::<u32>();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::MISTAKE;
+use super::exit_code::MISTAKE;
 use super::explain::parse_name;
 use super::stats::ask_server;
 use super::terminal::complain;

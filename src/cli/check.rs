@@ -2,9 +2,9 @@
 
 use clap::Args;
 
+use super::exit_code::{GOOD, MISTAKE};
 use super::run::FileArgs;
 use super::terminal::{Paint, complain, say};
-use super::{GOOD, MISTAKE};
 use crate::config::Problem;
 use crate::server::{LoadedZone, Sources};
 

@@ -4,9 +4,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::check::print_problems;
+use super::exit_code::{GOOD, MISTAKE};
 use super::run::FileArgs;
 use super::terminal::{Paint, say};
-use super::{GOOD, MISTAKE};
 use crate::config::{Origin, Shown, show as show_settings};
 use crate::server::configuration;
 

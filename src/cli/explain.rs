@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::check::print_problems;
+use super::exit_code::{FAILED, GOOD, MISTAKE};
 use super::run::FileArgs;
 use super::terminal::{Paint, complain, say};
-use super::{FAILED, GOOD, MISTAKE};
 use crate::answer::Explain;
 use crate::explain::{Chain, Event, Line, Mark, NoServer, chain_picture};
 use crate::record::{Name, Question, Rtype};

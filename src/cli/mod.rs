@@ -8,6 +8,7 @@
 mod cache;
 mod check;
 mod config;
+mod exit_code;
 mod explain;
 mod run;
 mod stats;
@@ -17,12 +18,6 @@ mod trust;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-const GOOD: u8 = 0;
-/// The question failed: the name does not resolve, or the server cannot be asked.
-const FAILED: u8 = 1;
-/// Usage or configuration, as clap has it for usage.
-const MISTAKE: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,7 +100,7 @@ mod tests {
     fn mistakes_are_refused() {
         for line in ["cairn", "cairn dance", "cairn run --listen localhost", "cairn explain", "cairn explain a..b", "cairn explain a QQ"] {
             let error = CommandLine::try_parse_from(line.split_whitespace()).expect_err(line);
-            assert_eq!(error.exit_code(), i32::from(MISTAKE), "{line}");
+            assert_eq!(error.exit_code(), i32::from(exit_code::MISTAKE), "{line}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::exit_code::{FAILED, GOOD, MISTAKE};
 use super::terminal::{Paint, complain};
-use super::{FAILED, GOOD, MISTAKE};
 use crate::config::parse_socket;
 use crate::server::{self, RunError, StartOptions};
 

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde_json::Value;
 
+use super::exit_code::{FAILED, GOOD};
 use super::terminal::{complain, say};
-use super::{FAILED, GOOD};
 use crate::server::{self, Command};
 
 const EXAMPLES: &str = "\

@@ -20,10 +20,10 @@ pub(super) use {complain, say};
 pub(super) fn say_line(line: Arguments<'_>) {
     if let Err(error) = writeln!(std::io::stdout(), "{line}") {
         if error.kind() == ErrorKind::BrokenPipe {
-            std::process::exit(i32::from(super::GOOD));
+            std::process::exit(i32::from(super::exit_code::GOOD));
         }
         complain_line(format_args!("cairn: the output is not complete: {error}"));
-        std::process::exit(i32::from(super::FAILED));
+        std::process::exit(i32::from(super::exit_code::FAILED));
     }
 }
 

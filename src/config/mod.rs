@@ -14,6 +14,7 @@ mod nearest;
 mod negative;
 mod socket_addr;
 mod prefix;
+mod origin;
 mod problem;
 mod quantity;
 mod reader;
@@ -23,6 +24,7 @@ mod show;
 pub use limits::Limits;
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
+pub use origin::Origin;
 pub use prefix::Prefix;
 pub use problem::{Mark, Problem};
 pub use quantity::parse_duration as duration_from_text;
@@ -30,5 +32,5 @@ pub use settings::{
     CacheSettings, LogFormat, LogLevel, LogSettings, PolicySettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings,
     Settings, Sha1, ZoneSettings,
 };
-pub use show::{Origin, Shown, reference_markdown, show};
+pub use show::{Shown, reference_markdown, show};
 pub use socket_addr::parse_socket;

@@ -16,11 +16,11 @@ use super::keys::{Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
 use super::language;
 use super::nearest::{hint_for_key, home_of, nearest};
 use super::negative::NegativeAnchor;
+use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
 use super::quantity::{parse_duration, parse_size};
 use super::settings::{RouteSettings, Settings, ZoneSettings};
-use super::show::Origin;
 use super::socket_addr::parse_socket;
 use crate::record::Name;
 

@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::negative::NegativeAnchor;
+use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
-use super::show::Origin;
 use crate::record::Name;
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,22 +6,10 @@ use std::fmt;
 use std::path::Path;
 
 use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
 use super::settings::Settings;
-
-/// Where a setting's value came from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origin {
-    #[default]
-    Default,
-    File {
-        file: String,
-        /// Of the value; in an entry of a list, of the entry.
-        mark: Mark,
-    },
-    CommandLine,
-}
 
 /// One line of `cairn config show`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,16 +21,6 @@ pub struct Shown {
     pub key: &'static str,
     pub value: String,
     pub origin: Origin,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File { file, mark } => write!(f, "{file}:{}", mark.line),
-            Origin::CommandLine => f.write_str("command line"),
-        }
-    }
 }
 
 /// Every setting, in the order of the reference. `file` is the configuration file, for the entries of lists.

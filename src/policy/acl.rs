@@ -34,11 +34,6 @@ impl Acl {
             IpAddr::V6(v6) => within(&self.v6, v6.to_bits()),
         }
     }
-
-    /// Nobody is in it.
-    pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
-    }
 }
 
 /// Prefixes either nest or are apart, so a range that starts inside its forerunner also ends there.

@@ -22,5 +22,5 @@ pub use client::ClientNet;
 pub use in_flight::{InFlight, Place, Ticket};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_rate::{Pace, ResponseRate};
-pub use snapshot::{Access, Policy};
-pub use special::{Special, SpecialAnswer, SpecialUse};
+pub use snapshot::Policy;
+pub use special::{SpecialAnswer, SpecialUse};

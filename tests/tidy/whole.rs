@@ -166,6 +166,24 @@ pub fn named_paths_exist(sources: &[Source]) -> Vec<String> {
     complaints.into_iter().collect()
 }
 
+/// The ways of a query in the architecture page: `file.rs: function` below `src/`.
+pub fn ways_lead_through_real_functions(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for page in sources.iter().filter(|source| source.path == "ARCHITECTURE.md") {
+        for (file, function) in page.text.split('`').filter_map(|quoted| quoted.split_once(".rs: ")) {
+            let path = format!("src/{file}.rs");
+            let defines = |source: &&Source| {
+                let mut words = words(source.code_in_service());
+                std::iter::from_fn(|| words.find(|word| *word == "fn").and_then(|_| words.next())).any(|name| name == function)
+            };
+            if !sources.iter().filter(|source| source.path == path).any(|source| defines(&source)) {
+                complaints.push(format!("{}: there is no {function} in {path}", page.path));
+            }
+        }
+    }
+    complaints
+}
+
 /// Documented and all items that other files can reach.
 pub fn documented(sources: &[Source]) -> (usize, usize) {
     let (mut documented, mut all) = (0, 0);
@@ -280,6 +298,14 @@ mod tests {
         let files = [("src/cache/sets.rs", "//! Sets."), ("README.md", "See `src/cache/gone.rs`.")];
         tells_apart(named_paths_exist, &files, "See `src/cache/sets.rs`, src/cache/ and https://example.org/src/other.rs.");
         tells_apart(named_paths_exist, &[("tests/e2e/run", "x"), ("CONTRIBUTING.md", "Run tests/popular/run.")], "Run tests/e2e/run.");
+    }
+
+    #[test]
+    fn ways_through_functions_that_are_gone_are_seen() {
+        let file = ("src/listen/udp.rs", "pub async fn serve() {}\nfn other() { gone() }");
+        for bad in ["`listen/udp.rs: gone`", "`listen/tcp.rs: serve`"] {
+            tells_apart(ways_lead_through_real_functions, &[file, ("ARCHITECTURE.md", bad)], "`listen/udp.rs: serve` and `listen/udp.rs`");
+        }
     }
 
     #[test]

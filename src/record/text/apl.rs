@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::lexer::TextError;
 use super::mnemonic::decimal;
-use super::read::Reader;
-use super::write::Writer;
+use super::reader::Reader;
+use super::writer::Writer;
 
 pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {
     while reader.peek().is_some() {

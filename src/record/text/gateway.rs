@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::encoding::{base64_from_text, base64_to_text, hex_from_text, hex_to_text};
 use super::lexer::TextError;
 use super::mnemonic::service_port;
-use super::read::Reader;
-use super::write::Writer;
+use super::reader::Reader;
+use super::writer::Writer;
 
 /// In text and on the wire: gateway type, algorithm, gateway.
 pub(super) fn read_ipsec(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {

@@ -2,8 +2,8 @@
 
 use super::lexer::TextError;
 use super::mnemonic::decimal;
-use super::read::Reader;
-use super::write::Writer;
+use super::reader::Reader;
+use super::writer::Writer;
 
 /// The equator and the prime meridian; a unit is a thousandth of a second of arc.
 const MIDDLE: u32 = 1 << 31;

@@ -15,9 +15,11 @@ mod lexer;
 mod location;
 mod mnemonic;
 mod read;
+mod reader;
 mod svcb;
 mod types;
 mod write;
+mod writer;
 
 pub use lexer::{Entry, Lexer, TextError, Token};
 pub use mnemonic::{parse_duration, timestamp, timestamp_to_text};

@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::encoding::{base64_from_text, base64_to_text};
 use super::lexer::{TextError, Token};
 use super::mnemonic::decimal;
-use super::read::{Reader, decode};
-use super::write::{Writer, escape};
+use super::reader::{Reader, decode};
+use super::writer::{Writer, escape};
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;

@@ -3,7 +3,7 @@
 use super::super::Rtype;
 use super::lexer::TextError;
 use super::mnemonic::decimal;
-use super::read::Reader;
+use super::reader::Reader;
 
 pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {
     let mut types = Vec::new();

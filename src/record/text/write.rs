@@ -1,15 +1,14 @@
 //! From wire RDATA to text. What comes out reads back to the very same octets: where a type's own form cannot
 //! say them (broken or not canonical RDATA), the form of RFC 3597 5 does.
 
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::Rtype;
-use super::super::name::{wire_len, write_presentation};
 use super::encoding::{base32_to_text, base64_to_text, hex_to_text};
 use super::form::{Form, forms};
 use super::mnemonic::{self, timestamp_to_text};
 use super::read::rdata_from_text;
+use super::writer::Writer;
 use super::{apl, gateway, location, svcb, types};
 
 pub fn rdata_to_text(rtype: Rtype, rdata: &[u8]) -> String {
@@ -26,7 +25,7 @@ pub fn rdata_is_well_formed(rtype: Rtype, rdata: &[u8]) -> bool {
 fn own_form(rtype: Rtype, rdata: &[u8]) -> Option<String> {
     let mut writer = Writer { rest: rdata, out: String::new() };
     for form in forms(rtype)? {
-        writer.field(*form)?;
+        write_field(&mut writer, *form)?;
     }
     let same = writer.rest.is_empty() && rdata_from_text(rtype, &writer.out, &[0]).is_ok_and(|read| read == rdata);
     same.then_some(writer.out)
@@ -41,201 +40,96 @@ fn generic(rdata: &[u8]) -> String {
     out
 }
 
-/// Takes fields from the front of `rest` and appends their text. `None` where the octets run out or make no sense.
-pub(super) struct Writer<'a> {
-    rest: &'a [u8],
-    out: String,
-}
-
-impl<'a> Writer<'a> {
-    fn field(&mut self, form: Form) -> Option<()> {
-        match form {
-            Form::U8 | Form::Algorithm => self.u8().map(|value| self.word(value)),
-            Form::Scheme => self.u8().map(|value| match value {
-                mnemonic::NOTIFY => self.word("NOTIFY"),
-                other => self.word(other),
-            }),
-            Form::U16 | Form::Certificate => self.u16().map(|value| self.word(value)),
-            Form::U32 | Form::Seconds => self.u32().map(|value| self.word(value)),
-            Form::U64 => self.array().map(|bytes| self.word(u64::from_be_bytes(bytes))),
-            Form::Name => self.name(),
-            Form::Names => {
-                while !self.rest.is_empty() {
-                    self.name()?;
-                }
-                Some(())
+fn write_field(writer: &mut Writer<'_>, form: Form) -> Option<()> {
+    match form {
+        Form::U8 | Form::Algorithm => writer.u8().map(|value| writer.word(value)),
+        Form::Scheme => writer.u8().map(|value| match value {
+            mnemonic::NOTIFY => writer.word("NOTIFY"),
+            other => writer.word(other),
+        }),
+        Form::U16 | Form::Certificate => writer.u16().map(|value| writer.word(value)),
+        Form::U32 | Form::Seconds => writer.u32().map(|value| writer.word(value)),
+        Form::U64 => writer.array().map(|bytes| writer.word(u64::from_be_bytes(bytes))),
+        Form::Name => writer.name(),
+        Form::Names => {
+            while !writer.rest.is_empty() {
+                writer.name()?;
             }
-            Form::Ipv4 => self.array::<4>().map(|bytes| self.word(Ipv4Addr::from(bytes))),
-            Form::Ipv6 => self.array::<16>().map(|bytes| self.word(Ipv6Addr::from(bytes))),
-            Form::Text => self.text(),
-            Form::TextOptional if self.rest.is_empty() => Some(()),
-            Form::TextOptional => self.text(),
-            Form::Tag => {
-                let len = self.u8()?;
-                let tag = self.take(usize::from(len))?;
-                std::str::from_utf8(tag).ok().map(|tag| self.word(tag))
-            }
-            Form::Texts => {
-                self.text()?;
-                while !self.rest.is_empty() {
-                    self.text()?;
-                }
-                Some(())
-            }
-            Form::LongText => {
-                let rest = self.take_rest();
-                self.quoted(rest);
-                Some(())
-            }
-            Form::Hex => self.encoded_rest(hex_to_text),
-            Form::Base64 => self.encoded_rest(base64_to_text),
-            Form::Base64Optional if self.rest.is_empty() => Some(()),
-            Form::Base64Optional => self.encoded_rest(base64_to_text),
-            Form::Salt if self.rest.first() == Some(&0) => {
-                self.rest = &self.rest[1..];
-                self.word('-');
-                Some(())
-            }
-            Form::Salt => self.encoded_with_length(hex_to_text),
-            Form::Hash => self.encoded_with_length(base32_to_text),
-            Form::Type => self.u16().map(|code| self.word(Rtype(code))),
-            Form::Types => types::list(self.take_rest()).map(|list| self.words(&list)),
-            Form::OldTypes => types::list_old(self.take_rest()).map(|list| self.words(&list)),
-            Form::Time => self.u32().map(|seconds| self.word(timestamp_to_text(seconds))),
-            Form::Eui(octets) => {
-                let bytes = self.take(octets)?;
-                let text: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                self.word(text.join("-"));
-                Some(())
-            }
-            Form::Locator => {
-                let bytes = self.array::<8>()?;
-                let text: Vec<String> = bytes.chunks_exact(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
-                self.word(text.join(":"));
-                Some(())
-            }
-            Form::Nsap => {
-                self.word("0x");
-                hex_to_text(self.take_rest(), &mut self.out);
-                Some(())
-            }
-            Form::AtmAddress => match (self.u8()?, self.take_rest()) {
-                (0, octets) => {
-                    self.encoded(octets, hex_to_text);
-                    Some(())
-                }
-                (1, digits) => {
-                    self.word(format_args!("+{}", std::str::from_utf8(digits).ok()?));
-                    Some(())
-                }
-                _ => None,
-            },
-            Form::A6 => gateway::write_a6(self),
-            Form::Services => gateway::write_services(self),
-            Form::Location => location::write(self),
-            Form::AddressPrefixes => apl::write(self),
-            Form::IpsecGateway => gateway::write_ipsec(self),
-            Form::Relay => gateway::write_relay(self),
-            Form::HostIdentity => gateway::write_host_identity(self),
-            Form::ServiceParameters => svcb::write(self),
+            Some(())
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        Some(taken)
-    }
-
-    pub(super) fn take_rest(&mut self) -> &'a [u8] {
-        std::mem::take(&mut self.rest)
-    }
-
-    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.rest.split_first_chunk::<N>()?;
-        self.rest = rest;
-        Some(*taken)
-    }
-
-    pub(super) fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    pub(super) fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    pub(super) fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    /// Appends one field, with a space before it unless it is the first.
-    pub(super) fn word(&mut self, word: impl std::fmt::Display) {
-        if !self.out.is_empty() {
-            self.out.push(' ');
+        Form::Ipv4 => writer.array::<4>().map(|bytes| writer.word(Ipv4Addr::from(bytes))),
+        Form::Ipv6 => writer.array::<16>().map(|bytes| writer.word(Ipv6Addr::from(bytes))),
+        Form::Text => writer.text(),
+        Form::TextOptional if writer.rest.is_empty() => Some(()),
+        Form::TextOptional => writer.text(),
+        Form::Tag => {
+            let len = writer.u8()?;
+            let tag = writer.take(usize::from(len))?;
+            std::str::from_utf8(tag).ok().map(|tag| writer.word(tag))
         }
-        let _ = write!(self.out, "{word}");
-    }
-
-    fn words(&mut self, words: &[Rtype]) {
-        for word in words {
-            self.word(word);
-        }
-    }
-
-    pub(super) fn name(&mut self) -> Option<()> {
-        let len = wire_len(self.rest)?;
-        let name = self.take(len)?;
-        self.word("");
-        write_presentation(name, &mut self.out).ok()
-    }
-
-    fn text(&mut self) -> Option<()> {
-        let len = self.u8()?;
-        let text = self.take(usize::from(len))?;
-        self.quoted(text);
-        Some(())
-    }
-
-    fn quoted(&mut self, text: &[u8]) {
-        self.word('"');
-        escape(text, &mut self.out);
-        self.out.push('"');
-    }
-
-    pub(super) fn encoded(&mut self, bytes: &[u8], encode: fn(&[u8], &mut String)) {
-        self.word("");
-        encode(bytes, &mut self.out);
-    }
-
-    fn encoded_rest(&mut self, encode: fn(&[u8], &mut String)) -> Option<()> {
-        let rest = self.take_rest();
-        self.encoded(rest, encode);
-        (!rest.is_empty()).then_some(())
-    }
-
-    fn encoded_with_length(&mut self, encode: fn(&[u8], &mut String)) -> Option<()> {
-        let len = self.u8()?;
-        let bytes = self.take(usize::from(len))?;
-        self.encoded(bytes, encode);
-        Some(())
-    }
-}
-
-/// The inside of a quoted string (RFC 1035 5.1).
-pub(super) fn escape(text: &[u8], out: &mut String) {
-    for &octet in text {
-        match octet {
-            b'"' | b'\\' => out.extend(['\\', octet as char]),
-            0x20..=0x7e => out.push(octet as char),
-            _ => {
-                let _ = write!(out, "\\{octet:03}");
+        Form::Texts => {
+            writer.text()?;
+            while !writer.rest.is_empty() {
+                writer.text()?;
             }
+            Some(())
         }
+        Form::LongText => {
+            let rest = writer.take_rest();
+            writer.quoted(rest);
+            Some(())
+        }
+        Form::Hex => writer.encoded_rest(hex_to_text),
+        Form::Base64 => writer.encoded_rest(base64_to_text),
+        Form::Base64Optional if writer.rest.is_empty() => Some(()),
+        Form::Base64Optional => writer.encoded_rest(base64_to_text),
+        Form::Salt if writer.rest.first() == Some(&0) => {
+            writer.rest = &writer.rest[1..];
+            writer.word('-');
+            Some(())
+        }
+        Form::Salt => writer.encoded_with_length(hex_to_text),
+        Form::Hash => writer.encoded_with_length(base32_to_text),
+        Form::Type => writer.u16().map(|code| writer.word(Rtype(code))),
+        Form::Types => types::list(writer.take_rest()).map(|list| writer.words(&list)),
+        Form::OldTypes => types::list_old(writer.take_rest()).map(|list| writer.words(&list)),
+        Form::Time => writer.u32().map(|seconds| writer.word(timestamp_to_text(seconds))),
+        Form::Eui(octets) => {
+            let bytes = writer.take(octets)?;
+            let text: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            writer.word(text.join("-"));
+            Some(())
+        }
+        Form::Locator => {
+            let bytes = writer.array::<8>()?;
+            let text: Vec<String> = bytes.chunks_exact(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
+            writer.word(text.join(":"));
+            Some(())
+        }
+        Form::Nsap => {
+            writer.word("0x");
+            hex_to_text(writer.take_rest(), &mut writer.out);
+            Some(())
+        }
+        Form::AtmAddress => match (writer.u8()?, writer.take_rest()) {
+            (0, octets) => {
+                writer.encoded(octets, hex_to_text);
+                Some(())
+            }
+            (1, digits) => {
+                writer.word(format_args!("+{}", std::str::from_utf8(digits).ok()?));
+                Some(())
+            }
+            _ => None,
+        },
+        Form::A6 => gateway::write_a6(writer),
+        Form::Services => gateway::write_services(writer),
+        Form::Location => location::write(writer),
+        Form::AddressPrefixes => apl::write(writer),
+        Form::IpsecGateway => gateway::write_ipsec(writer),
+        Form::Relay => gateway::write_relay(writer),
+        Form::HostIdentity => gateway::write_host_identity(writer),
+        Form::ServiceParameters => svcb::write(writer),
     }
 }
 
