@@ -17,12 +17,12 @@ use modules::Modules;
 use whole::Ratchet;
 
 const STILL: Ratchet = Ratchet {
-    circles: 9,
+    circles: 10,
     room_imports_upwards: 5,
     large_types: 2,
     types_in_several_folders: 1,
     limits_elsewhere: 93,
-    packages_of_tests_only: 1,
+    packages_of_tests_only: 0,
 };
 
 /// The order of a query's way: a folder imports only from folders that stand further down.
@@ -50,6 +50,7 @@ const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];
 
 /// The files that wait: `async`, `.await`, tokio. All others decide, and can be tested without a runtime.
 const WAITING_FILES: &[&str] = &[
+    "src/answer/pipeline.rs",
     "src/answer/worker.rs",
     "src/env/mod.rs",
     "src/env/net.rs",
