@@ -36,6 +36,8 @@ pub mod validate;
 #[cfg(feature = "internals")]
 pub mod upstream;
 #[cfg(feature = "internals")]
+pub mod metrics;
+#[cfg(feature = "internals")]
 pub mod env;
 #[cfg(feature = "internals")]
 pub mod config;
@@ -67,6 +69,8 @@ mod cache;
 mod validate;
 #[cfg(not(feature = "internals"))]
 mod upstream;
+#[cfg(not(feature = "internals"))]
+mod metrics;
 #[cfg(not(feature = "internals"))]
 mod env;
 #[cfg(not(feature = "internals"))]

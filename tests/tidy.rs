@@ -39,6 +39,7 @@ const ORDER: &[&str] = &[
     "cache",
     "validate",
     "upstream",
+    "metrics",
     "env",
     "config",
     "wire",

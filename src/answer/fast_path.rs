@@ -21,6 +21,11 @@ pub(super) struct Given {
     pub len: usize,
     /// The client is one of ours, or has shown by our cookie that it is where it says.
     pub trusted: bool,
+    pub qtype: Rtype,
+    /// The data is of a zone hosted here.
+    pub hosted: bool,
+    /// Its lower four bits: higher ones are not kept ready.
+    pub rcode: u16,
     /// The data is near its end and popular: look it up again.
     pub refresh: Option<Question>,
 }
@@ -76,7 +81,7 @@ pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], le
             (Some(theirs), Some(ours)) => service.cookies.check(theirs, ours, client.peer.ip(), service.resolve.clock.wall()),
             _ => false,
         };
-    Some(Given { len, trusted, refresh })
+    Some(Given { len, trusted, qtype: asked.qtype, hosted: flags.has(Flags::AA), rcode: flags.rcode(), refresh })
 }
 
 /// Keeps a finished answer for the next who asks the same.

@@ -2,9 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::cookie::Cookies;
 use super::failure_log::{FailureLog, Subject};
@@ -12,6 +10,7 @@ use super::snapshot::{Configured, Present, Snapshot};
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding};
 use crate::config::{Limits, Settings};
 use crate::env::{Clock, Random};
+use crate::metrics::{Distribution, Registry};
 use crate::policy::InFlight;
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
@@ -36,10 +35,9 @@ pub struct Service {
     pub(super) limits: Limits,
     /// Every question that takes waiting, of all workers.
     pub in_flight: InFlight,
-    pub counters: Counters,
+    pub metrics: Registry,
     /// Shared, so that a name gets one line from all workers together.
     pub(super) failure_log: FailureLog,
-    tallies: Mutex<Vec<Arc<Tally>>>,
     generation: AtomicU32,
 }
 
@@ -51,39 +49,6 @@ pub struct Retired(Arc<Configured>);
 impl Retired {
     pub fn is_unused(&self) -> bool {
         Arc::strong_count(&self.0) == 1
-    }
-}
-
-/// Never reset; read by whoever shows statistics.
-#[derive(Default)]
-pub struct Counters {
-    pub at_once: AtomicU64,
-    pub in_full: AtomicU64,
-    pub refused: AtomicU64,
-    pub servfail: AtomicU64,
-    pub malformed: AtomicU64,
-}
-
-/// What one worker counts for each query: written by its thread alone, so without locking the memory bus.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub queries: Single,
-    pub ready_hits: Single,
-}
-
-impl Tally {
-    fn is_zero(&self) -> bool {
-        [&self.queries, &self.ready_hits].iter().all(|counter| counter.0.load(Ordering::Relaxed) == 0)
-    }
-}
-
-/// A counter with a single writer.
-#[derive(Default)]
-pub(super) struct Single(AtomicU64);
-
-impl Single {
-    pub fn add_one(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
 
@@ -99,9 +64,8 @@ impl Service {
             cookies: Cookies::new(random),
             limits,
             in_flight: InFlight::new(&limits),
-            counters: Counters::default(),
+            metrics: Registry::default(),
             failure_log: FailureLog::default(),
-            tallies: Mutex::default(),
             generation: AtomicU32::new(1),
         })
     }
@@ -140,38 +104,33 @@ impl Service {
         true
     }
 
-    pub(super) fn new_tally(&self) -> Arc<Tally> {
-        let tally = Arc::new(Tally::default());
-        let mut tallies = self.tallies.lock();
-        // Whoever explains a name works for it alone, and counts nothing.
-        tallies.retain(|tally| Arc::strong_count(tally) > 1 || !tally.is_zero());
-        tallies.push(tally.clone());
-        tally
-    }
-
-    fn sum(&self, of: impl Fn(&Tally) -> &Single) -> u64 {
-        self.tallies.lock().iter().map(|tally| of(tally).0.load(Ordering::Relaxed)).sum()
-    }
-
-    /// Counters by name, for whoever reports.
-    pub fn rows(&self) -> Vec<(&'static str, u64)> {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (counters, cache, resolve) = (&self.counters, self.cache().stats(), self.resolve.totals());
+    /// Counters and gauges by name, for whoever reports; what has labels also as a sum.
+    pub fn rows(&self) -> Vec<(String, u64)> {
+        let cache = self.cache().stats();
         let (families, now) = (self.cache().servers().families(), self.resolve.clock.boot());
         let broken = |family| u64::from(families.standing(family, now) == FamilyStanding::Broken);
-        vec![
-            ("queries", self.sum(|tally| &tally.queries)),
-            ("answered-from-ready", self.sum(|tally| &tally.ready_hits)),
-            ("answered-at-once", read(&counters.at_once)),
-            ("looked-up", read(&counters.in_full)),
-            ("refused", read(&counters.refused)),
-            ("servfail", read(&counters.servfail)),
-            ("malformed", read(&counters.malformed)),
-            ("walks", resolve.walks),
+        let mut rows: Vec<(String, u64)> = Vec::new();
+        for row in self.metrics.rows() {
+            if row.labels.is_empty() {
+                rows.push((row.name.to_owned(), row.value));
+                continue;
+            }
+            match rows.iter_mut().find(|(name, _)| name == row.name) {
+                Some((_, sum)) => *sum += row.value,
+                None => rows.push((row.name.to_owned(), row.value)),
+            }
+            let labels: Vec<String> = row.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            rows.push((format!("{}{{{}}}", row.name, labels.join(",")), row.value));
+        }
+        for Distribution { name, buckets, sum, .. } in self.metrics.histograms() {
+            let bound = |bound: Option<u64>| bound.map_or_else(|| "any".to_owned(), |bound| bound.to_string());
+            rows.extend(buckets.into_iter().map(|(upper, count)| (format!("{name}{{at-most={}}}", bound(upper)), count)));
+            rows.push((format!("{name}-sum"), sum));
+        }
+        let others = [
             ("walks-under-way", self.resolve.walks_in_progress() as u64),
-            ("walks-failed", resolve.failed_walks),
-            ("upstream-queries", resolve.upstream_queries),
-            ("upstream-second-queries", resolve.second_queries),
+            ("questions-under-way", self.in_flight.total() as u64),
+            ("questions-shed", self.in_flight.shed() as u64),
             ("ipv4-broken", broken(Family::V4)),
             ("ipv6-broken", broken(Family::V6)),
             ("cache-bytes", cache.bytes as u64),
@@ -182,7 +141,9 @@ impl Service {
             ("cache-bytes-per-entry", (cache.bytes / (cache.sets + cache.denials + cache.answers + cache.failures).max(1)) as u64),
             ("cache-evictions", cache.evictions),
             ("servers-known", cache.servers as u64),
-        ]
+        ];
+        rows.extend(others.map(|(name, value)| (name.to_owned(), value)));
+        rows
     }
 
     pub fn cache(&self) -> &Cache {

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arc_swap::Guard;
 
@@ -16,10 +15,11 @@ use super::outcome::Outcome;
 use super::pipeline::{Case, Decided, LookUp, PIPELINE, Pipeline};
 use super::reply::{Manner, UDP_BYTES_MAX, bare_error, encode};
 use super::request::{Read, Request, read};
-use super::service::{Service, Tally};
+use super::service::Service;
 use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Explain, Transport, fast_path};
 use crate::env::{BootTime, Net, Random};
+use crate::metrics::{self, Counter, Over, QueryType};
 use crate::policy::{Pace, Place, ResponseRate};
 use crate::record::{Question, Rcode};
 use crate::resolve::{Context, Followed, Resolver, Trace};
@@ -33,7 +33,8 @@ pub struct Worker {
     pipeline: Pipeline,
     response_rate: RefCell<ResponseRate>,
     random: Rc<Random>,
-    tally: Arc<Tally>,
+    /// What this worker counts.
+    metrics: metrics::Recorder,
 }
 
 /// What all queries of one batch are judged by. To be dropped before anything is waited for.
@@ -76,15 +77,19 @@ impl Worker {
 
     pub(super) fn with_pipeline(service: Arc<Service>, net: Rc<dyn Net>, random: Random, pipeline: Pipeline) -> Rc<Worker> {
         let random = Rc::new(random);
+        let metrics = service.metrics.recorder();
         let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
-        let resolver = Resolver::new(&service.resolve, upstream, random.clone());
+        let resolver = Resolver::new(&service.resolve, upstream, random.clone(), metrics.clone());
         let response_rate = RefCell::new(ResponseRate::new(random.u64()));
-        let tally = service.new_tally();
-        Rc::new(Worker { service, resolver, pipeline, response_rate, random, tally })
+        Rc::new(Worker { service, resolver, pipeline, response_rate, random, metrics })
     }
 
     pub fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    pub fn metrics(&self) -> &metrics::Recorder {
+        &self.metrics
     }
 
     /// Looks at the keys of trust points that are due (RFC 5011).
@@ -100,10 +105,11 @@ impl Worker {
 
     /// `slot` holds the query in its first `len` octets; a reply is written over it.
     pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        self.tally.queries.add_one();
         let Moment { now, snapshot } = moment;
         if let Some(given) = fast_path::answer(&self.service, snapshot, slot, len, client, *now) {
-            self.tally.ready_hits.add_one();
+            self.metrics.query(over(client), QueryType::of(given.qtype.0));
+            self.metrics.reply(metrics::Outcome::of(given.rcode));
+            self.metrics.count(if given.hosted { Counter::ReadyHosted } else { Counter::CacheHits });
             if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
                 let snapshot = Arc::clone(snapshot);
                 self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
@@ -120,10 +126,12 @@ impl Worker {
         let reply = match read(packet, client.transport) {
             Read::Silence => return AtOnce::Silence,
             Read::Error { rcode, echo, edns } => {
-                self.service.counters.malformed.fetch_add(1, Ordering::Relaxed);
+                self.metrics.count(Counter::Malformed);
+                self.metrics.reply(metrics::Outcome::of(rcode.0));
                 bare_error(packet, rcode, &echo, edns)
             }
             Read::Request(request) => {
+                self.metrics.query(over(client), QueryType::of(request.question.rtype.0));
                 let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip()));
                 match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
                     Decided::LookUp(look_up) => return AtOnce::Later(Box::new(Pending { prepared, look_up })),
@@ -134,7 +142,7 @@ impl Worker {
                 }
             }
         };
-        self.service.counters.at_once.fetch_add(1, Ordering::Relaxed);
+        self.metrics.count(Counter::AtOnce);
         let Some(reply) = reply.filter(|reply| reply.len() <= slot.len()) else { return AtOnce::Silence };
         slot[..reply.len()].copy_from_slice(&reply);
         if proven || moment.snapshot.policy.allow.contains(client.peer.ip()) {
@@ -147,7 +155,7 @@ impl Worker {
     /// has a place among those under way fails when it loses it.
     pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
         let Pending { prepared, look_up } = *pending;
-        self.service.counters.in_full.fetch_add(1, Ordering::Relaxed);
+        self.metrics.count(Counter::LookedUp);
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
         self.log_failure(&prepared.request.question, &outcome);
@@ -201,11 +209,7 @@ impl Worker {
     /// Bytes for the client; kept as a ready answer where that is right.
     fn finish(&self, prepared: &Prepared, client: IpAddr, outcome: &Outcome) -> Vec<u8> {
         let Prepared { snapshot, request, rights, .. } = prepared;
-        match outcome.rcode() {
-            Rcode::REFUSED => self.service.counters.refused.fetch_add(1, Ordering::Relaxed),
-            Rcode::SERVFAIL => self.service.counters.servfail.fetch_add(1, Ordering::Relaxed),
-            _ => 0,
-        };
+        self.metrics.reply(metrics::Outcome::of(outcome.rcode().0));
         let cookie = self.cookie_for(request, client);
         let manner = Manner {
             allowed: rights.allowed,
@@ -240,6 +244,13 @@ impl Worker {
             Pace::Drop => AtOnce::Silence,
             Pace::Slip => AtOnce::Reply(slip(slot, len)),
         }
+    }
+}
+
+fn over(client: &Client) -> Over {
+    match client.transport {
+        Transport::Udp => Over::Udp,
+        Transport::Stream => Over::Tcp,
     }
 }
 

@@ -29,6 +29,7 @@ use super::failure;
 use super::limits::Permit;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Accepted, Stream};
+use crate::metrics::{Counter, Gauge, Histogram, Recorder};
 use crate::record::Rcode;
 use crate::wire::HEADER_BYTES;
 
@@ -42,6 +43,7 @@ const KEPT_BYTES: usize = 4096;
 const GROW_BYTES: usize = 4096;
 
 pub async fn converse<A: Answer>(desk: Rc<Desk<A>>, accepted: Accepted, permit: Permit) {
+    let _open = Open::new(&desk.metrics);
     let stop = {
         let mut stop = desk.stop.clone();
         // A sender that is gone means the same as the signal.
@@ -64,13 +66,29 @@ pub async fn converse<A: Answer>(desk: Rc<Desk<A>>, accepted: Accepted, permit: 
             Event::Progress => {}
             Event::Stop => connection.is_stopping = true,
             Event::TimedOut => {
-                connection.desk.counters.connections_timed_out.add(1);
+                connection.desk.metrics.count(Counter::ConnectionsTimedOut);
                 return;
             }
             Event::Gone => return,
         }
     }
     connection.close().await;
+}
+
+/// Counts a connection while it is open.
+struct Open(Recorder);
+
+impl Open {
+    fn new(metrics: &Recorder) -> Open {
+        metrics.up(Gauge::ConnectionsOpen);
+        Open(metrics.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.down(Gauge::ConnectionsOpen);
+    }
 }
 
 enum Taken {
@@ -152,7 +170,7 @@ impl<A: Answer> Connection<A> {
             let is_taken = match desk.at_once(&moment, &mut slot, len, &self.client) {
                 AtOnce::Reply(reply_len) => {
                     let is_taken = self.replies.push(&slot[..reply_len.min(MESSAGE_BYTES)]);
-                    desk.counters.stream_at_once.add(usize::from(is_taken));
+                    desk.metrics.add(Counter::StreamAtOnce, usize::from(is_taken));
                     is_taken
                 }
                 AtOnce::Silence => true,
@@ -162,7 +180,7 @@ impl<A: Answer> Connection<A> {
                 (true, Some(query)) => self.replies.permit.release(query.len()),
                 (true, None) => {
                     at += 2 + len;
-                    desk.counters.stream_queries.add(1);
+                    desk.metrics.count(Counter::StreamQueries);
                 }
                 (false, again) => {
                     if let Some(query) = again {
@@ -188,7 +206,7 @@ impl<A: Answer> Connection<A> {
     fn answer_later(&mut self, query: &[u8], pending: A::Pending) -> bool {
         let (desk, client, replies) = (Rc::clone(&self.desk), self.client, Rc::clone(&self.replies));
         let Some(waiting) = desk.admit(&client) else {
-            desk.counters.turned_away.add(1);
+            desk.metrics.count(Counter::TurnedAway);
             return self.replies.push(&failure::reply(query, Rcode::SERVFAIL).unwrap_or_default());
         };
         if !replies.reserve(query.len()) {
@@ -196,7 +214,9 @@ impl<A: Answer> Connection<A> {
         }
         let query = query.to_vec();
         self.tasks.spawn_local(Box::pin(async move {
+            let came = Instant::now();
             let reply = desk.later(&query, pending, &client, &waiting).await;
+            desk.metrics.observe(Histogram::Wait, came.elapsed().as_millis() as u64);
             replies.give(query, reply);
         }));
         true
@@ -520,7 +540,10 @@ mod tests {
             let mut client = dialler.dial(peer(1), 4096);
             ask(&mut client, &[query(1, b'w', 5), query(2, b'w', 1), query(3, b's', 0), query(4, b'p', 0), query(5, b'e', 0)]).await;
             assert_eq!(ids(&mut client, 4).await, [5, 4, 2, 1]);
-            assert_eq!((desk.counters.stream_queries.get(), desk.counters.stream_at_once.get(), desk.counters.panics.get()), (5, 1, 1));
+            assert_eq!(
+                (desk.metrics.get(Counter::StreamQueries), desk.metrics.get(Counter::StreamAtOnce), desk.metrics.get(Counter::Panics)),
+                (5, 1, 1)
+            );
         })
         .await;
     }
@@ -558,7 +581,7 @@ mod tests {
             ask(&mut client, &[query(1, b'w', 3), query(2, b'w', 6), query(3, b'e', 0), query(4, b'g', 0), query(5, b'e', 0)]).await;
             assert_eq!(ids(&mut client, 3).await, [1, 3, 2]);
             assert_eq!(ids(&mut client, 1).await, [5]);
-            assert_eq!(desk.counters.stream_queries.get(), 5);
+            assert_eq!(desk.metrics.get(Counter::StreamQueries), 5);
         })
         .await;
     }
@@ -585,7 +608,7 @@ mod tests {
             let mut client = dialler.dial(peer(1), 4096);
             ask(&mut client, &[query(1, b'w', 1), query(2, b'w', 1)]).await;
             let refused = reply(&mut client).await.expect("open");
-            assert_eq!((refused[1], refused[3] & 15, desk.counters.turned_away.get()), (2, 2, 1));
+            assert_eq!((refused[1], refused[3] & 15, desk.metrics.get(Counter::TurnedAway)), (2, 2, 1));
             assert_eq!(ids(&mut client, 1).await, [1]);
         })
         .await;
@@ -599,7 +622,7 @@ mod tests {
             assert_eq!(ids(&mut client, 1).await, [1]);
             let began = Instant::now();
             assert_eq!(reply(&mut client).await, None);
-            assert_eq!((began.elapsed(), desk.counters.connections_timed_out.get()), (bounds().idle, 1));
+            assert_eq!((began.elapsed(), desk.metrics.get(Counter::ConnectionsTimedOut)), (bounds().idle, 1));
         })
         .await;
     }
@@ -616,7 +639,7 @@ mod tests {
                 }
             });
             assert_eq!(from.read(&mut [0; 8]).await.expect("closed in order"), 0);
-            assert_eq!((began.elapsed(), desk.counters.connections_timed_out.get()), (bounds().message, 1));
+            assert_eq!((began.elapsed(), desk.metrics.get(Counter::ConnectionsTimedOut)), (bounds().message, 1));
         })
         .await;
     }
@@ -628,11 +651,11 @@ mod tests {
             let began = Instant::now();
             let questions: Vec<_> = (0..200).map(|id| query(id, b'B', 0)).collect();
             ask(&mut client, &questions).await;
-            while desk.counters.connections_timed_out.get() == 0 {
+            while desk.metrics.get(Counter::ConnectionsTimedOut) == 0 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             assert!(began.elapsed() <= bounds().message + Duration::from_millis(100), "{:?}", began.elapsed());
-            assert!(desk.counters.stream_queries.get() < 10, "stopped taking questions");
+            assert!(desk.metrics.get(Counter::StreamQueries) < 10, "stopped taking questions");
         })
         .await;
     }
@@ -752,7 +775,7 @@ mod tests {
                 ask(client, &[query(4, b'e', 0)]).await;
                 assert_eq!(ids(client, 1).await, [4]);
             }
-            assert_eq!((desk.counters.connections.get(), desk.counters.connections_evicted.get()), (4, 1));
+            assert_eq!((desk.metrics.get(Counter::Connections), desk.metrics.get(Counter::ConnectionsEvicted)), (4, 1));
         })
         .await;
     }
@@ -769,8 +792,8 @@ mod tests {
             let mut next = dialler.dial(peer(2), 4096);
             ask(&mut next, &[query(2, b'e', 0)]).await;
             assert_eq!(ids(&mut next, 1).await, [2]);
-            assert_eq!((began.elapsed(), desk.counters.accept_errors.get()), (Duration::from_millis(40), 4));
-            assert_eq!((reply(&mut idle).await, desk.counters.connections_evicted.get()), (None, 1));
+            assert_eq!((began.elapsed(), desk.metrics.get(Counter::AcceptErrors)), (Duration::from_millis(40), 4));
+            assert_eq!((reply(&mut idle).await, desk.metrics.get(Counter::ConnectionsEvicted)), (None, 1));
         })
         .await;
     }

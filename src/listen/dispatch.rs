@@ -11,11 +11,11 @@ use std::task::Poll;
 
 use tokio::sync::{Notify, watch};
 
-use super::counters::Counters;
 use super::failure;
 use super::limits::{Bounds, Connections};
 use crate::answer::{AtOnce, Client, Moment, Pending, Transport, Worker};
 use crate::env::{BootTime, Clock, Instant};
+use crate::metrics::{Counter, Gauge, Recorder};
 use crate::policy::{InFlight, Place, Ticket};
 use crate::record::Rcode;
 
@@ -29,6 +29,9 @@ pub trait Answer: 'static {
     /// A query that has been read and decided, and takes waiting.
     type Pending: 'static;
 
+    /// Where this worker counts.
+    fn metrics(&self) -> &Recorder;
+
     fn moment(&self, now: BootTime) -> Self::Moment;
 
     fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<Self::Pending>;
@@ -40,6 +43,10 @@ pub trait Answer: 'static {
 impl Answer for Worker {
     type Moment = Moment;
     type Pending = Box<Pending>;
+
+    fn metrics(&self) -> &Recorder {
+        Worker::metrics(self)
+    }
 
     fn moment(&self, now: BootTime) -> Moment {
         Worker::moment(self, now)
@@ -65,6 +72,7 @@ pub struct Admission {
 /// A question whose client waits for the answer.
 pub struct Waiting {
     ticket: Ticket,
+    metrics: Recorder,
     all: Rc<AllWaiting>,
 }
 
@@ -77,6 +85,7 @@ struct AllWaiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        self.metrics.down(Gauge::Waiting);
         let left = self.all.count.get() - 1;
         self.all.count.set(left);
         if left == 0 {
@@ -89,7 +98,7 @@ pub struct Desk<A> {
     answer: Rc<A>,
     clock: Arc<dyn Clock>,
     pub bounds: Bounds,
-    pub counters: Arc<Counters>,
+    pub metrics: Recorder,
     /// Of all workers.
     pub in_flight: InFlight,
     waiting: Rc<AllWaiting>,
@@ -101,21 +110,15 @@ pub struct Desk<A> {
 }
 
 impl<A: Answer> Desk<A> {
-    pub fn new(
-        answer: Rc<A>,
-        clock: Arc<dyn Clock>,
-        admission: Admission,
-        counters: Arc<Counters>,
-        stop: watch::Receiver<bool>,
-    ) -> Desk<A> {
+    pub fn new(answer: Rc<A>, clock: Arc<dyn Clock>, admission: Admission, stop: watch::Receiver<bool>) -> Desk<A> {
         Desk {
+            metrics: answer.metrics().clone(),
             answer,
             clock,
             bounds: admission.bounds,
             in_flight: admission.in_flight,
             waiting: Rc::default(),
             connections: Rc::new(Connections::new(admission.bounds)),
-            counters,
             stop,
             scratch: RefCell::new(vec![0; MESSAGE_BYTES]),
         }
@@ -129,7 +132,7 @@ impl<A: Answer> Desk<A> {
     pub fn at_once(&self, moment: &A::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<A::Pending> {
         // What a panic may leave half changed is the slot, which is not sent then.
         catch_unwind(AssertUnwindSafe(|| self.answer.at_once(moment, slot, len, client))).unwrap_or_else(|_| {
-            self.counters.panics.add(1);
+            self.metrics.count(Counter::Panics);
             AtOnce::Silence
         })
     }
@@ -142,7 +145,8 @@ impl<A: Answer> Desk<A> {
             Transport::Stream => self.in_flight.admit(peer, now)?,
         };
         self.waiting.count.set(self.waiting.count.get() + 1);
-        Some(Waiting { ticket, all: Rc::clone(&self.waiting) })
+        self.metrics.up(Gauge::Waiting);
+        Some(Waiting { ticket, metrics: self.metrics.clone(), all: Rc::clone(&self.waiting) })
     }
 
     /// Until no client of this worker waits for an answer.
@@ -163,7 +167,7 @@ impl<A: Answer> Desk<A> {
         match outcome.await {
             Ok(reply) => Some(reply),
             Err(_) => {
-                self.counters.panics.add(1);
+                self.metrics.count(Counter::Panics);
                 failure::reply(query, Rcode::SERVFAIL)
             }
         }

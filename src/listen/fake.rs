@@ -14,12 +14,12 @@ use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::counters::Counters;
 use super::dispatch::{Admission, Answer, Desk};
 use super::limits::Bounds;
 use crate::answer::{AtOnce, Client};
 use crate::config::Limits;
 use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Instant, Rest, StreamListener, WallTime};
+use crate::metrics::{Recorder, Registry};
 use crate::policy::{InFlight, Place};
 
 /// A query: header, then what to do and one octet of argument.
@@ -29,11 +29,21 @@ pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
 
 /// `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
 /// `argument` x 10 ms, `g` never, a failure when its place is lost, `p` panic, `b` a reply of `argument` x 256 octets.
-pub struct Fake;
+pub struct Fake(Recorder);
+
+impl Fake {
+    pub fn new() -> Fake {
+        Fake(Registry::default().recorder())
+    }
+}
 
 impl Answer for Fake {
     type Moment = ();
     type Pending = Vec<u8>;
+
+    fn metrics(&self) -> &Recorder {
+        &self.0
+    }
 
     fn moment(&self, _now: BootTime) {}
 
@@ -98,7 +108,7 @@ pub fn desk(bounds: Bounds) -> (Rc<Desk<Fake>>, watch::Sender<bool>) {
 
 pub fn desk_with(admission: Admission) -> (Rc<Desk<Fake>>, watch::Sender<bool>) {
     let (stop, stopped) = watch::channel(false);
-    (Rc::new(Desk::new(Rc::new(Fake), Arc::new(StoppedClock), admission, Arc::new(Counters::default()), stopped)), stop)
+    (Rc::new(Desk::new(Rc::new(Fake::new()), Arc::new(StoppedClock), admission, stopped)), stop)
 }
 
 pub fn peer(last: u8) -> SocketAddr {

@@ -2,13 +2,12 @@
 //! limits on waiting questions and on connections; an orderly stop.
 //!
 //! One worker is one thread with its own sockets and its own single-threaded runtime. What can be answered at
-//! once is answered inside the receive batch; the rest becomes a local task. `run_workers` starts them,
-//! `serve_worker` is all that one of them does.
+//! once is answered inside the receive batch; the rest becomes a local task. `run_worker` is the body of
+//! its thread.
 //!
 //! Knows nothing of: what a reply says, how it is found.
 
 mod connection;
-mod counters;
 mod dispatch;
 mod failure;
 #[cfg(test)]
@@ -18,7 +17,8 @@ mod stream;
 mod udp;
 mod worker;
 
-pub use counters::Counters;
-pub use dispatch::{Admission, Answer};
+pub use dispatch::Admission;
 pub use limits::Bounds;
-pub use worker::{Sockets, Workers, run_worker, run_workers, serve_worker};
+#[cfg(any(test, feature = "internals"))]
+pub use worker::serve_worker;
+pub use worker::{Sockets, run_worker};

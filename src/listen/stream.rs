@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::connection;
 use super::dispatch::{Answer, Desk};
 use crate::env::{Accepted, StreamListener};
+use crate::metrics::Counter;
 
 /// After an accept that failed for want of descriptors or memory: time for what was closed to be gone.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
@@ -19,9 +20,9 @@ pub async fn accept<A: Answer>(desk: Rc<Desk<A>>, listener: Box<dyn StreamListen
         match poll_fn(|cx| listener.poll_accept(cx)).await {
             Ok(accepted) => start(&desk, accepted),
             Err(error) => {
-                desk.counters.accept_errors.add(1);
+                desk.metrics.count(Counter::AcceptErrors);
                 if !is_of_one_connection(&error) {
-                    desk.counters.connections_evicted.add(usize::from(desk.connections.close_longest_idle()));
+                    desk.metrics.add(Counter::ConnectionsEvicted, usize::from(desk.connections.close_longest_idle()));
                     tokio::time::sleep(ERROR_PAUSE).await;
                 }
             }
@@ -31,8 +32,8 @@ pub async fn accept<A: Answer>(desk: Rc<Desk<A>>, listener: Box<dyn StreamListen
 
 fn start<A: Answer>(desk: &Rc<Desk<A>>, accepted: Accepted) {
     let (permit, evicted) = desk.connections.admit(accepted.peer.ip());
-    desk.counters.connections.add(1);
-    desk.counters.connections_evicted.add(evicted);
+    desk.metrics.count(Counter::Connections);
+    desk.metrics.add(Counter::ConnectionsEvicted, evicted);
     let number = permit.number();
     let task = tokio::task::spawn_local(connection::converse(Rc::clone(desk), accepted, permit));
     desk.connections.set_task(number, task.abort_handle());

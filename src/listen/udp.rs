@@ -15,6 +15,7 @@ use super::dispatch::{Answer, Desk};
 use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest};
+use crate::metrics::{Counter, Histogram};
 use crate::record::Rcode;
 
 /// After an error of the socket itself (no memory, interface gone): the next try must not spin.
@@ -34,7 +35,7 @@ pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, so
             socket.poll_recv(cx, &mut batch)
         });
         let Ok(rest) = received.await else {
-            desk.counters.receive_errors.add(1);
+            desk.metrics.count(Counter::ReceiveErrors);
             tokio::time::sleep(ERROR_PAUSE).await;
             continue;
         };
@@ -77,7 +78,7 @@ impl<A: Answer, S: DatagramSocket> Outbox<A, S> {
         let waker = self.waker.borrow();
         let Some(waker) = waker.as_ref().filter(|_| reply.len() <= DatagramBatch::SLOT_BYTES) else {
             if self.socket.send_one(reply, peer, local).is_err() {
-                self.desk.counters.udp_unsent.add(1);
+                self.desk.metrics.count(Counter::UdpUnsent);
             }
             return;
         };
@@ -105,7 +106,7 @@ impl<A: Answer, S: DatagramSocket> Outbox<A, S> {
     fn send(&self) {
         let mut batch = self.batch.borrow_mut();
         if !batch.is_empty() {
-            self.desk.counters.udp_unsent.add(self.socket.send(&batch));
+            self.desk.metrics.add(Counter::UdpUnsent, self.socket.send(&batch));
             batch.clear();
         }
     }
@@ -152,26 +153,28 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
         }
     }
     let unsent = if batch.filled().next().is_some() { socket.send(batch) } else { 0 };
-    desk.counters.udp_queries.add(batch.len());
-    desk.counters.udp_at_once.add(at_once_count);
-    desk.counters.udp_unsent.add(unsent);
+    desk.metrics.add(Counter::UdpQueries, batch.len());
+    desk.metrics.add(Counter::UdpAtOnce, at_once_count);
+    desk.metrics.add(Counter::UdpUnsent, unsent);
 }
 
 /// Beyond the limits the newest question is dropped without a word: an answer would be one more packet for
 /// whoever floods, and an honest client asks again. What is known is still answered.
 fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], pending: A::Pending, client: Client) {
     let Some(waiting) = outbox.desk.admit(&client) else {
-        outbox.desk.counters.turned_away.add(1);
+        outbox.desk.metrics.count(Counter::TurnedAway);
         return;
     };
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
     tokio::task::spawn_local(Box::pin(async move {
+        let came = Instant::now();
         let Some(reply) = outbox.desk.later(&query, pending, &client, &waiting).await else { return };
         let now = Instant::now();
+        outbox.desk.metrics.observe(Histogram::Wait, (now - came).as_millis() as u64);
         let leaves_at = outbox.desk.in_flight.leave_at(client.peer.ip(), now);
         if leaves_at > now {
-            outbox.desk.counters.udp_paced.add(1);
+            outbox.desk.metrics.count(Counter::UdpPaced);
             tokio::time::sleep_until(leaves_at).await;
         }
         outbox.put(&reply, client.peer, client.local);
@@ -180,7 +183,7 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
 
 /// No honest query fills a slot. What is left of it is not interpreted.
 fn refuse_cut_off<A: Answer>(desk: &Desk<A>, entry: &mut Datagram, slot: &mut [u8]) {
-    desk.counters.udp_cut_off.add(1);
+    desk.metrics.count(Counter::UdpCutOff);
     let reply = failure::reply(&slot[..entry.len], Rcode::FORMERR).unwrap_or_default();
     entry.len = reply.len().min(slot.len());
     slot[..entry.len].copy_from_slice(&reply[..entry.len]);
@@ -213,7 +216,7 @@ mod tests {
         };
         LocalSet::new().run_until(run).await;
         assert!(socket.sent.borrow().iter().all(|(bytes, to, from)| *to == peer(bytes[1]) && *from == local() && bytes[2] & 0x80 != 0));
-        assert_eq!((desk.counters.udp_queries.get(), desk.counters.udp_at_once.get()), (5, 2));
+        assert_eq!((desk.metrics.get(Counter::UdpQueries), desk.metrics.get(Counter::UdpAtOnce)), (5, 2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -250,7 +253,7 @@ mod tests {
         let run = async {
             spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
             assert_eq!(socket.replies(4).await, [11, 1, 2, 10]);
-            assert_eq!(desk.counters.turned_away.get(), 7);
+            assert_eq!(desk.metrics.get(Counter::TurnedAway), 7);
             socket.ask(query(12, b'w', 1), peer(1));
             assert_eq!(socket.replies(5).await, [11, 1, 2, 10, 12]);
         };
@@ -318,7 +321,7 @@ mod tests {
         };
         LocalSet::new().run_until(run).await;
         assert_eq!(socket.sent.borrow()[1].0[3] & 15, 2);
-        assert_eq!(desk.counters.panics.get(), 2);
+        assert_eq!(desk.metrics.get(Counter::Panics), 2);
     }
 
     #[tokio::test(start_paused = true)]
@@ -348,7 +351,7 @@ mod tests {
             assert_eq!(socket.replies(1).await, [1]);
         };
         LocalSet::new().run_until(run).await;
-        assert_eq!((desk.counters.receive_errors.get(), began.elapsed()), (3, 3 * ERROR_PAUSE));
+        assert_eq!((desk.metrics.get(Counter::ReceiveErrors), began.elapsed()), (3, 3 * ERROR_PAUSE));
     }
 
     /// Never empty; gives up the test when others have been starved for too long.

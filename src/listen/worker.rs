@@ -1,16 +1,14 @@
-//! One worker: all its loops until the stop, then an orderly end; and the threads they run on.
+//! One worker: all its loops until the stop, then an orderly end.
 
 use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::rc::Rc;
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
-use super::counters::Counters;
 use super::dispatch::{Admission, Answer, Desk};
 use super::{stream, udp};
 use crate::env::{Clock, DatagramSocket, RealDatagramSocket, RealStreamListener, StreamListener};
@@ -29,10 +27,9 @@ pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
     tcp: Vec<Box<dyn StreamListener>>,
     clock: Arc<dyn Clock>,
     admission: Admission,
-    counters: Arc<Counters>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let desk = Rc::new(Desk::new(answer, clock, admission, counters, stop.clone()));
+    let desk = Rc::new(Desk::new(answer, clock, admission, stop.clone()));
     let sockets: Vec<_> = udp.into_iter().map(Rc::new).collect();
     let mut loops: Vec<_> = sockets.iter().map(|socket| spawn_local(udp::serve(Rc::clone(&desk), Rc::clone(socket)))).collect();
     loops.extend(tcp.into_iter().map(|listener| spawn_local(stream::accept(Rc::clone(&desk), listener))));
@@ -61,94 +58,22 @@ pub struct Sockets {
     pub tcp: Vec<TcpListener>,
 }
 
-/// The threads that serve.
-pub struct Workers {
-    threads: Vec<JoinHandle<()>>,
-    counters: Vec<Arc<Counters>>,
-}
-
-impl Workers {
-    /// One per worker, in their order.
-    pub fn counters(&self) -> &[Arc<Counters>] {
-        &self.counters
-    }
-
-    /// Waits until all have ended after the stop. False if one had panicked.
-    pub fn join(self) -> bool {
-        let panicked = self.threads.into_iter().map(JoinHandle::join).filter(Result::is_err).count();
-        panicked == 0
-    }
-}
-
-/// Starts one thread for each of `sockets`. `make` is called on each of them, inside its runtime, with the worker's
-/// number. Returns when all of them serve; if one cannot, those that do serve on until the stop.
-pub fn run_workers<A, F>(
-    sockets: Vec<Sockets>,
-    clock: Arc<dyn Clock>,
-    admission: Admission,
-    stop: watch::Receiver<bool>,
-    make: F,
-) -> io::Result<Workers>
-where
-    A: Answer,
-    F: Fn(usize) -> io::Result<Rc<A>> + Send + Sync + 'static,
-{
-    let make = Arc::new(make);
-    let mut workers = Workers { threads: Vec::new(), counters: Vec::new() };
-    let (started, starts) = mpsc::channel();
-    for (number, sockets) in sockets.into_iter().enumerate() {
-        let counters = Arc::new(Counters::default());
-        workers.counters.push(Arc::clone(&counters));
-        let (make, clock, admission) = (Arc::clone(&make), Arc::clone(&clock), admission.clone());
-        let (stop, started) = (stop.clone(), started.clone());
-        let body = move || run_one(move || make(number), sockets, clock, admission, counters, stop, &started);
-        workers.threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(body)?);
-    }
-    drop(started);
-    for _ in 0..workers.threads.len() {
-        starts.recv().map_err(|_| io::Error::other("a worker died while starting"))??;
-    }
-    Ok(workers)
-}
-
-/// The body of one worker's thread. Returns after the stop, or at once with the reason why it cannot serve.
+/// The body of one worker's thread; `make` is called on it, inside its runtime. Returns after the stop, or at once with
+/// the reason why it cannot serve.
 pub fn run_worker<A: Answer>(
     make: impl FnOnce() -> io::Result<Rc<A>>,
     sockets: Sockets,
     clock: Arc<dyn Clock>,
     admission: Admission,
-    counters: Arc<Counters>,
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let (started, starts) = mpsc::channel();
-    run_one(make, sockets, clock, admission, counters, stop, &started);
-    starts.try_recv().unwrap_or(Ok(()))
-}
-
-fn run_one<A: Answer>(
-    make: impl FnOnce() -> io::Result<Rc<A>>,
-    sockets: Sockets,
-    clock: Arc<dyn Clock>,
-    admission: Admission,
-    counters: Arc<Counters>,
-    stop: watch::Receiver<bool>,
-    started: &mpsc::Sender<io::Result<()>>,
-) {
-    let runtime = Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default());
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => return drop(started.send(Err(error))),
-    };
+    let runtime = Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default())?;
     runtime.block_on(async {
-        let ready = make().and_then(|answer| Ok((answer, open(sockets)?)));
-        match ready {
-            Ok((answer, (udp, tcp))) => {
-                let _ = started.send(Ok(()));
-                serve_worker(answer, udp, tcp, clock, admission, counters, stop).await;
-            }
-            Err(error) => drop(started.send(Err(error))),
-        }
-    });
+        let answer = make()?;
+        let (udp, tcp) = open(sockets)?;
+        serve_worker(answer, udp, tcp, clock, admission, stop).await;
+        Ok(())
+    })
 }
 
 type Opened = (Vec<RealDatagramSocket>, Vec<Box<dyn StreamListener>>);
@@ -164,6 +89,7 @@ fn open(sockets: Sockets) -> io::Result<Opened> {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{SocketAddr, TcpStream};
+    use std::thread;
     use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -179,15 +105,13 @@ mod tests {
         let socket = Rc::new(FakeSocket::default());
         let (dialler, listener) = listener();
         let (stop, stopped) = watch::channel(false);
-        let counters = Arc::new(Counters::default());
         let run = async {
             let served = serve_worker(
-                Rc::new(Fake),
+                Rc::new(Fake::new()),
                 vec![SharedSocket(Rc::clone(&socket))],
                 vec![listener],
                 Arc::new(StoppedClock),
                 admission(bounds()),
-                counters,
                 stopped,
             );
             let served = spawn_local(served);
@@ -271,9 +195,13 @@ mod tests {
         let udp = bind_udp("127.0.0.1:0".parse().expect("address"), 2, 1 << 16).expect("free port");
         let tcp = bind_tcp("127.0.0.1:0".parse().expect("address"), 2).expect("free port");
         let (udp_at, tcp_at) = (udp[0].local_addr().expect("bound"), tcp[0].local_addr().expect("bound"));
-        let sockets = udp.into_iter().zip(tcp).map(|(udp, tcp)| Sockets { udp: vec![udp], tcp: vec![tcp] }).collect();
         let (stop, stopped) = watch::channel(false);
-        let workers = run_workers(sockets, Arc::new(RealClock), admission(bounds()), stopped, |_| Ok(Rc::new(Fake))).expect("started");
+        let admission = admission(bounds());
+        let serve = |(udp, tcp)| {
+            let (sockets, admission, stopped) = (Sockets { udp: vec![udp], tcp: vec![tcp] }, admission.clone(), stopped.clone());
+            thread::spawn(move || run_worker(|| Ok(Rc::new(Fake::new())), sockets, Arc::new(RealClock), admission, stopped))
+        };
+        let workers: Vec<_> = udp.into_iter().zip(tcp).map(serve).collect();
         for id in 0..8 {
             for what in *b"ew" {
                 let mut expected = query(id, what, 0);
@@ -282,20 +210,15 @@ mod tests {
                 assert_eq!(over_tcp(tcp_at, &query(id, what, 0)), expected);
             }
         }
-        let total: u64 = workers.counters().iter().map(|counters| counters.udp_queries.get() + counters.stream_queries.get()).sum();
-        assert_eq!(total, 32);
         stop.send(true).expect("served");
-        assert!(workers.join());
+        workers.into_iter().for_each(|worker| worker.join().expect("no panic").expect("served"));
     }
 
     #[test]
     fn a_worker_that_cannot_start_is_reported() {
         let (_stop, stopped) = watch::channel(false);
-        let sockets = vec![Sockets::default(), Sockets::default()];
-        let started = run_workers(sockets, Arc::new(RealClock), admission(bounds()), stopped, |number| match number {
-            0 => Ok(Rc::new(Fake)),
-            _ => Err(io::Error::other("no")),
-        });
-        assert_eq!(started.map(|_| ()).map_err(|error| error.to_string()), Err("no".to_owned()));
+        let make = || Err::<Rc<Fake>, _>(io::Error::other("no"));
+        let started = run_worker(make, Sockets::default(), Arc::new(RealClock), admission(bounds()), stopped);
+        assert_eq!(started.map_err(|error| error.to_string()), Err("no".to_owned()));
     }
 }

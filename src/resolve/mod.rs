@@ -31,4 +31,4 @@ pub use dnssec::follow_anchors::Followed;
 pub use question::answer::Answer;
 pub use reply::classify::Kind;
 pub use reply::link::{Found, Link};
-pub use resolver::{Resolver, Shared, Totals};
+pub use resolver::{Resolver, Shared};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::config::NegativeAnchor;
 use crate::env::{Clock, Random};
+use crate::metrics::Recorder;
 use crate::record::{Name, RrSet};
 use crate::resolve::context::local::Local;
 use crate::resolve::context::routes::{Routes, RoutesInForce};
@@ -32,16 +33,6 @@ pub struct Shared {
     trust: Arc<TrustState>,
 }
 
-/// What has been done since the start.
-#[derive(Clone, Copy, Debug)]
-pub struct Totals {
-    pub walks: u64,
-    pub failed_walks: u64,
-    pub upstream_queries: u64,
-    /// Queries sent to a second server while the first one was waited for.
-    pub second_queries: u64,
-}
-
 impl Shared {
     pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>, random: &Random) -> Arc<Shared> {
         Arc::new(Shared {
@@ -56,15 +47,6 @@ impl Shared {
 
     pub fn network_changed(&self, is_route_change: bool) {
         self.network.network_changed(is_route_change);
-    }
-
-    pub fn totals(&self) -> Totals {
-        Totals {
-            walks: self.lookup.walks(),
-            failed_walks: self.lookup.failures(),
-            upstream_queries: self.network.queries(),
-            second_queries: self.allowance.second_queries(),
-        }
     }
 
     pub fn walks_in_progress(&self) -> usize {
@@ -131,8 +113,8 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    pub fn new(shared: &Shared, upstream: Rc<Upstream>, random: Rc<Random>) -> Resolver {
-        let network = Network::new(shared.network.clone(), upstream, random);
+    pub fn new(shared: &Shared, upstream: Rc<Upstream>, random: Rc<Random>, metrics: Recorder) -> Resolver {
+        let network = Network::new(shared.network.clone(), upstream, random, metrics);
         let servers = Servers::new(network, shared.allowance.clone());
         let lookup = Lookup::new(Walker::new(servers), shared.lookup.clone());
         Resolver { validator: Validator::new(lookup, shared.trust.clone()) }

@@ -22,7 +22,7 @@ use crate::cache::Cache;
 use crate::config::Limits;
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::explain::{self, Event, Line};
-use crate::listen::{self, Admission, Bounds, Counters, Sockets};
+use crate::listen::{self, Admission, Bounds, Sockets};
 use crate::record::Name;
 use crate::zone::Zones;
 
@@ -42,7 +42,6 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
         trust_changed,
         clock: Arc::new(RealClock),
         admission,
-        counters: (0..workers).map(|_| Arc::default()).collect(),
         addrs: addrs.to_vec(),
         generation: AtomicU64::new(1),
     }))
@@ -71,8 +70,6 @@ struct Server {
     trust_changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     admission: Admission,
-    /// One of each worker.
-    counters: Vec<Arc<Counters>>,
     addrs: Vec<SocketAddr>,
     /// Of the zones.
     generation: AtomicU64,
@@ -82,9 +79,8 @@ impl Engine for Server {
     fn work(&self, worker: usize, sockets: WorkerSockets, stop: watch::Receiver<bool>) {
         let sockets = Sockets { udp: sockets.udp, tcp: sockets.tcp };
         let service = self.service.clone();
-        let counters = self.counters.get(worker).cloned().unwrap_or_default();
         let make = || Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?));
-        if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.admission.clone(), counters, stop) {
+        if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.admission.clone(), stop) {
             tracing::error!(%error, worker, "a worker could not start");
         }
     }
@@ -203,13 +199,9 @@ impl Server {
             let sum = rows.get(name).and_then(Value::as_u64).unwrap_or(0) + value;
             rows.insert(name.to_owned(), json!(sum));
         };
-        for counters in &self.counters {
-            for (name, value) in counters.rows() {
-                put(name, value);
-            }
-        }
-        for (name, value) in self.service.rows().into_iter().chain(trust::rows(&self.service)) {
-            put(name, value);
+        let trust = trust::rows(&self.service).into_iter().map(|(name, value)| (name.to_owned(), value));
+        for (name, value) in self.service.rows().into_iter().chain(trust) {
+            put(&name, value);
         }
         Value::Object(rows)
     }

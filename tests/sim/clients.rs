@@ -142,19 +142,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 impl Doors {
     /// Inside the world's runtime.
-    pub fn open(engine: &Engine, clock: &Arc<SimClock>) -> Doors {
+    pub fn open(engine: &Engine, clock: &Arc<SimClock>, limits: &Limits) -> Doors {
         let Engine::Cairn(workers, _) = engine else { panic!("the reference walker does not listen") };
         let (stop, stopped) = watch::channel(false);
-        let limits = Limits::default();
         let in_flight = workers[0].service().in_flight.clone();
-        let admission = Admission { bounds: Bounds::share(&limits, workers.len()), in_flight };
+        let admission = Admission { bounds: Bounds::share(limits, workers.len()), in_flight };
         let serve = |worker: &Rc<Worker>| {
             let door = Door::new();
-            let (worker, clock, admission, counters) = (worker.clone(), clock.clone(), admission.clone(), Arc::default());
-            tokio::task::spawn_local(serve_worker(worker, vec![door.clone()], vec![], clock, admission, counters, stopped.clone()));
+            let (worker, clock, admission) = (worker.clone(), clock.clone(), admission.clone());
+            tokio::task::spawn_local(serve_worker(worker, vec![door.clone()], vec![], clock, admission, stopped.clone()));
             door
         };
         Doors { doors: workers.iter().map(serve).collect(), stop: Some(stop) }
+    }
+
+    /// A datagram, to the door that its sender's port leads to.
+    pub fn send_from(&self, peer: SocketAddr, query: Vec<u8>) {
+        self.doors[usize::from(peer.port()) % self.doors.len()].send_from(peer, query);
+    }
+
+    /// What clients got since the last call.
+    pub fn replies(&self) -> Vec<(Vec<u8>, SocketAddr)> {
+        self.doors.iter().flat_map(Door::replies).collect()
     }
 
     /// Each query comes from a socket of its own. Fails where one is answered twice.

@@ -31,6 +31,7 @@ pub struct Start {
     pub clock: Arc<dyn Clock>,
     pub net: Rc<dyn Net>,
     pub seed: u64,
+    pub limits: Limits,
     pub workers: usize,
     /// The reference walker, whatever is ready.
     pub reference: bool,
@@ -63,7 +64,7 @@ impl Engine {
         let zones = Arc::new(Zones::new(hosted, 1));
         let own_addresses = start.settings.server.listen.clone().unwrap_or_default();
         let parts = Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones, own_addresses };
-        let service = Service::new(parts, Limits::default(), start.clock.clone(), &Random::from_seed(start.seed));
+        let service = Service::new(parts, start.limits, start.clock.clone(), &Random::from_seed(start.seed));
         let random = |worker: usize| Random::from_seed(start.seed.wrapping_add(1 + worker as u64));
         let workers = (0..start.workers.max(1)).map(|worker| Worker::new(service.clone(), start.net.clone(), random(worker))).collect();
         Engine::Cairn(workers, start.clock)

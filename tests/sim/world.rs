@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn::answer::{Client, Explain, Explained, Transport};
-use cairn::config::Settings;
+use cairn::config::{Limits, Settings};
 use cairn::env::Clock;
 use cairn::record::{Name, Question, Rcode, Rtype};
 use cairn::resolve::{Shared, Step};
@@ -54,6 +54,7 @@ pub struct World {
     tunes: Vec<Tune>,
     trust_anchors: Vec<Rr>,
     hosted: Vec<(Name, String)>,
+    limits: Limits,
     workers: usize,
     listening: bool,
     reference: bool,
@@ -123,6 +124,7 @@ impl World {
             tunes: Vec::new(),
             trust_anchors: Vec::new(),
             hosted: Vec::new(),
+            limits: Limits::default(),
             workers: 1,
             listening: false,
             reference: false,
@@ -360,6 +362,11 @@ impl World {
     }
 
     /// So many threads' worth of the resolver; questions go to them in turn.
+    pub fn limit(mut self, change: impl FnOnce(&mut Limits)) -> World {
+        change(&mut self.limits);
+        self
+    }
+
     pub fn workers(mut self, workers: usize) -> World {
         self.workers = workers;
         self
@@ -426,6 +433,23 @@ impl World {
             }
             answers
         })
+    }
+
+    /// A datagram of some client to a listening resolver. Nobody waits.
+    pub fn send(&mut self, question: &str, peer: SocketAddr) {
+        self.start();
+        let Some(running) = self.running.as_mut() else { unreachable!("just started") };
+        let (wire, _) = query(question, peer.port());
+        let _inside = running.runtime.enter();
+        running.doors.send_from(peer, wire);
+    }
+
+    /// The datagrams that clients got since the last call, for each client's address and port.
+    pub fn take_replies(&mut self) -> Vec<(SocketAddr, Packet)> {
+        self.start();
+        let Some(running) = self.running.as_mut() else { unreachable!("just started") };
+        let decode = |(wire, peer): (Vec<u8>, SocketAddr)| (peer, Packet::decode(&wire).expect("a message"));
+        running.doors.replies().into_iter().map(decode).collect()
     }
 
     /// Asks, and makes a `change` when the question has waited so long.
@@ -683,11 +707,12 @@ impl World {
             clock: clock.clone(),
             net: Rc::new(internet.clone()),
             seed: self.seed,
+            limits: self.limits,
             workers: self.workers,
             reference: self.reference,
         });
         self.history.borrow_mut().begin(clock.clone());
-        let doors = if self.listening { Doors::open(&engine, &clock) } else { Doors::default() };
+        let doors = if self.listening { Doors::open(&engine, &clock, &self.limits) } else { Doors::default() };
         drop((inside, local));
         self.running = Some(Running { runtime, tasks, engine, internet, clock, doors, asked: 0, changed: false });
     }

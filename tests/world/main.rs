@@ -6,6 +6,7 @@ mod aliases;
 mod attacks;
 mod edns;
 mod explained;
+mod floods;
 mod forwarding;
 mod isolation;
 mod log_lines;

@@ -51,6 +51,7 @@ struct Inner {
     minimised_in_vain_left: Cell<u32>,
     too_deep: Cell<bool>,
     crowded_out: Cell<bool>,
+    has_waited: Cell<bool>,
 }
 
 impl Budget {
@@ -65,6 +66,7 @@ impl Budget {
             minimised_in_vain_left: Cell::new(limits.minimised_in_vain_per_question),
             too_deep: Cell::new(false),
             crowded_out: Cell::new(false),
+            has_waited: Cell::new(false),
         }))
     }
 
@@ -76,6 +78,15 @@ impl Budget {
     /// Does a failure say nothing of what was looked for? `had_all`: the search had the whole budget to itself.
     pub fn failed_for_want(&self, had_all: bool) -> bool {
         self.0.crowded_out.get() || !had_all && self.is_spent()
+    }
+
+    /// The cache did not have it: a walk was begun or joined.
+    pub fn waited(&self) {
+        self.0.has_waited.set(true);
+    }
+
+    pub fn has_waited(&self) -> bool {
+        self.0.has_waited.get()
     }
 
     /// As many walks as there may be were under way, or waited for each other.

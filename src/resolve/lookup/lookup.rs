@@ -3,10 +3,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::BoxFuture;
+use crate::metrics::Counter;
 use crate::record::Question;
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::context::Context;
@@ -28,23 +28,11 @@ const JOINS_MAX: usize = 3;
 /// Shared by all workers.
 pub(in crate::resolve) struct LookupState {
     table: Arc<Table>,
-    walks: AtomicU64,
-    failures: AtomicU64,
 }
 
 impl LookupState {
     pub(in crate::resolve) fn new(walks_max: usize) -> Arc<LookupState> {
-        Arc::new(LookupState { table: Table::new(walks_max), walks: AtomicU64::new(0), failures: AtomicU64::new(0) })
-    }
-
-    /// Walks since the start.
-    pub(in crate::resolve) fn walks(&self) -> u64 {
-        self.walks.load(Ordering::Relaxed)
-    }
-
-    /// Walks since the start that failed.
-    pub(in crate::resolve) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+        Arc::new(LookupState { table: Table::new(walks_max) })
     }
 
     pub(in crate::resolve) fn in_progress(&self) -> usize {
@@ -114,6 +102,7 @@ impl Lookup {
                     return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Walks(context.routes.limits.walks))));
                 }
             };
+            context.budget.waited();
             let outcome = waiter.outcome().await;
             match &*outcome {
                 Ok(link) => return Ok(link.clone()),
@@ -135,7 +124,7 @@ impl Lookup {
 
     fn start(&self, question: Question, context: Context, ticket: Ticket) {
         let lookup = self.clone();
-        self.state.walks.fetch_add(1, Ordering::Relaxed);
+        self.network().metrics().count(Counter::Walks);
         in_background(Box::pin(async move {
             let context = Context { walk: Some(ticket.id), ..context };
             let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
@@ -149,7 +138,7 @@ impl Lookup {
             };
             if let Err(failure) = &mut result {
                 failure.for_want = failure.cause == Cause::Shed || context.budget.failed_for_want(had_all);
-                lookup.state.failures.fetch_add(1, Ordering::Relaxed);
+                lookup.network().metrics().count(Counter::WalksFailed);
                 if failure.may_be_remembered() {
                     lookup.remember_failure(&question, failure, &context).await;
                 }

@@ -14,6 +14,7 @@ use siphasher::sip::SipHasher24;
 
 use crate::cache::{Cache, Family, FamilyStanding};
 use crate::env::{BootTime, Clock, Random};
+use crate::metrics::{Counter, Recorder};
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
 use crate::resolve::network::rtt::UsualRtt;
 use crate::resolve::network::wakeups::Wakeups;
@@ -33,7 +34,6 @@ pub(in crate::resolve) struct NetworkState {
     forgiven_at: AtomicU64,
     /// Makes client cookies (RFC 7873 4.1): another one for each server, the same one each time.
     cookie_secret: [u8; 16],
-    queries: AtomicU64,
 }
 
 impl NetworkState {
@@ -49,7 +49,6 @@ impl NetworkState {
             route_changes: AtomicU64::new(0),
             forgiven_at: AtomicU64::new(0),
             cookie_secret,
-            queries: AtomicU64::new(0),
         })
     }
 
@@ -67,11 +66,6 @@ impl NetworkState {
         }
         self.wakeups.network_changed();
     }
-
-    /// Queries sent to servers since the start.
-    pub(in crate::resolve) fn queries(&self) -> u64 {
-        self.queries.load(Ordering::Relaxed)
-    }
 }
 
 /// Of one worker. Cheap to clone.
@@ -82,6 +76,8 @@ struct Inner {
     state: Arc<NetworkState>,
     upstream: Rc<Upstream>,
     random: Rc<Random>,
+    /// What this worker counts.
+    metrics: Recorder,
     /// The value of `NetworkState::route_changes` at the last use: sockets opened before a change must not be used.
     route_changes_seen: Cell<u64>,
     /// The clock's reading for the present poll, inside `with_one_reading`.
@@ -101,9 +97,9 @@ impl Drop for Reading<'_> {
 }
 
 impl Network {
-    pub(in crate::resolve) fn new(state: Arc<NetworkState>, upstream: Rc<Upstream>, random: Rc<Random>) -> Network {
+    pub(in crate::resolve) fn new(state: Arc<NetworkState>, upstream: Rc<Upstream>, random: Rc<Random>, metrics: Recorder) -> Network {
         let route_changes_seen = Cell::new(state.route_changes.load(Ordering::Relaxed));
-        Network(Rc::new(Inner { state, upstream, random, route_changes_seen, reading: Cell::new(None) }))
+        Network(Rc::new(Inner { state, upstream, random, metrics, route_changes_seen, reading: Cell::new(None) }))
     }
 
     pub(in crate::resolve) fn cache(&self) -> &Cache {
@@ -124,6 +120,10 @@ impl Network {
 
     pub(in crate::resolve) fn wakeups(&self) -> &Wakeups {
         &self.0.state.wakeups
+    }
+
+    pub(in crate::resolve) fn metrics(&self) -> &Recorder {
+        &self.0.metrics
     }
 
     pub(in crate::resolve) fn random(&self) -> &Random {
@@ -156,7 +156,7 @@ impl Network {
     }
 
     pub(in crate::resolve) fn count_query(&self) {
-        self.0.state.queries.fetch_add(1, Ordering::Relaxed);
+        self.0.metrics.count(Counter::UpstreamQueries);
     }
 
     /// How long an unknown server is waited for before another is asked: six times what servers usually

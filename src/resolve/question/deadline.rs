@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::env::Instant;
+use crate::metrics::Counter;
 use crate::record::Question;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
@@ -19,6 +20,8 @@ impl Resolver {
     /// in an alias.
     pub async fn resolve_in_time(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
         let answered = unless_lost(context.place.as_ref(), self.in_time(question, held, context)).await;
+        let counter = if context.budget.has_waited() { Counter::CacheMisses } else { Counter::CacheHits };
+        self.network().metrics().count(counter);
         answered.unwrap_or_else(|| Err(Failure::new(question.name.clone(), Cause::Shed)))
     }
 

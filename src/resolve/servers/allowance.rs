@@ -5,7 +5,7 @@
 //! as long as servers usually take from here: less while many second queries are still allowed, more while few are.
 //! Each query earns a twenty-first of a second one, so less than 5 % of all queries are, however slow the world becomes.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::cache::Standing;
@@ -22,7 +22,6 @@ const MARGIN_LEAST: Duration = Duration::from_millis(10);
 pub struct SecondQueryAllowance {
     /// In queries: `PRICE` of them are one second query.
     earned: AtomicU32,
-    second_queries: AtomicU64,
 }
 
 impl SecondQueryAllowance {
@@ -31,16 +30,10 @@ impl SecondQueryAllowance {
         let _ = self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| (earned < SAVED_MAX * PRICE).then_some(earned + 1));
     }
 
-    /// True if a second query may be sent; it is counted then. A race of the two address families costs nothing: it ends
+    /// True if a second query may be sent. A race of the two address families costs nothing: it ends
     /// with the first reply of each.
     pub fn take(&self, race: bool) -> bool {
-        let taken = race || self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| earned.checked_sub(PRICE)).is_ok();
-        self.second_queries.fetch_add(u64::from(taken), Ordering::Relaxed);
-        taken
-    }
-
-    pub fn second_queries(&self) -> u64 {
-        self.second_queries.load(Ordering::Relaxed)
+        race || self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| earned.checked_sub(PRICE)).is_ok()
     }
 
     /// How long the first server is waited for before a second one is asked.
@@ -76,7 +69,6 @@ mod tests {
             assert!(second * 20 <= queries);
         }
         assert!(second * 22 > queries, "{second} of {queries}");
-        assert_eq!(allowance.second_queries(), second);
         (0..1_000_000).for_each(|_| allowance.earn());
         assert_eq!((0..1_000).filter(|_| allowance.take(false)).count() as u32, SAVED_MAX);
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cache::Family;
+use crate::metrics::Counter;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::task::in_background;
 use crate::resolve::context::trace::Choice;
@@ -35,6 +36,7 @@ impl Servers {
         let race = self.is_race(cut, plan, context).then(|| Family::of(plan.address.ip()).other());
         let other = self.pick(cut, slist, context, race).filter(|other| other.hopeful);
         let Some(Picked { address, standing, .. }) = other.filter(|_| self.allowance.take(race.is_some())) else { return };
+        self.network().metrics().count(Counter::UpstreamSecondQueries);
         let with_edns = with_edns(address, &standing, slist);
         let why = if race.is_some() { Choice::Race } else { Choice::Beside };
         let plan = Plan { address, why, standing, with_edns, ..plan.clone() };

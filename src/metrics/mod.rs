@@ -1,0 +1,20 @@
+//! Counters, gauges and histograms. Each worker has values of its own, which its thread alone writes, so that counting
+//! costs neither a lock nor a bus cycle; whoever reports adds them up.
+//!
+//! ```text
+//! worker 0 ─► Recorder ─┐
+//! worker 1 ─► Recorder ─┼─► Registry ─► rows: name, labels, sum
+//! ended    ─► sum ──────┘
+//! ```
+//!
+//! What is counted stands in one table, `families.rs`: name, help, kind, labels.
+//!
+//! Knows nothing of: who reads the values, what they mean.
+
+mod families;
+mod labels;
+mod registry;
+
+pub use families::{Counter, Gauge, Histogram};
+pub use labels::{Outcome, Over, QueryType};
+pub use registry::{Distribution, Recorder, Registry};
