@@ -27,6 +27,7 @@ pub struct ZoneAnswer {
 
 /// Where the CNAME chain of a `ZoneAnswer` ends.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one value for each question, taken apart at once")]
 pub enum End {
     /// With data, or a denial.
     Complete,

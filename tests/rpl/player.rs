@@ -17,6 +17,7 @@ use crate::sim::internet::Internet;
 use crate::sim::packet::{Edns, Packet, QR, TC};
 use crate::sim::world::{ask_engine, client};
 use cairn::answer::Client;
+use cairn::config::Limits;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(12);
 
@@ -80,6 +81,7 @@ impl Player {
             hosted: Vec::new(),
             clock: clock.clone(),
             net: Rc::new(internet.clone()),
+            limits: Limits::default(),
             seed: 1,
             workers: 1,
             reference: false,

@@ -73,7 +73,7 @@ fn a_few_greedy_clients_do_not_keep_others_from_an_answer() {
     assert!(world.stat("questions-under-way") <= 400 && world.open_ports() <= 800);
     // No more is under way than the flood's last questions, and they end.
     world.wait_ms(12_000);
-    assert_eq!((world.stat("questions-under-way"), world.stat("waiting"), world.walks_under_way()), (0, 0, 0));
+    assert_eq!((world.stat("questions-under-way"), world.stat("waiting"), world.walks_in_progress()), (0, 0, 0));
 }
 
 /// Forged addresses: no client is greedier than another.
