@@ -32,6 +32,14 @@ const TIMEOUTS_FOR_BACK_OFF: u8 = 2;
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 const BACK_OFF_DOUBLINGS_MAX: u32 = 6;
 const COOKIE_BYTES_MAX: usize = 32;
+/// Replies in other letter case, in a row, after which the server counts as one that changes it: two forgers who each
+/// guess ID and port have a chance of 2^-64.
+const CASE_MISSES: u8 = 2;
+/// How long such a server is asked in lower case.
+const LOWER_CASE: Duration = Duration::from_secs(600);
+/// Denials and errors of a server that has not yet given data for a name in mixed case, checked in this time.
+const CHECKS_MAX: u8 = 3;
+const CHECKS_ANEW: Duration = Duration::from_secs(600);
 /// So often what a server says in passing must have been what it says when asked, before its word is taken.
 const WORDS_KEPT: i8 = 3;
 /// One broken word takes so many kept ones to be forgotten.
@@ -59,13 +67,15 @@ pub enum EdnsState {
     BrokenUntil(BootTime),
 }
 
-/// Does the server repeat the letter case of the question (0x20)?
+/// Does the server cope with mixed letter case in the question (0x20)?
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CaseState {
     #[default]
     Unknown,
+    /// It has given data for a name in mixed case, and repeated the letter case.
     Works,
-    Broken,
+    /// Ask in lower case until then.
+    LowerUntil(BootTime),
 }
 
 /// Reason a server is of no use for a zone.
@@ -122,6 +132,10 @@ pub struct Manner {
     /// Time-outs in a row, of a server that was not heard lately.
     pub silences: u32,
     pub case: CaseState,
+    /// It does not cope with EDNS options.
+    pub no_options: bool,
+    /// TCP to it has failed.
+    pub no_tcp: bool,
     /// The cookie it gave last (RFC 7873 5.3), 8 to 32 octets, or nothing.
     pub cookie: SmallVec<[u8; COOKIE_BYTES_MAX]>,
 }
@@ -147,6 +161,13 @@ struct Server {
     backed_off_until: BootTime,
     edns: EdnsState,
     case: CaseState,
+    /// Replies in a row whose letter case was not the question's.
+    case_misses: u8,
+    no_options_until: BootTime,
+    no_tcp_until: BootTime,
+    /// Checks of its denials and errors that were begun, and when they count anew.
+    checks: u8,
+    checks_anew: BootTime,
     cookie: [u8; COOKIE_BYTES_MAX],
     cookie_len: u8,
     /// There are or were zones for which it is of no use.
@@ -283,8 +304,7 @@ impl Servers {
     }
 
     pub fn manner(&self, addr: IpAddr, now: BootTime) -> Manner {
-        let unknown =
-            || Manner { is_known: false, usual_wait: TIMEOUT_INITIAL, silences: 0, case: CaseState::Unknown, cookie: SmallVec::new() };
+        let unknown = || Server::new(addr).manner(now);
         self.peek(addr, |server| server.manner(now)).unwrap_or_else(unknown)
     }
 
@@ -292,8 +312,47 @@ impl Servers {
         self.change(addr, |server| server.edns = state);
     }
 
-    pub fn set_case(&self, addr: IpAddr, state: CaseState) {
-        self.change(addr, |server| server.case = state);
+    /// The server copes with mixed letter case.
+    pub fn case_works(&self, addr: IpAddr) {
+        self.change(addr, |server| (server.case, server.case_misses) = (CaseState::Works, 0));
+    }
+
+    /// The server answered in lower case only what it did not answer in mixed case.
+    pub fn set_lower_case(&self, addr: IpAddr, until: BootTime) {
+        self.change(addr, |server| (server.case, server.case_misses) = (CaseState::LowerUntil(until), 0));
+    }
+
+    /// A reply had another letter case than the question. One such reply may be a forgery; several in a row, without
+    /// one that is right, come from the server.
+    pub fn on_other_case(&self, addr: IpAddr, now: BootTime) {
+        self.change(addr, |server| {
+            server.case_misses += 1;
+            if server.case_misses >= CASE_MISSES {
+                (server.case, server.case_misses) = (CaseState::LowerUntil(now + LOWER_CASE), 0);
+            }
+        });
+    }
+
+    /// True for a denial or an error of this server that is to be checked: the first few, so that honest denials do not
+    /// cost twice as much.
+    pub fn take_check(&self, addr: IpAddr, now: BootTime) -> bool {
+        let mut taken = false;
+        self.change(addr, |server| {
+            if server.checks_anew <= now {
+                (server.checks, server.checks_anew) = (0, now + CHECKS_ANEW);
+            }
+            taken = server.checks < CHECKS_MAX;
+            server.checks += u8::from(taken);
+        });
+        taken
+    }
+
+    pub fn set_no_options(&self, addr: IpAddr, until: BootTime) {
+        self.change(addr, |server| server.no_options_until = until);
+    }
+
+    pub fn set_no_tcp(&self, addr: IpAddr, until: BootTime) {
+        self.change(addr, |server| server.no_tcp_until = until);
     }
 
     /// Other lengths than RFC 7873 allows forget it.
@@ -389,6 +448,11 @@ impl Server {
             backed_off_until: BootTime::default(),
             edns: EdnsState::default(),
             case: CaseState::default(),
+            case_misses: 0,
+            no_options_until: BootTime::default(),
+            no_tcp_until: BootTime::default(),
+            checks: 0,
+            checks_anew: BootTime::default(),
             cookie: [0; COOKIE_BYTES_MAX],
             cookie_len: 0,
             was_unfit: false,
@@ -419,7 +483,12 @@ impl Server {
             is_known: self.srtt.is_some(),
             usual_wait: self.usual_wait(),
             silences: if self.was_heard_lately(now) { 0 } else { u32::from(self.timeouts) },
-            case: self.case,
+            case: match self.case {
+                CaseState::LowerUntil(until) if until <= now => CaseState::Unknown,
+                state => state,
+            },
+            no_options: self.no_options_until > now,
+            no_tcp: self.no_tcp_until > now,
             cookie: SmallVec::from_slice(&self.cookie[..usize::from(self.cookie_len)]),
         }
     }
@@ -568,13 +637,35 @@ mod tests {
         };
         assert_eq!(known(0), (EdnsState::Unknown, EdnsState::Unknown, CaseState::Unknown, Vec::new()));
         servers.set_edns(V4, EdnsState::BrokenUntil(at(60)));
-        servers.set_case(V4, CaseState::Broken);
+        servers.set_lower_case(V4, at(90));
         servers.set_cookie(V4, b"12345678");
         let broken = EdnsState::BrokenUntil(at(60));
-        assert_eq!(known(59), (broken, broken, CaseState::Broken, b"12345678".to_vec()));
-        assert_eq!(known(60), (EdnsState::Unknown, EdnsState::Unknown, CaseState::Broken, b"12345678".to_vec()));
+        assert_eq!(known(59), (broken, broken, CaseState::LowerUntil(at(90)), b"12345678".to_vec()));
+        assert_eq!(known(60), (EdnsState::Unknown, EdnsState::Unknown, CaseState::LowerUntil(at(90)), b"12345678".to_vec()));
+        assert_eq!(known(90).2, CaseState::Unknown, "it ends by itself");
         servers.set_cookie(V4, b"short");
         assert_eq!(known(60).3, Vec::<u8>::new());
+    }
+
+    /// One forged reply does not turn 0x20 off, and nothing turns it off for ever.
+    #[test]
+    fn other_letter_case_counts_after_several_in_a_row() {
+        let servers = servers();
+        let case = |secs| servers.manner(V4, at(secs)).case;
+        servers.on_other_case(V4, at(0));
+        assert_eq!(case(0), CaseState::Unknown);
+        servers.case_works(V4);
+        servers.on_other_case(V4, at(1));
+        assert_eq!(case(1), CaseState::Works);
+        servers.on_other_case(V4, at(2));
+        assert_eq!((case(2), case(602)), (CaseState::LowerUntil(at(602)), CaseState::Unknown));
+    }
+
+    #[test]
+    fn few_denials_are_checked() {
+        let servers = servers();
+        let taken = |secs| (0..10).filter(|_| servers.take_check(V4, at(secs))).count();
+        assert_eq!((taken(0), taken(599), taken(600)), (3, 0, 3));
     }
 
     #[test]

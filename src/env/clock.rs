@@ -1,14 +1,14 @@
-//! The clocks that are read (time-outs are waited for with tokio's own).
+//! The clocks that are read. Time-outs use tokio's own clock.
 
 use std::ops::Add;
 use std::time::Duration;
 
-/// Milliseconds since boot, suspend included (CLOCK_BOOTTIME): a cache must not sleep through its TTLs.
+/// Milliseconds since boot, including suspend (CLOCK_BOOTTIME), so that TTLs run on while the machine sleeps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct BootTime(pub u64);
 
 impl BootTime {
-    /// Whole seconds, the unit in which the cache keeps expiry.
+    /// Whole seconds, the unit of expiry times in the cache.
     pub fn secs(self) -> u32 {
         (self.0 / 1000) as u32
     }
@@ -26,7 +26,7 @@ impl Add<Duration> for BootTime {
     }
 }
 
-/// Seconds since 1970 UTC. For the dates of signatures and for what is saved to disk, never for TTLs.
+/// Seconds since 1970 UTC. For the dates of signatures and for files, never for TTLs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct WallTime(pub u64);
 

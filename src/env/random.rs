@@ -1,5 +1,5 @@
-//! Message IDs, ports, letter case, server choice: one generator a worker, a CSPRNG seeded by the system in
-//! service (RFC 5452 10), by a printed number in tests.
+//! Random numbers for message IDs, ports, letter case and the choice of servers: one generator for each worker, a CSPRNG
+//! seeded by the system in service (RFC 5452 10), and by a printed number in tests.
 
 use std::cell::RefCell;
 
@@ -29,7 +29,7 @@ impl Random {
         self.0.borrow_mut().next_u64()
     }
 
-    /// Uniform in `0..bound`; 0 for an empty range. The bias of the multiplication is below 2^-32 x bound.
+    /// Uniform in `0..bound`; 0 for an empty range. The bias of the multiplication is below bound/2^32.
     pub fn below(&self, bound: usize) -> usize {
         ((u64::from(self.u32()) * bound as u64) >> 32) as usize
     }

@@ -98,7 +98,7 @@ impl Engine for Server {
     }
 
     fn network_changed(&self, change: NetworkChange) {
-        self.service.resolve.network_changed(change == NetworkChange::UdpFlow);
+        self.service.resolve.network_changed(change == NetworkChange::Connectivity);
     }
 
     fn command(&self, command: Command, reply: Reply) {

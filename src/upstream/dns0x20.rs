@@ -3,7 +3,7 @@
 use crate::env::Random;
 use crate::wire::HEADER_BYTES;
 
-/// Flips a coin for each letter of a wire name. Label lengths are below 64 and so never look like letters.
+/// Draws the case of each letter of a wire name. Label lengths are below 64 and so never look like letters.
 pub(super) fn randomise(name: &mut [u8], random: &Random) {
     let (mut coins, mut left) = (0, 0);
     for octet in name.iter_mut().filter(|octet| octet.is_ascii_alphabetic()) {
@@ -18,8 +18,8 @@ pub(super) fn randomise(name: &mut [u8], random: &Random) {
     }
 }
 
-/// Puts the question's name back as it was before its letters were mixed. Other names of the reply may point into
-/// it, and would carry our mixing into the cache and to clients. Only for a reply that has been matched.
+/// Restores the letter case that the question's name had before it was mixed. Other names of the reply may be compressed
+/// against it, and would carry the mixed case into the cache and to clients. Only for a reply that has been matched.
 pub(super) fn restore(reply: &mut [u8], qname: &[u8]) {
     if let Some(place) = reply.get_mut(HEADER_BYTES..HEADER_BYTES + qname.len())
         && place.eq_ignore_ascii_case(qname)

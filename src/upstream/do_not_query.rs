@@ -1,33 +1,33 @@
-//! Addresses that are never asked, whatever a delegation says: a zone's owner must not be able to point us
-//! at ourselves, at services of this machine, or at a whole network.
+//! Addresses that are never queried, whatever a delegation says: the operator of a zone must not be able to direct queries
+//! to this resolver itself, to other services of this machine, or to a whole network.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// `own`: where Cairn listens. A wildcard address there stands for this machine's loopback addresses; other
-/// addresses of the machine must be listed to be recognised. Private ranges are allowed.
-pub fn may_ask(addr: SocketAddr, allow_loopback: bool, own: &[SocketAddr]) -> Result<(), Forbidden> {
+/// `own`: the addresses that Cairn listens on. A wildcard address among them stands for this machine's loopback
+/// addresses; its other addresses are recognised only if they are listed. Private ranges are allowed.
+pub fn may_ask(addr: SocketAddr, allow_loopback: bool, own: &[SocketAddr]) -> Result<(), DoNotQuery> {
     let ip = addr.ip().to_canonical();
     if addr.port() == 0 {
-        return Err(Forbidden::NoPort);
+        return Err(DoNotQuery::NoPort);
     }
     match ip {
         // RFC 1122 3.2.1.3: all of 0.0.0.0/8 means "this network".
-        IpAddr::V4(v4) if v4.octets()[0] == 0 => return Err(Forbidden::Unspecified),
-        IpAddr::V4(Ipv4Addr::BROADCAST) => return Err(Forbidden::Broadcast),
-        _ if ip.is_unspecified() => return Err(Forbidden::Unspecified),
-        _ if ip.is_multicast() => return Err(Forbidden::Multicast),
-        _ if ip.is_loopback() && !allow_loopback => return Err(Forbidden::Loopback),
+        IpAddr::V4(v4) if v4.octets()[0] == 0 => return Err(DoNotQuery::Unspecified),
+        IpAddr::V4(Ipv4Addr::BROADCAST) => return Err(DoNotQuery::Broadcast),
+        _ if ip.is_unspecified() => return Err(DoNotQuery::Unspecified),
+        _ if ip.is_multicast() => return Err(DoNotQuery::Multicast),
+        _ if ip.is_loopback() && !allow_loopback => return Err(DoNotQuery::Loopback),
         _ => {}
     }
     let is_me = |mine: &SocketAddr| {
         let my_ip = mine.ip().to_canonical();
         mine.port() == addr.port() && (my_ip == ip || my_ip.is_unspecified() && ip.is_loopback())
     };
-    if own.iter().any(is_me) { Err(Forbidden::Ourselves) } else { Ok(()) }
+    if own.iter().any(is_me) { Err(DoNotQuery::Ourselves) } else { Ok(()) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Forbidden {
+pub enum DoNotQuery {
     Loopback,
     Unspecified,
     Multicast,
@@ -36,15 +36,15 @@ pub enum Forbidden {
     Ourselves,
 }
 
-impl std::fmt::Display for Forbidden {
+impl std::fmt::Display for DoNotQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Forbidden::Loopback => "a loopback address (query-loopback is off)",
-            Forbidden::Unspecified => "an unspecified address",
-            Forbidden::Multicast => "a multicast address",
-            Forbidden::Broadcast => "the broadcast address",
-            Forbidden::NoPort => "port 0",
-            Forbidden::Ourselves => "our own address and port",
+            DoNotQuery::Loopback => "a loopback address (query-loopback is off)",
+            DoNotQuery::Unspecified => "an unspecified address",
+            DoNotQuery::Multicast => "a multicast address",
+            DoNotQuery::Broadcast => "the broadcast address",
+            DoNotQuery::NoPort => "port 0",
+            DoNotQuery::Ourselves => "our own address and port",
         })
     }
 }
@@ -54,31 +54,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_may_be_asked() {
+    fn which_addresses_may_be_asked() {
         let own: Vec<SocketAddr> = ["192.0.2.1:53", "[2001:db8::1]:53", "0.0.0.0:5300"].map(|text| text.parse().expect(text)).to_vec();
         for (addr, without_loopback, with_loopback) in [
             ("198.51.100.1:53", Ok(()), Ok(())),
             ("10.0.0.1:53", Ok(()), Ok(())),
             ("[fd00::1]:53", Ok(()), Ok(())),
-            ("127.0.0.1:53", Err(Forbidden::Loopback), Ok(())),
-            ("127.8.9.1:53", Err(Forbidden::Loopback), Ok(())),
-            ("[::1]:53", Err(Forbidden::Loopback), Ok(())),
-            ("[::ffff:127.0.0.1]:53", Err(Forbidden::Loopback), Ok(())),
-            ("127.0.0.1:5300", Err(Forbidden::Loopback), Err(Forbidden::Ourselves)),
-            ("[::1]:5300", Err(Forbidden::Loopback), Err(Forbidden::Ourselves)),
-            ("0.0.0.0:53", Err(Forbidden::Unspecified), Err(Forbidden::Unspecified)),
-            ("0.1.2.3:53", Err(Forbidden::Unspecified), Err(Forbidden::Unspecified)),
-            ("[::]:53", Err(Forbidden::Unspecified), Err(Forbidden::Unspecified)),
-            ("[::ffff:0.0.0.0]:53", Err(Forbidden::Unspecified), Err(Forbidden::Unspecified)),
-            ("224.0.0.251:53", Err(Forbidden::Multicast), Err(Forbidden::Multicast)),
-            ("[ff02::fb]:53", Err(Forbidden::Multicast), Err(Forbidden::Multicast)),
-            ("[::ffff:224.0.0.1]:53", Err(Forbidden::Multicast), Err(Forbidden::Multicast)),
-            ("255.255.255.255:53", Err(Forbidden::Broadcast), Err(Forbidden::Broadcast)),
-            ("198.51.100.1:0", Err(Forbidden::NoPort), Err(Forbidden::NoPort)),
-            ("192.0.2.1:53", Err(Forbidden::Ourselves), Err(Forbidden::Ourselves)),
+            ("127.0.0.1:53", Err(DoNotQuery::Loopback), Ok(())),
+            ("127.8.9.1:53", Err(DoNotQuery::Loopback), Ok(())),
+            ("[::1]:53", Err(DoNotQuery::Loopback), Ok(())),
+            ("[::ffff:127.0.0.1]:53", Err(DoNotQuery::Loopback), Ok(())),
+            ("127.0.0.1:5300", Err(DoNotQuery::Loopback), Err(DoNotQuery::Ourselves)),
+            ("[::1]:5300", Err(DoNotQuery::Loopback), Err(DoNotQuery::Ourselves)),
+            ("0.0.0.0:53", Err(DoNotQuery::Unspecified), Err(DoNotQuery::Unspecified)),
+            ("0.1.2.3:53", Err(DoNotQuery::Unspecified), Err(DoNotQuery::Unspecified)),
+            ("[::]:53", Err(DoNotQuery::Unspecified), Err(DoNotQuery::Unspecified)),
+            ("[::ffff:0.0.0.0]:53", Err(DoNotQuery::Unspecified), Err(DoNotQuery::Unspecified)),
+            ("224.0.0.251:53", Err(DoNotQuery::Multicast), Err(DoNotQuery::Multicast)),
+            ("[ff02::fb]:53", Err(DoNotQuery::Multicast), Err(DoNotQuery::Multicast)),
+            ("[::ffff:224.0.0.1]:53", Err(DoNotQuery::Multicast), Err(DoNotQuery::Multicast)),
+            ("255.255.255.255:53", Err(DoNotQuery::Broadcast), Err(DoNotQuery::Broadcast)),
+            ("198.51.100.1:0", Err(DoNotQuery::NoPort), Err(DoNotQuery::NoPort)),
+            ("192.0.2.1:53", Err(DoNotQuery::Ourselves), Err(DoNotQuery::Ourselves)),
             ("192.0.2.1:54", Ok(()), Ok(())),
-            ("[::ffff:192.0.2.1]:53", Err(Forbidden::Ourselves), Err(Forbidden::Ourselves)),
-            ("[2001:db8::1]:53", Err(Forbidden::Ourselves), Err(Forbidden::Ourselves)),
+            ("[::ffff:192.0.2.1]:53", Err(DoNotQuery::Ourselves), Err(DoNotQuery::Ourselves)),
+            ("[2001:db8::1]:53", Err(DoNotQuery::Ourselves), Err(DoNotQuery::Ourselves)),
             ("198.51.100.1:5300", Ok(()), Ok(())),
         ] {
             let addr = addr.parse().expect(addr);

@@ -1,4 +1,4 @@
-//! An in-memory network for tests: what comes back for each datagram and connection is up to closures.
+//! An in-memory network for tests: closures decide what comes back for each datagram and connection.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
@@ -15,7 +15,7 @@ use crate::env::{BoxFuture, Net, Stream, UdpFlow};
 
 pub const RTT: u64 = 20;
 
-/// What comes back for a datagram: after so many milliseconds, these octets or that error.
+/// What comes back for a datagram: octets or an error, each after a number of milliseconds.
 pub type Datagrams = Vec<(u64, Result<Vec<u8>, io::ErrorKind>)>;
 
 pub type UdpScript = Box<dyn Fn(&[u8], usize) -> Datagrams>;
@@ -26,13 +26,13 @@ pub struct FakeNet {
     pub udp: UdpScript,
     /// Given the server's end of each connection and how many came before it; `None` refuses.
     pub tcp: Option<TcpScript>,
-    /// Of each socket opened, and the ID of each datagram sent.
+    /// The port of each socket opened, and the ID of each datagram sent.
     pub ports: RefCell<Vec<u16>>,
     pub ids: RefCell<Vec<u16>>,
     pub open_count: Cell<usize>,
     pub udp_count: Cell<usize>,
     pub tcp_count: Cell<usize>,
-    /// Ports that somebody else has.
+    /// Ports in use elsewhere.
     pub taken: BTreeSet<u16>,
     /// Opening more sockets fails with this error of the system.
     pub files_max: usize,
@@ -63,7 +63,7 @@ impl FakeNet {
     }
 }
 
-/// `Rc<FakeNet>` is the net, so that flows can reach it and tests can look into it.
+/// Behind an `Rc`, so that flows and tests can reach the network.
 pub struct Shared(pub Rc<FakeNet>);
 
 impl Net for Shared {

@@ -1,4 +1,4 @@
-//! The query as it leaves: its secrets (ID, letter case, cookie) are what its reply must repeat.
+//! The query as it is sent. The reply must repeat its secrets: ID, letter case, cookie.
 
 use smallvec::SmallVec;
 
@@ -8,7 +8,7 @@ use crate::env::Random;
 use crate::record::{Class, Question, Rcode};
 use crate::wire::{Flags, Header, OptionCode, Writer};
 
-/// RFC 7873 4: a client cookie of 8 octets, then nothing or a server cookie of 8 to 32.
+/// RFC 7873 4: a client cookie of 8 octets, alone or followed by a server cookie of 8 to 32.
 const COOKIE_CLIENT_BYTES: usize = 8;
 const COOKIE_BYTES_MAX: usize = 40;
 /// Name 255, header 12, type and class 4, OPT 11, cookie 44: always below this.
@@ -30,14 +30,14 @@ pub(super) struct Query {
     /// The reply must show the same letter case.
     case_is_secret: bool,
     cookie: Option<CookieSent>,
-    /// A longer UDP reply was not asked for and came in fragments that anybody may have replaced.
+    /// A longer UDP reply exceeds the size that we offered, and came in fragments that anybody may have replaced.
     reply_bytes_max: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct CookieSent {
     pub client: [u8; COOKIE_CLIENT_BYTES],
-    /// The server is known to know cookies.
+    /// The server has sent a cookie before.
     pub expected_back: bool,
 }
 
@@ -90,7 +90,7 @@ impl Query {
         self.reply_bytes_max
     }
 
-    /// For a connection, where IDs must differ from those under way there.
+    /// For a connection, where the ID must differ from those in flight.
     pub fn framed(&self, id: u16) -> impl Iterator<Item = u8> {
         let len = self.bytes.len() as u16;
         len.to_be_bytes().into_iter().chain(id.to_be_bytes()).chain(self.bytes.iter().skip(2).copied())

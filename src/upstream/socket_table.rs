@@ -27,7 +27,7 @@ const SILENT_AFTER: Duration = Duration::from_millis(100);
 const SHARES: usize = 8;
 const SHARE_LEAST: usize = 4;
 /// Sockets that are taken back together, as a part of the table: looking for them visits all of it.
-const TAKEN_TOGETHER: usize = 16;
+const TAKEN_TOGETHER: usize = 8;
 /// Queries that wait for a socket. More than these could not be served before their clients have gone.
 const WAITING_MAX: usize = 1_024;
 /// How often a socket is looked for on behalf of those that wait. Descriptors of other parts of the program become free

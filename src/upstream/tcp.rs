@@ -1,9 +1,9 @@
-//! TCP connections to servers, kept and shared (RFC 7766 6.2): several queries under way on each, replies in
-//! any order, told apart by ID.
+//! TCP connections to servers, kept open and shared (RFC 7766 6.2): several queries in flight on each, replies in any
+//! order, matched by ID.
 //!
-//! Each connection is driven by one task. When it dies, each of its questions is asked once more on another;
-//! a server may close an idle connection at the very moment we use it. Everything is bounded: connections,
-//! questions on each, octets waiting to be sent, idle time.
+//! One task drives each connection. When a connection fails, each of its questions is asked once more on another one: a
+//! server may close an idle connection at the moment when it is used. Everything is bounded: connections, questions on
+//! each, octets waiting to be sent, idle time.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -18,19 +18,20 @@ use tokio::time::Instant;
 
 use super::matching::belongs_on_stream;
 use super::query::Query;
-use super::tcp_framing::Inbox;
+use super::tcp_framing::FrameReader;
 use crate::env::{BoxFuture, Net, Random, Stream, is_own_shortage};
 
-/// Per worker. Past it the longest idle connection goes, then the longest silent one.
+/// For each worker. When there are more, the connection that has been idle longest is closed, then the one that has been
+/// silent longest.
 const CONNECTIONS_MAX: usize = 256;
-/// One server must not take them all.
+/// One server must not use them all.
 const CONNECTIONS_PER_SERVER_MAX: usize = 4;
 const IN_FLIGHT_MAX: usize = 32;
-/// A peer that stopped reading.
+/// More than this is unsent only if the peer has stopped reading.
 const UNSENT_BYTES_MAX: usize = 16 * 1024;
 const IDLE_MAX: Duration = Duration::from_secs(5);
 const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// A connection with questions under way may be closed in favour of a new one after so much silence.
+/// A connection with questions in flight may be closed in favour of a new one after this time of silence.
 const SILENCE_MAX: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,14 +40,14 @@ pub enum TcpFault {
     Connect(io::ErrorKind),
     /// The peer closed or reset it.
     Closed,
-    /// The peer sent something that nobody had asked for.
+    /// The peer sent a message that is not a reply to any of our queries.
     Unasked,
-    /// Our own limits; says nothing about the server.
+    /// A limit of our own: no connection, descriptor or port is free. Says nothing about the server.
     Busy,
 }
 
 impl TcpFault {
-    /// The question itself got no hearing; another connection may bring the reply.
+    /// The connection failed, not the question: another connection may bring the reply.
     fn is_worth_another_try(self) -> bool {
         match self {
             TcpFault::Closed | TcpFault::Unasked => true,
@@ -60,9 +61,9 @@ impl std::fmt::Display for TcpFault {
         match self {
             TcpFault::Timeout => f.write_str("no reply in time"),
             TcpFault::Connect(kind) => write!(f, "no connection ({kind})"),
-            TcpFault::Closed => f.write_str("closed before the reply"),
-            TcpFault::Unasked => f.write_str("sent what was not asked for"),
-            TcpFault::Busy => f.write_str("too many connections"),
+            TcpFault::Closed => f.write_str("the connection was closed before the reply"),
+            TcpFault::Unasked => f.write_str("the server sent a message that is no reply"),
+            TcpFault::Busy => f.write_str("this resolver has no free connection"),
         }
     }
 }
@@ -78,7 +79,7 @@ impl Connections {
         Connections { net, random, open: RefCell::default() }
     }
 
-    /// Waits without limit of its own; the caller sets one by dropping the future.
+    /// Has no time limit of its own; the caller drops the future.
     pub async fn ask(&self, server: SocketAddr, query: &Query) -> Result<Vec<u8>, TcpFault> {
         let first = self.ask_once(server, query).await;
         match first {
@@ -96,7 +97,7 @@ impl Connections {
         result.unwrap_or(Err(TcpFault::Closed))
     }
 
-    /// No new questions on the connections there are; they close when those under way are done with.
+    /// The open connections take no new questions, and close when those in flight have ended.
     pub fn retire_all(&self) {
         for connection in self.open.borrow().iter() {
             connection.retire();
@@ -123,7 +124,7 @@ impl Connections {
     }
 }
 
-/// An idle connection, else one long silent; of those the one quiet for longest.
+/// An idle connection, else one that has long been silent; of these the one that has been silent longest.
 fn least_needed(open: &[Rc<Connection>]) -> Option<usize> {
     let silent = |connection: &Connection| connection.last_heard.get().elapsed() >= SILENCE_MAX;
     let candidates = open.iter().enumerate().filter(|(_, connection)| !connection.is_awaited() || silent(connection));
@@ -134,20 +135,20 @@ struct Connection {
     server: SocketAddr,
     pending: RefCell<SmallVec<[Pending; 4]>>,
     unsent: RefCell<Vec<u8>>,
-    /// Wakes the driver: there is more to send, or it is over.
+    /// Wakes the driver: there is more to send, or the connection has ended.
     wake: Notify,
-    /// When something came, or when the silence became one that matters: at the first question after a rest.
+    /// When something last arrived, or when the first question was sent after an idle time.
     last_heard: Cell<Instant>,
     /// Takes no more questions.
     retired: Cell<bool>,
     ended: Cell<bool>,
 }
 
-/// Stays after its context has gone, so that a late reply is known for what it is.
+/// Stays after its caller has gone, so that a late reply is recognised.
 struct Pending {
     id: u16,
     question: SmallVec<[u8; 64]>,
-    context: oneshot::Sender<Result<Vec<u8>, TcpFault>>,
+    caller: oneshot::Sender<Result<Vec<u8>, TcpFault>>,
 }
 
 impl Connection {
@@ -171,7 +172,7 @@ impl Connection {
         if !self.is_awaited() {
             self.last_heard.set(Instant::now());
         }
-        let (context, reply) = oneshot::channel();
+        let (caller, reply) = oneshot::channel();
         let mut pending = self.pending.borrow_mut();
         // At most `IN_FLIGHT_MAX` of 65,536 are taken, so this ends.
         let id = loop {
@@ -180,13 +181,13 @@ impl Connection {
                 break id;
             }
         };
-        pending.push(Pending { id, question: SmallVec::from_slice(query.question()), context });
+        pending.push(Pending { id, question: SmallVec::from_slice(query.question()), caller });
         self.unsent.borrow_mut().extend(query.framed(id));
         self.wake.notify_one();
         reply
     }
 
-    /// Is the message one that we wait for (or waited for)?
+    /// Is the message a reply that is, or was, waited for?
     fn deliver(&self, message: Vec<u8>) -> bool {
         self.last_heard.set(Instant::now());
         let mut pending = self.pending.borrow_mut();
@@ -194,13 +195,13 @@ impl Connection {
         let Some(index) = pending.iter().position(|waiting| waiting.id == id && belongs_on_stream(&waiting.question, &message)) else {
             return false;
         };
-        // The context may have gone; then nobody wants the reply.
-        let _ = pending.swap_remove(index).context.send(Ok(message));
+        // If the caller has gone, the reply is not needed.
+        let _ = pending.swap_remove(index).caller.send(Ok(message));
         true
     }
 
     fn is_awaited(&self) -> bool {
-        self.pending.borrow().iter().any(|waiting| !waiting.context.is_closed())
+        self.pending.borrow().iter().any(|waiting| !waiting.caller.is_closed())
     }
 
     fn is_over(&self) -> bool {
@@ -215,13 +216,13 @@ impl Connection {
     fn end(&self, fault: TcpFault) {
         self.ended.set(true);
         for waiting in self.pending.borrow_mut().drain(..) {
-            let _ = waiting.context.send(Err(fault));
+            let _ = waiting.caller.send(Err(fault));
         }
         self.wake.notify_one();
     }
 }
 
-/// If its context leaves and nothing at all was heard meanwhile, the connection is probably dead.
+/// If the caller gives up and nothing at all has arrived meanwhile, the connection is probably dead.
 struct SilenceWatch<'a> {
     connection: &'a Connection,
     since: Instant,
@@ -236,7 +237,7 @@ impl Drop for SilenceWatch<'_> {
     }
 }
 
-/// Ends the connection however its driver ends.
+/// Ends the connection in whatever way its driver ends.
 struct EndOnDrop(Rc<Connection>);
 
 impl Drop for EndOnDrop {
@@ -267,10 +268,10 @@ async fn until_over(connection: &Connection) {
     }
 }
 
-/// Reads and writes until one side has had enough. Both calls lose nothing when another branch wins.
+/// Reads and writes until one side ends the connection. Neither call loses data when another branch is taken.
 async fn talk(connection: &Connection, stream: Box<dyn Stream>) -> TcpFault {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let (mut inbox, mut outbox) = (Inbox::new(), Vec::new());
+    let (mut frames, mut outbox) = (FrameReader::new(), Vec::new());
     let mut look_again = Instant::now() + IDLE_MAX;
     while !connection.is_over() {
         if outbox.is_empty() {
@@ -278,11 +279,11 @@ async fn talk(connection: &Connection, stream: Box<dyn Stream>) -> TcpFault {
         }
         tokio::select! {
             biased;
-            read = reader.read(inbox.space()) => match read {
+            read = reader.read(frames.space()) => match read {
                 Ok(0) | Err(_) => return TcpFault::Closed,
                 Ok(read) => {
-                    inbox.add(read);
-                    while let Some(message) = inbox.next() {
+                    frames.add(read);
+                    while let Some(message) = frames.next() {
                         if !connection.deliver(message) {
                             return TcpFault::Unasked;
                         }

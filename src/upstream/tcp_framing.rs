@@ -1,20 +1,20 @@
-//! Messages cut out of a stream by their length prefix (RFC 1035 4.2.2), in at most 65,537 octets of memory.
+//! Splits a stream into messages by their length prefix (RFC 1035 4.2.2), in at most 65,537 octets of memory.
 
 const PREFIX_BYTES: usize = 2;
-/// Enough for most replies; grows to what a prefix announces and shrinks again.
+/// Enough for most replies. The buffer grows to the length that a prefix announces, and shrinks again.
 const ROOM_BYTES: usize = 4096;
 
-pub(super) struct Inbox {
+pub(super) struct FrameReader {
     buf: Vec<u8>,
     filled: usize,
 }
 
-impl Inbox {
-    pub fn new() -> Inbox {
-        Inbox { buf: vec![0; ROOM_BYTES], filled: 0 }
+impl FrameReader {
+    pub fn new() -> FrameReader {
+        FrameReader { buf: vec![0; ROOM_BYTES], filled: 0 }
     }
 
-    /// Where to read into; never empty when `next` has returned `None` before.
+    /// The space to read into. Never empty after `next` has returned `None`.
     pub fn space(&mut self) -> &mut [u8] {
         let wanted = self.wanted().unwrap_or(PREFIX_BYTES).max(ROOM_BYTES);
         if self.buf.len() != wanted && self.filled <= wanted {
@@ -56,16 +56,16 @@ mod tests {
         ) {
             let sent: Vec<Vec<u8>> = lengths.iter().enumerate().map(|(index, len)| vec![index as u8; *len]).collect();
             let stream: Vec<u8> = sent.iter().flat_map(|m| (m.len() as u16).to_be_bytes().into_iter().chain(m.iter().copied())).collect();
-            let (mut inbox, mut came, mut rest) = (Inbox::new(), Vec::new(), &stream[..]);
+            let (mut reader, mut came, mut rest) = (FrameReader::new(), Vec::new(), &stream[..]);
             while !rest.is_empty() {
-                let space = inbox.space();
+                let space = reader.space();
                 prop_assert!(!space.is_empty());
                 let take = space.len().min(chunk).min(rest.len());
                 space[..take].copy_from_slice(&rest[..take]);
-                inbox.add(take);
+                reader.add(take);
                 rest = &rest[take..];
-                came.extend(std::iter::from_fn(|| inbox.next()));
-                prop_assert!(inbox.buf.capacity() <= 65_537);
+                came.extend(std::iter::from_fn(|| reader.next()));
+                prop_assert!(reader.buf.capacity() <= 65_537);
             }
             prop_assert_eq!(came, sent);
         }

@@ -135,6 +135,9 @@ struct Wires {
     /// The resolver's own host has no address of that family.
     without_ipv4: Cell<bool>,
     without_ipv6: Cell<bool>,
+    /// How many sockets the resolver's host has, and the error of the system for one more.
+    sockets: Cell<Option<(usize, i32)>>,
+    most_open: Cell<usize>,
 }
 
 impl Internet {
@@ -148,6 +151,8 @@ impl Internet {
             ports: RefCell::default(),
             without_ipv4: Cell::new(false),
             without_ipv6: Cell::new(false),
+            sockets: Cell::new(None),
+            most_open: Cell::new(0),
         }))
     }
 
@@ -171,6 +176,15 @@ impl Internet {
     /// Sockets that are open now.
     pub fn open_ports(&self) -> usize {
         self.0.ports.borrow().len()
+    }
+
+    /// The most that have been open at a time.
+    pub fn most_open_ports(&self) -> usize {
+        self.0.most_open.get()
+    }
+
+    pub fn set_sockets(&self, count: usize, error: i32) {
+        self.0.sockets.set(Some((count, error)));
     }
 
     pub fn set_families(&self, ipv4: bool, ipv6: bool) {
@@ -280,9 +294,13 @@ impl Net for Internet {
         }
         let mut ports = self.0.ports.borrow_mut();
         let port = if port == 0 { (0..).map(|_| self.0.random.u16().max(1024)).find(|p| !ports.contains(p)).unwrap_or(0) } else { port };
+        if let Some((_, error)) = self.0.sockets.get().filter(|(count, _)| ports.len() >= *count) {
+            return Err(io::Error::from_raw_os_error(error));
+        }
         if !ports.insert(port) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
+        self.0.most_open.set(self.0.most_open.get().max(ports.len()));
         Ok(Box::new(Flow { wires: self.0.clone(), server, port, inbox: Rc::default(), refused: Rc::default() }))
     }
 

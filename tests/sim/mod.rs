@@ -24,5 +24,5 @@ pub mod world;
 pub mod zone;
 
 pub use internet::{Forger, Tcp};
-pub use plan::{Cookie, Lame};
+pub use plan::{Cookie, Lame, Misfit};
 pub use world::{World, name};

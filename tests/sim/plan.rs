@@ -30,6 +30,11 @@ pub struct Manner {
     pub wants_cookie: Option<Cookie>,
     /// Queries with EDNS get lost.
     pub drops_edns: bool,
+    /// What a server that knows names in lower case only makes of others.
+    pub lower_only: Option<Misfit>,
+    /// What it makes of queries with an EDNS option, and of queries with EDNS.
+    pub no_options: Option<Misfit>,
+    pub no_edns: Option<Misfit>,
     /// Queries for these types get lost.
     pub drops: Vec<Rtype>,
     /// Every UDP reply is truncated.
@@ -75,6 +80,15 @@ impl fmt::Debug for Rewrite {
     }
 }
 
+/// How a server treats what it does not understand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Misfit {
+    NoData,
+    NxDomain,
+    Fails(Rcode),
+    Silent,
+}
+
 /// What a server makes its cookies of.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cookie {
@@ -102,6 +116,9 @@ impl Default for Manner {
             knows_no: None,
             wants_cookie: None,
             drops_edns: false,
+            lower_only: None,
+            no_options: None,
+            no_edns: None,
             drops: Vec::new(),
             truncates: false,
             lowers_case: false,
@@ -341,6 +358,23 @@ impl Plan {
             return silent(format!("{} drops the type", server.name));
         }
         let mut reply = query.reply();
+        if let Some(misfit) = misfit(manner, &query) {
+            let word = format!("{} misunderstands: {misfit:?}", server.name);
+            match misfit {
+                Misfit::Silent => return silent(word),
+                Misfit::Fails(rcode) => reply.rcode = rcode,
+                Misfit::NoData | Misfit::NxDomain => {
+                    reply.flags |= AA;
+                    reply.rcode = if misfit == Misfit::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
+                    let zone = query.question.as_ref().and_then(|asked| self.zone_of(&asked.name));
+                    reply.authority.extend(zone.and_then(Zone::soa).cloned());
+                }
+            }
+            if manner.no_edns.is_some() {
+                reply.edns = None;
+            }
+            return Told { bytes: Some(reply.encode()), honest: None, forged: false, word };
+        }
         if manner.formerr_to_edns && query.edns.is_some() {
             reply.rcode = Rcode::FORMERR;
             reply.edns = None;
@@ -550,6 +584,13 @@ impl Plan {
             }
         }
     }
+}
+
+fn misfit(manner: &Manner, query: &Packet) -> Option<Misfit> {
+    let is_mixed = query.question.as_ref().is_some_and(|asked| asked.wire.iter().any(u8::is_ascii_uppercase));
+    let has_options = query.edns.as_ref().is_some_and(|edns| !edns.options.is_empty());
+    let lower_only = manner.lower_only.filter(|_| is_mixed);
+    lower_only.or(manner.no_options.filter(|_| has_options)).or(manner.no_edns.filter(|_| query.edns.is_some()))
 }
 
 /// RFC 7873 5.2: puts a cookie into the reply; was the right one in the query?

@@ -59,6 +59,7 @@ pub struct World {
     listening: bool,
     reference: bool,
     families: (bool, bool),
+    sockets: Option<(usize, i32)>,
     /// Says what was asked when a test fails.
     pub talkative: bool,
     running: Option<Running>,
@@ -129,6 +130,7 @@ impl World {
             listening: false,
             reference: false,
             families: (true, true),
+            sockets: None,
             talkative: true,
             running: None,
         }
@@ -391,6 +393,12 @@ impl World {
         self
     }
 
+    /// The resolver's host has so many sockets towards servers; the system reports one more with this error.
+    pub fn sockets(mut self, count: usize, error: i32) -> World {
+        self.sockets = Some((count, error));
+        self
+    }
+
     // Asking.
 
     /// `"www.example. A"`; with the words `DO`, `AD`, `CD`, `TCP` behind it, `norec` for RD=0, and `from=ADDRESS`.
@@ -477,6 +485,10 @@ impl World {
     /// There is no route for IPv4 or IPv6, or there is again.
     pub fn set_families(&self, ipv4: bool, ipv6: bool) {
         self.running.iter().for_each(|running| running.internet.set_families(ipv4, ipv6));
+    }
+
+    pub fn set_sockets(&self, count: usize) {
+        self.running.iter().for_each(|running| running.internet.set_sockets(count, libc::EMFILE));
     }
 
     /// Everything that is sent by IPv4 or IPv6 vanishes, or passes again.
@@ -672,6 +684,11 @@ impl World {
         self.log().into_iter().filter(|seen| addresses.contains(&seen.to.ip())).collect()
     }
 
+    /// The most sockets towards servers that were open at a time.
+    pub fn most_open_ports(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.internet.most_open_ports())
+    }
+
     pub fn open_ports(&self) -> usize {
         self.running.as_ref().map_or(0, |running| running.internet.open_ports())
     }
@@ -694,6 +711,7 @@ impl World {
         let stage = Stage { plan: self.plan.clone(), history: self.history.clone() };
         let (clock, internet) = (Arc::new(SimClock::new()), Internet::new(Rc::new(stage), self.seed));
         internet.set_families(self.families.0, self.families.1);
+        self.sockets.iter().for_each(|(count, error)| internet.set_sockets(*count, *error));
         let mut settings = Settings::default();
         settings.recursion.dnssec = !self.trust_anchors.is_empty();
         settings.server.allow = vec![cairn::config::Prefix::ALL_IPV4, cairn::config::Prefix::ALL_IPV6];

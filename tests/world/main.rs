@@ -10,6 +10,7 @@ mod floods;
 mod forwarding;
 mod isolation;
 mod log_lines;
+mod misfits;
 mod offline;
 mod proofs;
 mod random_worlds;
@@ -21,6 +22,7 @@ mod signed_worlds;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
+mod sockets;
 mod trust_anchors;
 mod validation;
 mod without_recursion;

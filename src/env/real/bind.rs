@@ -1,9 +1,9 @@
-//! Listening sockets: one per worker for each configured address, sharing the port among themselves and with
-//! nobody else.
+//! Listening sockets: one per worker for each configured address. They share the port among themselves and with no other
+//! program.
 //!
-//! SO_REUSEPORT alone would let a second server of the same user share the port silently. So the first socket
-//! is bound without it, which fails if anybody has the port; only then is sharing switched on and the others
-//! are bound. A second server's own first bind then fails in the same way.
+//! SO_REUSEPORT alone would let a second server of the same user share the port silently. So the first socket is bound
+//! without it, which fails if the port is in use. Then sharing is switched on and the others are bound. The first bind
+//! of a second server fails in the same way.
 //!
 //! `[::]` takes IPv6 only: `0.0.0.0` is another address and may be bound beside it.
 
@@ -19,8 +19,8 @@ use super::syscalls::{self, Family, Shape};
 const BACKLOG: i32 = 4096;
 
 /// `count` UDP sockets (at least one) on one address. With port 0 all get the port that the first was given.
-/// `receive_bytes` is what the kernel keeps while a worker is busy; it may give less (net.core.rmem_max), says
-/// nothing then, and neither do we.
+/// `receive_bytes` is the receive buffer that bridges the time in which a worker is busy. The kernel may grant less
+/// (net.core.rmem_max) without an error, and that is not reported here either.
 pub fn bind_udp(address: SocketAddr, count: usize, receive_bytes: usize) -> io::Result<Vec<UdpSocket>> {
     let sockets = bind_shared(address, count, |address| {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
@@ -38,7 +38,7 @@ pub fn bind_udp(address: SocketAddr, count: usize, receive_bytes: usize) -> io::
     Ok(sockets.into_iter().map(UdpSocket::from).collect())
 }
 
-/// The same for TCP; the sockets already listen.
+/// The same for TCP; the sockets are already listening.
 pub fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     let sockets = bind_shared(address, count, |address| {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;

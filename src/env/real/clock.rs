@@ -1,7 +1,7 @@
-//! The kernel's clocks, read with plain `clock_gettime` so that whoever replaces that function in the process
-//! (a test shim, a time-warping library) moves Cairn's time as well.
+//! The kernel's clocks, read with plain `clock_gettime`, so that a library that replaces that function in the process
+//! (a preloaded test clock) moves Cairn's time as well.
 //!
-//! CLOCK_BOOTTIME and not CLOCK_MONOTONIC: a laptop that slept for a day must wake with a day less of TTL.
+//! CLOCK_BOOTTIME and not CLOCK_MONOTONIC: after a day of suspend, TTLs must be a day shorter.
 
 #![allow(unsafe_code)]
 

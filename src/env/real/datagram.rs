@@ -1,12 +1,12 @@
 //! A listening UDP socket: readiness from tokio, datagrams in batches from the kernel.
 //!
-//! Registered for reading only: a reply that finds no room is dropped, nobody ever waits to write. A receive
-//! that fills less than a batch has emptied the socket, so readiness is cleared without a second call that
-//! would only say so.
+//! The socket is registered for reading only: a reply that finds no room is dropped, and no task waits to write. A
+//! receive that fills less than a batch has emptied the socket, so readiness is cleared without a second call to
+//! confirm it.
 //!
-//! A socket on watch costs: for each datagram that comes, and again for each that has left, the kernel wakes the
-//! reactor's descriptor, a twentieth of all that an answer costs. Nobody sleeps while traffic is heavy, so the socket
-//! is then taken off watch and read between the turns of others, until it is found empty.
+//! Watching a socket has a cost: for each datagram that arrives, and again for each that was sent, the kernel wakes the
+//! reactor's descriptor, a twentieth of the cost of an answer. While traffic is heavy the thread does not sleep, so the
+//! socket is then taken off epoll and read between the turns of other tasks, until it is found empty.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -20,8 +20,8 @@ use tokio::io::unix::AsyncFd;
 use super::super::net::{DatagramBatch, DatagramSocket, Rest};
 use super::syscalls::{Headers, Outgoing, Shape, plain, watch_readable};
 
-/// So many batches in a row of at least so many datagrams, and traffic counts as heavy. Going off watch and back costs
-/// 3 us, as much as watching for 16 datagrams: bursts with pauses between them are not to pay it each time.
+/// After this many consecutive batches of at least this many datagrams traffic counts as heavy. Leaving epoll and coming
+/// back costs 3 us, as much as watching for 16 datagrams: bursts with pauses between them must not pay it each time.
 const HEAVY_BATCHES: u32 = 8;
 const HEAVY_BATCH: usize = 16;
 
@@ -35,14 +35,14 @@ pub struct RealDatagramSocket {
 }
 
 impl RealDatagramSocket {
-    /// Takes a socket from `bind_udp`. To be called on the thread, and inside the runtime, that will read it.
+    /// Takes a socket from `bind_udp`. To be called on the thread that will read it, inside its runtime.
     pub fn new(socket: UdpSocket) -> io::Result<RealDatagramSocket> {
         let (shape, socket) = (Shape::of(socket.local_addr()?), Rc::new(socket));
         let watched = RefCell::new(Some(watch_readable(Rc::clone(&socket))?));
         Ok(RealDatagramSocket { socket, watched, heavy_batches: Cell::new(0), shape, headers: RefCell::new(Headers::new()) })
     }
 
-    /// Hears of every batch that came while on watch.
+    /// To be called for every batch that came while the socket is watched.
     fn is_heavy(&self, batch: &DatagramBatch) -> bool {
         self.heavy_batches.set(if batch.len() < HEAVY_BATCH { 0 } else { self.heavy_batches.get() + 1 });
         self.heavy_batches.get() == HEAVY_BATCHES

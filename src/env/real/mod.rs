@@ -1,8 +1,8 @@
-//! The real world behind the doors of `env`: the kernel's clocks and sockets. Only Linux is served.
+//! The real implementations of `env`: the kernel's clocks and sockets. Linux only.
 //!
 //! Listening sockets are bound once, on the thread that starts the program (`bind_udp`, `bind_tcp`), and wrapped
 //! on the thread of the worker that reads them (`RealDatagramSocket`, `RealStreamListener`), because wrapping
-//! registers them with that thread's reactor. `unsafe` lives in `clock.rs` and `kernel.rs` alone.
+//! registers them with that thread's reactor. `unsafe` is in `clock.rs` and `syscalls.rs` alone.
 
 mod bind;
 mod clock;

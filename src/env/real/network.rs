@@ -1,4 +1,4 @@
-//! News of this machine's links, addresses and routes, from the kernel (rtnetlink(7)).
+//! Changes of this machine's links, addresses and routes, reported by the kernel (rtnetlink(7)).
 
 use std::io::{self, Read};
 
@@ -7,7 +7,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::syscalls::network_events;
 
-/// A message is shorter; the rest of a longer one is lost, and with it only news that come together with others.
+/// Messages are shorter. The rest of a longer one is lost, and with it only changes that came together with others.
 const BYTES: usize = 32 << 10;
 
 /// To be used inside a tokio runtime with I/O.
@@ -17,9 +17,9 @@ pub struct NetworkWatch {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkChange {
-    /// A link, an address or a default route: what could not be reached before may be reached now.
-    UdpFlow,
-    /// The way to some part of the network.
+    /// A link, an address or a default route: what could not be reached before may be reachable now.
+    Connectivity,
+    /// A route to some part of the network.
     Route,
 }
 
@@ -28,7 +28,7 @@ impl NetworkWatch {
         Ok(NetworkWatch { socket: network_events()? })
     }
 
-    /// The next change. Those that have come together are one, the greatest.
+    /// The next change. Of several that came together, the greatest.
     pub async fn changed(&self) -> io::Result<NetworkChange> {
         let mut buffer = vec![0; BYTES];
         loop {
@@ -39,8 +39,8 @@ impl NetworkWatch {
                     Ok(len) => seen = greater(seen, change(&buffer[..len])),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    // More has happened than the kernel could keep for us.
-                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => seen = Some(NetworkChange::UdpFlow),
+                    // More has changed than the kernel could queue for us.
+                    Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => seen = Some(NetworkChange::Connectivity),
                     Err(error) => return Err(error),
                 }
             }
@@ -54,7 +54,7 @@ impl NetworkWatch {
 
 fn greater(one: Option<NetworkChange>, other: Option<NetworkChange>) -> Option<NetworkChange> {
     match (one, other) {
-        (Some(NetworkChange::UdpFlow), _) | (_, None) => one,
+        (Some(NetworkChange::Connectivity), _) | (_, None) => one,
         _ => other,
     }
 }
@@ -76,12 +76,12 @@ fn change(mut messages: &[u8]) -> Option<NetworkChange> {
 
 fn one_change(kind: u16, body: &[u8]) -> Option<NetworkChange> {
     match kind {
-        libc::RTM_NEWLINK | libc::RTM_DELLINK | libc::RTM_NEWADDR | libc::RTM_DELADDR => Some(NetworkChange::UdpFlow),
+        libc::RTM_NEWLINK | libc::RTM_DELLINK | libc::RTM_NEWADDR | libc::RTM_DELADDR => Some(NetworkChange::Connectivity),
         // `rtmsg`: family, length of the destination's prefix, of the source's, TOS, table. The local table follows
         // the addresses.
         libc::RTM_NEWROUTE | libc::RTM_DELROUTE => match body {
             [_, _, _, _, libc::RT_TABLE_LOCAL, ..] => None,
-            [_, 0, ..] => Some(NetworkChange::UdpFlow),
+            [_, 0, ..] => Some(NetworkChange::Connectivity),
             _ => Some(NetworkChange::Route),
         },
         _ => None,
@@ -111,12 +111,12 @@ mod tests {
         let link = message(libc::RTM_NEWLINK, &[0; 17]);
         let neighbour = message(libc::RTM_NEWNEIGH, &[0; 12]);
         for (messages, expected) in [
-            (vec![&default], Some(NetworkChange::UdpFlow)),
+            (vec![&default], Some(NetworkChange::Connectivity)),
             (vec![&office], Some(NetworkChange::Route)),
             (vec![&own], None),
             (vec![&neighbour], None),
-            (vec![&link], Some(NetworkChange::UdpFlow)),
-            (vec![&own, &link, &office], Some(NetworkChange::UdpFlow)),
+            (vec![&link], Some(NetworkChange::Connectivity)),
+            (vec![&own, &link, &office], Some(NetworkChange::Connectivity)),
             (vec![&neighbour, &office, &own], Some(NetworkChange::Route)),
             (vec![], None),
         ] {

@@ -1,5 +1,5 @@
-//! A listening TCP socket. Small replies must not wait for the client's acknowledgement of earlier ones, so
-//! accepted connections have Nagle's algorithm off; whoever writes joins replies into one call instead.
+//! A listening TCP socket. Small replies must not wait for the client's acknowledgement of earlier ones, so Nagle's
+//! algorithm is off on accepted connections. The writer joins replies into one call instead.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use super::syscalls::plain;
 pub struct RealStreamListener(TcpListener);
 
 impl RealStreamListener {
-    /// Takes a socket from `bind_tcp`. To be called on the thread, and inside the runtime, that will read it.
+    /// Takes a socket from `bind_tcp`. To be called on the thread that will read it, inside its runtime.
     pub fn new(listener: std::net::TcpListener) -> io::Result<RealStreamListener> {
         TcpListener::from_std(listener).map(RealStreamListener)
     }

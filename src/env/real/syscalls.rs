@@ -1,11 +1,11 @@
-//! The socket calls that std has no word for: recvmmsg, sendmmsg with the address to leave from (RFC 3542 6),
-//! three socket options, news of the network, and a socket's way into the reactor. All `unsafe` towards the network is here.
+//! The socket calls that std lacks: recvmmsg, sendmmsg with a source address (RFC 3542 6), disconnecting, three socket
+//! options, network change events, and registering a socket with the reactor. All `unsafe` for the network is here.
 //!
-//! What holds: the pointers handed to the kernel are made anew for each call, from buffers borrowed until the
-//! call returns; no pointer is kept. Lengths that the kernel reports are cut to the buffer before they are used.
+//! Invariants: pointers handed to the kernel are made anew for each call, from buffers borrowed until the call returns;
+//! no pointer is kept. Lengths that the kernel reports are cut to the buffer before they are used.
 //!
-//! An IPv6 socket may carry IPv4 in mapped form (RFC 4291 2.5.5.2): addresses leave this file as plain IPv4 and
-//! are mapped again on the way back, so that nobody above meets one client under two addresses.
+//! An IPv6 socket may carry IPv4 in mapped form (RFC 4291 2.5.5.2). Addresses leave this file as plain IPv4 and are
+//! mapped again on the way back, so that callers never see one client under two addresses.
 
 #![allow(unsafe_code)]
 
@@ -25,8 +25,8 @@ use super::super::net::{Datagram, DatagramBatch};
 const SLOTS: usize = DatagramBatch::SLOTS;
 /// Room for one IPV6_PKTINFO (40 octets with its header), the larger of the two.
 const CONTROL_BYTES: usize = 64;
-/// `IP_PMTUDISC_OMIT`: never lower the MTU because of a message from outside, which could be forged to make us
-/// send fragments; and never set DF.
+/// `IP_PMTUDISC_OMIT`: never lower the MTU because of an ICMP message, which could be forged to make us send fragments;
+/// and never set DF.
 const PMTUDISC_OMIT: libc::c_int = 5;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,11 +35,11 @@ pub enum Family {
     V6,
 }
 
-/// What one socket needs beside its descriptor.
+/// Facts about a socket besides its descriptor.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub family: Family,
-    /// Where it is bound. With an unspecified address each datagram says where it was sent to.
+    /// The address it is bound to. If that is unspecified, each datagram carries its destination address.
     pub bound: SocketAddr,
 }
 
@@ -53,7 +53,7 @@ impl Shape {
     }
 }
 
-/// Hears of changes to the links, addresses and routes of this machine (rtnetlink(7)).
+/// A socket that receives the changes of this machine's links, addresses and routes (rtnetlink(7)).
 pub fn network_events() -> io::Result<AsyncFd<Socket>> {
     let domain = Domain::from(libc::AF_NETLINK);
     let socket = Socket::new(domain, Type::RAW.nonblocking(), Some(Protocol::from(libc::NETLINK_ROUTE)))?;
@@ -73,7 +73,7 @@ pub fn network_events() -> io::Result<AsyncFd<Socket>> {
     watched.map_err(io::Error::from)
 }
 
-/// How a batch left.
+/// The result of sending a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Sent {
     pub sent: usize,
@@ -81,7 +81,7 @@ pub struct Sent {
     pub last_error: Option<i32>,
 }
 
-/// One datagram on its way out.
+/// One datagram to be sent.
 pub struct Outgoing<'a> {
     pub bytes: &'a [u8],
     pub peer: SocketAddr,
@@ -104,7 +104,7 @@ impl Headers {
         }
     }
 
-    /// Reads what has come, at most one batch, into the empty `batch`. `WouldBlock` when there is nothing.
+    /// Reads what has arrived, at most one batch, into the empty `batch`. `WouldBlock` if nothing has.
     pub fn receive(&mut self, fd: RawFd, shape: &Shape, batch: &mut DatagramBatch) -> io::Result<usize> {
         batch.clear();
         let slots = batch.arena().chunks_exact_mut(DatagramBatch::SLOT_BYTES).take(SLOTS);
@@ -129,9 +129,9 @@ impl Headers {
         Ok(got)
     }
 
-    /// Sends up to one batch. A message that the kernel refuses is skipped: sendmmsg stops before it, tells the
-    /// error only on the next call, and would stop there for ever. When the kernel has no room the rest is
-    /// dropped; a client asks again, a loop here would stop the worker.
+    /// Sends up to one batch. A message that the kernel refuses is skipped: sendmmsg stops before it, reports the error
+    /// only on the next call, and would stop there for ever. When the kernel has no room the rest is dropped: clients
+    /// ask again, while a loop here would stop the worker.
     pub fn send<'a>(&mut self, fd: RawFd, shape: &Shape, outgoing: impl Iterator<Item = Outgoing<'a>>) -> Sent {
         let mut count = 0;
         for (index, datagram) in outgoing.take(SLOTS).enumerate() {
@@ -192,7 +192,7 @@ impl Headers {
     }
 }
 
-/// The address that a datagram was sent to, or the wildcard itself where the kernel did not say.
+/// The address that a datagram was sent to, or the wildcard itself if the kernel did not report it.
 fn asked_at(header: &libc::msghdr, bound: SocketAddr) -> SocketAddr {
     let (mut ip, mut scope) = (bound.ip(), 0);
     // SAFETY: `header` was filled by recvmmsg just now and its control buffer is still alive; CMSG_FIRSTHDR and
@@ -223,8 +223,8 @@ fn asked_at(header: &libc::msghdr, bound: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Registers a socket with the reactor of the running runtime, for reading only. Of one type and not generic:
-/// the promise below is about this type.
+/// Registers a socket with the reactor of the running runtime, for reading only. Not generic: the safety argument below
+/// is about this one type.
 pub fn watch_readable(socket: Rc<UdpSocket>) -> io::Result<AsyncFd<Rc<UdpSocket>>> {
     // SAFETY: a UdpSocket always names the same descriptor and keeps it open; the AsyncFd owns a share of it.
     let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
@@ -247,7 +247,7 @@ pub fn receive_destinations(fd: RawFd, family: Family) -> io::Result<()> {
     }
 }
 
-/// Sends without DF and without believing what ICMP says of the path's MTU (IPv4).
+/// Sends without DF, and ignores path MTU reports by ICMP (IPv4).
 pub fn ignore_path_mtu(fd: RawFd) -> io::Result<()> {
     set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, PMTUDISC_OMIT)
 }

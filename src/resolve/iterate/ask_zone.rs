@@ -31,7 +31,7 @@ impl Walk<'_> {
         let question = Rc::new(question.clone());
         let plan = |Picked { address, why, standing, .. }: Picked, cut: &Cut, slist: &Slist| {
             let with_edns = with_edns(address, &standing, slist);
-            Plan { question: question.clone(), minimised, address, why, standing, recursive: cut.forward, with_edns }
+            Plan::new(question.clone(), minimised, address, why, standing, cut.forward, with_edns)
         };
         for _ in 0..ROUNDS_MAX {
             let is_enough = slist.is_enough(context.routes.limits.tries_per_cut);
@@ -52,7 +52,7 @@ impl Walk<'_> {
         }
         if let Some(address) = slist.recursive.take() {
             let standing = self.cache().servers().standing(address.ip(), &cut.zone, self.now());
-            let plan = Plan { question, minimised, address, why: Choice::LastResort, standing, recursive: true, with_edns: true };
+            let plan = Plan::new(question, minimised, address, Choice::LastResort, standing, true, true);
             if let Some(reply) = self.servers.ask_one(cut, plan, slist, context).await? {
                 return Ok(reply);
             }

@@ -64,6 +64,7 @@ impl Walk<'_> {
                 return Err(Failure::new(zone.clone(), Cause::Remembered(failed.ede)));
             }
             let mut slist = begun.take().unwrap_or_default();
+            slist.is_strict = minimiser.is_strict();
             slist.may_show_whole(minimised && bounded && !minimiser.is_strict());
             for (_, address) in in_vain.iter().filter(|(zone, _)| *zone == cut.zone) {
                 slist.rule_out(*address);

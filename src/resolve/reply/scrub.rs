@@ -42,6 +42,13 @@ pub struct Scrubbed {
     pub dropped: usize,
 }
 
+impl Scrubbed {
+    /// A denial by a server that knows DNSSEC.
+    pub fn is_signed_denial(&self) -> bool {
+        self.soa.iter().chain(&self.proof).any(|set| !set.sigs.is_empty())
+    }
+}
+
 pub fn scrub(message: &Message<'_>, expected: &Expected<'_>) -> Scrubbed {
     let mut out = Scrubbed::default();
     let qtype = expected.question.rtype;

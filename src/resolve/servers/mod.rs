@@ -4,6 +4,7 @@
 
 pub(in crate::resolve) mod allowance;
 pub(in crate::resolve) mod choose;
+pub(in crate::resolve) mod form;
 pub(in crate::resolve) mod in_flight;
 pub(in crate::resolve) mod pick;
 pub(in crate::resolve) mod plan;

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use crate::cache::Standing;
+use crate::cache::{CaseState, Manner, Standing};
 use crate::record::Question;
 use crate::resolve::context::trace::Choice;
 use crate::resolve::network::offline::Sent;
 use crate::upstream::{AskError, Reply};
+
+/// Queries without reply after which a simpler form is tried.
+const SILENT_BEFORE: u8 = 2;
 
 /// A server to be asked next.
 #[derive(Clone, Copy)]
@@ -29,10 +32,103 @@ pub(in crate::resolve) struct Plan {
     pub(in crate::resolve) standing: Standing,
     pub(in crate::resolve) recursive: bool,
     pub(in crate::resolve) with_edns: bool,
+    pub(in crate::resolve) form: Form,
+    pub(in crate::resolve) stage: Stage,
+    /// It has this form because the server did not reply.
+    pub(in crate::resolve) is_after_silence: bool,
+    /// The server has shown that it copes with mixed letter case and with options.
+    pub(in crate::resolve) copes: bool,
+    /// It goes over TCP because nothing else makes a reply to it hard to forge.
+    pub(in crate::resolve) tcp_vouches: bool,
 }
 
 pub(in crate::resolve) struct Outcome {
     pub(in crate::resolve) sent: Sent,
     /// `None`: this machine's network has changed while the reply was waited for.
     pub(in crate::resolve) result: Option<Result<Reply, AskError>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in crate::resolve) struct Form {
+    pub(in crate::resolve) lower: bool,
+    pub(in crate::resolve) edns: EdnsForm,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(in crate::resolve) enum EdnsForm {
+    #[default]
+    Full,
+    NoOptions,
+    None,
+}
+
+/// What a query is sent for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in crate::resolve) enum Stage {
+    #[default]
+    First,
+    /// To check a denial or an error.
+    Check,
+    /// To confirm over TCP what a check brought, in mixed case.
+    ConfirmMixed,
+    /// The same in lower case.
+    ConfirmLower,
+}
+
+impl Plan {
+    pub(in crate::resolve) fn new(
+        question: Rc<Question>,
+        minimised: bool,
+        address: SocketAddr,
+        why: Choice,
+        standing: Standing,
+        recursive: bool,
+        with_edns: bool,
+    ) -> Plan {
+        let (form, stage) = (Form::default(), Stage::First);
+        let (is_after_silence, copes, tcp_vouches) = (false, false, false);
+        Plan { question, minimised, address, why, standing, recursive, with_edns, form, stage, is_after_silence, copes, tcp_vouches }
+    }
+
+    /// The same question to the same server, in this form.
+    pub(in crate::resolve) fn again(&self, form: Form, stage: Stage) -> Plan {
+        Plan { form, stage, with_edns: form.edns != EdnsForm::None, ..self.clone() }
+    }
+
+    /// With the form that the server's history asks for, unless the form itself is what is tested. `silent`: queries of
+    /// this question that the server has not replied to.
+    pub(in crate::resolve) fn formed(&self, manner: &Manner, silent: u8) -> Plan {
+        let mut plan = self.clone();
+        plan.copes = manner.case == CaseState::Works;
+        if plan.stage == Stage::First {
+            plan.form = Form::of(manner, silent);
+            plan.is_after_silence = !plan.copes && silent >= SILENT_BEFORE;
+        }
+        if !plan.with_edns {
+            plan.form.edns = EdnsForm::None;
+        }
+        plan.with_edns = plan.form.edns != EdnsForm::None;
+        let cookie_vouches = plan.form.edns == EdnsForm::Full && !manner.cookie.is_empty();
+        plan.tcp_vouches = match plan.stage {
+            Stage::First => plan.form.lower && !plan.is_after_silence && !cookie_vouches && !manner.no_tcp,
+            Stage::Check => false,
+            Stage::ConfirmMixed | Stage::ConfirmLower => true,
+        };
+        plan
+    }
+}
+
+impl Form {
+    /// What is known of a server that is to be asked, and its silence, decide on the form of the next query.
+    pub(in crate::resolve) fn of(manner: &Manner, silent: u8) -> Form {
+        let known = Form {
+            lower: matches!(manner.case, CaseState::LowerUntil(_)),
+            edns: if manner.no_options { EdnsForm::NoOptions } else { EdnsForm::Full },
+        };
+        match silent {
+            _ if manner.case == CaseState::Works || silent < SILENT_BEFORE => known,
+            SILENT_BEFORE => Form { lower: true, edns: EdnsForm::NoOptions },
+            _ => Form { lower: true, edns: EdnsForm::None },
+        }
+    }
 }

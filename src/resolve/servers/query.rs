@@ -49,10 +49,22 @@ impl Servers {
                 News::Outcome(asking, outcome) if asking.is_overdue() => self.take_late(cut, &asking.plan, outcome, slist, context),
                 News::Outcome(asking, outcome) => self.take(cut, &asking.plan, outcome, slist, context),
             };
+            if let Some(again) = slist.again.take() {
+                match self.send(cut, &again, slist, context) {
+                    Ok(asking) => slist.in_flight.add(asking),
+                    // Without a reply that stands in its place the failure counts.
+                    Err(failure) if slist.doubted.is_none() => return Err(failure),
+                    Err(_) => {}
+                }
+            }
             if reply.is_some() {
                 slist.in_flight.take_awaited().for_each(|asking| self.listen_on(asking));
                 return Ok(reply);
             }
+        }
+        // The reply that was to be checked stands if the check brought nothing.
+        if let Some(doubted) = slist.doubted.take() {
+            return Ok(Some(doubted));
         }
         // What waits in vain for a socket once would wait again.
         if slist.no_socket { Err(Failure::new(cut.zone.clone(), Cause::NoSocket)) } else { Ok(None) }

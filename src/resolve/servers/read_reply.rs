@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::cache::{CaseState, EdnsState, Unfit};
+use crate::cache::{EdnsState, Unfit};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::FaultKind;
 use crate::resolve::context::trace::Step;
@@ -12,11 +12,12 @@ use crate::resolve::reply::classify::{Kind, classify};
 use crate::resolve::reply::expected::Expected;
 use crate::resolve::reply::scrub::scrub;
 use crate::resolve::reply::server_reply::ServerReply;
-use crate::resolve::servers::plan::{Outcome, Plan};
+use crate::resolve::servers::form::{Circumstances, Judged};
+use crate::resolve::servers::plan::{Outcome, Plan, Stage};
 use crate::resolve::servers::send::NEW_COOKIES_MAX;
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
-use crate::upstream::{AskError, Reply, TcpFault, Transport};
+use crate::upstream::{AskError, Notes, Reply, TcpFault, Transport};
 use crate::wire::{Flags, Message, OptionCode};
 
 /// Empty NOERROR replies after which they are taken for an answer: no data.
@@ -30,6 +31,9 @@ const SERVFAIL_S: u32 = 10;
 const BROKEN_S: u32 = 60;
 /// A server that needs plain DNS is sent EDNS again after this time: it may have been replaced.
 const EDNS_BROKEN: Duration = Duration::from_secs(900);
+
+/// Replies in another letter case, from a server without TCP, after each of which it is asked again.
+const OTHER_CASE_MAX: u8 = 2;
 
 impl Servers {
     pub(in crate::resolve) fn take(
@@ -68,7 +72,19 @@ impl Servers {
                 context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
                 None
             }
+            Some(Err(AskError::TcpFailed { fault, .. })) if matches!(plan.stage, Stage::ConfirmMixed | Stage::ConfirmLower) => {
+                if fault != TcpFault::Busy {
+                    self.without_tcp(plan);
+                }
+                slist.doubted.take()
+            }
             Some(Err(error)) => {
+                if let Some(again) = self.in_its_place(plan, &error, slist) {
+                    slist.not_asked(plan.address);
+                    slist.again = Some(again);
+                    context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
+                    return None;
+                }
                 if matches!(error, AskError::Unreachable(_)) {
                     offline.not_sent(outcome.sent);
                 }
@@ -120,7 +136,7 @@ impl Servers {
             servers.set_edns(plan.address.ip(), EdnsState::Works);
         }
         if reply.notes.case_mangled {
-            servers.set_case(plan.address.ip(), CaseState::Broken);
+            servers.on_other_case(plan.address.ip(), now);
         }
         let expected = Expected { zone: &cut.zone, question: &plan.question, recursive: plan.recursive, with_edns: plan.with_edns };
         let content = scrub(&message, &expected);
@@ -135,8 +151,17 @@ impl Servers {
             near_misses: reply.notes.near_misses,
             dropped: content.dropped,
         });
+        let Notes { has_cookie, case_mangled, .. } = reply.notes;
+        let seen = Circumstances { has_opt: edns.is_some(), has_cookie, case_kept: !case_mangled, is_for_server: context.depth > 0 };
         let reply = ServerReply { kind, header: message.header(), rcode, content, server: plan.address };
-        self.judge_reply(cut, plan, reply, slist)
+        match self.judge_form(plan, reply, seen, slist) {
+            Judged::Believed(reply) => self.judge_reply(cut, plan, reply, slist),
+            Judged::AskedAgain => {
+                let tried = slist.of(plan.address);
+                tried.count = tried.count.saturating_sub(1);
+                None
+            }
+        }
     }
 
     /// Passes on a reply that is of use; otherwise notes the fault of the server.
@@ -238,10 +263,25 @@ impl Servers {
         slist.fault(plan.address, kind);
     }
 
-    /// A UDP reply came with other letter case, and TCP, which would have settled it, does not work with this server.
+    /// A UDP reply came in another letter case, and TCP, which would have settled the matter, does not work there.
     fn note_case(&self, plan: &Plan, error: &AskError) {
         if error.notes().case_mangled {
-            self.cache().servers().set_case(plan.address.ip(), CaseState::Broken);
+            self.cache().servers().on_other_case(plan.address.ip(), self.now());
+        }
+    }
+
+    /// The query that takes the place of one that has failed for its form or over TCP, if any.
+    fn in_its_place(&self, plan: &Plan, error: &AskError, slist: &mut Slist) -> Option<Plan> {
+        match error {
+            AskError::TcpFailed { fault: TcpFault::Busy, .. } => None,
+            AskError::TcpFailed { .. } if plan.tcp_vouches && plan.stage == Stage::First => Some(self.without_tcp(plan)),
+            AskError::TcpFailed { .. } if error.notes().case_mangled && slist.get(plan.address).other_case < OTHER_CASE_MAX => {
+                slist.of(plan.address).other_case += 1;
+                self.note_case(plan, error);
+                Some(self.without_tcp(plan))
+            }
+            AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => None,
+            AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) | AskError::NoSocket(_) => None,
         }
     }
 }

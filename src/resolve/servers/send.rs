@@ -1,4 +1,4 @@
-//! Sends one query: pays for it from the budget, decides its time-out, cookie and letter case.
+//! Sends one query: pays for it from the budget, decides its time-out, its form and its cookie.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::cache::{CaseState, Family};
+use crate::cache::Family;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::{Asked, PassedOver, Step};
 use crate::resolve::delegation::zone_cut::Cut;
 use crate::resolve::servers::in_flight::Asking;
-use crate::resolve::servers::plan::{Outcome, Plan};
+use crate::resolve::servers::plan::{EdnsForm, Outcome, Plan};
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
 use crate::upstream::{Ask, EdnsOut};
@@ -21,6 +21,9 @@ use crate::upstream::{Ask, EdnsOut};
 /// After this many BADCOOKIE replies TCP is used, which needs no cookie (RFC 7873 5.3): several servers behind one
 /// address may each have a secret of their own.
 pub(in crate::resolve) const NEW_COOKIES_MAX: u8 = 2;
+
+/// TCP that is to vouch for a query is not waited for longer: where it is filtered, the query goes over UDP.
+const VOUCHING_WAIT: Duration = Duration::from_millis(500);
 
 /// A forwarder answers at once, or after a walk of its own.
 const FORWARDER_WAIT_LEAST: Duration = Duration::from_millis(100);
@@ -35,10 +38,12 @@ impl Servers {
             tried.count = tried.count.saturating_add(1);
             tried.count
         };
-        self.trace_asked(cut, plan, attempt, context);
-        self.cache().servers().on_asked(plan.address.ip(), self.now());
-        let (server, question, recursive, with_edns) = (plan.address, plan.question.clone(), plan.recursive, plan.with_edns);
+        let server = plan.address;
         let mut manner = self.cache().servers().manner(server.ip(), self.now());
+        let plan = plan.formed(&manner, slist.get(server).silent);
+        self.trace_asked(cut, &plan, attempt, context);
+        self.cache().servers().on_asked(server.ip(), self.now());
+        let (question, recursive, with_edns, form) = (plan.question.clone(), plan.recursive, plan.with_edns, plan.form);
         if !manner.is_known && !cut.configured {
             manner.usual_wait = self.network().first_patience();
         }
@@ -53,8 +58,7 @@ impl Servers {
         }
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.network().client_cookie(server.ip()));
         cookie.extend_from_slice(&manner.cookie);
-        let randomise_case = manner.case != CaseState::Broken;
-        let force_tcp = slist.get(server).new_cookies >= NEW_COOKIES_MAX;
+        let force_tcp = plan.tcp_vouches || slist.get(server).new_cookies >= NEW_COOKIES_MAX;
         let (limits, dnssec) = (context.routes.limits, context.routes.recursion.dnssec);
         self.network().count_query();
         self.allowance.earn();
@@ -62,12 +66,13 @@ impl Servers {
         let (network, overdue) = (self.network().clone(), Rc::new(Cell::new(false)));
         let is_overdue = overdue.clone();
         let most = Duration::from_millis(limits.upstream_timeout_most_ms);
+        let tcp_timeout = if plan.tcp_vouches { VOUCHING_WAIT.min(most) } else { most };
         let outcome = Box::pin(async move {
             let edns = with_edns.then_some(EdnsOut {
                 udp_size: limits.edns_udp_bytes,
                 // Also where nothing is validated here: a client may validate itself (RFC 4035 3.2.1).
                 dnssec_ok: true,
-                cookie: Some(&cookie),
+                cookie: (form.edns == EdnsForm::Full).then_some(&cookie),
             });
             let ask = Ask {
                 server,
@@ -75,15 +80,15 @@ impl Servers {
                 recursion_desired: recursive,
                 checking_disabled: recursive && dnssec,
                 edns,
-                randomise_case,
+                randomise_case: !form.lower,
                 timeout: timeout.max(most),
                 overdue: Some((timeout, &is_overdue)),
-                tcp_timeout: most,
+                tcp_timeout,
                 force_tcp,
             };
             Outcome { sent, result: network.unless_network_changes(network.upstream().ask(&ask)).await }
         });
-        Ok(Asking::new(plan.clone(), timeout, overdue, outcome))
+        Ok(Asking::new(plan, timeout, overdue, outcome))
     }
 
     fn trace_asked(&self, cut: &Cut, plan: &Plan, attempt: u8, context: &Context) {

@@ -9,6 +9,7 @@ use crate::resolve::delegation::zone_cut::Server;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::choose::TRIES_PER_ADDRESS;
 use crate::resolve::servers::in_flight::InFlight;
+use crate::resolve::servers::plan::Plan;
 
 /// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
 /// SERVFAIL must not cost eight queries.
@@ -44,6 +45,14 @@ pub struct Slist {
     pub(in crate::resolve) faults: Vec<Fault>,
     pub(in crate::resolve) has_reply: bool,
     pub(in crate::resolve) in_flight: InFlight,
+    /// A denial of a shortened question is final.
+    pub(in crate::resolve) is_strict: bool,
+    /// To be sent at once.
+    pub(in crate::resolve) again: Option<Plan>,
+    /// A reply that is checked or confirmed by another query, and stands if that brings nothing.
+    pub(in crate::resolve) doubted: Option<ServerReply>,
+    /// A denial or an error of this server was checked.
+    pub(in crate::resolve) checked: Option<SocketAddr>,
     /// A query was not sent, or lost its socket, because we had none left.
     pub(in crate::resolve) no_socket: bool,
     /// The question is shortened, and silence ends that.
@@ -58,6 +67,8 @@ pub(in crate::resolve) struct Tried {
     pub(in crate::resolve) plain: bool,
     /// Replies that wanted another cookie.
     pub(in crate::resolve) new_cookies: u8,
+    /// Replies in another letter case than the question.
+    pub(in crate::resolve) other_case: u8,
     /// Tries that drew no reply.
     pub(in crate::resolve) silent: u8,
 }

@@ -1,0 +1,160 @@
+//! Servers that do not cope with mixed letter case, with EDNS options, or with EDNS, whatever they reply then.
+
+use cairn::record::{Rcode, Rtype};
+
+use super::sim::engine::is_cairn;
+use super::sim::internet::Seen;
+use super::sim::plan::Manner;
+use super::sim::{Forger, Misfit, Tcp, World};
+
+const MISFITS: [Misfit; 6] = [
+    Misfit::NoData,
+    Misfit::NxDomain,
+    Misfit::Fails(Rcode::REFUSED),
+    Misfit::Fails(Rcode::SERVFAIL),
+    Misfit::Fails(Rcode::FORMERR),
+    Misfit::Silent,
+];
+
+fn world(seed: u64) -> World {
+    let world = World::new(seed).zone("example.").record("shop.example. NS ns1.shop.example.").zone("shop.example.");
+    let records = [
+        "www.shop.example. A 192.0.2.1",
+        "mail.shop.example. A 192.0.2.2",
+        "ftp.shop.example. A 192.0.2.3",
+        "old.shop.example. A 192.0.2.4",
+    ];
+    world.records(&records).server("ns1.shop.example.")
+}
+
+fn has_mixed_case(seen: &Seen) -> bool {
+    let asked = seen.query.as_ref().and_then(|query| query.question.as_ref());
+    asked.is_some_and(|asked| asked.wire.iter().any(u8::is_ascii_uppercase))
+}
+
+/// Whatever the server makes of it, the first question is answered, the next ones at no more cost, and after a while
+/// the server is given another chance.
+fn is_borne(what: &str, seed: u64, change: impl Fn(&mut Manner) + Copy) {
+    for tcp in [Tcp::Open, Tcp::Closed, Tcp::Filtered] {
+        let mut world = world(seed).manner(change).tcp(tcp);
+        let what = format!("{what}, TCP {tcp:?}");
+        assert!(world.ask_true("www.shop.example. A").is("192.0.2.1"), "{what}");
+        world.forget();
+        assert!(world.ask_true("mail.shop.example. A").is("192.0.2.2"), "{what}");
+        world.forget();
+        assert!(world.ask_true("ftp.shop.example. A").is("192.0.2.3"), "{what}");
+        let queries = world.queries_to("ns1.shop.example.").len();
+        assert!(queries <= 2, "it is remembered: {queries}, {what}");
+        assert_eq!(world.ask_true("no.shop.example. A").rcode(), Rcode::NXDOMAIN, "{what}");
+        assert_eq!(world.ask_true("www.shop.example. AAAA").data(), Vec::<String>::new(), "{what}");
+        // The server is replaced by one that copes with everything.
+        world.change(|plan, _| plan.server(&super::sim::name("ns1.shop.example.")).manner = Manner::default());
+        world.pass(1_000);
+        world.forget();
+        assert!(world.ask_true("old.shop.example. A").is("192.0.2.4"), "{what}");
+        let copes = |seen: &Seen| has_mixed_case(seen) && seen.query.as_ref().is_some_and(|query| query.edns.is_some());
+        assert!(world.queries_to("ns1.shop.example.").iter().any(copes), "it ends by itself: {what}");
+    }
+}
+
+#[test]
+fn servers_that_know_lower_case_only() {
+    if !is_cairn() {
+        return;
+    }
+    for misfit in MISFITS {
+        is_borne(&format!("{misfit:?} to mixed case"), 91, |manner| manner.lower_only = Some(misfit));
+    }
+    is_borne("echoes lower case", 92, |manner| manner.lowers_case = true);
+}
+
+#[test]
+fn servers_that_know_no_options() {
+    if !is_cairn() {
+        return;
+    }
+    for misfit in MISFITS {
+        is_borne(&format!("{misfit:?} to options"), 93, |manner| manner.no_options = Some(misfit));
+    }
+}
+
+#[test]
+fn servers_that_know_no_edns() {
+    if !is_cairn() {
+        return;
+    }
+    for misfit in MISFITS {
+        is_borne(&format!("{misfit:?} to EDNS"), 94, |manner| manner.no_edns = Some(misfit));
+    }
+}
+
+/// The first question to such a server may be one that has no data.
+#[test]
+fn the_first_answer_may_be_a_denial() {
+    if !is_cairn() {
+        return;
+    }
+    for misfit in MISFITS {
+        let mut world = world(95).manner(|manner| manner.lower_only = Some(misfit));
+        assert_eq!(world.ask_true("www.shop.example. AAAA").rcode(), Rcode::NOERROR, "{misfit:?}");
+        assert!(world.ask_true("www.shop.example. A").is("192.0.2.1"), "{misfit:?}");
+    }
+}
+
+/// Honest denials of a server that has never given data are checked a few times, and no more.
+#[test]
+fn few_honest_denials_are_checked() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(96);
+    for (n, most) in [(0, 2), (1, 2), (2, 2), (3, 1), (4, 1)] {
+        world.forget();
+        assert_eq!(world.ask_true(&format!("no{n}.shop.example. A")).rcode(), Rcode::NXDOMAIN);
+        assert_eq!(world.queries_to("ns1.shop.example.").len(), most, "{n}");
+    }
+    // A server that has given data is not checked at all.
+    let mut world = self::world(97);
+    world.ask_true("www.shop.example. A");
+    world.forget();
+    assert_eq!(world.ask_true("no.shop.example. A").rcode(), Rcode::NXDOMAIN);
+    assert_eq!(world.queries_to("ns1.shop.example.").len(), 1);
+}
+
+/// One forged reply in another letter case changes nothing about the next query.
+#[test]
+fn a_forged_letter_case_does_not_end_0x20() {
+    if !is_cairn() {
+        return;
+    }
+    for tcp in [Tcp::Open, Tcp::Closed] {
+        let mut world = world(98).forged(Forger::GuessesCase).tcp(tcp);
+        let first = world.ask("www.shop.example. A");
+        assert!(!first.is("203.0.113.66"));
+        world.change(|plan, _| plan.server(&super::sim::name("ns1.shop.example.")).link.forger = Forger::None);
+        world.pass(400);
+        world.forget();
+        assert!(world.ask_true("mail.shop.example. A").is("192.0.2.2"));
+        let queries = world.queries_to("ns1.shop.example.");
+        assert!(queries.iter().all(|seen| has_mixed_case(seen) || seen.tcp), "TCP {tcp:?}");
+    }
+}
+
+/// Loss is not a misfit: on a bad link an honest server keeps EDNS, or gets it back soon.
+#[test]
+fn loss_does_not_end_edns_for_long() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(99).loss(0.3);
+    for n in 0..20 {
+        world.ask(&format!("no{n}.shop.example. A"));
+    }
+    world.change(|plan, _| plan.server(&super::sim::name("ns1.shop.example.")).link.loss = 0.0);
+    world.pass(100);
+    world.forget();
+    world.ask_true("www.shop.example. A");
+    let queries = world.queries_to("ns1.shop.example.");
+    assert!(queries.iter().all(|seen| has_mixed_case(seen) && seen.query.as_ref().is_some_and(|query| query.edns.is_some())));
+    assert_eq!(world.queries_for("www.shop.example.", Rtype::A), 1);
+}
