@@ -22,11 +22,9 @@ const TEST_AFTER_MOST: Duration = Duration::from_secs(320);
 /// No query is waited for longer.
 const UNDER_WAY_MOST: Duration = Duration::from_secs(3);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
-    #[serde(rename = "IPv4")]
     V4,
-    #[serde(rename = "IPv6")]
     V6,
 }
 

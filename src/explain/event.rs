@@ -450,7 +450,7 @@ words!(
     Rank of record::Rank { Glue, Referral, Additional, Answer, AuthAuthority, AuthAnswer }
 );
 words!(Purpose of resolve::Purpose {
-    Client, AliasTarget, ServerAddress, Ds, Dnskey, Priming, Prefetch, Confirmation,
+    Client, ServerAddress, Ds, Dnskey, Priming, Prefetch, Confirmation,
 });
 words!(CacheHitKind of resolve::CacheHit { Set, Alias, Nxdomain = NxDomain, Nodata = NoData, Failure, Stale });
 words!(AliasTailReason of resolve::Believed { Validated = Proved, Apex, ConsistentServer = KeepsItsWord });
@@ -473,7 +473,6 @@ pub enum Cause {
     CachedFailure,
     Bogus,
     TimedOut,
-    Forbidden,
     NoSocket,
     NotCached,
     Shed,
@@ -491,9 +490,7 @@ impl From<&resolve::Cause> for Cause {
             resolve::Cause::AliasTooLong => Cause::AliasTooLong,
             resolve::Cause::Spent(_) => Cause::LimitReached,
             resolve::Cause::Remembered(_) => Cause::CachedFailure,
-            resolve::Cause::Bogus(_) => Cause::Bogus,
             resolve::Cause::TimedOut => Cause::TimedOut,
-            resolve::Cause::Forbidden(_) => Cause::Forbidden,
             resolve::Cause::NoSocket => Cause::NoSocket,
             resolve::Cause::NotCached => Cause::NotCached,
             resolve::Cause::Shed => Cause::Shed,

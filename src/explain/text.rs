@@ -154,7 +154,6 @@ fn special_use(question: &str, name: &str, document: &str) -> String {
 fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Client => "the question",
-        Purpose::AliasTarget => "target of the alias",
         Purpose::ServerAddress => "address of a name server",
         Purpose::Ds => "DS: is the zone signed?",
         Purpose::Dnskey => "keys of the zone",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EdeCode(pub u16);
 
 macro_rules! codes {
@@ -39,7 +39,7 @@ impl fmt::Debug for EdeCode {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ede {
     pub code: EdeCode,
     pub text: String,

@@ -5,7 +5,6 @@
 //!
 //! Knows nothing of: messages, sockets, time of day, configuration.
 
-mod as_text;
 mod ede;
 mod layout;
 mod name;

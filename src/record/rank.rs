@@ -1,8 +1,7 @@
 //! How far data is trusted: by where it came from (RFC 2181 5.4.1) and by what DNSSEC said (RFC 4035 4.3).
 
 /// Higher is trusted more. Data never replaces live data of a higher rank.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Rank {
     /// Addresses beside a referral: used to reach servers, never served as an answer.
@@ -32,8 +31,7 @@ impl Rank {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]
 pub enum Security {
     /// Not looked at yet, or nothing could be said.

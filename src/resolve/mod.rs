@@ -1,11 +1,18 @@
-//! Iterative resolution (RFC 1034 5.3.3): pure decisions, and one loop, `walk.rs`, that waits.
+//! Iterative resolution (RFC 1034 5.3.3), in storeys that each know only the next lower one.
 //!
-//! A question is a chain of links (`chase`); each link is one walk (`walk`), shared by all who want it (`table`). A walk
-//! stands at a cut (`cut`), finds its servers (`search`), shows them as little of the name as it can (`minimise`), and
-//! asks the best of them (`choose`, `ask`), another one beside a slow one (`hedge`, `beside`), until that is enough
-//! (`slist`). It keeps of the reply what may be believed (`scrub`), and knows it for one of a few kinds (`classify`).
-//! What a client is to get is then proved as far as DNSSEC goes (`prove`). All that a client question causes is paid from
-//! one budget (`budget`). While our own network is silent everything waits for one probe (`offline`).
+//! ```text
+//! Resolver     question/   one question to its end: alias chain, client's time, expired data, prefetch
+//! Validator    dnssec/     is an answer secure: chain of trust, trust anchors
+//! Lookup       lookup/     one name and type: cache, synthesis from proofs, one walk for all that wait for it
+//! Walker       iterate/    from zone cut to zone cut, with QNAME minimisation
+//! Servers      servers/    one question at one zone cut: which server is asked, what its reply is worth
+//! Network      network/    this machine's own network: clock, sockets, is it there at all
+//! ```
+//!
+//! The one true recursion, a walk that needs the address of a name server, goes through `SubQuery`. Below the storeys stand
+//! the data that they share: `delegation/` (zone cuts), `reply/` (what of a reply is believed), `context/` (what travels
+//! with a question: snapshot, budget, trace). Decisions are pure functions with table tests; only the files that
+//! `tests/tidy.rs` lists wait for anything but a reply.
 //!
 //! Knows nothing of: sockets, clients, messages on their way to clients.
 
@@ -20,15 +27,15 @@ mod delegation;
 mod context;
 mod reply;
 
-pub use context::budget::{Bound, Budget};
 pub use context::context::Context;
-pub use context::failure::{Cause, Failure, Fault, FaultKind};
-pub use context::local::{Local, LocalAnswer, LocalCut, NothingLocal};
+pub use context::failure::{Cause, Failure};
+pub use context::local::{Local, LocalAnswer, LocalCut};
 pub use context::place::QuestionPlace;
-pub use context::routes::{Anchors, Routes, RoutesInForce, Rule};
-pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, PassedOver, Purpose, Step, Trace, ZoneKey};
+pub use context::routes::{Anchors, Routes, RoutesInForce};
+#[cfg(test)]
+pub use context::trace::ZoneKey;
+pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, PassedOver, Purpose, Step, Trace};
 pub use dnssec::follow_anchors::Followed;
 pub use question::answer::Answer;
 pub use reply::classify::Kind;
-pub use reply::link::{Found, Link};
 pub use resolver::{Resolver, Shared};

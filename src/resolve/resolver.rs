@@ -99,11 +99,6 @@ impl Shared {
     pub fn next_tending(&self) -> Option<Duration> {
         self.trust.next_tending()
     }
-
-    /// Is the wall clock known to be wrong?
-    pub fn is_clock_unset(&self) -> bool {
-        self.trust.is_clock_unset()
-    }
 }
 
 /// Resolves for one worker. Cheap to clone; not `Send`.

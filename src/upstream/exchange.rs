@@ -149,8 +149,7 @@ pub struct Notes {
     pub has_cookie: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TcpReason {
     Truncated,
     NearMisses,

@@ -15,7 +15,7 @@ pub struct Reason {
 }
 
 /// What an RRSIG says of itself. Dates are seconds since 1970, unfolded from serial arithmetic (RFC 4034 3.1.5).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Signed {
     pub key_tag: u16,
     pub algorithm: u8,

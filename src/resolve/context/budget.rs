@@ -1,24 +1,20 @@
-//! One budget for all that a client question causes; it is never refilled (DESIGN: everything from outside is
-//! bounded). Walks started on a question's behalf pay from the budget of whoever started them.
+//! One budget for all the work that a client's question causes; it is never refilled. A walk pays from the budget of the
+//! question that started it.
 
 use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use serde::Serialize;
-
 use crate::config::Limits;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(tag = "bound", content = "limit", rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
     UpstreamQueries(u32),
     Referrals(usize),
     ServerNames(usize),
     Depth(usize),
-    Restarts(usize),
     Walks(usize),
-    /// Walks that wait for each other in a row.
+    /// Walks that wait for each other in a chain.
     Waits,
     Time,
 }
@@ -30,8 +26,7 @@ impl fmt::Display for Bound {
             Bound::Referrals(count) => write!(f, "{count} referrals did not lead to the zone"),
             Bound::ServerNames(count) => write!(f, "no zone needs {count} servers"),
             Bound::Depth(count) => write!(f, "server names needed other server names {count} levels deep"),
-            Bound::Restarts(count) => write!(f, "the walk had to begin again {count} times"),
-            Bound::Walks(count) => write!(f, "{count} walks are under way already"),
+            Bound::Walks(count) => write!(f, "{count} walks are in progress already"),
             Bound::Waits => f.write_str("too many walks wait for each other"),
             Bound::Time => f.write_str("the walk took too long"),
         }
@@ -70,12 +65,12 @@ impl Budget {
         }))
     }
 
-    /// Nothing has been paid from it.
+    /// Nothing has been spent yet.
     pub fn is_whole(&self) -> bool {
         self.0.queries_sent.get() == 0 && self.0.searches_in_vain_left.get() == self.0.searches_in_vain_most
     }
 
-    /// Does a failure say nothing of what was looked for? `had_all`: the search had the whole budget to itself.
+    /// Is a failure due to the budget, and not to the question? `had_all`: the walk had the whole budget to itself.
     pub fn failed_for_want(&self, had_all: bool) -> bool {
         self.0.crowded_out.get() || !had_all && self.is_spent()
     }
@@ -89,17 +84,17 @@ impl Budget {
         self.0.has_waited.get()
     }
 
-    /// As many walks as there may be were under way, or waited for each other.
+    /// There was no room for one more walk or query: a limit of this server, not of the question.
     pub fn crowded_out(&self) {
         self.0.crowded_out.set(true);
     }
 
-    /// From here on something is not looked for that a question with a whole budget would look for.
+    /// From here on something is not tried that a question with a whole budget would try.
     pub fn is_spent(&self) -> bool {
         self.0.queries_left.get() == 0 || !self.may_search() || self.0.too_deep.get()
     }
 
-    /// A server was not searched for, because too many others wait for each other already.
+    /// The address of a server was not looked for, because too many look-ups are nested already.
     pub fn too_deep(&self) {
         self.0.too_deep.set(true);
     }
@@ -111,7 +106,7 @@ impl Budget {
         Ok(())
     }
 
-    /// May one more server be searched for whose address is not known?
+    /// May the address of one more server be looked for?
     pub fn may_search(&self) -> bool {
         self.0.searches_in_vain_left.get() > 0
     }
@@ -120,7 +115,7 @@ impl Budget {
         less(&self.0.searches_in_vain_left);
     }
 
-    /// May names still be shortened where secrecy is not all? One time is left for what the client asked for.
+    /// May names still be shortened where minimisation is bounded? The last time is kept for the client's own question.
     pub fn may_minimise(&self, for_server: bool) -> bool {
         self.0.minimised_in_vain_left.get() > u32::from(for_server)
     }

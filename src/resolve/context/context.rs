@@ -36,13 +36,13 @@ pub struct Context {
     pub began: Instant,
     /// What checking signatures may cost; one budget for the whole question.
     pub work: Rc<RefCell<WorkBudget>>,
-    /// The clock is wrong, and this question is about finding out the time.
+    /// The clock is wrong, and this question is for the name of a time server: signature dates are not checked.
     pub dates_open: Rc<Cell<bool>>,
-    /// Servers whose word was not believed: another one is to be asked.
+    /// Servers whose reply did not validate: others are to be asked.
     pub avoid: Rc<Vec<SocketAddr>>,
-    /// Only what is in the cache is wanted (RD=0): nobody is asked.
+    /// Only the cache is read (RD=0): no server is asked.
     pub cache_only: bool,
-    /// The parent's word is enough: the address is for asking that server, not for a client.
+    /// Glue is enough: the address is used to ask that server, and not given to a client.
     pub glue_will_do: bool,
     /// The place of the client's question; `None` where no client asked.
     pub place: Option<Rc<dyn QuestionPlace>>,

@@ -1,9 +1,7 @@
-//! Reason a question could not be answered: a closed set of causes, each with the place where it happened.
-//! Text for people and the Extended DNS Error are made at the edge from these.
+//! Why a question could not be answered: a closed set of causes, each with the zone where it happened. The text for people
+//! and the Extended DNS Error are made from these.
 
 use std::fmt;
-
-use serde::Serialize;
 
 use crate::record::{Ede, EdeCode, Name, Rcode};
 use crate::resolve::context::budget::Bound;
@@ -14,13 +12,13 @@ pub struct Failure {
     /// The zone whose servers were being asked.
     pub at: Name,
     pub cause: Cause,
-    /// What the servers did, one entry a server, bounded.
+    /// The faults of the servers, a bounded number.
     pub faults: Box<[Fault]>,
-    /// It was looked for with what was left in a budget, or there was no room for one more walk: that says nothing of it.
+    /// The budget was partly spent before, or there was no room for one more walk: a fresh attempt may succeed.
     pub for_want: bool,
 }
 
-/// One server's misbehaviour, worth a phrase in the error a person reads.
+/// A fault of one server, shown in the text of the error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     pub server: std::net::IpAddr,
@@ -40,12 +38,11 @@ pub enum FaultKind {
     Forgeries,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(tag = "kind", content = "detail", rename_all = "kebab-case")]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// Servers are known, and none gave a sign of life.
+    /// There are servers, and none of them replied.
     NoReachableAuthority,
-    /// Servers replied, and no reply was of use.
+    /// Servers replied, and no reply was useful.
     ServersFailed,
     /// The delegation names servers whose addresses cannot be found.
     NoServerAddress,
@@ -53,18 +50,15 @@ pub enum Cause {
     Cycle,
     AliasLoop,
     AliasTooLong,
-    /// WorkBudget on this question passed a bound.
+    /// The question has reached a bound of its budget.
     Spent(Bound),
     /// The same question failed a moment ago (RFC 9520).
     Remembered(Ede),
-    Bogus(Ede),
     /// The answer could not be had in the client's time; the walk may go on without the client.
     TimedOut,
-    /// A name that the configuration forbids to ask for, or a route without usable servers.
-    Forbidden(&'static str),
-    /// We had no socket left for the query. A limit of our own, which says nothing of zone and servers.
+    /// There was no free socket for the query: a limit of our own, no fault of the zone or its servers.
     NoSocket,
-    /// Only the cache was to be read, and it knows nothing.
+    /// Only the cache was to be read, and it has no answer.
     NotCached,
     /// Its place was given to another question: more were under way than this server can work on.
     Shed,
@@ -72,7 +66,7 @@ pub enum Cause {
     Internal,
 }
 
-/// A failure names at most so many servers.
+/// A failure names at most this many servers.
 pub const FAULTS_MAX: usize = 8;
 
 impl Failure {
@@ -85,7 +79,7 @@ impl Failure {
         let code = match &self.cause {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::TimedOut => EdeCode::NO_REACHABLE_AUTHORITY,
             Cause::ServersFailed => EdeCode::NETWORK_ERROR,
-            Cause::Remembered(ede) | Cause::Bogus(ede) => return ede.clone(),
+            Cause::Remembered(ede) => return ede.clone(),
             Cause::Cycle
             | Cause::AliasLoop
             | Cause::AliasTooLong
@@ -94,7 +88,6 @@ impl Failure {
             | Cause::Shed
             | Cause::NoSocket
             | Cause::Internal => EdeCode::OTHER,
-            Cause::Forbidden(_) => EdeCode::PROHIBITED,
         };
         Ede::new(code, self.to_string())
     }
@@ -105,20 +98,20 @@ impl Failure {
         !matches!(self.cause, Cause::NotCached | Cause::Spent(Bound::Walks(_)))
     }
 
-    /// Whoever waited for somebody else's search may have more luck with one of its own.
+    /// A question that waited for the walk of another may succeed with a walk of its own.
     pub fn may_be_anothers(&self) -> bool {
         self.for_want || matches!(self.cause, Cause::Shed | Cause::Internal)
     }
 
-    /// A failure that says something of the question, not of who asked it.
+    /// May it be remembered for the question? Not where another client, or a later attempt, may succeed.
     pub fn may_be_remembered(&self) -> bool {
         if self.for_want {
             return false;
         }
         match &self.cause {
-            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) | Cause::Bogus(_) => true,
+            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) => true,
             Cause::AliasLoop | Cause::AliasTooLong => true,
-            Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut | Cause::Forbidden(_) => false,
+            Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut => false,
             Cause::NoSocket | Cause::NotCached | Cause::Shed | Cause::Internal => false,
         }
     }
@@ -134,9 +127,8 @@ impl fmt::Display for Failure {
             Cause::AliasLoop => write!(f, "the alias at {} leads back to itself", self.at)?,
             Cause::AliasTooLong => write!(f, "the chain of aliases through {} is too long", self.at)?,
             Cause::Spent(bound) => write!(f, "gave up at {}: {bound}", self.at)?,
-            Cause::Remembered(ede) | Cause::Bogus(ede) => write!(f, "{}", ede.text)?,
+            Cause::Remembered(ede) => write!(f, "{}", ede.text)?,
             Cause::TimedOut => write!(f, "no answer in time, waiting for servers of {}", self.at)?,
-            Cause::Forbidden(why) => f.write_str(why)?,
             Cause::NoSocket => return f.write_str("this resolver has no free socket at the moment"),
             Cause::NotCached => write!(f, "{} is not in the cache", self.at)?,
             Cause::Shed => f.write_str("more questions are under way than this server can work on")?,
@@ -167,9 +159,9 @@ impl fmt::Display for FaultKind {
             FaultKind::TcpFailed(TcpFault::Unasked) => f.write_str("sent something else over TCP"),
             FaultKind::TcpFailed(TcpFault::Busy) => f.write_str("could not be asked over TCP: no free connection in this resolver"),
             FaultKind::Lame => f.write_str("is not authoritative"),
-            FaultKind::Rcode(rcode) => write!(f, "said {rcode}"),
-            FaultKind::Malformed => f.write_str("sent garbage"),
-            FaultKind::Forgeries => f.write_str("drew forged replies"),
+            FaultKind::Rcode(rcode) => write!(f, "answered {rcode}"),
+            FaultKind::Malformed => f.write_str("sent a malformed reply"),
+            FaultKind::Forgeries => f.write_str("was impersonated by forged replies"),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::record::{Name, Question, Rcode, RrSet};
 
 pub trait Local {
-    /// What is held here about a question; `None` when the name is not ours to answer.
+    /// Local data for a question; `None` when this server is not authoritative for the name.
     fn find(&self, question: &Question) -> Option<LocalAnswer>;
 
     /// A delegation out of a hosted zone on the way to `name`: the cut and where its servers are.
@@ -37,21 +37,4 @@ pub struct LocalCut {
     pub ns: RrSet,
     pub ds: Option<RrSet>,
     pub glue: Vec<RrSet>,
-}
-
-/// A server that hosts nothing.
-pub struct NothingLocal;
-
-impl Local for NothingLocal {
-    fn find(&self, _question: &Question) -> Option<LocalAnswer> {
-        None
-    }
-
-    fn delegation(&self, _name: &Name) -> Option<LocalCut> {
-        None
-    }
-
-    fn own_addresses(&self) -> Arc<[SocketAddr]> {
-        Arc::default()
-    }
 }

@@ -1,5 +1,5 @@
-//! The place that a client's question has among all that are under way. Everything that is done for the question holds
-//! it, and stops when it is given to another question.
+//! The place of a client's question among all questions in progress. All work for the question holds the place, and stops
+//! when it is given to another question.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -12,8 +12,8 @@ pub trait QuestionPlace {
     fn poll_lost(&self, cx: &Context<'_>) -> Poll<()>;
 }
 
-/// `None` where the place is lost first. It is looked at before the work, which must draw no conclusion from what it
-/// could not do without its place.
+/// The result of `work`, or `None` where the place is lost first. The place is polled before the work, so that the work
+/// cannot mistake its loss for a failure.
 pub(in crate::resolve) async fn unless_lost<T>(place: Option<&Rc<dyn QuestionPlace>>, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {

@@ -1,5 +1,5 @@
-//! What the configuration says of the way out: forward and stub rules, root hints, which families are used.
-//! Compiled at reload, swapped whole; a walk takes one snapshot at its start.
+//! Which servers the configuration has asked: forward and stub rules, root hints, address families. Compiled at reload and
+//! swapped whole; a query takes one snapshot at its start.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ const HINTS_TTL_S: u32 = 60;
 
 pub type Anchors = Arc<Vec<Anchor>>;
 
-/// Where the routes in force stand: beside everything else that a query takes with them, in one value that is swapped
+/// Holds the routes in force, together with everything else that a query takes with them, in one value that is swapped
 /// whole. `answer` implements it for its snapshot.
 pub trait RoutesInForce: Send + Sync {
     fn routes(&self) -> Arc<Routes>;
@@ -28,9 +28,9 @@ pub trait RoutesInForce: Send + Sync {
 pub struct Routes {
     pub recursion: RecursionSettings,
     pub limits: Limits,
-    /// Points of trust, of any name.
+    /// Trust anchors, of any name.
     pub anchors: Anchors,
-    /// RFC 7646. One whose time is over counts for nothing, even before it is taken away.
+    /// RFC 7646. An expired one has no effect, even before it is removed.
     pub negatives: Arc<Vec<NegativeAnchor>>,
     /// Root servers to prime from: name and address.
     pub hints: Vec<(Name, IpAddr)>,
@@ -108,25 +108,25 @@ impl Routes {
         }
     }
 
-    /// The same without one rule, for names whose rule failed and says to iterate then.
+    /// The same without one rule: its servers failed, and it has `fallback`.
     pub fn without_rule(&self, zone: &Name) -> Routes {
         let rules = self.rules.iter().filter(|rule| rule.zone != *zone).cloned().collect();
         Routes { rules, ..self.clone() }
     }
 
-    /// Zones for which the two have not the same rule.
+    /// The zones for which the two have different rules.
     pub fn ruled_otherwise(&self, other: &Routes) -> Vec<Name> {
         let [ours, theirs] = [self, other].map(|routes| routes.rules.iter().collect::<HashSet<&Rule>>());
         ours.symmetric_difference(&theirs).map(|rule| rule.zone.clone()).collect()
     }
 
-    /// The deepest point of trust at or above `name`.
+    /// The deepest trust anchor at or above `name`.
     pub fn anchored(&self, name: &Name) -> Option<&Name> {
         self.anchors.iter().map(|anchor| &anchor.name).filter(|anchored| name.is_within(anchored)).max_by_key(|name| name.label_count())
     }
 
-    /// What turns validation off for `name`. RFC 7646 2: it ends the trust that comes from above it, not that of an
-    /// anchor below.
+    /// The negative trust anchor that turns validation off for `name`. RFC 7646 2: it ends the trust from above it, and not
+    /// that of an anchor below it.
     pub fn turned_off(&self, name: &Name, wall: WallTime) -> Option<&NegativeAnchor> {
         let live = |off: &&NegativeAnchor| name.is_within(&off.name) && !off.is_over(wall.0);
         let off = self.negatives.iter().filter(live).max_by_key(|off| off.name.label_count())?;

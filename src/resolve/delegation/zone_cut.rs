@@ -1,10 +1,9 @@
-//! Zone cuts: where a walk stands, and how delegations are kept.
+//! Zone cuts: where a walk stands, and how delegations are stored.
 //!
-//! What a parent says of a child (the delegation) is kept apart from what the child says of itself (its NS set
-//! as an answer), under a meta-type, which can neither be asked for nor come from the network. A
-//! delegation lives no longer than the parent said, however often the child repeats itself, and counts only
-//! while the delegation above it is alive: a revoked or moved domain dies with the parent's TTL (ghost and
-//! phoenix domains, 2012 and 2023).
+//! The NS set of the parent (the delegation) is stored apart from the NS set of the child, under a meta-type that can
+//! neither be asked for nor come from the network. A delegation lives no longer than the parent's TTL, however often the
+//! child repeats its own, and counts only while the delegation above it is alive: a revoked or moved domain ends with the
+//! parent's TTL (ghost and phoenix domains, 2012 and 2023).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,13 +17,13 @@ use crate::resolve::reply::scrub::ns_names;
 /// `scrub` drops records of this type, `answer` refuses questions for it.
 const DELEGATION: Rtype = Rtype::DELEGATION;
 
-/// Glue that is kept of one server in a delegation.
+/// Glue addresses stored for one server of a delegation.
 const GLUE_PER_NAME_MAX: usize = 4;
 
-/// TTL of a referral that is made from what is known of a cut.
+/// TTL of an NS set that is made from the servers of a cut.
 const NS_TTL_S: u32 = 60;
 
-/// Where a walk stands: a zone and those who serve it.
+/// Where a walk stands: a zone and its servers.
 #[derive(Clone, Debug)]
 pub struct Cut {
     pub zone: Name,
@@ -34,7 +33,7 @@ pub struct Cut {
     /// From a rule of the configuration: these servers and no others, in this order.
     pub configured: bool,
     pub from_cache: bool,
-    /// How long ago the parent said so.
+    /// The age of the delegation.
     pub age_s: u32,
 }
 
@@ -44,9 +43,9 @@ pub struct Server {
     pub name: Option<Name>,
     pub addresses: SmallVec<[SocketAddr; 4]>,
     pub search: Search,
-    /// An address was found by one family; that of the other has not been asked for.
+    /// An address of one family was found; the other family has not been asked for.
     pub half_searched: bool,
-    /// What the parent said without being asked for it: used when the search finds nothing.
+    /// Addresses that the parent gave with the referral and that are trusted least: used when no others are found.
     pub hints: SmallVec<[SocketAddr; 2]>,
 }
 
@@ -54,7 +53,7 @@ pub struct Server {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Search {
     None,
-    /// What its parent says of it is known: good enough to ask it.
+    /// The glue of the parent is there: good enough to ask the server.
     Parent,
     /// Its own zone has been asked, with whatever result.
     Done,
@@ -65,7 +64,7 @@ impl Cut {
         Cut { zone, servers: Vec::new(), forward: false, configured: false, from_cache: false, age_s: 0 }
     }
 
-    /// From the records of a delegation as `store` made them.
+    /// From the records of a delegation as `store` makes them.
     fn kept(zone: &[u8], records: RdataIter<'_>) -> Option<Cut> {
         let mut cut = Cut::at(Name::from_wire(zone).ok()?);
         for rdata in records.skip(1) {
@@ -167,7 +166,7 @@ impl Cut {
         }
     }
 
-    /// Takes the hints for addresses. `false` when there are none that were not known.
+    /// Adds the hints to the addresses. `false`: none of them is new.
     pub fn use_hints(&mut self) -> bool {
         let mut found = false;
         for server in &mut self.servers {
@@ -179,7 +178,7 @@ impl Cut {
         found
     }
 
-    /// Adds the addresses of the hints to those of the root's own word. `false` when that is nothing new.
+    /// Adds the addresses of the root hints to those of the root's own NS set. `false`: none of them is new.
     pub fn use_root_hints(&mut self, hints: &[(Name, IpAddr)]) -> bool {
         let before = self.servers.len();
         for mut hinted in Cut::from_hints(hints).servers {
@@ -191,7 +190,7 @@ impl Cut {
         self.servers.len() > before
     }
 
-    /// Adds those servers that the zone itself named beside an answer. `false` when that is nothing new.
+    /// Adds the servers that the zone itself named beside an answer. `false`: none of them is new.
     pub fn use_child_ns(&mut self, cache: &Cache, now: BootTime, names_max: usize) -> bool {
         let before = self.servers.len();
         for name in self.child_ns(cache, now, Rank::Additional).into_iter().take(names_max) {
@@ -200,8 +199,8 @@ impl Cut {
         self.servers.len() > before
     }
 
-    /// The servers that the zone itself names, said with so much authority. That counts under the parent's word that led
-    /// to it: servers that the parent has left say what they always said, for as long as they like (ghost domains).
+    /// The servers of the zone's own NS set, if that is of at least this rank and was received under the present delegation:
+    /// servers that the parent no longer names may repeat the old set for as long as they like (ghost domains).
     fn child_ns(&self, cache: &Cache, now: BootTime, rank: Rank) -> Vec<Name> {
         if self.configured {
             return Vec::new();
@@ -214,7 +213,7 @@ impl Cut {
         own.unwrap_or_default()
     }
 
-    /// None of its servers can be reached: no address is known, and every name lies below the cut itself.
+    /// No server can be reached: there is no address, and every server name is below the cut itself.
     pub fn is_out_of_reach(&self, usable: impl Fn(IpAddr) -> bool) -> bool {
         let no_address = !self.servers.iter().flat_map(|server| &server.addresses).any(|address| usable(address.ip()));
         no_address && self.servers.iter().all(|server| server.name.as_ref().is_none_or(|name| name.is_within(&self.zone)))
@@ -227,8 +226,7 @@ impl Cut {
         }
     }
 
-    /// Fills in what the cache knows: the child's own list of servers first, and addresses of any rank, of the families
-    /// that are `in_use`.
+    /// Adds from the cache: the zone's own NS set first, and addresses of any rank, of the families that are `in_use`.
     pub fn complete(&mut self, cache: &Cache, now: BootTime, names_max: usize, in_use: impl Fn(Rtype) -> bool) {
         for name in self.child_ns(cache, now, Rank::AuthAuthority) {
             if self.servers.len() < names_max {
@@ -262,8 +260,8 @@ pub fn address_of(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// Keeps a delegation that the servers of `parent` gave. Its records: the parent's label count, then for each
-/// server the name in wire form and after it the parent's glue, each address behind its length.
+/// Stores a delegation that the servers of `parent` gave. Its records: the parent's label count, then for each server the
+/// name in wire form followed by the parent's glue, each address after its length.
 pub fn store(cache: &Cache, parent: &Name, ns: &RrSet, glue: &[RrSet], names_max: usize, now: BootTime) {
     let mut set = RrSet::new(ns.name.clone(), DELEGATION, ns.ttl);
     set.data.push(&[parent.label_count() as u8]);
@@ -291,15 +289,15 @@ fn kept_glue(mut bytes: &[u8]) -> SmallVec<[SocketAddr; 2]> {
     found
 }
 
-/// The addresses that the zone above gives for a server which is itself a name of `zone`'s delegation: where the
-/// child's word about its servers leads nowhere, the parent's may still be right.
+/// The glue that the zone above has for a server which is named in its own zone's delegation: where the zone's own addresses
+/// lead nowhere, the parent's may still be right.
 pub fn parent_glue(cache: &Cache, name: &Name, now: BootTime) -> SmallVec<[SocketAddr; 2]> {
     let cut = deepest_known(cache, name, Rtype::A, now);
     let server = cut.into_iter().flat_map(|cut| cut.servers).find(|server| server.name.as_ref() == Some(name));
     server.map(|server| server.hints).unwrap_or_default()
 }
 
-/// Lets go of a delegation whose servers turned out to be of no use; the parent is asked again.
+/// Removes a delegation whose servers are useless; the parent is asked again.
 pub fn forget(cache: &Cache, zone: &Name) {
     cache.remove(zone, DELEGATION);
 }
@@ -307,7 +305,7 @@ pub fn forget(cache: &Cache, zone: &Name) {
 /// The deepest live delegation on the way to `name` of which every delegation above is alive too. For DS the
 /// search ends above the name, because the parent answers (RFC 4035 3.1.4.1).
 pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) -> Option<Cut> {
-    // What ends between the two looks leaves the one above it.
+    // A delegation that expires in between leaves the one above it.
     let load = |zone: &&[u8]| {
         cache.show_set(zone, DELEGATION, now, |shown| Some(Cut { from_cache: true, age_s: shown.age_s, ..Cut::kept(zone, shown.data)? }))
     };
@@ -350,7 +348,7 @@ mod tests {
     use crate::cache::CacheLimits;
     use crate::env::Random;
 
-    /// What a zone says of its own name ends a denial of that name, and must not end the delegation.
+    /// An answer for the name of a zone ends a denial of that name, and must not end the delegation.
     #[test]
     fn a_delegation_outlives_answers_for_the_name_of_its_zone() {
         let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
@@ -388,7 +386,7 @@ mod tests {
         store(&cache, &name("test."), &ns("sub.test.", 9000), &[], 8, now);
         assert_eq!(start(&cache, "www.sub.test.", Rtype::A, 2999).as_deref(), Some("sub.test."));
         assert_eq!(start(&cache, "www.sub.test.", Rtype::A, 3000).as_deref(), Some("."));
-        // A delegation that somebody else than the zone above gave does not count either.
+        // A delegation that came from another zone than the one above does not count either.
         store(&cache, &Name::root(), &ns("other.", 9000), &[], 8, now);
         store(&cache, &Name::root(), &ns("sub.other.", 9000), &[], 8, now);
         assert_eq!(start(&cache, "www.sub.other.", Rtype::A, 1).as_deref(), Some("other."));
@@ -414,9 +412,9 @@ mod tests {
         assert!(parent_glue(&cache, &name("ns2.example."), BootTime(1000)).is_empty());
     }
 
-    /// The zone's own list counts only where it was said under the parent's word that led to it.
+    /// The zone's own NS set counts only where it was received under the present delegation.
     #[test]
-    fn what_a_zone_said_before_it_moved_does_not_count() {
+    fn ns_set_from_before_a_move_does_not_count() {
         for (said_at, led_at, counts) in [(0, 10, false), (10, 10, true), (20, 10, true)] {
             let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
             store(&cache, &Name::root(), &ns(".", 9000), &[], 8, BootTime(0));

@@ -1,30 +1,30 @@
-//! A machine without a battery starts in the past, and then no signature is valid: not even those over the names of
-//! the servers that would tell it the time.
+//! A machine without a battery-backed clock starts in the past, where no signature is valid yet: not even those for the names
+//! of the time servers that would set it.
 //!
-//! While the clock stands before the date of this program, or before a date that was seen earlier, signature dates are passed over for the names in
-//! `recursion.time-bootstrap-names`. It ends at the first look at a sane clock, and after ten minutes. What is
-//! proved so is not shown as secure, and is not kept.
+//! While the clock is before the date of this program, or before a date that was seen earlier, signature dates are not
+//! checked for the names in `recursion.time-bootstrap-names`. That ends when the clock is first seen to be right, and after
+//! ten minutes at the latest. Answers validated in this way are not shown as secure, and are not stored.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::env::{BootTime, WallTime};
 
-/// 2026-07-01: this program did not exist before.
+/// 2026-07-01: this program did not exist earlier.
 const PROGRAM_DATE: WallTime = WallTime(1_782_864_000);
 const AT_MOST: Duration = Duration::from_secs(600);
 
 pub struct ClockWatch {
     started: BootTime,
-    /// Seconds since 1970 before which it cannot be.
+    /// Seconds since 1970: the true time is not earlier.
     earliest: AtomicU64,
     over: AtomicBool,
-    said: AtomicBool,
+    is_logged: AtomicBool,
 }
 
 impl ClockWatch {
     pub fn new(started: BootTime) -> ClockWatch {
-        ClockWatch { started, earliest: AtomicU64::new(PROGRAM_DATE.0), over: AtomicBool::new(false), said: AtomicBool::new(false) }
+        ClockWatch { started, earliest: AtomicU64::new(PROGRAM_DATE.0), over: AtomicBool::new(false), is_logged: AtomicBool::new(false) }
     }
 
     /// When this program began.
@@ -32,12 +32,12 @@ impl ClockWatch {
         self.started
     }
 
-    /// A valid signature was seen at this time, in an earlier life.
+    /// A valid signature was seen at this time, at an earlier run.
     pub fn seen(&self, wall: u64) {
         self.earliest.fetch_max(wall, Ordering::Relaxed);
     }
 
-    /// Is it certain that the clock is wrong, and still early?
+    /// Is the clock certainly wrong, and the program still in its first ten minutes?
     pub fn is_unset(&self, wall: WallTime, now: BootTime) -> bool {
         if self.over.load(Ordering::Relaxed) {
             return false;
@@ -46,7 +46,7 @@ impl ClockWatch {
             self.over.store(true, Ordering::Relaxed);
             return false;
         }
-        if !self.said.swap(true, Ordering::Relaxed) {
+        if !self.is_logged.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "this machine's clock is in the past: for the names of time servers, and for ten minutes at most, signature dates are not checked"
             );

@@ -20,7 +20,7 @@ use crate::resolve::dnssec::failure_rate::FailureRate;
 use crate::resolve::dnssec::trust::{TRUST_KEPT_MAX, Trust};
 use crate::validate::{Anchor, TrustPoints};
 
-/// Trust is proved again from what is cached: past so many names, all of it goes rather than be looked through for each.
+/// Above this many names all conclusions about zones are removed, instead of a search for each name: they are drawn again from cached data.
 const NAMES_LOOKED_FOR: usize = 64;
 
 /// Shared by all workers.
@@ -29,7 +29,7 @@ pub(in crate::resolve) struct TrustState {
     clock: Arc<dyn Clock>,
     in_force: Arc<dyn RoutesInForce>,
     anchors: Mutex<TrustAnchors>,
-    /// What was concluded about zones.
+    /// The conclusions about zones.
     pub(in crate::resolve) zones: Memo<Trust>,
     pub(in crate::resolve) failure_rate: FailureRate,
     pub(in crate::resolve) clock_watch: ClockWatch,
@@ -91,7 +91,7 @@ impl TrustState {
         self.publish(&mut anchors, routes, swap);
     }
 
-    /// What was saved earlier, before the first question.
+    /// Puts in force what was saved at an earlier run, before the first question.
     pub(in crate::resolve) fn restore_trust(&self, points: TrustPoints, negatives: Vec<NegativeAnchor>) {
         self.clock_watch.seen(points.checked());
         let mut anchors = self.anchors.lock();
@@ -101,7 +101,7 @@ impl TrustState {
         self.republish(&mut anchors);
     }
 
-    /// For those who save and show.
+    /// The state of the trust points, to be saved or shown.
     pub(in crate::resolve) fn trust_points(&self) -> TrustPoints {
         self.anchors.lock().points.clone()
     }
@@ -148,7 +148,7 @@ impl TrustState {
         is_over
     }
 
-    /// When [`tend_trust`](Shared::tend_trust) has something to do next, if that is known.
+    /// Time until `tend_trust` has something to do, if that is known.
     pub(in crate::resolve) fn next_tending(&self) -> Option<Duration> {
         let (wall, now) = (self.clock.wall().0, self.clock.boot());
         let ends = self.routes().negatives.iter().filter_map(|negative| negative.until).min();
@@ -168,8 +168,8 @@ impl TrustState {
         });
     }
 
-    /// Puts `anchors` in force. What was concluded of names on whose trust it says something else now goes, and
-    /// what was learned at and below those that others are asked about.
+    /// Puts `anchors` in force. Removes the conclusions about zones whose trust changes, and the cached data at and below
+    /// names for which other servers are asked from now on.
     fn publish(&self, anchors: &mut TrustAnchors, mut routes: Routes, swap: impl FnOnce(Arc<Routes>) -> Vec<Name>) {
         let old = self.routes();
         let (in_force, negatives) = (anchors.points.anchors(), anchors.negatives(self.clock.wall().0));

@@ -1,8 +1,8 @@
-//! Which name and type a server is shown (RFC 9156): one label more than its zone, until the whole name is
-//! reached; the real type only with the whole name.
+//! QNAME minimisation (RFC 9156): a server is asked for one label more than its zone, until the whole name is reached; the
+//! real type is asked for only with the whole name.
 //!
-//! Relaxed (the default) believes no failure of a shortened question: it then asks the whole one, because
-//! servers that deny empty non-terminals are common. The number of shortened questions that lead to no new cut
+//! Relaxed (the default) does not believe a failed shortened question and asks the whole one, because servers that deny
+//! empty non-terminals are common. The number of shortened questions that lead to no new cut
 //! is bounded, for each zone and for all that a client question causes, so a name of 121 labels costs no more than
 //! a few extra (RFC 9156 2.3).
 
@@ -40,15 +40,15 @@ impl Minimiser {
         self.spent = 0;
     }
 
-    /// What to ask the servers of the present cut for. Nothing that `is_known`: it would show no new cut.
-    pub fn next(&mut self, question: &Question, is_known: impl Fn(&Question) -> bool) -> Show {
+    /// What to ask the servers of the present cut for. A name that `is_cached` is skipped: it would show no new cut.
+    pub fn next(&mut self, question: &Question, is_cached: impl Fn(&Question) -> bool) -> Show {
         let all = question.name.label_count();
         let most = if all > self.labels_max { 1 } else { self.per_zone };
         while !self.given_up && self.shown + 1 < all && self.spent < most {
             self.shown += 1;
             self.spent += 1;
             let part = Question::new(question.name.suffix(self.shown), Rtype::A);
-            if !is_known(&part) {
+            if !is_cached(&part) {
                 return Show::Part(part);
             }
         }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_not_asked() {
+    fn what_is_cached_is_not_asked() {
         assert_eq!(shown(QnameMinimisation::Relaxed, "example.", "a.b.c.d.known.example."), ["d.known.example. A", "c.d.known.example. A"]);
     }
 

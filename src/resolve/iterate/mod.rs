@@ -1,6 +1,6 @@
 //! The walk from zone cut to zone cut (RFC 1034 5.3.3).
 //!
-//! Knows nothing of: DNSSEC, aliases, who else asks the same question.
+//! Knows nothing of: DNSSEC, aliases, other questions that wait for the same walk.
 
 pub(in crate::resolve) mod ask_zone;
 pub(in crate::resolve) mod minimise;

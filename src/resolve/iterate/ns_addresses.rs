@@ -11,7 +11,7 @@ use crate::resolve::iterate::walker::Walk;
 use crate::resolve::reply::link::Found;
 use crate::resolve::servers::slist::Slist;
 
-/// Aliases behind the name of a server: more are a chain that somebody built.
+/// Aliases that are followed from the name of a server. Longer chains are not there by accident.
 const SERVER_ALIASES_MAX: usize = 2;
 
 impl Walk<'_> {

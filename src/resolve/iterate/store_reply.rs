@@ -1,4 +1,4 @@
-//! Stores what a reply says: RRsets and denials go to the cache with their rank (RFC 2181 5.4.1), the delegation with its
+//! Stores the data of a reply: RRsets and denials go to the cache with their rank (RFC 2181 5.4.1), the delegation with its
 //! glue; and makes the link of the alias chain that the reply is.
 
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Walk<'_> {
         first_link(question, content).map(|link| Link { alias_tail, ..link }.within_ttl_limits(self.cache()))
     }
 
-    /// What a referral says about the security of the child zone (RFC 4035 3.1.4): the DS set, or the proof that there is
+    /// What a referral shows about the security of the child zone (RFC 4035 3.1.4): the DS set, or the proof that there is
     /// none. The chain of trust validates it.
     fn store_ds(&self, ns: &RrSet, content: &Scrubbed) {
         if let Some(ds) = &content.ds {

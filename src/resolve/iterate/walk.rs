@@ -18,10 +18,10 @@ use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::Step;
 use crate::resolve::delegation::zone_cut::{self, Cut};
 use crate::resolve::iterate::minimise::{Minimiser, Show};
+use crate::resolve::iterate::next_step::{AfterFailure, AfterReply, AtFailure, after_failure, after_reply};
 use crate::resolve::iterate::store_reply::glue_for;
 use crate::resolve::iterate::sub_query::SubQuery;
 use crate::resolve::iterate::walker::{Walk, Walker};
-use crate::resolve::reply::classify::Kind;
 use crate::resolve::reply::link::Link;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::slist::Slist;
@@ -37,9 +37,9 @@ impl Walk<'_> {
     async fn run(&self, question: &Question) -> Result<Link, Failure> {
         let context = self.context;
         let limits = context.routes.limits;
-        let had_all = self.context.budget.is_whole();
+        let had_all = context.budget.is_whole();
         let mut cut = self.first_cut(question).await?;
-        let mut minimiser = Minimiser::new(self.context.routes.recursion.qname_minimisation, &limits);
+        let mut minimiser = Minimiser::new(context.routes.recursion.qname_minimisation, &limits);
         minimiser.at_cut(&cut.zone);
         // Servers that were asked in vain: after a fresh delegation only new ones are worth asking.
         let mut in_vain: Vec<(Name, SocketAddr)> = Vec::new();
@@ -49,9 +49,9 @@ impl Walk<'_> {
         for _ in 0..=limits.referrals {
             // The root and the TLDs never see more of a client's question than they need; for other zones, and for names
             // of servers, the number of extra queries is bounded.
-            let for_server = self.context.depth > 0;
+            let for_server = context.depth > 0;
             let bounded = for_server || cut.zone.label_count() > 1;
-            let shorten = !cut.forward && (!bounded || self.context.budget.may_minimise(for_server));
+            let shorten = !cut.forward && (!bounded || context.budget.may_minimise(for_server));
             let shown = if shorten { minimiser.next(question, |part| is_cached(self.cache(), part, self.now())) } else { Show::All };
             let (part, minimised) = match shown {
                 Show::All => (question.clone(), false),
@@ -69,78 +69,84 @@ impl Walk<'_> {
             for (_, address) in in_vain.iter().filter(|(zone, _)| *zone == cut.zone) {
                 slist.rule_out(*address);
             }
-            let reply = match self.ask_zone(&mut cut, &part, minimised, &mut slist).await {
-                Ok(reply) => reply,
-                // A limit of our own: another way would meet it too.
-                Err(failure) if failure.cause == Cause::NoSocket => return Err(failure),
-                Err(failure) if minimised && failure.cause == Cause::ServersFailed => {
-                    minimiser.refused();
-                    continue;
-                }
-                Err(failure) if failure.cause == Cause::NoReachableAuthority && slist.is_silent_to_part() => {
+            let failure = match self.ask_zone(&mut cut, &part, minimised, &mut slist).await {
+                Ok(reply) => match after_reply(reply.kind, minimised, minimiser.is_strict()) {
+                    AfterReply::Descend => {
+                        self.store_reply(&part, &cut, &reply);
+                        if let Some(link) = glue_for(question, &reply).filter(|_| context.glue_will_do) {
+                            return Ok(link);
+                        }
+                        self.refuse_too_many_servers(&reply)?;
+                        self.store_hints(&cut);
+                        cut = self.descend(&cut, &reply);
+                        minimiser.at_cut(&cut.zone);
+                        continue;
+                    }
+                    AfterReply::AskMore { is_denied } => {
+                        self.store_reply(&part, &cut, &reply);
+                        if is_denied {
+                            minimiser.refused();
+                        }
+                        if bounded {
+                            context.budget.minimised_in_vain();
+                        }
+                        continue;
+                    }
+                    AfterReply::Answer => {
+                        let link = self.store_reply(&part, &cut, &reply);
+                        let link = link.ok_or_else(|| Failure::new(cut.zone.clone(), Cause::ServersFailed))?;
+                        return Ok(Link { zone: Some(cut.zone), server: Some(reply.server), ..link });
+                    }
+                },
+                Err(failure) => failure,
+            };
+            match after_failure(AtFailure {
+                cause: &failure.cause,
+                minimised,
+                is_silent_to_part: slist.is_silent_to_part(),
+                may_have_changed: cut.may_have_changed(context.began),
+                is_configured: cut.configured,
+                is_root: cut.zone.is_root(),
+                may_restart: restarts < limits.restarts,
+            }) {
+                AfterFailure::GiveUp => return Err(failure),
+                AfterFailure::AskWhole => minimiser.refused(),
+                AfterFailure::AskWholeOfSilent => {
                     minimiser.refused();
                     slist.go_on_whole(failure.faults);
                     begun = Some(slist);
-                    continue;
                 }
-                Err(failure) if failure.cause == Cause::NoServerAddress && !cut.may_have_changed(self.context.began) && !cut.configured => {
-                    if self.servers.network().is_offline() || self.context.budget.failed_for_want(had_all) {
-                        return Err(failure);
+                AfterFailure::RememberUnreachable => {
+                    if !self.servers.network().is_offline() && !context.budget.failed_for_want(had_all) {
+                        // Every other name of this zone would be asked for in vain as well (RFC 9520 3.1).
+                        self.cache().put_failure(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
                     }
-                    // Every other name of this zone would be asked for in vain as well (RFC 9520 3.1).
-                    self.cache().put_failure(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
                     return Err(failure);
                 }
-                Err(failure) if cut.may_have_changed(self.context.began) && !cut.zone.is_root() && restarts < limits.restarts => {
-                    // The parent is asked for the delegation again. Servers that failed are not asked again.
+                AfterFailure::AskParent => {
+                    // Servers that failed are not asked again.
                     restarts += 1;
                     zone_cut::forget(self.cache(), &cut.zone);
                     in_vain.extend(slist.asked().map(|address| (cut.zone.clone(), address)));
                     let zone = std::mem::replace(&mut cut, self.first_cut(question).await?).zone;
                     minimiser.at_cut(&cut.zone);
-                    self.context.trace.emit(|| Step::Restart { zone, cause: failure.cause });
-                    continue;
+                    context.trace.emit(|| Step::Restart { zone, cause: failure.cause });
                 }
-                Err(failure) => return self.fall_back(question, &cut, failure).await,
-            };
-            let link =
-                self.store_reply(&part, &cut, &reply).map(|link| Link { zone: Some(cut.zone.clone()), server: Some(reply.server), ..link });
-            match (reply.kind, link) {
-                (Kind::Referral, _) => {
-                    if let Some(link) = glue_for(question, &reply).filter(|_| self.context.glue_will_do) {
-                        return Ok(link);
-                    }
-                    if let Some(failure) = self.too_many_servers(&reply) {
-                        return Err(failure);
-                    }
-                    self.store_hints(&cut);
-                    cut = self.descend(&cut, &reply);
-                    minimiser.at_cut(&cut.zone);
-                }
-                (Kind::NxDomain, Some(link)) if minimised && minimiser.is_strict() => return Ok(link),
-                (kind, _) if minimised => {
-                    if kind == Kind::NxDomain {
-                        minimiser.refused();
-                    }
-                    if bounded {
-                        self.context.budget.minimised_in_vain();
-                    }
-                }
-                (_, Some(link)) => return Ok(link),
-                (_, None) => return Err(Failure::new(cut.zone.clone(), Cause::ServersFailed)),
+                AfterFailure::FallBack => return self.fall_back(question, &cut, failure).await,
             }
         }
         Err(Failure::new(cut.zone, Cause::Spent(Bound::Referrals(limits.referrals))))
     }
 
     /// A delegation to more servers than any zone needs is not followed, and for a while not asked for again.
-    fn too_many_servers(&self, reply: &ServerReply) -> Option<Failure> {
+    fn refuse_too_many_servers(&self, reply: &ServerReply) -> Result<(), Failure> {
         let limits = self.context.routes.limits;
-        let ns = reply.content.referral.as_ref().filter(|ns| ns.data.len() > limits.ns_names_believed_per_set)?;
+        let too_large = reply.content.referral.as_ref().filter(|ns| ns.data.len() > limits.ns_names_believed_per_set);
+        let Some(ns) = too_large else { return Ok(()) };
         let failure = Failure::new(ns.name.clone(), Cause::Spent(Bound::ServerNames(ns.data.len())));
         self.cache().put_failure(&unreachable(&ns.name), &failure.ede(), limits.failure_kept_least_s, self.now());
         zone_cut::forget(self.cache(), &ns.name);
-        Some(failure)
+        Err(failure)
     }
 
     fn descend(&self, cut: &Cut, reply: &ServerReply) -> Cut {

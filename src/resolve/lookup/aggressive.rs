@@ -15,7 +15,7 @@ use crate::validate::{
 
 /// The link that proofs in the cache give for `question`, if they do.
 pub(in crate::resolve) fn synthesised(network: &Network, question: &Question, context: &Context) -> Option<Link> {
-    let serves = matches!(context.purpose, Purpose::Client | Purpose::AliasTarget | Purpose::ServerAddress);
+    let serves = matches!(context.purpose, Purpose::Client | Purpose::ServerAddress);
     if !serves || !context.routes.recursion.dnssec || question.rtype == Rtype::ANY {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Answers from the cache: RRsets, aliases, proved DNAMEs, denials, and failures of a moment ago.
+//! Answers from the cache: RRsets, aliases, validated DNAMEs, denials, and failures of a moment ago.
 
 use crate::cache::{CachedSet, Denial, DenialKind};
 use crate::env::BootTime;
@@ -33,7 +33,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
                 && !matches!(cached.security, Security::Insecure | Security::Bogus)
                 && is_expanded(&cached.set)
             {
-                // Made from a wildcard: the proof that it may be came with the reply and was not kept.
+                // Expanded from a wildcard: the proof that no closer name exists came with the reply and was not stored.
                 continue;
             }
             let target = cached.set.target();
@@ -73,7 +73,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
     None
 }
 
-/// The DNAME that a cached CNAME was made from: without it the client could not prove the alias (RFC 6672 5.3.1).
+/// The DNAME that a cached CNAME was made from: without it the client could not validate the alias (RFC 6672 5.3.1).
 fn dname_behind(network: &Network, cname: &CachedSet, target: &Name, now: BootTime) -> Option<RrSet> {
     let owner = &cname.set.name;
     let found =
@@ -85,14 +85,14 @@ fn dname_behind(network: &Network, cname: &CachedSet, target: &Name, now: BootTi
     (made == *target).then_some(found.set)
 }
 
-/// RFC 6672 3.3: a DNAME in the cache answers for every name below it, once it is proved.
+/// RFC 6672 3.3: a DNAME in the cache answers for every name below it, if it is secure.
 fn cached_dname(network: &Network, question: &Question, now: BootTime, context: &Context) -> Option<Link> {
     let labels = question.name.label_count();
     for count in (1..labels).rev() {
         let owner = question.name.suffix(count);
-        // Unproved, one forged DNAME would turn a whole tree.
-        let proved = |cached: &CachedSet| cached.rank.may_answer() && cached.security == Security::Secure;
-        let cached = network.cache().get_set(&owner, Rtype::DNAME, now).filter(proved);
+        // One forged DNAME would redirect a whole subtree.
+        let is_secure = |cached: &CachedSet| cached.rank.may_answer() && cached.security == Security::Secure;
+        let cached = network.cache().get_set(&owner, Rtype::DNAME, now).filter(is_secure);
         if let Some(cached) = cached.filter(|_| may_answer_for(network, &owner, question, context)) {
             let mut link = alias_by_dname(&question.name, cached.set)?;
             link.security = cached.security;

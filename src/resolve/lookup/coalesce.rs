@@ -108,7 +108,7 @@ pub struct Ticket {
     result: Arc<Left>,
 }
 
-/// Waits for one walk. Dropping it withdraws the edge.
+/// Waits for one walk. Dropping it removes the edge.
 pub struct Waiter {
     table: Arc<Table>,
     edge: Option<(WalkId, WalkId)>,

@@ -159,20 +159,20 @@ impl Network {
         self.0.metrics.count(Counter::UpstreamQueries);
     }
 
-    /// How long an unknown server is waited for before another is asked: six times what servers usually
-    /// take from here. What comes later is taken as well.
+    /// How long a server without a history is waited for before another is asked: six times the usual round-trip time. A
+    /// later reply is still taken.
     pub(in crate::resolve) fn first_patience(&self) -> Duration {
         (6 * self.usual_rtt()).clamp(Duration::from_millis(100), Duration::from_millis(400))
     }
 
-    /// What servers usually take from here.
+    /// The usual round-trip time from here.
     pub(in crate::resolve) fn usual_rtt(&self) -> Duration {
         self.0.state.usual_rtt.get()
     }
 
     /// Any reply of any server shows that the network is there.
     pub(in crate::resolve) fn on_reply(&self, rtt: Option<Duration>) {
-        if self.offline().heard(self.now()) {
+        if self.offline().replied(self.now()) {
             // What was counted against servers since the network went away was not their fault.
             self.cache().servers().forgive();
             self.wakeups().back_online();
@@ -187,8 +187,8 @@ impl Network {
         self.cache().servers().families().standing(family, self.now()) == FamilyStanding::Works
     }
 
-    /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: and it must not go along to
-    /// another network, where it would tell who has come.
+    /// RFC 7873 4.1: a client cookie depends on the server and on our secret. RFC 9018 3: it changes with the network, so
+    /// that it cannot be used to track this machine.
     pub(in crate::resolve) fn client_cookie(&self, server: IpAddr) -> [u8; 8] {
         let mut hasher = SipHasher24::new_with_key(&self.0.state.cookie_secret);
         std::hash::Hash::hash(&server, &mut hasher);

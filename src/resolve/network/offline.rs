@@ -1,10 +1,9 @@
-//! Is it the servers that are silent, or our own network? When nobody at all has answered for a second although
-//! somebody was asked, it is taken to be the network: nothing is held against any server, nothing is remembered
-//! as failed, and walks wait while one probe at a time asks a root server or forwarder. The first reply of
-//! anybody ends it. A kernel that has no route at all is as clear as silence, and at once.
+//! Is this machine's own network away? When no server at all has replied for a second although some were asked, the network
+//! is taken to be away: no server is blamed, no failure is remembered, and walks wait while one probe at a time asks a root
+//! server or forwarder. The first reply of any server ends it. A kernel without a route to any server shows the same at once.
 //!
-//! Servers of a rule for less than everything are asked all the same: the office's own may be there while the world
-//! is not.
+//! Servers of a rule for less than the root are still asked: an office's own servers may be reachable while the Internet is
+//! not.
 //!
 //! ```text
 //!            asked, and no reply for SILENCE; or no route
@@ -22,9 +21,9 @@ const SILENCE: Duration = Duration::from_millis(1000);
 pub const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// After a change of the network, which comes in bursts (link, addresses, routes).
 pub const PROBE_AGAIN: Duration = Duration::from_millis(20);
-/// A probe that failed is believed for so long when nobody has probed since (RFC 8767 5, failure recheck timer).
+/// How long a failed probe counts when there was none since (RFC 8767 5, failure recheck timer).
 const PROBE_BELIEVED_FOR: Duration = Duration::from_secs(30);
-/// What this machine can say by itself takes no longer.
+/// Answers that need no network take no longer.
 const OWN_WORK: Duration = Duration::from_millis(10);
 /// Changes that come without the network having been away forgive servers no more often than this.
 pub const FORGIVE_EVERY: Duration = Duration::from_secs(10);
@@ -32,11 +31,11 @@ pub const FORGIVE_EVERY: Duration = Duration::from_secs(10);
 /// Shared by all workers; each call is a few atomic reads and writes.
 #[derive(Default)]
 pub struct Offline {
-    /// When the oldest query since the last reply was sent, in milliseconds since boot and one more; 0: none.
+    /// When the oldest query since the last reply was sent, in milliseconds since boot, plus one; 0: none.
     unanswered_since: AtomicU64,
-    no_way_out: AtomicBool,
+    without_route: AtomicBool,
     probing: AtomicBool,
-    /// The last time, as above.
+    /// When the last probe failed, in the same form.
     probe_failed: AtomicU64,
 }
 
@@ -46,39 +45,39 @@ pub struct Sent(u64);
 
 impl Offline {
     pub fn asked(&self, now: BootTime) -> Sent {
-        // Only the first of a silent stretch counts; a race loses milliseconds.
+        // Only the first unanswered query counts; a race between workers may lose milliseconds.
         let _ = self.unanswered_since.compare_exchange(0, now.0 + 1, Ordering::Relaxed, Ordering::Relaxed);
         Sent(now.0 + 1)
     }
 
-    /// It did not leave after all: its silence says nothing.
+    /// The query did not leave this machine after all: that it is unanswered means nothing.
     pub fn not_sent(&self, sent: Sent) {
         let _ = self.unanswered_since.compare_exchange(sent.0, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub fn is_without_route(&self) -> bool {
-        self.no_way_out.load(Ordering::Relaxed)
+        self.without_route.load(Ordering::Relaxed)
     }
 
-    /// There is no route to anybody who could be asked.
-    pub fn lose(&self) {
-        self.no_way_out.store(true, Ordering::Relaxed);
+    /// The kernel has no route to any server.
+    pub fn no_route(&self) {
+        self.without_route.store(true, Ordering::Relaxed);
     }
 
-    /// True if this reply ended an offline stretch.
-    pub fn heard(&self, now: BootTime) -> bool {
+    /// A reply was received. True if the network was away until then.
+    pub fn replied(&self, now: BootTime) -> bool {
         let was = self.is_offline(now);
         if self.unanswered_since.load(Ordering::Relaxed) != 0 {
             self.unanswered_since.store(0, Ordering::Relaxed);
         }
-        if self.no_way_out.load(Ordering::Relaxed) {
-            self.no_way_out.store(false, Ordering::Relaxed);
+        if self.without_route.load(Ordering::Relaxed) {
+            self.without_route.store(false, Ordering::Relaxed);
         }
         was
     }
 
     pub fn is_offline(&self, now: BootTime) -> bool {
-        if self.no_way_out.load(Ordering::Relaxed) {
+        if self.without_route.load(Ordering::Relaxed) {
             return true;
         }
         match self.unanswered_since.load(Ordering::Relaxed) {
@@ -87,8 +86,8 @@ impl Offline {
         }
     }
 
-    /// How long a question that could be answered with expired data waits for something better, when nobody seems to
-    /// answer: not at all where that is known, else until a probe has told. `None` when all is well.
+    /// While the network is away: how long a question that expired data could answer waits for a better answer. Hardly at all
+    /// where a probe has failed, otherwise until one has had time to. `None` while the network is there.
     pub fn patience(&self, now: BootTime) -> Option<Duration> {
         if !self.is_offline(now) {
             return None;
@@ -100,12 +99,12 @@ impl Offline {
         Some(if probe_failed || self.is_without_route() { OWN_WORK } else { PROBE_EVERY + OWN_WORK })
     }
 
-    /// Nobody answered the probe.
+    /// No server replied to the probe.
     pub fn probe_failed(&self, now: BootTime) {
         self.probe_failed.store(now.0 + 1, Ordering::Relaxed);
     }
 
-    /// True for the one who is to probe; ends with `probed`.
+    /// True for one caller at a time, which then probes; ends with `probed`.
     pub fn may_probe(&self) -> bool {
         !self.probing.swap(true, Ordering::Relaxed)
     }
@@ -127,10 +126,10 @@ mod tests {
         offline.asked(BootTime(10_900));
         assert!(!offline.is_offline(BootTime(10_999)));
         assert!(offline.is_offline(BootTime(11_000)));
-        assert!(offline.heard(BootTime(11_500)));
+        assert!(offline.replied(BootTime(11_500)));
         assert!(!offline.is_offline(BootTime(99_000)));
         offline.asked(BootTime(99_000));
-        assert!(!offline.heard(BootTime(99_500)));
+        assert!(!offline.replied(BootTime(99_500)));
     }
 
     #[test]
@@ -143,8 +142,8 @@ mod tests {
         offline.not_sent(offline.asked(BootTime(9_500)));
         assert!(offline.is_offline(BootTime(10_000)), "the first one is still unanswered");
         offline.not_sent(first);
-        offline.lose();
-        assert!(offline.is_offline(BootTime(10_000)) && offline.heard(BootTime(10_000)) && !offline.is_offline(BootTime(10_000)));
+        offline.no_route();
+        assert!(offline.is_offline(BootTime(10_000)) && offline.replied(BootTime(10_000)) && !offline.is_offline(BootTime(10_000)));
     }
 
     #[test]
@@ -156,9 +155,9 @@ mod tests {
         offline.probe_failed(BootTime(3_600_250));
         assert_eq!(offline.patience(BootTime(3_630_249)), Some(OWN_WORK));
         assert_eq!(offline.patience(BootTime(3_630_250)), Some(PROBE_EVERY + OWN_WORK));
-        offline.lose();
+        offline.no_route();
         assert_eq!(offline.patience(BootTime(3_700_000)), Some(OWN_WORK));
-        offline.heard(BootTime(3_700_000));
+        offline.replied(BootTime(3_700_000));
         assert_eq!(offline.patience(BootTime(3_700_000)), None);
     }
 

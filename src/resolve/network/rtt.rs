@@ -1,19 +1,19 @@
-//! How long servers usually take from here: the mean of the first replies, then a slowly moving one. It tells how long
-//! a server of which nothing is known is worth waiting for.
+//! The usual round-trip time from here: the mean of the first replies, then a slowly moving average. It sets how long a
+//! server without a history is waited for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Taken for it while nobody has replied, as if one had.
+/// Counts as the first reply, until there are others.
 const GUESS_US: u64 = 100_000;
-/// Each reply counts as one of so many.
+/// Each reply counts as one of this many.
 const MEMORY: u64 = 32;
-/// A reply over TCP after a time-out says little.
+/// Longer times are cut: a reply over TCP after a UDP time-out measures something else.
 const SAMPLE_MOST_US: u64 = 2_000_000;
 
 /// Shared by all workers.
 pub(in crate::resolve) struct UsualRtt {
-    /// Replies so far, up to `MEMORY`, in the upper half; microseconds in the lower.
+    /// The number of replies, up to `MEMORY`, in the upper half; the average in microseconds in the lower half.
     state: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ impl UsualRtt {
             let next = (count + 1).min(MEMORY);
             Some((next << 32) | ((mean * (next - 1) + sample) / next))
         };
-        // A race loses a sample of many.
+        // A race between workers may lose one sample.
         let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
     }
 }

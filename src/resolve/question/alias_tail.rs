@@ -54,7 +54,7 @@ impl Resolver {
         }
     }
 
-    /// Is `zone` the closest known zone for the name, with no rule, hosted zone or cached answer that takes precedence?
+    /// Is `zone` the closest zone for the name, with no rule, hosted zone or cached answer that takes precedence?
     fn may_answer_for(&self, zone: &Name, question: &Question, context: &Context) -> bool {
         let (name, now) = (&question.name, self.network().now());
         let known = |rtype| self.network().cache().get_set(name, rtype, now).is_some_and(|cached| cached.rank.may_answer());

@@ -1,4 +1,4 @@
-//! Looks up again, before it expires, what clients ask for. Nobody waits for it.
+//! Prefetch: what clients ask for is looked up again before it expires. No client waits for it.
 
 use crate::record::{Question, Rtype};
 use crate::resolve::context::context::Context;

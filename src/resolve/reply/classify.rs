@@ -1,15 +1,12 @@
 //! Every reply is exactly one of a few kinds before anything acts on it (RFC 1034 5.3.3, RFC 2308 2,
 //! RFC 4697 2 on lame servers). Only what `scrub` let through is looked at.
 
-use serde::Serialize;
-
 use crate::record::{Rcode, Rtype};
 use crate::resolve::reply::expected::Expected;
 use crate::resolve::reply::scrub::Scrubbed;
 use crate::wire::{Flags, Header};
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// The records asked for, perhaps at the end of aliases.
     Answer,
@@ -18,17 +15,17 @@ pub enum Kind {
     Referral,
     NoData,
     NxDomain,
-    /// NOERROR with nothing in it: no proof of anything, believed only when nobody says better.
+    /// NOERROR without records: it proves nothing, and is used only when no server has a better reply.
     Empty,
-    /// Not authoritative for the zone: refers upwards, or to where we came from.
+    /// Not authoritative for the zone: refers upwards, or to the same zone.
     Lame,
     /// A recursive server's answer from its cache, where an authority was expected.
     RecursionLame,
     Refused,
     ServFail,
-    /// FORMERR, NOTIMP or BADVERS to a query with EDNS: it may do without (RFC 6891 7).
+    /// FORMERR, NOTIMP or BADVERS to a query with EDNS: the server may reply to one without (RFC 6891 7).
     NeedsPlainDns,
-    /// BADCOOKIE: it wants the cookie that it gives (RFC 7873 5.2.3).
+    /// BADCOOKIE: the server wants the cookie that this reply carries (RFC 7873 5.2.3).
     NewCookie,
     Broken,
 }
@@ -60,11 +57,11 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
         return Kind::Referral;
     }
     if let Some(soa) = &content.soa {
-        // The parent alone speaks for DS: an SOA of the very name is the child side talking (RFC 4035 3.1.4.1).
+        // Only the parent is authoritative for DS: an SOA of the same name comes from the child (RFC 4035 3.1.4.1).
         let child_side = expected.question.rtype == Rtype::DS && soa.name == expected.question.name && !soa.name.is_root();
         return if child_side && !expected.recursive { Kind::Lame } else { Kind::NoData };
     }
-    // RFC 2308 2.2: NS records without an SOA may stand beside a denial, and from a resolver they are no referral.
+    // RFC 2308 2.2: a denial may carry NS records without an SOA, and from a resolver they are no referral.
     // Without RA it is no resolver.
     let is_resolver = expected.recursive && header.flags.has(Flags::RA);
     if (shows_delegation || content.refers_up) && !is_resolver {

@@ -13,18 +13,18 @@ use crate::record::{Ede, Name, Question, RrSet, Rtype, Security};
 pub struct Link {
     pub found: Found,
     pub security: Security,
-    /// Reason it is bogus or not provable, for the Extended DNS Error.
+    /// Why it is bogus or cannot be validated, for the Extended DNS Error.
     pub ede: Option<Ede>,
     /// Expired data, given because nothing better could be had (RFC 8767).
     pub stale: bool,
-    /// The zone whose servers said it, and the one that did; `None` for what came from the cache.
+    /// The zone that it came from; `None` where it came from the cache.
     pub zone: Option<Name>,
-    /// Only the parent's word about a server's address: to reach that server, for nothing else.
+    /// Glue of the parent: used to reach that server, for nothing else.
     pub is_glue: bool,
     pub server: Option<SocketAddr>,
-    /// What the same reply says of the alias' target.
+    /// What the same reply has for the target of the alias.
     pub alias_tail: Option<Arc<AliasTail>>,
-    /// Said in passing by a server that was asked for another name: unproved it is never kept.
+    /// It comes from the alias tail of a reply to a question for another name: unless validated it is never stored.
     pub is_alias_tail: bool,
 }
 
@@ -40,7 +40,7 @@ pub struct AliasTail {
     pub received_at: BootTime,
     /// The server answered with authority, and is no forwarder.
     pub authoritative: bool,
-    /// It was compared with what the zone says when it is asked.
+    /// It was compared with the answer to a query for its name.
     pub is_compared: AtomicBool,
 }
 
@@ -110,7 +110,7 @@ impl Link {
 }
 
 impl AliasTail {
-    /// What it says of a name and type: the records, one more alias, or that there is nothing.
+    /// What it has for a name and type: the records, one more alias, or that there is no data.
     pub fn link(&self, question: &Question) -> Option<Link> {
         let of_type = |rtype| self.sets.iter().find(|set| set.name == question.name && set.rtype == rtype).cloned();
         let proof = self.proof.clone();
@@ -148,7 +148,7 @@ impl Link {
     }
 }
 
-/// RFC 6672 3.1: the CNAME made from a DNAME bears the DNAME's TTL. A name that would be too long is YXDOMAIN.
+/// RFC 6672 3.1: the CNAME made from a DNAME has the DNAME's TTL. A name that would be too long gives YXDOMAIN.
 pub(in crate::resolve) fn alias_by_dname(name: &Name, dname: RrSet) -> Option<Link> {
     let target = dname.target()?;
     let Some(made) = name.rebase(&dname.name, &target) else {

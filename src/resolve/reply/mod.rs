@@ -1,6 +1,6 @@
-//! What a reply of a server says: which records are believed, and which kind of reply it is.
+//! The replies of servers: which records are believed, and which kind of reply it is.
 //!
-//! Knows nothing of: how the reply was had, what is done with it.
+//! Knows nothing of: how the reply was received, what is done with it.
 
 pub(in crate::resolve) mod classify;
 pub(in crate::resolve) mod expected;

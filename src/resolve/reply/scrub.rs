@@ -1,29 +1,29 @@
-//! What of a reply may be believed: records of class IN, inside the bailiwick of the server that sent them,
-//! and relevant to the question (RFC 2181 5.4.1, RFC 5452 6). Everything else is dropped and counted.
+//! The records of a reply that may be believed: of class IN, in bailiwick for the server that sent them, and relevant to
+//! the question (RFC 2181 5.4.1, RFC 5452 6). Everything else is dropped and counted.
 //!
-//! - answer: what the question's name has, or the alias that it is; what the alias leads to inside the same zone is
-//!   set apart, and `is_alias_tail` says what it counts for;
+//! - answer: the records of the question's name, or the alias there; the records that the alias leads to inside the same
+//!   zone are kept apart (the alias tail);
 //! - authority: SOA and proofs of the zone, or one delegation downwards;
-//! - additional: addresses of the servers that the kept NS set names, and only inside the bailiwick.
+//! - additional: in-bailiwick addresses of the servers that the believed NS set names.
 
 use crate::record::{Class, Name, RrSet, Rtype};
 use crate::resolve::reply::expected::Expected;
 use crate::wire::{Flags, Message, Section};
 
-/// More sets than any honest reply holds; what comes after them is dropped.
+/// More RRsets than any honest reply has; further ones are dropped.
 const SETS_MAX: usize = 200;
-/// Most records' data fit.
+/// The RDATA of most records fits.
 const RDATA_BYTES: usize = 256;
 
 #[derive(Debug, Default)]
 pub struct Scrubbed {
-    /// What was asked for (several sets only for ANY), or the alias that stands in its place.
+    /// What was asked for (several sets only for ANY), or the alias in its place.
     pub answer: Vec<RrSet>,
-    /// Where `answer` is an alias: the sets that it leads to, link by link, as long as they stay in the zone.
+    /// Where `answer` is an alias: the RRsets that it leads to, link by link, as long as they stay in the zone.
     pub alias_tail: Vec<RrSet>,
     /// `answer` is of the type asked for, not an alias.
     pub answered: bool,
-    /// Of a denial; beside an alias, of what it leads to.
+    /// SOA of the denial, or of the CNAME target's denial.
     pub soa: Option<RrSet>,
     /// NSEC and NSEC3 sets, with their signatures.
     pub proof: Vec<RrSet>,
@@ -31,10 +31,10 @@ pub struct Scrubbed {
     pub referral: Option<RrSet>,
     pub ds: Option<RrSet>,
     pub glue: Vec<RrSet>,
-    /// Addresses that the parent gives for servers outside its bailiwick. They may serve to reach the servers of
-    /// this one delegation, over which the parent has all power anyway; they are never cached.
+    /// Out-of-bailiwick addresses that the parent gives for servers of the delegation. They may be used to reach the servers
+    /// of this delegation, which the parent controls anyway; they are never cached.
     pub hints: Vec<RrSet>,
-    /// NS of a zone above, or of the zone itself without AA, stood where a referral was expected.
+    /// There was an NS set of a zone above, or of the zone itself without AA, where a referral was expected.
     pub refers_up: bool,
     /// The zone's own NS set beside an answer.
     pub own_servers: Option<RrSet>,
@@ -179,8 +179,8 @@ fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: 
             }
             Rtype::NSEC | Rtype::NSEC3 if in_zone => out.proof.push(set),
             Rtype::DS if in_zone && set.name.is_below(expected.zone) => ds.push(set),
-            // Nobody asked for it, and forged it would move the whole zone: it may only add servers where those that
-            // the parent names have failed.
+            // It was not asked for, and a forged one would move the whole zone: it may only add servers where those of the
+            // parent have failed.
             Rtype::NS if set.name == *expected.zone && flags.has(Flags::AA) => {
                 out.own_servers = Some(set).filter(|_| !out.answer.is_empty() && !expected.recursive);
             }

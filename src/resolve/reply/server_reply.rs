@@ -1,4 +1,4 @@
-//! What one server said, scrubbed and classified.
+//! A reply of a server, scrubbed and classified.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,6 @@ use crate::resolve::reply::classify::Kind;
 use crate::resolve::reply::scrub::Scrubbed;
 use crate::wire::Header;
 
-/// A reply of use.
 pub struct ServerReply {
     pub kind: Kind,
     pub header: Header,

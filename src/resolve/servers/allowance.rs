@@ -1,9 +1,9 @@
 //! How long the first server is waited for before a second one is asked, and how many second queries may be sent.
 //!
-//! A server that is known is waited for as long as its own history makes likely. Of unknown servers that serve many
-//! zones two are raced at once, since what is learned of them will be of use again; any other unknown one is waited for
-//! as long as servers usually take from here: less while many second queries are still allowed, more while few are.
-//! Each query earns a twenty-first of a second one, so less than 5 % of all queries are, however slow the world becomes.
+//! A server with a history is waited for as long as its round-trip times make likely. Of servers without one that serve many
+//! zones two are raced at once, since the measurement will be useful again; any other is waited for about as long as servers
+//! usually take from here: less while many second queries are still allowed, more while few are. Each query earns a
+//! twenty-first of a second one, so that second queries stay below 5 % of all queries however slow servers become.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::cache::Standing;
 
 /// Queries that earn one second query.
 const PRICE: u32 = 21;
-/// Second queries that can be saved up: a link that fails must not be met with a flood.
+/// The most second queries that can be saved up: a failing link must not be flooded.
 const SAVED_MAX: u32 = 64;
-/// A known server may be slower than its history by this much before it counts as slow.
+/// A server may be slower than its history by this much before it counts as slow.
 const MARGIN_LEAST: Duration = Duration::from_millis(10);
 
 /// Shared by all workers.
 #[derive(Default)]
 pub struct SecondQueryAllowance {
-    /// In queries: `PRICE` of them are one second query.
+    /// Counted in queries: `PRICE` of them pay for one second query.
     earned: AtomicU32,
 }
 

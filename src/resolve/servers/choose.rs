@@ -1,17 +1,17 @@
-//! Which of a zone's servers is asked next: a pure decision over what is known of each.
+//! Which of a zone's servers is asked next: a pure decision over the measurements of each.
 //!
-//! The fastest by smoothed round-trip time, with two exceptions: servers never asked get a guess that makes
-//! them worth a try, the more so the more often their zone's servers are asked; and now and then (one in twenty) one
-//! that was not heard for long is asked, so that a server that has become faster is noticed. A server that failed for
-//! this zone comes after all that did not, and one whose address family does not work from here after everybody. Where
-//! nobody waits for the reply, servers never asked go first: what is learned of them then costs nobody any time.
+//! The fastest by smoothed round-trip time, with two exceptions: for a server that was never asked a time is assumed that
+//! makes it worth a try, the shorter the more often the servers of its zone are asked; and one time in twenty a server that
+//! has not replied for long is asked, so that one that has become faster is noticed. A server that failed for this zone
+//! comes after all that did not, and one whose address family does not work from here comes last. Where no client waits for
+//! the reply, servers that were never asked come first: measuring them costs no client any time.
 
 use crate::resolve::context::trace::Choice;
 
-/// Asked at most so often for one question.
+/// How often an address is asked for one question at most.
 pub const TRIES_PER_ADDRESS: u8 = 2;
 const EXPLORE_ONE_IN: usize = 20;
-/// What an unknown server is taken for when nothing is known of its neighbours either. The root and the TLDs have
+/// Assumed for a server that was never asked, before other servers of the zone have replied. The root and the TLDs have
 /// servers everywhere.
 const UNKNOWN_RTT_MS: u32 = 30;
 const UNKNOWN_NEAR_RTT_MS: u32 = 15;
@@ -21,26 +21,26 @@ pub struct Candidate {
     /// Tries for this question so far.
     pub tries: u8,
     pub rtt_ms: Option<u32>,
-    /// How often it has replied to anybody here.
+    /// How often it has replied, to any question.
     pub replies: u32,
-    /// Not heard for so long that it may have become another.
+    /// It has not replied for so long that it may have changed.
     pub stale: bool,
-    /// Known to fail for this zone, or waiting out a back-off, or of a family that is not sure to work.
+    /// It failed for this zone, or is in back-off, or its address family may not work.
     pub unfit: bool,
-    /// Nobody answers by its address family.
+    /// No server replies by its address family.
     pub cut_off: bool,
-    /// Its replies to this question were of no use; asking again would only cost.
+    /// Its replies to this question were useless; it is not asked again.
     pub spent: bool,
 }
 
-/// Who goes first.
+/// Which server comes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
-    /// A client waits: the fastest.
+    /// A client waits: the fastest one.
     Quick,
-    /// Nobody waits: who is unknown.
+    /// No client waits: one that was never asked.
     Curious,
-    /// As the configuration has them.
+    /// In the order of the configuration.
     Configured,
 }
 
@@ -73,7 +73,7 @@ pub fn choose(
     if level.len() > 1 && !stale.is_empty() && roll(EXPLORE_ONE_IN) == 0 {
         return Some((stale[roll(stale.len())], Choice::Exploring { of }));
     }
-    // Of equal ones any: all resolvers of the world must not choose the same.
+    // Among equal ones at random, so that not all resolvers choose the same.
     let unknown = match order {
         Order::Curious => 0,
         _ => unknown_rtt_ms(near, level.iter().map(|&at| candidates[at].replies).fold(0, u32::saturating_add)),
@@ -86,7 +86,7 @@ pub fn choose(
     Some((best, choice))
 }
 
-/// What is learned of a server that is asked often pays for the one reply that may come late.
+/// Servers that are asked often are worth measuring even if one reply comes late.
 fn unknown_rtt_ms(near: bool, replies: u32) -> u32 {
     let guess = if near { UNKNOWN_NEAR_RTT_MS } else { UNKNOWN_RTT_MS };
     4 * guess / (4 + replies.max(1).ilog2())
@@ -99,7 +99,7 @@ fn sole(candidate: &Candidate) -> Choice {
     }
 }
 
-/// Lower goes first: not yet tried and fit, then unfit, then a second try; the same again of those that are cut off.
+/// Lower comes first: not yet tried and fit, then unfit, then a second try; then the same for those that are cut off.
 fn rung(candidate: &Candidate) -> (bool, u8, bool) {
     (candidate.cut_off, candidate.tries, candidate.unfit)
 }

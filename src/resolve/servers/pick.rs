@@ -1,4 +1,4 @@
-//! Picks the next address of a zone's servers to ask: gathers what is known of each for `choose`.
+//! Picks the next address of a zone's servers to ask: gathers the measurements of each for `choose`.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -18,7 +18,7 @@ pub(in crate::resolve) struct Picked {
     pub(in crate::resolve) address: SocketAddr,
     pub(in crate::resolve) why: Choice,
     pub(in crate::resolve) standing: Standing,
-    /// Not asked yet, and not known to fail.
+    /// It was not asked yet and has no known fault.
     pub(in crate::resolve) hopeful: bool,
 }
 

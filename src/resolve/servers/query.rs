@@ -1,4 +1,4 @@
-//! Asks one server, and a second one where the first is slow, until a reply is of use or all that was asked is overdue.
+//! Asks one server, and a second one where the first is slow, until a reply is useful or every query is overdue.
 
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
@@ -12,7 +12,7 @@ use crate::resolve::servers::slist::Slist;
 use crate::upstream::{AskError, Notes};
 
 impl Servers {
-    /// `None`: every query is overdue or its reply was of no use. Late replies to earlier queries are taken as well.
+    /// `None`: every query is overdue or its reply was useless. Late replies to earlier queries are taken as well.
     pub(in crate::resolve) async fn ask_one(
         &self,
         cut: &Cut,
@@ -66,7 +66,7 @@ impl Servers {
         if let Some(doubted) = slist.doubted.take() {
             return Ok(Some(doubted));
         }
-        // What waits in vain for a socket once would wait again.
+        // The next query would find no free socket either.
         if slist.no_socket { Err(Failure::new(cut.zone.clone(), Cause::NoSocket)) } else { Ok(None) }
     }
 }

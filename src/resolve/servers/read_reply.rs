@@ -1,4 +1,4 @@
-//! Reads the outcome of one query: is the reply of use, and what does it, or its absence, say of the server?
+//! Reads the outcome of one query: is the reply useful, and what does it, or its absence, show about the server?
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::wire::{Flags, Message, OptionCode};
 /// Empty NOERROR replies after which they are taken for an answer: no data.
 const EMPTY_MAX: u8 = 2;
 
-/// For so long a server that failed for a zone is asked after all others. Lame delegations are mended by people, overload
+/// How long a server that failed for a zone is asked after all others. Lame delegations are corrected by people, overload
 /// passes by itself.
 const LAME_S: u32 = 900;
 const REFUSED_S: u32 = 60;
@@ -56,7 +56,7 @@ impl Servers {
             Some(Err(AskError::Unreachable(reason))) if !self.network().has_route_to_any(&context.routes) => {
                 // This machine has no network. No server was asked, and none is at fault.
                 offline.not_sent(outcome.sent);
-                offline.lose();
+                offline.no_route();
                 slist.not_asked(plan.address);
                 context
                     .trace
@@ -64,7 +64,7 @@ impl Servers {
                 None
             }
             Some(Err(error @ AskError::NoSocket(_))) => {
-                // A limit of our own: the server was not asked, and nothing is remembered of it or of its zone.
+                // A limit of our own: the server was not asked, and nothing is remembered about it or its zone.
                 offline.not_sent(outcome.sent);
                 slist.not_asked(plan.address);
                 slist.no_socket = true;
@@ -113,7 +113,7 @@ impl Servers {
         }
     }
 
-    /// Scrubs and classifies a reply. `Some`: it is of use, and no other server has to be asked.
+    /// Scrubs and classifies a reply. `Some`: it is useful, and no other server has to be asked.
     fn read_reply(&self, cut: &Cut, plan: &Plan, reply: Reply, slist: &mut Slist, context: &Context) -> Option<ServerReply> {
         let now = self.now();
         let servers = self.cache().servers();
@@ -164,7 +164,7 @@ impl Servers {
         }
     }
 
-    /// Passes on a reply that is of use; otherwise notes the fault of the server.
+    /// Returns a useful reply; otherwise notes the fault of the server.
     fn judge_reply(&self, cut: &Cut, plan: &Plan, mut reply: ServerReply, slist: &mut Slist) -> Option<ServerReply> {
         let now = self.now();
         let servers = self.cache().servers();
@@ -249,7 +249,7 @@ impl Servers {
         match error {
             AskError::Timeout { .. } => self.note_timeout(plan.address, took),
             AskError::ConnectionRefused | AskError::Unreachable(_) => servers.on_unreachable(plan.address.ip(), self.now()),
-            // A limit of our own: nothing is held against the server, and the failure is not remembered.
+            // A limit of our own: no fault of the server, and the failure is not remembered.
             AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. } => context.budget.crowded_out(),
             AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => servers.on_useless(plan.address.ip(), self.now()),
         }

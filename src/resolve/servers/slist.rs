@@ -1,4 +1,4 @@
-//! What has been tried at one cut for one question, and when that is enough.
+//! What has been tried at one zone cut for one question, and when that is enough.
 
 use std::net::SocketAddr;
 
@@ -11,35 +11,35 @@ use crate::resolve::servers::choose::TRIES_PER_ADDRESS;
 use crate::resolve::servers::in_flight::InFlight;
 use crate::resolve::servers::plan::Plan;
 
-/// Replies without use after which a question is given up at a cut: a zone whose eight servers all say
-/// SERVFAIL must not cost eight queries.
+/// Useless replies after which a question is given up at a cut: a zone whose eight servers all answer SERVFAIL must not cost
+/// eight queries.
 const USELESS_MAX: usize = 5;
-/// Queries that drew no reply, after which a question is given up at a cut. A network that loses one packet in three
-/// loses all of them once in six thousand times. Two less where servers' names had to be looked up: an attacker can have
-/// that done for any number of them.
+/// Unanswered queries after which a question is given up at a cut. A network that loses one packet in three loses all of
+/// them once in six thousand times. Two fewer where names of servers had to be looked up: an attacker can cause any number
+/// of such look-ups.
 const SILENT_MAX: usize = 8;
 const SILENT_MAX_LOOKED_UP: usize = 6;
-/// Shortened questions that drew no reply, after which the whole one is asked: there are servers that drop names which
-/// have nothing of their own (RFC 9156 3).
+/// Unanswered queries for a shortened name after which the whole name is asked for: some servers do not reply for empty
+/// non-terminals (RFC 9156 3).
 const SILENT_PARTS_MAX: usize = 2;
-/// Queries to the root that drew no reply, after which the addresses of the hints are tried too: what the root says of
-/// its servers may be wrong for days.
+/// Unanswered queries to the root after which the addresses of the hints are tried too: the cached NS set of the root may be
+/// wrong for days.
 pub(in crate::resolve) const SILENT_ROOT_MAX: usize = 2;
-/// What has been tried at one cut for one question. Kept by the walk, so that it can come back for another
-/// server after it disbelieved a reply.
+
+/// What has been tried at one cut for one question.
 #[derive(Default)]
 pub struct Slist {
     pub(in crate::resolve) tried: SmallVec<[(SocketAddr, Tried); 8]>,
     pub(in crate::resolve) asked: usize,
     pub(in crate::resolve) useless: usize,
     pub(in crate::resolve) empty: u8,
-    /// A NOERROR reply without records, given where no server says more.
+    /// A NOERROR reply without records, used where no server has a better one.
     pub(in crate::resolve) empty_reply: Option<ServerReply>,
-    /// There were servers that are not asked again, and may have known better.
+    /// Some servers are not asked again for this question, and might have given a better reply.
     pub(in crate::resolve) ruled_out: bool,
     pub(in crate::resolve) recursive: Option<SocketAddr>,
     pub(in crate::resolve) names_looked_up: usize,
-    /// A search was refused because it would have waited for itself.
+    /// A look-up of a server address was refused because it would have waited for itself.
     pub(in crate::resolve) circled: bool,
     pub(in crate::resolve) silent: usize,
     pub(in crate::resolve) faults: Vec<Fault>,
@@ -55,7 +55,7 @@ pub struct Slist {
     pub(in crate::resolve) checked: Option<SocketAddr>,
     /// A query was not sent, or lost its socket, because we had none left.
     pub(in crate::resolve) no_socket: bool,
-    /// The question is shortened, and silence ends that.
+    /// The name is shortened, and is shown whole when no server replies.
     may_show_whole: bool,
 }
 
@@ -65,11 +65,11 @@ pub(in crate::resolve) struct Tried {
     pub(in crate::resolve) spent: bool,
     pub(in crate::resolve) was_empty: bool,
     pub(in crate::resolve) plain: bool,
-    /// Replies that wanted another cookie.
+    /// BADCOOKIE replies.
     pub(in crate::resolve) new_cookies: u8,
     /// Replies in another letter case than the question.
     pub(in crate::resolve) other_case: u8,
-    /// Tries that drew no reply.
+    /// Unanswered queries.
     pub(in crate::resolve) silent: u8,
 }
 
@@ -102,17 +102,17 @@ impl Slist {
         server.addresses.iter().map(|address| self.get(*address).silent).fold(0, u8::saturating_add)
     }
 
-    /// What silence means for the next question: `true` where it may be for the question's being shortened.
+    /// `yes`: that no server replies to the next question may be due to its shortened name.
     pub fn may_show_whole(&mut self, yes: bool) {
         self.may_show_whole = yes;
     }
 
-    /// Nobody has answered what was shortened.
+    /// No server has replied to the shortened question.
     pub fn is_silent_to_part(&self) -> bool {
         self.may_show_whole && !self.has_reply && self.silent >= SILENT_PARTS_MAX
     }
 
-    /// Everybody who was asked, in vain. What says nothing may be heard again: if the parent stays with it, that counts.
+    /// The servers that were asked in vain. One with an empty reply is not among them: it counts if the parent still names it.
     pub fn asked(&self) -> impl Iterator<Item = SocketAddr> {
         self.tried.iter().filter(|(_, tried)| !tried.was_empty).map(|(address, _)| *address)
     }
@@ -130,13 +130,13 @@ impl Slist {
         tried.count = tried.count.saturating_sub(1);
     }
 
+    /// The reply of this server was useless.
     pub(in crate::resolve) fn found_useless(&mut self, address: SocketAddr) {
         self.of(address).spent = true;
         self.useless += 1;
     }
 
-    /// After a failure that was not the end, with its faults: the whole question comes next, and everybody has a try
-    /// for it.
+    /// The shortened question failed with these faults: the whole one is asked next, and every server may be tried for it.
     pub fn go_on_whole(&mut self, faults: Box<[Fault]>) {
         self.faults = faults.into_vec();
         self.in_flight.clear();
