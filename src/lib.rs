@@ -1,18 +1,36 @@
 //! Cairn: a recursive, caching, validating DNS resolver that also hosts small zones.
 //!
+//! The program `cairn` is [`main`]. A program that needs names resolved takes a [`Resolver`]:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let resolver = cairn::Resolver::builder().build()?;
+//! let answer = resolver.resolve("www.example.com", "A").await?;
+//! for record in answer.records() {
+//!     println!("{record}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything else is private to the crate; the feature `internals` opens it to the project's own tests and benches.
 //! A query's way is one straight line, and the modules stand in its order:
 //!
 //! ```text
 //! client ─► listen ─► answer ─► policy ─► authority ─► cache ─► resolve ─► upstream ─► the world
 //!                       ▲         │ refuse/   │ own data  │ hit        │    └─► validate
-//!                       └─────────┴─ rewrite ─┴───────────┴── reply ◄──┘ (what is learned goes to cache)
+//!                       └─────────┴─ rewrite ─┴───────────┴── reply ◄──┘ (validated, then cached)
 //! ```
 //!
 //! A module imports only modules that stand below it in this list; `cache`, `validate`, `upstream` and
 //! `policy` never import each other. `tests/tidy.rs` keeps that true.
 
+#![cfg_attr(not(feature = "internals"), warn(missing_docs))]
+
 #[cfg(feature = "internals")]
 pub mod cli;
+#[cfg(feature = "internals")]
+pub mod embed;
 #[cfg(feature = "internals")]
 pub mod server;
 #[cfg(feature = "internals")]
@@ -48,6 +66,8 @@ pub mod record;
 #[cfg(not(feature = "internals"))]
 mod cli;
 #[cfg(not(feature = "internals"))]
+mod embed;
+#[cfg(not(feature = "internals"))]
 mod server;
 #[cfg(not(feature = "internals"))]
 mod listen;
@@ -81,3 +101,5 @@ mod wire;
 mod record;
 
 pub use cli::main;
+pub use embed::{Answer, BuildError, Builder, Event, Record, ResolveError, Resolver, Status};
+pub use record::{Name, NameError};

@@ -34,8 +34,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use explained::{Explained, Note};
 pub use outcome::Outcome;
 pub use refusal::Refused;
-pub use service::{Parts, Retired, Service};
-pub use snapshot::Snapshot;
+pub use service::{Parts, Service};
 pub use worker::{Moment, Pending, Worker};
 
 use crate::record::Question;

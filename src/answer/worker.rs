@@ -84,6 +84,7 @@ impl Worker {
         Rc::new(Worker { service, resolver, pipeline, response_rate, random, metrics })
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn service(&self) -> &Arc<Service> {
         &self.service
     }
@@ -179,13 +180,21 @@ impl Worker {
     }
 
     /// The same run as for a client's query, with every decision and step recorded. Nothing is kept as a ready answer.
-    pub async fn explain(self: &Rc<Self>, explain: &Explain) -> Explained {
-        let recorder = Recorder::on();
-        let outcome = match read(&explain.query(), Transport::Stream) {
+    pub async fn explain(self: &Rc<Self>, query: &Explain) -> Explained {
+        self.run(query, Recorder::on()).await
+    }
+
+    /// The same without a record of it.
+    pub async fn resolve(self: &Rc<Self>, query: &Explain) -> Explained {
+        self.run(query, Recorder::off()).await
+    }
+
+    async fn run(self: &Rc<Self>, query: &Explain, recorder: Recorder) -> Explained {
+        let outcome = match read(&query.query(), Transport::Stream) {
             Read::Silence => Outcome::error(Rcode::FORMERR),
             Read::Error { rcode, .. } => Outcome::error(rcode),
             Read::Request(request) => {
-                let requester = explain.client.map_or(Requester::Operator, Requester::Client);
+                let requester = query.client.map_or(Requester::Operator, Requester::Client);
                 let prepared = Prepared::new(self.service.snapshot(), request, requester);
                 let case = prepared.case(self, &recorder);
                 match self.pipeline.decide(&case) {
@@ -195,7 +204,7 @@ impl Worker {
             }
         };
         let (notes, events) = recorder.finish();
-        Explained { question: explain.question.clone(), notes, events, outcome }
+        Explained { question: query.question.clone(), notes, events, outcome }
     }
 
     fn log_failure(&self, question: &Question, outcome: &Outcome) {

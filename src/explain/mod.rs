@@ -14,7 +14,7 @@ mod rdata;
 mod text;
 mod walk;
 
-pub use event::{Chain, Event, Line, Mark, NoServer, OwnProcess, Server, VERSION};
+pub use event::{Chain, Event, Line, Mark, NoServer, OwnProcess, Server};
 pub use picture::chain_picture;
 
 use crate::answer::Explained;

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 pub(crate) const NAME_BYTES_MAX: usize = 255;
 const LABEL_BYTES_MAX: usize = 63;
 
+/// A domain name. Letter case does not count: names are kept in lower case.
 #[derive(PartialEq, Eq, Hash)]
 pub struct Name(SmallVec<[u8; 48]>);
 
@@ -22,13 +23,20 @@ impl Clone for Name {
     }
 }
 
+/// Reason why something is not a domain name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameError {
+    /// Two dots in a row.
     EmptyLabel,
+    /// A label of more than 63 octets.
     LabelTooLong,
+    /// More than 255 octets.
     NameTooLong,
+    /// A backslash is followed by neither a character nor three digits up to 255.
     BadEscape,
+    /// Not the wire form of a name.
     BadWire,
+    /// Without the final dot, where there is no origin.
     NotAbsolute,
 }
 
@@ -48,6 +56,7 @@ impl fmt::Display for NameError {
 impl std::error::Error for NameError {}
 
 impl Name {
+    /// The root of the DNS.
     pub fn root() -> Name {
         Name(SmallVec::from_slice(&[0]))
     }
@@ -81,14 +90,17 @@ impl Name {
         Ok((Name(folded), len))
     }
 
+    /// The uncompressed wire form, in lower case.
     pub fn as_wire(&self) -> &[u8] {
         &self.0
     }
 
+    /// Is this the root?
     pub fn is_root(&self) -> bool {
         self.0.len() == 1
     }
 
+    /// Is the first label `*` (RFC 4592)?
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with(b"\x01*")
     }
@@ -103,6 +115,7 @@ impl Name {
         self.labels().count()
     }
 
+    /// The name without its first label; `None` for the root.
     pub fn parent(&self) -> Option<Name> {
         if self.is_root() {
             return None;
@@ -115,6 +128,7 @@ impl Name {
         Name(SmallVec::from_slice(self.suffix_wire(count)))
     }
 
+    /// As [`suffix`](Name::suffix), in wire form.
     pub fn suffix_wire(&self, count: usize) -> &[u8] {
         let mut rest = &self.0[..];
         for _ in count..self.label_count() {
@@ -147,6 +161,7 @@ impl Name {
         at == own - above
     }
 
+    /// Is this name below `ancestor`, and not `ancestor` itself?
     pub fn is_below(&self, ancestor: &Name) -> bool {
         self.0.len() > ancestor.0.len() && self.is_within(ancestor)
     }
@@ -157,6 +172,7 @@ impl Name {
         mine.iter().rev().zip(theirs.iter().rev()).take_while(|(a, b)| a == b).count()
     }
 
+    /// The name with `label` in front.
     pub fn child(&self, label: &[u8]) -> Result<Name, NameError> {
         if label.is_empty() {
             return Err(NameError::EmptyLabel);

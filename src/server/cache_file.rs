@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::engine::Engine;
 use super::priority;
-use super::run::Engine;
 use super::state;
 use crate::cache::{Cache, LoadError, Loaded, Moment};
 use crate::env::{Clock, RealClock};
@@ -200,7 +200,7 @@ impl<T: Write> Write for Interruptible<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::run::testing::Idle;
+    use super::super::engine::testing::Idle;
     use super::super::scratch::Scratch;
     use super::*;
     use crate::cache::CacheLimits;

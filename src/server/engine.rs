@@ -1,241 +1,71 @@
-//! Where what answers is built from what was read: for a server, and for one question in this process.
+//! What answers queries, as the life of a server sees it.
 
-use std::net::SocketAddr;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
+use tokio::sync::watch;
 
-use serde_json::{Value, json};
-use tokio::sync::{Notify, watch};
-use tokio::task::LocalSet;
-
+use super::command::{Command, Reply};
+use super::load::Sources;
 use super::ports::WorkerSockets;
-use super::records;
-use super::run::Engine;
-use super::socket::{Command, Reply};
-use super::sources::Sources;
-use super::{cache_file, priority, rlimit, state, trust};
-use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::Cache;
-use crate::config::Limits;
-use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
-use crate::explain::{self, Event, Line};
-use crate::listen::{self, Admission, Bounds, Sockets};
-use crate::record::Name;
-use crate::zone::Zones;
+use crate::env::NetworkChange;
 
-/// How soon after its last use the memory of a replaced configuration is free again.
-const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
+/// What answers. Shared by all workers and by the control thread.
+pub trait Engine: Send + Sync + 'static {
+    /// The body of one worker's thread: serves until `stop` turns true, sends what is under way, and returns.
+    fn work(&self, worker: usize, sockets: WorkerSockets, stop: watch::Receiver<bool>);
 
-/// The engine of a server that listens on `addrs`.
-pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<dyn Engine>, String> {
-    let workers = sources.settings.server.worker_count();
-    let state_folder = sources.state_folder.clone();
-    let service = service_of(sources, addrs, limits)?;
-    let admission = Admission { bounds: Bounds::share(&limits, workers), in_flight: service.in_flight.clone() };
-    trust::restore(&service, state_folder.as_deref());
-    let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
-    Ok(Arc::new(Server {
-        service,
-        trust_changed,
-        clock: Arc::new(RealClock),
-        admission,
-        addrs: addrs.to_vec(),
-        generation: AtomicU64::new(1),
-    }))
+    /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail.
+    fn reload(&self, sources: Sources);
+
+    /// Links, addresses or routes of this machine have changed.
+    fn network_changed(&self, change: NetworkChange);
+
+    /// A command of the control socket. `reply` may be called later, from any thread.
+    fn command(&self, command: Command, reply: Reply);
+
+    /// What is to outlive a restart.
+    fn cache(&self) -> Option<&Cache>;
 }
 
-/// What answers, with nothing learned yet.
-pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<Service>, String> {
-    let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
-    Ok(Service::new(parts(sources, addrs, 1), limits, Arc::new(RealClock), &random))
-}
+/// An engine that answers no question, for the tests of what is around it.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Explains one query in this process, without a server.
-pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) -> Result<(), String> {
-    let settings = sources.config_file.as_ref().map_or_else(|| "the default settings".to_owned(), |file| file.display().to_string());
-    each(Line::new(Event::OwnProcess(explain::OwnProcess { settings })));
-    let state_folder = state::place(sources.settings.server.state_dir.as_deref());
-    let service = service_of(sources, &[], rlimit::limits(1))?;
-    trust::restore(&service, state_folder.as_deref());
-    explain::lines(&walk(&service, query)?).into_iter().for_each(each);
-    Ok(())
-}
+    #[derive(Default)]
+    pub(crate) struct Idle {
+        pub(crate) reloads: AtomicUsize,
+        pub(crate) at_work: Option<std::sync::mpsc::SyncSender<()>>,
+        pub(crate) fails: bool,
+        pub(crate) cache: Option<Cache>,
+    }
 
-struct Server {
-    service: Arc<Service>,
-    /// Wakes the thread that saves what is trusted.
-    trust_changed: Arc<Notify>,
-    clock: Arc<dyn Clock>,
-    admission: Admission,
-    addrs: Vec<SocketAddr>,
-    /// Of the zones.
-    generation: AtomicU64,
-}
+    impl Engine for Idle {
+        fn work(&self, _worker: usize, _sockets: WorkerSockets, mut stop: watch::Receiver<bool>) {
+            assert!(!self.fails, "a planted failure");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            if let Some(at_work) = &self.at_work {
+                at_work.send(()).expect("the test waits");
+            }
+            let _ = runtime.block_on(stop.wait_for(|stop| *stop));
+        }
 
-impl Engine for Server {
-    fn work(&self, worker: usize, sockets: WorkerSockets, stop: watch::Receiver<bool>) {
-        let sockets = Sockets { udp: sockets.udp, tcp: sockets.tcp };
-        let service = self.service.clone();
-        let make = || Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?));
-        if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.admission.clone(), stop) {
-            tracing::error!(%error, worker, "a worker could not start");
+        fn reload(&self, _sources: Sources) {
+            self.reloads.fetch_add(1, Ordering::SeqCst);
+            if let Some(at_work) = &self.at_work {
+                at_work.send(()).expect("the test waits");
+            }
+        }
+
+        fn network_changed(&self, _change: NetworkChange) {}
+
+        fn command(&self, command: Command, reply: Reply) {
+            let heard = serde_json::json!({ "heard": format!("{command:?}") });
+            std::thread::spawn(move || (reply.line(heard.clone()), reply.line(heard)));
+        }
+
+        fn cache(&self) -> Option<&Cache> {
+            self.cache.as_ref()
         }
     }
-
-    fn reload(&self, sources: Sources) {
-        let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let retired = self.service.reload(parts(sources, &self.addrs, generation));
-        // What changed hands is to be forgotten a second time, which is that thread's to do.
-        self.trust_changed.notify_one();
-        in_background("retire", move || {
-            while !retired.is_unused() {
-                thread::sleep(RETIRE_CHECK_EVERY);
-            }
-        });
-    }
-
-    fn network_changed(&self, change: NetworkChange) {
-        self.service.resolve.network_changed(change == NetworkChange::Connectivity);
-    }
-
-    fn command(&self, command: Command, reply: Reply) {
-        match command {
-            Command::Explain(query) => {
-                let service = self.service.clone();
-                let source = explain::Server { process: std::process::id(), cached_sets: service.cache().stats().sets };
-                reply.line(json!(Line::new(Event::Server(source))));
-                // A walk waits, and the control thread must not.
-                let spawned = thread::Builder::new().name("explain".to_owned()).spawn(move || match walk(&service, &query) {
-                    Ok(explained) => explain::lines(&explained).into_iter().all(|line| reply.line_blocking(json!(line))),
-                    Err(error) => {
-                        reply.error(error);
-                        false
-                    }
-                });
-                if let Err(error) = spawned {
-                    tracing::warn!(%error, "no thread for an explanation");
-                }
-            }
-            Command::Flush { name, subtree } => {
-                let count = self.flush(&name, subtree);
-                reply.line(json!({ "flushed": count, "name": name.to_string() }));
-            }
-            Command::Dump => {
-                let (service, now) = (self.service.clone(), self.clock.boot());
-                let spawned = thread::Builder::new().name("dump".to_owned()).spawn(move || {
-                    let mut wanted = true;
-                    service.cache().dump(now, |entry| {
-                        wanted = wanted && records::dumped(&entry).into_iter().all(|line| reply.line_blocking(json!({ "line": line })));
-                    });
-                });
-                if let Err(error) = spawned {
-                    tracing::warn!(%error, "no thread for a dump");
-                }
-            }
-            Command::Save { file } => self.beside("save", move |service| match cache_file::save(service.cache(), &file, &|| false) {
-                Ok(count) => reply.line(json!({ "saved": count, "file": file.display().to_string() })),
-                Err(error) => reply.error(format!("{}: {error}", file.display())),
-            }),
-            Command::Load { file } => self.beside("load", move |service| match cache_file::load(service.cache(), &file, &|| false) {
-                Ok(loaded) => reply.line(json!({ "line": cache_file::told(&loaded) })),
-                Err(error) => reply.error(format!("{}: {error}", file.display())),
-            }),
-            Command::Stats => {
-                reply.line(self.stats());
-            }
-            Command::Trust => trust::anchor_lines(&self.service).into_iter().for_each(|line| {
-                reply.line(line);
-            }),
-            Command::NegativeList => trust::negative_lines(&self.service).into_iter().for_each(|line| {
-                reply.line(line);
-            }),
-            Command::NegativeAdd { name, seconds } => match trust::add_negative(&self.service, &name, seconds) {
-                Ok(negative) => {
-                    tracing::info!("signatures at and below {negative} are not checked: an operator says so");
-                    reply.line(json!({ "line": format!("signatures are not checked at and below {negative}") }));
-                    self.trust_changed.notify_one();
-                }
-                Err(what) => {
-                    reply.error(what);
-                }
-            },
-            Command::NegativeRemove { name } => match self.service.resolve.remove_negative_anchor(&name) {
-                true => {
-                    tracing::info!("signatures at and below {name} are checked again: an operator says so");
-                    reply.line(json!({ "line": format!("signatures are checked again at and below {name}") }));
-                    self.trust_changed.notify_one();
-                }
-                false => {
-                    reply
-                        .error(format!("no negative trust anchor was set for {name} while running; `cairn trust negative list` shows all"));
-                }
-            },
-        }
-    }
-
-    fn cache(&self) -> Option<&Cache> {
-        Some(self.service.cache())
-    }
-}
-
-impl Server {
-    fn beside(&self, name: &'static str, work: impl FnOnce(&Service) -> bool + Send + 'static) {
-        let service = self.service.clone();
-        in_background(name, move || {
-            work(&service);
-        });
-    }
-
-    fn flush(&self, name: &Name, subtree: bool) -> usize {
-        self.service.forget(name, subtree)
-    }
-
-    fn stats(&self) -> Value {
-        let mut rows = serde_json::Map::new();
-        let mut put = |name: &str, value: u64| {
-            let sum = rows.get(name).and_then(Value::as_u64).unwrap_or(0) + value;
-            rows.insert(name.to_owned(), json!(sum));
-        };
-        let trust = trust::rows(&self.service).into_iter().map(|(name, value)| (name.to_owned(), value));
-        for (name, value) in self.service.rows().into_iter().chain(trust) {
-            put(&name, value);
-        }
-        Value::Object(rows)
-    }
-}
-
-/// What takes long and is in no hurry, on a thread of its own.
-fn in_background(name: &'static str, work: impl FnOnce() + Send + 'static) {
-    let spawned = thread::Builder::new().name(name.to_owned()).spawn(|| {
-        let _ = priority::give_way();
-        work();
-    });
-    if let Err(error) = spawned {
-        tracing::warn!(%error, name, "no thread for work in the background");
-    }
-}
-
-fn parts(sources: Sources, addrs: &[SocketAddr], generation: u64) -> Parts {
-    let zones = sources.zones.into_iter().map(|loaded| loaded.zone);
-    Parts {
-        zones: Arc::new(Zones::new(zones, generation)),
-        settings: sources.settings,
-        hints: sources.root_hints,
-        anchors: Arc::new(sources.trust_anchors),
-        own_addresses: addrs.to_vec(),
-    }
-}
-
-/// One walk on a runtime of its own, over the service's cache.
-fn walk(service: &Arc<Service>, query: &Explain) -> Result<Explained, String> {
-    let told = |error: std::io::Error| error.to_string();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
-    let random = Random::from_system().map_err(told)?;
-    LocalSet::new().block_on(&runtime, async {
-        let worker = Worker::new(service.clone(), Rc::new(RealNet::default()), random);
-        Ok(worker.explain(query).await)
-    })
 }

@@ -1,13 +1,14 @@
 //! The life of a running server: start, reload, stop, the control socket; all its file input and output.
 //!
-//! Runs on a thread of its own, beside the workers and never on the way of a query. What answers is plugged in as
-//! an [`Engine`].
+//! Runs on a thread of its own beside the workers, never on the way of a query. `run.rs` is the life, `engine.rs` what
+//! answers as that life sees it, `server.rs` the engine in service, `load/` what is read from files.
 //!
-//! Knows nothing of: packets, and what happens between a query and its reply.
+//! Knows nothing of: how a question is answered, DNS messages, clap.
 
 mod cache_file;
+mod command;
 mod engine;
-mod files;
+mod load;
 mod port_owner;
 mod logs;
 mod pages;
@@ -15,18 +16,17 @@ mod ports;
 mod priority;
 mod rlimit;
 mod records;
-mod root;
 mod run;
 #[cfg(test)]
 mod scratch;
+mod server;
 mod socket;
-mod sources;
 mod state;
 mod trust;
 
-pub use engine::{build, explain};
-pub use files::{Configuration, StartOptions, ZoneFile, configuration};
-pub use ports::{BindError, Ports, WorkerSockets, bind};
-pub use run::{Engine, RunError, run};
-pub use socket::{Command, Reply, ask, why_none as why_no_server};
-pub use sources::{LoadedZone, Sources};
+pub use command::Command;
+pub use load::{LoadedZone, Sources, StartOptions, configuration};
+pub(crate) use load::{root_hints, trust_anchors};
+pub use run::{RunError, run};
+pub use server::{build, explain};
+pub use socket::{ask, why_none as why_no_server};

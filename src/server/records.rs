@@ -1,4 +1,4 @@
-//! What the cache holds, as a person reads it: records in presentation form (RFC 1035 5.1), with where they come
+//! The content of the cache for people: records in presentation form (RFC 1035 5.1), with where they come
 //! from and how far they are trusted behind a semicolon, so that a dump is still a master file.
 
 use crate::cache::{CachedDenial, CachedSet, DenialKind, Entry};

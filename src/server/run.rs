@@ -1,11 +1,11 @@
-//! The life of a server: read, bind, start the workers, listen to signals, stop in good order.
+//! The life of a server: read files, bind sockets, start the workers, wait for signals, shut down cleanly.
 //!
-//! The thread that calls [`run`] becomes the control thread: it alone reads files, hears signals and talks over
-//! the control socket. What answers questions is an [`Engine`], built by the caller from what was read.
+//! The thread that calls [`run`] becomes the control thread: it alone reads files, receives signals and serves the control
+//! socket. What answers queries is an [`Engine`], which the caller builds from the files.
 //!
 //! ```text
 //! reading ─► binding ─► serving ─► stopping          SIGTERM, SIGINT, or a worker that ends: stopping
-//!                        │   ▲                       SIGHUP: read everything again; if all is right, swap
+//!                        │   ▲                       SIGHUP: read all files again; without mistakes, swap
 //!                        └───┘ SIGHUP
 //! ```
 
@@ -21,36 +21,17 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use super::cache_file::{Keeper, Keeping};
-use super::files::StartOptions;
+use super::engine::Engine;
+use super::load::{LoadedZone, Sources, StartOptions};
 use super::logs;
 use super::pages;
 use super::ports::{self, BindError, Ports, WorkerSockets};
 use super::priority;
 use super::rlimit;
 use super::socket;
-use super::sources::{LoadedZone, Sources};
 use super::state;
-use crate::cache::Cache;
 use crate::config::{CacheSettings, Limits, Problem};
-use crate::env::{NetworkChange, NetworkWatch};
-
-/// What answers. Shared by all workers and by the control thread.
-pub trait Engine: Send + Sync + 'static {
-    /// The body of one worker's thread: serves until `stop` turns true, sends what is under way, and returns.
-    fn work(&self, worker: usize, sockets: WorkerSockets, stop: watch::Receiver<bool>);
-
-    /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail.
-    fn reload(&self, sources: Sources);
-
-    /// Links, addresses or routes of this machine have changed.
-    fn network_changed(&self, change: NetworkChange);
-
-    /// A command of the control socket. `reply` may be called later, from any thread.
-    fn command(&self, command: socket::Command, reply: socket::Reply);
-
-    /// What is to outlive a restart.
-    fn cache(&self) -> Option<&Cache>;
-}
+use crate::env::NetworkWatch;
 
 /// Reason a server did not start, or ended.
 #[derive(Debug)]
@@ -60,7 +41,7 @@ pub enum RunError {
     /// The engine could not be built from what was read.
     Engine(String),
     System(io::Error),
-    /// A worker ended although nobody asked it to.
+    /// A worker ended without being stopped.
     WorkerEnded(usize),
 }
 
@@ -90,7 +71,7 @@ pub fn run(
             Some(folder)
         }
         Err(reason) => {
-            warn!("nothing will outlive a restart: {reason}");
+            warn!("cache and trust state are not kept over a restart, set `state-dir`: {reason}");
             None
         }
     };
@@ -122,7 +103,7 @@ async fn watch_network(engine: Arc<dyn Engine>) {
     };
     let ended: Result<(), io::Error> = watching.await;
     if let Err(error) = ended {
-        info!(%error, "changes of the network are found out by asking: the kernel does not tell them");
+        info!(%error, "the kernel does not report network changes: they are detected by probing");
     }
 }
 
@@ -197,7 +178,7 @@ async fn serve(
     // Each worker's end closes its sender; the channel is closed when the last one has gone.
     let all_gone = async { while ended.recv().await.is_some() {} };
     if tokio::time::timeout(Duration::from_millis(limits.stop_ms), all_gone).await.is_err() {
-        warn!("some answers under way were given up");
+        warn!("stopped before all answers in progress were sent");
     }
     outcome
 }
@@ -211,7 +192,7 @@ async fn finished(reload: &mut Option<tokio::task::JoinHandle<()>>) {
     match reload {
         Some(task) => {
             if let Err(failure) = task.await {
-                error!(%failure, "the reload broke off; the running configuration is unchanged");
+                error!(%failure, "the reload failed; the running configuration is unchanged");
             }
         }
         None => std::future::pending().await,
@@ -323,54 +304,10 @@ impl fmt::Display for RunError {
     }
 }
 
-/// An engine that answers no question, for the tests of what is around it.
-#[cfg(test)]
-pub(super) mod testing {
-    use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    #[derive(Default)]
-    pub(crate) struct Idle {
-        pub(crate) reloads: AtomicUsize,
-        pub(crate) at_work: Option<std::sync::mpsc::SyncSender<()>>,
-        pub(crate) fails: bool,
-        pub(crate) cache: Option<Cache>,
-    }
-
-    impl Engine for Idle {
-        fn work(&self, _worker: usize, _sockets: WorkerSockets, mut stop: watch::Receiver<bool>) {
-            assert!(!self.fails, "a planted failure");
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-            if let Some(at_work) = &self.at_work {
-                at_work.send(()).expect("the test waits");
-            }
-            let _ = runtime.block_on(stop.wait_for(|stop| *stop));
-        }
-
-        fn reload(&self, _sources: Sources) {
-            self.reloads.fetch_add(1, Ordering::SeqCst);
-            if let Some(at_work) = &self.at_work {
-                at_work.send(()).expect("the test waits");
-            }
-        }
-
-        fn network_changed(&self, _change: NetworkChange) {}
-
-        fn command(&self, command: socket::Command, reply: socket::Reply) {
-            let heard = serde_json::json!({ "heard": format!("{command:?}") });
-            thread::spawn(move || (reply.line(heard.clone()), reply.line(heard)));
-        }
-
-        fn cache(&self) -> Option<&Cache> {
-            self.cache.as_ref()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::engine::testing::Idle;
     use super::super::scratch::Scratch;
-    use super::testing::Idle;
     use super::*;
     use std::sync::atomic::Ordering;
     use std::sync::mpsc::sync_channel;

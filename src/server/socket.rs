@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -24,7 +24,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::run::Engine;
+use super::command::{Command, Reply};
+use super::engine::Engine;
 use crate::answer::Explain;
 use crate::record::{Name, Question};
 
@@ -36,40 +37,6 @@ const CONNECTIONS_MAX: usize = 16;
 const LINES_MAX: usize = 1024;
 /// For the request to come, and for each line of the answer. A walk takes at most 10 s.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What can be asked of a running server.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Answer a query with every decision and step recorded.
-    Explain(Explain),
-    /// Everything in the cache, a line a record.
-    Dump,
-    /// Forget what is cached of a name, or of everything at and below it.
-    Flush {
-        name: Name,
-        subtree: bool,
-    },
-    /// Write the cache to a file of the server's machine, in the form that `Load` takes.
-    Save {
-        file: PathBuf,
-    },
-    /// Take what was saved in a file, where nothing newer stands.
-    Load {
-        file: PathBuf,
-    },
-    Stats,
-    /// What is trusted without proof.
-    Trust,
-    /// Do not check signatures at and below a name, for so many seconds.
-    NegativeAdd {
-        name: Name,
-        seconds: Option<u64>,
-    },
-    NegativeList,
-    NegativeRemove {
-        name: Name,
-    },
-}
 
 /// A command as it stands on the line.
 #[derive(Serialize, Deserialize)]
@@ -114,32 +81,6 @@ fn set() -> bool {
 
 fn is_set(flag: &bool) -> bool {
     *flag
-}
-
-/// Takes the lines of an answer. The answer is complete when this is dropped.
-#[derive(Clone, Debug)]
-pub struct Reply(mpsc::Sender<Value>);
-
-impl Reply {
-    /// False when the one who asked has gone, or reads too slowly to be waited for.
-    pub fn line(&self, value: Value) -> bool {
-        self.0.try_send(value).is_ok()
-    }
-
-    /// As `line_in_turn`, for a thread that may block.
-    pub fn line_blocking(&self, value: Value) -> bool {
-        self.0.blocking_send(value).is_ok()
-    }
-
-    /// Waits for a slow reader; false when the one who asked has gone.
-    pub async fn line_in_turn(&self, value: Value) -> bool {
-        self.0.send(value).await.is_ok()
-    }
-
-    /// An answer that says why there is none.
-    pub fn error(&self, what: impl Into<String>) -> bool {
-        self.line(json!({ "error": what.into() }))
-    }
 }
 
 /// Holds the socket; dropping it takes the socket away.
@@ -309,10 +250,11 @@ fn parse(line: &str) -> Result<Command, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::run::testing::Idle;
+    use super::super::engine::testing::Idle;
     use super::super::scratch::Scratch;
     use super::*;
     use crate::record::Rtype;
+    use serde_json::json;
 
     /// Runs `asking` on a thread of its own beside a server at `path`.
     fn beside_a_server<T: Send + 'static>(path: PathBuf, asking: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {

@@ -190,10 +190,10 @@ pub(super) fn rows(service: &Service) -> [(&'static str, u64); 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::service_of;
-    use super::super::files::StartOptions;
+    use super::super::load::Sources;
+    use super::super::load::StartOptions;
     use super::super::scratch::Scratch;
-    use super::super::sources::Sources;
+    use super::super::server::service_of;
     use super::*;
     use crate::config::Limits;
     use std::os::unix::fs::PermissionsExt;

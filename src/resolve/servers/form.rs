@@ -66,7 +66,7 @@ impl Form {
 
 /// What becomes of a reply.
 pub(in crate::resolve) enum Judged {
-    Believed(ServerReply),
+    Believed(Box<ServerReply>),
     /// The question is asked again first.
     AskedAgain,
 }
@@ -108,10 +108,10 @@ impl Servers {
                 return Judged::AskedAgain;
             }
             Stage::ConfirmLower if agrees(&heard, slist) => {}
-            Stage::ConfirmLower => return Judged::Believed(slist.doubted.take().unwrap_or(heard)),
+            Stage::ConfirmLower => return Judged::Believed(Box::new(slist.doubted.take().unwrap_or(heard))),
         }
         slist.doubted = None;
-        Judged::Believed(heard)
+        Judged::Believed(Box::new(heard))
     }
 
     /// A denial or an error: is it to be checked?
@@ -133,7 +133,7 @@ impl Servers {
         let (servers, ip, now) = (self.cache().servers(), plan.address.ip(), self.now());
         let Some(form) = simpler.filter(|form| !form.lower || servers.take_check(ip, now)) else {
             // The same denial in two forms does not show that the server copes: it may be true.
-            return Judged::Believed(slist.doubted.take().unwrap_or(heard));
+            return Judged::Believed(Box::new(slist.doubted.take().unwrap_or(heard)));
         };
         if !is_denial(heard.kind) && form.lower {
             slist.useless += 1;

@@ -155,7 +155,7 @@ impl Servers {
         let seen = Circumstances { has_opt: edns.is_some(), has_cookie, case_kept: !case_mangled, is_for_server: context.depth > 0 };
         let reply = ServerReply { kind, header: message.header(), rcode, content, server: plan.address };
         match self.judge_form(plan, reply, seen, slist) {
-            Judged::Believed(reply) => self.judge_reply(cut, plan, reply, slist),
+            Judged::Believed(reply) => self.judge_reply(cut, plan, *reply, slist),
             Judged::AskedAgain => {
                 let tried = slist.of(plan.address);
                 tried.count = tried.count.saturating_sub(1);

@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files};
+use super::configuration::{
+    Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files,
+};
 use super::root::{root_hints, trust_anchors};
 use crate::config::{Problem, RouteSettings, Settings};
 use crate::record::{Name, Rtype};
@@ -21,8 +23,6 @@ pub struct Sources {
     pub config_file: Option<PathBuf>,
     /// Sorted by name, each name once.
     pub zones: Vec<LoadedZone>,
-    /// The folder of zone files, if there is one.
-    pub zone_folder: Option<PathBuf>,
     /// The root's servers by name and address.
     pub root_hints: Vec<(Name, IpAddr)>,
     pub trust_anchors: Vec<Anchor>,
@@ -65,8 +65,8 @@ impl Sources {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let (zone_folder, notes) = (found.folder, found.notes);
-        Ok(Sources { settings, config_file, zones, zone_folder, root_hints, trust_anchors, state_folder: None, warnings, notes })
+        let notes = found.notes;
+        Ok(Sources { settings, config_file, zones, root_hints, trust_anchors, state_folder: None, warnings, notes })
     }
 }
 
@@ -140,7 +140,7 @@ impl From<zone::Problem> for Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scratch::Scratch;
+    use super::super::super::scratch::Scratch;
     use super::*;
 
     const ZONE: &str = "$TTL 1h\n@ SOA ns hostmaster 1 1d 2h 4w 1h\n@ NS ns\nns A 192.0.2.1\n";
@@ -158,7 +158,6 @@ mod tests {
         let sources = read(&scratch, "").expect("all is right");
         assert_eq!((sources.zones.len(), sources.zones[0].zone.record_count()), (1, 4));
         assert_eq!((sources.root_hints.len(), sources.trust_anchors.len()), (26, 2));
-        assert_eq!(sources.zone_folder, Some(scratch.path().join("zones")));
     }
 
     /// One run tells the mistakes of all files, each with its place.

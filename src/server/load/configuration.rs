@@ -287,7 +287,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scratch::Scratch;
+    use super::super::super::scratch::Scratch;
     use super::*;
 
     fn options(config: Option<PathBuf>, zones: Option<PathBuf>) -> StartOptions {

@@ -6,19 +6,19 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use super::files::read_bytes;
+use super::configuration::read_bytes;
 use crate::config::Problem;
 use crate::record::{Name, RrSet, Rtype};
 use crate::validate::Anchor;
 use crate::zone::parse_records;
 
-const BUILT_IN_HINTS: &str = include_str!("../../zones/root.hints");
-const BUILT_IN_ANCHORS: &str = include_str!("../../zones/root.anchors");
+const BUILT_IN_HINTS: &str = include_str!("../../../zones/root.hints");
+const BUILT_IN_ANCHORS: &str = include_str!("../../../zones/root.anchors");
 /// What the built-in files are called in messages.
 const BUILT_IN: &str = "built in";
 
 /// The root's servers by name and address; several addresses of one name stand side by side.
-pub(super) fn root_hints(file: Option<&Path>) -> Result<Vec<(Name, IpAddr)>, Vec<Problem>> {
+pub(crate) fn root_hints(file: Option<&Path>) -> Result<Vec<(Name, IpAddr)>, Vec<Problem>> {
     let (file_name, sets) = sets_of(file, BUILT_IN_HINTS)?;
     let problem = |what: &str| vec![Problem::of_file(file_name.clone(), what)];
     let root = Name::root();
@@ -45,7 +45,7 @@ pub(super) fn root_hints(file: Option<&Path>) -> Result<Vec<(Name, IpAddr)>, Vec
 }
 
 /// At least one.
-pub(super) fn trust_anchors(file: Option<&Path>) -> Result<Vec<Anchor>, Vec<Problem>> {
+pub(crate) fn trust_anchors(file: Option<&Path>) -> Result<Vec<Anchor>, Vec<Problem>> {
     let (file_name, sets) = sets_of(file, BUILT_IN_ANCHORS)?;
     let (mut anchors, mut problems) = (Vec::new(), Vec::new());
     for set in &sets {
@@ -86,7 +86,7 @@ fn address(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scratch::Scratch;
+    use super::super::super::scratch::Scratch;
     use super::*;
 
     #[test]

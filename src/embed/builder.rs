@@ -1,0 +1,110 @@
+//! How a resolver is set up.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::resolver::Resolver;
+use crate::answer::{Parts, Service};
+use crate::config::{Limits, Mark, RouteSettings, Settings};
+use crate::env::{Net, Random, RealClock, RealNet};
+use crate::record::Name;
+use crate::server::{root_hints, trust_anchors};
+
+/// Makes the door to the network, on the thread that uses it.
+pub(super) type MakeNet = Box<dyn FnOnce() -> Rc<dyn Net> + Send>;
+
+/// Sets up a [`Resolver`]. Without any call it resolves from the built-in root hints and validates with the built-in trust
+/// anchors of the root.
+pub struct Builder {
+    settings: Settings,
+    hints: Option<Vec<(Name, IpAddr)>>,
+    net: MakeNet,
+}
+
+/// Reason why a [`Resolver`] was not built.
+#[derive(Debug)]
+pub struct BuildError(String);
+
+impl Builder {
+    pub(super) fn new() -> Builder {
+        Builder { settings: Settings::default(), hints: None, net: Box::new(|| Rc::new(RealNet::default())) }
+    }
+
+    /// Takes all settings from the text of a configuration file (TOML). Hosted zones and other files that it names are not
+    /// read. Replaces what was set before.
+    pub fn configuration(mut self, toml: &str) -> Result<Builder, BuildError> {
+        self.settings = Settings::from_toml(toml, "configuration").map_err(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            BuildError(lines.join("\n"))
+        })?;
+        Ok(self)
+    }
+
+    /// The root's name servers, each by its name and one address.
+    pub fn root_servers(mut self, servers: impl IntoIterator<Item = (Name, IpAddr)>) -> Builder {
+        self.hints = Some(servers.into_iter().collect());
+        self
+    }
+
+    /// Questions at and below `zone` go to these servers, with RD.
+    pub fn forward(mut self, zone: Name, servers: impl IntoIterator<Item = SocketAddr>) -> Builder {
+        let (zone_mark, to_mark) = (Mark::default(), Mark::default());
+        self.settings.forwards.push(RouteSettings {
+            zone,
+            to: servers.into_iter().collect(),
+            fallback: false,
+            line: 0,
+            zone_mark,
+            to_mark,
+        });
+        self
+    }
+
+    /// Turns DNSSEC validation on (the default) or off.
+    pub fn dnssec(mut self, on: bool) -> Builder {
+        self.settings.recursion.dnssec = on;
+        self
+    }
+
+    /// May servers be asked at loopback addresses? Not by default.
+    pub fn query_loopback(mut self, may: bool) -> Builder {
+        self.settings.recursion.query_loopback = may;
+        self
+    }
+
+    /// How much memory the cache may take.
+    pub fn cache_bytes(mut self, bytes: u64) -> Builder {
+        self.settings.cache.size_bytes = bytes;
+        self
+    }
+
+    /// Starts the resolver's thread. It ends when the last clone of the resolver is dropped.
+    pub fn build(self) -> Result<Resolver, BuildError> {
+        let Builder { settings, hints, net } = self;
+        let hints = match hints {
+            Some(hints) => hints,
+            None => root_hints(None).map_err(|_| BuildError("the built-in root hints are damaged".to_owned()))?,
+        };
+        let anchors = trust_anchors(None).map_err(|_| BuildError("the built-in trust anchors are damaged".to_owned()))?;
+        let random = Random::from_system().map_err(|error| BuildError(format!("no randomness from the system: {error}")))?;
+        let parts = Parts { settings, hints, anchors: Arc::new(anchors), zones: Arc::default(), own_addresses: Vec::new() };
+        let service = Service::new(parts, Limits::default(), Arc::new(RealClock), &random);
+        Resolver::start(service, net, random).map_err(|error| BuildError(format!("no thread for the resolver: {error}")))
+    }
+
+    #[cfg(test)]
+    pub(super) fn net(mut self, net: MakeNet) -> Builder {
+        self.net = net;
+        self
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}
