@@ -17,7 +17,7 @@ use modules::Modules;
 use whole::Ratchet;
 
 const STILL: Ratchet = Ratchet {
-    circles: 10,
+    circles: 8,
     room_imports_upwards: 5,
     large_types: 2,
     types_in_several_folders: 1,

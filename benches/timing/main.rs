@@ -33,7 +33,7 @@ const NAMES: usize = 10_000;
 /// has been woken.
 const TURNS: usize = 100_000;
 
-/// Each thread hits names of its own choice; of these, so many in a thousand are stored anew first.
+/// Each thread looks up names of its own; this many in a thousand are stored again first.
 fn shared(bencher: Bencher, stored_in_1000: usize, pick: fn(usize) -> usize) {
     let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
     let names: Vec<Name> = (0..NAMES).map(|number| name("www", number)).collect();

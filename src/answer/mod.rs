@@ -6,6 +6,7 @@
 //!
 //! Knows nothing of: sockets, files, the wire towards servers.
 
+mod case;
 mod client_rights;
 mod cookie;
 mod explained;

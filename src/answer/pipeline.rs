@@ -11,23 +11,18 @@
 //!
 //! An administrator's own zone or rule always comes before a built-in special-use name.
 
-use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::client_rights::{ClientRights, Requester};
-use super::explained::{Note, Recorder};
+use super::case::Case;
+use super::explained::Note;
 use super::held::{authoritative_outcome, local_answer};
 use super::outcome::Outcome;
 use super::refusal::Refusal;
-use super::request::Request;
 use super::review;
-use super::service::Service;
-use super::snapshot::Snapshot;
 use crate::authority::{self, End};
 use crate::policy::Place;
-use crate::record::{Class, Name, Rcode, RrSet, Rtype};
-use crate::resolve::{Cause, Context, LocalAnswer, QuestionPlace, Resolver};
+use crate::record::{Class, Rcode, RrSet, Rtype};
+use crate::resolve::{Cause, Context, LocalAnswer, QuestionPlace};
 use crate::wire::Flags;
 
 pub(super) type Rule = fn(&Case<'_>) -> Option<Decision>;
@@ -44,17 +39,6 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
     rules: &[class_other_than_in, hosted_zone, client_outside_allow, special_use_name, recursion_turned_off, cache_without_rd],
     reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones],
 };
-
-/// One request and all that its reply depends on.
-pub(super) struct Case<'a> {
-    pub service: &'a Service,
-    pub resolver: &'a Resolver,
-    pub snapshot: &'a Arc<Snapshot>,
-    pub request: &'a Request,
-    pub requester: Requester,
-    pub rights: ClientRights,
-    pub recorder: &'a Recorder,
-}
 
 /// What a rule makes of a request.
 #[derive(Debug)]
@@ -190,45 +174,4 @@ fn nearest_servers(case: &Case<'_>) -> Outcome {
     let is_answer = |servers: &RrSet| servers.name.is_root() && question.name.is_root() && question.rtype == Rtype::NS;
     let (answers, authority) = servers.into_iter().partition(is_answer);
     Outcome { answers, authority, additional: addresses, ..Outcome::default() }
-}
-
-impl Case<'_> {
-    pub fn may_ask_zone(&self, apex: &Name) -> bool {
-        match self.requester {
-            Requester::Client(client) => self.snapshot.may_ask_zone(apex, client),
-            Requester::Operator => true,
-        }
-    }
-
-    /// The reply, and for an explanation the rule of the configuration behind it.
-    pub fn refuse(&self, refusal: &Refusal) -> Outcome {
-        self.recorder.note(|| Note::Refused(self.refused(refusal)));
-        Outcome::refused(refusal.why())
-    }
-
-    fn refused(&self, refusal: &Refusal) -> super::Refused {
-        let client = match self.requester {
-            Requester::Client(client) => client,
-            // Only rules without a client list refuse the operator anything.
-            Requester::Operator => IpAddr::from([0; 4]),
-        };
-        self.snapshot.refused(refusal, client)
-    }
-
-    /// The root and the TLDs: that they are cached shows nothing of what clients asked, and who walks the tree himself
-    /// (`dig +trace`) begins with them without RD. A name with a rule of its own is not public.
-    fn is_top_of_the_tree(&self) -> bool {
-        let name = &self.request.question.name;
-        name.label_count() <= 1 && self.snapshot.routes.rule_for(name).is_none_or(|rule| rule.zone.is_root())
-    }
-
-    /// Reason why nothing outside the hosted zones is looked up for this request.
-    fn why_not_recurse(&self) -> Option<Refusal> {
-        match (self.rights.allowed, self.snapshot.recursion, self.rights.may_recurse) {
-            (false, ..) => Some(Refusal::Recursion),
-            (true, false, _) => Some(Refusal::RecursionOff),
-            (true, true, false) => Some(Refusal::Cache),
-            (true, true, true) => None,
-        }
-    }
 }

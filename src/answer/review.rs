@@ -1,10 +1,10 @@
 //! What is changed in an outcome before it goes to the client: addresses that the rebinding guard takes out, addresses
 //! that are added, and data of zones that are closed to the client.
 
+use super::case::Case;
 use super::explained::Note;
 use super::failure_log::Subject;
 use super::outcome::Outcome;
-use super::pipeline::Case;
 use super::refusal::Refusal;
 use super::reply::pointed_at;
 use crate::authority;

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 
+use super::case::Case;
 use super::client_rights::{ClientRights, Requester};
 use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
 use super::outcome::Outcome;
-use super::pipeline::{Case, Decided, LookUp, PIPELINE, Pipeline};
+use super::pipeline::{Decided, LookUp, PIPELINE, Pipeline};
 use super::reply::{Manner, UDP_BYTES_MAX, bare_error, encode};
 use super::request::{Read, Request, read};
 use super::service::Service;

@@ -1,7 +1,8 @@
 //! The decisions around the walk, and the reply that the client gets.
 
 use super::advice;
-use super::event::{self, Event, Line, Record};
+use super::event::{self, Event, Record};
+use super::line::Line;
 use crate::answer::{Explained, Note, Outcome};
 use crate::record::{Rcode, RrSet, Security};
 

@@ -9,12 +9,14 @@ mod advice;
 mod chain;
 mod conclusion;
 mod event;
+mod line;
 mod picture;
 mod rdata;
 mod text;
 mod walk;
 
-pub use event::{Chain, Event, Line, Mark, NoServer, OwnProcess, Server};
+pub use event::{Chain, Event, Mark, NoServer, OwnProcess, Server};
+pub use line::Line;
 pub use picture::chain_picture;
 
 use crate::answer::Explained;

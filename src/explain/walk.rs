@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::event::{self, Event, Line};
+use super::event::{self, Event};
+use super::line::Line;
 use super::text;
 use crate::record::Rank;
 use crate::resolve::{self, Step};

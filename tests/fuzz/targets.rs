@@ -192,7 +192,7 @@ pub fn walk(data: &[u8]) {
         let first = worker.in_full(&query, &client).await.expect("a reply");
         whole(&first);
         assert!(script.sent.get() <= 2 * Limits::default().upstream_queries_per_question as usize);
-        // What is ready is a copy of what was said: the same kind of reply.
+        // A ready answer is a copy of an earlier reply, so it is of the same kind.
         let mut slot = vec![0; 65_536];
         slot[..query.len()].copy_from_slice(&query);
         if let AtOnce::Reply(len) = worker.at_once(&worker.moment(NOW), &mut slot, query.len(), &client) {
@@ -236,7 +236,7 @@ impl Clock for StoppedClock {
     }
 }
 
-/// The replies, in the order in which they are given to whoever asks.
+/// The replies, in the order in which they are given, whatever is asked.
 struct Script {
     replies: RefCell<Vec<Vec<u8>>>,
     sent: Cell<usize>,

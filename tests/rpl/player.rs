@@ -204,7 +204,7 @@ impl Player {
         Ok(())
     }
 
-    /// Waits until nothing was sent for so long.
+    /// Waits until nothing has been sent for this long.
     async fn quiet(&self, still_ms: u64, most_ms: u64) {
         for _ in 0..most_ms / still_ms {
             let before = self.servers.traffic.get();

@@ -8,7 +8,7 @@ use super::plan::{Plan, Server};
 use super::record::Rr;
 
 impl Plan {
-    /// New addresses for this server, wherever they stand; nobody is at the old ones any more.
+    /// New addresses for this server in every zone that has them; there is no server at the old ones any more.
     pub fn renumber(&mut self, name: &Name) {
         let (v4, v6) = (self.next_ipv4(), self.next_ipv6());
         let server = self.touch().server(name);
@@ -27,7 +27,7 @@ impl Plan {
         self.zones.keys().filter(|apex| apex.label_count() >= 2 && own(apex)).cloned().collect()
     }
 
-    /// Of those, the ones that nobody else depends on.
+    /// Of those, the ones that no other zone depends on.
     pub fn without_dependents(&self) -> Vec<Name> {
         let alone = |apex: &Name| {
             let holds_others =
@@ -53,7 +53,7 @@ impl Plan {
     }
 
     /// The zone goes to servers of these names. The old ones go on to serve it as it was, if they are well.
-    /// How long the parent's word about them may live.
+    /// The TTL of the parent's NS set for them.
     pub fn move_zone(&mut self, apex: &Name, to: &[Name]) -> u32 {
         let ttl = self.retire_servers(apex);
         for name in to {
@@ -79,7 +79,7 @@ impl Plan {
             server.kept.push(zone.clone());
             self.drop_addresses(name);
         }
-        // `complete` vouches again for a zone that still is.
+        // `complete` adds the DS record again for a zone that still exists.
         self.zones.get_mut(&parent).expect("it is there").remove(apex, Rtype::DS);
         for holder in [apex, &parent] {
             self.zones.get_mut(holder).expect("it is there").remove(apex, Rtype::NS);

@@ -166,7 +166,7 @@ impl Doors {
         self.doors.iter().flat_map(Door::replies).collect()
     }
 
-    /// Each query comes from a socket of its own. Fails where one is answered twice.
+    /// Each query is sent from its own socket. Fails if one is answered twice.
     pub fn ask_all(&self, queries: Vec<(Vec<u8>, Client, usize)>, runtime: &Runtime, tasks: &LocalSet) -> Vec<Answer> {
         let take = |answers: &mut Vec<Option<Answer>>, took: Duration| {
             for (wire, peer) in self.doors.iter().flat_map(Door::replies) {

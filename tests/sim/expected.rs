@@ -1,4 +1,4 @@
-//! The right answer, found by walking the world's zones directly: no packets, no servers, no cache.
+//! The right answer, computed from the world's zones directly: no packets, no servers, no cache.
 
 use cairn::record::{Name, Rcode, Rtype};
 
@@ -93,12 +93,12 @@ impl Expected {
     }
 }
 
-/// Expired data has a TTL of its own, and says that it is stale (EDE 3 and 19, RFC 8767 4).
+/// Expired data is given with the TTL for stale data and an EDE (3 or 19, RFC 8767 4).
 fn is_stale(got: &Packet) -> bool {
     got.errors().iter().any(|code| matches!(code, 3 | 19))
 }
 
-/// The zone that speaks for this name, by the delegations from the root down. DS belongs above the cut.
+/// The zone that is authoritative for this name, by the delegations from the root down. DS belongs to the parent.
 fn authority<'p>(plan: &'p Plan, name: &Name, rtype: Rtype) -> Option<&'p Zone> {
     let mut zone = plan.zones.get(&Name::root())?;
     loop {

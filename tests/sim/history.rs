@@ -1,10 +1,10 @@
-//! What servers that speak for a zone have said, and when: the only things that a resolver may say or hold.
+//! What the authoritative servers have sent, and when: nothing else may be in an answer or in the cache.
 //!
-//! An answer is judged link by link. Each set must have been said by an authority, as a whole, and its TTL must have
-//! counted down since; each denial must have been said of that very name, or by an NSEC record that speaks of it, and
-//! where one does, a set may also follow from a wildcard's that was said (RFC 8198); an alias may also follow from a
-//! DNAME that was said (RFC 6672 3.3). Signatures are not judged. Whatever comes from liars and forgers was never said
-//! here. `Expected` judges by the zones as they are now, so it cannot judge a world that changes; this can.
+//! An answer is judged link by link. An authoritative server must have sent each RRset, as a whole, and its TTL must have
+//! counted down since. A denial must have been sent for exactly this name, or follow from an NSEC record that matches or
+//! covers it; where one does, an RRset may also follow from a wildcard (RFC 8198), and a CNAME may follow from a DNAME
+//! (RFC 6672 3.3). Signatures are not judged. Records from lying or forging servers are not recorded here. `Expected` judges
+//! by the zones as they are now, so it cannot judge a world that changes; this can.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use super::plan::{Server, minimum};
 use super::record::Rr;
 use super::signing;
 
-/// From a server's word to its place in the cache: the way back, and whole seconds on both sides.
+/// From a server's reply to its place in the cache: half a round trip, and rounding to whole seconds on both sides.
 const SLACK: Duration = Duration::from_secs(2);
-/// A walk that has begun at a delegation may go on so long after its end.
+/// A walk that began at a delegation may go on for this long after the delegation has expired.
 const WALK: Duration = Duration::from_secs(12);
 /// `stale-max` and the TTL of stale data by default (RFC 8767).
 const STALE_MAX_S: u64 = 86_400;
@@ -58,7 +58,7 @@ struct Set {
     data: Vec<Vec<u8>>,
 }
 
-/// How a set was come by.
+/// Where a set came from.
 #[derive(Clone, Copy)]
 struct Use {
     needs_authority: bool,
@@ -71,8 +71,8 @@ impl History {
         self.clock = Some(clock);
     }
 
-    /// `zone` has new servers, or none; the old ones may be asked as long as the parent's last word about them lives.
-    /// The last word of former servers of a zone above may come late.
+    /// `zone` has new servers, or none; the old ones may be asked until the parent's last NS set for them expires. Former
+    /// servers of a zone above may send that NS set late.
     pub fn note_move(&mut self, zone: &Name, parents_ttl: u32) {
         let above = self.moved.iter().filter(|(moved, _)| zone.is_below(moved)).map(|(_, until)| *until);
         let last_said = above.fold(self.now(), Duration::max);
@@ -123,7 +123,7 @@ impl History {
         &self.wrongs
     }
 
-    /// What in this answer to a question asked so long ago was never said, or too long ago. SERVFAIL says nothing.
+    /// What in this answer no server has sent, or too long ago, for a question asked this long ago. SERVFAIL has no data.
     pub fn contradicts(&self, name: &Name, rtype: Rtype, answer: &Packet, since_asked: Duration) -> Option<String> {
         if answer.rcode == Rcode::SERVFAIL {
             return None;
@@ -169,12 +169,12 @@ impl History {
         }
     }
 
-    /// What of the cache was never said, or should have ended.
+    /// Cache entries that no server has sent, or that should have expired.
     pub fn disowns(&self, entry: &Entry) -> Option<String> {
         match entry {
-            // Kept for a while so that it is not judged again; nobody is told, unless they ask for no judgement.
+            // Bogus data is cached for a while so that it is not validated again; only clients that set CD get it.
             Entry::Set(cached) if cached.security == Security::Bogus => None,
-            // Whoever asked for it had left before it was judged. Nobody is told before it is.
+            // The client that asked had left before it was validated. No client gets it before that.
             Entry::Set(cached) if cached.security == Security::Indeterminate && self.forged.contains(&cached.set.name) => None,
             Entry::Denial(_, denial) if denial.security == Security::Bogus => None,
             Entry::Set(cached) if cached.set.rtype == Rtype::DELEGATION => self.knows_delegation(&cached.set, cached.stale_s > 0).err(),
@@ -182,7 +182,7 @@ impl History {
                 let how = Use { needs_authority: cached.rank.may_answer(), stale: cached.stale_s > 0, slack: SLACK };
                 self.was_said(&Set::cached(&cached.set), how).err()
             }
-            // What a referral says about DS beside its NSEC records.
+            // A referral's denial of DS, with its NSEC records.
             Entry::Denial(question, denial) if denial.soa.is_none() && question.rtype == Rtype::DS => None,
             Entry::Denial(question, denial) => {
                 let rcode = if denial.kind == DenialKind::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };
@@ -266,7 +266,7 @@ impl History {
         }
     }
 
-    /// An NSEC record that an authority has said lately denies this (RFC 8198).
+    /// An NSEC record that an authoritative server has sent lately denies this (RFC 8198).
     fn follows(&self, name: &Name, rtype: Rtype, rcode: Rcode, how: Use) -> bool {
         self.proofs(name, how).any(|(owner, _, bitmap)| {
             let has = |rtype: Rtype| signing::lists(bitmap, rtype);
@@ -275,7 +275,7 @@ impl History {
         })
     }
 
-    /// NSEC records said lately that match or cover this name: owner, next name, bitmap.
+    /// NSEC records sent lately that match or cover this name: owner, next name, bitmap.
     fn proofs(&self, name: &Name, how: Use) -> impl Iterator<Item = (&Name, Name, &[u8])> {
         let now = self.now();
         let nsecs = self.said.iter().filter(|((_, rtype), _)| *rtype == Rtype::NSEC);

@@ -27,7 +27,7 @@ use super::record::Rr;
 pub struct Link {
     /// One way.
     pub delay: Duration,
-    /// Up to so much more, drawn for each packet: packets overtake each other.
+    /// At most this much more, drawn for each packet, so that packets overtake each other.
     pub jitter: Duration,
     /// Chance of each packet, each way.
     pub loss: f64,
@@ -49,11 +49,11 @@ pub enum Tcp {
     Filtered,
 }
 
-/// Somebody who sees that a query is under way, knows its port, and sends a reply that arrives first.
+/// An attacker who sees that a query is in flight, knows its port, and sends a reply that arrives first.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Forger {
     None,
-    /// All is right but the message ID; so many packets.
+    /// Everything matches but the message ID; this many packets.
     GuessesId(u32),
     /// The ID is right, the question's letter case is not.
     GuessesCase,
@@ -83,9 +83,9 @@ pub struct Arrival {
     pub reply: Reply,
 }
 
-/// What stands behind the addresses.
+/// The servers behind the addresses.
 pub trait Behind {
-    /// `None`: nobody is there.
+    /// `None`: there is no server at this address.
     fn link(&self, to: IpAddr) -> Option<Link>;
 
     /// Answers now or later, through `arrival.reply`, or not at all. The text is for the log.

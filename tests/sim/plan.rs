@@ -1,5 +1,5 @@
 //! The world's zones and servers, and how a server answers: RFC 1034 4.3.2 over plain maps, and every way of
-//! doing it wrong that is found out there. Shares nothing with the resolver but the words of `record`.
+//! doing it wrong that is seen on the Internet. Shares nothing with the resolver but the types of `record`.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +26,7 @@ pub struct Manner {
     pub formerr_to_edns: bool,
     /// NOTIMP without OPT to questions for this type.
     pub knows_no: Option<Rtype>,
-    /// BADCOOKIE over UDP to whoever does not show the cookie that it gave.
+    /// BADCOOKIE over UDP to a client that does not return the server's cookie.
     pub wants_cookie: Option<Cookie>,
     /// Queries with EDNS get lost.
     pub drops_edns: bool,
@@ -53,7 +53,7 @@ pub struct Manner {
     pub slips_in: Vec<Rr>,
     /// The same lies stand in the answer section too, with one about whatever an alias there leads to.
     pub lies_in_answers: bool,
-    /// Where it is asked for addresses that are none of servers: those of its own choice, under signatures that are not.
+    /// Addresses of names that are not servers are replaced by others, so that their signatures do not verify.
     pub forges: bool,
     /// Knows nothing of DNSSEC.
     pub strips: bool,
@@ -63,7 +63,7 @@ pub struct Manner {
     pub forgets_rrsig: Option<(Rtype, Rc<Cell<u32>>)>,
     /// Negative answers show the delegation of the question's zone instead of its SOA.
     pub shows_cut: bool,
-    /// No addresses beside a referral.
+    /// Referrals without glue.
     pub hides_glue: bool,
     /// Changes each reply just before it leaves.
     pub rewrite: Option<Rewrite>,
@@ -155,9 +155,9 @@ pub struct Server {
 pub struct Told {
     /// `None` for silence.
     pub bytes: Option<Vec<u8>>,
-    /// The reply without what a liar adds, and only where the server speaks for a zone at all.
+    /// The reply without added lies; `None` where the server is not authoritative for a zone.
     pub honest: Option<Packet>,
-    /// It tells of other addresses than the zone has, under signatures that do not hold.
+    /// The reply has other addresses than the zone, with signatures that do not verify.
     pub forged: bool,
     /// For the log.
     pub word: String,
@@ -171,7 +171,7 @@ pub struct Plan {
     addresses_given: u32,
     /// Nothing has changed since it was completed.
     whole: bool,
-    /// Parents give the addresses of name servers beside the cut too.
+    /// Parents also give sibling glue: addresses of name servers in other zones below them.
     pub sibling_glue: bool,
     /// Servers without addresses of their own get one of each family.
     pub dual_stack: bool,
@@ -611,7 +611,7 @@ fn lie(manner: &Manner, reply: &mut Packet) {
         if manner.lies_in_answers {
             reply.answer.push(rr.clone());
             let alias = reply.answer.iter().rev().find(|rr| rr.rtype == Rtype::CNAME).and_then(Rr::target);
-            // What is said of the very name in question is the server's own affair.
+            // For the name in the question itself the server may say what it likes.
             let alias = alias.filter(|to| rr.rtype == Rtype::A && reply.question.as_ref().is_none_or(|asked| asked.name != *to));
             reply.answer.extend(alias.map(|to| Rr { name: to, ..rr.clone() }));
         }

@@ -24,7 +24,7 @@ const TLDS: [&str; 4] = ["com.", "net.", "org.", "example."];
 const LABELS: [&str; 12] = ["alpha", "beta", "gamma", "delta", "post", "shop", "x", "y1", "long-label-of-some-length", "z", "_tcp", "a"];
 /// None of them a label of a zone: what a parent holds at or below a cut is not its to tell.
 const HOSTS: [&str; 6] = ["www", "mail", "a.b.c", "*.wild", "ftp", "ent.empty"];
-/// Where every lie leads: no server is there, and nobody honest says there is.
+/// Every lie leads to this address: no server is there, and no honest reply has it.
 pub const SNARE: &str = "203.0.113.66";
 
 pub struct Drawn {
@@ -142,7 +142,7 @@ impl Draft {
         (world.manner(|manner| manner.denies_empty_names = denies_empty_names), denies_empty_names)
     }
 
-    /// The server tells of what is not its own, beside every answer.
+    /// The server adds records of other zones to every answer.
     fn lies(&self, world: World, apex: &str) -> World {
         let is_own = |victim: &str| victim == apex || victim.ends_with(&format!(".{apex}"));
         let victims: Vec<&String> = self.zones.iter().filter(|zone| !is_own(zone)).collect();
@@ -260,8 +260,8 @@ impl Draft {
     }
 }
 
-/// Something happens to this world, rather to a zone that somebody has asked about in `asked`. The zone, and what, for
-/// whoever reads of a failure.
+/// Something happens to this world, preferably to a zone that has been asked about (`asked`). Returns the zone and the
+/// change, for the report of a failure.
 pub fn change(world: &mut World, dice: &Random, asked: &[String]) -> (Name, String) {
     let serial = dice.below(1 << 20);
     let what = dice.below(8);

@@ -211,7 +211,7 @@ impl Zone {
         }
     }
 
-    /// Who holds what is said of `name`: itself, or a wildcard.
+    /// The owner of the records that answer for `name`: itself, or a wildcard.
     fn source(&self, name: &Name) -> Option<Name> {
         let holds = |owner: &Name| self.names().any(|have| have == owner);
         if holds(name) || self.names().any(|have| have.is_below(name)) {
@@ -297,7 +297,7 @@ pub fn complete(zone: &Zone, name: &Name, reply: &mut Packet) {
     }
 }
 
-/// The last word of a name server that has never heard of DNSSEC.
+/// Makes the reply that of a name server without DNSSEC.
 pub fn strip(reply: &mut Packet) {
     for section in [&mut reply.answer, &mut reply.authority] {
         section.retain(|rr| !matches!(rr.rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::DS));

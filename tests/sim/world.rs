@@ -38,7 +38,7 @@ use super::record::Rr;
 use super::signing::{self, Key};
 use super::zone::Zone;
 
-/// A client that gets nothing for so long has not been answered.
+/// A client that has no reply after this time counts as not answered.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// Longer waits are mostly a jump of the clock, as in suspend.
 const REALLY_WAITED: Duration = Duration::from_secs(30);
@@ -73,7 +73,7 @@ struct Running {
     clock: Arc<SimClock>,
     doors: Doors,
     asked: u16,
-    /// Since then two words of one zone may live beside each other, each as long as its TTL.
+    /// Since then two versions of a zone's data may be cached at the same time, each until its TTL expires.
     changed: bool,
 }
 
@@ -190,7 +190,7 @@ impl World {
         self
     }
 
-    /// The current server goes on to serve this zone as it is now, but for a change of its own.
+    /// The current server keeps its own copy of this zone as it is now, with a change.
     pub fn tells(self, apex: &str, change: impl FnOnce(&mut Zone)) -> World {
         let apex = name(apex);
         let mut zone = self.plan.borrow().zones[&apex].clone();
@@ -255,7 +255,7 @@ impl World {
         self.with(|server| (server.ipv4, server.ipv6) = (vec![], vec![v6]))
     }
 
-    /// Parents give addresses of name servers beside the cut too.
+    /// Parents also give sibling glue: addresses of name servers in other zones below them.
     pub fn sibling_glue(self) -> World {
         self.plan().sibling_glue = true;
         self
@@ -363,12 +363,13 @@ impl World {
         self
     }
 
-    /// So many threads' worth of the resolver; questions go to them in turn.
+    /// Changes the limits of the resolver.
     pub fn limit(mut self, change: impl FnOnce(&mut Limits)) -> World {
         change(&mut self.limits);
         self
     }
 
+    /// How many workers the resolver has; questions go to them in turn.
     pub fn workers(mut self, workers: usize) -> World {
         self.workers = workers;
         self
@@ -460,7 +461,7 @@ impl World {
         running.doors.replies().into_iter().map(decode).collect()
     }
 
-    /// Asks, and makes a `change` when the question has waited so long.
+    /// Asks, and makes a `change` when the question has waited this long.
     pub fn ask_meanwhile(&mut self, question: &str, ms: u64, change: impl FnOnce(&World)) -> Answer {
         self.start();
         let Some(running) = self.running.as_mut() else { unreachable!("just started") };
@@ -605,7 +606,7 @@ impl World {
         running.tasks.block_on(&running.runtime, async { sleep(Duration::from_millis(ms)).await });
     }
 
-    /// Zones and servers change. Nothing that is said of them is older than what they were until now.
+    /// Zones and servers change. Replies from now on describe them as they are after the change.
     pub fn change<R>(&mut self, change: impl FnOnce(&mut Plan, &mut History) -> R) -> R {
         self.start();
         self.running.as_mut().expect("just started").changed = true;
@@ -621,7 +622,7 @@ impl World {
 
     // What was seen.
 
-    /// What is wrong with this answer by what servers have said until now.
+    /// What is wrong with this answer, judged by all replies that servers have sent until now.
     pub fn contradicts(&self, question: &str, answer: &Answer) -> Option<String> {
         let (name, rtype) = split(question);
         self.at_its_time(|_| {
@@ -630,7 +631,7 @@ impl World {
         })
     }
 
-    /// What servers saw that should not be, and what the cache holds that nobody said.
+    /// Queries that servers should not have got, and cache entries that no server has sent.
     pub fn wrongs(&self) -> Vec<String> {
         let history = self.history.borrow();
         let mut wrongs = history.wrongs().to_vec();
@@ -804,7 +805,7 @@ fn comparable(wire: &[u8]) -> Option<Packet> {
     let mut packet = Packet::decode(wire)?;
     packet.id = 0;
     if packet.flags & AD == 0 && !packet.answer.is_empty() {
-        // Beside an answer that is not proved, proofs are of no use: they go with the reply they came with.
+        // Proofs are of no use with an answer that is not validated: they are given with the reply that had them.
         packet.authority.retain(|rr| !matches!(rr.rtype, Rtype::NSEC | Rtype::RRSIG));
     }
     for section in [&mut packet.answer, &mut packet.authority, &mut packet.additional] {

@@ -11,7 +11,7 @@ pub struct Zone {
     pub apex: Name,
     /// Of the NS sets and server addresses that are made up here.
     pub ttl: u32,
-    /// It has keys and signatures, and its parent is told so.
+    /// It has keys and signatures, and its parent has the DS record.
     pub signed: bool,
     nodes: BTreeMap<Name, BTreeMap<Rtype, Vec<Rr>>>,
 }
@@ -120,7 +120,7 @@ impl Zone {
         }
     }
 
-    /// What `owner` holds, told as if `name` held it (the same but for wildcards).
+    /// The records of `owner`, given with `name` as their owner (they differ for wildcards).
     fn at(&self, owner: &Name, name: &Name, rtype: Rtype) -> Found {
         let told = |set: &[Rr]| set.iter().map(|rr| Rr { name: name.clone(), ..rr.clone() }).collect::<Vec<_>>();
         let Some(node) = self.nodes.get(owner) else { return Found::NoData };

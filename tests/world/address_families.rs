@@ -1,5 +1,5 @@
-//! One address family of the resolver's own network does not work, and nobody says so: names are found all the same,
-//! without waiting for it again and again; and when it works again it is used again.
+//! One address family of the resolver's own network does not work, without any error from the kernel: names are still
+//! found, time-outs are not repeated, and the family is used again once it works.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const TIME_OUT: Duration = Duration::from_millis(400);
 /// A whole name from an empty cache, with the servers' names to be found: some walks of a few round trips each.
 const NAME_MOST: Duration = Duration::from_millis(500);
 
-/// Zones below five TLDs, on their own servers or on somebody else's. Every server has both families, 20 ms away.
+/// Zones below five TLDs, on servers in the zone or in another one. Every server has both families, 20 ms away.
 fn world(seed: u64) -> World {
     let mut world = World::new(seed).all_dual_stack().every_link(|link| link.delay = Duration::from_millis(10));
     for n in 0..ZONES {
@@ -107,7 +107,7 @@ fn a_family_that_is_back_is_used_again() {
         silence(&world, family);
         ask(&mut world, 0..10);
         world.pass(20);
-        // Tests after 1 s, then 5, 10 and so on, each by one query that nobody waits for.
+        // Tests after 1 s, then 5, 10 and so on, each by one query that no client waits for.
         for n in 10..20 {
             world.forget();
             assert!(ask(&mut world, n..n + 1)[0] <= NAME_MOST);

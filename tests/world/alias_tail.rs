@@ -1,5 +1,5 @@
-//! What a reply says beyond its alias, unproved: given to the client that waits for it where its server speaks with
-//! authority for sure or has kept its word, and kept only once it was asked for.
+//! The records behind the first CNAME in a reply, where nothing is signed: the waiting client gets them if the server
+//! is authoritative for them or has been right before; they are cached only after they were asked for.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn shop(seed: u64) -> World {
     world
 }
 
-/// So many round trips the question took.
+/// How many round trips the question took.
 fn waits(world: &mut World, question: &str) -> u32 {
     let answer = world.ask(question);
     let rounds = answer.took.as_millis() / ROUND_TRIP.as_millis();
@@ -47,7 +47,7 @@ fn an_alias_of_the_zones_own_name_costs_one_wait() {
     assert!(none.took < 2 * ROUND_TRIP && none.packet.authority.len() == 1, "{none:?}");
 }
 
-/// Forged with one name, the rest of a chain would else move its neighbours.
+/// Otherwise a reply forged for one name could change the data of other names in the chain.
 #[test]
 fn what_was_not_asked_for_is_not_kept() {
     if !is_cairn() {
@@ -78,7 +78,7 @@ fn a_server_is_taken_at_its_word_when_it_has_kept_it() {
     assert_eq!(took, [2; 6]);
 }
 
-/// A forwarder tells what it has heard of others.
+/// A forwarder relays what other servers have said.
 #[test]
 fn a_forwarder_does_not_speak_with_authority() {
     if !is_cairn() {
@@ -93,7 +93,7 @@ fn a_forwarder_does_not_speak_with_authority() {
     assert_eq!(waits(&mut world, "www.shop.example. A"), 2);
 }
 
-/// While the first name's proof is waited for, what the same reply says of the second grows older too.
+/// While the first link is validated, the TTL of the second link from the same reply counts down too.
 #[test]
 fn what_was_said_a_while_ago_has_grown_older() {
     if !is_cairn() {

@@ -1,4 +1,4 @@
-//! Chains of aliases: what stands in the answer, and how often.
+//! Chains of CNAME and DNAME: which records are in the answer, and that each is there once.
 
 use std::collections::HashMap;
 

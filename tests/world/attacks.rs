@@ -1,4 +1,4 @@
-//! What one client question may cost the world: known ways to make a resolver ask and ask again.
+//! How many upstream queries one client question may cause, for each known amplification attack.
 //!
 //! Each row is a world, the questions, and the most queries that may leave for them together.
 
@@ -13,7 +13,7 @@ struct Attack {
     questions: Vec<String>,
     /// Queries that may leave for all the questions together, when the servers of `example.` are known.
     most: usize,
-    /// What one question costs a resolver without care.
+    /// What one question costs the reference resolver, which has no limits.
     harm: usize,
 }
 
@@ -149,7 +149,7 @@ fn until_quiet(mut world: World, title: &str) -> usize {
     world.log().len()
 }
 
-/// The worlds are what they say: a resolver without care pays.
+/// The worlds are hostile indeed: the reference resolver sends far more queries.
 #[test]
 fn the_attacks_are_real() {
     for Attack { title, world, questions, harm, .. } in attacks() {
@@ -286,7 +286,7 @@ fn failing() -> World {
     (1..=8).fold(world, |world, n| world.server(&format!("ns{n}.evil.example.")).fails(Rcode::SERVFAIL))
 }
 
-/// A delegation to addresses that nobody may make us ask: ourselves, this machine, a whole network.
+/// A delegation to addresses that are never asked: the resolver itself, this machine, a broadcast address.
 #[test]
 fn forbidden_addresses_are_never_asked() {
     if !is_cairn() {

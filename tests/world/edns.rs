@@ -1,4 +1,4 @@
-//! What servers make of our EDNS: cookies that they insist on, and EDNS that they are thought not to know.
+//! EDNS towards servers: cookies that a server requires, and servers that do not support EDNS.
 
 use cairn::record::{Rcode, Rtype};
 
@@ -41,7 +41,7 @@ fn a_server_that_knows_no_cookie_of_its_own_is_asked_over_tcp() {
     assert!(world.queries_to("ns1.example.").len() <= 9, "{}", world.queries_to("ns1.example.").len());
 }
 
-/// A question that a server knows nothing of does not take EDNS, and DNSSEC with it, from all others.
+/// A type that a server rejects must not turn EDNS, and DNSSEC with it, off for all other questions.
 #[test]
 fn one_odd_question_does_not_end_edns() {
     if !is_cairn() {

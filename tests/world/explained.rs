@@ -1,4 +1,5 @@
-//! What `cairn explain` concludes is what the client gets: the same questions asked in one world and explained in its twin.
+//! The conclusion of `cairn explain` is what the client gets: the same questions asked in one world and explained in a
+//! second world made the same way.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! What one client's question spends must not be missing from another's: names that a hostile question leads to are
-//! found all the same by whoever asks for them.
+//! One client's question must not spoil another's: names that a hostile question leads to are still found for every
+//! other client.
 
 use super::sim::World;
 use super::sim::engine::is_cairn;

@@ -1,5 +1,5 @@
-//! The resolver's own network goes and comes back: cached names are served meanwhile, nothing is held against any
-//! server, one probe at a time asks whether it is back, and the answer follows at once.
+//! The resolver's own network goes away and comes back: cached names are served meanwhile, no server is blamed, one
+//! probe at a time looks for the network, and answers follow at once when it is back.
 
 use std::time::Duration;
 
@@ -160,7 +160,7 @@ fn an_old_silence_is_looked_into_first() {
     world.pass(4_000);
     let fresh = world.ask_true("www.example. A");
     assert!(fresh.ttl() == Some(3600) && fresh.took <= MOST_AFTER_THE_NETWORK, "{fresh:?}");
-    // Where the probe finds nobody either, the wait is short.
+    // If the probe gets no reply either, the wait is short.
     world.set_loss(1.0);
     assert_eq!(world.ask("two.example. A").rcode(), Rcode::SERVFAIL);
     world.wait_ms(15_000);

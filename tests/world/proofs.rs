@@ -1,5 +1,5 @@
-//! Signed worlds: what clients are told of them, whom the chain of trust asks, and what is made of servers that do not
-//! tell the truth.
+//! Signed zones: what clients get for each combination of bits, which servers the chain of trust asks, and what happens
+//! when servers lie.
 
 use cairn::config::{NegativeAnchor, RouteSettings, Sha1};
 use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
@@ -18,7 +18,7 @@ fn anchor(zone: &str, seed: u8) -> String {
     format!("{zone} 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(seed).dnskey()))
 }
 
-/// Everything but `plain.` is signed; `island.plain.` has nobody above to vouch for it.
+/// Everything but `plain.` is signed; `island.plain.` has no DS record in its parent.
 fn unsigned(seed: u64) -> World {
     World::new(seed)
         .zone(".")
@@ -232,7 +232,7 @@ fn zone_set(zone: &Zone, owner: &str, rtype: Rtype) -> Vec<Rr> {
     zone.set(&name(owner), rtype).to_vec()
 }
 
-/// RFC 4035 5.2: what cannot be used here is insecure; what can be is not weakened by what stands beside it.
+/// RFC 4035 5.2: a DS set with only unsupported algorithms is insecure; unsupported records beside a usable one change nothing.
 #[test]
 fn unknown_algorithms_and_digests() {
     if !is_cairn() {
@@ -281,7 +281,7 @@ fn sha_1_by_policy() {
     }
 }
 
-/// RFC 8198 and RFC 8020: of proved data only, not beyond its life, and not where it is turned off.
+/// RFC 8198 and RFC 8020: from validated data only, not after its TTL, and not where it is turned off.
 #[test]
 fn what_follows_from_a_proof_and_what_does_not() {
     if !is_cairn() {
@@ -418,7 +418,7 @@ fn silence_about_keys_is_no_proof() {
     assert_eq!(verdict(&world.ask("www.example. A DO")), (Rcode::NOERROR, false, vec![3]), "what was proved once lives on");
 }
 
-/// RFC 4035 5.3.3: keys are believed for as long as they were said to live.
+/// RFC 4035 5.3.3: keys are trusted until their TTL or their signature expires.
 #[test]
 fn keys_are_asked_for_again() {
     if !is_cairn() {
@@ -448,7 +448,7 @@ fn an_insecure_cut_below_a_name_that_is_wrongly_denied() {
     assert_eq!(verdict(&world.ask("www.x.deep.example. A DO")), (Rcode::NOERROR, false, vec![]));
 }
 
-/// So many signatures that fit no data before the one that does.
+/// This many signatures that do not verify stand before the one that does.
 fn with_wrong_signatures(zone: &mut Zone, owner: &str, rtype: Rtype, count: u8) {
     let rrsigs = zone_set(zone, owner, Rtype::RRSIG);
     zone.remove(&name(owner), Rtype::RRSIG);
@@ -532,7 +532,7 @@ fn what_was_taken_by_a_wrong_clock_is_proved_later() {
     assert!(is_secure(&world.ask("real.wild.example. A DO")));
 }
 
-/// What a reply says beyond its alias counts only where it is proved, and not where a rule stands nearer to the name.
+/// Records behind the first CNAME of a reply count only where they validate, and not where a more specific rule applies.
 #[test]
 fn beyond_an_alias() {
     if !is_cairn() {
@@ -557,7 +557,7 @@ fn beyond_an_alias() {
     assert!(ruled.queries_to("ruled.test.").iter().any(|seen| seen.rtype() == Rtype::A), "the rule's server is asked");
 }
 
-/// A span of the zone above does not speak for a name that has a rule or a negative trust anchor of its own.
+/// An NSEC span of the parent zone denies no name that has a forward rule or a negative trust anchor.
 #[test]
 fn spans_keep_away_from_rules_and_negative_trust_anchors() {
     if !is_cairn() {

@@ -8,8 +8,8 @@
 //! - every question is answered, once, within the time to give up;
 //! - no answer holds what no authority said, or said longer ago than its TTL (`History`); while nothing has changed,
 //!   none is other than the zones say (`Expected`), and in fair weather none is SERVFAIL;
-//! - where the root is signed, AD stands over whatever is signed from there down, and over nothing else;
-//! - the servers of a zone that has moved are left when the parent's last word about them ends;
+//! - where the root is signed, AD is set for everything that is signed from there down, and for nothing else;
+//! - the servers of a zone that has moved are left when the parent's last NS set for it expires;
 //! - the cache holds nothing that no authority said;
 //! - one question costs the world no more than its budget, and nothing is under way when all is done;
 //! - in fair weather nobody waits while no server is asked: a wait of walks for each other would be one.
@@ -139,7 +139,7 @@ impl Roaming {
         self.touched.extend(self.questions.iter().filter(of_zone).cloned());
     }
 
-    /// A zone moves while its old servers go on and are asked all the time: they are left when the parent's word about
+    /// A zone moves while its old servers go on and are asked all the time: they are left when the parent's NS set for
     /// them ends, whatever they say of themselves meanwhile (ghost domains).
     fn haunt(&mut self) {
         let all = self.world.plan().outliving_parents();
@@ -245,7 +245,7 @@ impl Roaming {
         assert!(wrongs.is_empty(), "{:?}:\n  {}\n  after {:?}", self.weather, wrongs.join("\n  "), self.changes);
     }
 
-    /// Queries that somebody's budget has to pay for. Whether the network is there is nobody's question.
+    /// Queries that count against a client's budget; probes of the network belong to no client.
     fn queries(&self) -> usize {
         let mut count = 0;
         self.world.each_seen(|seen| {

@@ -1,5 +1,5 @@
-//! Plays every scenario under `tests/scenarios`; `CAIRN_SCENARIOS=DIR` plays the files of that folder instead,
-//! `CAIRN_SCENARIO=WORD` only those whose name holds the word.
+//! Plays every scenario in `tests/scenarios`. `CAIRN_SCENARIOS=DIR` plays the files of that folder instead,
+//! `CAIRN_SCENARIO=WORD` only files whose name contains the word.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A second server beside one that keeps us waiting.
+//! A second server is asked where the first one is slow.
 
 use super::sim::World;
 use super::sim::engine::is_cairn;

@@ -1,4 +1,4 @@
-//! Signed zones in the simulation: what the random worlds have brought to light.
+//! Signed zones in the simulation: faults that random worlds have found.
 
 use cairn::record::{Rcode, Rtype};
 
@@ -68,7 +68,7 @@ fn a_denial_that_follows_from_one_proved_late_is_no_younger() {
     assert!(ttls[1] <= ttls[0], "{ttls:?}");
 }
 
-/// One server's word does not hold, the other's does: what is proved is neither stale nor asked for anew.
+/// One server's reply does not validate, the other's does: the validated answer is neither stale nor asked for again.
 #[test]
 fn what_another_server_proves_has_not_failed() {
     if !is_cairn() {

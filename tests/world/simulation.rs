@@ -1,6 +1,5 @@
-//! Worlds of a few lines: each test is one thing that must work out there.
-//!
-//! The first group holds for any resolver, however simple; the second needs one with a cache and manners.
+//! Worlds of a few lines, one behaviour each. The first group holds for any resolver, the second needs a cache and care
+//! for its servers.
 
 use std::time::Duration;
 
@@ -247,7 +246,7 @@ fn rd_0_reads_the_cache_alone() {
     assert!(world.ask("www.example. A norec").is("192.0.2.1"));
 }
 
-/// What is held without proof, such as the address of a server, is no answer for those who want proof, whoever has read it.
+/// Unvalidated data in the cache, such as the address of a server, is no answer for a client that wants validation.
 #[test]
 fn what_rd_0_reads_unproved_is_not_kept_for_others() {
     if !is_cairn() {
@@ -371,7 +370,7 @@ fn silence_is_given_up_neither_early_nor_late() {
         assert!(answer.packet.errors().iter().any(|code| [22, 23].contains(code)), "{answer:?}");
         let tried = (1..=servers).filter(|n| !world.queries_to(&format!("ns{n}.example.")).is_empty()).count();
         assert_eq!(tried, servers, "every server has its chance");
-        // Whoever asks again is told at once, and nobody is asked.
+        // The same question again is answered at once, without an upstream query.
         world.wait_ms(2000);
         world.forget();
         let again = world.ask("mail.example. A");
@@ -545,7 +544,7 @@ fn nothing_is_no_answer_before_the_parent_is_asked() {
     assert_eq!((nothing.rcode(), nothing.packet.answer.len()), (Rcode::NOERROR, 0), "{nothing:?}");
 }
 
-/// What servers say of themselves ends with the word of the parent that led to them (ghost domains).
+/// A child's NS set expires with the parent's NS set that led to it (ghost domains).
 #[test]
 fn servers_that_a_zone_has_left_do_not_keep_it() {
     if !is_cairn() {
@@ -566,7 +565,7 @@ fn servers_that_a_zone_has_left_do_not_keep_it() {
     assert!(world.queries_to("ns1.ghost.com.").iter().all(|seen| seen.at < Duration::from_secs(30)));
 }
 
-/// A third of all that is sent is lost. Whoever has not replied in the usual time is left for another server, and what was
+/// A third of all packets is lost. A server that has not replied in the usual time is left for another one, and what was
 /// lost is not taken for slowness.
 #[test]
 fn a_lossy_network_costs_little_time() {

@@ -1,5 +1,5 @@
-//! Trust anchors and their opposite in virtual time: a key roll of the root over forty days with its revocation
-//! (RFC 5011), and negative trust anchors that begin and end (RFC 7646).
+//! Trust anchors in virtual time: a key roll of the root over forty days with its revocation (RFC 5011), and negative
+//! trust anchors that begin and end (RFC 7646).
 
 use cairn::config::NegativeAnchor;
 use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
@@ -108,7 +108,7 @@ fn a_negative_trust_anchor_begins_and_ends() {
     };
     let mut world = anchored(1);
     let now = world.wall();
-    // Signed by a key that nobody trusts.
+    // Signed by a key that is not trusted.
     world = root(world, &[(2, SEP)], &[(2, SEP)], now);
     assert_eq!(ask(&mut world).0, Rcode::SERVFAIL);
     let negative = NegativeAnchor { name: name("www."), until: Some(now + 120) };

@@ -1,5 +1,5 @@
-//! Questions without RD: who walks the tree by itself (`dig +trace`) is told of the root and the TLDs, and nobody is told what
-//! others have asked for.
+//! Questions without RD: a client that walks the tree itself (`dig +trace`) gets referrals of the root and the TLDs,
+//! and no client learns what others have asked for.
 
 use cairn::record::{Rcode, Rtype};
 

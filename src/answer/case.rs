@@ -1,0 +1,65 @@
+//! One request and everything that its reply depends on: what the rules and reviews of the pipeline work with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::client_rights::{ClientRights, Requester};
+use super::explained::{Note, Recorder};
+use super::outcome::Outcome;
+use super::refusal::{Refusal, Refused};
+use super::request::Request;
+use super::service::Service;
+use super::snapshot::Snapshot;
+use crate::record::Name;
+use crate::resolve::Resolver;
+
+pub(super) struct Case<'a> {
+    pub service: &'a Service,
+    pub resolver: &'a Resolver,
+    pub snapshot: &'a Arc<Snapshot>,
+    pub request: &'a Request,
+    pub requester: Requester,
+    pub rights: ClientRights,
+    pub recorder: &'a Recorder,
+}
+
+impl Case<'_> {
+    pub fn may_ask_zone(&self, apex: &Name) -> bool {
+        match self.requester {
+            Requester::Client(client) => self.snapshot.may_ask_zone(apex, client),
+            Requester::Operator => true,
+        }
+    }
+
+    /// The reply, and for an explanation the rule of the configuration behind it.
+    pub fn refuse(&self, refusal: &Refusal) -> Outcome {
+        self.recorder.note(|| Note::Refused(self.refused(refusal)));
+        Outcome::refused(refusal.why())
+    }
+
+    pub fn refused(&self, refusal: &Refusal) -> Refused {
+        let client = match self.requester {
+            Requester::Client(client) => client,
+            // Only rules without a client list refuse the operator anything.
+            Requester::Operator => IpAddr::from([0; 4]),
+        };
+        self.snapshot.refused(refusal, client)
+    }
+
+    /// The root and the TLDs: that they are cached shows nothing of what clients asked, and who walks the tree himself
+    /// (`dig +trace`) begins with them without RD. A name with a rule of its own is not public.
+    pub fn is_top_of_the_tree(&self) -> bool {
+        let name = &self.request.question.name;
+        name.label_count() <= 1 && self.snapshot.routes.rule_for(name).is_none_or(|rule| rule.zone.is_root())
+    }
+
+    /// Reason why nothing outside the hosted zones is looked up for this request.
+    pub fn why_not_recurse(&self) -> Option<Refusal> {
+        match (self.rights.allowed, self.snapshot.recursion, self.rights.may_recurse) {
+            (false, ..) => Some(Refusal::Recursion),
+            (true, false, _) => Some(Refusal::RecursionOff),
+            (true, true, false) => Some(Refusal::Cache),
+            (true, true, true) => None,
+        }
+    }
+}
