@@ -7,6 +7,7 @@
 //! cache. Only `engine.rs` knows how the resolver is made.
 #![allow(dead_code, reason = "the world offers more than the tests of one day use")]
 
+pub mod answer;
 pub mod changes;
 pub mod clients;
 pub mod clock;

@@ -270,6 +270,7 @@ fn inherent_impls(code: &str) -> Vec<(String, usize)> {
 /// `<'a, T: X> Thing<'a, T> where T: Y {` without what is in angle brackets and behind `where`.
 fn without_generics(head: &str) -> String {
     let mut depth = 0;
+    let head = head.replace("->", "");
     let kept = head.chars().filter(|c| {
         depth += i32::from(*c == '<');
         let outside = depth == 0;
@@ -336,7 +337,7 @@ mod tests {
             (
                 "src/y.rs",
                 &format!(
-                    "use crate::x::Thing;\nstruct Other<T>(T);\nimpl<T: Into<u8>> Other<T> where T: Copy {{\n    fn c() {{}}\n}}\n{block}"
+                    "use crate::x::Thing;\nstruct Other<T>(T);\nimpl<T: Fn(&Thing) -> Option<u8>> Other<T> where T: Copy {{\n    fn c() {{}}\n}}\n{block}"
                 ),
             ),
         ]);
