@@ -21,7 +21,7 @@ const STILL: Ratchet = Ratchet {
     room_imports_upwards: 5,
     large_types: 2,
     types_in_several_folders: 1,
-    limits_elsewhere: 96,
+    limits_elsewhere: 97,
     packages_of_tests_only: 0,
 };
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Event, Mark};
 use super::text;
 
-pub const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// One line of an explanation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
