@@ -25,7 +25,11 @@ fn world() -> World {
         .serves()
         .dead();
     (0..100).fold(world, |world, number| {
-        world.zone(&format!("good{number}.example.")).record("www A 192.0.2.1").server(&format!("ns.good{number}.example.")).serves()
+        world
+            .zone(&format!("good{number}.example."))
+            .record(&format!("www.good{number}.example. A 192.0.2.1"))
+            .server(&format!("ns.good{number}.example."))
+            .serves()
     })
 }
 
