@@ -12,6 +12,7 @@ use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::{Asked, PassedOver, Step};
 use crate::resolve::delegation::zone_cut::Cut;
+use crate::resolve::network::network::Network;
 use crate::resolve::servers::in_flight::Asking;
 use crate::resolve::servers::plan::{EdnsForm, Outcome, Plan};
 use crate::resolve::servers::servers::Servers;
@@ -41,7 +42,7 @@ impl Servers {
         let server = plan.address;
         let mut manner = self.cache().servers().manner(server.ip(), self.now());
         let plan = plan.formed(&manner, slist.get(server).silent);
-        self.trace_asked(cut, &plan, attempt, context);
+        trace_asked(self.network(), cut, &plan, attempt, context);
         self.cache().servers().on_asked(server.ip(), self.now());
         let (question, recursive, with_edns, form) = (plan.question.clone(), plan.recursive, plan.with_edns, plan.form);
         if !manner.is_known && !cut.configured {
@@ -90,29 +91,30 @@ impl Servers {
         });
         Ok(Asking::new(plan, timeout, overdue, outcome))
     }
+}
 
-    fn trace_asked(&self, cut: &Cut, plan: &Plan, attempt: u8, context: &Context) {
-        context.trace.emit(|| {
-            let server = cut.servers.iter().find(|server| server.addresses.contains(&plan.address));
-            Step::Asked(Asked {
-                server_name: server.and_then(|server| server.name.clone()),
-                address: plan.address.ip(),
-                zone: cut.zone.clone(),
-                question: (*plan.question).clone(),
-                minimised: plan.minimised,
-                why: plan.why,
-                attempt,
-                with_edns: plan.with_edns,
-                passed_over: self.passed_over(cut, plan, context),
-            })
-        });
-    }
+fn trace_asked(network: &Network, cut: &Cut, plan: &Plan, attempt: u8, context: &Context) {
+    context.trace.emit(|| {
+        let server = cut.servers.iter().find(|server| server.addresses.contains(&plan.address));
+        Step::Asked(Asked {
+            server_name: server.and_then(|server| server.name.clone()),
+            address: plan.address.ip(),
+            zone: cut.zone.clone(),
+            question: (*plan.question).clone(),
+            minimised: plan.minimised,
+            why: plan.why,
+            attempt,
+            with_edns: plan.with_edns,
+            passed_over: passed_over(network, cut, plan, context),
+        })
+    });
+}
 
-    fn passed_over(&self, cut: &Cut, plan: &Plan, context: &Context) -> Option<PassedOver> {
-        let (now, family) = (self.now(), Family::of(plan.address.ip()).other());
-        let test_at = self.cache().servers().families().test_at(family, now)?;
-        let is_of_it = |address: &&SocketAddr| Family::of(address.ip()) == family && context.routes.family_enabled(address.ip());
-        let addresses = cut.servers.iter().flat_map(|server| &server.addresses).filter(is_of_it).count();
-        (addresses > 0).then_some(PassedOver { family, addresses, test_in: test_at.since(now) })
-    }
+/// The addresses of the other address family, where no server replies by it.
+fn passed_over(network: &Network, cut: &Cut, plan: &Plan, context: &Context) -> Option<PassedOver> {
+    let (now, family) = (network.now(), Family::of(plan.address.ip()).other());
+    let test_at = network.cache().servers().families().test_at(family, now)?;
+    let is_of_it = |address: &&SocketAddr| Family::of(address.ip()) == family && context.routes.family_enabled(address.ip());
+    let addresses = cut.servers.iter().flat_map(|server| &server.addresses).filter(is_of_it).count();
+    (addresses > 0).then_some(PassedOver { family, addresses, test_in: test_at.since(now) })
 }
