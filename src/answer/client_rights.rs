@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::snapshot::Snapshot;
+use crate::policy::ClientNet;
 use crate::wire::Flags;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,6 +35,14 @@ impl ClientRights {
 }
 
 impl Requester {
+    /// Whose question it is, for shares of what all may cost.
+    pub fn key(self) -> u64 {
+        match self {
+            Requester::Client(client) => ClientNet::of(client).key(),
+            Requester::Operator => 0,
+        }
+    }
+
     pub fn rights(self, snapshot: &Snapshot, flags: Flags) -> ClientRights {
         match self {
             Requester::Client(client) => ClientRights::of(snapshot, flags, client),

@@ -139,6 +139,7 @@ async fn resolved(case: &Case<'_>, LookUp { begun }: LookUp, place: Option<Place
     let mut context = Context::client(case.snapshot.routes.clone(), case.snapshot.clone(), case.recorder.trace.clone());
     // Without RD nobody is asked.
     context.cache_only = !request.wants(Flags::RD);
+    context.client = case.requester.key();
     context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
     let result = resolver.resolve_in_time(&request.question, begun, &context).await;
     case.recorder.note(|| Note::LookedUp { upstream_queries: context.budget.queries_sent() });

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::quality::RandomState;
 
 use super::denials::{self, CachedDenial};
-use super::entry::{self, Key, Kind};
+use super::entry::{self, Key, Kind, TYPE_OF_NXDOMAIN};
 use super::failures::{self, CachedFailure};
 use super::nsec_ranges::NsecRanges;
 use super::server_stats::Servers;
@@ -114,7 +114,7 @@ impl Cache {
             let key = Key::of(bytes);
             let meant = if subtree { is_within(key.name, name) } else { key.name == name.as_wire() };
             let ready = matches!(key.kind, Kind::Answer | Kind::AnswerDo);
-            gone += usize::from(meant && !ready);
+            gone += usize::from(meant && !ready && key.kind != Kind::Proved);
             meant || ready
         });
         gone
@@ -173,6 +173,20 @@ impl Cache {
             hits: usage.hits,
             misses: self.misses.load(Ordering::Relaxed),
             evictions: usage.evictions,
+        }
+    }
+
+    /// Keeps what a put has just replaced, if that was proved and may still be served stale.
+    pub(super) fn keep_proved(&self, name: &[u8], rtype: u16, replaced: Option<Vec<u8>>) {
+        if let Some(bytes) = replaced {
+            self.store.update(&Key::proved(name, rtype), |_| Some(bytes));
+        }
+    }
+
+    /// Something better is known, or what was proved must not be given any more.
+    pub(super) fn forget_proved(&self, name: &[u8], rtype: u16) {
+        for rtype in [rtype, TYPE_OF_NXDOMAIN] {
+            self.store.remove_if(&Key::proved(name, rtype), |_| true);
         }
     }
 

@@ -66,6 +66,15 @@ impl Cache {
         })
     }
 
+    /// The last denial that was proved, as with [`Cache::get_proved_set`].
+    pub fn get_proved_denial(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
+        let (wire, now_s) = (question.name.as_wire(), now.secs());
+        let usable = |bytes: &[u8]| entry::is_denial(bytes) && now_s.saturating_sub(entry::expires(bytes)) <= self.limits.stale_max;
+        [question.rtype.0, TYPE_OF_NXDOMAIN].into_iter().find_map(|rtype| {
+            self.store.with(&Key::proved(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
+        })
+    }
+
     /// A proved NXDOMAIN for a name above this one (RFC 8020), and that name.
     pub fn get_nxdomain_above(&self, name: &Name, now: BootTime) -> Option<(Name, CachedDenial)> {
         name.suffixes().skip(1).find_map(|wire| {
@@ -86,8 +95,10 @@ impl Cache {
         if for_all_types && self.store.peek(&exact, |old| stands(old, denial.security, now_s)) == Some(true) {
             return Stored::Outranked;
         }
-        let mut outranked = false;
+        let (mut outranked, mut replaced) = (false, None);
         let stored = self.store.update(&key, |old| {
+            let is_unproved = denial.security == Security::Indeterminate;
+            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.limits.stale_max));
             outranked = old.as_deref().is_some_and(|old| stands(old, denial.security, now_s));
             // Without SOA nothing tells how old the denial is: put again, when it is proved or used, it must not begin anew.
             let left = old.map_or(0, |old| if entry::is_denial(old) { entry::remaining(old, now_s) } else { 0 });
@@ -99,6 +110,10 @@ impl Cache {
         }
         if stored {
             let other = if for_all_types { exact } else { Key::fact(wire, TYPE_OF_NXDOMAIN) };
+            match denial.security {
+                Security::Indeterminate | Security::Bogus => self.keep_proved(wire, key.rtype, replaced),
+                Security::Secure | Security::Insecure => self.forget_proved(wire, question.rtype.0),
+            }
             let contradicts = for_all_types || denial.kind == DenialKind::NoData;
             self.store.remove_if(&other, |old| contradicts && !stands(old, denial.security, now_s));
             self.remove_failure(question);

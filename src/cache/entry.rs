@@ -12,7 +12,8 @@
 //! low octet of the second of the last hit. `sub` is for a fact its rank (bits 0-2), security (3-4) and whether it is a
 //! denial (7); for a ready answer the policy group, which belongs to its key.
 //!
-//! A *fact* is what is known of one name and type: a record set or its denial, never both.
+//! A *fact* is what is known of one name and type: a record set or its denial, never both. A *proved* entry has the form of
+//! a fact: the last one that was Secure and has expired, kept while data that nobody has validated takes its place.
 
 use crate::record::{Name, Rank, Security};
 
@@ -26,11 +27,12 @@ pub enum Kind {
     /// A ready answer to a query without DO, and one to a query with it.
     Answer = 3,
     AnswerDo = 4,
+    Proved = 5,
 }
 
 impl Kind {
     pub fn from_u8(value: u8) -> Option<Kind> {
-        [Kind::Fact, Kind::Failure, Kind::Answer, Kind::AnswerDo].into_iter().find(|kind| *kind as u8 == value)
+        [Kind::Fact, Kind::Failure, Kind::Answer, Kind::AnswerDo, Kind::Proved].into_iter().find(|kind| *kind as u8 == value)
     }
 
     fn has_group(self) -> bool {
@@ -54,6 +56,10 @@ pub const TYPE_OF_NXDOMAIN: u16 = 0;
 impl<'a> Key<'a> {
     pub fn fact(name: &'a [u8], rtype: u16) -> Key<'a> {
         Key { kind: Kind::Fact, name, rtype, group: 0 }
+    }
+
+    pub fn proved(name: &'a [u8], rtype: u16) -> Key<'a> {
+        Key { kind: Kind::Proved, name, rtype, group: 0 }
     }
 
     pub fn failure(name: &'a [u8], rtype: u16) -> Key<'a> {
@@ -162,7 +168,21 @@ pub fn sub_of_denial(nxdomain: bool, security: Security) -> u8 {
 }
 
 pub fn is_denial(entry: &[u8]) -> bool {
-    entry[0] == Kind::Fact as u8 && entry[16] & DENIAL != 0
+    has_form_of_fact(entry) && entry[16] & DENIAL != 0
+}
+
+fn has_form_of_fact(entry: &[u8]) -> bool {
+    entry[0] == Kind::Fact as u8 || entry[0] == Kind::Proved as u8
+}
+
+/// The fact as a proved entry, if it is one to be kept as such: Secure, and expired by no more than `stale_max` seconds.
+pub fn as_proved(entry: &[u8], now_s: u32, stale_max: u32) -> Option<Vec<u8>> {
+    let is_stale = remaining(entry, now_s) == 0 && now_s.saturating_sub(expires(entry)) <= stale_max;
+    (is_stale && stale_max > 0 && security(entry) == Security::Secure).then(|| {
+        let mut proved = entry.to_vec();
+        proved[0] = Kind::Proved as u8;
+        proved
+    })
 }
 
 pub fn is_nxdomain(entry: &[u8]) -> bool {
@@ -170,7 +190,7 @@ pub fn is_nxdomain(entry: &[u8]) -> bool {
 }
 
 pub fn is_set(entry: &[u8]) -> bool {
-    entry[0] == Kind::Fact as u8 && entry[16] & DENIAL == 0
+    has_form_of_fact(entry) && entry[16] & DENIAL == 0
 }
 
 pub fn rank_bits(entry: &[u8]) -> u8 {
@@ -188,6 +208,11 @@ pub fn security(entry: &[u8]) -> Security {
 
 pub fn set_security(entry: &mut [u8], security: Security) {
     entry[16] = entry[16] & !0x18 | (security as u8) << 3;
+}
+
+/// Of a failure: its kind.
+pub fn sub(entry: &[u8]) -> u8 {
+    entry[16]
 }
 
 pub fn name(entry: &[u8]) -> Name {

@@ -4,19 +4,33 @@
 //! doubles it, up to five minutes (RFC 9520 3.2). A failure noted while one lives changes nothing, so that many
 //! walks failing together do not add up. Any answer put for the question ends it.
 //!
-//! The body in its entry: EDE code u16, then the cause in words.
+//! The body in its entry: EDE code u16, then the cause in words. `sub` is its kind.
 
 use super::cache::Cache;
 use super::entry::{self, Key};
 use crate::env::BootTime;
-use crate::record::{Ede, EdeCode, Question};
+use crate::record::{Ede, EdeCode, Question, Rtype};
 
 const TTL_MAX: u32 = 300;
 /// Longer texts are cut: they are for people.
 const TEXT_BYTES_MAX: usize = 200;
 
+/// What failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum FailureKind {
+    /// No answer could be had.
+    #[default]
+    LookUp,
+    /// The data did not validate. Nothing is given in its place, expired data neither (RFC 8767 5).
+    BogusData,
+    /// The chain of trust above the data did not validate: that says nothing against what was proved earlier.
+    BogusChain,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedFailure {
+    pub kind: FailureKind,
     pub ede: Ede,
     pub ttl: u32,
     pub age_s: u32,
@@ -32,6 +46,19 @@ impl Cache {
 
     /// Notes a failure and returns for how many seconds it counts. `first_ttl` is used when none came before.
     pub fn put_failure(&self, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
+        self.put_failure_of(FailureKind::LookUp, question, cause, first_ttl, now)
+    }
+
+    /// The same for data that did not validate.
+    pub fn put_bogus(&self, question: &Question, kind: FailureKind, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
+        if kind == FailureKind::BogusData {
+            self.forget_proved(question.name.as_wire(), question.rtype.0);
+            self.forget_proved(question.name.as_wire(), Rtype::CNAME.0);
+        }
+        self.put_failure_of(kind, question, cause, first_ttl, now)
+    }
+
+    fn put_failure_of(&self, kind: FailureKind, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
         let now_s = now.secs();
         let key = Key::failure(question.name.as_wire(), question.rtype.0);
         let mut counts_for = first_ttl.clamp(1, TTL_MAX);
@@ -46,7 +73,7 @@ impl Cache {
                     counts_for = last.saturating_mul(2).clamp(counts_for, TTL_MAX);
                 }
             }
-            let mut bytes = entry::start(&key, 0, counts_for, now_s, 2 + cause.text.len().min(TEXT_BYTES_MAX));
+            let mut bytes = entry::start(&key, kind as u8, counts_for, now_s, 2 + cause.text.len().min(TEXT_BYTES_MAX));
             bytes.extend_from_slice(&cause.code.0.to_le_bytes());
             bytes.extend_from_slice(&cause.text.as_bytes()[..cause.text.floor_char_boundary(TEXT_BYTES_MAX)]);
             Some(entry::finish(bytes))
@@ -62,7 +89,12 @@ impl Cache {
 pub fn read(bytes: &[u8], now_s: u32) -> CachedFailure {
     let at = entry::body_at(bytes);
     let ede = Ede::new(EdeCode(entry::u16_at(bytes, at)), String::from_utf8_lossy(&bytes[at + 2..]));
-    CachedFailure { ede, ttl: entry::remaining(bytes, now_s), age_s: entry::age(bytes, now_s) }
+    let kind = match entry::sub(bytes) {
+        sub if sub == FailureKind::BogusData as u8 => FailureKind::BogusData,
+        sub if sub == FailureKind::BogusChain as u8 => FailureKind::BogusChain,
+        _ => FailureKind::LookUp,
+    };
+    CachedFailure { kind, ede, ttl: entry::remaining(bytes, now_s), age_s: entry::age(bytes, now_s) }
 }
 
 #[cfg(test)]

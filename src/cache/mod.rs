@@ -34,7 +34,7 @@ mod table;
 pub use answers::{AnswerKey, Hit};
 pub use cache::{Cache, CacheLimits, CacheStats, Entry};
 pub use denials::{CachedDenial, Denial, DenialKind};
-pub use failures::CachedFailure;
+pub use failures::{CachedFailure, FailureKind};
 pub use families::{Families, Family, FamilyStanding};
 pub use memo::Memo;
 pub use nsec_ranges::{NsecRangeHash, NsecRangeZone, NsecRanges, Place};

@@ -72,6 +72,13 @@ impl Cache {
         self.look(name, rtype, now, self.limits.stale_max)
     }
 
+    /// The last set that was proved, though later data that nobody has validated stands in its place (RFC 8767).
+    pub fn get_proved_set(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
+        let (key, now_s) = (Key::proved(name.as_wire(), rtype.0), now.secs());
+        let stale_max = self.limits.stale_max;
+        self.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
+    }
+
     /// Shows a live set where it lies: nothing is copied. The lock is held while `show` runs.
     pub fn show_set<R>(&self, name: &[u8], rtype: Rtype, now: BootTime, mut show: impl FnMut(ShownSet<'_>) -> R) -> Option<R> {
         let (key, now_s) = (Key::fact(name, rtype.0), now.secs());
@@ -109,9 +116,11 @@ impl Cache {
             }
         }
         let key = Key::fact(set.name.as_wire(), set.rtype.0);
-        let mut outranked = false;
+        let (mut outranked, mut replaced) = (false, None);
         let stored = self.store.update(&key, |old| {
             let mut ttl = ttl;
+            let is_unproved = security == Security::Indeterminate && rank.may_answer();
+            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.limits.stale_max));
             if let Some(old) = old.filter(|old| entry::remaining(old, now_s) > 0) {
                 outranked = !may_replace(old, rank, security);
                 if set.rtype == Rtype::NS && rank > Rank::Referral && entry::is_set(old) {
@@ -124,6 +133,10 @@ impl Cache {
             return Stored::Outranked;
         }
         if stored && rank.may_answer() {
+            match security {
+                Security::Indeterminate | Security::Bogus => self.keep_proved(set.name.as_wire(), set.rtype.0, replaced),
+                Security::Secure | Security::Insecure => self.forget_proved(set.name.as_wire(), set.rtype.0),
+            }
             self.store.remove_if(&nxdomain, |_| true);
             self.remove_failure(&Question::new(set.name.clone(), set.rtype));
         }

@@ -407,8 +407,8 @@ impl Shard {
     fn count(&mut self, handle: u32, more: bool) {
         let slot = self.slab.slot(handle);
         let index = match Kind::from_u8(slot[0]) {
-            Some(Kind::Fact) if entry::is_denial(slot) => 1,
-            Some(Kind::Fact) => 0,
+            Some(Kind::Fact | Kind::Proved) if entry::is_denial(slot) => 1,
+            Some(Kind::Fact | Kind::Proved) => 0,
             Some(Kind::Failure) => 2,
             Some(Kind::Answer | Kind::AnswerDo) => 3,
             None => return,

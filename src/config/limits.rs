@@ -56,6 +56,16 @@ pub struct Limits {
     pub upstream_sockets_per_worker: usize,
 
     // Trust.
+    /// What failed signature checks of all questions may cost in a second: a tenth of one core. Honest zones cause hardly any
+    /// (KeyTrap, CVE-2023-50387, spread over many questions).
+    pub failed_checks_us_per_second: u32,
+    /// One client may cause so large a part of it: one eighth.
+    pub failed_checks_clients: u32,
+    /// And one zone, which several clients may ask for: one quarter.
+    pub failed_checks_zones: u32,
+    /// A client and a zone that have cost no more than this in a second go on when the whole is spent, out of a reserve of
+    /// the same size: the checks of a few names in a zone with colliding key tags.
+    pub failed_checks_us_reserved: u32,
     /// SHA-1 blocks that one look-up may spend on an answer out of cached NSEC3 records (RFC 8198). Five names at 50
     /// iterations; past it a server is asked. Apart from what the question may spend on proofs (CVE-2023-50868).
     pub inferred_nsec3_blocks: u32,
@@ -184,6 +194,10 @@ const LIMITS: Limits = Limits {
     near_misses_per_query: 3,
     upstream_sockets_per_worker: 8_192,
 
+    failed_checks_us_per_second: 100_000,
+    failed_checks_clients: 8,
+    failed_checks_zones: 4,
+    failed_checks_us_reserved: 1_000,
     inferred_nsec3_blocks: 256,
     negative_anchors_added: 256,
     negative_anchor_s: 3_600,

@@ -2,6 +2,7 @@
 //! household or host is commonly given (RFC 6177 2). A host that draws a new IPv6 address for each question gains
 //! nothing, and what is sent to all addresses of a /56 arrives at one access line.
 
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv6Addr};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -13,6 +14,11 @@ impl ClientNet {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 72)).into(),
             v4 @ IpAddr::V4(_) => v4,
         })
+    }
+
+    /// The same number for all questions of one client, for code that must not know addresses.
+    pub fn key(self) -> u64 {
+        foldhash::quality::FixedState::default().hash_one(self)
     }
 }
 

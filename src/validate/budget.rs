@@ -61,7 +61,7 @@ pub enum Bound {
     SignedBytes,
     KeysPerTag,
     Nsec3Hashes,
-    /// Not of this question alone: all of them together have failed too often in this second.
+    /// Not of this question alone: those of its client, of its zone or of all have failed too often in this second.
     FailuresPerSecond,
 }
 
@@ -122,7 +122,8 @@ pub struct Spent {
     pub time: Cost,
     pub signatures: u32,
     pub failed_signatures: u32,
-    /// The part of `time` that went into failed checks.
+    /// The part of `time` that went into failed checks, but for the first one of each set that validates in the end: two keys
+    /// of one tag cause that in honest zones, and it costs no more than the check that does not fail.
     pub failed_time: Cost,
     pub nsec3_blocks: u32,
 }
@@ -167,10 +168,14 @@ impl WorkBudget {
         Ok(())
     }
 
-    /// To be paid after a check of that cost came out wrong.
-    pub(super) fn pay_failure(&mut self, cost: Cost) -> Result<(), Bound> {
-        self.spent.failed_signatures += 1;
+    /// To be charged for checks that came out wrong.
+    pub(super) fn charge_failed(&mut self, cost: Cost) {
         self.spent.failed_time = self.spent.failed_time + cost;
+    }
+
+    /// To be paid after a check came out wrong.
+    pub(super) fn pay_failure(&mut self) -> Result<(), Bound> {
+        self.spent.failed_signatures += 1;
         self.hold(self.spent.failed_signatures <= self.limits.failed_signatures, Bound::FailedSignatures)
     }
 

@@ -49,6 +49,8 @@ pub(super) struct SetTrial {
     key_at: usize,
     keys_of_tag: u32,
     checks: u32,
+    /// The first check that failed, not yet charged: it is only if the set does not validate in the end.
+    first_failed: Option<Cost>,
     told: Option<Fault>,
     records: Option<CanonicalRecords>,
 }
@@ -59,8 +61,23 @@ const SIGNATURES_READ_MAX: usize = 32;
 const RRSIG_BYTES_MAX: usize = 18 + 255;
 
 impl SetTrial {
-    /// To be called with the same set and keys until it says something.
+    /// To be called with the same set and keys until it returns a result.
     pub(super) fn step(
+        &mut self,
+        set: &RrSet,
+        zone: &Name,
+        keys: &[ParsedKey],
+        now: Now,
+        work: &mut WorkBudget,
+    ) -> Option<Result<Verified, Reason>> {
+        let result = self.check_next(set, zone, keys, now, work);
+        if let (Some(Err(_)), Some(cost)) = (&result, self.first_failed) {
+            work.charge_failed(cost);
+        }
+        result
+    }
+
+    fn check_next(
         &mut self,
         set: &RrSet,
         zone: &Name,
@@ -125,7 +142,11 @@ impl SetTrial {
         work.pay_signature(cost)?;
         let fits = key.fits(&records.signed_bytes(&candidate.rrsig), candidate.rrsig.signature);
         if !fits {
-            work.pay_failure(cost)?;
+            match self.first_failed {
+                None => self.first_failed = Some(cost),
+                Some(_) => work.charge_failed(cost),
+            }
+            work.pay_failure()?;
         }
         Ok(fits)
     }

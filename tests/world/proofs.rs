@@ -507,7 +507,7 @@ fn failed_checks_of_all_questions_are_bounded() {
     let answers: Vec<Answer> = questions.chunks(50).flat_map(|questions| some(&mut world, questions)).collect();
     let given_up = |answer: &Answer| String::from_utf8_lossy(&answer.wire).contains("failed signature checks in this second");
     let count = answers.iter().filter(|answer| given_up(answer)).count();
-    assert!(count > 0 && count < 400, "{count} of 500");
+    assert!(count > 0 && count < 500, "{count} of 500");
     assert!(answers.iter().all(|answer| answer.rcode() == Rcode::SERVFAIL));
     world.pass(2);
     assert!(is_secure(&world.ask("real.wild.example. A DO")));

@@ -691,6 +691,66 @@ fn asking_does_not_prolong_a_denial_without_soa() {
     }
 }
 
+/// The keys of the zone above are wrong now (as of a top-level domain in 2023): what was proved earlier is given, and said to
+/// be old and why. Data that is wrong itself is never given, nor is anything in its place.
+#[test]
+fn proved_data_outlives_a_broken_chain_above_it() {
+    if !is_cairn() {
+        return;
+    }
+    type Break = (&'static str, fn(&mut Zone));
+    let breaks: [Break; 3] = [
+        ("signatures over the keys", |zone| {
+            zone.remove(&name("example."), Rtype::DNSKEY);
+            zone.add(Rr::new(&name("example."), Rtype::DNSKEY, 3_600, Key::new(99).dnskey()));
+        }),
+        ("signature over the DS", |zone| {
+            let ds = set(zone, "sub.example.", Rtype::RRSIG);
+            zone.remove(&name("sub.example."), Rtype::RRSIG);
+            ds.into_iter().for_each(|mut rr| {
+                rr.rdata.last_mut().into_iter().for_each(|octet| *octet ^= 1);
+                zone.add(rr);
+            });
+        }),
+        ("all signatures are over", |zone| {
+            let owners: Vec<Name> = zone.names().cloned().collect();
+            owners.iter().for_each(|owner| zone.sign_name(owner, Key::new(2), WALL_S - 20 * 86_400));
+        }),
+    ];
+    let zones = [(".", 1), ("example.", 2), ("sub.example.", 3)];
+    for (what, spoil) in breaks {
+        let world = example(82)
+            .zone("sub.example.")
+            .records(&["www.sub.example. 300 A 192.0.2.1", "alias.sub.example. 300 CNAME www.sub.example."]);
+        let mut world = world.server("ns1.sub.example.").sign(&zones, WALL_S).trust_anchor(&anchor(".", 1));
+        for question in ["www.sub.example. A DO", "alias.sub.example. A DO", "www.sub.example. TXT DO"] {
+            assert!(is_secure(&world.ask(question)), "{question}");
+        }
+        assert_eq!(verdict(&world.ask("no.sub.example. A DO")), (Rcode::NXDOMAIN, true, vec![]));
+        world.pass(8_000);
+        world.change(|plan, _| spoil(plan.zones.get_mut(&name("example.")).expect("there")));
+        for turn in 0..4 {
+            let answer = world.ask("www.sub.example. A DO");
+            let mut errors = answer.packet.errors();
+            errors.sort_unstable();
+            assert!(answer.is("192.0.2.1") && !answer.packet.has(AD) && errors == [3, 6], "{what}, turn {turn}: {answer:?} {errors:?}");
+            let alias = world.ask("alias.sub.example. A DO");
+            assert!(alias.is("192.0.2.1"), "{what}: {alias:?}");
+            let nodata = world.ask("www.sub.example. TXT DO");
+            assert!(nodata.rcode() == Rcode::NOERROR && nodata.packet.errors().contains(&3), "{what}: {nodata:?}");
+            let gone = world.ask("no.sub.example. A DO");
+            assert!(gone.rcode() == Rcode::NXDOMAIN && gone.packet.errors().contains(&19), "{what}: {gone:?}");
+            let never = world.ask("never.sub.example. A DO");
+            assert!(is_bogus(&never), "{what}: {never:?}");
+            world.pass([5, 31, 400][turn.min(2)]);
+        }
+        // Mended.
+        world.change(|plan, _| plan.zones.get_mut(&name("example.")).expect("there").sign(Key::new(2), WALL_S));
+        world.pass(400);
+        assert!(is_secure(&world.ask("www.sub.example. A DO")), "{what}");
+    }
+}
+
 #[test]
 fn data_that_is_wrong_itself_is_not_covered_by_old_data() {
     if !is_cairn() {
@@ -727,4 +787,52 @@ fn a_zone_that_fails_by_the_setting_for_sha_1_says_so() {
     let answer = world.ask("example. SOA DO");
     let text = String::from_utf8_lossy(&answer.wire).into_owned();
     assert!(is_bogus(&answer) && text.contains("sha1") && text.contains(&tag.to_string()), "{answer:?} {text}");
+}
+
+// Shares of what failed checks may cost.
+
+/// So many signatures that fit no data before the one that does.
+fn with_wrong_signatures(zone: &mut Zone, owner: &str, rtype: Rtype, count: u8, with_right: bool) {
+    let rrsigs = set(zone, owner, Rtype::RRSIG);
+    zone.remove(&name(owner), Rtype::RRSIG);
+    let (ours, others): (Vec<Rr>, Vec<Rr>) = rrsigs.into_iter().partition(|rr| rr.rdata.starts_with(&rtype.0.to_be_bytes()));
+    for n in 0..count {
+        let mut wrong = ours[0].clone();
+        wrong.rdata.last_mut().into_iter().for_each(|octet| *octet ^= n + 1);
+        zone.add(wrong);
+    }
+    ours.into_iter().filter(|_| with_right).chain(others).for_each(|rr| zone.add(rr));
+}
+
+/// One client, or one zone, does not use up what failed checks of all may cost.
+#[test]
+fn hostile_clients_and_zones_have_their_own_share_of_failed_checks() {
+    if !is_cairn() {
+        return;
+    }
+    for (what, clients) in [("one client", 1), ("one zone", 60)] {
+        let zones = [(".", 1), ("example.", 2), ("honest.", 3)];
+        let world = example(85).record("*.flood.example. 300 A 192.0.2.1").zone("honest.");
+        let all: Vec<String> = (0..160).map(|n| format!("h{n}.honest. 300 A 192.0.2.2")).collect();
+        let world = world.records(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut world = world.server("ns1.honest.").sign(&zones, WALL_S).trust_anchor(&anchor(".", 1));
+        {
+            let mut plan = world.plan();
+            with_wrong_signatures(plan.zones.get_mut(&name("example.")).expect("there"), "*.flood.example.", Rtype::A, 8, false);
+            let honest = plan.zones.get_mut(&name("honest.")).expect("there");
+            (0..160).for_each(|n| with_wrong_signatures(honest, &format!("h{n}.honest."), Rtype::A, 2, true));
+        }
+        for second in 0..4 {
+            for round in 0..20 {
+                let flood = (0..40).map(|n| format!("n{second}-{round}-{n}.flood.example. A DO from=10.0.0.{}", n % clients));
+                let honest = (0..2).map(|n| format!("h{}.honest. A DO from=10.1.0.{n}", second * 40 + round * 2 + n));
+                let questions: Vec<String> = flood.chain(honest).collect();
+                let answers = world.ask_all(&questions.iter().map(String::as_str).collect::<Vec<_>>());
+                let (hostile, honest) = answers.split_at(40);
+                assert!(hostile.iter().all(|answer| answer.rcode() == Rcode::SERVFAIL));
+                assert!(honest.iter().all(is_secure), "{what}: second {second}, round {round}: {honest:?}");
+            }
+            world.wait_ms(1_000);
+        }
+    }
 }

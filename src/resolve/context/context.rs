@@ -44,6 +44,8 @@ pub struct Context {
     pub cache_only: bool,
     /// Glue is enough: the address is used to ask that server, and not given to a client.
     pub glue_will_do: bool,
+    /// Whose question it is: a hash of the client's network, the same for all its questions. 0 where no client asked.
+    pub client: u64,
     /// The place of the client's question; `None` where no client asked.
     pub place: Option<Rc<dyn QuestionPlace>>,
     /// The walk on whose behalf something is looked up; `None` for a client's question.
@@ -70,6 +72,7 @@ impl Context {
             avoid: Rc::default(),
             cache_only: false,
             glue_will_do: false,
+            client: 0,
             place: None,
             walk: None,
             due_for_refresh: Rc::default(),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::cache::FailureKind;
 use crate::record::{Ede, EdeCode, Name, Rcode};
 use crate::resolve::context::budget::Bound;
 use crate::upstream::TcpFault;
@@ -16,6 +17,8 @@ pub struct Failure {
     pub faults: Box<[Fault]>,
     /// The budget was partly spent before, or there was no room for one more walk: a fresh attempt may succeed.
     pub for_want: bool,
+    /// Of a remembered failure: what failed.
+    pub kind: FailureKind,
 }
 
 /// A fault of one server, shown in the text of the error.
@@ -71,7 +74,7 @@ pub const FAULTS_MAX: usize = 8;
 
 impl Failure {
     pub fn new(at: Name, cause: Cause) -> Failure {
-        Failure { at, cause, faults: Box::default(), for_want: false }
+        Failure { at, cause, faults: Box::default(), for_want: false, kind: FailureKind::LookUp }
     }
 
     /// The RFC 8914 code and a sentence that names zone and servers.
@@ -95,7 +98,7 @@ impl Failure {
     /// May expired data be given in place of this failure (RFC 8767)? Not where only the cache was to be read, nor where
     /// this server has no room for one more walk.
     pub fn may_serve_stale(&self) -> bool {
-        !matches!(self.cause, Cause::NotCached | Cause::Spent(Bound::Walks(_)))
+        !matches!(self.cause, Cause::NotCached | Cause::Spent(Bound::Walks(_))) && self.kind != FailureKind::BogusData
     }
 
     /// A question that waited for the walk of another may succeed with a walk of its own.

@@ -259,7 +259,7 @@ impl ChainOfTrust {
             Voucher::Anchors(anchors) => KeyTrial::by_anchors(zone, set, anchors, sha1(context)),
             Voucher::Ds(ds) => KeyTrial::by_ds(zone, set, ds, sha1(context)),
         };
-        in_slices(|| context.spent_us(), || work_step(&self.state, context, |now, work| trial.step(now, work))).await
+        in_slices(|| context.spent_us(), || work_step(&self.state, zone, context, |now, work| trial.step(now, work))).await
     }
 
     fn store_secure(&self, set: &Validated<RrSet>, context: &Context) {

@@ -13,17 +13,24 @@ use crate::validate::{Bound, Case, Judgement, Now, Reply, ReplyKind, Sha1Policy,
 
 /// Judges `reply` with `keys`.
 pub(in crate::resolve) async fn judge(trust: &TrustState, reply: Reply, keys: Arc<ZoneKeys>, context: &Context) -> Judgement {
+    let zone = keys.zone().clone();
     let mut case = Case::new(reply, keys, &context.work.borrow());
-    in_slices(|| context.spent_us(), || work_step(trust, context, |now, work| case.step(now, work))).await
+    in_slices(|| context.spent_us(), || work_step(trust, &zone, context, |now, work| case.step(now, work))).await
 }
 
-/// Does one step of the checks: it is paid by the question, and failed checks count for all questions together.
-pub(in crate::resolve) fn work_step<R>(trust: &TrustState, context: &Context, step: impl FnOnce(Now, &mut WorkBudget) -> R) -> R {
+/// Does one step of the checks: it is paid by the question, and failed checks count for its client and the zone too.
+pub(in crate::resolve) fn work_step<R>(
+    trust: &TrustState,
+    zone: &Name,
+    context: &Context,
+    step: impl FnOnce(Now, &mut WorkBudget) -> R,
+) -> R {
     let mut work = context.work.borrow_mut();
     let before = work.spent().failed_time;
     let result = step(judge_time(trust, context), &mut work);
     let failed_us = work.spent().failed_time.as_us() - before.as_us();
-    if failed_us > 0 && !trust.failure_rate.take(failed_us as u32, trust.clock().boot()) {
+    let now = trust.clock().boot();
+    if failed_us > 0 && !trust.failure_rate.take(failed_us as u32, context.client, zone, now, &context.routes.limits) {
         work.end(Bound::FailuresPerSecond);
     }
     result

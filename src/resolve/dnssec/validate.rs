@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Denial, DenialKind};
+use crate::cache::{Denial, DenialKind, FailureKind};
 use crate::env::BootTime;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
@@ -73,7 +73,8 @@ impl Validator {
         }
         let mut link = self.validate_once(question, link, context).await;
         let mut tried = SecondOpinions::new();
-        while link.security == Security::Bogus {
+        // Other servers of the zone cannot mend the chain above it.
+        while link.security == Security::Bogus && !link.is_chain_bogus {
             let Some(other) = self.chain.ask_another(question, &link, &mut tried, context).await else { break };
             link = self.validate_once(question, other, context).await;
         }
@@ -82,9 +83,10 @@ impl Validator {
 
     /// It did not validate a moment ago: the reason was kept with it.
     fn known_bogus(&self, question: &Question, link: Link) -> Link {
-        let kept = self.network().cache().get_failure(question, self.network().now()).map(|failed| failed.ede);
-        let ede = kept.unwrap_or_else(|| bogus(format!("{question} did not prove right a moment ago")));
-        Link { ede: Some(ede), ..link }
+        let kept = self.network().cache().get_failure(question, self.network().now());
+        let is_chain_bogus = kept.as_ref().is_some_and(|failed| failed.kind == FailureKind::BogusChain);
+        let ede = kept.map_or_else(|| bogus(format!("{question} did not prove right a moment ago")), |failed| failed.ede);
+        Link { ede: Some(ede), is_chain_bogus, ..link }
     }
 
     /// RFC 7646 3: each client is told that validation was turned off, not only the first.
@@ -143,7 +145,7 @@ impl Validator {
             let keys = match self.chain.trust_of_data(&zone, context).await {
                 Trust::Secure(keys) => keys,
                 Trust::Insecure(ede) => return Verdict::Insecure(ede),
-                Trust::Bogus(ede) => return Verdict::Bogus(ede),
+                Trust::Bogus(ede) => return Verdict::BogusChain(ede),
                 Trust::NoZone => {
                     return Verdict::Bogus(bogus(format!("signatures are made by {zone}, which is no zone")));
                 }
@@ -157,7 +159,7 @@ impl Validator {
                 Judgement::NeedsCut { name, why } => match self.chain.cut_between(keys.zone(), &name, context).await {
                     Trust::Secure(deeper) => zone = deeper.zone().clone(),
                     Trust::Insecure(ede) => return Verdict::Insecure(ede),
-                    Trust::Bogus(ede) => return Verdict::Bogus(ede),
+                    Trust::Bogus(ede) => return Verdict::BogusChain(ede),
                     Trust::NoZone => return Verdict::Bogus(why.ede()),
                 },
             }
@@ -174,6 +176,7 @@ impl Validator {
     fn apply(&self, question: &Question, mut link: Link, verdict: Verdict, began: BootTime, context: &Context) -> Link {
         let mut signed = None;
         let took_s = self.network().now().secs().saturating_sub(began.secs());
+        let is_chain_bogus = matches!(verdict, Verdict::BogusChain(_));
         match verdict {
             Verdict::Secure(secured) if context.dates_open.get() => {
                 signed = secured.answer.first().map(|verified| verified.signed);
@@ -200,8 +203,9 @@ impl Validator {
                     self.store_judged(question, &link);
                 }
             }
-            Verdict::Bogus(ede) => {
+            Verdict::Bogus(ede) | Verdict::BogusChain(ede) => {
                 link.security = Security::Bogus;
+                link.is_chain_bogus = is_chain_bogus;
                 // A spent budget says nothing about the data: the next question has a budget of its own.
                 if context.work.borrow().broke().is_none() && !context.budget.failed_for_want(false) && !link.is_alias_tail {
                     self.store_bogus(question, &link, &ede);
@@ -239,7 +243,8 @@ impl Validator {
             }
             self.network().cache().put_denial(question, &denial, now);
         }
-        let seconds = self.network().cache().put_failure(question, ede, BOGUS_S, now);
+        let kind = if link.is_chain_bogus { FailureKind::BogusChain } else { FailureKind::BogusData };
+        let seconds = self.network().cache().put_bogus(question, kind, ede, BOGUS_S, now);
         for set in link.sets() {
             self.network().cache().mark_security(set, Security::Bogus, Some(seconds), now);
         }
@@ -273,6 +278,8 @@ enum Verdict {
     Secure(Box<Secured>),
     Insecure(Option<Ede>),
     Bogus(Ede),
+    /// The keys of the zone, or of one above it, do not validate.
+    BogusChain(Ede),
 }
 
 /// Replaces the data as received by the validated data, with its shortened TTLs.

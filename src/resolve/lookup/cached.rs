@@ -67,7 +67,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
     }
     if let Some(failed) = cache.get_failure(question, now) {
         hit(CacheHit::Failure, failed.age_s, failed.ttl);
-        let failure = Failure::new(question.name.clone(), Cause::Remembered(failed.ede));
+        let failure = Failure { kind: failed.kind, ..Failure::new(question.name.clone(), Cause::Remembered(failed.ede)) };
         return Some(Err(failure));
     }
     None

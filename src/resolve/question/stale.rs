@@ -1,7 +1,8 @@
-//! Expired data where servers cannot be reached or fail (RFC 8767).
+//! Expired data where servers cannot be reached or fail, or where a broken chain of trust lets nothing new be validated
+//! (RFC 8767).
 
-use crate::cache::{CachedDenial, Denial, DenialKind};
-use crate::record::{Question, Rcode, Security};
+use crate::cache::{CachedDenial, CachedSet, Denial, DenialKind, FailureKind};
+use crate::record::{Ede, EdeCode, Question, Rcode, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::Failure;
 use crate::resolve::context::trace::{CacheHit, Purpose, Step};
@@ -14,9 +15,22 @@ impl Resolver {
     /// One validated link of the chain, or expired data where it cannot be had.
     pub(in crate::resolve) async fn link_or_stale(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
         match self.validator().link(question, context).await {
+            Err(failure) if failure.kind == FailureKind::BogusChain => {
+                self.proved_earlier(question, Some(&failure.ede()), context).ok_or(failure)
+            }
             Err(failure) if failure.may_serve_stale() => self.stale(question, context).ok_or(failure),
+            Ok(link) if link.security == Security::Bogus && link.is_chain_bogus => {
+                Ok(self.proved_earlier(question, link.ede.as_ref(), context).unwrap_or(link))
+            }
             result => result,
         }
+    }
+
+    /// What was proved before the chain of trust broke. It is not called secure, and the reason goes along.
+    fn proved_earlier(&self, question: &Question, reason: Option<&Ede>, context: &Context) -> Option<Link> {
+        let link = self.stale(question, context).filter(|link| link.security == Security::Secure)?;
+        let text = reason.map(|ede| ede.text.clone()).unwrap_or_default();
+        Some(Link { security: Security::Indeterminate, ede: Some(Ede::new(EdeCode::DNSSEC_BOGUS, text)), ..link })
     }
 
     /// A whole answer out of expired data; each link of the chain must be usable.
@@ -53,14 +67,10 @@ impl Resolver {
         }
         let now = self.network().now();
         for rtype in sets_that_answer(question.rtype) {
-            let Some(mut cached) =
-                self.network().cache().get_set_stale(&question.name, rtype, now).filter(|cached| cached.rank.may_answer())
-            else {
-                continue;
-            };
-            if !self.may_be_stale(cached.security, cached.age_s, context) {
-                continue;
-            }
+            let cache = self.network().cache();
+            let usable = |cached: &CachedSet| cached.rank.may_answer() && self.may_be_stale(cached.security, cached.age_s, context);
+            let expired = cache.get_set_stale(&question.name, rtype, now).filter(usable);
+            let Some(mut cached) = expired.or_else(|| cache.get_proved_set(&question.name, rtype, now).filter(usable)) else { continue };
             context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
             cached.set.ttl = context.routes.limits.stale_ttl_s;
             let mut link = Link::new(if rtype == question.rtype {
@@ -77,10 +87,10 @@ impl Resolver {
 
     /// A denial too: a client that gets SERVFAIL for one address family may not use the other.
     fn stale_denial(&self, question: &Question, context: &Context) -> Option<Link> {
-        let denied = self.network().cache().get_denial_stale(question, self.network().now())?;
-        if !self.may_be_stale(denied.security, denied.age_s, context) {
-            return None;
-        }
+        let (cache, now) = (self.network().cache(), self.network().now());
+        let usable = |denied: &CachedDenial| self.may_be_stale(denied.security, denied.age_s, context);
+        let expired = cache.get_denial_stale(question, now).filter(usable);
+        let denied = expired.or_else(|| cache.get_proved_denial(question, now).filter(usable))?;
         context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: denied.age_s, ttl_s: 0 });
         let CachedDenial { kind, mut soa, mut proof, security, .. } = denied;
         for set in soa.iter_mut().chain(&mut proof) {

@@ -15,6 +15,8 @@ pub struct Link {
     pub security: Security,
     /// Why it is bogus or cannot be validated, for the Extended DNS Error.
     pub ede: Option<Ede>,
+    /// It is bogus because the chain of trust above its zone is: that says nothing of the data.
+    pub is_chain_bogus: bool,
     /// Expired data, given because nothing better could be had (RFC 8767).
     pub stale: bool,
     /// The zone that it came from; `None` where it came from the cache.
@@ -70,6 +72,7 @@ impl Link {
             found,
             security: Security::Indeterminate,
             ede: None,
+            is_chain_bogus: false,
             stale: false,
             zone: None,
             is_glue: false,
