@@ -260,3 +260,19 @@ fn a_rule_for_everything_is_no_reason_for_private_addresses() {
         assert_eq!(world.ask("b.example. A").data(), Vec::<String>::new());
     }
 }
+
+/// What an operator has to know about a forwarder behind a firewall that lets only UDP through.
+#[test]
+fn a_forwarder_that_refuses_tcp_is_named_with_that_fault() {
+    if !is_cairn() {
+        return;
+    }
+    let world = world(95, &FORWARDERS[..1], |manner| manner.truncates = true);
+    world.plan().server(&name("f0.forwarders.")).link.tcp = super::sim::Tcp::Closed;
+    let mut world = forwarding(world, vec![rule(".", &FORWARDERS[..1])]);
+    let answer = world.ask("www.example. A");
+    assert_eq!(answer.rcode(), Rcode::SERVFAIL);
+    let options = answer.packet.edns.iter().flat_map(|edns| &edns.options);
+    let text: String = options.filter(|(code, _)| *code == 15).map(|(_, data)| String::from_utf8_lossy(&data[2..]).into_owned()).collect();
+    assert!(text.contains("198.51.100.53 refuses TCP"), "{text}");
+}
