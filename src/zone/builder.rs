@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::check;
-use super::denial::Denials;
+use super::denial;
+use super::denial_chain::DenialChain;
 use super::name_table::{NameTable, hash_name};
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, ShardMaker, shard_of};
@@ -45,14 +45,14 @@ pub(super) struct Entry {
     pub(super) place: Place,
 }
 
-/// The draft cannot take more: 4 GiB of names or of RDATA.
+/// The builder cannot take more: 4 GiB of names or of RDATA.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
 impl ZoneBuilder {
     pub(super) fn new(apex: Name) -> ZoneBuilder {
         let state = RandomState::default();
-        let mut draft = ZoneBuilder {
+        let mut builder = ZoneBuilder {
             apex,
             soa_elsewhere: None,
             state,
@@ -61,9 +61,9 @@ impl ZoneBuilder {
             octets: Vec::new(),
             flags: Vec::new(),
         };
-        let wire = draft.apex.as_wire();
-        draft.names.insert(&draft.state, hash_name(&draft.state, wire), wire);
-        draft
+        let wire = builder.apex.as_wire();
+        builder.names.insert(&builder.state, hash_name(&builder.state, wire), wire);
+        builder
     }
 
     /// `owner` is a lower-case wire name within the apex.
@@ -127,16 +127,16 @@ impl ZoneBuilder {
         &rest[..end]
     }
 
-    /// The finished zone, unless there are errors (among `problems`, then or before).
-    pub(super) fn finish(mut self, problems: &mut Problems) -> Option<Zone> {
+    /// Brings the records into order, after the last of them was added and before anything is asked about sets and flags.
+    pub(super) fn arrange(&mut self) {
         // Stable: records of a set keep the order of the file.
         self.entries.sort_by_key(|entry| (entry.name, entry.rtype, entry.is_sig));
         self.drop_repeated();
         self.mark();
-        check::zone(&self, problems);
-        if problems.error_count() > 0 {
-            return None;
-        }
+    }
+
+    /// The finished zone, of records without errors. `None` where it would be too large.
+    pub(super) fn finish(self, problems: &mut Problems) -> Option<Zone> {
         let zone = self.pack();
         if zone.is_none() {
             problems.error(Place { file: 0, line: 0 }, "found more data than a zone can hold, expected less than 4 GiB");
@@ -253,9 +253,9 @@ impl ZoneBuilder {
             }
         }
         let shards = shards.into_iter().map(|shard| Arc::new(shard.finish())).collect();
-        let (records, denials) = (self.entries.len(), Denials::None);
+        let (records, denials) = (self.entries.len(), DenialChain::None);
         let mut zone = Zone { shards, negative_ttl, serial, records, denials, apex: self.apex, state: self.state };
-        zone.denials = Denials::of(&zone);
+        zone.denials = denial::chain_of(&zone);
         Some(zone)
     }
 

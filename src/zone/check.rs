@@ -10,43 +10,43 @@ use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN};
 use crate::record::{Name, Rtype, rdata_names};
 
-pub(super) fn zone(draft: &ZoneBuilder, problems: &mut Problems) {
+pub(super) fn zone(builder: &ZoneBuilder, problems: &mut Problems) {
     let whole = Place { file: 0, line: 0 };
-    let apex = draft.number(draft.apex.as_wire()).unwrap_or(0);
+    let apex = builder.number(builder.apex.as_wire()).unwrap_or(0);
     // Where a line could not be read, it may have held what seems to be missing.
     let complete = problems.error_count() == 0;
-    let has_soa = !draft.set(apex, Rtype::SOA).is_empty();
-    if !has_soa && let Some((owner, place)) = other_soa(draft) {
-        let apex = &draft.apex;
+    let has_soa = !builder.set(apex, Rtype::SOA).is_empty();
+    if !has_soa && let Some((owner, place)) = other_soa(builder) {
+        let apex = &builder.apex;
         problems.error(place, format!("found the SOA record of {owner}, expected that of {apex}: is this the file of the zone {owner}?"));
     } else if !has_soa && complete {
-        problems.error(whole, format!("found no SOA record, expected one for {}, as `@ SOA ns1 hostmaster 1 1d 2h 4w 1h`", draft.apex));
+        problems.error(whole, format!("found no SOA record, expected one for {}, as `@ SOA ns1 hostmaster 1 1d 2h 4w 1h`", builder.apex));
     }
-    if complete && draft.set(apex, Rtype::NS).is_empty() {
-        problems.warning(whole, format!("found no NS records, expected at least one for {}", draft.apex));
+    if complete && builder.set(apex, Rtype::NS).is_empty() {
+        problems.warning(whole, format!("found no NS records, expected at least one for {}", builder.apex));
     }
-    signed(draft, apex, problems);
-    for node in draft.entries.chunk_by(|a, b| a.name == b.name) {
-        alone(draft, node, has_soa, problems);
-        hidden(draft, node, problems);
+    signed(builder, apex, problems);
+    for node in builder.entries.chunk_by(|a, b| a.name == b.name) {
+        alone(builder, node, has_soa, problems);
+        hidden(builder, node, problems);
         for set in node.chunk_by(|a, b| (a.rtype, a.is_sig) == (b.rtype, b.is_sig)) {
-            one_ttl(draft, set, problems);
-            digests(draft, set, problems);
-            slips(draft, set, problems);
+            one_ttl(builder, set, problems);
+            digests(builder, set, problems);
+            slips(builder, set, problems);
             if complete && !set[0].is_sig {
-                targets(draft, set, problems);
+                targets(builder, set, problems);
             }
         }
     }
 }
 
 /// RFC 4035 3.1.3 and RFC 5155 7.2 want proofs beside what is not there; without them a validator refuses the answer.
-fn signed(draft: &ZoneBuilder, apex: u32, problems: &mut Problems) {
+fn signed(builder: &ZoneBuilder, apex: u32, problems: &mut Problems) {
     let is_signature = |entry: &&Entry| entry.name == apex && entry.is_sig && entry.rtype == Rtype::SOA;
-    let Some(signature) = draft.entries.iter().find(is_signature) else { return };
-    let (zone, params) = (&draft.apex, draft.set(apex, Rtype::NSEC3PARAM).first());
-    match params.map(|params| (params.place, draft.rdata(params))) {
-        _ if !draft.set(apex, Rtype::NSEC).is_empty() => {}
+    let Some(signature) = builder.entries.iter().find(is_signature) else { return };
+    let (zone, params) = (&builder.apex, builder.set(apex, Rtype::NSEC3PARAM).first());
+    match params.map(|params| (params.place, builder.rdata(params))) {
+        _ if !builder.set(apex, Rtype::NSEC).is_empty() => {}
         None => problems.warning(
             signature.place,
             format!("found {zone} signed without NSEC and NSEC3PARAM, expected one of them: validators refuse its negative answers"),
@@ -67,29 +67,29 @@ fn signed(draft: &ZoneBuilder, apex: u32, problems: &mut Problems) {
 const ITERATIONS_MOST: u16 = 50;
 
 /// A SOA record of another name than the zone's, the first of the file.
-fn other_soa(draft: &ZoneBuilder) -> Option<(Name, Place)> {
-    let below = draft.entries.iter().filter(|entry| entry.rtype == Rtype::SOA && !entry.is_sig);
-    let below = below.map(|entry| (name_of(draft, entry), entry.place));
-    below.chain(draft.soa_elsewhere.clone()).min_by_key(|(_, place)| (place.file, place.line))
+fn other_soa(builder: &ZoneBuilder) -> Option<(Name, Place)> {
+    let below = builder.entries.iter().filter(|entry| entry.rtype == Rtype::SOA && !entry.is_sig);
+    let below = below.map(|entry| (name_of(builder, entry), entry.place));
+    below.chain(builder.soa_elsewhere.clone()).min_by_key(|(_, place)| (place.file, place.line))
 }
 
-fn name_of(draft: &ZoneBuilder, entry: &Entry) -> Name {
-    Name::from_wire(draft.names.name(entry.name)).unwrap_or_else(|_| Name::root())
+fn name_of(builder: &ZoneBuilder, entry: &Entry) -> Name {
+    Name::from_wire(builder.names.name(entry.name)).unwrap_or_else(|_| Name::root())
 }
 
 /// Records that may stand only at certain names, only once, or not beside others.
-fn alone(draft: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Problems) {
+fn alone(builder: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Problems) {
     let first = &node[0];
-    let wire = draft.names.name(first.name);
+    let wire = builder.names.name(first.name);
     let data = || node.iter().filter(|entry| !entry.is_sig);
     for rtype in [Rtype::SOA, Rtype::CNAME, Rtype::DNAME] {
         // RFC 1034 3.6.2, RFC 2181 10.1, RFC 6672 2.4.
         if let Some(second) = data().filter(|entry| entry.rtype == rtype).nth(1) {
-            problems.error(second.place, format!("found a second {rtype} record for {}, expected one", name_of(draft, first)));
+            problems.error(second.place, format!("found a second {rtype} record for {}, expected one", name_of(builder, first)));
         }
     }
-    if has_soa && let Some(soa) = data().find(|entry| entry.rtype == Rtype::SOA && wire != draft.apex.as_wire()) {
-        problems.error(soa.place, format!("found a SOA record for {}, expected it for {} only", name_of(draft, first), draft.apex));
+    if has_soa && let Some(soa) = data().find(|entry| entry.rtype == Rtype::SOA && wire != builder.apex.as_wire()) {
+        problems.error(soa.place, format!("found a SOA record for {}, expected it for {} only", name_of(builder, first), builder.apex));
     }
     let cname = data().find(|entry| entry.rtype == Rtype::CNAME);
     if let (Some(cname), Some(other)) = (cname, data().find(|entry| !entry.rtype.may_stand_beside_cname())) {
@@ -101,39 +101,39 @@ fn alone(draft: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Prob
                 later.rtype,
                 earlier.rtype,
                 earlier.place.line,
-                name_of(draft, first)
+                name_of(builder, first)
             ),
         );
     }
     // RFC 4592 4.2: what a wildcard delegation would mean is not defined.
     if let Some(ns) = data().find(|entry| entry.rtype == Rtype::NS && wire.starts_with(b"\x01*")) {
-        problems.error(ns.place, format!("found NS for the wildcard {}, expected no delegation there", name_of(draft, first)));
+        problems.error(ns.place, format!("found NS for the wildcard {}, expected no delegation there", name_of(builder, first)));
     }
 }
 
-fn hidden(draft: &ZoneBuilder, node: &[Entry], problems: &mut Problems) {
+fn hidden(builder: &ZoneBuilder, node: &[Entry], problems: &mut Problems) {
     let number = node[0].name;
     let occluded = |entry: &&Entry| {
         !entry.is_sig
-            && if draft.has(number, HIDDEN) {
+            && if builder.has(number, HIDDEN) {
                 !entry.rtype.is_address()
             } else {
                 // RFC 4035 2.3 and RFC 2181 6: what else the parent's side of a cut may hold; addresses are glue.
-                draft.has(number, CUT) && !matches!(entry.rtype, Rtype::NS | Rtype::DS | Rtype::NSEC) && !entry.rtype.is_address()
+                builder.has(number, CUT) && !matches!(entry.rtype, Rtype::NS | Rtype::DS | Rtype::NSEC) && !entry.rtype.is_address()
             }
     };
     if let Some(entry) = node.iter().find(occluded) {
-        let why = if draft.has(number, CUT) { "at a delegation" } else { "below a delegation or a DNAME" };
-        problems.warning(entry.place, format!("found {} for {} {why}: it is never served", entry.rtype, name_of(draft, entry)));
+        let why = if builder.has(number, CUT) { "at a delegation" } else { "below a delegation or a DNAME" };
+        problems.warning(entry.place, format!("found {} for {} {why}: it is never served", entry.rtype, name_of(builder, entry)));
     }
 }
 
 /// RFC 2181 5.2.
-fn one_ttl(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
+fn one_ttl(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     let least = set.iter().map(|entry| entry.ttl).min().unwrap_or(0);
     // Signatures over one set may differ in what they cover and are not a set of their own (RFC 4035 2.2).
     if let Some(other) = set.iter().find(|entry| entry.ttl != set[0].ttl && !entry.is_sig) {
-        let (rtype, name) = (other.rtype, name_of(draft, other));
+        let (rtype, name) = (other.rtype, name_of(builder, other));
         problems.warning(
             other.place,
             format!("found TTL {} for {name} {rtype} after {}, expected one TTL in a set: {least} is used", other.ttl, set[0].ttl),
@@ -144,9 +144,9 @@ fn one_ttl(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
 /// A digest of the wrong length proves nothing: RFC 4034 5.1.4, RFC 4509, RFC 6605 for DS, RFC 8976 2.2.4 for ZONEMD.
 /// A next hashed owner name of the wrong length has no place in the order of hashes, and denies at random (RFC 5155 3.1.7):
 /// it is an error.
-fn digests(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
+fn digests(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     for entry in set.iter().filter(|entry| !entry.is_sig) {
-        let (rtype, rdata) = (entry.rtype, draft.rdata(entry));
+        let (rtype, rdata) = (entry.rtype, builder.rdata(entry));
         let (have, len) = match (rtype, rdata) {
             (Rtype::DS | Rtype::CDS, [_, _, _, kind @ (1 | 2 | 4), digest @ ..]) => (digest.len(), [0, 20, 32, 0, 48][usize::from(*kind)]),
             (Rtype::ZONEMD, [_, _, _, _, _, kind @ (1 | 2), digest @ ..]) => (digest.len(), [0, 48, 64][usize::from(*kind)]),
@@ -156,7 +156,7 @@ fn digests(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
         if have == len {
             continue;
         }
-        let name = name_of(draft, entry);
+        let name = name_of(builder, entry);
         match rtype {
             Rtype::NSEC3 => {
                 problems.error(entry.place, format!("found a next hash of {have} octets for {name} NSEC3, expected the {len} of SHA-1"))
@@ -167,9 +167,9 @@ fn digests(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
 }
 
 /// Data that is well-formed and cannot have been meant.
-fn slips(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
+fn slips(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     for entry in set.iter().filter(|entry| !entry.is_sig) {
-        let rdata = draft.rdata(entry);
+        let rdata = builder.rdata(entry);
         match entry.rtype {
             Rtype::SOA => {
                 // RFC 1035 8: the first label is what stands before the `@` of the mail address.
@@ -181,14 +181,14 @@ fn slips(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
                     problems.warning(entry.place, format!("found `@` in the mailbox {name}, expected a dot in its place"));
                 }
             }
-            Rtype::NAPTR => naptr(draft, entry, rdata, problems),
+            Rtype::NAPTR => naptr(builder, entry, rdata, problems),
             _ => {}
         }
     }
 }
 
 /// RFC 3403 4.1: one of REGEXP and REPLACEMENT; RFC 3402 3.2: the shape of the first.
-fn naptr(draft: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
+fn naptr(builder: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
     let string = |rest: &[u8]| {
         rest.split_first().and_then(|(len, rest)| rest.split_at_checked(usize::from(*len))).map(|(a, b)| (a.to_vec(), b.len()))
     };
@@ -199,7 +199,7 @@ fn naptr(draft: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Proble
         (last, rest) = (text, &rest[rest.len() - left..]);
     }
     let Some((delimiter, expression)) = last.split_first() else { return };
-    let name = name_of(draft, entry);
+    let name = name_of(builder, entry);
     if rest != [0] {
         problems.warning(entry.place, format!("found both a regular expression and a replacement for {name} NAPTR, expected one of them"));
     }
@@ -211,12 +211,12 @@ fn naptr(draft: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Proble
 }
 
 /// Names in NS, MX and SRV records of which this zone must know the addresses.
-fn targets(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
-    let apex = draft.apex.as_wire();
+fn targets(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
+    let apex = builder.apex.as_wire();
     for entry in set {
-        let rdata = draft.rdata(entry);
+        let rdata = builder.rdata(entry);
         for target in rdata_names(entry.rtype, rdata) {
-            dot_forgotten(draft, entry, target, problems);
+            dot_forgotten(builder, entry, target, problems);
         }
         let server = match entry.rtype {
             Rtype::NS | Rtype::MX | Rtype::SRV => rdata_names(entry.rtype, rdata).next().filter(|target| *target != [0]),
@@ -226,34 +226,34 @@ fn targets(draft: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
         let Some(folded) = lower(target) else { continue };
         let folded = &folded.0[..target.len()];
         if within(folded, apex) {
-            address_known(draft, entry, folded, problems);
+            address_known(builder, entry, folded, problems);
         }
     }
 }
 
-fn address_known(draft: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
-    let (rtype, owner) = (entry.rtype, name_of(draft, entry));
+fn address_known(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
+    let (rtype, owner) = (entry.rtype, name_of(builder, entry));
     let shown = || Name::from_wire(target).map(|name| name.to_string()).unwrap_or_default();
-    let Some(number) = closest(draft, target) else { return };
-    let exact = draft.names.name(number) == target;
-    if exact && !draft.set(number, Rtype::CNAME).is_empty() {
+    let Some(number) = closest(builder, target) else { return };
+    let exact = builder.names.name(number) == target;
+    if exact && !builder.set(number, Rtype::CNAME).is_empty() {
         // RFC 2181 10.3.
         problems.warning(entry.place, format!("found {rtype} of {owner} to {}, an alias, expected a name with addresses", shown()));
-    } else if exact && [Rtype::A, Rtype::AAAA].iter().any(|rtype| !draft.set(number, *rtype).is_empty()) {
-    } else if !exact && draft.has(number, HAS_WILDCARD) {
+    } else if exact && [Rtype::A, Rtype::AAAA].iter().any(|rtype| !builder.set(number, *rtype).is_empty()) {
+    } else if !exact && builder.has(number, HAS_WILDCARD) {
         // A wildcard may well have the address; as glue it would not do, but that is seen at the delegation.
-    } else if !draft.has(number, CUT | HIDDEN | HAS_DNAME) {
+    } else if !builder.has(number, CUT | HIDDEN | HAS_DNAME) {
         problems.warning(entry.place, format!("found no address for {}, expected A or AAAA for the {rtype} of {owner}", shown()));
-    } else if rtype == Rtype::NS && within(target, owner.as_wire()) && owner.as_wire() != draft.apex.as_wire() {
+    } else if rtype == Rtype::NS && within(target, owner.as_wire()) && owner.as_wire() != builder.apex.as_wire() {
         problems.warning(entry.place, format!("found no glue for {}, expected A or AAAA: it lies in {owner} itself", shown()));
     }
 }
 
 /// The number of the name, or of the nearest existing name above it.
-fn closest(draft: &ZoneBuilder, name: &[u8]) -> Option<u32> {
+fn closest(builder: &ZoneBuilder, name: &[u8]) -> Option<u32> {
     let mut rest = name;
     loop {
-        if let Some(number) = draft.number(rest) {
+        if let Some(number) = builder.number(rest) {
             return Some(number);
         }
         rest = rest.get(1 + usize::from(*rest.first()?)..)?;
@@ -261,8 +261,8 @@ fn closest(draft: &ZoneBuilder, name: &[u8]) -> Option<u32> {
 }
 
 /// `www.example.org.example.org.`: the sign of a final dot left out.
-fn dot_forgotten(draft: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
-    let apex = draft.apex.as_wire();
+fn dot_forgotten(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
+    let apex = builder.apex.as_wire();
     let Some(rest) = target.len().checked_sub(apex.len()).filter(|_| apex.len() > 1) else { return };
     let (front, end) = target.split_at(rest);
     let twice = end.eq_ignore_ascii_case(apex)
@@ -271,7 +271,7 @@ fn dot_forgotten(draft: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &m
     if twice && let Ok(name) = Name::from_wire(target) {
         problems.warning(
             entry.place,
-            format!("found the name {name}, expected a final dot after {}", draft.apex.to_string().trim_end_matches('.')),
+            format!("found the name {name}, expected a final dot after {}", builder.apex.to_string().trim_end_matches('.')),
         );
     }
 }

@@ -1,6 +1,7 @@
 //! What a zone that came signed proves beside an answer: which of its NSEC (RFC 4035 3.1.3) or NSEC3 records
 //! (RFC 5155 7.2) say that something is not there. A zone without signatures has none.
 
+use super::denial_chain::DenialChain;
 use super::shard::SetRef;
 use super::tree::Zone;
 use crate::record::{Name, RrSet, Rtype};
@@ -17,40 +18,27 @@ pub enum Missing<'a> {
     Closer { wildcard: &'a [u8] },
 }
 
-/// The owners of a zone's denials, in order.
-#[derive(Default)]
-pub(super) enum Denials {
-    #[default]
-    None,
-    Names(Box<[Name]>),
-    Hashes {
-        params: Nsec3Params,
-        hashes: Box<[Nsec3Hash]>,
-    },
-}
-
-impl Denials {
-    pub(super) fn of(zone: &Zone) -> Denials {
-        let apex = zone.apex.as_wire();
-        if !zone.is_signed() {
-            return Denials::None;
-        }
-        let owned = |wanted: Rtype| {
-            let sets = zone.sets().filter(move |(_, set)| set.rtype == wanted);
-            sets.filter_map(|(owner, set)| Some(set.to_rrset(Name::from_wire(owner).ok()?)))
-        };
-        if zone.held(apex, Rtype::NSEC).is_some() {
-            let mut names: Vec<Name> = owned(Rtype::NSEC).map(|set| set.name).collect();
-            names.sort_unstable();
-            return Denials::Names(names.into());
-        }
-        // RFC 5155 7.3: of several chains the one that NSEC3PARAM names is whole.
-        let Some(params) = zone.held(apex, Rtype::NSEC3PARAM).and_then(params_of) else { return Denials::None };
-        let placed = owned(Rtype::NSEC3).filter_map(|set| nsec3_place(&set, &zone.apex));
-        let mut hashes: Vec<Nsec3Hash> = placed.filter(|(have, _)| *have == params).map(|(_, hash)| hash).collect();
-        hashes.sort_unstable();
-        Denials::Hashes { params, hashes: hashes.into() }
+/// Finds the owners of a finished zone's NSEC or NSEC3 records.
+pub(super) fn chain_of(zone: &Zone) -> DenialChain {
+    let apex = zone.apex.as_wire();
+    if !zone.is_signed() {
+        return DenialChain::None;
     }
+    let owned = |wanted: Rtype| {
+        let sets = zone.sets().filter(move |(_, set)| set.rtype == wanted);
+        sets.filter_map(|(owner, set)| Some(set.to_rrset(Name::from_wire(owner).ok()?)))
+    };
+    if zone.held(apex, Rtype::NSEC).is_some() {
+        let mut names: Vec<Name> = owned(Rtype::NSEC).map(|set| set.name).collect();
+        names.sort_unstable();
+        return DenialChain::Names(names.into());
+    }
+    // RFC 5155 7.3: of several chains the one that NSEC3PARAM names is whole.
+    let Some(params) = zone.held(apex, Rtype::NSEC3PARAM).and_then(params_of) else { return DenialChain::None };
+    let placed = owned(Rtype::NSEC3).filter_map(|set| nsec3_place(&set, &zone.apex));
+    let mut hashes: Vec<Nsec3Hash> = placed.filter(|(have, _)| *have == params).map(|(_, hash)| hash).collect();
+    hashes.sort_unstable();
+    DenialChain::Hashes { params, hashes: hashes.into() }
 }
 
 /// RFC 5155 4.2; only SHA-1 is defined.
@@ -67,9 +55,9 @@ impl Zone {
     /// The sets that go into the authority section; none where the zone has none, or where hashing costs too much.
     pub fn proofs(&self, name: &Name, missing: Missing<'_>) -> Vec<RrSet> {
         let mut proofs = match &self.denials {
-            Denials::None => Vec::new(),
-            Denials::Names(owners) => self.by_name(owners, name, missing).unwrap_or_default(),
-            Denials::Hashes { params, hashes } => {
+            DenialChain::None => Vec::new(),
+            DenialChain::Names(owners) => self.by_name(owners, name, missing).unwrap_or_default(),
+            DenialChain::Hashes { params, hashes } => {
                 let chain = Chain { zone: self, params, hashes };
                 chain.proofs(name, missing, &mut WorkBudget::default()).ok().flatten().unwrap_or_default()
             }

@@ -10,6 +10,7 @@
 
 mod check;
 mod denial;
+mod denial_chain;
 mod builder;
 mod lookup;
 mod master;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
-use super::denial::Denials;
+use super::denial_chain::DenialChain;
 use super::name_table::hash_name;
 use super::shard::{NSEC3_OWNER, NodeRef, SetRef, Shard, shard_of};
 use crate::record::{Name, Rtype};
@@ -24,7 +24,7 @@ pub struct Zone {
     pub(super) negative_ttl: u32,
     pub(super) serial: u32,
     pub(super) records: usize,
-    pub(super) denials: Denials,
+    pub(super) denials: DenialChain,
 }
 
 impl Zone {

@@ -17,35 +17,36 @@ mod parser;
 use std::collections::HashMap;
 use std::io;
 
-use self::parser::{Parser, Record};
+use self::parser::{Open, Parser, Record};
 use super::builder::ZoneBuilder;
+use super::check;
 use super::lookup::within;
 use super::problem::{Problem, Problems};
 use super::tree::Zone;
 use crate::record::{Name, RrSet, Rtype};
 
-/// Opens a file by the name that stands in the configuration or after $INCLUDE.
-pub type Open<'o> = &'o mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
-
 /// Reads the master file `file` of the zone `apex`. The problems beside a zone are warnings only.
 pub fn load_zone(apex: &Name, file: &str, open: Open<'_>) -> Result<(Zone, Vec<Problem>), Vec<Problem>> {
-    let mut draft = ZoneBuilder::new(apex.clone());
+    let mut builder = ZoneBuilder::new(apex.clone());
     let mut take = |record: &Record<'_>, problems: &mut Problems| {
         if !within(record.owner, apex.as_wire()) {
             if let Ok(owner) = Name::from_wire(record.owner) {
                 if record.rtype == Rtype::SOA {
-                    draft.soa_elsewhere.get_or_insert((owner.clone(), record.place));
+                    builder.soa_elsewhere.get_or_insert((owner.clone(), record.place));
                 }
                 problems.warning(record.place, format!("found a record for {owner}, expected names in {apex}: it is left out"));
             }
-        } else if draft.add(record.owner, record.rtype, record.ttl, record.rdata, record.place).is_err() {
+        } else if builder.add(record.owner, record.rtype, record.ttl, record.rdata, record.place).is_err() {
             problems.error(record.place, "found more than 4 GiB of data, expected a smaller zone");
         }
     };
     let mut parser = Parser::new(apex, open, &mut take);
     parser.load(file);
     let mut problems = parser.into_problems();
-    match draft.finish(&mut problems) {
+    builder.arrange();
+    check::zone(&builder, &mut problems);
+    let zone = if problems.error_count() == 0 { builder.finish(&mut problems) } else { None };
+    match zone {
         Some(zone) => Ok((zone, problems.finish())),
         None => Err(problems.finish()),
     }

@@ -9,7 +9,6 @@ use std::io;
 use smallvec::SmallVec;
 
 use super::super::problem::{Place, Problems};
-use super::Open;
 use crate::config::nearest;
 use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration, rdata_from_tokens, rdata_is_well_formed};
 
@@ -17,6 +16,9 @@ use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration,
 const TEXT_BYTES_MAX: usize = 2 << 30;
 /// RFC 2181 8.
 const TTL_MAX: u32 = i32::MAX as u32;
+
+/// Opens a file by its name in the configuration or after $INCLUDE.
+pub type Open<'o> = &'o mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
 
 pub(super) struct Record<'r> {
     /// Lower-case wire form.
