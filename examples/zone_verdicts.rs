@@ -36,7 +36,7 @@ fn print(origin: &str, file: &Path) -> Result<(), Box<dyn std::error::Error>> {
             lines.sort_unstable();
             lines.iter().for_each(|line| println!("{line}"));
             warnings.iter().for_each(|warning| eprintln!("{warning}"));
-            eprintln!("{zone:?}, {} bytes", zone.bytes());
+            eprintln!("{zone:?}");
             Ok(())
         }
         Err(problems) => {

@@ -70,7 +70,7 @@ pub fn reply(query: &[u8], server: IpAddr) -> Option<Vec<u8>> {
         _ => answer(&mut writer, &asked, rtype)?,
     }
     if view.edns().is_some() {
-        writer.opt(1232, cairn::record::Rcode::NOERROR, view.dnssec_ok(), &[]).ok()?;
+        writer.opt(1232, cairn::record::Rcode::NOERROR, view.edns().is_some_and(|edns| edns.dnssec_ok), &[]).ok()?;
     }
     Some(writer.finish())
 }

@@ -26,11 +26,16 @@ pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use origin::Origin;
 pub use prefix::Prefix;
-pub use problem::{Mark, Problem};
+#[cfg(any(test, feature = "internals"))]
+pub use problem::Mark;
+pub use problem::Problem;
 pub use quantity::parse_duration as duration_from_text;
 pub use settings::{
-    CacheSettings, LogFormat, LogLevel, LogSettings, PolicySettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings,
-    Settings, Sha1, ZoneSettings,
+    CacheSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings, Settings, Sha1,
 };
-pub use show::{Shown, reference_markdown, show};
+#[cfg(any(test, feature = "internals"))]
+pub use settings::{PolicySettings, ZoneSettings};
+#[cfg(any(test, feature = "internals"))]
+pub use show::reference_markdown;
+pub use show::{Shown, show};
 pub use socket_addr::parse_socket;

@@ -28,6 +28,7 @@ impl Prefix {
         Some(Prefix { network: mask(address, length)?, length })
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn contains(&self, address: IpAddr) -> bool {
         mask(address.to_canonical(), self.length) == Some(self.network)
     }

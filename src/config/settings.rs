@@ -4,7 +4,7 @@
 //! been completed with the folder of the configuration file.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::negative::NegativeAnchor;
@@ -185,11 +185,6 @@ impl ServerSettings {
 
     pub fn worker_count(&self) -> usize {
         self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
-    }
-
-    /// May this client have names resolved?
-    pub fn allows(&self, client: IpAddr) -> bool {
-        self.allow.iter().any(|prefix| prefix.contains(client))
     }
 }
 

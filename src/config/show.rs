@@ -5,7 +5,9 @@
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE, expected};
+#[cfg(any(test, feature = "internals"))]
+use super::keys::expected;
+use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE};
 use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
@@ -38,6 +40,7 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
     lines
 }
 
+#[cfg(any(test, feature = "internals"))]
 /// All keys as Markdown tables.
 pub fn reference_markdown() -> String {
     let mut text = String::new();
@@ -49,6 +52,7 @@ pub fn reference_markdown() -> String {
     text
 }
 
+#[cfg(any(test, feature = "internals"))]
 fn reference_section<T>(header: &str, rows: &[Row<T>], text: &mut String) {
     text.push_str(&format!("\n### `{header}`\n\n| key | default | meaning | value |\n| --- | --- | --- | --- |\n"));
     for row in rows {

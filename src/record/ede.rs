@@ -8,7 +8,7 @@ pub struct EdeCode(pub u16);
 macro_rules! codes {
     ($($name:ident = $code:literal $text:literal),* $(,)?) => {
         impl EdeCode {
-            $(pub const $name: EdeCode = EdeCode($code);)*
+            $(#[allow(dead_code, reason = "the registry, whole")] pub const $name: EdeCode = EdeCode($code);)*
 
             pub fn meaning(self) -> &'static str {
                 match self.0 { $($code => $text,)* _ => "unassigned code" }

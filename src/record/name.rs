@@ -36,8 +36,6 @@ pub enum NameError {
     BadEscape,
     /// Not the wire form of a name.
     BadWire,
-    /// Without the final dot, where there is no origin.
-    NotAbsolute,
 }
 
 impl fmt::Display for NameError {
@@ -48,7 +46,6 @@ impl fmt::Display for NameError {
             NameError::NameTooLong => "a name is longer than 255 octets",
             NameError::BadEscape => "a backslash must be followed by a character or by three digits up to 255",
             NameError::BadWire => "the bytes are not a domain name",
-            NameError::NotAbsolute => "the name has no final dot",
         })
     }
 }

@@ -9,7 +9,7 @@ pub struct Rtype(pub u16);
 macro_rules! rtypes {
     ($($name:ident = $code:literal $(as $text:literal)?),* $(,)?) => {
         impl Rtype {
-            $(pub const $name: Rtype = Rtype($code);)*
+            $(#[allow(dead_code, reason = "the registry, whole")] pub const $name: Rtype = Rtype($code);)*
 
             /// The registry's mnemonic, where there is one.
             pub fn mnemonic(self) -> Option<&'static str> {

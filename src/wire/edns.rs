@@ -6,10 +6,7 @@ use super::header::Flags;
 pub struct OptionCode(pub u16);
 
 impl OptionCode {
-    pub const NSID: OptionCode = OptionCode(3);
     pub const COOKIE: OptionCode = OptionCode(10);
-    pub const KEEPALIVE: OptionCode = OptionCode(11);
-    pub const PADDING: OptionCode = OptionCode(12);
     pub const EDE: OptionCode = OptionCode(15);
 }
 

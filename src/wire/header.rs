@@ -7,8 +7,6 @@ pub struct Opcode(pub u8);
 
 impl Opcode {
     pub const QUERY: Opcode = Opcode(0);
-    pub const NOTIFY: Opcode = Opcode(4);
-    pub const UPDATE: Opcode = Opcode(5);
 }
 
 /// The two flag octets as one number.
@@ -21,6 +19,7 @@ impl Flags {
     pub const TC: u16 = 0x0200;
     pub const RD: u16 = 0x0100;
     pub const RA: u16 = 0x0080;
+    #[cfg(test)]
     pub const Z: u16 = 0x0040;
     pub const AD: u16 = 0x0020;
     pub const CD: u16 = 0x0010;

@@ -9,7 +9,9 @@ use smallvec::SmallVec;
 
 use super::edns::Edns;
 use super::header::{HEADER_BYTES, Header};
-use crate::record::{Class, Field, Name, Question, RdataList, Rtype, fields};
+#[cfg(any(test, feature = "internals"))]
+use crate::record::Question;
+use crate::record::{Class, Field, Name, Rtype, fields};
 
 /// More than any honest compressor makes: each hop is a suffix, and real names have few labels.
 const POINTERS_MAX: usize = 32;
@@ -55,8 +57,6 @@ struct Place {
 pub struct Message<'a> {
     bytes: &'a [u8],
     header: Header,
-    /// The first question as asked, and where its name starts; `None` when QDCOUNT was 0.
-    question: Option<(Name, Rtype, Class)>,
     question_wire: &'a [u8],
     places: SmallVec<[Place; 16]>,
     /// Where the authority and the additional section start in `places`.
@@ -69,14 +69,14 @@ impl<'a> Message<'a> {
         let header = Header::read(bytes).ok_or(WireError::Short)?;
         let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
         let mut at = HEADER_BYTES;
-        let mut question = None;
         match header.counts[0] {
             0 => {}
             1 => {
-                let (name, used) = expand(bytes, at).ok_or(WireError::BadName)?;
-                let fixed = bytes.get(at + used..at + used + 4).ok_or(WireError::Short)?;
-                question = Some((name, Rtype(u16::from_be_bytes([fixed[0], fixed[1]])), Class(u16::from_be_bytes([fixed[2], fixed[3]]))));
+                let (_, used) = expand_wire(bytes, at).ok_or(WireError::BadName)?;
                 at += used + 4;
+                if at > bytes.len() {
+                    return Err(WireError::Short);
+                }
             }
             _ => return Err(WireError::Short),
         }
@@ -93,15 +93,19 @@ impl<'a> Message<'a> {
                 starts[section] = places.len();
             }
         }
-        Ok(Message { bytes, header, question, question_wire, places, starts })
+        Ok(Message { bytes, header, question_wire, places, starts })
     }
 
     pub fn header(&self) -> Header {
         self.header
     }
 
-    pub fn question(&self) -> Option<&(Name, Rtype, Class)> {
-        self.question.as_ref()
+    /// `None` when QDCOUNT was 0.
+    #[cfg(any(test, feature = "internals"))]
+    pub fn question(&self) -> Option<(Name, Rtype, Class)> {
+        let (name, used) = expand(self.bytes, HEADER_BYTES).filter(|_| !self.question_wire.is_empty())?;
+        let fixed = self.bytes.get(HEADER_BYTES + used..)?.first_chunk::<4>()?;
+        Some((name, Rtype(u16::from_be_bytes([fixed[0], fixed[1]])), Class(u16::from_be_bytes([fixed[2], fixed[3]]))))
     }
 
     /// The question section as it stands, letter case included (RFC 5452 9.1, and 0x20).
@@ -109,8 +113,9 @@ impl<'a> Message<'a> {
         self.question_wire
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn asks(&self, question: &Question) -> bool {
-        self.question.as_ref().is_some_and(|(name, rtype, class)| *name == question.name && *rtype == question.rtype && *class == Class::IN)
+        self.question() == Some((question.name.clone(), question.rtype, Class::IN))
     }
 
     /// Records of a section in the order sent, OPT left out.
@@ -133,14 +138,6 @@ impl<'a> Message<'a> {
     pub fn rcode(&self) -> crate::record::Rcode {
         let flags = self.header.flags;
         crate::record::Rcode(self.edns().map_or(flags.rcode(), |edns| edns.rcode(flags)))
-    }
-
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
     }
 }
 
@@ -186,13 +183,6 @@ impl Record<'_> {
             out.truncate(start);
         }
         result
-    }
-
-    pub fn push_into(&self, list: &mut RdataList) -> Result<(), WireError> {
-        let mut rdata = Vec::new();
-        self.expand_rdata(&mut rdata)?;
-        list.push_new(&rdata);
-        Ok(())
     }
 }
 
@@ -326,9 +316,9 @@ mod tests {
         let bytes = sample();
         let message = Message::parse(&bytes).expect("own message");
         let mx = message.records(Section::Answer).next().expect("MX");
-        let mut list = RdataList::new();
-        mx.push_into(&mut list).expect("sound");
-        assert_eq!(list.first(), Some(&b"\x00\x0a\x04Mail\x07example\x00"[..]));
+        let mut rdata = Vec::new();
+        mx.expand_rdata(&mut rdata).expect("sound");
+        assert_eq!(rdata, b"\x00\x0a\x04Mail\x07example\x00");
         assert_eq!(mx.owner().expect("owner").to_string(), "www.example.");
         let a = message.records(Section::Additional).next().expect("A");
         assert_eq!((a.owner().expect("owner").to_string(), a.rtype(), a.ttl()), ("mail.example.".into(), Rtype::A, 60));
@@ -354,7 +344,7 @@ mod tests {
         let message = Message::parse(&bytes).expect("framing holds");
         assert_eq!(message.records(Section::Answer).count(), 1);
         let a = message.records(Section::Additional).next().expect("A");
-        assert_eq!(a.push_into(&mut RdataList::new()), Err(WireError::BadRdata));
+        assert_eq!(a.expand_rdata(&mut Vec::new()), Err(WireError::BadRdata));
     }
 
     /// A pointer holds 14 bits, an offset 16: owners beyond 16 KiB are not taken for owners before it.

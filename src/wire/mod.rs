@@ -14,8 +14,12 @@ mod query;
 mod writer;
 
 pub use bridge::{name_of, typed_rdata};
-pub use edns::{Edns, EdnsOption, OptionCode, options};
+pub use edns::OptionCode;
+#[cfg(any(test, feature = "internals"))]
+pub use edns::{Edns, EdnsOption, options};
 pub use header::{Flags, HEADER_BYTES, Header, Opcode};
-pub use message::{Message, Record, Section, WireError};
+pub use message::{Message, Section};
+#[cfg(any(test, feature = "internals"))]
+pub use message::{Record, WireError};
 pub use query::{Malformed, QueryView};
 pub use writer::{Full, Writer};

@@ -4,9 +4,11 @@
 use smallvec::SmallVec;
 
 use super::edns::OptionCode;
-use super::header::{Flags, HEADER_BYTES, Header};
+use super::header::{HEADER_BYTES, Header};
 use super::message::Section;
-use crate::record::{Class, Field, Name, Question, Rcode, Rtype, fields};
+#[cfg(any(test, feature = "internals"))]
+use crate::record::Question;
+use crate::record::{Class, Field, Name, Rcode, Rtype, fields};
 
 /// A compression pointer has 14 bits.
 const POINTER_MAX: usize = 0x3fff;
@@ -35,14 +37,7 @@ impl Writer {
         self.buf[..4].copy_from_slice(&header.to_bytes()[..4]);
     }
 
-    pub fn flags(&self) -> Flags {
-        Flags(u16::from_be_bytes([self.buf[2], self.buf[3]]))
-    }
-
-    pub fn set_flags(&mut self, flags: Flags) {
-        self.buf[2..4].copy_from_slice(&flags.0.to_be_bytes());
-    }
-
+    #[cfg(any(test, feature = "internals"))]
     pub fn question(&mut self, question: &Question) -> Result<(), Full> {
         let mut wire = SmallVec::<[u8; 260]>::from_slice(question.name.as_wire());
         wire.extend_from_slice(&question.rtype.0.to_be_bytes());
@@ -93,16 +88,14 @@ impl Writer {
         Ok(())
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn len(&self) -> usize {
         self.buf.len()
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.buf.len() <= HEADER_BYTES
-    }
-
-    pub fn limit(&self) -> usize {
-        self.limit
     }
 
     pub fn set_limit(&mut self, limit: usize) {

@@ -60,10 +60,6 @@ impl Shard {
     fn node(&self, slot: u64) -> Option<NodeRef<'_>> {
         self.octets.get((slot as u32 - 1) as usize..).map(NodeRef)
     }
-
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Shard>() + self.slots.len() * 8 + self.octets.len()
-    }
 }
 
 /// The bits between those that choose the shard (upper 16) and those that choose the slot.

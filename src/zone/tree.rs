@@ -70,11 +70,6 @@ impl Zone {
         let hash = hash_name(&self.state, name);
         self.shards.get(shard_of(hash, self.shards.len()))?.find(hash, name)
     }
-
-    /// What it takes in memory, nearly.
-    pub fn bytes(&self) -> usize {
-        size_of::<Zone>() + self.shards.iter().map(|shard| shard.bytes() + size_of::<Arc<Shard>>()).sum::<usize>()
-    }
 }
 
 impl fmt::Debug for Zone {

@@ -25,6 +25,7 @@ impl Zones {
         Zones { by_apex, apex_len_max: 0, generation }.measured()
     }
 
+    #[cfg(any(test, feature = "internals"))]
     /// With `zone` added, or put in the place of the one of the same name.
     pub fn with(&self, zone: Arc<Zone>) -> Zones {
         let mut next = self.clone();
@@ -33,6 +34,7 @@ impl Zones {
         next.measured()
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn without(&self, apex: &[u8]) -> Zones {
         let mut next = self.clone();
         next.by_apex.remove(apex);
@@ -45,14 +47,17 @@ impl Zones {
         self
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.by_apex.is_empty()
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn len(&self) -> usize {
         self.by_apex.len()
     }

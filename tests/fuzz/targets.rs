@@ -31,14 +31,14 @@ const NOW: BootTime = BootTime(1_000_000);
 /// either letter case (RFC 4343): one that is compressed takes that of the name it points to.
 pub fn message(data: &[u8]) {
     if let Ok(view) = QueryView::check(data) {
-        let _ = (view.qname(), view.qtype(), view.qclass(), view.edns().is_some(), view.dnssec_ok());
+        let _ = (view.qname(), view.qtype(), view.qclass(), view.edns().is_some());
     }
     let Ok(message) = Message::parse(data) else { return };
     let once = contents(&message);
     let mut writer = Writer::new(Vec::new(), 65_535);
     writer.header(message.header());
     if let Some((name, rtype, Class::IN)) = message.question() {
-        writer.question(&Question::new(name.clone(), *rtype)).expect("a question always fits");
+        writer.question(&Question::new(name.clone(), rtype)).expect("a question always fits");
     }
     for (section, owner, rtype, class, ttl, rdata) in &once {
         if writer.record(*section, owner, *rtype, *class, *ttl, rdata).is_err() {
@@ -148,7 +148,7 @@ pub fn proof(data: &[u8]) {
 pub fn patching(data: &[u8]) {
     let Some((&[id_high, id_low, age, size], rest)) = data.split_first_chunk::<4>() else { return };
     let Ok(message) = Message::parse(rest) else { return };
-    let Some((qname, qtype, Class::IN)) = message.question().cloned() else { return };
+    let Some((qname, qtype, Class::IN)) = message.question() else { return };
     let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
     let key = AnswerKey { qname: qname.as_wire(), qtype, dnssec_ok: false, group: 0, generation: 1 };
     if !cache.put_answer(&key, rest, false, NOW) {
@@ -163,7 +163,7 @@ pub fn patching(data: &[u8]) {
     if let Some(copied) = cache.copy_answer(&key, later, limit, &mut slot) {
         let len = copied.len;
         let given = Message::parse(&slot[..len]).expect("a ready answer can be read");
-        assert!(given.question().is_some_and(|(name, rtype, _)| *name == qname && *rtype == qtype));
+        assert!(given.question().is_some_and(|(name, rtype, _)| name == qname && rtype == qtype));
         for section in [Section::Answer, Section::Authority, Section::Additional] {
             let ttls = |message: &Message<'_>| {
                 message.records(section).filter(|record| record.rtype() != Rtype::OPT).map(|record| record.ttl()).max()
@@ -204,7 +204,7 @@ pub fn walk(data: &[u8]) {
 fn whole(reply: &[u8]) {
     let read = Message::parse(reply).expect("a well-formed reply");
     assert!(reply.len() <= 1232 && read.header().flags.has(Flags::QR) && read.header().id == 7);
-    assert!(read.question().is_some_and(|(name, rtype, _)| name.to_string() == "www.example." && *rtype == Rtype::A));
+    assert!(read.question().is_some_and(|(name, rtype, _)| name.to_string() == "www.example." && rtype == Rtype::A));
     hickory_proto::op::Message::from_vec(reply).expect("another reader agrees");
 }
 

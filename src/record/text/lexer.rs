@@ -66,7 +66,8 @@ impl fmt::Display for TextError {
 impl std::error::Error for TextError {}
 
 impl<'a> Token<'a> {
-    /// A token that stands alone, as the command line gives it.
+    /// A token that stands alone.
+    #[cfg(test)]
     pub fn plain(raw: &'a [u8]) -> Token<'a> {
         Token { raw, quoted: false, joined: false, line: 1, column: 1 }
     }
