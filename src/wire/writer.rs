@@ -6,9 +6,7 @@ use smallvec::SmallVec;
 use super::edns::OptionCode;
 use super::header::{HEADER_BYTES, Header};
 use super::message::Section;
-#[cfg(any(test, feature = "internals"))]
-use crate::record::Question;
-use crate::record::{Class, Field, Name, Rcode, Rtype, fields};
+use crate::record::{Class, Field, Name, Question, Rcode, Rtype, fields};
 
 /// A compression pointer has 14 bits.
 const POINTER_MAX: usize = 0x3fff;
@@ -37,7 +35,6 @@ impl Writer {
         self.buf[..4].copy_from_slice(&header.to_bytes()[..4]);
     }
 
-    #[cfg(any(test, feature = "internals"))]
     pub fn question(&mut self, question: &Question) -> Result<(), Full> {
         let mut wire = SmallVec::<[u8; 260]>::from_slice(question.name.as_wire());
         wire.extend_from_slice(&question.rtype.0.to_be_bytes());
