@@ -26,9 +26,7 @@ pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use origin::Origin;
 pub use prefix::Prefix;
-#[cfg(any(test, feature = "internals"))]
-pub use problem::Mark;
-pub use problem::Problem;
+pub use problem::{Mark, Problem};
 pub use quantity::parse_duration as duration_from_text;
 pub use settings::{
     CacheSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings, Settings, Sha1,

@@ -25,7 +25,6 @@ use super::socket_addr::parse_socket;
 use crate::record::Name;
 
 impl Settings {
-    #[cfg(any(test, feature = "internals"))]
     /// Reads a whole configuration file. `file_name` is used in messages, and its folder completes relative paths.
     pub fn from_toml(text: &str, file_name: &str) -> Result<Settings, Vec<Problem>> {
         match Settings::read_toml(text, file_name) {
