@@ -42,9 +42,9 @@ const BYTES_MIN: usize = 1 << 20;
 /// Delegations, DS sets and addresses for all top-level domains take about 2 MiB.
 const PROTECTED_BYTES_MAX: usize = 8 << 20;
 const SERVERS_BYTES_MAX: usize = 16 << 20;
-/// A large signed top-level domain has some hundred thousand nsec_ranges; a few thousand make most of the difference.
-const SPANS_BYTES_MAX: usize = 16 << 20;
-/// Past so many names, all proved nsec_ranges go rather than be looked through for each: they are learned again in passing.
+/// A large signed top-level domain has some hundred thousand NSEC ranges; a few thousand of them answer most questions.
+const NSEC_RANGES_BYTES_MAX: usize = 16 << 20;
+/// Past this many names, all NSEC ranges are dropped instead of a search for each name: later replies bring them again.
 const NAMES_LOOKED_FOR: usize = 64;
 
 pub struct Cache {
@@ -82,7 +82,7 @@ impl Cache {
         let bytes = limits.bytes.max(BYTES_MIN);
         let protected = (bytes / 16).min(PROTECTED_BYTES_MAX);
         let servers = (bytes / 16).min(SERVERS_BYTES_MAX);
-        let nsec_ranges = (bytes / 16).min(SPANS_BYTES_MAX);
+        let nsec_ranges = (bytes / 16).min(NSEC_RANGES_BYTES_MAX);
         Cache {
             store: Store::new(bytes - protected - servers - nsec_ranges, protected, random),
             limits,
@@ -100,7 +100,7 @@ impl Cache {
         &self.servers
     }
 
-    /// What proved denials say beyond their question (RFC 8198).
+    /// The ranges of names that proved denials cover (RFC 8198).
     pub fn nsec_ranges(&self) -> &NsecRanges {
         &self.nsec_ranges
     }
@@ -135,11 +135,6 @@ impl Cache {
             let key = Key::of(bytes);
             matches!(key.kind, Kind::Answer | Kind::AnswerDo) || suffixes(key.name).any(|suffix| tops.contains(suffix))
         });
-    }
-
-    /// Every ready answer goes; sets, denials and failures stay.
-    pub fn forget_answers(&self) {
-        self.store.remove_all(|bytes| matches!(Key::of(bytes).kind, Kind::Answer | Kind::AnswerDo));
     }
 
     /// Shows every entry but ready answers, expired ones too while they may still be served stale. No lock is held

@@ -29,6 +29,7 @@ pub enum Family {
 }
 
 impl Family {
+    #[cfg(any(test, feature = "internals"))]
     pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
 
     pub fn of(addr: IpAddr) -> Family {
@@ -138,11 +139,6 @@ impl Families {
             suspicion.test_at = now + pause.min(TEST_AFTER_MOST);
         }
         due
-    }
-
-    /// When anyone at all last replied.
-    pub fn last_reply(&self) -> Option<BootTime> {
-        self.0.iter().filter_map(|state| state.last_reply).max()
     }
 }
 

@@ -1,5 +1,4 @@
-//! A bounded table of conclusions about names: what took work to find out is kept until its time is up. What is
-//! kept (keys of a zone, say) is no concern of the cache.
+//! A bounded table of results by name, each kept until it expires: for example the validated keys of a zone.
 
 use foldhash::quality::RandomState;
 use lru::LruCache;

@@ -1,17 +1,17 @@
-//! What was learned, until its time is up: record sets with rank and security (RFC 2181 5), denials (RFC 2308),
-//! answers as ready bytes, failures (RFC 9520), and what is known of servers.
+//! The cache: RRsets with rank and security (RFC 2181 5), denials (RFC 2308), ready answers, failures (RFC 9520), and
+//! statistics of servers, each until its TTL is over.
 //!
-//! Shared by all workers. Everything lies in wire form in packed slabs behind one hash look-up, bounded by the
-//! bytes really held: past the limit the least recently used goes, but never the delegations of the root and of
-//! top-level domains, which have a place of their own. Expired sets stay for `stale_max` (RFC 8767).
+//! Shared by all workers. Entries are stored in wire form in packed slabs, found by one hash look-up, and bounded by
+//! the bytes really used: past the limit the least recently used entry is evicted. The delegations of the root and of
+//! top-level domains have a shard of their own. Expired entries stay for `stale_max` (RFC 8767).
 //!
 //! ```text
 //! get_set ─┐                                   ┌─ sets.rs     ┐
-//! get_denial ──► front.rs: Cache ──► the kinds ┼─ denials.rs  ┼─► entry.rs: bytes ──► store.rs: shards ──► slab.rs
+//! get_denial ──► cache.rs: Cache ──► the kinds ┼─ denials.rs  ┼─► entry.rs: bytes ──► store.rs: shards ──► slab.rs
 //! copy_answer ─┘                               ├─ answers.rs  │
-//!                                              └─ failures.rs ┘      servers.rs stands alone
+//!                                              └─ failures.rs ┘      server_stats.rs, nsec_ranges.rs: apart
 //! ```
-//! `saved.rs` is the form in which facts outlive the process.
+//! `persist.rs` writes facts to a file and reads them again.
 //!
 //! Knows nothing of: sockets, clocks, files, DNSSEC, the walk.
 
@@ -31,13 +31,16 @@ mod nsec_ranges;
 mod store;
 mod table;
 
-pub use answers::{AnswerKey, Hit};
-pub use cache::{Cache, CacheLimits, CacheStats, Entry};
+pub use answers::AnswerKey;
+pub use cache::{Cache, CacheLimits, Entry};
 pub use denials::{CachedDenial, Denial, DenialKind};
-pub use failures::{CachedFailure, FailureKind};
-pub use families::{Families, Family, FamilyStanding};
+pub use failures::FailureKind;
+pub use families::{Family, FamilyStanding};
 pub use memo::Memo;
-pub use nsec_ranges::{NsecRangeHash, NsecRangeZone, NsecRanges, Place};
+pub use nsec_ranges::{NsecRangeZone, Place};
 pub use persist::{LoadError, Loaded, Moment};
-pub use server_stats::{CaseState, EdnsState, Manner, Servers, Standing, Unfit, Usable};
-pub use sets::{CachedSet, ShownSet, Stored};
+pub use server_stats::{CaseState, EdnsState, Manner, Standing, Unfit, Usable};
+pub use sets::{CachedSet, ShownSet};
+
+#[cfg(any(test, feature = "internals"))]
+pub use self::{server_stats::Servers, sets::Stored};

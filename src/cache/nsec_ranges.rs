@@ -1,10 +1,10 @@
-//! What proved denials say beyond the question they answered (RFC 8198): each NSEC and NSEC3 record denies a whole
-//! span of names, and what a wildcard gave to one name it gives to others.
+//! Proved NSEC and NSEC3 records and wildcard RRsets, for answers to further names (RFC 8198): each NSEC and NSEC3 record
+//! denies a range of names, and a wildcard answers for many names.
 //!
-//! Kept in order, per zone: by owner name (RFC 4034 6.1) or by hash, so that the record at or before any place is
-//! one look-up away. What the records prove together is decided elsewhere, from [`Validated`] sets: nothing else
-//! can be put in. Bounded by bytes, for each zone and for all; past it the zone used longest ago goes, and a zone
-//! too large for its share loses every second record.
+//! The records of a zone are ordered by owner name (RFC 4034 6.1) or by hash, so that one look-up finds the record at or
+//! before any place. What records prove together is decided in `validate`; only [`Validated`] sets can be stored. The
+//! bytes of each zone and of all zones are bounded: past the total the least recently used zone is dropped, and a zone
+//! larger than its share loses every second record.
 
 use std::collections::BTreeMap;
 use std::mem::size_of;

@@ -110,7 +110,7 @@ impl Cache {
         let mut block = Vec::new();
         loop {
             match next_block(from, &mut block)? {
-                Next::Block { protected } => self.take_block(&block, protected, saved.boot.secs(), now.boot.secs(), &mut loaded),
+                Next::Block => self.take_block(&block, saved.boot.secs(), now.boot.secs(), &mut loaded),
                 Next::End => return Ok(loaded),
                 Next::Damage => return Ok(Loaded { damaged: true, ..loaded }),
             }
@@ -129,11 +129,11 @@ impl Cache {
         expires + i64::from(kept_for) > i64::from(now_s)
     }
 
-    fn take_block(&self, block: &[u8], protected: bool, saved_s: u32, now_s: u32, loaded: &mut Loaded) {
+    fn take_block(&self, block: &[u8], saved_s: u32, now_s: u32, loaded: &mut Loaded) {
         let mut rest = &block[BLOCK_HEAD_BYTES..];
         while let Some((one, after)) = first_entry(rest) {
             let end = i64::from(entry::expires(one)) - i64::from(saved_s) + i64::from(now_s) - loaded.age_s.min(u64::from(u32::MAX)) as i64;
-            if self.take(one, protected, end, now_s) {
+            if self.take(one, end, now_s) {
                 loaded.taken += 1;
             } else {
                 loaded.left += 1;
@@ -144,7 +144,7 @@ impl Cache {
         loaded.damaged |= !rest.is_empty();
     }
 
-    fn take(&self, saved: &[u8], protected: bool, end: i64, now_s: u32) -> bool {
+    fn take(&self, saved: &[u8], end: i64, now_s: u32) -> bool {
         let Ok(end_s) = u32::try_from(end) else { return false };
         if !is_sound(saved) || !self.is_servable(saved, end, now_s) {
             return false;
@@ -155,7 +155,7 @@ impl Cache {
         if entry::is_set(&bytes) {
             sets::clear_marks(&mut bytes);
         }
-        !self.is_contradicted(&bytes, now_s) && self.store.settle(protected, &bytes)
+        !self.is_contradicted(&bytes, now_s) && self.store.settle(&bytes)
     }
 
     /// Does something that was learned since the start say otherwise?
@@ -225,7 +225,7 @@ fn close_block(block: &mut [u8], protected: bool) {
 }
 
 enum Next {
-    Block { protected: bool },
+    Block,
     End,
     Damage,
 }
@@ -248,7 +248,7 @@ fn next_block(from: &mut impl Read, block: &mut Vec<u8>) -> Result<Next, LoadErr
     if !fill(from, &mut block[BLOCK_HEAD_BYTES..])? || sum(&[&block[..8], &block[BLOCK_HEAD_BYTES..]]) != block[8..BLOCK_HEAD_BYTES] {
         return Ok(Next::Damage);
     }
-    Ok(Next::Block { protected: block[4] == 1 })
+    Ok(Next::Block)
 }
 
 /// False when the file ends before `into` is full.
@@ -357,7 +357,7 @@ mod tests {
         for (set, rank, security) in sets {
             assert_eq!(cache.put_set(&set, rank, security, at(1000)), Stored::Yes);
         }
-        cache.put_top_level_glue(&a_set("ns.test.", 600, 5), at(1000));
+        cache.put_set(&a_set("ns.test.", 600, 5), Rank::Glue, Security::Indeterminate, at(1000));
         let missing = Question::new(name("missing.test."), Rtype::A);
         cache.put_denial(&missing, &denial(DenialKind::NxDomain), at(1000));
         cache.put_denial(&Question::new(name("plain.test."), Rtype::TXT), &denial(DenialKind::NoData), at(1000));

@@ -206,6 +206,7 @@ impl Servers {
     }
 
     /// Smoothed; `None` for a server that has not replied yet.
+    #[cfg(test)]
     pub fn rtt_estimate(&self, addr: IpAddr) -> Option<Duration> {
         self.peek(addr, |server| server.srtt).flatten()
     }
@@ -214,6 +215,7 @@ impl Servers {
         self.peek(addr, |server| server.was_heard_lately(now)).unwrap_or(false)
     }
 
+    #[cfg(test)]
     pub fn timeouts_in_a_row(&self, addr: IpAddr) -> u8 {
         self.peek(addr, |server| server.timeouts).unwrap_or(0)
     }
@@ -266,6 +268,7 @@ impl Servers {
         *self.families.lock() = Default::default();
     }
 
+    #[cfg(test)]
     pub fn usable(&self, addr: IpAddr, zone: &Name, now: BootTime) -> Usable {
         self.standing(addr, zone, now).usable
     }
@@ -292,11 +295,6 @@ impl Servers {
         if unfit.len() > self.unfit_max {
             unfit.pop_lru();
         }
-    }
-
-    /// It answered for this zone after all.
-    pub fn set_fit(&self, addr: IpAddr, zone: &Name) {
-        self.shard(self.hash(addr, None)).lock().unfit.pop(&self.hash(addr, Some(zone)));
     }
 
     pub fn edns(&self, addr: IpAddr, now: BootTime) -> EdnsState {
@@ -388,10 +386,6 @@ impl Servers {
 
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().servers.len()).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     pub fn bytes(&self) -> usize {
@@ -624,8 +618,6 @@ mod tests {
         assert_eq!(servers.usable(V6, &name("lame.test."), at(59)), Usable::Yes);
         assert_eq!(servers.usable(V4, &name("lame.test."), at(60)), Usable::Yes);
         servers.set_unfit(V4, &name("lame.test."), Unfit::Refused, 60, at(60));
-        servers.set_fit(V4, &name("lame.test."));
-        assert_eq!(servers.usable(V4, &name("lame.test."), at(61)), Usable::Yes);
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Cache {
     /// Shows a live set where it lies: nothing is copied. The lock is held while `show` runs.
     pub fn show_set<R>(&self, name: &[u8], rtype: Rtype, now: BootTime, mut show: impl FnMut(ShownSet<'_>) -> R) -> Option<R> {
         let (key, now_s) = (Key::fact(name, rtype.0), now.secs());
-        let found = self.store.with_any(&key, now_s, |bytes, _| {
+        let found = self.store.with(&key, now_s, |bytes, _| {
             usable(bytes, now_s, 0)
                 .then(|| show(ShownSet { data: RdataIter::over(data(bytes)), rank: entry::rank(bytes), age_s: entry::age(bytes, now_s) }))
         });
@@ -94,7 +94,7 @@ impl Cache {
 
     fn look(&self, name: &Name, rtype: Rtype, now: BootTime, stale_max: u32) -> Option<CachedSet> {
         let (key, now_s) = (Key::fact(name.as_wire(), rtype.0), now.secs());
-        self.store.with_any(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
+        self.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
     }
 
     /// Stores a set. RFC 2181 5.4.1: live data of a higher rank stays; equal rank replaces. Beyond that:
@@ -143,18 +143,6 @@ impl Cache {
         if stored { Stored::Yes } else { Stored::No }
     }
 
-    /// Keeps an address of a server of the root or a top-level domain where no flood can push it out. Only for
-    /// glue that came with such a delegation; `get_set` finds it when it knows nothing better.
-    pub fn put_top_level_glue(&self, set: &RrSet, now: BootTime) -> Stored {
-        let ttl = self.ttl_within_limits(set.ttl);
-        if ttl == 0 || set.data.is_empty() || !set.rtype.is_address() {
-            return Stored::No;
-        }
-        let key = Key::fact(set.name.as_wire(), set.rtype.0);
-        let entry = encode(&key, set, Rank::Glue, Security::Indeterminate, ttl, now.secs());
-        if self.store.update_protected(&key, |_| Some(entry)) { Stored::Yes } else { Stored::No }
-    }
-
     /// Notes what validation found, if the set still is the one that was looked at. `ttl_cap` may shorten its
     /// life (the signatures' end, RFC 4035 5.3.3; a bogus set's short stay).
     pub fn mark_security(&self, set: &RrSet, security: Security, ttl_cap: Option<u32>, now: BootTime) -> bool {
@@ -177,8 +165,7 @@ impl Cache {
     /// Forgets the set or denial of this name and type.
     pub fn remove(&self, name: &Name, rtype: Rtype) -> bool {
         let key = Key::fact(name.as_wire(), rtype.0);
-        let protected = rtype.is_address() && self.store.remove_protected(&key);
-        self.store.remove_if(&key, |_| true) || protected
+        self.store.remove_if(&key, |_| true)
     }
 
     /// How long a set with this TTL lives.
@@ -408,17 +395,6 @@ mod tests {
         assert!(!cache.mark_security(&old, Security::Secure, None, at(7)));
         assert_eq!(cache.get_set(&old.name, Rtype::A, at(7)).map(|got| got.security), Some(Security::Indeterminate));
         assert!(cache.remove(&old.name, Rtype::A) && cache.get_set(&old.name, Rtype::A, at(7)).is_none());
-    }
-
-    #[test]
-    fn glue_of_the_top_level_is_the_last_resort() {
-        let cache = cache();
-        let glue = a_set("a.nic.test.", 600, 1);
-        assert_eq!(cache.put_top_level_glue(&glue, at(0)), Stored::Yes);
-        assert_eq!(cache.get_set(&glue.name, Rtype::A, at(1)).map(|got| got.rank), Some(Rank::Glue));
-        cache.put_set(&a_set("a.nic.test.", 60, 2), Rank::AuthAnswer, Security::Insecure, at(1));
-        assert_eq!(cache.get_set(&glue.name, Rtype::A, at(2)).map(|got| got.rank), Some(Rank::AuthAnswer));
-        assert_eq!(cache.get_set(&glue.name, Rtype::A, at(70)).map(|got| got.rank), Some(Rank::Glue));
     }
 
     /// What the cache should do, said slowly: rank, security, rdata, when it ends.

@@ -46,17 +46,6 @@ impl Store {
         self.shard(key, hash).lock().with(hash, key, now_s, read)
     }
 
-    /// The same; an address that is not found is looked for in the protected shard too.
-    pub fn with_any<R>(&self, key: &Key<'_>, now_s: u32, mut read: impl FnMut(&mut [u8], bool) -> Option<R>) -> Option<R> {
-        let (hash, own) = (self.hashing.of(key), is_protected(key));
-        let shard = if own { &self.protected } else { self.shard_of(hash) };
-        let found = shard.lock().with(hash, key, now_s, &mut read);
-        if found.is_none() && !own && Rtype(key.rtype).is_address() {
-            return self.protected.lock().with(hash, key, now_s, read);
-        }
-        found
-    }
-
     /// Looks without leaving a mark.
     pub fn peek<R>(&self, key: &Key<'_>, read: impl FnOnce(&mut [u8]) -> R) -> Option<R> {
         let hash = self.hashing.of(key);
@@ -70,18 +59,10 @@ impl Store {
         self.shard(key, hash).lock().update(hash, key, &self.hashing, make)
     }
 
-    pub fn update_protected(&self, key: &Key<'_>, make: impl FnOnce(Option<&mut [u8]>) -> Option<Vec<u8>>) -> bool {
-        self.protected.lock().update(self.hashing.of(key), key, &self.hashing, make)
-    }
-
     /// Removes the entry if `doomed` agrees.
     pub fn remove_if(&self, key: &Key<'_>, doomed: impl FnOnce(&[u8]) -> bool) -> bool {
         let hash = self.hashing.of(key);
         self.shard(key, hash).lock().remove_if(hash, key, &self.hashing, doomed)
-    }
-
-    pub fn remove_protected(&self, key: &Key<'_>) -> bool {
-        self.protected.lock().remove_if(self.hashing.of(key), key, &self.hashing, |_| true)
     }
 
     /// Removes every entry that `doomed` agrees to; the lock of each shard is held while it is gone through.
@@ -119,12 +100,10 @@ impl Store {
     }
 
     /// Puts an entry where none stands, if there is room without evicting another; it is the next to be evicted itself.
-    /// `protected` is honoured for addresses, which alone `with_any` looks for there.
-    pub fn settle(&self, protected: bool, bytes: &[u8]) -> bool {
+    pub fn settle(&self, bytes: &[u8]) -> bool {
         let key = Key::of(bytes);
         let hash = self.hashing.of(&key);
-        let shard = if protected && Rtype(key.rtype).is_address() { &self.protected } else { self.shard(&key, hash) };
-        shard.lock().settle(hash, &key, bytes, &self.hashing)
+        self.shard(&key, hash).lock().settle(hash, &key, bytes, &self.hashing)
     }
 
     pub fn usage(&self) -> Usage {

@@ -27,16 +27,19 @@ pub struct Proof {
 }
 
 /// `qname` does not exist, and no wildcard would have answered.
+#[cfg(any(test, feature = "internals"))]
 pub fn prove_nxdomain(qname: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut WorkBudget) -> Denial {
     Evidence::gather(zone, sets, work).nxdomain(qname, work)
 }
 
 /// `qname` exists, or is matched by a wildcard, and has no record of `qtype`.
+#[cfg(any(test, feature = "internals"))]
 pub fn prove_nodata(qname: &Name, qtype: Rtype, zone: &Name, sets: &[Validated<RrSet>], work: &mut WorkBudget) -> Denial {
     Evidence::gather(zone, sets, work).nodata(qname, qtype, work)
 }
 
 /// Nothing stands between `qname` and the wildcard below `closest_encloser` that answered for it.
+#[cfg(any(test, feature = "internals"))]
 pub fn prove_wildcard_answer(
     qname: &Name,
     qtype: Rtype,
@@ -49,6 +52,7 @@ pub fn prove_wildcard_answer(
 }
 
 /// There is no DS at `name`: an insecure delegation, or no delegation at all.
+#[cfg(any(test, feature = "internals"))]
 pub fn prove_no_ds(name: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut WorkBudget) -> Denial {
     Evidence::gather(zone, sets, work).no_ds(name, work)
 }

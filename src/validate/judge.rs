@@ -58,8 +58,6 @@ pub enum Judgement {
 pub struct Secured {
     /// The answer at this link; of a referral the DS set.
     pub answer: Vec<Verified>,
-    /// The CNAME that follows from a DNAME (RFC 6672 2.2). None when the new name would be too long.
-    pub synthesized: Option<Validated<RrSet>>,
     /// SOA, NSEC and NSEC3 of a denial or of a wildcard's answer.
     pub authority: Vec<Validated<RrSet>>,
     pub proof: Option<Proof>,
@@ -107,6 +105,7 @@ impl Secured {
 }
 
 /// Judges in one go.
+#[cfg(any(test, feature = "internals"))]
 pub fn judge(reply: Reply, keys: Arc<ZoneKeys>, now: Now, work: &mut WorkBudget) -> Judgement {
     let mut case = Case::new(reply, keys, work);
     loop {
@@ -166,11 +165,6 @@ impl Case {
         }
     }
 
-    /// The reply again, to be judged with the keys of another zone.
-    pub fn into_reply(self) -> Reply {
-        self.reply
-    }
-
     fn check(&mut self, item: Item, now: Now, work: &mut WorkBudget) -> Result<(), Reason> {
         let set = match item {
             Item::Answer(at) => &self.reply.answer[at],
@@ -221,9 +215,8 @@ impl Case {
                 _ => Judgement::Bogus(Reason::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs))),
             };
         }
-        let synthesized = self.synthesized_cname();
         let (answer, authority) = (std::mem::take(&mut self.answer), std::mem::take(&mut self.authority));
-        Judgement::Secure(Secured { answer, synthesized, authority, proof })
+        Judgement::Secure(Secured { answer, authority, proof })
     }
 
     /// RFC 9077 3: NSEC and NSEC3 records live no longer than the denial that they came with.
@@ -276,13 +269,6 @@ impl Case {
             }
         }
         proved
-    }
-
-    fn synthesized_cname(&self) -> Option<Validated<RrSet>> {
-        let qname = &self.reply.qname;
-        let dname = self.answer.iter().map(|verified| verified.set.get()).find(|set| set.rtype == Rtype::DNAME && set.name != *qname)?;
-        let target = qname.rebase(&dname.name, &dname.target()?)?;
-        Some(Validated::assertion(RrSet::with(qname.clone(), Rtype::CNAME, dname.ttl, target.as_wire())))
     }
 }
 
@@ -455,9 +441,6 @@ mod tests {
         for (what, question, kind, answer, authority, expected) in rows {
             assert_eq!(short(&w.judge(question, kind, answer, authority)), expected, "{what}");
         }
-        let judged = w.judge(("a.dname.example.", T::A), ReplyKind::Dname, vec![dname()], vec![]);
-        let Judgement::Secure(Secured { synthesized: Some(cname), .. }) = judged else { panic!("{judged:?}") };
-        assert_eq!((cname.get().name.clone(), cname.get().target()), (name("a.dname.example."), Some(name("a.to."))));
     }
 
     #[test]

@@ -119,6 +119,7 @@ impl Anchor {
 }
 
 /// The zone's keys by a trust anchor, in one go.
+#[cfg(any(test, feature = "internals"))]
 pub fn keys_from_anchor(
     zone: &Name,
     dnskey_set: &RrSet,
@@ -131,6 +132,7 @@ pub fn keys_from_anchor(
 }
 
 /// The zone's keys by the DS set that its parent signed, in one go.
+#[cfg(any(test, feature = "internals"))]
 pub fn keys_from_ds(
     zone: &Name,
     dnskey_set: &RrSet,

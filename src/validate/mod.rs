@@ -42,15 +42,22 @@ mod test_vectors;
 #[cfg(test)]
 mod model;
 
-pub use budget::{Bound, Cost, Limits, Spent, WorkBudget};
-pub use denial::{Denial, Proof, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer};
-pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured, judge};
-pub use key::{ParsedKey, Sha1Policy, key_tag};
-pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor, keys_from_ds};
+pub use budget::{Bound, Limits, WorkBudget};
+pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured};
+pub use key::Sha1Policy;
+pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable};
 pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner, nsec3_place};
-pub use proof::ProofKind;
-pub use reason::{AlgorithmName, Claim, Date, Fault, Insecurity, Reason, Signed};
+pub use reason::{AlgorithmName, Date, Insecurity, Signed};
 pub use rrsig::{Now, signer_of};
-pub use set::{Verified, verify_set};
 pub use synthesize::{DenialForm, DenialKey, Proved, Synthesis, SynthesisKind, expand_wildcard, synthesize};
-pub use trust_point::{Change, KeyState, TrackedKey, TrustPoint, TrustPoints};
+pub use trust_point::{Change, KeyState, TrustPoints};
+
+/// What only tests, benches and fuzz targets call: a whole reply or proof in one go.
+#[cfg(any(test, feature = "internals"))]
+pub use self::{
+    denial::{Denial, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer},
+    judge::judge,
+    key::key_tag,
+    keys::{keys_from_anchor, keys_from_ds},
+    set::verify_set,
+};
