@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_one_purse_for_everything() {
+    fn time_is_one_budget_for_everything() {
         let limits = Limits { time_us: 100, ..Limits::default() };
         let mut work = WorkBudget::new(limits);
         assert_eq!((work.pay_signature(Cost::us(60)), work.pay(Cost::of_bytes(20_000)), work.pay_nsec3(100)), (Ok(()), Ok(()), Ok(())));

@@ -703,7 +703,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_zone_signs_is_judged_within_the_purse(
+        fn whatever_a_zone_signs_is_judged_within_the_budget(
             answer in proptest::collection::vec(hostile_set(), 0..4),
             authority in proptest::collection::vec(hostile_set(), 0..6),
             kind in 0usize..6,
