@@ -1,6 +1,8 @@
 //! One client's question must not spoil another's: names that a hostile question leads to are still found for every
 //! other client.
 
+use cairn::record::Rcode;
+
 use super::sim::World;
 use super::sim::engine::is_cairn;
 
@@ -55,4 +57,153 @@ fn waiting_for_a_question_that_spends_all_is_not_in_vain() {
         }
     }
     assert!(joined > 0, "nobody ran out of means");
+}
+
+/// What somebody may make a resolver look for, and who suffers from it.
+struct Hostile {
+    title: &'static str,
+    world: Box<dyn Fn(u64) -> World>,
+    /// Asked again and again, each with another number in place of `#`.
+    questions: Vec<String>,
+    honest: Vec<&'static str>,
+}
+
+/// Delegations of which each needs the next one's server; the last one's server is `last`.
+fn ladder(mut world: World, steps: usize, last: &str) -> World {
+    world = world.zone("evil.example.").server("ns1.evil.example.");
+    for step in 1..=steps {
+        let server = if step == steps { last.to_owned() } else { format!("ns.z{}.evil.example.", step + 1) };
+        world = world.record(&format!("z{step}.evil.example. NS {server}"));
+    }
+    world
+}
+
+/// `victim.test.` is well, if its servers' addresses are looked up, or those of its servers' servers.
+fn victim(seed: u64) -> World {
+    World::new(seed)
+        .zone("far.shop.")
+        .server("ns.far.shop.")
+        .zone("dns.port.")
+        .server("ns.far.shop.")
+        .serves()
+        .record("ns1.dns.port. A 9.8.0.1")
+        .record("ns2.dns.port. A 9.8.0.1")
+        .zone("victim.shop.")
+        .server("ns1.dns.port.")
+        .at("9.8.0.1")
+        .records(&["www.victim.shop. A 192.0.2.1", "mail.victim.shop. A 192.0.2.2", "victim.shop. MX 10 mail.victim.shop."])
+        .records(&["r.victim.shop. A 192.0.2.9", "al.victim.shop. CNAME www.victim.shop."])
+        .record("victim.shop. NS ns1.dns.port.")
+        .record("victim.shop. NS ns2.dns.port.")
+}
+
+const HONEST: [&str; 5] = ["www.victim.shop. A", "mail.victim.shop. A", "victim.shop. MX", "r.victim.shop. A", "al.victim.shop. A"];
+
+fn hostile() -> Vec<Hostile> {
+    let mut all = Vec::new();
+    for steps in 1..=9 {
+        let world = Box::new(move |seed| ladder(victim(seed), steps, "r.victim.shop."));
+        let questions = vec!["x#.z1.evil.example. A".to_owned()];
+        all.push(Hostile { title: "a ladder of delegations", world, questions, honest: HONEST.to_vec() });
+    }
+    all.push(Hostile {
+        title: "ladders of every length at once",
+        world: Box::new(|seed| ladder(victim(seed), 9, "r.victim.shop.")),
+        questions: (1..=9).map(|step| format!("x#.z{step}.evil.example. A")).collect(),
+        honest: HONEST.to_vec(),
+    });
+    all.push(Hostile {
+        title: "name servers that are names of the victim",
+        world: Box::new(|seed| {
+            let world = ladder(victim(seed), 6, "n1.victim.shop.");
+            (2..30).fold(world, |world, n| world.record(&format!("z6.evil.example. NS n{n}.victim.shop.")))
+        }),
+        questions: vec!["x#.z6.evil.example. A".into(), "x#.z1.evil.example. A".into()],
+        honest: HONEST.to_vec(),
+    });
+    all.push(Hostile {
+        title: "a chain of aliases that ends at the victim",
+        world: Box::new(|seed| {
+            let mut world = victim(seed).zone("evil.example.").server("ns1.evil.example.").manner(|manner| manner.one_link = true);
+            for n in 0..12 {
+                let next = if n == 11 { "www.victim.shop.".to_owned() } else { format!("c{}.evil.example.", n + 1) };
+                world = world.record(&format!("c{n}.evil.example. CNAME {next}"));
+                world = world.record(&format!("w{n}.evil.example. NS n{n}.victim.shop."));
+            }
+            world.record("*.w.evil.example. CNAME c0.evil.example.")
+        }),
+        questions: vec![
+            "x#.w.evil.example. A".into(),
+            "c0.evil.example. A".into(),
+            "c3.evil.example. A".into(),
+            "x#.w3.evil.example. A".into(),
+        ],
+        honest: HONEST.to_vec(),
+    });
+    all.push(Hostile {
+        title: "the victim's servers are named below names that lead nowhere",
+        world: Box::new(|seed| {
+            let world = ladder(victim(seed), 8, "ns2.dns.port.");
+            world.zone("evil.example.").record("z8.evil.example. NS www.victim.shop.").record("z8.evil.example. NS q.far.shop.")
+        }),
+        questions: vec!["x#.z1.evil.example. A".into(), "x#.z2.evil.example. AAAA".into(), "x#.z3.evil.example. MX".into()],
+        honest: vec!["www.victim.shop. A", "ns1.dns.port. A", "ns2.dns.port. A", "ns.far.shop. A", "dns.port. SOA"],
+    });
+    all
+}
+
+/// Whatever was asked before, each honest question gets what a cold cache would have given, at no more than its price.
+#[test]
+fn after_any_hostile_question_honest_ones_are_answered() {
+    if !is_cairn() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for Hostile { title, world, questions, honest } in hostile() {
+        for wait_ms in [0, 5_500] {
+            for rounds in [1, 4] {
+                let mut world_after = world(60);
+                for round in 0..rounds {
+                    for question in &questions {
+                        world_after.ask(&question.replace('#', &round.to_string()));
+                    }
+                    world_after.wait_ms(wait_ms);
+                }
+                for question in &honest {
+                    world_after.forget();
+                    let after = world_after.ask(question);
+                    let after_cost = world_after.log().len();
+                    let mut cold = world(60);
+                    let expected = cold.ask(question);
+                    assert_eq!(expected.rcode(), Rcode::NOERROR, "{title}: {question}: {expected:?}");
+                    let same = after.rcode() == expected.rcode() && after.data() == expected.data();
+                    if !same || after_cost > cold.log().len() || after.took > expected.took {
+                        wrong.push(format!(
+                            "{title}, {rounds} times, {wait_ms} ms: {question}: {after:?}, {after_cost} queries; cold {expected:?}"
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(12)].join("\n"));
+}
+
+/// The same hostile question again is told the failure of a moment ago (RFC 9520 3.1).
+#[test]
+fn a_question_that_failed_for_its_own_limits_is_not_worked_at_each_time() {
+    if !is_cairn() {
+        return;
+    }
+    for steps in [8, 9, 12] {
+        let mut world = ladder(victim(61), steps, "r.victim.shop.");
+        let mut costs = Vec::new();
+        for _ in 0..10 {
+            world.forget();
+            assert_eq!(world.ask("www.z1.evil.example. A").rcode(), Rcode::SERVFAIL);
+            costs.push(world.log().len());
+            world.wait_ms(100);
+        }
+        assert_eq!(costs[1..].iter().sum::<usize>(), 0, "{steps} steps: {costs:?}");
+    }
 }

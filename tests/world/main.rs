@@ -18,6 +18,7 @@ mod random_worlds;
 mod rpl;
 mod scenarios;
 mod second_query;
+mod server_addresses;
 mod signed_worlds;
 #[path = "../sim/mod.rs"]
 mod sim;

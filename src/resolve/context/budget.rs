@@ -13,6 +13,8 @@ pub enum Bound {
     Referrals(usize),
     ServerNames(usize),
     Depth(usize),
+    /// Server names that were looked up without finding an address, while others were not looked up.
+    AddressSearches(usize),
     Walks(usize),
     /// Walks that wait for each other in a chain.
     Waits,
@@ -26,6 +28,9 @@ impl fmt::Display for Bound {
             Bound::Referrals(count) => write!(f, "{count} referrals did not lead to the zone"),
             Bound::ServerNames(count) => write!(f, "no zone needs {count} servers"),
             Bound::Depth(count) => write!(f, "server names needed other server names {count} levels deep"),
+            Bound::AddressSearches(count) => {
+                write!(f, "{count} names of servers were looked up and have no address, others were not looked up")
+            }
             Bound::Walks(count) => write!(f, "{count} walks are in progress already"),
             Bound::Waits => f.write_str("too many walks wait for each other"),
             Bound::Time => f.write_str("the walk took too long"),
@@ -47,6 +52,7 @@ struct Inner {
     too_deep: Cell<bool>,
     crowded_out: Cell<bool>,
     has_waited: Cell<bool>,
+    fell_short: Cell<bool>,
 }
 
 impl Budget {
@@ -62,6 +68,7 @@ impl Budget {
             too_deep: Cell::new(false),
             crowded_out: Cell::new(false),
             has_waited: Cell::new(false),
+            fell_short: Cell::new(false),
         }))
     }
 
@@ -70,9 +77,15 @@ impl Budget {
         self.0.queries_sent.get() == 0 && self.0.searches_in_vain_left.get() == self.0.searches_in_vain_most
     }
 
-    /// Is a failure due to the budget, and not to the question? `had_all`: the walk had the whole budget to itself.
-    pub fn failed_for_want(&self, had_all: bool) -> bool {
-        self.0.crowded_out.get() || !had_all && self.is_spent()
+    /// May something be missing that a question with a whole budget would have got, so that a verdict without it is no
+    /// knowledge about the data?
+    pub fn may_lack_data(&self) -> bool {
+        self.0.crowded_out.get() || self.0.fell_short.get() || self.is_spent()
+    }
+
+    /// Data that a verdict needs was not found because of a limit of the question.
+    pub fn fell_short(&self) {
+        self.0.fell_short.set(true);
     }
 
     /// The cache did not have it: a walk was begun or joined.
@@ -87,6 +100,10 @@ impl Budget {
     /// There was no room for one more walk or query: a limit of this server, not of the question.
     pub fn crowded_out(&self) {
         self.0.crowded_out.set(true);
+    }
+
+    pub fn is_crowded(&self) -> bool {
+        self.0.crowded_out.get()
     }
 
     /// From here on something is not tried that a question with a whole budget would try.

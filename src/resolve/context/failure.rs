@@ -15,10 +15,21 @@ pub struct Failure {
     pub cause: Cause,
     /// The faults of the servers, a bounded number.
     pub faults: Box<[Fault]>,
-    /// The budget was partly spent before, or there was no room for one more walk: a fresh attempt may succeed.
-    pub for_want: bool,
+    /// A fresh attempt may succeed, and those who waited for this one make one.
+    pub own_limit: OwnLimit,
     /// Of a remembered failure: what failed.
     pub kind: FailureKind,
+}
+
+/// Is a failure due to a limit of this resolver or of the question, so that it says nothing about zone and servers?
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum OwnLimit {
+    #[default]
+    No,
+    /// The same question would meet the same limit again.
+    Lasting,
+    /// The same question may succeed at once, or get further.
+    Passing,
 }
 
 /// A fault of one server, shown in the text of the error.
@@ -74,7 +85,17 @@ pub const FAULTS_MAX: usize = 8;
 
 impl Failure {
     pub fn new(at: Name, cause: Cause) -> Failure {
-        Failure { at, cause, faults: Box::default(), for_want: false, kind: FailureKind::LookUp }
+        let own_limit = match &cause {
+            Cause::Spent(Bound::Walks(_) | Bound::Waits) | Cause::NoSocket | Cause::Shed => OwnLimit::Passing,
+            Cause::Spent(Bound::UpstreamQueries(_) | Bound::Depth(_) | Bound::AddressSearches(_) | Bound::Time) => OwnLimit::Lasting,
+            Cause::Spent(Bound::Referrals(_) | Bound::ServerNames(_)) => OwnLimit::No,
+            Cause::NoReachableAuthority | Cause::ServersFailed | Cause::NoServerAddress | Cause::Cycle | Cause::Remembered(_) => {
+                OwnLimit::No
+            }
+            Cause::AliasLoop | Cause::AliasTooLong | Cause::TimedOut => OwnLimit::No,
+            Cause::NotCached | Cause::Internal => OwnLimit::No,
+        };
+        Failure { at, cause, faults: Box::default(), own_limit, kind: FailureKind::LookUp }
     }
 
     /// The RFC 8914 code and a sentence that names zone and servers.
@@ -103,13 +124,17 @@ impl Failure {
 
     /// A question that waited for the walk of another may succeed with a walk of its own.
     pub fn may_be_anothers(&self) -> bool {
-        self.for_want || matches!(self.cause, Cause::Shed | Cause::Internal)
+        self.own_limit != OwnLimit::No || self.cause == Cause::Internal
     }
 
     /// May it be remembered for the question? Not where another client, or a later attempt, may succeed.
-    pub fn may_be_remembered(&self) -> bool {
-        if self.for_want {
-            return false;
+    /// `is_own`: it is the question of a client, asked with a whole budget. A limit that was met on the way to something
+    /// else is no knowledge about the names there, which others ask for too.
+    pub fn may_be_remembered(&self, is_own: bool) -> bool {
+        match self.own_limit {
+            OwnLimit::Passing => return false,
+            OwnLimit::Lasting if !is_own => return false,
+            OwnLimit::Lasting | OwnLimit::No => {}
         }
         match &self.cause {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) => true,

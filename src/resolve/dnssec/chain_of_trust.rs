@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::env::BoxFuture;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security, Validated};
 use crate::resolve::context::context::Context;
+use crate::resolve::context::failure::{Failure, OwnLimit};
 use crate::resolve::context::local::LocalCut;
 use crate::resolve::context::task::in_slices;
 use crate::resolve::context::trace::{ChainPart, Purpose, Step, ZoneKey};
@@ -67,7 +68,7 @@ impl ChainOfTrust {
             }
             let (trust, seconds) = self.find_trust(zone, context).await;
             context.trace.emit(|| proof_step(zone, &trust, context));
-            let has_nothing_left = context.work.borrow().broke().is_some() || context.budget.failed_for_want(false);
+            let has_nothing_left = context.work.borrow().broke().is_some() || context.budget.may_lack_data();
             let for_want_of_budget = matches!(trust, Trust::Bogus(_)) && has_nothing_left;
             if seconds > 0 && !for_want_of_budget && !dates_open {
                 let until = now + Duration::from_secs(u64::from(seconds.min(TRUST_S_MAX)));
@@ -179,7 +180,10 @@ impl ChainOfTrust {
         let child = context.child(Purpose::Ds);
         let mut link = match self.lookup.find(&question, &child).await {
             Ok(link) => link,
-            Err(failure) => return (Trust::Bogus(bogus(format!("no DS could be had for {zone}: {failure}"))), UNKNOWN_S),
+            Err(failure) => {
+                note_own_limit(&failure, context);
+                return (Trust::Bogus(bogus(format!("no DS could be had for {zone}: {failure}"))), UNKNOWN_S);
+            }
         };
         // Other questions may have waited for the same set: one of them has drawn the conclusion by now.
         if let Some(known) = self.state.zones.get(zone, self.network().now()).filter(|_| !context.dates_open.get()) {
@@ -231,7 +235,13 @@ impl ChainOfTrust {
         let question = Question::new(zone.clone(), Rtype::DNSKEY);
         let child = context.child(Purpose::Dnskey);
         let no_keys = || Trust::Bogus(Ede::new(EdeCode::DNSKEY_MISSING, format!("no DNSKEY set could be had for {zone}")));
-        let Ok(mut link) = self.lookup.find(&question, &child).await else { return (no_keys(), UNKNOWN_S) };
+        let mut link = match self.lookup.find(&question, &child).await {
+            Ok(link) => link,
+            Err(failure) => {
+                note_own_limit(&failure, context);
+                return (no_keys(), UNKNOWN_S);
+            }
+        };
         if let Some(known) = self.state.zones.get(zone, self.network().now()).filter(|_| !context.dates_open.get()) {
             return (known, 0);
         }
@@ -295,6 +305,13 @@ fn proof_step(zone: &Name, trust: &Trust, context: &Context) -> Step {
     };
     let part = (!matches!(trust, Trust::NoZone)).then(|| Box::new(part));
     Step::Proof { subject: subject_of(zone), security, detail, part }
+}
+
+/// A verdict that lacks data because of a limit of this question is not kept for others.
+fn note_own_limit(failure: &Failure, context: &Context) {
+    if failure.own_limit != OwnLimit::No {
+        context.budget.fell_short();
+    }
 }
 
 /// How long a denial of DS is kept: the TTL is not covered by the signature, so it is trusted only so far.

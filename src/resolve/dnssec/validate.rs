@@ -207,7 +207,7 @@ impl Validator {
                 link.security = Security::Bogus;
                 link.is_chain_bogus = is_chain_bogus;
                 // A spent budget says nothing about the data: the next question has a budget of its own.
-                if context.work.borrow().broke().is_none() && !context.budget.failed_for_want(false) && !link.is_alias_tail {
+                if context.work.borrow().broke().is_none() && !context.budget.may_lack_data() && !link.is_alias_tail {
                     self.store_bogus(question, &link, &ede);
                 }
                 link.ede = Some(ede);

@@ -5,6 +5,7 @@
 use std::rc::Rc;
 
 use crate::record::Question;
+use crate::resolve::context::budget::Bound;
 use crate::resolve::context::failure::{Cause, Failure, FaultKind};
 use crate::resolve::context::trace::Choice;
 use crate::resolve::delegation::zone_cut::Cut;
@@ -57,14 +58,21 @@ impl Walk<'_> {
                 return Ok(reply);
             }
         }
+        if cut.address_count() == 0 && slist.skipped_names {
+            slist.limit(Some(Bound::AddressSearches(slist.names_looked_up)), self.next_gets_further(cut, slist));
+        }
         let cause = match (cut.address_count(), slist.has_reply) {
             // The walk that began the circle may find another way: for the walks inside it nothing is certain.
             (0, _) if slist.circled && context.depth > 0 => Cause::Cycle,
-            (0, _) => Cause::NoServerAddress,
+            (0, _) => slist.bound.map_or(Cause::NoServerAddress, Cause::Spent),
             (_, true) => Cause::ServersFailed,
             (_, false) => Cause::NoReachableAuthority,
         };
-        Err(Failure { faults: std::mem::take(&mut slist.faults).into(), ..Failure::new(cut.zone.clone(), cause) })
+        Err(Failure {
+            faults: std::mem::take(&mut slist.faults).into(),
+            own_limit: slist.own_limit,
+            ..Failure::new(cut.zone.clone(), cause)
+        })
     }
 
     /// Decides the next step and adds addresses where that is the step; asking is left to the caller. A source that has

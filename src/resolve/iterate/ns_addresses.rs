@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::cache::Family;
-use crate::record::{Question, RrSet, Rtype};
-use crate::resolve::context::failure::{Cause, Failure};
+use crate::record::{Name, Question, RrSet, Rtype};
+use crate::resolve::context::budget::Bound;
+use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
 use crate::resolve::context::trace::Purpose;
 use crate::resolve::delegation::zone_cut::{Cut, Search, Server, parent_glue};
 use crate::resolve::iterate::walker::Walk;
@@ -18,13 +19,6 @@ impl Walk<'_> {
     /// Looks for the address of one more of the cut's servers. `false`: there is none left to look for.
     pub(in crate::resolve) async fn find_address(&self, cut: &mut Cut, slist: &mut Slist) -> bool {
         let limits = self.context.routes.limits;
-        if slist.names_looked_up >= limits.ns_names_looked_up_per_set || !self.context.budget.may_search() {
-            return false;
-        }
-        if usize::from(self.context.depth) >= limits.glueless_depth {
-            self.context.budget.too_deep();
-            return false;
-        }
         // A server with as many addresses as are tried needs no more.
         let is_of_use =
             |address: &SocketAddr| self.servers.network().can_count_on(Family::of(address.ip())) && slist.get(*address).silent == 0;
@@ -43,6 +37,15 @@ impl Walk<'_> {
         // A further address of a server that did not answer is worth less than the first one of another server.
         let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| is_out_of_reach(&cut.servers[at])).collect();
         let waiting = if unknown.is_empty() { waiting } else { unknown };
+        let waiting = match self.is_limited(slist) {
+            false => waiting,
+            // What the cache says of a name costs nothing.
+            true => waiting.into_iter().filter(|&at| cut.servers[at].name.as_ref().is_some_and(|name| self.has_no_address(name))).collect(),
+        };
+        if waiting.is_empty() {
+            self.note_limit(slist);
+            return false;
+        }
         let at = waiting[self.servers.network().random().below(waiting.len())];
         let server = &mut cut.servers[at];
         let Some(name) = server.name.clone() else {
@@ -67,8 +70,11 @@ impl Walk<'_> {
             (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
             return true;
         }
-        slist.names_looked_up += 1;
         (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
+        if self.has_no_address(&name) {
+            return true;
+        }
+        slist.names_looked_up += 1;
         let before_all = cut.address_count();
         let mut types = [(Rtype::A, self.context.routes.recursion.ipv4), (Rtype::AAAA, self.context.routes.recursion.ipv6)];
         if !self.servers.network().can_count_on(Family::V4) {
@@ -86,6 +92,10 @@ impl Walk<'_> {
                 }
                 Err(failure) => {
                     slist.circled |= failure.cause == Cause::Cycle;
+                    if failure.own_limit != OwnLimit::No {
+                        let bound = if let Cause::Spent(bound) = failure.cause { Some(bound) } else { None };
+                        slist.limit(bound, failure.own_limit);
+                    }
                     false
                 }
             };
@@ -101,6 +111,43 @@ impl Walk<'_> {
             self.context.budget.searched_in_vain();
         }
         true
+    }
+
+    fn is_limited(&self, slist: &Slist) -> bool {
+        let limits = self.context.routes.limits;
+        slist.names_looked_up >= limits.ns_names_looked_up_per_set
+            || !self.context.budget.may_search()
+            || usize::from(self.context.depth) >= limits.glueless_depth
+    }
+
+    /// Names are left that were not looked up, because of a limit.
+    fn note_limit(&self, slist: &mut Slist) {
+        let (limits, budget) = (self.context.routes.limits, &self.context.budget);
+        if usize::from(self.context.depth) >= limits.glueless_depth {
+            budget.too_deep();
+            slist.limit(Some(Bound::Depth(limits.glueless_depth)), OwnLimit::Lasting);
+        } else if !budget.may_search() {
+            let searches = limits.searches_in_vain_per_question as usize;
+            slist.limit(Some(Bound::AddressSearches(searches)), OwnLimit::Lasting);
+        } else {
+            slist.skipped_names = true;
+        }
+    }
+
+    /// Is it known, without asking, that this name has no address of a family in use?
+    fn has_no_address(&self, name: &Name) -> bool {
+        let now = self.now();
+        [Rtype::A, Rtype::AAAA].into_iter().filter(|rtype| self.context.routes.type_enabled(*rtype)).all(|rtype| {
+            let question = Question::new(name.clone(), rtype);
+            self.cache().get_denial(&question, now).is_some() || self.cache().get_failure(&question, now).is_some()
+        })
+    }
+
+    /// Where names were skipped: the next question skips those that were looked up now, if the cache has their denials.
+    pub(in crate::resolve) fn next_gets_further(&self, cut: &Cut, slist: &Slist) -> OwnLimit {
+        let names = cut.servers.iter().filter_map(|server| server.name.as_ref());
+        let known = names.filter(|name| self.has_no_address(name)).count();
+        if known >= slist.names_looked_up { OwnLimit::Passing } else { OwnLimit::Lasting }
     }
 
     /// Adds the glue that the zones above have for servers outside this zone. `false`: there is none that is new.

@@ -14,7 +14,7 @@ use crate::env::BootTime;
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::context::Context;
-use crate::resolve::context::failure::{Cause, Failure};
+use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
 use crate::resolve::context::trace::Step;
 use crate::resolve::delegation::zone_cut::{self, Cut};
 use crate::resolve::iterate::minimise::{Minimiser, Show};
@@ -37,7 +37,6 @@ impl Walk<'_> {
     async fn run(&self, question: &Question) -> Result<Link, Failure> {
         let context = self.context;
         let limits = context.routes.limits;
-        let had_all = context.budget.is_whole();
         let mut cut = self.first_cut(question).await?;
         let mut minimiser = Minimiser::new(context.routes.recursion.qname_minimisation, &limits);
         minimiser.at_cut(&cut.zone);
@@ -117,7 +116,8 @@ impl Walk<'_> {
                     begun = Some(slist);
                 }
                 AfterFailure::RememberUnreachable => {
-                    if !self.servers.network().is_offline() && !context.budget.failed_for_want(had_all) {
+                    let is_fact = failure.own_limit == OwnLimit::No && !context.budget.is_crowded();
+                    if is_fact && !self.servers.network().is_offline() {
                         // Every other name of this zone would be asked for in vain as well (RFC 9520 3.1).
                         self.cache().put_failure(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
                     }

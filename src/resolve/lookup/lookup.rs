@@ -10,7 +10,7 @@ use crate::metrics::Counter;
 use crate::record::Question;
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::context::Context;
-use crate::resolve::context::failure::{Cause, Failure};
+use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
 use crate::resolve::context::place::unless_lost;
 use crate::resolve::context::task::{in_background, within};
 use crate::resolve::context::trace::Step;
@@ -129,6 +129,8 @@ impl Lookup {
             let context = Context { walk: Some(ticket.id), ..context };
             let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
             let had_all = context.budget.is_whole();
+            // A client that has waited so long already waits no longer for lost packets.
+            let is_late = context.began.elapsed() >= Duration::from_millis(context.routes.limits.give_up_earliest_ms);
             let walk = pin!(lookup.walk(&question, &context));
             let walk = within(limit, lookup.network().with_one_reading(walk));
             let mut result = match unless_lost(context.place.as_ref(), walk).await {
@@ -137,9 +139,15 @@ impl Lookup {
                 None => Err(Failure::new(question.name.clone(), Cause::Shed)),
             };
             if let Err(failure) = &mut result {
-                failure.for_want = failure.cause == Cause::Shed || context.budget.failed_for_want(had_all);
+                let is_passing = context.budget.is_crowded() || is_late && failure.cause == Cause::NoReachableAuthority;
+                let is_rest = !had_all && context.budget.is_spent();
+                failure.own_limit = match failure.own_limit {
+                    _ if is_passing => OwnLimit::Passing,
+                    OwnLimit::No if is_rest => OwnLimit::Lasting,
+                    own_limit => own_limit,
+                };
                 lookup.network().metrics().count(Counter::WalksFailed);
-                if failure.may_be_remembered() {
+                if failure.may_be_remembered(context.depth == 0 && had_all) {
                     lookup.remember_failure(&question, failure, &context).await;
                 }
             }

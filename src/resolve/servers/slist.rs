@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 
-use crate::resolve::context::failure::{FAULTS_MAX, Fault, FaultKind};
+use crate::resolve::context::budget::Bound;
+use crate::resolve::context::failure::{FAULTS_MAX, Fault, FaultKind, OwnLimit};
 use crate::resolve::delegation::zone_cut::Server;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::choose::TRIES_PER_ADDRESS;
@@ -39,6 +40,11 @@ pub struct Slist {
     pub(in crate::resolve) ruled_out: bool,
     pub(in crate::resolve) recursive: Option<SocketAddr>,
     pub(in crate::resolve) names_looked_up: usize,
+    /// Names of servers were not looked up because enough others had been.
+    pub(in crate::resolve) skipped_names: bool,
+    /// A limit of the question, or of this resolver, kept addresses from being found.
+    pub(in crate::resolve) own_limit: OwnLimit,
+    pub(in crate::resolve) bound: Option<Bound>,
     /// A look-up of a server address was refused because it would have waited for itself.
     pub(in crate::resolve) circled: bool,
     pub(in crate::resolve) silent: usize,
@@ -121,6 +127,12 @@ impl Slist {
     pub fn rule_out(&mut self, address: SocketAddr) {
         self.of(address).spent = true;
         self.ruled_out = true;
+    }
+
+    /// An address was not found because of a limit. The first bound is the one in the error.
+    pub(in crate::resolve) fn limit(&mut self, bound: Option<Bound>, own_limit: OwnLimit) {
+        self.bound = self.bound.or(bound);
+        self.own_limit = if self.own_limit == OwnLimit::No { own_limit } else { self.own_limit.min(own_limit) };
     }
 
     /// The query did not reach this server, for no fault of its own.
