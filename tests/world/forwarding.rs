@@ -1,6 +1,8 @@
 //! Forward and stub rules: what a forwarder may leave out, which rule holds, and where a rule ends.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use cairn::config::{RouteSettings, Settings};
 use cairn::record::{Rcode, Rtype, rdata_to_text};
@@ -94,6 +96,63 @@ fn a_referral_of_a_server_without_recursion_is_lame() {
     world = forwarding(world, vec![rule("example.", &["198.51.100.55", FORWARDERS[0]])]);
     assert!(world.ask("www.sub.example. A").is("192.0.2.2"));
     assert_eq!(told(&world.ask("www.sub.example. AAAA")), (Rcode::NOERROR, vec![], false));
+}
+
+/// A forwarder leaves the RRSIG of one set out once.
+#[test]
+fn a_signature_left_out_once_is_asked_for_again() {
+    if !is_cairn() {
+        return;
+    }
+    for (question, data, left_out) in [
+        ("near.example. A", "192.0.2.1", Rtype::CNAME),
+        ("alias.example. A", "192.0.2.2", Rtype::CNAME),
+        ("a.wild.example. A", "192.0.2.1", Rtype::CNAME),
+        ("www.example. A", "192.0.2.1", Rtype::A),
+        ("alias.example. A", "192.0.2.2", Rtype::A),
+        ("www.d.example. A", "192.0.2.2", Rtype::DNAME),
+        ("www.sub.example. A", "192.0.2.2", Rtype::DS),
+        ("www.sub.example. A", "192.0.2.2", Rtype::DNSKEY),
+    ] {
+        for forwarders in 1..=2 {
+            let forwarders = &FORWARDERS[..forwarders];
+            for times in 1..=forwarders.len() as u32 {
+                // The same count for all of them.
+                let left = Rc::new(Cell::new(times));
+                let world = world(702, forwarders, |manner| manner.forgets_rrsig = Some((left_out, left.clone())));
+                let mut world = forwarding(signed(world), vec![rule(".", forwarders)]);
+                let answer = world.ask(&format!("{question} AD"));
+                let what = format!("{question}, {left_out} of {forwarders:?} {times} times");
+                assert_eq!(told(&answer), (Rcode::NOERROR, vec![data.to_owned()], true), "{what}: {answer:?}");
+            }
+        }
+    }
+}
+
+/// Where it is left out each time that is bogus, and not for longer than the forwarder takes to mend it.
+#[test]
+fn a_verdict_over_an_incomplete_reply_is_short() {
+    if !is_cairn() {
+        return;
+    }
+    for (question, data, left_out) in [
+        ("near.example. A", "192.0.2.1", Rtype::CNAME),
+        ("www.example. A", "192.0.2.1", Rtype::A),
+        ("www.sub.example. A", "192.0.2.2", Rtype::DS),
+        ("www.sub.example. A", "192.0.2.2", Rtype::DNSKEY),
+    ] {
+        let left = Rc::new(Cell::new(1_000));
+        let world = world(703, &FORWARDERS[..1], |manner| manner.forgets_rrsig = Some((left_out, left.clone())));
+        let mut world = forwarding(signed(world), vec![rule(".", &FORWARDERS[..1])]);
+        let first = world.ask(question);
+        assert_eq!((first.rcode(), first.packet.errors().len()), (Rcode::SERVFAIL, 1), "{question}: {first:?}");
+        let asked = world.log().len();
+        assert!(asked <= 24, "{question}: {asked} queries");
+        left.set(0);
+        world.pass(6);
+        let second = world.ask(&format!("{question} AD"));
+        assert_eq!(told(&second), (Rcode::NOERROR, vec![data.to_owned()], true), "{question} without {left_out}: {second:?}");
+    }
 }
 
 /// The public tree denies a name that a rule is for, and the forwarder relays the proof.

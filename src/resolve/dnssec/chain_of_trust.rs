@@ -17,7 +17,7 @@ use crate::resolve::context::local::LocalCut;
 use crate::resolve::context::task::in_slices;
 use crate::resolve::context::trace::{ChainPart, Purpose, Step, ZoneKey};
 use crate::resolve::dnssec::judge::{judge, reply_of, sha1, work_step};
-use crate::resolve::dnssec::trust::{BOGUS_S, NO_DS_S_MAX, TRUST_S, TRUST_S_MAX, Trust, UNKNOWN_S, bogus, insecure, turned_off};
+use crate::resolve::dnssec::trust::{NO_DS_S_MAX, TRUST_S, TRUST_S_MAX, Trust, UNKNOWN_S, bogus, bogus_s, insecure, turned_off};
 use crate::resolve::dnssec::trust_anchors::TrustState;
 use crate::resolve::lookup::lookup::Lookup;
 use crate::resolve::network::network::Network;
@@ -205,7 +205,7 @@ impl ChainOfTrust {
                 CutVerdict::NoCut => return (Trust::NoZone, seconds),
                 CutVerdict::Open => match self.ask_another(&question, &link, &mut tried, &child).await {
                     Some(other) => link = other,
-                    None => return (Trust::Bogus(why_open(zone, judgement)), BOGUS_S),
+                    None => return (Trust::Bogus(why_open(zone, judgement)), bogus_s(&question, context)),
                 },
             }
         }
@@ -248,8 +248,8 @@ impl ChainOfTrust {
         let mut tried = SecondOpinions::new();
         loop {
             let (trust, seconds) = match link.sets_of(&question).first() {
-                Some(set) => conclusion_of(self.judge_keys(zone, set, &voucher, context).await),
-                None => (no_keys(), BOGUS_S),
+                Some(set) => conclusion_of(self.judge_keys(zone, set, &voucher, context).await, bogus_s(&question, context)),
+                None => (no_keys(), bogus_s(&question, context)),
             };
             if let Trust::Secure(keys) = &trust {
                 self.store_secure(&keys.dnskeys().set, context);
@@ -329,13 +329,13 @@ fn why_open(zone: &Name, judgement: Judgement) -> Ede {
     }
 }
 
-fn conclusion_of(verdict: KeyVerdict) -> (Trust, u32) {
+fn conclusion_of(verdict: KeyVerdict, bogus_s: u32) -> (Trust, u32) {
     match verdict {
         KeyVerdict::Secure(keys) => {
             let ttl = keys.ttl();
             (Trust::Secure(Arc::new(keys)), ttl)
         }
         KeyVerdict::Insecure(reason) => (insecure(reason), TRUST_S),
-        KeyVerdict::Bogus(why) => (Trust::Bogus(why.ede()), BOGUS_S),
+        KeyVerdict::Bogus(why) => (Trust::Bogus(why.ede()), bogus_s),
     }
 }

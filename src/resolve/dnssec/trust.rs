@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::config::NegativeAnchor;
-use crate::record::{Ede, EdeCode};
+use crate::record::{Ede, EdeCode, Question};
+use crate::resolve::context::context::Context;
 use crate::validate::{Insecurity, ZoneKeys};
 
 /// What is concluded about a zone.
@@ -27,10 +28,19 @@ pub const TRUST_S_MAX: u32 = 86_400;
 pub const NO_DS_S_MAX: u32 = 3_600;
 
 /// RFC 4035 4.7: how long a failed validation is kept.
-pub const BOGUS_S: u32 = 30;
+const BOGUS_S: u32 = 30;
+
+/// The same where a forwarder gave the reply: an incomplete reply of a forwarder is often complete soon after.
+const BOGUS_OF_FORWARDER_S: u32 = 5;
 
 /// A validation that failed because a reply was missing.
 pub const UNKNOWN_S: u32 = 1;
+
+/// How long a failed validation of the reply to `question` is kept.
+pub(in crate::resolve) fn bogus_s(question: &Question, context: &Context) -> u32 {
+    let is_forwarded = context.routes.rule_for_question(question).is_some_and(|rule| rule.forward);
+    if is_forwarded { BOGUS_OF_FORWARDER_S } else { BOGUS_S }
+}
 
 pub(in crate::resolve) fn turned_off(off: &NegativeAnchor) -> Ede {
     Ede::new(EdeCode::NEGATIVE_TRUST_ANCHOR, format!("a negative trust anchor turns validation off at and below {off}"))

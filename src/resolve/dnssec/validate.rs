@@ -14,7 +14,7 @@ use crate::resolve::context::failure::Failure;
 use crate::resolve::context::trace::{ChainPart, Step};
 use crate::resolve::dnssec::chain_of_trust::{ChainOfTrust, SecondOpinions};
 use crate::resolve::dnssec::judge::{first_signer, judge, reply_of};
-use crate::resolve::dnssec::trust::{BOGUS_S, Trust, bogus, turned_off};
+use crate::resolve::dnssec::trust::{Trust, bogus, bogus_s, turned_off};
 use crate::resolve::dnssec::trust_anchors::TrustState;
 use crate::resolve::lookup::aggressive::store_ranges;
 use crate::resolve::lookup::lookup::Lookup;
@@ -208,7 +208,7 @@ impl Validator {
                 link.is_chain_bogus = is_chain_bogus;
                 // A spent budget says nothing about the data: the next question has a budget of its own.
                 if context.work.borrow().broke().is_none() && !context.budget.may_lack_data() && !link.is_alias_tail {
-                    self.store_bogus(question, &link, &ede);
+                    self.store_bogus(question, &link, &ede, context);
                 }
                 link.ede = Some(ede);
             }
@@ -234,17 +234,18 @@ impl Validator {
     }
 
     /// RFC 4035 4.7: for a short while, with the reason, so that a flood of questions is not validated each time.
-    fn store_bogus(&self, question: &Question, link: &Link, ede: &Ede) {
+    fn store_bogus(&self, question: &Question, link: &Link, ede: &Ede, context: &Context) {
         let now = self.network().now();
+        let least_s = bogus_s(question, context);
         if let Found::Denied(denial) = &link.found {
             let mut denial = Denial { security: Security::Bogus, ..denial.clone() };
             if let Some(soa) = &mut denial.soa {
-                soa.ttl = soa.ttl.min(BOGUS_S);
+                soa.ttl = soa.ttl.min(least_s);
             }
             self.network().cache().put_denial(question, &denial, now);
         }
         let kind = if link.is_chain_bogus { FailureKind::BogusChain } else { FailureKind::BogusData };
-        let seconds = self.network().cache().put_bogus(question, kind, ede, BOGUS_S, now);
+        let seconds = self.network().cache().put_bogus(question, kind, ede, least_s, now);
         for set in link.sets() {
             self.network().cache().mark_security(set, Security::Bogus, Some(seconds), now);
         }

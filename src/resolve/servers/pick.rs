@@ -17,8 +17,16 @@ use crate::resolve::servers::slist::Slist;
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
 impl Servers {
-    /// The next address to ask, of any family or of one only, with the reason.
+    /// The next address to ask, of any family or of one only, with the reason. A forwarder whose reply was rejected is asked
+    /// once more where no other is left: it may have left out a record while it filled its own cache.
     pub(in crate::resolve) fn pick(&self, cut: &Cut, slist: &Slist, context: &Context, only: Option<Family>) -> Option<Picked> {
+        let is_asked_again = cut.forward && only.is_none() && !context.avoid.is_empty();
+        self.pick_rejected(cut, slist, context, only, 0)
+            .or_else(|| if is_asked_again { self.pick_rejected(cut, slist, context, only, 1) } else { None })
+    }
+
+    /// The same, of the addresses whose replies were rejected `rejected_max` times at most.
+    fn pick_rejected(&self, cut: &Cut, slist: &Slist, context: &Context, only: Option<Family>, rejected_max: usize) -> Option<Picked> {
         let now = self.now();
         let families = self.cache().servers().families();
         let standing_of = |address: &SocketAddr| families.standing(Family::of(address.ip()), now);
@@ -33,7 +41,7 @@ impl Servers {
             let usable = server.addresses.iter().filter(|address| {
                 context.routes.family_enabled(address.ip())
                     && only.is_none_or(|only| Family::of(address.ip()) == only)
-                    && !context.avoid.contains(address)
+                    && context.avoid.iter().filter(|avoided| avoided == address).count() <= rejected_max
                     && (cut.configured || crate::upstream::may_ask(**address, context.routes.recursion.query_loopback, &own).is_ok())
             });
             let reachable = usable.clone().filter(|address| !is_cut_off(address));
