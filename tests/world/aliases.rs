@@ -104,7 +104,7 @@ fn a_minimum_ttl_holds_for_ttl_0() {
     if !is_cairn() {
         return;
     }
-    for signed in [false] {
+    for signed in [false, true] {
         for (ttl, min_ttl_s, told) in [(0, 60, 60), (1, 60, 60), (300, 60, 300), (0, 0, 0)] {
             let mut world = World::new(803)
                 .zone(".")

@@ -183,6 +183,7 @@ impl Validator {
                 link.security = Security::Insecure;
                 link.ede = Some(Ede::new(EdeCode::OTHER, "this machine's clock is wrong: signatures fit, their dates were not checked"));
                 take_proved(&mut link, *secured);
+                link = link.within_ttl_limits(self.network().cache());
             }
             Verdict::Secure(secured) => {
                 link.security = Security::Secure;
@@ -193,6 +194,7 @@ impl Validator {
                 signed = secured.answer.first().map(|verified| verified.signed);
                 take_proved(&mut link, *secured);
                 link.age(took_s);
+                link = link.within_ttl_limits(self.network().cache());
                 self.store_judged(question, &link);
             }
             Verdict::Insecure(ede) => {
