@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::outcome::Outcome;
 use super::snapshot::Snapshot;
 use crate::authority::{self, End, ZoneAnswer};
+use crate::env::BootTime;
 use crate::record::{Name, Question, Security};
 use crate::resolve::{Local, LocalAnswer, LocalCut};
 
@@ -60,6 +61,10 @@ impl Local for Snapshot {
 
     fn delegation(&self, name: &Name) -> Option<LocalCut> {
         authority::delegation(&self.zones, name)
+    }
+
+    fn root_reply(&self, question: &Question, now: BootTime) -> Option<Vec<u8>> {
+        self.local_root.load().as_ref()?.reply(question, now)
     }
 
     fn own_addresses(&self) -> Arc<[SocketAddr]> {

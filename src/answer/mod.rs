@@ -13,6 +13,7 @@ mod explained;
 mod failure_log;
 mod fast_path;
 mod held;
+mod local_root;
 mod outcome;
 mod pipeline;
 #[cfg(test)]
@@ -33,8 +34,8 @@ mod worker;
 use std::net::{IpAddr, SocketAddr};
 
 pub use explained::{Explained, Note};
+pub use local_root::LocalRoot;
 pub use outcome::Outcome;
-pub use refusal::Refused;
 pub use service::{Parts, Service};
 pub use worker::{Moment, Pending, Worker};
 

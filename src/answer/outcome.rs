@@ -1,8 +1,8 @@
 //! The one table from what was found to response code, flags, sections and Extended DNS Error.
 
 use crate::policy::SpecialAnswer;
-use crate::record::{Ede, EdeCode, Rcode, RrSet, Security};
-use crate::resolve::{self, Cause, Failure};
+use crate::record::{Ede, EdeCode, Name, Rcode, RrSet, Security};
+use crate::resolve::{self, Cause, Failure, SentinelVerdict};
 
 /// A reply before it is bytes.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Outcome {
     /// Glue of a referral from an own zone: must fit, or TC (RFC 9471 2.1).
     pub glue: Vec<RrSet>,
     pub edes: Vec<Ede>,
+    /// The agent to whom failures of the hosted zone may be reported (RFC 9567).
+    pub report_agent: Option<Name>,
     /// All of it is this server's own: it does not grow older here, and there is nobody to ask for it again.
     pub own: bool,
     /// May the finished bytes serve the next one who asks?
@@ -31,6 +33,14 @@ impl Outcome {
 
     pub fn refused(why: &str) -> Outcome {
         Outcome { edes: vec![Ede::new(EdeCode::PROHIBITED, why)], ..Outcome::error(Rcode::REFUSED) }
+    }
+
+    /// Ready answers have no room for the option, so such an answer is made anew each time.
+    pub fn name_report_agent(&mut self, agent: Option<&Name>) {
+        if let Some(agent) = agent {
+            self.report_agent = Some(agent.clone());
+            self.repeatable = false;
+        }
     }
 
     pub fn rcode(&self) -> Rcode {
@@ -49,6 +59,10 @@ impl Outcome {
         if is_withheld {
             return Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) };
         }
+        // RFC 8509 3.1.
+        if answer.root_key_sentinel == Some(SentinelVerdict::Withhold) && !checking_disabled {
+            return Outcome::error(Rcode::SERVFAIL);
+        }
         if answer.stale {
             let code = if answer.rcode == Rcode::NXDOMAIN { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER };
             edes.push(Ede::new(code, "servers could not be reached; this is the last they said"));
@@ -59,7 +73,8 @@ impl Outcome {
             security: answer.security,
             answers: answer.answers,
             authority: answer.authority,
-            repeatable: !answer.stale
+            repeatable: answer.root_key_sentinel.is_none()
+                && !answer.stale
                 && !answer.is_alias_tail
                 && !answer.denied_without_soa
                 && edes.is_empty()

@@ -6,7 +6,7 @@
 //!    ▼
 //! look up  forward and stub rules, cache, walk           in `resolve`
 //!    ▼
-//! review   each in turn changes the outcome              rebinding guard, additional data, closed zones
+//! review   each in turn changes the outcome              rebinding guard, additional data, closed zones, report agent
 //! ```
 //!
 //! An administrator's own zone or rule always comes before a built-in special-use name.
@@ -37,7 +37,7 @@ pub(super) struct Pipeline {
 
 pub(super) const PIPELINE: Pipeline = Pipeline {
     rules: &[class_other_than_in, hosted_zone, client_outside_allow, special_use_name, recursion_turned_off, cache_without_rd],
-    reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones],
+    reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones, review::report_agent],
 };
 
 /// What a rule makes of a request.

@@ -149,6 +149,9 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
     if let (Some(ours), Some(theirs)) = (manner.cookie, &edns.cookie) {
         options.push((OptionCode::COOKIE, [&theirs[..theirs.len().min(8)], ours].concat()));
     }
+    if let Some(agent) = &outcome.report_agent {
+        options.push((OptionCode::REPORT_CHANNEL, agent.as_wire().to_vec()));
+    }
     // In 512 octets an answer needs all the room there is.
     let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_MAX };
     // The question must fit beside them, whatever they say.

@@ -1,5 +1,5 @@
-//! What is changed in an outcome before it goes to the client: addresses that the rebinding guard takes out, addresses
-//! that are added, and data of zones that are closed to the client.
+//! What is changed in an outcome before it goes to the client: addresses that the rebinding guard takes out, addresses that
+//! are added, data of zones that are closed to the client, the agent for error reports.
 
 use super::case::Case;
 use super::explained::Note;
@@ -52,6 +52,11 @@ pub(super) fn rebinding_guard(case: &Case<'_>, outcome: &mut Outcome) {
         outcome.edes.push(ede);
         outcome.repeatable = false;
     }
+}
+
+/// A hosted zone may name an agent for error reports in its replies (RFC 9567 5.1).
+pub(super) fn report_agent(case: &Case<'_>, outcome: &mut Outcome) {
+    outcome.name_report_agent(case.snapshot.report_agent(&case.request.question.name));
 }
 
 /// Names with a rule of their own are not public: neither the name in the question, nor that of a record to which a public

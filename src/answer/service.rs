@@ -4,10 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use arc_swap::ArcSwapOption;
+
 use super::cookie::Cookies;
 use super::failure_log::{FailureLog, Subject};
+use super::local_root::LocalRoot;
 use super::snapshot::{Configured, Present, Snapshot};
-use crate::cache::{Cache, CacheLimits, Family, FamilyStanding};
+use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
 use crate::config::{Limits, Settings};
 use crate::env::{Clock, Random};
 use crate::metrics::{Distribution, Registry};
@@ -31,6 +34,7 @@ pub struct Service {
     pub resolve: Arc<Shared>,
     /// What a query takes once, at its start.
     pub(super) present: Arc<Present>,
+    local_root: Arc<ArcSwapOption<LocalRoot>>,
     pub(super) cookies: Cookies,
     pub(super) limits: Limits,
     /// Every question that takes waiting, of all workers.
@@ -38,6 +42,8 @@ pub struct Service {
     pub metrics: Registry,
     /// Shared, so that a name gets one line from all workers together.
     pub(super) failure_log: FailureLog,
+    /// Questions that are asked at the same hours.
+    pub(super) keep_warm: KeepWarm,
     generation: AtomicU32,
 }
 
@@ -56,16 +62,19 @@ impl Service {
     pub fn new(parts: Parts, limits: Limits, clock: Arc<dyn Clock>, random: &Random) -> Arc<Service> {
         let cache = Arc::new(Cache::new(cache_limits(&parts.settings), random));
         let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
-        let configured = Configured::new(&parts.settings, &limits, parts.zones, parts.own_addresses);
+        let local_root = Arc::new(ArcSwapOption::empty());
+        let configured = Configured::new(&parts.settings, &limits, parts.zones, parts.own_addresses, local_root.clone());
         let present = Arc::new(Present::new(Snapshot::new(1, Arc::new(routes), Arc::new(configured))));
         Arc::new(Service {
             resolve: Shared::new(cache, clock, present.clone(), random),
             present,
+            local_root,
             cookies: Cookies::new(random),
             limits,
             in_flight: InFlight::new(&limits),
             metrics: Registry::default(),
             failure_log: FailureLog::default(),
+            keep_warm: KeepWarm::new(limits.keep_warm_questions),
             generation: AtomicU32::new(1),
         })
     }
@@ -74,7 +83,8 @@ impl Service {
     /// below names that other servers are responsible for now; ready answers made under the old configuration are dead.
     pub fn reload(&self, parts: Parts) -> Retired {
         let routes = Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone());
-        let configured = Arc::new(Configured::new(&parts.settings, &self.limits, parts.zones.clone(), parts.own_addresses));
+        let configured =
+            Arc::new(Configured::new(&parts.settings, &self.limits, parts.zones.clone(), parts.own_addresses, self.local_root.clone()));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let old = self.snapshot();
         self.resolve.reload(routes, |routes| {
@@ -86,6 +96,15 @@ impl Service {
             [unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat()
         });
         Retired(old.configured())
+    }
+
+    /// Puts a copy of the root zone in use, or none.
+    pub fn set_local_root(&self, copy: Option<LocalRoot>) {
+        self.local_root.store(copy.map(Arc::new));
+    }
+
+    pub fn local_root(&self) -> Option<Arc<LocalRoot>> {
+        self.local_root.load_full()
     }
 
     /// Forgets a name, or all at and below it; answers that were made with it go too. How many entries went.

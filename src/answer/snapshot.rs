@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use foldhash::quality::RandomState;
 
+use super::local_root::LocalRoot;
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused, Rules};
 use crate::config::{Limits, Settings};
@@ -33,24 +34,37 @@ pub struct Configured {
     pub zones: Arc<Zones>,
     /// Who may ask for a zone, where that is not everybody.
     zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
+    /// Agents for error reports, of the zones that name one (RFC 9567).
+    report_agents: HashMap<Box<[u8]>, Name, RandomState>,
     pub own_addresses: Arc<[SocketAddr]>,
+    /// The copy of the root zone in use. It is renewed between two reloads, so every snapshot looks at the same place.
+    pub(super) local_root: Arc<ArcSwapOption<LocalRoot>>,
     pub aliases_max: usize,
     rules: Rules,
 }
 
 impl Configured {
-    pub fn new(settings: &Settings, limits: &Limits, zones: Arc<Zones>, own_addresses: Vec<SocketAddr>) -> Configured {
+    pub fn new(
+        settings: &Settings,
+        limits: &Limits,
+        zones: Arc<Zones>,
+        own_addresses: Vec<SocketAddr>,
+        local_root: Arc<ArcSwapOption<LocalRoot>>,
+    ) -> Configured {
         let everybody = |prefixes: &[crate::config::Prefix]| {
             prefixes.contains(&crate::config::Prefix::ALL_IPV4) && prefixes.contains(&crate::config::Prefix::ALL_IPV6)
         };
         let zone_acls =
             settings.zones.iter().filter(|zone| !everybody(&zone.allow)).map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
+        let report_agents = settings.zones.iter().filter_map(|zone| Some((zone.name.as_wire().into(), zone.report_channel.clone()?)));
         Configured {
             recursion: settings.recursion.enabled,
             policy: Policy::new(settings),
             zone_acls: zone_acls.collect(),
+            report_agents: report_agents.collect(),
             zones,
             own_addresses: own_addresses.into(),
+            local_root,
             aliases_max: limits.aliases,
             rules: Rules::new(settings),
         }
@@ -110,6 +124,14 @@ impl Snapshot {
 
     pub fn may_ask_zone(&self, apex: &Name, client: IpAddr) -> bool {
         self.zone_acls.is_empty() || self.zone_acls.get(apex.as_wire()).is_none_or(|acl| acl.contains(client))
+    }
+
+    /// The agent of the hosted zone that holds `name`, where it names one.
+    pub fn report_agent(&self, name: &Name) -> Option<&Name> {
+        if self.report_agents.is_empty() {
+            return None;
+        }
+        self.report_agents.get(self.zones.find(name.as_wire())?.apex().as_wire())
     }
 
     /// The hosted zone that answers a question for `name` and `rtype`, if it is not open to everybody.

@@ -100,6 +100,17 @@ impl Worker {
         self.resolver.follow_anchors(snapshot.routes.clone(), snapshot).await
     }
 
+    /// Refreshes what is usually asked at this hour and is near its end, or has ended.
+    pub fn refresh_warm_questions(&self) {
+        let snapshot = self.service.snapshot();
+        if !snapshot.routes.keep_warm {
+            return;
+        }
+        for question in self.service.keep_warm.due(self.service.resolve.clock.wall().0) {
+            self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot.clone(), Trace::off()));
+        }
+    }
+
     /// The present configuration, for one batch of queries that came together at `now`.
     pub fn moment(&self, now: BootTime) -> Moment {
         Moment { now, snapshot: self.service.present.load() }
@@ -114,6 +125,7 @@ impl Worker {
             self.metrics.count(if given.hosted { Counter::ReadyHosted } else { Counter::CacheHits });
             if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
                 let snapshot = Arc::clone(snapshot);
+                self.note_warm(&snapshot, &question);
                 self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
             }
             return if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) };
@@ -161,6 +173,9 @@ impl Worker {
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
         self.log_failure(&prepared.request.question, &outcome);
+        if outcome.repeatable {
+            self.note_warm(&prepared.snapshot, &prepared.request.question);
+        }
         self.finish(&prepared, client.peer.ip(), &outcome)
     }
 
@@ -206,6 +221,12 @@ impl Worker {
         };
         let (notes, events) = recorder.finish();
         Explained { question: query.question.clone(), notes, events, outcome }
+    }
+
+    fn note_warm(&self, snapshot: &Snapshot, question: &Question) {
+        if snapshot.routes.keep_warm {
+            self.service.keep_warm.asked(question, self.service.resolve.clock.wall().0);
+        }
     }
 
     fn log_failure(&self, question: &Question, outcome: &Outcome) {

@@ -163,7 +163,7 @@ impl Cache {
             denials,
             failures,
             answers,
-            servers: self.servers.len(),
+            servers: self.servers.count(),
             bytes: usage.bytes + self.servers.bytes() + self.nsec_ranges.bytes(),
             hits: usage.hits,
             misses: self.misses.load(Ordering::Relaxed),

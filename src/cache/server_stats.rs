@@ -384,7 +384,7 @@ impl Servers {
         self.families.lock().take_test(family, now)
     }
 
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().servers.len()).sum()
     }
 
@@ -697,6 +697,6 @@ mod tests {
             servers.on_timeout(addr, ms(400), at(0));
             servers.set_unfit(addr, &name("x.test."), Unfit::Lame, 60, at(0));
         }
-        assert!(servers.len() > 1000 && servers.bytes() <= 1 << 20, "{}", servers.bytes());
+        assert!(servers.count() > 1000 && servers.bytes() <= 1 << 20, "{}", servers.bytes());
     }
 }

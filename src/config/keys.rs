@@ -39,6 +39,7 @@ pub(super) enum Kind<T> {
     /// A folder that, left alone, is found out.
     FolderOrFoundOut(fn(&mut T) -> &mut Option<PathBuf>),
     Name(fn(&mut T) -> &mut Name),
+    OptionalName(fn(&mut T) -> &mut Option<Name>),
     Names(fn(&mut T) -> &mut Vec<Name>),
     NegativeAnchors(fn(&mut T) -> &mut Vec<NegativeAnchor>),
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
@@ -167,6 +168,34 @@ const RECURSION: &[Row<Settings>] = &[
         why: "RFC 9156",
     },
     Row {
+        key: "local-root",
+        kind: Kind::Switch(|s| &mut s.recursion.local_root),
+        default: "false",
+        doc: "Keep a copy of the root zone, checked by its ZONEMD record, and use it in place of the root servers",
+        why: "RFC 8806, RFC 8976: names below new top-level domains resolve faster, and the root learns nothing",
+    },
+    Row {
+        key: "root-key-sentinel",
+        kind: Kind::Switch(|s| &mut s.recursion.root_key_sentinel),
+        default: "true",
+        doc: "Answer SERVFAIL to root key sentinel names where the key tag in the name says so",
+        why: "RFC 8509: users can test whether their resolver trusts a new root key",
+    },
+    Row {
+        key: "trust-anchor-signal",
+        kind: Kind::Switch(|s| &mut s.recursion.trust_anchor_signal),
+        default: "false",
+        doc: "Tell the servers of each trust anchor's zone the tags of the keys that are trusted here",
+        why: "RFC 8145 5",
+    },
+    Row {
+        key: "error-reporting",
+        kind: Kind::Switch(|s| &mut s.recursion.error_reporting),
+        default: "true",
+        doc: "Report failures to the agent that a zone's own servers name in their replies",
+        why: "RFC 9567: operators learn that their signatures or servers fail",
+    },
+    Row {
         key: "query-loopback",
         kind: Kind::Switch(|s| &mut s.recursion.query_loopback),
         default: "false",
@@ -238,6 +267,13 @@ const CACHE: &[Row<Settings>] = &[
         default: "true",
         doc: "Refresh popular names shortly before they expire",
         why: "",
+    },
+    Row {
+        key: "keep-warm",
+        kind: Kind::Switch(|s| &mut s.cache.keep_warm),
+        default: "false",
+        doc: "Refresh names in the hours in which they are usually asked, even when nobody has asked yet",
+        why: "the first question of the day is answered from the cache; costs upstream queries that nobody waits for",
     },
     Row {
         key: "aggressive-nsec",
@@ -330,6 +366,13 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
         doc: "Who may ask for it",
         why: "a hosted zone is there for everybody",
     },
+    Row {
+        key: "report-channel",
+        kind: Kind::OptionalName(|z| &mut z.report_channel),
+        default: "(none)",
+        doc: "Agent domain to which resolvers may report that names of this zone fail; given in every reply of the zone",
+        why: "RFC 9567",
+    },
 ];
 
 /// Of `[[forward]]` and `[[stub]]` alike.
@@ -371,7 +414,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Word(words, _, _) => one_of(words),
         Kind::File(_) | Kind::FileOrBuiltIn(_) => "the path of a file".to_owned(),
         Kind::FolderOrFoundOut(_) => "the path of a folder".to_owned(),
-        Kind::Name(_) => "a domain name".to_owned(),
+        Kind::Name(_) | Kind::OptionalName(_) => "a domain name".to_owned(),
         Kind::Names(_) => "a list of domain names".to_owned(),
         Kind::NegativeAnchors(_) => "a list of domain names, each with \" until \" and a date behind it or not".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),

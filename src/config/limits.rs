@@ -66,6 +66,16 @@ pub struct Limits {
     /// A client and a zone that have cost no more than this in a second go on when the whole is spent, out of a reserve of
     /// the same size: the checks of a few names in a zone with colliding key tags.
     pub failed_checks_us_reserved: u32,
+    /// Zones whose agent for error reports is remembered, and reports that are remembered so that they are made once an
+    /// hour (RFC 9567 6.1).
+    pub report_agents: usize,
+    pub error_reports: usize,
+    /// Octets of a transfer of the root zone, which has 1.5 MB today.
+    pub local_root_bytes: usize,
+    /// For so long a copy of the root zone is used after it was confirmed last, whatever its SOA says.
+    pub local_root_kept_s: u32,
+    /// Clients and zones that are told apart in one second; past it every failed check is refused.
+    pub failed_checks_entries: usize,
     /// SHA-1 blocks that one look-up may spend on an answer out of cached NSEC3 records (RFC 8198). Five names at 50
     /// iterations; past it a server is asked. Apart from what the question may spend on proofs (CVE-2023-50868).
     pub inferred_nsec3_blocks: u32,
@@ -119,6 +129,9 @@ pub struct Limits {
     pub pulse_ms: u64,
     /// Walks under way.
     pub walks: usize,
+    /// Questions whose usual hours are learned (`cache.keep-warm`); about 150 octets each. Past it the least recently asked
+    /// is forgotten.
+    pub keep_warm_questions: usize,
     /// TCP connections in all; past it the one that has been idle longest is closed.
     pub tcp_connections: usize,
     /// TCP connections of one client.
@@ -162,7 +175,7 @@ impl Limits {
         // An eighth of these is left to TCP towards servers.
         let sockets_per_worker = (to_servers / 8 * 7 / workers).clamp(1, self.upstream_sockets_per_worker);
         let pending_questions = self.pending_questions.min(sockets_per_worker * workers).max(2);
-        let pending_questions_per_client = self.pending_questions_per_client.min(pending_questions / 2);
+        let pending_questions_per_client = self.pending_questions_per_client.min(pending_questions / 4 * 3).max(1);
         let tcp_connections = clients.max(2);
         Limits {
             upstream_sockets_per_worker: sockets_per_worker,
@@ -198,6 +211,11 @@ const LIMITS: Limits = Limits {
     failed_checks_clients: 8,
     failed_checks_zones: 4,
     failed_checks_us_reserved: 1_000,
+    report_agents: 10_000,
+    error_reports: 10_000,
+    local_root_bytes: 32 << 20,
+    local_root_kept_s: 7 * 86_400,
+    failed_checks_entries: 16_384,
     inferred_nsec3_blocks: 256,
     negative_anchors_added: 256,
     negative_anchor_s: 3_600,
@@ -222,6 +240,7 @@ const LIMITS: Limits = Limits {
     answers_per_pulse: 50,
     pulse_ms: 25,
     walks: 16_384,
+    keep_warm_questions: 10_000,
     tcp_connections: 8_192,
     tcp_connections_per_client: 2_048,
     tcp_questions_per_connection: 128,

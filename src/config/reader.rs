@@ -283,6 +283,10 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
             let text = plain.as_str().ok_or_else(wrong)?;
             *slot(target) = domain_name(text).map_err(|what| vec![(value.span(), what, None)])?;
         }
+        Kind::OptionalName(slot) => {
+            let text = plain.as_str().ok_or_else(wrong)?;
+            *slot(target) = Some(domain_name(text).map_err(|what| vec![(value.span(), what, None)])?);
+        }
         Kind::Names(slot) => *slot(target) = each(value, wrong, domain_name)?,
         Kind::NegativeAnchors(slot) => *slot(target) = each(value, wrong, |text| NegativeAnchor::parse(text, domain_name))?,
         Kind::Prefixes(slot) => *slot(target) = each(value, wrong, |text| text.parse::<Prefix>())?,

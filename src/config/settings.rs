@@ -52,6 +52,14 @@ pub struct RecursionSettings {
     pub time_bootstrap_names: Vec<Name>,
     pub sha1: Sha1,
     pub qname_minimisation: QnameMinimisation,
+    /// Keep a copy of the root zone (RFC 8806).
+    pub local_root: bool,
+    /// RFC 8509.
+    pub root_key_sentinel: bool,
+    /// RFC 8145.
+    pub trust_anchor_signal: bool,
+    /// RFC 9567.
+    pub error_reporting: bool,
     /// May servers be asked at loopback addresses.
     pub query_loopback: bool,
     /// Ask servers over IPv4; `None`: found out.
@@ -85,6 +93,8 @@ pub struct CacheSettings {
     pub serve_stale: bool,
     pub stale_max_s: u32,
     pub prefetch: bool,
+    /// Refresh names in the hours in which they are usually asked.
+    pub keep_warm: bool,
     pub aggressive_nsec: bool,
     /// It outlives a restart, where there is a folder for that.
     pub persist: bool,
@@ -130,6 +140,8 @@ pub struct ZoneSettings {
     pub name: Name,
     pub file: PathBuf,
     pub allow: Vec<Prefix>,
+    /// The agent domain for error reports about this zone (RFC 9567).
+    pub report_channel: Option<Name>,
     /// Of the configuration file, from 1.
     pub line: usize,
     /// Of the value of `name`.
@@ -211,6 +223,10 @@ impl Default for RecursionSettings {
             time_bootstrap_names: TIME_NAMES.iter().filter_map(|name| Name::parse(name).ok()).collect(),
             sha1: Sha1::Insecure,
             qname_minimisation: QnameMinimisation::Relaxed,
+            local_root: false,
+            root_key_sentinel: true,
+            trust_anchor_signal: false,
+            error_reporting: true,
             query_loopback: false,
             ipv4: None,
             ipv6: None,
@@ -228,6 +244,7 @@ impl Default for CacheSettings {
             serve_stale: true,
             stale_max_s: 86_400,
             prefetch: true,
+            keep_warm: false,
             aggressive_nsec: true,
             persist: true,
             save_interval_s: 1_800,
@@ -251,7 +268,7 @@ impl Default for ZoneSettings {
     fn default() -> ZoneSettings {
         let allow = vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6];
         let (name_mark, file_mark) = (Mark::default(), Mark::default());
-        ZoneSettings { name: Name::root(), file: PathBuf::new(), allow, line: 0, name_mark, file_mark }
+        ZoneSettings { name: Name::root(), file: PathBuf::new(), allow, report_channel: None, line: 0, name_mark, file_mark }
     }
 }
 

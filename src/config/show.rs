@@ -93,6 +93,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::File(slot) => path_text(slot(&mut copy)),
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
         Kind::Name(slot) => quoted(slot(&mut copy)),
+        Kind::OptionalName(slot) => slot(&mut copy).as_ref().map_or_else(|| "(none)".to_owned(), quoted),
         Kind::Names(slot) => list_text(slot(&mut copy)),
         Kind::NegativeAnchors(slot) => list_text(slot(&mut copy)),
         Kind::Prefixes(slot) => list_text(slot(&mut copy)),

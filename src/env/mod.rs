@@ -12,10 +12,7 @@ mod random;
 mod real;
 
 pub use clock::{BootTime, Clock, WallTime};
-pub use net::{
-    Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, Stream, StreamListener, UdpFlow, is_out_of_descriptors,
-    is_own_shortage,
-};
+pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, Stream, StreamListener, UdpFlow, is_own_shortage};
 pub use random::Random;
 pub use real::{NetworkChange, NetworkWatch, RealClock, RealDatagramSocket, RealNet, RealStreamListener, bind_tcp, bind_udp};
 

@@ -13,6 +13,7 @@ impl Random {
         ChaCha12Rng::try_from_rng(&mut SysRng).map(|rng| Random(RefCell::new(rng))).map_err(std::io::Error::other)
     }
 
+    #[cfg(any(test, feature = "internals"))]
     pub fn from_seed(seed: u64) -> Random {
         Random(RefCell::new(ChaCha12Rng::seed_from_u64(seed)))
     }

@@ -37,6 +37,7 @@ pub enum Event {
     Begin(Begin),
     CacheHit(CacheHit),
     Local(Local),
+    LocalRoot(LocalRoot),
     Routed(Routed),
     Cut(Cut),
     Restart(Restart),
@@ -135,6 +136,13 @@ pub struct Local {
     /// The document of a special-use name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
+}
+
+/// The local copy of the root zone answers in place of the root servers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LocalRoot {
+    pub question: String,
+    pub kind: ReplyKind,
 }
 
 /// A forward or stub rule of the configuration applies.
@@ -429,7 +437,7 @@ words!(
     Rank of record::Rank { Glue, Referral, Additional, Answer, AuthAuthority, AuthAnswer }
 );
 words!(Purpose of resolve::Purpose {
-    Client, ServerAddress, Ds, Dnskey, Priming, Prefetch, Confirmation,
+    Client, ServerAddress, Ds, Dnskey, Priming, Prefetch, ErrorReport, AnchorSignal, Confirmation,
 });
 words!(CacheHitKind of resolve::CacheHit { Set, Alias, Nxdomain = NxDomain, Nodata = NoData, Failure, Stale });
 words!(AliasTailReason of resolve::Believed { Validated = Proved, Apex, ConsistentServer = KeepsItsWord });

@@ -20,6 +20,7 @@ pub(super) fn mark(event: &Event) -> Mark {
         | Event::Begin(_)
         | Event::CacheHit(_)
         | Event::Local(_)
+        | Event::LocalRoot(_)
         | Event::Routed(_)
         | Event::Cut(_)
         | Event::Restart(_)
@@ -88,6 +89,7 @@ pub(super) fn of(event: &Event) -> String {
             Some(document) => special_use(&event.question, &event.zone, document),
             None => format!("{} is in {}, a zone hosted here", event.question, event.zone),
         },
+        Event::LocalRoot(event) => format!("local copy of the root zone: asked for {}", event.question),
         Event::Routed(event) => match event.forward {
             true => format!("forward rule for {}: its servers are asked, with RD", event.zone),
             false => format!("stub rule for {}: resolving starts at its servers", event.zone),
@@ -159,6 +161,8 @@ fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Dnskey => "keys of the zone",
         Purpose::Priming => "priming: the root's name servers",
         Purpose::Prefetch => "prefetched before it expires",
+        Purpose::ErrorReport => "error report to the agent of a zone",
+        Purpose::AnchorSignal => "signal of the trusted keys",
         Purpose::Confirmation => "confirmed before it is cached",
     }
 }

@@ -40,6 +40,7 @@ fn of(step: &Step) -> Event {
         Step::Local { question, zone, document } => {
             Event::Local(event::Local { question: question.to_string(), zone: zone.to_string(), document: document.map(str::to_owned) })
         }
+        Step::LocalRoot { question, kind } => Event::LocalRoot(event::LocalRoot { question: question.to_string(), kind: (*kind).into() }),
         Step::Routed { zone, forward } => Event::Routed(event::Routed { zone: zone.to_string(), forward: *forward }),
         Step::Cut { zone, servers, addresses, from_cache } => {
             Event::Cut(event::Cut { zone: zone.to_string(), servers: *servers, addresses: *addresses, from_cache: *from_cache })

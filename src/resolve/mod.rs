@@ -16,7 +16,6 @@
 //!
 //! Knows nothing of: sockets, clients, messages on their way to clients.
 
-mod resolver;
 mod question;
 mod dnssec;
 mod lookup;
@@ -34,8 +33,9 @@ pub use context::place::QuestionPlace;
 pub use context::routes::{Anchors, Routes, RoutesInForce};
 #[cfg(test)]
 pub use context::trace::ZoneKey;
-pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, PassedOver, Purpose, Step, Trace};
+pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
 pub use dnssec::follow_anchors::Followed;
 pub use question::answer::Answer;
+pub use question::resolver::{Resolver, Shared};
+pub use question::root_key_sentinel::SentinelVerdict;
 pub use reply::classify::Kind;
-pub use resolver::{Resolver, Shared};

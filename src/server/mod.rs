@@ -10,6 +10,7 @@ mod command;
 mod engine;
 mod load;
 mod port_owner;
+mod local_root;
 mod logs;
 mod pages;
 mod ports;

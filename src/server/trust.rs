@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tracing::{error, info, warn};
 
-use super::state;
+use super::{local_root, state};
 use crate::answer::{Service, Worker};
 use crate::config::{Limits, NegativeAnchor};
 use crate::env::{Random, RealNet};
@@ -30,6 +30,8 @@ const NEGATIVE_TITLE: &str = "cairn negative trust anchors 1";
 const BYTES_MAX: u64 = 1 << 20;
 /// Timers do not run while a machine sleeps, and clocks are set: the dates are looked at again so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Names that are usually asked at this hour are looked at so often: a TTL of 100 s is near its end for 10 s.
+const REFRESH_WARM_EVERY: Duration = Duration::from_secs(10);
 
 /// Gives back what an earlier life has learned.
 pub(super) fn restore(service: &Service, folder: Option<&Path>) {
@@ -75,9 +77,18 @@ pub(super) fn keep(service: Arc<Service>, folder: Option<PathBuf>) -> io::Result
     tell_endless(&service);
     thread::Builder::new().name("trust".to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        match runtime.and_then(|runtime| Ok((runtime, Random::from_system()?))) {
-            Ok((runtime, random)) => LocalSet::new().block_on(&runtime, async {
+        let randoms = || -> io::Result<_> { Ok((Random::from_system()?, Random::from_system()?)) };
+        match runtime.and_then(|runtime| Ok((runtime, randoms()?))) {
+            Ok((runtime, (random, random_of_copy))) => LocalSet::new().block_on(&runtime, async {
+                tokio::task::spawn_local(local_root::keep(service.clone(), Rc::new(RealNet::default()), random_of_copy));
                 let worker = Worker::new(service.clone(), Rc::new(RealNet::default()), random);
+                let refreshing = worker.clone();
+                tokio::task::spawn_local(async move {
+                    loop {
+                        refreshing.refresh_warm_questions();
+                        tokio::time::sleep(REFRESH_WARM_EVERY).await;
+                    }
+                });
                 keep_on(&service, &worker, folder.as_deref(), &woken).await;
             }),
             Err(error) => error!(%error, "trust anchors are not followed"),

@@ -23,7 +23,7 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 
-pub use do_not_query::{DoNotQuery, may_ask};
+pub use do_not_query::may_ask;
 pub use exchange::{Ask, AskError, Notes, Reply, TcpReason, Transport, Upstream};
 pub use query::EdnsOut;
 pub use tcp::TcpFault;

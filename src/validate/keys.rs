@@ -119,7 +119,6 @@ impl Anchor {
 }
 
 /// The zone's keys by a trust anchor, in one go.
-#[cfg(any(test, feature = "internals"))]
 pub fn keys_from_anchor(
     zone: &Name,
     dnskey_set: &RrSet,

@@ -45,10 +45,11 @@ mod model;
 pub use budget::{Bound, Limits, WorkBudget};
 pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured};
 pub use key::Sha1Policy;
-pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable};
+pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor};
 pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner, nsec3_place};
 pub use reason::{AlgorithmName, Date, Insecurity, Signed};
 pub use rrsig::{Now, signer_of};
+pub use set::verify_set;
 pub use synthesize::{DenialForm, DenialKey, Proved, Synthesis, SynthesisKind, expand_wildcard, synthesize};
 pub use trust_point::{Change, KeyState, TrustPoints};
 
@@ -58,6 +59,5 @@ pub use self::{
     denial::{Denial, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer},
     judge::judge,
     key::key_tag,
-    keys::{keys_from_anchor, keys_from_ds},
-    set::verify_set,
+    keys::keys_from_ds,
 };

@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 
 use super::budget::{Bound, Cost, WorkBudget};
 use super::key::ParsedKey;
-#[cfg(any(test, feature = "internals"))]
 use super::keys::ZoneKeys;
 use super::reason::{Fault, Reason, Signed};
 use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
@@ -29,7 +28,6 @@ pub struct Verified {
 }
 
 /// Checks `set` against the keys of the zone that holds it.
-#[cfg(any(test, feature = "internals"))]
 pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut WorkBudget) -> Result<Verified, Reason> {
     verify_by(set, keys.zone(), keys.keys(), now, work)
 }

@@ -8,6 +8,8 @@ pub struct OptionCode(pub u16);
 impl OptionCode {
     pub const COOKIE: OptionCode = OptionCode(10);
     pub const EDE: OptionCode = OptionCode(15);
+    /// RFC 9567 5.1: the agent domain, not compressed.
+    pub const REPORT_CHANNEL: OptionCode = OptionCode(18);
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -101,7 +101,6 @@ impl<'a> Message<'a> {
     }
 
     /// `None` when QDCOUNT was 0.
-    #[cfg(any(test, feature = "internals"))]
     pub fn question(&self) -> Option<(Name, Rtype, Class)> {
         let (name, used) = expand(self.bytes, HEADER_BYTES).filter(|_| !self.question_wire.is_empty())?;
         let fixed = self.bytes.get(HEADER_BYTES + used..)?.first_chunk::<4>()?;

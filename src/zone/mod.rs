@@ -1,12 +1,12 @@
 //! Authoritative data: the zones Cairn hosts.
 //!
-//! `master/` reads master files (RFC 1035 5), `draft.rs` gathers their records, `check.rs` says what is wrong
-//! with them as a zone, `tree.rs` is the finished snapshot that all workers share,
-//! `shard.rs` its packed parts, `lookup.rs` answers from it
-//! (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves what is not there, `zones.rs` is the set of all hosted zones. Everything here is pure
-//! and synchronous; files come through a closure.
+//! `master/` reads master files (RFC 1035 5) and `transfer.rs` the messages of a zone transfer (RFC 5936); `builder.rs`
+//! gathers the records, `check.rs` finds mistakes in them as a zone, `tree.rs` is the finished snapshot that all workers
+//! share, `shard.rs` its packed parts. `lookup.rs` finds data (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves what
+//! is not there, `zonemd.rs` checks the digest of a whole zone (RFC 8976), `zones.rs` is the set of all hosted zones.
+//! Everything here is pure and synchronous; files come through a closure.
 //!
-//! Knows nothing of: messages, clients, recursion, clocks.
+//! Knows nothing of: clients, recursion, clocks.
 
 mod check;
 mod denial;
@@ -19,7 +19,9 @@ mod model;
 mod name_table;
 mod problem;
 mod shard;
+mod transfer;
 mod tree;
+mod zonemd;
 mod zones;
 
 pub use denial::Missing;
@@ -27,5 +29,7 @@ pub use lookup::{Found, dname_target};
 pub use master::{load_zone, parse_records};
 pub use problem::{Problem, Severity};
 pub use shard::SetRef;
+pub use transfer::TransferReader;
 pub use tree::Zone;
+pub use zonemd::{ZonemdVerdict, verify_zonemd};
 pub use zones::Zones;

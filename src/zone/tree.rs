@@ -13,7 +13,7 @@ use foldhash::quality::RandomState;
 use super::denial_chain::DenialChain;
 use super::name_table::hash_name;
 use super::shard::{NSEC3_OWNER, NodeRef, SetRef, Shard, shard_of};
-use crate::record::{Name, Rtype};
+use crate::record::{Name, RrSet, Rtype};
 
 pub struct Zone {
     pub(super) apex: Name,
@@ -50,6 +50,11 @@ impl Zone {
         self.node(self.apex.as_wire()).and_then(|apex| apex.set(Rtype::SOA)).unwrap_or(SetRef::empty(Rtype::SOA))
     }
 
+    /// A set of the apex, with its signatures.
+    pub fn apex_set(&self, rtype: Rtype) -> Option<RrSet> {
+        self.node(self.apex.as_wire()).and_then(|apex| apex.set(rtype)).map(|set| set.to_rrset(self.apex.clone()))
+    }
+
     /// The SOA as it stands beside a "no": its TTL says how long the "no" may be kept.
     pub fn negative_soa(&self) -> SetRef<'_> {
         self.soa().with_ttl(self.negative_ttl)
@@ -58,6 +63,11 @@ impl Zone {
     /// Every set with its owner, in no order; glue and occluded data included.
     pub fn sets(&self) -> impl Iterator<Item = (&[u8], SetRef<'_>)> {
         self.shards.iter().flat_map(|shard| shard.nodes()).flat_map(|node| node.sets().map(move |set| (node.name(), set)))
+    }
+
+    /// Every owner name, in no order; empty non-terminals included.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &[u8]> {
+        self.shards.iter().flat_map(|shard| shard.nodes()).map(|node| node.name())
     }
 
     /// The node of an owner name; `None` for the owners of NSEC3 records, which are names of the chain only.

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::env::BootTime;
 use crate::record::{Name, Question, Rcode, RrSet};
 
 pub trait Local {
@@ -12,6 +13,11 @@ pub trait Local {
 
     /// A delegation out of a hosted zone on the way to `name`: the cut and where its servers are.
     fn delegation(&self, name: &Name) -> Option<LocalCut>;
+
+    /// What a root server would reply, from the local copy of the root zone (RFC 8806); `None` where there is none.
+    fn root_reply(&self, _question: &Question, _now: BootTime) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Addresses this server listens on: it must never ask itself.
     fn own_addresses(&self) -> Arc<[SocketAddr]>;

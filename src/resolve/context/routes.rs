@@ -36,6 +36,7 @@ pub struct Routes {
     pub hints: Vec<(Name, IpAddr)>,
     pub serve_stale: bool,
     pub prefetch: bool,
+    pub keep_warm: bool,
     /// RFC 8198.
     pub aggressive_nsec: bool,
     /// Longest zone name first.
@@ -67,6 +68,7 @@ impl Routes {
             hints,
             serve_stale: settings.cache.serve_stale,
             prefetch: settings.cache.prefetch,
+            keep_warm: settings.cache.keep_warm,
             aggressive_nsec: settings.cache.aggressive_nsec,
             rules,
         }

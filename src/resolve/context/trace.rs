@@ -37,6 +37,11 @@ pub enum Step {
         /// The document that makes it special; `None` where it is hosted.
         document: Option<&'static str>,
     },
+    /// The local copy of the root zone replies in place of the root servers.
+    LocalRoot {
+        question: Question,
+        kind: Kind,
+    },
     /// A rule of the configuration decides which servers are asked.
     Routed {
         zone: Name,
@@ -217,6 +222,10 @@ pub enum Purpose {
     Dnskey,
     Priming,
     Prefetch,
+    /// RFC 9567.
+    ErrorReport,
+    /// RFC 8145.
+    AnchorSignal,
     /// The name of an alias tail is asked for, before anything is stored for it.
     Confirmation,
 }
@@ -224,7 +233,7 @@ pub enum Purpose {
 impl Purpose {
     /// Does a client wait for the outcome?
     pub fn is_awaited(self) -> bool {
-        !matches!(self, Purpose::Prefetch | Purpose::Confirmation)
+        !matches!(self, Purpose::Prefetch | Purpose::ErrorReport | Purpose::AnchorSignal | Purpose::Confirmation)
     }
 }
 

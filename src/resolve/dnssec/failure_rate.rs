@@ -35,16 +35,20 @@ impl FailureRate {
             *second = Second { at: now.secs(), ..Second::default() };
         }
         let all_max = limits.failed_checks_us_per_second;
-        second.all = second.all.saturating_add(us);
-        // No entry is made past the reserve, which so bounds their number: each has cost a failed check.
-        if second.all > 2 * all_max {
+        // What was refused does not count, or one client could spend the reserve of all others.
+        let granted = second.all.saturating_add(us);
+        if granted > 2 * all_max || second.clients.len() + second.zones.len() >= limits.failed_checks_entries {
             return false;
         }
         let of_client = add(second.clients.entry(client).or_default(), us);
         let of_zone = add(second.zones.entry(zone.clone()).or_default(), us);
         let has_share = of_client <= all_max / limits.failed_checks_clients && of_zone <= all_max / limits.failed_checks_zones;
         let is_modest = of_client.max(of_zone) <= limits.failed_checks_us_reserved;
-        has_share && second.all <= all_max || is_modest
+        let is_granted = has_share && granted <= all_max || is_modest;
+        if is_granted {
+            second.all = granted;
+        }
+        is_granted
     }
 }
 

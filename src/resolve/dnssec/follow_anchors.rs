@@ -10,7 +10,7 @@ use crate::resolve::context::trace::{Purpose, Trace};
 use crate::resolve::dnssec::chain_of_trust::SecondOpinions;
 use crate::resolve::dnssec::judge::sha1;
 use crate::resolve::dnssec::validate::Validator;
-use crate::validate::{self, Change, WorkBudget};
+use crate::validate::{self, Anchor, Change, WorkBudget};
 
 /// The result of refreshing the trust points.
 #[derive(Default, Debug)]
@@ -35,6 +35,9 @@ impl Validator {
         }
         let due = state.anchors().points.due(state.clock().wall().0);
         for name in due {
+            if routes.recursion.trust_anchor_signal {
+                self.signal_anchors(&name, routes.clone(), local.clone()).await;
+            }
             followed.is_new = true;
             match self.follow_anchor(&name, routes.clone(), local.clone()).await {
                 Ok(changes) => followed.changes.extend(changes),
@@ -45,6 +48,14 @@ impl Validator {
             state.republish(&mut state.anchors());
         }
         followed
+    }
+
+    /// Tells the zone's servers which keys are trusted here, by a question whose answer does not matter (RFC 8145 5).
+    async fn signal_anchors(&self, zone: &Name, routes: Arc<Routes>, local: Arc<dyn Local>) {
+        let tags = routes.anchors.iter().filter(|anchor| anchor.name == *zone).map(Anchor::key_tag);
+        let Some(name) = signal_name(zone, tags) else { return };
+        let context = Context { purpose: Purpose::AnchorSignal, ..Context::client(routes, local, Trace::off()) };
+        let _ = self.lookup().walk(&Question::new(name, Rtype::NULL), &context).await;
     }
 
     /// Where the set of one server does not validate, others are asked.
@@ -78,5 +89,32 @@ impl Validator {
                 None => return Err(why),
             }
         }
+    }
+}
+
+/// `_ta-`, then the key tags in ascending order, each as four hexadecimal digits (RFC 8145 5.1).
+fn signal_name(zone: &Name, tags: impl Iterator<Item = u16>) -> Option<Name> {
+    let mut tags: Vec<u16> = tags.collect();
+    tags.sort_unstable();
+    tags.dedup();
+    if tags.is_empty() {
+        return None;
+    }
+    let label = tags.iter().fold("_ta".to_owned(), |label, tag| format!("{label}-{tag:04x}"));
+    zone.child(label.as_bytes()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_the_signal() {
+        let name = |text: &str| Name::parse(text).expect(text);
+        // RFC 8145 5.1: key tags 17476, 43547, 31589 of the zone example.com.
+        let signal = signal_name(&name("example.com."), [17_476, 43_547, 31_589, 17_476].into_iter());
+        assert_eq!(signal, Some(name("_ta-4444-7b65-aa1b.example.com.")));
+        assert_eq!(signal_name(&Name::root(), [5].into_iter()), Some(name("_ta-0005.")));
+        assert_eq!(signal_name(&Name::root(), std::iter::empty()), None);
     }
 }

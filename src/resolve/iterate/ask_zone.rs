@@ -28,6 +28,9 @@ impl Walk<'_> {
         minimised: bool,
         slist: &mut Slist,
     ) -> Result<ServerReply, Failure> {
+        if let Some(reply) = self.local_root_reply(cut, question) {
+            return Ok(reply);
+        }
         let context = self.context;
         let question = Rc::new(question.clone());
         let plan = |Picked { address, why, standing, .. }: Picked, cut: &Cut, slist: &Slist| {

@@ -3,6 +3,7 @@
 //! Knows nothing of: DNSSEC, aliases, other questions that wait for the same walk.
 
 pub(in crate::resolve) mod ask_zone;
+pub(in crate::resolve) mod local_root;
 pub(in crate::resolve) mod minimise;
 pub(in crate::resolve) mod next_step;
 pub(in crate::resolve) mod ns_addresses;

@@ -13,9 +13,11 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 
 use crate::cache::{Cache, Family, FamilyStanding};
+use crate::config::Limits;
 use crate::env::{BootTime, Clock, Random};
 use crate::metrics::{Counter, Recorder};
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
+use crate::resolve::network::report_agents::ReportAgents;
 use crate::resolve::network::rtt::UsualRtt;
 use crate::resolve::network::wakeups::Wakeups;
 use crate::upstream::Upstream;
@@ -28,6 +30,7 @@ pub(in crate::resolve) struct NetworkState {
     /// How long servers usually take to reply from here.
     usual_rtt: UsualRtt,
     wakeups: Wakeups,
+    report_agents: ReportAgents,
     /// How often the route to the servers has changed.
     route_changes: AtomicU64,
     /// When the failures of servers were forgiven last, in milliseconds since boot.
@@ -37,7 +40,7 @@ pub(in crate::resolve) struct NetworkState {
 }
 
 impl NetworkState {
-    pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, random: &Random) -> Arc<NetworkState> {
+    pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, random: &Random, limits: &Limits) -> Arc<NetworkState> {
         let mut cookie_secret = [0; 16];
         random.fill(&mut cookie_secret);
         Arc::new(NetworkState {
@@ -46,6 +49,7 @@ impl NetworkState {
             offline: Offline::default(),
             usual_rtt: UsualRtt::default(),
             wakeups: Wakeups::default(),
+            report_agents: ReportAgents::new(limits),
             route_changes: AtomicU64::new(0),
             forgiven_at: AtomicU64::new(0),
             cookie_secret,
@@ -124,6 +128,10 @@ impl Network {
 
     pub(in crate::resolve) fn metrics(&self) -> &Recorder {
         &self.0.metrics
+    }
+
+    pub(in crate::resolve) fn report_agents(&self) -> &ReportAgents {
+        &self.0.state.report_agents
     }
 
     pub(in crate::resolve) fn random(&self) -> &Random {

@@ -15,8 +15,8 @@ use crate::resolve::context::context::Context;
 use crate::resolve::context::task::in_background;
 use crate::resolve::context::trace::{Believed, Purpose, Step, Trace};
 use crate::resolve::delegation::zone_cut;
+use crate::resolve::question::resolver::Resolver;
 use crate::resolve::reply::link::{AliasTail, Found, Link};
-use crate::resolve::resolver::Resolver;
 
 impl Resolver {
     /// The link for `question` out of an alias tail, if it may be given to the client. Otherwise the name is asked for as if

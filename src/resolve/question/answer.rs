@@ -1,6 +1,7 @@
 //! The answer to a whole question, before flags and sections are put together.
 
 use crate::record::{Ede, Rcode, RrSet, Security};
+use crate::resolve::question::root_key_sentinel::SentinelVerdict;
 use crate::resolve::reply::link::Link;
 
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Answer {
     pub is_alias_tail: bool,
     /// It ends in a denial without SOA: no record of it says how long that may be repeated (RFC 2308 5).
     pub denied_without_soa: bool,
+    /// What the root key sentinel in the question's name says of this answer.
+    pub root_key_sentinel: Option<SentinelVerdict>,
 }
 
 impl Answer {
@@ -34,6 +37,7 @@ impl Answer {
             authoritative: false,
             is_alias_tail: false,
             denied_without_soa: false,
+            root_key_sentinel: None,
         }
     }
 

@@ -10,8 +10,8 @@ use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::local::LocalAnswer;
 use crate::resolve::context::trace::Step;
 use crate::resolve::question::answer::Answer;
+use crate::resolve::question::resolver::Resolver;
 use crate::resolve::reply::link::{AliasTail, Found};
-use crate::resolve::resolver::Resolver;
 
 impl Resolver {
     /// Follows `question` to the end of its alias chain. `held` is what the hosted zones have already given, if that ended in

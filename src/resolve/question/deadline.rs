@@ -13,12 +13,21 @@ use crate::resolve::context::local::LocalAnswer;
 use crate::resolve::context::place::unless_lost;
 use crate::resolve::context::task::{in_background, within};
 use crate::resolve::question::answer::Answer;
-use crate::resolve::resolver::Resolver;
+use crate::resolve::question::resolver::Resolver;
 
 impl Resolver {
     /// Answers a whole question within the client's time. `held` is what the hosted zones have already given, if that ended
     /// in an alias.
     pub async fn resolve_in_time(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
+        let mut result = self.resolve_or_give_up(question, held, context).await;
+        self.report_error(question, &result, context);
+        if let Ok(answer) = &mut result {
+            self.apply_root_key_sentinel(question, answer, context);
+        }
+        result
+    }
+
+    async fn resolve_or_give_up(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
         let answered = unless_lost(context.place.as_ref(), self.in_time(question, held, context)).await;
         let counter = if context.budget.has_waited() { Counter::CacheMisses } else { Counter::CacheHits };
         self.network().metrics().count(counter);

@@ -7,4 +7,7 @@ pub(in crate::resolve) mod answer;
 pub(in crate::resolve) mod cname_chain;
 pub(in crate::resolve) mod deadline;
 pub(in crate::resolve) mod prefetch;
+pub(in crate::resolve) mod resolver;
+pub(in crate::resolve) mod root_key_sentinel;
 pub(in crate::resolve) mod stale;
+pub(in crate::resolve) mod error_report;

@@ -4,7 +4,7 @@ use crate::record::{Question, Rtype};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::task::in_background;
 use crate::resolve::context::trace::Purpose;
-use crate::resolve::resolver::Resolver;
+use crate::resolve::question::resolver::Resolver;
 
 impl Resolver {
     /// Looks up again the cached data that was used for this question and is near its end.

@@ -8,8 +8,8 @@ use crate::resolve::context::failure::Failure;
 use crate::resolve::context::trace::{CacheHit, Purpose, Step};
 use crate::resolve::lookup::cached::sets_that_answer;
 use crate::resolve::question::answer::Answer;
+use crate::resolve::question::resolver::Resolver;
 use crate::resolve::reply::link::{Found, Link};
-use crate::resolve::resolver::Resolver;
 
 impl Resolver {
     /// One validated link of the chain, or expired data where it cannot be had.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cache::{EdnsState, Unfit};
+use crate::record::Name;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::FaultKind;
 use crate::resolve::context::trace::Step;
@@ -131,6 +132,12 @@ impl Servers {
         let edns = message.edns();
         if let Some(cookie) = edns.and_then(|edns| edns.option(OptionCode::COOKIE)) {
             servers.set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
+        }
+        if let Some(agent) = edns.and_then(|edns| edns.option(OptionCode::REPORT_CHANNEL)).and_then(|agent| Name::from_wire(agent).ok())
+            && !plan.recursive
+            && context.routes.recursion.error_reporting
+        {
+            self.network().report_agents().put(&cut.zone, agent, now);
         }
         if edns.is_some() && plan.standing.edns != EdnsState::Works {
             servers.set_edns(plan.address.ip(), EdnsState::Works);

@@ -36,7 +36,7 @@ pub struct Shared {
 impl Shared {
     pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>, random: &Random) -> Arc<Shared> {
         Arc::new(Shared {
-            network: NetworkState::new(cache.clone(), clock.clone(), random),
+            network: NetworkState::new(cache.clone(), clock.clone(), random, &in_force.routes().limits),
             allowance: Arc::default(),
             lookup: LookupState::new(in_force.routes().limits.walks),
             trust: TrustState::new(cache.clone(), clock.clone(), in_force),

@@ -1,0 +1,142 @@
+//! Names that are asked at the same hours of the day: learned from use, so that they can be refreshed before they expire
+//! even when nobody has asked in the meantime.
+//!
+//! For each question and hour of the day (UTC) one octet tells on which of the last eight days it was asked in that
+//! hour; the lowest bit is today. A question is warm in an hour in which it was asked on at least two of the seven days
+//! before.
+
+use foldhash::quality::RandomState;
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use crate::record::Question;
+
+const HOURS: usize = 24;
+/// Days, of the seven before today, on which a question was asked at an hour that makes it warm in that hour.
+const DAYS_TO_BE_WARM: u32 = 2;
+
+/// Shared by the workers; bounded by a number of questions, past which the least recently asked goes.
+pub struct KeepWarm {
+    questions: Mutex<LruCache<Question, History, RandomState>>,
+    questions_max: usize,
+}
+
+struct History {
+    /// Days since 1970 of the lowest bit.
+    day: u64,
+    hours: [u8; HOURS],
+}
+
+impl KeepWarm {
+    pub fn new(questions_max: usize) -> KeepWarm {
+        KeepWarm { questions: Mutex::new(LruCache::unbounded_with_hasher(RandomState::default())), questions_max }
+    }
+
+    /// A client asked the question at `wall` seconds since 1970.
+    pub fn asked(&self, question: &Question, wall: u64) {
+        if self.questions_max == 0 {
+            return;
+        }
+        let (day, hour) = day_and_hour(wall);
+        let mut questions = self.questions.lock();
+        if let Some(history) = questions.get_mut(question) {
+            history.turn_to(day);
+            history.hours[hour] |= 1;
+            return;
+        }
+        let mut history = History { day, hours: [0; HOURS] };
+        history.hours[hour] = 1;
+        questions.put(question.clone(), history);
+        if questions.len() > self.questions_max {
+            questions.pop_lru();
+        }
+    }
+
+    /// The questions that are warm in the hour of `wall`.
+    pub fn due(&self, wall: u64) -> Vec<Question> {
+        let (day, hour) = day_and_hour(wall);
+        let questions = self.questions.lock();
+        questions.iter().filter(|(_, history)| history.is_warm(day, hour)).map(|(question, _)| question.clone()).collect()
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.questions.lock().len()
+    }
+}
+
+impl History {
+    /// Makes `day` the lowest bit. A day that lies before the one recorded (a clock set back) changes nothing.
+    fn turn_to(&mut self, day: u64) {
+        let days = day.saturating_sub(self.day);
+        if days == 0 {
+            return;
+        }
+        self.day = day;
+        for hour in &mut self.hours {
+            *hour = if days < 8 { *hour << days } else { 0 };
+        }
+    }
+
+    fn is_warm(&self, day: u64, hour: usize) -> bool {
+        let days = day.saturating_sub(self.day);
+        let seen = if days < 8 { self.hours[hour] << days } else { 0 };
+        (seen & !1).count_ones() >= DAYS_TO_BE_WARM
+    }
+}
+
+fn day_and_hour(wall: u64) -> (u64, usize) {
+    (wall / 86_400, (wall / 3_600 % 24) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Name, Rtype};
+
+    const DAY: u64 = 86_400;
+    const NINE: u64 = 9 * 3_600 + 120;
+
+    fn question(text: &str) -> Question {
+        Question::new(Name::parse(text).expect(text), Rtype::A)
+    }
+
+    #[test]
+    fn two_days_at_an_hour_make_a_question_warm_in_that_hour() {
+        let warm = KeepWarm::new(10);
+        let www = question("www.example.");
+        warm.asked(&www, 100 * DAY + NINE);
+        assert_eq!(warm.due(101 * DAY + NINE), []);
+        warm.asked(&www, 101 * DAY + NINE);
+        warm.asked(&www, 101 * DAY + NINE + 60);
+        assert_eq!(warm.due(101 * DAY + NINE + 120), [], "today does not count");
+        assert_eq!(warm.due(102 * DAY + NINE), std::slice::from_ref(&www));
+        assert_eq!(warm.due(102 * DAY + NINE + 3_600), [], "another hour");
+        assert_eq!(warm.due(107 * DAY + NINE), std::slice::from_ref(&www), "both days are among the last seven");
+        assert_eq!(warm.due(108 * DAY + NINE), []);
+        assert_eq!(warm.due(200 * DAY + NINE), []);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_forgets_nothing() {
+        let warm = KeepWarm::new(10);
+        let www = question("www.example.");
+        for day in [100, 101] {
+            warm.asked(&www, day * DAY + NINE);
+        }
+        warm.asked(&www, NINE);
+        assert_eq!(warm.due(102 * DAY + NINE), [www]);
+    }
+
+    #[test]
+    fn bounded() {
+        let warm = KeepWarm::new(2);
+        for name in ["a.", "b.", "c."] {
+            warm.asked(&question(name), NINE);
+        }
+        assert_eq!(warm.len(), 2);
+        let off = KeepWarm::new(0);
+        off.asked(&question("a."), NINE);
+        assert_eq!(off.len(), 0);
+    }
+}
