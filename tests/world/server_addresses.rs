@@ -90,3 +90,84 @@ fn a_zone_without_any_address_is_remembered_when_all_names_were_looked_up() {
         }
     }
 }
+
+/// A parent that leaves the glue out of its referrals and has it when it is asked.
+fn without_glue(seed: u64, depth: usize, dual_stack: bool) -> World {
+    let mut world = World::new(seed);
+    if dual_stack {
+        world = world.all_dual_stack();
+    }
+    let apex = if depth == 1 { "lone." } else { "lone.example." };
+    world =
+        world.zone(apex).server(&format!("ns.{apex}")).records(&[&format!("www.{apex} A 192.0.2.1"), &format!("x.y.{apex} A 192.0.2.2")]);
+    if depth == 3 {
+        world = world.zone(&format!("deep.{apex}")).server(&format!("ns.{apex}")).serves().record(&format!("www.deep.{apex} A 192.0.2.3"));
+    }
+    world.zone(apex)
+}
+
+#[test]
+fn the_parent_is_asked_for_an_address_that_its_referral_lacks() {
+    if !is_cairn() {
+        return;
+    }
+    for seed in SEEDS {
+        for depth in 1..=3 {
+            for dual_stack in [false, true] {
+                let mut world = without_glue(seed, depth, dual_stack);
+                let apex = if depth == 1 { "lone." } else { "lone.example." };
+                let parent = if depth == 1 { "a.root-servers.net." } else { "ns1.example." };
+                world = world.zone(if depth == 1 { "." } else { "example." }).server(parent).manner(|manner| manner.hides_glue = true);
+                world.ask("nothing.example. A");
+                world.forget();
+                let answer = world.ask(&format!("www.{apex} A"));
+                assert!(answer.is("192.0.2.1"), "depth {depth}, dual stack: {dual_stack}, seed {seed}: {answer:?}");
+                let asked = world.queries_for(&format!("ns.{apex}"), Rtype::A) + world.queries_for(&format!("ns.{apex}"), Rtype::AAAA);
+                assert!(asked <= 3, "{asked} queries for the server's address");
+                assert!(world.ask(&format!("x.y.{apex} A")).is("192.0.2.2"));
+            }
+        }
+    }
+}
+
+/// The server's name is, by the parent, an alias of one that is elsewhere.
+#[test]
+fn the_parent_may_say_that_the_server_is_an_alias() {
+    if !is_cairn() {
+        return;
+    }
+    for seed in SEEDS {
+        let mut world = World::new(seed)
+            .zone("hosts.net.")
+            .server("real.hosts.net.")
+            .zone("example.")
+            .records(&["lone.example. NS ns.lone.example.", "ns.lone.example. CNAME real.hosts.net."])
+            .server("ns1.example.")
+            .manner(|manner| manner.hides_glue = true)
+            .zone("lone.example.")
+            .record("www.lone.example. A 192.0.2.1")
+            .server("real.hosts.net.")
+            .serves();
+        let answer = world.ask("www.lone.example. A");
+        assert!(answer.is("192.0.2.1"), "seed {seed}: {answer:?}");
+    }
+}
+
+/// A parent that has no address either is asked once a while, whoever asks.
+#[test]
+fn a_parent_without_the_address_is_not_asked_on_and_on() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(1)
+        .zone("example.")
+        .records(&["lone.example. NS ns1.lone.example.", "lone.example. NS ns2.lone.example.", "lone.example. NS ns3.lone.example."])
+        .server("ns1.example.")
+        .manner(|manner| manner.hides_glue = true);
+    for turn in 0..10 {
+        let answer = world.ask(&format!("w{turn}.lone.example. A"));
+        assert_eq!((answer.rcode(), answer.packet.errors()[0]), (Rcode::SERVFAIL, 22), "{answer:?}");
+    }
+    let asked = world.log().iter().filter(|seen| seen.name().is_within(&name("lone.example."))).count();
+    assert!(asked <= 10, "{asked} queries");
+}

@@ -99,7 +99,10 @@ impl Walk<'_> {
                 NextStep::UseHints => cut.use_root_hints(&routes.hints),
                 NextStep::UseLastSources => {
                     let names_max = routes.limits.ns_names_kept_per_set;
-                    cut.use_hints() || self.use_parent_glue(cut) || cut.use_child_ns(self.cache(), self.now(), names_max)
+                    cut.use_hints()
+                        || self.use_parent_glue(cut)
+                        || cut.use_child_ns(self.cache(), self.now(), names_max)
+                        || !is_enough && self.ask_parent(cut, slist).await
                 }
             };
             match step {

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of: DNSSEC, aliases, other questions that wait for the same walk.
 
+pub(in crate::resolve) mod ask_parent;
 pub(in crate::resolve) mod ask_zone;
 pub(in crate::resolve) mod local_root;
 pub(in crate::resolve) mod minimise;

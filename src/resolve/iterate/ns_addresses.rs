@@ -169,7 +169,7 @@ impl Walk<'_> {
     /// Addresses of a name server: from this server's own local data, or by a walk, which may end with the parent's glue
     /// (then the second value is true). The name should be no alias (RFC 2181 10.3). Where it is one all the same, a few
     /// aliases are followed, each paid like any other look-up.
-    async fn server_address(&self, question: &Question, glue_will_do: bool) -> Result<(Vec<RrSet>, bool), Failure> {
+    pub(in crate::resolve) async fn server_address(&self, question: &Question, glue_will_do: bool) -> Result<(Vec<RrSet>, bool), Failure> {
         let mut child = self.context.child(Purpose::ServerAddress);
         child.glue_will_do = glue_will_do;
         let mut here = question.clone();

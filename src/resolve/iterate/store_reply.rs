@@ -72,7 +72,7 @@ impl Walk<'_> {
         }
     }
 
-    fn store_set(&self, set: &RrSet, rank: Rank) {
+    pub(in crate::resolve) fn store_set(&self, set: &RrSet, rank: Rank) {
         self.cache().put_set(set, rank, Security::Indeterminate, self.now());
         self.context.trace.emit(|| Step::Cached {
             name: set.name.clone(),

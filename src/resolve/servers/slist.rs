@@ -47,6 +47,8 @@ pub struct Slist {
     pub(in crate::resolve) bound: Option<Bound>,
     /// A look-up of a server address was refused because it would have waited for itself.
     pub(in crate::resolve) circled: bool,
+    /// The parent was asked for the addresses of servers.
+    pub(in crate::resolve) parent_asked: bool,
     pub(in crate::resolve) silent: usize,
     pub(in crate::resolve) faults: Vec<Fault>,
     pub(in crate::resolve) has_reply: bool,
