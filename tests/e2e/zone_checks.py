@@ -76,6 +76,9 @@ def same(cairn, origin, file, must):
     if theirs is None or verdict.returncode != 0:
         both = theirs is None and verdict.returncode != 0 and first_line(complaint) in lines(verdict.stderr)
         return both or not must, f"BIND: {complaint}; Cairn: {verdict.stderr}"
+    # RFC 5155 7.2.8: the owners of NSEC3 records are no names, so nothing is answered for them.
+    hashed = {owner for owner, _, rtype, _ in theirs if rtype == "NSEC3"}
+    theirs = {record for record in theirs if record[0] not in hashed}
     ours = zone_as_served(cairn, config, origin, {(owner, rtype) for owner, _, rtype, _ in theirs})
     return ours == theirs, f"only BIND: {sorted(theirs - ours)[:4]}, only Cairn: {sorted(ours - theirs)[:4]}"
 
