@@ -111,7 +111,8 @@ impl Bench {
 fn asked_again(label: &str, rtype: Rtype, asking: Asking) -> Box<dyn FnMut()> {
     let bench = Bench::new();
     let queries: Vec<Vec<u8>> = (0..NAMES).map(|n| query(&name(label, n), rtype, asking)).collect();
-    queries.iter().for_each(|query| bench.in_full(query));
+    // Twice: the first answer to an alias may rest on an alias tail, which is not kept.
+    queries.iter().chain(&queries).for_each(|query| bench.in_full(query));
     bench.repeat(queries)
 }
 

@@ -94,7 +94,7 @@ where
             sure(denied, qname).and_then(|proved| Some(Sure { kind: wildcard?, ..proved }))
         })?;
     if let Some(owner) = by_bitmap_of
-        && !search.bitmap_is_confirmed(&owner, soa.is_some())
+        && !search.bitmap_is_confirmed(&owner, qtype, soa.is_some())
     {
         return None;
     }
@@ -210,10 +210,12 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype)
     }
 
     /// Is a type that the bitmap of `owner` lists known to be there? Where the bitmap is empty the name has nothing of its own
-    /// (RFC 5155 7.1), and NXNAME says that it does not exist (RFC 9824 3.3).
-    fn bitmap_is_confirmed(&mut self, owner: &Name, has_soa: bool) -> bool {
+    /// (RFC 5155 7.1), and NXNAME says that it does not exist (RFC 9824 3.3). The parent's bitmap at a zone cut comes with a
+    /// referral and denies the DS whatever was asked for (RFC 4035 3.1.4).
+    fn bitmap_is_confirmed(&mut self, owner: &Name, qtype: Rtype, has_soa: bool) -> bool {
         let Some(bitmap) = self.found.iter().find_map(|set| self.bitmap_of(owner, set.get())) else { return false };
-        if bitmap.is_empty() || bitmap.has(Rtype::NXNAME) {
+        let is_parents_at_cut = bitmap.has(Rtype::NS) && !bitmap.has(Rtype::SOA);
+        if bitmap.is_empty() || bitmap.has(Rtype::NXNAME) || is_parents_at_cut && qtype == Rtype::DS {
             return true;
         }
         let is_proof = |rtype: &Rtype| matches!(*rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3);
@@ -353,6 +355,24 @@ mod tests {
                 assert_eq!(by_nsec3((qname, qtype), &opt_out), None, "opt-out: {qname} {qtype}");
             }
         }
+    }
+
+    #[test]
+    fn a_lone_bitmap_denies_only_what_the_parent_says_at_a_cut() {
+        let chain = nsec_chain(&Signer::new("example.", 1));
+        let made = |qname: &str, qtype| {
+            let find = |key: DenialKey<'_>| {
+                let DenialKey::Nsec(wanted) = key else { panic!("NSEC only") };
+                chain.iter().rfind(|set| set.name <= *wanted).cloned().map(Validated::assertion)
+            };
+            let known = Proved { find, has_data: |_: &Name, _| false };
+            synthesize((&name(qname), qtype), &name("example."), DenialForm::Nsec, Some(&soa(60)), known, &mut WorkBudget::default())
+                .map(|made| made.kind)
+        };
+        assert_eq!(made("www.example.", T::AAAA), None);
+        assert_eq!(made("www.example.", T::DS), None);
+        assert_eq!(made("a.wild.example.", T::AAAA), None);
+        assert_eq!(made("cut.example.", T::DS), Some(SynthesisKind::NoData));
     }
 
     /// RFC 8198 5.4 and RFC 9077.

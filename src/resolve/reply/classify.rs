@@ -61,10 +61,11 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
         let child_side = expected.question.rtype == Rtype::DS && soa.name == expected.question.name && !soa.name.is_root();
         return if child_side && !expected.recursive { Kind::Lame } else { Kind::NoData };
     }
-    // RFC 2308 2.2: a denial may carry NS records without an SOA, and from a resolver they are no referral.
-    // Without RA it is no resolver.
+    // RFC 2308 2.2: a denial may carry NS records without an SOA. From a resolver, which sets RA, those of the rule's zone and
+    // of zones below are no referral. Those of a zone above say that it does not know the rule's zone.
     let is_resolver = expected.recursive && header.flags.has(Flags::RA);
-    if (shows_delegation || content.refers_up) && !is_resolver {
+    let refers_elsewhere = (shows_delegation || content.refers_to_itself) && !is_resolver;
+    if refers_elsewhere || content.refers_up {
         return Kind::Lame;
     }
     if recursion_lame { Kind::RecursionLame } else { Kind::Empty }
@@ -244,7 +245,7 @@ mod tests {
             ("example.", "a.sub.example. A", RA, &[CUT], Kind::Empty, "cut:sub.example. NS"),
             ("example.", "sub.example. A", RA, &[CUT], Kind::Empty, "cut:sub.example. NS"),
             ("sub.example.", "a.sub.example. A", RA, &[CUT], Kind::Empty, ""),
-            ("a.sub.example.", "a.sub.example. A", RA, &[CUT], Kind::Empty, ""),
+            ("a.sub.example.", "a.sub.example. A", RA, &[CUT], Kind::Lame, ""),
             ("example.", "a.sub.example. A", 0, &[CUT], Kind::Lame, "cut:sub.example. NS"),
             ("sub.example.", "a.sub.example. A", 0, &[CUT], Kind::Lame, ""),
             ("example.", "a.sub.example. A", RA, &[CUT, SOA], Kind::NoData, "soa:example. SOA, cut:sub.example. NS"),

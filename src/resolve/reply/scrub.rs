@@ -34,8 +34,10 @@ pub struct Scrubbed {
     /// Out-of-bailiwick addresses that the parent gives for servers of the delegation. They may be used to reach the servers
     /// of this delegation, which the parent controls anyway; they are never cached.
     pub hints: Vec<RrSet>,
-    /// There was an NS set of a zone above, or of the zone itself without AA, where a referral was expected.
+    /// There was an NS set of a zone above, where a referral was expected.
     pub refers_up: bool,
+    /// There was an NS set of the zone itself without AA, where a referral was expected.
+    pub refers_to_itself: bool,
     /// The zone's own NS set beside an answer.
     pub own_servers: Option<RrSet>,
     /// Records that were not believed.
@@ -192,7 +194,8 @@ fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: 
                 }
             }
             Rtype::NS => {
-                out.refers_up |= expected.zone.is_within(&set.name);
+                out.refers_up |= expected.zone.is_below(&set.name);
+                out.refers_to_itself |= *expected.zone == set.name;
                 out.dropped += set.data.len();
             }
             _ => out.dropped += set.data.len(),
