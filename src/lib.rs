@@ -63,6 +63,8 @@ pub mod config;
 pub mod wire;
 #[cfg(feature = "internals")]
 pub mod record;
+#[cfg(feature = "internals")]
+pub mod limits;
 #[cfg(not(feature = "internals"))]
 mod cli;
 #[cfg(not(feature = "internals"))]
@@ -99,6 +101,8 @@ mod config;
 mod wire;
 #[cfg(not(feature = "internals"))]
 mod record;
+#[cfg(not(feature = "internals"))]
+mod limits;
 
 pub use cli::main;
 pub use embed::{Answer, BuildError, Builder, Event, Record, ResolveError, Resolver, Status};

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use cairn::answer::{AtOnce, Client, Moment, Parts, Service, Transport, Worker};
 use cairn::cache::AnswerKey;
-use cairn::config::{Limits, Settings};
+use cairn::config::Settings;
 use cairn::env::{BootTime, Clock, Random, WallTime};
+use cairn::limits::Limits;
 use cairn::record::{Class, Name, Question, Rank, Rcode, RrSet, Rtype, Security};
 use cairn::validate::test_signer::{self, Signer};
 use cairn::validate::{Now, WorkBudget, verify_set};

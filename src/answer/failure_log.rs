@@ -11,10 +11,8 @@ use foldhash::fast::{FixedState, RandomState};
 use parking_lot::Mutex;
 
 use crate::env::BootTime;
+use crate::limits::clients::{FAILURE_LINES_PER_SECOND_MAX, FAILURE_SAME_NAME_S_MIN};
 use crate::record::Question;
-
-const LINES_PER_SECOND: u32 = 10;
-const SAME_NAME_S: u32 = 60;
 
 /// What a line is about: a name that is filtered and fails too gets a line for each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,7 +52,7 @@ impl FailureLog {
 
 impl Lines {
     fn admit(&mut self, hash: u64, now_s: u32) -> Option<Admitted> {
-        while let Some((_, hash)) = self.written.pop_front_if(|(then, _)| now_s.saturating_sub(*then) >= SAME_NAME_S) {
+        while let Some((_, hash)) = self.written.pop_front_if(|(then, _)| now_s.saturating_sub(*then) >= FAILURE_SAME_NAME_S_MIN) {
             self.hashes.remove(&hash);
         }
         if self.hashes.contains(&hash) {
@@ -63,7 +61,7 @@ impl Lines {
         if self.second != now_s {
             (self.second, self.count) = (now_s, 0);
         }
-        if self.count >= LINES_PER_SECOND {
+        if self.count >= FAILURE_LINES_PER_SECOND_MAX {
             self.withheld += 1;
             return None;
         }
@@ -121,7 +119,7 @@ mod tests {
             is_admitted(&log, Subject::Failure, &format!("n{n}.example."), n / 100);
         }
         let lines = log.0.lock();
-        assert!(lines.written.len() <= (LINES_PER_SECOND * SAME_NAME_S) as usize, "{}", lines.written.len());
+        assert!(lines.written.len() <= (FAILURE_LINES_PER_SECOND_MAX * FAILURE_SAME_NAME_S_MIN) as usize, "{}", lines.written.len());
         assert_eq!(lines.hashes.len(), lines.written.len());
     }
 }

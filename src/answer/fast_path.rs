@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use super::client_rights::ClientRights;
 use super::cookie::SERVER_COOKIE_BYTES;
 use super::outcome::Outcome;
-use super::reply::{Manner, UDP_BYTES_MAX, body, udp_limit};
+use super::reply::{Manner, body, udp_limit};
 use super::request::{Request, refuse_type};
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::{Client, Transport};
 use crate::cache::AnswerKey;
 use crate::env::BootTime;
+use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::record::{Class, Name, Question, Rtype, Security};
 use crate::wire::{Flags, Opcode, OptionCode, QueryView};
 
@@ -159,7 +160,7 @@ fn append_opt(slot: &mut [u8], len: usize, dnssec_ok: bool, cookie: Option<([u8;
     let opt = slot.get_mut(len..len + 11 + data_len)?;
     opt[0] = 0;
     opt[1..3].copy_from_slice(&Rtype::OPT.0.to_be_bytes());
-    opt[3..5].copy_from_slice(&(UDP_BYTES_MAX as u16).to_be_bytes());
+    opt[3..5].copy_from_slice(&(UDP_REPLY_BYTES_MAX as u16).to_be_bytes());
     opt[5..9].copy_from_slice(&[0, 0, if dnssec_ok { 0x80 } else { 0 }, 0]);
     opt[9..11].copy_from_slice(&(data_len as u16).to_be_bytes());
     if let Some((theirs, ours)) = cookie {

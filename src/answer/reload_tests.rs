@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::tests::{FRIEND, client, parts, query, summary};
 use super::{Parts, Service, Transport, Worker};
-use crate::config::{Limits, Settings};
+use crate::config::Settings;
 use crate::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
+use crate::limits::Limits;
 use crate::record::Name;
 use crate::wire::Flags;
 use crate::zone::{Zones, load_zone};

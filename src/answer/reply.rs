@@ -7,20 +7,14 @@
 use super::Transport;
 use super::outcome::Outcome;
 use super::request::{Request, RequestEdns};
+use crate::limits::clients::{EDE_TEXT_BYTES_MAX, EDES_MAX, READY_ANSWER_BYTES_MAX, UDP_REPLY_BYTES_MAX};
 use crate::record::{Class, Ede, Name, Rcode, RrSet, Rtype, Security};
 use crate::wire::{Flags, Full, HEADER_BYTES, Header, OptionCode, Section, Writer};
 
-/// What is announced to clients, and the most that is ever sent over UDP (RFC 9715 3.2).
-pub const UDP_BYTES_MAX: usize = 1232;
-/// Larger answers are rare, and copying them is not what they cost.
-const READY_BYTES_MAX: usize = 16 * 1024;
 /// OPT without options.
 const OPT_BYTES: usize = 11;
-const EDES_MAX: usize = 3;
 /// An EDE without its sentence.
 const EDE_BYTES: usize = 6;
-/// An EDE sentence longer than this is cut: it must not crowd out the answer.
-const EDE_TEXT_MAX: usize = 160;
 
 /// How the reply is to be made, beyond what was found.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +29,7 @@ pub struct Manner<'a> {
 }
 
 pub fn udp_limit(edns_size: Option<u16>) -> usize {
-    edns_size.map_or(512, |size| usize::from(size).clamp(512, UDP_BYTES_MAX))
+    edns_size.map_or(512, |size| usize::from(size).clamp(512, UDP_REPLY_BYTES_MAX))
 }
 
 pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer: Vec<u8>) -> Vec<u8> {
@@ -67,7 +61,7 @@ pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer:
 
 /// The reply as a ready answer keeps it: whole, without OPT, with the flags that do not depend on the query.
 pub fn body(question_wire: &[u8], outcome: &Outcome, dnssec_ok: bool, manner: &Manner<'_>) -> Option<Vec<u8>> {
-    let mut writer = Writer::new(Vec::with_capacity(256), READY_BYTES_MAX);
+    let mut writer = Writer::new(Vec::with_capacity(256), READY_ANSWER_BYTES_MAX);
     writer.header(Header {
         id: 0,
         flags: Flags(Flags::QR).with(Flags::AA, outcome.authoritative).with_rcode(outcome.rcode().0),
@@ -88,7 +82,7 @@ pub fn bare_error(packet: &[u8], rcode: Rcode, echo: &[u8], edns: bool) -> Optio
         let _ = writer.question_wire(echo);
     }
     if edns {
-        let _ = writer.opt(UDP_BYTES_MAX as u16, rcode, false, &[]);
+        let _ = writer.opt(UDP_REPLY_BYTES_MAX as u16, rcode, false, &[]);
     }
     Some(writer.finish())
 }
@@ -153,7 +147,7 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
         options.push((OptionCode::REPORT_CHANNEL, agent.as_wire().to_vec()));
     }
     // In 512 octets an answer needs all the room there is.
-    let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_MAX };
+    let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_BYTES_MAX };
     // The question must fit beside them, whatever they say.
     let fixed = HEADER_BYTES + request.question_wire.len() + OPT_BYTES + options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>();
     let mut room = limit.saturating_sub(fixed + EDES_MAX * EDE_BYTES);
@@ -177,7 +171,7 @@ fn ede_bytes(ede: &Ede, text_max: usize) -> Vec<u8> {
 fn write_opt(writer: &mut Writer, edns: &RequestEdns, rcode: Rcode, options: &[(OptionCode, Vec<u8>)]) {
     let borrowed: Vec<(OptionCode, &[u8])> = options.iter().map(|(code, data)| (*code, &data[..])).collect();
     // Room was kept for it.
-    let _ = writer.opt(UDP_BYTES_MAX as u16, rcode, edns.dnssec_ok, &borrowed);
+    let _ = writer.opt(UDP_REPLY_BYTES_MAX as u16, rcode, edns.dnssec_ok, &borrowed);
 }
 
 /// Names whose addresses a client of this answer will want next (RFC 1034 4.3.2 step 6).

@@ -8,11 +8,9 @@ use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::reply::pointed_at;
 use crate::authority;
+use crate::limits::clients::ADDITIONAL_NAMES_MAX;
 use crate::policy::Verdict;
 use crate::record::{Name, Question, RrSet, Rtype, Security};
-
-/// A large set of mail servers has fewer; each name costs two cache look-ups.
-const ADDITIONAL_NAMES_MAX: usize = 16;
 
 /// Public names do not lead to private addresses.
 pub(super) fn rebinding_guard(case: &Case<'_>, outcome: &mut Outcome) {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use hickory_proto::op::{Message, ResponseCode};
 
 use super::{AtOnce, Client, Explain, Note, Parts, Service, Transport, Worker};
-use crate::config::{Limits, Settings};
+use crate::config::Settings;
 use crate::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
+use crate::limits::Limits;
 use crate::record::{Class, Name, Question, Rank, Rcode, RrSet, Rtype, Security};
 use crate::resolve::Step;
 use crate::wire::{Flags, Header, OptionCode, Writer};

@@ -14,12 +14,13 @@ use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
 use super::outcome::Outcome;
 use super::pipeline::{Decided, LookUp, PIPELINE, Pipeline};
-use super::reply::{Manner, UDP_BYTES_MAX, bare_error, encode};
+use super::reply::{Manner, bare_error, encode};
 use super::request::{Read, Request, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Explain, Transport, fast_path};
 use crate::env::{BootTime, Net, Random};
+use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::{self, Counter, Over, QueryType};
 use crate::policy::{Pace, Place, ResponseRate};
 use crate::record::{Question, Rcode};
@@ -289,7 +290,7 @@ fn over(client: &Client) -> Over {
 /// (RFC 6891 6.1.1), and of its options the cookie, with which the client can prove its address (RFC 7873 5.2.3).
 fn slip(slot: &mut [u8], len: usize) -> usize {
     let Ok(message) = Message::parse(&slot[..len]) else { return len };
-    let mut writer = Writer::new(Vec::with_capacity(UDP_BYTES_MAX), UDP_BYTES_MAX);
+    let mut writer = Writer::new(Vec::with_capacity(UDP_REPLY_BYTES_MAX), UDP_REPLY_BYTES_MAX);
     let header = message.header();
     writer.header(Header { flags: header.flags.with(Flags::TC, true), ..header });
     // What is left out was longer than what stays.

@@ -6,6 +6,7 @@
 //! the answer section depends on where the chain ends (`End`); the caller may send it as it is, or let a
 //! resolver go on from there.
 
+use crate::limits::zone::ADDITIONAL_SETS_MAX;
 use crate::record::{Name, Question, Rcode, RrSet, Rtype};
 use crate::resolve::LocalCut;
 use crate::zone::{Found, Missing, SetRef, Zone, Zones, dname_target};
@@ -155,9 +156,6 @@ struct Chain {
     authority: Vec<RrSet>,
     additional: Vec<RrSet>,
 }
-
-/// Enough for the largest sensible NS, MX or SRV set; more would not fit into a reply anyway.
-const ADDITIONAL_SETS_MAX: usize = 32;
 
 impl Chain {
     fn new(zone: &Zone) -> Chain {

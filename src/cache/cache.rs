@@ -16,6 +16,7 @@ use super::server_stats::Servers;
 use super::sets::{self, CachedSet};
 use super::store::Store;
 use crate::env::{BootTime, Random};
+use crate::limits::cache::{CACHE_BYTES_MIN, FLUSHED_NAMES_MAX, NSEC_RANGES_BYTES_MAX, PROTECTED_BYTES_MAX, SERVER_STATS_BYTES_MAX};
 use crate::record::{Name, Question, Rtype};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,16 +37,6 @@ impl Default for CacheLimits {
         CacheLimits { bytes: 256 << 20, max_ttl: 172_800, min_ttl: 0, negative_max_ttl: 3_600, stale_max: 86_400 }
     }
 }
-
-/// Less than this is not worth having, and some parts could not hold one entry.
-const BYTES_MIN: usize = 1 << 20;
-/// Delegations, DS sets and addresses for all top-level domains take about 2 MiB.
-const PROTECTED_BYTES_MAX: usize = 8 << 20;
-const SERVERS_BYTES_MAX: usize = 16 << 20;
-/// A large signed top-level domain has some hundred thousand NSEC ranges; a few thousand of them answer most questions.
-const NSEC_RANGES_BYTES_MAX: usize = 16 << 20;
-/// Past this many names, all NSEC ranges are dropped instead of a search for each name: later replies bring them again.
-const NAMES_LOOKED_FOR: usize = 64;
 
 pub struct Cache {
     pub(super) store: Store,
@@ -79,9 +70,9 @@ pub enum Entry {
 impl Cache {
     /// `random` seeds the hash, so that nobody can prepare names that collide.
     pub fn new(limits: CacheLimits, random: &Random) -> Cache {
-        let bytes = limits.bytes.max(BYTES_MIN);
+        let bytes = limits.bytes.max(CACHE_BYTES_MIN);
         let protected = (bytes / 16).min(PROTECTED_BYTES_MAX);
-        let servers = (bytes / 16).min(SERVERS_BYTES_MAX);
+        let servers = (bytes / 16).min(SERVER_STATS_BYTES_MAX);
         let nsec_ranges = (bytes / 16).min(NSEC_RANGES_BYTES_MAX);
         Cache {
             store: Store::new(bytes - protected - servers - nsec_ranges, protected, random),
@@ -128,7 +119,7 @@ impl Cache {
         }
         let tops: HashSet<&[u8], RandomState> = names.iter().map(Name::as_wire).collect();
         match names {
-            _ if names.len() <= NAMES_LOOKED_FOR => names.iter().for_each(|name| self.nsec_ranges.forget(name)),
+            _ if names.len() <= FLUSHED_NAMES_MAX => names.iter().for_each(|name| self.nsec_ranges.forget(name)),
             _ => self.nsec_ranges.forget(&Name::root()),
         }
         self.store.remove_all(|bytes| {

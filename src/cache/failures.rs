@@ -9,11 +9,8 @@
 use super::cache::Cache;
 use super::entry::{self, Key};
 use crate::env::BootTime;
+use crate::limits::cache::{FAILURE_TEXT_BYTES_MAX, FAILURE_TTL_S_MAX};
 use crate::record::{Ede, EdeCode, Question, Rtype};
-
-const TTL_MAX: u32 = 300;
-/// Longer texts are cut: they are for people.
-const TEXT_BYTES_MAX: usize = 200;
 
 /// What failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -61,7 +58,7 @@ impl Cache {
     fn put_failure_of(&self, kind: FailureKind, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
         let now_s = now.secs();
         let key = Key::failure(question.name.as_wire(), question.rtype.0);
-        let mut counts_for = first_ttl.clamp(1, TTL_MAX);
+        let mut counts_for = first_ttl.clamp(1, FAILURE_TTL_S_MAX);
         self.store.update(&key, |old| {
             if let Some(old) = old {
                 let (last, left) = (entry::ttl(old), entry::remaining(old, now_s));
@@ -70,12 +67,12 @@ impl Cache {
                     return None;
                 }
                 if now_s.saturating_sub(entry::expires(old)) <= last.saturating_mul(2) {
-                    counts_for = last.saturating_mul(2).clamp(counts_for, TTL_MAX);
+                    counts_for = last.saturating_mul(2).clamp(counts_for, FAILURE_TTL_S_MAX);
                 }
             }
-            let mut bytes = entry::start(&key, kind as u8, counts_for, now_s, 2 + cause.text.len().min(TEXT_BYTES_MAX));
+            let mut bytes = entry::start(&key, kind as u8, counts_for, now_s, 2 + cause.text.len().min(FAILURE_TEXT_BYTES_MAX));
             bytes.extend_from_slice(&cause.code.0.to_le_bytes());
-            bytes.extend_from_slice(&cause.text.as_bytes()[..cause.text.floor_char_boundary(TEXT_BYTES_MAX)]);
+            bytes.extend_from_slice(&cause.text.as_bytes()[..cause.text.floor_char_boundary(FAILURE_TEXT_BYTES_MAX)]);
             Some(entry::finish(bytes))
         });
         counts_for

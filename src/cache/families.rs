@@ -15,12 +15,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::env::BootTime;
+use crate::limits::servers::{FAMILY_TEST_AFTER_MAX, FAMILY_TEST_MAX};
 
 const FIRST_TEST_AFTER: Duration = Duration::from_secs(1);
 const SECOND_TEST_AFTER: Duration = Duration::from_secs(5);
-const TEST_AFTER_MOST: Duration = Duration::from_secs(320);
-/// No query is waited for longer.
-const UNDER_WAY_MOST: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
@@ -136,7 +134,7 @@ impl Families {
         if let Some(suspicion) = self.0[family as usize].suspicion.as_mut().filter(|_| due) {
             let pause = SECOND_TEST_AFTER * (1 << suspicion.tests.min(6));
             suspicion.tests += 1;
-            suspicion.test_at = now + pause.min(TEST_AFTER_MOST);
+            suspicion.test_at = now + pause.min(FAMILY_TEST_AFTER_MAX);
         }
         due
     }
@@ -144,7 +142,7 @@ impl Families {
 
 impl State {
     fn is_under_way(&self, now: BootTime) -> bool {
-        self.asked.is_some_and(|asked| now.since(asked) <= UNDER_WAY_MOST)
+        self.asked.is_some_and(|asked| now.since(asked) <= FAMILY_TEST_MAX)
     }
 }
 

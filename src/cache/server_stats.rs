@@ -17,28 +17,23 @@ use smallvec::SmallVec;
 use super::families::{Families, Family, FamilyStanding};
 use super::store::{ByIdentity, Hashing};
 use crate::env::{BootTime, Random};
+use crate::limits::cache::CASE_CHECKS_MAX;
+use crate::limits::servers::{BACK_OFF_DOUBLINGS_MAX, RTT_MARGIN_MIN, TIMEOUT_DOUBLINGS_MAX, TIMEOUT_MAX};
 use crate::record::Name;
 
 const TIMEOUT_INITIAL: Duration = Duration::from_millis(400);
-const TIMEOUT_MAX: Duration = Duration::from_secs(3);
-/// The least that is waited beyond the usual time, before another server is asked. What comes later is taken as well.
-const MARGIN_MIN: Duration = Duration::from_millis(20);
 /// A server that was heard so lately is there: what it did not answer was lost on the way, and waiting longer for the
 /// next reply would not bring it.
 const HEARD_LATELY: Duration = Duration::from_secs(2);
-const WAIT_DOUBLINGS_MAX: u32 = 4;
 /// One lost packet is nothing; from the second time-out in a row on the server is left alone for a while.
 const TIMEOUTS_FOR_BACK_OFF: u8 = 2;
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
-const BACK_OFF_DOUBLINGS_MAX: u32 = 6;
 const COOKIE_BYTES_MAX: usize = 32;
 /// Replies in other letter case, in a row, after which the server counts as one that changes it: two forgers who each
 /// guess ID and port have a chance of 2^-64.
 const CASE_MISSES: u8 = 2;
 /// How long such a server is asked in lower case.
 const LOWER_CASE: Duration = Duration::from_secs(600);
-/// Denials and errors of a server that has not yet given data for a name in mixed case, checked in this time.
-const CHECKS_MAX: u8 = 3;
 const CHECKS_ANEW: Duration = Duration::from_secs(600);
 /// So often what a server says in passing must have been what it says when asked, before its word is taken.
 const WORDS_KEPT: i8 = 3;
@@ -143,7 +138,7 @@ pub struct Manner {
 impl Manner {
     /// How long its reply is waited for: longer after each silence, of this question or all in all.
     pub fn timeout(&self, silences_of_question: u8) -> Duration {
-        let doublings = self.silences.max(u32::from(silences_of_question)).min(WAIT_DOUBLINGS_MAX);
+        let doublings = self.silences.max(u32::from(silences_of_question)).min(TIMEOUT_DOUBLINGS_MAX);
         (self.usual_wait * (1 << doublings)).min(TIMEOUT_MAX)
     }
 }
@@ -339,7 +334,7 @@ impl Servers {
             if server.checks_anew <= now {
                 (server.checks, server.checks_anew) = (0, now + CHECKS_ANEW);
             }
-            taken = server.checks < CHECKS_MAX;
+            taken = server.checks < CASE_CHECKS_MAX;
             server.checks += u8::from(taken);
         });
         taken
@@ -492,7 +487,7 @@ impl Server {
     }
 
     fn usual_wait(&self) -> Duration {
-        self.srtt.map_or(TIMEOUT_INITIAL, |srtt| srtt + (self.variance * 4).max(MARGIN_MIN))
+        self.srtt.map_or(TIMEOUT_INITIAL, |srtt| srtt + (self.variance * 4).max(RTT_MARGIN_MIN))
     }
 
     /// RFC 6298 2.2 and 2.3.

@@ -19,11 +19,11 @@ use super::order::Order;
 use super::slab::{self, Slab};
 use super::table::Table;
 use crate::env::Random;
+use crate::limits::cache::CACHE_SHARDS_MAX;
 use crate::record::Rtype;
 
 /// Bits above 48 choose the shard: the table inside uses those below 40.
 const SHARD_SHIFT: u32 = 48;
-const SHARDS_MAX: usize = 1024;
 const SHARD_BYTES: usize = 4 << 20;
 
 pub struct Store {
@@ -34,7 +34,7 @@ pub struct Store {
 
 impl Store {
     pub fn new(bytes: usize, protected_bytes: usize, random: &Random) -> Store {
-        let count = (bytes / SHARD_BYTES).next_power_of_two().clamp(1, SHARDS_MAX);
+        let count = (bytes / SHARD_BYTES).next_power_of_two().clamp(1, CACHE_SHARDS_MAX);
         let shards = (0..count).map(|_| Mutex::new(Shard::new(bytes / count))).collect();
         Store { shards, protected: Mutex::new(Shard::new(protected_bytes)), hashing: Hashing::new(random) }
     }

@@ -9,13 +9,12 @@
 //!
 //! Knows only hashes and handles: what stands in a slot is for the caller to compare, and to hash again.
 
+use crate::limits::cache::{TABLE_PLACES_MIN, TABLE_SHRINK_PLACES_MIN};
+
 /// Handles are smaller than this.
 pub const HANDLES_MAX: u32 = (1 << HANDLE_BITS) - 1;
 const HANDLE_BITS: u32 = 24;
 const FREE: u32 = 0;
-const PLACES_MIN: usize = 16;
-/// A smaller table is left as it is, however empty.
-const SHRINK_PLACES_MIN: usize = 4096;
 
 #[derive(Default)]
 pub struct Table {
@@ -82,7 +81,7 @@ impl Table {
             }
         }
         self.places[gap] = FREE;
-        if self.places.len() > SHRINK_PLACES_MIN && self.len * 4 < self.places.len() {
+        if self.places.len() > TABLE_SHRINK_PLACES_MIN && self.len * 4 < self.places.len() {
             self.resize(self.len * 2, &hash_of);
         }
     }
@@ -96,7 +95,7 @@ impl Table {
 
     fn places_with_one_more(&self) -> usize {
         let places = self.places.len();
-        if (self.len + 1) * 4 <= places * 3 { places } else { (places * 3 / 2).max(PLACES_MIN) }
+        if (self.len + 1) * 4 <= places * 3 { places } else { (places * 3 / 2).max(TABLE_PLACES_MIN) }
     }
 
     fn resize(&mut self, count: usize, hash_of: &impl Fn(u32) -> u64) {
@@ -202,7 +201,7 @@ mod tests {
         for handle in 100..50_000 {
             table.remove(spread(handle), handle, spread);
         }
-        assert!(table.len == 100 && table.bytes() <= SHRINK_PLACES_MIN * 4);
+        assert!(table.len == 100 && table.bytes() <= TABLE_SHRINK_PLACES_MIN * 4);
         table.moved(spread(7), 7, 70_000);
         assert_eq!(table.find(spread(7), |_| true), Some(70_000));
         assert_eq!(table.find(spread(8), |handle| handle == 8), Some(8));

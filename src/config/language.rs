@@ -8,9 +8,7 @@ use toml::de::DeTable;
 
 use super::keys::LISTS;
 use super::problem::Positions;
-
-/// Each mended mistake costs one more reading of the file.
-const MENDED_MAX: usize = 50;
+use crate::limits::server::TOML_MISTAKES_MAX;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
@@ -24,7 +22,7 @@ pub(super) struct Mistake {
 pub(super) fn mend(text: &str) -> (String, Vec<Mistake>) {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
     let mut mistakes = Vec::new();
-    for _ in 0..MENDED_MAX {
+    for _ in 0..TOML_MISTAKES_MAX {
         let joined = lines.join("\n");
         let errors = errors_of(&joined);
         let mended = errors.iter().find_map(|error| error.mended(&lines));

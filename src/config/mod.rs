@@ -1,15 +1,14 @@
-//! Settings and limits: the one truth for what can be configured and what is bounded.
+//! Settings: the one truth for what can be configured, with defaults and ranges.
 //!
 //! Text (TOML) becomes checked settings in one pass; every mistake is reported with file, line, column and the
 //! nearest valid key. One table of keys ([`keys`]) drives the reader, `cairn config show` and the reference for
-//! the README, so they cannot drift apart. Limits that no file sets stand in [`Limits`], each with its reason.
+//! the README, so they cannot drift apart. What no file can set is in `limits`.
 //! Data only: nothing here opens a file or reads a clock.
 //!
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 
 mod keys;
 mod language;
-mod limits;
 mod nearest;
 mod negative;
 mod socket_addr;
@@ -21,7 +20,6 @@ mod reader;
 mod settings;
 mod show;
 
-pub use limits::Limits;
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use origin::Origin;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::resolver::Resolver;
 use crate::answer::{Parts, Service};
-use crate::config::{Limits, Mark, RouteSettings, Settings};
+use crate::config::{Mark, RouteSettings, Settings};
 use crate::env::{Net, Random, RealClock, RealNet};
+use crate::limits::Limits;
 use crate::record::Name;
 use crate::server::{root_hints, trust_anchors};
 

@@ -16,10 +16,8 @@ use super::builder::{Builder, MakeNet};
 use crate::answer::{Explain, Explained, Service, Worker};
 use crate::env::Random;
 use crate::explain;
+use crate::limits::clients::EMBEDDED_QUESTIONS_MAX;
 use crate::record::{Name, NameError, Question, Rtype};
-
-/// Questions that wait to be taken by the resolver's thread, which takes them at once.
-const QUEUE_MAX: usize = 1024;
 
 /// A caching, validating, recursive resolver. Cheap to clone: clones share one cache and one thread.
 #[derive(Clone)]
@@ -78,7 +76,7 @@ impl Resolver {
     }
 
     pub(super) fn start(service: Arc<Service>, net: MakeNet, random: Random) -> io::Result<Resolver> {
-        let (requests, coming) = mpsc::channel(QUEUE_MAX);
+        let (requests, coming) = mpsc::channel(EMBEDDED_QUESTIONS_MAX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("cairn-resolver".to_owned()).spawn(move || {
             LocalSet::new().block_on(&runtime, serve(Worker::new(service, net(), random), coming));

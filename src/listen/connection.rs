@@ -29,16 +29,13 @@ use super::failure;
 use super::limits::Permit;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Accepted, Stream};
+use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, TURN_QUESTIONS_MAX};
 use crate::metrics::{Counter, Gauge, Histogram, Recorder};
 use crate::record::Rcode;
 use crate::wire::HEADER_BYTES;
 
 /// Octets taken from the kernel in one read.
 const READ_BYTES: usize = 16 * 1024;
-/// Questions taken before others get their turn: about what one UDP batch costs.
-const TURN_QUESTIONS: usize = 64;
-/// A buffer that grew beyond this is given back when it is empty.
-const KEPT_BYTES: usize = 4096;
 /// The outbox grows by at least this.
 const GROW_BYTES: usize = 4096;
 
@@ -149,7 +146,7 @@ impl<A: Answer> Connection<A> {
         let (mut at, mut taken, mut outcome) = (0, 0, Taken::All);
         let moment = self.desk.moment();
         while self.may_take() {
-            if taken == TURN_QUESTIONS {
+            if taken == TURN_QUESTIONS_MAX {
                 outcome = Taken::Turn;
                 break;
             }
@@ -235,7 +232,7 @@ impl<A: Answer> Connection<A> {
             Some(began) if taken == 0 => Some(began),
             _ => Some(Instant::now()),
         };
-        if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BYTES {
+        if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BUFFER_BYTES_MAX {
             self.inbox = Vec::new();
         }
         self.replies.permit.questions_under_way(self.tasks.len());
@@ -474,7 +471,7 @@ impl Outbox {
         if self.unsent().is_empty() {
             self.written = 0;
             self.bytes.clear();
-            if self.bytes.capacity() > KEPT_BYTES {
+            if self.bytes.capacity() > KEPT_BUFFER_BYTES_MAX {
                 self.bytes = Vec::new();
             }
         } else if self.written >= self.bytes.len() / 2 {
@@ -496,7 +493,7 @@ mod tests {
     use super::super::limits::Bounds;
     use super::super::stream::accept;
     use super::*;
-    use crate::config::Limits;
+    use crate::limits::Limits;
 
     /// Runs `test` with someone who accepts under `bounds`.
     async fn with<T: Future<Output = ()>>(bounds: Bounds, test: impl FnOnce(Dialler, Rc<Desk<Fake>>) -> T) {

@@ -17,8 +17,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::dispatch::{Admission, Answer, Desk};
 use super::limits::Bounds;
 use crate::answer::{AtOnce, Client};
-use crate::config::Limits;
 use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Instant, Rest, StreamListener, WallTime};
+use crate::limits::Limits;
 use crate::metrics::{Recorder, Registry};
 use crate::policy::{InFlight, Place};
 

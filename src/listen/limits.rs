@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::config::Limits;
+use crate::limits::Limits;
+use crate::limits::clients::IDLE_LOOKS_MAX;
 use crate::policy::ClientNet;
 
 /// One worker's share of the limits.
@@ -43,10 +44,6 @@ impl Bounds {
         }
     }
 }
-
-/// Connections looked at for one that is idle; when all of these are busy the first of them goes. Bounds the
-/// work of one accept however many there are.
-const LOOKS: usize = 32;
 
 /// The connections of one worker. A new one is never refused: at a limit the one that has been without a
 /// question for longest is closed, of the same client when it is the client's limit. Bytes are refused or made free by
@@ -166,7 +163,7 @@ impl Connections {
 impl Table {
     fn longest_idle(&mut self, of: Option<ClientNet>, stamp: &Cell<u64>) -> Option<u64> {
         let mut victim = None;
-        for _ in 0..LOOKS {
+        for _ in 0..IDLE_LOOKS_MAX {
             let order = match of {
                 Some(client) => self.of_client.get(&client),
                 None => Some(&self.order),

@@ -15,14 +15,12 @@ use super::dispatch::{Answer, Desk};
 use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest};
+use crate::limits::clients::LAST_BATCHES_MAX;
 use crate::metrics::{Counter, Histogram};
 use crate::record::Rcode;
 
 /// After an error of the socket itself (no memory, interface gone): the next try must not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
-/// What still stands in the socket at a stop is answered as far as it can be at once: up to 1,024 queries,
-/// some milliseconds.
-const LAST_BATCHES: usize = 16;
 
 pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, socket: Rc<S>) {
     let mut batch = DatagramBatch::new();
@@ -49,7 +47,7 @@ pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, so
 /// The last look into a socket whose loop has ended.
 pub async fn finish<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, socket: &Rc<S>) {
     let mut batch = DatagramBatch::new();
-    for _ in 0..LAST_BATCHES {
+    for _ in 0..LAST_BATCHES_MAX {
         batch.clear();
         let received = poll_fn(|cx| Poll::Ready(matches!(socket.poll_recv(cx, &mut batch), Poll::Ready(Ok(_)))));
         if !received.await {
@@ -196,7 +194,7 @@ mod tests {
 
     use super::super::fake::{FakeSocket, admission_with, bounds, desk, desk_with, local, peer, query};
     use super::*;
-    use crate::config::Limits;
+    use crate::limits::Limits;
     use tokio::task::{LocalSet, spawn_local};
 
     #[tokio::test(start_paused = true)]

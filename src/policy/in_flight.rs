@@ -27,8 +27,8 @@ use smallvec::SmallVec;
 
 use super::ClientNet;
 use super::pulse::Pulses;
-use crate::config::Limits;
 use crate::env::Instant;
+use crate::limits::Limits;
 
 /// Shared by all workers. Cheap to clone.
 #[derive(Clone)]

@@ -18,6 +18,7 @@ use foldhash::fast::RandomState;
 
 use super::ClientNet;
 use crate::env::Instant;
+use crate::limits::clients::PULSE_CLIENTS_MIN;
 
 pub struct Pulses {
     /// Only clients that have waited for something in the last window, or still do.
@@ -37,12 +38,9 @@ struct Client {
     asked_since: Option<Instant>,
 }
 
-/// Clients kept before the first sweep.
-const SWEEP_AT_LEAST: usize = 256;
-
 impl Pulses {
     pub fn new(answers_max: usize, window: Duration) -> Pulses {
-        Pulses { clients: HashMap::default(), answers_max: answers_max.max(1), window, sweep_at: SWEEP_AT_LEAST }
+        Pulses { clients: HashMap::default(), answers_max: answers_max.max(1), window, sweep_at: PULSE_CLIENTS_MIN }
     }
 
     /// A question of this client has to wait.
@@ -73,7 +71,7 @@ impl Pulses {
         if self.clients.len() >= self.sweep_at && !self.clients.contains_key(&client) {
             let window = self.window;
             self.clients.retain(|_, client| client.matters(now, window));
-            self.sweep_at = (2 * self.clients.len()).max(SWEEP_AT_LEAST);
+            self.sweep_at = (2 * self.clients.len()).max(PULSE_CLIENTS_MIN);
         }
         self.clients.entry(client).or_default()
     }

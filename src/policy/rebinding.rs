@@ -19,6 +19,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use foldhash::fast::RandomState;
 
 use super::private_address::private_address;
+use crate::limits::clients::REBINDING_TEXT_BYTES_MAX;
 use crate::record::{Ede, EdeCode, Name, RdataList, RrSet, Rtype};
 
 pub struct Rebinding {
@@ -46,9 +47,6 @@ const SHIPPED_ANY_ADDRESS: &[&str] = &["plex.direct."];
 
 /// One zone a line; `;` starts a comment.
 const SHIPPED_BLOCK_LISTS: &str = include_str!("block_lists.txt");
-
-/// EXTRA-TEXT is for people who read one line; the setting that it quotes may be long.
-const EDE_TEXT_MAX: usize = 160;
 
 impl Rebinding {
     pub fn new(on: bool, allow: &[Name]) -> Rebinding {
@@ -83,13 +81,13 @@ impl Rebinding {
             None => ("to allow it", asked),
         };
         let text = format!("private address {dropped} in a public name; {what}, in [policy]: {}", self.allow_line(zone));
-        if text.len() <= EDE_TEXT_MAX {
+        if text.len() <= REBINDING_TEXT_BYTES_MAX {
             return Ede::new(EdeCode::FILTERED, text);
         }
         let zone = list.map_or_else(|| "the name".to_owned(), |zone| zone.to_string());
         let text = format!("private address {dropped}; to allow it, add {zone} to rebinding-allow in [policy]");
         let short = format!("private address {dropped}; to allow it, see rebinding-allow in [policy]");
-        Ede::new(EdeCode::FILTERED, if text.len() <= EDE_TEXT_MAX { text } else { short })
+        Ede::new(EdeCode::FILTERED, if text.len() <= REBINDING_TEXT_BYTES_MAX { text } else { short })
     }
 
     /// The line of the configuration that allows `zone` too, with the names that it already has, ready to be pasted.
@@ -350,7 +348,7 @@ mod tests {
         let long = name(&format!("{0}.{0}.{0}.example.", "x".repeat(60)));
         for (asked, dropped) in [(&name("www.example."), "10.0.0.1"), (&long, "127.0.0.2"), (&long, "fd00:1:2:3:4:5:6:7")] {
             let text = guard.reason(asked, address(dropped), Some(&long.parent().expect("it has one"))).text;
-            assert!(text.len() <= EDE_TEXT_MAX && text.contains("rebinding-allow"), "{text}");
+            assert!(text.len() <= REBINDING_TEXT_BYTES_MAX && text.contains("rebinding-allow"), "{text}");
         }
         let odd = guard.allow_line(&name("a\\.b.example."));
         assert!(odd.ends_with(r#""a\\.b.example."]"#), "{odd}");

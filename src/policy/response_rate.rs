@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use foldhash::quality::FixedState;
 
 use crate::env::BootTime;
+use crate::limits::clients::{RESPONSE_RATE_BUCKETS_MAX, RESPONSES_BURST_MAX, RESPONSES_PER_SECOND_MAX};
 
 /// One thread's buckets; with several threads a client may get the rate of each.
 pub struct ResponseRate {
@@ -42,15 +43,10 @@ struct Bucket {
     held_back: u32,
 }
 
-const BUCKETS: usize = 1 << 14;
-/// A client that is real and busy, such as another resolver with a cold cache, stays well under this.
-const PER_SECOND: u32 = 200;
-const BURST: u32 = 1_000;
-
 impl ResponseRate {
     /// `seed` is secret, so that nobody can choose prefixes that share a bucket.
     pub fn new(seed: u64) -> ResponseRate {
-        ResponseRate::with_rate(seed, PER_SECOND, BURST)
+        ResponseRate::with_rate(seed, RESPONSES_PER_SECOND_MAX, RESPONSES_BURST_MAX)
     }
 
     pub fn with_rate(seed: u64, per_second: u32, burst: u32) -> ResponseRate {
@@ -78,10 +74,10 @@ impl ResponseRate {
     fn bucket(&mut self, prefix: u64, now: BootTime) -> &mut Bucket {
         let fresh = Bucket { prefix: 0, filled_at: now, milli_tokens: self.burst * 1_000, held_back: 0 };
         if self.buckets.is_empty() {
-            self.buckets.resize(BUCKETS, fresh);
+            self.buckets.resize(RESPONSE_RATE_BUCKETS_MAX, fresh);
         }
         let hash = self.hasher.hash_one(prefix) as usize;
-        let places = [hash % BUCKETS, (hash / BUCKETS) % BUCKETS];
+        let places = [hash % RESPONSE_RATE_BUCKETS_MAX, (hash / RESPONSE_RATE_BUCKETS_MAX) % RESPONSE_RATE_BUCKETS_MAX];
         if let Some(at) = places.into_iter().find(|at| self.buckets[*at].prefix == prefix) {
             return &mut self.buckets[at];
         }
@@ -158,7 +154,7 @@ mod tests {
             rate.pace(IpAddr::from((0x0a00_0000 + (count << 8)).to_be_bytes()), START);
         }
         assert_ne!(rate.pace(victim, START), Pace::Send);
-        assert_eq!(rate.buckets.len(), BUCKETS);
+        assert_eq!(rate.buckets.len(), RESPONSE_RATE_BUCKETS_MAX);
     }
 
     #[test]

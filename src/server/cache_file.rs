@@ -19,13 +19,10 @@ use super::priority;
 use super::state;
 use crate::cache::{Cache, LoadError, Loaded, Moment};
 use crate::env::{Clock, RealClock};
+use crate::limits::server::{CACHE_SAVE_AT_STOP_MAX, CLOCK_CHECKS_MAX};
 
 const FILE_NAME: &str = "cache";
 const BUFFER_BYTES: usize = 256 << 10;
-/// Whoever ends a server does not wait for ever; on most machines a save takes less than a second.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
-/// A machine without a clock of its own learns the time soon after the start, or never.
-const CLOCK_CHECKS: usize = 90;
 const CLOCK_CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// What is to be done about the file.
@@ -101,7 +98,7 @@ fn keep(cache: &Cache, keeping: &Keeping, stopped: &Receiver<()>, hurry: &Hurry)
         let is_last = if keeping.every.is_zero() { stopped.recv().is_err() } else { has_stopped(stopped, keeping.every) };
         let started = RealClock.boot();
         let give_up = || {
-            let late = hurry.stopping.load(Ordering::Relaxed) && RealClock.boot().since(started) > STOP_PATIENCE;
+            let late = hurry.stopping.load(Ordering::Relaxed) && RealClock.boot().since(started) > CACHE_SAVE_AT_STOP_MAX;
             late || hurry.at_once.load(Ordering::Relaxed)
         };
         match save(cache, &keeping.file, &give_up) {
@@ -117,7 +114,7 @@ fn keep(cache: &Cache, keeping: &Keeping, stopped: &Receiver<()>, hurry: &Hurry)
 
 /// False when the server stopped meanwhile: what is on disk is then better than what was loaded of it.
 fn load_at_start(cache: &Cache, file: &Path, stopped: &Receiver<()>, hurry: &Hurry) -> bool {
-    for _ in 0..CLOCK_CHECKS {
+    for _ in 0..CLOCK_CHECKS_MAX {
         match load(cache, file, &|| hurry.stopping.load(Ordering::Relaxed)) {
             Ok(loaded) => info!("{} in {}", told(&loaded), file.display()),
             Err(LoadError::SavedInTheFuture) if has_stopped(stopped, CLOCK_CHECK_EVERY) => return false,

@@ -17,20 +17,16 @@ use tracing::{info, warn};
 use crate::answer::{LocalRoot, Service};
 use crate::config::Sha1;
 use crate::env::{BootTime, Net, Random, Stream};
+use crate::limits::ValidationLimits;
+use crate::limits::server::{ROOT_INTERVAL_S_LIMITS, ROOT_SERVERS_PER_ROUND_MAX, ROOT_TRANSFER_MAX};
 use crate::record::{Name, Question, RrSet, Rtype};
 use crate::resolve::Routes;
-use crate::validate::{self, Anchor, KeyVerdict, Now, Sha1Policy, WorkBudget, keys_from_anchor, verify_set};
+use crate::validate::{Anchor, KeyVerdict, Now, Sha1Policy, WorkBudget, keys_from_anchor, verify_set};
 use crate::wire::{Flags, Header, Writer};
 use crate::zone::{TransferReader, Zone, ZonemdVerdict, verify_zonemd};
 
-/// One whole transfer; the root zone takes a second or two.
-const TRANSFER_TIME: Duration = Duration::from_secs(60);
 /// How often the setting and the time of the next renewal are looked at: timers do not run while a machine sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// Servers that are asked in one round before the retry interval is waited for.
-const SERVERS_PER_ROUND: usize = 6;
-/// Bounds for the SOA's refresh and retry (RFC 1035 3.3.13), whatever the zone says.
-const INTERVAL_S: std::ops::RangeInclusive<u32> = 60..=86_400;
 
 /// Keeps the copy until the process ends; to be run as a task of the thread that keeps what is trusted.
 pub(super) async fn keep(service: Arc<Service>, net: Rc<dyn Net>, random: Random) {
@@ -55,8 +51,9 @@ async fn renew(service: &Service, routes: &Routes, net: &dyn Net, random: &Rando
     for at in (1..servers.len()).rev() {
         servers.swap(at, random.below(at + 1));
     }
-    for server in servers.into_iter().take(SERVERS_PER_ROUND) {
-        let copy = match tokio::time::timeout(TRANSFER_TIME, transfer(net, server, random.u16(), routes.limits.local_root_bytes)).await {
+    for server in servers.into_iter().take(ROOT_SERVERS_PER_ROUND_MAX) {
+        let copy = match tokio::time::timeout(ROOT_TRANSFER_MAX, transfer(net, server, random.u16(), routes.limits.local_root_bytes)).await
+        {
             Ok(copy) => copy,
             Err(_) => Err("the transfer took too long".to_owned()),
         };
@@ -95,7 +92,7 @@ impl Timers {
             return Timers::DEFAULT;
         };
         let seconds = |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
-        let within = |value: u32| Duration::from_secs(value.clamp(*INTERVAL_S.start(), *INTERVAL_S.end()).into());
+        let within = |value: u32| Duration::from_secs(value.clamp(*ROOT_INTERVAL_S_LIMITS.start(), *ROOT_INTERVAL_S_LIMITS.end()).into());
         Timers { refresh: within(seconds(4)), retry: within(seconds(8)), expire: Duration::from_secs(seconds(12).into()) }
     }
 }
@@ -138,7 +135,7 @@ fn check(zone: &Zone, anchors: &[Anchor], sha1: Sha1, now: Now) -> Result<(), St
         Sha1::Insecure => Sha1Policy::Insecure,
         Sha1::Validate => Sha1Policy::Validate,
     };
-    let mut work = WorkBudget::new(validate::Limits::default());
+    let mut work = WorkBudget::new(ValidationLimits::default());
     let keys = match keys_from_anchor(apex, &set(Rtype::DNSKEY)?, anchors, now, sha1, &mut work) {
         KeyVerdict::Secure(keys) => keys,
         KeyVerdict::Insecure(_) => return Err("no trust anchor can be used".to_owned()),

@@ -7,7 +7,7 @@
 
 use std::io;
 
-use crate::config::Limits;
+use crate::limits::Limits;
 
 /// The limits of a server with so many workers, within what this process may open.
 pub(super) fn limits(workers: usize) -> Limits {

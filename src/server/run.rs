@@ -30,8 +30,10 @@ use super::priority;
 use super::rlimit;
 use super::socket;
 use super::state;
-use crate::config::{CacheSettings, Limits, Problem};
+use crate::config::{CacheSettings, Problem};
 use crate::env::NetworkWatch;
+use crate::limits::Limits;
+use crate::limits::server::START_WARNINGS_MAX;
 
 /// Reason a server did not start, or ended.
 #[derive(Debug)]
@@ -273,11 +275,10 @@ fn announce(sources: &Sources, ports: &Ports) {
 
 /// A zone with very many oddities must not drown everything else.
 fn log_warnings(sources: &Sources) {
-    const SHOWN_MAX: usize = 20;
-    for warning in sources.warnings.iter().take(SHOWN_MAX) {
+    for warning in sources.warnings.iter().take(START_WARNINGS_MAX) {
         warn!("{warning}");
     }
-    if let Some(more) = sources.warnings.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
+    if let Some(more) = sources.warnings.len().checked_sub(START_WARNINGS_MAX).filter(|more| *more > 0) {
         warn!("and {more} more warnings, all shown by `cairn check`");
     }
 }

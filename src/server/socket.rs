@@ -27,16 +27,8 @@ use tracing::{info, warn};
 use super::command::{Command, Reply};
 use super::engine::Engine;
 use crate::answer::Explain;
+use crate::limits::server::{CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX};
 use crate::record::{Name, Question};
-
-/// A request is one short line.
-const REQUEST_BYTES_MAX: u64 = 64 << 10;
-/// Commands under way; people and their scripts ask one at a time.
-const CONNECTIONS_MAX: usize = 16;
-/// Lines that wait for a slow reader.
-const LINES_MAX: usize = 1024;
-/// For the request to come, and for each line of the answer. A walk takes at most 10 s.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A command as it stands on the line.
 #[derive(Serialize, Deserialize)]
@@ -122,7 +114,7 @@ pub fn ask(command: &Command, each: impl FnMut(Value)) -> io::Result<bool> {
 
 fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -> io::Result<bool> {
     let Some(mut stream) = places.iter().find_map(|path| UnixStream::connect(path).ok()) else { return Ok(false) };
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(CONTROL_WAIT_MAX))?;
     let line = match command {
         Command::Explain(Explain { question, client, recursion_desired, checking_disabled }) => Line::Explain {
             name: question.name.to_string(),
@@ -185,12 +177,12 @@ fn listen(path: &Path) -> io::Result<Option<UnixListener>> {
     socket.bind(&SockAddr::unix(path)?)?;
     // Before it listens nobody can connect: there is no moment in which others may.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    socket.listen(CONNECTIONS_MAX as i32)?;
+    socket.listen(CONTROL_CONNECTIONS_MAX as i32)?;
     UnixListener::from_std(OwnedFd::from(socket).into()).map(Some)
 }
 
 async fn accept(listener: UnixListener, engine: Arc<dyn Engine>) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
@@ -211,8 +203,8 @@ async fn accept(listener: UnixListener, engine: Arc<dyn Engine>) {
 async fn converse(stream: tokio::net::UnixStream, engine: &dyn Engine) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
-    timeout(PATIENCE, tokio::io::BufReader::new(reader.take(REQUEST_BYTES_MAX)).read_line(&mut line)).await??;
-    let (sender, mut lines) = mpsc::channel(LINES_MAX);
+    timeout(CONTROL_WAIT_MAX, tokio::io::BufReader::new(reader.take(CONTROL_REQUEST_BYTES_MAX)).read_line(&mut line)).await??;
+    let (sender, mut lines) = mpsc::channel(CONTROL_LINES_MAX);
     let reply = Reply(sender);
     match parse(&line) {
         Ok(command) => engine.command(command, reply),
@@ -221,9 +213,9 @@ async fn converse(stream: tokio::net::UnixStream, engine: &dyn Engine) -> io::Re
             drop(reply);
         }
     }
-    while let Some(value) = timeout(PATIENCE, lines.recv()).await? {
+    while let Some(value) = timeout(CONTROL_WAIT_MAX, lines.recv()).await? {
         let text = format!("{value}\n");
-        timeout(PATIENCE, writer.write_all(text.as_bytes())).await??;
+        timeout(CONTROL_WAIT_MAX, writer.write_all(text.as_bytes())).await??;
     }
     Ok(())
 }

@@ -18,16 +18,16 @@ use tracing::{error, info, warn};
 
 use super::{local_root, state};
 use crate::answer::{Service, Worker};
-use crate::config::{Limits, NegativeAnchor};
+use crate::config::NegativeAnchor;
 use crate::env::{Random, RealNet};
+use crate::limits::Limits;
+use crate::limits::server::TRUST_FILE_BYTES_MAX;
 use crate::record::Name;
 use crate::validate::{AlgorithmName, Date, KeyState, TrustPoints};
 
 const ANCHORS: &str = "trust-anchors";
 const NEGATIVE: &str = "negative-trust-anchors";
 const NEGATIVE_TITLE: &str = "cairn negative trust anchors 1";
-/// Both are far smaller: what is longer is something else.
-const BYTES_MAX: u64 = 1 << 20;
 /// Timers do not run while a machine sleeps, and clocks are set: the dates are looked at again so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Names that are usually asked at this hour are looked at so often: a TTL of 100 s is near its end for 10 s.
@@ -45,7 +45,7 @@ pub(super) fn restore(service: &Service, folder: Option<&Path>) {
 fn read<T>(path: &Path, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
     let text = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Ok(meta) if !meta.is_file() || meta.len() > BYTES_MAX => Err("this is no file of Cairn's".to_owned()),
+        Ok(meta) if !meta.is_file() || meta.len() > TRUST_FILE_BYTES_MAX => Err("this is no file of Cairn's".to_owned()),
         _ => fs::read(path).map_err(|error| error.to_string()),
     };
     match text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no text".to_owned())).and_then(|text| parse(&text)) {
@@ -206,7 +206,7 @@ mod tests {
     use super::super::scratch::Scratch;
     use super::super::server::service_of;
     use super::*;
-    use crate::config::Limits;
+    use crate::limits::Limits;
     use std::os::unix::fs::PermissionsExt;
 
     fn service(scratch: &Scratch) -> Arc<Service> {

@@ -25,12 +25,11 @@ use super::matching::{Doubt, Proof, Verdict, judge};
 use super::query::{EdnsOut, Query};
 use super::sockets::{OpenError, Socket, Sockets};
 use super::tcp::{Connections, TcpFault};
-use crate::config::Limits;
 use crate::env::{BoxFuture, Net, Random, is_own_shortage};
+use crate::limits::Limits;
+use crate::limits::upstream::NEAR_MISSES_MAX;
 use crate::record::Question;
 
-/// After this many near misses nothing that comes over UDP is believed: each guess at a known port has a chance of 2^-16.
-const NEAR_MISSES_MAX: u16 = 32;
 /// The largest UDP payload there can be, so that no datagram is ever cut.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
 

@@ -19,17 +19,16 @@ use foldhash::quality::RandomState;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::limits::upstream::{SERVER_SHARE_MIN, WAITING_FOR_SOCKET_MAX};
+
 /// After this time a reply has become unlikely: servers on the other side of the world take half of it.
 const LATE_AFTER: Duration = Duration::from_millis(600);
 /// A server with more than its share is not called silent before this time.
 const SILENT_AFTER: Duration = Duration::from_millis(100);
 /// One server's share is the table divided by this.
 const SHARES: usize = 8;
-const SHARE_LEAST: usize = 4;
 /// Sockets that are taken back together, as a part of the table: looking for them visits all of it.
 const TAKEN_TOGETHER: usize = 8;
-/// Queries that wait for a socket. More than these could not be served before their clients have gone.
-const WAITING_MAX: usize = 1_024;
 /// How often a socket is looked for on behalf of those that wait. Descriptors of other parts of the program become free
 /// without notice.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -120,7 +119,7 @@ impl SocketTable {
             let last = inner.is_silent_hog(server, Instant::now());
             let queue = if last { &mut inner.waiting_last } else { &mut inner.waiting };
             queue.retain(|waiting| !waiting.is_closed());
-            if queue.len() >= WAITING_MAX {
+            if queue.len() >= WAITING_FOR_SOCKET_MAX {
                 return None;
             }
             queue.push_back(sender);
@@ -198,7 +197,7 @@ impl Inner {
     }
 
     fn share(&self) -> usize {
-        (self.most.min(self.refused_at.unwrap_or(usize::MAX)) / SHARES).max(SHARE_LEAST)
+        (self.most.min(self.refused_at.unwrap_or(usize::MAX)) / SHARES).max(SERVER_SHARE_MIN)
     }
 
     fn is_silent_hog(&self, server: SocketAddr, now: Instant) -> bool {

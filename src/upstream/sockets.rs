@@ -20,16 +20,10 @@ use tokio::time::Instant;
 
 use super::socket_table::{Lease, SocketTable};
 use crate::env::{Net, Random, UdpFlow, is_own_shortage};
+use crate::limits::upstream::{KEPT_SOCKETS_MAX, PORT_TRIES_MAX, SOCKET_AGE_MAX, SOCKET_USES_MAX};
 
 /// A bind to a port below 1024 needs rights that we do not have.
 const PORT_MIN: u16 = 1024;
-/// How often another port is drawn when the one drawn is taken.
-const PORT_TRIES: usize = 16;
-/// Queries on one kept socket, and its age: its port becomes known to whoever can probe for open ports.
-const USES_MAX: u8 = 16;
-const AGE_MAX: Duration = Duration::from_secs(4);
-/// Idle sockets of one worker, at most, and as a part of its descriptors.
-const KEPT_MAX: usize = 1024;
 const KEPT_PART: usize = 4;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -76,7 +70,7 @@ pub(super) enum OpenError {
 impl Sockets {
     /// `most`: sockets that may be open at a time.
     pub fn new(net: Rc<dyn Net>, random: Rc<Random>, most: usize) -> Sockets {
-        let kept_max = (most / KEPT_PART).clamp(1, KEPT_MAX);
+        let kept_max = (most / KEPT_PART).clamp(1, KEPT_SOCKETS_MAX);
         Sockets { net, random, table: SocketTable::new(most), kept_max, kept: RefCell::default(), sweeping: Cell::new(false) }
     }
 
@@ -138,7 +132,7 @@ impl Sockets {
     /// A fresh one, on a port drawn for it. `leased`: leases that the caller has for it already.
     fn open(&self, server: SocketAddr, leased: usize) -> Result<Box<dyn UdpFlow>, OpenError> {
         let mut last = io::ErrorKind::AddrInUse;
-        for _ in 0..PORT_TRIES {
+        for _ in 0..PORT_TRIES_MAX {
             let port = PORT_MIN + self.random.below(usize::from(u16::MAX - PORT_MIN) + 1) as u16;
             match self.net.udp(server, port) {
                 Ok(flow) => return Ok(flow),
@@ -248,7 +242,7 @@ impl Socket {
 }
 
 fn is_worn_out(uses: u8, opened: Instant, now: Instant) -> bool {
-    uses >= USES_MAX || now.duration_since(opened) >= AGE_MAX
+    uses >= SOCKET_USES_MAX || now.duration_since(opened) >= SOCKET_AGE_MAX
 }
 
 /// Ports must not stay open when no more questions come. Ends when no socket is kept.

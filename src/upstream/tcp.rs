@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,19 +19,10 @@ use super::matching::belongs_on_stream;
 use super::query::Query;
 use super::tcp_framing::FrameReader;
 use crate::env::{BoxFuture, Net, Random, Stream, is_own_shortage};
-
-/// For each worker. When there are more, the connection that has been idle longest is closed, then the one that has been
-/// silent longest.
-const CONNECTIONS_MAX: usize = 256;
-/// One server must not use them all.
-const CONNECTIONS_PER_SERVER_MAX: usize = 4;
-const IN_FLIGHT_MAX: usize = 32;
-/// More than this is unsent only if the peer has stopped reading.
-const UNSENT_BYTES_MAX: usize = 16 * 1024;
-const IDLE_MAX: Duration = Duration::from_secs(5);
-const CONNECT_MAX: Duration = Duration::from_secs(5);
-/// A connection with questions in flight may be closed in favour of a new one after this time of silence.
-const SILENCE_MAX: Duration = Duration::from_millis(500);
+use crate::limits::upstream::{
+    TCP_CONNECT_MAX, TCP_CONNECTIONS_MAX, TCP_CONNECTIONS_PER_SERVER_MAX, TCP_IDLE_MAX, TCP_QUERIES_PER_CONNECTION_MAX, TCP_SILENCE_MAX,
+    TCP_UNSENT_BYTES_MAX,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TcpFault {
@@ -110,10 +100,10 @@ impl Connections {
         if let Some(found) = open.iter().find(|connection| connection.server == server && connection.has_room()) {
             return Ok(Rc::clone(found));
         }
-        if open.iter().filter(|connection| connection.server == server).count() >= CONNECTIONS_PER_SERVER_MAX {
+        if open.iter().filter(|connection| connection.server == server).count() >= TCP_CONNECTIONS_PER_SERVER_MAX {
             return Err(TcpFault::Busy);
         }
-        if open.len() >= CONNECTIONS_MAX {
+        if open.len() >= TCP_CONNECTIONS_MAX {
             let victim = least_needed(&open).ok_or(TcpFault::Busy)?;
             open.swap_remove(victim).end(TcpFault::Busy);
         }
@@ -126,7 +116,7 @@ impl Connections {
 
 /// An idle connection, else one that has long been silent; of these the one that has been silent longest.
 fn least_needed(open: &[Rc<Connection>]) -> Option<usize> {
-    let silent = |connection: &Connection| connection.last_heard.get().elapsed() >= SILENCE_MAX;
+    let silent = |connection: &Connection| connection.last_heard.get().elapsed() >= TCP_SILENCE_MAX;
     let candidates = open.iter().enumerate().filter(|(_, connection)| !connection.is_awaited() || silent(connection));
     candidates.min_by_key(|(_, connection)| (connection.is_awaited(), connection.last_heard.get())).map(|(index, _)| index)
 }
@@ -165,7 +155,9 @@ impl Connection {
     }
 
     fn has_room(&self) -> bool {
-        !self.retired.get() && self.pending.borrow().len() < IN_FLIGHT_MAX && self.unsent.borrow().len() < UNSENT_BYTES_MAX
+        !self.retired.get()
+            && self.pending.borrow().len() < TCP_QUERIES_PER_CONNECTION_MAX
+            && self.unsent.borrow().len() < TCP_UNSENT_BYTES_MAX
     }
 
     fn submit(&self, query: &Query, random: &Random) -> oneshot::Receiver<Result<Vec<u8>, TcpFault>> {
@@ -174,7 +166,7 @@ impl Connection {
         }
         let (caller, reply) = oneshot::channel();
         let mut pending = self.pending.borrow_mut();
-        // At most `IN_FLIGHT_MAX` of 65,536 are taken, so this ends.
+        // At most `TCP_QUERIES_PER_CONNECTION_MAX` of 65,536 are taken, so this ends.
         let id = loop {
             let id = random.u16();
             if pending.iter().all(|other| other.id != id) {
@@ -250,7 +242,7 @@ async fn drive(connection: Rc<Connection>, connecting: BoxFuture<'static, io::Re
     let connection = EndOnDrop(connection);
     let connected = tokio::select! {
         biased;
-        connected = tokio::time::timeout(CONNECT_MAX, connecting) => connected,
+        connected = tokio::time::timeout(TCP_CONNECT_MAX, connecting) => connected,
         () = until_over(&connection.0) => return,
     };
     let fault = match connected {
@@ -272,7 +264,7 @@ async fn until_over(connection: &Connection) {
 async fn talk(connection: &Connection, stream: Box<dyn Stream>) -> TcpFault {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (mut frames, mut outbox) = (FrameReader::new(), Vec::new());
-    let mut look_again = Instant::now() + IDLE_MAX;
+    let mut look_again = Instant::now() + TCP_IDLE_MAX;
     while !connection.is_over() {
         if outbox.is_empty() {
             std::mem::swap(&mut outbox, &mut connection.unsent.borrow_mut());
@@ -296,11 +288,11 @@ async fn talk(connection: &Connection, stream: Box<dyn Stream>) -> TcpFault {
             },
             () = connection.wake.notified() => {}
             () = tokio::time::sleep_until(look_again) => {
-                let idle_at = connection.last_heard.get() + IDLE_MAX;
+                let idle_at = connection.last_heard.get() + TCP_IDLE_MAX;
                 if Instant::now() >= idle_at && !connection.is_awaited() {
                     return TcpFault::Closed;
                 }
-                look_again = idle_at.max(Instant::now() + IDLE_MAX / 5);
+                look_again = idle_at.max(Instant::now() + TCP_IDLE_MAX / 5);
             }
         }
     }

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::fake_net::{Datagrams, FakeNet, RTT, Shared, run};
 use super::*;
-use crate::config::Limits;
 use crate::env::{BoxFuture, Random};
+use crate::limits::Limits;
 use crate::record::{Name, Question, Rtype};
 use crate::wire::{Flags, HEADER_BYTES};
 

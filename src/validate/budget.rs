@@ -11,46 +11,7 @@
 
 use std::fmt;
 
-/// What one question may cost.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// All checks and hashes together, in microseconds: half of the 10 ms that a hostile question may cost in all. A cold
-    /// chain of three zones needs 200 to 400; eight aliases in zones of their own, all cold and signed by P-384, 3,000.
-    pub time_us: u32,
-    /// Checks that came out wrong. Honest zones have hardly one: a colliding key tag, a key being replaced.
-    pub failed_signatures: u32,
-    /// Checks for one record set. Two algorithms with two keys each, while keys are being replaced, need 4.
-    pub signatures_per_set: u32,
-    /// Bytes of one set as they are signed. 64 KiB of message grow by the owner's name, once a record: 3,500 addresses
-    /// with an owner of 60 octets still fit. Hashed in one go, so this bounds how long other work waits.
-    pub signed_bytes: usize,
-    /// Keys that share tag and algorithm and are tried for one signature (RFC 4034 B: tags may collide).
-    pub keys_per_tag: u32,
-    /// Keys of one zone that are read at all. The largest honest sets hold about ten.
-    pub keys_per_zone: u32,
-    /// SHA-1 blocks for NSEC3. One name at 50 iterations costs 51 with a short salt.
-    pub nsec3_blocks: u32,
-    /// Iterations above which a zone with NSEC3 is insecure (RFC 9276 3.2).
-    pub nsec3_iterations: u16,
-    /// NSEC and NSEC3 sets of one reply that are looked at. No proof needs more than three.
-    pub denial_sets: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            time_us: 5_000,
-            failed_signatures: 12,
-            signatures_per_set: 8,
-            signed_bytes: 256 << 10,
-            keys_per_tag: 4,
-            keys_per_zone: 32,
-            nsec3_blocks: 2_000,
-            nsec3_iterations: 50,
-            denial_sets: 12,
-        }
-    }
-}
+use crate::limits::ValidationLimits;
 
 /// Which bound broke.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,17 +91,17 @@ pub struct Spent {
 
 #[derive(Clone, Debug)]
 pub struct WorkBudget {
-    limits: Limits,
+    limits: ValidationLimits,
     spent: Spent,
     broke: Option<Bound>,
 }
 
 impl WorkBudget {
-    pub fn new(limits: Limits) -> WorkBudget {
+    pub fn new(limits: ValidationLimits) -> WorkBudget {
         WorkBudget { limits, spent: Spent::default(), broke: None }
     }
 
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &ValidationLimits {
         &self.limits
     }
 
@@ -202,7 +163,7 @@ impl WorkBudget {
 
 impl Default for WorkBudget {
     fn default() -> WorkBudget {
-        WorkBudget::new(Limits::default())
+        WorkBudget::new(ValidationLimits::default())
     }
 }
 
@@ -212,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_first_broken_bound_ends_all_work() {
-        let mut work = WorkBudget::new(Limits { time_us: 200, nsec3_blocks: 10, ..Limits::default() });
+        let mut work = WorkBudget::new(ValidationLimits { time_us: 200, nsec3_blocks: 10, ..ValidationLimits::default() });
         let check = Cost::us(90);
         assert_eq!((work.pay_signature(check), work.pay_nsec3(10), work.pay_signature(check)), (Ok(()), Ok(()), Ok(())));
         assert_eq!(work.pay_nsec3(1), Err(Bound::Nsec3Hashes));
@@ -222,7 +183,7 @@ mod tests {
 
     #[test]
     fn time_is_one_budget_for_everything() {
-        let limits = Limits { time_us: 100, ..Limits::default() };
+        let limits = ValidationLimits { time_us: 100, ..ValidationLimits::default() };
         let mut work = WorkBudget::new(limits);
         assert_eq!((work.pay_signature(Cost::us(60)), work.pay(Cost::of_bytes(20_000)), work.pay_nsec3(100)), (Ok(()), Ok(()), Ok(())));
         assert_eq!(work.pay(Cost::us(1)), Err(Bound::Time));

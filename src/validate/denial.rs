@@ -169,10 +169,10 @@ impl Wanted<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::bitmap::bitmap_of;
-    use super::super::budget::Limits;
     use super::super::nsec3::{Nsec3Params, nsec3_owner};
     use super::super::test_signer::{Signer, name, nsec};
     use super::*;
+    use crate::limits::ValidationLimits;
     use crate::record::EdeCode;
 
     fn proved(set: RrSet) -> Vec<Validated<RrSet>> {
@@ -182,7 +182,7 @@ mod tests {
     /// A record that matches `owner` and covers every other name.
     fn nsec3(owner: &str, iterations: u16, types: &[Rtype]) -> RrSet {
         let params = Nsec3Params { iterations, salt: vec![] };
-        let mut free = WorkBudget::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
+        let mut free = WorkBudget::new(ValidationLimits { nsec3_blocks: u32::MAX, ..ValidationLimits::default() });
         let hash = params.hash(&name(owner), &mut free).expect("affordable");
         let [high, low] = iterations.to_be_bytes();
         let rdata = [&[1, 0, high, low, 0, 20][..], &hash, &bitmap_of(types)].concat();
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn only_so_many_records_are_looked_at() {
         let zone = name("example.");
-        let most = Limits::default().denial_sets as usize;
+        let most = ValidationLimits::default().denial_sets as usize;
         for (before, is_seen) in [(most - 1, true), (most, false)] {
             let others = (0..before).map(|n| nsec(&format!("n{n}.example."), &format!("n{n}a.example."), &[Rtype::A]));
             let sets: Vec<Validated<RrSet>> = others.chain([nsec("www.example.", "x.example.", &[Rtype::A])]).flat_map(proved).collect();

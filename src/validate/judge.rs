@@ -718,7 +718,7 @@ mod tests {
             let judged = loop {
                 let before = work.spent().time.as_us();
                 let judged = case.step(Now::At(NOW), &mut work);
-                prop_assert!(work.spent().time.as_us() - before <= crate::config::Limits::default().cold_slice_us);
+                prop_assert!(work.spent().time.as_us() - before <= crate::limits::Limits::default().cold_slice_us);
                 if let Some(judged) = judged {
                     break judged;
                 }

@@ -273,7 +273,7 @@ mod tests {
         assert_eq!([modulus(1024, &usual), modulus(2048, &usual), modulus(4096, &usual)], [4, 13, 49]);
         assert_eq!(modulus(2048, &[3]), 5);
         assert!(modulus(4096, &[1, 0xff, 0xff, 0xff, 0xff]) > 2 * modulus(4096, &usual), "a dear exponent is seen");
-        let slice = crate::config::Limits::default().cold_slice_us;
+        let slice = crate::limits::Limits::default().cold_slice_us;
         let dearest = [modulus(4096, &[1, 0xff, 0xff, 0xff, 0xff]), modulus(1016, &[1, 0xff, 0xff, 0xff, 0xff]), of(&[1, 0, 3, 14])];
         assert!(dearest.iter().all(|us| *us < slice), "{dearest:?}: no single check makes others wait longer");
         assert_eq!([13, 14, 15].map(|algorithm| of(&[1, 0, 3, algorithm])), [37, 145, 26]);

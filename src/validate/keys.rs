@@ -13,6 +13,7 @@ use super::key::{DnskeyView, KeyFault, ParsedKey, Sha1Policy, algorithm_supporte
 use super::reason::{Fault, Insecurity, Reason};
 use super::rrsig::Now;
 use super::set::{SetTrial, Verified};
+use crate::limits::validation::KEYS_PER_STEP_MAX;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// The keys of one zone, proved and parsed. Made only here.
@@ -298,9 +299,6 @@ enum State {
     Done,
 }
 
-/// Keys that are read in one step.
-const KEYS_PER_STEP: usize = 8;
-
 impl<'a> KeyTrial<'a> {
     /// By a trust anchor. Anchors of other names are passed over.
     pub fn by_anchors(zone: &'a Name, dnskey_set: &'a RrSet, anchors: &'a [Anchor], sha1: Sha1Policy) -> KeyTrial<'a> {
@@ -343,7 +341,7 @@ impl<'a> KeyTrial<'a> {
             },
             State::Keys(verified, entry, mut keys, at) => {
                 let most = work.limits().keys_per_zone as usize;
-                let next_ones = self.dnskey_set.data.iter().take(most).enumerate().skip(at).take(KEYS_PER_STEP);
+                let next_ones = self.dnskey_set.data.iter().take(most).enumerate().skip(at).take(KEYS_PER_STEP_MAX);
                 for (place, rdata) in next_ones {
                     if let Some(parsed) = entry.places.iter().position(|known| *known == place) {
                         keys.push(entry.keys[parsed].clone());
@@ -355,7 +353,7 @@ impl<'a> KeyTrial<'a> {
                     }
                     keys.extend(key.parse(self.sha1).ok());
                 }
-                let next = at + KEYS_PER_STEP;
+                let next = at + KEYS_PER_STEP_MAX;
                 if next < most.min(self.dnskey_set.data.len()) {
                     self.state = State::Keys(verified, entry, keys, next);
                     return None;

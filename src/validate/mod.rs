@@ -42,7 +42,7 @@ mod test_vectors;
 #[cfg(test)]
 mod model;
 
-pub use budget::{Bound, Limits, WorkBudget};
+pub use budget::{Bound, WorkBudget};
 pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured};
 pub use key::Sha1Policy;
 pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor};

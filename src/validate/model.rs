@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::bitmap::bitmap_of;
-use super::budget::{Limits, WorkBudget};
+use super::budget::WorkBudget;
 use super::nsec::{Nsec, NsecProof};
 use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Hashes, Nsec3Params, Nsec3Proof, nsec3_owner, nsec3_place};
 use super::proof::{Found, ProofKind};
 use super::synthesize::{DenialForm, DenialKey, Proved, Synthesis, SynthesisKind, synthesize};
+use crate::limits::ValidationLimits;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// Labels from the apex down; the apex is empty.
@@ -156,7 +157,7 @@ fn by_nsec(records: &[Nsec], asked: &Asked) -> Said {
 
 fn by_nsec3(records: &[Nsec3], asked: &Asked) -> Said {
     let (zone, qname) = (name(&[]), name(&asked.path));
-    let mut work = WorkBudget::new(Limits { nsec3_blocks: u32::MAX, ..Limits::default() });
+    let mut work = WorkBudget::new(ValidationLimits { nsec3_blocks: u32::MAX, ..ValidationLimits::default() });
     let work = &mut work;
     let hashes = Nsec3Hashes::default();
     let Some(mut proof) = Nsec3Proof::new(&zone, records, &hashes) else {

@@ -12,6 +12,7 @@ use super::key::ParsedKey;
 use super::keys::ZoneKeys;
 use super::reason::{Fault, Reason, Signed};
 use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
+use crate::limits::validation::SIGNATURES_READ_MAX;
 use crate::record::{Name, RdataList, RrSet, Rtype, Validated, canonical_rdata};
 
 /// A set whose signature fits.
@@ -55,8 +56,6 @@ pub(super) struct SetTrial {
     records: Option<CanonicalRecords>,
 }
 
-/// More than any set bears: what comes after them is not read.
-const SIGNATURES_READ_MAX: usize = 32;
 /// The fields of an RRSIG before its signature: 18 octets and a name.
 const RRSIG_BYTES_MAX: usize = 18 + 255;
 
@@ -275,10 +274,10 @@ impl CanonicalRecords {
 
 #[cfg(test)]
 mod tests {
-    use super::super::budget::Limits;
     use super::super::key::{DnskeyView, Sha1Policy};
     use super::super::test_signer::{DAY, Fields, NOW, Signer, Vectors, a_set, date, keys_of, name, set};
     use super::*;
+    use crate::limits::ValidationLimits;
     use proptest::prelude::*;
 
     fn verify(set: &RrSet, signer: &Signer) -> Result<Verified, Reason> {
@@ -424,7 +423,7 @@ mod tests {
         let refused = verify_set(&many, &keys, Now::At(NOW), &mut work).expect_err("bogus");
         assert_eq!(refused.fault, Fault::TooMuchWork(Bound::FailedSignatures));
         assert_eq!((work.broke(), work.spent().signatures), (Some(Bound::FailedSignatures), 13));
-        let mut work = WorkBudget::new(Limits { time_us: 20, ..Limits::default() });
+        let mut work = WorkBudget::new(ValidationLimits { time_us: 20, ..ValidationLimits::default() });
         let good = signer.sign(a_set("a.example."));
         assert!(verify_set(&good, &keys, Now::At(NOW), &mut work).is_err());
         assert_eq!((work.broke(), work.spent().signatures), (Some(Bound::Time), 0));

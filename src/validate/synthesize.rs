@@ -15,6 +15,7 @@ use super::nsec::Nsec;
 use super::nsec3::{Nsec3, Nsec3Hash, Nsec3Hashes, Nsec3Params, nsec3_owner};
 use super::proof::{ProofKind, negative_ttl, next_closer};
 use super::rrsig::{Rrsig, signed_labels};
+use crate::limits::validation::BITMAP_TYPES_MAX;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
 /// What is wanted from the cache: the record of the zone that stands at this place, or the last one before it. At
@@ -136,9 +137,6 @@ fn sure(denial: Denial, qname: &Name) -> Option<Sure> {
     Some(Sure { kind, ttl, by_bitmap_of })
 }
 
-/// A name has few types; past so many of a bitmap none is looked for.
-const BITMAP_TYPES_TRIED: usize = 16;
-
 /// Gathers the sets that bear on a name.
 struct Search<'a, F, H> {
     zone: &'a Name,
@@ -221,7 +219,7 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype)
         let is_proof = |rtype: &Rtype| matches!(*rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3);
         let is_apex = owner == self.zone;
         let has_data = &mut self.proved.has_data;
-        let mut listed = bitmap.types().filter(|rtype| !is_proof(rtype)).take(BITMAP_TYPES_TRIED);
+        let mut listed = bitmap.types().filter(|rtype| !is_proof(rtype)).take(BITMAP_TYPES_MAX);
         listed.any(|rtype| is_apex && has_soa && rtype == Rtype::SOA || has_data(owner, rtype))
     }
 

@@ -15,14 +15,13 @@ use super::keys::{Anchor, KeyTrial, KeyVerdict};
 use super::reason::{AlgorithmName, Fault, Reason};
 use super::rrsig::Now;
 use super::set::verify_by;
+use crate::limits::validation::TRUST_POINT_KEYS_MAX;
 use crate::record::{Name, RrSet, Rtype, rdata_from_text, rdata_to_text, timestamp, timestamp_to_text};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
 /// RFC 5011 2.4.1 and 2.4.2.
 const HOLD_DOWN: u64 = 30 * DAY;
-/// The root has three keys in the middle of a roll. What comes on top of these is not taken up.
-const KEYS_MAX: usize = 16;
 
 /// Where a key stands (RFC 5011 4). A key in the state Start is one that nothing is known of yet.
 ///
@@ -298,7 +297,7 @@ impl TrustPoint {
             let is_known = self.keys.iter().any(|key| key.anchor.as_key(view.rdata).is_some());
             let anchor = Anchor::from_record(self.name.clone(), Rtype::DNSKEY, view.rdata);
             let Some(anchor) = anchor.filter(|_| !is_known) else { continue };
-            if self.keys.len() >= KEYS_MAX {
+            if self.keys.len() >= TRUST_POINT_KEYS_MAX {
                 // What was removed is remembered as long as there is room, what is configured always: it would be trusted again.
                 let Some(at) = self.keys.iter().position(|key| key.state == KeyState::Removed && !key.configured) else { return };
                 self.keys.remove(at);
@@ -386,7 +385,7 @@ impl TrustPoints {
             if let Some(rest) = line.strip_prefix("point ") {
                 points.push(read_point(rest).ok_or_else(wrong)?);
             } else {
-                let point = points.last_mut().filter(|point| point.keys.len() < KEYS_MAX).ok_or_else(wrong)?;
+                let point = points.last_mut().filter(|point| point.keys.len() < TRUST_POINT_KEYS_MAX).ok_or_else(wrong)?;
                 point.keys.push(read_key(&point.name, line).ok_or_else(wrong)?);
             }
         }
@@ -590,7 +589,7 @@ mod tests {
         assert_eq!(states(&points).len(), 1);
         let all: Vec<&Signer> = [&old].into_iter().chain(&many).collect();
         observe(&mut points, &set(&all, &[&old], NOW), NOW).expect("signed");
-        assert_eq!(states(&points).len(), KEYS_MAX);
+        assert_eq!(states(&points).len(), TRUST_POINT_KEYS_MAX);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Lenient where it can be: a record whose RDATA makes no sense is one record lost, not the message
 //! (hickory-proto refuses the whole). Strict where it must be: framing that does not add up is an error.
-//! Pointers go backwards only and at most `POINTERS_MAX` times a name, so that a message made of one long
+//! Pointers go backwards only and at most `POINTERS_PER_NAME_MAX` times a name, so that a message made of one long
 //! chain of pointers costs no more than any other.
 
 use smallvec::SmallVec;
@@ -10,11 +10,9 @@ use smallvec::SmallVec;
 use super::edns::Edns;
 use super::header::{HEADER_BYTES, Header};
 #[cfg(any(test, feature = "internals"))]
+use crate::limits::wire::POINTERS_PER_NAME_MAX;
 use crate::record::Question;
 use crate::record::{Class, Field, Name, Rtype, fields};
-
-/// More than any honest compressor makes: each hop is a suffix, and real names have few labels.
-const POINTERS_MAX: usize = 32;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WireError {
@@ -278,7 +276,7 @@ fn expand_wire(bytes: &[u8], at: usize) -> Option<(SmallVec<[u8; 256]>, usize)> 
             high if high >= 0xc0 => {
                 let target = usize::from(u16::from_be_bytes([high & 0x3f, *bytes.get(here + 1)?]));
                 pointers += 1;
-                if target >= piece || pointers > POINTERS_MAX || target < HEADER_BYTES {
+                if target >= piece || pointers > POINTERS_PER_NAME_MAX || target < HEADER_BYTES {
                     return None;
                 }
                 wire.extend_from_slice(bytes.get(piece..here)?);

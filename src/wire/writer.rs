@@ -6,12 +6,11 @@ use smallvec::SmallVec;
 use super::edns::OptionCode;
 use super::header::{HEADER_BYTES, Header};
 use super::message::Section;
+use crate::limits::wire::COMPRESSION_TARGETS_MAX;
 use crate::record::{Class, Field, Name, Question, Rcode, Rtype, fields};
 
 /// A compression pointer has 14 bits.
 const POINTER_MAX: usize = 0x3fff;
-/// Names remembered as targets. More would make a large message quadratic for a few octets' gain.
-const TARGETS_MAX: usize = 48;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
@@ -20,7 +19,7 @@ pub struct Writer {
     buf: Vec<u8>,
     limit: usize,
     /// Offsets at which a name (or a suffix of one) starts in `buf`.
-    targets: SmallVec<[u16; TARGETS_MAX]>,
+    targets: SmallVec<[u16; COMPRESSION_TARGETS_MAX]>,
 }
 
 impl Writer {
@@ -208,7 +207,7 @@ impl Writer {
     fn remember_until(&mut self, start: usize) {
         let mut at = start;
         while let Some(&len) = self.buf.get(at) {
-            if len == 0 || len >= 0xc0 || at > POINTER_MAX || self.targets.len() == TARGETS_MAX {
+            if len == 0 || len >= 0xc0 || at > POINTER_MAX || self.targets.len() == COMPRESSION_TARGETS_MAX {
                 return;
             }
             self.targets.push(at as u16);

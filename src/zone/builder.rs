@@ -15,11 +15,11 @@ use super::name_table::{NameTable, hash_name};
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, ShardMaker, shard_of};
 use super::tree::Zone;
+use crate::limits::zone::ZONE_SHARDS_MAX;
 use crate::record::{Name, Rtype, canonical_rdata};
 
 /// So many names to a shard: an edit copies a few kilobytes.
 const SHARD_NAMES: usize = 256;
-const SHARDS_MAX: usize = 1 << 16;
 
 pub(super) struct ZoneBuilder {
     pub(super) apex: Name,
@@ -229,7 +229,7 @@ impl ZoneBuilder {
         let numbers = self.rdata(soa).last_chunk::<20>()?;
         let (serial, minimum) = (be32(&numbers[..4])?, be32(&numbers[16..])?);
         let negative_ttl = self.set(apex, Rtype::SOA).iter().map(|entry| entry.ttl).min()?.min(minimum);
-        let count = self.names.len().div_ceil(SHARD_NAMES).next_power_of_two().min(SHARDS_MAX);
+        let count = self.names.len().div_ceil(SHARD_NAMES).next_power_of_two().min(ZONE_SHARDS_MAX);
         let mut shards: Vec<ShardMaker> = (0..count).map(|_| ShardMaker::default()).collect();
         let mut rest = &self.entries[..];
         for number in 0..self.names.len() as u32 {

@@ -8,6 +8,7 @@ use super::builder::{Entry, ZoneBuilder};
 use super::lookup::{lower, within};
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN};
+use crate::limits::zone::NSEC3_ITERATIONS_MAX;
 use crate::record::{Name, Rtype, rdata_names};
 
 pub(super) fn zone(builder: &ZoneBuilder, problems: &mut Problems) {
@@ -52,7 +53,7 @@ fn signed(builder: &ZoneBuilder, apex: u32, problems: &mut Problems) {
             format!("found {zone} signed without NSEC and NSEC3PARAM, expected one of them: validators refuse its negative answers"),
         ),
         // RFC 9276 3.1, 3.2.
-        Some((place, [_, _, high, low, ..])) if u16::from_be_bytes([*high, *low]) > ITERATIONS_MOST => problems.warning(
+        Some((place, [_, _, high, low, ..])) if u16::from_be_bytes([*high, *low]) > NSEC3_ITERATIONS_MAX => problems.warning(
             place,
             format!(
                 "found {} iterations of NSEC3 for {zone}, expected 0: validators take it for unsigned, or refuse its negative answers",
@@ -62,9 +63,6 @@ fn signed(builder: &ZoneBuilder, apex: u32, problems: &mut Problems) {
         Some(_) => {}
     }
 }
-
-/// What validators put up with (RFC 9276 3.2 lets them choose).
-const ITERATIONS_MOST: u16 = 50;
 
 /// A SOA record of another name than the zone's, the first of the file.
 fn other_soa(builder: &ZoneBuilder) -> Option<(Name, Place)> {

@@ -161,8 +161,9 @@ mod tests {
 
     use super::super::{Found, load_zone};
     use super::*;
+    use crate::limits::ValidationLimits;
     use crate::record::Validated;
-    use crate::validate::{Denial, Limits, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer};
+    use crate::validate::{Denial, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer};
 
     const RECORDS: &str = "\
 @ SOA ns host 1 2 3 4 60
@@ -222,7 +223,7 @@ z A 192.0.2.2
             let params = Nsec3Params { iterations: 3, salt: vec![0xaa, 0xbb] };
             let flag = u8::from(form == Form::OptOut);
             let mut chain: BTreeMap<Nsec3Hash, String> = BTreeMap::new();
-            let mut free = WorkBudget::new(Limits { nsec3_blocks: u32::MAX, time_us: u32::MAX, ..Limits::default() });
+            let mut free = WorkBudget::new(ValidationLimits { nsec3_blocks: u32::MAX, time_us: u32::MAX, ..ValidationLimits::default() });
             for (owner, types) in types.iter().filter(|(owner, _)| form != Form::OptOut || **owner != name("plain.example.")) {
                 for count in 1..=owner.label_count() {
                     let here = owner.suffix(count);

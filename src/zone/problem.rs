@@ -3,10 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::limits::zone::PROBLEMS_MAX;
 use crate::record::TextError;
-
-/// More of a kind helps nobody; the rest is only counted.
-const PROBLEMS_MAX: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {

@@ -12,8 +12,9 @@ use std::task::{Context, Poll};
 
 use cairn::answer::{AtOnce, Client, Parts, Service, Transport, Worker};
 use cairn::cache::{AnswerKey, Cache, CacheLimits};
-use cairn::config::{Limits, Settings};
+use cairn::config::Settings;
 use cairn::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
+use cairn::limits::Limits;
 use cairn::record::{Class, Name, Question, RrSet, Rtype, Validated, canonical_rdata};
 use cairn::validate::{self, Denial, WorkBudget};
 use cairn::wire::{Flags, Header, Message, QueryView, Section, Writer};

@@ -17,7 +17,7 @@ use crate::sim::internet::Internet;
 use crate::sim::packet::{Edns, Packet, QR, TC};
 use crate::sim::world::{ask_engine, client};
 use cairn::answer::Client;
-use cairn::config::Limits;
+use cairn::limits::Limits;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(12);
 

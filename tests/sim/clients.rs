@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cairn::answer::{Client, Worker};
-use cairn::config::Limits;
 use cairn::env::{Accepted, Datagram, DatagramBatch, DatagramSocket, Rest, StreamListener};
+use cairn::limits::Limits;
 use cairn::listen::{Admission, Bounds, serve_worker};
 use tokio::io::DuplexStream;
 use tokio::runtime::Runtime;

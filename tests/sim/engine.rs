@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use cairn::answer::{AtOnce, Client, Explain, Explained, Parts, Service, Worker};
 use cairn::cache::Entry;
-use cairn::config::{Limits, Settings};
+use cairn::config::Settings;
 use cairn::env::{Clock, Net, Random};
+use cairn::limits::Limits;
 use cairn::record::{Name, Rtype};
 use cairn::resolve::Shared;
 use cairn::validate::Anchor;

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn::answer::{Client, Explain, Explained, Transport};
-use cairn::config::{Limits, Settings};
+use cairn::config::Settings;
 use cairn::env::Clock;
+use cairn::limits::Limits;
 use cairn::record::{Name, Question, Rcode, Rtype};
 use cairn::resolve::{Shared, Step};
 use tokio::runtime::Runtime;

@@ -11,7 +11,6 @@ pub struct Ratchet {
     pub room_imports_upwards: usize,
     pub large_types: usize,
     pub types_in_several_folders: usize,
-    pub limits_elsewhere: usize,
     pub packages_of_tests_only: usize,
 }
 
@@ -90,20 +89,70 @@ pub fn types_in_several_folders(modules: &Modules) -> Vec<String> {
     scattered.map(|of| format!("{}: methods in {:?}", of.name, of.folders)).collect()
 }
 
-/// A constant named for a bound is a limit; the one table gives each its reason.
+/// The table of limits, which gives each its reason.
+const TABLE: &str = "src/limits/";
+
+/// A constant with one of these words in its name bounds something.
+const BOUND_WORDS: &[&str] = &["MAX", "MIN", "MOST", "LEAST", "LIMIT", "LIMITS", "PER", "TRIES", "PATIENCE"];
+
+/// Bounds that a protocol or a format fixes, and that nobody could choose otherwise. They stand where the format is read;
+/// a bound that is not here is a limit.
+const FIXED_BOUNDS: &[(&str, &str, &str)] = &[
+    ("src/record/name.rs", "NAME_BYTES_MAX", "RFC 1035 2.3.4"),
+    ("src/record/name.rs", "LABEL_BYTES_MAX", "RFC 1035 2.3.4"),
+    ("src/record/text/read.rs", "RDATA_BYTES_MAX", "RFC 1035 3.2.1: RDLENGTH has 16 bits"),
+    ("src/wire/writer.rs", "POINTER_MAX", "RFC 1035 4.1.4: a compression pointer has 14 bits"),
+    ("src/zone/master/parser.rs", "TTL_MAX", "RFC 2181 8"),
+    ("src/zone/zonemd.rs", "DIGEST_BYTES_MIN", "RFC 8976 2.2.4"),
+    ("src/upstream/query.rs", "COOKIE_BYTES_MAX", "RFC 7873 4"),
+    ("src/upstream/query.rs", "QUERY_BYTES_MAX", "the longest query that RFC 1035, 6891 and 7873 allow us to make"),
+    ("src/cache/server_stats.rs", "COOKIE_BYTES_MAX", "RFC 7873 4"),
+    ("src/upstream/exchange.rs", "DATAGRAM_BYTES_MAX", "RFC 768: the length of a datagram has 16 bits"),
+    ("src/upstream/sockets.rs", "PORT_MIN", "RFC 6335 6: ports below 1024 are the system's"),
+    ("src/server/priority.rs", "LEAST", "setpriority(2)"),
+    ("src/validate/key.rs", "RSA_BITS_MIN", "RFC 5702 2"),
+    ("src/validate/key.rs", "RSA_BITS_MAX", "RFC 5702 2"),
+    ("src/validate/key.rs", "DER_BYTES_MAX", "X.690 and RFC 6605 4: two integers of 48 octets"),
+    ("src/validate/small_rsa.rs", "LIMBS_MAX", "RFC 5702 2: keys below 1024 bits"),
+    ("src/validate/set.rs", "RRSIG_BYTES_MAX", "RFC 4034 3.1"),
+    ("src/validate/trust_point.rs", "QUERY_INTERVAL_MAX", "RFC 5011 2.3"),
+    ("src/cache/table.rs", "HANDLES_MAX", "our own format: a handle has 24 bits"),
+    ("src/cache/slab.rs", "IN_PAGE_BYTES_MAX", "our own format: a page"),
+    ("src/cache/slab.rs", "BYTES_MAX", "our own format: as many pages as handles can name"),
+    ("src/cache/persist.rs", "BLOCK_BYTES_MAX", "our own format: the largest size class of the slabs"),
+];
+
+/// A bound of our own choice is a limit, and stands in the table.
 pub fn limits_elsewhere(sources: &[Source]) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let in_service = sources.iter().filter(|source| source.path.starts_with("src/") && source.path != "src/config/limits.rs");
+    let is_fixed = |(path, name): &(&str, &str)| FIXED_BOUNDS.iter().any(|(file, constant, _)| (file, constant) == (path, name));
+    bounds(sources)
+        .into_iter()
+        .filter(|bound| !is_fixed(bound))
+        .map(|(path, name)| format!("{path}: {name} is a limit, which belongs into {TABLE}"))
+        .collect()
+}
+
+/// What is excused must still be there.
+pub fn fixed_bounds_exist(sources: &[Source]) -> Vec<String> {
+    let found = bounds(sources);
+    let gone = FIXED_BOUNDS.iter().filter(|(path, name, _)| !found.contains(&(path, name)));
+    gone.map(|(path, name, _)| format!("{path}: has no bound {name} that FIXED_BOUNDS would have to excuse")).collect()
+}
+
+/// File and name of each constant outside the table that is named for a bound.
+fn bounds(sources: &[Source]) -> Vec<(&str, &str)> {
+    let in_service = sources.iter().filter(|source| source.path.starts_with("src/") && !source.path.starts_with(TABLE));
+    let mut found = Vec::new();
     for source in in_service.filter(|source| !source.is_of_tests()) {
-        for line in source.code_in_service().lines() {
+        for line in source.code_in_service().lines().filter(|line| line.contains('=')) {
             let mut names = words(line).skip_while(|word| *word != "const").skip(1);
             let name = names.next().unwrap_or_default();
-            if line.contains('=') && name.split('_').any(|part| ["MAX", "LIMIT"].contains(&part)) {
-                complaints.push(format!("{}: {name} is a limit, which belongs into config/limits.rs", source.path));
+            if name.to_uppercase() == name && name.split('_').any(|part| BOUND_WORDS.contains(&part)) {
+                found.push((source.path.as_str(), name));
             }
         }
     }
-    complaints
+    found
 }
 
 pub fn packages_of_tests_only(sources: &[Source]) -> Vec<String> {
@@ -265,15 +314,22 @@ mod tests {
 
     #[test]
     fn limits_outside_the_table_are_seen() {
-        for bad in ["const NAMES_MAX: usize = 3;", "pub(super) const MAX_NAMES: u8 = 1;", "impl T {\n    const LIMIT: u8 = 1;\n}"] {
-            tells_apart(
-                limits_elsewhere,
-                &[("src/cache/sets.rs", bad)],
-                "const MAXIMAL: u8 = 1; // const X_MAX: u8 = 1;\nfn f() { u8::MAX }",
-            );
+        let good = "const MAXIMAL: u8 = 1; // const X_MAX: u8 = 1;\nconst PERCENT: u8 = 1;\nfn f() { u8::MAX }";
+        for bad in [
+            "const NAMES_MAX: usize = 3;",
+            "pub(super) const MAX_NAMES: u8 = 1;",
+            "impl T {\n    const LIMIT: u8 = 1;\n}",
+            "const LINES_PER_SECOND: u32 = 10;",
+            "fn f() {\n    const WAIT_LEAST: Duration = Duration::ZERO;\n}",
+        ] {
+            tells_apart(limits_elsewhere, &[("src/cache/sets.rs", bad)], good);
         }
-        assert!(limits_elsewhere(&[Source::new("src/config/limits.rs", "pub const NAMES_MAX: usize = 3;")]).is_empty());
+        let fixed = "const NAME_BYTES_MAX: usize = 255;";
+        tells_apart(limits_elsewhere, &[("src/record/name.rs", "const NAMES_MAX: u8 = 255;")], fixed);
+        assert!(!limits_elsewhere(&[Source::new("src/record/rtype.rs", fixed)]).is_empty(), "fixed in one file only");
+        assert!(limits_elsewhere(&[Source::new("src/limits/cache.rs", "pub const NAMES_MAX: usize = 3;")]).is_empty());
         assert!(limits_elsewhere(&[Source::new("src/cache/sets.rs", "#[cfg(test)]\nmod tests {\n    const X_MAX: u8 = 1;\n}")]).is_empty());
+        assert_eq!(fixed_bounds_exist(&[Source::new("src/record/name.rs", fixed)]).len(), FIXED_BOUNDS.len() - 1);
     }
 
     #[test]

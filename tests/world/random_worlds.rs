@@ -20,8 +20,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cairn::config::Limits;
 use cairn::env::Random;
+use cairn::limits::Limits;
 use cairn::record::{Name, Rcode, Rtype};
 
 use super::sim::random::{Drawn, SNARE, Weather, change, draw, is_signed};

@@ -14,9 +14,7 @@ use std::os::fd::AsRawFd;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::syscalls::{self, Family, Shape};
-
-/// Connections waiting to be accepted. The kernel cuts this to its own maximum.
-const BACKLOG: i32 = 4096;
+use crate::limits::clients::ACCEPT_BACKLOG_MAX;
 
 /// `count` UDP sockets (at least one) on one address. With port 0 all get the port that the first was given.
 /// `receive_bytes` is the receive buffer that bridges the time in which a worker is busy. The kernel may grant less
@@ -49,7 +47,7 @@ pub fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener
         }
         Ok(socket)
     })?;
-    sockets.iter().try_for_each(|socket| socket.listen(BACKLOG))?;
+    sockets.iter().try_for_each(|socket| socket.listen(ACCEPT_BACKLOG_MAX))?;
     Ok(sockets.into_iter().map(TcpListener::from).collect())
 }
 

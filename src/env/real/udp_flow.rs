@@ -25,6 +25,7 @@ use tokio::net::TcpStream;
 
 use super::super::net::{BoxFuture, Net, Stream, UdpFlow, is_out_of_descriptors};
 use super::syscalls::{disconnect, watch_readable};
+use crate::limits::upstream::{LEFT_OVER_DATAGRAMS_MAX, SPARE_SOCKETS_MAX, VAIN_LOOKS_MAX};
 
 /// To be used inside a tokio runtime with I/O.
 pub struct RealNet {
@@ -98,11 +99,6 @@ fn kernel_port_range() -> RangeInclusive<u16> {
     }
 }
 
-/// Idle sockets without a port; each is a descriptor.
-const SPARE_MAX: usize = 128;
-/// Datagrams of its last server that may wait in a socket that is to be used again. One with more is closed.
-const LEFT_OVER_MAX: usize = 4;
-
 /// Sockets that were used and have given their port back.
 struct SpareSockets {
     kernel_ports: RangeInclusive<u16>,
@@ -126,7 +122,7 @@ impl SpareSockets {
     /// Keeps the socket of a flow that has ended, without its port and with nothing left in it.
     fn put(&self, server: SocketAddr, socket: &Rc<UdpSocket>) {
         let mut spare = self.of(server).borrow_mut();
-        if spare.len() < SPARE_MAX && disconnect(socket.as_raw_fd()).is_ok() && is_empty(socket) {
+        if spare.len() < SPARE_SOCKETS_MAX && disconnect(socket.as_raw_fd()).is_ok() && is_empty(socket) {
             spare.push(Rc::clone(socket));
         }
     }
@@ -140,7 +136,7 @@ impl SpareSockets {
 
 /// Throws away what waits in the socket, within reason: datagrams, and an error that was not reported yet.
 fn is_empty(socket: &UdpSocket) -> bool {
-    (0..=LEFT_OVER_MAX).any(|_| socket.recv(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
+    (0..=LEFT_OVER_DATAGRAMS_MAX).any(|_| socket.recv(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
 }
 
 /// Whether replies have arrived by the time that the tasks that were ready have had their turn. One for all flows of a
@@ -153,8 +149,6 @@ struct Pace {
     since_look: Cell<u8>,
 }
 
-/// A thread that becomes idle looks in vain this many times.
-const SCORE_MAX: u8 = 8;
 /// On an idle thread one flow in this many looks.
 const LOOK_EVERY: u8 = 16;
 
@@ -168,7 +162,7 @@ impl Pace {
 
     fn looked(&self, found: bool) {
         let score = self.score.get();
-        self.score.set(if found { (score + 1).min(SCORE_MAX) } else { score.saturating_sub(1) });
+        self.score.set(if found { (score + 1).min(VAIN_LOOKS_MAX) } else { score.saturating_sub(1) });
     }
 }
 
@@ -394,7 +388,7 @@ mod tests {
     /// A server and a flow to it, whether or not the flow looks before it watches.
     fn server_and_flow(looks: bool) -> (UdpSocket, RealFlow) {
         let (server, net) = (UdpSocket::bind("127.0.0.1:0").expect("free port"), RealNet::default());
-        net.pace.score.set(if looks { SCORE_MAX } else { 0 });
+        net.pace.score.set(if looks { VAIN_LOOKS_MAX } else { 0 });
         let flow = net.flow(server.local_addr().expect("bound"), 0).expect("free port");
         (server, flow)
     }
@@ -439,10 +433,10 @@ mod tests {
         for at in 1..=u32::from(LOOK_EVERY) {
             assert_eq!(turn(true).await, at < u32::from(LOOK_EVERY), "only the last one looks: {at}");
         }
-        for _ in 0..SCORE_MAX {
+        for _ in 0..VAIN_LOOKS_MAX {
             assert!(!turn(true).await);
         }
-        for _ in 0..2 * SCORE_MAX {
+        for _ in 0..2 * VAIN_LOOKS_MAX {
             assert!(turn(false).await, "what is not there is waited for");
         }
         assert!(turn(true).await, "idle again");

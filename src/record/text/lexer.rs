@@ -8,8 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// So many tokens in one entry are a mistake (a parenthesis that is never closed), not data.
-const ENTRY_TOKENS_MAX: usize = 200_000;
+use crate::limits::wire::{ENTRY_TOKENS_MAX, TOKEN_SHOWN_CHARS_MAX};
 
 /// Cuts text into entries. `line` counts from 1.
 pub struct Lexer<'a> {
@@ -78,14 +77,13 @@ impl<'a> Token<'a> {
 
     /// For messages: the text as it stands, shortened; what is no text as a master file would write it (`\DDD`).
     pub fn shown(&self) -> String {
-        const SHOWN_MAX: usize = 60;
         let quote = if self.quoted { '"' } else { '`' };
         let (mut shown, mut count) = (String::from(quote), 0);
         for chunk in self.raw.utf8_chunks() {
             let (text, odd) = (chunk.valid().chars(), chunk.invalid());
             let pieces = text.map(|c| if c.is_control() { escaped(c.encode_utf8(&mut [0; 4]).as_bytes()) } else { c.to_string() });
             for piece in pieces.chain(odd.iter().map(|octet| escaped(&[*octet]))) {
-                if count == SHOWN_MAX {
+                if count == TOKEN_SHOWN_CHARS_MAX {
                     shown.extend(['…', quote]);
                     return shown;
                 }

@@ -10,6 +10,7 @@ use super::lexer::{TextError, Token};
 use super::mnemonic::decimal;
 use super::reader::{Reader, decode};
 use super::writer::{Writer, escape};
+use crate::limits::wire::SVCB_PARAMETERS_MAX;
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
@@ -25,15 +26,12 @@ const GROUPS: u16 = 9;
 const NAMES: [&str; 10] =
     ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp", "tls-supported-groups"];
 
-/// No record has a use for more; sorting stays cheap.
-const PARAMETERS_MAX: usize = 1_000;
-
 pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {
     let mut parameters: Vec<(u16, Vec<u8>)> = Vec::new();
     while reader.peek().is_some() {
         let parameter = read_one(reader)?;
         parameters.push(parameter);
-        if parameters.len() > PARAMETERS_MAX {
+        if parameters.len() > SVCB_PARAMETERS_MAX {
             return Err(reader.error_before("at most 1000 parameters"));
         }
     }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::config::Limits;
+use crate::limits::Limits;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {

@@ -10,13 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::env::Instant;
+use crate::limits::ValidationLimits;
 use crate::record::Question;
 use crate::resolve::context::budget::Budget;
 use crate::resolve::context::local::Local;
 use crate::resolve::context::place::QuestionPlace;
 use crate::resolve::context::routes::Routes;
 use crate::resolve::context::trace::{Purpose, Trace};
-use crate::validate::{self, WorkBudget};
+use crate::validate::WorkBudget;
 
 /// Names a walk that is in progress, on whatever worker.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -58,7 +59,7 @@ impl Context {
     /// A client's question. `routes` and `local` must come from one snapshot.
     pub fn client(routes: Arc<Routes>, local: Arc<dyn Local>, trace: Trace) -> Context {
         let budget = Budget::new(&routes.limits);
-        let work = Rc::new(RefCell::new(WorkBudget::new(validate::Limits::default())));
+        let work = Rc::new(RefCell::new(WorkBudget::new(ValidationLimits::default())));
         Context {
             routes,
             local,

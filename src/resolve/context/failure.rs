@@ -80,9 +80,6 @@ pub enum Cause {
     Internal,
 }
 
-/// A failure names at most this many servers.
-pub const FAULTS_MAX: usize = 8;
-
 impl Failure {
     pub fn new(at: Name, cause: Cause) -> Failure {
         let own_limit = match &cause {

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{Limits, NegativeAnchor, RecursionSettings, RouteSettings, Settings};
+use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings};
 use crate::env::WallTime;
+use crate::limits::Limits;
 use crate::record::{Name, Question, RrSet, Rtype};
 use crate::validate::Anchor;
 

@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use tokio::task::spawn_local;
 
-/// A slice that has cost this much is over.
-const SLICE_US: u64 = 50;
-/// The most steps in one slice, however cheap they are.
-const STEPS_PER_SLICE: usize = 4;
+use crate::limits::walk::{SLICE_US_MAX, STEPS_PER_SLICE_MAX};
 
 /// Does cold work in slices, and yields to the other tasks of this thread after each slice. A step takes no longer than
 /// `Limits::cold_slice_us`; while the slice has cost little (by `spent_us`), another step is done in it.
 pub(in crate::resolve) async fn in_slices<R>(spent_us: impl Fn() -> u64, mut step: impl FnMut() -> Option<R>) -> R {
     loop {
-        let until_us = spent_us() + SLICE_US;
-        for _ in 0..STEPS_PER_SLICE {
+        let until_us = spent_us() + SLICE_US_MAX;
+        for _ in 0..STEPS_PER_SLICE_MAX {
             if let Some(result) = step() {
                 return result;
             }
@@ -68,8 +65,8 @@ mod tests {
 
     #[tokio::test]
     async fn other_tasks_run_between_two_slices() {
-        assert_eq!(steps_between_slices(SLICE_US).await, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(steps_between_slices(SLICE_US - 1).await, [2, 4, 6, 8]);
+        assert_eq!(steps_between_slices(SLICE_US_MAX).await, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(steps_between_slices(SLICE_US_MAX - 1).await, [2, 4, 6, 8]);
         assert_eq!(steps_between_slices(0).await, [4, 8], "steps that cost nothing end a slice too");
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::cache::Family;
 use crate::env::Instant;
+use crate::limits::walk::TRACE_EVENTS_MAX;
 use crate::record::{Name, Question, Rank, Rcode, Rtype, Security};
 use crate::resolve::context::failure::Cause;
 use crate::resolve::reply::classify::Kind;
@@ -257,9 +258,6 @@ struct Sink {
     events: RefCell<Vec<Event>>,
 }
 
-/// A question within its budget cannot make more; a bound all the same.
-const EVENTS_MAX: usize = 4096;
-
 impl Trace {
     pub fn off() -> Trace {
         Trace { sink: None, depth: 0 }
@@ -280,7 +278,7 @@ impl Trace {
     pub fn emit(&self, step: impl FnOnce() -> Step) {
         if let Some(sink) = &self.sink {
             let mut events = sink.events.borrow_mut();
-            if events.len() < EVENTS_MAX {
+            if events.len() < TRACE_EVENTS_MAX {
                 events.push(Event { at: sink.start.elapsed(), depth: self.depth, step: step() });
             }
         }

@@ -11,14 +11,12 @@ use smallvec::SmallVec;
 
 use crate::cache::{Cache, ShownSet};
 use crate::env::{BootTime, Instant};
+use crate::limits::walk::GLUE_PER_NAME_MAX;
 use crate::record::{Name, Rank, RdataIter, RrSet, Rtype, Security};
 use crate::resolve::reply::scrub::ns_names;
 
 /// `scrub` drops records of this type, `answer` refuses questions for it.
 const DELEGATION: Rtype = Rtype::DELEGATION;
-
-/// Glue addresses stored for one server of a delegation.
-const GLUE_PER_NAME_MAX: usize = 4;
 
 /// TTL of an NS set that is made from the servers of a cut.
 const NS_TTL_S: u32 = 60;

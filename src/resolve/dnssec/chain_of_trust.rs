@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::env::BoxFuture;
+use crate::limits::cache::{NO_DS_S_MAX, TRUST_S_MAX};
+use crate::limits::validation::SECOND_OPINIONS_MAX;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security, Validated};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Failure, OwnLimit};
@@ -17,15 +19,12 @@ use crate::resolve::context::local::LocalCut;
 use crate::resolve::context::task::in_slices;
 use crate::resolve::context::trace::{ChainPart, Purpose, Step, ZoneKey};
 use crate::resolve::dnssec::judge::{judge, reply_of, sha1, work_step};
-use crate::resolve::dnssec::trust::{NO_DS_S_MAX, TRUST_S, TRUST_S_MAX, Trust, UNKNOWN_S, bogus, bogus_s, insecure, turned_off};
+use crate::resolve::dnssec::trust::{TRUST_S, Trust, UNKNOWN_S, bogus, bogus_s, insecure, turned_off};
 use crate::resolve::dnssec::trust_anchors::TrustState;
 use crate::resolve::lookup::lookup::Lookup;
 use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::{Found, Link};
 use crate::validate::{Anchor, CutVerdict, Judgement, KeyTrial, KeyVerdict, ReplyKind, ZoneKeys, ds_set_is_unusable};
-
-/// Further servers that are asked when the reply of one does not validate.
-const SECOND_OPINIONS: usize = 2;
 
 /// The servers whose reply did not validate, and how many others may still be asked.
 pub(in crate::resolve) struct SecondOpinions {
@@ -35,7 +34,7 @@ pub(in crate::resolve) struct SecondOpinions {
 
 impl SecondOpinions {
     pub(in crate::resolve) fn new() -> SecondOpinions {
-        SecondOpinions { rejected: Vec::new(), left: SECOND_OPINIONS }
+        SecondOpinions { rejected: Vec::new(), left: SECOND_OPINIONS_MAX }
     }
 }
 

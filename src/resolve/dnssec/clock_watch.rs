@@ -6,13 +6,12 @@
 //! ten minutes at the latest. Answers validated in this way are not shown as secure, and are not stored.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use crate::env::{BootTime, WallTime};
+use crate::limits::validation::CLOCK_DOUBT_MAX;
 
 /// 2026-07-01: this program did not exist earlier.
 const PROGRAM_DATE: WallTime = WallTime(1_782_864_000);
-const AT_MOST: Duration = Duration::from_secs(600);
 
 pub struct ClockWatch {
     started: BootTime,
@@ -42,7 +41,7 @@ impl ClockWatch {
         if self.over.load(Ordering::Relaxed) {
             return false;
         }
-        if wall.0 >= self.earliest.load(Ordering::Relaxed) || now.since(self.started) >= AT_MOST {
+        if wall.0 >= self.earliest.load(Ordering::Relaxed) || now.since(self.started) >= CLOCK_DOUBT_MAX {
             self.over.store(true, Ordering::Relaxed);
             return false;
         }

@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 
-use crate::config::Limits;
 use crate::env::BootTime;
+use crate::limits::Limits;
 use crate::record::Name;
 
 /// Shared by all workers. Failed checks are rare, so one lock serves.

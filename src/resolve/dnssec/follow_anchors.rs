@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::limits::ValidationLimits;
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::local::Local;
@@ -10,7 +11,7 @@ use crate::resolve::context::trace::{Purpose, Trace};
 use crate::resolve::dnssec::chain_of_trust::SecondOpinions;
 use crate::resolve::dnssec::judge::sha1;
 use crate::resolve::dnssec::validate::Validator;
-use crate::validate::{self, Anchor, Change, WorkBudget};
+use crate::validate::{Anchor, Change, WorkBudget};
 
 /// The result of refreshing the trust points.
 #[derive(Default, Debug)]
@@ -75,7 +76,7 @@ impl Validator {
             let why = match link.sets_of(&question).first() {
                 Some(set) => {
                     // A budget of its own, which no client's question can spend.
-                    let mut work = WorkBudget::new(validate::Limits::default());
+                    let mut work = WorkBudget::new(ValidationLimits::default());
                     match state.anchors().points.observe(set, state.clock().wall().0, sha1(&context), &mut work) {
                         Ok(changes) => return Ok(changes),
                         Err(why) => why.to_string(),

@@ -17,15 +17,8 @@ pub enum Trust {
     NoZone,
 }
 
-/// Zones whose conclusions are kept.
-pub const TRUST_KEPT_MAX: usize = 20_000;
 /// A conclusion that has no TTL of its own is drawn again after this time.
 pub const TRUST_S: u32 = 900;
-
-/// No conclusion is kept longer, whatever the TTLs of its records.
-pub const TRUST_S_MAX: u32 = 86_400;
-
-pub const NO_DS_S_MAX: u32 = 3_600;
 
 /// RFC 4035 4.7: how long a failed validation is kept.
 const BOGUS_S: u32 = 30;

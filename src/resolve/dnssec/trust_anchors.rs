@@ -13,15 +13,13 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::cache::{Cache, Memo};
 use crate::config::NegativeAnchor;
 use crate::env::{BootTime, Clock};
+use crate::limits::cache::{FLUSHED_NAMES_MAX, TRUST_ZONES_MAX};
 use crate::record::Name;
 use crate::resolve::context::routes::{Anchors, Routes, RoutesInForce};
 use crate::resolve::dnssec::clock_watch::ClockWatch;
 use crate::resolve::dnssec::failure_rate::FailureRate;
-use crate::resolve::dnssec::trust::{TRUST_KEPT_MAX, Trust};
+use crate::resolve::dnssec::trust::Trust;
 use crate::validate::{Anchor, TrustPoints};
-
-/// Above this many names all conclusions about zones are removed, instead of a search for each name: they are drawn again from cached data.
-const NAMES_LOOKED_FOR: usize = 64;
 
 /// Shared by all workers.
 pub(in crate::resolve) struct TrustState {
@@ -56,7 +54,7 @@ impl TrustState {
             clock,
             anchors: Mutex::new(TrustAnchors::new(&in_force.routes())),
             in_force,
-            zones: Memo::new(TRUST_KEPT_MAX),
+            zones: Memo::new(TRUST_ZONES_MAX),
             failure_rate: FailureRate::default(),
             clock_watch,
         })
@@ -198,7 +196,7 @@ impl TrustState {
     fn forget_below(&self, names: &[Name]) {
         self.cache.flush_below(names);
         match names {
-            _ if names.len() <= NAMES_LOOKED_FOR => names.iter().for_each(|name| self.forget_trust(name)),
+            _ if names.len() <= FLUSHED_NAMES_MAX => names.iter().for_each(|name| self.forget_trust(name)),
             _ => self.forget_trust(&Name::root()),
         }
     }

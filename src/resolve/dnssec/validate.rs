@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::cache::{Denial, DenialKind, FailureKind};
 use crate::env::BootTime;
+use crate::limits::validation::VALIDATION_TURNS_MAX;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::Failure;
@@ -21,9 +22,6 @@ use crate::resolve::lookup::lookup::Lookup;
 use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::{Found, Link};
 use crate::validate::{Judgement, Reply, Secured, Signed};
-
-/// How often a reply is judged again with the keys of a deeper zone.
-const TURNS_MAX: usize = 16;
 
 /// Of one worker. Cheap to clone.
 #[derive(Clone)]
@@ -141,7 +139,7 @@ impl Validator {
     /// With the keys of `start` and of the zones that they lead to, never with those of a zone above `anchor`.
     async fn judge_from(&self, reply: Reply, start: Name, anchor: &Name, context: &Context) -> Verdict {
         let mut zone = start;
-        for _ in 0..TURNS_MAX {
+        for _ in 0..VALIDATION_TURNS_MAX {
             let keys = match self.chain.trust_of_data(&zone, context).await {
                 Trust::Secure(keys) => keys,
                 Trust::Insecure(ede) => return Verdict::Insecure(ede),

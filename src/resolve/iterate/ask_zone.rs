@@ -4,6 +4,8 @@
 
 use std::rc::Rc;
 
+use crate::limits::servers::SILENT_ROOT_MAX;
+use crate::limits::walk::WALK_ROUNDS_MAX;
 use crate::record::Question;
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::failure::{Cause, Failure, FaultKind};
@@ -14,11 +16,7 @@ use crate::resolve::iterate::walker::Walk;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::pick::with_edns;
 use crate::resolve::servers::plan::{Picked, Plan};
-use crate::resolve::servers::slist::{SILENT_ROOT_MAX, Slist};
-
-/// Servers asked and addresses looked for, in all: more than the limits of each allow, so that a walk ends whatever is
-/// wrong.
-const ROUNDS_MAX: usize = 128;
+use crate::resolve::servers::slist::Slist;
 
 impl Walk<'_> {
     pub(in crate::resolve) async fn ask_zone(
@@ -37,7 +35,7 @@ impl Walk<'_> {
             let with_edns = with_edns(address, &standing, slist);
             Plan::new(question.clone(), minimised, address, why, standing, cut.forward, with_edns)
         };
-        for _ in 0..ROUNDS_MAX {
+        for _ in 0..WALK_ROUNDS_MAX {
             let is_enough = slist.is_enough(context.routes.limits.tries_per_cut);
             let picked = if is_enough { None } else { self.servers.pick(cut, slist, context, None) };
             match self.perform_next_step(cut, picked, is_enough, slist).await {

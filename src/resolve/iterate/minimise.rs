@@ -6,7 +6,8 @@
 //! is bounded, for each zone and for all that a client question causes, so a name of 121 labels costs no more than
 //! a few extra (RFC 9156 2.3).
 
-use crate::config::{Limits, QnameMinimisation};
+use crate::config::QnameMinimisation;
+use crate::limits::Limits;
 use crate::record::{Name, Question, Rtype};
 
 /// State of one walk. Reset at each new cut.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::cache::Family;
+use crate::limits::walk::SERVER_ALIASES_MAX;
 use crate::record::{Name, Question, RrSet, Rtype};
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
@@ -11,9 +12,6 @@ use crate::resolve::delegation::zone_cut::{Cut, Search, Server, parent_glue};
 use crate::resolve::iterate::walker::Walk;
 use crate::resolve::reply::link::Found;
 use crate::resolve::servers::slist::Slist;
-
-/// Aliases that are followed from the name of a server. Longer chains are not there by accident.
-const SERVER_ALIASES_MAX: usize = 2;
 
 impl Walk<'_> {
     /// Looks for the address of one more of the cut's servers. `false`: there is none left to look for.

@@ -3,14 +3,15 @@
 
 use crate::cache::{CachedSet, Denial, DenialKind, NsecRangeZone, Place};
 use crate::env::BootTime;
+use crate::limits::ValidationLimits;
 use crate::record::{Name, Question, RrSet, Rtype, Security, Validated};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::trace::{CacheHit, Purpose, Step};
 use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::{Found, Link};
 use crate::validate::{
-    self, DenialForm, DenialKey, Nsec3Params, Proved, Secured, Synthesis, SynthesisKind, WorkBudget, expand_wildcard, nsec3_place,
-    signer_of, synthesize,
+    DenialForm, DenialKey, Nsec3Params, Proved, Secured, Synthesis, SynthesisKind, WorkBudget, expand_wildcard, nsec3_place, signer_of,
+    synthesize,
 };
 
 /// The link that proofs in the cache give for `question`, if they do.
@@ -118,7 +119,7 @@ fn synthesis(network: &Network, question: &Question, found: &NsecRangeZone, cont
     };
     // A budget of its own: where it does not suffice a server is asked, and the question can still pay for that proof.
     let blocks = context.routes.limits.inferred_nsec3_blocks;
-    let mut work = WorkBudget::new(validate::Limits { nsec3_blocks: blocks, ..validate::Limits::default() });
+    let mut work = WorkBudget::new(ValidationLimits { nsec3_blocks: blocks, ..ValidationLimits::default() });
     let proved = Proved { find, has_data };
     synthesize((&question.name, question.rtype), &found.zone, form, found.soa.as_ref(), proved, &mut work)
 }

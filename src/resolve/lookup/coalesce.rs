@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use crate::limits::walk::WALK_WAITS_MAX;
 use crate::record::Question;
 use crate::resolve::context::context::WalkId;
 use crate::resolve::context::failure::{Cause, Failure};
@@ -29,10 +30,6 @@ pub struct Wanted {
 }
 
 pub type Outcome = Arc<Result<Link, Failure>>;
-
-/// Walks that wait in a row for one walk, and walks that one waits for. A question alone makes rows as long as
-/// `Limits::glueless_depth`; longer ones begin where questions of several clients meet.
-const WAITS_MAX: usize = 32;
 
 pub struct Table {
     inner: Mutex<Inner>,
@@ -124,7 +121,7 @@ impl Table {
     pub fn join(self: &Arc<Table>, wanted: &Wanted, context: Option<WalkId>) -> Join {
         let mut inner = self.inner.lock();
         let above = context.and_then(|context| inner.waits.get(&context)).map_or(0, |waits| waits.above + 1);
-        if above > WAITS_MAX {
+        if above > WALK_WAITS_MAX {
             return Join::TooLong;
         }
         if let Some(entry) = inner.walks.get(wanted) {
@@ -183,7 +180,7 @@ impl Inner {
     /// Does `from` wait, directly or through others, for `to`? Each walk is visited once. `None`: that takes more visits
     /// than allowed.
     fn reaches(&self, from: WalkId, to: WalkId) -> Option<bool> {
-        let mut visited: SmallVec<[WalkId; WAITS_MAX]> = SmallVec::from_slice(&[from]);
+        let mut visited: SmallVec<[WalkId; WALK_WAITS_MAX]> = SmallVec::from_slice(&[from]);
         let mut at = 0;
         while let Some(walk) = visited.get(at).copied() {
             if walk == to {
@@ -191,7 +188,7 @@ impl Inner {
             }
             for next in self.waits.get(&walk).into_iter().flat_map(|waits| &waits.on) {
                 if !visited.contains(next) {
-                    if visited.len() >= WAITS_MAX {
+                    if visited.len() >= WALK_WAITS_MAX {
                         return None;
                     }
                     visited.push(*next);
@@ -282,9 +279,9 @@ mod tests {
             }
             kept.push((walk, waiter));
             let longest = table.longest_wait(kept[n].0.id);
-            assert!(longest <= WAITS_MAX, "{longest} walks wait for each other");
+            assert!(longest <= WALK_WAITS_MAX, "{longest} walks wait for each other");
         }
-        assert_eq!((refused, joined.len()), (4_000 / (WAITS_MAX + 1), 3_999 - 4_000 / (WAITS_MAX + 1)));
+        assert_eq!((refused, joined.len()), (4_000 / (WALK_WAITS_MAX + 1), 3_999 - 4_000 / (WALK_WAITS_MAX + 1)));
         // A circle inside the bound is still one.
         assert!(matches!(table.join(&question("z30."), Some(kept[5].0.id)), Join::Cycle));
         drop(joined);
@@ -305,10 +302,10 @@ mod tests {
             Join::TooLong => true,
             _ => panic!("z{n} is free"),
         });
-        assert_eq!(refused, Some(WAITS_MAX as u32 + 1));
+        assert_eq!(refused, Some(WALK_WAITS_MAX as u32 + 1));
         // What a walk far down in the row joins may go on for what is left of it.
         let mut others = vec![own(&table, "other0.", None)];
-        assert!(matches!(table.join(&question("other0."), Some(row[WAITS_MAX - 3].0.id)), Join::Wait(_)));
+        assert!(matches!(table.join(&question("other0."), Some(row[WALK_WAITS_MAX - 3].0.id)), Join::Wait(_)));
         while let Join::Own(ticket, waiter) =
             table.join(&question(&format!("other{}.", others.len())), others.last().map(|(walk, _)| walk.id))
         {

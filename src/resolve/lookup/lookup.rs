@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::env::BoxFuture;
+use crate::limits::walk::WALK_JOINS_MAX;
 use crate::metrics::Counter;
 use crate::record::Question;
 use crate::resolve::context::budget::Bound;
@@ -21,9 +22,6 @@ use crate::resolve::lookup::cached::cached;
 use crate::resolve::lookup::coalesce::{Join, Table, Ticket, Wanted};
 use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::Link;
-
-/// The most walks of others that are waited for before their failure counts.
-const JOINS_MAX: usize = 3;
 
 /// Shared by all workers.
 pub(in crate::resolve) struct LookupState {
@@ -106,7 +104,7 @@ impl Lookup {
             let outcome = waiter.outcome().await;
             match &*outcome {
                 Ok(link) => return Ok(link.clone()),
-                Err(failure) if !is_own && tries < JOINS_MAX && failure.may_be_anothers() && !context.budget.is_spent() => {}
+                Err(failure) if !is_own && tries < WALK_JOINS_MAX && failure.may_be_anothers() && !context.budget.is_spent() => {}
                 Err(failure) => {
                     if failure.cause == Cause::Shed {
                         context.budget.crowded_out();

@@ -13,8 +13,8 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 
 use crate::cache::{Cache, Family, FamilyStanding};
-use crate::config::Limits;
 use crate::env::{BootTime, Clock, Random};
+use crate::limits::Limits;
 use crate::metrics::{Counter, Recorder};
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
 use crate::resolve::network::report_agents::ReportAgents;

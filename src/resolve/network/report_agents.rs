@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::cache::Memo;
-use crate::config::Limits;
 use crate::env::BootTime;
+use crate::limits::Limits;
 use crate::record::Name;
 
 const AGENT_KEPT: Duration = Duration::from_secs(86_400);

@@ -4,12 +4,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::limits::servers::RTT_SAMPLE_US_MAX;
+
 /// Counts as the first reply, until there are others.
 const GUESS_US: u64 = 100_000;
 /// Each reply counts as one of this many.
 const MEMORY: u64 = 32;
-/// Longer times are cut: a reply over TCP after a UDP time-out measures something else.
-const SAMPLE_MOST_US: u64 = 2_000_000;
 
 /// Shared by all workers.
 pub(in crate::resolve) struct UsualRtt {
@@ -29,7 +29,7 @@ impl UsualRtt {
     }
 
     pub(in crate::resolve) fn add(&self, rtt: Duration) {
-        let sample = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).min(SAMPLE_MOST_US);
+        let sample = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).min(RTT_SAMPLE_US_MAX);
         let take = |state: u64| {
             let (count, mean) = (state >> 32, state & u64::from(u32::MAX));
             let next = (count + 1).min(MEMORY);

@@ -6,12 +6,11 @@
 //! - authority: SOA and proofs of the zone, or one delegation downwards;
 //! - additional: in-bailiwick addresses of the servers that the believed NS set names.
 
+use crate::limits::walk::REPLY_SETS_MAX;
 use crate::record::{Class, Name, RrSet, Rtype};
 use crate::resolve::reply::expected::Expected;
 use crate::wire::{Flags, Message, Section};
 
-/// More RRsets than any honest reply has; further ones are dropped.
-const SETS_MAX: usize = 200;
 /// The RDATA of most records fits.
 const RDATA_BYTES: usize = 256;
 
@@ -93,7 +92,7 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, r
         }
         if rtype == Rtype::RRSIG && !signatures_are_data {
             match rdata.first_chunk::<2>() {
-                Some(covered) if signatures.len() < SETS_MAX => {
+                Some(covered) if signatures.len() < REPLY_SETS_MAX => {
                     signatures.push((owner, Rtype(u16::from_be_bytes(*covered)), record.ttl(), rdata.clone()));
                 }
                 _ => *dropped += 1,
@@ -105,7 +104,7 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, r
                 sets[at].ttl = sets[at].ttl.min(record.ttl());
                 sets[at].data.push(rdata);
             }
-            None if sets.len() < SETS_MAX => sets.push(RrSet::with(owner, rtype, record.ttl(), rdata)),
+            None if sets.len() < REPLY_SETS_MAX => sets.push(RrSet::with(owner, rtype, record.ttl(), rdata)),
             None => *dropped += 1,
         }
     }
@@ -253,13 +252,13 @@ mod tests {
     fn rrsets_beyond_the_limit_are_dropped() {
         let mut writer = Writer::new(Vec::new(), 65_535);
         writer.header(Header { id: 1, flags: Flags(Flags::QR), counts: [0; 4] });
-        for n in 0..2 * SETS_MAX {
+        for n in 0..2 * REPLY_SETS_MAX {
             let owner = Name::parse(&format!("n{n}.example.")).expect("a name");
             writer.record(Section::Answer, &owner, Rtype::A, Class::IN, 60, &[192, 0, 2, 1]).expect("room");
         }
         let bytes = writer.finish();
         let mut dropped = 0;
         let sets = collect(&Message::parse(&bytes).expect("own message"), Section::Answer, false, &mut Vec::new(), &mut dropped);
-        assert_eq!((sets.len(), dropped), (SETS_MAX, SETS_MAX));
+        assert_eq!((sets.len(), dropped), (REPLY_SETS_MAX, REPLY_SETS_MAX));
     }
 }

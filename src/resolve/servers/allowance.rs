@@ -9,13 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::cache::Standing;
+use crate::limits::servers::{SECOND_QUERIES_SAVED_MAX, SECOND_QUERY_MARGIN_MIN};
 
 /// Queries that earn one second query.
 const PRICE: u32 = 21;
-/// The most second queries that can be saved up: a failing link must not be flooded.
-const SAVED_MAX: u32 = 64;
-/// A server may be slower than its history by this much before it counts as slow.
-const MARGIN_LEAST: Duration = Duration::from_millis(10);
 
 /// Shared by all workers.
 #[derive(Default)]
@@ -27,7 +24,9 @@ pub struct SecondQueryAllowance {
 impl SecondQueryAllowance {
     /// A query was sent.
     pub fn earn(&self) {
-        let _ = self.earned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| (earned < SAVED_MAX * PRICE).then_some(earned + 1));
+        let _ = self
+            .earned
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |earned| (earned < SECOND_QUERIES_SAVED_MAX * PRICE).then_some(earned + 1));
     }
 
     /// True if a second query may be sent. A race of the two address families costs nothing: it ends
@@ -44,9 +43,9 @@ impl SecondQueryAllowance {
 
 fn patience(first: &Standing, shared: bool, usual_rtt: Duration, earned: u32) -> Duration {
     match first.rtt {
-        Some(rtt) => rtt + (first.variance * 4).max(MARGIN_LEAST),
+        Some(rtt) => rtt + (first.variance * 4).max(SECOND_QUERY_MARGIN_MIN),
         None if shared => Duration::ZERO,
-        None => usual_rtt + usual_rtt * 2 * (SAVED_MAX * PRICE).saturating_sub(earned) / (SAVED_MAX * PRICE),
+        None => usual_rtt + usual_rtt * 2 * (SECOND_QUERIES_SAVED_MAX * PRICE).saturating_sub(earned) / (SECOND_QUERIES_SAVED_MAX * PRICE),
     }
 }
 
@@ -70,7 +69,7 @@ mod tests {
         }
         assert!(second * 22 > queries, "{second} of {queries}");
         (0..1_000_000).for_each(|_| allowance.earn());
-        assert_eq!((0..1_000).filter(|_| allowance.take(false)).count() as u32, SAVED_MAX);
+        assert_eq!((0..1_000).filter(|_| allowance.take(false)).count() as u32, SECOND_QUERIES_SAVED_MAX);
     }
 
     #[test]
@@ -82,8 +81,8 @@ mod tests {
             (standing(Some(100), 30), false, 0, 220),
             (standing(None, 0), true, 0, 0),
             (standing(None, 0), false, 0, 120),
-            (standing(None, 0), false, SAVED_MAX * PRICE / 2, 80),
-            (standing(None, 0), false, SAVED_MAX * PRICE, 40),
+            (standing(None, 0), false, SECOND_QUERIES_SAVED_MAX * PRICE / 2, 80),
+            (standing(None, 0), false, SECOND_QUERIES_SAVED_MAX * PRICE, 40),
         ];
         for (first, shared, earned, expected) in rows {
             assert_eq!(patience(&first, shared, ms(40), earned), ms(expected), "{first:?} with {earned}");

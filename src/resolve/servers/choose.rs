@@ -8,8 +8,6 @@
 
 use crate::resolve::context::trace::Choice;
 
-/// How often an address is asked for one question at most.
-pub const TRIES_PER_ADDRESS: u8 = 2;
 const EXPLORE_ONE_IN: usize = 20;
 /// Assumed for a server that was never asked, before other servers of the zone have replied. The root and the TLDs have
 /// servers everywhere.
@@ -107,6 +105,7 @@ fn rung(candidate: &Candidate) -> (bool, u8, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::servers::TRIES_PER_ADDRESS_MAX;
 
     const FRESH: Candidate = Candidate { tries: 0, rtt_ms: None, replies: 0, stale: false, unfit: false, cut_off: false, spent: false };
 
@@ -134,7 +133,7 @@ mod tests {
         ];
         for (candidates, expected) in rows {
             assert_eq!(
-                choose(candidates, Order::Quick, false, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at),
+                choose(candidates, Order::Quick, false, TRIES_PER_ADDRESS_MAX, never_explore).map(|(at, _)| at),
                 *expected,
                 "{candidates:?}"
             );
@@ -144,7 +143,7 @@ mod tests {
     #[test]
     fn only_one_that_was_not_heard_for_long_is_explored() {
         let known = |rtt_ms, stale| Candidate { rtt_ms: Some(rtt_ms), stale, ..FRESH };
-        let explore = |list: &[Candidate]| choose(list, Order::Quick, false, TRIES_PER_ADDRESS, |_| 0).map(|(at, _)| at);
+        let explore = |list: &[Candidate]| choose(list, Order::Quick, false, TRIES_PER_ADDRESS_MAX, |_| 0).map(|(at, _)| at);
         assert_eq!(explore(&[known(10, false), known(90, false), known(90, true)]), Some(2));
         assert_eq!(explore(&[known(10, false), known(90, false)]), Some(0));
         assert_eq!(explore(&[known(10, true)]), Some(0));
@@ -153,24 +152,24 @@ mod tests {
     #[test]
     fn configured_servers_keep_their_order() {
         let mut list = [FRESH, Candidate { rtt_ms: Some(1), ..FRESH }];
-        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS, never_explore), Some((0, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS_MAX, never_explore), Some((0, Choice::Configured)));
         list[0].tries = 1;
-        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS_MAX, never_explore), Some((1, Choice::Configured)));
         list[0] = Candidate { cut_off: true, ..FRESH };
-        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS, never_explore), Some((1, Choice::Configured)));
+        assert_eq!(choose(&list, Order::Configured, false, TRIES_PER_ADDRESS_MAX, never_explore), Some((1, Choice::Configured)));
     }
 
     #[test]
     fn unknown_servers_of_the_root_and_the_tlds_are_taken_for_near() {
         let list = [Candidate { rtt_ms: Some(20), ..FRESH }, FRESH];
-        let first = |near| choose(&list, Order::Quick, near, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at);
+        let first = |near| choose(&list, Order::Quick, near, TRIES_PER_ADDRESS_MAX, never_explore).map(|(at, _)| at);
         assert_eq!((first(false), first(true)), (Some(0), Some(1)));
     }
 
     #[test]
     fn where_nobody_waits_an_unknown_one_is_tried() {
         let known = |rtt_ms| Candidate { rtt_ms: Some(rtt_ms), ..FRESH };
-        let first = |list: &[Candidate], order| choose(list, order, false, TRIES_PER_ADDRESS, never_explore).map(|(at, _)| at);
+        let first = |list: &[Candidate], order| choose(list, order, false, TRIES_PER_ADDRESS_MAX, never_explore).map(|(at, _)| at);
         let list = [known(2), FRESH];
         assert_eq!((first(&list, Order::Quick), first(&list, Order::Curious)), (Some(0), Some(1)));
         assert_eq!(first(&[known(2), Candidate { unfit: true, ..FRESH }], Order::Curious), Some(0));
@@ -180,7 +179,7 @@ mod tests {
     #[test]
     fn those_that_are_cut_off_do_not_count() {
         let known = |rtt_ms, cut_off| Candidate { rtt_ms: Some(rtt_ms), cut_off, ..FRESH };
-        let first = |list: &[Candidate]| choose(list, Order::Quick, false, TRIES_PER_ADDRESS, never_explore);
+        let first = |list: &[Candidate]| choose(list, Order::Quick, false, TRIES_PER_ADDRESS_MAX, never_explore);
         let list = [known(10, true), known(20, false), known(30, false)];
         assert_eq!(first(&list), Some((1, Choice::Fastest { rtt_ms: 20, of: 2 })));
         assert_eq!(

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::cache::EdnsState;
 use crate::env::BootTime;
+use crate::limits::servers::CASE_CHECK_LABELS_MAX;
 use crate::resolve::reply::classify::Kind;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::plan::{EdnsForm, Form, Plan, Stage};
@@ -22,8 +23,6 @@ use crate::resolve::servers::slist::Slist;
 const KEPT: Duration = Duration::from_secs(600);
 /// The same, if it was found because the server was silent: loss looks like that too.
 const KEPT_AFTER_SILENCE: Duration = Duration::from_secs(60);
-/// Denials of longer names are not checked.
-const LABELS_MAX: usize = 40;
 
 /// What a reply shows of its server.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +125,7 @@ impl Servers {
         // A shortened question is followed by the whole one, unless its denial is final.
         let is_shown = !plan.minimised || slist.is_strict;
         // Names of servers, and names of very many labels, can be an attacker's choice.
-        let is_final = is_shown && !seen.is_for_server && plan.question.name.label_count() <= LABELS_MAX;
+        let is_final = is_shown && !seen.is_for_server && plan.question.name.label_count() <= CASE_CHECK_LABELS_MAX;
         // An attacker can have any number of servers found that refuse.
         let is_final = is_final && (is_denial(heard.kind) || slist.names_looked_up == 0);
         let simpler = plan.form.simpler(heard.kind, evidence).filter(|form| is_final || !form.lower);

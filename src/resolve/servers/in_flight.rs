@@ -11,13 +11,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::env::{BoxFuture, Instant};
+use crate::limits::servers::{OVERDUE_QUERIES_MAX, UNREAD_REPLY_MAX};
 use crate::resolve::servers::plan::{Outcome, Plan};
-
-/// Overdue queries of one worker that are still listened to; each holds a socket. Beyond this an overdue query is dropped.
-const OVERDUE_MAX: usize = 1_024;
-
-/// For a reply that waits longer than this to be read the time of arrival is not known.
-const UNREAD_MOST: Duration = Duration::from_millis(5);
 
 /// A query that was sent. It owns all that it needs, so that it can outlive the question that it was sent for.
 pub(in crate::resolve) struct Asking {
@@ -87,7 +82,7 @@ impl InFlight {
     /// Drops the queries that were not polled while name server addresses were looked up or the network was waited for: the
     /// time of arrival of their replies, which TTLs and round-trip times need, is not known.
     pub(in crate::resolve) fn drop_unread(&mut self) {
-        if self.polled_at.is_some_and(|at| at.elapsed() >= UNREAD_MOST) {
+        if self.polled_at.is_some_and(|at| at.elapsed() >= UNREAD_REPLY_MAX) {
             self.clear();
         }
     }
@@ -112,7 +107,7 @@ impl InFlight {
                 }
                 if !asking.is_overdue() && asking.overdue.get() {
                     let (plan, patience) = (asking.plan.clone(), asking.patience);
-                    if overdue.get() < OVERDUE_MAX {
+                    if overdue.get() < OVERDUE_QUERIES_MAX {
                         overdue.set(overdue.get() + 1);
                         asking.counted = Some(Counted(overdue.clone()));
                     } else {

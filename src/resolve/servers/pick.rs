@@ -6,9 +6,10 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::cache::{EdnsState, Family, FamilyStanding, Standing, Usable};
+use crate::limits::servers::TRIES_PER_ADDRESS_MAX;
 use crate::resolve::context::context::Context;
 use crate::resolve::delegation::zone_cut::{Cut, Server};
-use crate::resolve::servers::choose::{Candidate, Order, TRIES_PER_ADDRESS, choose};
+use crate::resolve::servers::choose::{Candidate, Order, choose};
 use crate::resolve::servers::plan::Picked;
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
@@ -73,8 +74,8 @@ impl Servers {
         let early = !slist.has_reply
             && (1..slist.silent_max()).contains(&slist.asked)
             && context.began.elapsed() < Duration::from_millis(context.routes.limits.give_up_earliest_ms);
-        let early_tries = (slist.silent_max() / candidates.len().max(1)).max(2 * usize::from(TRIES_PER_ADDRESS));
-        let tries = if early { early_tries as u8 } else { TRIES_PER_ADDRESS };
+        let early_tries = (slist.silent_max() / candidates.len().max(1)).max(2 * usize::from(TRIES_PER_ADDRESS_MAX));
+        let tries = if early { early_tries as u8 } else { TRIES_PER_ADDRESS_MAX };
         let order = match (cut.configured, context.purpose.is_awaited()) {
             (true, _) => Order::Configured,
             (_, true) => Order::Quick,

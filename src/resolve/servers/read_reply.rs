@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cache::{EdnsState, Unfit};
+use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, EMPTY_REPLIES_MAX, OTHER_CASE_REPLIES_MAX};
 use crate::record::Name;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::FaultKind;
@@ -15,14 +16,10 @@ use crate::resolve::reply::scrub::scrub;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::form::{Circumstances, Judged};
 use crate::resolve::servers::plan::{Outcome, Plan, Stage};
-use crate::resolve::servers::send::NEW_COOKIES_MAX;
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
 use crate::upstream::{AskError, Notes, Reply, TcpFault, Transport};
 use crate::wire::{Flags, Message, OptionCode};
-
-/// Empty NOERROR replies after which they are taken for an answer: no data.
-const EMPTY_MAX: u8 = 2;
 
 /// How long a server that failed for a zone is asked after all others. Lame delegations are corrected by people, overload
 /// passes by itself.
@@ -32,9 +29,6 @@ const SERVFAIL_S: u32 = 10;
 const BROKEN_S: u32 = 60;
 /// A server that needs plain DNS is sent EDNS again after this time: it may have been replaced.
 const EDNS_BROKEN: Duration = Duration::from_secs(900);
-
-/// Replies in another letter case, from a server without TCP, after each of which it is asked again.
-const OTHER_CASE_MAX: u8 = 2;
 
 impl Servers {
     pub(in crate::resolve) fn take(
@@ -192,7 +186,7 @@ impl Servers {
                 let tried = slist.of(address);
                 (tried.spent, tried.was_empty) = (true, true);
                 reply.kind = Kind::NoData;
-                if slist.empty >= EMPTY_MAX {
+                if slist.empty >= EMPTY_REPLIES_MAX {
                     return Some(reply);
                 }
                 if sure || slist.empty_reply.is_none() {
@@ -207,7 +201,7 @@ impl Servers {
                 return None;
             }
             // The reply carries the cookie that the server wants (RFC 7873 5.3).
-            Kind::NewCookie if slist.get(address).new_cookies < NEW_COOKIES_MAX => {
+            Kind::NewCookie if slist.get(address).new_cookies < BADCOOKIE_REPLIES_MAX => {
                 let tried = slist.of(address);
                 tried.new_cookies += 1;
                 tried.count = tried.count.saturating_sub(1);
@@ -282,7 +276,7 @@ impl Servers {
         match error {
             AskError::TcpFailed { fault: TcpFault::Busy, .. } => None,
             AskError::TcpFailed { .. } if plan.tcp_vouches && plan.stage == Stage::First => Some(self.without_tcp(plan)),
-            AskError::TcpFailed { .. } if error.notes().case_mangled && slist.get(plan.address).other_case < OTHER_CASE_MAX => {
+            AskError::TcpFailed { .. } if error.notes().case_mangled && slist.get(plan.address).other_case < OTHER_CASE_REPLIES_MAX => {
                 slist.of(plan.address).other_case += 1;
                 self.note_case(plan, error);
                 Some(self.without_tcp(plan))

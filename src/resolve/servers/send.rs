@@ -8,6 +8,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::cache::Family;
+use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, FORWARDER_TIMEOUT_MIN, TCP_VOUCHING_MAX};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::{Asked, PassedOver, Step};
@@ -18,16 +19,6 @@ use crate::resolve::servers::plan::{EdnsForm, Outcome, Plan};
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
 use crate::upstream::{Ask, EdnsOut};
-
-/// After this many BADCOOKIE replies TCP is used, which needs no cookie (RFC 7873 5.3): several servers behind one
-/// address may each have a secret of their own.
-pub(in crate::resolve) const NEW_COOKIES_MAX: u8 = 2;
-
-/// TCP that is to vouch for a query is not waited for longer: where it is filtered, the query goes over UDP.
-const VOUCHING_WAIT: Duration = Duration::from_millis(500);
-
-/// A forwarder answers at once, or after a walk of its own.
-const FORWARDER_WAIT_LEAST: Duration = Duration::from_millis(100);
 
 impl Servers {
     /// Pays for one query. It is sent when the result is first polled.
@@ -50,7 +41,7 @@ impl Servers {
         }
         let mut timeout = manner.timeout(slist.get(server).silent);
         if cut.forward {
-            timeout = timeout.max(FORWARDER_WAIT_LEAST);
+            timeout = timeout.max(FORWARDER_TIMEOUT_MIN);
         }
         if !slist.has_reply && self.silence_left(cut, slist, context) <= 1 {
             // The last query: a reply within the time that the client waits anyway is not too late.
@@ -59,7 +50,7 @@ impl Servers {
         }
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.network().client_cookie(server.ip()));
         cookie.extend_from_slice(&manner.cookie);
-        let force_tcp = plan.tcp_vouches || slist.get(server).new_cookies >= NEW_COOKIES_MAX;
+        let force_tcp = plan.tcp_vouches || slist.get(server).new_cookies >= BADCOOKIE_REPLIES_MAX;
         let (limits, dnssec) = (context.routes.limits, context.routes.recursion.dnssec);
         self.network().count_query();
         self.allowance.earn();
@@ -67,7 +58,7 @@ impl Servers {
         let (network, overdue) = (self.network().clone(), Rc::new(Cell::new(false)));
         let is_overdue = overdue.clone();
         let most = Duration::from_millis(limits.upstream_timeout_most_ms);
-        let tcp_timeout = if plan.tcp_vouches { VOUCHING_WAIT.min(most) } else { most };
+        let tcp_timeout = if plan.tcp_vouches { TCP_VOUCHING_MAX.min(most) } else { most };
         let outcome = Box::pin(async move {
             let edns = with_edns.then_some(EdnsOut {
                 udp_size: limits.edns_udp_bytes,

@@ -4,28 +4,16 @@ use std::net::SocketAddr;
 
 use smallvec::SmallVec;
 
+use crate::limits::servers::{
+    SILENT_MINIMISED_MAX, SILENT_QUERIES_LOOKED_UP_MAX, SILENT_QUERIES_MAX, TRIES_PER_ADDRESS_MAX, USELESS_REPLIES_MAX,
+};
+use crate::limits::walk::FAULTS_MAX;
 use crate::resolve::context::budget::Bound;
-use crate::resolve::context::failure::{FAULTS_MAX, Fault, FaultKind, OwnLimit};
+use crate::resolve::context::failure::{Fault, FaultKind, OwnLimit};
 use crate::resolve::delegation::zone_cut::Server;
 use crate::resolve::reply::server_reply::ServerReply;
-use crate::resolve::servers::choose::TRIES_PER_ADDRESS;
 use crate::resolve::servers::in_flight::InFlight;
 use crate::resolve::servers::plan::Plan;
-
-/// Useless replies after which a question is given up at a cut: a zone whose eight servers all answer SERVFAIL must not cost
-/// eight queries.
-const USELESS_MAX: usize = 5;
-/// Unanswered queries after which a question is given up at a cut. A network that loses one packet in three loses all of
-/// them once in six thousand times. Two fewer where names of servers had to be looked up: an attacker can cause any number
-/// of such look-ups.
-const SILENT_MAX: usize = 8;
-const SILENT_MAX_LOOKED_UP: usize = 6;
-/// Unanswered queries for a shortened name after which the whole name is asked for: some servers do not reply for empty
-/// non-terminals (RFC 9156 3).
-const SILENT_PARTS_MAX: usize = 2;
-/// Unanswered queries to the root after which the addresses of the hints are tried too: the cached NS set of the root may be
-/// wrong for days.
-pub(in crate::resolve) const SILENT_ROOT_MAX: usize = 2;
 
 /// What has been tried at one cut for one question.
 #[derive(Default)]
@@ -98,12 +86,12 @@ impl Slist {
     }
 
     pub(in crate::resolve) fn silent_max(&self) -> usize {
-        if self.names_looked_up == 0 { SILENT_MAX } else { SILENT_MAX_LOOKED_UP }
+        if self.names_looked_up == 0 { SILENT_QUERIES_MAX } else { SILENT_QUERIES_LOOKED_UP_MAX }
     }
 
     /// Has enough been tried, so that no further server is asked?
     pub(in crate::resolve) fn is_enough(&self, tries_max: usize) -> bool {
-        self.asked >= tries_max || self.useless >= USELESS_MAX || self.silent >= self.silent_max() || self.is_silent_to_part()
+        self.asked >= tries_max || self.useless >= USELESS_REPLIES_MAX || self.silent >= self.silent_max() || self.is_silent_to_part()
     }
 
     pub(in crate::resolve) fn silence_of(&self, server: &Server) -> u8 {
@@ -117,7 +105,7 @@ impl Slist {
 
     /// No server has replied to the shortened question.
     pub fn is_silent_to_part(&self) -> bool {
-        self.may_show_whole && !self.has_reply && self.silent >= SILENT_PARTS_MAX
+        self.may_show_whole && !self.has_reply && self.silent >= SILENT_MINIMISED_MAX
     }
 
     /// The servers that were asked in vain. One with an empty reply is not among them: it counts if the parent still names it.
@@ -155,7 +143,7 @@ impl Slist {
         self.faults = faults.into_vec();
         self.in_flight.clear();
         for (_, tried) in &mut self.tried {
-            tried.count = tried.count.min(TRIES_PER_ADDRESS - 1);
+            tried.count = tried.count.min(TRIES_PER_ADDRESS_MAX - 1);
         }
     }
 

@@ -10,14 +10,13 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
+use crate::limits::server::{CONFIG_BYTES_MAX, NEAR_FILES_MAX};
 use crate::record::Name;
 
 /// Read when it exists and no other file is named.
 const DEFAULT_CONFIG: &str = "/etc/cairn/cairn.toml";
 const ZONE_FOLDER: &str = "zones";
 const ZONE_ENDING: &str = ".zone";
-/// A configuration file that is longer is something else, named by mistake.
-const CONFIG_BYTES_MAX: u64 = 16 << 20;
 
 /// What the command line said. It is kept, because a reload must hear it again.
 #[derive(Clone, Debug, Default)]
@@ -173,9 +172,6 @@ pub(super) fn why_not_readable(path: &Path) -> Option<(String, Option<String>)> 
     };
     Some((format!("{}: {what}", path.display()), hint))
 }
-
-/// More are not looked through for a name that is nearly right.
-const NEAR_FILES_MAX: usize = 10_000;
 
 fn near_file(path: &Path) -> Option<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

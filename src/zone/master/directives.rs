@@ -3,10 +3,8 @@
 use super::super::problem::Place;
 use super::parser::{Parser, end_of_entry};
 use crate::config::nearest;
+use crate::limits::zone::INCLUDE_DEPTH_MAX;
 use crate::record::{TextError, Token, parse_duration};
-
-/// Files that include files; enough for any sane layout, and an end for a file that includes itself.
-const INCLUDE_DEPTH_MAX: usize = 10;
 
 impl Parser<'_> {
     pub(super) fn directive(&mut self, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {

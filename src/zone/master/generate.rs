@@ -4,14 +4,8 @@
 
 use super::super::problem::Place;
 use super::parser::{Parser, end_of_entry, head};
+use crate::limits::zone::{GENERATED_BYTES_MAX, GENERATED_RECORDS_MAX, GENERATED_WIDTH_MAX};
 use crate::record::{Lexer, TextError, Token};
-
-/// Records of all $GENERATE lines of one load.
-const GENERATED_MAX: usize = 1_000_000;
-/// What those lines may grow to: the text with each `$` replaced, and the owners and RDATA that are read from it. A
-/// template of ten octets can ask for 253 of output (`${0,253}`), and a relative name grows by the origin.
-const GENERATED_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
-const WIDTH_MAX: usize = 253;
 
 impl Parser<'_> {
     pub(super) fn generate(&mut self, tokens: &[Token<'_>], place: Place) -> Result<(), TextError> {
@@ -25,7 +19,7 @@ impl Parser<'_> {
         let template = template(&rest[used..]);
         let count = ((stop - start) / step + 1) as usize;
         let records = self.generated.saturating_add(count);
-        if records > GENERATED_MAX {
+        if records > GENERATED_RECORDS_MAX {
             return Err(TextError::at(range, TOO_MUCH));
         }
         self.generated = records;
@@ -135,7 +129,7 @@ fn parse_modifier(text: &str) -> Option<(i64, usize, char)> {
         None => 'd',
         Some(base) => "doxXnN".chars().find(|letter| base.len() == 1 && base.starts_with(*letter))?,
     };
-    (parts.next().is_none() && width <= WIDTH_MAX).then_some((offset, width, base))
+    (parts.next().is_none() && width <= GENERATED_WIDTH_MAX).then_some((offset, width, base))
 }
 
 fn number(value: i64, width: usize, base: char) -> Result<String, &'static str> {

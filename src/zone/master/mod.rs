@@ -23,6 +23,7 @@ use super::check;
 use super::lookup::within;
 use super::problem::{Problem, Problems};
 use super::tree::Zone;
+use crate::limits::zone::SMALL_FILE_SET_BYTES_MAX;
 use crate::record::{Name, RrSet, Rtype};
 
 /// Reads the master file `file` of the zone `apex`. The problems beside a zone are warnings only.
@@ -65,7 +66,7 @@ pub fn parse_records(file: &str, text: &[u8]) -> Result<(Vec<RrSet>, Vec<Problem
         });
         let set = &mut sets[at];
         set.ttl = set.ttl.min(record.ttl);
-        if set.data.bytes() > SET_BYTES_MAX {
+        if set.data.bytes() > SMALL_FILE_SET_BYTES_MAX {
             problems.error(record.place, "found an endless record set, expected a small file of records");
         } else {
             set.data.push_new(record.rdata);
@@ -82,9 +83,6 @@ pub fn parse_records(file: &str, text: &[u8]) -> Result<(Vec<RrSet>, Vec<Problem
         _ => Err(problems.finish()),
     }
 }
-
-/// Comparing each new record with all before it must stay cheap.
-const SET_BYTES_MAX: usize = 65_536;
 
 #[cfg(test)]
 mod tests;

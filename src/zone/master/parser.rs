@@ -10,10 +10,9 @@ use smallvec::SmallVec;
 
 use super::super::problem::{Place, Problems};
 use crate::config::nearest;
+use crate::limits::zone::MASTER_TEXT_BYTES_MAX;
 use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration, rdata_from_tokens, rdata_is_well_formed};
 
-/// All files of one load together.
-const TEXT_BYTES_MAX: usize = 2 << 30;
 /// RFC 2181 8.
 const TTL_MAX: u32 = i32::MAX as u32;
 
@@ -89,7 +88,7 @@ impl<'p> Parser<'p> {
     pub(super) fn read(&mut self, file: &str) -> io::Result<Vec<u8>> {
         let text = (self.open)(file)?;
         self.text_bytes = self.text_bytes.saturating_add(text.len());
-        if self.text_bytes > TEXT_BYTES_MAX {
+        if self.text_bytes > MASTER_TEXT_BYTES_MAX {
             return Err(io::Error::other("more than 2 GiB of text in all"));
         }
         Ok(text)

@@ -1,8 +1,7 @@
-//! Limits that no file sets: each with its unit in the name, and the attack or RFC that set it.
+//! The limits that are handed down as one value: what one client question, all clients and all walks may cost.
 //!
-//! A limit is there so that input from outside costs a bounded amount of work, memory and time. None is below
-//! what honest zones and clients of today need. The relations between them are checked when the program is built.
-//! What a message may look like is bounded in `wire`, what its proofs may cost in `validate::Limits`.
+//! Each has its unit in the name, and the attack or RFC that set it. None is below what honest zones and clients of today
+//! need. The relations between them are checked when the program is built.
 
 /// All limits. One value is made at the start and handed down, so that a test can tighten a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,38 @@
+//! Limits of the running server besides DNS: its files, its control socket, its log, and the copy of the root zone.
+//!
+//! Everything read from a file or a socket has a size past which it is refused.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Octets of a configuration file. A longer one is some other file, named by mistake.
+pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
+/// Files of a folder that are compared with the name of a missing file, to suggest the one that was meant.
+pub const NEAR_FILES_MAX: usize = 10_000;
+/// Syntax mistakes of one configuration file that are reported. Each costs one more reading of the file.
+pub const TOML_MISTAKES_MAX: usize = 50;
+/// Warnings about zones and files that are logged at a start or reload; `cairn check` prints all.
+pub const START_WARNINGS_MAX: usize = 20;
+/// Octets of a request on the control socket, which is one short line of JSON.
+pub const CONTROL_REQUEST_BYTES_MAX: u64 = 64 << 10;
+/// Commands under way on the control socket. People and their scripts send one at a time.
+pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+/// Lines of an answer that wait for a slow reader of the control socket.
+pub const CONTROL_LINES_MAX: usize = 1_024;
+/// The longest wait for a request on the control socket, and for each line of its answer. A walk takes at most
+/// `Limits::walk_time_ms`, 10 s.
+pub const CONTROL_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Octets of the files that keep trust anchors (RFC 5011) and negative trust anchors. Honest ones have a few kilobytes.
+pub const TRUST_FILE_BYTES_MAX: u64 = 1 << 20;
+/// The longest time that a stop waits for the cache to be saved. Most machines need less than a second; service managers
+/// kill after 90 s.
+pub const CACHE_SAVE_AT_STOP_MAX: Duration = Duration::from_secs(20);
+/// Checks, 10 s apart, of a clock that is earlier than the saved cache. A machine without a battery-backed clock learns the
+/// time within 15 minutes of its start, or never.
+pub const CLOCK_CHECKS_MAX: usize = 90;
+/// The longest transfer of the root zone from one server; it takes a second or two.
+pub const ROOT_TRANSFER_MAX: Duration = Duration::from_secs(60);
+/// Servers that are asked for the root zone before the SOA's retry interval is waited for.
+pub const ROOT_SERVERS_PER_ROUND_MAX: usize = 6;
+/// Seconds that the SOA's refresh and retry (RFC 1035 3.3.13) of the copied root zone may be, whatever the SOA says.
+pub const ROOT_INTERVAL_S_LIMITS: RangeInclusive<u32> = 60..=86_400;

@@ -1,0 +1,29 @@
+//! Limits for reading and holding zones: master files, and what they expand to.
+//!
+//! A zone file comes from the operator, or from another server by way of an import: it must not exhaust memory or time.
+
+/// Octets of text that one load reads, all `$INCLUDE`d files together. The largest zones that are published as text (com.)
+/// are larger; this server holds zones in memory and is not made for them.
+pub const MASTER_TEXT_BYTES_MAX: usize = 2 << 30;
+/// Files that include files (RFC 1035 5.1), counted in depth. It ends a file that includes itself.
+pub const INCLUDE_DEPTH_MAX: usize = 10;
+/// Records made by all `$GENERATE` lines of one load. A reverse zone of a /12 has about as many.
+pub const GENERATED_RECORDS_MAX: usize = 1_000_000;
+/// Octets that all `$GENERATE` lines of one load expand to: the text with each `$` replaced, and the owners and RDATA read
+/// from it. A template of ten octets can ask for 253 of output (`${0,253}`), and a relative name grows by the origin.
+pub const GENERATED_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 256 << 20 };
+/// Digits that `${offset,width}` may ask for: a longer number fits into no name (RFC 1035 2.3.4).
+pub const GENERATED_WIDTH_MAX: usize = 253;
+/// Octets of RDATA in one RRset of a small file of records, such as root hints or trust anchors. Each new record is compared
+/// with all before it, and an RRset that fits into no message (RFC 1035 4.2.2) is a mistake.
+pub const SMALL_FILE_SET_BYTES_MAX: usize = 65_536;
+/// Mistakes of one load that are reported; further ones are only counted. A person mends the first few and looks again.
+pub const PROBLEMS_MAX: usize = 100;
+/// NSEC3 iterations of a hosted zone above which the check warns: validators treat such a zone as unsigned or refuse its
+/// denials (RFC 9276 3.2 lets them choose the number; the common ones chose 50 to 150).
+pub const NSEC3_ITERATIONS_MAX: u16 = 50;
+/// Shards of one zone. Past 16 million names the shards grow instead of their table, which each edit copies.
+pub const ZONE_SHARDS_MAX: usize = 1 << 16;
+/// Address RRsets that an authoritative answer looks up for its additional section (RFC 1034 4.3.2 step 6). The largest
+/// sensible NS, MX or SRV RRset needs fewer, and more would not fit into a UDP reply.
+pub const ADDITIONAL_SETS_MAX: usize = 32;
