@@ -16,8 +16,7 @@ use std::path::{Path, PathBuf};
 use modules::Modules;
 use whole::Ratchet;
 
-const STILL: Ratchet =
-    Ratchet { circles: 8, room_imports_upwards: 5, large_types: 2, types_in_several_folders: 1, packages_of_tests_only: 0 };
+const STILL: Ratchet = Ratchet { circles: 1, large_types: 2 };
 
 /// The order of a query's way: a folder imports only from folders that stand further down.
 const ORDER: &[&str] = &[
@@ -50,7 +49,6 @@ const WAITING_FILES: &[&str] = &[
     "src/answer/pipeline.rs",
     "src/answer/worker.rs",
     "src/embed/resolver.rs",
-    "src/answer/pipeline.rs",
     "src/env/mod.rs",
     "src/env/net.rs",
     "src/env/real/datagram.rs",
@@ -449,10 +447,7 @@ fn the_project_as_a_whole_keeps_the_rules() {
     let (documented, items) = whole::documented(&sources);
     let rows = [
         ("import circles between files", whole::circles(&modules), STILL.circles),
-        ("imports upwards between the rooms of resolve", whole::rooms_import_down(&modules), STILL.room_imports_upwards),
         ("types with more than 25 methods", whole::types_with_many_methods(&modules), STILL.large_types),
-        ("types with methods in several folders", whole::types_in_several_folders(&modules), STILL.types_in_several_folders),
-        ("packages that only tests use", whole::packages_of_tests_only(&sources), STILL.packages_of_tests_only),
     ];
     for (what, found, still) in &rows {
         println!("{what}: {} (at most {still})", found.len());
@@ -460,6 +455,9 @@ fn the_project_as_a_whole_keeps_the_rules() {
     println!("files in import circles: {files_in_circles}; methods of the largest type: {methods} ({largest})");
     println!("pub items with documentation: {documented} of {items}, {} %", documented * 100 / items.max(1));
     let mut complaints = [
+        whole::rooms_import_down(&modules),
+        whole::types_in_several_folders(&modules),
+        whole::packages_of_tests_only(&sources),
         whole::doors_know_what_they_say(&sources),
         whole::limits_elsewhere(&sources),
         whole::fixed_bounds_exist(&sources),

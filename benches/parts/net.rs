@@ -17,8 +17,8 @@ const BELOW: IpAddr = IpAddr::V4(Ipv4Addr::new(5, 0, 0, 3));
 pub struct Internet;
 
 impl Net for Internet {
-    fn udp(&self, server: SocketAddr, port: u16) -> io::Result<Box<dyn UdpFlow>> {
-        Ok(Box::new(Flow { server: server.ip(), port, replies: RefCell::default() }))
+    fn udp(&self, server: SocketAddr, _port: u16) -> io::Result<Box<dyn UdpFlow>> {
+        Ok(Box::new(Flow { server: server.ip(), replies: RefCell::default() }))
     }
 
     fn tcp(&self, _server: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
@@ -28,7 +28,6 @@ impl Net for Internet {
 
 struct Flow {
     server: IpAddr,
-    port: u16,
     replies: RefCell<VecDeque<Vec<u8>>>,
 }
 
@@ -42,10 +41,6 @@ impl UdpFlow for Flow {
         let Some(reply) = self.replies.borrow_mut().pop_front() else { return Poll::Pending };
         into[..reply.len()].copy_from_slice(&reply);
         Poll::Ready(Ok(reply.len()))
-    }
-
-    fn local_port(&self) -> u16 {
-        self.port
     }
 }
 

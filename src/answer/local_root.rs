@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::held::authoritative_outcome;
+use super::hosted::authoritative_outcome;
 use crate::authority;
 use crate::env::BootTime;
 use crate::record::{Class, Name, Question, Rcode, RrSet, Rtype};

@@ -15,7 +15,7 @@ use std::rc::Rc;
 
 use super::case::Case;
 use super::explained::Note;
-use super::held::{authoritative_outcome, local_answer};
+use super::hosted::{authoritative_outcome, local_answer};
 use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::review;

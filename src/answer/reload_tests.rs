@@ -72,10 +72,6 @@ impl UdpFlow for SilentFlow {
     fn poll_recv(&self, _cx: &mut Context<'_>, _into: &mut [u8]) -> Poll<std::io::Result<usize>> {
         Poll::Pending
     }
-
-    fn local_port(&self) -> u16 {
-        4_000
-    }
 }
 
 const FORWARDER: &str = "192.0.2.1:53";

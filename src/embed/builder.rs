@@ -5,16 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::resolver::Resolver;
+use super::resolver::{MakeNet, Resolver};
 use crate::answer::{Parts, Service};
 use crate::config::{Mark, RouteSettings, Settings};
-use crate::env::{Net, Random, RealClock, RealNet};
+use crate::env::{Random, RealClock, RealNet};
 use crate::limits::Limits;
 use crate::record::Name;
 use crate::server::{root_hints, trust_anchors};
-
-/// Makes the door to the network, on the thread that uses it.
-pub(super) type MakeNet = Box<dyn FnOnce() -> Rc<dyn Net> + Send>;
 
 /// Sets up a [`Resolver`]. Without any call it resolves from the built-in root hints and validates with the built-in trust
 /// anchors of the root.
@@ -28,8 +25,15 @@ pub struct Builder {
 #[derive(Debug)]
 pub struct BuildError(String);
 
+impl Resolver {
+    /// Sets up a resolver.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
 impl Builder {
-    pub(super) fn new() -> Builder {
+    fn new() -> Builder {
         Builder { settings: Settings::default(), hints: None, net: Box::new(|| Rc::new(RealNet::default())) }
     }
 

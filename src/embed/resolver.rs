@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 
@@ -12,12 +13,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::answer::{Answer, Event};
-use super::builder::{Builder, MakeNet};
 use crate::answer::{Explain, Explained, Service, Worker};
-use crate::env::Random;
+use crate::env::{Net, Random};
 use crate::explain;
 use crate::limits::clients::EMBEDDED_QUESTIONS_MAX;
 use crate::record::{Name, NameError, Question, Rtype};
+
+/// Makes the door to the network, on the thread that uses it.
+pub(super) type MakeNet = Box<dyn FnOnce() -> Rc<dyn Net> + Send>;
 
 /// A caching, validating, recursive resolver. Cheap to clone: clones share one cache and one thread.
 #[derive(Clone)]
@@ -43,11 +46,6 @@ struct Request {
 }
 
 impl Resolver {
-    /// Sets up a resolver.
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
     /// Resolves a name. `record_type` is a type such as `"A"`, `"MX"` or `"TYPE731"`.
     pub async fn resolve(&self, name: &str, record_type: &str) -> Result<Answer, ResolveError> {
         Ok(Answer::new(&self.ask(name, record_type, false).await?.outcome))
@@ -86,7 +84,7 @@ impl Resolver {
 }
 
 /// Until the last handle is gone.
-async fn serve(worker: std::rc::Rc<Worker>, mut coming: mpsc::Receiver<Request>) {
+async fn serve(worker: Rc<Worker>, mut coming: mpsc::Receiver<Request>) {
     while let Some(Request { query, is_explained, reply }) = coming.recv().await {
         let worker = worker.clone();
         spawn_local(async move {

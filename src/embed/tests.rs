@@ -47,10 +47,6 @@ impl UdpFlow for Flow {
         into[..reply.len()].copy_from_slice(&reply);
         Poll::Ready(Ok(reply.len()))
     }
-
-    fn local_port(&self) -> u16 {
-        4_000
-    }
 }
 
 fn resolver() -> Resolver {

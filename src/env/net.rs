@@ -31,8 +31,6 @@ pub trait UdpFlow {
     /// One datagram from the connected server. A refusal by its host is reported as `ConnectionRefused`, once: a flow
     /// that has reported an error may not report the next one, and is to be dropped.
     fn poll_recv(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>>;
-
-    fn local_port(&self) -> u16;
 }
 
 /// Is this error one of our own machine, which has no descriptor, port or memory left? It says nothing of the server.
@@ -60,8 +58,6 @@ pub struct Accepted {
 
 pub trait StreamListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
-
-    fn local_addr(&self) -> SocketAddr;
 }
 
 /// One datagram in a batch; the first `len` octets of its slot are filled.
@@ -167,6 +163,4 @@ pub trait DatagramSocket {
 
     /// Sends one reply that was not ready with its batch.
     fn send_one(&self, bytes: &[u8], peer: SocketAddr, local: SocketAddr) -> io::Result<()>;
-
-    fn local_addr(&self) -> SocketAddr;
 }

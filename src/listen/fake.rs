@@ -186,10 +186,6 @@ impl DatagramSocket for FakeSocket {
         self.more.notify_waiters();
         Ok(())
     }
-
-    fn local_addr(&self) -> SocketAddr {
-        local()
-    }
 }
 
 /// A listener fed by `Dialler`.
@@ -222,9 +218,5 @@ impl StreamListener for FakeListener {
             Poll::Ready(Some(item)) => Poll::Ready(item),
             _ => Poll::Pending,
         }
-    }
-
-    fn local_addr(&self) -> SocketAddr {
-        local()
     }
 }

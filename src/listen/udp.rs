@@ -373,10 +373,6 @@ mod tests {
         fn send_one(&self, _bytes: &[u8], _peer: SocketAddr, _local: SocketAddr) -> io::Result<()> {
             Ok(())
         }
-
-        fn local_addr(&self) -> SocketAddr {
-            local()
-        }
     }
 
     #[tokio::test]

@@ -153,10 +153,6 @@ mod tests {
         fn send_one(&self, bytes: &[u8], peer: SocketAddr, local: SocketAddr) -> io::Result<()> {
             self.0.send_one(bytes, peer, local)
         }
-
-        fn local_addr(&self) -> SocketAddr {
-            self.0.local_addr()
-        }
     }
 
     #[tokio::test(start_paused = true)]

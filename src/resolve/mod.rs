@@ -35,7 +35,6 @@ pub use context::routes::{Anchors, Routes, RoutesInForce};
 pub use context::trace::ZoneKey;
 pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
 pub use dnssec::follow_anchors::Followed;
-pub use question::answer::Answer;
+pub use question::answer::{Answer, SentinelVerdict};
 pub use question::resolver::{Resolver, Shared};
-pub use question::root_key_sentinel::SentinelVerdict;
 pub use reply::classify::Kind;

@@ -9,7 +9,7 @@
 //! From the third near miss on somebody is guessing at this very socket. A UDP reply that fits is then put aside, and
 //! used only if TCP brings none.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -22,13 +22,12 @@ use tokio::time::{Instant, Sleep};
 
 use super::dns0x20;
 use super::matching::{Doubt, Proof, Verdict, judge};
-use super::query::{EdnsOut, Query};
+use super::query::{Ask, Query};
 use super::sockets::{OpenError, Socket, Sockets};
 use super::tcp::{Connections, TcpFault};
 use crate::env::{BoxFuture, Net, Random, is_own_shortage};
 use crate::limits::Limits;
 use crate::limits::upstream::NEAR_MISSES_MAX;
-use crate::record::Question;
 
 /// The largest UDP payload there can be, so that no datagram is ever cut.
 const DATAGRAM_BYTES_MAX: usize = 65_535;
@@ -98,25 +97,6 @@ impl Upstream {
         self.sockets.close_kept();
         self.connections.retire_all();
     }
-}
-
-#[derive(Clone, Debug)]
-pub struct Ask<'a> {
-    pub server: SocketAddr,
-    pub question: &'a Question,
-    pub recursion_desired: bool,
-    pub checking_disabled: bool,
-    /// `None`: no OPT at all, for servers that cannot bear one.
-    pub edns: Option<EdnsOut<'a>>,
-    /// Mix the letter case of the name and insist on getting it back ("0x20"); not for servers that change it.
-    pub randomise_case: bool,
-    /// For the UDP exchange.
-    pub timeout: Duration,
-    /// Set after a shorter time, when the reply is overdue. The exchange goes on waiting for it.
-    pub overdue: Option<(Duration, &'a Cell<bool>)>,
-    /// For the TCP exchange, connecting included.
-    pub tcp_timeout: Duration,
-    pub force_tcp: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -76,7 +76,7 @@ impl Net for Shared {
         }
         self.0.ports.borrow_mut().push(port);
         self.0.open_count.set(self.0.open_count.get() + 1);
-        Ok(Box::new(Flow { net: Rc::clone(&self.0), port, inbox: Rc::default() }))
+        Ok(Box::new(Flow { net: Rc::clone(&self.0), inbox: Rc::default() }))
     }
 
     fn tcp(&self, _: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
@@ -100,7 +100,6 @@ struct FlowInbox {
 
 struct Flow {
     net: Rc<FakeNet>,
-    port: u16,
     inbox: Rc<RefCell<FlowInbox>>,
 }
 
@@ -138,10 +137,6 @@ impl UdpFlow for Flow {
                 Poll::Ready(Ok(len))
             }
         }
-    }
-
-    fn local_port(&self) -> u16 {
-        self.port
     }
 }
 

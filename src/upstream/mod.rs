@@ -24,6 +24,6 @@ mod tcp;
 mod tests;
 
 pub use do_not_query::may_ask;
-pub use exchange::{Ask, AskError, Notes, Reply, TcpReason, Transport, Upstream};
-pub use query::EdnsOut;
+pub use exchange::{AskError, Notes, Reply, TcpReason, Transport, Upstream};
+pub use query::{Ask, EdnsOut};
 pub use tcp::TcpFault;

@@ -1,9 +1,12 @@
-//! The query as it is sent. The reply must repeat its secrets: ID, letter case, cookie.
+//! What is asked, and the query as it is sent. The reply must repeat its secrets: ID, letter case, cookie.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::dns0x20;
-use super::exchange::Ask;
 use crate::env::Random;
 use crate::record::{Class, Question, Rcode};
 use crate::wire::{Flags, Header, OptionCode, Writer};
@@ -13,6 +16,26 @@ const COOKIE_CLIENT_BYTES: usize = 8;
 const COOKIE_BYTES_MAX: usize = 40;
 /// Name 255, header 12, type and class 4, OPT 11, cookie 44: always below this.
 const QUERY_BYTES_MAX: usize = 512;
+
+/// One question for one server.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    pub server: SocketAddr,
+    pub question: &'a Question,
+    pub recursion_desired: bool,
+    pub checking_disabled: bool,
+    /// `None`: no OPT at all, for servers that cannot bear one.
+    pub edns: Option<EdnsOut<'a>>,
+    /// Mix the letter case of the name and insist on getting it back ("0x20"); not for servers that change it.
+    pub randomise_case: bool,
+    /// For the UDP exchange.
+    pub timeout: Duration,
+    /// Set after a shorter time, when the reply is overdue. The exchange goes on waiting for it.
+    pub overdue: Option<(Duration, &'a Cell<bool>)>,
+    /// For the TCP exchange, connecting included.
+    pub tcp_timeout: Duration,
+    pub force_tcp: bool,
+}
 
 /// The OPT of a query.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use super::budget::{Bound, Cost, WorkBudget};
 use super::key::{DnskeyView, KeyFault, ParsedKey, Sha1Policy, algorithm_supported};
 use super::reason::{Fault, Insecurity, Reason};
 use super::rrsig::Now;
-use super::set::{SetTrial, Verified};
+use super::set::{SetTrial, Verified, verify_by};
 use crate::limits::validation::KEYS_PER_STEP_MAX;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
@@ -43,6 +43,11 @@ impl ZoneKeys {
     pub fn dnskeys(&self) -> &Verified {
         &self.dnskeys
     }
+}
+
+/// Checks `set` against the keys of the zone that holds it.
+pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut WorkBudget) -> Result<Verified, Reason> {
+    verify_by(set, keys.zone(), keys.keys(), now, work)
 }
 
 #[derive(Clone, Debug)]
@@ -541,7 +546,7 @@ mod tests {
         tags.sort_unstable();
         assert_eq!((tags, keys.ttl()), (vec![20326, 38696, 57780], 172_800));
         for (owner, rtype) in [(".", Rtype::SOA), (".", Rtype::NSEC), ("com.", Rtype::DS), ("ae.", Rtype::NSEC)] {
-            let verified = super::super::set::verify_set(&vectors.get(owner, rtype), &keys, Now::At(now), &mut work);
+            let verified = verify_set(&vectors.get(owner, rtype), &keys, Now::At(now), &mut work);
             assert_eq!(verified.map(|v| (v.signed.key_tag, v.signed.algorithm)), Ok((57780, 8)), "{owner} {rtype}");
         }
         let late = keys_from_anchor(&root, &dnskeys, &anchors, Now::At(now + 30 * DAY), Sha1Policy::Insecure, &mut work);

@@ -20,6 +20,7 @@
 //! Knows nothing of: sockets, the time of day, the cache, configuration, who asked.
 
 mod judge;
+mod judgement;
 mod plan;
 mod keys;
 mod key;
@@ -43,13 +44,13 @@ mod test_vectors;
 mod model;
 
 pub use budget::{Bound, WorkBudget};
-pub use judge::{Case, CutVerdict, Judgement, Reply, ReplyKind, Secured};
+pub use judge::Case;
+pub use judgement::{CutVerdict, Judgement, Reply, ReplyKind, Secured};
 pub use key::Sha1Policy;
-pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor};
+pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor, verify_set};
 pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner, nsec3_place};
 pub use reason::{AlgorithmName, Date, Insecurity, Signed};
 pub use rrsig::{Now, signer_of};
-pub use set::verify_set;
 pub use synthesize::{DenialForm, DenialKey, Proved, Synthesis, SynthesisKind, expand_wildcard, synthesize};
 pub use trust_point::{Change, KeyState, TrustPoints};
 

@@ -4,7 +4,7 @@
 //! deeper down (RFC 4035 5.3.1: the signer is the zone that holds the set), or lie below an insecure delegation,
 //! or are forged; which of the three, the walk has to find out.
 
-use super::judge::{Judgement, Reply, ReplyKind};
+use super::judgement::{Judgement, Reply, ReplyKind};
 use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::{Rrsig, signer_of};
 use crate::record::{Name, RrSet, Rtype};

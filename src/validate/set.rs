@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 
 use super::budget::{Bound, Cost, WorkBudget};
 use super::key::ParsedKey;
-use super::keys::ZoneKeys;
 use super::reason::{Fault, Reason, Signed};
 use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
 use crate::limits::validation::SIGNATURES_READ_MAX;
@@ -28,11 +27,7 @@ pub struct Verified {
     pub signed: Signed,
 }
 
-/// Checks `set` against the keys of the zone that holds it.
-pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut WorkBudget) -> Result<Verified, Reason> {
-    verify_by(set, keys.zone(), keys.keys(), now, work)
-}
-
+/// Checks `set` against these keys of `zone`, in one go.
 pub(super) fn verify_by(set: &RrSet, zone: &Name, keys: &[ParsedKey], now: Now, work: &mut WorkBudget) -> Result<Verified, Reason> {
     let mut trial = SetTrial::default();
     loop {
@@ -275,6 +270,7 @@ impl CanonicalRecords {
 #[cfg(test)]
 mod tests {
     use super::super::key::{DnskeyView, Sha1Policy};
+    use super::super::keys::verify_set;
     use super::super::test_signer::{DAY, Fields, NOW, Signer, Vectors, a_set, date, keys_of, name, set};
     use super::*;
     use crate::limits::ValidationLimits;

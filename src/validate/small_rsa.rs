@@ -160,8 +160,8 @@ fn inverse(n: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::budget::WorkBudget;
+    use super::super::keys::verify_set;
     use super::super::rrsig::Now;
-    use super::super::set::verify_set;
     use super::super::test_signer::{Vectors, date, keys_of, name};
     use super::*;
     use crate::record::Rtype;

@@ -248,12 +248,11 @@ struct Scripted(Rc<Script>);
 struct Flow {
     script: Rc<Script>,
     inbox: RefCell<Vec<Vec<u8>>>,
-    port: u16,
 }
 
 impl Net for Scripted {
-    fn udp(&self, _server: SocketAddr, port: u16) -> io::Result<Box<dyn UdpFlow>> {
-        Ok(Box::new(Flow { script: self.0.clone(), inbox: RefCell::default(), port }))
+    fn udp(&self, _server: SocketAddr, _port: u16) -> io::Result<Box<dyn UdpFlow>> {
+        Ok(Box::new(Flow { script: self.0.clone(), inbox: RefCell::default() }))
     }
 
     fn tcp(&self, _server: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
@@ -274,10 +273,6 @@ impl UdpFlow for Flow {
         let len = reply.len().min(into.len());
         into[..len].copy_from_slice(&reply[..len]);
         Poll::Ready(Ok(len))
-    }
-
-    fn local_port(&self) -> u16 {
-        self.port
     }
 }
 

@@ -107,17 +107,9 @@ impl DatagramSocket for Door {
         self.0.sent.borrow_mut().push((bytes.to_vec(), peer));
         Ok(())
     }
-
-    fn local_addr(&self) -> SocketAddr {
-        self.0.local
-    }
 }
 
 impl StreamListener for Door {
-    fn local_addr(&self) -> SocketAddr {
-        self.0.local
-    }
-
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self.0.connections.borrow_mut().pop_front() {
             Some((stream, peer)) => Poll::Ready(Ok(Accepted { stream: Box::new(stream), peer, local: self.0.local })),

@@ -387,10 +387,6 @@ impl UdpFlow for Flow {
             Ok(len)
         })
     }
-
-    fn local_port(&self) -> u16 {
-        self.port
-    }
 }
 
 /// Forged replies to this query: each would send the client to 203.0.113.66.

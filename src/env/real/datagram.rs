@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 
 use super::super::net::{DatagramBatch, DatagramSocket, Rest};
-use super::syscalls::{Headers, Outgoing, Shape, plain, watch_readable};
+use super::syscalls::{Headers, Outgoing, Shape, watch_readable};
 
 /// After this many consecutive batches of at least this many datagrams traffic counts as heavy. Leaving epoll and coming
 /// back costs 3 us, as much as watching for 16 datagrams: bursts with pauses between them must not pay it each time.
@@ -93,10 +93,6 @@ impl DatagramSocket for RealDatagramSocket {
             Some(code) => Err(io::Error::from_raw_os_error(code)),
         }
     }
-
-    fn local_addr(&self) -> SocketAddr {
-        plain(self.shape.bound)
-    }
 }
 
 #[cfg(test)]
@@ -105,11 +101,16 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::super::bind_udp;
+    use super::super::syscalls::plain;
     use super::*;
 
     fn bound(address: &str) -> RealDatagramSocket {
         let socket = bind_udp(address.parse().expect("address"), 1, 1 << 16).expect("free port").remove(0);
         RealDatagramSocket::new(socket).expect("inside a runtime")
+    }
+
+    fn local_addr(server: &RealDatagramSocket) -> SocketAddr {
+        plain(server.shape.bound)
     }
 
     fn at(address: &str, port: u16) -> SocketAddr {
@@ -149,7 +150,7 @@ mod tests {
         }
         for (bind, client, asked) in rows {
             let server = bound(bind);
-            let asked = at(asked, server.local_addr().port());
+            let asked = at(asked, local_addr(&server).port());
             assert_eq!(exchange(&server, client, asked).await, (b"cba".to_vec(), asked, asked), "{bind} asked at {asked}");
         }
     }
@@ -164,7 +165,7 @@ mod tests {
         socket.set_nonblocking(true).expect("a socket");
         super::super::syscalls::receive_destinations(socket.as_raw_fd(), super::super::syscalls::Family::V6).expect("a socket");
         let server = RealDatagramSocket::new(socket).expect("inside a runtime");
-        let asked = at("127.0.0.3", server.local_addr().port());
+        let asked = at("127.0.0.3", local_addr(&server).port());
         assert_eq!(exchange(&server, "127.0.0.1:0", asked).await, (b"cba".to_vec(), asked, asked));
     }
 
@@ -173,7 +174,7 @@ mod tests {
         let server = bound("127.0.0.1:0");
         let client = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("free port");
         for len in [1, DatagramBatch::SLOT_BYTES, DatagramBatch::SLOT_BYTES + 1, 5] {
-            client.send_to(&vec![7; len], server.local_addr()).await.expect("loopback");
+            client.send_to(&vec![7; len], local_addr(&server)).await.expect("loopback");
         }
         let mut batch = DatagramBatch::new();
         poll_fn(|cx| server.poll_recv(cx, &mut batch)).await.expect("readable");
@@ -197,7 +198,7 @@ mod tests {
             client.recv_from(&mut byte).await.expect("loopback");
             assert_eq!(byte, [expected]);
         }
-        assert!(server.send_one(b"x", at("127.0.0.1", 0), server.local_addr()).is_err());
+        assert!(server.send_one(b"x", at("127.0.0.1", 0), local_addr(&server)).is_err());
     }
 
     #[tokio::test]
@@ -206,7 +207,7 @@ mod tests {
         let client = UdpSocket::bind("127.0.0.1:0").expect("free port");
         let mut batch = DatagramBatch::new();
         let mut receive = async |count: usize| {
-            (0..count).for_each(|_| assert_eq!(client.send_to(b"x", server.local_addr()).expect("loopback"), 1));
+            (0..count).for_each(|_| assert_eq!(client.send_to(b"x", local_addr(&server)).expect("loopback"), 1));
             let rest = poll_fn(|cx| server.poll_recv(cx, &mut batch)).await.expect("readable");
             assert_eq!(batch.len(), count);
             (rest, server.watched.borrow().is_some())
@@ -224,7 +225,7 @@ mod tests {
         assert_eq!(receive(1).await, (Rest::Probable, false));
         let waiting = poll_fn(|cx| Poll::Ready(server.poll_recv(cx, &mut DatagramBatch::new()).is_pending())).await;
         assert!(waiting && server.watched.borrow().is_some());
-        client.send_to(b"x", server.local_addr()).expect("loopback");
+        client.send_to(b"x", local_addr(&server)).expect("loopback");
         let woken = poll_fn(|cx| server.poll_recv(cx, &mut DatagramBatch::new())).await;
         assert_eq!(woken.ok(), Some(Rest::Nothing));
     }
@@ -239,7 +240,7 @@ mod tests {
         let client = UdpSocket::bind("127.0.0.1:0").expect("free port");
         let count = DatagramBatch::SLOTS * 2 + 3;
         for number in 0..count {
-            client.send_to(&[number as u8], server.local_addr()).expect("loopback");
+            client.send_to(&[number as u8], local_addr(&server)).expect("loopback");
         }
         let (mut batch, mut seen) = (DatagramBatch::new(), Vec::new());
         while seen.len() < count {

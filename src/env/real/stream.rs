@@ -2,7 +2,6 @@
 //! algorithm is off on accepted connections. The writer joins replies into one call instead.
 
 use std::io;
-use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
 use tokio::net::TcpListener;
@@ -25,9 +24,5 @@ impl StreamListener for RealStreamListener {
         let local = stream.local_addr()?;
         stream.set_nodelay(true)?;
         Poll::Ready(Ok(Accepted { stream: Box::new(stream), peer: plain(peer), local: plain(local) }))
-    }
-
-    fn local_addr(&self) -> SocketAddr {
-        self.0.local_addr().map_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)), plain)
     }
 }

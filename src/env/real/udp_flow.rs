@@ -238,10 +238,6 @@ impl UdpFlow for RealFlow {
             }
         }
     }
-
-    fn local_port(&self) -> u16 {
-        self.socket.local_addr().map_or(0, |local| local.port())
-    }
 }
 
 impl RealFlow {
@@ -298,11 +294,11 @@ mod tests {
     async fn a_flow_hears_its_server_and_nobody_else() {
         let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("free port");
         let stranger = UdpSocket::bind("127.0.0.1:0").expect("free port");
-        let flow = RealNet::default().udp(server.local_addr().expect("bound"), 0).expect("free port");
+        let flow = RealNet::default().flow(server.local_addr().expect("bound"), 0).expect("free port");
         flow.send(b"question").expect("loopback");
         let mut buf = [0; 64];
         let (len, from) = server.recv_from(&mut buf).await.expect("loopback");
-        assert_eq!((&buf[..len], from.port()), (&b"question"[..], flow.local_port()));
+        assert_eq!((&buf[..len], from.port()), (&b"question"[..], local_port(&flow)));
         stranger.send_to(b"forged", from).expect("loopback");
         server.send_to(b"answer", from).await.expect("loopback");
         let len = poll_fn(|cx| flow.poll_recv(cx, &mut buf)).await.expect("reply");
@@ -339,7 +335,7 @@ mod tests {
         let mut ports = Vec::new();
         while ports.len() < 2_000 {
             match net.flow(server, range()) {
-                Ok(flow) => ports.push(flow.local_port()),
+                Ok(flow) => ports.push(local_port(&flow)),
                 Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse),
             }
         }
@@ -364,7 +360,7 @@ mod tests {
         let mut last_port = 0;
         for turn in 0..40 {
             let flow = net.flow(at(&servers[turn % 2]), 1024).expect("a port");
-            let client = SocketAddr::from(([127, 0, 0, 1], flow.local_port()));
+            let client = SocketAddr::from(([127, 0, 0, 1], local_port(&flow)));
             assert_ne!(client.port(), last_port);
             last_port = client.port();
             flow.send(b"question").expect("loopback");
@@ -377,6 +373,10 @@ mod tests {
             assert_eq!(net.spare.v4.borrow().len(), 1, "turn {turn}");
         }
         assert!(net.spare.close_all() && !net.spare.close_all());
+    }
+
+    fn local_port(flow: &RealFlow) -> u16 {
+        flow.socket.local_addr().expect("bound").port()
     }
 
     async fn heard(flow: &RealFlow) -> Vec<u8> {
@@ -397,7 +397,7 @@ mod tests {
     async fn a_reply_behind_another_datagram_is_found() {
         for looks in [false, true] {
             let (server, flow) = server_and_flow(looks);
-            let client = SocketAddr::from(([127, 0, 0, 1], flow.local_port()));
+            let client = SocketAddr::from(([127, 0, 0, 1], local_port(&flow)));
             for turn in 0..3 {
                 flow.send(b"question").expect("loopback");
                 let replies: &[&[u8]] = if turn == 0 { &[b"first", b"late"] } else { &[b"reply"] };
@@ -417,7 +417,7 @@ mod tests {
         let (server, net) = (UdpSocket::bind("127.0.0.1:0").expect("free port"), RealNet::default());
         let turn = async |replies_first: bool| {
             let flow = net.flow(server.local_addr().expect("bound"), 0).expect("free port");
-            let client = SocketAddr::from(([127, 0, 0, 1], flow.local_port()));
+            let client = SocketAddr::from(([127, 0, 0, 1], local_port(&flow)));
             flow.send(b"question").expect("loopback");
             let reply = || assert_eq!(server.send_to(b"reply", client).expect("loopback"), 5);
             if replies_first {

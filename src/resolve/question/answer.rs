@@ -1,8 +1,15 @@
 //! The answer to a whole question, before flags and sections are put together.
 
 use crate::record::{Ede, Rcode, RrSet, Security};
-use crate::resolve::question::root_key_sentinel::SentinelVerdict;
 use crate::resolve::reply::link::Link;
+
+/// What becomes of an answer whose question asks about a root key (RFC 8509). Such an answer is never kept as a ready one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SentinelVerdict {
+    Answer,
+    /// SERVFAIL for clients that leave checking to this server (CD=0).
+    Withhold,
+}
 
 #[derive(Clone, Debug)]
 pub struct Answer {

@@ -6,19 +6,11 @@
 
 use crate::record::{Question, Rtype, Security};
 use crate::resolve::context::context::Context;
-use crate::resolve::question::answer::Answer;
+use crate::resolve::question::answer::{Answer, SentinelVerdict};
 use crate::resolve::question::resolver::Resolver;
 
 const IS_TA: &[u8] = b"root-key-sentinel-is-ta-";
 const NOT_TA: &[u8] = b"root-key-sentinel-not-ta-";
-
-/// What becomes of an answer whose question asks about a root key. Such an answer is never kept as a ready one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SentinelVerdict {
-    Answer,
-    /// SERVFAIL for clients that leave checking to this server (CD=0).
-    Withhold,
-}
 
 impl Resolver {
     /// Notes in a secure answer what its name asks about the root keys.

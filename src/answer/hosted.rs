@@ -1,16 +1,9 @@
-//! What this server has of its own for a question: hosted zones first, then special-use names, in the order of the
-//! design. The walk sees the same data through `resolve::Local`, so that an alias target, a zone cut or a name
-//! server's name is treated exactly as a client's question is.
-
-use std::net::SocketAddr;
-use std::sync::Arc;
+//! What a hosted zone answers, as a reply of its own name server or as the first part of an answer that the walk completes.
 
 use super::outcome::Outcome;
-use super::snapshot::Snapshot;
-use crate::authority::{self, End, ZoneAnswer};
-use crate::env::BootTime;
-use crate::record::{Name, Question, Security};
-use crate::resolve::{Local, LocalAnswer, LocalCut};
+use crate::authority::{End, ZoneAnswer};
+use crate::record::Security;
+use crate::resolve::LocalAnswer;
 
 /// The reply of the zone's own server. A referral has no AA (RFC 1034 4.3.2 step 3 b).
 pub(super) fn authoritative_outcome(hosted: ZoneAnswer) -> Outcome {
@@ -47,34 +40,13 @@ pub(super) fn local_answer(hosted: ZoneAnswer) -> LocalAnswer {
     LocalAnswer { zone: hosted.apex, document: None, rcode: hosted.rcode, answers: hosted.answers, authority: hosted.authority, onward }
 }
 
-/// What a query may find here without asking anybody: the zones and special-use names of its own snapshot.
-impl Local for Snapshot {
-    fn find(&self, question: &Question) -> Option<LocalAnswer> {
-        if let Some(hosted) = authority::answer(&self.zones, question, self.aliases_max) {
-            return (!hosted.is_elsewhere()).then(|| local_answer(hosted));
-        }
-        let (zone, document, outcome) = self.special(question)?;
-        let rcode = outcome.rcode();
-        let document = Some(document);
-        Some(LocalAnswer { zone, document, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
-    }
-
-    fn delegation(&self, name: &Name) -> Option<LocalCut> {
-        authority::delegation(&self.zones, name)
-    }
-
-    fn root_reply(&self, question: &Question, now: BootTime) -> Option<Vec<u8>> {
-        self.local_root.load().as_ref()?.reply(question, now)
-    }
-
-    fn own_addresses(&self) -> Arc<[SocketAddr]> {
-        self.own_addresses.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::authority;
+    use crate::record::{Name, Question};
     use crate::zone::{Zones, load_zone};
 
     #[test]

@@ -1,0 +1,37 @@
+//! What the walk finds in this server itself, as `resolve::Local`: hosted zones first, then special-use names, in the order
+//! of the design. An alias target, a zone cut or a name server's name is treated exactly as a client's question is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::hosted::local_answer;
+use super::snapshot::Snapshot;
+use crate::authority;
+use crate::env::BootTime;
+use crate::record::{Name, Question};
+use crate::resolve::{Local, LocalAnswer, LocalCut};
+
+/// What a query may find here without asking anybody: the zones and special-use names of its own snapshot.
+impl Local for Snapshot {
+    fn find(&self, question: &Question) -> Option<LocalAnswer> {
+        if let Some(hosted) = authority::answer(&self.zones, question, self.aliases_max) {
+            return (!hosted.is_elsewhere()).then(|| local_answer(hosted));
+        }
+        let (zone, document, outcome) = self.special(question)?;
+        let rcode = outcome.rcode();
+        let document = Some(document);
+        Some(LocalAnswer { zone, document, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
+    }
+
+    fn delegation(&self, name: &Name) -> Option<LocalCut> {
+        authority::delegation(&self.zones, name)
+    }
+
+    fn root_reply(&self, question: &Question, now: BootTime) -> Option<Vec<u8>> {
+        self.local_root.load().as_ref()?.reply(question, now)
+    }
+
+    fn own_addresses(&self) -> Arc<[SocketAddr]> {
+        self.own_addresses.clone()
+    }
+}
