@@ -64,6 +64,11 @@ cairn.toml:5:8: cache.size: expected a size (bytes or \"64MiB\") from \"1MiB\" t
     let output = folder.cairn("check --config cairn.toml");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).starts_with("zones/example.org.zone:5:7: found "), "{}", stderr(&output));
+    folder.write("zones/example.net.zone", ZONE);
+    let output = folder.cairn("check --config cairn.toml");
+    assert_eq!((output.status.code(), stderr(&output).lines().count()), (Some(2), 2), "{}", stderr(&output));
+    assert!(stdout(&output).contains("zones/example.net.zone: zone example.net., serial 7"), "{}", stdout(&output));
+    fs::remove_file(folder.0.join("zones/example.net.zone")).expect("it is there");
     folder.write("zones/example.org.zone", ZONE);
     let output = folder.cairn("check --config cairn.toml");
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
@@ -80,6 +85,12 @@ fn a_server_does_not_start_on_mistakes() {
     let output = folder.cairn("run --config missing.toml");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("missing.toml: there is no such file"), "{}", stderr(&output));
+    folder
+        .write("cairn.toml", "[server]\nlisten = ['127.0.0.1:5399']\n")
+        .write("zones/example.org.zone", &format!("{ZONE}www A 192.0.2\n"));
+    let output = folder.cairn("run --strict --config cairn.toml");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("zones/example.org.zone:5:7: found "), "{}", stderr(&output));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::snapshot::Snapshot;
 use crate::authority;
 use crate::env::BootTime;
 use crate::record::{Name, Question};
-use crate::resolve::{Local, LocalAnswer, LocalCut};
+use crate::resolve::{Cause, Failure, Local, LocalAnswer, LocalCut};
 
 /// What a query may find here without asking anybody: the zones and special-use names of its own snapshot.
 impl Local for Snapshot {
@@ -21,6 +21,11 @@ impl Local for Snapshot {
         let rcode = outcome.rcode();
         let document = Some(document);
         Some(LocalAnswer { zone, document, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
+    }
+
+    fn without_data(&self, question: &Question) -> Option<Failure> {
+        let zone = self.zones.missing_for(question.name.as_wire(), question.rtype)?;
+        Some(Failure::new(zone.apex.clone(), Cause::ZoneNotLoaded(zone.why.clone())))
     }
 
     fn delegation(&self, name: &Name) -> Option<LocalCut> {

@@ -1,7 +1,7 @@
 //! Request, decision, outcome: the one way to every reply, and to every explanation of one.
 //!
 //! ```text
-//! decide   the first rule that has something to say      class, hosted zones, access, special-use names, RD
+//! decide   the first rule that has something to say      class, hosted zones without and with data, access, special-use names, RD
 //!    │     none has: look it up
 //!    ▼
 //! look up  forward and stub rules, cache, walk           in `resolve`
@@ -22,7 +22,7 @@ use super::review;
 use crate::authority::{self, End};
 use crate::policy::Place;
 use crate::record::{Class, Rcode, RrSet, Rtype};
-use crate::resolve::{Cause, Context, LocalAnswer, QuestionPlace};
+use crate::resolve::{Cause, Context, Local, LocalAnswer, QuestionPlace};
 use crate::wire::Flags;
 
 pub(super) type Rule = fn(&Case<'_>) -> Option<Decision>;
@@ -36,7 +36,15 @@ pub(super) struct Pipeline {
 }
 
 pub(super) const PIPELINE: Pipeline = Pipeline {
-    rules: &[class_other_than_in, hosted_zone, client_outside_allow, special_use_name, recursion_turned_off, cache_without_rd],
+    rules: &[
+        class_other_than_in,
+        zone_without_data,
+        hosted_zone,
+        client_outside_allow,
+        special_use_name,
+        recursion_turned_off,
+        cache_without_rd,
+    ],
     reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones, review::report_agent],
 };
 
@@ -86,6 +94,18 @@ impl Pipeline {
 
 fn class_other_than_in(case: &Case<'_>) -> Option<Decision> {
     (case.request.class != Class::IN).then_some(Decision::Refuse(Refusal::Class))
+}
+
+/// A zone whose file cannot be read fails visibly: others have no say in it, and are not asked.
+fn zone_without_data(case: &Case<'_>) -> Option<Decision> {
+    let failure = case.snapshot.without_data(&case.request.question)?;
+    case.recorder.note(|| Note::Hosted { zone: failure.at.clone() });
+    if !case.may_ask_zone(&failure.at) {
+        return Some(Decision::Refuse(Refusal::Zone(failure.at)));
+    }
+    let outcome = Outcome::failed(&failure);
+    case.recorder.note(|| Note::Failed(Box::new(failure)));
+    Some(Decision::Reply(outcome))
 }
 
 /// RFC 1034 4.3.2. A client that may recurse gets what lies outside the hosted zones resolved: the target of an alias, data

@@ -10,9 +10,9 @@ use super::{Explain, Parts, Service, Transport, Worker};
 use crate::config::{Settings, ZoneSettings};
 use crate::env::Random;
 use crate::limits::Limits;
-use crate::record::{EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
+use crate::record::{EdeCode, Name, Question, Rank, Rcode, RrSet, Rtype, Security};
 use crate::wire::Flags;
-use crate::zone::{Zones, load_zone};
+use crate::zone::{ZoneWithoutData, Zones, load_zone};
 
 const INSIDER: &str = "127.0.0.9:4000";
 /// Outside `server.allow`, inside the lists of the closed zones.
@@ -46,7 +46,8 @@ fn closed_and_open_zones() -> Parts {
     let allow = ["127.0.0.9/32", "198.51.100.9/32"].map(|prefix| prefix.parse().expect("a prefix"));
     settings.zones =
         ["shut.zone.", "shut.open.zone."].map(|apex| ZoneSettings { name: name(apex), allow: allow.to_vec(), ..Default::default() }).into();
-    Parts { settings, zones: Arc::new(Zones::new(zones, 1)), ..parts() }
+    let lost = ZoneWithoutData { apex: name("lost.zone."), why: "a mistake".to_owned() };
+    Parts { settings, zones: Arc::new(Zones::new(zones, 1).with_missing([lost])), ..parts() }
 }
 
 fn worker(pipeline: Pipeline) -> Rc<Worker> {
@@ -62,7 +63,8 @@ fn worker(pipeline: Pipeline) -> Rc<Worker> {
     Worker::with_pipeline(service, Rc::new(SilentNet::default()), Random::from_seed(2), pipeline)
 }
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
+    "www.lost.zone.",
     "open.zone.",
     "www.open.zone.",
     "alias.open.zone.",
@@ -183,9 +185,53 @@ async fn what_breaks_a_reply_breaks_its_explanation() {
                     changed += usize::from(wire != *before);
                 }
                 // Recursion is on here; additional data is in neither count; and no zone names an agent for error reports.
-                let is_silent = rule == Some(4) || matches!(review, Some(1 | 3));
+                let is_silent = rule == Some(5) || matches!(review, Some(1 | 3));
                 assert_eq!(changed == 0, is_silent, "without rule {rule:?}, review {review:?}: {changed} replies changed");
             }
         })
         .await;
+}
+
+/// Whoever asks, and however the name is come by, nobody else is asked about a zone that this server is to serve.
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_cannot_be_read_fails_with_its_reason() {
+    let missing = ["broken.zone.", "shut.zone.", "cut.open.zone."]
+        .map(|apex| ZoneWithoutData { apex: name(apex), why: format!("{apex}zone:7:3: a mistake") });
+    let text = "$TTL 300\n@ SOA ns admin 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\nalias CNAME www.broken.zone.\ncut NS www.broken.zone.\n";
+    let open = load_zone(&name("open.zone."), "test", &mut |_| Ok(text.as_bytes().to_vec())).expect("a good zone").0;
+    let zones = Arc::new(Zones::new([Arc::new(open)], 1).with_missing(missing));
+    let service =
+        Service::new(Parts { zones, ..closed_and_open_zones() }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    let cached = RrSet::with(name("www.broken.zone."), Rtype::A, 300, &[192, 0, 2, 80]);
+    service.cache().put_set(&cached, Rank::AuthAnswer, Security::Insecure, service.resolve.clock.boot());
+    let net = SilentNet::default();
+    let worker = Worker::new(service, Rc::new(net.clone()), Random::from_seed(2));
+    let inside = tokio::task::LocalSet::new();
+    let asked = async |question: &str, rtype: Rtype, client: &str| {
+        let client: std::net::SocketAddr = client.parse().expect("an address");
+        let explained = worker.explain(&Explain::new(Question::new(name(question), rtype), Some(client.ip()))).await;
+        let outcome = explained.outcome;
+        (outcome.rcode(), outcome.edes.first().map(|ede| (ede.code, ede.text.clone())), outcome.answers.len())
+    };
+    inside
+        .run_until(async {
+            for (question, rtype, client, zone) in [
+                ("www.broken.zone.", Rtype::A, FRIEND, "broken.zone."),
+                ("broken.zone.", Rtype::DS, FRIEND, "broken.zone."),
+                ("www.broken.zone.", Rtype::A, STRANGER, "broken.zone."),
+                ("alias.open.zone.", Rtype::A, FRIEND, "broken.zone."),
+                ("www.cut.open.zone.", Rtype::A, FRIEND, "cut.open.zone."),
+                ("pay.shut.zone.", Rtype::A, INSIDER, "shut.zone."),
+            ] {
+                let (rcode, ede, answers) = asked(question, rtype, client).await;
+                let text = format!("the zone {zone} is not served: {zone}zone:7:3: a mistake");
+                assert_eq!((rcode, answers), (Rcode::SERVFAIL, 0), "{question} {rtype}");
+                assert_eq!(ede, Some((EdeCode::INVALID_DATA, text)), "{question} {rtype}");
+            }
+            assert_eq!(asked("pay.shut.zone.", Rtype::A, FRIEND).await.0, Rcode::REFUSED, "the zone's list still holds");
+            assert_eq!(asked("cut.open.zone.", Rtype::DS, FRIEND).await.0, Rcode::NOERROR, "DS is the parent's, which is there");
+            assert_eq!(asked("ns.open.zone.", Rtype::A, FRIEND).await.2, 1);
+        })
+        .await;
+    assert!(net.asked().is_empty(), "{:?}", net.asked());
 }

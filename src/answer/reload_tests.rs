@@ -46,6 +46,12 @@ impl Clock for TellingClock {
 #[derive(Clone, Default)]
 pub(super) struct SilentNet(Rc<RefCell<Vec<SocketAddr>>>);
 
+impl SilentNet {
+    pub(super) fn asked(&self) -> Vec<SocketAddr> {
+        self.0.borrow().clone()
+    }
+}
+
 struct SilentFlow {
     asked: Rc<RefCell<Vec<SocketAddr>>>,
     server: SocketAddr,

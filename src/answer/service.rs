@@ -91,9 +91,8 @@ impl Service {
         self.resolve.reload(routes, |routes| {
             self.present.store(Snapshot::new(generation, routes, configured));
             // Names below a zone that comes were answered by others until now, and those of one that goes will be.
-            let unlike = |these: &Zones, those: &Zones| -> Vec<Name> {
-                these.iter().map(|zone| zone.apex()).filter(|apex| those.get(apex.as_wire()).is_none()).cloned().collect()
-            };
+            let unlike =
+                |these: &Zones, those: &Zones| -> Vec<Name> { these.apexes().filter(|apex| !those.has(apex.as_wire())).cloned().collect() };
             [unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat()
         });
         Retired(old.configured())

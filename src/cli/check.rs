@@ -20,13 +20,24 @@ Examples:
 pub(super) struct CheckArgs {
     #[command(flatten)]
     files: FileArgs,
+    /// Warnings are mistakes too
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) fn check(args: &CheckArgs) -> u8 {
     match Sources::read(&args.files.start_options()) {
         Ok(sources) => {
-            print_good(&sources);
-            GOOD
+            print_good(&sources, args.strict);
+            let mut problems: Vec<Problem> = sources.zone_problems().into_iter().cloned().collect();
+            if args.strict {
+                problems.extend(sources.warnings.iter().cloned());
+            }
+            if problems.is_empty() {
+                return GOOD;
+            }
+            print_problems(&problems);
+            MISTAKE
         }
         Err(problems) => {
             print_problems(&problems);
@@ -50,7 +61,7 @@ pub(super) fn print_problems(problems: &[Problem]) {
     complain!("{}", paint.bad(&format!("{count} mistake{}", if count == 1 { "" } else { "s" })));
 }
 
-fn print_good(sources: &Sources) {
+fn print_good(sources: &Sources, is_strict: bool) {
     let good = Paint::stdout().good("good");
     match &sources.config_file {
         Some(file) => say!("{good}  {}", file.display()),
@@ -59,7 +70,7 @@ fn print_good(sources: &Sources) {
     for LoadedZone { file, zone } in &sources.zones {
         say!("{good}  {}: zone {}, serial {}, {} records", file.path.display(), file.name, zone.serial(), zone.record_count());
     }
-    for warning in &sources.warnings {
+    for warning in sources.warnings.iter().filter(|_| !is_strict) {
         say!("note  {warning}");
     }
     for note in &sources.notes {

@@ -32,6 +32,9 @@ pub(super) struct RunArgs {
     /// Where to answer, over UDP and TCP; may be given several times [default: 127.0.0.1:53 and [::1]:53]
     #[arg(long, value_name = "ADDR:PORT", value_parser = parse_socket)]
     listen: Vec<SocketAddr>,
+    /// Do not start, and do not reload, while one zone cannot be read
+    #[arg(long)]
+    strict: bool,
 }
 
 /// Which files to read: the same words for every command that reads them.
@@ -47,12 +50,12 @@ pub(super) struct FileArgs {
 
 impl FileArgs {
     pub(super) fn start_options(&self) -> StartOptions {
-        StartOptions { config: self.config.clone(), zones: self.zones.clone(), listen: Vec::new() }
+        StartOptions { config: self.config.clone(), zones: self.zones.clone(), ..StartOptions::default() }
     }
 }
 
 pub(super) fn run(args: &RunArgs) -> u8 {
-    let options = StartOptions { listen: args.listen.clone(), ..args.files.start_options() };
+    let options = StartOptions { listen: args.listen.clone(), strict: args.strict, ..args.files.start_options() };
     match server::run(&options, server::build) {
         Ok(()) => GOOD,
         Err(error) => {

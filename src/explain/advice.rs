@@ -40,6 +40,7 @@ fn of_cause(cause: &Cause) -> &'static str {
         Cause::TimedOut => "ask again: resolving goes on, and the answer may be cached by then",
         Cause::NoSocket => "this resolver may open too few files for its load: raise its limit (RLIMIT_NOFILE), or ask again later",
         Cause::NotCached => "ask with RD",
+        Cause::ZoneNotLoaded(_) => "correct the zone's file (`cairn check` shows every mistake in it), then `cairn reload`",
         Cause::Shed => "the server is overloaded: ask again later",
         Cause::Internal => "this is a defect of Cairn: please report it with this output",
     }

@@ -462,6 +462,7 @@ pub enum Cause {
     TimedOut,
     NoSocket,
     NotCached,
+    ZoneNotLoaded,
     Shed,
     Internal,
 }
@@ -480,6 +481,7 @@ impl From<&resolve::Cause> for Cause {
             resolve::Cause::TimedOut => Cause::TimedOut,
             resolve::Cause::NoSocket => Cause::NoSocket,
             resolve::Cause::NotCached => Cause::NotCached,
+            resolve::Cause::ZoneNotLoaded(_) => Cause::ZoneNotLoaded,
             resolve::Cause::Shed => Cause::Shed,
             resolve::Cause::Internal => Cause::Internal,
         }

@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use super::cache_file::{Keeper, Keeping};
 use super::engine::Engine;
-use super::load::{LoadedZone, Sources, StartOptions};
+use super::load::{BrokenZone, LoadedZone, Sources, StartOptions};
 use super::logs;
 use super::pages;
 use super::ports::{self, BindError, Ports, WorkerSockets};
@@ -215,6 +215,7 @@ fn reload_once(engine: &dyn Engine, options: &StartOptions) {
     let _ = priority::give_way();
     match read_aside(options) {
         Ok(sources) => {
+            log_broken_zones(&sources);
             log_warnings(&sources);
             let zones = sources.zones.len();
             engine.reload(sources);
@@ -265,11 +266,25 @@ fn announce(sources: &Sources, ports: &Ports) {
     for LoadedZone { file, zone } in &sources.zones {
         info!("zone {} from {}: serial {}, {} records", file.name, file.path.display(), zone.serial(), zone.record_count());
     }
+    log_broken_zones(sources);
     log_warnings(sources);
     for note in sources.notes.iter().chain(&ports.notes) {
         for line in note.lines() {
             warn!("{line}");
         }
+    }
+}
+
+/// Every mistake of a zone that is not served, or not as its file says.
+fn log_broken_zones(sources: &Sources) {
+    for problem in sources.zone_problems().into_iter().take(START_WARNINGS_MAX) {
+        error!("{problem}");
+    }
+    for BrokenZone { name, path, .. } in sources.broken_zones.iter().take(START_WARNINGS_MAX) {
+        error!("zone {name} cannot be read from {}: its names get SERVFAIL, or what was read before; all else is served", path.display());
+    }
+    if let Some(more) = sources.broken_zones.len().checked_sub(START_WARNINGS_MAX).filter(|more| *more > 0) {
+        error!("and {more} more zones that cannot be read, all shown by `cairn check`");
     }
 }
 

@@ -24,7 +24,7 @@ use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
 use crate::listen::{self, Admission, Bounds, Sockets};
 use crate::record::Name;
-use crate::zone::Zones;
+use crate::zone::{Zone, ZoneWithoutData, Zones};
 
 /// How soon after its last use the memory of a replaced configuration is free again.
 const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
 /// What answers, with nothing learned yet.
 pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<Service>, String> {
     let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
-    Ok(Service::new(parts(sources, addrs, 1), limits, Arc::new(RealClock), &random))
+    Ok(Service::new(parts(sources, Vec::new(), addrs, 1), limits, Arc::new(RealClock), &random))
 }
 
 /// Explains one query in this process, without a server.
@@ -87,7 +87,10 @@ impl Engine for Server {
 
     fn reload(&self, sources: Sources) {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
-        let retired = self.service.reload(parts(sources, &self.addrs, generation));
+        // A zone whose file is broken now is served as it was read last.
+        let before = self.service.snapshot().zones.clone();
+        let kept = sources.broken_zones.iter().filter_map(|broken| before.get(broken.name.as_wire()).cloned()).collect();
+        let retired = self.service.reload(parts(sources, kept, &self.addrs, generation));
         // What changed hands is to be forgotten a second time, which is that thread's to do.
         self.trust_changed.notify_one();
         in_background("retire", move || {
@@ -218,10 +221,12 @@ fn in_background(name: &'static str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-fn parts(sources: Sources, addrs: &[SocketAddr], generation: u64) -> Parts {
-    let zones = sources.zones.into_iter().map(|loaded| loaded.zone);
+/// `kept`: data of broken zones from an earlier load.
+fn parts(sources: Sources, kept: Vec<Arc<Zone>>, addrs: &[SocketAddr], generation: u64) -> Parts {
+    let zones = sources.zones.into_iter().map(|loaded| loaded.zone).chain(kept);
+    let missing = sources.broken_zones.iter().map(|broken| ZoneWithoutData { apex: broken.name.clone(), why: broken.why() });
     Parts {
-        zones: Arc::new(Zones::new(zones, generation)),
+        zones: Arc::new(Zones::new(zones, generation).with_missing(missing)),
         settings: sources.settings,
         hints: sources.root_hints,
         anchors: Arc::new(sources.trust_anchors),

@@ -32,4 +32,4 @@ pub use shard::SetRef;
 pub use transfer::TransferReader;
 pub use tree::Zone;
 pub use zonemd::{ZonemdVerdict, verify_zonemd};
-pub use zones::Zones;
+pub use zones::{ZoneWithoutData, Zones};

@@ -7,22 +7,42 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 
 use super::tree::Zone;
-use crate::record::Rtype;
+use crate::record::{Name, Rtype};
 
 /// A snapshot; a change makes a new one with the next generation.
 #[derive(Clone, Default)]
 pub struct Zones {
     by_apex: HashMap<Box<[u8]>, Arc<Zone>, RandomState>,
+    /// Zones that this server is to serve and has no data of, by apex, each with the reason. Never also in `by_apex`.
+    without_data: HashMap<Box<[u8]>, Arc<ZoneWithoutData>, RandomState>,
     /// Octets of the longest apex: longer suffixes need no look-up.
     apex_len_max: usize,
     generation: u64,
+}
+
+/// A hosted zone of which there is no data: its names are answered by nobody else.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ZoneWithoutData {
+    pub apex: Name,
+    /// File, line and mistake.
+    pub why: String,
 }
 
 impl Zones {
     /// A later zone of the same name replaces the earlier one.
     pub fn new(zones: impl IntoIterator<Item = Arc<Zone>>, generation: u64) -> Zones {
         let by_apex = zones.into_iter().map(|zone| (zone.apex().as_wire().into(), zone)).collect();
-        Zones { by_apex, apex_len_max: 0, generation }.measured()
+        Zones { by_apex, without_data: HashMap::default(), apex_len_max: 0, generation }.measured()
+    }
+
+    /// Those that have data already keep it.
+    pub fn with_missing(mut self, missing: impl IntoIterator<Item = ZoneWithoutData>) -> Zones {
+        for zone in missing {
+            if !self.by_apex.contains_key(zone.apex.as_wire()) {
+                self.without_data.insert(zone.apex.as_wire().into(), Arc::new(zone));
+            }
+        }
+        self.measured()
     }
 
     #[cfg(any(test, feature = "internals"))]
@@ -43,7 +63,7 @@ impl Zones {
     }
 
     fn measured(mut self) -> Zones {
-        self.apex_len_max = self.by_apex.keys().map(|apex| apex.len()).max().unwrap_or(0);
+        self.apex_len_max = self.by_apex.keys().chain(self.without_data.keys()).map(|apex| apex.len()).max().unwrap_or(0);
         self
     }
 
@@ -66,21 +86,60 @@ impl Zones {
         self.by_apex.values()
     }
 
+    /// Of all zones, with data and without.
+    pub fn apexes(&self) -> impl Iterator<Item = &Name> {
+        self.by_apex.values().map(|zone| zone.apex()).chain(self.without_data.values().map(|zone| &zone.apex))
+    }
+
+    /// Is there a zone of this very name, with data or without?
+    pub fn has(&self, apex: &[u8]) -> bool {
+        self.by_apex.contains_key(apex) || self.without_data.contains_key(apex)
+    }
+
+    /// The zone that answers a question, if this server has no data of it.
+    pub fn missing_for(&self, name: &[u8], rtype: Rtype) -> Option<&ZoneWithoutData> {
+        if self.without_data.is_empty() {
+            return None;
+        }
+        let zone = self.missing_at(name)?;
+        // DS at an apex is the parent's (RFC 4035 3.1.4.1), which may be hosted here.
+        let is_the_parents = rtype == Rtype::DS && zone.apex.as_wire() == name;
+        match parent(name).filter(|_| is_the_parents) {
+            Some(above) if self.find(above).is_some() => None,
+            _ => Some(zone),
+        }
+    }
+
+    /// The zone without data that `name` lies in, unless a deeper zone has data.
+    fn missing_at(&self, name: &[u8]) -> Option<&ZoneWithoutData> {
+        let mut rest = name;
+        loop {
+            match (self.without_data.get(rest), self.by_apex.contains_key(rest)) {
+                (Some(zone), _) => return Some(zone),
+                (None, true) => return None,
+                (None, false) => rest = parent(rest)?,
+            }
+        }
+    }
+
     pub fn get(&self, apex: &[u8]) -> Option<&Arc<Zone>> {
         self.by_apex.get(apex)
     }
 
-    /// The deepest hosted zone that `name` (lower-case wire form) lies in.
+    /// The deepest hosted zone that `name` (lower-case wire form) lies in; `None` also where this server has no data of it.
     pub fn find(&self, name: &[u8]) -> Option<&Arc<Zone>> {
         if self.by_apex.is_empty() {
             return None;
         }
         let mut rest = name;
         loop {
-            if rest.len() <= self.apex_len_max
-                && let Some(zone) = self.by_apex.get(rest)
-            {
-                return Some(zone);
+            if rest.len() <= self.apex_len_max {
+                if let Some(zone) = self.by_apex.get(rest) {
+                    return Some(zone);
+                }
+                if !self.without_data.is_empty() && self.without_data.contains_key(rest) {
+                    return None;
+                }
             }
             rest = parent(rest)?;
         }
@@ -89,11 +148,10 @@ impl Zones {
     /// The zone that answers a question: as `find`, but DS at a zone's apex belongs to the zone above
     /// (RFC 4035 3.1.4.1). `None` when that one is not hosted here.
     pub fn find_for(&self, name: &[u8], rtype: Rtype) -> Option<&Arc<Zone>> {
-        let zone = self.find(name)?;
-        if rtype == Rtype::DS && zone.apex().as_wire() == name {
+        if rtype == Rtype::DS && self.has(name) {
             return self.find(parent(name)?);
         }
-        Some(zone)
+        self.find(name)
     }
 }
 
@@ -107,5 +165,44 @@ fn parent(name: &[u8]) -> Option<&[u8]> {
     match name.split_first()? {
         (0, _) => None,
         (len, rest) => rest.get(usize::from(*len)..),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::load_zone;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).expect(text)
+    }
+
+    #[test]
+    fn a_zone_without_data_is_nobody_elses() {
+        let zone = |apex: &str| {
+            let text = "$TTL 300\n@ SOA ns host 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\n";
+            Arc::new(load_zone(&name(apex), "test", &mut |_| Ok(text.as_bytes().to_vec())).expect("a good zone").0)
+        };
+        let missing = |apex: &str| ZoneWithoutData { apex: name(apex), why: "broken".to_owned() };
+        let zones = Zones::new(["example.", "deep.broken.example.", "kept."].map(zone), 1);
+        let zones = zones.with_missing(["broken.example.", "lone.test.", "kept."].map(missing));
+        for (question, rtype, has_data, is_missing) in [
+            ("www.example.", Rtype::A, Some("example."), None),
+            ("broken.example.", Rtype::A, None, Some("broken.example.")),
+            ("www.broken.example.", Rtype::DS, None, Some("broken.example.")),
+            ("broken.example.", Rtype::DS, Some("example."), None),
+            ("www.deep.broken.example.", Rtype::A, Some("deep.broken.example."), None),
+            ("deep.broken.example.", Rtype::DS, None, None),
+            ("lone.test.", Rtype::DS, None, Some("lone.test.")),
+            ("test.", Rtype::A, None, None),
+            ("kept.", Rtype::A, Some("kept."), None),
+        ] {
+            let asked = name(question);
+            let found = zones.find_for(asked.as_wire(), rtype).map(|zone| zone.apex().to_string());
+            assert_eq!(found.as_deref(), has_data, "{question} {rtype}");
+            let without = zones.missing_for(asked.as_wire(), rtype).map(|zone| zone.apex.to_string());
+            assert_eq!(without.as_deref(), is_missing, "{question} {rtype}");
+        }
+        assert_eq!(zones.apexes().count(), 5);
     }
 }

@@ -74,6 +74,8 @@ pub enum Cause {
     NoSocket,
     /// Only the cache was to be read, and it has no answer.
     NotCached,
+    /// The zone is to be served here, and its data cannot be read.
+    ZoneNotLoaded(String),
     /// Its place was given to another question: more were under way than this server can work on.
     Shed,
     /// A defect of ours: a walk ended without a result.
@@ -90,7 +92,7 @@ impl Failure {
                 OwnLimit::No
             }
             Cause::AliasLoop | Cause::AliasTooLong | Cause::TimedOut => OwnLimit::No,
-            Cause::NotCached | Cause::Internal => OwnLimit::No,
+            Cause::NotCached | Cause::ZoneNotLoaded(_) | Cause::Internal => OwnLimit::No,
         };
         Failure { at, cause, faults: Box::default(), own_limit, kind: FailureKind::LookUp }
     }
@@ -101,6 +103,7 @@ impl Failure {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::TimedOut => EdeCode::NO_REACHABLE_AUTHORITY,
             Cause::ServersFailed => EdeCode::NETWORK_ERROR,
             Cause::Remembered(ede) => return ede.clone(),
+            Cause::ZoneNotLoaded(_) => EdeCode::INVALID_DATA,
             Cause::Cycle
             | Cause::AliasLoop
             | Cause::AliasTooLong
@@ -116,7 +119,8 @@ impl Failure {
     /// May expired data be given in place of this failure (RFC 8767)? Not where only the cache was to be read, nor where
     /// this server has no room for one more walk.
     pub fn may_serve_stale(&self) -> bool {
-        !matches!(self.cause, Cause::NotCached | Cause::Spent(Bound::Walks(_))) && self.kind != FailureKind::BogusData
+        !matches!(self.cause, Cause::NotCached | Cause::ZoneNotLoaded(_) | Cause::Spent(Bound::Walks(_)))
+            && self.kind != FailureKind::BogusData
     }
 
     /// A question that waited for the walk of another may succeed with a walk of its own.
@@ -137,7 +141,7 @@ impl Failure {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) => true,
             Cause::AliasLoop | Cause::AliasTooLong => true,
             Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut => false,
-            Cause::NoSocket | Cause::NotCached | Cause::Shed | Cause::Internal => false,
+            Cause::NoSocket | Cause::NotCached | Cause::ZoneNotLoaded(_) | Cause::Shed | Cause::Internal => false,
         }
     }
 }
@@ -156,6 +160,7 @@ impl fmt::Display for Failure {
             Cause::TimedOut => write!(f, "no answer in time, waiting for servers of {}", self.at)?,
             Cause::NoSocket => return f.write_str("this resolver has no free socket at the moment"),
             Cause::NotCached => write!(f, "{} is not in the cache", self.at)?,
+            Cause::ZoneNotLoaded(why) => write!(f, "the zone {} is not served: {why}", self.at)?,
             Cause::Shed => f.write_str("more questions are under way than this server can work on")?,
             Cause::Internal => f.write_str("internal error")?,
         }

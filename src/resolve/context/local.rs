@@ -6,10 +6,16 @@ use std::sync::Arc;
 
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rcode, RrSet};
+use crate::resolve::context::failure::Failure;
 
 pub trait Local {
     /// Local data for a question; `None` when this server is not authoritative for the name.
     fn find(&self, question: &Question) -> Option<LocalAnswer>;
+
+    /// Why nothing can be answered for a question whose zone is to be served here: nobody else is asked for it.
+    fn without_data(&self, _question: &Question) -> Option<Failure> {
+        None
+    }
 
     /// A delegation out of a hosted zone on the way to `name`: the cut and where its servers are.
     fn delegation(&self, name: &Name) -> Option<LocalCut>;

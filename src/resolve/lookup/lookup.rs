@@ -61,6 +61,9 @@ impl Lookup {
     }
 
     pub(in crate::resolve) async fn find(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
+        if let Some(failure) = context.local.without_data(question) {
+            return Err(failure);
+        }
         if let Some(found) = cached(self.network(), question, context) {
             return found;
         }

@@ -51,6 +51,7 @@ fn code_of(result: &Result<Answer, Failure>) -> Option<EdeCode> {
             | Cause::NoSocket
             | Cause::Shed
             | Cause::NotCached
+            | Cause::ZoneNotLoaded(_)
             | Cause::Internal => None,
         },
     }

@@ -25,6 +25,8 @@ pub struct StartOptions {
     /// Empty: not asked for.
     pub listen: Vec<SocketAddr>,
     pub zones: Option<PathBuf>,
+    /// A zone that cannot be read is a reason not to start, or not to reload.
+    pub strict: bool,
 }
 
 /// The settings in force, and the file they came from.
@@ -51,8 +53,35 @@ pub(super) struct ZoneFiles {
     pub folder: Option<PathBuf>,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// Zones whose file cannot be read or chosen, each with its mistake.
+    pub broken: Vec<BrokenZone>,
+    /// Files that are meant to be zone files, and nobody can tell of which zone.
+    pub unusable: Vec<Problem>,
     /// What keeps the rest from being complete.
     pub problems: Vec<Problem>,
+}
+
+/// A zone that is to be served, and whose data cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokenZone {
+    pub name: Name,
+    pub path: PathBuf,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl BrokenZone {
+    /// In one line for clients: the file without its folders, which are nobody's business.
+    pub fn why(&self) -> String {
+        let Some(first) = self.problems.first() else { return "its file cannot be read".to_owned() };
+        let file = Path::new(&first.file).file_name().map_or_else(|| first.file.clone(), |name| name.to_string_lossy().into_owned());
+        let folder = self.path.parent().map(|folder| format!("{}/", folder.display())).unwrap_or_default();
+        let what = Problem { file, hint: None, what: first.what.replace(&folder, ""), ..first.clone() }.to_string();
+        match self.problems.len() - 1 {
+            0 => what,
+            more => format!("{what} (and {more} more)"),
+        }
+    }
 }
 
 pub fn configuration(options: &StartOptions) -> Result<Configuration, Vec<Problem>> {
@@ -194,7 +223,8 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
         if let Some((why, hint)) = why_not_readable(&file.path) {
             let named_in = configuration.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
             let problem = Problem::at(named_in, &zone.file_mark, format!("zone.file of {}: {why}", file.name));
-            found.problems.push(Problem { hint, ..problem });
+            let problems = vec![Problem { hint, ..problem }];
+            found.broken.push(BrokenZone { name: file.name, path: file.path, problems });
             from_configuration.insert(zone.name.clone());
             continue;
         }
@@ -206,7 +236,7 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
         let name = match zone_name(&path) {
             Some(Ok(name)) => name,
             Some(Err(problem)) => {
-                found.problems.push(problem);
+                found.unusable.push(problem);
                 continue;
             }
             None => {
@@ -221,7 +251,8 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
             Some(other) if !from_configuration.contains(&name) => {
                 let what = format!("this is the zone {name} for the second time: {} is for it as well", other.path.display());
                 let hint = Some("keep one of them".to_owned());
-                found.problems.push(Problem { hint, ..Problem::of_file(path.display().to_string(), what) });
+                let problems = vec![Problem { hint, ..Problem::of_file(path.display().to_string(), what) }];
+                found.broken.push(BrokenZone { name, path, problems });
             }
             Some(other) => {
                 let (left_out, used) = (path.display(), other.path.display());
@@ -233,6 +264,8 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
             }
         }
     }
+    // Which of two files is meant is not to be guessed.
+    by_name.retain(|name, _| !found.broken.iter().any(|broken| broken.name == *name));
     found.files = by_name.into_values().collect();
     found
 }
@@ -287,7 +320,7 @@ mod tests {
     use super::*;
 
     fn options(config: Option<PathBuf>, zones: Option<PathBuf>) -> StartOptions {
-        StartOptions { config, zones, listen: Vec::new() }
+        StartOptions { config, zones, ..StartOptions::default() }
     }
 
     fn shown(found: &ZoneFiles) -> String {
@@ -302,7 +335,7 @@ mod tests {
             let text =
                 format!("[server]\n{listen}\n[[stub]]\nzone = 'a.test'\nto = ['192.0.2.1:53']\n[[forward]]\nzone = '.'\nto = [{to}]\n");
             let listen = command_line.iter().map(|at| at.parse().expect("an address")).collect();
-            let options = StartOptions { config: Some(scratch.write("cairn.toml", &text)), zones: None, listen };
+            let options = StartOptions { config: Some(scratch.write("cairn.toml", &text)), listen, ..StartOptions::default() };
             let problems = readable_configuration(&options, Path::new("none")).1;
             problems.iter().map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.what)).collect::<Vec<_>>()
         };
@@ -378,7 +411,7 @@ mod tests {
         let none = options(None, None);
         let configuration = configuration_or(&none, &default).expect("the default file is read");
         assert_eq!(configuration.file, Some(default));
-        assert_eq!(zone_files(&configuration, &none).problems.len(), 2);
+        assert_eq!(zone_files(&configuration, &none).unusable.len(), 2);
     }
 
     #[test]

@@ -4,6 +4,6 @@ mod configuration;
 mod root;
 mod sources;
 
-pub use configuration::{StartOptions, configuration};
+pub use configuration::{BrokenZone, StartOptions, configuration};
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::{LoadedZone, Sources};

@@ -1,6 +1,7 @@
 //! Everything that a server starts from, read and checked: settings, zones, root hints, trust anchors.
 //!
-//! A reload makes a new one, and only a whole one is swapped in: with one mistake anywhere, the old stays.
+//! A reload makes a new one. With a mistake in the configuration the old stays; a zone file with a mistake concerns its
+//! zone alone.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::configuration::{
-    Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files,
+    BrokenZone, Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files,
 };
 use super::root::{root_hints, trust_anchors};
 use crate::config::{Problem, RouteSettings, Settings};
@@ -23,6 +24,10 @@ pub struct Sources {
     pub config_file: Option<PathBuf>,
     /// Sorted by name, each name once.
     pub zones: Vec<LoadedZone>,
+    /// Zones that are to be served and cannot be read. No other server is asked for their names.
+    pub broken_zones: Vec<BrokenZone>,
+    /// Files that are meant to be zone files, of no zone that could be told.
+    pub unusable_files: Vec<Problem>,
     /// The root's servers by name and address.
     pub root_hints: Vec<(Name, IpAddr)>,
     pub trust_anchors: Vec<Anchor>,
@@ -41,20 +46,26 @@ pub struct LoadedZone {
 }
 
 impl Sources {
-    /// Reads all files; the problems of all of them are told together.
+    /// Reads all files; the problems of all of them are told together. A zone that cannot be read is a problem only if the
+    /// options are strict.
     pub fn read(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
         let (configuration, mut problems) = configuration_as_far_as_it_goes(options);
         let found = zone_files(&configuration, options);
         problems.extend(found.problems);
-        let (mut zones, mut warnings) = (Vec::new(), Vec::new());
+        let (mut zones, mut warnings, mut broken_zones) = (Vec::new(), Vec::new(), found.broken);
         for file in found.files {
             match load(&file) {
                 Ok((zone, odd)) => {
                     zones.push(LoadedZone { file, zone });
                     warnings.extend(odd);
                 }
-                Err(mistakes) => problems.extend(mistakes),
+                Err(problems) => broken_zones.push(BrokenZone { name: file.name, path: file.path, problems }),
             }
+        }
+        broken_zones.sort_by(|one, other| one.name.cmp(&other.name));
+        let unusable_files = found.unusable;
+        if options.strict {
+            problems.extend(broken_zones.iter().flat_map(|zone| zone.problems.iter().cloned()).chain(unusable_files.iter().cloned()));
         }
         warnings.extend(unused_rules(&configuration, &zones));
         let Configuration { settings, file: config_file } = configuration;
@@ -66,7 +77,23 @@ impl Sources {
             return Err(problems);
         }
         let notes = found.notes;
-        Ok(Sources { settings, config_file, zones, root_hints, trust_anchors, state_folder: None, warnings, notes })
+        Ok(Sources {
+            settings,
+            config_file,
+            zones,
+            broken_zones,
+            unusable_files,
+            root_hints,
+            trust_anchors,
+            state_folder: None,
+            warnings,
+            notes,
+        })
+    }
+
+    /// The mistakes in zone files.
+    pub fn zone_problems(&self) -> Vec<&Problem> {
+        self.broken_zones.iter().flat_map(|zone| &zone.problems).chain(&self.unusable_files).collect()
     }
 }
 
@@ -147,7 +174,29 @@ mod tests {
 
     fn read(scratch: &Scratch, config: &str) -> Result<Sources, Vec<Problem>> {
         let config = Some(scratch.write("cairn.toml", config));
-        Sources::read(&StartOptions { config, ..StartOptions::default() })
+        Sources::read(&StartOptions { config, strict: true, ..StartOptions::default() })
+    }
+
+    /// A mistake in one zone's file costs that zone alone.
+    #[test]
+    fn each_zone_stands_or_falls_alone() {
+        let scratch = Scratch::new();
+        scratch.write("zones/good.example.zone", ZONE);
+        scratch.write("zones/bad.example.zone", &format!("{ZONE}www A 192.0.2\nftp A x\n"));
+        scratch.write("zones/twice.example.zone", ZONE);
+        scratch.write("zones/Twice.example.zone", ZONE);
+        scratch.write("zones/d..e.zone", ZONE);
+        let config = Some(scratch.write("cairn.toml", "[[zone]]\nname = 'gone.example'\nfile = 'zones/none'\n"));
+        let sources = Sources::read(&StartOptions { config, ..StartOptions::default() }).expect("only zones are wrong");
+        let zones: Vec<String> = sources.zones.iter().map(|zone| zone.file.name.to_string()).collect();
+        assert_eq!(zones, ["good.example."]);
+        let broken: Vec<String> = sources.broken_zones.iter().map(|zone| format!("{} {}", zone.name, zone.why())).collect();
+        let [bad, gone, twice] = &broken[..] else { panic!("{broken:?}") };
+        assert!(bad.starts_with("bad.example. bad.example.zone:5:7: found") && bad.ends_with(" (and 1 more)"), "{bad}");
+        assert_eq!(gone, "gone.example. cairn.toml:3:8: zone.file of gone.example.: none: there is no such file or folder");
+        assert!(twice.starts_with("twice.example. twice.example.zone: this is the zone"), "{twice}");
+        assert_eq!((sources.unusable_files.len(), sources.zone_problems().len()), (1, 5));
+        assert!(broken.iter().all(|why| !why.contains(&scratch.path().display().to_string())), "{broken:?}");
     }
 
     #[test]
