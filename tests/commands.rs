@@ -145,3 +145,44 @@ fn wrong_words_are_told() {
     assert_eq!(output.status.code(), Some(0));
     assert!(stdout(&output).contains("Examples:") && !stdout(&output).contains('\x1b'), "{}", stdout(&output));
 }
+
+/// A page for each command that the help lists, and one for the configuration file with each of its keys.
+#[test]
+fn manual_pages_of_all_commands() {
+    let folder = Folder::new("man");
+    assert_eq!(folder.cairn("man --to pages").status.code(), Some(0));
+    let mut pages: Vec<String> = Vec::new();
+    for section in ["pages/man1", "pages/man5"] {
+        for entry in fs::read_dir(folder.0.join(section)).expect("a folder") {
+            pages.push(entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        }
+    }
+    for page in ["cairn.1", "cairn-run.1", "cairn-config-show.1", "cairn-cache-flush.1", "cairn-trust-negative-add.1", "cairn.toml.5"] {
+        assert!(pages.iter().any(|there| there == page), "{page}: {pages:?}");
+    }
+    let help = stdout(&folder.cairn("--help"));
+    let (_, commands) = help.split_once("Commands:\n").expect("the help lists commands");
+    for line in commands.lines().take_while(|line| !line.is_empty()) {
+        let page = format!("cairn-{}.1", line.split_whitespace().next().expect("a command"));
+        assert!(pages.contains(&page), "{page}: {pages:?}");
+    }
+    let flush = stdout(&folder.cairn("man cache flush"));
+    assert!(flush.contains("cairn cache flush") && flush.contains(".SH EXAMPLES") && flush.contains("SEE ALSO"), "{flush}");
+    let keys = stdout(&folder.cairn("man cairn.toml"));
+    for line in cairn::config::reference_markdown().lines().filter_map(|line| line.strip_prefix("| `")) {
+        let key = line.split('`').next().expect("a key").replace('-', "\\-");
+        assert!(keys.contains(&format!("\\fB{key}\\fR = ")), "{key}: {keys}");
+    }
+    assert_eq!(folder.cairn("man dance").status.code(), Some(2));
+}
+
+#[test]
+fn completions_for_each_shell() {
+    let folder = Folder::new("completions");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = folder.cairn(&format!("completions {shell}"));
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(["explain", "subtree"].iter().all(|word| stdout(&output).contains(word)), "{shell}: {}", stdout(&output));
+    }
+    assert_eq!(folder.cairn("completions dos").status.code(), Some(2));
+}

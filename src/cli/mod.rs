@@ -7,9 +7,11 @@
 
 mod cache;
 mod check;
+mod completions;
 mod config;
 mod exit_code;
 mod explain;
+mod man;
 mod run;
 mod stats;
 mod terminal;
@@ -17,7 +19,7 @@ mod trust;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,6 +52,8 @@ enum Command {
     Stats(stats::StatsArgs),
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    Man(man::ManArgs),
+    Completions(completions::CompletionsArgs),
 }
 
 /// Does what the command line of this process says.
@@ -64,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args),
         Command::Trust(command) => trust::trust(&command),
         Command::Stats(args) => stats::stats(&args),
+        Command::Man(args) => man::man(&args, CommandLine::command()),
+        Command::Completions(args) => completions::completions(&args, CommandLine::command()),
     };
     ExitCode::from(code)
 }
@@ -71,7 +77,6 @@ pub fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent() {

@@ -43,7 +43,7 @@ pub(super) struct FileArgs {
     /// The configuration file [default: /etc/cairn/cairn.toml if there is one]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder of NAME.zone files [default: zones beside the configuration file, else ./zones]
+    /// The folder of NAME.zone files [default: zones beside the configuration file, else /etc/cairn/zones]
     #[arg(long, value_name = "DIR")]
     zones: Option<PathBuf>,
 }

@@ -17,9 +17,7 @@ pub(super) struct Row<T> {
     pub(super) kind: Kind<T>,
     /// As it would be written in the file; a sentence in parentheses where no value means that.
     pub(super) default: &'static str,
-    #[cfg_attr(not(any(test, feature = "internals")), expect(dead_code, reason = "for the reference, which a test writes"))]
     pub(super) doc: &'static str,
-    #[cfg_attr(not(any(test, feature = "internals")), expect(dead_code, reason = "for the reference, which a test writes"))]
     /// The RFC, attack or habit that set the default; empty where there is nothing to explain.
     pub(super) why: &'static str,
 }

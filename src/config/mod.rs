@@ -33,5 +33,5 @@ pub use settings::{
 pub use settings::{PolicySettings, ZoneSettings};
 #[cfg(any(test, feature = "internals"))]
 pub use show::reference_markdown;
-pub use show::{Shown, show};
+pub use show::{KeyReference, SectionReference, Shown, reference, show};
 pub use socket_addr::parse_socket;

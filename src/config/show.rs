@@ -5,9 +5,7 @@
 use std::fmt;
 use std::path::Path;
 
-#[cfg(any(test, feature = "internals"))]
-use super::keys::expected;
-use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE};
+use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE, expected};
 use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
@@ -40,26 +38,53 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
     lines
 }
 
+/// What a reference tells of one section, for README.md and the manual page.
+pub struct SectionReference {
+    /// As in the file: `[server]`.
+    pub header: String,
+    pub keys: Vec<KeyReference>,
+}
+
+pub struct KeyReference {
+    pub key: &'static str,
+    /// As it would be written in the file; a sentence in parentheses where no value means that.
+    pub default: &'static str,
+    pub doc: &'static str,
+    /// Empty where there is nothing to explain.
+    pub why: &'static str,
+    pub expected: String,
+}
+
+/// All keys, in the order of the table.
+pub fn reference() -> Vec<SectionReference> {
+    let mut sections: Vec<_> = SECTIONS.iter().map(|section| section_reference(format!("[{}]", section.name), section.rows)).collect();
+    sections.push(section_reference("[[zone]]".to_owned(), ZONE));
+    sections.push(section_reference("[[forward]] and [[stub]]".to_owned(), ROUTE));
+    sections
+}
+
+fn section_reference<T>(header: String, rows: &[Row<T>]) -> SectionReference {
+    let key = |row: &Row<T>| {
+        let Row { key, kind, default, doc, why } = row;
+        KeyReference { key, default, doc, why, expected: expected(kind) }
+    };
+    SectionReference { header, keys: rows.iter().map(key).collect() }
+}
+
 #[cfg(any(test, feature = "internals"))]
 /// All keys as Markdown tables.
 pub fn reference_markdown() -> String {
     let mut text = String::new();
-    for section in &SECTIONS {
-        reference_section(&format!("[{}]", section.name), section.rows, &mut text);
+    for section in reference() {
+        let header = section.header.replace(" and ", "` and `");
+        text.push_str(&format!("\n### `{header}`\n\n| key | default | meaning | value |\n| --- | --- | --- | --- |\n"));
+        for KeyReference { key, default, doc, why, expected } in section.keys {
+            let default = if default.starts_with('(') { default.to_owned() } else { format!("`{default}`") };
+            let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+            text.push_str(&format!("| `{key}` | {default} | {doc}{why} | {expected} |\n"));
+        }
     }
-    reference_section("[[zone]]", ZONE, &mut text);
-    reference_section("[[forward]]` and `[[stub]]", ROUTE, &mut text);
     text
-}
-
-#[cfg(any(test, feature = "internals"))]
-fn reference_section<T>(header: &str, rows: &[Row<T>], text: &mut String) {
-    text.push_str(&format!("\n### `{header}`\n\n| key | default | meaning | value |\n| --- | --- | --- | --- |\n"));
-    for row in rows {
-        let default = if row.default.starts_with('(') { row.default.to_owned() } else { format!("`{}`", row.default) };
-        let why = if row.why.is_empty() { String::new() } else { format!(" ({})", row.why) };
-        text.push_str(&format!("| `{}` | {default} | {}{why} | {} |\n", row.key, row.doc, expected(&row.kind)));
-    }
 }
 
 fn show_list<T: Clone>(
