@@ -23,6 +23,7 @@ mod scratch;
 mod server;
 mod socket;
 mod state;
+mod system;
 mod trust;
 
 pub use command::Command;

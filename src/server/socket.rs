@@ -26,6 +26,7 @@ use tracing::{info, warn};
 
 use super::command::{Command, Reply};
 use super::engine::Engine;
+use super::system::belongs_to_us;
 use crate::answer::Explain;
 use crate::limits::server::{CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX};
 use crate::record::{Name, Question};
@@ -164,6 +165,7 @@ fn places() -> Vec<PathBuf> {
 fn listen(path: &Path) -> io::Result<Option<UnixListener>> {
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        belongs_to_us(folder)?;
     }
     if UnixStream::connect(path).is_ok() {
         return Ok(None);

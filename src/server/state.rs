@@ -6,8 +6,10 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use super::system::belongs_to_us;
 
 /// Where a package puts it. Never made here: that is for whoever installs.
 const SYSTEM: &str = "/var/lib/cairn";
@@ -17,10 +19,10 @@ pub(super) fn folder(configured: Option<&Path>) -> Result<PathBuf, String> {
     folder_of(configured, |name| env::var_os(name), Path::new(SYSTEM))
 }
 
-/// Where it would be: to be looked into, not to be written to.
+/// Where it would be: to be looked into, not to be written to. What is in it is believed, so a folder of others does not count.
 pub(super) fn place(configured: Option<&Path>) -> Option<PathBuf> {
     let named = named(configured, |name| env::var_os(name));
-    named.or_else(|| Some(PathBuf::from(SYSTEM))).filter(|path| path.is_dir())
+    named.or_else(|| Some(PathBuf::from(SYSTEM))).filter(|path| path.is_dir() && belongs_to_us(path).is_ok())
 }
 
 fn named(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
@@ -40,14 +42,10 @@ fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, 
     }
 }
 
-/// Makes it if need be, and sees whether a file can be written there, though not by anybody: what is read from there is
-/// believed.
+/// Makes it if need be, and sees whether a file can be written there, though by nobody else.
 fn usable(folder: &Path) -> io::Result<()> {
-    const BY_OTHERS: u32 = 0o002;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    if fs::metadata(folder)?.mode() & BY_OTHERS != 0 {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "anybody may write to it"));
-    }
+    belongs_to_us(folder)?;
     let probe = folder.join(format!(".probe-{}", std::process::id()));
     write_new(&probe, |_| Ok(()))?;
     fs::remove_file(probe)

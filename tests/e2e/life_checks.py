@@ -126,7 +126,8 @@ def no_config_checks(subject):
                 hosted = ready and reply(LOCAL, "www.hosted.example", "A", port=port).values("A")
                 text = subject.log("bare")
                 told = not taken or ("5300" in text and f"{LOCAL}:53" in text)
-                return ready and hosted == ["192.0.2.80"] and told, f"ready {ready}, hosted {hosted}: {text}"
+                # Whose folder this is, is not known: its zones do not count.
+                return ready and hosted != ["192.0.2.80"] and told, f"ready {ready}, hosted {hosted}: {text}"
             finally:
                 process.terminate()
                 process.wait(5)
@@ -141,6 +142,6 @@ def no_config_checks(subject):
         code, text = run(subject.binary, "run", "--config", str(config), timeout=5)
         return code == 2 and "bad.toml:2:1" in text and "listen" in text, f"exit {code}: {text}"
 
-    guarded("start", "no file, no argument: port 53 and ./zones", with_53(taken=False))
+    guarded("start", "no file, no argument: port 53, and no zones of the folder it starts in", with_53(taken=False))
     guarded("start", "no file, port 53 taken: says why, uses 5300", with_53(taken=True))
     guarded("start", "a mistake in the file: place, nearest key, exit 2", bad_config)

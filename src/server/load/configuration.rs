@@ -16,6 +16,8 @@ use crate::record::Name;
 /// Read when it exists and no other file is named.
 const DEFAULT_CONFIG: &str = "/etc/cairn/cairn.toml";
 const ZONE_FOLDER: &str = "zones";
+/// Searched where no other zones folder is named or stands beside the configuration file.
+const DEFAULT_ZONES: &str = "/etc/cairn/zones";
 const ZONE_ENDING: &str = ".zone";
 
 /// What the command line said. It is kept, because a reload must hear it again.
@@ -213,9 +215,16 @@ fn near_file(path: &Path) -> Option<String> {
 
 /// Every `[[zone]]`, and every `NAME.zone` of the zone folder that no `[[zone]]` names.
 ///
-/// The folder is the one of the command line, else `zones` beside the configuration file, else `./zones`.
+/// The folder is the one of the command line, else `zones` beside the configuration file, else `/etc/cairn/zones`.
 pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) -> ZoneFiles {
-    let mut found = ZoneFiles { folder: zone_folder(configuration, options), ..ZoneFiles::default() };
+    let folder = zone_folder(configuration, options);
+    let mut found = ZoneFiles { folder: folder.as_ref().map(|(folder, _)| folder.clone()), ..ZoneFiles::default() };
+    found.notes.extend(folder.filter(|(_, place)| *place == Place::DevelopmentTree).map(|(folder, _)| {
+        format!(
+            "zones of {}: this is a development tree; elsewhere only --zones, the configuration file and {DEFAULT_ZONES} count",
+            folder.display()
+        )
+    }));
     let mut by_name: BTreeMap<Name, ZoneFile> = BTreeMap::new();
     let mut from_configuration: BTreeSet<Name> = BTreeSet::new();
     for zone in &configuration.settings.zones {
@@ -270,13 +279,41 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
     found
 }
 
+/// Reason a zones folder is the one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Named,
+    BesideConfiguration,
+    System,
+    DevelopmentTree,
+}
+
+fn zone_folder(configuration: &Configuration, options: &StartOptions) -> Option<(PathBuf, Place)> {
+    let program = std::env::current_exe().and_then(fs::canonicalize).unwrap_or_default();
+    let here = std::env::current_dir().and_then(fs::canonicalize).unwrap_or_default();
+    zone_folder_of(configuration, options, Path::new(DEFAULT_ZONES), &program, &here)
+}
+
 /// A folder that was named must be there; the others may be missing.
-fn zone_folder(configuration: &Configuration, options: &StartOptions) -> Option<PathBuf> {
+///
+/// `zones` in the folder that a program is started from counts only where the program itself was built in that folder: whoever
+/// starts Cairn in a folder of somebody else must not serve the zones of that person.
+fn zone_folder_of(
+    configuration: &Configuration,
+    options: &StartOptions,
+    system: &Path,
+    program: &Path,
+    here: &Path,
+) -> Option<(PathBuf, Place)> {
     if let Some(named) = &options.zones {
-        return Some(named.clone());
+        return Some((named.clone(), Place::Named));
     }
     let beside = configuration.file.as_ref().and_then(|file| file.parent()).map(|folder| folder.join(ZONE_FOLDER));
-    beside.into_iter().chain([PathBuf::from(ZONE_FOLDER)]).find(|folder| folder.is_dir())
+    let is_development_tree = program.starts_with(here.join("target"));
+    let tree = is_development_tree.then(|| PathBuf::from(ZONE_FOLDER));
+    let places = [(beside, Place::BesideConfiguration), (Some(system.to_owned()), Place::System), (tree, Place::DevelopmentTree)];
+    let is_there = |folder: &Path, place| if place == Place::DevelopmentTree { here.join(folder).is_dir() } else { folder.is_dir() };
+    places.into_iter().filter_map(|(folder, place)| Some((folder?, place))).find(|(folder, place)| is_there(folder, *place))
 }
 
 fn folder_entries(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
@@ -321,6 +358,28 @@ mod tests {
 
     fn options(config: Option<PathBuf>, zones: Option<PathBuf>) -> StartOptions {
         StartOptions { config, zones, ..StartOptions::default() }
+    }
+
+    #[test]
+    fn the_first_zones_folder_that_counts() {
+        let scratch = Scratch::new();
+        for file in ["etc/zones/x", "system/x", "tree/zones/x", "tree/target/release/cairn", "bin/cairn"] {
+            scratch.write(file, "");
+        }
+        let at = |name: &str| scratch.path().join(name);
+        let with = |file: Option<PathBuf>| Configuration { settings: Settings::default(), file };
+        for (config, named, system, program, expected) in [
+            (Some("etc/cairn.toml"), Some("none"), "system", "bin/cairn", Some((at("none"), Place::Named))),
+            (Some("etc/cairn.toml"), None, "system", "tree/target/release/cairn", Some((at("etc/zones"), Place::BesideConfiguration))),
+            (Some("bin/cairn.toml"), None, "system", "tree/target/release/cairn", Some((at("system"), Place::System))),
+            (None, None, "system", "tree/target/release/cairn", Some((at("system"), Place::System))),
+            (None, None, "none", "tree/target/release/cairn", Some((PathBuf::from("zones"), Place::DevelopmentTree))),
+            (None, None, "none", "bin/cairn", None),
+        ] {
+            let options = options(None, named.map(at));
+            let found = zone_folder_of(&with(config.map(at)), &options, &at(system), &at(program), &at("tree"));
+            assert_eq!(found, expected, "{config:?} {named:?} {system} {program}");
+        }
     }
 
     fn shown(found: &ZoneFiles) -> String {
