@@ -50,3 +50,68 @@ fn the_readme_has_the_reference_of_all_keys() {
     let (table, _) = rest.split_once("\n<!-- configuration reference: end -->").expect("the mark after it");
     assert_eq!(table.trim(), cairn::config::reference_markdown().trim(), "README.md's table is made by config::reference_markdown");
 }
+
+/// README's way to install by hand puts the program where the unit looks for it.
+#[test]
+fn the_readme_and_the_unit_agree_on_the_path() {
+    let unit = std::fs::read_to_string("packaging/cairn.service").expect("the unit");
+    let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("it starts something");
+    assert_eq!(started, "/usr/bin/cairn run", "without a file named, none is needed");
+    let readme = std::fs::read_to_string("README.md").expect("README.md");
+    let installs: Vec<&str> =
+        readme.lines().filter(|line| line.trim_start().starts_with("sudo install ") && line.contains("release/cairn")).collect();
+    assert!(!installs.is_empty() && installs.iter().all(|line| line.contains(" /usr/bin/")), "{installs:?}");
+}
+
+/// Each file that a package takes from the tree is there; what is made while packaging is made below target/.
+#[test]
+fn packages_take_files_that_are_there() {
+    let manifest: toml::Table = std::fs::read_to_string("Cargo.toml").expect("Cargo.toml").parse().expect("TOML");
+    let metadata = &manifest["package"]["metadata"];
+    let deb = metadata["deb"]["assets"].as_array().expect("a list").iter().map(|row| row[0].as_str());
+    let rpm = metadata["generate-rpm"]["assets"].as_array().expect("a list").iter().map(|row| row["source"].as_str());
+    for source in deb.chain(rpm).map(|source| source.expect("a path")).filter(|source| !source.starts_with("target/")) {
+        let there = source.strip_suffix("*.md").unwrap_or(source);
+        assert!(std::path::Path::new(there).exists(), "{source}");
+    }
+}
+
+/// Each setting that the tables of docs/migrating.md give is one that Cairn takes.
+#[test]
+fn rows_of_the_migration_tables_are_understood() {
+    let text = std::fs::read_to_string("docs/migrating.md").expect("docs/migrating.md");
+    let mut count = 0;
+    for line in text.lines().filter(|line| line.starts_with("| ")) {
+        let here = line.trim_end_matches(" |").rsplit(" | ").next().expect("a column");
+        let spans = here.split('`').skip(1).step_by(2).filter(|span| span.starts_with('[') || span.contains(" = "));
+        let mut settings: Vec<&str> = spans.collect();
+        // "… in that `[[forward]]`" only names the table.
+        if settings.len() > 1 && settings.last().is_some_and(|last| last.starts_with('[')) {
+            settings.pop();
+        }
+        match settings.first() {
+            None => continue,
+            Some(&"fallback = true") => settings.insert(0, "[[forward]]\nzone = 'a'\nto = ['192.0.2.1']"),
+            Some(first) if first.starts_with("allow = ") => settings.insert(0, "[[zone]]\nname = 'a'\nfile = 'a'"),
+            Some(_) => {}
+        }
+        let read = Settings::from_toml(&settings.join("\n"), "row");
+        assert!(read.is_ok(), "{line}\n{settings:?}: {read:?}");
+        count += 1;
+    }
+    assert!(count > 50, "{count} rows");
+}
+
+/// Each configuration in the documents is one that Cairn takes.
+#[test]
+fn configurations_in_documents_are_understood() {
+    for file in ["README.md", "docs/operations.md"] {
+        let text = std::fs::read_to_string(file).expect(file);
+        for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            let read = Settings::from_toml(block, file);
+            assert!(read.is_ok(), "{file}: {block}\n{read:?}");
+        }
+    }
+    let container = include_str!("../packaging/container/cairn.toml");
+    assert!(Settings::from_toml(container, "cairn.toml").is_ok());
+}

@@ -14,7 +14,8 @@ PACKAGES = {
     "dig": "bind9-dnsutils", "nslookup": "bind9-dnsutils", "delv": "bind9-dnsutils", "host": "bind9-host", "kdig": "knot-dnsutils",
     "getent": "libc-bin", "node": "nodejs", "dnsmasq": "dnsmasq-base", "ldns-signzone": "ldnsutils", "ldns-keygen": "ldnsutils",
     "dnssec-signzone": "bind9-utils", "dnssec-keygen": "bind9-utils", "dnssec-dsfromkey": "bind9-utils",
-    "named-compilezone": "bind9-utils", "cc": "gcc",
+    "named-compilezone": "bind9-utils", "cc": "gcc", "lintian": "lintian",
+    "man": "man-db", "systemd-analyze": "systemd", "setpriv": "util-linux", "objcopy": "binutils", "dpkg-deb": "dpkg",
 }
 
 
