@@ -36,7 +36,7 @@ fn write(file: &str, mib: &str) -> Result<usize, Box<dyn std::error::Error>> {
         // The size of one entry of the file: its heads, name, and an address.
         let name = Name::parse(&format!("www.n{at:07}.example."))?;
         written += 33 + name.as_wire().len();
-        cache.put_set(&RrSet::with(name, Rtype::A, 86_400, &at.to_be_bytes()), Rank::AuthAnswer, Security::Insecure, now.boot);
+        cache.sets().put(&RrSet::with(name, Rtype::A, 86_400, &at.to_be_bytes()), Rank::AuthAnswer, Security::Insecure, now.boot);
         at += 1;
     }
     Ok(cache.save(&now, &mut BufWriter::new(File::create(file)?))?)

@@ -23,13 +23,13 @@ fn resident() -> usize {
 
 fn put_plain_answer(cache: &Cache, owner: Name, last: u32, now: BootTime) {
     let set = RrSet::with(owner, Rtype::A, 3600, &last.to_be_bytes());
-    cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, now);
+    cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, now);
     let mut writer = Writer::new(Vec::new(), 1232);
     writer.header(Header { id: 0, flags: Flags(Flags::QR), counts: [0; 4] });
     writer.question(&Question::new(set.name.clone(), Rtype::A)).expect("room");
     writer.record(Section::Answer, &set.name, Rtype::A, Class::IN, 3600, &last.to_be_bytes()).expect("room");
     let key = AnswerKey { qname: set.name.as_wire(), qtype: Rtype::A, dnssec_ok: false, group: 0, generation: 1 };
-    assert!(cache.put_answer(&key, &writer.finish(), false, now));
+    assert!(cache.answers().put(&key, &writer.finish(), false, now));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn fill(cache: &Cache, seed: u64, size: usize, name_max: usize, records_max: usi
         for n in 0..1 + random.below(records_max) {
             set.data.push(&vec![n as u8; 4 + random.below(60)]);
         }
-        cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, now);
+        cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, now);
         written += 120 + set.data.bytes() + set.name.as_wire().len();
         now = now + Duration::from_millis(1);
     }

@@ -170,11 +170,11 @@ fn patch() -> Box<dyn FnMut()> {
     let (mut bench, owner) = (Bench::new(), name("www", 1));
     let service = Arc::clone(bench.worker.service());
     let set = four_addresses(&owner);
-    service.cache().put_set(&set, Rank::AuthAnswer, Security::Insecure, NOW);
-    assert!(service.cache().put_answer(&plain_key(&owner), &reply_of(&set), false, NOW));
+    service.cache().sets().put(&set, Rank::AuthAnswer, Security::Insecure, NOW);
+    assert!(service.cache().answers().put(&plain_key(&owner), &reply_of(&set), false, NOW));
     Box::new(move || {
         let key = plain_key(black_box(&owner));
-        assert!(service.cache().copy_answer(&key, NOW, 1232, &mut bench.slot).is_some());
+        assert!(service.cache().answers().copy(&key, NOW, 1232, &mut bench.slot).is_some());
     })
 }
 

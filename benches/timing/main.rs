@@ -39,8 +39,8 @@ fn shared(bencher: Bencher, stored_in_1000: usize, pick: fn(usize) -> usize) {
     let names: Vec<Name> = (0..NAMES).map(|number| name("www", number)).collect();
     let store = |owner: &Name| {
         let set = four_addresses(owner);
-        cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, NOW);
-        assert!(cache.put_answer(&plain_key(owner), &reply_of(&set), false, NOW));
+        cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, NOW);
+        assert!(cache.answers().put(&plain_key(owner), &reply_of(&set), false, NOW));
     };
     names.iter().for_each(store);
     let start = AtomicUsize::new(0);
@@ -52,7 +52,7 @@ fn shared(bencher: Bencher, stored_in_1000: usize, pick: fn(usize) -> usize) {
             if turn % 1_000 < stored_in_1000 {
                 store(owner);
             }
-            let hit = cache.copy_answer(&plain_key(owner), NOW, 512, &mut slot);
+            let hit = cache.answers().copy(&plain_key(owner), NOW, 512, &mut slot);
             // Another thread may be between storing the set and marking it ready.
             assert!(hit.is_some() || stored_in_1000 > 0);
         }

@@ -62,7 +62,7 @@ pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], le
     };
     // From here on the query in the slot is written over, so that nothing may fail any more.
     let limit = limit.min(slot.len()).checked_sub(reserved)?;
-    let hit = service.cache().copy_answer(&key, now, limit, slot)?;
+    let hit = service.cache().answers().copy(&key, now, limit, slot)?;
     let wants_ad = asked.flags.has(Flags::AD) || dnssec_ok;
     let flags = Flags(hit.flags.0 & (Flags::AA | 15) | asked.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
         .with(Flags::RA, rights.allowed && snapshot.recursion)
@@ -106,9 +106,9 @@ pub(super) fn keep(
     let Some(message) = message else { return };
     let (cache, now) = (service.cache(), service.resolve.clock.boot());
     if outcome.own {
-        cache.put_own_answer(&key, &message, now);
+        cache.answers().put_own(&key, &message, now);
     } else {
-        cache.put_answer(&key, &message, outcome.security == Security::Secure, now);
+        cache.answers().put(&key, &message, outcome.security == Security::Secure, now);
     }
 }
 

@@ -54,7 +54,7 @@ fn worker(pipeline: Pipeline) -> Rc<Worker> {
     let service = Service::new(closed_and_open_zones(), Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
     let (cache, now) = (service.cache(), service.resolve.clock.boot());
     let keep = |owner: &str, rtype, rdata: &[u8]| {
-        cache.put_set(&RrSet::with(name(owner), rtype, 300, rdata), Rank::AuthAnswer, Security::Insecure, now);
+        cache.sets().put(&RrSet::with(name(owner), rtype, 300, rdata), Rank::AuthAnswer, Security::Insecure, now);
     };
     keep("www.public.example.", Rtype::A, &[192, 0, 2, 80]);
     keep("rebound.public.example.", Rtype::A, &[10, 0, 0, 1]);
@@ -203,7 +203,7 @@ async fn a_zone_that_cannot_be_read_fails_with_its_reason() {
     let service =
         Service::new(Parts { zones, ..closed_and_open_zones() }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
     let cached = RrSet::with(name("www.broken.zone."), Rtype::A, 300, &[192, 0, 2, 80]);
-    service.cache().put_set(&cached, Rank::AuthAnswer, Security::Insecure, service.resolve.clock.boot());
+    service.cache().sets().put(&cached, Rank::AuthAnswer, Security::Insecure, service.resolve.clock.boot());
     let net = SilentNet::default();
     let worker = Worker::new(service, Rc::new(net.clone()), Random::from_seed(2));
     let inside = tokio::task::LocalSet::new();

@@ -84,7 +84,7 @@ pub(super) fn additional_addresses(case: &Case<'_>, outcome: &mut Outcome) {
             match authority::answer(&case.snapshot.zones, &Question::new(name.clone(), rtype), 0) {
                 Some(own) => found.extend(own.answers.into_iter().filter(|set| set.name == name && set.rtype == rtype)),
                 None => {
-                    let cached = case.service.cache().get_set(&name, rtype, now);
+                    let cached = case.service.cache().sets().get(&name, rtype, now);
                     let usable = cached.filter(|cached| cached.rank.may_answer() && fits(cached.security)).map(|cached| cached.set);
                     found.extend(usable.filter(|set| check_rebinding(case, set) == Verdict::Clean));
                 }

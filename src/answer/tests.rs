@@ -522,10 +522,10 @@ fn a_reload_forgets_what_others_said_of_a_name() {
         let (cache, now) = (service.cache(), service.resolve.clock.boot());
         let owners = ["corp.test.", "a.b.corp.test.", "notcorp.test.", "test."].map(name);
         for owner in &owners {
-            cache.put_set(&RrSet::with(owner.clone(), Rtype::A, 300, &[192, 0, 2, 9]), Rank::AuthAnswer, Security::Insecure, now);
+            cache.sets().put(&RrSet::with(owner.clone(), Rtype::A, 300, &[192, 0, 2, 9]), Rank::AuthAnswer, Security::Insecure, now);
         }
         drop(service.reload(after));
-        let kept = owners.each_ref().map(|owner| cache.get_set(owner, Rtype::A, now).is_some());
+        let kept = owners.each_ref().map(|owner| cache.sets().get(owner, Rtype::A, now).is_some());
         assert_eq!(kept, [!forgotten, !forgotten, true, true], "{what}");
         // A walk that began before may still bring something.
         assert_eq!(service.resolve.next_tending().is_some(), forgotten, "{what}");

@@ -18,7 +18,7 @@
 //! and each reply gets them less the entry's age; those of data that is this server's own are not listed. The run is the `n` equal-sized A or AAAA records, owned by the
 //! same pointer, that take turns in standing first. The entry ends with the smallest TTL.
 
-use super::cache::Cache;
+use super::entries::Entries;
 use super::entry::{self, Key};
 use super::sets;
 use crate::env::BootTime;
@@ -55,10 +55,20 @@ const BODY_HEAD_BYTES: usize = 20;
 /// A set's marks have a bit for each of so many policy groups; other groups get entries of their own.
 const MARKED_GROUPS: u8 = 8;
 
-impl Cache {
+/// The ready answers of a cache.
+#[derive(Clone, Copy)]
+pub struct Answers<'a> {
+    entries: &'a Entries,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn of(entries: &'a Entries) -> Answers<'a> {
+        Answers { entries }
+    }
+
     /// Writes the answer after the question in `out`, which holds header and question as they were sent. Only
     /// if the message stays within `limit`: what must be truncated is not for this path.
-    pub fn copy_answer(&self, key: &AnswerKey<'_>, now: BootTime, limit: usize, out: &mut [u8]) -> Option<Hit> {
+    pub fn copy(&self, key: &AnswerKey<'_>, now: BootTime, limit: usize, out: &mut [u8]) -> Option<Hit> {
         let now_s = now.secs();
         let start = HEADER_BYTES + key.qname.len() + 4;
         let limit = limit.min(out.len());
@@ -66,21 +76,23 @@ impl Cache {
             return None;
         }
         let fact = Key::fact(key.qname, key.qtype.0);
-        let hit = self.store.with(&fact, now_s, |bytes, first| from_set(bytes, key, now_s, first, &mut out[..limit], start));
+        let hit = self.entries.store.with(&fact, now_s, |bytes, first| from_set(bytes, key, now_s, first, &mut out[..limit], start));
         let composite = || {
             let composed = Key::answer(key.qname, key.qtype.0, key.dnssec_ok, key.group);
-            self.store.with(&composed, now_s, |bytes, first| from_entry(bytes, key.generation, now_s, first, &mut out[..limit], start))
+            self.entries
+                .store
+                .with(&composed, now_s, |bytes, first| from_entry(bytes, key.generation, now_s, first, &mut out[..limit], start))
         };
         let hit = hit.or_else(composite);
         if hit.is_none() {
-            self.missed();
+            self.entries.missed();
         }
         hit
     }
 
-    /// Keeps a finished reply without OPT, so that the next one asking gets it from `copy_answer`. Never to be
+    /// Keeps a finished reply without OPT, so that the next one asking gets it from [`copy`](Answers::copy). Never to be
     /// called with bogus or stale data. False if it is not for this path: no question, TTL 0, other classes.
-    pub fn put_answer(&self, key: &AnswerKey<'_>, message: &[u8], secure: bool, now: BootTime) -> bool {
+    pub fn put(&self, key: &AnswerKey<'_>, message: &[u8], secure: bool, now: BootTime) -> bool {
         let Some(reply) = Reply::parse(message, key.qname.len()) else {
             return false;
         };
@@ -88,7 +100,7 @@ impl Cache {
     }
 
     /// The same for data that is this server's own: its TTLs are given as they are, for as long as the entry lives.
-    pub fn put_own_answer(&self, key: &AnswerKey<'_>, message: &[u8], now: BootTime) -> bool {
+    pub fn put_own(&self, key: &AnswerKey<'_>, message: &[u8], now: BootTime) -> bool {
         Reply::parse(message, key.qname.len()).is_some_and(|reply| self.put_composite(key, &reply, &[], false, now))
     }
 
@@ -99,7 +111,7 @@ impl Cache {
             return false;
         }
         let now_s = now.secs();
-        let marked = self.store.peek(&Key::fact(key.qname, key.qtype.0), |bytes| {
+        let marked = self.entries.store.peek(&Key::fact(key.qname, key.qtype.0), |bytes| {
             let (rank, security) = (entry::rank(bytes), entry::security(bytes));
             let fits = entry::is_set(bytes) && rank.may_answer() && security != Security::Bogus && secure == (security == Security::Secure);
             let same = fits && gives(bytes, key, reply, answers, now_s);
@@ -114,7 +126,7 @@ impl Cache {
     /// `ageing`: the records whose TTLs run down.
     fn put_composite(&self, key: &AnswerKey<'_>, reply: &Reply<'_>, ageing: &[Place], secure: bool, now: BootTime) -> bool {
         let composed = Key::answer(key.qname, key.qtype.0, key.dnssec_ok, key.group);
-        let ttl = reply.places.iter().map(|place| place.ttl).min().unwrap_or(0).min(self.limits.max_ttl);
+        let ttl = reply.places.iter().map(|place| place.ttl).min().unwrap_or(0).min(self.entries.limits.max_ttl);
         if ttl == 0 {
             return false;
         }
@@ -133,7 +145,7 @@ impl Cache {
             bytes.extend_from_slice(&(place.ttl_at as u16).to_le_bytes());
         }
         bytes.extend_from_slice(reply.records);
-        self.store.update(&composed, |_| Some(entry::finish(bytes)))
+        self.entries.store.update(&composed, |_| Some(entry::finish(bytes)))
     }
 }
 
@@ -388,6 +400,7 @@ fn owner_len(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::cache::Cache;
     use super::super::cache::tests::{at, cache, name};
     use super::*;
     use crate::record::{Name, Question, Rank, Rcode, RrSet};
@@ -416,7 +429,7 @@ mod tests {
         let end = HEADER_BYTES + key.qname.len();
         slot[HEADER_BYTES..end].copy_from_slice(&key.qname.to_ascii_uppercase());
         slot[end..end + 4].copy_from_slice(&[&key.qtype.0.to_be_bytes()[..], &[0, 1]].concat());
-        let hit = cache.copy_answer(key, at(secs), 1232, &mut slot)?;
+        let hit = cache.answers().copy(key, at(secs), 1232, &mut slot)?;
         assert_eq!(&slot[HEADER_BYTES..end], key.qname.to_ascii_uppercase());
         slot.truncate(hit.len);
         Some((hit, slot))
@@ -443,12 +456,12 @@ mod tests {
     fn a_plain_answer_is_written_from_its_set() {
         let cache = cache();
         let set = addresses(3);
-        cache.put_set(&set, Rank::AuthAnswer, Security::Secure, at(0));
+        cache.sets().put(&set, Rank::AuthAnswer, Security::Secure, at(0));
         let rows: Vec<_> = set.data.iter().map(|rdata| (Section::Answer, "www.test.", Rtype::A, 300, rdata)).collect();
         let message = reply("www.test.", Rtype::A, Flags(Flags::QR), &[rows[1], rows[2], rows[0]]);
         let key = key(&set.name, Rtype::A);
         assert!(ask(&cache, &key, 0).is_none(), "not marked yet");
-        assert!(cache.put_answer(&key, &message, true, at(0)));
+        assert!(cache.answers().put(&key, &message, true, at(0)));
         assert_eq!(cache.stats().answers, 0, "nothing is stored twice");
         let (hit, first) = ask(&cache, &key, 100).expect("hit");
         assert_eq!((hit.len, hit.secure, hit.flags), (message.len(), true, Flags(0)));
@@ -459,7 +472,7 @@ mod tests {
             assert!(ask(&cache, &other, 101).is_none(), "{other:?}");
         }
         assert!(ask(&cache, &key, 300).is_none(), "expired");
-        cache.put_set(&set, Rank::AuthAnswer, Security::Secure, at(301));
+        cache.sets().put(&set, Rank::AuthAnswer, Security::Secure, at(301));
         assert!(ask(&cache, &key, 301).is_none(), "a new set must be marked anew");
     }
 
@@ -468,7 +481,7 @@ mod tests {
         let cache = cache();
         let mut set = addresses(1);
         set.sigs.push(b"signature");
-        cache.put_set(&set, Rank::AuthAnswer, Security::Secure, at(0));
+        cache.sets().put(&set, Rank::AuthAnswer, Security::Secure, at(0));
         let rows: Rows<'_> = &[
             (Section::Answer, "www.test.", Rtype::A, 300, &[192, 0, 2, 1]),
             (Section::Answer, "www.test.", Rtype::RRSIG, 300, b"signature"),
@@ -477,7 +490,7 @@ mod tests {
         let with_do = AnswerKey { dnssec_ok: true, ..plain };
         let (short, long) =
             (reply("www.test.", Rtype::A, Flags(Flags::QR), &rows[..1]), reply("www.test.", Rtype::A, Flags(Flags::QR), rows));
-        assert!(cache.put_answer(&plain, &short, true, at(0)) && cache.put_answer(&with_do, &long, true, at(0)));
+        assert!(cache.answers().put(&plain, &short, true, at(0)) && cache.answers().put(&with_do, &long, true, at(0)));
         assert_eq!(cache.stats().answers, 0);
         let records = |key| ask(&cache, key, 0).map(|(_, message)| message[HEADER_BYTES + 10 + 4..].to_vec());
         assert_eq!(records(&plain).as_deref(), Some(&short[HEADER_BYTES + 10 + 4..]));
@@ -500,10 +513,10 @@ mod tests {
         ];
         for (flags, rows, secure) in rows {
             let cache = cache();
-            cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, at(0));
+            cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, at(0));
             let message = reply("www.test.", Rtype::A, flags, &rows);
             let key = key(&set.name, Rtype::A);
-            assert!(cache.put_answer(&key, &message, secure, at(0)));
+            assert!(cache.answers().put(&key, &message, secure, at(0)));
             assert_eq!(cache.stats().answers, 1);
             let (hit, got) = ask(&cache, &key, 0).expect("hit");
             assert_eq!(got[HEADER_BYTES + key.qname.len() + 4..], message[HEADER_BYTES + key.qname.len() + 4..]);
@@ -526,7 +539,7 @@ mod tests {
             ],
         );
         let key = AnswerKey { group: 9, ..key(&owner, Rtype::A) };
-        assert!(cache.put_answer(&key, &message, false, at(10)));
+        assert!(cache.answers().put(&key, &message, false, at(10)));
         assert_eq!(answer_lasts(&ask(&cache, &key, 10).expect("hit").1), [(300, 1), (300, 2)]);
         assert_eq!(answer_lasts(&ask(&cache, &key, 20).expect("hit").1), [(290, 2), (290, 1)]);
         assert_eq!(answer_lasts(&ask(&cache, &key, 59).expect("hit").1), [(251, 1), (251, 2)]);
@@ -541,7 +554,7 @@ mod tests {
         let soa = b"\x02ns\x04test\x00\x00\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x3c";
         let flags = Flags(Flags::QR).with_rcode(Rcode::NXDOMAIN.0);
         let message = reply("gone.test.", Rtype::A, flags, &[(Section::Authority, "test.", Rtype::SOA, 60, soa)]);
-        assert!(cache.put_answer(&key(&owner, Rtype::A), &message, true, at(0)));
+        assert!(cache.answers().put(&key(&owner, Rtype::A), &message, true, at(0)));
         let (hit, got) = ask(&cache, &key(&owner, Rtype::A), 1).expect("hit");
         assert_eq!((hit.flags.rcode(), hit.secure, Header::read(&got).map(|header| header.counts)), (3, true, Some([1, 0, 1, 0])));
     }
@@ -557,9 +570,9 @@ mod tests {
             &[(Section::Answer, "a.", Rtype::AAAA, 60, &[7; 16]), (Section::Answer, "a.", Rtype::AAAA, 60, &[8; 16])],
         );
         let key = AnswerKey { generation: 0x01020304, ..key(&owner, Rtype::AAAA) };
-        assert!(cache.put_answer(&key, &message, true, at(0)));
+        assert!(cache.answers().put(&key, &message, true, at(0)));
         let mut body = Vec::new();
-        cache.store.dump(|bytes| body = bytes[entry::body_at(bytes)..].to_vec());
+        cache.entries.store.dump(|bytes| body = bytes[entry::body_at(bytes)..].to_vec());
         let words = |words: &[u16]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
         let records = &message[HEADER_BYTES + 3 + 4..];
         let expected =
@@ -571,19 +584,19 @@ mod tests {
     fn what_is_not_for_this_path_is_refused() {
         let cache = cache();
         let set = addresses(200);
-        cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, at(0));
+        cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, at(0));
         let rows: Vec<_> = set.data.iter().map(|rdata| (Section::Answer, "www.test.", Rtype::A, 300, rdata)).collect();
         let message = reply("www.test.", Rtype::A, Flags(Flags::QR), &rows);
         let key = key(&set.name, Rtype::A);
-        assert!(cache.put_answer(&key, &message, false, at(0)));
+        assert!(cache.answers().put(&key, &message, false, at(0)));
         let mut query = [7; 512];
-        assert!(cache.copy_answer(&key, at(0), 512, &mut query).is_none(), "past the limit");
+        assert!(cache.answers().copy(&key, at(0), 512, &mut query).is_none(), "past the limit");
         assert_eq!(query, [7; 512], "the query is still needed");
         for broken in [&message[..message.len() - 1], &message[..20], &[][..], &[&message[..], b"x"].concat()[..]] {
-            assert!(!cache.put_answer(&key, broken, false, at(0)));
+            assert!(!cache.answers().put(&key, broken, false, at(0)));
         }
         let zero = reply("www.test.", Rtype::A, Flags(Flags::QR), &[(Section::Answer, "www.test.", Rtype::A, 0, &[1; 4])]);
-        assert!(!cache.put_answer(&key, &zero, false, at(0)));
+        assert!(!cache.answers().put(&key, &zero, false, at(0)));
     }
 
     proptest::proptest! {
@@ -594,7 +607,7 @@ mod tests {
             let mut message = reply("x.", Rtype::A, Flags(Flags::QR), &[]);
             message[6..12].copy_from_slice(&counts.iter().flat_map(|count| count.to_be_bytes()).collect::<Vec<_>>());
             message.extend_from_slice(&bytes);
-            if cache.put_answer(&key(&owner, Rtype::A), &message, false, at(0)) {
+            if cache.answers().put(&key(&owner, Rtype::A), &message, false, at(0)) {
                 proptest::prop_assert!(ask(&cache, &key(&owner, Rtype::A), 0).is_some());
             }
         }

@@ -1,49 +1,29 @@
 //! The cache as the rest of the program sees it: made once, shared by all workers, every call short.
 //!
-//! The calls themselves stand beside the kinds of entries they serve: `sets.rs`, `denials.rs`, `answers.rs`,
-//! `failures.rs`. Here are its making, the bounds, and what an administrator does with it.
+//! Each kind of entry has a type of its own, which [`Cache`] hands out: [`Sets`], [`Denials`], [`Answers`], [`Failures`].
+//! Here are the making of the cache, its bounds, and what an administrator does with it.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
 
-use super::denials::{self, CachedDenial};
-use super::entry::{self, Key, Kind, TYPE_OF_NXDOMAIN};
-use super::failures::{self, CachedFailure};
+use super::answers::Answers;
+use super::denials::{self, CachedDenial, Denials};
+use super::entries::{CacheLimits, Entries};
+use super::entry::{self, Key, Kind};
+use super::failures::{self, CachedFailure, Failures};
 use super::nsec_ranges::NsecRanges;
 use super::server_stats::Servers;
-use super::sets::{self, CachedSet};
+use super::sets::{self, CachedSet, Sets};
 use super::store::Store;
 use crate::env::{BootTime, Random};
 use crate::limits::cache::{CACHE_BYTES_MIN, FLUSHED_NAMES_MAX, NSEC_RANGES_BYTES_MAX, PROTECTED_BYTES_MAX, SERVER_STATS_BYTES_MAX};
 use crate::record::{Name, Question, Rtype};
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CacheLimits {
-    /// All of it together, in bytes really held.
-    pub bytes: usize,
-    /// Seconds. No data lives longer.
-    pub max_ttl: u32,
-    /// Seconds. Data with a smaller TTL above 0 lives that long; TTL 0 stays 0.
-    pub min_ttl: u32,
-    pub negative_max_ttl: u32,
-    /// Seconds that expired sets stay usable when servers fail (RFC 8767 5).
-    pub stale_max: u32,
-}
-
-impl Default for CacheLimits {
-    fn default() -> CacheLimits {
-        CacheLimits { bytes: 256 << 20, max_ttl: 172_800, min_ttl: 0, negative_max_ttl: 3_600, stale_max: 86_400 }
-    }
-}
-
 pub struct Cache {
-    pub(super) store: Store,
-    pub(super) limits: CacheLimits,
+    pub(super) entries: Entries,
     servers: Servers,
     nsec_ranges: NsecRanges,
-    misses: AtomicU64,
 }
 
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -75,16 +55,30 @@ impl Cache {
         let servers = (bytes / 16).min(SERVER_STATS_BYTES_MAX);
         let nsec_ranges = (bytes / 16).min(NSEC_RANGES_BYTES_MAX);
         Cache {
-            store: Store::new(bytes - protected - servers - nsec_ranges, protected, random),
-            limits,
+            entries: Entries::new(Store::new(bytes - protected - servers - nsec_ranges, protected, random), limits),
             servers: Servers::new(servers, random),
             nsec_ranges: NsecRanges::new(nsec_ranges),
-            misses: AtomicU64::new(0),
         }
     }
 
     pub fn limits(&self) -> CacheLimits {
-        self.limits
+        self.entries.limits
+    }
+
+    pub fn sets(&self) -> Sets<'_> {
+        Sets::of(&self.entries)
+    }
+
+    pub fn denials(&self) -> Denials<'_> {
+        Denials::of(&self.entries)
+    }
+
+    pub fn answers(&self) -> Answers<'_> {
+        Answers::of(&self.entries)
+    }
+
+    pub fn failures(&self) -> Failures<'_> {
+        Failures::of(&self.entries)
     }
 
     pub fn servers(&self) -> &Servers {
@@ -101,7 +95,7 @@ impl Cache {
     pub fn flush(&self, name: &Name, subtree: bool) -> usize {
         let mut gone = 0;
         self.nsec_ranges.forget(name);
-        self.store.remove_all(|bytes| {
+        self.entries.store.remove_all(|bytes| {
             let key = Key::of(bytes);
             let meant = if subtree { is_within(key.name, name) } else { key.name == name.as_wire() };
             let ready = matches!(key.kind, Kind::Answer | Kind::AnswerDo);
@@ -122,7 +116,7 @@ impl Cache {
             _ if names.len() <= FLUSHED_NAMES_MAX => names.iter().for_each(|name| self.nsec_ranges.forget(name)),
             _ => self.nsec_ranges.forget(&Name::root()),
         }
-        self.store.remove_all(|bytes| {
+        self.entries.store.remove_all(|bytes| {
             let key = Key::of(bytes);
             matches!(key.kind, Kind::Answer | Kind::AnswerDo) || suffixes(key.name).any(|suffix| tops.contains(suffix))
         });
@@ -132,11 +126,11 @@ impl Cache {
     /// while `show` runs.
     pub fn dump(&self, now: BootTime, mut show: impl FnMut(Entry)) {
         let now_s = now.secs();
-        self.store.dump(|bytes| {
+        self.entries.store.dump(|bytes| {
             let key = Key::of(bytes);
             let question = || Question::new(entry::name(bytes), Rtype(key.rtype));
             let live = entry::remaining(bytes, now_s) > 0;
-            let servable = now_s.saturating_sub(entry::expires(bytes)) <= self.limits.stale_max;
+            let servable = now_s.saturating_sub(entry::expires(bytes)) <= self.entries.limits.stale_max;
             match key.kind {
                 Kind::Fact if entry::is_set(bytes) && servable => show(Entry::Set(sets::read(bytes, now_s, false))),
                 Kind::Fact if live && entry::is_denial(bytes) => show(Entry::Denial(question(), denials::read(bytes, now_s, false))),
@@ -147,7 +141,7 @@ impl Cache {
     }
 
     pub fn stats(&self) -> CacheStats {
-        let usage = self.store.usage();
+        let usage = self.entries.store.usage();
         let [sets, denials, failures, answers] = usage.entries;
         CacheStats {
             sets,
@@ -157,27 +151,9 @@ impl Cache {
             servers: self.servers.count(),
             bytes: usage.bytes + self.servers.bytes() + self.nsec_ranges.bytes(),
             hits: usage.hits,
-            misses: self.misses.load(Ordering::Relaxed),
+            misses: self.entries.misses(),
             evictions: usage.evictions,
         }
-    }
-
-    /// Keeps what a put has just replaced, if that was proved and may still be served stale.
-    pub(super) fn keep_proved(&self, name: &[u8], rtype: u16, replaced: Option<Vec<u8>>) {
-        if let Some(bytes) = replaced {
-            self.store.update(&Key::proved(name, rtype), |_| Some(bytes));
-        }
-    }
-
-    /// Something better is known, or what was proved must not be given any more.
-    pub(super) fn forget_proved(&self, name: &[u8], rtype: u16) {
-        for rtype in [rtype, TYPE_OF_NXDOMAIN] {
-            self.store.remove_if(&Key::proved(name, rtype), |_| true);
-        }
-    }
-
-    pub(super) fn missed(&self) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -222,10 +198,10 @@ pub(super) mod tests {
         for (subtree, left) in [(false, 4), (true, 2)] {
             let cache = cache();
             for owner in owners {
-                cache.put_set(&a_set(owner, 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+                cache.sets().put(&a_set(owner, 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
             }
             cache.flush(&name("example."), subtree);
-            assert_eq!(owners.iter().filter(|owner| cache.get_set(&name(owner), Rtype::A, at(1)).is_some()).count(), left);
+            assert_eq!(owners.iter().filter(|owner| cache.sets().get(&name(owner), Rtype::A, at(1)).is_some()).count(), left);
             assert_eq!(cache.stats().sets, left);
         }
     }
@@ -236,7 +212,7 @@ pub(super) mod tests {
         for (tops, left) in [(&many[..0], 4), (&many[..1], 3), (&many[..], 1), (&[Name::root()][..], 0)] {
             let cache = cache();
             for owner in ["test.", "t0.test.", "a.t1.test.", "b.a.t99.test."] {
-                cache.put_set(&a_set(owner, 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+                cache.sets().put(&a_set(owner, 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
             }
             cache.flush_below(tops);
             assert_eq!(cache.stats().sets, left, "{}", tops.len());
@@ -246,8 +222,8 @@ pub(super) mod tests {
     #[test]
     fn a_dump_shows_what_there_is() {
         let cache = cache();
-        cache.put_set(&a_set("a.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
-        cache.put_failure(
+        cache.sets().put(&a_set("a.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+        cache.failures().put(
             &Question::new(name("b.test."), Rtype::A),
             &crate::record::Ede::new(crate::record::EdeCode::NETWORK_ERROR, "x"),
             5,
@@ -270,8 +246,8 @@ pub(super) mod tests {
                     for n in 0..5000u32 {
                         let owner = format!("n{}.test.", (n * 7 + u32::from(worker)) % 3000);
                         let set = a_set(&owner, 60, worker);
-                        cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, at(0));
-                        if let Some(got) = cache.get_set(&set.name, Rtype::A, at(1)) {
+                        cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, at(0));
+                        if let Some(got) = cache.sets().get(&set.name, Rtype::A, at(1)) {
                             assert!(got.set.name == set.name && got.set.data.first().is_some_and(|rdata| rdata[..3] == [192, 0, 2]));
                         }
                         if n % 1000 == 0 {

@@ -9,8 +9,9 @@
 //! The body in its entry: an octet that tells whether the first set is the SOA, then each set as owner in wire
 //! form, type u16, TTL u32, length u24 and packed data, length u24 and packed signatures.
 
-use super::cache::Cache;
+use super::entries::{CacheLimits, Entries};
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
+use super::failures::Failures;
 use super::sets::{self, Stored};
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
@@ -47,44 +48,55 @@ pub struct CachedDenial {
     pub due_for_prefetch: bool,
 }
 
-impl Cache {
-    pub fn get_denial(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
+/// The denials of a cache.
+#[derive(Clone, Copy)]
+pub struct Denials<'a> {
+    entries: &'a Entries,
+}
+
+impl<'a> Denials<'a> {
+    pub(super) fn of(entries: &'a Entries) -> Denials<'a> {
+        Denials { entries }
+    }
+
+    pub fn get(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
         let wire = question.name.as_wire();
-        let found = self.look_denial(&Key::fact(wire, question.rtype.0), now);
-        found.or_else(|| self.look_denial(&Key::fact(wire, TYPE_OF_NXDOMAIN), now))
+        let found = self.look(&Key::fact(wire, question.rtype.0), now);
+        found.or_else(|| self.look(&Key::fact(wire, TYPE_OF_NXDOMAIN), now))
     }
 
     /// Also a denial that has ended, by no more than `stale_max` seconds (RFC 8767).
-    pub fn get_denial_stale(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
+    pub fn get_stale(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
         let (wire, now_s) = (question.name.as_wire(), now.secs());
         let usable = |bytes: &[u8]| {
             let past = now_s.saturating_sub(entry::expires(bytes));
-            entry::is_denial(bytes) && (entry::remaining(bytes, now_s) > 0 || self.limits.stale_max > 0 && past <= self.limits.stale_max)
+            entry::is_denial(bytes)
+                && (entry::remaining(bytes, now_s) > 0 || self.entries.limits.stale_max > 0 && past <= self.entries.limits.stale_max)
         };
         [question.rtype.0, TYPE_OF_NXDOMAIN].into_iter().find_map(|rtype| {
-            self.store.with(&Key::fact(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
+            self.entries.store.with(&Key::fact(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
         })
     }
 
-    /// The last denial that was proved, as with [`Cache::get_proved_set`].
-    pub fn get_proved_denial(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
+    /// The last denial that was proved, as with [`Sets::get_proved`](sets::Sets::get_proved).
+    pub fn get_proved(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
         let (wire, now_s) = (question.name.as_wire(), now.secs());
-        let usable = |bytes: &[u8]| entry::is_denial(bytes) && now_s.saturating_sub(entry::expires(bytes)) <= self.limits.stale_max;
+        let usable = |bytes: &[u8]| entry::is_denial(bytes) && now_s.saturating_sub(entry::expires(bytes)) <= self.entries.limits.stale_max;
         [question.rtype.0, TYPE_OF_NXDOMAIN].into_iter().find_map(|rtype| {
-            self.store.with(&Key::proved(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
+            self.entries.store.with(&Key::proved(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
         })
     }
 
     /// A proved NXDOMAIN for a name above this one (RFC 8020), and that name.
     pub fn get_nxdomain_above(&self, name: &Name, now: BootTime) -> Option<(Name, CachedDenial)> {
         name.suffixes().skip(1).find_map(|wire| {
-            let denial = self.look_denial(&Key::fact(wire, TYPE_OF_NXDOMAIN), now).filter(|denial| denial.security == Security::Secure)?;
+            let denial = self.look(&Key::fact(wire, TYPE_OF_NXDOMAIN), now).filter(|denial| denial.security == Security::Secure)?;
             Some((Name::from_wire(wire).ok()?, denial))
         })
     }
 
-    pub fn put_denial(&self, question: &Question, denial: &Denial, now: BootTime) -> Stored {
-        let ttl = self.negative_ttl(denial);
+    pub fn put(&self, question: &Question, denial: &Denial, now: BootTime) -> Stored {
+        let ttl = negative_ttl(denial, &self.entries.limits);
         if ttl == 0 {
             return Stored::No;
         }
@@ -92,13 +104,13 @@ impl Cache {
         let exact = Key::fact(wire, question.rtype.0);
         let for_all_types = denial.kind == DenialKind::NxDomain && question.rtype != Rtype::DS;
         let key = if for_all_types { Key::fact(wire, TYPE_OF_NXDOMAIN) } else { exact };
-        if for_all_types && self.store.peek(&exact, |old| stands(old, denial.security, now_s)) == Some(true) {
+        if for_all_types && self.entries.store.peek(&exact, |old| stands(old, denial.security, now_s)) == Some(true) {
             return Stored::Outranked;
         }
         let (mut outranked, mut replaced) = (false, None);
-        let stored = self.store.update(&key, |old| {
+        let stored = self.entries.store.update(&key, |old| {
             let is_unproved = denial.security == Security::Indeterminate;
-            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.limits.stale_max));
+            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.entries.limits.stale_max));
             outranked = old.as_deref().is_some_and(|old| stands(old, denial.security, now_s));
             // Without SOA nothing tells how old the denial is: put again, when it is proved or used, it must not begin anew.
             let left = old.map_or(0, |old| if entry::is_denial(old) { entry::remaining(old, now_s) } else { 0 });
@@ -111,41 +123,41 @@ impl Cache {
         if stored {
             let other = if for_all_types { exact } else { Key::fact(wire, TYPE_OF_NXDOMAIN) };
             match denial.security {
-                Security::Indeterminate | Security::Bogus => self.keep_proved(wire, key.rtype, replaced),
-                Security::Secure | Security::Insecure => self.forget_proved(wire, question.rtype.0),
+                Security::Indeterminate | Security::Bogus => self.entries.keep_proved(wire, key.rtype, replaced),
+                Security::Secure | Security::Insecure => self.entries.forget_proved(wire, question.rtype.0),
             }
             let contradicts = for_all_types || denial.kind == DenialKind::NoData;
-            self.store.remove_if(&other, |old| contradicts && !stands(old, denial.security, now_s));
-            self.remove_failure(question);
+            self.entries.store.remove_if(&other, |old| contradicts && !stands(old, denial.security, now_s));
+            Failures::of(self.entries).remove(question);
         }
         if stored { Stored::Yes } else { Stored::No }
     }
 
-    fn look_denial(&self, key: &Key<'_>, now: BootTime) -> Option<CachedDenial> {
+    fn look(&self, key: &Key<'_>, now: BootTime) -> Option<CachedDenial> {
         let now_s = now.secs();
         let live = |bytes: &[u8]| entry::is_denial(bytes) && entry::remaining(bytes, now_s) > 0;
-        self.store.with(key, now_s, |bytes, first| live(bytes).then(|| read(bytes, now_s, first)))
+        self.entries.store.with(key, now_s, |bytes, first| live(bytes).then(|| read(bytes, now_s, first)))
     }
 
     /// Gives the records of a denial the TTLs that the cache keeps them for. RFC 9077: NSEC and NSEC3 records, which deny other
     /// names too, live no longer than the denial.
-    pub fn limit_denial(&self, denial: &mut Denial) {
-        let ttl = self.negative_ttl(denial);
+    pub fn limit(&self, denial: &mut Denial) {
+        let ttl = negative_ttl(denial, &self.entries.limits);
         if let Some(soa) = &mut denial.soa {
             soa.ttl = ttl;
             denial.proof.iter_mut().for_each(|set| set.ttl = set.ttl.min(ttl));
         }
     }
+}
 
-    /// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; no longer than the proof (RFC 4035 5.3.3).
-    fn negative_ttl(&self, denial: &Denial) -> u32 {
-        let Some(soa) = &denial.soa else {
-            return TTL_WITHOUT_SOA.min(self.limits.negative_max_ttl).min(self.limits.max_ttl);
-        };
-        let minimum = soa.data.first().and_then(|rdata| rdata.last_chunk::<4>()).map_or(0, |last| u32::from_be_bytes(*last));
-        let proof = denial.proof.iter().map(|set| set.ttl).min().unwrap_or(u32::MAX);
-        soa.ttl.min(minimum).min(proof).min(self.limits.negative_max_ttl).min(self.limits.max_ttl)
-    }
+/// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; no longer than the proof (RFC 4035 5.3.3).
+fn negative_ttl(denial: &Denial, limits: &CacheLimits) -> u32 {
+    let Some(soa) = &denial.soa else {
+        return TTL_WITHOUT_SOA.min(limits.negative_max_ttl).min(limits.max_ttl);
+    };
+    let minimum = soa.data.first().and_then(|rdata| rdata.last_chunk::<4>()).map_or(0, |last| u32::from_be_bytes(*last));
+    let proof = denial.proof.iter().map(|set| set.ttl).min().unwrap_or(u32::MAX);
+    soa.ttl.min(minimum).min(proof).min(limits.negative_max_ttl).min(limits.max_ttl)
 }
 
 /// Does what stands there outlive a new denial? Proved data does against unproved; the parent's delegation does,
@@ -259,26 +271,26 @@ mod tests {
         for (times, expected) in rows {
             let cache = cache();
             let question = Question::new(name("x.test."), Rtype::A);
-            cache.put_denial(&question, &denial(DenialKind::NoData, times.map(|(ttl, min)| soa(ttl, min)), Security::Insecure), at(0));
-            assert_eq!(cache.get_denial(&question, at(0)).map_or(0, |got| got.ttl), expected, "{times:?}");
+            cache.denials().put(&question, &denial(DenialKind::NoData, times.map(|(ttl, min)| soa(ttl, min)), Security::Insecure), at(0));
+            assert_eq!(cache.denials().get(&question, at(0)).map_or(0, |got| got.ttl), expected, "{times:?}");
         }
     }
 
     #[test]
     fn what_it_counts_for() {
         let cache = cache();
-        let ask = |owner: &str, rtype| cache.get_denial(&Question::new(name(owner), rtype), at(1)).map(|got| got.kind);
+        let ask = |owner: &str, rtype| cache.denials().get(&Question::new(name(owner), rtype), at(1)).map(|got| got.kind);
         let put = |owner: &str, kind, security| {
-            cache.put_denial(&Question::new(name(owner), Rtype::A), &denial(kind, Some(soa(60, 60)), security), at(0))
+            cache.denials().put(&Question::new(name(owner), Rtype::A), &denial(kind, Some(soa(60, 60)), security), at(0))
         };
         put("nodata.test.", DenialKind::NoData, Security::Insecure);
         assert_eq!((ask("nodata.test.", Rtype::A), ask("nodata.test.", Rtype::AAAA)), (Some(DenialKind::NoData), None));
         put("gone.test.", DenialKind::NxDomain, Security::Insecure);
         assert_eq!((ask("gone.test.", Rtype::MX), ask("a.gone.test.", Rtype::A)), (Some(DenialKind::NxDomain), None));
-        assert!(cache.get_nxdomain_above(&name("a.b.gone.test."), at(1)).is_none(), "not proved");
+        assert!(cache.denials().get_nxdomain_above(&name("a.b.gone.test."), at(1)).is_none(), "not proved");
         put("gone.test.", DenialKind::NxDomain, Security::Secure);
-        assert_eq!(cache.get_nxdomain_above(&name("a.b.gone.test."), at(1)).map(|(owner, _)| owner), Some(name("gone.test.")));
-        assert!(cache.get_nxdomain_above(&name("gone.test."), at(1)).is_none(), "above means above");
+        assert_eq!(cache.denials().get_nxdomain_above(&name("a.b.gone.test."), at(1)).map(|(owner, _)| owner), Some(name("gone.test.")));
+        assert!(cache.denials().get_nxdomain_above(&name("gone.test."), at(1)).is_none(), "above means above");
         put("gone.test.", DenialKind::NoData, Security::Secure);
         assert_eq!(ask("gone.test.", Rtype::MX), None, "the name exists after all");
     }
@@ -290,24 +302,24 @@ mod tests {
         let mut nsec = RrSet::with(name("w.test."), Rtype::NSEC, 50, b"\x01y\x04test\x00\x00\x01\x40");
         nsec.sigs.push(b"sig");
         let put = Denial { kind: DenialKind::NxDomain, soa: Some(soa(60, 300)), proof: vec![nsec.clone()], security: Security::Secure };
-        cache.put_denial(&question, &put, at(0));
-        let got = cache.get_denial(&question, at(20)).expect("live");
+        cache.denials().put(&question, &put, at(0));
+        let got = cache.denials().get(&question, at(20)).expect("live");
         assert_eq!((got.ttl, got.age_s, got.security), (30, 20, Security::Secure));
         assert_eq!(got.soa.map(|soa| (soa.ttl, soa.data)), Some((30, soa(60, 300).data)));
         assert_eq!((got.proof[0].ttl, &got.proof[0].sigs, got.proof.len()), (30, &nsec.sigs, 1));
-        assert!(cache.get_denial(&question, at(50)).is_none());
+        assert!(cache.denials().get(&question, at(50)).is_none());
     }
 
     #[test]
     fn a_delegation_is_not_denied_by_its_child() {
         let cache = cache();
         let ns = RrSet::with(name("zone.test."), Rtype::NS, 60, b"\x02ns\x00");
-        cache.put_set(&ns, Rank::Referral, Security::Indeterminate, at(0));
+        cache.sets().put(&ns, Rank::Referral, Security::Indeterminate, at(0));
         let question = Question::new(ns.name.clone(), Rtype::NS);
         assert_eq!(
-            cache.put_denial(&question, &denial(DenialKind::NoData, Some(soa(60, 60)), Security::Insecure), at(1)),
+            cache.denials().put(&question, &denial(DenialKind::NoData, Some(soa(60, 60)), Security::Insecure), at(1)),
             Stored::Outranked
         );
-        assert!(cache.get_set(&ns.name, Rtype::NS, at(1)).is_some());
+        assert!(cache.sets().get(&ns.name, Rtype::NS, at(1)).is_some());
     }
 }

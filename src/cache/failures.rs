@@ -6,7 +6,7 @@
 //!
 //! The body in its entry: EDE code u16, then the cause in words. `sub` is its kind.
 
-use super::cache::Cache;
+use super::entries::Entries;
 use super::entry::{self, Key};
 use crate::env::BootTime;
 use crate::limits::cache::{FAILURE_TEXT_BYTES_MAX, FAILURE_TTL_S_MAX};
@@ -33,33 +33,43 @@ pub struct CachedFailure {
     pub age_s: u32,
 }
 
-impl Cache {
-    pub fn get_failure(&self, question: &Question, now: BootTime) -> Option<CachedFailure> {
+/// The failures that a cache remembers.
+#[derive(Clone, Copy)]
+pub struct Failures<'a> {
+    entries: &'a Entries,
+}
+
+impl<'a> Failures<'a> {
+    pub(super) fn of(entries: &'a Entries) -> Failures<'a> {
+        Failures { entries }
+    }
+
+    pub fn get(&self, question: &Question, now: BootTime) -> Option<CachedFailure> {
         let now_s = now.secs();
         let key = Key::failure(question.name.as_wire(), question.rtype.0);
         let live = |bytes: &[u8]| entry::remaining(bytes, now_s) > 0;
-        self.store.with(&key, now_s, |bytes, _| live(bytes).then(|| read(bytes, now_s)))
+        self.entries.store.with(&key, now_s, |bytes, _| live(bytes).then(|| read(bytes, now_s)))
     }
 
     /// Notes a failure and returns for how many seconds it counts. `first_ttl` is used when none came before.
-    pub fn put_failure(&self, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
-        self.put_failure_of(FailureKind::LookUp, question, cause, first_ttl, now)
+    pub fn put(&self, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
+        self.put_of(FailureKind::LookUp, question, cause, first_ttl, now)
     }
 
     /// The same for data that did not validate.
     pub fn put_bogus(&self, question: &Question, kind: FailureKind, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
         if kind == FailureKind::BogusData {
-            self.forget_proved(question.name.as_wire(), question.rtype.0);
-            self.forget_proved(question.name.as_wire(), Rtype::CNAME.0);
+            self.entries.forget_proved(question.name.as_wire(), question.rtype.0);
+            self.entries.forget_proved(question.name.as_wire(), Rtype::CNAME.0);
         }
-        self.put_failure_of(kind, question, cause, first_ttl, now)
+        self.put_of(kind, question, cause, first_ttl, now)
     }
 
-    fn put_failure_of(&self, kind: FailureKind, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
+    fn put_of(&self, kind: FailureKind, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
         let now_s = now.secs();
         let key = Key::failure(question.name.as_wire(), question.rtype.0);
         let mut counts_for = first_ttl.clamp(1, FAILURE_TTL_S_MAX);
-        self.store.update(&key, |old| {
+        self.entries.store.update(&key, |old| {
             if let Some(old) = old {
                 let (last, left) = (entry::ttl(old), entry::remaining(old, now_s));
                 if left > 0 {
@@ -78,8 +88,8 @@ impl Cache {
         counts_for
     }
 
-    pub fn remove_failure(&self, question: &Question) -> bool {
-        self.store.remove_if(&Key::failure(question.name.as_wire(), question.rtype.0), |_| true)
+    pub fn remove(&self, question: &Question) -> bool {
+        self.entries.store.remove_if(&Key::failure(question.name.as_wire(), question.rtype.0), |_| true)
     }
 }
 
@@ -105,15 +115,15 @@ mod tests {
         let cache = cache();
         let question = Question::new(name("x.test."), Rtype::A);
         let cause = Ede::new(EdeCode::NO_REACHABLE_AUTHORITY, "ü".repeat(300));
-        let put = |secs| cache.put_failure(&question, &cause, 5, at(secs));
+        let put = |secs| cache.failures().put(&question, &cause, 5, at(secs));
         assert_eq!((put(0), put(3)), (5, 2));
-        let got = cache.get_failure(&question, at(4)).expect("live");
+        let got = cache.failures().get(&question, at(4)).expect("live");
         assert_eq!((got.ede.code, got.ede.text, got.ttl), (EdeCode::NO_REACHABLE_AUTHORITY, "ü".repeat(100), 1));
-        assert!(cache.get_failure(&question, at(5)).is_none());
+        assert!(cache.failures().get(&question, at(5)).is_none());
         let grown: Vec<_> = [6, 20, 50, 100, 200, 400, 800].map(put).into();
         assert_eq!(grown, [10, 20, 40, 80, 160, 300, 300]);
         assert_eq!(put(5000), 5, "long ago is forgotten");
-        cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(5001));
-        assert!(cache.get_failure(&question, at(5001)).is_none());
+        cache.sets().put(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(5001));
+        assert!(cache.failures().get(&question, at(5001)).is_none());
     }
 }

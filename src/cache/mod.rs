@@ -6,10 +6,10 @@
 //! top-level domains have a shard of their own. Expired entries stay for `stale_max` (RFC 8767).
 //!
 //! ```text
-//! get_set ─┐                                   ┌─ sets.rs     ┐
-//! get_denial ──► cache.rs: Cache ──► the kinds ┼─ denials.rs  ┼─► entry.rs: bytes ──► store.rs: shards ──► slab.rs
-//! copy_answer ─┘                               ├─ answers.rs  │
-//!                                              └─ failures.rs ┘      server_stats.rs, nsec_ranges.rs: apart
+//!             ┌─► sets.rs: Sets         ┐
+//! cache.rs: ──┼─► denials.rs: Denials   ┼─► entries.rs, entry.rs: bytes ──► store.rs: shards ──► slab.rs
+//! Cache       ├─► answers.rs: Answers   │
+//!             └─► failures.rs: Failures ┘      server_*.rs, nsec_ranges.rs: apart
 //! ```
 //! `persist.rs` writes facts to a file and reads them again.
 //!
@@ -17,6 +17,7 @@
 
 mod answers;
 mod denials;
+mod entries;
 mod entry;
 mod failures;
 mod families;
@@ -25,7 +26,10 @@ mod keep_warm;
 mod memo;
 mod order;
 mod persist;
+mod server_abilities;
+mod server_record;
 mod server_stats;
+mod server_table;
 mod sets;
 mod slab;
 mod nsec_ranges;
@@ -33,15 +37,16 @@ mod store;
 mod table;
 
 pub use answers::AnswerKey;
-pub use cache::{Cache, CacheLimits, Entry};
+pub use cache::{Cache, Entry};
 pub use denials::{CachedDenial, Denial, DenialKind};
+pub use entries::CacheLimits;
 pub use failures::FailureKind;
 pub use families::{Family, FamilyStanding};
 pub use keep_warm::KeepWarm;
 pub use memo::Memo;
 pub use nsec_ranges::{NsecRangeZone, Place};
 pub use persist::{LoadError, Loaded, Moment};
-pub use server_stats::{CaseState, EdnsState, Manner, Standing, Unfit, Usable};
+pub use server_record::{CaseState, EdnsState, Manner, Standing, Unfit, Usable};
 pub use sets::{CachedSet, ShownSet};
 
 #[cfg(any(test, feature = "internals"))]

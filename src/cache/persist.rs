@@ -80,7 +80,7 @@ impl Cache {
     pub fn save(&self, at: &Moment, out: &mut impl Write) -> io::Result<usize> {
         out.write_all(&head(at))?;
         let (mut count, mut block) = (0, Vec::new());
-        self.store.each_page(|protected, mut entries| {
+        self.entries.store.each_page(|protected, mut entries| {
             block.clear();
             block.extend_from_slice(&[0; BLOCK_HEAD_BYTES]);
             while !entries.is_empty() {
@@ -125,7 +125,7 @@ impl Cache {
 
     /// Does it live, or may it be served stale?
     fn is_servable(&self, bytes: &[u8], expires: i64, now_s: u32) -> bool {
-        let kept_for = if entry::is_set(bytes) { self.limits.stale_max } else { 0 };
+        let kept_for = if entry::is_set(bytes) { self.entries.limits.stale_max } else { 0 };
         expires + i64::from(kept_for) > i64::from(now_s)
     }
 
@@ -150,12 +150,12 @@ impl Cache {
             return false;
         }
         let mut bytes = saved.to_vec();
-        let cap = if entry::is_set(&bytes) { self.limits.max_ttl } else { self.limits.negative_max_ttl };
+        let cap = if entry::is_set(&bytes) { self.entries.limits.max_ttl } else { self.entries.limits.negative_max_ttl };
         entry::reopen(&mut bytes, end_s, cap, now_s);
         if entry::is_set(&bytes) {
             sets::clear_marks(&mut bytes);
         }
-        !self.is_contradicted(&bytes, now_s) && self.store.settle(&bytes)
+        !self.is_contradicted(&bytes, now_s) && self.entries.store.settle(&bytes)
     }
 
     /// Does something that was learned since the start say otherwise?
@@ -163,7 +163,7 @@ impl Cache {
         let key = Key::of(bytes);
         let stands = |rtype: u16| {
             let answers = |other: &mut [u8]| entry::remaining(other, now_s) > 0 && entry::rank(other).may_answer();
-            self.store.peek(&Key::fact(key.name, rtype), answers) == Some(true)
+            self.entries.store.peek(&Key::fact(key.name, rtype), answers) == Some(true)
         };
         if entry::is_nxdomain(bytes) {
             return [Rtype::A, Rtype::AAAA, Rtype::CNAME].into_iter().any(|rtype| stands(rtype.0));
@@ -304,9 +304,10 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::cache::Entry;
     use super::super::cache::tests::{a_set, at, cache, name};
-    use super::super::cache::{CacheLimits, Entry};
     use super::super::denials::{Denial, DenialKind};
+    use super::super::entries::CacheLimits;
     use super::super::sets::Stored;
     use super::*;
     use crate::env::Random;
@@ -355,13 +356,13 @@ mod tests {
             (RrSet::with(name("large.test."), Rtype::TXT, 600, &[9; 60_000]), Rank::AuthAnswer, Security::Insecure),
         ];
         for (set, rank, security) in sets {
-            assert_eq!(cache.put_set(&set, rank, security, at(1000)), Stored::Yes);
+            assert_eq!(cache.sets().put(&set, rank, security, at(1000)), Stored::Yes);
         }
-        cache.put_set(&a_set("ns.test.", 600, 5), Rank::Glue, Security::Indeterminate, at(1000));
+        cache.sets().put(&a_set("ns.test.", 600, 5), Rank::Glue, Security::Indeterminate, at(1000));
         let missing = Question::new(name("missing.test."), Rtype::A);
-        cache.put_denial(&missing, &denial(DenialKind::NxDomain), at(1000));
-        cache.put_denial(&Question::new(name("plain.test."), Rtype::TXT), &denial(DenialKind::NoData), at(1000));
-        cache.put_failure(&Question::new(name("failed.test."), Rtype::A), &Ede::new(EdeCode::NETWORK_ERROR, ""), 300, at(1000));
+        cache.denials().put(&missing, &denial(DenialKind::NxDomain), at(1000));
+        cache.denials().put(&Question::new(name("plain.test."), Rtype::TXT), &denial(DenialKind::NoData), at(1000));
+        cache.failures().put(&Question::new(name("failed.test."), Rtype::A), &Ede::new(EdeCode::NETWORK_ERROR, ""), 300, at(1000));
         cache
     }
 
@@ -393,16 +394,16 @@ mod tests {
             "test. TYPE248 570 Referral Indeterminate",
         ];
         assert_eq!(shown(&cache, 1030), expected.map(str::to_owned).into());
-        let got = cache.get_denial(&Question::new(name("missing.test."), Rtype::A), at(1031)).expect("live");
+        let got = cache.denials().get(&Question::new(name("missing.test."), Rtype::A), at(1031)).expect("live");
         let whole = denial(DenialKind::NxDomain);
         assert_eq!((got.proof[0].data.clone(), got.proof[0].sigs.clone()), (whole.proof[0].data.clone(), whole.proof[0].sigs.clone()));
-        assert!(cache.get_set(&name("ns.test."), Rtype::A, at(1031)).is_some(), "found where glue of the top level is kept");
+        assert!(cache.sets().get(&name("ns.test."), Rtype::A, at(1031)).is_some(), "found where glue of the top level is kept");
     }
 
     #[test]
     fn the_drawing_is_true() {
         let cache = cache();
-        cache.put_set(&a_set("a.", 60, 9), Rank::AuthAnswer, Security::Secure, at(1000));
+        cache.sets().put(&a_set("a.", 60, 9), Rank::AuthAnswer, Security::Secure, at(1000));
         let file = saved(&cache, &Moment { boot_id: BOOT, boot: at(1001), wall: WallTime(0x1_0000_0002) });
         let head = [&MAGIC[..], &[1, 0, 0, 0], &BOOT, &1001u32.to_le_bytes(), &[2, 0, 0, 0, 1, 0, 0, 0]].concat();
         let entry = [&[1, 3, 0, 1][..], &1060u32.to_le_bytes(), &60u32.to_le_bytes(), &[36, 0, 0, 1000u32 as u8, 6 | 2 << 3], b"\x01a\x00"];
@@ -439,8 +440,8 @@ mod tests {
         let file = saved(&filled(), &moment(1010));
         let (cache, result) = loaded(&file, &moment(1700));
         assert_eq!(result.map(|loaded| (loaded.taken, loaded.left)).expect("whole"), (6, 2), "denials have ended");
-        assert!(cache.get_set(&name("plain.test."), Rtype::A, at(1700)).is_none());
-        assert_eq!(cache.get_set_stale(&name("plain.test."), Rtype::A, at(1700)).map(|got| got.stale_s), Some(100));
+        assert!(cache.sets().get(&name("plain.test."), Rtype::A, at(1700)).is_none());
+        assert_eq!(cache.sets().get_stale(&name("plain.test."), Rtype::A, at(1700)).map(|got| got.stale_s), Some(100));
         let (_, result) = loaded(&file, &moment(1600 + 86_400));
         assert_eq!(result.map(|loaded| loaded.taken).expect("whole"), 0);
         // Before the boot clock's zero nothing can end.
@@ -454,23 +455,23 @@ mod tests {
         let limits = CacheLimits { bytes: 4 << 20, max_ttl: 100, negative_max_ttl: 10, ..CacheLimits::default() };
         let cache = Cache::new(limits, &Random::from_seed(9));
         cache.load(&moment(1011), &mut &file[..]).expect("whole");
-        assert!(cache.get_set(&name("plain.test."), Rtype::A, at(1110)).is_some());
-        assert!(cache.get_set(&name("plain.test."), Rtype::A, at(1111)).is_none());
-        assert!(cache.get_denial(&Question::new(name("missing.test."), Rtype::A), at(1021)).is_none());
+        assert!(cache.sets().get(&name("plain.test."), Rtype::A, at(1110)).is_some());
+        assert!(cache.sets().get(&name("plain.test."), Rtype::A, at(1111)).is_none());
+        assert!(cache.denials().get(&Question::new(name("missing.test."), Rtype::A), at(1021)).is_none());
     }
 
     #[test]
     fn what_was_learned_since_wins() {
         let file = saved(&filled(), &moment(1010));
         let cache = cache();
-        cache.put_set(&a_set("plain.test.", 5, 99), Rank::Glue, Security::Indeterminate, at(1010));
-        cache.put_set(&a_set("missing.test.", 60, 98), Rank::Answer, Security::Indeterminate, at(1010));
-        cache.put_denial(&Question::new(name("signed.test."), Rtype::A), &denial(DenialKind::NxDomain), at(1010));
+        cache.sets().put(&a_set("plain.test.", 5, 99), Rank::Glue, Security::Indeterminate, at(1010));
+        cache.sets().put(&a_set("missing.test.", 60, 98), Rank::Answer, Security::Indeterminate, at(1010));
+        cache.denials().put(&Question::new(name("signed.test."), Rtype::A), &denial(DenialKind::NxDomain), at(1010));
         let result = cache.load(&moment(1011), &mut &file[..]).expect("whole");
         assert_eq!((result.taken, result.left), (5, 3));
-        assert_eq!(cache.get_set(&name("plain.test."), Rtype::A, at(1011)).map(|got| got.set.ttl), Some(4));
-        assert!(cache.get_denial(&Question::new(name("missing.test."), Rtype::AAAA), at(1011)).is_none());
-        assert!(cache.get_set(&name("signed.test."), Rtype::A, at(1011)).is_none());
+        assert_eq!(cache.sets().get(&name("plain.test."), Rtype::A, at(1011)).map(|got| got.set.ttl), Some(4));
+        assert!(cache.denials().get(&Question::new(name("missing.test."), Rtype::AAAA), at(1011)).is_none());
+        assert!(cache.sets().get(&name("signed.test."), Rtype::A, at(1011)).is_none());
     }
 
     #[test]
@@ -479,7 +480,7 @@ mod tests {
         let (old, new) = (Cache::new(limits, &Random::from_seed(1)), Cache::new(limits, &Random::from_seed(2)));
         let put = |cache: &Cache, kind: &str, n: u32, now: u64| {
             let set = RrSet::with(name(&format!("{kind}{n}.test.")), Rtype::TXT, 6000, &[1; 900]);
-            cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, at(now));
+            cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, at(now));
         };
         (0..2000).for_each(|n| put(&old, "old", n, 1000));
         let fresh = 300;
@@ -487,7 +488,7 @@ mod tests {
         let result = new.load(&moment(1002), &mut &saved(&old, &moment(1001))[..]).expect("whole");
         assert!(result.taken > 100 && result.left > 100, "{result:?}");
         let held = |kind: &str, count| {
-            (0..count).filter(|n| new.get_set(&name(&format!("{kind}{n}.test.")), Rtype::TXT, at(1003)).is_some()).count()
+            (0..count).filter(|n| new.sets().get(&name(&format!("{kind}{n}.test.")), Rtype::TXT, at(1003)).is_some()).count()
         };
         assert_eq!((new.stats().evictions, held("new", fresh)), (0, fresh as usize));
         // Looking at the old ones has made them used; three more of the new ones are put than there is room for.
@@ -495,7 +496,7 @@ mod tests {
         (0..fresh).for_each(|n| put(&cache, "new", n, 1001));
         cache.load(&moment(1002), &mut &saved(&old, &moment(1001))[..]).expect("whole");
         (fresh..fresh + 100).for_each(|n| put(&cache, "new", n, 1003));
-        let kept = (0..fresh + 100).filter(|n| cache.get_set(&name(&format!("new{n}.test.")), Rtype::TXT, at(1004)).is_some()).count();
+        let kept = (0..fresh + 100).filter(|n| cache.sets().get(&name(&format!("new{n}.test.")), Rtype::TXT, at(1004)).is_some()).count();
         assert_eq!(kept, fresh as usize + 100);
     }
 
@@ -505,9 +506,9 @@ mod tests {
         let cache = cache();
         for n in 0..40 {
             let set = RrSet::with(name(&format!("n{n}.test.")), Rtype::TXT, 600, &vec![n as u8; n * 3]);
-            cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, at(1000));
+            cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, at(1000));
         }
-        cache.put_denial(&Question::new(name("missing.test."), Rtype::A), &denial(DenialKind::NxDomain), at(1000));
+        cache.denials().put(&Question::new(name("missing.test."), Rtype::A), &denial(DenialKind::NxDomain), at(1000));
         let file = saved(&cache, &moment(1000));
         let (whole, result) = loaded(&file, &moment(1000));
         let (all, most) = (shown(&whole, 1000), result.expect("whole").taken);
@@ -597,7 +598,7 @@ mod tests {
             ("a signature of nothing", false, Box::new(|entry| entry.extend_from_slice(&[0, 0]))),
         ];
         let cache = cache();
-        cache.put_set(&a_set("a.", 60, 9), Rank::AuthAnswer, Security::Secure, at(1000));
+        cache.sets().put(&a_set("a.", 60, 9), Rank::AuthAnswer, Security::Secure, at(1000));
         let file = saved(&cache, &moment(1000));
         let entry = &file[HEAD_BYTES + BLOCK_HEAD_BYTES..];
         for (what, sound, change) in rows {
@@ -627,10 +628,10 @@ mod tests {
                 Entry::Denial(question, _) | Entry::Failure(question, _) => (question.name, question.rtype),
             };
             let question = Question::new(owner.clone(), rtype);
-            let _ = (cache.get_set_stale(&owner, rtype, at(1000)), cache.get_denial(&question, at(1000)));
+            let _ = (cache.sets().get_stale(&owner, rtype, at(1000)), cache.denials().get(&question, at(1000)));
             let key = AnswerKey { qname: owner.as_wire(), qtype: rtype, dnssec_ok: true, group: 0, generation: 0 };
-            cache.copy_answer(&key, at(1000), 1232, &mut [0; 1232]);
-            cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Secure, at(1000));
+            cache.answers().copy(&key, at(1000), 1232, &mut [0; 1232]);
+            cache.sets().put(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Secure, at(1000));
         });
         cache.flush(&name("test."), true);
         assert!(cache.stats().bytes <= 4 << 20);
@@ -643,7 +644,7 @@ mod tests {
             cut in any::<prop::sample::Index>(), protected in any::<bool>(),
         ) {
             let mut entries = Vec::new();
-            let _: Result<(), ()> = filled().store.each_page(|_, page| {
+            let _: Result<(), ()> = filled().entries.store.each_page(|_, page| {
                 entries.extend_from_slice(&page[..page.len().min(2000)]);
                 Ok(())
             });

@@ -13,8 +13,9 @@
 //!
 //! A set with TTL 0 is not stored: its walk hands it on, used once (RFC 1035 3.2.1).
 
-use super::cache::Cache;
+use super::entries::Entries;
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
+use super::failures::Failures;
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RdataIter, RdataList, RrSet, Rtype, Security, rdata_has_fields};
 
@@ -58,43 +59,53 @@ pub enum Stored {
     No,
 }
 
-impl Cache {
-    pub fn get_set(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
+/// The RRsets of a cache.
+#[derive(Clone, Copy)]
+pub struct Sets<'a> {
+    entries: &'a Entries,
+}
+
+impl<'a> Sets<'a> {
+    pub(super) fn of(entries: &'a Entries) -> Sets<'a> {
+        Sets { entries }
+    }
+
+    pub fn get(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
         let found = self.look(name, rtype, now, 0);
         if found.is_none() {
-            self.missed();
+            self.entries.missed();
         }
         found
     }
 
     /// Also a set that has ended, by no more than `stale_max` seconds (RFC 8767).
-    pub fn get_set_stale(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
-        self.look(name, rtype, now, self.limits.stale_max)
+    pub fn get_stale(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
+        self.look(name, rtype, now, self.entries.limits.stale_max)
     }
 
     /// The last set that was proved, though later data that nobody has validated stands in its place (RFC 8767).
-    pub fn get_proved_set(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
+    pub fn get_proved(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
         let (key, now_s) = (Key::proved(name.as_wire(), rtype.0), now.secs());
-        let stale_max = self.limits.stale_max;
-        self.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
+        let stale_max = self.entries.limits.stale_max;
+        self.entries.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
     }
 
     /// Shows a live set where it lies: nothing is copied. The lock is held while `show` runs.
-    pub fn show_set<R>(&self, name: &[u8], rtype: Rtype, now: BootTime, mut show: impl FnMut(ShownSet<'_>) -> R) -> Option<R> {
+    pub fn show<R>(&self, name: &[u8], rtype: Rtype, now: BootTime, mut show: impl FnMut(ShownSet<'_>) -> R) -> Option<R> {
         let (key, now_s) = (Key::fact(name, rtype.0), now.secs());
-        let found = self.store.with(&key, now_s, |bytes, _| {
+        let found = self.entries.store.with(&key, now_s, |bytes, _| {
             usable(bytes, now_s, 0)
                 .then(|| show(ShownSet { data: RdataIter::over(data(bytes)), rank: entry::rank(bytes), age_s: entry::age(bytes, now_s) }))
         });
         if found.is_none() {
-            self.missed();
+            self.entries.missed();
         }
         found
     }
 
     fn look(&self, name: &Name, rtype: Rtype, now: BootTime, stale_max: u32) -> Option<CachedSet> {
         let (key, now_s) = (Key::fact(name.as_wire(), rtype.0), now.secs());
-        self.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
+        self.entries.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
     }
 
     /// Stores a set. RFC 2181 5.4.1: live data of a higher rank stays; equal rank replaces. Beyond that:
@@ -102,8 +113,8 @@ impl Cache {
     /// - the NS set that a zone states of itself never lives longer than the delegation it takes over from, so
     ///   that a zone whose parent has let go of it ends when the parent's word ends (ghost domains). A new
     ///   referral, which only the parent can give, may prolong it.
-    pub fn put_set(&self, set: &RrSet, rank: Rank, security: Security, now: BootTime) -> Stored {
-        let ttl = self.ttl_within_limits(set.ttl);
+    pub fn put(&self, set: &RrSet, rank: Rank, security: Security, now: BootTime) -> Stored {
+        let ttl = self.entries.limits.ttl_within(set.ttl);
         if ttl == 0 || set.data.is_empty() {
             return Stored::No;
         }
@@ -111,16 +122,16 @@ impl Cache {
         let nxdomain = Key::fact(set.name.as_wire(), TYPE_OF_NXDOMAIN);
         if rank.may_answer() {
             let proved = |bytes: &[u8]| entry::remaining(bytes, now_s) > 0 && entry::security(bytes) == Security::Secure;
-            if security != Security::Secure && self.store.peek(&nxdomain, |bytes| proved(bytes)) == Some(true) {
+            if security != Security::Secure && self.entries.store.peek(&nxdomain, |bytes| proved(bytes)) == Some(true) {
                 return Stored::Outranked;
             }
         }
         let key = Key::fact(set.name.as_wire(), set.rtype.0);
         let (mut outranked, mut replaced) = (false, None);
-        let stored = self.store.update(&key, |old| {
+        let stored = self.entries.store.update(&key, |old| {
             let mut ttl = ttl;
             let is_unproved = security == Security::Indeterminate && rank.may_answer();
-            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.limits.stale_max));
+            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.entries.limits.stale_max));
             if let Some(old) = old.filter(|old| entry::remaining(old, now_s) > 0) {
                 outranked = !may_replace(old, rank, security);
                 if set.rtype == Rtype::NS && rank > Rank::Referral && entry::is_set(old) {
@@ -134,11 +145,11 @@ impl Cache {
         }
         if stored && rank.may_answer() {
             match security {
-                Security::Indeterminate | Security::Bogus => self.keep_proved(set.name.as_wire(), set.rtype.0, replaced),
-                Security::Secure | Security::Insecure => self.forget_proved(set.name.as_wire(), set.rtype.0),
+                Security::Indeterminate | Security::Bogus => self.entries.keep_proved(set.name.as_wire(), set.rtype.0, replaced),
+                Security::Secure | Security::Insecure => self.entries.forget_proved(set.name.as_wire(), set.rtype.0),
             }
-            self.store.remove_if(&nxdomain, |_| true);
-            self.remove_failure(&Question::new(set.name.clone(), set.rtype));
+            self.entries.store.remove_if(&nxdomain, |_| true);
+            Failures::of(self.entries).remove(&Question::new(set.name.clone(), set.rtype));
         }
         if stored { Stored::Yes } else { Stored::No }
     }
@@ -148,7 +159,7 @@ impl Cache {
     pub fn mark_security(&self, set: &RrSet, security: Security, ttl_cap: Option<u32>, now: BootTime) -> bool {
         let key = Key::fact(set.name.as_wire(), set.rtype.0);
         let now_s = now.secs();
-        let marked = self.store.peek(&key, |bytes| {
+        let marked = self.entries.store.peek(&key, |bytes| {
             let same = entry::is_set(bytes) && data(bytes) == set.data.as_packed() && sigs(bytes) == set.sigs.as_packed();
             if same {
                 entry::set_security(bytes, security);
@@ -165,14 +176,7 @@ impl Cache {
     /// Forgets the set or denial of this name and type.
     pub fn remove(&self, name: &Name, rtype: Rtype) -> bool {
         let key = Key::fact(name.as_wire(), rtype.0);
-        self.store.remove_if(&key, |_| true)
-    }
-
-    /// How long a set with this TTL lives.
-    pub fn ttl_within_limits(&self, ttl: u32) -> u32 {
-        // RFC 2181 8: the top bit means 0.
-        let ttl = if ttl > i32::MAX as u32 { 0 } else { ttl };
-        ttl.max(self.limits.min_ttl).min(self.limits.max_ttl)
+        self.entries.store.remove_if(&key, |_| true)
     }
 }
 
@@ -260,6 +264,7 @@ pub fn sigs(bytes: &[u8]) -> &[u8] {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::cache::Cache;
     use super::super::cache::tests::{a_set, at, cache, name};
     use super::super::denials::{Denial, DenialKind};
     use super::*;
@@ -294,13 +299,13 @@ mod tests {
         ];
         for (old_rank, old_security, rank, security, replaced) in rows {
             let cache = cache();
-            assert_eq!(cache.put_set(&a_set("x.test.", 60, 1), old_rank, old_security, at(0)), Stored::Yes);
-            let stored = cache.put_set(&a_set("x.test.", 60, 2), rank, security, at(59));
+            assert_eq!(cache.sets().put(&a_set("x.test.", 60, 1), old_rank, old_security, at(0)), Stored::Yes);
+            let stored = cache.sets().put(&a_set("x.test.", 60, 2), rank, security, at(59));
             let row = format!("{old_rank:?} {old_security:?} <- {rank:?} {security:?}");
             assert_eq!(stored == Stored::Yes, replaced, "{row}");
-            let got = cache.get_set(&name("x.test."), Rtype::A, at(59)).expect("live");
+            let got = cache.sets().get(&name("x.test."), Rtype::A, at(59)).expect("live");
             assert_eq!(got.set.data.first().map(|rdata| rdata[3]), Some(if replaced { 2 } else { 1 }), "{row}");
-            assert_eq!(cache.put_set(&a_set("x.test.", 60, 3), Glue, Indeterminate, at(120)), Stored::Yes, "nothing live: {row}");
+            assert_eq!(cache.sets().put(&a_set("x.test.", 60, 3), Glue, Indeterminate, at(120)), Stored::Yes, "nothing live: {row}");
         }
     }
 
@@ -308,15 +313,15 @@ mod tests {
     fn time_passes() {
         let cache = cache();
         let owner = name("x.test.");
-        cache.put_set(&a_set("x.test.", 100, 1), Rank::AuthAnswer, Security::Insecure, at(1000));
-        let get = |secs| cache.get_set(&owner, Rtype::A, at(secs)).map(|got| (got.set.ttl, got.age_s, got.due_for_prefetch));
+        cache.sets().put(&a_set("x.test.", 100, 1), Rank::AuthAnswer, Security::Insecure, at(1000));
+        let get = |secs| cache.sets().get(&owner, Rtype::A, at(secs)).map(|got| (got.set.ttl, got.age_s, got.due_for_prefetch));
         assert_eq!(get(1000), Some((100, 0, false)));
         assert_eq!(get(1089), Some((11, 89, false)));
         assert_eq!(get(1090), Some((10, 90, true)));
         assert_eq!(get(1090), Some((10, 90, false)), "once a second");
         assert_eq!(get(1099), Some((1, 99, true)));
         assert_eq!(get(1100), None);
-        let stale = |secs| cache.get_set_stale(&owner, Rtype::A, at(secs)).map(|got| (got.set.ttl, got.stale_s));
+        let stale = |secs| cache.sets().get_stale(&owner, Rtype::A, at(secs)).map(|got| (got.set.ttl, got.stale_s));
         assert_eq!(stale(1107), Some((0, 7)));
         assert_eq!(stale(1100 + 86_400), Some((0, 86_400)));
         assert_eq!(stale(1101 + 86_400), None);
@@ -335,8 +340,8 @@ mod tests {
         ] {
             let limits = super::super::CacheLimits { bytes: 1 << 20, min_ttl, ..Default::default() };
             let cache = Cache::new(limits, &crate::env::Random::from_seed(1));
-            cache.put_set(&a_set("x.test.", ttl, 1), Rank::AuthAnswer, Security::Insecure, at(5));
-            assert_eq!(cache.get_set(&name("x.test."), Rtype::A, at(5)).map(|got| got.set.ttl), kept, "{ttl}");
+            cache.sets().put(&a_set("x.test.", ttl, 1), Rank::AuthAnswer, Security::Insecure, at(5));
+            assert_eq!(cache.sets().get(&name("x.test."), Rtype::A, at(5)).map(|got| got.set.ttl), kept, "{ttl}");
         }
     }
 
@@ -345,17 +350,17 @@ mod tests {
         let cache = cache();
         let ns = |ttl, server: &[u8]| RrSet::with(name("ghost.test."), Rtype::NS, ttl, server);
         let (parents, childs) = (b"\x01p\x00", b"\x01c\x00");
-        let ttl = |secs| cache.get_set(&name("ghost.test."), Rtype::NS, at(secs)).map(|got| got.set.ttl);
-        cache.put_set(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(0));
-        cache.put_set(&ns(86_400, parents), Rank::AuthAuthority, Security::Indeterminate, at(100));
+        let ttl = |secs| cache.sets().get(&name("ghost.test."), Rtype::NS, at(secs)).map(|got| got.set.ttl);
+        cache.sets().put(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(0));
+        cache.sets().put(&ns(86_400, parents), Rank::AuthAuthority, Security::Indeterminate, at(100));
         assert_eq!(ttl(100), Some(200));
         // Other data does not help it either.
-        cache.put_set(&ns(86_400, childs), Rank::AuthAnswer, Security::Indeterminate, at(200));
+        cache.sets().put(&ns(86_400, childs), Rank::AuthAnswer, Security::Indeterminate, at(200));
         assert_eq!(ttl(200), Some(100));
         assert_eq!(ttl(300), None);
         // The parent's word does.
-        cache.put_set(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(300));
-        cache.put_set(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(500));
+        cache.sets().put(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(300));
+        cache.sets().put(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(500));
         assert_eq!(ttl(500), Some(300));
     }
 
@@ -366,21 +371,22 @@ mod tests {
         let soa = RrSet::with(name("test."), Rtype::SOA, 60, b"\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x3c");
         let denial = |kind, security| Denial { kind, soa: Some(soa.clone()), proof: Vec::new(), security };
         for kind in [DenialKind::NxDomain, DenialKind::NoData] {
-            cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
-            assert!(cache.get_denial(&question, at(0)).is_none());
-            assert_eq!(cache.put_denial(&question, &denial(kind, Security::Insecure), at(0)), Stored::Yes);
+            cache.sets().put(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+            assert!(cache.denials().get(&question, at(0)).is_none());
+            assert_eq!(cache.denials().put(&question, &denial(kind, Security::Insecure), at(0)), Stored::Yes);
             assert!(
-                cache.get_set(&question.name, Rtype::A, at(0)).is_none() && cache.get_set_stale(&question.name, Rtype::A, at(0)).is_none()
+                cache.sets().get(&question.name, Rtype::A, at(0)).is_none()
+                    && cache.sets().get_stale(&question.name, Rtype::A, at(0)).is_none()
             );
-            assert!(cache.get_denial(&question, at(0)).is_some_and(|got| got.kind == kind));
+            assert!(cache.denials().get(&question, at(0)).is_some_and(|got| got.kind == kind));
         }
-        cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
-        assert!(cache.get_denial(&question, at(0)).is_none());
+        cache.sets().put(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
+        assert!(cache.denials().get(&question, at(0)).is_none());
         for kind in [DenialKind::NxDomain, DenialKind::NoData] {
-            cache.put_denial(&question, &denial(kind, Security::Secure), at(0));
-            assert_eq!(cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(1)), Stored::Outranked);
-            assert_eq!(cache.put_set(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Secure, at(1)), Stored::Yes);
-            assert_eq!(cache.put_denial(&question, &denial(kind, Security::Insecure), at(1)), Stored::Outranked);
+            cache.denials().put(&question, &denial(kind, Security::Secure), at(0));
+            assert_eq!(cache.sets().put(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(1)), Stored::Outranked);
+            assert_eq!(cache.sets().put(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Secure, at(1)), Stored::Yes);
+            assert_eq!(cache.denials().put(&question, &denial(kind, Security::Insecure), at(1)), Stored::Outranked);
         }
     }
 
@@ -388,13 +394,13 @@ mod tests {
     fn only_what_was_validated_is_marked() {
         let cache = cache();
         let (old, new) = (a_set("x.test.", 60, 1), a_set("x.test.", 60, 2));
-        cache.put_set(&old, Rank::AuthAnswer, Security::Indeterminate, at(0));
-        assert!(cache.mark_security(&old, Security::Bogus, Some(10), at(5)));
-        assert_eq!(cache.get_set(&old.name, Rtype::A, at(5)).map(|got| (got.security, got.set.ttl)), Some((Security::Bogus, 10)));
-        cache.put_set(&new, Rank::AuthAnswer, Security::Indeterminate, at(6));
-        assert!(!cache.mark_security(&old, Security::Secure, None, at(7)));
-        assert_eq!(cache.get_set(&old.name, Rtype::A, at(7)).map(|got| got.security), Some(Security::Indeterminate));
-        assert!(cache.remove(&old.name, Rtype::A) && cache.get_set(&old.name, Rtype::A, at(7)).is_none());
+        cache.sets().put(&old, Rank::AuthAnswer, Security::Indeterminate, at(0));
+        assert!(cache.sets().mark_security(&old, Security::Bogus, Some(10), at(5)));
+        assert_eq!(cache.sets().get(&old.name, Rtype::A, at(5)).map(|got| (got.security, got.set.ttl)), Some((Security::Bogus, 10)));
+        cache.sets().put(&new, Rank::AuthAnswer, Security::Indeterminate, at(6));
+        assert!(!cache.sets().mark_security(&old, Security::Secure, None, at(7)));
+        assert_eq!(cache.sets().get(&old.name, Rtype::A, at(7)).map(|got| got.security), Some(Security::Indeterminate));
+        assert!(cache.sets().remove(&old.name, Rtype::A) && cache.sets().get(&old.name, Rtype::A, at(7)).is_none());
     }
 
     /// What the cache should do, said slowly: rank, security, rdata, when it ends.
@@ -412,12 +418,12 @@ mod tests {
                 let owner = format!("n{who}.test.");
                 let live = model.get(&who).filter(|old| old.3 > now);
                 let keeps = live.is_some_and(|old| old.0 > rank || old.1 == Security::Secure && security != Security::Secure);
-                prop_assert_eq!(cache.put_set(&a_set(&owner, ttl, last), rank, security, at(now)) == Stored::Outranked, keeps);
+                prop_assert_eq!(cache.sets().put(&a_set(&owner, ttl, last), rank, security, at(now)) == Stored::Outranked, keeps);
                 if !keeps {
                     model.insert(who, (rank, security, last, now + u64::from(ttl)));
                 }
                 for other in 0..12u8 {
-                    let got = cache.get_set(&name(&format!("n{other}.test.")), Rtype::A, at(now));
+                    let got = cache.sets().get(&name(&format!("n{other}.test.")), Rtype::A, at(now));
                     let got = got.map(|got| (got.rank, got.security, got.set.data.first().map_or(0, |rdata| rdata[3]), now + u64::from(got.set.ttl)));
                     prop_assert_eq!(got, model.get(&other).filter(|old| old.3 > now).copied());
                 }

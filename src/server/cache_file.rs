@@ -212,13 +212,13 @@ mod tests {
         let cache = Cache::new(CacheLimits { bytes: 1 << 20, ..CacheLimits::default() }, &Random::from_seed(1));
         for name in with {
             let set = RrSet::with(name.clone(), Rtype::A, 6000, &[192, 0, 2, 1]);
-            cache.put_set(&set, Rank::AuthAnswer, Security::Insecure, RealClock.boot());
+            cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, RealClock.boot());
         }
         Arc::new(Idle { cache: Some(cache), ..Idle::default() })
     }
 
     fn holds(engine: &Idle, name: &Name) -> bool {
-        engine.cache.as_ref().is_some_and(|cache| cache.get_set(name, Rtype::A, RealClock.boot()).is_some())
+        engine.cache.as_ref().is_some_and(|cache| cache.sets().get(name, Rtype::A, RealClock.boot()).is_some())
     }
 
     /// A server's life as far as the file goes: started, and stopped once the load is done.

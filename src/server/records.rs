@@ -40,8 +40,8 @@ mod tests {
     fn a_dump_reads_like_a_master_file() {
         let name = Name::parse("www.example.").expect("name");
         let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
-        cache.put_set(&RrSet::with(name.clone(), Rtype::A, 300, &[192, 0, 2, 1]), Rank::AuthAnswer, Security::Insecure, BootTime(0));
-        cache.put_set(&RrSet::with(name, Rtype::DELEGATION, 300, &[0]), Rank::Referral, Security::Indeterminate, BootTime(0));
+        cache.sets().put(&RrSet::with(name.clone(), Rtype::A, 300, &[192, 0, 2, 1]), Rank::AuthAnswer, Security::Insecure, BootTime(0));
+        cache.sets().put(&RrSet::with(name, Rtype::DELEGATION, 300, &[0]), Rank::Referral, Security::Indeterminate, BootTime(0));
         let mut lines = Vec::new();
         cache.dump(BootTime(100_000), |entry| lines.extend(dumped(&entry)));
         assert_eq!(lines, ["www.example. 200 IN A 192.0.2.1 ; AuthAnswer, insecure"]);

@@ -9,8 +9,8 @@ use smallvec::SmallVec;
 
 use super::edns::Edns;
 use super::header::{HEADER_BYTES, Header};
-#[cfg(any(test, feature = "internals"))]
 use crate::limits::wire::POINTERS_PER_NAME_MAX;
+#[cfg(any(test, feature = "internals"))]
 use crate::record::Question;
 use crate::record::{Class, Field, Name, Rtype, fields};
 

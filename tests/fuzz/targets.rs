@@ -152,7 +152,7 @@ pub fn patching(data: &[u8]) {
     let Some((qname, qtype, Class::IN)) = message.question() else { return };
     let cache = Cache::new(CacheLimits::default(), &Random::from_seed(1));
     let key = AnswerKey { qname: qname.as_wire(), qtype, dnssec_ok: false, group: 0, generation: 1 };
-    if !cache.put_answer(&key, rest, false, NOW) {
+    if !cache.answers().put(&key, rest, false, NOW) {
         return;
     }
     let later = BootTime(NOW.0 + 1_000 * u64::from(age));
@@ -161,7 +161,7 @@ pub fn patching(data: &[u8]) {
     // As the query left it: one question, of which the copy is the answer.
     let query = [&[id_high, id_low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], qname.as_wire(), &qtype.0.to_be_bytes(), &[0, 1]].concat();
     slot[..query.len()].copy_from_slice(&query);
-    if let Some(copied) = cache.copy_answer(&key, later, limit, &mut slot) {
+    if let Some(copied) = cache.answers().copy(&key, later, limit, &mut slot) {
         let len = copied.len;
         let given = Message::parse(&slot[..len]).expect("a ready answer can be read");
         assert!(given.question().is_some_and(|(name, rtype, _)| name == qname && rtype == qtype));

@@ -5,12 +5,6 @@ use std::collections::BTreeSet;
 use super::modules::Modules;
 use super::{Source, named_folders, words};
 
-/// How much of each kind is still to be mended. These numbers only ever go down; at 0 the rule holds in full.
-pub struct Ratchet {
-    pub circles: usize,
-    pub large_types: usize,
-}
-
 /// A type with more is several types.
 const METHODS_MAX: usize = 25;
 
@@ -46,7 +40,7 @@ const KNOWLEDGE: &[(&str, &[&str], &[&str])] = &[
 ];
 
 pub fn circles(modules: &Modules) -> Vec<String> {
-    modules.circles().iter().map(joined).collect()
+    modules.circles().iter().map(|files| format!("import each other in a circle: {}", joined(files))).collect()
 }
 
 fn joined(files: &BTreeSet<&str>) -> String {
@@ -103,7 +97,7 @@ const FIXED_BOUNDS: &[(&str, &str, &str)] = &[
     ("src/zone/zonemd.rs", "DIGEST_BYTES_MIN", "RFC 8976 2.2.4"),
     ("src/upstream/query.rs", "COOKIE_BYTES_MAX", "RFC 7873 4"),
     ("src/upstream/query.rs", "QUERY_BYTES_MAX", "the longest query that RFC 1035, 6891 and 7873 allow us to make"),
-    ("src/cache/server_stats.rs", "COOKIE_BYTES_MAX", "RFC 7873 4"),
+    ("src/cache/server_record.rs", "COOKIE_BYTES_MAX", "RFC 7873 4"),
     ("src/upstream/exchange.rs", "DATAGRAM_BYTES_MAX", "RFC 768: the length of a datagram has 16 bits"),
     ("src/upstream/sockets.rs", "PORT_MIN", "RFC 6335 6: ports below 1024 are the system's"),
     ("src/server/priority.rs", "LEAST", "setpriority(2)"),

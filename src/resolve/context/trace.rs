@@ -172,7 +172,7 @@ pub enum Believed {
     /// The alias leads to the apex of the zone, for which the zone's server is authoritative.
     Apex,
     /// The alias tails of this server have always agreed with its answers.
-    KeepsItsWord,
+    ConsistentServer,
 }
 
 /// Servers that were left out because no server replies by their address family.

@@ -204,7 +204,7 @@ impl Cut {
             return Vec::new();
         }
         let counts = |own: &ShownSet<'_>| own.rank >= rank && own.age_s <= self.age_s;
-        let own = cache.show_set(self.zone.as_wire(), Rtype::NS, now, |own| {
+        let own = cache.sets().show(self.zone.as_wire(), Rtype::NS, now, |own| {
             let names = counts(&own).then_some(own.data);
             names.into_iter().flatten().filter_map(|rdata| Name::from_wire(rdata).ok()).collect()
         });
@@ -234,7 +234,7 @@ impl Cut {
         for server in &mut self.servers {
             let Some(name) = &server.name else { continue };
             for rtype in [Rtype::A, Rtype::AAAA].into_iter().filter(|rtype| in_use(*rtype)) {
-                cache.show_set(name.as_wire(), rtype, now, |shown| {
+                cache.sets().show(name.as_wire(), rtype, now, |shown| {
                     for address in shown.data.filter_map(|rdata| address_of(rtype, rdata)) {
                         push_new(&mut server.addresses, SocketAddr::new(address, 53));
                     }
@@ -273,7 +273,7 @@ pub fn store(cache: &Cache, parent: &Name, ns: &RrSet, glue: &[RrSet], names_max
         }
         set.data.push(&rdata);
     }
-    cache.put_set(&set, Rank::Referral, Security::Indeterminate, now);
+    cache.sets().put(&set, Rank::Referral, Security::Indeterminate, now);
 }
 
 fn kept_glue(mut bytes: &[u8]) -> SmallVec<[SocketAddr; 2]> {
@@ -297,7 +297,7 @@ pub fn parent_glue(cache: &Cache, name: &Name, now: BootTime) -> SmallVec<[Socke
 
 /// Removes a delegation whose servers are useless; the parent is asked again.
 pub fn forget(cache: &Cache, zone: &Name) {
-    cache.remove(zone, DELEGATION);
+    cache.sets().remove(zone, DELEGATION);
 }
 
 /// The deepest live delegation on the way to `name` of which every delegation above is alive too. For DS the
@@ -305,7 +305,7 @@ pub fn forget(cache: &Cache, zone: &Name) {
 pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) -> Option<Cut> {
     // A delegation that expires in between leaves the one above it.
     let load = |zone: &&[u8]| {
-        cache.show_set(zone, DELEGATION, now, |shown| Some(Cut { from_cache: true, age_s: shown.age_s, ..Cut::kept(zone, shown.data)? }))
+        cache.sets().show(zone, DELEGATION, now, |shown| Some(Cut { from_cache: true, age_s: shown.age_s, ..Cut::kept(zone, shown.data)? }))
     };
     live_delegations(cache, name, rtype, now).iter().rev().find_map(load).flatten()
 }
@@ -313,7 +313,7 @@ pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) ->
 /// The NS set of the deepest known cut above `name`: the zone's own, or else the parent's.
 pub fn known_servers(cache: &Cache, name: &Name, now: BootTime) -> Option<RrSet> {
     let cut = deepest_known(cache, name, Rtype::A, now)?;
-    let own = cache.get_set(&cut.zone, Rtype::NS, now).filter(|own| own.rank.may_answer());
+    let own = cache.sets().get(&cut.zone, Rtype::NS, now).filter(|own| own.rank.may_answer());
     own.map(|own| own.set).or_else(|| cut.ns_set())
 }
 
@@ -328,7 +328,7 @@ fn live_delegations<'a>(cache: &Cache, name: &'a Name, rtype: Rtype, now: BootTi
     let mut zones = SmallVec::new();
     let mut deepest = 0;
     for (labels, zone) in suffixes.into_iter().rev().enumerate() {
-        let parent = cache.show_set(zone, DELEGATION, now, |mut shown| shown.data.next().and_then(|rdata| rdata.first()).copied());
+        let parent = cache.sets().show(zone, DELEGATION, now, |mut shown| shown.data.next().and_then(|rdata| rdata.first()).copied());
         let Some(parent) = parent else { continue };
         let leads_on = if zones.is_empty() { labels == 0 } else { parent.map(usize::from) == Some(deepest) };
         if !leads_on {
@@ -355,8 +355,8 @@ mod tests {
         let set = |name: &Name, rtype| RrSet::with(name.clone(), rtype, 300, server.as_wire());
         store(&cache, &Name::root(), &set(&Name::root(), Rtype::NS), &[], 8, now);
         store(&cache, &Name::root(), &set(&example, Rtype::NS), &[], 8, now);
-        cache.put_set(&set(&example, Rtype::PTR), Rank::AuthAnswer, Security::Secure, now);
-        cache.put_set(&set(&Name::root(), Rtype::NS), Rank::AuthAnswer, Security::Secure, now);
+        cache.sets().put(&set(&example, Rtype::PTR), Rank::AuthAnswer, Security::Secure, now);
+        cache.sets().put(&set(&Name::root(), Rtype::NS), Rank::AuthAnswer, Security::Secure, now);
         let known = deepest_known(&cache, &example, Rtype::A, now).map(|cut| cut.zone);
         assert_eq!(known, Some(example));
     }
@@ -419,7 +419,7 @@ mod tests {
             let mut own = ns("test.", 9000);
             own.data.push(b"\x03old\x07example\x00");
             for rank in [Rank::Additional, Rank::AuthAnswer] {
-                cache.put_set(&own, rank, Security::Indeterminate, BootTime(said_at * 1000));
+                cache.sets().put(&own, rank, Security::Indeterminate, BootTime(said_at * 1000));
                 store(&cache, &Name::root(), &ns("test.", 9000), &[], 8, BootTime(led_at * 1000));
                 let now = BootTime(30_000);
                 let mut cut = deepest_known(&cache, &name("test."), Rtype::A, now).expect("known");

@@ -273,7 +273,7 @@ impl ChainOfTrust {
 
     fn store_secure(&self, set: &Validated<RrSet>, context: &Context) {
         if !context.dates_open.get() {
-            self.network().cache().put_set(set.get(), Rank::AuthAnswer, Security::Secure, self.network().now());
+            self.network().cache().sets().put(set.get(), Rank::AuthAnswer, Security::Secure, self.network().now());
         }
     }
 }

@@ -81,7 +81,7 @@ impl Validator {
 
     /// It did not validate a moment ago: the reason was kept with it.
     fn known_bogus(&self, question: &Question, link: Link) -> Link {
-        let kept = self.network().cache().get_failure(question, self.network().now());
+        let kept = self.network().cache().failures().get(question, self.network().now());
         let is_chain_bogus = kept.as_ref().is_some_and(|failed| failed.kind == FailureKind::BogusChain);
         let ede = kept.map_or_else(|| bogus(format!("{question} did not prove right a moment ago")), |failed| failed.ede);
         Link { ede: Some(ede), is_chain_bogus, ..link }
@@ -100,14 +100,14 @@ impl Validator {
         match &link.found {
             Found::Answer { sets, proof } => {
                 let ([set], true) = (&sets[..], proof.is_empty()) else { return None };
-                let known = self.network().cache().get_set(&set.name, set.rtype, now)?;
+                let known = self.network().cache().sets().get(&set.name, set.rtype, now)?;
                 let same =
                     known.security != Security::Indeterminate && known.set.data == set.data && known.set.sigs.len() <= set.sigs.len();
                 let found = Found::Answer { sets: vec![known.set], proof: Vec::new() };
                 same.then(|| Link { found, security: known.security, ..link.clone() })
             }
             Found::Denied(raw) => {
-                let known = self.network().cache().get_denial(question, now)?;
+                let known = self.network().cache().denials().get(question, now)?;
                 let same = known.security != Security::Indeterminate && known.kind == raw.kind && known.soa.is_some() == raw.soa.is_some();
                 let denial = Denial { kind: known.kind, soa: known.soa, proof: known.proof, security: known.security };
                 same.then(|| Link { found: Found::Denied(denial), security: known.security, ..link.clone() })
@@ -242,12 +242,12 @@ impl Validator {
             if let Some(soa) = &mut denial.soa {
                 soa.ttl = soa.ttl.min(least_s);
             }
-            self.network().cache().put_denial(question, &denial, now);
+            self.network().cache().denials().put(question, &denial, now);
         }
         let kind = if link.is_chain_bogus { FailureKind::BogusChain } else { FailureKind::BogusData };
-        let seconds = self.network().cache().put_bogus(question, kind, ede, least_s, now);
+        let seconds = self.network().cache().failures().put_bogus(question, kind, ede, least_s, now);
         for set in link.sets() {
-            self.network().cache().mark_security(set, Security::Bogus, Some(seconds), now);
+            self.network().cache().sets().mark_security(set, Security::Bogus, Some(seconds), now);
         }
     }
 
@@ -256,19 +256,19 @@ impl Validator {
         match &link.found {
             Found::Answer { sets, .. } => {
                 for set in sets {
-                    self.network().cache().put_set(set, Rank::AuthAnswer, link.security, now);
+                    self.network().cache().sets().put(set, Rank::AuthAnswer, link.security, now);
                 }
             }
             // A CNAME made from a DNAME is made again each time.
             Found::Alias { sets, .. } => {
                 if let Some(set) = sets.first() {
-                    self.network().cache().put_set(set, Rank::AuthAnswer, link.security, now);
+                    self.network().cache().sets().put(set, Rank::AuthAnswer, link.security, now);
                 }
                 // The reply of another server may have been bogus.
-                self.network().cache().remove_failure(question);
+                self.network().cache().failures().remove(question);
             }
             Found::Denied(denial) => {
-                self.network().cache().put_denial(question, &Denial { security: link.security, ..denial.clone() }, now);
+                self.network().cache().denials().put(question, &Denial { security: link.security, ..denial.clone() }, now);
             }
             Found::TooLong { .. } => {}
         }

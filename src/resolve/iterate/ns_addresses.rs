@@ -137,7 +137,7 @@ impl Walk<'_> {
         let now = self.now();
         [Rtype::A, Rtype::AAAA].into_iter().filter(|rtype| self.context.routes.type_enabled(*rtype)).all(|rtype| {
             let question = Question::new(name.clone(), rtype);
-            self.cache().get_denial(&question, now).is_some() || self.cache().get_failure(&question, now).is_some()
+            self.cache().denials().get(&question, now).is_some() || self.cache().failures().get(&question, now).is_some()
         })
     }
 

@@ -54,7 +54,7 @@ impl Walk<'_> {
                 nxdomain: denial.kind == DenialKind::NxDomain,
                 ttl_s: denial.soa.as_ref().map_or(0, |soa| soa.ttl),
             });
-            self.cache().put_denial(question, &denial, now);
+            self.cache().denials().put(question, &denial, now);
             return Some(Link::new(Found::Denied(denial)).within_ttl_limits(self.cache()));
         }
         let alias_tail = alias_tail(cut, reply, now).map(Arc::new);
@@ -68,12 +68,12 @@ impl Walk<'_> {
             self.store_set(ds, Rank::AuthAuthority);
         } else if !content.proof.is_empty() {
             let denial = Denial { kind: DenialKind::NoData, soa: None, proof: content.proof.clone(), security: Security::Indeterminate };
-            self.cache().put_denial(&Question::new(ns.name.clone(), Rtype::DS), &denial, self.now());
+            self.cache().denials().put(&Question::new(ns.name.clone(), Rtype::DS), &denial, self.now());
         }
     }
 
     pub(in crate::resolve) fn store_set(&self, set: &RrSet, rank: Rank) {
-        self.cache().put_set(set, rank, Security::Indeterminate, self.now());
+        self.cache().sets().put(set, rank, Security::Indeterminate, self.now());
         self.context.trace.emit(|| Step::Cached {
             name: set.name.clone(),
             rtype: set.rtype,

@@ -58,7 +58,7 @@ impl Walk<'_> {
             };
             let zones = [Some(&cut.zone), minimised.then_some(&part.name)];
             let failed =
-                zones.into_iter().flatten().find_map(|zone| Some((zone, self.cache().get_failure(&unreachable(zone), self.now())?)));
+                zones.into_iter().flatten().find_map(|zone| Some((zone, self.cache().failures().get(&unreachable(zone), self.now())?)));
             if let Some((zone, failed)) = failed.filter(|_| !cut.configured) {
                 return Err(Failure::new(zone.clone(), Cause::Remembered(failed.ede)));
             }
@@ -119,7 +119,7 @@ impl Walk<'_> {
                     let is_fact = failure.own_limit == OwnLimit::No && !context.budget.is_crowded();
                     if is_fact && !self.servers.network().is_offline() {
                         // Every other name of this zone would be asked for in vain as well (RFC 9520 3.1).
-                        self.cache().put_failure(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
+                        self.cache().failures().put(&unreachable(&cut.zone), &failure.ede(), limits.failure_kept_least_s, self.now());
                     }
                     return Err(failure);
                 }
@@ -144,7 +144,7 @@ impl Walk<'_> {
         let too_large = reply.content.referral.as_ref().filter(|ns| ns.data.len() > limits.ns_names_believed_per_set);
         let Some(ns) = too_large else { return Ok(()) };
         let failure = Failure::new(ns.name.clone(), Cause::Spent(Bound::ServerNames(ns.data.len())));
-        self.cache().put_failure(&unreachable(&ns.name), &failure.ede(), limits.failure_kept_least_s, self.now());
+        self.cache().failures().put(&unreachable(&ns.name), &failure.ede(), limits.failure_kept_least_s, self.now());
         zone_cut::forget(self.cache(), &ns.name);
         Err(failure)
     }
@@ -186,7 +186,7 @@ fn unreachable(zone: &Name) -> Question {
 /// Has a shortened question been answered before, with data, an alias or their absence, so that asking it again
 /// would show nothing new?
 fn is_cached(cache: &Cache, part: &Question, now: BootTime) -> bool {
-    let denied = || cache.get_denial(part, now).is_some_and(|denial| denial.kind == DenialKind::NoData);
-    let has_set = |rtype| cache.get_set(&part.name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
+    let denied = || cache.denials().get(part, now).is_some_and(|denial| denial.kind == DenialKind::NoData);
+    let has_set = |rtype| cache.sets().get(&part.name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
     has_set(part.rtype) || has_set(Rtype::CNAME) || denied()
 }

@@ -72,7 +72,7 @@ fn store_range(network: &Network, zone: &Name, place: Place<'_>, set: &Validated
 
 /// RFC 8020 2: no name exists below one that is proved not to exist.
 fn below_nxdomain(network: &Network, question: &Question, context: &Context) -> Option<Link> {
-    let (above, denied) = network.cache().get_nxdomain_above(&question.name, network.now())?;
+    let (above, denied) = network.cache().denials().get_nxdomain_above(&question.name, network.now())?;
     if !may_answer_for(network, &above, question, context) {
         return None;
     }
@@ -115,7 +115,7 @@ fn synthesis(network: &Network, question: &Question, found: &NsecRangeZone, cont
         let has_expansion = |above: Name| by_wildcard(&above, rtype).is_some();
         let is_proved = |cached: CachedSet| cached.security == Security::Secure && cached.rank.may_answer();
         owner.is_wildcard() && owner.parent().is_some_and(has_expansion)
-            || network.cache().get_set(owner, rtype, now).is_some_and(is_proved)
+            || network.cache().sets().get(owner, rtype, now).is_some_and(is_proved)
     };
     // A budget of its own: where it does not suffice a server is asked, and the question can still pay for that proof.
     let blocks = context.routes.limits.inferred_nsec3_blocks;

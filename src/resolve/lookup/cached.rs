@@ -23,7 +23,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
     };
     if question.rtype != Rtype::ANY {
         for rtype in sets_that_answer(question.rtype) {
-            let Some(cached) = cache.get_set(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else { continue };
+            let Some(cached) = cache.sets().get(&question.name, rtype, now).filter(|cached| cached.rank.may_answer()) else { continue };
             let what = if rtype == question.rtype { CacheHit::Set } else { CacheHit::Alias };
             hit(what, cached.age_s, cached.set.ttl);
             if cached.due_for_prefetch && context.routes.prefetch {
@@ -53,7 +53,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
             return Some(Ok(link));
         }
     }
-    let denied = cache.get_denial(question, now);
+    let denied = cache.denials().get(question, now);
     // A proof without SOA, from a referral, serves the chain of trust; a client is given the parent's own answer.
     let is_whole =
         |denied: &crate::cache::CachedDenial| question.rtype != Rtype::DS || denied.soa.is_some() || matches!(context.purpose, Purpose::Ds);
@@ -65,7 +65,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
         let zone = zone_cut::deepest_zone(cache, &question.name, question.rtype, now);
         return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
     }
-    if let Some(failed) = cache.get_failure(question, now) {
+    if let Some(failed) = cache.failures().get(question, now) {
         hit(CacheHit::Failure, failed.age_s, failed.ttl);
         let failure = Failure { kind: failed.kind, ..Failure::new(question.name.clone(), Cause::Remembered(failed.ede)) };
         return Some(Err(failure));
@@ -78,7 +78,7 @@ fn dname_behind(network: &Network, cname: &CachedSet, target: &Name, now: BootTi
     let owner = &cname.set.name;
     let found =
         (1..owner.label_count()).rev().filter(|_| cname.set.rtype == Rtype::CNAME && cname.set.sigs.is_empty()).find_map(|count| {
-            let dname = network.cache().get_set(&owner.suffix(count), Rtype::DNAME, now)?;
+            let dname = network.cache().sets().get(&owner.suffix(count), Rtype::DNAME, now)?;
             Some(dname).filter(|dname| dname.rank.may_answer() && dname.security == cname.security)
         })?;
     let made = owner.rebase(&found.set.name, &found.set.target()?)?;
@@ -92,7 +92,7 @@ fn cached_dname(network: &Network, question: &Question, now: BootTime, context: 
         let owner = question.name.suffix(count);
         // One forged DNAME would redirect a whole subtree.
         let is_secure = |cached: &CachedSet| cached.rank.may_answer() && cached.security == Security::Secure;
-        let cached = network.cache().get_set(&owner, Rtype::DNAME, now).filter(is_secure);
+        let cached = network.cache().sets().get(&owner, Rtype::DNAME, now).filter(is_secure);
         if let Some(cached) = cached.filter(|_| may_answer_for(network, &owner, question, context)) {
             let mut link = alias_by_dname(&question.name, cached.set)?;
             link.security = cached.security;

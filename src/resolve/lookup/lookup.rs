@@ -161,7 +161,7 @@ impl Lookup {
         let network = self.network();
         network.wait_for_probe(&context.routes).await;
         if !network.is_offline() {
-            network.cache().put_failure(question, &failure.ede(), context.routes.limits.failure_kept_least_s, network.now());
+            network.cache().failures().put(question, &failure.ede(), context.routes.limits.failure_kept_least_s, network.now());
         }
     }
 }

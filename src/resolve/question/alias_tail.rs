@@ -46,10 +46,10 @@ impl Resolver {
     fn may_go_unvalidated(&self, tail: &AliasTail, name: &Name) -> Option<Believed> {
         // For the apex of the zone no zone cut in between can make other servers authoritative.
         let is_apex = *name == tail.zone;
-        let tails_agree = || self.network().cache().servers().keeps_its_word(tail.server.ip());
+        let tails_agree = || self.network().cache().servers().abilities().alias_tails_are_consistent(tail.server.ip());
         match tail.authoritative {
             true if is_apex => Some(Believed::Apex),
-            true if tails_agree() => Some(Believed::KeepsItsWord),
+            true if tails_agree() => Some(Believed::ConsistentServer),
             _ => None,
         }
     }
@@ -57,7 +57,7 @@ impl Resolver {
     /// Is `zone` the closest zone for the name, with no rule, hosted zone or cached answer that takes precedence?
     fn may_answer_for(&self, zone: &Name, question: &Question, context: &Context) -> bool {
         let (name, now) = (&question.name, self.network().now());
-        let known = |rtype| self.network().cache().get_set(name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
+        let known = |rtype| self.network().cache().sets().get(name, rtype, now).is_some_and(|cached| cached.rank.may_answer());
         context.routes.nearest_rule(name).is_none_or(|rule| zone.is_within(&rule.zone))
             && context.local.delegation(name).is_none_or(|held| zone.is_within(&held.ns.name))
             && zone_cut::deepest_zone(self.network().cache(), name, question.rtype, now).is_none_or(|cut| zone.is_within(&cut))
@@ -83,7 +83,7 @@ impl Resolver {
         }
         let Some(link) = tail.link(question) else { return };
         if !tail.is_compared.swap(true, Ordering::Relaxed) {
-            self.network().cache().servers().on_word(tail.server.ip(), is_same(&link, asked));
+            self.network().cache().servers().abilities().on_alias_tail_checked(tail.server.ip(), is_same(&link, asked));
         }
     }
 }

@@ -23,7 +23,7 @@ impl Resolver {
             if context.local.find(&here).is_some() {
                 return;
             }
-            let cached = |rtype| cache.get_set(&here.name, rtype, now).filter(|cached| cached.rank.may_answer());
+            let cached = |rtype| cache.sets().get(&here.name, rtype, now).filter(|cached| cached.rank.may_answer());
             let Some(found) = cached(here.rtype).or_else(|| cached(Rtype::CNAME)) else { return self.refresh_link(&here, context) };
             if found.is_waning() {
                 self.refresh_link(&here, context);
@@ -37,7 +37,7 @@ impl Resolver {
 
     fn refresh_link(&self, question: &Question, context: &Context) {
         // What failed a moment ago would fail again (RFC 9520 3).
-        if self.network().cache().get_failure(question, self.network().now()).is_some() {
+        if self.network().cache().failures().get(question, self.network().now()).is_some() {
             return;
         }
         let (resolver, question, context) = (self.clone(), question.clone(), context.background(Purpose::Prefetch));

@@ -69,8 +69,8 @@ impl Resolver {
         for rtype in sets_that_answer(question.rtype) {
             let cache = self.network().cache();
             let usable = |cached: &CachedSet| cached.rank.may_answer() && self.may_be_stale(cached.security, cached.age_s, context);
-            let expired = cache.get_set_stale(&question.name, rtype, now).filter(usable);
-            let Some(mut cached) = expired.or_else(|| cache.get_proved_set(&question.name, rtype, now).filter(usable)) else { continue };
+            let expired = cache.sets().get_stale(&question.name, rtype, now).filter(usable);
+            let Some(mut cached) = expired.or_else(|| cache.sets().get_proved(&question.name, rtype, now).filter(usable)) else { continue };
             context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
             cached.set.ttl = context.routes.limits.stale_ttl_s;
             let mut link = Link::new(if rtype == question.rtype {
@@ -89,8 +89,8 @@ impl Resolver {
     fn stale_denial(&self, question: &Question, context: &Context) -> Option<Link> {
         let (cache, now) = (self.network().cache(), self.network().now());
         let usable = |denied: &CachedDenial| self.may_be_stale(denied.security, denied.age_s, context);
-        let expired = cache.get_denial_stale(question, now).filter(usable);
-        let denied = expired.or_else(|| cache.get_proved_denial(question, now).filter(usable))?;
+        let expired = cache.denials().get_stale(question, now).filter(usable);
+        let denied = expired.or_else(|| cache.denials().get_proved(question, now).filter(usable))?;
         context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: denied.age_s, ttl_s: 0 });
         let CachedDenial { kind, mut soa, mut proof, security, .. } = denied;
         for set in soa.iter_mut().chain(&mut proof) {

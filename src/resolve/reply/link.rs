@@ -102,11 +102,11 @@ impl Link {
         match &mut self.found {
             Found::Answer { sets, .. } | Found::Alias { sets, .. } => {
                 for set in sets {
-                    set.ttl = cache.ttl_within_limits(set.ttl);
+                    set.ttl = cache.limits().ttl_within(set.ttl);
                 }
             }
-            Found::TooLong { dname } => dname.ttl = cache.ttl_within_limits(dname.ttl),
-            Found::Denied(denial) => cache.limit_denial(denial),
+            Found::TooLong { dname } => dname.ttl = cache.limits().ttl_within(dname.ttl),
+            Found::Denied(denial) => cache.denials().limit(denial),
         }
         self
     }

@@ -89,7 +89,7 @@ impl Servers {
         let is_positive = matches!(heard.kind, Kind::Answer | Kind::Alias | Kind::Referral);
         match plan.stage {
             Stage::First if is_positive && plan.is_after_silence => self.keep_form(plan, now + KEPT_AFTER_SILENCE),
-            Stage::First if is_positive && !plan.form.lower && !plan.copes && seen.case_kept => servers.case_works(ip),
+            Stage::First if is_positive && !plan.form.lower && !plan.copes && seen.case_kept => servers.abilities().case_works(ip),
             Stage::First if is_positive => {}
             Stage::First => return self.check(plan, heard, seen, slist),
             Stage::Check if is_better(&heard, slist.doubted.as_ref()) => {
@@ -101,7 +101,7 @@ impl Servers {
                 }
             }
             Stage::Check => return self.check(plan, heard, seen, slist),
-            Stage::ConfirmMixed if agrees(&heard, slist) => servers.case_works(ip),
+            Stage::ConfirmMixed if agrees(&heard, slist) => servers.abilities().case_works(ip),
             Stage::ConfirmMixed => {
                 slist.again = Some(plan.again(Form { lower: true, ..plan.form }, Stage::ConfirmLower));
                 return Judged::AskedAgain;
@@ -130,7 +130,7 @@ impl Servers {
         let is_final = is_final && (is_denial(heard.kind) || slist.names_looked_up == 0);
         let simpler = plan.form.simpler(heard.kind, evidence).filter(|form| is_final || !form.lower);
         let (servers, ip, now) = (self.cache().servers(), plan.address.ip(), self.now());
-        let Some(form) = simpler.filter(|form| !form.lower || servers.take_check(ip, now)) else {
+        let Some(form) = simpler.filter(|form| !form.lower || servers.abilities().take_check(ip, now)) else {
             // The same denial in two forms does not show that the server copes: it may be true.
             return Judged::Believed(Box::new(slist.doubted.take().unwrap_or(heard)));
         };
@@ -150,18 +150,18 @@ impl Servers {
     fn keep_form(&self, plan: &Plan, until: BootTime) {
         let (servers, ip) = (self.cache().servers(), plan.address.ip());
         if plan.form.lower {
-            servers.set_lower_case(ip, until);
+            servers.abilities().set_lower_case(ip, until);
         }
         match plan.form.edns {
             EdnsForm::Full => {}
-            EdnsForm::NoOptions => servers.set_no_options(ip, until),
-            EdnsForm::None => servers.set_edns(ip, EdnsState::BrokenUntil(until)),
+            EdnsForm::NoOptions => servers.abilities().set_no_options(ip, until),
+            EdnsForm::None => servers.abilities().set_edns(ip, EdnsState::BrokenUntil(until)),
         }
     }
 
     /// TCP was to vouch for a query, and failed. Returns the query to send in its place.
     pub(in crate::resolve) fn without_tcp(&self, plan: &Plan) -> Plan {
-        self.cache().servers().set_no_tcp(plan.address.ip(), self.now() + KEPT);
+        self.cache().servers().abilities().set_no_tcp(plan.address.ip(), self.now() + KEPT);
         plan.clone()
     }
 }

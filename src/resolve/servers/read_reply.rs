@@ -125,7 +125,7 @@ impl Servers {
         };
         let edns = message.edns();
         if let Some(cookie) = edns.and_then(|edns| edns.option(OptionCode::COOKIE)) {
-            servers.set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
+            servers.abilities().set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
         }
         if let Some(agent) = edns.and_then(|edns| edns.option(OptionCode::REPORT_CHANNEL)).and_then(|agent| Name::from_wire(agent).ok())
             && !plan.recursive
@@ -134,10 +134,10 @@ impl Servers {
             self.network().report_agents().put(&cut.zone, agent, now);
         }
         if edns.is_some() && plan.standing.edns != EdnsState::Works {
-            servers.set_edns(plan.address.ip(), EdnsState::Works);
+            servers.abilities().set_edns(plan.address.ip(), EdnsState::Works);
         }
         if reply.notes.case_mangled {
-            servers.on_other_case(plan.address.ip(), now);
+            servers.abilities().on_other_case(plan.address.ip(), now);
         }
         let expected = Expected { zone: &cut.zone, question: &plan.question, recursive: plan.recursive, with_edns: plan.with_edns };
         let content = scrub(&message, &expected);
@@ -172,8 +172,8 @@ impl Servers {
         let address = plan.address;
         let is_of_use = !matches!(reply.kind, Kind::Refused | Kind::ServFail | Kind::NeedsPlainDns | Kind::NewCookie | Kind::Broken);
         // It answers without EDNS: the failure before was about EDNS and not about the question.
-        if is_of_use && slist.get(address).plain && servers.edns(address.ip(), now) == EdnsState::Unknown {
-            servers.set_edns(address.ip(), EdnsState::BrokenUntil(now + EDNS_BROKEN));
+        if is_of_use && slist.get(address).plain && servers.abilities().edns(address.ip(), now) == EdnsState::Unknown {
+            servers.abilities().set_edns(address.ip(), EdnsState::BrokenUntil(now + EDNS_BROKEN));
         }
         let (unfit, seconds, fault) = match reply.kind {
             Kind::Answer | Kind::Alias | Kind::NoData | Kind::NxDomain => return Some(reply),
@@ -267,7 +267,7 @@ impl Servers {
     /// A UDP reply came in another letter case, and TCP, which would have settled the matter, does not work there.
     fn note_case(&self, plan: &Plan, error: &AskError) {
         if error.notes().case_mangled {
-            self.cache().servers().on_other_case(plan.address.ip(), self.now());
+            self.cache().servers().abilities().on_other_case(plan.address.ip(), self.now());
         }
     }
 

@@ -1,0 +1,104 @@
+//! What a server copes with: EDNS and its options, mixed letter case, TCP, cookies; and whether its alias tails can be believed.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::server_record::{COOKIE_BYTES_MAX, CaseState, EdnsState};
+use super::server_table::ServerTable;
+use crate::env::BootTime;
+use crate::limits::cache::CASE_CHECKS_MAX;
+
+/// Replies in other letter case, in a row, after which the server counts as one that changes it: two forgers who each
+/// guess ID and port have a chance of 2^-64.
+const CASE_MISSES: u8 = 2;
+/// How long such a server is asked in lower case.
+const LOWER_CASE: Duration = Duration::from_secs(600);
+const CHECKS_ANEW: Duration = Duration::from_secs(600);
+/// This many alias tails in a row must have been the same as the server's direct answers before its tails are believed.
+const CONSISTENT_TAILS: i8 = 3;
+/// Where the count starts again after an alias tail that differed.
+const INCONSISTENT_TAIL: i8 = -16;
+
+/// What the servers of a table cope with.
+#[derive(Clone, Copy)]
+pub struct Abilities<'a> {
+    table: &'a ServerTable,
+}
+
+impl<'a> Abilities<'a> {
+    pub(super) fn of(table: &'a ServerTable) -> Abilities<'a> {
+        Abilities { table }
+    }
+
+    pub fn edns(&self, addr: IpAddr, now: BootTime) -> EdnsState {
+        self.table.peek(addr, |server| server.edns_at(now)).unwrap_or_default()
+    }
+
+    pub fn set_edns(&self, addr: IpAddr, state: EdnsState) {
+        self.table.change(addr, |server| server.edns = state);
+    }
+
+    /// The server copes with mixed letter case.
+    pub fn case_works(&self, addr: IpAddr) {
+        self.table.change(addr, |server| (server.case, server.case_misses) = (CaseState::Works, 0));
+    }
+
+    /// The server answered in lower case only what it did not answer in mixed case.
+    pub fn set_lower_case(&self, addr: IpAddr, until: BootTime) {
+        self.table.change(addr, |server| (server.case, server.case_misses) = (CaseState::LowerUntil(until), 0));
+    }
+
+    /// A reply had another letter case than the question. One such reply may be a forgery; several in a row, without
+    /// one that is right, come from the server.
+    pub fn on_other_case(&self, addr: IpAddr, now: BootTime) {
+        self.table.change(addr, |server| {
+            server.case_misses += 1;
+            if server.case_misses >= CASE_MISSES {
+                (server.case, server.case_misses) = (CaseState::LowerUntil(now + LOWER_CASE), 0);
+            }
+        });
+    }
+
+    /// True for a denial or an error of this server that is to be checked: the first few, so that honest denials do not
+    /// cost twice as much.
+    pub fn take_check(&self, addr: IpAddr, now: BootTime) -> bool {
+        let mut taken = false;
+        self.table.change(addr, |server| {
+            if server.checks_anew <= now {
+                (server.checks, server.checks_anew) = (0, now + CHECKS_ANEW);
+            }
+            taken = server.checks < CASE_CHECKS_MAX;
+            server.checks += u8::from(taken);
+        });
+        taken
+    }
+
+    pub fn set_no_options(&self, addr: IpAddr, until: BootTime) {
+        self.table.change(addr, |server| server.no_options_until = until);
+    }
+
+    pub fn set_no_tcp(&self, addr: IpAddr, until: BootTime) {
+        self.table.change(addr, |server| server.no_tcp_until = until);
+    }
+
+    /// Other lengths than RFC 7873 allows forget it.
+    pub fn set_cookie(&self, addr: IpAddr, cookie: &[u8]) {
+        let kept = if (8..=COOKIE_BYTES_MAX).contains(&cookie.len()) { cookie } else { &[] };
+        self.table.change(addr, |server| {
+            server.cookie[..kept.len()].copy_from_slice(kept);
+            server.cookie_len = kept.len() as u8;
+        });
+    }
+
+    /// An alias tail of this server was, or was not, the same as its direct answer.
+    pub fn on_alias_tail_checked(&self, addr: IpAddr, is_consistent: bool) {
+        self.table.change(addr, |server| {
+            server.consistent_tails = if is_consistent { (server.consistent_tails + 1).min(CONSISTENT_TAILS) } else { INCONSISTENT_TAIL };
+        });
+    }
+
+    /// Were its last alias tails all the same as its direct answers?
+    pub fn alias_tails_are_consistent(&self, addr: IpAddr) -> bool {
+        self.table.peek(addr, |server| server.consistent_tails).is_some_and(|tails| tails >= CONSISTENT_TAILS)
+    }
+}
