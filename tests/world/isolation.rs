@@ -207,3 +207,85 @@ fn a_question_that_failed_for_its_own_limits_is_not_worked_at_each_time() {
         assert_eq!(costs[1..].iter().sum::<usize>(), 0, "{steps} steps: {costs:?}");
     }
 }
+
+/// Several ladders whose last steps meet at the same look-up, each too deep to make it itself; then a question that has
+/// the means. Those who wait in front of it take over one after another, and fail one after another.
+#[test]
+fn walks_without_means_are_not_waited_for_again_and_again() {
+    if !is_cairn() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    let mut failed = 0;
+    for (steps, ladders) in (6..=8).flat_map(|steps| [1, 4, 12].map(|ladders| (steps, ladders))) {
+        for late_ms in [45, 60, 90] {
+            let mut world = victim(62).zone("port.").server("ns.port.").delay(100);
+            world = world.zone("solo.shop.").server("ns1.dns.port.").serves();
+            world = world.records(&["www.solo.shop. A 192.0.2.1", "mail.solo.shop. A 192.0.2.2"]);
+            world = world.zone("slow.example.").server("ns1.slow.example.").delay(late_ms);
+            world = world.record("w.slow.example. CNAME www.solo.shop.").manner(|manner| manner.one_link = true);
+            world = world.zone("evil.example.").server("ns1.evil.example.");
+            for (ladder, step) in (0..ladders).flat_map(|ladder| (1..=steps).map(move |step| (ladder, step))) {
+                let server = if step == steps { "ns1.dns.port.".to_owned() } else { format!("ns.s{}.l{ladder}.evil.example.", step + 1) };
+                world = world.record(&format!("s{step}.l{ladder}.evil.example. NS {server}"));
+            }
+            world.ask("slow.example. TXT");
+            world.ask("evil.example. TXT");
+            world.forget();
+            let mut questions: Vec<String> = (0..ladders).map(|ladder| format!("x.s1.l{ladder}.evil.example. A")).collect();
+            questions.push("w.slow.example. A".into());
+            let answers = world.ask_all(&questions.iter().map(String::as_str).collect::<Vec<_>>());
+            failed += answers[..ladders].iter().filter(|answer| answer.rcode() == Rcode::SERVFAIL).count();
+            let again = world.ask("mail.solo.shop. A");
+            if !answers[ladders].is("192.0.2.1") || !again.is("192.0.2.2") {
+                wrong.push(format!("{ladders} of {steps} steps, {late_ms} ms: {:?}, then {again:?}", answers[ladders]));
+            }
+        }
+    }
+    assert!(failed > 0, "nobody ran out of means");
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(12)].join("\n"));
+}
+
+/// A host of many zones, one of which its owner has signed wrongly. Servers whose reply did not validate are not asked
+/// again for that name; the addresses of further servers are still asked of them, and so are the names of all others.
+#[test]
+fn servers_of_a_bogus_zone_are_still_asked_for_addresses() {
+    if !is_cairn() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for seed in 0..24 {
+        let mut world = World::new(seed)
+            .anchored()
+            .zone("example.")
+            .signed()
+            .server("ns.example.")
+            .zone("host.shop.")
+            .server("ns1.host.shop.")
+            .at("9.8.0.1")
+            .records(&["ns1.host.shop. A 9.8.0.1", "ns2.host.shop. A 9.8.0.2", "ns3.host.shop. A 9.8.0.3"])
+            .record("host.shop. NS ns1.host.shop.")
+            .zone("evil.example.")
+            .signed()
+            .server("ns1.host.shop.")
+            .serves()
+            .records(&["evil.example. NS ns1.host.shop.", "evil.example. NS ns3.host.shop.", "www.evil.example. A 192.0.2.66"])
+            .manner(|manner| manner.forges = true)
+            .zone("evil2.example.")
+            .signed()
+            .serves()
+            .records(&["evil2.example. NS ns1.host.shop.", "evil2.example. NS ns2.host.shop.", "www.evil2.example. A 192.0.2.67"])
+            .zone("victim.port.")
+            .server("ns3.host.shop.")
+            .at("9.8.0.3")
+            .records(&["victim.port. NS ns3.host.shop.", "www.victim.port. A 192.0.2.1"]);
+        for zone in ["evil", "evil2"] {
+            world.ask(&format!("www.{zone}.example. A"));
+        }
+        let honest = world.ask("www.victim.port. A");
+        if !honest.is("192.0.2.1") {
+            wrong.push(format!("{seed}: {honest:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

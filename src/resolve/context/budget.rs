@@ -16,8 +16,6 @@ pub enum Bound {
     /// Server names that were looked up without finding an address, while others were not looked up.
     AddressSearches(usize),
     Walks(usize),
-    /// Walks that wait for each other in a chain.
-    Waits,
     Time,
 }
 
@@ -32,9 +30,23 @@ impl fmt::Display for Bound {
                 write!(f, "{count} names of servers were looked up and have no address, others were not looked up")
             }
             Bound::Walks(count) => write!(f, "{count} walks are in progress already"),
-            Bound::Waits => f.write_str("too many walks wait for each other"),
             Bound::Time => f.write_str("the walk took too long"),
         }
+    }
+}
+
+/// What a look-up can still do before it meets a limit of its question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Means {
+    pub depth: u8,
+    pub queries: u32,
+    pub searches: u32,
+}
+
+impl Means {
+    /// Does it meet each limit no earlier than `other`?
+    pub fn cover(&self, other: &Means) -> bool {
+        self.depth <= other.depth && self.queries >= other.queries && self.searches >= other.searches
     }
 }
 
@@ -70,6 +82,11 @@ impl Budget {
             has_waited: Cell::new(false),
             fell_short: Cell::new(false),
         }))
+    }
+
+    /// What a look-up at this depth can still do.
+    pub fn means(&self, depth: u8) -> Means {
+        Means { depth, queries: self.0.queries_left.get(), searches: self.0.searches_in_vain_left.get() }
     }
 
     /// Nothing has been spent yet.

@@ -85,8 +85,10 @@ impl Context {
         Context { purpose, ..Context::client(self.routes.clone(), self.local.clone(), Trace::off()) }
     }
 
+    /// For another question on behalf of this one. The servers that this one avoids may be the only ones for it.
     pub fn child(&self, purpose: Purpose) -> Context {
-        Context { purpose, depth: self.depth.saturating_add(1), trace: self.trace.child(), glue_will_do: false, ..self.clone() }
+        let (depth, trace) = (self.depth.saturating_add(1), self.trace.child());
+        Context { purpose, depth, trace, glue_will_do: false, avoid: Rc::default(), ..self.clone() }
     }
 
     /// What checking signatures has cost so far, in nominal microseconds.

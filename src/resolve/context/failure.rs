@@ -85,7 +85,7 @@ pub enum Cause {
 impl Failure {
     pub fn new(at: Name, cause: Cause) -> Failure {
         let own_limit = match &cause {
-            Cause::Spent(Bound::Walks(_) | Bound::Waits) | Cause::NoSocket | Cause::Shed => OwnLimit::Passing,
+            Cause::Spent(Bound::Walks(_)) | Cause::NoSocket | Cause::Shed => OwnLimit::Passing,
             Cause::Spent(Bound::UpstreamQueries(_) | Bound::Depth(_) | Bound::AddressSearches(_) | Bound::Time) => OwnLimit::Lasting,
             Cause::Spent(Bound::Referrals(_) | Bound::ServerNames(_)) => OwnLimit::No,
             Cause::NoReachableAuthority | Cause::ServersFailed | Cause::NoServerAddress | Cause::Cycle | Cause::Remembered(_) => {

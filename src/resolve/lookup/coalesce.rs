@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::limits::walk::WALK_WAITS_MAX;
 use crate::record::Question;
+use crate::resolve::context::budget::Means;
 use crate::resolve::context::context::WalkId;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::reply::link::Link;
@@ -54,7 +55,17 @@ struct Waits {
 
 struct Entry {
     id: WalkId,
+    /// With which its walk began.
+    means: Means,
     result: Arc<Left>,
+}
+
+/// Whose walks a question joins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Joins {
+    Any,
+    /// Only those that began with as much as the question has: others have failed for want of it.
+    NonePoorer,
 }
 
 /// Where the owner leaves its outcome. Waiters are woken in the order they came: `watch` would wake them in an order of its
@@ -117,14 +128,15 @@ impl Table {
         Arc::new(Table { inner: Mutex::default(), walks_max })
     }
 
-    /// `context` is the walk that needs the result, if a walk does.
-    pub fn join(self: &Arc<Table>, wanted: &Wanted, context: Option<WalkId>) -> Join {
+    /// `context` is the walk that needs the result, if a walk does; `means` is what a walk of one's own would have. Such a
+    /// walk takes the place of one that is not joined: those who wait for that one go on waiting.
+    pub fn join(self: &Arc<Table>, wanted: &Wanted, context: Option<WalkId>, means: Means, joins: Joins) -> Join {
         let mut inner = self.inner.lock();
         let above = context.and_then(|context| inner.waits.get(&context)).map_or(0, |waits| waits.above + 1);
         if above > WALK_WAITS_MAX {
             return Join::TooLong;
         }
-        if let Some(entry) = inner.walks.get(wanted) {
+        if let Some(entry) = inner.walks.get(wanted).filter(|entry| joins == Joins::Any || entry.means.cover(&means)) {
             let (id, result) = (entry.id, entry.result.clone());
             if let Some(context) = context {
                 match inner.reaches(id, context) {
@@ -135,13 +147,13 @@ impl Table {
             }
             return Join::Wait(Waiter { table: self.clone(), edge: context.map(|context| (context, id)), result });
         }
-        if inner.walks.len() >= self.walks_max {
+        if inner.waits.len() >= self.walks_max {
             return Join::Full;
         }
         inner.next += 1;
         let id = WalkId(inner.next);
         let result = Arc::new(Left::default());
-        inner.walks.insert(wanted.clone(), Entry { id, result: result.clone() });
+        inner.walks.insert(wanted.clone(), Entry { id, means, result: result.clone() });
         inner.waits.insert(id, Waits::default());
         if let Some(context) = context {
             inner.wait(context, id, above);
@@ -151,7 +163,7 @@ impl Table {
     }
 
     pub fn in_progress(&self) -> usize {
-        self.inner.lock().walks.len()
+        self.inner.lock().waits.len()
     }
 
     /// Walks that a walk waits for in a row.
@@ -209,7 +221,10 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut inner = self.table.inner.lock();
-        inner.walks.remove(&self.wanted);
+        // Another walk may have its place by now.
+        if inner.walks.get(&self.wanted).is_some_and(|entry| entry.id == self.id) {
+            inner.walks.remove(&self.wanted);
+        }
         inner.waits.remove(&self.id);
         drop(inner);
         self.result.leave(None);
@@ -244,8 +259,14 @@ mod tests {
         Wanted { question: Question::new(Name::parse(text).expect(text), Rtype::A), glue_will_do: false }
     }
 
+    const MEANS: Means = Means { depth: 0, queries: 64, searches: 5 };
+
+    fn join(table: &Arc<Table>, text: &str, context: Option<WalkId>) -> Join {
+        table.join(&question(text), context, MEANS, Joins::Any)
+    }
+
     fn own(table: &Arc<Table>, text: &str, context: Option<WalkId>) -> (Ticket, Waiter) {
-        match table.join(&question(text), context) {
+        match join(table, text, context) {
             Join::Own(ticket, waiter) => (ticket, waiter),
             _ => panic!("{text} should be free"),
         }
@@ -257,10 +278,10 @@ mod tests {
         let (a, _wait_a) = own(&table, "a.", None);
         let (b, wait_b) = own(&table, "b.", Some(a.id));
         let (c, _wait_c) = own(&table, "c.", Some(b.id));
-        assert!(matches!(table.join(&question("a."), Some(c.id)), Join::Cycle));
-        assert!(matches!(table.join(&question("c."), Some(c.id)), Join::Cycle));
+        assert!(matches!(join(&table, "a.", Some(c.id)), Join::Cycle));
+        assert!(matches!(join(&table, "c.", Some(c.id)), Join::Cycle));
         drop(wait_b);
-        assert!(matches!(table.join(&question("a."), Some(c.id)), Join::Wait(_)));
+        assert!(matches!(join(&table, "a.", Some(c.id)), Join::Wait(_)));
     }
 
     /// Zones of which each needs the next one's server, asked for from the last to the first: each new walk joins a chain.
@@ -272,7 +293,7 @@ mod tests {
         let mut refused = 0;
         for n in 1..4_000 {
             let (walk, waiter) = own(&table, &format!("z{n}."), None);
-            match table.join(&question(&format!("z{}.", n - 1)), Some(walk.id)) {
+            match join(&table, &format!("z{}.", n - 1), Some(walk.id)) {
                 Join::Wait(waiter) => joined.push(waiter),
                 Join::TooLong => refused += 1,
                 _ => panic!("z{n} closes no circle"),
@@ -283,7 +304,7 @@ mod tests {
         }
         assert_eq!((refused, joined.len()), (4_000 / (WALK_WAITS_MAX + 1), 3_999 - 4_000 / (WALK_WAITS_MAX + 1)));
         // A circle inside the bound is still one.
-        assert!(matches!(table.join(&question("z30."), Some(kept[5].0.id)), Join::Cycle));
+        assert!(matches!(join(&table, "z30.", Some(kept[5].0.id)), Join::Cycle));
         drop(joined);
         drop(kept);
         assert_eq!((table.in_progress(), table.inner.lock().waits.len()), (0, 0));
@@ -294,7 +315,7 @@ mod tests {
     fn a_row_that_grows_at_its_end_is_bounded() {
         let table = Table::new(10_000);
         let mut row = vec![own(&table, "z0.", None)];
-        let refused = (1..100).find(|n| match table.join(&question(&format!("z{n}.")), row.last().map(|(walk, _)| walk.id)) {
+        let refused = (1..100).find(|n| match join(&table, &format!("z{n}."), row.last().map(|(walk, _)| walk.id)) {
             Join::Own(ticket, waiter) => {
                 row.push((ticket, waiter));
                 false
@@ -305,10 +326,8 @@ mod tests {
         assert_eq!(refused, Some(WALK_WAITS_MAX as u32 + 1));
         // What a walk far down in the row joins may go on for what is left of it.
         let mut others = vec![own(&table, "other0.", None)];
-        assert!(matches!(table.join(&question("other0."), Some(row[WALK_WAITS_MAX - 3].0.id)), Join::Wait(_)));
-        while let Join::Own(ticket, waiter) =
-            table.join(&question(&format!("other{}.", others.len())), others.last().map(|(walk, _)| walk.id))
-        {
+        assert!(matches!(join(&table, "other0.", Some(row[WALK_WAITS_MAX - 3].0.id)), Join::Wait(_)));
+        while let Join::Own(ticket, waiter) = join(&table, &format!("other{}.", others.len()), others.last().map(|(walk, _)| walk.id)) {
             others.push((ticket, waiter));
         }
         assert_eq!(others.len(), 3);
@@ -321,17 +340,36 @@ mod tests {
         let (hub, _waiter) = own(&table, "hub.", None);
         let leaves: Vec<_> = (0..100).map(|n| own(&table, &format!("leaf{n}."), Some(hub.id))).collect();
         let (other, _waiter) = own(&table, "other.", None);
-        assert!(matches!(table.join(&question("hub."), Some(other.id)), Join::TooLong));
-        assert!(matches!(table.join(&question("hub."), None), Join::Wait(_)), "a client waits for nobody's sake");
+        assert!(matches!(join(&table, "hub.", Some(other.id)), Join::TooLong));
+        assert!(matches!(join(&table, "hub.", None), Join::Wait(_)), "a client waits for nobody's sake");
         drop(leaves);
-        assert!(matches!(table.join(&question("hub."), Some(other.id)), Join::Wait(_)));
+        assert!(matches!(join(&table, "hub.", Some(other.id)), Join::Wait(_)));
+    }
+
+    #[test]
+    fn a_walk_with_more_means_takes_the_place_of_one_that_is_not_joined() {
+        let table = Table::new(10);
+        let wanted = question("a.");
+        let poor = Means { depth: 7, ..MEANS };
+        let Join::Own(first, first_waiter) = table.join(&wanted, None, poor, Joins::Any) else { panic!("it is free") };
+        assert!(matches!(table.join(&wanted, None, MEANS, Joins::Any), Join::Wait(_)), "at first anybody's will do");
+        assert!(matches!(table.join(&wanted, None, Means { depth: 8, ..MEANS }, Joins::NonePoorer), Join::Wait(_)), "it is poorer itself");
+        let Join::Own(second, second_waiter) = table.join(&wanted, None, MEANS, Joins::NonePoorer) else { panic!("it is poor") };
+        for less in [Means { queries: 63, ..MEANS }, Means { searches: 4, ..MEANS }, MEANS] {
+            assert!(matches!(table.join(&wanted, None, less, Joins::NonePoorer), Join::Wait(_)), "{less:?}");
+        }
+        assert_eq!(table.in_progress(), 2);
+        drop(first);
+        assert!(matches!(table.join(&wanted, None, MEANS, Joins::Any), Join::Wait(_)), "the second one is still there");
+        drop((second, first_waiter, second_waiter));
+        assert_eq!((table.in_progress(), table.inner.lock().walks.len()), (0, 0));
     }
 
     #[test]
     fn the_table_is_bounded_and_emptied() {
         let table = Table::new(1);
         let (a, _waiter) = own(&table, "a.", None);
-        assert!(matches!(table.join(&question("b."), None), Join::Full));
+        assert!(matches!(join(&table, "b.", None), Join::Full));
         drop(a);
         assert_eq!(table.in_progress(), 0);
     }

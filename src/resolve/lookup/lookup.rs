@@ -19,7 +19,7 @@ use crate::resolve::iterate::sub_query::SubQuery;
 use crate::resolve::iterate::walker::Walker;
 use crate::resolve::lookup::aggressive::synthesised;
 use crate::resolve::lookup::cached::cached;
-use crate::resolve::lookup::coalesce::{Join, Table, Ticket, Wanted};
+use crate::resolve::lookup::coalesce::{Join, Joins, Table, Ticket, Wanted};
 use crate::resolve::network::network::Network;
 use crate::resolve::reply::link::Link;
 
@@ -81,7 +81,9 @@ impl Lookup {
         let mut tries = 0;
         loop {
             tries += 1;
-            let (waiter, is_own) = match self.state.table.join(&wanted, context.walk) {
+            let joins = if tries == 1 { Joins::Any } else { Joins::NonePoorer };
+            let means = context.budget.means(context.depth);
+            let (waiter, is_own) = match self.state.table.join(&wanted, context.walk, means, joins) {
                 Join::Own(ticket, waiter) => {
                     if context.depth > 0 {
                         context.trace.emit(|| Step::Begin { question: question.clone(), purpose: context.purpose });
@@ -94,9 +96,10 @@ impl Lookup {
                     (waiter, false)
                 }
                 Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
+                // Whoever made the row so long has no part in this question: it walks without waiting for others.
                 Join::TooLong => {
-                    context.budget.crowded_out();
-                    return Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Waits)));
+                    let before = Before::of(context);
+                    return self.walk(question, context).await.map_err(|failure| before.with_own_limit(failure, context));
                 }
                 Join::Full => {
                     context.budget.crowded_out();
@@ -129,9 +132,7 @@ impl Lookup {
         in_background(Box::pin(async move {
             let context = Context { walk: Some(ticket.id), ..context };
             let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
-            let had_all = context.budget.is_whole();
-            // A client that has waited so long already waits no longer for lost packets.
-            let is_late = context.began.elapsed() >= Duration::from_millis(context.routes.limits.give_up_earliest_ms);
+            let before = Before::of(&context);
             let walk = pin!(lookup.walk(&question, &context));
             let walk = within(limit, lookup.network().with_one_reading(walk));
             let mut result = match unless_lost(context.place.as_ref(), walk).await {
@@ -139,18 +140,13 @@ impl Lookup {
                 Some(None) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),
                 None => Err(Failure::new(question.name.clone(), Cause::Shed)),
             };
-            if let Err(failure) = &mut result {
-                let is_passing = context.budget.is_crowded() || is_late && failure.cause == Cause::NoReachableAuthority;
-                let is_rest = !had_all && context.budget.is_spent();
-                failure.own_limit = match failure.own_limit {
-                    _ if is_passing => OwnLimit::Passing,
-                    OwnLimit::No if is_rest => OwnLimit::Lasting,
-                    own_limit => own_limit,
-                };
+            if let Err(failure) = result {
+                let failure = before.with_own_limit(failure, &context);
                 lookup.network().metrics().count(Counter::WalksFailed);
-                if failure.may_be_remembered(context.depth == 0 && had_all) {
-                    lookup.remember_failure(&question, failure, &context).await;
+                if failure.may_be_remembered(context.depth == 0 && before.had_all) {
+                    lookup.remember_failure(&question, &failure, &context).await;
                 }
+                result = Err(failure);
             }
             ticket.publish(Arc::new(result));
         }));
@@ -163,5 +159,31 @@ impl Lookup {
         if !network.is_offline() {
             network.cache().failures().put(question, &failure.ede(), context.routes.limits.failure_kept_least_s, network.now());
         }
+    }
+}
+
+/// What a walk had when it began.
+struct Before {
+    had_all: bool,
+    /// A client that has waited so long already waits no longer for lost packets.
+    is_late: bool,
+}
+
+impl Before {
+    fn of(context: &Context) -> Before {
+        let latest = Duration::from_millis(context.routes.limits.give_up_earliest_ms);
+        Before { had_all: context.budget.is_whole(), is_late: context.began.elapsed() >= latest }
+    }
+
+    /// The failure of the walk, with what the rest of a budget, or of the time, has to do with it.
+    fn with_own_limit(&self, failure: Failure, context: &Context) -> Failure {
+        let is_passing = context.budget.is_crowded() || self.is_late && failure.cause == Cause::NoReachableAuthority;
+        let is_rest = !self.had_all && context.budget.is_spent();
+        let own_limit = match failure.own_limit {
+            _ if is_passing => OwnLimit::Passing,
+            OwnLimit::No if is_rest => OwnLimit::Lasting,
+            own_limit => own_limit,
+        };
+        Failure { own_limit, ..failure }
     }
 }
