@@ -11,6 +11,8 @@ use crate::limits::cache::CASE_CHECKS_MAX;
 /// Replies in other letter case, in a row, after which the server counts as one that changes it: two forgers who each
 /// guess ID and port have a chance of 2^-64.
 const CASE_MISSES: u8 = 2;
+/// Questions in a row that are answered in a simpler form only, after which the server is asked in that form.
+const SIMPLER_ONLY: u8 = 2;
 /// How long such a server is asked in lower case.
 const LOWER_CASE: Duration = Duration::from_secs(600);
 const CHECKS_ANEW: Duration = Duration::from_secs(600);
@@ -43,6 +45,22 @@ impl<'a> Abilities<'a> {
         self.table.change(addr, |server| (server.case, server.case_misses) = (CaseState::Works, 0));
     }
 
+    /// The server copes with all that a query may have.
+    pub fn full_form_works(&self, addr: IpAddr) {
+        self.table.change(addr, |server| (server.case, server.case_misses, server.simpler_only) = (CaseState::Works, 0, 0));
+    }
+
+    /// The server answered in a simpler form what it did not answer in the full one. True if that is to be remembered: one
+    /// such reply may be a forgery, so it takes several in a row.
+    pub fn on_simpler_form(&self, addr: IpAddr) -> bool {
+        let mut is_known = false;
+        self.table.change(addr, |server| {
+            server.simpler_only = server.simpler_only.saturating_add(1);
+            is_known = server.simpler_only >= SIMPLER_ONLY;
+        });
+        is_known
+    }
+
     /// The server answered in lower case only what it did not answer in mixed case.
     pub fn set_lower_case(&self, addr: IpAddr, until: BootTime) {
         self.table.change(addr, |server| (server.case, server.case_misses) = (CaseState::LowerUntil(until), 0));
@@ -52,7 +70,7 @@ impl<'a> Abilities<'a> {
     /// one that is right, come from the server.
     pub fn on_other_case(&self, addr: IpAddr, now: BootTime) {
         self.table.change(addr, |server| {
-            server.case_misses += 1;
+            server.case_misses = server.case_misses.saturating_add(1);
             if server.case_misses >= CASE_MISSES {
                 (server.case, server.case_misses) = (CaseState::LowerUntil(now + LOWER_CASE), 0);
             }

@@ -94,6 +94,8 @@ pub struct Manner {
     /// Time-outs in a row, of a server that was not heard lately.
     pub silences: u32,
     pub case: CaseState,
+    /// Something spoke against the form of its queries since it last replied well to one in full form.
+    pub was_doubted: bool,
     /// It does not cope with EDNS options.
     pub no_options: bool,
     /// TCP to it has failed.
@@ -126,6 +128,8 @@ pub struct ServerRecord {
     pub case: CaseState,
     /// Replies in a row whose letter case was not the question's.
     pub case_misses: u8,
+    /// Questions in a row that it answered in a simpler form only, as far as could be seen over UDP.
+    pub simpler_only: u8,
     pub no_options_until: BootTime,
     pub no_tcp_until: BootTime,
     /// Checks of its denials and errors that were begun, and when they count anew.
@@ -154,6 +158,7 @@ impl ServerRecord {
             edns: EdnsState::default(),
             case: CaseState::default(),
             case_misses: 0,
+            simpler_only: 0,
             no_options_until: BootTime::default(),
             no_tcp_until: BootTime::default(),
             checks: 0,
@@ -192,6 +197,7 @@ impl ServerRecord {
                 CaseState::LowerUntil(until) if until <= now => CaseState::Unknown,
                 state => state,
             },
+            was_doubted: self.case_misses > 0 || self.simpler_only > 0,
             no_options: self.no_options_until > now,
             no_tcp: self.no_tcp_until > now,
             cookie: SmallVec::from_slice(&self.cookie[..usize::from(self.cookie_len)]),

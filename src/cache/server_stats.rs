@@ -250,10 +250,25 @@ mod tests {
         servers.abilities().on_other_case(V4, at(0));
         assert_eq!(case(0), CaseState::Unknown);
         servers.abilities().case_works(V4);
+        for _ in 0..10 {
+            servers.abilities().on_other_case(V4, at(1));
+            assert_eq!((case(1), servers.manner(V4, at(1)).was_doubted), (CaseState::Works, true));
+            servers.abilities().full_form_works(V4);
+            assert!(!servers.manner(V4, at(1)).was_doubted, "a right one came between");
+        }
         servers.abilities().on_other_case(V4, at(1));
-        assert_eq!(case(1), CaseState::Works);
         servers.abilities().on_other_case(V4, at(2));
         assert_eq!((case(2), case(602)), (CaseState::LowerUntil(at(602)), CaseState::Unknown));
+    }
+
+    #[test]
+    fn a_simpler_form_counts_after_several_in_a_row() {
+        let servers = servers();
+        for _ in 0..10 {
+            assert!(!servers.abilities().on_simpler_form(V4));
+            servers.abilities().full_form_works(V4);
+        }
+        assert_eq!([(); 3].map(|()| servers.abilities().on_simpler_form(V4)), [false, true, true]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Servers that do not cope with mixed letter case, with EDNS options, or with EDNS, whatever they reply then.
 
+use std::cell::Cell;
+
 use cairn::record::{Rcode, Rtype};
 
 use super::sim::engine::is_cairn;
 use super::sim::internet::Seen;
+use super::sim::packet::{Packet, TC};
 use super::sim::plan::Manner;
 use super::sim::{Forger, Misfit, Tcp, World};
 
@@ -157,4 +160,94 @@ fn loss_does_not_end_edns_for_long() {
     let queries = world.queries_to("ns1.shop.example.");
     assert!(queries.iter().all(|seen| has_mixed_case(seen) && seen.query.as_ref().is_some_and(|query| query.edns.is_some())));
     assert_eq!(world.queries_for("www.shop.example.", Rtype::A), 1);
+}
+
+/// What somebody who has guessed port and ID once may send in the place of one reply.
+fn forgeries() -> [(&'static str, fn(&mut Packet)); 10] {
+    fn error(reply: &mut Packet, rcode: Rcode) {
+        reply.rcode = rcode;
+        for section in [&mut reply.answer, &mut reply.authority, &mut reply.additional] {
+            section.clear();
+        }
+    }
+    fn bare(reply: &mut Packet, rcode: Rcode) {
+        error(reply, rcode);
+        (reply.question, reply.edns) = (None, None);
+    }
+    [
+        ("bare FORMERR", |reply| bare(reply, Rcode::FORMERR)),
+        ("bare NOTIMP", |reply| bare(reply, Rcode::NOTIMP)),
+        ("bare REFUSED", |reply| bare(reply, Rcode::REFUSED)),
+        ("bare SERVFAIL", |reply| bare(reply, Rcode::SERVFAIL)),
+        ("FORMERR with OPT", |reply| error(reply, Rcode::FORMERR)),
+        ("REFUSED with OPT", |reply| error(reply, Rcode::REFUSED)),
+        ("NXDOMAIN", |reply| error(reply, Rcode::NXDOMAIN)),
+        ("NXDOMAIN without OPT", |reply| {
+            error(reply, Rcode::NXDOMAIN);
+            reply.edns = None;
+        }),
+        ("NODATA", |reply| error(reply, Rcode::NOERROR)),
+        ("TC", |reply| {
+            error(reply, Rcode::NOERROR);
+            reply.flags |= TC;
+        }),
+    ]
+}
+
+/// One forged reply makes the next query no easier to forge for.
+#[test]
+fn one_forged_reply_takes_nothing_from_later_queries() {
+    if !is_cairn() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    for (what, forgery) in forgeries() {
+        for (tcp, at) in [Tcp::Open, Tcp::Closed, Tcp::Filtered].into_iter().flat_map(|tcp| [1, 2].map(|at| (tcp, at))) {
+            let count = Cell::new(0);
+            let mut world = world(100).tcp(tcp).rewrites(move |reply| {
+                count.set(count.get() + 1);
+                if count.get() == at {
+                    forgery(reply);
+                }
+            });
+            world.ask("www.shop.example. A");
+            world.ask("ftp.shop.example. A");
+            world.pass(20);
+            world.forget();
+            let later = world.ask("mail.shop.example. A");
+            let is_full = |seen: &Seen| {
+                let edns = seen.query.as_ref().and_then(|query| query.edns.as_ref());
+                seen.tcp || has_mixed_case(seen) && edns.is_some_and(|edns| edns.options.iter().any(|(code, _)| *code == 10))
+            };
+            let queries = world.queries_to("ns1.shop.example.");
+            if !later.is("192.0.2.2") || queries.is_empty() || !queries.iter().all(is_full) {
+                wrong.push(format!("{what} as reply {at}, TCP {tcp:?}: {later:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Two replies in another letter case end it for a while only if no right one came between.
+#[test]
+fn forged_letter_cases_do_not_add_up() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(101).tcp(Tcp::Closed);
+    let server = super::sim::name("ns1.shop.example.");
+    let forge = |world: &mut World, forger| world.change(|plan, _| plan.server(&server).link.forger = forger);
+    world.ask("www.shop.example. A");
+    for question in ["no1.shop.example. A", "no2.shop.example. A", "no3.shop.example. A"] {
+        // The forger guesses once.
+        forge(&mut world, Forger::GuessesCase);
+        world.ask_meanwhile(question, 8, |world| world.plan().server(&super::sim::name("ns1.shop.example.")).link.forger = Forger::None);
+        forge(&mut world, Forger::None);
+        world.pass(400);
+        assert!(world.ask("mail.shop.example. A").is("192.0.2.2"));
+        world.pass(400);
+        world.forget();
+        assert!(world.ask("ftp.shop.example. A").is("192.0.2.3"));
+        assert!(world.queries_to("ns1.shop.example.").iter().all(has_mixed_case), "after {question}");
+    }
 }

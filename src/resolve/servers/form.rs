@@ -5,8 +5,10 @@
 //! that has not yet shown that it copes is checked once, by the same question in a simpler form. A server has shown
 //! it as soon as it gives data or a referral for a name in mixed case; a signed denial, or a cookie in the reply, is as good.
 //!
-//! A query in lower case is easier to forge a reply to. So what it brings is confirmed over TCP if it is not what the
-//! question in mixed case brought, and if no cookie vouches for it.
+//! A query in a simpler form is easier to forge a reply to, and the reply that was checked may have been forged to bring one
+//! about. So what a check brings is confirmed over TCP, unless a cookie vouches for it: in the form of the first query, which
+//! is right again if that brings the same, and then in simpler ones. Without TCP the simpler form is remembered
+//! only when a second question has needed it.
 
 use std::time::Duration;
 
@@ -87,27 +89,39 @@ impl Servers {
     pub(in crate::resolve) fn judge_form(&self, plan: &Plan, heard: ServerReply, seen: Circumstances, slist: &mut Slist) -> Judged {
         let (servers, now, ip) = (self.cache().servers(), self.now(), plan.address.ip());
         let is_positive = matches!(heard.kind, Kind::Answer | Kind::Alias | Kind::Referral);
+        let is_full = plan.form == Form::default();
         match plan.stage {
             Stage::First if is_positive && plan.is_after_silence => self.keep_form(plan, now + KEPT_AFTER_SILENCE),
-            Stage::First if is_positive && !plan.form.lower && !plan.copes && seen.case_kept => servers.abilities().case_works(ip),
+            Stage::First if is_positive && seen.case_kept && is_full && (plan.was_doubted || !plan.copes) => servers.abilities().full_form_works(ip),
+            Stage::First if is_positive && seen.case_kept && !plan.form.lower && !plan.copes => servers.abilities().case_works(ip),
             Stage::First if is_positive => {}
             Stage::First => return self.check(plan, heard, seen, slist),
             Stage::Check if is_better(&heard, slist.doubted.as_ref()) => {
-                self.keep_form(plan, now + KEPT);
-                if plan.form.lower && !seen.has_cookie {
+                if !seen.has_cookie {
                     slist.doubted = Some(heard);
-                    slist.again = Some(plan.again(Form { lower: false, ..plan.form }, Stage::ConfirmMixed));
+                    slist.again = plan.next_confirmation();
                     return Judged::AskedAgain;
                 }
+                self.keep_form(plan, now + KEPT);
             }
             Stage::Check => return self.check(plan, heard, seen, slist),
-            Stage::ConfirmMixed if agrees(&heard, slist) => servers.abilities().case_works(ip),
-            Stage::ConfirmMixed => {
-                slist.again = Some(plan.again(Form { lower: true, ..plan.form }, Stage::ConfirmLower));
-                return Judged::AskedAgain;
+            // Nothing is wrong with the form: the reply that was checked was not the server's.
+            Stage::ConfirmAsked if agrees(&heard, slist) => servers.abilities().full_form_works(ip),
+            Stage::ConfirmMixed if agrees(&heard, slist) => {
+                servers.abilities().case_works(ip);
+                self.keep_form(plan, now + KEPT);
             }
-            Stage::ConfirmLower if agrees(&heard, slist) => {}
-            Stage::ConfirmLower => return Judged::Believed(Box::new(slist.doubted.take().unwrap_or(heard))),
+            Stage::ConfirmSimple if agrees(&heard, slist) => self.keep_form(plan, now + KEPT),
+            Stage::ConfirmAsked | Stage::ConfirmMixed | Stage::ConfirmSimple => {
+                slist.again = plan.next_confirmation();
+                if slist.again.is_some() {
+                    return Judged::AskedAgain;
+                }
+                // What came over TCP was not forged.
+                let is_of_use = is_positive || is_denial(heard.kind);
+                let doubted = slist.doubted.take().filter(|_| !is_of_use);
+                return Judged::Believed(Box::new(doubted.unwrap_or(heard)));
+            }
         }
         slist.doubted = None;
         Judged::Believed(Box::new(heard))
@@ -140,11 +154,18 @@ impl Servers {
         if form.lower {
             slist.checked = Some(plan.address);
         }
-        slist.again = Some(plan.again(form, Stage::Check));
+        slist.again = Some(plan.check_in(form));
         if slist.doubted.is_none() && is_denial(heard.kind) {
             slist.doubted = Some(heard);
         }
         Judged::AskedAgain
+    }
+
+    /// What a check brought could not be confirmed over TCP: it counts only if it happens again.
+    pub(in crate::resolve) fn keep_unconfirmed_form(&self, plan: &Plan) {
+        if self.cache().servers().abilities().on_simpler_form(plan.address.ip()) {
+            self.keep_form(&Plan { form: plan.tried_in, ..plan.clone() }, self.now() + KEPT);
+        }
     }
 
     fn keep_form(&self, plan: &Plan, until: BootTime) {

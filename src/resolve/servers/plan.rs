@@ -34,10 +34,16 @@ pub(in crate::resolve) struct Plan {
     pub(in crate::resolve) with_edns: bool,
     pub(in crate::resolve) form: Form,
     pub(in crate::resolve) stage: Stage,
+    /// Of a check, and of what confirms it: the form in which the question was asked first, and the simpler form that is
+    /// tried in its place.
+    pub(in crate::resolve) asked_in: Form,
+    pub(in crate::resolve) tried_in: Form,
     /// It has this form because the server did not reply.
     pub(in crate::resolve) is_after_silence: bool,
     /// The server has shown that it copes with mixed letter case and with options.
     pub(in crate::resolve) copes: bool,
+    /// The last replies spoke against that.
+    pub(in crate::resolve) was_doubted: bool,
     /// It goes over TCP because nothing else makes a reply to it hard to forge.
     pub(in crate::resolve) tcp_vouches: bool,
 }
@@ -69,10 +75,12 @@ pub(in crate::resolve) enum Stage {
     First,
     /// To check a denial or an error.
     Check,
-    /// To confirm over TCP what a check brought, in mixed case.
+    /// To confirm over TCP what a check brought, in the form in which the question was asked first.
+    ConfirmAsked,
+    /// The same in mixed case, and for the rest as simple as the check.
     ConfirmMixed,
-    /// The same in lower case.
-    ConfirmLower,
+    /// The same as simple as the check.
+    ConfirmSimple,
 }
 
 impl Plan {
@@ -86,20 +94,53 @@ impl Plan {
         with_edns: bool,
     ) -> Plan {
         let (form, stage) = (Form::default(), Stage::First);
-        let (is_after_silence, copes, tcp_vouches) = (false, false, false);
-        Plan { question, minimised, address, why, standing, recursive, with_edns, form, stage, is_after_silence, copes, tcp_vouches }
+        Plan {
+            question,
+            minimised,
+            address,
+            why,
+            standing,
+            recursive,
+            with_edns,
+            form,
+            stage,
+            asked_in: form,
+            tried_in: form,
+            is_after_silence: false,
+            copes: false,
+            was_doubted: false,
+            tcp_vouches: false,
+        }
+    }
+
+    /// The same question to the same server in a simpler form.
+    pub(in crate::resolve) fn check_in(&self, form: Form) -> Plan {
+        let asked_in = if self.stage == Stage::First { self.form } else { self.asked_in };
+        Plan { asked_in, tried_in: form, ..self.again(form, Stage::Check) }
     }
 
     /// The same question to the same server, in this form.
-    pub(in crate::resolve) fn again(&self, form: Form, stage: Stage) -> Plan {
+    fn again(&self, form: Form, stage: Stage) -> Plan {
         Plan { form, stage, with_edns: form.edns != EdnsForm::None, ..self.clone() }
+    }
+
+    /// What comes after a check that brought something, and after each confirmation that did not agree with it.
+    pub(in crate::resolve) fn next_confirmation(&self) -> Option<Plan> {
+        let (asked, tried) = (self.asked_in, self.tried_in);
+        let in_mixed = Form { lower: asked.lower, ..tried };
+        match self.stage {
+            Stage::First | Stage::ConfirmSimple => None,
+            Stage::Check => Some(self.again(asked, Stage::ConfirmAsked)),
+            Stage::ConfirmAsked if in_mixed != asked && in_mixed != tried => Some(self.again(in_mixed, Stage::ConfirmMixed)),
+            Stage::ConfirmAsked | Stage::ConfirmMixed => Some(self.again(tried, Stage::ConfirmSimple)),
+        }
     }
 
     /// With the form that the server's history asks for, unless the form itself is what is tested. `silent`: queries of
     /// this question that the server has not replied to.
     pub(in crate::resolve) fn formed(&self, manner: &Manner, silent: u8) -> Plan {
         let mut plan = self.clone();
-        plan.copes = manner.case == CaseState::Works;
+        (plan.copes, plan.was_doubted) = (manner.case == CaseState::Works, manner.was_doubted);
         if plan.stage == Stage::First {
             plan.form = Form::of(manner, silent);
             plan.is_after_silence = !plan.copes && silent >= SILENT_BEFORE;
@@ -112,7 +153,7 @@ impl Plan {
         plan.tcp_vouches = match plan.stage {
             Stage::First => plan.form.lower && !plan.is_after_silence && !cookie_vouches && !manner.no_tcp,
             Stage::Check => false,
-            Stage::ConfirmMixed | Stage::ConfirmLower => true,
+            Stage::ConfirmAsked | Stage::ConfirmMixed | Stage::ConfirmSimple => true,
         };
         plan
     }

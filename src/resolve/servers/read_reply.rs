@@ -67,9 +67,10 @@ impl Servers {
                 context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
                 None
             }
-            Some(Err(AskError::TcpFailed { fault, .. })) if matches!(plan.stage, Stage::ConfirmMixed | Stage::ConfirmLower) => {
+            Some(Err(AskError::TcpFailed { fault, .. })) if !matches!(plan.stage, Stage::First | Stage::Check) => {
                 if fault != TcpFault::Busy {
                     self.without_tcp(plan);
+                    self.keep_unconfirmed_form(plan);
                 }
                 slist.doubted.take()
             }
@@ -171,8 +172,9 @@ impl Servers {
         let servers = self.cache().servers();
         let address = plan.address;
         let is_of_use = !matches!(reply.kind, Kind::Refused | Kind::ServFail | Kind::NeedsPlainDns | Kind::NewCookie | Kind::Broken);
-        // It answers without EDNS: the failure before was about EDNS and not about the question.
-        if is_of_use && slist.get(address).plain && servers.abilities().edns(address.ip(), now) == EdnsState::Unknown {
+        // It answers without EDNS: the failure before was about EDNS and not about the question, or it was forged.
+        let is_plain = is_of_use && slist.get(address).plain && servers.abilities().edns(address.ip(), now) == EdnsState::Unknown;
+        if is_plain && servers.abilities().on_simpler_form(address.ip()) {
             servers.abilities().set_edns(address.ip(), EdnsState::BrokenUntil(now + EDNS_BROKEN));
         }
         let (unfit, seconds, fault) = match reply.kind {
