@@ -1,5 +1,6 @@
 //! The one table from what was found to response code, flags, sections and Extended DNS Error.
 
+use super::refusal::Refusal;
 use crate::policy::SpecialAnswer;
 use crate::record::{Ede, EdeCode, Name, Rcode, RrSet, Security};
 use crate::resolve::{self, Cause, Failure, SentinelVerdict};
@@ -33,6 +34,17 @@ impl Outcome {
 
     pub fn refused(why: &str) -> Outcome {
         Outcome { edes: vec![Ede::new(EdeCode::PROHIBITED, why)], ..Outcome::error(Rcode::REFUSED) }
+    }
+
+    /// Ends the chain of aliases with the one at this place: the zone that it leads to is closed to the client.
+    pub(super) fn end_at(&mut self, alias: usize, refusal: &Refusal) {
+        self.answers.truncate(alias + 1);
+        for section in [&mut self.authority, &mut self.additional, &mut self.glue] {
+            section.clear();
+        }
+        self.rcode = Some(Rcode::NOERROR);
+        self.security = Security::Insecure;
+        self.edes = vec![Ede::new(EdeCode::PROHIBITED, refusal.why())];
     }
 
     /// Ready answers have no room for the option, so such an answer is made anew each time.

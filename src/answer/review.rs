@@ -94,29 +94,34 @@ pub(super) fn additional_addresses(case: &Case<'_>, outcome: &mut Outcome) {
     outcome.additional = found;
 }
 
-/// An alias can be of anybody's making: it opens no zone that the question itself would not.
+/// An alias can be of anybody's making: it opens no zone that the question itself would not. The chain ends in front of such
+/// a zone, as in BIND: what comes before it is the client's to have, and the zone's data and denials are not.
 pub(super) fn closed_zones(case: &Case<'_>, outcome: &mut Outcome) {
     let (snapshot, rtype) = (case.snapshot, case.request.question.rtype);
     if !snapshot.has_restricted_zones() {
         return;
     }
-    // A CNAME that was asked for itself is not followed: nothing of its target is in the reply.
-    let is_followed = |target: &Name| !outcome.authority.is_empty() || outcome.answers.iter().any(|set| set.name == *target);
-    let targets = alias_targets(&outcome.answers).filter(is_followed);
-    let led_into: Vec<&Name> = targets.filter_map(|target| snapshot.restricted(target.as_wire(), rtype)).collect();
+    let led_into = aliases_followed(outcome).filter_map(|(at, target)| Some((at, snapshot.restricted(target.as_wire(), rtype)?, target)));
+    let led_into: Vec<(usize, &Name, Name)> = led_into.collect();
     let is_added = outcome.additional.iter().any(|set| snapshot.restricted(set.name.as_wire(), set.rtype).is_some());
     if led_into.is_empty() && !is_added {
         return;
     }
-    if let Some(apex) = led_into.into_iter().find(|apex| !case.may_ask_zone(apex)) {
-        *outcome = case.refuse(&Refusal::Zone(apex.clone()));
-        return;
-    }
-    outcome.additional.retain(|set| snapshot.restricted(set.name.as_wire(), set.rtype).is_none_or(|apex| case.may_ask_zone(apex)));
     // A ready answer is found by the question's own name, which does not show whose data is in it.
     outcome.repeatable = false;
+    if let Some((at, apex, target)) = led_into.into_iter().find(|(_, apex, _)| !case.may_ask_zone(apex)) {
+        let refusal = Refusal::Zone(apex.clone());
+        case.recorder.note(|| Note::NotFollowed { target, refused: case.refused(&refusal) });
+        outcome.end_at(at, &refusal);
+    }
+    outcome.additional.retain(|set| snapshot.restricted(set.name.as_wire(), set.rtype).is_none_or(|apex| case.may_ask_zone(apex)));
 }
 
-fn alias_targets(answers: &[RrSet]) -> impl Iterator<Item = Name> {
-    answers.iter().filter(|set| set.rtype == Rtype::CNAME).filter_map(RrSet::target)
+/// The aliases of the answer that were followed, each with its place and its target.
+fn aliases_followed(outcome: &Outcome) -> impl Iterator<Item = (usize, Name)> {
+    let is_alias = |set: &&RrSet| set.rtype == Rtype::CNAME;
+    let targets = outcome.answers.iter().enumerate().filter(move |(_, set)| is_alias(set));
+    // A CNAME that was asked for itself is not followed: nothing of its target is in the reply.
+    let is_followed = |target: &Name| !outcome.authority.is_empty() || outcome.answers.iter().any(|set| set.name == *target);
+    targets.filter_map(|(at, set)| Some((at, set.target()?))).filter(move |(_, target)| is_followed(target))
 }
