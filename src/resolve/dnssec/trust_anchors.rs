@@ -179,6 +179,9 @@ impl TrustState {
         let covers = |all: &[NegativeAnchor], name: &Name| all.iter().any(|negative| negative.name == *name);
         let turned: Vec<Name> = turned.into_iter().filter(|name| covers(&old.negatives, name) != covers(&negatives, name)).collect();
         let mut turned: Vec<Name> = turned.into_iter().chain(old.ruled_otherwise(&routes)).collect();
+        // What was judged below another anchor, or below none, is judged again.
+        let is_anchored = |all: &[Anchor], name: &Name| all.iter().any(|anchor| anchor.name == *name);
+        turned.extend(reanchored.iter().filter(|name| is_anchored(&old.anchors, name) != is_anchored(&in_force, name)).cloned());
         (routes.anchors, routes.negatives) = (Arc::new(in_force), Arc::new(negatives));
         turned.extend(swap(Arc::new(routes)));
         for name in reanchored {
