@@ -162,8 +162,10 @@ fn loss_does_not_end_edns_for_long() {
     assert_eq!(world.queries_for("www.shop.example.", Rtype::A), 1);
 }
 
+type Forgery = fn(&mut Packet);
+
 /// What somebody who has guessed port and ID once may send in the place of one reply.
-fn forgeries() -> [(&'static str, fn(&mut Packet)); 10] {
+fn forgeries() -> [(&'static str, Forgery); 10] {
     fn error(reply: &mut Packet, rcode: Rcode) {
         reply.rcode = rcode;
         for section in [&mut reply.answer, &mut reply.authority, &mut reply.additional] {

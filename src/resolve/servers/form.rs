@@ -92,7 +92,9 @@ impl Servers {
         let is_full = plan.form == Form::default();
         match plan.stage {
             Stage::First if is_positive && plan.is_after_silence => self.keep_form(plan, now + KEPT_AFTER_SILENCE),
-            Stage::First if is_positive && seen.case_kept && is_full && (plan.was_doubted || !plan.copes) => servers.abilities().full_form_works(ip),
+            Stage::First if is_positive && seen.case_kept && is_full && (plan.was_doubted || !plan.copes) => {
+                servers.abilities().full_form_works(ip)
+            }
             Stage::First if is_positive && seen.case_kept && !plan.form.lower && !plan.copes => servers.abilities().case_works(ip),
             Stage::First if is_positive => {}
             Stage::First => return self.check(plan, heard, seen, slist),
