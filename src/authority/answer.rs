@@ -36,8 +36,8 @@ pub enum End {
     Outside(Name),
     /// At a name below a delegation. `proof`: the DS set, or the proof that there is none; empty if the zone is unsigned.
     Delegated { name: Name, cut: Box<LocalCut>, proof: Vec<RrSet> },
-    /// DS was asked at the apex of a hosted zone, and the parent zone is not hosted. `denial` is what the child's
-    /// servers say (RFC 4035 3.1.4.1); the parent's servers may have DS.
+    /// DS was asked at the apex of a hosted zone, and the parent zone is not hosted, or a CNAME of the zone led to its own
+    /// apex. `denial` is what the child's servers say (RFC 4035 3.1.4.1); the parent's servers may have DS.
     ChildApex { name: Name, denial: Vec<RrSet> },
 }
 
@@ -118,6 +118,8 @@ pub fn answer(zones: &Zones, question: &Question, aliases_max: usize) -> Option<
         name = target;
         match Place::of(zones, &name, question.rtype) {
             Some(next) if next.zone.apex() == zone.apex() => place = next,
+            // DS at the zone's own apex: the parent zone, hosted here too, is another zone.
+            Some(_) if name == *zone.apex() => place = Place { zone, is_child_side: true },
             Some(_) | None => return Some(chain.ending(End::Outside(name))),
         }
     }
@@ -136,7 +138,7 @@ pub fn delegation(zones: &Zones, name: &Name) -> Option<LocalCut> {
 /// The zone that is asked for a name and type.
 struct Place<'z> {
     zone: &'z Zone,
-    /// The child zone is asked for DS at its apex, because the parent zone is not hosted.
+    /// The child zone is asked for DS at its apex: the parent zone is not hosted, or a CNAME of the child led there.
     is_child_side: bool,
 }
 
@@ -303,7 +305,7 @@ mod tests {
         assert_eq!(said(&alone, "alias.kid.example.", "DS"), "NOERROR [alias.kid. CNAME] [] child's side: kid. SOA");
         let both = Zones::new([child, zone("example.", "kid NS ns.kid\nkid DS 1 8 2 AA\nns.kid A 192.0.2.1\n")], 1);
         assert_eq!(said(&both, "kid.example.", "DS"), "NOERROR [kid. DS] []");
-        assert_eq!(said(&both, "alias.kid.example.", "DS"), "NOERROR [alias.kid. CNAME] [] outside kid.example.");
+        assert_eq!(said(&both, "alias.kid.example.", "DS"), "NOERROR [alias.kid. CNAME] [] child's side: kid. SOA");
     }
 
     #[test]

@@ -27,3 +27,6 @@ pub const ZONE_SHARDS_MAX: usize = 1 << 16;
 /// Address RRsets that an authoritative answer looks up for its additional section (RFC 1034 4.3.2 step 6). The largest
 /// sensible NS, MX or SRV RRset needs fewer, and more would not fit into a UDP reply.
 pub const ADDITIONAL_SETS_MAX: usize = 32;
+/// CNAMEs and AliasMode records that are followed for the additional section of one SVCB or HTTPS RRset (RFC 9460 2.4.2: chains
+/// may be limited, and 8 is a common limit). It ends an alias of itself.
+pub const SERVICE_ALIASES_MAX: usize = 8;

@@ -5,7 +5,11 @@
 
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, NodeRef, SetRef};
 use super::tree::Zone;
+use crate::limits::zone::SERVICE_ALIASES_MAX;
 use crate::record::{Name, Rtype, rdata_names};
+
+/// Takes a set of the additional section; `false` ends the search.
+type Each<'a, 'z> = &'a mut dyn FnMut(&'z [u8], SetRef<'z>) -> bool;
 
 /// Everything that a zone can say. Names are lower-case wire bytes; `wildcard` is the owner (`*.…`) that the
 /// answer was made from, its records take the name that was asked.
@@ -134,38 +138,61 @@ impl Zone {
         self.node(name)?.set(rtype)
     }
 
-    /// Addresses for the names that `set` points to (NS, MX, SRV, SVCB …; RFC 1034 4.3.2 step 6): authoritative data of
-    /// this zone, and for servers glue. `each` gets the name as it stands in the RDATA, and the set; it says whether to
-    /// go on.
+    /// What RFC 1034 4.3.2 step 6 and RFC 9460 4.1 add for the names that `set` points to (NS, MX, SRV, SVCB …): authoritative
+    /// addresses of this zone, and for servers glue. For SVCB and HTTPS, CNAMEs and AliasMode records are followed inside
+    /// the zone. `each` gets the owner of a set as the record that led there spells it, and the set; it says whether to go on.
     pub fn additional<'z>(&'z self, owner: &'z [u8], set: SetRef<'z>, mut each: impl FnMut(&'z [u8], SetRef<'z>) -> bool) {
-        if !wants_addresses(set.rtype) {
-            return;
+        if wants_addresses(set.rtype) {
+            self.add_targets(owner, set, &mut SERVICE_ALIASES_MAX.clone(), &mut each);
         }
-        for rdata in set.rdatas() {
-            let Some(mut target) = rdata_names(set.rtype, rdata).next() else { continue };
+    }
+
+    /// `false`: no more are wanted.
+    fn add_targets<'z>(&'z self, owner: &'z [u8], set: SetRef<'z>, aliases_left: &mut usize, each: Each<'_, 'z>) -> bool {
+        let is_service = matches!(set.rtype, Rtype::SVCB | Rtype::HTTPS);
+        set.rdatas().all(|rdata| {
+            let Some(mut target) = rdata_names(set.rtype, rdata).next() else { return true };
+            let is_alias = is_service && rdata.starts_with(&[0, 0]);
             // RFC 9460 2.5.2: `.` in ServiceMode is the owner itself.
-            if target == [0] && matches!(set.rtype, Rtype::SVCB | Rtype::HTTPS) && !rdata.starts_with(&[0, 0]) {
+            if is_service && !is_alias && target == [0] {
                 target = owner;
             }
-            let Some(folded) = lower(target) else { continue };
-            let folded = &folded.0[..target.len()];
-            if !within(folded, self.apex.as_wire()) {
-                continue;
+            while is_service && *aliases_left > 0 {
+                let Some(Found::Cname { set: cname, .. }) = self.find_target(target, Rtype::A) else { break };
+                *aliases_left -= 1;
+                let next = cname.rdatas().next().and_then(|rdata| rdata_names(Rtype::CNAME, rdata).next());
+                let (Some(next), true) = (next, each(target, cname)) else { return false };
+                target = next;
             }
-            for rtype in [Rtype::A, Rtype::AAAA] {
-                let found = match self.find(folded, rtype) {
-                    Found::Answer { set, .. } => Some(set),
-                    // A root zone has its servers' addresses as glue alone, and priming asks for them (RFC 9609 4.2).
-                    Found::Referral { .. } if set.rtype == Rtype::NS => self.held(folded, rtype),
-                    Found::Referral { .. } | Found::Cname { .. } | Found::Dname { .. } | Found::NoData { .. } | Found::NxDomain { .. } => {
-                        None
-                    }
-                };
-                if found.is_some_and(|found| !each(target, found)) {
-                    return;
+            if is_alias
+                && *aliases_left > 0
+                && let Some(Found::Answer { set: service, .. }) = self.find_target(target, set.rtype)
+            {
+                *aliases_left -= 1;
+                if !each(target, service) || !self.add_targets(target, service, aliases_left, each) {
+                    return false;
                 }
             }
-        }
+            [Rtype::A, Rtype::AAAA].into_iter().all(|rtype| match self.find_target(target, rtype) {
+                Some(Found::Answer { set, .. }) => each(target, set),
+                // A root zone has its servers' addresses as glue alone, and priming asks for them (RFC 9609 4.2).
+                Some(Found::Referral { .. }) if set.rtype == Rtype::NS => {
+                    let glue = lower(target).and_then(|folded| self.held(&folded.0[..target.len()], rtype));
+                    glue.is_none_or(|glue| each(target, glue))
+                }
+                Some(
+                    Found::Referral { .. } | Found::Cname { .. } | Found::Dname { .. } | Found::NoData { .. } | Found::NxDomain { .. },
+                )
+                | None => true,
+            })
+        })
+    }
+
+    /// `None`: the name, spelled as in RDATA, is outside the zone.
+    fn find_target(&self, target: &[u8], rtype: Rtype) -> Option<Found<'_>> {
+        let folded = lower(target)?;
+        let folded = &folded.0[..target.len()];
+        within(folded, self.apex.as_wire()).then(|| self.find(folded, rtype))
     }
 
     /// The addresses this zone has for the servers of a delegation, its own data and glue alike: the target as
@@ -421,5 +448,47 @@ mod tests {
 
         let fewer = zones.without(name("sub.example.").as_wire());
         assert_eq!((fewer.len(), fewer.generation(), zones.len()), (1, 8, 2));
+    }
+
+    /// RFC 9460 4.1: in the zone, CNAMEs and AliasMode records are followed; endless ones end.
+    #[test]
+    fn targets_of_services_may_be_aliases() {
+        let zone = zone(
+            "example.",
+            "host A 192.0.2.1\nhost HTTPS 1 .\ncname CNAME host\ncname2 CNAME cname\nout CNAME host.other.\nloop CNAME loop\n\
+             s1 HTTPS 1 cname2\ns2 HTTPS 0 s1\ns3 HTTPS 0 cname\ns4 HTTPS 0 s4\ns5 HTTPS 1 loop\ns6 HTTPS 1 out\ns7 SVCB 0 s2\n\
+             s8 HTTPS 0 s3\ns8 HTTPS 0 s2\ns9 HTTPS 1 host\nmx MX 1 cname",
+        );
+        let additional = |owner: &str, rtype| {
+            let owner = name(&format!("{owner}.example."));
+            let Found::Answer { set, .. } = zone.find(owner.as_wire(), rtype) else { panic!("answer") };
+            let mut seen = Vec::new();
+            zone.additional(owner.as_wire(), set, |target, set| {
+                seen.push(format!("{} {}", show(target).trim_end_matches(".example."), set.rtype));
+                true
+            });
+            seen.join(", ")
+        };
+        let endless = "s4 HTTPS, ".repeat(8);
+        for (owner, rtype, expected) in [
+            ("s1", Rtype::HTTPS, "cname2 CNAME, cname CNAME, host A"),
+            ("s2", Rtype::HTTPS, "s1 HTTPS, cname2 CNAME, cname CNAME, host A"),
+            ("s3", Rtype::HTTPS, "cname CNAME, host HTTPS, host A, host A"),
+            ("s4", Rtype::HTTPS, endless.trim_end_matches(", ")),
+            ("s6", Rtype::HTTPS, "out CNAME"),
+            // Only records of the type that was asked go along.
+            ("s7", Rtype::SVCB, ""),
+            (
+                "s8",
+                Rtype::HTTPS,
+                "s3 HTTPS, cname CNAME, host HTTPS, host A, host A, s2 HTTPS, s1 HTTPS, cname2 CNAME, cname CNAME, host A",
+            ),
+            ("s9", Rtype::HTTPS, "host A"),
+            // RFC 2181 10.3: the target of MX is no alias.
+            ("mx", Rtype::MX, ""),
+        ] {
+            assert_eq!(additional(owner, rtype), expected, "{owner}");
+        }
+        assert!(additional("s5", Rtype::HTTPS).split(", ").count() <= SERVICE_ALIASES_MAX);
     }
 }

@@ -174,6 +174,96 @@ ns.cut A 192.0.2.121
 """
 
 
+DEEP = """$ORIGIN {zone}.
+$TTL 300
+@ 3600 SOA ns hostmaster 1 3600 600 604800 900
+@ NS ns
+ns A 192.0.2.53
+a.b.c.d.e.f.g TXT "six empty non-terminals"
+h.c.d.e.f.g CNAME a.b.c.d.e.f.g
+*.d.e.f.g A 192.0.2.7
+*.f.g CNAME x.d.e.f.g
+x.*.f.g TXT "below a wildcard"
+*.cn CNAME y.f.g
+*.cn2 CNAME q.cn
+*.cncut CNAME a.ins.ent
+*.cnnot CNAME x.nothing
+*.*.st TXT "two asterisks"
+a.*.st A 192.0.2.8
+*.a.st A 192.0.2.9
+*.viadname CNAME q.dn1
+*.loop CNAME x.loop
+dn1 DNAME dn2
+dn2 DNAME dn3
+dn3 DNAME d.e.f.g
+dnwild DNAME cn
+dnself DNAME dnself
+dnup DNAME up.dnup
+dnto DNAME dnfrom
+dnfrom DNAME dnto
+dncut DNAME ins.ent
+dnapex DNAME @
+indname CNAME www.dnapex
+intoself CNAME x.dnself
+intoup CNAME x.dnup
+long1 DNAME {long}
+viamax CNAME q.long1
+a\\.b A 192.0.2.10
+c.a\\.b TXT "below an escaped dot"
+*.w\\.x TXT "wildcard below an escaped dot"
+e\\.f CNAME c.a\\.b
+g\\.h DNAME a\\.b
+sp\\032ace TXT "a space"
+nul\\000l A 192.0.2.11
+q\\"uote A 192.0.2.12
+a\\@t A 192.0.2.13
+back\\\\slash A 192.0.2.14
+high\\200 A 192.0.2.15
+p\\(aren\\) A 192.0.2.16
+semi\\;colon CNAME p\\(aren\\)
+ins NS ns.elsewhere.net.
+ins.ent NS ns.ins.ent
+ns.ins.ent A 192.0.2.20
+x.y.only NS ns.elsewhere.net.
+x.y.mixed NS ns.elsewhere.net.
+a.mixed TXT "beside an insecure cut"
+sec.ent NS ns.elsewhere.net.
+sec.ent DS 12347 13 2 2123456789012345678901234567890123456789012345678901234567890123
+insa NS ns.ins.ent
+insb NS ns.ins.ent
+insc NS ns.insc
+ns.insc A 192.0.2.21
+ns.insc AAAA 2001:db8::21
+svc HTTPS 0 svc2
+svc2 HTTPS 0 svc3
+svc3 HTTPS 1 svchost
+svc4 HTTPS 1 svcalias
+svcalias CNAME svchost
+svc5 SVCB 0 svcalias
+svc6 HTTPS 0 svc
+svc7 SVCB 1 x.cn
+svc8 SVCB 1 x.dn1
+svc9 HTTPS 1 a.ins.ent
+svcloop HTTPS 0 svcloop
+svchost A 192.0.2.22
+svchost AAAA 2001:db8::22
+svchost HTTPS 1 .
+"""
+
+DNAME_APEX = """$ORIGIN {zone}.
+$TTL 300
+@ 3600 SOA ns.elsewhere.net. hostmaster.elsewhere.net. 1 3600 600 604800 60
+@ NS ns.elsewhere.net.
+@ DNAME {other}.
+@ MX 10 mail.elsewhere.net.
+@ TXT "beside the DNAME of an apex"
+"""
+
+
+def deep(zone):
+    return DEEP.format(zone=zone, long=".".join(letter * 50 for letter in "lmno"))
+
+
 def by_hand(zone):
     big = " ".join('"' + letter * 240 + '"' for letter in "abcdefgh")
     many = "\n".join(f"many A 192.0.2.{number}" for number in range(2, 60))
@@ -259,6 +349,8 @@ def make(folder, drawn_count, seed):
     for form in FORMS:
         zone = f"hand-{form}.{TLD}"
         wanted += [(f"kid.{zone}", KID.format(zone=zone), form), (zone, by_hand(zone), form)]
+        wanted += [(f"deep-{form}.{TLD}", deep(f"deep-{form}.{TLD}"), form)]
+        wanted += [(f"dname-{form}.{TLD}", DNAME_APEX.format(zone=f"dname-{form}.{TLD}", other=f"deep-{form}.{TLD}"), form)]
         wanted += [(f"drawn{n}-{form}.{TLD}", drawn(f"drawn{n}-{form}.{TLD}", f"{seed}/{n}"), form) for n in range(drawn_count)]
 
     def one(row):
