@@ -17,6 +17,11 @@ pub fn signer_of(set: &RrSet) -> Option<Name> {
     Rrsig::first(set).map(|rrsig| rrsig.signer)
 }
 
+/// Has a signature of this set expired (RFC 4034 3.1.5), or does the clock not tell?
+pub fn has_expired_signature(set: &RrSet, now: Now) -> bool {
+    now == Now::Unknown || set.sigs.iter().filter_map(Rrsig::read).any(|rrsig| rrsig.life(now).is_err())
+}
+
 /// The label count that a signature over this owner names: root and a leading asterisk do not count.
 pub(super) fn signed_labels(owner: &Name) -> usize {
     owner.label_count() - usize::from(owner.is_wildcard())

@@ -68,6 +68,32 @@ fn a_denial_that_follows_from_one_proved_late_is_no_younger() {
     assert!(ttls[1] <= ttls[0], "{ttls:?}");
 }
 
+/// RFC 8767 4: it is used as if its TTL were not over. RFC 4035 5.3.3: not longer than its signatures are valid.
+#[test]
+fn expired_data_is_secure_as_long_as_its_signatures_are_valid() {
+    if !is_cairn() {
+        return;
+    }
+    for silent in [true, false] {
+        let mut world = signed(4).records(&["www.example. 300 A 192.0.2.1", "alias.example. 300 CNAME www.example."]);
+        let questions = ["www.example. A AD", "alias.example. A AD", "www.example. MX AD", "no.example. A DO"];
+        let ask = |world: &mut World| questions.map(|question| world.ask(question));
+        assert!(ask(&mut world).iter().all(|answer| answer.packet.has(AD)));
+        world.pass(4_000);
+        world = world.server("ns1.example.");
+        world = if silent { world.dead() } else { world.fails(Rcode::SERVFAIL) };
+        for answer in ask(&mut world) {
+            let is_stale = answer.packet.errors().iter().any(|ede| matches!(ede, 3 | 19)) || answer.packet.edns.is_none();
+            assert!(is_stale && answer.rcode() != Rcode::SERVFAIL && answer.packet.has(AD), "silent: {silent}: {answer:?}");
+        }
+        let later = world.wall() + 3_000 * 86_400;
+        world.set_wall(later);
+        for answer in ask(&mut world) {
+            assert!(answer.rcode() != Rcode::SERVFAIL && !answer.packet.has(AD), "silent: {silent}: {answer:?}");
+        }
+    }
+}
+
 /// One server's reply does not validate, the other's does: the validated answer is neither stale nor asked for again.
 #[test]
 fn what_another_server_proves_has_not_failed() {

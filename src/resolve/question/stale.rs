@@ -2,7 +2,7 @@
 //! (RFC 8767).
 
 use crate::cache::{CachedDenial, CachedSet, Denial, DenialKind, FailureKind};
-use crate::record::{Ede, EdeCode, Question, Rcode, Security};
+use crate::record::{Ede, EdeCode, Question, Rcode, RrSet, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::Failure;
 use crate::resolve::context::trace::{CacheHit, Purpose, Step};
@@ -10,6 +10,7 @@ use crate::resolve::lookup::cached::sets_that_answer;
 use crate::resolve::question::answer::Answer;
 use crate::resolve::question::resolver::Resolver;
 use crate::resolve::reply::link::{Found, Link};
+use crate::validate::{Now, has_expired_signature};
 
 impl Resolver {
     /// One validated link of the chain, or expired data where it cannot be had.
@@ -36,10 +37,11 @@ impl Resolver {
     /// A whole answer out of expired data; each link of the chain must be usable.
     pub(in crate::resolve) fn stale_answer(&self, question: &Question, context: &Context) -> Option<Answer> {
         let mut name = question.name.clone();
-        let mut answer = Answer { stale: true, security: Security::Indeterminate, ..Answer::new() };
+        let mut answer = Answer { stale: true, ..Answer::new() };
         for _ in 0..=context.routes.limits.aliases {
             let here = Question::new(name, question.rtype);
             let link = self.stale(&here, context)?;
+            answer.weaken(&link);
             match link.found {
                 Found::Answer { sets, .. } => {
                     answer.add(sets);
@@ -78,7 +80,7 @@ impl Resolver {
             } else {
                 Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
             });
-            link.security = cached.security;
+            link.security = self.proved_still(cached.security, link.sets());
             link.stale = true;
             return Some(link);
         }
@@ -96,8 +98,20 @@ impl Resolver {
         for set in soa.iter_mut().chain(&mut proof) {
             set.ttl = context.routes.limits.stale_ttl_s;
         }
+        let security = self.proved_still(security, soa.iter().chain(&proof));
         let found = Found::Denied(Denial { kind, soa, proof, security });
         Some(Link { security, stale: true, ..Link::new(found) })
+    }
+
+    /// RFC 8767 4: expired data is used as if its TTL were not over; so it stays secure. But no RRset is authentic longer than
+    /// its signatures are valid (RFC 4035 5.3.3).
+    fn proved_still<'a>(&self, security: Security, sets: impl IntoIterator<Item = &'a RrSet>) -> Security {
+        let state = self.validator().state();
+        let now = if state.is_clock_unset() { Now::Unknown } else { Now::At(state.clock().wall().0) };
+        match security {
+            Security::Secure if sets.into_iter().any(|set| has_expired_signature(set, now)) => Security::Indeterminate,
+            security => security,
+        }
     }
 
     /// Never bogus data, nor data that was not validated: a forged reply would only have to delay its validation. Data from
