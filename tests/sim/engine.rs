@@ -56,19 +56,18 @@ impl Engine {
     }
 
     fn cairn(start: Start) -> Engine {
-        let hints = start.root_hints.iter().filter_map(|rr| Some((rr.name.clone(), address(rr)?))).collect();
-        let anchors = start.trust_anchors.iter().filter_map(|rr| Anchor::from_record(rr.name.clone(), rr.rtype, &rr.rdata)).collect();
-        let hosted = start.hosted.iter().map(|(apex, text)| {
-            let loaded = load_zone(apex, "hosted", &mut |_| Ok(text.clone().into_bytes()));
-            Arc::new(loaded.unwrap_or_else(|problems| panic!("{apex}: {problems:?}")).0)
-        });
-        let zones = Arc::new(Zones::new(hosted, 1));
-        let own_addresses = start.settings.server.listen.clone().unwrap_or_default();
-        let parts = Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones, own_addresses };
-        let service = Service::new(parts, start.limits, start.clock.clone(), &Random::from_seed(start.seed));
-        let random = |worker: usize| Random::from_seed(start.seed.wrapping_add(1 + worker as u64));
-        let workers = (0..start.workers.max(1)).map(|worker| Worker::new(service.clone(), start.net.clone(), random(worker))).collect();
-        Engine::Cairn(workers, start.clock)
+        let (limits, clock, net, seed, workers) = (start.limits, start.clock.clone(), start.net.clone(), start.seed, start.workers);
+        let service = Service::new(parts(start), limits, clock.clone(), &Random::from_seed(seed));
+        let random = |worker: usize| Random::from_seed(seed.wrapping_add(1 + worker as u64));
+        let workers = (0..workers.max(1)).map(|worker| Worker::new(service.clone(), net.clone(), random(worker))).collect();
+        Engine::Cairn(workers, clock)
+    }
+
+    /// Takes what of `start` a reload can change.
+    pub fn reload(&self, start: Start) {
+        if let Engine::Cairn(workers, _) = self {
+            drop(workers[0].service().reload(parts(start)));
+        }
     }
 
     /// The machine's way out has changed.
@@ -140,6 +139,19 @@ impl Engine {
             Engine::Reference(reference) => reference.in_full(query).await,
         }
     }
+}
+
+/// The parts of which a service is made.
+fn parts(start: Start) -> Parts {
+    let hints = start.root_hints.iter().filter_map(|rr| Some((rr.name.clone(), address(rr)?))).collect();
+    let anchors = start.trust_anchors.iter().filter_map(|rr| Anchor::from_record(rr.name.clone(), rr.rtype, &rr.rdata)).collect();
+    let hosted = start.hosted.iter().map(|(apex, text)| {
+        let loaded = load_zone(apex, "hosted", &mut |_| Ok(text.clone().into_bytes()));
+        Arc::new(loaded.unwrap_or_else(|problems| panic!("{apex}: {problems:?}")).0)
+    });
+    let zones = Arc::new(Zones::new(hosted, 1));
+    let own_addresses = start.settings.server.listen.clone().unwrap_or_default();
+    Parts { settings: start.settings, hints, anchors: Arc::new(anchors), zones, own_addresses }
 }
 
 fn address(rr: &Rr) -> Option<IpAddr> {

@@ -526,6 +526,20 @@ impl World {
         self.running.as_ref().expect("just started").engine.shared()
     }
 
+    /// The resolver reads its configuration again: trust anchors, tunes and hosted zones as the world has them now.
+    pub fn reload(&mut self) {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        let _inside = running.runtime.enter();
+        running.engine.reload(self.configuration(running.clock.clone(), &running.internet));
+    }
+
+    /// From here on these are all trust anchors; a reload puts them in force.
+    pub fn anchors(mut self, lines: &[&str]) -> World {
+        self.trust_anchors = lines.iter().map(|line| Rr::parse(line)).collect();
+        self
+    }
+
     /// A row of `cairn stats`.
     pub fn stat(&self, row: &str) -> u64 {
         self.at_its_time(|running| running.engine.stat(row))
@@ -704,27 +718,34 @@ impl World {
         let (clock, internet) = (Arc::new(SimClock::new()), Internet::new(Rc::new(stage), self.seed));
         internet.set_families(self.families.0, self.families.1);
         self.sockets.iter().for_each(|(count, error)| internet.set_sockets(*count, *error));
+        let engine = Engine::start(self.configuration(clock.clone(), &internet));
+        self.history.borrow_mut().begin(clock.clone());
+        let doors = if self.listening { Doors::open(&engine, &clock, &self.limits) } else { Doors::default() };
+        drop((inside, local));
+        self.running = Some(Running { runtime, tasks, engine, internet, clock, doors, asked: 0, changed: false });
+    }
+}
+
+impl World {
+    /// What the resolver starts with, and what a reload takes.
+    fn configuration(&self, clock: Arc<SimClock>, internet: &Internet) -> Start {
         let mut settings = Settings::default();
         settings.recursion.dnssec = !self.trust_anchors.is_empty();
         settings.server.allow = vec![cairn::config::Prefix::ALL_IPV4, cairn::config::Prefix::ALL_IPV6];
         (settings.recursion.ipv4, settings.recursion.ipv6) = (Some(self.families.0), Some(self.families.1));
         self.tunes.iter().for_each(|tune| tune(&mut settings));
-        let engine = Engine::start(Start {
+        Start {
             settings,
             root_hints: self.plan.borrow().root_hints(),
             trust_anchors: self.trust_anchors.clone(),
             hosted: self.hosted.clone(),
-            clock: clock.clone(),
+            clock,
             net: Rc::new(internet.clone()),
             seed: self.seed,
             limits: self.limits,
             workers: self.workers,
             reference: self.reference,
-        });
-        self.history.borrow_mut().begin(clock.clone());
-        let doors = if self.listening { Doors::open(&engine, &clock, &self.limits) } else { Doors::default() };
-        drop((inside, local));
-        self.running = Some(Running { runtime, tasks, engine, internet, clock, doors, asked: 0, changed: false });
+        }
     }
 }
 

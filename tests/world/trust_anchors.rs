@@ -5,6 +5,7 @@ use cairn::config::NegativeAnchor;
 use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
 use cairn::validate::KeyState;
 
+use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
 use super::sim::packet::AD;
 use super::sim::record::Rr;
@@ -125,6 +126,46 @@ fn a_negative_trust_anchor_begins_and_ends() {
     assert_eq!(ask(&mut world), unproved);
     assert!(world.shared().remove_negative_anchor(&name("www.")));
     assert_eq!(ask(&mut world).0, Rcode::SERVFAIL);
+}
+
+/// What was judged by other anchors, or by none, is not believed for the rest of its TTL.
+#[test]
+fn an_anchor_that_a_reload_brings_holds_for_what_is_cached() {
+    if !is_cairn() {
+        return;
+    }
+    let anchor = |zone: &str, seed: u8| line(zone, 3_600, Rtype::DNSKEY, &Key::new(seed).dnskey());
+    let [elsewhere, right, wrong, next] = [anchor("other.", 9), anchor("example.", 2), anchor("example.", 3), anchor("other.", 8)];
+    let world = World::new(71).zone("example.").zone("sub.example.").server("ns1.sub.example.");
+    let world =
+        world.zone("sub.example.").record("www.sub.example. 3000 A 192.0.2.1").zone("example.").record("www.example. 3000 A 192.0.2.2");
+    let mut world = world.anchors(&[&elsewhere]).sign(&[("example.", 2), ("sub.example.", 4)], WALL_S);
+    let questions = ["www.example. A AD", "www.sub.example. A AD", "no.example. A AD", "www.sub.example. MX AD"];
+    // The anchors of each turn, and what they make of the zone.
+    for (turn, anchors, secure, rcode) in [
+        ("without", vec![&elsewhere], false, Rcode::NOERROR),
+        ("comes", vec![&elsewhere, &right], true, Rcode::NOERROR),
+        ("one more", vec![&elsewhere, &right, &wrong], true, Rcode::NOERROR),
+        ("another only", vec![&elsewhere, &wrong], false, Rcode::SERVFAIL),
+        ("right again", vec![&right], true, Rcode::NOERROR),
+        ("goes", vec![&elsewhere], false, Rcode::NOERROR),
+    ] {
+        let lines: Vec<&str> = anchors.into_iter().map(String::as_str).collect();
+        world = world.anchors(&lines);
+        world.reload();
+        for question in questions {
+            let answer = world.ask(question);
+            let rcode = if rcode == Rcode::NOERROR && question.starts_with("no.") { Rcode::NXDOMAIN } else { rcode };
+            assert_eq!((answer.rcode(), answer.packet.has(AD)), (rcode, secure), "{turn}: {question}: {answer:?}");
+        }
+    }
+    // Anchors of another name leave the cache as it is.
+    world.forget();
+    let lines = [elsewhere.as_str(), next.as_str()];
+    world = world.anchors(&lines);
+    world.reload();
+    world.ask("www.example. A AD");
+    assert!(world.log().is_empty(), "{} queries", world.log().len());
 }
 
 /// Names below a zone of this server's own are what its delegations say, whatever the public zone proves above it.

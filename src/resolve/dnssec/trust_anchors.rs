@@ -84,9 +84,11 @@ impl TrustState {
         let mut anchors = self.anchors.lock();
         let learned = mem::take(&mut anchors.points);
         anchors.points = TrustPoints::new(&routes.anchors, learned);
+        let changed = names_that_differ(&anchors.seeds, &routes.anchors);
         anchors.seeds = routes.anchors.clone();
         anchors.configured.clone_from(&routes.recursion.negative_trust_anchors);
-        self.publish(&mut anchors, routes, swap);
+        // What is cached at and below these names was judged by other anchors, or by none. A key roll (RFC 5011) changes no seed.
+        self.publish(&mut anchors, routes, |routes| [swap(routes), changed].concat());
     }
 
     /// Puts in force what was saved at an earlier run, before the first question.
@@ -171,10 +173,7 @@ impl TrustState {
     fn publish(&self, anchors: &mut TrustAnchors, mut routes: Routes, swap: impl FnOnce(Arc<Routes>) -> Vec<Name>) {
         let old = self.routes();
         let (in_force, negatives) = (anchors.points.anchors(), anchors.negatives(self.clock.wall().0));
-        let others = |all: &[Anchor], than: &[Anchor]| {
-            all.iter().filter(|anchor| !than.contains(anchor)).map(|anchor| anchor.name.clone()).collect::<Vec<_>>()
-        };
-        let reanchored = [others(&old.anchors, &in_force), others(&in_force, &old.anchors)].concat();
+        let reanchored = names_that_differ(&old.anchors, &in_force);
         let turned: Vec<Name> = old.negatives.iter().chain(&negatives).map(|negative| negative.name.clone()).collect();
         let covers = |all: &[NegativeAnchor], name: &Name| all.iter().any(|negative| negative.name == *name);
         let turned: Vec<Name> = turned.into_iter().filter(|name| covers(&old.negatives, name) != covers(&negatives, name)).collect();
@@ -203,6 +202,16 @@ impl TrustState {
             _ => self.forget_trust(&Name::root()),
         }
     }
+}
+
+/// Names that have an anchor in one list and not in the other.
+fn names_that_differ(these: &[Anchor], those: &[Anchor]) -> Vec<Name> {
+    let gone = these.iter().filter(|anchor| !those.contains(anchor));
+    let come = those.iter().filter(|anchor| !these.contains(anchor));
+    let mut names: Vec<Name> = gone.chain(come).map(|anchor| anchor.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 impl TrustAnchors {
