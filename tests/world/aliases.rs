@@ -45,6 +45,37 @@ fn twice(answer: &Answer) -> Vec<String> {
     count.into_iter().filter(|(_, count)| *count > 1).map(|(rr, count)| format!("{count} times {rr}")).collect()
 }
 
+/// RFC 6672 3.3: a DNAME to a name below itself has no end, and one to itself is a loop. The RCODE is that of BIND, Knot
+/// Resolver and PowerDNS, and no link is asked for that a DNAME of the chain has answered already.
+#[test]
+fn an_endless_dname_ends_soon() {
+    if !is_cairn() {
+        return;
+    }
+    let long = "e".repeat(40);
+    for signed in [false, true] {
+        for (target, rcode) in
+            [("e.d.example.", Rcode::SERVFAIL), ("d.example.", Rcode::SERVFAIL), (&*format!("{long}.d.example."), Rcode::YXDOMAIN)]
+        {
+            let mut world = World::new(810);
+            if signed {
+                world = world.anchored().zone("example.").signed();
+            }
+            world = world.zone("example.").record(&format!("d.example. 300 DNAME {target}")).server("ns1.example.");
+            world = world.manner(|manner| manner.one_link = true);
+            world.ask("nothing.example. A");
+            world.forget();
+            let answer = world.ask("x.d.example. A");
+            assert_eq!(answer.rcode(), rcode, "signed: {signed}, {target}: {answer:?}");
+            assert!(world.log().len() <= 3, "signed: {signed}, {target}: {} queries", world.log().len());
+            if rcode == Rcode::YXDOMAIN {
+                let links = answer.packet.answer.iter().filter(|rr| rr.rtype == Rtype::CNAME).count();
+                assert_eq!((links, twice(&answer)), (5, Vec::new()), "{answer:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_a_chain_crosses_twice_stands_once() {
     if !is_cairn() {

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use crate::cache::DenialKind;
-use crate::record::{Name, Question, Rcode, Rtype, Security};
+use crate::record::{Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::local::LocalAnswer;
 use crate::resolve::context::trace::Step;
+use crate::resolve::lookup::aggressive::may_answer_for;
 use crate::resolve::question::answer::Answer;
 use crate::resolve::question::resolver::Resolver;
-use crate::resolve::reply::link::{AliasTail, Found};
+use crate::resolve::reply::link::{AliasTail, Found, Link, alias_by_dname};
 
 impl Resolver {
     /// Follows `question` to the end of its alias chain. `held` is what the hosted zones have already given, if that ended in
@@ -52,18 +53,20 @@ impl Resolver {
                 continue;
             }
             let asked_s = self.network().now().secs();
-            let from_tail = match &tail {
-                Some(tail) => self.link_of_tail(tail, &here, context).await,
-                None => None,
+            let by_dname = self.by_dname_again(&answer, &here, context);
+            let is_asked = by_dname.is_none();
+            let known = match &tail {
+                Some(tail) if is_asked => self.link_of_tail(tail, &here, context).await,
+                _ => by_dname,
             };
-            let link = match from_tail {
+            let link = match known {
                 Some(link) => link,
                 None => match self.link_or_stale(&here, context).await {
                     Ok(link) => link,
                     Err(failure) => return Err(self.give_up(question, failure, context)),
                 },
             };
-            if let Some(tail) = &tail {
+            if let Some(tail) = tail.as_ref().filter(|_| is_asked) {
                 self.compare(tail, &here, &link);
             }
             if link.alias_tail.is_some() {
@@ -106,6 +109,17 @@ impl Resolver {
             }
         }
         Err(self.give_up(question, Failure::new(name, Cause::AliasTooLong), context))
+    }
+
+    /// The next link where the chain comes below a DNAME that it has passed: that answers for the whole tree below it (RFC 6672
+    /// 3.2), so a DNAME that leads to a name below itself is not asked for again and again.
+    fn by_dname_again(&self, answer: &Answer, question: &Question, context: &Context) -> Option<Link> {
+        let above = |set: &&RrSet| set.rtype == Rtype::DNAME && question.name.is_below(&set.name);
+        let dname = answer.answers.iter().find(above)?;
+        may_answer_for(self.network(), &dname.name, question, context).then_some(())?;
+        let link = alias_by_dname(&question.name, dname.clone())?;
+        // It is as good as the chain so far.
+        Some(Link { security: answer.security, ..link })
     }
 
     /// Ends the question with an answer.
