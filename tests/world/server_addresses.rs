@@ -91,6 +91,63 @@ fn a_zone_without_any_address_is_remembered_when_all_names_were_looked_up() {
     }
 }
 
+/// Six aliases through seven zones; the server of each zone is named in another zone, and so on, three levels deep.
+fn deep_chain(seed: u64, servers: usize, dual_stack: bool, signed: bool) -> World {
+    let mut world = World::new(seed);
+    if signed {
+        world = world.anchored();
+    }
+    if dual_stack {
+        world = world.all_dual_stack();
+    }
+    let tlds = ["example.", "other.", "third."];
+    for zone in tlds.into_iter().filter(|_| signed) {
+        world = world.zone(zone).signed();
+    }
+    for n in 0..=6 {
+        let host = |level: usize| format!("h{n}l{level}.{}", tlds[(n + level) % tlds.len()]);
+        for level in 1..=3 {
+            world = world.zone(&host(level));
+            for k in 1..=servers {
+                world = world.server(&if level == 3 { format!("ns{k}.{}", host(3)) } else { format!("ns{k}.{}", host(level + 1)) });
+            }
+        }
+        let zone = |n: usize| format!("z{n}.{}", tlds[n % tlds.len()]);
+        world = world.zone(&zone(n));
+        if signed {
+            world = world.signed();
+        }
+        for k in 1..=servers {
+            world = world.server(&format!("ns{k}.{}", host(1)));
+        }
+        let last = format!("w.{} A 192.0.2.1", zone(n));
+        world = world.record(&if n == 6 { last } else { format!("w.{} CNAME w.{}", zone(n), zone(n + 1)) });
+    }
+    world
+}
+
+/// No more than the bound of one question: such names are honest, and a first question must not fail.
+#[test]
+fn a_chain_of_aliases_with_deep_server_names_is_found_from_an_empty_cache() {
+    if !is_cairn() {
+        return;
+    }
+    for (servers, dual_stack, signed) in [(1, false, false), (3, false, false), (3, true, false), (1, false, true), (3, true, true)] {
+        let (mut costs, mut lost) = (Vec::new(), Vec::new());
+        for seed in SEEDS {
+            let mut world = deep_chain(seed, servers, dual_stack, signed);
+            let answer = world.ask("w.z0.example. A");
+            world.wait_ms(5_000);
+            costs.push(world.log().len());
+            if answer.rcode() != Rcode::NOERROR {
+                lost.push(seed);
+            }
+        }
+        println!("{servers} servers, dual stack: {dual_stack}, signed: {signed}: {costs:?} queries");
+        assert!(lost.is_empty(), "{servers} servers, dual stack: {dual_stack}: lost with seeds {lost:?}, queries {costs:?}");
+    }
+}
+
 /// A parent that leaves the glue out of its referrals and has it when it is asked.
 fn without_glue(seed: u64, depth: usize, dual_stack: bool) -> World {
     let mut world = World::new(seed);
