@@ -94,3 +94,23 @@ fn strangers_are_refused() {
     let mut off = self::world(904).tune(|settings| settings.recursion.enabled = false);
     assert_eq!(off.ask(". NS norec").rcode(), Rcode::REFUSED);
 }
+
+/// A failure is no data: without RD the client is referred, as if nobody had asked before.
+#[test]
+fn a_remembered_failure_is_no_answer_without_recursion() {
+    if !is_cairn() {
+        return;
+    }
+    let everybody = || vec![cairn::config::Prefix::ALL_IPV4, cairn::config::Prefix::ALL_IPV6];
+    let world = world(905).zone("lost.example.").server("ns1.lost.example.").fails(Rcode::SERVFAIL);
+    let mut world = world.tune(move |settings| settings.policy.allow_snoop = everybody());
+    for question in ["www.lost.example. A", "lost.example. SOA"] {
+        assert_eq!(world.ask(question).rcode(), Rcode::SERVFAIL, "{question}");
+    }
+    world.forget();
+    for question in ["www.lost.example. A norec", "lost.example. SOA norec"] {
+        let answer = world.ask(question);
+        assert_eq!((answer.rcode(), servers(&answer)), (Rcode::NOERROR, vec!["lost.example.".to_owned()]), "{question}: {answer:?}");
+    }
+    assert_eq!(world.log().len(), 0, "nobody is asked");
+}

@@ -65,7 +65,8 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
         let zone = zone_cut::deepest_zone(cache, &question.name, question.rtype, now);
         return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
     }
-    if let Some(failed) = cache.failures().get(question, now) {
+    // A failure keeps queries from being sent (RFC 9520). Where none would be sent, a referral says more.
+    if let Some(failed) = cache.failures().get(question, now).filter(|_| !context.cache_only) {
         hit(CacheHit::Failure, failed.age_s, failed.ttl);
         let failure = Failure { kind: failed.kind, ..Failure::new(question.name.clone(), Cause::Remembered(failed.ede)) };
         return Some(Err(failure));
