@@ -278,7 +278,7 @@ const CACHE: &[Row<Settings>] = &[
         kind: Kind::Switch(|s| &mut s.cache.aggressive_nsec),
         default: "true",
         doc: "Answer \"does not exist\" from proofs that are already cached",
-        why: "RFC 8198",
+        why: "RFC 8198; the type list in the proof of a name denies another type of the same name only once an authoritative answer agrees",
     },
     Row {
         key: "persist",
