@@ -90,6 +90,7 @@ const WAITING_FILES: &[&str] = &[
     "src/server/cache_file.rs",
     "src/server/command.rs",
     "src/server/engine.rs",
+    "src/server/listening.rs",
     "src/server/run.rs",
     "src/server/server.rs",
     "src/server/socket.rs",

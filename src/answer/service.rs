@@ -181,6 +181,6 @@ fn cache_limits(settings: &Settings) -> CacheLimits {
         max_ttl: cache.max_ttl_s,
         min_ttl: cache.min_ttl_s,
         negative_max_ttl: cache.negative_max_ttl_s,
-        stale_max: if cache.serve_stale { cache.stale_max_s } else { 0 },
+        stale_max: cache.stale_max_s,
     }
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::exit_code::MISTAKE;
 use super::explain::parse_name;
+use super::run::Everywhere;
 use super::stats::ask_server;
 use super::terminal::complain;
 use crate::record::Name;
@@ -36,10 +37,10 @@ pub(super) struct DumpArgs {
     to: Option<PathBuf>,
 }
 
-pub(super) fn dump(args: &DumpArgs) -> u8 {
+pub(super) fn dump(args: &DumpArgs, everywhere: &Everywhere) -> u8 {
     match &args.to {
-        Some(file) => with_file(file, |file| Command::Save { file }),
-        None => ask_server(&Command::Dump),
+        Some(file) => with_file(file, everywhere, |file| Command::Save { file }),
+        None => ask_server(&Command::Dump, everywhere),
     }
 }
 
@@ -53,14 +54,14 @@ pub(super) struct LoadArgs {
     file: PathBuf,
 }
 
-pub(super) fn load(args: &LoadArgs) -> u8 {
-    with_file(&args.file, |file| Command::Load { file })
+pub(super) fn load(args: &LoadArgs, everywhere: &Everywhere) -> u8 {
+    with_file(&args.file, everywhere, |file| Command::Load { file })
 }
 
 /// The server may run in another folder.
-fn with_file(file: &Path, command: impl FnOnce(PathBuf) -> Command) -> u8 {
+fn with_file(file: &Path, everywhere: &Everywhere, command: impl FnOnce(PathBuf) -> Command) -> u8 {
     match std::path::absolute(file) {
-        Ok(file) => ask_server(&command(file)),
+        Ok(file) => ask_server(&command(file), everywhere),
         Err(error) => {
             complain!("cairn: {}: {error}", file.display());
             MISTAKE
@@ -79,6 +80,6 @@ pub(super) struct FlushArgs {
     subtree: bool,
 }
 
-pub(super) fn flush(args: &FlushArgs) -> u8 {
-    ask_server(&Command::Flush { name: args.name.clone(), subtree: args.subtree })
+pub(super) fn flush(args: &FlushArgs, everywhere: &Everywhere) -> u8 {
+    ask_server(&Command::Flush { name: args.name.clone(), subtree: args.subtree }, everywhere)
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit_code::{GOOD, MISTAKE};
-use super::run::FileArgs;
+use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::config::Problem;
 use crate::server::{LoadedZone, Sources};
@@ -25,8 +25,8 @@ pub(super) struct CheckArgs {
     strict: bool,
 }
 
-pub(super) fn check(args: &CheckArgs) -> u8 {
-    match Sources::read(&args.files.start_options()) {
+pub(super) fn check(args: &CheckArgs, everywhere: &Everywhere) -> u8 {
+    match Sources::read(&args.files.start_options(everywhere)) {
         Ok(sources) => {
             print_good(&sources, args.strict);
             let mut problems: Vec<Problem> = sources.zone_problems().into_iter().cloned().collect();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::check::print_problems;
 use super::exit_code::{FAILED, GOOD, MISTAKE};
-use super::run::FileArgs;
+use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::answer::Explain;
 use crate::explain::{Chain, Event, Line, Mark, NoServer, chain_picture};
@@ -69,9 +69,9 @@ fn parse_type(text: &str) -> Result<Rtype, String> {
     text.parse().map_err(|_| "there is no such record type".to_owned())
 }
 
-pub(super) fn explain(args: &ExplainArgs) -> u8 {
+pub(super) fn explain(args: &ExplainArgs, everywhere: &Everywhere) -> u8 {
     let mut chains = Vec::new();
-    let status = explained(args, &mut chains);
+    let status = explained(args, everywhere, &mut chains);
     let Some(file) = args.svg.as_ref().filter(|_| status != MISTAKE) else { return status };
     match std::fs::write(file, chain_picture(&chains)) {
         Ok(()) => status,
@@ -90,7 +90,7 @@ enum Received {
     Error { error: String },
 }
 
-fn explained(args: &ExplainArgs, chains: &mut Vec<Chain>) -> u8 {
+fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain>) -> u8 {
     let mut has_failed = false;
     let mut each = |line: Line| {
         has_failed |= line.is_failure();
@@ -111,7 +111,8 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Chain>) -> u8 {
         Ok(Received::Error { error }) => problem = Some(error),
         Err(_) => problem = Some("the running server is of another version: it cannot be understood".to_owned()),
     };
-    let asked = if args.fresh { Ok(false) } else { server::ask(&server::Command::Explain(query.clone()), received) };
+    let places = everywhere.control_sockets();
+    let asked = if args.fresh { Ok(false) } else { server::ask(&places, &server::Command::Explain(query.clone()), received) };
     match (asked, problem) {
         (Ok(true), None) => return if has_failed { FAILED } else { GOOD },
         (Ok(false), _) => {}
@@ -124,9 +125,9 @@ fn explained(args: &ExplainArgs, chains: &mut Vec<Chain>) -> u8 {
             return FAILED;
         }
     }
-    let reason = if args.fresh { "--fresh was given".to_owned() } else { server::why_no_server() };
+    let reason = if args.fresh { "--fresh was given".to_owned() } else { server::why_no_server(&places) };
     each(Line::new(Event::NoServer(NoServer { reason })));
-    let sources = match Sources::read(&args.files.start_options()) {
+    let sources = match Sources::read(&args.files.start_options(everywhere)) {
         Ok(sources) => sources,
         Err(problems) => {
             print_problems(&problems);

@@ -11,15 +11,20 @@ mod completions;
 mod config;
 mod exit_code;
 mod explain;
+mod health;
 mod man;
+mod reload;
 mod run;
 mod stats;
+mod status;
 mod terminal;
 mod trust;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::server;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,6 +33,8 @@ Examples:
   cairn run --zones ./zones                also host every zones/NAME.zone
   cairn explain www.example.com            walk a name from the root and show every step
   cairn check --config cairn.toml          find all mistakes before a server does
+  cairn status                             what the running server serves, and what is wrong
+  cairn reload                             read configuration and zones again
   cairn config show                        every setting, its value, and where it came from
 
 Exit codes: 0 good, 1 the question failed, 2 usage or configuration.";
@@ -36,6 +43,8 @@ Exit codes: 0 good, 1 the question failed, 2 usage or configuration.";
 #[derive(Debug, Parser)]
 #[command(name = "cairn", version, after_help = EXAMPLES, max_term_width = 110, disable_help_subcommand = true)]
 struct CommandLine {
+    #[command(flatten)]
+    everywhere: run::Everywhere,
     #[command(subcommand)]
     command: Command,
 }
@@ -45,6 +54,9 @@ enum Command {
     Run(run::RunArgs),
     Explain(explain::ExplainArgs),
     Check(check::CheckArgs),
+    Reload(reload::ReloadArgs),
+    Status(status::StatusArgs),
+    Health(health::HealthArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
@@ -58,16 +70,23 @@ enum Command {
 
 /// Does what the command line of this process says.
 pub fn main() -> ExitCode {
-    let code = match CommandLine::parse().command {
-        Command::Run(args) => run::run(&args),
-        Command::Explain(args) => explain::explain(&args),
-        Command::Check(args) => check::check(&args),
-        Command::Config(config::ConfigCommand::Show(args)) => config::show(&args),
-        Command::Cache(cache::CacheCommand::Dump(args)) => cache::dump(&args),
-        Command::Cache(cache::CacheCommand::Load(args)) => cache::load(&args),
-        Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args),
-        Command::Trust(command) => trust::trust(&command),
-        Command::Stats(args) => stats::stats(&args),
+    let CommandLine { everywhere, command } = CommandLine::parse();
+    if !matches!(command, Command::Run(_)) {
+        server::ignore_signals_for_the_server();
+    }
+    let code = match command {
+        Command::Run(args) => run::run(&args, &everywhere),
+        Command::Explain(args) => explain::explain(&args, &everywhere),
+        Command::Check(args) => check::check(&args, &everywhere),
+        Command::Reload(args) => reload::reload(&args, &everywhere),
+        Command::Status(args) => status::status(&args, &everywhere),
+        Command::Health(args) => health::health(&args, &everywhere),
+        Command::Config(config::ConfigCommand::Show(args)) => config::show(&args, &everywhere),
+        Command::Cache(cache::CacheCommand::Dump(args)) => cache::dump(&args, &everywhere),
+        Command::Cache(cache::CacheCommand::Load(args)) => cache::load(&args, &everywhere),
+        Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args, &everywhere),
+        Command::Trust(command) => trust::trust(&command, &everywhere),
+        Command::Stats(args) => stats::stats(&args, &everywhere),
         Command::Man(args) => man::man(&args, CommandLine::command()),
         Command::Completions(args) => completions::completions(&args, CommandLine::command()),
     };

@@ -40,22 +40,36 @@ pub(super) struct RunArgs {
 /// Which files to read: the same words for every command that reads them.
 #[derive(Debug, Args)]
 pub(super) struct FileArgs {
-    /// The configuration file [default: /etc/cairn/cairn.toml if there is one]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
     /// The folder of NAME.zone files [default: zones beside the configuration file, else /etc/cairn/zones]
     #[arg(long, value_name = "DIR")]
     zones: Option<PathBuf>,
 }
 
-impl FileArgs {
-    pub(super) fn start_options(&self) -> StartOptions {
-        StartOptions { config: self.config.clone(), zones: self.zones.clone(), ..StartOptions::default() }
+/// What every command understands, anywhere on the line.
+#[derive(Debug, Args)]
+pub(super) struct Everywhere {
+    /// The configuration file [default: /etc/cairn/cairn.toml if there is one]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// The control socket of the server to ask [default: the one of the configuration file, else the usual places]
+    #[arg(long, value_name = "PATH", global = true)]
+    control_socket: Option<PathBuf>,
+}
+
+impl Everywhere {
+    pub(super) fn control_sockets(&self) -> Vec<PathBuf> {
+        server::control_socket_places(self.control_socket.as_deref(), self.config.as_deref())
     }
 }
 
-pub(super) fn run(args: &RunArgs) -> u8 {
-    let options = StartOptions { listen: args.listen.clone(), strict: args.strict, ..args.files.start_options() };
+impl FileArgs {
+    pub(super) fn start_options(&self, everywhere: &Everywhere) -> StartOptions {
+        StartOptions { config: everywhere.config.clone(), zones: self.zones.clone(), ..StartOptions::default() }
+    }
+}
+
+pub(super) fn run(args: &RunArgs, everywhere: &Everywhere) -> u8 {
+    let options = StartOptions { listen: args.listen.clone(), strict: args.strict, ..args.files.start_options(everywhere) };
     match server::run(&options, server::build) {
         Ok(()) => GOOD,
         Err(error) => {

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::exit_code::{FAILED, GOOD};
+use super::run::Everywhere;
 use super::terminal::{complain, say};
 use crate::server::{self, Command};
 
@@ -21,26 +22,29 @@ pub(super) struct StatsArgs {
     json: bool,
 }
 
-pub(super) fn stats(args: &StatsArgs) -> u8 {
-    if args.json { ask_and(&Command::Stats, |line| say!("{line}")) } else { ask_server(&Command::Stats) }
+pub(super) fn stats(args: &StatsArgs, everywhere: &Everywhere) -> u8 {
+    if args.json { ask_and(&Command::Stats, everywhere, |line| say!("{line}")) } else { ask_server(&Command::Stats, everywhere) }
 }
 
 /// Asks the running server and prints each line of its answer, an object's members one below the other.
-pub(super) fn ask_server(command: &Command) -> u8 {
-    ask_and(command, print_members)
+pub(super) fn ask_server(command: &Command, everywhere: &Everywhere) -> u8 {
+    ask_and(command, everywhere, print_members)
 }
 
-fn ask_and(command: &Command, print: fn(&Value)) -> u8 {
+/// The same, printed in another way.
+pub(super) fn ask_and(command: &Command, everywhere: &Everywhere, mut print: impl FnMut(&Value)) -> u8 {
     let mut has_failed = false;
-    let outcome = server::ask(command, |line| {
-        has_failed |= line.get("error").is_some();
+    let places = everywhere.control_sockets();
+    let outcome = server::ask(&places, command, |line| {
+        has_failed |= line.get("error").is_some() || line.get("good") == Some(&Value::Bool(false));
         print(&line);
     });
     match outcome {
         Ok(true) if !has_failed => GOOD,
         Ok(true) => FAILED,
         Ok(false) => {
-            complain!("cairn: no server is running here that you may ask (start one with `cairn run`)");
+            let found = server::why_no_server(&places);
+            complain!("cairn: no server is running here that you may ask (start one with `cairn run`): {found}");
             FAILED
         }
         Err(error) => {

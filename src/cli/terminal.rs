@@ -44,6 +44,11 @@ impl Paint {
         Paint(std::io::stderr().is_terminal() && is_wanted())
     }
 
+    #[cfg(test)]
+    pub(super) fn none() -> Paint {
+        Paint(false)
+    }
+
     pub(super) fn good(self, text: &str) -> String {
         self.wrap("32", text)
     }

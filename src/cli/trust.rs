@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::explain::parse_name;
+use super::run::Everywhere;
 use super::stats::ask_server;
 use crate::config::duration_from_text;
 use crate::record::Name;
@@ -56,11 +57,12 @@ fn parse_time(text: &str) -> Result<u64, String> {
     duration_from_text(text).ok_or_else(|| "write seconds, or a time such as 90s, 10m, 2d".to_owned())
 }
 
-pub(super) fn trust(command: &TrustCommand) -> u8 {
-    ask_server(&match command {
+pub(super) fn trust(command: &TrustCommand, everywhere: &Everywhere) -> u8 {
+    let command = match command {
         TrustCommand::Show => Command::Trust,
         TrustCommand::Negative(NegativeCommand::Add(args)) => Command::NegativeAdd { name: args.name.clone(), seconds: args.time },
         TrustCommand::Negative(NegativeCommand::List) => Command::NegativeList,
         TrustCommand::Negative(NegativeCommand::Remove(args)) => Command::NegativeRemove { name: args.name.clone() },
-    })
+    };
+    ask_server(&command, everywhere)
 }

@@ -96,6 +96,13 @@ const SERVER: &[Row<Settings>] = &[
         doc: "Folder for what outlives a restart: followed trust anchors, the last date seen, the saved cache",
         why: "RFC 5011 2: anchors that are followed have to be remembered",
     },
+    Row {
+        key: "control-socket",
+        kind: Kind::FileOrBuiltIn(|s| &mut s.server.control_socket),
+        default: "($XDG_RUNTIME_DIR/cairn/control.sock if that is set, else /run/cairn/control.sock)",
+        doc: "Unix socket at which `cairn status`, `cairn reload` and other commands reach the running server",
+        why: "",
+    },
 ];
 
 const RECURSION: &[Row<Settings>] = &[

@@ -17,6 +17,7 @@ mod origin;
 mod problem;
 mod quantity;
 mod reader;
+mod restart;
 mod settings;
 mod show;
 
@@ -26,6 +27,7 @@ pub use origin::Origin;
 pub use prefix::Prefix;
 pub use problem::{Mark, Problem};
 pub use quantity::parse_duration as duration_from_text;
+pub use restart::{AfterRestart, after_restart, in_force, waits_for_restart};
 pub use settings::{
     CacheSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings, Settings, Sha1,
 };

@@ -507,7 +507,7 @@ to   = ["192.0.2.1"]
             ("[server]\nmax-ttl = 1", &["2:1: unknown key \"max-ttl\" in [server]; \"max-ttl\" belongs below [cache]"]),
             (
                 "[server]\nqqqqqqqq = 1",
-                &["2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir"],
+                &["2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir, control-socket"],
             ),
             ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs below [server]"]),
             ("[sever]", &["1:2: unknown section or key \"sever\"; did you mean [server]?"]),

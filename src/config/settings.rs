@@ -37,6 +37,8 @@ pub struct ServerSettings {
     pub workers: Option<usize>,
     /// Where to keep what outlives a restart; `None`: found out.
     pub state_dir: Option<PathBuf>,
+    /// Where client commands reach this server; `None`: the default place.
+    pub control_socket: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -205,7 +207,7 @@ impl Default for ServerSettings {
         let loopback_v4 = Prefix::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8);
         let loopback_v6 = Prefix::new(Ipv6Addr::LOCALHOST.into(), 128);
         let allow = loopback_v4.into_iter().chain(loopback_v6).collect();
-        ServerSettings { listen: None, allow, workers: None, state_dir: None }
+        ServerSettings { listen: None, allow, workers: None, state_dir: None, control_socket: None }
     }
 }
 

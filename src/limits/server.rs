@@ -22,6 +22,18 @@ pub const CONTROL_LINES_MAX: usize = 1_024;
 /// The longest wait for a request on the control socket, and for each line of its answer. A walk takes at most
 /// `Limits::walk_time_ms`, 10 s.
 pub const CONTROL_WAIT_MAX: Duration = Duration::from_secs(20);
+/// The same while a reload reads every zone.
+pub const CONTROL_RELOAD_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Orders (reload, stop) that wait for the control thread.
+pub const ORDERS_WAITING_MAX: usize = 16;
+/// The longest wait of `cairn health` for each of its queries.
+pub const HEALTH_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Queries that `cairn health` sends: one lost datagram is not a dead server.
+pub const HEALTH_QUERIES_MAX: usize = 2;
+/// Datagrams that `cairn health` reads for each query: others may belong to nobody's question.
+pub const HEALTH_REPLIES_MAX: usize = 8;
+/// Zones without a mistake that `cairn status` prints one by one; `--json` has all.
+pub const STATUS_ZONES_MAX: usize = 50;
 /// Octets of the files that keep trust anchors (RFC 5011) and negative trust anchors. Honest ones have a few kilobytes.
 pub const TRUST_FILE_BYTES_MAX: u64 = 1 << 20;
 /// The longest time that a stop waits for the cache to be saved. Most machines need less than a second; service managers

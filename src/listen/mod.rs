@@ -21,4 +21,4 @@ pub use dispatch::Admission;
 pub use limits::Bounds;
 #[cfg(any(test, feature = "internals"))]
 pub use worker::serve_worker;
-pub use worker::{Sockets, run_worker};
+pub use worker::{SocketChange, SocketChanges, Sockets, run_worker};

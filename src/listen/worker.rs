@@ -1,13 +1,13 @@
 //! One worker: all its loops until the stop, then an orderly end.
 
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::watch;
-use tokio::task::spawn_local;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, spawn_local};
 
 use super::dispatch::{Admission, Answer, Desk};
 use super::{stream, udp};
@@ -16,6 +16,50 @@ use crate::env::{Clock, DatagramSocket, RealDatagramSocket, RealStreamListener, 
 /// Task polls between two looks at sockets and timers. tokio's 61 suit tasks that do little; a poll of a walk
 /// takes some 10 us, and 61 of them would keep cached answers waiting for over half a millisecond. A look costs 0.3 us.
 const EVENT_INTERVAL: u32 = 16;
+
+/// What a worker is told about the addresses it listens on, by whoever took in a new configuration.
+pub enum SocketChange<U, T> {
+    Open {
+        addr: SocketAddr,
+        udp: U,
+        tcp: T,
+    },
+    /// No new query is taken there; what was asked before is answered. `done` is dropped when the sockets are closed.
+    Close {
+        addr: SocketAddr,
+        done: mpsc::UnboundedSender<()>,
+    },
+}
+
+pub type SocketChanges = mpsc::UnboundedReceiver<SocketChange<UdpSocket, TcpListener>>;
+
+/// One address, its socket for datagrams and the loops that serve there.
+struct Opened<S> {
+    /// Unknown where nobody will ask to close it.
+    addr: Option<SocketAddr>,
+    udp: Rc<S>,
+    loops: Vec<JoinHandle<()>>,
+}
+
+impl<S: DatagramSocket + 'static> Opened<S> {
+    fn new<A: Answer>(desk: &Rc<Desk<A>>, addr: Option<SocketAddr>, udp: S, tcp: Option<Box<dyn StreamListener>>) -> Opened<S> {
+        let udp = Rc::new(udp);
+        let datagrams = spawn_local(udp::serve(Rc::clone(desk), Rc::clone(&udp)));
+        let connections = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(desk), listener)));
+        Opened { addr, udp, loops: [datagrams].into_iter().chain(connections).collect() }
+    }
+
+    /// Takes no new work; what stands in the socket is answered.
+    async fn close<A: Answer>(self, desk: &Rc<Desk<A>>) {
+        for one in &self.loops {
+            one.abort();
+        }
+        for one in self.loops {
+            let _ = one.await;
+        }
+        udp::finish(desk, &self.udp).await;
+    }
+}
 
 /// Serves until `stop` holds true or its sender is gone, then takes no new work and lets what is under way
 /// finish within `stop_ms`. Whatever is not finished by then is lost with the runtime.
@@ -27,22 +71,52 @@ pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
     tcp: Vec<Box<dyn StreamListener>>,
     clock: Arc<dyn Clock>,
     admission: Admission,
+    stop: watch::Receiver<bool>,
+) {
+    let udp = udp.into_iter().map(|udp| (None, udp)).collect();
+    serve_while_sockets_change(answer, udp, tcp, async || std::future::pending().await, clock, admission, stop).await;
+}
+
+/// The same, and opens and closes sockets as `next_change` says. It is dropped while it waits, and called again.
+async fn serve_while_sockets_change<A: Answer, S: DatagramSocket + 'static>(
+    answer: Rc<A>,
+    udp: Vec<(Option<SocketAddr>, S)>,
+    tcp: Vec<Box<dyn StreamListener>>,
+    mut next_change: impl AsyncFnMut() -> SocketChange<S, Box<dyn StreamListener>>,
+    clock: Arc<dyn Clock>,
+    admission: Admission,
     mut stop: watch::Receiver<bool>,
 ) {
     let desk = Rc::new(Desk::new(answer, clock, admission, stop.clone()));
-    let sockets: Vec<_> = udp.into_iter().map(Rc::new).collect();
-    let mut loops: Vec<_> = sockets.iter().map(|socket| spawn_local(udp::serve(Rc::clone(&desk), Rc::clone(socket)))).collect();
-    loops.extend(tcp.into_iter().map(|listener| spawn_local(stream::accept(Rc::clone(&desk), listener))));
-
-    let _ = stop.wait_for(|stop| *stop).await;
-    for one in &loops {
+    let mut tcp = tcp.into_iter();
+    let mut opened: Vec<Opened<S>> = udp.into_iter().map(|(addr, udp)| Opened::new(&desk, addr, udp, tcp.next())).collect();
+    // Listeners without a datagram socket beside them.
+    let others: Vec<_> = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(&desk), listener))).collect();
+    loop {
+        let change = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            change = next_change() => change,
+        };
+        match change {
+            SocketChange::Open { addr, udp, tcp } => opened.push(Opened::new(&desk, Some(addr), udp, Some(tcp))),
+            SocketChange::Close { addr, done } => {
+                for one in opened.extract_if(.., |one| one.addr == Some(addr)) {
+                    one.close(&desk).await;
+                }
+                drop(done);
+            }
+        }
+    }
+    // All stop taking new work before the first is emptied.
+    for one in opened.iter().flat_map(|one| &one.loops).chain(&others) {
         one.abort();
     }
-    for one in loops {
+    for one in others {
         let _ = one.await;
     }
-    for socket in &sockets {
-        udp::finish(&desk, socket).await;
+    for one in opened {
+        one.close(&desk).await;
     }
     let rest = async {
         desk.answered_all().await;
@@ -63,6 +137,7 @@ pub struct Sockets {
 pub fn run_worker<A: Answer>(
     make: impl FnOnce() -> io::Result<Rc<A>>,
     sockets: Sockets,
+    mut changes: SocketChanges,
     clock: Arc<dyn Clock>,
     admission: Admission,
     stop: watch::Receiver<bool>,
@@ -70,15 +145,32 @@ pub fn run_worker<A: Answer>(
     let runtime = Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let answer = make()?;
+        let addrs: Vec<_> = sockets.udp.iter().map(|udp| udp.local_addr().ok()).collect();
         let (udp, tcp) = open(sockets)?;
-        serve_worker(answer, udp, tcp, clock, admission, stop).await;
+        let udp = addrs.into_iter().zip(udp).collect();
+        let next_change = async || {
+            loop {
+                match changes.recv().await {
+                    Some(SocketChange::Open { addr, udp, tcp }) => match open(Sockets { udp: vec![udp], tcp: vec![tcp] }) {
+                        Ok((mut udp, mut tcp)) => {
+                            let (Some(udp), Some(tcp)) = (udp.pop(), tcp.pop()) else { continue };
+                            return SocketChange::Open { addr, udp, tcp };
+                        }
+                        Err(error) => tracing::error!(%error, "a worker cannot listen on {addr}"),
+                    },
+                    Some(SocketChange::Close { addr, done }) => return SocketChange::Close { addr, done },
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        serve_while_sockets_change(answer, udp, tcp, next_change, clock, admission, stop).await;
         Ok(())
     })
 }
 
-type Opened = (Vec<RealDatagramSocket>, Vec<Box<dyn StreamListener>>);
+type RealSockets = (Vec<RealDatagramSocket>, Vec<Box<dyn StreamListener>>);
 
-fn open(sockets: Sockets) -> io::Result<Opened> {
+fn open(sockets: Sockets) -> io::Result<RealSockets> {
     let udp = sockets.udp.into_iter().map(RealDatagramSocket::new).collect::<io::Result<_>>()?;
     let boxed = |listener| RealStreamListener::new(listener).map(|listener| Box::new(listener) as Box<dyn StreamListener>);
     let tcp = sockets.tcp.into_iter().map(boxed).collect::<io::Result<_>>()?;
@@ -88,7 +180,7 @@ fn open(sockets: Sockets) -> io::Result<Opened> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{SocketAddr, TcpStream};
+    use std::net::TcpStream;
     use std::thread;
     use std::time::Duration;
 
@@ -193,9 +285,14 @@ mod tests {
         let (udp_at, tcp_at) = (udp[0].local_addr().expect("bound"), tcp[0].local_addr().expect("bound"));
         let (stop, stopped) = watch::channel(false);
         let admission = admission(bounds());
+        let mut senders = Vec::new();
         let serve = |(udp, tcp)| {
             let (sockets, admission, stopped) = (Sockets { udp: vec![udp], tcp: vec![tcp] }, admission.clone(), stopped.clone());
-            thread::spawn(move || run_worker(|| Ok(Rc::new(Fake::new())), sockets, Arc::new(RealClock), admission, stopped))
+            {
+                let (sender, changes) = mpsc::unbounded_channel();
+                senders.push(sender);
+                thread::spawn(move || run_worker(|| Ok(Rc::new(Fake::new())), sockets, changes, Arc::new(RealClock), admission, stopped))
+            }
         };
         let workers: Vec<_> = udp.into_iter().zip(tcp).map(serve).collect();
         for id in 0..8 {
@@ -206,6 +303,19 @@ mod tests {
                 assert_eq!(over_tcp(tcp_at, &query(id, what, 0)), expected);
             }
         }
+        // A further address, and then no longer the first one.
+        let more = bind_udp("127.0.0.1:0".parse().expect("address"), 2, 1 << 16).expect("free port");
+        let more_tcp = bind_tcp("127.0.0.1:0".parse().expect("address"), 2).expect("free port");
+        let more_at = more[0].local_addr().expect("bound");
+        let (done, mut closed) = mpsc::unbounded_channel();
+        for ((sender, udp), tcp) in senders.iter().zip(more).zip(more_tcp) {
+            sender.send(SocketChange::Open { addr: more_at, udp, tcp }).expect("served");
+            sender.send(SocketChange::Close { addr: udp_at, done: done.clone() }).expect("served");
+        }
+        drop(done);
+        assert_eq!(closed.blocking_recv(), None, "both workers have closed it");
+        assert_eq!(over_udp(more_at, &query(9, b'e', 0))[..2], [0, 9]);
+        bind_udp(udp_at, 1, 1 << 16).expect("the first is free again");
         stop.send(true).expect("served");
         workers.into_iter().for_each(|worker| worker.join().expect("no panic").expect("served"));
     }
@@ -214,7 +324,7 @@ mod tests {
     fn a_worker_that_cannot_start_is_reported() {
         let (_stop, stopped) = watch::channel(false);
         let make = || Err::<Rc<Fake>, _>(io::Error::other("no"));
-        let started = run_worker(make, Sockets::default(), Arc::new(RealClock), admission(bounds()), stopped);
+        let started = run_worker(make, Sockets::default(), mpsc::unbounded_channel().1, Arc::new(RealClock), admission(bounds()), stopped);
         assert_eq!(started.map_err(|error| error.to_string()), Err("no".to_owned()));
     }
 }

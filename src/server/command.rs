@@ -29,6 +29,12 @@ pub enum Command {
         file: PathBuf,
     },
     Stats,
+    /// Version, zones, last reload, network, cache.
+    Status,
+    /// Each setting as it is in force.
+    Settings,
+    /// Read all files again.
+    Reload,
     /// What is trusted without proof.
     Trust,
     /// Do not check signatures at and below a name, for so many seconds.
@@ -40,6 +46,13 @@ pub enum Command {
     NegativeRemove {
         name: Name,
     },
+}
+
+/// What an operator tells the control thread of a running server.
+pub(super) enum Order {
+    /// Whoever asked for it is told how it went.
+    Reload(Option<Reply>),
+    Stop,
 }
 
 /// Takes the lines of an answer. The answer is complete when this is dropped.

@@ -1,5 +1,9 @@
 //! What answers queries, as the life of a server sees it.
 
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::command::{Command, Reply};
@@ -7,14 +11,24 @@ use super::load::Sources;
 use super::ports::WorkerSockets;
 use crate::cache::Cache;
 use crate::env::NetworkChange;
+use crate::listen::SocketChanges;
+use crate::record::Name;
 
 /// What answers. Shared by all workers and by the control thread.
 pub trait Engine: Send + Sync + 'static {
-    /// The body of one worker's thread: serves until `stop` turns true, sends what is under way, and returns.
-    fn work(&self, worker: usize, sockets: WorkerSockets, stop: watch::Receiver<bool>);
+    /// The body of one worker's thread: serves until `stop` turns true, sends what is under way, and returns. `changes`
+    /// opens and closes sockets meanwhile.
+    fn work(&self, worker: usize, sockets: WorkerSockets, changes: SocketChanges, stop: watch::Receiver<bool>);
 
-    /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail.
-    fn reload(&self, sources: Sources);
+    /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail. Returns how
+    /// the broken zones are served.
+    fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Vec<BrokenZoneServed>;
+
+    /// Zones, network and cache, for `cairn status`.
+    fn status(&self) -> Map<String, Value>;
+
+    /// Has every worker been at work since this was asked last?
+    fn are_workers_alive(&self) -> bool;
 
     /// Links, addresses or routes of this machine have changed.
     fn network_changed(&self, change: NetworkChange);
@@ -24,6 +38,25 @@ pub trait Engine: Send + Sync + 'static {
 
     /// What is to outlive a restart.
     fn cache(&self) -> Option<&Cache>;
+}
+
+/// A zone whose file cannot be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokenZoneServed {
+    pub name: Name,
+    pub why: String,
+    /// Of the data that was read before, and is served on.
+    pub serial: Option<u32>,
+}
+
+impl fmt::Display for BrokenZoneServed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BrokenZoneServed { name, why, serial } = self;
+        match serial {
+            Some(serial) => write!(f, "zone {name}: served as it was read before (serial {serial}): {why}"),
+            None => write!(f, "zone {name}: not served, its names get SERVFAIL: {why}"),
+        }
+    }
 }
 
 /// An engine that answers no question, for the tests of what is around it.
@@ -41,7 +74,7 @@ pub(super) mod testing {
     }
 
     impl Engine for Idle {
-        fn work(&self, _worker: usize, _sockets: WorkerSockets, mut stop: watch::Receiver<bool>) {
+        fn work(&self, _worker: usize, _sockets: WorkerSockets, _changes: SocketChanges, mut stop: watch::Receiver<bool>) {
             assert!(!self.fails, "a planted failure");
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
             if let Some(at_work) = &self.at_work {
@@ -50,11 +83,20 @@ pub(super) mod testing {
             let _ = runtime.block_on(stop.wait_for(|stop| *stop));
         }
 
-        fn reload(&self, _sources: Sources) {
+        fn reload(&self, _sources: Sources, _addrs: &[SocketAddr]) -> Vec<BrokenZoneServed> {
             self.reloads.fetch_add(1, Ordering::SeqCst);
             if let Some(at_work) = &self.at_work {
                 at_work.send(()).expect("the test waits");
             }
+            Vec::new()
+        }
+
+        fn status(&self) -> Map<String, Value> {
+            Map::new()
+        }
+
+        fn are_workers_alive(&self) -> bool {
+            true
         }
 
         fn network_changed(&self, _change: NetworkChange) {}

@@ -1,17 +1,43 @@
 //! Where log lines go: to stderr, as text for people or as JSON for programs.
 //!
-//! `info` is what an operator acts on. There is no line per packet at any level above `trace`.
+//! `info` is what an operator acts on. There is no line per packet at any level above `trace`. Level and form change while
+//! the server runs: of the two writers one is always off.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::config::{LogFormat, LogLevel, LogSettings};
 
+type Level = reload::Handle<LevelFilter, Registry>;
+
+/// The levels of the writers of text and of JSON. Log lines belong to the process.
+static LEVELS: OnceLock<[Level; 2]> = OnceLock::new();
+
 /// Once per process; a second call changes nothing.
 pub(super) fn start(settings: &LogSettings) {
+    let [text, json] = levels(settings);
+    let ((text, text_level), (json, json_level)) = (reload::Layer::new(text), reload::Layer::new(json));
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = || fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let writers = vec![lines().with_ansi(colour).with_filter(text).boxed(), lines().json().flatten_event(true).with_filter(json).boxed()];
+    if tracing_subscriber::registry().with(writers).try_init().is_ok() {
+        let _ = LEVELS.set([text_level, json_level]);
+    }
+}
+
+/// As a reload says.
+pub(super) fn change(settings: &LogSettings) {
+    for (handle, level) in LEVELS.get().into_iter().flatten().zip(levels(settings)) {
+        let _ = handle.modify(|filter| *filter = level);
+    }
+}
+
+/// Of text and of JSON.
+fn levels(settings: &LogSettings) -> [LevelFilter; 2] {
     let level = match settings.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -19,13 +45,8 @@ pub(super) fn start(settings: &LogSettings) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let registry = tracing_subscriber::registry();
-    let _ = match settings.format {
-        LogFormat::Text => {
-            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            registry.with(lines.with_ansi(colour).with_filter(level)).try_init()
-        }
-        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(level)).try_init(),
-    };
+    match settings.format {
+        LogFormat::Text => [level, LevelFilter::OFF],
+        LogFormat::Json => [LevelFilter::OFF, level],
+    }
 }

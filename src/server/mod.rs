@@ -8,10 +8,14 @@
 mod cache_file;
 mod command;
 mod engine;
+mod health;
+mod life;
+mod listening;
 mod load;
 mod port_owner;
 mod local_root;
 mod logs;
+mod notify;
 mod pages;
 mod ports;
 mod priority;
@@ -27,8 +31,9 @@ mod system;
 mod trust;
 
 pub use command::Command;
-pub use load::{LoadedZone, Sources, StartOptions, configuration};
+pub use health::{Health, health};
+pub use load::{Configuration, LoadedZone, Sources, StartOptions, configuration};
 pub(crate) use load::{root_hints, trust_anchors};
-pub use run::{RunError, run};
+pub use run::{RunError, ignore_signals_for_the_server, run};
 pub use server::{build, explain};
-pub use socket::{ask, why_none as why_no_server};
+pub use socket::{ask, places as control_socket_places, why_none as why_no_server};

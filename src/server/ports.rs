@@ -42,7 +42,14 @@ pub struct BindError {
 pub fn bind(server: &ServerSettings, receive_bytes: usize) -> Result<Ports, BindError> {
     let workers = server.worker_count();
     if let Some(addrs) = &server.listen {
-        return bind_all(addrs, workers, receive_bytes);
+        let ports = bind_all(addrs, workers, receive_bytes)?;
+        let is_absent = |addr: &&SocketAddr| {
+            UdpSocket::bind(SocketAddr::new(addr.ip(), 0)).is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+        };
+        let absent = addrs.iter().filter(is_absent);
+        let notes =
+            absent.map(|addr| format!("{addr}: this machine does not have this address yet; it is served from when it has")).collect();
+        return Ok(Ports { notes, ..ports });
     }
     let defaults = server.listen_addrs();
     bind_default(&defaults, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), FALLBACK_PORT), workers, receive_bytes)
@@ -78,6 +85,11 @@ fn is_missing_address(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT))
 }
 
+/// One address, for a server that runs already.
+pub(super) fn bind_one(addr: SocketAddr, workers: usize, receive_bytes: usize) -> Result<Ports, BindError> {
+    bind_all(&[addr], workers, receive_bytes)
+}
+
 /// All or nothing: sockets that were bound before a failure are closed again.
 fn bind_all(addrs: &[SocketAddr], workers: usize, receive_bytes: usize) -> Result<Ports, BindError> {
     let mut all: Vec<WorkerSockets> = (0..workers.max(1)).map(|_| WorkerSockets::default()).collect();
@@ -97,6 +109,10 @@ impl BindError {
     fn new(addr: SocketAddr, transport: Transport, cause: io::Error) -> BindError {
         let holder = if cause.kind() == io::ErrorKind::AddrInUse { holder_of(addr, transport) } else { None };
         BindError { addr, transport, cause, holder }
+    }
+
+    pub(super) fn is_in_use(&self) -> bool {
+        self.cause.kind() == io::ErrorKind::AddrInUse
     }
 
     fn is_held_by_cairn(&self) -> bool {

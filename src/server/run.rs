@@ -5,35 +5,42 @@
 //!
 //! ```text
 //! reading ─► binding ─► serving ─► stopping          SIGTERM, SIGINT, or a worker that ends: stopping
-//!                        │   ▲                       SIGHUP: read all files again; without mistakes, swap
-//!                        └───┘ SIGHUP
+//!                        │   ▲                       SIGHUP, `cairn reload`: read all files again; swap
+//!                        └───┘ reload              SIGUSR1, SIGUSR2: nothing
 //! ```
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::cache_file::{Keeper, Keeping};
+use super::command::{Order, Reply};
 use super::engine::Engine;
+use super::life::{Life, ReloadReport};
+use super::listening::{Changed, Listening};
 use super::load::{BrokenZone, LoadedZone, Sources, StartOptions};
 use super::logs;
+use super::notify::{ServiceManager, watchdog_interval};
 use super::pages;
 use super::ports::{self, BindError, Ports, WorkerSockets};
 use super::priority;
 use super::rlimit;
-use super::socket;
+use super::socket::{self, Control};
 use super::state;
 use crate::config::{CacheSettings, Problem};
 use crate::env::NetworkWatch;
 use crate::limits::Limits;
-use crate::limits::server::START_WARNINGS_MAX;
+use crate::limits::server::{ORDERS_WAITING_MAX, START_WARNINGS_MAX};
+use crate::listen::SocketChange;
 
 /// Reason a server did not start, or ended.
 #[derive(Debug)]
@@ -52,6 +59,12 @@ pub fn run(
     options: &StartOptions,
     build: impl FnOnce(Sources, &[SocketAddr], Limits) -> Result<Arc<dyn Engine>, String>,
 ) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
+    // From here on these signals end nothing, however long the files take.
+    let harmless = {
+        let _inside = runtime.enter();
+        Harmless::listen().map_err(RunError::System)?
+    };
     // Before zones and caches take their memory. Where it is not to be had, only some answers come later.
     let small_pages = pages::stay_small();
     let mut sources = Sources::read(options).map_err(RunError::Files)?;
@@ -66,11 +79,11 @@ pub fn run(
     let limits = rlimit::limits(sources.settings.server.worker_count());
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
-    let folder = match state::folder(sources.settings.server.state_dir.as_deref()) {
-        Ok(folder) => {
+    let state = match state::folder(sources.settings.server.state_dir.as_deref()).and_then(|folder| Ok((state::hold(&folder)?, folder))) {
+        Ok((held, folder)) => {
             info!("state: {}", folder.display());
             sources.state_folder = Some(folder.clone());
-            Some(folder)
+            Some((held, folder))
         }
         Err(reason) => {
             warn!("cache and trust state are not kept over a restart, set `state-dir`: {reason}");
@@ -78,14 +91,18 @@ pub fn run(
         }
     };
     let CacheSettings { persist, save_interval_s, .. } = sources.settings.cache;
-    let keeping = folder.filter(|_| persist).map(|folder| Keeping::within(&folder, save_interval_s));
+    let keeping = state.as_ref().filter(|_| persist).map(|(_, folder)| Keeping::within(folder, save_interval_s));
+    let place = socket::place(sources.settings.server.control_socket.as_deref());
+    let life = Arc::new(Life::new(&sources, &ports.addrs));
+    let options = sources.read_again(options);
+    let zones = zones_told(sources.zones.len(), sources.broken_zones.len());
     let engine = build(sources, &ports.addrs, limits).map_err(RunError::Engine)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::System)?;
     let outcome = runtime.block_on(async {
-        let orders = orders_from_signals().map_err(RunError::System)?;
-        let control = socket::serve(engine.clone());
+        let (order, orders) = mpsc::channel(ORDERS_WAITING_MAX);
+        order_by_signals(harmless.hang_up, order.clone()).map_err(RunError::System)?;
+        let control = socket::serve(place, engine.clone(), Control { life: life.clone(), order });
         tokio::spawn(watch_network(engine.clone()));
-        serve(&engine, ports, control, keeping, options, &limits, orders).await
+        serve(Server { engine, life, options, limits }, ports, control, keeping, &zones, orders).await
     });
     // A reload that is still reading must not hold up the stop.
     runtime.shutdown_background();
@@ -109,68 +126,104 @@ async fn watch_network(engine: Arc<dyn Engine>) {
     }
 }
 
-/// What an operator tells a running server.
-enum Order {
-    Reload,
-    Stop,
+/// Signals that would end a process that has no ear for them.
+struct Harmless {
+    hang_up: Signal,
 }
 
-fn orders_from_signals() -> io::Result<mpsc::Receiver<Order>> {
+impl Harmless {
+    fn listen() -> io::Result<Harmless> {
+        // Once listened for, a signal never again has its default effect in this process.
+        let _ = signal(SignalKind::user_defined1())?;
+        let _ = signal(SignalKind::user_defined2())?;
+        Ok(Harmless { hang_up: signal(SignalKind::hangup())? })
+    }
+}
+
+/// For commands other than the server: whoever signals all processes called `cairn` means the server.
+pub fn ignore_signals_for_the_server() {
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let _inside = runtime.enter();
+        let _ = Harmless::listen();
+    }
+}
+
+fn order_by_signals(mut hang_up: Signal, order: mpsc::Sender<Order>) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let (sender, orders) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
-            let order = tokio::select! {
+            let next = tokio::select! {
                 biased;
                 _ = terminate.recv() => Order::Stop,
                 _ = interrupt.recv() => Order::Stop,
-                _ = hang_up.recv() => Order::Reload,
+                _ = hang_up.recv() => Order::Reload(None),
             };
-            if sender.send(order).await.is_err() {
+            if order.send(next).await.is_err() {
                 return;
             }
         }
     });
-    Ok(orders)
+    Ok(())
+}
+
+/// What runs, and what it was started with.
+#[derive(Clone)]
+struct Server {
+    engine: Arc<dyn Engine>,
+    life: Arc<Life>,
+    options: StartOptions,
+    limits: Limits,
 }
 
 /// Runs the workers, and does as it is ordered.
 ///
 /// The control socket is held until the stop begins, so that nobody asks a server that is on its way out.
 async fn serve(
-    engine: &Arc<dyn Engine>,
+    server: Server,
     ports: Ports,
     control: Option<socket::Serving>,
     keeping: Option<Keeping>,
-    options: &StartOptions,
-    limits: &Limits,
+    zones: &str,
     mut orders: mpsc::Receiver<Order>,
 ) -> Result<(), RunError> {
+    let Server { engine, limits, .. } = &server;
     let worker_count = ports.workers.len();
-    let (stop, mut ended) = start_workers(engine, ports.workers).map_err(RunError::System)?;
+    let (stop, mut ended, changes) = start_workers(engine, ports.workers).map_err(RunError::System)?;
     announce_ready(&ports.addrs, worker_count);
+    let manager = ServiceManager::from_environment();
+    manager.ready(&format!("serving on {}; {zones}", listed(&ports.addrs)));
+    let listening = Arc::new(Mutex::new(Listening::new(ports.addrs, changes, limits.socket_receive_bytes)));
     let keeper = keeping.and_then(|keeping| Keeper::start(engine.clone(), keeping));
-    let mut reload: Option<tokio::task::JoinHandle<()>> = None;
-    let mut reload_again = false;
+    let mut reload: Option<JoinHandle<String>> = None;
+    let mut asked_for: Vec<Option<Reply>> = Vec::new();
+    let mut watchdog = watchdog_interval().map(|interval| tokio::time::interval(interval / 2));
     let outcome = loop {
         tokio::select! {
             biased;
             order = orders.recv() => match order {
-                Some(Order::Reload) => reload_again = true,
+                Some(Order::Reload(reply)) => asked_for.push(reply),
                 Some(Order::Stop) | None => break Ok(()),
             },
             worker = ended.recv() => break Err(RunError::WorkerEnded(worker.unwrap_or(0))),
-            () = finished(&mut reload) => reload = None,
+            status = finished(&mut reload) => {
+                reload = None;
+                manager.ready(&status.unwrap_or_else(|| "the last reload failed".to_owned()));
+            }
+            () = due(&mut watchdog) => {
+                if engine.are_workers_alive() {
+                    manager.alive();
+                }
+            }
         }
-        if reload_again && reload.is_none() {
-            reload_again = false;
-            let (engine, options) = (engine.clone(), options.clone());
-            reload = Some(tokio::task::spawn_blocking(move || reload_once(&*engine, &options)));
+        if !asked_for.is_empty() && reload.is_none() {
+            manager.reloading();
+            let replies: Vec<Reply> = std::mem::take(&mut asked_for).into_iter().flatten().collect();
+            reload = Some(tokio::spawn(reload_once(server.clone(), listening.clone(), replies)));
         }
     };
     info!("stopping");
+    manager.stopping();
     drop(control);
     if let Some(keeper) = keeper.filter(|_| outcome.is_ok()) {
         // The workers go on meanwhile. A second signal means now.
@@ -185,18 +238,24 @@ async fn serve(
     outcome
 }
 
-async fn stop_ordered(orders: &mut mpsc::Receiver<Order>) {
-    while let Some(Order::Reload) = orders.recv().await {}
+/// The next time that the service manager is to hear of us; never where none listens.
+async fn due(watchdog: &mut Option<tokio::time::Interval>) {
+    match watchdog {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
 }
 
-/// Waits for a reload under way; for ever if there is none.
-async fn finished(reload: &mut Option<tokio::task::JoinHandle<()>>) {
+async fn stop_ordered(orders: &mut mpsc::Receiver<Order>) {
+    while let Some(Order::Reload(_)) = orders.recv().await {}
+}
+
+/// Waits for a reload under way and its status line; for ever if there is none.
+async fn finished(reload: &mut Option<JoinHandle<String>>) -> Option<String> {
     match reload {
-        Some(task) => {
-            if let Err(failure) = task.await {
-                error!(%failure, "the reload failed; the running configuration is unchanged");
-            }
-        }
+        Some(task) => task.await.map_err(|failure| error!(%failure, "the reload failed; the running configuration is unchanged")).ok(),
         None => std::future::pending().await,
     }
 }
@@ -211,38 +270,89 @@ fn read_aside(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
     thread::scope(|scope| scope.spawn(aside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn reload_once(engine: &dyn Engine, options: &StartOptions) {
-    let _ = priority::give_way();
-    match read_aside(options) {
-        Ok(sources) => {
-            log_broken_zones(&sources);
-            log_warnings(&sources);
-            let zones = sources.zones.len();
-            engine.reload(sources);
-            info!(zones, "reloaded");
-        }
+/// Reads all files, takes over what they say, and tells how that went: to the log, and to whoever asked. Returns the
+/// server's status in one line.
+async fn reload_once(server: Server, listening: Arc<Mutex<Listening>>, replies: Vec<Reply>) -> String {
+    let Server { engine, life, options, .. } = server;
+    let read = tokio::task::spawn_blocking(move || {
+        let _ = priority::give_way();
+        read_aside(&options)
+    });
+    let read = read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    let (report, status) = match read {
+        Ok(sources) => take_over(engine, &life, sources, &mut *listening.lock().await).await,
         Err(problems) => {
-            for problem in &problems {
-                error!("{problem}");
-            }
-            error!(problems = problems.len(), "not reloaded: the running configuration and zones are unchanged");
+            let mut lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            lines.push("not reloaded: the running configuration and zones are unchanged".to_owned());
+            let status = format!("not reloaded: {}", lines[0]);
+            (ReloadReport { good: false, lines }, status)
         }
+    };
+    life.reloaded(&report);
+    for line in &report.lines {
+        if report.good { info!("{line}") } else { error!("{line}") }
     }
+    for reply in replies {
+        report.lines.iter().for_each(|line| {
+            reply.line(json!({ "line": line }));
+        });
+        reply.line(json!({ "good": report.good }));
+    }
+    status
 }
 
-type Workers = (watch::Sender<bool>, mpsc::UnboundedReceiver<usize>);
+async fn take_over(engine: Arc<dyn Engine>, life: &Life, sources: Sources, listening: &mut Listening) -> (ReloadReport, String) {
+    logs::change(&sources.settings.log);
+    log_warnings(&sources);
+    let changed = match sources.settings.server.listen == life.listen_in_force() && sources.settings.server.listen.is_none() {
+        // Nobody asked for an address, then and now: where it listens was found out.
+        true => Changed::default(),
+        false => listening.change_to(&sources.settings.server.listen_addrs()).await,
+    };
+    let mut lines: Vec<String> = changed.opened.iter().map(|addr| format!("serving on {addr} as well")).collect();
+    lines.extend(changed.closed.iter().map(|addr| format!("no longer serving on {addr}")));
+    lines.extend(changed.failed.iter().map(|error| format!("not serving on {}: {error}", error.addr)));
+    let waiting = life.after_restart(&sources.settings).into_iter();
+    lines.extend(waiting.map(|key| format!("{}: in force: {}, after a restart: {}", key.key, key.in_force, key.after_restart)));
+    lines.extend(sources.unusable_files.iter().map(|problem| format!("not read: {problem}")));
+    let problems: Vec<String> =
+        sources.broken_zones.iter().flat_map(|zone| zone.problems.iter().skip(1)).map(ToString::to_string).collect();
+    let is_whole = sources.broken_zones.is_empty() && sources.unusable_files.is_empty();
+    let zones = zones_told(sources.zones.len(), sources.broken_zones.len());
+    life.took_over(&sources, listening.addrs());
+    let addrs = listening.addrs().to_vec();
+    let swapped = tokio::task::spawn_blocking(move || {
+        let _ = priority::give_way();
+        engine.reload(sources, &addrs)
+    });
+    let broken = swapped.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    lines.extend(broken.iter().map(ToString::to_string).chain(problems));
+    lines.push(format!("reloaded: {zones}"));
+    let status = format!("serving on {}; {zones}", listed(listening.addrs()));
+    (ReloadReport { good: is_whole && changed.failed.is_empty(), lines }, status)
+}
+
+fn zones_told(loaded: usize, broken: usize) -> String {
+    let zones = format!("{loaded} zone{}", if loaded == 1 { "" } else { "s" });
+    if broken == 0 { zones } else { format!("{zones}, and {broken} that cannot be read") }
+}
+
+type Workers = (watch::Sender<bool>, mpsc::UnboundedReceiver<usize>, Vec<mpsc::UnboundedSender<SocketChange<UdpSocket, TcpListener>>>);
 
 fn start_workers(engine: &Arc<dyn Engine>, sockets: Vec<WorkerSockets>) -> io::Result<Workers> {
     let (stop, stopped) = watch::channel(false);
     let (ended_sender, ended) = mpsc::unbounded_channel();
+    let mut changes = Vec::new();
     for (worker, sockets) in sockets.into_iter().enumerate() {
         let (engine, stopped, at_end) = (engine.clone(), stopped.clone(), AtEnd { worker, sender: ended_sender.clone() });
+        let (sender, changed) = mpsc::unbounded_channel();
+        changes.push(sender);
         thread::Builder::new().name(format!("cairn-{worker}")).spawn(move || {
             let _at_end = at_end;
-            engine.work(worker, sockets, stopped);
+            engine.work(worker, sockets, changed, stopped);
         })?;
     }
-    Ok((stop, ended))
+    Ok((stop, ended, changes))
 }
 
 /// Tells the control thread that a worker has ended, be it by a panic.
@@ -299,8 +409,11 @@ fn log_warnings(sources: &Sources) {
 }
 
 fn announce_ready(addrs: &[SocketAddr], workers: usize) {
-    let addrs: Vec<String> = addrs.iter().map(ToString::to_string).collect();
-    info!("serving on {} over UDP and TCP, {workers} worker{}", addrs.join(" and "), if workers == 1 { "" } else { "s" });
+    info!("serving on {} over UDP and TCP, {workers} worker{}", listed(addrs), if workers == 1 { "" } else { "s" });
+}
+
+fn listed(addrs: &[SocketAddr]) -> String {
+    addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 impl std::error::Error for RunError {}
@@ -328,12 +441,29 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::sync::mpsc::sync_channel;
 
-    fn serve_idle(engine: Arc<Idle>, options: &StartOptions, orders: mpsc::Receiver<Order>) -> Result<(), RunError> {
+    fn server(engine: Arc<dyn Engine>, options: StartOptions) -> Server {
+        let sources = Sources::read(&options).expect("all is right");
+        Server { engine, life: Arc::new(Life::new(&sources, &[])), options, limits: Limits::default() }
+    }
+
+    fn in_runtime<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+    }
+
+    fn serve_idle(engine: Arc<Idle>, options: StartOptions, orders: mpsc::Receiver<Order>) -> Result<(), RunError> {
         let sockets = (0..2).map(|_| WorkerSockets::default()).collect();
         let ports = Ports { workers: sockets, addrs: Vec::new(), notes: Vec::new() };
-        let engine: Arc<dyn Engine> = engine;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(serve(&engine, ports, None, None, options, &Limits::default(), orders))
+        in_runtime(serve(server(engine, options), ports, None, None, "", orders))
+    }
+
+    /// Reloads once; what whoever asked is told.
+    fn reloaded(server: &Server) -> Vec<String> {
+        let (sender, mut lines) = mpsc::channel(100);
+        let listening = Arc::new(Mutex::new(Listening::new(Vec::new(), Vec::new(), 0)));
+        in_runtime(reload_once(server.clone(), listening, vec![Reply(sender)]));
+        std::iter::from_fn(|| lines.try_recv().ok())
+            .map(|line| line["line"].as_str().map_or_else(|| line.to_string(), str::to_owned))
+            .collect()
     }
 
     #[test]
@@ -345,9 +475,9 @@ mod tests {
         let engine = Arc::new(Idle { at_work: Some(sender), ..Idle::default() });
         let (order, orders) = mpsc::channel(1);
         let (server, reloaded) = (engine.clone(), options.clone());
-        let server = thread::spawn(move || serve_idle(server, &reloaded, orders));
+        let server = thread::spawn(move || serve_idle(server, reloaded, orders));
         (0..2).for_each(|_| events.recv().expect("a worker starts"));
-        order.blocking_send(Order::Reload).expect("it listens");
+        order.blocking_send(Order::Reload(None)).expect("it listens");
         events.recv().expect("a good file is swapped in");
         assert_eq!(engine.reloads.load(Ordering::SeqCst), 1);
         order.blocking_send(Order::Stop).expect("it listens");
@@ -355,19 +485,57 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_reload_changes_nothing() {
+    fn a_reload_tells_how_it_went() {
+        const ZONE: &str = "$TTL 1h\n@ SOA ns hostmaster 1 1d 2h 4w 1h\n@ NS ns\nns A 192.0.2.1\n";
         let scratch = Scratch::new();
-        let config = scratch.write("cairn.toml", "[server]\nworkers = 0\n");
-        let engine = Idle::default();
-        reload_once(&engine, &StartOptions { config: Some(config), ..StartOptions::default() });
-        assert_eq!(engine.reloads.load(Ordering::SeqCst), 0);
+        let config = scratch.write("cairn.toml", "[server]\nworkers = 2\n");
+        scratch.write("zones/a.example.zone", ZONE);
+        let engine = Arc::new(Idle::default());
+        let options = StartOptions { config: Some(config.clone()), ..StartOptions::default() };
+        let server = server(engine.clone(), options);
+        assert_eq!(reloaded(&server), ["reloaded: 1 zone", "{\"good\":true}"]);
+        scratch.write("cairn.toml", "[server]\nworkers = 4\nallow = ['10.0.0.0/8']\n");
+        scratch.write("zones/d..e.zone", ZONE);
+        let told = reloaded(&server);
+        assert_eq!(told[0], "server.workers: in force: 2, after a restart: 4");
+        assert!(told[1].starts_with("not read: ") && told[1].contains("d..e.zone"), "{told:?}");
+        assert_eq!(told[2..], ["reloaded: 1 zone", "{\"good\":false}"]);
+        assert_eq!(engine.reloads.load(Ordering::SeqCst), 2);
+        scratch.write("cairn.toml", "[server]\nworkers = 0\n");
+        let told = reloaded(&server);
+        assert!(told[0].contains("cairn.toml:2:11: server.workers"), "{told:?}");
+        assert_eq!(told[1..], ["not reloaded: the running configuration and zones are unchanged", "{\"good\":false}"]);
+        let status = server.life.status(serde_json::Map::new());
+        assert_eq!(status["last-reload"]["good"], false);
+        assert_eq!(status["after-restart"][0]["key"], "server.workers");
+        assert_eq!(engine.reloads.load(Ordering::SeqCst), 2);
+    }
+
+    /// What was read at the start and is gone at a reload is no wish for the defaults.
+    #[test]
+    fn files_that_have_gone_are_a_mistake() {
+        let scratch = Scratch::new();
+        let config = scratch.write("cairn.toml", "");
+        scratch.write("zones/notes", "");
+        let options = StartOptions { config: Some(config.clone()), ..StartOptions::default() };
+        let first = Sources::read(&options).expect("all is right");
+        let server = server(Arc::new(Idle::default()), first.read_again(&options));
+        std::fs::remove_dir_all(scratch.path().join("zones")).expect("it is there");
+        assert!(
+            reloaded(&server)[0]
+                .ends_with("zones: this folder of zone files was there before, and is not now; make an empty one to serve no zone")
+        );
+        std::fs::remove_file(config).expect("it is there");
+        assert!(reloaded(&server)[0].ends_with("cairn.toml: there is no such file or folder"));
     }
 
     #[test]
     fn a_worker_that_fails_ends_the_server() {
         let engine = Arc::new(Idle { fails: true, ..Idle::default() });
         let (_order, orders) = mpsc::channel(1);
-        let outcome = serve_idle(engine, &StartOptions::default(), orders);
+        let scratch = Scratch::new();
+        let config = Some(scratch.write("cairn.toml", ""));
+        let outcome = serve_idle(engine, StartOptions { config, ..StartOptions::default() }, orders);
         assert!(matches!(outcome, Err(RunError::WorkerEnded(_))), "{outcome:?}");
     }
 }

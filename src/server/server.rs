@@ -1,28 +1,29 @@
 //! The engine in service, and one query explained in this process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use super::command::{Command, Reply};
-use super::engine::Engine;
+use super::engine::{BrokenZoneServed, Engine};
 use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
-use super::{cache_file, priority, rlimit, state, trust};
+use super::{cache_file, notify, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
-use crate::cache::Cache;
+use crate::cache::{Cache, Family, FamilyStanding};
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
-use crate::listen::{self, Admission, Bounds, Sockets};
+use crate::listen::{self, Admission, Bounds, SocketChanges, Sockets};
 use crate::record::Name;
 use crate::zone::{Zone, ZoneWithoutData, Zones};
 
@@ -33,17 +34,20 @@ const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<dyn Engine>, String> {
     let workers = sources.settings.server.worker_count();
     let state_folder = sources.state_folder.clone();
+    let zones = zone_states(&sources, &Zones::default());
     let service = service_of(sources, addrs, limits)?;
     let admission = Admission { bounds: Bounds::share(&limits, workers), in_flight: service.in_flight.clone() };
     trust::restore(&service, state_folder.as_deref());
+    let beats = (0..workers).map(|_| AtomicU64::new(0)).collect();
     let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
     Ok(Arc::new(Server {
         service,
         trust_changed,
         clock: Arc::new(RealClock),
         admission,
-        addrs: addrs.to_vec(),
         generation: AtomicU64::new(1),
+        zones: Mutex::new(zones),
+        beats,
     }))
 }
 
@@ -70,27 +74,74 @@ struct Server {
     trust_changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     admission: Admission,
-    addrs: Vec<SocketAddr>,
     /// Of the zones.
     generation: AtomicU64,
+    /// As they were loaded, or could not be.
+    zones: Mutex<Vec<ZoneState>>,
+    /// Each worker counts on, where a service manager watches whether all are alive.
+    beats: Arc<[AtomicU64]>,
+}
+
+/// A zone that this server is to serve, for `cairn status`.
+struct ZoneState {
+    name: Name,
+    file: PathBuf,
+    /// Serial and number of records of the data that is served; `None`: there is none.
+    served: Option<(u32, usize)>,
+    /// What is wrong with the file.
+    problem: Option<String>,
+}
+
+/// `before`: the zones in force.
+fn zone_states(sources: &Sources, before: &Zones) -> Vec<ZoneState> {
+    let figures = |zone: &Zone| (zone.serial(), zone.record_count());
+    let loaded = sources.zones.iter().map(|loaded| ZoneState {
+        name: loaded.file.name.clone(),
+        file: loaded.file.path.clone(),
+        served: Some(figures(&loaded.zone)),
+        problem: None,
+    });
+    let broken = sources.broken_zones.iter().map(|broken| ZoneState {
+        name: broken.name.clone(),
+        file: broken.path.clone(),
+        served: before.get(broken.name.as_wire()).map(|zone| figures(zone)),
+        problem: broken.problems.first().map(ToString::to_string),
+    });
+    let mut states: Vec<ZoneState> = loaded.chain(broken).collect();
+    states.sort_by(|one, other| one.name.cmp(&other.name));
+    states
 }
 
 impl Engine for Server {
-    fn work(&self, worker: usize, sockets: WorkerSockets, stop: watch::Receiver<bool>) {
+    fn work(&self, worker: usize, sockets: WorkerSockets, changes: SocketChanges, stop: watch::Receiver<bool>) {
         let sockets = Sockets { udp: sockets.udp, tcp: sockets.tcp };
         let service = self.service.clone();
-        let make = || Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?));
-        if let Err(error) = listen::run_worker(make, sockets, self.clock.clone(), self.admission.clone(), stop) {
+        let beats = self.beats.clone();
+        let make = || {
+            if let Some(interval) = notify::watchdog_interval() {
+                tokio::task::spawn_local(beat(beats, worker, interval / 8));
+            }
+            Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?))
+        };
+        if let Err(error) = listen::run_worker(make, sockets, changes, self.clock.clone(), self.admission.clone(), stop) {
             tracing::error!(%error, worker, "a worker could not start");
         }
     }
 
-    fn reload(&self, sources: Sources) {
+    fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Vec<BrokenZoneServed> {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         // A zone whose file is broken now is served as it was read last.
         let before = self.service.snapshot().zones.clone();
         let kept = sources.broken_zones.iter().filter_map(|broken| before.get(broken.name.as_wire()).cloned()).collect();
-        let retired = self.service.reload(parts(sources, kept, &self.addrs, generation));
+        let broken = sources.broken_zones.iter().map(|broken| BrokenZoneServed {
+            name: broken.name.clone(),
+            why: broken.problems.first().map(ToString::to_string).unwrap_or_default(),
+            serial: before.get(broken.name.as_wire()).map(|zone| zone.serial()),
+        });
+        let broken = broken.collect();
+        let zones = zone_states(&sources, &before);
+        let retired = self.service.reload(parts(sources, kept, addrs, generation));
+        *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
         // What changed hands is to be forgotten a second time, which is that thread's to do.
         self.trust_changed.notify_one();
         in_background("retire", move || {
@@ -98,6 +149,37 @@ impl Engine for Server {
                 thread::sleep(RETIRE_CHECK_EVERY);
             }
         });
+        broken
+    }
+
+    fn status(&self) -> Map<String, Value> {
+        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let zones: Vec<Value> = zones.iter().map(ZoneState::shown).collect();
+        let (now, snapshot, cache) = (self.clock.boot(), self.service.snapshot(), self.service.cache());
+        let family = |family: Family, configured: Option<bool>| match cache.servers().families().standing(family, now) {
+            _ if configured == Some(false) => "off",
+            FamilyStanding::Works => "works",
+            FamilyStanding::Doubtful => "doubtful",
+            FamilyStanding::Broken => "broken",
+        };
+        let recursion = &snapshot.routes.recursion;
+        let network = json!({
+            "online": !self.service.resolve.is_offline(),
+            "ipv4": family(Family::V4, recursion.ipv4),
+            "ipv6": family(Family::V6, recursion.ipv6),
+        });
+        let stats = cache.stats();
+        let cache = json!({
+            "bytes": stats.bytes, "limit-bytes": cache.limits().bytes,
+            "record-sets": stats.sets, "denials": stats.denials, "answers": stats.answers, "failures": stats.failures,
+        });
+        [("zones", json!(zones)), ("network", network), ("cache", cache)].map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+    }
+
+    fn are_workers_alive(&self) -> bool {
+        // Each has to count again before the next time.
+        let beats: Vec<u64> = self.beats.iter().map(|beats| beats.swap(0, Ordering::Relaxed)).collect();
+        beats.iter().all(|beats| *beats > 0)
     }
 
     fn network_changed(&self, change: NetworkChange) {
@@ -148,6 +230,9 @@ impl Engine for Server {
             }),
             Command::Stats => {
                 reply.line(self.stats());
+            }
+            Command::Status | Command::Settings | Command::Reload => {
+                reply.error("this is answered by whoever runs the engine");
             }
             Command::Trust => trust::anchor_lines(&self.service).into_iter().for_each(|line| {
                 reply.line(line);
@@ -207,6 +292,30 @@ impl Server {
             put(&name, value);
         }
         Value::Object(rows)
+    }
+}
+
+impl ZoneState {
+    fn shown(&self) -> Value {
+        let state = match (&self.served, &self.problem) {
+            (Some(_), None) => "served",
+            (Some(_), Some(_)) => "served-as-read-before",
+            (None, _) => "not-served",
+        };
+        let (serial, records) = self.served.unzip();
+        json!({
+            "name": self.name.to_string(), "state": state, "serial": serial, "records": records,
+            "file": self.file.display().to_string(), "problem": self.problem,
+        })
+    }
+}
+
+async fn beat(beats: Arc<[AtomicU64]>, worker: usize, interval: Duration) {
+    loop {
+        if let Some(beats) = beats.get(worker) {
+            beats.fetch_add(1, Ordering::Relaxed);
+        }
+        tokio::time::sleep(interval).await;
     }
 }
 

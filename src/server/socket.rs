@@ -22,13 +22,17 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::command::{Command, Reply};
+use super::command::{Command, Order, Reply};
 use super::engine::Engine;
+use super::life::Life;
+use super::load::{StartOptions, configuration_as_far_as_it_goes};
 use super::system::belongs_to_us;
 use crate::answer::Explain;
-use crate::limits::server::{CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX};
+use crate::limits::server::{
+    CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_RELOAD_WAIT_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX,
+};
 use crate::record::{Name, Question};
 
 /// A command as it stands on the line.
@@ -57,6 +61,9 @@ enum Line {
         file: PathBuf,
     },
     Stats,
+    Status,
+    Settings,
+    Reload,
     Trust,
     NegativeAdd {
         name: String,
@@ -89,33 +96,55 @@ impl Drop for Serving {
     }
 }
 
-/// Listens at the first possible place. A server that cannot have a control socket serves all the same.
-pub(super) fn serve(engine: Arc<dyn Engine>) -> Option<Serving> {
-    serve_at(places().into_iter().next()?, engine)
+/// What the life of the server does itself, and no engine.
+#[derive(Clone)]
+pub(super) struct Control {
+    pub(super) life: Arc<Life>,
+    pub(super) order: mpsc::Sender<Order>,
 }
 
-fn serve_at(path: PathBuf, engine: Arc<dyn Engine>) -> Option<Serving> {
+/// Listens at `path`. A server that cannot have a control socket serves all the same.
+pub(super) fn serve(path: PathBuf, engine: Arc<dyn Engine>, control: Control) -> Option<Serving> {
     match listen(&path) {
-        Ok(Some(listener)) => Some(Serving { task: tokio::spawn(accept(listener, engine)), path }),
+        Ok(Some(listener)) => Some(Serving { task: tokio::spawn(accept(listener, engine, control)), path }),
         Ok(None) => {
-            info!("no control socket: another Cairn has {}", path.display());
+            warn!("no control socket, so no `cairn status`, `cairn reload` for this server: another Cairn has {}", path.display());
             None
         }
         Err(error) => {
-            warn!(%error, "no control socket at {}", path.display());
+            warn!(
+                "no control socket, so no `cairn status`, `cairn reload` for this server: {} cannot be made: {error}; `control-socket` \
+                 below [server] names another place",
+                path.display()
+            );
             None
         }
     }
 }
 
-/// Asks the running server; each line of the answer goes to `each`. False when no server is there.
-pub fn ask(command: &Command, each: impl FnMut(Value)) -> io::Result<bool> {
-    ask_at(&places(), command, each)
+/// Where a server puts its socket.
+pub(super) fn place(configured: Option<&Path>) -> PathBuf {
+    configured.map(Path::to_owned).or_else(|| default_places().next()).unwrap_or_else(|| PathBuf::from("control.sock"))
 }
 
-fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -> io::Result<bool> {
+/// Where the running server may be reached: at the socket that is named; else at that of the configuration file that is
+/// named, or of the default one; else at the default places.
+pub fn places(named: Option<&Path>, config: Option<&Path>) -> Vec<PathBuf> {
+    if let Some(named) = named {
+        return vec![named.to_owned()];
+    }
+    let options = StartOptions { config: config.map(Path::to_owned), ..StartOptions::default() };
+    let (configuration, _) = configuration_as_far_as_it_goes(&options);
+    match configuration.settings.server.control_socket {
+        Some(path) if config.is_some() => vec![path],
+        path => path.into_iter().chain(default_places()).collect(),
+    }
+}
+
+/// Asks the server at the first place that has one; each line of the answer goes to `each`. False when no server is there.
+pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -> io::Result<bool> {
     let Some(mut stream) = places.iter().find_map(|path| UnixStream::connect(path).ok()) else { return Ok(false) };
-    stream.set_read_timeout(Some(CONTROL_WAIT_MAX))?;
+    stream.set_read_timeout(Some(patience(command)))?;
     let line = match command {
         Command::Explain(Explain { question, client, recursion_desired, checking_disabled }) => Line::Explain {
             name: question.name.to_string(),
@@ -129,6 +158,9 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
         Command::Save { file } => Line::Save { file: file.clone() },
         Command::Load { file } => Line::Load { file: file.clone() },
         Command::Stats => Line::Stats,
+        Command::Status => Line::Status,
+        Command::Settings => Line::Settings,
+        Command::Reload => Line::Reload,
         Command::Trust => Line::Trust,
         Command::NegativeAdd { name, seconds } => Line::NegativeAdd { name: name.to_string(), seconds: *seconds },
         Command::NegativeList => Line::NegativeList,
@@ -142,9 +174,9 @@ fn ask_at(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) ->
 }
 
 /// Reason no server could be asked: what was found at each place.
-pub fn why_none() -> String {
-    let found = places().into_iter().map(|path| {
-        let why = match UnixStream::connect(&path).map_err(|error| error.kind()) {
+pub fn why_none(places: &[PathBuf]) -> String {
+    let found = places.iter().map(|path| {
+        let why = match UnixStream::connect(path).map_err(|error| error.kind()) {
             Ok(_) => "in use",
             Err(io::ErrorKind::PermissionDenied) => "another user's: ask as that user or as root",
             Err(io::ErrorKind::ConnectionRefused) => "left behind by a server that has ended",
@@ -155,10 +187,15 @@ pub fn why_none() -> String {
     found.collect::<Vec<_>>().join(", ")
 }
 
-/// Where the socket may be: the user's own run-time folder, then the system's.
-fn places() -> Vec<PathBuf> {
+/// A reload reads every zone before it tells anything.
+fn patience(command: &Command) -> Duration {
+    if *command == Command::Reload { CONTROL_RELOAD_WAIT_MAX } else { CONTROL_WAIT_MAX }
+}
+
+/// The user's own run-time folder, then the system's.
+fn default_places() -> impl Iterator<Item = PathBuf> {
     let own = std::env::var_os("XDG_RUNTIME_DIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    own.into_iter().chain([PathBuf::from("/run")]).map(|folder| folder.join("cairn/control.sock")).collect()
+    own.into_iter().chain([PathBuf::from("/run")]).map(|folder| folder.join("cairn/control.sock"))
 }
 
 /// `None` when a live server has it. What a dead one left behind is replaced.
@@ -183,16 +220,16 @@ fn listen(path: &Path) -> io::Result<Option<UnixListener>> {
     UnixListener::from_std(OwnedFd::from(socket).into()).map(Some)
 }
 
-async fn accept(listener: UnixListener, engine: Arc<dyn Engine>) {
+async fn accept(listener: UnixListener, engine: Arc<dyn Engine>, control: Control) {
     let permits = Arc::new(Semaphore::new(CONTROL_CONNECTIONS_MAX));
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let engine = engine.clone();
+                let (engine, control) = (engine.clone(), control.clone());
                 tokio::spawn(async move {
                     // The one who asked may leave at any time, which is no news.
-                    let _ = converse(stream, &*engine).await;
+                    let _ = converse(stream, &*engine, &control).await;
                     drop(permit);
                 });
             }
@@ -202,20 +239,36 @@ async fn accept(listener: UnixListener, engine: Arc<dyn Engine>) {
     }
 }
 
-async fn converse(stream: tokio::net::UnixStream, engine: &dyn Engine) -> io::Result<()> {
+async fn converse(stream: tokio::net::UnixStream, engine: &dyn Engine, control: &Control) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     timeout(CONTROL_WAIT_MAX, tokio::io::BufReader::new(reader.take(CONTROL_REQUEST_BYTES_MAX)).read_line(&mut line)).await??;
     let (sender, mut lines) = mpsc::channel(CONTROL_LINES_MAX);
     let reply = Reply(sender);
-    match parse(&line) {
+    let parsed = parse(&line);
+    let patience = parsed.as_ref().map_or(CONTROL_WAIT_MAX, patience);
+    match parsed {
+        Ok(Command::Status) => {
+            reply.line(control.life.status(engine.status()));
+            drop(reply);
+        }
+        Ok(Command::Settings) => {
+            control.life.settings().into_iter().for_each(|line| {
+                reply.line(line);
+            });
+            drop(reply);
+        }
+        Ok(Command::Reload) => {
+            // Fails only where the server is on its way out: the reply then ends without a word.
+            let _ = control.order.send(Order::Reload(Some(reply))).await;
+        }
         Ok(command) => engine.command(command, reply),
         Err(what) => {
             reply.error(what);
             drop(reply);
         }
     }
-    while let Some(value) = timeout(CONTROL_WAIT_MAX, lines.recv()).await? {
+    while let Some(value) = timeout(patience, lines.recv()).await? {
         let text = format!("{value}\n");
         timeout(CONTROL_WAIT_MAX, writer.write_all(text.as_bytes())).await??;
     }
@@ -235,6 +288,9 @@ fn parse(line: &str) -> Result<Command, String> {
         Line::Save { file } => Command::Save { file },
         Line::Load { file } => Command::Load { file },
         Line::Stats => Command::Stats,
+        Line::Status => Command::Status,
+        Line::Settings => Command::Settings,
+        Line::Reload => Command::Reload,
         Line::Trust => Command::Trust,
         Line::NegativeAdd { name, seconds } => Command::NegativeAdd { name: name_of(&name)?, seconds },
         Line::NegativeList => Command::NegativeList,
@@ -245,23 +301,38 @@ fn parse(line: &str) -> Result<Command, String> {
 #[cfg(test)]
 mod tests {
     use super::super::engine::testing::Idle;
+    use super::super::load::Sources;
     use super::super::scratch::Scratch;
     use super::*;
     use crate::record::Rtype;
     use serde_json::json;
 
+    /// A server that reloads nothing, and says so.
+    fn control() -> Control {
+        let scratch = Scratch::new();
+        let config = Some(scratch.write("cairn.toml", ""));
+        let sources = Sources::read(&StartOptions { config, ..StartOptions::default() }).expect("all is right");
+        let (order, mut orders) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(Order::Reload(Some(reply))) = orders.recv().await {
+                reply.line(json!({ "good": false }));
+            }
+        });
+        Control { life: Arc::new(Life::new(&sources, &["127.0.0.1:53".parse().expect("an address")])), order }
+    }
+
     /// Runs `asking` on a thread of its own beside a server at `path`.
     fn beside_a_server<T: Send + 'static>(path: PathBuf, asking: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let _serving = serve_at(path.clone(), Arc::new(Idle::default())).expect("the place is free");
+            let _serving = serve(path.clone(), Arc::new(Idle::default()), control()).expect("the place is free");
             tokio::task::spawn_blocking(move || asking(path)).await.expect("no panic")
         })
     }
 
     fn all_lines(path: &Path, command: &Command) -> Vec<Value> {
         let mut lines = Vec::new();
-        assert!(ask_at(&[path.to_owned()], command, |line| lines.push(line)).expect("answered"));
+        assert!(ask(&[path.to_owned()], command, |line| lines.push(line)).expect("answered"));
         lines
     }
 
@@ -292,13 +363,17 @@ mod tests {
                 let heard = json!({ "heard": format!("{command:?}") });
                 assert_eq!(all_lines(&path, &command), [heard.clone(), heard]);
             }
+            assert_eq!(all_lines(&path, &Command::Reload), [json!({ "good": false })]);
+            let status = &all_lines(&path, &Command::Status)[0];
+            assert_eq!((&status["listening-on"], &status["last-reload"]), (&json!(["127.0.0.1:53"]), &Value::Null));
+            assert!(all_lines(&path, &Command::Settings).contains(&json!({ "key": "recursion.dnssec", "in-force": "true" })));
             let mode = fs::metadata(&path).expect("it is there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
             let folder = fs::metadata(path.parent().expect("below a folder")).expect("it is there").permissions().mode();
             assert_eq!(folder & 0o777, 0o700);
         });
         assert!(!path.exists(), "the socket is taken away at the end");
-        assert!(!ask_at(&[path], &Command::Stats, |_| ()).expect("no server is no error"));
+        assert!(!ask(&[path], &Command::Stats, |_| ()).expect("no server is no error"));
     }
 
     #[test]
@@ -310,7 +385,7 @@ mod tests {
         beside_a_server(path, move |path| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let _in_runtime = runtime.enter();
-            assert!(serve_at(path.clone(), Arc::new(Idle::default())).is_none(), "it is taken");
+            assert!(serve(path.clone(), Arc::new(Idle::default()), control()).is_none(), "it is taken");
             assert_eq!(all_lines(&path, &Command::Stats).len(), 2, "and still works");
         });
         assert!(!other.exists());

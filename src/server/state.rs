@@ -25,6 +25,19 @@ pub(super) fn place(configured: Option<&Path>) -> Option<PathBuf> {
     named.or_else(|| Some(PathBuf::from(SYSTEM))).filter(|path| path.is_dir() && belongs_to_us(path).is_ok())
 }
 
+/// Holds the folder for this process, as long as the result lives: two servers would write over each other's files.
+pub(super) fn hold(folder: &Path) -> Result<fs::File, String> {
+    let path = folder.join("lock");
+    let told = |error: io::Error| format!("{}: {error}", path.display());
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(told)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(format!("another Cairn uses {}", folder.display())),
+        // A file system without locks.
+        Err(fs::TryLockError::Error(_)) => Ok(file),
+    }
+}
+
 fn named(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // Relative paths in these variables are to be ignored (XDG Base Directory); of several, the first is ours.
     let first = |name: &str| env::split_paths(&var(name)?).next().filter(|path| path.is_absolute());
@@ -118,6 +131,15 @@ mod tests {
             assert_eq!(found.is_ok(), fit, "{mode:o}: {found:?}");
             assert!(fit || found.is_err_and(|told| told.ends_with("anybody may write to it")));
         }
+    }
+
+    #[test]
+    fn one_server_holds_a_folder() {
+        let scratch = Scratch::new();
+        let held = hold(scratch.path()).expect("free");
+        assert!(hold(scratch.path()).expect_err("held").starts_with("another Cairn uses "));
+        drop(held);
+        hold(scratch.path()).expect("free again");
     }
 
     #[test]

@@ -53,17 +53,31 @@ pub fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener
 
 fn bind_shared(address: SocketAddr, count: usize, make: impl Fn(SocketAddr) -> io::Result<Socket>) -> io::Result<Vec<Socket>> {
     let first = make(address)?;
-    first.bind(&address.into())?;
+    bind_early(&first, address)?;
     let bound = first.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
     first.set_reuse_port(true)?;
     let mut sockets = vec![first];
     for _ in 1..count {
         let next = make(bound)?;
         next.set_reuse_port(true)?;
-        next.bind(&bound.into())?;
+        bind_early(&next, bound)?;
         sockets.push(next);
     }
     Ok(sockets)
+}
+
+/// An address that the machine does not have yet, as at a start before the network is up, can be bound all the same.
+fn bind_early(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    match socket.bind(&address.into()) {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            match address {
+                SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+                SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+            }
+            socket.bind(&address.into())
+        }
+        outcome => outcome,
+    }
 }
 
 #[cfg(test)]

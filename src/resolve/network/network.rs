@@ -56,6 +56,10 @@ impl NetworkState {
         })
     }
 
+    pub(in crate::resolve) fn is_offline(&self) -> bool {
+        self.offline.is_offline(self.clock.boot())
+    }
+
     /// Links, addresses or routes of this machine have changed: walks that wait for the network try again at once. Where
     /// the route to the servers has changed, servers that did not answer may have been out of reach.
     pub(in crate::resolve) fn network_changed(&self, is_route_change: bool) {

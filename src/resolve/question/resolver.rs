@@ -49,6 +49,10 @@ impl Shared {
         self.network.network_changed(is_route_change);
     }
 
+    pub fn is_offline(&self) -> bool {
+        self.network.is_offline()
+    }
+
     pub fn walks_in_progress(&self) -> usize {
         self.lookup.in_progress()
     }

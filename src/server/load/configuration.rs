@@ -29,6 +29,8 @@ pub struct StartOptions {
     pub zones: Option<PathBuf>,
     /// A zone that cannot be read is a reason not to start, or not to reload.
     pub strict: bool,
+    /// The folder of zone files that was read before: it is missing by mistake.
+    pub folder_read_before: Option<PathBuf>,
 }
 
 /// The settings in force, and the file they came from.
@@ -98,7 +100,7 @@ fn configuration_or(options: &StartOptions, default: &Path) -> Result<Configurat
 }
 
 /// As much of the configuration as could be read, so that the files it names can be looked at as well; and its mistakes.
-pub(super) fn configuration_as_far_as_it_goes(options: &StartOptions) -> (Configuration, Vec<Problem>) {
+pub(in crate::server) fn configuration_as_far_as_it_goes(options: &StartOptions) -> (Configuration, Vec<Problem>) {
     readable_configuration(options, Path::new(DEFAULT_CONFIG))
 }
 
@@ -225,6 +227,11 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
             folder.display()
         )
     }));
+    if let Some(folder) = options.folder_read_before.as_ref().filter(|folder| !folder.is_dir()) {
+        let what = "this folder of zone files was there before, and is not now";
+        let hint = Some("make an empty one to serve no zone".to_owned());
+        found.problems.push(Problem { hint, ..Problem::of_file(folder.display().to_string(), what) });
+    }
     let mut by_name: BTreeMap<Name, ZoneFile> = BTreeMap::new();
     let mut from_configuration: BTreeSet<Name> = BTreeSet::new();
     for zone in &configuration.settings.zones {

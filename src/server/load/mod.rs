@@ -4,6 +4,7 @@ mod configuration;
 mod root;
 mod sources;
 
-pub use configuration::{BrokenZone, StartOptions, configuration};
+pub(super) use configuration::configuration_as_far_as_it_goes;
+pub use configuration::{BrokenZone, Configuration, StartOptions, configuration};
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::{LoadedZone, Sources};

@@ -22,6 +22,8 @@ pub struct Sources {
     pub settings: Settings,
     /// `None`: built-in defaults.
     pub config_file: Option<PathBuf>,
+    /// The folder that zone files were looked for in.
+    pub zone_folder: Option<PathBuf>,
     /// Sorted by name, each name once.
     pub zones: Vec<LoadedZone>,
     /// Zones that are to be served and cannot be read. No other server is asked for their names.
@@ -80,6 +82,7 @@ impl Sources {
         Ok(Sources {
             settings,
             config_file,
+            zone_folder: found.folder,
             zones,
             broken_zones,
             unusable_files,
@@ -89,6 +92,12 @@ impl Sources {
             warnings,
             notes,
         })
+    }
+
+    /// What a reload reads: what was there this time must be there.
+    pub fn read_again(&self, options: &StartOptions) -> StartOptions {
+        let config = self.config_file.clone().or_else(|| options.config.clone());
+        StartOptions { config, folder_read_before: self.zone_folder.clone(), ..options.clone() }
     }
 
     /// The mistakes in zone files.

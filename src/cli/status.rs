@@ -1,0 +1,159 @@
+//! `cairn status`: what the running server is doing, and what is wrong with it.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::run::Everywhere;
+use super::stats::ask_and;
+use super::terminal::{Paint, say};
+use crate::limits::server::STATUS_ZONES_MAX;
+use crate::server::Command;
+
+const EXAMPLES: &str = "\
+Examples:
+  cairn status
+  cairn status --json";
+
+/// Show what the running server serves, its last reload, network and cache
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct StatusArgs {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn status(args: &StatusArgs, everywhere: &Everywhere) -> u8 {
+    ask_and(&Command::Status, everywhere, |line| match args.json {
+        true => say!("{line}"),
+        false => shown(line, Paint::stdout()).iter().for_each(|line| say!("{line}")),
+    })
+}
+
+fn shown(status: &Value, paint: Paint) -> Vec<String> {
+    if let Some(error) = text(&status["error"]) {
+        return vec![error];
+    }
+    let mut lines = Vec::new();
+    let mut row = |title: &str, value: String| lines.push(format!("{title:14}{value}"));
+    row("version", text(&status["version"]).unwrap_or_default());
+    row("running", format!("{}, process {}", time(&status["uptime-seconds"]), status["process"]));
+    let listening: Vec<String> = list(&status["listening-on"]).iter().filter_map(text).collect();
+    row("listening on", listening.join(", "));
+    row("configuration", text(&status["configuration"]).unwrap_or_else(|| "none: the defaults".to_owned()));
+    let network = &status["network"];
+    let is_online = network["online"] != Value::Bool(false);
+    let online = if is_online { "online".to_owned() } else { paint.bad("offline: cached names are answered") };
+    let family = |key: &str| text(&network[key]).unwrap_or_default();
+    row("network", format!("{online}, IPv4 {}, IPv6 {}", family("ipv4"), family("ipv6")));
+    let cache = &status["cache"];
+    let (bytes, limit) = (cache["bytes"].as_u64().unwrap_or(0), cache["limit-bytes"].as_u64().unwrap_or(0));
+    let percent = bytes * 100 / limit.max(1);
+    row("cache", format!("{} of {} MiB ({percent} %), {} record sets", bytes >> 20, limit >> 20, cache["record-sets"]));
+    row("last reload", last_reload(&status["last-reload"], paint));
+    for line in list(&status["last-reload"]["lines"]).iter().filter_map(text) {
+        row("", line);
+    }
+    for key in list(&status["after-restart"]) {
+        let value = |member: &str| text(&key[member]).unwrap_or_default();
+        row("", format!("{}: in force: {}, after a restart: {}", value("key"), value("in-force"), value("after-restart")));
+    }
+    let zones = list(&status["zones"]);
+    let broken = zones.iter().filter(|zone| zone["problem"].is_string()).count();
+    let count = format!("{}{}", zones.len(), if broken == 0 { String::new() } else { paint.bad(&format!(", {broken} cannot be read")) });
+    row("zones", count);
+    // Those with a mistake are never among those left out.
+    let (wrong, right): (Vec<&Value>, Vec<&Value>) = zones.iter().partition(|zone| zone["problem"].is_string());
+    for zone in wrong.iter().chain(right.iter().take(STATUS_ZONES_MAX)) {
+        lines.push(zone_line(zone, paint));
+    }
+    if right.len() > STATUS_ZONES_MAX {
+        lines.push(format!("  and {} more without a mistake, all shown by --json", right.len() - STATUS_ZONES_MAX));
+    }
+    lines.extend(list(&status["unusable-files"]).iter().filter_map(text).map(|file| format!("  {} {file}", paint.bad("not read:"))));
+    lines
+}
+
+fn zone_line(zone: &Value, paint: Paint) -> String {
+    let name = text(&zone["name"]).unwrap_or_default();
+    let figures = format!("serial {}, {} records", zone["serial"], zone["records"]);
+    let problem = text(&zone["problem"]).unwrap_or_default();
+    match text(&zone["state"]).as_deref() {
+        Some("served") => format!("  {name}  {figures}, {}", text(&zone["file"]).unwrap_or_default()),
+        Some("served-as-read-before") => format!("  {name}  {figures}, {} {problem}", paint.bad("as read before:")),
+        _ => format!("  {name}  {} {problem}", paint.bad("not served (SERVFAIL):")),
+    }
+}
+
+fn last_reload(last: &Value, paint: Paint) -> String {
+    if last.is_null() {
+        return "none since the start".to_owned();
+    }
+    let result = if last["good"] == Value::Bool(true) { paint.good("good") } else { paint.bad("with mistakes") };
+    format!("{result}, {} ago", time(&last["seconds-ago"]))
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// The two largest units.
+fn time(seconds: &Value) -> String {
+    let seconds = seconds.as_u64().unwrap_or(0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let parts = units.iter().scan(seconds, |rest, (unit, name)| {
+        let count = *rest / unit;
+        *rest %= unit;
+        Some((count, name))
+    });
+    let shown: Vec<String> = parts.skip_while(|(count, _)| *count == 0).take(2).map(|(count, name)| format!("{count} {name}")).collect();
+    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_status_is_read_by_people() {
+        let status = json!({
+            "version": "0.1.0", "process": 7, "uptime-seconds": 93_784, "listening-on": ["127.0.0.1:53", "[::1]:53"],
+            "configuration": "/etc/cairn/cairn.toml",
+            "network": { "online": true, "ipv4": "works", "ipv6": "broken" },
+            "cache": { "bytes": 64 << 20, "limit-bytes": 256 << 20, "record-sets": 1000 },
+            "zones": [
+                { "name": "a.example.", "state": "served", "serial": 7, "records": 3, "file": "zones/a.example.zone", "problem": null },
+                { "name": "b.example.", "state": "not-served", "serial": null, "records": null, "file": "b", "problem": "b:5:7: wrong" },
+                { "name": "c.example.", "state": "served-as-read-before", "serial": 2, "records": 4, "file": "c", "problem": "c:1: wrong" },
+            ],
+            "last-reload": { "seconds-ago": 61, "good": false, "lines": ["reloaded: 1 zone, and 2 that cannot be read"] },
+            "after-restart": [{ "key": "server.workers", "in-force": "2", "after-restart": "4" }],
+            "unusable-files": ["zones/d..e.zone: no name"],
+        });
+        let paint = Paint::none();
+        assert_eq!(
+            shown(&status, paint),
+            [
+                "version       0.1.0",
+                "running       1 d 2 h, process 7",
+                "listening on  127.0.0.1:53, [::1]:53",
+                "configuration /etc/cairn/cairn.toml",
+                "network       online, IPv4 works, IPv6 broken",
+                "cache         64 of 256 MiB (25 %), 1000 record sets",
+                "last reload   with mistakes, 1 min 1 s ago",
+                "              reloaded: 1 zone, and 2 that cannot be read",
+                "              server.workers: in force: 2, after a restart: 4",
+                "zones         3, 2 cannot be read",
+                "  b.example.  not served (SERVFAIL): b:5:7: wrong",
+                "  c.example.  serial 2, 4 records, as read before: c:1: wrong",
+                "  a.example.  serial 7, 3 records, zones/a.example.zone",
+                "  not read: zones/d..e.zone: no name",
+            ]
+        );
+    }
+}
