@@ -60,7 +60,7 @@ pub(super) enum Decision {
 #[derive(Debug, Default)]
 pub(super) struct LookUp {
     /// What hosted zones gave before an alias led out of them.
-    pub begun: Option<LocalAnswer>,
+    pub begun: Option<Box<LocalAnswer>>,
 }
 
 /// A decision that needs no waiting, or what is left to do.
@@ -93,7 +93,7 @@ impl Pipeline {
 // The rules.
 
 fn class_other_than_in(case: &Case<'_>) -> Option<Decision> {
-    (case.request.class != Class::IN).then_some(Decision::Refuse(Refusal::Class))
+    (case.request.class != Class::IN).then(|| Decision::Refuse(Refusal::Class))
 }
 
 /// A zone whose file cannot be read fails visibly: others have no say in it, and are not asked.
@@ -130,12 +130,14 @@ fn hosted_zone(case: &Case<'_>) -> Option<Decision> {
     Some(match hosted.end {
         End::Complete => Decision::Reply(authoritative_outcome(hosted)),
         End::Delegated { .. } if hosted.answers.is_empty() => Decision::LookUp(LookUp::default()),
-        End::ChildApex { .. } | End::Delegated { .. } | End::Outside(_) => Decision::LookUp(LookUp { begun: Some(local_answer(hosted)) }),
+        End::ChildApex { .. } | End::Delegated { .. } | End::Outside(_) => {
+            Decision::LookUp(LookUp { begun: Some(Box::new(local_answer(hosted))) })
+        }
     })
 }
 
 fn client_outside_allow(case: &Case<'_>) -> Option<Decision> {
-    (!case.rights.allowed).then_some(Decision::Refuse(Refusal::Recursion))
+    (!case.rights.allowed).then(|| Decision::Refuse(Refusal::Recursion))
 }
 
 fn special_use_name(case: &Case<'_>) -> Option<Decision> {
@@ -145,11 +147,11 @@ fn special_use_name(case: &Case<'_>) -> Option<Decision> {
 }
 
 fn recursion_turned_off(case: &Case<'_>) -> Option<Decision> {
-    (!case.snapshot.recursion).then_some(Decision::Refuse(Refusal::RecursionOff))
+    (!case.snapshot.recursion).then(|| Decision::Refuse(Refusal::RecursionOff))
 }
 
 fn cache_without_rd(case: &Case<'_>) -> Option<Decision> {
-    (!case.rights.may_recurse && !case.is_top_of_the_tree()).then_some(Decision::Refuse(Refusal::Cache))
+    (!case.rights.may_recurse && !case.is_top_of_the_tree()).then(|| Decision::Refuse(Refusal::Cache))
 }
 
 // Looking up.
@@ -161,7 +163,7 @@ async fn resolved(case: &Case<'_>, LookUp { begun }: LookUp, place: Option<Place
     context.cache_only = !request.wants(Flags::RD);
     context.client = case.requester.key();
     context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
-    let result = resolver.resolve_in_time(&request.question, begun, &context).await;
+    let result = resolver.resolve_in_time(&request.question, begun.map(|begun| *begun), &context).await;
     case.recorder.note(|| Note::LookedUp { upstream_queries: context.budget.queries_sent() });
     let mut outcome = match result {
         Ok(answer) => {

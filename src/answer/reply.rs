@@ -4,6 +4,8 @@
 //! additional data is left out without a word. A client that may recurse keeps as many whole records as fit,
 //! because some stubs never ask over TCP; a stranger gets none, so that nothing is amplified.
 
+use smallvec::SmallVec;
+
 use super::Transport;
 use super::outcome::Outcome;
 use super::request::{Request, RequestEdns};
@@ -15,6 +17,9 @@ use crate::wire::{Flags, Full, HEADER_BYTES, Header, OptionCode, Section, Writer
 const OPT_BYTES: usize = 11;
 /// An EDE without its sentence.
 const EDE_BYTES: usize = 6;
+
+type OptionData = SmallVec<[u8; 48]>;
+type Options = SmallVec<[(OptionCode, OptionData); 2]>;
 
 /// How the reply is to be made, beyond what was found.
 #[derive(Clone, Copy, Debug)]
@@ -137,14 +142,14 @@ fn write_set(writer: &mut Writer, section: Section, set: &RrSet, dnssec_ok: bool
     Ok(())
 }
 
-fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit: usize) -> Vec<(OptionCode, Vec<u8>)> {
-    let Some(edns) = &request.edns else { return Vec::new() };
-    let mut options = Vec::new();
+fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit: usize) -> Options {
+    let mut options = Options::new();
+    let Some(edns) = &request.edns else { return options };
     if let (Some(ours), Some(theirs)) = (manner.cookie, &edns.cookie) {
-        options.push((OptionCode::COOKIE, [&theirs[..theirs.len().min(8)], ours].concat()));
+        options.push((OptionCode::COOKIE, joined(&theirs[..theirs.len().min(8)], ours)));
     }
     if let Some(agent) = &outcome.report_agent {
-        options.push((OptionCode::REPORT_CHANNEL, agent.as_wire().to_vec()));
+        options.push((OptionCode::REPORT_CHANNEL, SmallVec::from_slice(agent.as_wire())));
     }
     // In 512 octets an answer needs all the room there is.
     let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_BYTES_MAX };
@@ -160,16 +165,22 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
 }
 
 /// RFC 8914 2: INFO-CODE, then UTF-8 text without a final zero.
-fn ede_bytes(ede: &Ede, text_max: usize) -> Vec<u8> {
+fn ede_bytes(ede: &Ede, text_max: usize) -> OptionData {
     let mut end = ede.text.len().min(text_max);
     while !ede.text.is_char_boundary(end) {
         end -= 1;
     }
-    [&ede.code.0.to_be_bytes()[..], &ede.text.as_bytes()[..end]].concat()
+    joined(&ede.code.0.to_be_bytes(), &ede.text.as_bytes()[..end])
 }
 
-fn write_opt(writer: &mut Writer, edns: &RequestEdns, rcode: Rcode, options: &[(OptionCode, Vec<u8>)]) {
-    let borrowed: Vec<(OptionCode, &[u8])> = options.iter().map(|(code, data)| (*code, &data[..])).collect();
+fn joined(first: &[u8], second: &[u8]) -> OptionData {
+    let mut data = SmallVec::from_slice(first);
+    data.extend_from_slice(second);
+    data
+}
+
+fn write_opt(writer: &mut Writer, edns: &RequestEdns, rcode: Rcode, options: &[(OptionCode, OptionData)]) {
+    let borrowed: SmallVec<[(OptionCode, &[u8]); 4]> = options.iter().map(|(code, data)| (*code, &data[..])).collect();
     // Room was kept for it.
     let _ = writer.opt(UDP_REPLY_BYTES_MAX as u16, rcode, edns.dnssec_ok, &borrowed);
 }

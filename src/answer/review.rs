@@ -14,7 +14,7 @@ use crate::record::{Name, Question, RrSet, Rtype, Security};
 
 /// Public names do not lead to private addresses.
 pub(super) fn rebinding_guard(case: &Case<'_>, outcome: &mut Outcome) {
-    if outcome.own {
+    if outcome.own || outcome.answers.is_empty() {
         return;
     }
     let (snapshot, question) = (case.snapshot, &case.request.question);
@@ -71,7 +71,7 @@ fn check_rebinding(case: &Case<'_>, set: &RrSet) -> Verdict {
 /// Addresses for an MX, SRV, NS or SVCB answer: from hosted zones, or from the cache if they may be given as an answer.
 /// Never glue.
 pub(super) fn additional_addresses(case: &Case<'_>, outcome: &mut Outcome) {
-    if outcome.own || !outcome.additional.is_empty() {
+    if outcome.own || outcome.answers.is_empty() || !outcome.additional.is_empty() {
         return;
     }
     let now = case.service.resolve.clock.boot();

@@ -72,6 +72,14 @@ impl Configured {
     }
 }
 
+impl Configured {
+    #[inline(never)]
+    fn closed_to_some(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
+        let (zone, _) = self.zones.find_for(name, rtype)?;
+        self.zone_acls.contains_key(zone.apex().as_wire()).then_some(zone.apex())
+    }
+}
+
 impl Deref for Snapshot {
     type Target = Configured;
 
@@ -136,13 +144,9 @@ impl Snapshot {
     }
 
     /// The hosted zone that answers a question for `name` and `rtype`, if it is not open to everybody.
+    #[inline]
     pub fn restricted(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
-        if self.zone_acls.is_empty() {
-            return None;
-        }
-        // DS at an apex is the parent zone's; the child zone answers where the parent is not hosted.
-        let zone = self.zones.find_for(name, rtype).or_else(|| self.zones.find(name))?;
-        self.zone_acls.contains_key(zone.apex().as_wire()).then_some(zone.apex())
+        if self.zone_acls.is_empty() { None } else { self.configured.closed_to_some(name, rtype) }
     }
 
     pub(super) fn refused(&self, refusal: &Refusal, client: IpAddr) -> Refused {

@@ -144,9 +144,8 @@ struct Place<'z> {
 
 impl<'z> Place<'z> {
     fn of(zones: &'z Zones, name: &Name, rtype: Rtype) -> Option<Place<'z>> {
-        let by_parent = zones.find_for(name.as_wire(), rtype);
-        let zone = by_parent.or_else(|| zones.find(name.as_wire()))?;
-        Some(Place { zone, is_child_side: by_parent.is_none() })
+        let (zone, is_child_side) = zones.find_for(name.as_wire(), rtype)?;
+        Some(Place { zone, is_child_side })
     }
 }
 

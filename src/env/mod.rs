@@ -6,11 +6,13 @@
 //!
 //! Knows nothing of: DNS.
 
+mod boxed;
 mod clock;
 mod net;
 mod random;
 mod real;
 
+pub use boxed::boxed;
 pub use clock::{BootTime, Clock, WallTime};
 pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, Stream, StreamListener, UdpFlow, is_own_shortage};
 pub use random::Random;

@@ -28,7 +28,7 @@ use super::dispatch::{Answer, Desk, MESSAGE_BYTES};
 use super::failure;
 use super::limits::Permit;
 use crate::answer::{AtOnce, Client, Transport};
-use crate::env::{Accepted, Stream};
+use crate::env::{Accepted, Stream, boxed};
 use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, TURN_QUESTIONS_MAX};
 use crate::metrics::{Counter, Gauge, Histogram, Recorder};
 use crate::record::Rcode;
@@ -210,7 +210,7 @@ impl<A: Answer> Connection<A> {
             return false;
         }
         let query = query.to_vec();
-        self.tasks.spawn_local(Box::pin(async move {
+        self.tasks.spawn_local(boxed(|| async move {
             let came = Instant::now();
             let reply = desk.later(&query, pending, &client, &waiting).await;
             desk.metrics.observe(Histogram::Wait, came.elapsed().as_millis() as u64);

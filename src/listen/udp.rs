@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::dispatch::{Answer, Desk};
 use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
-use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest};
+use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest, boxed};
 use crate::limits::clients::LAST_BATCHES_MAX;
 use crate::metrics::{Counter, Histogram};
 use crate::record::Rcode;
@@ -165,7 +165,7 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
     };
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
-    tokio::task::spawn_local(Box::pin(async move {
+    tokio::task::spawn_local(boxed(|| async move {
         let came = Instant::now();
         let Some(reply) = outbox.desk.later(&query, pending, &client, &waiting).await else { return };
         let now = Instant::now();

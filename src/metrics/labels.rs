@@ -22,33 +22,26 @@ impl QueryType {
         "CAA",
     ];
 
+    #[inline]
     pub fn of(number: u16) -> QueryType {
-        QueryType(match number {
-            1 => 1,
-            2 => 2,
-            5 => 3,
-            6 => 4,
-            12 => 5,
-            15 => 6,
-            16 => 7,
-            28 => 8,
-            33 => 9,
-            35 => 10,
-            43 => 11,
-            48 => 12,
-            52 => 13,
-            64 => 14,
-            65 => 15,
-            255 => 16,
-            257 => 17,
-            _ => 0,
-        })
+        QueryType(INDICES.get(usize::from(number)).copied().unwrap_or(0))
     }
 
     pub(super) fn index(self) -> usize {
         usize::from(self.0)
     }
 }
+
+/// The place in `QueryType::NAMES` of each type's number.
+const INDICES: [u8; 258] = {
+    const NUMBERS: [u16; 17] = [1, 2, 5, 6, 12, 15, 16, 28, 33, 35, 43, 48, 52, 64, 65, 255, 257];
+    let (mut indices, mut at) = ([0; 258], 0);
+    while at < NUMBERS.len() {
+        indices[NUMBERS[at] as usize] = at as u8 + 1;
+        at += 1;
+    }
+    indices
+};
 
 /// The response code of a reply; by number (RFC 6895 2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +52,7 @@ impl Outcome {
         "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE", "other",
     ];
 
+    #[inline]
     pub fn of(rcode: u16) -> Outcome {
         Outcome(rcode.min(Outcome::NAMES.len() as u16 - 1) as u8)
     }

@@ -144,6 +144,8 @@ impl SpecialUse {
 
     /// The special name that speaks for this one (lower-case wire form), if any.
     pub fn find(&self, name: &[u8]) -> Option<&Special> {
+        // Most names end in a label that none of these has.
+        self.top.below.get(last_label(name)?)?;
         let mut starts = SmallVec::<[u8; 128]>::new();
         let mut at = 0usize;
         while let Some(&len) = name.get(at).filter(|len| **len != 0) {
@@ -169,6 +171,17 @@ impl SpecialUse {
         let node = labels.iter().rev().fold(&mut self.top, |node, label| node.below.entry((*label).into()).or_default());
         node.here = Some(mark);
     }
+}
+
+/// The label next to the root.
+fn last_label(name: &[u8]) -> Option<&[u8]> {
+    let (mut at, mut last) = (0, None);
+    while let Some(&len) = name.get(at).filter(|len| **len != 0) {
+        let end = at + 1 + usize::from(len);
+        last = name.get(at + 1..end);
+        at = end;
+    }
+    last
 }
 
 fn table() -> impl Iterator<Item = Special> {

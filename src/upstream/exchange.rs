@@ -257,8 +257,8 @@ impl<'a> Exchange<'a> {
         let (sockets, server) = (&self.upstream.sockets, self.ask.server);
         // On a kept socket only a reply with our cookie is believed.
         let may_be_kept = self.query.cookie().is_some_and(|cookie| cookie.expected_back);
-        let mut socket = sockets.take(server, may_be_kept, self.ask.timeout).await.map_err(error_of_opening)?;
-        self.sent = Instant::now();
+        let (mut socket, taken) = sockets.take(server, may_be_kept, self.sent, self.ask.timeout).await.map_err(error_of_opening)?;
+        self.sent = taken;
         let mut result = socket.flow.send(self.query.bytes());
         if socket.was_kept() && result.as_ref().is_err_and(is_not_mere_loss) {
             // The error may be about an earlier query, or the socket's local address is gone. This datagram was not sent.

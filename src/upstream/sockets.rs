@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::socket_table::{Lease, SocketTable};
-use crate::env::{Net, Random, UdpFlow, is_own_shortage};
+use crate::env::{Net, Random, UdpFlow, boxed, is_own_shortage};
 use crate::limits::upstream::{KEPT_SOCKETS_MAX, PORT_TRIES_MAX, SOCKET_AGE_MAX, SOCKET_USES_MAX};
 
 /// A bind to a port below 1024 needs rights that we do not have.
@@ -74,33 +74,43 @@ impl Sockets {
         Sockets { net, random, table: SocketTable::new(most), kept_max, kept: RefCell::default(), sweeping: Cell::new(false) }
     }
 
-    /// A socket that no other query uses. `may_be_kept`: only a reply with our cookie will be believed.
-    pub async fn take(&self, server: SocketAddr, may_be_kept: bool, patience: Duration) -> Result<Socket, OpenError> {
-        let deadline = Instant::now() + patience;
-        let mut lease = self.try_lease(server);
+    /// A socket that no other query uses, and when it was taken. `may_be_kept`: only a reply with our cookie will be believed.
+    pub async fn take(
+        &self,
+        server: SocketAddr,
+        may_be_kept: bool,
+        mut now: Instant,
+        patience: Duration,
+    ) -> Result<(Socket, Instant), OpenError> {
+        let deadline = now + patience;
+        let mut lease = self.try_lease(server, now);
         let mut reason = io::ErrorKind::QuotaExceeded;
         loop {
-            let now = Instant::now();
             let granted = match lease.take() {
                 Some(lease) => lease,
-                None => match self.table.lease(server, deadline.duration_since(now)).await {
-                    Some(lease) => lease,
+                // Rare, and so on the heap: every query in flight is smaller.
+                None => match boxed(|| self.table.lease(server, deadline.duration_since(now))).await {
+                    Some(lease) => {
+                        now = Instant::now();
+                        lease
+                    }
                     None => return Err(OpenError::OwnShortage(reason)),
                 },
             };
-            if let Some(kept) = may_be_kept.then(|| self.take_kept(server)).flatten() {
-                return Ok(Socket { flow: kept.flow, lease: granted, uses: kept.uses + 1, opened: kept.opened });
+            if let Some(kept) = may_be_kept.then(|| self.take_kept(server, now)).flatten() {
+                return Ok((Socket { flow: kept.flow, lease: granted, uses: kept.uses + 1, opened: kept.opened }, now));
             }
             match self.open(server, 1) {
                 Ok(flow) => {
                     self.table.serve_next();
-                    return Ok(Socket { flow, lease: granted, uses: 1, opened: now });
+                    return Ok((Socket { flow, lease: granted, uses: 1, opened: now }, now));
                 }
                 Err(OpenError::OwnShortage(kind)) => {
                     reason = kind;
                     self.table.on_refused(granted);
-                    lease = self.table.try_lease(server, Instant::now());
-                    if lease.is_some() && Instant::now() >= deadline {
+                    now = Instant::now();
+                    lease = self.table.try_lease(server, now);
+                    if lease.is_some() && now >= deadline {
                         return Err(OpenError::OwnShortage(reason));
                     }
                 }
@@ -109,13 +119,13 @@ impl Sockets {
         }
     }
 
-    fn try_lease(&self, server: SocketAddr) -> Option<Lease> {
+    fn try_lease(&self, server: SocketAddr, now: Instant) -> Option<Lease> {
         let mut kept = self.kept.borrow_mut();
         while kept.count > 0 && self.table.is_full(kept.count) {
             kept.close_oldest();
         }
         drop(kept);
-        self.table.try_lease(server, Instant::now())
+        self.table.try_lease(server, now)
     }
 
     /// Nothing is sent.
@@ -170,8 +180,8 @@ impl Sockets {
         }
     }
 
-    fn take_kept(&self, server: SocketAddr) -> Option<KeptSocket> {
-        let (mut kept, now) = (self.kept.borrow_mut(), Instant::now());
+    fn take_kept(&self, server: SocketAddr, now: Instant) -> Option<KeptSocket> {
+        let mut kept = self.kept.borrow_mut();
         std::iter::from_fn(|| kept.take(server)).find(|socket| !is_worn_out(socket.uses, socket.opened, now))
     }
 

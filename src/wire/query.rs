@@ -18,6 +18,9 @@ pub enum Malformed {
     AfterQuestion,
 }
 
+/// The lower octet of the type OPT; the higher one is 0.
+const OPT_TYPE: u8 = Rtype::OPT.0 as u8;
+
 #[derive(Clone, Copy, Debug)]
 pub struct QueryView<'a> {
     bytes: &'a [u8],
@@ -30,6 +33,7 @@ pub struct QueryView<'a> {
 impl<'a> QueryView<'a> {
     /// After this check no accessor can panic: header and question lie inside `bytes`.
     /// An opcode other than QUERY is not judged here: only its header and question are read.
+    #[inline]
     pub fn check(bytes: &'a [u8]) -> Result<QueryView<'a>, (Malformed, usize)> {
         let header = Header::read(bytes).ok_or((Malformed::Unanswerable, 0))?;
         if header.flags.has(Flags::QR) {
@@ -87,9 +91,34 @@ impl<'a> QueryView<'a> {
     }
 }
 
+/// The OPT of a query. Nearly all queries carry nothing but their question, or one OPT after it.
+#[inline]
+fn find_opt(bytes: &[u8], at: usize, header: Header) -> Result<Option<Edns<'_>>, ()> {
+    let [_, answers, authorities, additionals] = header.counts;
+    if answers | authorities | additionals == 0 {
+        return if at == bytes.len() { Ok(None) } else { Err(()) };
+    }
+    match bytes.get(at..).and_then(<[u8]>::split_first_chunk::<11>) {
+        Some(([0, 0, OPT_TYPE, size_high, size_low, ttl @ .., len_high, len_low], data))
+            if answers | authorities == 0 && additionals == 1 && data.len() == usize::from(u16::from_be_bytes([*len_high, *len_low])) =>
+        {
+            well_formed(Edns::from_record(u16::from_be_bytes([*size_high, *size_low]), u32::from_be_bytes(*ttl), data)).map(Some)
+        }
+        _ => find_opt_among(bytes, at, header),
+    }
+}
+
+/// Only options of a version that we know can be judged.
+#[inline]
+fn well_formed(edns: Edns<'_>) -> Result<Edns<'_>, ()> {
+    let is_broken = !edns.data.is_empty() && edns.version == 0 && options(edns.data).any(|option| option.is_err());
+    if is_broken { Err(()) } else { Ok(edns) }
+}
+
 /// Skips whatever records a query carries and returns its OPT. Each step consumes at least 11 octets,
 /// so the walk ends with the packet whatever the counts claim.
-fn find_opt<'a>(bytes: &'a [u8], mut at: usize, header: Header) -> Result<Option<Edns<'a>>, ()> {
+#[inline(never)]
+fn find_opt_among<'a>(bytes: &'a [u8], mut at: usize, header: Header) -> Result<Option<Edns<'a>>, ()> {
     let before = usize::from(header.counts[1]) + usize::from(header.counts[2]);
     let total = before + usize::from(header.counts[3]);
     let mut found = None;
@@ -105,10 +134,7 @@ fn find_opt<'a>(bytes: &'a [u8], mut at: usize, header: Header) -> Result<Option
             }
             let ttl = u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]);
             let edns = Edns::from_record(u16::from_be_bytes([fixed[2], fixed[3]]), ttl, data);
-            if edns.version == 0 && options(data).any(|option| option.is_err()) {
-                return Err(());
-            }
-            found = Some(edns);
+            found = Some(well_formed(edns)?);
         }
         at = data_at + data_len;
     }

@@ -97,10 +97,12 @@ impl Zones {
     }
 
     /// The zone that answers a question, if this server has no data of it.
+    #[inline]
     pub fn missing_for(&self, name: &[u8], rtype: Rtype) -> Option<&ZoneWithoutData> {
-        if self.without_data.is_empty() {
-            return None;
-        }
+        if self.without_data.is_empty() { None } else { self.missing_of_some(name, rtype) }
+    }
+
+    fn missing_of_some(&self, name: &[u8], rtype: Rtype) -> Option<&ZoneWithoutData> {
         let zone = self.missing_at(name)?;
         // DS at an apex is the parent's (RFC 4035 3.1.4.1), which may be hosted here.
         let is_the_parents = rtype == Rtype::DS && zone.apex.as_wire() == name;
@@ -146,12 +148,15 @@ impl Zones {
     }
 
     /// The zone that answers a question: as `find`, but DS at a zone's apex belongs to the zone above
-    /// (RFC 4035 3.1.4.1). `None` when that one is not hosted here.
-    pub fn find_for(&self, name: &[u8], rtype: Rtype) -> Option<&Arc<Zone>> {
-        if rtype == Rtype::DS && self.has(name) {
-            return self.find(parent(name)?);
+    /// (RFC 4035 3.1.4.1). Where that one is not hosted here, the child zone answers, and the second value is true.
+    pub fn find_for(&self, name: &[u8], rtype: Rtype) -> Option<(&Arc<Zone>, bool)> {
+        if rtype != Rtype::DS || !self.has(name) {
+            return Some((self.find(name)?, false));
         }
-        self.find(name)
+        match parent(name).and_then(|above| self.find(above)) {
+            Some(above) => Some((above, false)),
+            None => Some((self.find(name)?, true)),
+        }
     }
 }
 
@@ -198,7 +203,7 @@ mod tests {
             ("kept.", Rtype::A, Some("kept."), None),
         ] {
             let asked = name(question);
-            let found = zones.find_for(asked.as_wire(), rtype).map(|zone| zone.apex().to_string());
+            let found = zones.find_for(asked.as_wire(), rtype).filter(|(_, is_child)| !is_child).map(|(zone, _)| zone.apex().to_string());
             assert_eq!(found.as_deref(), has_data, "{question} {rtype}");
             let without = zones.missing_for(asked.as_wire(), rtype).map(|zone| zone.apex.to_string());
             assert_eq!(without.as_deref(), is_missing, "{question} {rtype}");

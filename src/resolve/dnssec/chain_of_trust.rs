@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::env::BoxFuture;
+use crate::env::{BoxFuture, boxed};
 use crate::limits::cache::{NO_DS_S_MAX, TRUST_S_MAX};
 use crate::limits::validation::SECOND_OPINIONS_MAX;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security, Validated};
@@ -58,7 +58,7 @@ impl ChainOfTrust {
 
     /// Is `zone` secure, and by which keys?
     pub(in crate::resolve) fn trust<'a>(&'a self, zone: &'a Name, context: &'a Context) -> BoxFuture<'a, Trust> {
-        Box::pin(async move {
+        boxed(|| async move {
             let now = self.network().now();
             let dates_open = context.dates_open.get();
             let kept = self.state.zones.get(zone, now);

@@ -1,7 +1,7 @@
 //! Some servers refer to a zone without the glue that is needed, and answer when they are asked for the address: the last
 //! source of addresses of servers that are named in their own zone.
 
-use crate::env::BoxFuture;
+use crate::env::{BoxFuture, boxed};
 use crate::record::{Question, Rank, RrSet, Rtype};
 use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
 use crate::resolve::context::trace::Purpose;
@@ -14,7 +14,7 @@ impl Walk<'_> {
     /// Asks the servers of the zone above for the addresses of servers named in this zone, where none of its servers has an
     /// address; once for each question. `false`: no address was found.
     pub(in crate::resolve) fn ask_parent<'a>(&'a self, cut: &'a mut Cut, slist: &'a mut Slist) -> BoxFuture<'a, bool> {
-        Box::pin(async move {
+        boxed(|| async move {
             let is_usable = |cut: &Cut| {
                 let mut addresses = cut.servers.iter().flat_map(|server| &server.addresses);
                 addresses.any(|address| self.context.routes.family_enabled(address.ip()))

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::cache::{Cache, DenialKind};
-use crate::env::BootTime;
+use crate::env::{BootTime, boxed};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::context::Context;
@@ -174,7 +174,8 @@ impl Walk<'_> {
         }
         let mut plain = self.context.clone();
         plain.routes = Arc::new(self.context.routes.without_rule(&cut.zone));
-        Box::pin(Walk { context: &plain, ..*self }.run(question)).await
+        let walk = Walk { context: &plain, ..*self };
+        boxed(|| walk.run(question)).await
     }
 }
 

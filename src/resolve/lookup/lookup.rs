@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::env::BoxFuture;
+use crate::env::{BoxFuture, boxed};
 use crate::limits::walk::WALK_JOINS_MAX;
 use crate::metrics::Counter;
 use crate::record::Question;
@@ -47,7 +47,7 @@ pub(in crate::resolve) struct Lookup {
 
 impl SubQuery for Lookup {
     fn look_up<'a>(&'a self, question: &'a Question, context: &'a Context) -> BoxFuture<'a, Result<Link, Failure>> {
-        Box::pin(self.find(question, context))
+        boxed(|| self.find(question, context))
     }
 }
 
@@ -122,18 +122,18 @@ impl Lookup {
     }
 
     /// A walk that neither reads the cache nor joins another walk, for a reply of other servers than `context.avoid`.
-    pub(in crate::resolve) async fn walk(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
-        self.walker.walk(question, context, self).await
+    pub(in crate::resolve) fn walk<'a>(&'a self, question: &'a Question, context: &'a Context) -> BoxFuture<'a, Result<Link, Failure>> {
+        boxed(|| self.walker.walk(question, context, self))
     }
 
     fn start(&self, question: Question, context: Context, ticket: Ticket) {
         let lookup = self.clone();
         self.network().metrics().count(Counter::Walks);
-        in_background(Box::pin(async move {
+        in_background(boxed(|| async move {
             let context = Context { walk: Some(ticket.id), ..context };
             let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
             let before = Before::of(&context);
-            let walk = pin!(lookup.walk(&question, &context));
+            let walk = pin!(lookup.walker.walk(&question, &context, &lookup));
             let walk = within(limit, lookup.network().with_one_reading(walk));
             let mut result = match unless_lost(context.place.as_ref(), walk).await {
                 Some(Some(result)) => result,

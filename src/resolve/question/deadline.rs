@@ -28,7 +28,8 @@ impl Resolver {
     }
 
     async fn resolve_or_give_up(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
-        let answered = unless_lost(context.place.as_ref(), self.in_time(question, held, context)).await;
+        let work = pin!(self.in_time(question, held, context));
+        let answered = unless_lost(context.place.as_ref(), work).await;
         let counter = if context.budget.has_waited() { Counter::CacheMisses } else { Counter::CacheHits };
         self.network().metrics().count(counter);
         answered.unwrap_or_else(|| Err(Failure::new(question.name.clone(), Cause::Shed)))

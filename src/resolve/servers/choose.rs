@@ -6,6 +6,8 @@
 //! comes after all that did not, and one whose address family does not work from here comes last. Where no client waits for
 //! the reply, servers that were never asked come first: measuring them costs no client any time.
 
+use smallvec::SmallVec;
+
 use crate::resolve::context::trace::Choice;
 
 const EXPLORE_ONE_IN: usize = 20;
@@ -31,6 +33,9 @@ pub struct Candidate {
     pub spent: bool,
 }
 
+/// Indices of candidates.
+type Places = SmallVec<[usize; 16]>;
+
 /// Which server comes first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Order {
@@ -50,7 +55,7 @@ pub fn choose(
     tries_max: u8,
     mut roll: impl FnMut(usize) -> usize,
 ) -> Option<(usize, Choice)> {
-    let open: Vec<usize> = (0..candidates.len()).filter(|&at| !candidates[at].spent && candidates[at].tries < tries_max).collect();
+    let open: Places = (0..candidates.len()).filter(|&at| !candidates[at].spent && candidates[at].tries < tries_max).collect();
     if open.is_empty() {
         return None;
     }
@@ -66,8 +71,8 @@ pub fn choose(
     let reachable = open.iter().filter(|&&at| !candidates[at].cut_off).count();
     let of = if reachable == 0 { open.len() } else { reachable };
     let fewest = open.iter().map(|&at| rung(&candidates[at])).min()?;
-    let level: Vec<usize> = open.into_iter().filter(|&at| rung(&candidates[at]) == fewest).collect();
-    let stale: Vec<usize> = level.iter().copied().filter(|&at| candidates[at].stale).collect();
+    let level: Places = open.into_iter().filter(|&at| rung(&candidates[at]) == fewest).collect();
+    let stale: Places = level.iter().copied().filter(|&at| candidates[at].stale).collect();
     if level.len() > 1 && !stale.is_empty() && roll(EXPLORE_ONE_IN) == 0 {
         return Some((stale[roll(stale.len())], Choice::Exploring { of }));
     }

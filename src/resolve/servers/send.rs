@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use crate::cache::Family;
+use crate::env::boxed;
 use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, FORWARDER_TIMEOUT_MIN, TCP_VOUCHING_MAX};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
@@ -58,8 +60,8 @@ impl Servers {
         let (network, overdue) = (self.network().clone(), Rc::new(Cell::new(false)));
         let is_overdue = overdue.clone();
         let most = Duration::from_millis(limits.upstream_timeout_most_ms);
-        let tcp_timeout = if plan.tcp_vouches { TCP_VOUCHING_MAX.min(most) } else { most };
-        let outcome = Box::pin(async move {
+        let outcome = boxed(|| async move {
+            let tcp_timeout = if plan.tcp_vouches { TCP_VOUCHING_MAX.min(most) } else { most };
             let edns = with_edns.then_some(EdnsOut {
                 udp_size: limits.edns_udp_bytes,
                 // Also where nothing is validated here: a client may validate itself (RFC 4035 3.2.1).
@@ -78,7 +80,8 @@ impl Servers {
                 tcp_timeout,
                 force_tcp,
             };
-            Outcome { sent, result: network.unless_network_changes(network.upstream().ask(&ask)).await }
+            let exchange = pin!(network.upstream().ask(&ask));
+            Outcome { sent, result: network.unless_network_changes(exchange).await }
         });
         Ok(Asking::new(plan, timeout, overdue, outcome))
     }
