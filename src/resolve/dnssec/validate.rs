@@ -71,12 +71,22 @@ impl Validator {
         }
         let mut link = self.validate_once(question, link, context).await;
         let mut tried = SecondOpinions::new();
-        // Other servers of the zone cannot mend the chain above it.
-        while link.security == Security::Bogus && !link.is_chain_bogus {
+        while link.security == Security::Bogus && self.another_server_may_help(&link, context).await {
             let Some(other) = self.chain.ask_another(question, &link, &mut tried, context).await else { break };
             link = self.validate_once(question, other, context).await;
         }
         link
+    }
+
+    /// Other servers of the zone cannot mend the chain above it. But where the zone's own keys are proved and its reply has no
+    /// signatures, the chain was looked for below the zone, in vain, because this server left them out.
+    async fn another_server_may_help(&self, link: &Link, context: &Context) -> bool {
+        let is_unsigned = link.sets().iter().all(|set| set.sigs.is_empty());
+        match &link.zone {
+            _ if !link.is_chain_bogus => true,
+            Some(zone) if is_unsigned => matches!(self.chain.trust_of_data(zone, context).await, Trust::Secure(_)),
+            Some(_) | None => false,
+        }
     }
 
     /// It did not validate a moment ago: the reason was kept with it.
