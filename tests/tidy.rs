@@ -311,6 +311,17 @@ fn only_some_may_wait(source: &Source) -> Vec<String> {
     }
 }
 
+/// The list of files that wait names each once, and none that does not wait any more.
+fn waiting_files_wait(sources: &[Source], listed: &[&str]) -> Vec<String> {
+    let waits = |path: &str| {
+        let source = sources.iter().find(|source| source.path == path);
+        source.is_some_and(|source| words(source.code_in_service()).any(|word| ["async", "await", "tokio"].contains(&word)))
+    };
+    let is_double = |path: &str| listed.iter().filter(|other| **other == path).count() > 1;
+    let wrong = listed.iter().filter(|path| !waits(path) || is_double(path));
+    wrong.map(|path| format!("{path}: stands twice in the list of files that wait, or does not wait")).collect()
+}
+
 fn only_validate_asserts(source: &Source) -> Vec<String> {
     let may = matches!(source.folder(), Some("validate" | "record"));
     let code = source.code_in_service();
@@ -451,6 +462,8 @@ fn the_project_as_a_whole_keeps_the_rules() {
         whole::types_with_many_methods(&modules),
         whole::types_in_several_folders(&modules),
         whole::packages_of_tests_only(&sources),
+        whole::items_of_tests_only(&sources, &modules),
+        waiting_files_wait(&sources, WAITING_FILES),
         whole::doors_know_what_they_say(&sources),
         whole::limits_elsewhere(&sources),
         whole::fixed_bounds_exist(&sources),
@@ -507,6 +520,15 @@ fn waiting_in_pure_code_is_seen() {
     }
     assert!(only_some_may_wait(&Source::new("src/cache/tests.rs", "use tokio::time;")).is_empty());
     assert!(only_some_may_wait(&Source::new("src/resolve/iterate/walk.rs", "use tokio::time;")).is_empty());
+}
+
+#[test]
+fn idle_entries_in_the_list_of_files_that_wait_are_seen() {
+    let sources = [Source::new("src/a.rs", "async fn f() {}"), Source::new("src/b.rs", "fn f() {}")];
+    assert_eq!(waiting_files_wait(&sources, &["src/a.rs"]), Vec::<String>::new());
+    for bad in ["src/a.rs", "src/b.rs", "src/c.rs"] {
+        assert!(!waiting_files_wait(&sources, &["src/a.rs", bad]).is_empty(), "{bad}");
+    }
 }
 
 #[test]

@@ -440,7 +440,7 @@ words!(Purpose of resolve::Purpose {
     Client, ServerAddress, Ds, Dnskey, Priming, Prefetch, ErrorReport, AnchorSignal, Confirmation,
 });
 words!(CacheHitKind of resolve::CacheHit { Set, Alias, Nxdomain = NxDomain, Nodata = NoData, Failure, Stale });
-words!(AliasTailReason of resolve::Believed { Validated = Proved, Apex, ConsistentServer });
+words!(AliasTailReason of resolve::AliasTailReason { Validated, Apex, ConsistentServer });
 words!(ReplyKind of resolve::Kind {
     Answer, Alias, Referral, Nodata = NoData, Nxdomain = NxDomain, Empty, Lame, RecursionLame, Refused, Servfail = ServFail,
     NeedsPlainDns, NewCookie, Broken,

@@ -57,7 +57,7 @@ fn of(step: &Step) -> Event {
             mismatched: *near_misses,
             dropped: *dropped,
         }),
-        Step::InPassing { question, zone, because } => {
+        Step::AliasTail { question, zone, because } => {
             Event::AliasTail(event::AliasTail { question: question.to_string(), zone: zone.to_string(), reason: (*because).into() })
         }
         Step::Offline { without_route } => Event::Offline(event::Offline { without_route: *without_route }),
@@ -114,7 +114,7 @@ fn of_choice(choice: resolve::Choice) -> event::Choice {
         resolve::Choice::Fastest { rtt_ms, of } => event::Choice::Fastest { rtt_ms, of },
         resolve::Choice::Untried { of } => event::Choice::Untried { of },
         resolve::Choice::Exploring { of } => event::Choice::Exploring { of },
-        resolve::Choice::Beside => event::Choice::SecondQuery,
+        resolve::Choice::SecondQuery => event::Choice::SecondQuery,
         resolve::Choice::Race => event::Choice::Race,
         resolve::Choice::FamilyTest { family } => event::Choice::FamilyTest { family: family.into() },
         resolve::Choice::LastResort => event::Choice::LastResort,

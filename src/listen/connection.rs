@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 
-use super::dispatch::{Answer, Desk, MESSAGE_BYTES};
+use super::dispatch::{Answer, Dispatch, MESSAGE_BYTES};
 use super::failure;
 use super::limits::Permit;
 use crate::answer::{AtOnce, Client, Transport};
@@ -39,16 +39,16 @@ const READ_BYTES: usize = 16 * 1024;
 /// The outbox grows by at least this.
 const GROW_BYTES: usize = 4096;
 
-pub async fn converse<A: Answer>(desk: Rc<Desk<A>>, accepted: Accepted, permit: Permit) {
-    let _open = Open::new(&desk.metrics);
+pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, permit: Permit) {
+    let _open = Open::new(&dispatch.metrics);
     let stop = {
-        let mut stop = desk.stop.clone();
+        let mut stop = dispatch.stop.clone();
         // A sender that is gone means the same as the signal.
         async move { drop(stop.wait_for(|stop| *stop).await) }
     };
     let (mut stop, now) = (pin!(stop), Instant::now());
-    let mut timer = pin!(tokio::time::sleep_until(now + desk.bounds.idle));
-    let mut connection = Connection::new(desk, accepted, permit, now);
+    let mut timer = pin!(tokio::time::sleep_until(now + dispatch.bounds.idle));
+    let mut connection = Connection::new(dispatch, accepted, permit, now);
     loop {
         match connection.take_questions() {
             Taken::Garbage => return,
@@ -63,7 +63,7 @@ pub async fn converse<A: Answer>(desk: Rc<Desk<A>>, accepted: Accepted, permit: 
             Event::Progress => {}
             Event::Stop => connection.is_stopping = true,
             Event::TimedOut => {
-                connection.desk.metrics.count(Counter::ConnectionsTimedOut);
+                connection.dispatch.metrics.count(Counter::ConnectionsTimedOut);
                 return;
             }
             Event::Gone => return,
@@ -105,7 +105,7 @@ enum Event {
 }
 
 struct Connection<A> {
-    desk: Rc<Desk<A>>,
+    dispatch: Rc<Dispatch<A>>,
     stream: Box<dyn Stream>,
     client: Client,
     inbox: Vec<u8>,
@@ -121,7 +121,7 @@ struct Connection<A> {
 }
 
 impl<A: Answer> Connection<A> {
-    fn new(desk: Rc<Desk<A>>, accepted: Accepted, permit: Permit, now: Instant) -> Connection<A> {
+    fn new(dispatch: Rc<Dispatch<A>>, accepted: Accepted, permit: Permit, now: Instant) -> Connection<A> {
         Connection {
             stream: accepted.stream,
             client: Client { peer: accepted.peer, local: accepted.local, transport: Transport::Stream },
@@ -130,10 +130,10 @@ impl<A: Answer> Connection<A> {
                 permit,
                 outbox: RefCell::new(Outbox { bytes: Vec::new(), written: 0, moved: now }),
                 again: RefCell::default(),
-                bytes_most: desk.bounds.bytes_per_connection,
+                bytes_most: dispatch.bounds.bytes_per_connection,
                 is_crowded: Cell::new(false),
             }),
-            desk,
+            dispatch,
             tasks: JoinSet::new(),
             message_began: None,
             busy_until: now,
@@ -144,7 +144,7 @@ impl<A: Answer> Connection<A> {
 
     fn take_questions(&mut self) -> Taken {
         let (mut at, mut taken, mut outcome) = (0, 0, Taken::All);
-        let moment = self.desk.moment();
+        let moment = self.dispatch.moment();
         while self.may_take() {
             if taken == TURN_QUESTIONS_MAX {
                 outcome = Taken::Turn;
@@ -161,13 +161,13 @@ impl<A: Answer> Connection<A> {
                 },
             };
             let len = message.len();
-            let desk = Rc::clone(&self.desk);
-            let mut slot = desk.scratch.borrow_mut();
+            let dispatch = Rc::clone(&self.dispatch);
+            let mut slot = dispatch.scratch.borrow_mut();
             slot[..len].copy_from_slice(message);
-            let is_taken = match desk.at_once(&moment, &mut slot, len, &self.client) {
+            let is_taken = match dispatch.at_once(&moment, &mut slot, len, &self.client) {
                 AtOnce::Reply(reply_len) => {
                     let is_taken = self.replies.push(&slot[..reply_len.min(MESSAGE_BYTES)]);
-                    desk.metrics.add(Counter::StreamAtOnce, usize::from(is_taken));
+                    dispatch.metrics.add(Counter::StreamAtOnce, usize::from(is_taken));
                     is_taken
                 }
                 AtOnce::Silence => true,
@@ -177,7 +177,7 @@ impl<A: Answer> Connection<A> {
                 (true, Some(query)) => self.replies.permit.release(query.len()),
                 (true, None) => {
                     at += 2 + len;
-                    desk.metrics.count(Counter::StreamQueries);
+                    dispatch.metrics.count(Counter::StreamQueries);
                 }
                 (false, again) => {
                     if let Some(query) = again {
@@ -201,9 +201,9 @@ impl<A: Answer> Connection<A> {
     /// When too many questions wait it fails at once: over TCP nobody can be made to receive what he did not ask.
     /// False if there is no room for it.
     fn answer_later(&mut self, query: &[u8], pending: A::Pending) -> bool {
-        let (desk, client, replies) = (Rc::clone(&self.desk), self.client, Rc::clone(&self.replies));
-        let Some(waiting) = desk.admit(&client) else {
-            desk.metrics.count(Counter::TurnedAway);
+        let (dispatch, client, replies) = (Rc::clone(&self.dispatch), self.client, Rc::clone(&self.replies));
+        let Some(waiting) = dispatch.admit(&client) else {
+            dispatch.metrics.count(Counter::TurnedAway);
             return self.replies.push(&failure::reply(query, Rcode::SERVFAIL).unwrap_or_default());
         };
         if !replies.reserve(query.len()) {
@@ -212,8 +212,8 @@ impl<A: Answer> Connection<A> {
         let query = query.to_vec();
         self.tasks.spawn_local(boxed(|| async move {
             let came = Instant::now();
-            let reply = desk.later(&query, pending, &client, &waiting).await;
-            desk.metrics.observe(Histogram::Wait, came.elapsed().as_millis() as u64);
+            let reply = dispatch.later(&query, pending, &client, &waiting).await;
+            dispatch.metrics.observe(Histogram::Wait, came.elapsed().as_millis() as u64);
             replies.give(query, reply);
         }));
         true
@@ -239,7 +239,7 @@ impl<A: Answer> Connection<A> {
     }
 
     fn may_take(&self) -> bool {
-        self.tasks.len() < self.desk.bounds.questions_per_connection && self.replies.has_room()
+        self.tasks.len() < self.dispatch.bounds.questions_per_connection && self.replies.has_room()
     }
 
     fn may_read(&self) -> bool {
@@ -289,7 +289,7 @@ impl<A: Answer> Connection<A> {
         if self.read_ended || !self.may_read() || message_at(&self.inbox, 0).is_some() {
             return Ok(false);
         }
-        let mut scratch = self.desk.scratch.borrow_mut();
+        let mut scratch = self.dispatch.scratch.borrow_mut();
         let mut into = ReadBuf::new(&mut scratch[..READ_BYTES]);
         match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
             Poll::Pending => return Ok(false),
@@ -321,11 +321,11 @@ impl<A: Answer> Connection<A> {
 
     /// `None` while only we are to blame for the silence; `in_full` has its own end.
     fn deadline(&self) -> Option<Instant> {
-        let message = self.desk.bounds.message;
+        let message = self.dispatch.bounds.message;
         let unread = self.replies.unread_since().map(|since| since + message);
         let unfinished = self.message_began.map(|began| began + message);
         let waits_for_client = self.tasks.is_empty() && self.replies.is_empty() && unfinished.is_none();
-        let idle = waits_for_client.then(|| self.busy_until + self.desk.connections.idle_timeout());
+        let idle = waits_for_client.then(|| self.busy_until + self.dispatch.connections.idle_timeout());
         [unread, unfinished, idle].into_iter().flatten().min()
     }
 
@@ -336,7 +336,7 @@ impl<A: Answer> Connection<A> {
             return;
         }
         poll_fn(|cx| {
-            let mut scratch = self.desk.scratch.borrow_mut();
+            let mut scratch = self.dispatch.scratch.borrow_mut();
             let _ = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut scratch));
             let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
             Poll::Ready(())
@@ -489,23 +489,23 @@ mod tests {
     use tokio::task::{LocalSet, spawn_local};
 
     use super::super::dispatch::Admission;
-    use super::super::fake::{Dialler, Fake, admission, admission_with, bounds, desk_with, listener, peer, query};
+    use super::super::fake::{Dialler, Fake, admission, admission_with, bounds, dispatch_with, listener, peer, query};
     use super::super::limits::Bounds;
     use super::super::stream::accept;
     use super::*;
     use crate::limits::Limits;
 
     /// Runs `test` with someone who accepts under `bounds`.
-    async fn with<T: Future<Output = ()>>(bounds: Bounds, test: impl FnOnce(Dialler, Rc<Desk<Fake>>) -> T) {
+    async fn with<T: Future<Output = ()>>(bounds: Bounds, test: impl FnOnce(Dialler, Rc<Dispatch<Fake>>) -> T) {
         with_admission(admission(bounds), test).await;
     }
 
-    async fn with_admission<T: Future<Output = ()>>(admission: Admission, test: impl FnOnce(Dialler, Rc<Desk<Fake>>) -> T) {
-        let (desk, _stop) = desk_with(admission);
+    async fn with_admission<T: Future<Output = ()>>(admission: Admission, test: impl FnOnce(Dialler, Rc<Dispatch<Fake>>) -> T) {
+        let (dispatch, _stop) = dispatch_with(admission);
         let (dialler, listener) = listener();
         let run = async {
-            spawn_local(accept(Rc::clone(&desk), listener));
-            test(dialler, Rc::clone(&desk)).await;
+            spawn_local(accept(Rc::clone(&dispatch), listener));
+            test(dialler, Rc::clone(&dispatch)).await;
         };
         LocalSet::new().run_until(run).await;
     }
@@ -533,12 +533,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pipelined_answers_leave_when_they_are_ready() {
-        with(bounds(), |dialler, desk| async move {
+        with(bounds(), |dialler, dispatch| async move {
             let mut client = dialler.dial(peer(1), 4096);
             ask(&mut client, &[query(1, b'w', 5), query(2, b'w', 1), query(3, b's', 0), query(4, b'p', 0), query(5, b'e', 0)]).await;
             assert_eq!(ids(&mut client, 4).await, [5, 4, 2, 1]);
             assert_eq!(
-                (desk.metrics.get(Counter::StreamQueries), desk.metrics.get(Counter::StreamAtOnce), desk.metrics.get(Counter::Panics)),
+                (
+                    dispatch.metrics.get(Counter::StreamQueries),
+                    dispatch.metrics.get(Counter::StreamAtOnce),
+                    dispatch.metrics.get(Counter::Panics)
+                ),
                 (5, 1, 1)
             );
         })
@@ -573,12 +577,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn beyond_the_questions_under_way_nothing_is_read() {
         let small = Bounds { questions_per_connection: 2, ..bounds() };
-        with(small, |dialler, desk| async move {
+        with(small, |dialler, dispatch| async move {
             let mut client = dialler.dial(peer(1), 4096);
             ask(&mut client, &[query(1, b'w', 3), query(2, b'w', 6), query(3, b'e', 0), query(4, b'g', 0), query(5, b'e', 0)]).await;
             assert_eq!(ids(&mut client, 3).await, [1, 3, 2]);
             assert_eq!(ids(&mut client, 1).await, [5]);
-            assert_eq!(desk.metrics.get(Counter::StreamQueries), 5);
+            assert_eq!(dispatch.metrics.get(Counter::StreamQueries), 5);
         })
         .await;
     }
@@ -601,11 +605,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn too_many_waiting_questions_fail_at_once() {
         let limits = Limits { pending_questions_per_client: 1, ..Limits::default() };
-        with_admission(admission_with(&limits), |dialler, desk| async move {
+        with_admission(admission_with(&limits), |dialler, dispatch| async move {
             let mut client = dialler.dial(peer(1), 4096);
             ask(&mut client, &[query(1, b'w', 1), query(2, b'w', 1)]).await;
             let refused = reply(&mut client).await.expect("open");
-            assert_eq!((refused[1], refused[3] & 15, desk.metrics.get(Counter::TurnedAway)), (2, 2, 1));
+            assert_eq!((refused[1], refused[3] & 15, dispatch.metrics.get(Counter::TurnedAway)), (2, 2, 1));
             assert_eq!(ids(&mut client, 1).await, [1]);
         })
         .await;
@@ -613,20 +617,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_connection_is_closed() {
-        with(bounds(), |dialler, desk| async move {
+        with(bounds(), |dialler, dispatch| async move {
             let mut client = dialler.dial(peer(1), 4096);
             ask(&mut client, &[query(1, b'w', 200)]).await;
             assert_eq!(ids(&mut client, 1).await, [1]);
             let began = Instant::now();
             assert_eq!(reply(&mut client).await, None);
-            assert_eq!((began.elapsed(), desk.metrics.get(Counter::ConnectionsTimedOut)), (bounds().idle, 1));
+            assert_eq!((began.elapsed(), dispatch.metrics.get(Counter::ConnectionsTimedOut)), (bounds().idle, 1));
         })
         .await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_dribbles_is_closed() {
-        with(bounds(), |dialler, desk| async move {
+        with(bounds(), |dialler, dispatch| async move {
             let client = dialler.dial(peer(1), 4096);
             let (mut from, mut to) = tokio::io::split(client);
             let began = Instant::now();
@@ -636,23 +640,23 @@ mod tests {
                 }
             });
             assert_eq!(from.read(&mut [0; 8]).await.expect("closed in order"), 0);
-            assert_eq!((began.elapsed(), desk.metrics.get(Counter::ConnectionsTimedOut)), (bounds().message, 1));
+            assert_eq!((began.elapsed(), dispatch.metrics.get(Counter::ConnectionsTimedOut)), (bounds().message, 1));
         })
         .await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_does_not_read_is_closed_and_holds_little() {
-        with(bounds(), |dialler, desk| async move {
+        with(bounds(), |dialler, dispatch| async move {
             let mut client = dialler.dial(peer(1), 1 << 16);
             let began = Instant::now();
             let questions: Vec<_> = (0..200).map(|id| query(id, b'B', 0)).collect();
             ask(&mut client, &questions).await;
-            while desk.metrics.get(Counter::ConnectionsTimedOut) == 0 {
+            while dispatch.metrics.get(Counter::ConnectionsTimedOut) == 0 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             assert!(began.elapsed() <= bounds().message + Duration::from_millis(100), "{:?}", began.elapsed());
-            assert!(desk.metrics.get(Counter::StreamQueries) < 10, "stopped taking questions");
+            assert!(dispatch.metrics.get(Counter::StreamQueries) < 10, "stopped taking questions");
         })
         .await;
     }
@@ -661,7 +665,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answers_that_nobody_reads_do_not_pile_up() {
         let bounds = Bounds { bytes: 1 << 20, ..bounds() };
-        with(bounds, |dialler, desk| async move {
+        with(bounds, |dialler, dispatch| async move {
             let questions: Vec<_> = (0..128).map(|id| query(id, b'b', 255)).collect();
             let mut clients: Vec<_> = (0..50).map(|client| dialler.dial(peer(client), 4096)).collect();
             for client in &mut clients {
@@ -670,7 +674,7 @@ mod tests {
             let mut most = 0;
             for _ in 0..200 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                most = desk.connections.bytes().max(most);
+                most = dispatch.connections.bytes().max(most);
             }
             assert!(most > bounds.bytes / 2 && most <= bounds.bytes, "{most}");
             // Whoever reads is served meanwhile: a newcomer, and one of those who did not read so far and was not closed.
@@ -679,10 +683,10 @@ mod tests {
             for _ in 0..20 {
                 assert_eq!(reply(&mut honest).await.map(|bytes| bytes.len()), Some(65_280));
             }
-            assert!(desk.connections.bytes() <= bounds.bytes);
+            assert!(dispatch.connections.bytes() <= bounds.bytes);
             drop((clients, honest));
             tokio::time::sleep(Duration::from_secs(20)).await;
-            assert_eq!((desk.connections.bytes(), desk.in_flight.total()), (0, 0));
+            assert_eq!((dispatch.connections.bytes(), dispatch.in_flight.total()), (0, 0));
         })
         .await;
     }
@@ -711,16 +715,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn unfinished_messages_do_not_pile_up() {
         let bounds = Bounds { bytes: 1 << 20, ..bounds() };
-        with(bounds, |dialler, desk| async move {
+        with(bounds, |dialler, dispatch| async move {
             let mut greedy = Vec::new();
             for _ in 0..100 {
                 let mut client = dialler.dial(peer(1), 1 << 17);
                 client.write_all(&[&[0xff, 0xff][..], &[0; 60_000]].concat()).await.expect("room");
                 greedy.push(client);
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                assert!(desk.connections.bytes() <= bounds.bytes);
+                assert!(dispatch.connections.bytes() <= bounds.bytes);
             }
-            assert!(desk.connections.bytes() > bounds.bytes / 2);
+            assert!(dispatch.connections.bytes() > bounds.bytes / 2);
             let mut honest = dialler.dial(peer(2), 1 << 17);
             let mut long = query(7, b'w', 1);
             long.resize(50_000, 0);
@@ -755,7 +759,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_new_connection_costs_the_longest_idle_one() {
         let small = Bounds { connections: 3, ..bounds() };
-        with(small, |dialler, desk| async move {
+        with(small, |dialler, dispatch| async move {
             let mut clients: Vec<_> = (1..=3).map(|last| dialler.dial(peer(last), 4096)).collect();
             for client in clients.iter_mut().rev() {
                 ask(client, &[query(1, b'e', 0)]).await;
@@ -772,14 +776,14 @@ mod tests {
                 ask(client, &[query(4, b'e', 0)]).await;
                 assert_eq!(ids(client, 1).await, [4]);
             }
-            assert_eq!((desk.metrics.get(Counter::Connections), desk.metrics.get(Counter::ConnectionsEvicted)), (4, 1));
+            assert_eq!((dispatch.metrics.get(Counter::Connections), dispatch.metrics.get(Counter::ConnectionsEvicted)), (4, 1));
         })
         .await;
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failing_accept_makes_room_and_does_not_spin() {
-        with(bounds(), |dialler, desk| async move {
+        with(bounds(), |dialler, dispatch| async move {
             let mut idle = dialler.dial(peer(1), 4096);
             ask(&mut idle, &[query(1, b'e', 0)]).await;
             assert_eq!(ids(&mut idle, 1).await, [1]);
@@ -789,8 +793,8 @@ mod tests {
             let mut next = dialler.dial(peer(2), 4096);
             ask(&mut next, &[query(2, b'e', 0)]).await;
             assert_eq!(ids(&mut next, 1).await, [2]);
-            assert_eq!((began.elapsed(), desk.metrics.get(Counter::AcceptErrors)), (Duration::from_millis(40), 4));
-            assert_eq!((reply(&mut idle).await, desk.metrics.get(Counter::ConnectionsEvicted)), (None, 1));
+            assert_eq!((began.elapsed(), dispatch.metrics.get(Counter::AcceptErrors)), (Duration::from_millis(40), 4));
+            assert_eq!((reply(&mut idle).await, dispatch.metrics.get(Counter::ConnectionsEvicted)), (None, 1));
         })
         .await;
     }

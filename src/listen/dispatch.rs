@@ -94,7 +94,7 @@ impl Drop for Waiting {
     }
 }
 
-pub struct Desk<A> {
+pub struct Dispatch<A> {
     answer: Rc<A>,
     clock: Arc<dyn Clock>,
     pub bounds: Bounds,
@@ -109,9 +109,9 @@ pub struct Desk<A> {
     pub scratch: RefCell<Vec<u8>>,
 }
 
-impl<A: Answer> Desk<A> {
-    pub fn new(answer: Rc<A>, clock: Arc<dyn Clock>, admission: Admission, stop: watch::Receiver<bool>) -> Desk<A> {
-        Desk {
+impl<A: Answer> Dispatch<A> {
+    pub fn new(answer: Rc<A>, clock: Arc<dyn Clock>, admission: Admission, stop: watch::Receiver<bool>) -> Dispatch<A> {
+        Dispatch {
             metrics: answer.metrics().clone(),
             answer,
             clock,

@@ -1,5 +1,5 @@
 //! For the tests of this folder: someone who answers as the question's first octet says, sockets in memory,
-//! and a desk with small limits. Time is virtual; the tests never wait for real.
+//! and a dispatch with small limits. Time is virtual; the tests never wait for real.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::dispatch::{Admission, Answer, Desk};
+use super::dispatch::{Admission, Answer, Dispatch};
 use super::limits::Bounds;
 use crate::answer::{AtOnce, Client};
 use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Instant, Rest, StreamListener, WallTime};
@@ -102,13 +102,13 @@ pub fn admission_with(limits: &Limits) -> Admission {
     Admission { bounds: Bounds::share(limits, 1), in_flight: InFlight::new(limits) }
 }
 
-pub fn desk(bounds: Bounds) -> (Rc<Desk<Fake>>, watch::Sender<bool>) {
-    desk_with(admission(bounds))
+pub fn dispatch(bounds: Bounds) -> (Rc<Dispatch<Fake>>, watch::Sender<bool>) {
+    dispatch_with(admission(bounds))
 }
 
-pub fn desk_with(admission: Admission) -> (Rc<Desk<Fake>>, watch::Sender<bool>) {
+pub fn dispatch_with(admission: Admission) -> (Rc<Dispatch<Fake>>, watch::Sender<bool>) {
     let (stop, stopped) = watch::channel(false);
-    (Rc::new(Desk::new(Rc::new(Fake::new()), Arc::new(StoppedClock), admission, stopped)), stop)
+    (Rc::new(Dispatch::new(Rc::new(Fake::new()), Arc::new(StoppedClock), admission, stopped)), stop)
 }
 
 pub fn peer(last: u8) -> SocketAddr {

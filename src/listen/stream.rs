@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::connection;
-use super::dispatch::{Answer, Desk};
+use super::dispatch::{Answer, Dispatch};
 use crate::env::{Accepted, StreamListener};
 use crate::metrics::Counter;
 
@@ -15,14 +15,14 @@ use crate::metrics::Counter;
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
 
 /// Ends only by being aborted.
-pub async fn accept<A: Answer>(desk: Rc<Desk<A>>, listener: Box<dyn StreamListener>) {
+pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn StreamListener>) {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
-            Ok(accepted) => start(&desk, accepted),
+            Ok(accepted) => start(&dispatch, accepted),
             Err(error) => {
-                desk.metrics.count(Counter::AcceptErrors);
+                dispatch.metrics.count(Counter::AcceptErrors);
                 if !is_of_one_connection(&error) {
-                    desk.metrics.add(Counter::ConnectionsEvicted, usize::from(desk.connections.close_longest_idle()));
+                    dispatch.metrics.add(Counter::ConnectionsEvicted, usize::from(dispatch.connections.close_longest_idle()));
                     tokio::time::sleep(ERROR_PAUSE).await;
                 }
             }
@@ -30,13 +30,13 @@ pub async fn accept<A: Answer>(desk: Rc<Desk<A>>, listener: Box<dyn StreamListen
     }
 }
 
-fn start<A: Answer>(desk: &Rc<Desk<A>>, accepted: Accepted) {
-    let (permit, evicted) = desk.connections.admit(accepted.peer.ip());
-    desk.metrics.count(Counter::Connections);
-    desk.metrics.add(Counter::ConnectionsEvicted, evicted);
+fn start<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
+    let (permit, evicted) = dispatch.connections.admit(accepted.peer.ip());
+    dispatch.metrics.count(Counter::Connections);
+    dispatch.metrics.add(Counter::ConnectionsEvicted, evicted);
     let number = permit.number();
-    let task = tokio::task::spawn_local(connection::converse(Rc::clone(desk), accepted, permit));
-    desk.connections.set_task(number, task.abort_handle());
+    let task = tokio::task::spawn_local(connection::converse(Rc::clone(dispatch), accepted, permit));
+    dispatch.connections.set_task(number, task.abort_handle());
 }
 
 /// The connection that was next had already failed and is now out of the queue (accept(2), "Error handling").

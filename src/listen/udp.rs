@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::dispatch::{Answer, Desk};
+use super::dispatch::{Answer, Dispatch};
 use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest, boxed};
@@ -22,9 +22,9 @@ use crate::record::Rcode;
 /// After an error of the socket itself (no memory, interface gone): the next try must not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
-pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, socket: Rc<S>) {
+pub async fn serve<A: Answer, S: DatagramSocket + 'static>(dispatch: Rc<Dispatch<A>>, socket: Rc<S>) {
     let mut batch = DatagramBatch::new();
-    let outbox = Rc::new(Outbox::new(Rc::clone(&desk), Rc::clone(&socket)));
+    let outbox = Rc::new(Outbox::new(Rc::clone(&dispatch), Rc::clone(&socket)));
     let _open = Open(&outbox);
     loop {
         batch.clear();
@@ -33,11 +33,11 @@ pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, so
             socket.poll_recv(cx, &mut batch)
         });
         let Ok(rest) = received.await else {
-            desk.metrics.count(Counter::ReceiveErrors);
+            dispatch.metrics.count(Counter::ReceiveErrors);
             tokio::time::sleep(ERROR_PAUSE).await;
             continue;
         };
-        answer_batch(&desk, &*socket, &mut batch, Some(&outbox));
+        answer_batch(&dispatch, &*socket, &mut batch, Some(&outbox));
         if rest == Rest::Probable {
             tokio::task::yield_now().await;
         }
@@ -45,7 +45,7 @@ pub async fn serve<A: Answer, S: DatagramSocket + 'static>(desk: Rc<Desk<A>>, so
 }
 
 /// The last look into a socket whose loop has ended.
-pub async fn finish<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, socket: &Rc<S>) {
+pub async fn finish<A: Answer, S: DatagramSocket + 'static>(dispatch: &Rc<Dispatch<A>>, socket: &Rc<S>) {
     let mut batch = DatagramBatch::new();
     for _ in 0..LAST_BATCHES_MAX {
         batch.clear();
@@ -53,14 +53,14 @@ pub async fn finish<A: Answer, S: DatagramSocket + 'static>(desk: &Rc<Desk<A>>, 
         if !received.await {
             return;
         }
-        answer_batch(desk, &**socket, &mut batch, None);
+        answer_batch(dispatch, &**socket, &mut batch, None);
     }
 }
 
 /// Replies that took longer than their batch. They leave together when the loop of their socket has its next turn: of
 /// those that are ready side by side each would wake whoever asked, and together they do it once.
 struct Outbox<A, S> {
-    desk: Rc<Desk<A>>,
+    dispatch: Rc<Dispatch<A>>,
     socket: Rc<S>,
     batch: RefCell<DatagramBatch>,
     /// Of the loop; `None` before and after it, when replies leave one by one.
@@ -68,15 +68,15 @@ struct Outbox<A, S> {
 }
 
 impl<A: Answer, S: DatagramSocket> Outbox<A, S> {
-    fn new(desk: Rc<Desk<A>>, socket: Rc<S>) -> Outbox<A, S> {
-        Outbox { desk, socket, batch: RefCell::new(DatagramBatch::new()), waker: RefCell::new(None) }
+    fn new(dispatch: Rc<Dispatch<A>>, socket: Rc<S>) -> Outbox<A, S> {
+        Outbox { dispatch, socket, batch: RefCell::new(DatagramBatch::new()), waker: RefCell::new(None) }
     }
 
     fn put(&self, reply: &[u8], peer: SocketAddr, local: SocketAddr) {
         let waker = self.waker.borrow();
         let Some(waker) = waker.as_ref().filter(|_| reply.len() <= DatagramBatch::SLOT_BYTES) else {
             if self.socket.send_one(reply, peer, local).is_err() {
-                self.desk.metrics.count(Counter::UdpUnsent);
+                self.dispatch.metrics.count(Counter::UdpUnsent);
             }
             return;
         };
@@ -104,7 +104,7 @@ impl<A: Answer, S: DatagramSocket> Outbox<A, S> {
     fn send(&self) {
         let mut batch = self.batch.borrow_mut();
         if !batch.is_empty() {
-            self.desk.metrics.add(Counter::UdpUnsent, self.socket.send(&batch));
+            self.dispatch.metrics.add(Counter::UdpUnsent, self.socket.send(&batch));
             batch.clear();
         }
     }
@@ -122,21 +122,21 @@ impl<A: Answer, S: DatagramSocket> Drop for Open<'_, A, S> {
 
 /// What takes waiting is begun where there is an outbox to wait for.
 fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
-    desk: &Rc<Desk<A>>,
+    dispatch: &Rc<Dispatch<A>>,
     socket: &S,
     batch: &mut DatagramBatch,
     outbox: Option<&Rc<Outbox<A, S>>>,
 ) {
-    let moment = desk.moment();
+    let moment = dispatch.moment();
     let mut at_once_count = 0;
     for index in 0..batch.len() {
         let (entry, slot) = batch.get_mut(index);
         let client = Client { peer: entry.peer, local: entry.local, transport: Transport::Udp };
         if entry.cut_off {
-            refuse_cut_off(desk, entry, slot);
+            refuse_cut_off(dispatch, entry, slot);
             continue;
         }
-        match desk.at_once(&moment, slot, entry.len, &client) {
+        match dispatch.at_once(&moment, slot, entry.len, &client) {
             AtOnce::Reply(len) => {
                 at_once_count += 1;
                 entry.len = len.min(slot.len());
@@ -151,28 +151,28 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
         }
     }
     let unsent = if batch.filled().next().is_some() { socket.send(batch) } else { 0 };
-    desk.metrics.add(Counter::UdpQueries, batch.len());
-    desk.metrics.add(Counter::UdpAtOnce, at_once_count);
-    desk.metrics.add(Counter::UdpUnsent, unsent);
+    dispatch.metrics.add(Counter::UdpQueries, batch.len());
+    dispatch.metrics.add(Counter::UdpAtOnce, at_once_count);
+    dispatch.metrics.add(Counter::UdpUnsent, unsent);
 }
 
 /// Beyond the limits the newest question is dropped without a word: an answer would be one more packet for
 /// whoever floods, and an honest client asks again. What is known is still answered.
 fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], pending: A::Pending, client: Client) {
-    let Some(waiting) = outbox.desk.admit(&client) else {
-        outbox.desk.metrics.count(Counter::TurnedAway);
+    let Some(waiting) = outbox.dispatch.admit(&client) else {
+        outbox.dispatch.metrics.count(Counter::TurnedAway);
         return;
     };
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
     tokio::task::spawn_local(boxed(|| async move {
         let came = Instant::now();
-        let Some(reply) = outbox.desk.later(&query, pending, &client, &waiting).await else { return };
+        let Some(reply) = outbox.dispatch.later(&query, pending, &client, &waiting).await else { return };
         let now = Instant::now();
-        outbox.desk.metrics.observe(Histogram::Wait, (now - came).as_millis() as u64);
-        let leaves_at = outbox.desk.in_flight.leave_at(client.peer.ip(), now);
+        outbox.dispatch.metrics.observe(Histogram::Wait, (now - came).as_millis() as u64);
+        let leaves_at = outbox.dispatch.in_flight.leave_at(client.peer.ip(), now);
         if leaves_at > now {
-            outbox.desk.metrics.count(Counter::UdpPaced);
+            outbox.dispatch.metrics.count(Counter::UdpPaced);
             tokio::time::sleep_until(leaves_at).await;
         }
         outbox.put(&reply, client.peer, client.local);
@@ -180,8 +180,8 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
 }
 
 /// No honest query fills a slot. What is left of it is not interpreted.
-fn refuse_cut_off<A: Answer>(desk: &Desk<A>, entry: &mut Datagram, slot: &mut [u8]) {
-    desk.metrics.count(Counter::UdpCutOff);
+fn refuse_cut_off<A: Answer>(dispatch: &Dispatch<A>, entry: &mut Datagram, slot: &mut [u8]) {
+    dispatch.metrics.count(Counter::UdpCutOff);
     let reply = failure::reply(&slot[..entry.len], Rcode::FORMERR).unwrap_or_default();
     entry.len = reply.len().min(slot.len());
     slot[..entry.len].copy_from_slice(&reply[..entry.len]);
@@ -192,21 +192,21 @@ mod tests {
     use std::cell::Cell;
     use std::io;
 
-    use super::super::fake::{FakeSocket, admission_with, bounds, desk, desk_with, local, peer, query};
+    use super::super::fake::{FakeSocket, admission_with, bounds, dispatch, dispatch_with, local, peer, query};
     use super::*;
     use crate::limits::Limits;
     use tokio::task::{LocalSet, spawn_local};
 
     #[tokio::test(start_paused = true)]
     async fn known_answers_leave_in_one_batch_and_the_others_when_ready() {
-        let (desk, _stop) = desk(bounds());
+        let (dispatch, _stop) = dispatch(bounds());
         let socket = Rc::new(FakeSocket::default());
         for (id, what, argument) in [(1, b'w', 9), (2, b'e', 0), (3, b's', 0), (4, b'w', 2), (5, b'e', 0)] {
             socket.ask(query(id, what, argument), peer(id));
         }
         let run = async {
             let began = Instant::now();
-            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             assert_eq!(socket.replies(2).await, [2, 5]);
             assert_eq!((socket.sends.get(), began.elapsed()), (1, Duration::ZERO));
             assert_eq!(socket.replies(4).await, [2, 5, 4, 1]);
@@ -214,16 +214,16 @@ mod tests {
         };
         LocalSet::new().run_until(run).await;
         assert!(socket.sent.borrow().iter().all(|(bytes, to, from)| *to == peer(bytes[1]) && *from == local() && bytes[2] & 0x80 != 0));
-        assert_eq!((desk.metrics.get(Counter::UdpQueries), desk.metrics.get(Counter::UdpAtOnce)), (5, 2));
+        assert_eq!((dispatch.metrics.get(Counter::UdpQueries), dispatch.metrics.get(Counter::UdpAtOnce)), (5, 2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_ready_together_leaves_together() {
-        let (desk, _stop) = desk(bounds());
+        let (dispatch, _stop) = dispatch(bounds());
         let socket = Rc::new(FakeSocket::default());
         let count = DatagramBatch::SLOTS as u8 + 6;
         let run = async {
-            let serving = spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            let serving = spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             (1..=count).for_each(|id| socket.ask(query(id, b'w', 3), peer(id)));
             // Too long for a slot: alone.
             socket.ask(query(200, b'b', 9), peer(200));
@@ -243,15 +243,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn when_too_many_wait_the_newest_are_dropped_and_known_answers_go_on() {
-        let (desk, _stop) = desk_with(admission_with(&Limits { pending_datagrams_per_client: 2, ..Limits::default() }));
+        let (dispatch, _stop) = dispatch_with(admission_with(&Limits { pending_datagrams_per_client: 2, ..Limits::default() }));
         let socket = Rc::new(FakeSocket::default());
         (1..=9).for_each(|id| socket.ask(query(id, b'w', 1), peer(1)));
         socket.ask(query(10, b'w', 1), peer(2));
         socket.ask(query(11, b'e', 0), peer(1));
         let run = async {
-            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             assert_eq!(socket.replies(4).await, [11, 1, 2, 10]);
-            assert_eq!(desk.metrics.get(Counter::TurnedAway), 7);
+            assert_eq!(dispatch.metrics.get(Counter::TurnedAway), 7);
             socket.ask(query(12, b'w', 1), peer(1));
             assert_eq!(socket.replies(5).await, [11, 1, 2, 10, 12]);
         };
@@ -261,7 +261,7 @@ mod tests {
     /// CVE-2024-33655: what a server held back and let go of at once does not leave at once.
     #[tokio::test(start_paused = true)]
     async fn held_answers_leave_to_one_client_in_turns_and_none_is_lost() {
-        let (desk, _stop) = desk(bounds());
+        let (dispatch, _stop) = dispatch(bounds());
         let socket = Rc::new(FakeSocket::default());
         for source_port in 0..300u16 {
             socket.ask(query(1, b'w', 100), SocketAddr::from(([192, 0, 2, 1], 10_000 + source_port)));
@@ -269,7 +269,7 @@ mod tests {
         socket.ask(query(2, b'w', 100), peer(2));
         let run = async {
             let began = Instant::now();
-            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             tokio::time::sleep(Duration::from_millis(1_010)).await;
             // Nobody waited for these.
             (0..100).for_each(|_| socket.ask(query(3, b'e', 0), peer(1)));
@@ -288,16 +288,16 @@ mod tests {
         assert!(held.last().is_some_and(|last| *last <= Duration::from_millis(1_150)), "{:?}", held.last());
         assert_eq!(times_of(2), [Duration::from_secs(1)], "another client is not concerned");
         assert!(times_of(3).iter().all(|at| *at == Duration::from_millis(1_010)), "known answers are not slowed down");
-        assert_eq!(desk.in_flight.total(), 0);
+        assert_eq!(dispatch.in_flight.total(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_question_that_loses_its_place_is_answered_with_its_failure() {
         let limits = Limits { pending_questions: 3, pending_questions_per_client: 3, ..Limits::default() };
-        let (desk, _stop) = desk_with(admission_with(&limits));
+        let (dispatch, _stop) = dispatch_with(admission_with(&limits));
         let socket = Rc::new(FakeSocket::default());
         let run = async {
-            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             (1..=3).for_each(|id| socket.ask(query(id, b'g', 0), peer(1)));
             tokio::time::sleep(Duration::from_millis(1)).await;
             socket.ask(query(4, b'w', 1), peer(2));
@@ -308,29 +308,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_costs_one_question() {
-        let (desk, _stop) = desk(bounds());
+        let (dispatch, _stop) = dispatch(bounds());
         let socket = Rc::new(FakeSocket::default());
         for (id, what) in [(1, b'P'), (2, b'p'), (3, b'e')] {
             socket.ask(query(id, what, 0), peer(id));
         }
         let run = async {
-            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             assert_eq!(socket.replies(2).await, [3, 2]);
         };
         LocalSet::new().run_until(run).await;
         assert_eq!(socket.sent.borrow()[1].0[3] & 15, 2);
-        assert_eq!(desk.metrics.get(Counter::Panics), 2);
+        assert_eq!(dispatch.metrics.get(Counter::Panics), 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_cut_off_is_refused_unread() {
-        let (desk, _stop) = desk(bounds());
+        let (dispatch, _stop) = dispatch(bounds());
         let socket = Rc::new(FakeSocket::default());
         let mut long = query(1, b'e', 0);
         long.resize(DatagramBatch::SLOT_BYTES + 1, 0);
         socket.ask(long, peer(1));
         let run = async {
-            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             socket.replies(1).await;
         };
         LocalSet::new().run_until(run).await;
@@ -339,17 +339,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failing_socket_is_tried_again_at_leisure() {
-        let (desk, _stop) = desk(bounds());
+        let (dispatch, _stop) = dispatch(bounds());
         let socket = Rc::new(FakeSocket::default());
         (0..3).for_each(|_| socket.put(Err(io::ErrorKind::OutOfMemory.into())));
         socket.ask(query(1, b'e', 0), peer(1));
         let began = Instant::now();
         let run = async {
-            spawn_local(serve(Rc::clone(&desk), Rc::clone(&socket)));
+            spawn_local(serve(Rc::clone(&dispatch), Rc::clone(&socket)));
             assert_eq!(socket.replies(1).await, [1]);
         };
         LocalSet::new().run_until(run).await;
-        assert_eq!((desk.metrics.get(Counter::ReceiveErrors), began.elapsed()), (3, 3 * ERROR_PAUSE));
+        assert_eq!((dispatch.metrics.get(Counter::ReceiveErrors), began.elapsed()), (3, 3 * ERROR_PAUSE));
     }
 
     /// Never empty; gives up the test when others have been starved for too long.
@@ -377,10 +377,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_starves_nobody() {
-        let (desk, _stop) = desk(bounds());
+        let (dispatch, _stop) = dispatch(bounds());
         let socket = Rc::new(Flood(Cell::new(0)));
         let run = async {
-            let flood = spawn_local(serve(desk, Rc::clone(&socket)));
+            let flood = spawn_local(serve(dispatch, Rc::clone(&socket)));
             let other = spawn_local(async {
                 for _ in 0..5 {
                     tokio::task::yield_now().await;

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
 
-use super::dispatch::{Admission, Answer, Desk};
+use super::dispatch::{Admission, Answer, Dispatch};
 use super::{stream, udp};
 use crate::env::{Clock, DatagramSocket, RealDatagramSocket, RealStreamListener, StreamListener};
 
@@ -42,22 +42,22 @@ struct Opened<S> {
 }
 
 impl<S: DatagramSocket + 'static> Opened<S> {
-    fn new<A: Answer>(desk: &Rc<Desk<A>>, addr: Option<SocketAddr>, udp: S, tcp: Option<Box<dyn StreamListener>>) -> Opened<S> {
+    fn new<A: Answer>(dispatch: &Rc<Dispatch<A>>, addr: Option<SocketAddr>, udp: S, tcp: Option<Box<dyn StreamListener>>) -> Opened<S> {
         let udp = Rc::new(udp);
-        let datagrams = spawn_local(udp::serve(Rc::clone(desk), Rc::clone(&udp)));
-        let connections = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(desk), listener)));
+        let datagrams = spawn_local(udp::serve(Rc::clone(dispatch), Rc::clone(&udp)));
+        let connections = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(dispatch), listener)));
         Opened { addr, udp, loops: [datagrams].into_iter().chain(connections).collect() }
     }
 
     /// Takes no new work; what stands in the socket is answered.
-    async fn close<A: Answer>(self, desk: &Rc<Desk<A>>) {
+    async fn close<A: Answer>(self, dispatch: &Rc<Dispatch<A>>) {
         for one in &self.loops {
             one.abort();
         }
         for one in self.loops {
             let _ = one.await;
         }
-        udp::finish(desk, &self.udp).await;
+        udp::finish(dispatch, &self.udp).await;
     }
 }
 
@@ -87,11 +87,11 @@ async fn serve_while_sockets_change<A: Answer, S: DatagramSocket + 'static>(
     admission: Admission,
     mut stop: watch::Receiver<bool>,
 ) {
-    let desk = Rc::new(Desk::new(answer, clock, admission, stop.clone()));
+    let dispatch = Rc::new(Dispatch::new(answer, clock, admission, stop.clone()));
     let mut tcp = tcp.into_iter();
-    let mut opened: Vec<Opened<S>> = udp.into_iter().map(|(addr, udp)| Opened::new(&desk, addr, udp, tcp.next())).collect();
+    let mut opened: Vec<Opened<S>> = udp.into_iter().map(|(addr, udp)| Opened::new(&dispatch, addr, udp, tcp.next())).collect();
     // Listeners without a datagram socket beside them.
-    let others: Vec<_> = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(&desk), listener))).collect();
+    let others: Vec<_> = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(&dispatch), listener))).collect();
     loop {
         let change = tokio::select! {
             biased;
@@ -99,10 +99,10 @@ async fn serve_while_sockets_change<A: Answer, S: DatagramSocket + 'static>(
             change = next_change() => change,
         };
         match change {
-            SocketChange::Open { addr, udp, tcp } => opened.push(Opened::new(&desk, Some(addr), udp, Some(tcp))),
+            SocketChange::Open { addr, udp, tcp } => opened.push(Opened::new(&dispatch, Some(addr), udp, Some(tcp))),
             SocketChange::Close { addr, done } => {
                 for one in opened.extract_if(.., |one| one.addr == Some(addr)) {
-                    one.close(&desk).await;
+                    one.close(&dispatch).await;
                 }
                 drop(done);
             }
@@ -116,13 +116,13 @@ async fn serve_while_sockets_change<A: Answer, S: DatagramSocket + 'static>(
         let _ = one.await;
     }
     for one in opened {
-        one.close(&desk).await;
+        one.close(&dispatch).await;
     }
     let rest = async {
-        desk.answered_all().await;
-        desk.connections.emptied().await;
+        dispatch.answered_all().await;
+        dispatch.connections.emptied().await;
     };
-    let _ = tokio::time::timeout(desk.bounds.stop, rest).await;
+    let _ = tokio::time::timeout(dispatch.bounds.stop, rest).await;
 }
 
 /// What one worker listens on, as `env::bind_udp` and `env::bind_tcp` give it.

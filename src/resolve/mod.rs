@@ -33,7 +33,7 @@ pub use context::place::QuestionPlace;
 pub use context::routes::{Anchors, Routes, RoutesInForce};
 #[cfg(test)]
 pub use context::trace::ZoneKey;
-pub use context::trace::{Asked, Believed, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
+pub use context::trace::{AliasTailReason, Asked, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};
 pub use dnssec::follow_anchors::Followed;
 pub use question::answer::{Answer, SentinelVerdict};
 pub use question::resolver::{Resolver, Shared};

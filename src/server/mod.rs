@@ -36,4 +36,4 @@ pub use load::{Configuration, LoadedZone, Sources, StartOptions, configuration};
 pub(crate) use load::{root_hints, trust_anchors};
 pub use run::{RunError, ignore_signals_for_the_server, run};
 pub use server::{build, explain};
-pub use socket::{ask, places as control_socket_places, why_none as why_no_server};
+pub use socket::{ask, places as control_socket_places, why_no_server};

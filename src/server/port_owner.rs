@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Holder {
+pub(super) struct PortOwner {
     /// Where it listens, which may be a wildcard.
     pub(super) listens_at: SocketAddr,
     pub(super) uid: u32,
@@ -52,13 +52,13 @@ pub(super) enum Transport {
 }
 
 /// The first socket found that keeps `wanted` from being bound.
-pub(super) fn holder_of(wanted: SocketAddr, transport: Transport) -> Option<Holder> {
+pub(super) fn port_owner(wanted: SocketAddr, transport: Transport) -> Option<PortOwner> {
     let tables = match transport {
         Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
         Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
     };
     let bound = tables.iter().filter_map(|table| fs::read_to_string(table).ok()).find_map(|text| find_bound(&text, wanted, transport))?;
-    Some(Holder { listens_at: bound.at, uid: bound.uid, process: process_of(bound.inode).or_else(|| likely_process(bound.uid)) })
+    Some(PortOwner { listens_at: bound.at, uid: bound.uid, process: process_of(bound.inode).or_else(|| likely_process(bound.uid)) })
 }
 
 struct Bound {
@@ -152,9 +152,9 @@ mod tests {
                 [(udp.local_addr().expect("bound"), Transport::Udp), (tcp.local_addr().expect("bound"), Transport::Tcp)]
             {
                 let wanted = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), local.port());
-                let holder = holder_of(wanted, transport).expect("the kernel lists it");
-                assert_eq!(holder.listens_at, local);
-                assert_eq!(holder.process.map(|process| process.pid), Some(std::process::id()));
+                let owner = port_owner(wanted, transport).expect("the kernel lists it");
+                assert_eq!(owner.listens_at, local);
+                assert_eq!(owner.process.map(|process| process.pid), Some(std::process::id()));
             }
         }
     }

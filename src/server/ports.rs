@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
-use super::port_owner::{Holder, Transport, holder_of};
+use super::port_owner::{PortOwner, Transport, port_owner};
 use crate::config::ServerSettings;
 use crate::env::{bind_tcp, bind_udp};
 
@@ -35,7 +35,7 @@ pub struct BindError {
     pub addr: SocketAddr,
     transport: Transport,
     cause: io::Error,
-    holder: Option<Holder>,
+    owner: Option<PortOwner>,
 }
 
 /// Binds what the settings ask for, or the default places; `receive_bytes` is each UDP socket's kernel buffer.
@@ -107,8 +107,8 @@ fn bind_all(addrs: &[SocketAddr], workers: usize, receive_bytes: usize) -> Resul
 
 impl BindError {
     fn new(addr: SocketAddr, transport: Transport, cause: io::Error) -> BindError {
-        let holder = if cause.kind() == io::ErrorKind::AddrInUse { holder_of(addr, transport) } else { None };
-        BindError { addr, transport, cause, holder }
+        let owner = if cause.kind() == io::ErrorKind::AddrInUse { port_owner(addr, transport) } else { None };
+        BindError { addr, transport, cause, owner }
     }
 
     pub(super) fn is_in_use(&self) -> bool {
@@ -116,7 +116,7 @@ impl BindError {
     }
 
     fn is_held_by_cairn(&self) -> bool {
-        self.holder.as_ref().and_then(|holder| holder.process.as_ref()).is_some_and(|process| process.command == "cairn")
+        self.owner.as_ref().and_then(|owner| owner.process.as_ref()).is_some_and(|process| process.command == "cairn")
     }
 }
 
@@ -135,8 +135,8 @@ impl fmt::Display for BindError {
             }
             io::ErrorKind::AddrInUse => {
                 write!(f, "{transport} {addr} is in use ")?;
-                match &self.holder {
-                    Some(holder) => write!(f, "by {}", HolderText { holder, wanted: addr, transport: self.transport }),
+                match &self.owner {
+                    Some(owner) => write!(f, "by {}", PortOwnerText { owner, wanted: addr, transport: self.transport }),
                     None => write!(f, "by another process; this shows by which: {}", ss_command(self.transport, port)),
                 }
             }
@@ -148,18 +148,18 @@ impl fmt::Display for BindError {
     }
 }
 
-struct HolderText<'a> {
-    holder: &'a Holder,
+struct PortOwnerText<'a> {
+    owner: &'a PortOwner,
     wanted: SocketAddr,
     transport: Transport,
 }
 
-impl fmt::Display for HolderText<'_> {
+impl fmt::Display for PortOwnerText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = self.holder.listens_at;
-        let Some(process) = &self.holder.process else {
+        let at = self.owner.listens_at;
+        let Some(process) = &self.owner.process else {
             let show = ss_command(self.transport, at.port());
-            return write!(f, "a process of the user with uid {} (it listens on {at}); this shows which: {show}", self.holder.uid);
+            return write!(f, "a process of the user with uid {} (it listens on {at}); this shows which: {show}", self.owner.uid);
         };
         let likely = if process.is_certain { "" } else { "a process that hides, probably " };
         write!(f, "{likely}{} (process {}, it listens on {at})", process.command, process.pid)?;
@@ -214,12 +214,12 @@ mod tests {
         assert_eq!((ports.workers.len(), ports.addrs), (3, vec![addr]));
         let second = bind_all(&[addr], 3, BUFFER).expect_err("somebody is there");
         assert_eq!((second.addr, second.cause.kind()), (addr, io::ErrorKind::AddrInUse));
-        assert_eq!(second.holder.and_then(|holder| holder.process).map(|process| process.pid), Some(std::process::id()));
+        assert_eq!(second.owner.and_then(|owner| owner.process).map(|process| process.pid), Some(std::process::id()));
         drop(ports.workers);
         bind_all(&[addr], 3, BUFFER).expect("free again at once");
     }
 
-    /// Somebody who holds the TCP port alone, with every option set, is found too, and so is a UDP-only holder.
+    /// Somebody who holds the TCP port alone, with every option set, is found too, and so is a UDP-only owner.
     #[test]
     fn half_a_port_is_not_enough() {
         let addr = free_place();
@@ -294,27 +294,27 @@ mod tests {
 
     #[test]
     fn messages_tell_the_way_out() {
-        let error = |kind: io::ErrorKind, holder| BindError {
+        let error = |kind: io::ErrorKind, owner| BindError {
             addr: "0.0.0.0:53".parse().expect("an address"),
             transport: Transport::Udp,
             cause: kind.into(),
-            holder,
+            owner,
         };
-        let holder = |command: &str, at: &str| {
+        let owner = |command: &str, at: &str| {
             let process = Some(Process { pid: 7, command: command.to_owned(), is_certain: true });
-            Some(Holder { listens_at: at.parse().expect("an address"), uid: 101, process })
+            Some(PortOwner { listens_at: at.parse().expect("an address"), uid: 101, process })
         };
-        let unknown = Holder { listens_at: "0.0.0.0:53".parse().expect("an address"), uid: 101, process: None };
+        let unknown = PortOwner { listens_at: "0.0.0.0:53".parse().expect("an address"), uid: 101, process: None };
         for (error, parts) in [
             (
                 error(io::ErrorKind::PermissionDenied, None),
                 &["sudo setcap cap_net_bind_service=+ep /", "ip_unprivileged_port_start=53"][..],
             ),
             (error(io::ErrorKind::AddrInUse, None), &["another process", "sudo ss -Hlnpu 'sport = :53'"]),
-            (error(io::ErrorKind::AddrInUse, holder("dnsmasq", "0.0.0.0:53")), &["by dnsmasq (process 7", "--listen"]),
-            (error(io::ErrorKind::AddrInUse, holder("cairn", "0.0.0.0:53")), &["Cairn is running already", "kill 7"]),
+            (error(io::ErrorKind::AddrInUse, owner("dnsmasq", "0.0.0.0:53")), &["by dnsmasq (process 7", "--listen"]),
+            (error(io::ErrorKind::AddrInUse, owner("cairn", "0.0.0.0:53")), &["Cairn is running already", "kill 7"]),
             (
-                error(io::ErrorKind::AddrInUse, holder("systemd-resolve", "127.0.0.53:53")),
+                error(io::ErrorKind::AddrInUse, owner("systemd-resolve", "127.0.0.53:53")),
                 &["DNSStubListener=no", "127.0.0.1 is free beside it"],
             ),
             (error(io::ErrorKind::AddrInUse, Some(unknown)), &["uid 101", "sudo ss"]),
@@ -322,6 +322,6 @@ mod tests {
             let text = error.to_string();
             assert!(parts.iter().all(|part| text.contains(part)), "{text}");
         }
-        assert!(error(io::ErrorKind::AddrInUse, holder("cairn", "0.0.0.0:53")).is_held_by_cairn());
+        assert!(error(io::ErrorKind::AddrInUse, owner("cairn", "0.0.0.0:53")).is_held_by_cairn());
     }
 }

@@ -174,7 +174,7 @@ pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -
 }
 
 /// Reason no server could be asked: what was found at each place.
-pub fn why_none(places: &[PathBuf]) -> String {
+pub fn why_no_server(places: &[PathBuf]) -> String {
     let found = places.iter().map(|path| {
         let why = match UnixStream::connect(path).map_err(|error| error.kind()) {
             Ok(_) => "in use",

@@ -153,8 +153,8 @@ impl SocketTable {
         drop(lease);
     }
 
-    fn take_back(&self, asker: Option<SocketAddr>, now: Instant) {
-        let taken = self.0.borrow_mut().take_back(asker, now);
+    fn take_back(&self, wanted_for: Option<SocketAddr>, now: Instant) {
+        let taken = self.0.borrow_mut().take_back(wanted_for, now);
         taken.into_iter().for_each(Waker::wake);
     }
 }
@@ -208,7 +208,7 @@ impl Inner {
     }
 
     /// Marks the queries that lose their socket, and returns whom to wake.
-    fn take_back(&mut self, asker: Option<SocketAddr>, now: Instant) -> Vec<Waker> {
+    fn take_back(&mut self, wanted_for: Option<SocketAddr>, now: Instant) -> Vec<Waker> {
         if self.taken_back > 0 || self.look_again.is_some_and(|at| now < at) {
             return Vec::new();
         }
@@ -216,7 +216,7 @@ impl Inner {
         let share = self.share();
         let is_silent = |slot: &Slot| {
             let server = self.servers.get(&slot.server);
-            Some(slot.server) != asker
+            Some(slot.server) != wanted_for
                 && now.duration_since(slot.since) >= SILENT_AFTER
                 && server.is_some_and(|held| held.sockets > share && held.last_reply.is_none_or(|last| last < slot.since))
         };

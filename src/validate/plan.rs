@@ -94,7 +94,7 @@ impl Plan<'_> {
 
     /// No NSEC or NSEC3 signed by this zone: signed by a zone below, or by nobody who could.
     fn no_denial_of_ours(&self, claim: Claim) -> Judgement {
-        let deepest = holder(&self.reply.qname, self.reply.qtype);
+        let deepest = deepest_apex(&self.reply.qname, self.reply.qtype);
         if let Some(zone) = self.signer_below(&deepest) {
             return Judgement::NeedsKeys(zone);
         }
@@ -154,12 +154,12 @@ impl Plan<'_> {
         if self.has_own_signature(set) {
             return Ok(());
         }
-        let holder = holder(&set.name, set.rtype);
+        let deepest_apex = deepest_apex(&set.name, set.rtype);
         let mut signers = set.sigs.iter().filter_map(Rrsig::read).map(|rrsig| rrsig.signer);
-        let fits = |signer: &Name| holder.is_within(signer) && (signer.is_below(self.zone) || !holder.is_within(self.zone));
+        let fits = |signer: &Name| deepest_apex.is_within(signer) && (signer.is_below(self.zone) || !deepest_apex.is_within(self.zone));
         already(match signers.find(fits) {
             Some(signer) => Judgement::NeedsKeys(signer),
-            None => self.below_an_insecure_cut(holder, self.why_not_signed_here(set)),
+            None => self.below_an_insecure_cut(deepest_apex, self.why_not_signed_here(set)),
         })
     }
 
@@ -189,7 +189,7 @@ fn bogus<T>(why: Reason) -> Result<T, Box<Judgement>> {
 }
 
 /// The deepest name that can be the apex of the zone that holds the data. A DS set belongs to the zone above its owner (RFC 4035 3.1.4.1), every other to the zone at or above it.
-fn holder(name: &Name, rtype: Rtype) -> Name {
+fn deepest_apex(name: &Name, rtype: Rtype) -> Name {
     match rtype {
         Rtype::DS => name.parent().unwrap_or_else(Name::root),
         _ => name.clone(),

@@ -49,6 +49,11 @@ impl Modules {
         self.0.iter().map(|(path, module)| (module.file.as_str(), self.used_by(path, module))).collect()
     }
 
+    /// Each file, and its code without imports, re-exports and unit tests.
+    pub fn code(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.values().map(|module| (module.file.as_str(), module.code.as_str()))
+    }
+
     fn used_by(&self, path: &ModulePath, module: &Module) -> BTreeSet<&str> {
         let children =
             self.0.keys().filter(|child| child.len() == path.len() + 1 && child.starts_with(path)).filter_map(|child| child.last());

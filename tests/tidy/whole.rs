@@ -1,6 +1,6 @@
 //! Rules about the project as a whole: what files are to each other, and the figures that show where it stands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::Modules;
 use super::{Source, named_folders, words};
@@ -172,6 +172,53 @@ pub fn doors_know_what_they_say(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
+/// Items that other files can reach and that nothing in the program names. The compiler finds each of them when it builds the
+/// library without the feature `internals`; the lints must do that too, as this rule does not see two items of one name.
+pub fn items_of_tests_only(sources: &[Source], modules: &Modules) -> Vec<String> {
+    let code: Vec<(&str, String)> = modules.code().map(|(file, code)| (file, without_items_of_tests(code))).collect();
+    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+    code.iter().flat_map(|(_, code)| words(code)).for_each(|word| *uses.entry(word).or_default() += 1);
+    let mut complaints = Vec::new();
+    for (file, code) in code.iter().filter(|(file, _)| !file.starts_with("src/embed/")) {
+        let items = code.lines().filter_map(public_item).filter(|name| uses[name] == 1 && *name != "main");
+        complaints.extend(items.map(|name| format!("{file}: only tests use {name}")));
+    }
+    let lints = "cargo clippy --locked -- -D warnings";
+    let ci = sources.iter().filter(|source| source.path == ".ci/run");
+    complaints.extend(ci.filter(|ci| !ci.text.lines().any(|line| line == lints)).map(|ci| format!("{}: no line `{lints}`", ci.path)));
+    complaints
+}
+
+/// The name of `pub const fn name(…`, `pub(super) struct Name {` and their like.
+fn public_item(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("pub")?;
+    let rest = rest.strip_prefix('(').map_or(rest, |scope| scope.split_once(')').map_or("", |(_, rest)| rest));
+    let mut words = words(rest.strip_prefix(' ')?).skip_while(|word| ["async", "unsafe"].contains(word)).peekable();
+    let kind = words.next()?;
+    let name = words.next_if(|_| ["fn", "struct", "enum", "trait", "type", "const", "static"].contains(&kind))?;
+    if name == "fn" { words.next() } else { Some(name) }
+}
+
+/// Without what stands behind `#[cfg(test)]` and `#[cfg(any(test, …))]`; items end where rustfmt ends them.
+fn without_items_of_tests(code: &str) -> String {
+    let mut kept = String::with_capacity(code.len());
+    let mut skipped: Option<usize> = None;
+    for line in code.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let is_gate = ["#[cfg(test)]", "#[cfg(any(test,"].iter().any(|gate| line.trim_start().starts_with(gate));
+        if skipped.is_none() && is_gate {
+            skipped = Some(indent);
+        } else if let Some(of) = skipped {
+            let ends = indent == of && line.trim_end().ends_with([';', '}', ',']);
+            skipped = skipped.filter(|_| !ends);
+        } else {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
 /// The phrases of "Knows nothing of: a, b." in a header.
 fn disclaimed(text: &str) -> Vec<String> {
     let header: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim).collect();
@@ -328,6 +375,25 @@ mod tests {
         let used = "use tokio::time;\nuse clap::Parser;\nuse lru::LruCache;";
         let bad = "#[cfg(test)]\nmod tests {\n    use hickory_proto::op::Message;\n}";
         tells_apart(packages_of_tests_only, &[("src/a.rs", used), ("src/b.rs", bad)], "use hickory_proto::rr::RData;");
+    }
+
+    #[test]
+    fn items_that_only_tests_use_are_seen() {
+        let rule: Rule = |sources| items_of_tests_only(sources, &Modules::of(sources));
+        let lib = ("src/lib.rs", "mod a;\nmod b;\npub use b::main;\npub use a::Shown;");
+        let user = ("src/b.rs", "pub fn main() { crate::a::used() }\n#[cfg(test)]\nmod tests {\n    use crate::a::{Shown, unused};\n}");
+        for bad in ["pub fn unused() {}", "pub(super) const fn unused() {}", "pub struct Shown;", "pub async fn unused() {}"] {
+            let good = "pub fn used() {}\nfn private() {}\n#[cfg(any(test, feature = \"internals\"))]\npub fn unused() {\n}";
+            tells_apart(rule, &[lib, user, ("src/a.rs", &format!("pub fn used() {{}}\n{bad}"))], good);
+        }
+        let only_by_tests =
+            "pub fn used() {}\npub fn unused() {}\nimpl T {\n    #[cfg(test)]\n    pub fn f() {\n        unused()\n    }\n}";
+        tells_apart(
+            rule,
+            &[lib, user, ("src/a.rs", only_by_tests)],
+            &only_by_tests.replace("    #[cfg(test)]\n", "").replace("pub fn f", "fn f"),
+        );
+        tells_apart(rule, &[(".ci/run", "cargo clippy --all-targets --locked -- -D warnings")], "cargo clippy --locked -- -D warnings");
     }
 
     #[test]

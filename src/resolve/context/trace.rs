@@ -77,10 +77,10 @@ pub enum Step {
         dropped: usize,
     },
     /// The reply that gave the alias also has the records that it leads to.
-    InPassing {
+    AliasTail {
         question: Question,
         zone: Name,
-        because: Believed,
+        because: AliasTailReason,
     },
     /// No server at all replies: none is asked until the network is back.
     Offline {
@@ -166,9 +166,9 @@ pub struct Asked {
 
 /// Why the alias tail of a reply is given to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Believed {
+pub enum AliasTailReason {
     /// It is validated.
-    Proved,
+    Validated,
     /// The alias leads to the apex of the zone, for which the zone's server is authoritative.
     Apex,
     /// The alias tails of this server have always agreed with its answers.
@@ -194,7 +194,7 @@ pub enum Choice {
     /// Asked at random now and then, to notice a server that has become faster.
     Exploring { of: usize },
     /// Another server has not replied yet.
-    Beside,
+    SecondQuery,
     /// Of the other address family: it is not known yet which of the two works here.
     Race,
     /// Whether its address family works again; the question does not wait for it.

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use crate::record::{Name, Question, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::task::in_background;
-use crate::resolve::context::trace::{Believed, Purpose, Step, Trace};
+use crate::resolve::context::trace::{AliasTailReason, Purpose, Step, Trace};
 use crate::resolve::delegation::zone_cut;
 use crate::resolve::question::resolver::Resolver;
 use crate::resolve::reply::link::{AliasTail, Found, Link};
@@ -32,24 +32,24 @@ impl Resolver {
         }
         let link = if dnssec { self.validator().validate_once(question, link, context).await } else { link };
         let because = match link.security {
-            Security::Secure => Believed::Proved,
+            Security::Secure => AliasTailReason::Validated,
             Security::Bogus => return None,
             Security::Insecure | Security::Indeterminate => unvalidated?,
         };
-        if because != Believed::Proved {
+        if because != AliasTailReason::Validated {
             self.confirm(tail, question, context);
         }
-        context.trace.emit(|| Step::InPassing { question: question.clone(), zone: tail.zone.clone(), because });
+        context.trace.emit(|| Step::AliasTail { question: question.clone(), zone: tail.zone.clone(), because });
         Some(link)
     }
 
-    fn may_go_unvalidated(&self, tail: &AliasTail, name: &Name) -> Option<Believed> {
+    fn may_go_unvalidated(&self, tail: &AliasTail, name: &Name) -> Option<AliasTailReason> {
         // For the apex of the zone no zone cut in between can make other servers authoritative.
         let is_apex = *name == tail.zone;
         let tails_agree = || self.network().cache().servers().abilities().alias_tails_are_consistent(tail.server.ip());
         match tail.authoritative {
-            true if is_apex => Some(Believed::Apex),
-            true if tails_agree() => Some(Believed::ConsistentServer),
+            true if is_apex => Some(AliasTailReason::Apex),
+            true if tails_agree() => Some(AliasTailReason::ConsistentServer),
             _ => None,
         }
     }

@@ -38,7 +38,7 @@ impl Servers {
         let Some(Picked { address, standing, .. }) = other.filter(|_| self.allowance.take(race.is_some())) else { return };
         self.network().metrics().count(Counter::UpstreamSecondQueries);
         let with_edns = with_edns(address, &standing, slist);
-        let why = if race.is_some() { Choice::Race } else { Choice::Beside };
+        let why = if race.is_some() { Choice::Race } else { Choice::SecondQuery };
         let plan = Plan { address, why, standing, with_edns, ..plan.clone() };
         // That the budget is spent is noticed with the next first query.
         if let Ok(second) = self.send(cut, &plan, slist, context) {
