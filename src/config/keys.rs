@@ -403,6 +403,13 @@ pub(super) const ROUTE: &[Row<RouteSettings>] = &[
         doc: "Iterate from the root if all of them fail",
         why: "a private name must not leak to the world",
     },
+    Row {
+        key: "dnssec",
+        kind: Kind::Switch(|r| &mut r.dnssec),
+        default: "false",
+        doc: "Insist on proof for a zone that the public tree denies; with false the rule makes such a zone insecure, unless a trust anchor or a signed delegation says otherwise",
+        why: "internal zones are seldom signed",
+    },
 ];
 
 /// What a value of this kind looks like, for error messages and the reference.

@@ -160,6 +160,8 @@ pub struct RouteSettings {
     pub to: Vec<SocketAddr>,
     /// Iterate from the root if all of them fail.
     pub fallback: bool,
+    /// Also a zone that the public tree denies is to be proved.
+    pub dnssec: bool,
     /// Of the configuration file, from 1.
     pub line: usize,
     /// Of the value of `zone`.
@@ -276,6 +278,14 @@ impl Default for ZoneSettings {
 
 impl Default for RouteSettings {
     fn default() -> RouteSettings {
-        RouteSettings { zone: Name::root(), to: Vec::new(), fallback: false, line: 0, zone_mark: Mark::default(), to_mark: Mark::default() }
+        RouteSettings {
+            zone: Name::root(),
+            to: Vec::new(),
+            fallback: false,
+            dnssec: false,
+            line: 0,
+            zone_mark: Mark::default(),
+            to_mark: Mark::default(),
+        }
     }
 }

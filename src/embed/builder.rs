@@ -60,6 +60,7 @@ impl Builder {
             zone,
             to: servers.into_iter().collect(),
             fallback: false,
+            dnssec: false,
             line: 0,
             zone_mark,
             to_mark,

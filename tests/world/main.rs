@@ -8,6 +8,7 @@ mod edns;
 mod explained;
 mod floods;
 mod forwarding;
+mod internal_names;
 mod isolation;
 mod log_lines;
 mod misfits;

@@ -52,12 +52,20 @@ pub struct Rule {
     /// None: rules of zones above do not hold here, and servers are found by iteration.
     pub to: Vec<SocketAddr>,
     pub fallback: bool,
+    /// A zone that the public tree denies has to be proved all the same.
+    pub dnssec: bool,
 }
 
 impl Routes {
     pub fn new(settings: &Settings, limits: Limits, hints: Vec<(Name, IpAddr)>, anchors: Anchors) -> Routes {
         let rule = |forward: bool| {
-            move |route: &RouteSettings| Rule { zone: route.zone.clone(), forward, to: route.to.clone(), fallback: route.fallback }
+            move |route: &RouteSettings| Rule {
+                zone: route.zone.clone(),
+                forward,
+                to: route.to.clone(),
+                fallback: route.fallback,
+                dnssec: route.dnssec,
+            }
         };
         let mut rules: Vec<Rule> = settings.forwards.iter().map(rule(true)).chain(settings.stubs.iter().map(rule(false))).collect();
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.zone.label_count()));
@@ -83,6 +91,21 @@ impl Routes {
     /// The same, also where it says that servers are found by iteration.
     pub fn nearest_rule(&self, name: &Name) -> Option<&Rule> {
         self.rules.iter().find(|rule| name.is_within(&rule.zone))
+    }
+
+    /// Does the administrator say that this zone exists, whatever the public tree says? Data of such a zone cannot be proved
+    /// from above; a signed delegation or a trust anchor still counts.
+    pub fn is_zone_by_rule(&self, zone: &Name) -> bool {
+        self.zones_by_rule().any(|by_rule| by_rule == zone)
+    }
+
+    /// The same for a zone at or below `name`.
+    pub fn has_zone_by_rule_within(&self, name: &Name) -> bool {
+        self.zones_by_rule().any(|by_rule| by_rule.is_within(name))
+    }
+
+    fn zones_by_rule(&self) -> impl Iterator<Item = &Name> {
+        self.rules.iter().filter(|rule| !rule.zone.is_root() && !rule.to.is_empty() && !rule.dnssec).map(|rule| &rule.zone)
     }
 
     /// The root's servers and their addresses, as the hints have them.

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::DenialKind;
 use crate::env::{BoxFuture, boxed};
 use crate::limits::cache::{NO_DS_S_MAX, TRUST_S_MAX};
 use crate::limits::validation::SECOND_OPINIONS_MAX;
@@ -157,7 +158,10 @@ impl ChainOfTrust {
         }
         let Some(parent) = zone.parent() else { return (Trust::Insecure(None), TRUST_S) };
         match self.trust_of_data(&parent, context).await {
-            Trust::Secure(keys) => self.trust_below(zone, keys, context).await,
+            Trust::Secure(keys) => match self.trust_below(zone, keys, context).await {
+                (Trust::NoZone, seconds) if routes.is_zone_by_rule(zone) => (Trust::InsecureByRule, seconds),
+                trust => trust,
+            },
             Trust::Bogus(ede) => (Trust::Bogus(ede), UNKNOWN_S),
             trust => (trust, TRUST_S),
         }
@@ -202,12 +206,24 @@ impl ChainOfTrust {
                 }
                 CutVerdict::Insecure(reason) => return (insecure(reason), seconds),
                 CutVerdict::NoCut => return (Trust::NoZone, seconds),
+                CutVerdict::Open if self.is_denied(&question, &link, &above, context).await => return (Trust::NoZone, seconds),
                 CutVerdict::Open => match self.ask_another(&question, &link, &mut tried, &child).await {
                     Some(other) => link = other,
                     None => return (Trust::Bogus(why_open(zone, judgement)), bogus_s(&question, context)),
                 },
             }
         }
+    }
+
+    /// Does the zone above prove that no such name exists? That contradicts data of the name, unless a rule of the configuration
+    /// leads to a zone there.
+    async fn is_denied(&self, question: &Question, link: &Link, above: &Arc<ZoneKeys>, context: &Context) -> bool {
+        let is_name_error = matches!(&link.found, Found::Denied(denial) if denial.kind == DenialKind::NxDomain);
+        let Some(reply) = reply_of(question, link).filter(|_| is_name_error && context.routes.has_zone_by_rule_within(&question.name))
+        else {
+            return false;
+        };
+        matches!(judge(&self.state, reply, above.clone(), context).await, Judgement::Secure(_))
     }
 
     /// Judges a reply about DS with the keys of the zone above, or of a zone in between.
@@ -286,6 +302,7 @@ fn proof_step(zone: &Name, trust: &Trust, context: &Context) -> Step {
     let (security, detail) = match trust {
         Trust::Secure(keys) => (Security::Secure, format!("{} keys", keys.keys().len())),
         Trust::Insecure(ede) => (Security::Insecure, ede.as_ref().map_or("no DS record".into(), |ede| ede.text.clone())),
+        Trust::InsecureByRule => (Security::Insecure, "insecure by a rule of the configuration: the public DNS has no such zone".into()),
         Trust::Bogus(ede) => (Security::Bogus, ede.text.clone()),
         Trust::NoZone => (Security::Indeterminate, "no zone cut here".into()),
     };

@@ -12,6 +12,9 @@ use crate::validate::{Insecurity, ZoneKeys};
 pub enum Trust {
     Secure(Arc<ZoneKeys>),
     Insecure(Option<Ede>),
+    /// The zone above proves that it has no such zone, and a rule of the configuration leads to one: an island that nothing
+    /// vouches for. So are the zones below it.
+    InsecureByRule,
     Bogus(Ede),
     /// There is no zone of this name: it is part of the zone above.
     NoZone,

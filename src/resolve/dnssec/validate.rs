@@ -153,6 +153,7 @@ impl Validator {
             let keys = match self.chain.trust_of_data(&zone, context).await {
                 Trust::Secure(keys) => keys,
                 Trust::Insecure(ede) => return Verdict::Insecure(ede),
+                Trust::InsecureByRule => return Verdict::Insecure(None),
                 Trust::Bogus(ede) => return Verdict::BogusChain(ede),
                 Trust::NoZone => {
                     return Verdict::Bogus(bogus(format!("signatures are made by {zone}, which is no zone")));
@@ -167,6 +168,7 @@ impl Validator {
                 Judgement::NeedsCut { name, why } => match self.chain.cut_between(keys.zone(), &name, context).await {
                     Trust::Secure(deeper) => zone = deeper.zone().clone(),
                     Trust::Insecure(ede) => return Verdict::Insecure(ede),
+                    Trust::InsecureByRule => return Verdict::Insecure(None),
                     Trust::Bogus(ede) => return Verdict::BogusChain(ede),
                     Trust::NoZone => return Verdict::Bogus(why.ede()),
                 },
