@@ -3,6 +3,7 @@
 //! Each command reads files of its own folder only, and talks to no server of this machine.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -185,4 +186,49 @@ fn completions_for_each_shell() {
         assert!(["explain", "subtree"].iter().all(|word| stdout(&output).contains(word)), "{shell}: {}", stdout(&output));
     }
     assert_eq!(folder.cairn("completions dos").status.code(), Some(2));
+}
+
+/// What the server's threads may do, tried from inside; and what ends the process at once.
+#[test]
+fn a_server_is_kept_in_a_box() {
+    const SIGSYS: i32 = 31;
+    let folder = Folder::new("sandbox");
+    fs::create_dir_all(folder.0.join("etc/zones")).expect("a folder");
+    folder.write("etc/cairn.toml", "[server]\nstate-dir = '../state'\n");
+    let output = folder.cairn("probe-sandbox --config etc/cairn.toml");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("one object");
+    let is_missing = |part: &str| stderr(&output).contains(&format!("not in force: {part}"));
+    // NET_BIND_SERVICE is kept where it was there.
+    assert!(["CapInh", "CapAmb"].iter().all(|set| report["status"][set] == "0000000000000000"), "{report}");
+    let kept = |set: &str| ["0000000000000000", "0000000000000400"].iter().any(|kept| report["status"][set] == *kept);
+    assert!(["CapPrm", "CapEff"].iter().all(|set| kept(set)), "{report}");
+    assert_eq!(report["status"]["NoNewPrivs"], "1", "{report}");
+    for (what, expected) in [("reads configuration", true), ("writes state", true), ("writes zones", true), ("binds a high port", true)] {
+        assert_eq!(report[what], expected, "{what}: {report}");
+    }
+    if !is_missing("landlock") {
+        assert_eq!((&report["reads /etc/passwd"], &report["writes beside configuration"]), (&false.into(), &false.into()), "{report}");
+    }
+    if !is_missing("seccomp") {
+        assert_eq!(report["status"]["Seccomp"], "2", "{report}");
+        for violation in ["start-program", "packet-socket"] {
+            let output = folder.cairn(&format!("probe-sandbox --config etc/cairn.toml --violate {violation}"));
+            assert_eq!(output.status.signal(), Some(SIGSYS), "{violation}: {output:?}");
+        }
+    }
+    folder.write("etc/cairn.toml", "[server]\nstate-dir = '../state'\nsandbox = false\n");
+    let output = folder.cairn("probe-sandbox --config etc/cairn.toml --violate start-program");
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("one object");
+    assert_eq!((&report["reads /etc/passwd"], &report["writes beside configuration"]), (&true.into(), &true.into()), "{report}");
+    assert!(stderr(&output).contains("turned off by server.sandbox"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_user_that_cannot_be_become_is_a_mistake() {
+    let folder = Folder::new("user");
+    folder.write("cairn.toml", "[server]\nlisten = ['127.0.0.1:5399']\nuser = 'no-such-account'\nstate-dir = 'state'\n");
+    let output = folder.cairn("run --config cairn.toml");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("server.user: there is no account \"no-such-account\""), "{}", stderr(&output));
 }

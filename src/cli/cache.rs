@@ -39,7 +39,7 @@ pub(super) struct DumpArgs {
 
 pub(super) fn dump(args: &DumpArgs, everywhere: &Everywhere) -> u8 {
     match &args.to {
-        Some(file) => with_file(file, everywhere, |file| Command::Save { file }),
+        Some(file) => with_file(file, everywhere, |file| Command::Save { file, opened: None }),
         None => ask_server(&Command::Dump, everywhere),
     }
 }
@@ -55,7 +55,7 @@ pub(super) struct LoadArgs {
 }
 
 pub(super) fn load(args: &LoadArgs, everywhere: &Everywhere) -> u8 {
-    with_file(&args.file, everywhere, |file| Command::Load { file })
+    with_file(&args.file, everywhere, |file| Command::Load { file, opened: None })
 }
 
 /// The server may run in another folder.

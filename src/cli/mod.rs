@@ -66,6 +66,8 @@ enum Command {
     Trust(trust::TrustCommand),
     Man(man::ManArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    ProbeSandbox(run::ProbeArgs),
 }
 
 /// Does what the command line of this process says.
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Trust(command) => trust::trust(&command, &everywhere),
         Command::Stats(args) => stats::stats(&args, &everywhere),
         Command::Man(args) => man::man(&args, CommandLine::command()),
+        Command::ProbeSandbox(args) => run::probe(&args, &everywhere),
         Command::Completions(args) => completions::completions(&args, CommandLine::command()),
     };
     ExitCode::from(code)

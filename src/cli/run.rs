@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::exit_code::{FAILED, GOOD, MISTAKE};
-use super::terminal::{Paint, complain};
+use super::terminal::{Paint, complain, say};
 use crate::config::parse_socket;
-use crate::server::{self, RunError, StartOptions};
+use crate::server::{self, RunError, StartOptions, Violation};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -68,6 +68,39 @@ impl FileArgs {
     }
 }
 
+/// For tests of the sandbox: enter it as a server would, and say what can still be done
+#[derive(Debug, Args)]
+pub(super) struct ProbeArgs {
+    #[command(flatten)]
+    files: FileArgs,
+    /// And then do something that ends the process
+    #[arg(long)]
+    violate: Option<Violate>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Violate {
+    StartProgram,
+    PacketSocket,
+}
+
+pub(super) fn probe(args: &ProbeArgs, everywhere: &Everywhere) -> u8 {
+    let violation = args.violate.map(|violate| match violate {
+        Violate::StartProgram => Violation::StartProgram,
+        Violate::PacketSocket => Violation::PacketSocket,
+    });
+    match server::probe(&args.files.start_options(everywhere), violation) {
+        Ok(report) => {
+            say!("{report}");
+            GOOD
+        }
+        Err(error) => {
+            complain!("cairn: {error}");
+            FAILED
+        }
+    }
+}
+
 pub(super) fn run(args: &RunArgs, everywhere: &Everywhere) -> u8 {
     let options = StartOptions { listen: args.listen.clone(), strict: args.strict, ..args.files.start_options(everywhere) };
     match server::run(&options, server::build) {
@@ -75,7 +108,7 @@ pub(super) fn run(args: &RunArgs, everywhere: &Everywhere) -> u8 {
         Err(error) => {
             complain!("{} {error}", Paint::stderr().bad("cairn:"));
             match error {
-                RunError::Files(_) | RunError::Ports(_) | RunError::Engine(_) => MISTAKE,
+                RunError::Files(_) | RunError::Ports(_) | RunError::Privileges(_) | RunError::Engine(_) => MISTAKE,
                 RunError::System(_) | RunError::WorkerEnded(_) => FAILED,
             }
         }

@@ -36,6 +36,8 @@ pub(super) enum Kind<T> {
     FileOrBuiltIn(fn(&mut T) -> &mut Option<PathBuf>),
     /// A folder that, left alone, is found out.
     FolderOrFoundOut(fn(&mut T) -> &mut Option<PathBuf>),
+    /// An account of this system that, left alone, is found out.
+    AccountOrFoundOut(fn(&mut T) -> &mut Option<String>),
     Name(fn(&mut T) -> &mut Name),
     OptionalName(fn(&mut T) -> &mut Option<Name>),
     Names(fn(&mut T) -> &mut Vec<Name>),
@@ -102,6 +104,20 @@ const SERVER: &[Row<Settings>] = &[
         default: "($XDG_RUNTIME_DIR/cairn/control.sock if that is set, else /run/cairn/control.sock)",
         doc: "Unix socket at which `cairn status`, `cairn reload` and other commands reach the running server",
         why: "",
+    },
+    Row {
+        key: "user",
+        kind: Kind::AccountOrFoundOut(|s| &mut s.server.user),
+        default: "(cairn where there is such an account, else root)",
+        doc: "Account, by name or number, that a server started as root becomes; looked at when the server starts",
+        why: "what answers the network needs no right of root",
+    },
+    Row {
+        key: "sandbox",
+        kind: Kind::Switch(|s| &mut s.server.sandbox),
+        default: "true",
+        doc: "Keep no capability but the one for ports below 1024, no files outside the configured folders (landlock) and few system calls (seccomp), where the kernel has these; looked at when the server starts",
+        why: "a mistake in this program must not become a way into the system",
     },
 ];
 
@@ -426,6 +442,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Word(words, _, _) => one_of(words),
         Kind::File(_) | Kind::FileOrBuiltIn(_) => "the path of a file".to_owned(),
         Kind::FolderOrFoundOut(_) => "the path of a folder".to_owned(),
+        Kind::AccountOrFoundOut(_) => "the name of an account".to_owned(),
         Kind::Name(_) | Kind::OptionalName(_) => "a domain name".to_owned(),
         Kind::Names(_) => "a list of domain names".to_owned(),
         Kind::NegativeAnchors(_) => "a list of domain names, each with \" until \" and a date behind it or not".to_owned(),

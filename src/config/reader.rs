@@ -279,6 +279,10 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         }
         Kind::File(slot) => *slot(target) = file(plain, folder).ok_or_else(wrong)?,
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => *slot(target) = Some(file(plain, folder).ok_or_else(wrong)?),
+        Kind::AccountOrFoundOut(slot) => {
+            let name = plain.as_str().filter(|name| !name.is_empty() && !name.contains([':', '/']) && !name.contains(char::is_whitespace));
+            *slot(target) = Some(name.ok_or_else(wrong)?.to_owned());
+        }
         Kind::Name(slot) => {
             let text = plain.as_str().ok_or_else(wrong)?;
             *slot(target) = domain_name(text).map_err(|what| vec![(value.span(), what, None)])?;
@@ -507,7 +511,9 @@ to   = ["192.0.2.1"]
             ("[server]\nmax-ttl = 1", &["2:1: unknown key \"max-ttl\" in [server]; \"max-ttl\" belongs below [cache]"]),
             (
                 "[server]\nqqqqqqqq = 1",
-                &["2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir, control-socket"],
+                &[
+                    "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir, control-socket, user, sandbox",
+                ],
             ),
             ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs below [server]"]),
             ("[sever]", &["1:2: unknown section or key \"sever\"; did you mean [server]?"]),

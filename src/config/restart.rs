@@ -4,10 +4,12 @@ use super::settings::Settings;
 use super::show::{Shown, show};
 
 /// Read when a server starts. All others are taken over by a reload.
-const AT_START: [&str; 10] = [
+const AT_START: [&str; 12] = [
     "server.workers",
     "server.state-dir",
     "server.control-socket",
+    "server.user",
+    "server.sandbox",
     "cache.size",
     "cache.max-ttl",
     "cache.min-ttl",

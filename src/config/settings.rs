@@ -39,6 +39,9 @@ pub struct ServerSettings {
     pub state_dir: Option<PathBuf>,
     /// Where client commands reach this server; `None`: the default place.
     pub control_socket: Option<PathBuf>,
+    /// Whom to become after a start as root; `None`: found out.
+    pub user: Option<String>,
+    pub sandbox: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -209,7 +212,7 @@ impl Default for ServerSettings {
         let loopback_v4 = Prefix::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8);
         let loopback_v6 = Prefix::new(Ipv6Addr::LOCALHOST.into(), 128);
         let allow = loopback_v4.into_iter().chain(loopback_v6).collect();
-        ServerSettings { listen: None, allow, workers: None, state_dir: None, control_socket: None }
+        ServerSettings { listen: None, allow, workers: None, state_dir: None, control_socket: None, user: None, sandbox: true }
     }
 }
 

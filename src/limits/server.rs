@@ -14,9 +14,11 @@ pub const TOML_MISTAKES_MAX: usize = 50;
 /// Warnings about zones and files that are logged at a start or reload; `cairn check` prints all.
 pub const START_WARNINGS_MAX: usize = 20;
 /// Octets of a request on the control socket, which is one short line of JSON.
-pub const CONTROL_REQUEST_BYTES_MAX: u64 = 64 << 10;
+pub const CONTROL_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// Commands under way on the control socket. People and their scripts send one at a time.
 pub const CONTROL_CONNECTIONS_MAX: usize = 16;
+/// Folders inside one another that are given to the user that a server becomes; a state folder has two levels.
+pub const GIVEN_FOLDERS_DEPTH_MAX: usize = 8;
 /// Lines of an answer that wait for a slow reader of the control socket.
 pub const CONTROL_LINES_MAX: usize = 1_024;
 /// The longest wait for a request on the control socket, and for each line of its answer. A walk takes at most

@@ -142,17 +142,24 @@ pub(super) fn told(loaded: &Loaded) -> String {
 /// Puts a whole save in the place of the file; how many entries it has. Breaks off, and leaves the old one, when
 /// `give_up` says so.
 pub(super) fn save(cache: &Cache, file: &Path, give_up: &dyn Fn() -> bool) -> io::Result<usize> {
-    state::replace_with(file, |out| {
-        let mut out = BufWriter::with_capacity(BUFFER_BYTES, Interruptible { inner: out, give_up });
-        let count = cache.save(&moment(), &mut out)?;
-        out.flush()?;
-        Ok(count)
-    })
+    state::replace_with(file, |out| save_into(cache, out, give_up))
+}
+
+/// Writes a whole save; how many entries it has.
+pub(super) fn save_into(cache: &Cache, out: &mut impl Write, give_up: &dyn Fn() -> bool) -> io::Result<usize> {
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, Interruptible { inner: out, give_up });
+    let count = cache.save(&moment(), &mut out)?;
+    out.flush()?;
+    Ok(count)
 }
 
 /// Takes into the cache what was saved in a file.
 pub(super) fn load(cache: &Cache, file: &Path, give_up: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
-    let inner = File::open(file)?;
+    load_from(cache, File::open(file)?, give_up)
+}
+
+/// Takes into the cache what `inner` has of a save.
+pub(super) fn load_from(cache: &Cache, inner: impl Read, give_up: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
     cache.load(&moment(), &mut BufReader::with_capacity(BUFFER_BYTES, Interruptible { inner, give_up }))
 }
 

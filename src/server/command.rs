@@ -1,6 +1,9 @@
 //! The commands of a running server, and how each is answered.
 
+use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -20,13 +23,15 @@ pub enum Command {
         name: Name,
         subtree: bool,
     },
-    /// Write the cache to a file of the server's machine, in the form that `Load` takes.
+    /// Write the cache to a file, in the form that `Load` takes. The server opens it where nobody has.
     Save {
         file: PathBuf,
+        opened: Option<Opened>,
     },
     /// Take what was saved in a file, where nothing newer stands.
     Load {
         file: PathBuf,
+        opened: Option<Opened>,
     },
     Stats,
     /// Version, zones, last reload, network, cache.
@@ -53,6 +58,22 @@ pub(super) enum Order {
     /// Whoever asked for it is told how it went.
     Reload(Option<Reply>),
     Stop,
+}
+
+/// A file that whoever asks has opened.
+#[derive(Clone)]
+pub struct Opened(pub(super) Arc<File>);
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opened")
+    }
+}
+
+impl PartialEq for Opened {
+    fn eq(&self, other: &Opened) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// Takes the lines of an answer. The answer is complete when this is dropped.

@@ -15,6 +15,8 @@ pub(super) struct Life {
     began: BootTime,
     /// The settings that the process was started with.
     started: Settings,
+    /// What this process may do, in words.
+    privileges: String,
     present: Mutex<Present>,
 }
 
@@ -44,7 +46,7 @@ pub(super) struct ReloadReport {
 }
 
 impl Life {
-    pub(super) fn new(sources: &Sources, listening: &[SocketAddr]) -> Life {
+    pub(super) fn new(sources: &Sources, listening: &[SocketAddr], privileges: String) -> Life {
         let present = Present {
             settings: sources.settings.clone(),
             config_file: sources.config_file.clone(),
@@ -52,7 +54,7 @@ impl Life {
             unusable_files: sources.unusable_files.clone(),
             last_reload: None,
         };
-        Life { began: RealClock.boot(), started: sources.settings.clone(), present: Mutex::new(present) }
+        Life { began: RealClock.boot(), started: sources.settings.clone(), privileges, present: Mutex::new(present) }
     }
 
     /// The keys of these settings that wait for a restart.
@@ -96,6 +98,7 @@ impl Life {
             ("uptime-seconds", json!(seconds_since(self.began))),
             ("configuration", json!(present.config_path())),
             ("listening-on", json!(listening)),
+            ("privileges", json!(self.privileges)),
         ] {
             status.insert(key.to_owned(), value);
         }

@@ -7,6 +7,7 @@
 
 mod cache_file;
 mod command;
+mod confine;
 mod engine;
 mod health;
 mod life;
@@ -17,8 +18,10 @@ mod local_root;
 mod logs;
 mod notify;
 mod pages;
+mod passed_file;
 mod ports;
 mod priority;
+mod probe;
 mod rlimit;
 mod records;
 mod run;
@@ -34,6 +37,7 @@ pub use command::Command;
 pub use health::{Health, health};
 pub use load::{Configuration, LoadedZone, Sources, StartOptions, configuration};
 pub(crate) use load::{root_hints, trust_anchors};
+pub use probe::{Violation, probe};
 pub use run::{RunError, ignore_signals_for_the_server, run};
 pub use server::{build, explain};
 pub use socket::{ask, places as control_socket_places, why_no_server};

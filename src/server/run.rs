@@ -12,6 +12,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use tracing::{error, info, warn};
 
 use super::cache_file::{Keeper, Keeping};
 use super::command::{Order, Reply};
+use super::confine::confine;
 use super::engine::Engine;
 use super::life::{Life, ReloadReport};
 use super::listening::{Changed, Listening};
@@ -36,6 +38,7 @@ use super::priority;
 use super::rlimit;
 use super::socket::{self, Control};
 use super::state;
+use super::system;
 use crate::config::{CacheSettings, Problem};
 use crate::env::NetworkWatch;
 use crate::limits::Limits;
@@ -47,6 +50,8 @@ use crate::listen::SocketChange;
 pub enum RunError {
     Files(Vec<Problem>),
     Ports(BindError),
+    /// The user cannot be become, or its folders cannot be made its own.
+    Privileges(String),
     /// The engine could not be built from what was read.
     Engine(String),
     System(io::Error),
@@ -76,6 +81,7 @@ pub fn run(
         Ok(count) => tracing::debug!(count, "open files"),
         Err(error) => warn!(%error, "the limit on open files stays as it is"),
     }
+    let serve_as = system::serve_as(sources.settings.server.user.as_deref()).map_err(RunError::Privileges)?;
     let limits = rlimit::limits(sources.settings.server.worker_count());
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
@@ -90,23 +96,36 @@ pub fn run(
             None
         }
     };
+    // Bound before the privileges go: afterwards its folder may be out of reach.
+    let control = socket::bind(socket::place(sources.settings.server.control_socket.as_deref()));
+    let folders = state.iter().map(|(_, folder)| folder.as_path()).chain(control.as_ref().map(socket::Bound::folder));
+    let in_force = confine(&serve_as, &sources, &folders.collect::<Vec<_>>()).map_err(RunError::Privileges)?;
+    let state = state.filter(|(_, folder)| is_still_usable(folder));
     let CacheSettings { persist, save_interval_s, .. } = sources.settings.cache;
     let keeping = state.as_ref().filter(|_| persist).map(|(_, folder)| Keeping::within(folder, save_interval_s));
-    let place = socket::place(sources.settings.server.control_socket.as_deref());
-    let life = Arc::new(Life::new(&sources, &ports.addrs));
+    let life = Arc::new(Life::new(&sources, &ports.addrs, in_force.to_string()));
     let options = sources.read_again(options);
     let zones = zones_told(sources.zones.len(), sources.broken_zones.len());
     let engine = build(sources, &ports.addrs, limits).map_err(RunError::Engine)?;
     let outcome = runtime.block_on(async {
         let (order, orders) = mpsc::channel(ORDERS_WAITING_MAX);
         order_by_signals(harmless.hang_up, order.clone()).map_err(RunError::System)?;
-        let control = socket::serve(place, engine.clone(), Control { life: life.clone(), order });
+        let control = control.and_then(|bound| socket::serve(bound, engine.clone(), Control { life: life.clone(), order }));
         tokio::spawn(watch_network(engine.clone()));
         serve(Server { engine, life, options, limits }, ports, control, keeping, &zones, orders).await
     });
     // A reload that is still reading must not hold up the stop.
     runtime.shutdown_background();
     outcome
+}
+
+/// The user that the server has become may not reach what root has made.
+fn is_still_usable(folder: &Path) -> bool {
+    let usable = state::usable(folder);
+    if let Err(error) = &usable {
+        warn!("cache and trust state are not kept over a restart: {} cannot be used: {error}", folder.display());
+    }
+    usable.is_ok()
 }
 
 /// Changes come in bursts: a link, its addresses, its routes.
@@ -426,7 +445,7 @@ impl fmt::Display for RunError {
                 f.write_str(&texts.join("\n"))
             }
             RunError::Ports(error) => error.fmt(f),
-            RunError::Engine(reason) => f.write_str(reason),
+            RunError::Privileges(reason) | RunError::Engine(reason) => f.write_str(reason),
             RunError::System(error) => write!(f, "the system refused: {error}"),
             RunError::WorkerEnded(worker) => write!(f, "worker {worker} ended unexpectedly"),
         }
@@ -443,7 +462,7 @@ mod tests {
 
     fn server(engine: Arc<dyn Engine>, options: StartOptions) -> Server {
         let sources = Sources::read(&options).expect("all is right");
-        Server { engine, life: Arc::new(Life::new(&sources, &[])), options, limits: Limits::default() }
+        Server { engine, life: Arc::new(Life::new(&sources, &[], String::new())), options, limits: Limits::default() }
     }
 
     fn in_runtime<T>(work: impl Future<Output = T>) -> T {

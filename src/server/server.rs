@@ -1,7 +1,8 @@
 //! The engine in service, and one query explained in this process.
 
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +13,14 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
-use super::command::{Command, Reply};
+use super::command::{Command, Opened, Reply};
 use super::engine::{BrokenZoneServed, Engine};
 use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
 use super::{cache_file, notify, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
-use crate::cache::{Cache, Family, FamilyStanding};
+use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
@@ -220,11 +221,11 @@ impl Engine for Server {
                     tracing::warn!(%error, "no thread for a dump");
                 }
             }
-            Command::Save { file } => self.beside("save", move |service| match cache_file::save(service.cache(), &file, &|| false) {
+            Command::Save { file, opened } => self.beside("save", move |service| match save(service.cache(), &file, opened) {
                 Ok(count) => reply.line(json!({ "saved": count, "file": file.display().to_string() })),
                 Err(error) => reply.error(format!("{}: {error}", file.display())),
             }),
-            Command::Load { file } => self.beside("load", move |service| match cache_file::load(service.cache(), &file, &|| false) {
+            Command::Load { file, opened } => self.beside("load", move |service| match load(service.cache(), &file, opened) {
                 Ok(loaded) => reply.line(json!({ "line": cache_file::told(&loaded) })),
                 Err(error) => reply.error(format!("{}: {error}", file.display())),
             }),
@@ -316,6 +317,20 @@ async fn beat(beats: Arc<[AtomicU64]>, worker: usize, interval: Duration) {
             beats.fetch_add(1, Ordering::Relaxed);
         }
         tokio::time::sleep(interval).await;
+    }
+}
+
+fn save(cache: &Cache, file: &Path, opened: Option<Opened>) -> io::Result<usize> {
+    match opened {
+        Some(opened) => cache_file::save_into(cache, &mut &*opened.0, &|| false),
+        None => cache_file::save(cache, file, &|| false),
+    }
+}
+
+fn load(cache: &Cache, file: &Path, opened: Option<Opened>) -> Result<Loaded, LoadError> {
+    match opened {
+        Some(opened) => cache_file::load_from(cache, &*opened.0, &|| false),
+        None => cache_file::load(cache, file, &|| false),
     }
 }
 

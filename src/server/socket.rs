@@ -4,30 +4,32 @@
 //! answer is any number of JSON lines, and ends when the server closes. The server that is there first keeps the
 //! socket; a second one on the same machine does without.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener as StdListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::command::{Command, Order, Reply};
+use super::command::{Command, Opened, Order, Reply};
 use super::engine::Engine;
 use super::life::Life;
 use super::load::{StartOptions, configuration_as_far_as_it_goes};
+use super::passed_file;
+use super::state;
 use super::system::belongs_to_us;
 use crate::answer::Explain;
 use crate::limits::server::{
@@ -103,10 +105,34 @@ pub(super) struct Control {
     pub(super) order: mpsc::Sender<Order>,
 }
 
+/// A control socket that listens, before there is anybody who answers.
+pub(super) struct Bound {
+    path: PathBuf,
+    listener: StdListener,
+}
+
+impl Bound {
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+}
+
+/// Answers what comes in. Inside a runtime.
+pub(super) fn serve(bound: Bound, engine: Arc<dyn Engine>, control: Control) -> Option<Serving> {
+    let Bound { path, listener } = bound;
+    match UnixListener::from_std(listener) {
+        Ok(listener) => Some(Serving { task: tokio::spawn(accept(listener, engine, control)), path }),
+        Err(error) => {
+            warn!(%error, "no control socket at {}", path.display());
+            None
+        }
+    }
+}
+
 /// Listens at `path`. A server that cannot have a control socket serves all the same.
-pub(super) fn serve(path: PathBuf, engine: Arc<dyn Engine>, control: Control) -> Option<Serving> {
+pub(super) fn bind(path: PathBuf) -> Option<Bound> {
     match listen(&path) {
-        Ok(Some(listener)) => Some(Serving { task: tokio::spawn(accept(listener, engine, control)), path }),
+        Ok(Some(listener)) => Some(Bound { path, listener }),
         Ok(None) => {
             warn!("no control socket, so no `cairn status`, `cairn reload` for this server: another Cairn has {}", path.display());
             None
@@ -155,8 +181,8 @@ pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -
         },
         Command::Flush { name, subtree } => Line::Flush { name: name.to_string(), subtree: *subtree },
         Command::Dump => Line::Dump,
-        Command::Save { file } => Line::Save { file: file.clone() },
-        Command::Load { file } => Line::Load { file: file.clone() },
+        Command::Save { file, .. } => Line::Save { file: file.clone() },
+        Command::Load { file, .. } => Line::Load { file: file.clone() },
         Command::Stats => Line::Stats,
         Command::Status => Line::Status,
         Command::Settings => Line::Settings,
@@ -166,11 +192,46 @@ pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -
         Command::NegativeList => Line::NegativeList,
         Command::NegativeRemove { name } => Line::NegativeRemove { name: name.to_string() },
     };
-    writeln!(stream, "{}", serde_json::to_string(&line)?)?;
-    for line in BufReader::new(stream).lines() {
-        each(serde_json::from_str(&line?)?);
+    let line = format!("{}\n", serde_json::to_string(&line)?);
+    let (file, outcome) = match command {
+        Command::Save { file, .. } => (file, save_to(file, &mut stream, &line, &mut each)),
+        Command::Load { file, .. } => {
+            let loaded = File::open(file).and_then(|opened| passed_file::send(&mut stream, line.as_bytes(), &opened));
+            (file, loaded.and_then(|()| all_lines(&mut stream, &mut each).map(|_| ())))
+        }
+        _ => {
+            stream.write_all(line.as_bytes())?;
+            all_lines(&mut stream, &mut each)?;
+            return Ok(true);
+        }
+    };
+    if let Err(error) = outcome {
+        each(json!({ "error": format!("{}: {error}", file.display()) }));
     }
     Ok(true)
+}
+
+/// The file is there, whole, when the server has written all of it, and otherwise it is as it was.
+fn save_to(file: &Path, stream: &mut UnixStream, line: &str, each: &mut dyn FnMut(Value)) -> io::Result<()> {
+    let mut is_refused = false;
+    let outcome = state::replace_with(file, |opened| {
+        passed_file::send(stream, line.as_bytes(), &*opened)?;
+        is_refused = !all_lines(stream, each)?;
+        if is_refused { Err(io::Error::other("the server did not write it")) } else { Ok(()) }
+    });
+    // Why has been told already.
+    outcome.or_else(|error| if is_refused { Ok(()) } else { Err(error) })
+}
+
+/// False when one of them tells of an error.
+fn all_lines(stream: &mut UnixStream, each: &mut dyn FnMut(Value)) -> io::Result<bool> {
+    let mut good = true;
+    for line in BufReader::new(stream).lines() {
+        let value: Value = serde_json::from_str(&line?)?;
+        good &= value.get("error").is_none();
+        each(value);
+    }
+    Ok(good)
 }
 
 /// Reason no server could be asked: what was found at each place.
@@ -199,7 +260,7 @@ fn default_places() -> impl Iterator<Item = PathBuf> {
 }
 
 /// `None` when a live server has it. What a dead one left behind is replaced.
-fn listen(path: &Path) -> io::Result<Option<UnixListener>> {
+fn listen(path: &Path) -> io::Result<Option<StdListener>> {
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         belongs_to_us(folder)?;
@@ -217,7 +278,7 @@ fn listen(path: &Path) -> io::Result<Option<UnixListener>> {
     // Before it listens nobody can connect: there is no moment in which others may.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     socket.listen(CONTROL_CONNECTIONS_MAX as i32)?;
-    UnixListener::from_std(OwnedFd::from(socket).into()).map(Some)
+    Ok(Some(OwnedFd::from(socket).into()))
 }
 
 async fn accept(listener: UnixListener, engine: Arc<dyn Engine>, control: Control) {
@@ -240,12 +301,11 @@ async fn accept(listener: UnixListener, engine: Arc<dyn Engine>, control: Contro
 }
 
 async fn converse(stream: tokio::net::UnixStream, engine: &dyn Engine, control: &Control) -> io::Result<()> {
-    let (reader, mut writer) = stream.into_split();
-    let mut line = String::new();
-    timeout(CONTROL_WAIT_MAX, tokio::io::BufReader::new(reader.take(CONTROL_REQUEST_BYTES_MAX)).read_line(&mut line)).await??;
+    let (line, opened) = timeout(CONTROL_WAIT_MAX, request(&stream)).await??;
+    let (_reader, mut writer) = stream.into_split();
     let (sender, mut lines) = mpsc::channel(CONTROL_LINES_MAX);
     let reply = Reply(sender);
-    let parsed = parse(&line);
+    let parsed = parse(&line, opened);
     let patience = parsed.as_ref().map_or(CONTROL_WAIT_MAX, patience);
     match parsed {
         Ok(Command::Status) => {
@@ -275,7 +335,27 @@ async fn converse(stream: tokio::net::UnixStream, engine: &dyn Engine, control: 
     Ok(())
 }
 
-fn parse(line: &str) -> Result<Command, String> {
+/// One line, and the file that came beside it.
+async fn request(stream: &tokio::net::UnixStream) -> io::Result<(String, Option<Opened>)> {
+    let (mut bytes, mut opened) = (Vec::new(), None);
+    while !bytes.contains(&b'\n') && bytes.len() < CONTROL_REQUEST_BYTES_MAX {
+        stream.readable().await?;
+        let mut part = [0; 4096];
+        match stream.try_io(Interest::READABLE, || passed_file::receive(stream, &mut part)) {
+            Ok((0, _)) => break,
+            Ok((count, passed)) => {
+                bytes.extend_from_slice(&part[..count]);
+                opened = passed.map(|passed| Opened(Arc::new(File::from(passed)))).or(opened);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok((String::from_utf8_lossy(line).into_owned(), opened))
+}
+
+fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| format!("this is no command: {error}"))?;
     let name_of = |text: &str| Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"));
     Ok(match line {
@@ -285,8 +365,8 @@ fn parse(line: &str) -> Result<Command, String> {
         }
         Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
         Line::Dump => Command::Dump,
-        Line::Save { file } => Command::Save { file },
-        Line::Load { file } => Command::Load { file },
+        Line::Save { file } => Command::Save { file, opened },
+        Line::Load { file } => Command::Load { file, opened },
         Line::Stats => Command::Stats,
         Line::Status => Command::Status,
         Line::Settings => Command::Settings,
@@ -318,19 +398,20 @@ mod tests {
                 reply.line(json!({ "good": false }));
             }
         });
-        Control { life: Arc::new(Life::new(&sources, &["127.0.0.1:53".parse().expect("an address")])), order }
+        Control { life: Arc::new(Life::new(&sources, &["127.0.0.1:53".parse().expect("an address")], "user cairn".to_owned())), order }
     }
 
     /// Runs `asking` on a thread of its own beside a server at `path`.
     fn beside_a_server<T: Send + 'static>(path: PathBuf, asking: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let _serving = serve(path.clone(), Arc::new(Idle::default()), control()).expect("the place is free");
+            let bound = bind(path.clone()).expect("the place is free");
+            let _serving = serve(bound, Arc::new(Idle::default()), control()).expect("inside a runtime");
             tokio::task::spawn_blocking(move || asking(path)).await.expect("no panic")
         })
     }
 
-    fn all_lines(path: &Path, command: &Command) -> Vec<Value> {
+    fn all_lines_of(path: &Path, command: &Command) -> Vec<Value> {
         let mut lines = Vec::new();
         assert!(ask(&[path.to_owned()], command, |line| lines.push(line)).expect("answered"));
         lines
@@ -345,8 +426,6 @@ mod tests {
             for command in [
                 Command::Stats,
                 Command::Dump,
-                Command::Save { file: "/tmp/a b".into() },
-                Command::Load { file: "/tmp/a b".into() },
                 Command::Flush { name: name.clone(), subtree: true },
                 Command::Trust,
                 Command::NegativeAdd { name: name.clone(), seconds: Some(60) },
@@ -361,12 +440,13 @@ mod tests {
             ] {
                 // The idle engine tells what it heard, twice.
                 let heard = json!({ "heard": format!("{command:?}") });
-                assert_eq!(all_lines(&path, &command), [heard.clone(), heard]);
+                assert_eq!(all_lines_of(&path, &command), [heard.clone(), heard]);
             }
-            assert_eq!(all_lines(&path, &Command::Reload), [json!({ "good": false })]);
-            let status = &all_lines(&path, &Command::Status)[0];
+            assert_eq!(all_lines_of(&path, &Command::Reload), [json!({ "good": false })]);
+            let status = &all_lines_of(&path, &Command::Status)[0];
             assert_eq!((&status["listening-on"], &status["last-reload"]), (&json!(["127.0.0.1:53"]), &Value::Null));
-            assert!(all_lines(&path, &Command::Settings).contains(&json!({ "key": "recursion.dnssec", "in-force": "true" })));
+            assert_eq!(status["privileges"], "user cairn");
+            assert!(all_lines_of(&path, &Command::Settings).contains(&json!({ "key": "recursion.dnssec", "in-force": "true" })));
             let mode = fs::metadata(&path).expect("it is there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
             let folder = fs::metadata(path.parent().expect("below a folder")).expect("it is there").permissions().mode();
@@ -376,6 +456,28 @@ mod tests {
         assert!(!ask(&[path], &Command::Stats, |_| ()).expect("no server is no error"));
     }
 
+    /// The server is given the files open, and the one that is written is put in its place when all is well.
+    #[test]
+    fn files_are_opened_by_who_asks() {
+        let scratch = Scratch::new();
+        let file = scratch.write("copy", "before");
+        beside_a_server(scratch.path().join("run/control.sock"), move |path| {
+            let load = Command::Load { file: file.clone(), opened: None };
+            assert_eq!(all_lines_of(&path, &load)[0], json!({ "heard": format!("Load {{ file: {file:?}, opened: Some(Opened) }}") }));
+            assert_eq!(fs::read_to_string(&file).expect("it is there"), "before");
+            let save = Command::Save { file: file.clone(), opened: None };
+            assert_eq!(all_lines_of(&path, &save)[0], json!({ "heard": format!("Save {{ file: {file:?}, opened: Some(Opened) }}") }));
+            assert_eq!(fs::read_to_string(&file).expect("it is there"), "", "the idle engine writes nothing");
+            for command in [
+                Command::Load { file: file.with_file_name("none"), opened: None },
+                Command::Save { file: file.join("below a file"), opened: None },
+            ] {
+                let told = all_lines_of(&path, &command);
+                assert!(told.len() == 1 && told[0]["error"].is_string(), "{told:?}");
+            }
+        });
+    }
+
     #[test]
     fn a_live_server_keeps_the_socket_and_a_dead_one_does_not() {
         let scratch = Scratch::new();
@@ -383,10 +485,8 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).expect("the place is free"));
         let other = path.clone();
         beside_a_server(path, move |path| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let _in_runtime = runtime.enter();
-            assert!(serve(path.clone(), Arc::new(Idle::default()), control()).is_none(), "it is taken");
-            assert_eq!(all_lines(&path, &Command::Stats).len(), 2, "and still works");
+            assert!(bind(path.clone()).is_none(), "it is taken");
+            assert_eq!(all_lines_of(&path, &Command::Stats).len(), 2, "and still works");
         });
         assert!(!other.exists());
     }
@@ -400,7 +500,7 @@ mod tests {
             (r#"{"command":"flush","name":"a..b","subtree":false}"#, "\"a..b\" is not a domain name"),
             (r#"{"command":"explain","name":"a","rtype":"QQ"}"#, "\"QQ\" is not a record type"),
         ] {
-            let what = parse(line).expect_err(line);
+            let what = parse(line, None).expect_err(line);
             assert!(what.contains(part), "{line}: {what}");
         }
         let scratch = Scratch::new();

@@ -56,7 +56,7 @@ fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, 
 }
 
 /// Makes it if need be, and sees whether a file can be written there, though by nobody else.
-fn usable(folder: &Path) -> io::Result<()> {
+pub(super) fn usable(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     belongs_to_us(folder)?;
     let probe = folder.join(format!(".probe-{}", std::process::id()));

@@ -6,6 +6,7 @@ The copy is an overlay over this machine's own root: what the package leaves beh
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +175,7 @@ def installed(copy, deb):
     guarded("install", "man shows every page without a warning", manual)
     guarded("install", "completions are there", completions)
     first_answer(copy)
+    privileges(copy)
     purged(copy, before)
 
 
@@ -201,6 +203,79 @@ def first_answer(copy):
     guarded("start", "the first answer, without a setting", answer)
     process.terminate()
     tally.check("start", "stops with exit code 0", process.wait(10) == 0, log.read_text())
+
+
+def privileges(copy):
+    """Started as root: what each of its threads still may, and whether it serves, reloads and stops all the same."""
+    log = copy.layer / "log-root"
+    with open(log, "w") as out:
+        words = ["chroot", copy.root, "/usr/bin/cairn", "run"]
+        process = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT)
+    zone = copy.root / "etc/cairn/zones/packaged.example.zone"
+
+    def address():
+        try:
+            return reply(LOCAL, "www.packaged.example", "A", timeout=0.3).values("A")
+        except (NoReply, OSError):
+            return []
+
+    def threads():
+        ready = until(lambda: address() == ["192.0.2.80"], 10)
+        _, uid = copy.say("id", "-u", "cairn")
+        _, gid = copy.say("id", "-g", "cairn")
+        wanted = {"Uid": "\t".join([uid.strip()] * 4), "Gid": "\t".join([gid.strip()] * 4), "Groups": "", "NoNewPrivs": "1", "Seccomp": "2"}
+        # NET_BIND_SERVICE, for another address in a reload.
+        wanted |= {f"Cap{kind}": f"{1 << 10:016x}" for kind in ("Prm", "Eff", "Bnd")} | {f"Cap{kind}": "0" * 16 for kind in ("Inh", "Amb")}
+        odd, count = [], 0
+        for task in Path(f"/proc/{process.pid}/task").iterdir():
+            rows = dict(line.split(":", 1) for line in (task / "status").read_text().splitlines() if ":" in line)
+            odd += [f"{task.name} {key}: {rows[key].strip()}" for key, value in wanted.items() if rows[key].strip() != value]
+            count += 1
+        return ready and count > 1 and not odd, f"{count} threads, {odd}: {log.read_text()}"
+
+    def told():
+        return re.search(r"privileges: user cairn \(uid \d+\), no capability but NET_BIND_SERVICE, no new privileges, landlock, seccomp", log.read_text()), log.read_text()
+
+    def reloads():
+        zone.write_text(ZONE.replace("192.0.2.80", "192.0.2.81"))
+        process.send_signal(signal.SIGHUP)
+        return until(lambda: address() == ["192.0.2.81"], 10), log.read_text()
+
+    def outside():
+        (copy.root / "srv/zone").write_text(ZONE)
+        (copy.root / "etc/cairn/cairn.toml").write_text('[[zone]]\nname = "outside.example"\nfile = "/srv/zone"\n')
+        process.send_signal(signal.SIGHUP)
+        return until(lambda: "after a restart" in log.read_text(), 10) and address() == ["192.0.2.81"], log.read_text()
+
+    def commands():
+        code, text = copy.say("/usr/bin/cairn", "cache", "dump", "--to", "/srv/dump")
+        loaded, more = copy.say("/usr/bin/cairn", "cache", "load", "/srv/dump")
+        return code == 0 and loaded == 0 and (copy.root / "srv/dump").stat().st_uid == 0, text + more
+
+    def stops():
+        process.terminate()
+        code = process.wait(10)
+        saved = copy.root / "var/lib/cairn/cache"
+        return code == 0 and saved.stat().st_uid != 0, f"exit {code}: {log.read_text()}"
+
+    def violation(kind):
+        def test():
+            code, text = copy.say("/usr/bin/cairn", "probe-sandbox", "--violate", kind)
+            return code == -signal.SIGSYS or code == 128 + signal.SIGSYS, f"exit {code}: {text}"
+
+        return test
+
+    guarded("privileges", "every thread: the user cairn, one capability, no new privileges, a filter", threads)
+    guarded("privileges", "what is in force stands in the log", told)
+    guarded("privileges", "reloads a zone", reloads)
+    guarded("privileges", "a path outside the folders of the start: after a restart", outside)
+    guarded("privileges", "dumps to and loads from a file of root", commands)
+    guarded("privileges", "stops, and has saved the cache", stops)
+    for file in ("srv/zone", "srv/dump"):
+        (copy.root / file).unlink(missing_ok=True)
+    shutil.copy(TREE / "packaging/cairn.toml", copy.root / "etc/cairn/cairn.toml")
+    for kind in ("start-program", "packet-socket"):
+        guarded("privileges", f"{kind}: ended at once", violation(kind))
 
 
 def purged(copy, before):

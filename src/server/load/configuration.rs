@@ -9,15 +9,16 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
+use super::super::system::are_files_bound;
 use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
 use crate::limits::server::{CONFIG_BYTES_MAX, NEAR_FILES_MAX};
 use crate::record::Name;
 
 /// Read when it exists and no other file is named.
-const DEFAULT_CONFIG: &str = "/etc/cairn/cairn.toml";
+pub(in crate::server) const DEFAULT_CONFIG: &str = "/etc/cairn/cairn.toml";
 const ZONE_FOLDER: &str = "zones";
 /// Searched where no other zones folder is named or stands beside the configuration file.
-const DEFAULT_ZONES: &str = "/etc/cairn/zones";
+pub(in crate::server) const DEFAULT_ZONES: &str = "/etc/cairn/zones";
 const ZONE_ENDING: &str = ".zone";
 
 /// What the command line said. It is kept, because a reload must hear it again.
@@ -176,6 +177,9 @@ fn no_file(meta: &fs::Metadata) -> Option<&'static str> {
 fn unreadable(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied if are_files_bound() => {
+            "reading it is not permitted; a file outside the folders that were configured at the start is read after a restart".to_owned()
+        }
         io::ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
         _ => format!("cannot be read: {error}"),
     }

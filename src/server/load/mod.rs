@@ -6,5 +6,6 @@ mod sources;
 
 pub(super) use configuration::configuration_as_far_as_it_goes;
 pub use configuration::{BrokenZone, Configuration, StartOptions, configuration};
+pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::{LoadedZone, Sources};

@@ -33,6 +33,8 @@ pub struct Sources {
     /// The root's servers by name and address.
     pub root_hints: Vec<(Name, IpAddr)>,
     pub trust_anchors: Vec<Anchor>,
+    /// Files that zones include.
+    pub included: Vec<PathBuf>,
     /// Where to keep what outlives a restart; found by whoever starts a server.
     pub state_folder: Option<PathBuf>,
     /// What is odd but not wrong, such as a name server without an address in its own zone.
@@ -55,8 +57,9 @@ impl Sources {
         let found = zone_files(&configuration, options);
         problems.extend(found.problems);
         let (mut zones, mut warnings, mut broken_zones) = (Vec::new(), Vec::new(), found.broken);
+        let mut included = Vec::new();
         for file in found.files {
-            match load(&file) {
+            match load(&file, &mut included) {
                 Ok((zone, odd)) => {
                     zones.push(LoadedZone { file, zone });
                     warnings.extend(odd);
@@ -88,6 +91,7 @@ impl Sources {
             unusable_files,
             root_hints,
             trust_anchors,
+            included,
             state_folder: None,
             warnings,
             notes,
@@ -141,7 +145,7 @@ fn named<T>(
 }
 
 /// Reads one zone. $INCLUDE starts at the folder of the zone's file.
-fn load(file: &ZoneFile) -> Result<(Arc<Zone>, Vec<Problem>), Vec<Problem>> {
+fn load(file: &ZoneFile, included: &mut Vec<PathBuf>) -> Result<(Arc<Zone>, Vec<Problem>), Vec<Problem>> {
     let folder = file.path.parent().unwrap_or(Path::new("")).to_owned();
     // The zone's own file by its name alone: all names in problems are then relative to the folder.
     let file_name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -150,6 +154,7 @@ fn load(file: &ZoneFile) -> Result<(Arc<Zone>, Vec<Problem>), Vec<Problem>> {
         if std::mem::take(&mut is_first) {
             return read_bytes(&file.path).map_err(|problem| io::Error::other(problem.what));
         }
+        included.push(folder.join(name));
         read_bytes(&folder.join(name)).map_err(|problem| io::Error::other(format!("{}: {}", problem.file, problem.what)))
     };
     let told = |problems: Vec<zone::Problem>| {

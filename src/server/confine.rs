@@ -1,0 +1,57 @@
+//! What a server gives up before it serves: it becomes its user, keeps its folders, and enters the sandbox.
+//!
+//! Runs after the sockets are bound and all files are read, and before the first thread is started.
+
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+
+use super::load::{DEFAULT_CONFIG, DEFAULT_ZONES, Sources};
+use super::system::{self, InForce, Paths, ServeAs};
+
+/// What holds from now on. `folders` are what the server goes on to write to: its state, its control socket.
+pub(super) fn confine(serve_as: &ServeAs, sources: &Sources, folders: &[&Path]) -> Result<InForce, String> {
+    if let Some(why) = &serve_as.stays_root {
+        warn!("serving as root: {why}");
+    }
+    for folder in folders {
+        serve_as.give(folder).map_err(|error| format!("{} cannot be given to the user: {error}", folder.display()))?;
+    }
+    let paths = paths(sources, folders);
+    let in_force = match system::enter(serve_as.account.as_ref(), sources.settings.server.sandbox, &paths) {
+        Err(error) if serve_as.is_asked_for => return Err(format!("server.user: {error}")),
+        Err(error) => {
+            warn!(%error, "serving as root");
+            system::enter(None, sources.settings.server.sandbox, &paths).map_err(|error| error.to_string())?
+        }
+        Ok(in_force) => in_force,
+    };
+    info!("privileges: {in_force}");
+    for missing in &in_force.missing {
+        info!("not in force: {missing}");
+    }
+    Ok(in_force)
+}
+
+/// Folders, and not files, because a file that is replaced is another one for the kernel.
+fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
+    let recursion = &sources.settings.recursion;
+    let parent = |file: &Path| file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+    let named = [
+        Some(Path::new(DEFAULT_CONFIG)),
+        sources.config_file.as_deref(),
+        recursion.root_hints.as_deref(),
+        recursion.trust_anchor.as_deref(),
+    ];
+    let mut read: Vec<PathBuf> = named.into_iter().flatten().map(parent).collect();
+    let mut write: Vec<PathBuf> = folders.iter().map(|folder| (*folder).to_owned()).collect();
+    write.extend([Some(PathBuf::from(DEFAULT_ZONES)), sources.zone_folder.clone()].into_iter().flatten());
+    write.extend(sources.zones.iter().map(|zone| parent(&zone.file.path)));
+    write.extend(sources.broken_zones.iter().map(|zone| parent(&zone.path)));
+    read.extend(sources.included.iter().map(|file| parent(file)));
+    for list in [&mut read, &mut write] {
+        list.sort();
+        list.dedup();
+    }
+    Paths { read, write }
+}
