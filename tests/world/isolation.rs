@@ -1,10 +1,14 @@
 //! One client's question must not spoil another's: names that a hostile question leads to are still found for every
 //! other client.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use cairn::record::Rcode;
 
 use super::sim::World;
 use super::sim::engine::is_cairn;
+use super::sim::world::name;
 
 const BANK: &str = "www.bank.shop. A";
 
@@ -289,4 +293,48 @@ fn servers_of_a_bogus_zone_are_still_asked_for_addresses() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A forged denial that did not validate is kept for a while, so that it is not asked for each time. It is no knowledge about
+/// the name: whoever needs the address to ask another zone looks for it.
+#[test]
+fn bogus_denials_of_server_addresses_are_not_believed() {
+    if !is_cairn() {
+        return;
+    }
+    let world = |is_forging: Rc<Cell<bool>>| {
+        World::new(64)
+            .anchored()
+            .zone("example.")
+            .signed()
+            .server("ns.example.")
+            .zone("host.example.")
+            .signed()
+            .server("ns1.host.example.")
+            .rewrites(move |reply| {
+                let is_address = reply.question.as_ref().is_some_and(|asked| asked.name == name("ns3.host.example."));
+                if is_address && is_forging.get() {
+                    (reply.rcode, reply.answer, reply.authority) = (Rcode::NXDOMAIN, Vec::new(), Vec::new());
+                }
+            })
+            .record("ns3.host.example. A 9.8.0.3")
+            .zone("victim.port.")
+            .server("ns3.host.example.")
+            .at("9.8.0.3")
+            .records(&["victim.port. NS ns3.host.example.", "www.victim.port. A 192.0.2.1"])
+    };
+    assert!(world(Rc::default()).ask("www.victim.port. A").is("192.0.2.1"));
+    for types in [["A", "AAAA"], ["AAAA", "A"]] {
+        for wait_ms in [0, 6_000, 20_000] {
+            let is_forging = Rc::new(Cell::new(true));
+            let mut world = world(is_forging.clone());
+            for rtype in types {
+                assert_eq!(world.ask(&format!("ns3.host.example. {rtype}")).rcode(), Rcode::SERVFAIL);
+            }
+            is_forging.set(false);
+            world.wait_ms(wait_ms);
+            let honest = world.ask("www.victim.port. A");
+            assert!(honest.is("192.0.2.1"), "{types:?}, {wait_ms} ms later: {honest:?}");
+        }
+    }
 }

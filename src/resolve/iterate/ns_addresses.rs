@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::cache::Family;
+use crate::cache::{FailureKind, Family};
 use crate::limits::walk::SERVER_ALIASES_MAX;
-use crate::record::{Name, Question, RrSet, Rtype};
+use crate::record::{Name, Question, RrSet, Rtype, Security};
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
 use crate::resolve::context::trace::Purpose;
@@ -132,12 +132,15 @@ impl Walk<'_> {
         }
     }
 
-    /// Is it known, without asking, that this name has no address of a family in use?
+    /// Is it known, without asking, that this name has no address of a family in use? That what was said of it did not
+    /// validate for a client is no such knowledge.
     fn has_no_address(&self, name: &Name) -> bool {
-        let now = self.now();
+        let (cache, now) = (self.cache(), self.now());
         [Rtype::A, Rtype::AAAA].into_iter().filter(|rtype| self.context.routes.type_enabled(*rtype)).all(|rtype| {
             let question = Question::new(name.clone(), rtype);
-            self.cache().denials().get(&question, now).is_some() || self.cache().failures().get(&question, now).is_some()
+            let is_denied = || cache.denials().get(&question, now).is_some_and(|denied| denied.security != Security::Bogus);
+            let has_failed = || cache.failures().get(&question, now).is_some_and(|failed| failed.kind == FailureKind::LookUp);
+            is_denied() || has_failed()
         })
     }
 

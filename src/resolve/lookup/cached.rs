@@ -1,6 +1,6 @@
 //! Answers from the cache: RRsets, aliases, validated DNAMEs, denials, and failures of a moment ago.
 
-use crate::cache::{CachedSet, Denial, DenialKind};
+use crate::cache::{CachedSet, Denial, DenialKind, FailureKind};
 use crate::env::BootTime;
 use crate::record::{Name, Question, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
@@ -53,7 +53,9 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
             return Some(Ok(link));
         }
     }
-    let denied = cache.denials().get(question, now);
+    // Addresses of servers are not validated. What was rejected for a client may have been forged, and is asked for again.
+    let is_validated = context.purpose != Purpose::ServerAddress;
+    let denied = cache.denials().get(question, now).filter(|denied| is_validated || denied.security != Security::Bogus);
     // A proof without SOA, from a referral, serves the chain of trust; a client is given the parent's own answer.
     let is_whole =
         |denied: &crate::cache::CachedDenial| question.rtype != Rtype::DS || denied.soa.is_some() || matches!(context.purpose, Purpose::Ds);
@@ -66,7 +68,8 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
         return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
     }
     // A failure keeps queries from being sent (RFC 9520). Where none would be sent, a referral says more.
-    if let Some(failed) = cache.failures().get(question, now).filter(|_| !context.cache_only) {
+    let counts = |kind| !context.cache_only && (is_validated || kind == FailureKind::LookUp);
+    if let Some(failed) = cache.failures().get(question, now).filter(|failed| counts(failed.kind)) {
         hit(CacheHit::Failure, failed.age_s, failed.ttl);
         let failure = Failure { kind: failed.kind, ..Failure::new(question.name.clone(), Cause::Remembered(failed.ede)) };
         return Some(Err(failure));
