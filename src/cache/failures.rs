@@ -19,6 +19,8 @@ pub enum FailureKind {
     /// No answer could be had.
     #[default]
     LookUp,
+    /// A client's time was over before the look-up was. That says something to the next client, and nothing of the name.
+    GivenUp,
     /// The data did not validate. Nothing is given in its place, expired data neither (RFC 8767 5).
     BogusData,
     /// The chain of trust above the data did not validate: that says nothing against what was proved earlier.
@@ -54,6 +56,11 @@ impl<'a> Failures<'a> {
     /// Notes a failure and returns for how many seconds it counts. `first_ttl` is used when none came before.
     pub fn put(&self, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
         self.put_of(FailureKind::LookUp, question, cause, first_ttl, now)
+    }
+
+    /// The same where it was the client who did not wait any longer.
+    pub fn put_given_up(&self, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
+        self.put_of(FailureKind::GivenUp, question, cause, first_ttl, now)
     }
 
     /// The same for data that did not validate.
@@ -97,6 +104,7 @@ pub fn read(bytes: &[u8], now_s: u32) -> CachedFailure {
     let at = entry::body_at(bytes);
     let ede = Ede::new(EdeCode(entry::u16_at(bytes, at)), String::from_utf8_lossy(&bytes[at + 2..]));
     let kind = match entry::sub(bytes) {
+        sub if sub == FailureKind::GivenUp as u8 => FailureKind::GivenUp,
         sub if sub == FailureKind::BogusData as u8 => FailureKind::BogusData,
         sub if sub == FailureKind::BogusChain as u8 => FailureKind::BogusChain,
         _ => FailureKind::LookUp,

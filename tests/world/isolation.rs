@@ -338,3 +338,38 @@ fn bogus_denials_of_server_addresses_are_not_believed() {
         }
     }
 }
+
+/// A client gives up before a slow walk ends. Whoever needs the same address a moment later looks for it himself.
+#[test]
+fn a_client_that_gave_up_says_nothing_about_a_servers_address() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(65)
+        .zone("shop.")
+        .server("ns.shop.")
+        .delay(620)
+        .zone("far.shop.")
+        .server("ns.far.shop.")
+        .delay(620)
+        .zone("very.far.shop.")
+        .server("ns.very.far.shop.")
+        .delay(620)
+        .zone("host.very.far.shop.")
+        .server("ns1.host.very.far.shop.")
+        .delay(620)
+        .record("ns3.host.very.far.shop. A 9.8.0.3")
+        .zone("victim.port.")
+        .server("ns3.host.very.far.shop.")
+        .at("9.8.0.3")
+        .records(&["victim.port. NS ns3.host.very.far.shop.", "www.victim.port. A 192.0.2.1"]);
+    for given_up in world.ask_all(&["ns3.host.very.far.shop. A", "ns3.host.very.far.shop. AAAA"]) {
+        assert_eq!((given_up.rcode(), given_up.took.as_secs()), (Rcode::SERVFAIL, 4), "{given_up:?}");
+    }
+    assert!(world.walks_in_progress() > 0);
+    for server in ["ns.shop.", "ns.far.shop.", "ns.very.far.shop.", "ns1.host.very.far.shop."] {
+        world.change(|plan, _| plan.server(&name(server)).link.delay = std::time::Duration::from_millis(5));
+    }
+    let honest = world.ask("www.victim.port. A");
+    assert!(honest.is("192.0.2.1"), "{honest:?}");
+}

@@ -53,7 +53,8 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
             return Some(Ok(link));
         }
     }
-    // Addresses of servers are not validated. What was rejected for a client may have been forged, and is asked for again.
+    // Addresses of servers are not validated. What was rejected for a client may have been forged, and is asked for again; what
+    // a client no longer waited for may be on its way.
     let is_validated = context.purpose != Purpose::ServerAddress;
     let denied = cache.denials().get(question, now).filter(|denied| is_validated || denied.security != Security::Bogus);
     // A proof without SOA, from a referral, serves the chain of trust; a client is given the parent's own answer.

@@ -157,7 +157,12 @@ impl Lookup {
         let network = self.network();
         network.wait_for_probe(&context.routes).await;
         if !network.is_offline() {
-            network.cache().failures().put(question, &failure.ede(), context.routes.limits.failure_kept_least_s, network.now());
+            let (failures, ede) = (network.cache().failures(), failure.ede());
+            let (least_s, now) = (context.routes.limits.failure_kept_least_s, network.now());
+            match failure.cause {
+                Cause::TimedOut => failures.put_given_up(question, &ede, least_s, now),
+                _ => failures.put(question, &ede, least_s, now),
+            };
         }
     }
 }
