@@ -171,11 +171,19 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
         let now = Instant::now();
         outbox.dispatch.metrics.observe(Histogram::Wait, (now - came).as_millis() as u64);
         let leaves_at = outbox.dispatch.in_flight.leave_at(client.peer.ip(), now);
-        if leaves_at > now {
-            outbox.dispatch.metrics.count(Counter::UdpPaced);
+        if leaves_at <= now {
+            return outbox.put(&reply, client.peer, client.local);
+        }
+        outbox.dispatch.metrics.count(Counter::UdpPaced);
+        // Answers that have left by the clock of the pulses must not wait for those of other tasks.
+        outbox.send();
+        let mut at = Some(leaves_at);
+        while let Some(leaves_at) = at {
             tokio::time::sleep_until(leaves_at).await;
+            at = outbox.dispatch.in_flight.leave(client.peer.ip(), Instant::now());
         }
         outbox.put(&reply, client.peer, client.local);
+        outbox.send();
     }));
 }
 

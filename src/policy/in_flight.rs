@@ -47,6 +47,8 @@ struct Bounds {
     per_client: usize,
     datagrams_per_client: usize,
     least: Duration,
+    greedy: usize,
+    greedy_least: Duration,
 }
 
 #[derive(Default)]
@@ -103,6 +105,8 @@ impl InFlight {
             per_client: limits.pending_questions_per_client,
             datagrams_per_client: limits.pending_datagrams_per_client,
             least: Duration::from_millis(limits.pending_least_ms),
+            greedy: limits.pending_greedy,
+            greedy_least: Duration::from_millis(limits.pending_greedy_least_ms),
         };
         let pulses = Pulses::new(limits.answers_per_pulse, Duration::from_millis(limits.pulse_ms));
         InFlight(Arc::new(Shared { bounds, table: Mutex::default(), pulses: Mutex::new(pulses), shed: AtomicUsize::new(0) }))
@@ -132,7 +136,8 @@ impl InFlight {
             let victim = if held >= bounds.per_client { client } else { table.who_loses(client, held)? };
             let (loses, oldest) = table.oldest_of(victim)?;
             let is_greedier = loses > held + 1;
-            if !is_greedier && now.duration_since(oldest.came) < bounds.least {
+            let least = if held >= bounds.greedy { bounds.greedy_least } else { bounds.least };
+            if !is_greedier && now.duration_since(oldest.came) < least {
                 return None;
             }
             table.remove(&oldest);
@@ -146,6 +151,11 @@ impl InFlight {
     /// When the answer to a question that came over UDP may leave to `peer`.
     pub fn leave_at(&self, peer: IpAddr, now: Instant) -> Instant {
         self.0.pulses.lock().leave_at(ClientNet::of(peer), now)
+    }
+
+    /// Such an answer whose time has come leaves now (`None`), or at this time.
+    pub fn leave(&self, peer: IpAddr, now: Instant) -> Option<Instant> {
+        self.0.pulses.lock().leave(ClientNet::of(peer), now)
     }
 
     /// Nobody should begin what no client waits for.
@@ -316,6 +326,28 @@ mod tests {
         assert_eq!((in_flight.total(), in_flight.shed()), (0, 5));
         let table = in_flight.0.table.lock();
         assert!(table.clients.is_empty() && table.by_greed.is_empty());
+    }
+
+    /// A walk for each question of a flood would take all of this machine's time.
+    #[test]
+    fn questions_of_greedy_clients_do_not_push_each_other_out_at_once() {
+        let limits = Limits {
+            pending_questions: 20,
+            pending_questions_per_client: 15,
+            pending_least_ms: 200,
+            pending_greedy: 5,
+            pending_greedy_least_ms: 1_000,
+            ..Limits::default()
+        };
+        let (in_flight, start) = (InFlight::new(&limits), Instant::now());
+        let mut held = Vec::new();
+        for step in 0..2_000u32 {
+            let now = start + step * Duration::from_millis(1);
+            held.extend((1..=2).filter_map(|last| in_flight.admit(client(last), now)));
+            held.retain(|ticket| !is_lost(ticket));
+        }
+        assert_eq!((held.len(), in_flight.shed()), (20, 20), "each had its second");
+        assert!(in_flight.admit(client(3), start + Duration::from_secs(2)).is_some(), "a modest one is served at once");
     }
 
     #[test]

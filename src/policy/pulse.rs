@@ -5,6 +5,9 @@
 //! most so many in any window, and the others later, in their order. None is dropped: each keeps its question's place
 //! among the pending ones until it has left, which bounds how many there are.
 //!
+//! An answer that has to wait is given a time. A timer may fire late, so the time at which an answer does leave counts
+//! too: those behind a late one wait once more.
+//!
 //! A client that asks as fast as it is answered (a forwarder in front of many) gets no pulse: it may be sent twice as
 //! many answers in a window as it has just asked questions. Who forges the questions would have to send half of the
 //! flood himself, at the same time.
@@ -31,8 +34,10 @@ pub struct Pulses {
 
 #[derive(Default)]
 struct Client {
-    /// When its latest answers leave, in order; not more than can still matter.
+    /// The times given to its latest answers, in order; not more than can still matter.
     leaves: VecDeque<Instant>,
+    /// When its latest answers did leave, the same.
+    left: VecDeque<Instant>,
     /// Questions of this window and of the one before.
     asked: [u32; 2],
     asked_since: Option<Instant>,
@@ -51,20 +56,33 @@ impl Pulses {
         client.asked[0] = client.asked[0].saturating_add(1);
     }
 
-    /// When an answer that is ready now may leave. Called once for each answer.
+    /// When an answer that is ready now may leave. Called once for each answer. If that is now, it counts as having left.
     pub fn leave_at(&mut self, client: ClientNet, now: Instant) -> Instant {
         let (window, least) = (self.window, self.answers_max);
         let client = self.client(client, now);
         client.turn(now, window);
-        let most = least.max(2 * client.asked.iter().map(|count| *count as usize).max().unwrap_or(0));
+        let most = client.most(least);
         let after_others = client.leaves.back().map_or(now, |last| now.max(*last));
-        let before = client.leaves.len().checked_sub(most).map(|at| client.leaves[at] + window);
-        let at = before.map_or(after_others, |before| after_others.max(before));
-        while client.leaves.front().is_some_and(|first| *first + window <= now) {
-            client.leaves.pop_front();
-        }
+        let at =
+            room_at(&client.leaves, most, window).into_iter().chain(room_at(&client.left, most, window)).fold(after_others, Instant::max);
+        forget_before(&mut client.leaves, now, window);
         client.leaves.push_back(at);
+        if at <= now {
+            client.leave(now, window);
+        }
         at
+    }
+
+    /// An answer whose time has come leaves now (`None`), or, where those before it were late, at this time.
+    pub fn leave(&mut self, client: ClientNet, now: Instant) -> Option<Instant> {
+        let (window, least) = (self.window, self.answers_max);
+        let client = self.client(client, now);
+        client.turn(now, window);
+        let later = room_at(&client.left, client.most(least), window).filter(|at| *at > now);
+        if later.is_none() {
+            client.leave(now, window);
+        }
+        later
     }
 
     fn client(&mut self, client: ClientNet, now: Instant) -> &mut Client {
@@ -87,8 +105,30 @@ impl Client {
         }
     }
 
+    /// Answers in one window.
+    fn most(&self, least: usize) -> usize {
+        least.max(2 * self.asked.iter().map(|count| *count as usize).max().unwrap_or(0))
+    }
+
+    fn leave(&mut self, now: Instant, window: Duration) {
+        forget_before(&mut self.left, now, window);
+        self.left.push_back(now);
+    }
+
     fn matters(&self, now: Instant, window: Duration) -> bool {
-        self.leaves.back().is_some_and(|last| *last + window > now) || self.asked_since.is_some_and(|since| now < since + 2 * window)
+        let is_recent = |times: &VecDeque<Instant>| times.back().is_some_and(|last| *last + window > now);
+        is_recent(&self.leaves) || is_recent(&self.left) || self.asked_since.is_some_and(|since| now < since + 2 * window)
+    }
+}
+
+/// When one more has room, if as many as `most` are in the list.
+fn room_at(times: &VecDeque<Instant>, most: usize, window: Duration) -> Option<Instant> {
+    times.len().checked_sub(most).map(|at| times[at] + window)
+}
+
+fn forget_before(times: &mut VecDeque<Instant>, now: Instant, window: Duration) {
+    while times.front().is_some_and(|first| *first + window <= now) {
+        times.pop_front();
     }
 }
 
@@ -119,6 +159,28 @@ mod tests {
         assert_eq!(most_in_20_ms(&[&[one][..], &leaves].concat()), 50);
         assert!(*leaves.last().expect("300") <= ready + 6 * WINDOW);
         assert_eq!(pulses.leave_at(client(2), ready), ready, "another client is not concerned");
+    }
+
+    /// A busy thread: every timer fires late, and each by another time.
+    #[test]
+    fn late_timers_make_no_pulse() {
+        let (mut pulses, start) = (Pulses::new(50, WINDOW), Instant::now());
+        let mut waiting: Vec<Instant> = (0..300).map(|_| pulses.leave_at(client(1), start)).collect();
+        let mut left: Vec<Instant> = waiting.extract_if(.., |at| *at <= start).collect();
+        let late_ms = [19, 0, 12, 24, 3, 0, 17, 60, 0, 1];
+        for late_ms in late_ms.into_iter().cycle().take(1_000) {
+            let Some(next) = waiting.iter().min() else { break };
+            let now = *next + Duration::from_millis(late_ms);
+            for at in waiting.extract_if(.., |at| *at <= now).collect::<Vec<_>>() {
+                assert!(at <= now);
+                match pulses.leave(client(1), now) {
+                    None => left.push(now),
+                    Some(later) => waiting.push(later),
+                }
+            }
+        }
+        assert_eq!((left.len(), most_in_20_ms(&left)), (300, 50));
+        assert!(*left.last().expect("300") <= start + 40 * WINDOW);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod alias_tail;
 mod aliases;
 mod attacks;
 mod edns;
+mod error_reports;
 mod explained;
 mod floods;
 mod forwarding;

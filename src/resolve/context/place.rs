@@ -2,7 +2,7 @@
 //! when it is given to another question.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -13,9 +13,11 @@ pub trait QuestionPlace {
 }
 
 /// The result of `work`, or `None` where the place is lost first. The place is polled before the work, so that the work
-/// cannot mistake its loss for a failure.
-pub(in crate::resolve) async fn unless_lost<T>(place: Option<&Rc<dyn QuestionPlace>>, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
+/// cannot mistake its loss for a failure. By reference: a future that is moved into another one takes its room twice.
+pub(in crate::resolve) async fn unless_lost<T>(
+    place: Option<&Rc<dyn QuestionPlace>>,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     poll_fn(|cx| {
         if place.is_some_and(|place| place.poll_lost(cx).is_ready()) {
             return Poll::Ready(None);

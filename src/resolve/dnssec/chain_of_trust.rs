@@ -139,7 +139,7 @@ impl ChainOfTrust {
         }
         tried.left = tried.left.checked_sub(1)?;
         tried.rejected.extend(link.server);
-        self.lookup.walk(question, &context.avoiding(tried.rejected.clone())).await.ok()
+        Box::pin(self.lookup.walk(question, &context.avoiding(tried.rejected.clone()))).await.ok()
     }
 
     async fn find_trust(&self, zone: &Name, context: &Context) -> (Trust, u32) {

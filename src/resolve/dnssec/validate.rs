@@ -69,11 +69,12 @@ impl Validator {
             self.trace_proof(question, &link, None, context);
             return link;
         }
-        let mut link = self.validate_once(question, link, context).await;
+        // Boxed: a question that waits for its walk must not hold room for what comes after it.
+        let mut link = Box::pin(self.validate_once(question, link, context)).await;
         let mut tried = SecondOpinions::new();
         while link.security == Security::Bogus && self.another_server_may_help(&link, context).await {
             let Some(other) = self.chain.ask_another(question, &link, &mut tried, context).await else { break };
-            link = self.validate_once(question, other, context).await;
+            link = Box::pin(self.validate_once(question, other, context)).await;
         }
         link
     }

@@ -50,7 +50,7 @@ impl Walk<'_> {
             }
         }
         if let Some(reply) = slist.empty_reply.take().filter(|_| slist.empty > 0 || self.all_have_replied(cut, slist)) {
-            return Ok(reply);
+            return Ok(*reply);
         }
         if let Some(address) = slist.recursive.take() {
             let standing = self.cache().servers().standing(address.ip(), &cut.zone, self.now());

@@ -44,7 +44,7 @@ impl Walk<'_> {
         let mut in_vain: Vec<(Name, SocketAddr)> = Vec::new();
         let mut restarts = 0;
         // What has been tried with a shortened question that no server replied to.
-        let mut begun: Option<Slist> = None;
+        let mut begun: Option<Box<Slist>> = None;
         for _ in 0..=limits.referrals {
             // The root and the TLDs never see more of a client's question than they need; for other zones, and for names
             // of servers, the number of extra queries is bounded.
@@ -62,7 +62,7 @@ impl Walk<'_> {
             if let Some((zone, failed)) = failed.filter(|_| !cut.configured) {
                 return Err(Failure::new(zone.clone(), Cause::Remembered(failed.ede)));
             }
-            let mut slist = begun.take().unwrap_or_default();
+            let mut slist = begun.take().map_or_else(Slist::default, |begun| *begun);
             slist.is_strict = minimiser.is_strict();
             slist.may_show_whole(minimised && bounded && !minimiser.is_strict());
             for (_, address) in in_vain.iter().filter(|(zone, _)| *zone == cut.zone) {
@@ -113,7 +113,7 @@ impl Walk<'_> {
                 AfterFailure::AskWholeOfSilent => {
                     minimiser.refused();
                     slist.go_on_whole(failure.faults);
-                    begun = Some(slist);
+                    begun = Some(Box::new(slist));
                 }
                 AfterFailure::RememberUnreachable => {
                     let is_fact = failure.own_limit == OwnLimit::No && !context.budget.is_crowded();

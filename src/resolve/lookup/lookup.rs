@@ -134,7 +134,7 @@ impl Lookup {
             let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
             let before = Before::of(&context);
             let walk = pin!(lookup.walker.walk(&question, &context, &lookup));
-            let walk = within(limit, lookup.network().with_one_reading(walk));
+            let walk = pin!(within(limit, lookup.network().with_one_reading(walk)));
             let mut result = match unless_lost(context.place.as_ref(), walk).await {
                 Some(Some(result)) => result,
                 Some(None) => Err(Failure::new(question.name.clone(), Cause::Spent(Bound::Time))),

@@ -30,7 +30,7 @@ impl Resolver {
         if unvalidated.is_none() && !is_signed || !self.may_answer_for(&tail.zone, question, context) {
             return None;
         }
-        let link = if dnssec { self.validator().validate_once(question, link, context).await } else { link };
+        let link = if dnssec { Box::pin(self.validator().validate_once(question, link, context)).await } else { link };
         let because = match link.security {
             Security::Secure => AliasTailReason::Validated,
             Security::Bogus => return None,

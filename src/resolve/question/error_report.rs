@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A report is made once an hour for each failing name, type and reason, after the client has its answer, under a budget
-//! of its own. What comes of it matters to nobody.
+//! of its own; and only so many in a minute are made at all. What comes of a report matters to nobody.
 
 use crate::record::{EdeCode, Name, Question, Rtype, Security};
 use crate::resolve::context::context::Context;
@@ -24,8 +24,8 @@ impl Resolver {
         let Some(code) = code_of(result).filter(|_| context.routes.recursion.error_reporting) else { return };
         let network = self.network();
         let Some(agent) = network.report_agents().agent_for(&question.name, network.now()) else { return };
-        let Some(report) = report_question(question, code, &agent) else { return };
-        if !network.report_agents().take(&report.name, network.now()) {
+        let Some(report) = report_question(question, code, &agent.domain) else { return };
+        if !network.report_agents().take(&report.name, &agent, network.now()) {
             return;
         }
         let (resolver, context) = (self.clone(), context.background(Purpose::ErrorReport));

@@ -98,10 +98,10 @@ impl Servers {
             Stage::First if is_positive && seen.case_kept && !plan.form.lower && !plan.copes => servers.abilities().case_works(ip),
             Stage::First if is_positive => {}
             Stage::First => return self.check(plan, heard, seen, slist),
-            Stage::Check if is_better(&heard, slist.doubted.as_ref()) => {
+            Stage::Check if is_better(&heard, slist.doubted.as_deref()) => {
                 if !seen.has_cookie {
-                    slist.doubted = Some(heard);
-                    slist.again = plan.next_confirmation();
+                    slist.doubted = Some(Box::new(heard));
+                    slist.again = plan.next_confirmation().map(Box::new);
                     return Judged::AskedAgain;
                 }
                 self.keep_form(plan, now + KEPT);
@@ -115,14 +115,14 @@ impl Servers {
             }
             Stage::ConfirmSimple if agrees(&heard, slist) => self.keep_form(plan, now + KEPT),
             Stage::ConfirmAsked | Stage::ConfirmMixed | Stage::ConfirmSimple => {
-                slist.again = plan.next_confirmation();
+                slist.again = plan.next_confirmation().map(Box::new);
                 if slist.again.is_some() {
                     return Judged::AskedAgain;
                 }
                 // What came over TCP was not forged.
                 let is_of_use = is_positive || is_denial(heard.kind);
                 let doubted = slist.doubted.take().filter(|_| !is_of_use);
-                return Judged::Believed(Box::new(doubted.unwrap_or(heard)));
+                return Judged::Believed(doubted.unwrap_or_else(|| Box::new(heard)));
             }
         }
         slist.doubted = None;
@@ -148,7 +148,7 @@ impl Servers {
         let (servers, ip, now) = (self.cache().servers(), plan.address.ip(), self.now());
         let Some(form) = simpler.filter(|form| !form.lower || servers.abilities().take_check(ip, now)) else {
             // The same denial in two forms does not show that the server copes: it may be true.
-            return Judged::Believed(Box::new(slist.doubted.take().unwrap_or(heard)));
+            return Judged::Believed(slist.doubted.take().unwrap_or_else(|| Box::new(heard)));
         };
         if !is_denial(heard.kind) && form.lower {
             slist.useless += 1;
@@ -156,9 +156,9 @@ impl Servers {
         if form.lower {
             slist.checked = Some(plan.address);
         }
-        slist.again = Some(plan.check_in(form));
+        slist.again = Some(Box::new(plan.check_in(form)));
         if slist.doubted.is_none() && is_denial(heard.kind) {
-            slist.doubted = Some(heard);
+            slist.doubted = Some(Box::new(heard));
         }
         Judged::AskedAgain
     }

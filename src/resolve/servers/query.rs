@@ -64,7 +64,7 @@ impl Servers {
         }
         // The reply that was to be checked stands if the check brought nothing.
         if let Some(doubted) = slist.doubted.take() {
-            return Ok(Some(doubted));
+            return Ok(Some(*doubted));
         }
         // The next query would find no free socket either.
         if slist.no_socket { Err(Failure::new(cut.zone.clone(), Cause::NoSocket)) } else { Ok(None) }

@@ -72,12 +72,12 @@ impl Servers {
                     self.without_tcp(plan);
                     self.keep_unconfirmed_form(plan);
                 }
-                slist.doubted.take()
+                slist.doubted.take().map(|doubted| *doubted)
             }
             Some(Err(error)) => {
                 if let Some(again) = self.in_its_place(plan, &error, slist) {
                     slist.not_asked(plan.address);
-                    slist.again = Some(again);
+                    slist.again = Some(Box::new(again));
                     context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
                     return None;
                 }
@@ -192,7 +192,7 @@ impl Servers {
                     return Some(reply);
                 }
                 if sure || slist.empty_reply.is_none() {
-                    slist.empty_reply = Some(reply);
+                    slist.empty_reply = Some(Box::new(reply));
                 }
                 return None;
             }

@@ -15,7 +15,7 @@ use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::in_flight::InFlight;
 use crate::resolve::servers::plan::Plan;
 
-/// What has been tried at one cut for one question.
+/// What has been tried at one cut for one question. A walk holds it as long as it waits: what is rarely there is boxed.
 #[derive(Default)]
 pub struct Slist {
     pub(in crate::resolve) tried: SmallVec<[(SocketAddr, Tried); 8]>,
@@ -23,7 +23,7 @@ pub struct Slist {
     pub(in crate::resolve) useless: usize,
     pub(in crate::resolve) empty: u8,
     /// A NOERROR reply without records, used where no server has a better one.
-    pub(in crate::resolve) empty_reply: Option<ServerReply>,
+    pub(in crate::resolve) empty_reply: Option<Box<ServerReply>>,
     /// Some servers are not asked again for this question, and might have given a better reply.
     pub(in crate::resolve) ruled_out: bool,
     pub(in crate::resolve) recursive: Option<SocketAddr>,
@@ -44,9 +44,9 @@ pub struct Slist {
     /// A denial of a shortened question is final.
     pub(in crate::resolve) is_strict: bool,
     /// To be sent at once.
-    pub(in crate::resolve) again: Option<Plan>,
+    pub(in crate::resolve) again: Option<Box<Plan>>,
     /// A reply that is checked or confirmed by another query, and stands if that brings nothing.
-    pub(in crate::resolve) doubted: Option<ServerReply>,
+    pub(in crate::resolve) doubted: Option<Box<ServerReply>>,
     /// A denial or an error of this server was checked.
     pub(in crate::resolve) checked: Option<SocketAddr>,
     /// A query was not sent, or lost its socket, because we had none left.
