@@ -154,8 +154,8 @@ fn configuration_page() -> String {
          else /etc/cairn/cairn.toml.",
         "A duration is a number of seconds, or text such as \"90s\", \"10m\" or \"2d\". A size is a number of bytes, or text such as \
          \"64MiB\". A domain name may end in a dot or not. A relative path starts at the folder of the file.",
-        "`cairn check` reports mistakes, `cairn config show` prints every setting and where it came from, and SIGHUP makes the \
-         server read the file again.",
+        "`cairn check` reports mistakes, `cairn config show` prints every setting and where it came from, and `cairn reload` \
+         makes the server read the file again.",
     ] {
         roff.control("PP", []);
         roff.text([roman(paragraph)]);

@@ -40,6 +40,7 @@ fn shown(status: &Value, paint: Paint) -> Vec<String> {
     row("running", format!("{}, process {}", time(&status["uptime-seconds"]), status["process"]));
     let listening: Vec<String> = list(&status["listening-on"]).iter().filter_map(text).collect();
     row("listening on", listening.join(", "));
+    row("privileges", text(&status["privileges"]).unwrap_or_default());
     row("configuration", text(&status["configuration"]).unwrap_or_else(|| "none: the defaults".to_owned()));
     let network = &status["network"];
     let is_online = network["online"] != Value::Bool(false);
@@ -123,7 +124,7 @@ mod tests {
     fn a_status_is_read_by_people() {
         let status = json!({
             "version": "0.1.0", "process": 7, "uptime-seconds": 93_784, "listening-on": ["127.0.0.1:53", "[::1]:53"],
-            "configuration": "/etc/cairn/cairn.toml",
+            "configuration": "/etc/cairn/cairn.toml", "privileges": "user cairn (uid 105), landlock",
             "network": { "online": true, "ipv4": "works", "ipv6": "broken" },
             "cache": { "bytes": 64 << 20, "limit-bytes": 256 << 20, "record-sets": 1000 },
             "zones": [
@@ -142,6 +143,7 @@ mod tests {
                 "version       0.1.0",
                 "running       1 d 2 h, process 7",
                 "listening on  127.0.0.1:53, [::1]:53",
+                "privileges    user cairn (uid 105), landlock",
                 "configuration /etc/cairn/cairn.toml",
                 "network       online, IPv4 works, IPv6 broken",
                 "cache         64 of 256 MiB (25 %), 1000 record sets",

@@ -45,6 +45,8 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     ];
     let mut read: Vec<PathBuf> = named.into_iter().flatten().map(parent).collect();
     let mut write: Vec<PathBuf> = folders.iter().map(|folder| (*folder).to_owned()).collect();
+    // For the names of functions in the report of a panic.
+    read.extend(std::env::current_exe());
     write.extend([Some(PathBuf::from(DEFAULT_ZONES)), sources.zone_folder.clone()].into_iter().flatten());
     write.extend(sources.zones.iter().map(|zone| parent(&zone.file.path)));
     write.extend(sources.broken_zones.iter().map(|zone| parent(&zone.path)));

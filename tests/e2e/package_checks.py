@@ -236,6 +236,23 @@ def privileges(copy):
     def told():
         return re.search(r"privileges: user cairn \(uid \d+\), no capability but NET_BIND_SERVICE, no new privileges, landlock, seccomp", log.read_text()), log.read_text()
 
+    def status():
+        code, text = copy.say("/usr/bin/cairn", "status")
+        healthy, more = copy.say("/usr/bin/cairn", "health")
+        return code == 0 and healthy == 0 and re.search(r"privileges +user cairn \(uid \d+\), no capability but NET_BIND_SERVICE", text), text + more
+
+    def listens_elsewhere():
+        config = copy.root / "etc/cairn/cairn.toml"
+        config.write_text(f'[server]\nlisten = ["{LOCAL}:53", "127.0.0.2:53"]\n')
+        code, text = copy.say("/usr/bin/cairn", "reload")
+        return code == 0 and until(lambda: seen_at("127.0.0.2"), 5), text + log.read_text()
+
+    def seen_at(place):
+        try:
+            return reply(place, "www.packaged.example", "A", timeout=0.3).values("A") == ["192.0.2.81"]
+        except (NoReply, OSError):
+            return False
+
     def reloads():
         zone.write_text(ZONE.replace("192.0.2.80", "192.0.2.81"))
         process.send_signal(signal.SIGHUP)
@@ -267,7 +284,9 @@ def privileges(copy):
 
     guarded("privileges", "every thread: the user cairn, one capability, no new privileges, a filter", threads)
     guarded("privileges", "what is in force stands in the log", told)
+    guarded("privileges", "and in cairn status", status)
     guarded("privileges", "reloads a zone", reloads)
+    guarded("privileges", "a reload binds another port 53", listens_elsewhere)
     guarded("privileges", "a path outside the folders of the start: after a restart", outside)
     guarded("privileges", "dumps to and loads from a file of root", commands)
     guarded("privileges", "stops, and has saved the cache", stops)
