@@ -234,7 +234,7 @@ fn rules() -> Result<Rules, seccompiler::BackendError> {
     let families: Vec<u64> = FAMILIES.iter().map(|family| number(*family)).collect();
     rules.insert(libc::SYS_socket, one_of(0, families.clone())?);
     rules.insert(libc::SYS_socketpair, one_of(0, families)?);
-    rules.insert(libc::SYS_ioctl, one_of(1, CONTROLS.iter().map(|control| *control as u64).collect())?);
+    rules.insert(libc::SYS_ioctl, one_of(1, CONTROLS.to_vec())?);
     rules.insert(libc::SYS_prctl, one_of(0, PROCESS_CONTROLS.iter().map(|control| number(*control)).collect())?);
     // A signal to a thread of this process alone: how `abort` ends it.
     let own = u64::from(std::process::id());
