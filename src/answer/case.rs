@@ -1,4 +1,4 @@
-//! One request and everything that its reply depends on: what the rules and reviews of the pipeline work with.
+//! One request and everything that its reply depends on: the input of the pipeline's rules and reviews.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub(super) struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// Whether the access list of the hosted zone admits the requester.
     pub fn may_ask_zone(&self, apex: &Name) -> bool {
         match self.requester {
             Requester::Client(client) => self.snapshot.may_ask_zone(apex, client),
@@ -31,29 +32,30 @@ impl Case<'_> {
         }
     }
 
-    /// The reply, and for an explanation the rule of the configuration behind it.
+    /// The reply; for an explanation, the rule of the configuration behind it is recorded too.
     pub fn refuse(&self, refusal: &Refusal) -> Outcome {
         self.recorder.note(|| Note::Refused(self.refused(refusal)));
         Outcome::refused(refusal.why())
     }
 
+    /// The refusal as the operator reads it.
     pub fn refused(&self, refusal: &Refusal) -> Refused {
         let client = match self.requester {
             Requester::Client(client) => client,
-            // Only rules without a client list refuse the operator anything.
+            // Only rules without a client list refuse the operator anything, so the address is never shown.
             Requester::Operator => IpAddr::from([0; 4]),
         };
         self.snapshot.refused(refusal, client)
     }
 
-    /// The root and the TLDs: that they are cached shows nothing of what clients asked, and who walks the tree himself
-    /// (`dig +trace`) begins with them without RD. A name with a rule of its own is not public.
+    /// The root and the TLDs: that they are cached says nothing about what clients asked for, and people who walk the tree
+    /// themselves (`dig +trace`) begin with them without RD. A name with a rule of its own is not public.
     pub fn is_top_of_the_tree(&self) -> bool {
         let name = &self.request.question.name;
         name.label_count() <= 1 && self.snapshot.routes.rule_for(name).is_none_or(|rule| rule.zone.is_root())
     }
 
-    /// Reason why nothing outside the hosted zones is looked up for this request.
+    /// Why nothing outside the hosted zones is looked up for this request; `None` if the client may recurse.
     pub fn why_not_recurse(&self) -> Option<Refusal> {
         match (self.rights.allowed, self.snapshot.recursion, self.rights.may_recurse) {
             (false, ..) => Some(Refusal::Recursion),

@@ -1,4 +1,4 @@
-//! Who a request comes from, and what this server does for them.
+//! Who sent a request, and what this server does for them.
 
 use std::net::IpAddr;
 
@@ -9,33 +9,34 @@ use crate::wire::Flags;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Requester {
     Client(IpAddr),
-    /// Whoever runs this server (`cairn explain` without `--as`): no access list applies.
+    /// The operator of this server (`cairn explain` without `--as`): no access list applies.
     Operator,
 }
 
-/// What a client may have: decided once a query, and part of a ready answer's key.
+/// What a client may have: decided once for each query, and part of the key of ready answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct ClientRights {
     /// Inside `server.allow`.
     pub allowed: bool,
-    /// May have this question looked up: allowed, and RD is set (or reading the cache without it is permitted).
+    /// May have this question looked up: allowed, and either RD is set or the cache may be read without RD.
     pub may_recurse: bool,
 }
 
 impl ClientRights {
+    /// Decided by the access lists of the snapshot, the client's address and RD.
     pub fn of(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> ClientRights {
         let access = snapshot.policy.access(client, flags.has(Flags::RD));
         ClientRights { allowed: access.allowed, may_recurse: access.may_read_cache }
     }
 
-    /// The policy group of ready answers.
+    /// The policy group of ready answers: clients of one group get the same answer.
     pub fn group(self) -> u8 {
         u8::from(self.allowed) | u8::from(self.may_recurse) << 1
     }
 }
 
 impl Requester {
-    /// Whose question it is, for shares of what all may cost.
+    /// Identifies the requester where the cost of questions is shared out among clients.
     pub fn key(self) -> u64 {
         match self {
             Requester::Client(client) => ClientNet::of(client).key(),
@@ -43,6 +44,7 @@ impl Requester {
         }
     }
 
+    /// The operator has all rights.
     pub fn rights(self, snapshot: &Snapshot, flags: Flags) -> ClientRights {
         match self {
             Requester::Client(client) => ClientRights::of(snapshot, flags, client),

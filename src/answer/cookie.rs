@@ -1,5 +1,5 @@
-//! Server cookies (RFC 7873, in the form of RFC 9018 that servers of one anycast group can share): made for every
-//! client that sends one, demanded of none. No state is kept.
+//! Server cookies (RFC 7873, in the form of RFC 9018 that servers of one anycast group can share). Every client that sends a
+//! cookie gets one; none is required. No state is kept.
 
 use std::hash::Hasher;
 use std::net::IpAddr;
@@ -8,17 +8,20 @@ use siphasher::sip::SipHasher24;
 
 use crate::env::{Random, WallTime};
 
+/// Octets of a server cookie in the form of RFC 9018 4.
 pub const SERVER_COOKIE_BYTES: usize = 16;
 
-/// RFC 9018 4.3: a cookie is good for an hour, and five minutes into the future.
+/// RFC 9018 4.3: a cookie is valid for an hour, and may be dated up to five minutes in the future.
 const VALID_S: u32 = 3600;
 const AHEAD_S: u32 = 300;
 
+/// The secret that server cookies are made with.
 pub struct Cookies {
     secret: [u8; 16],
 }
 
 impl Cookies {
+    /// A new secret: cookies of an earlier run are not accepted.
     pub fn new(random: &Random) -> Cookies {
         let mut secret = [0; 16];
         random.fill(&mut secret);
@@ -35,7 +38,7 @@ impl Cookies {
         cookie
     }
 
-    /// Did we make this one, for this address, not long ago?
+    /// Whether we made this cookie, for this address, within the last hour.
     pub fn check(&self, client_cookie: &[u8], server_cookie: &[u8], client: IpAddr, now: WallTime) -> bool {
         let Some(cookie) = server_cookie.first_chunk::<SERVER_COOKIE_BYTES>().filter(|_| server_cookie.len() == SERVER_COOKIE_BYTES) else {
             return false;

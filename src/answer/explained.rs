@@ -1,5 +1,5 @@
-//! What a run of the pipeline records when somebody wants it explained: the decisions taken here, beside the events of
-//! the walk. Recording changes nothing: a client's query runs through the same code with the recorder off.
+//! What a run of the pipeline records for an explanation: its decisions, besides the events of the walk. Recording changes
+//! nothing: a client's query runs through the same code with the recorder off.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -12,25 +12,25 @@ use crate::resolve::{Answer, Event, Failure, Trace};
 /// One decision.
 #[derive(Clone, Debug)]
 pub enum Note {
-    /// The question's name lies in a zone hosted here.
+    /// The query name lies in a zone that is hosted here.
     Hosted { zone: Name },
-    /// A special-use name, and the document that sets it apart.
+    /// A special-use name, and the document that defines it.
     Special { name: Name, document: &'static str },
     /// The client gets REFUSED.
     Refused(Refused),
     /// An alias leads out of the hosted zones and is not followed for this client.
     NotFollowed { target: Name, refused: Refused },
-    /// The rebinding guard took addresses out of this set; the first of them.
+    /// The rebinding guard removed addresses from this RRset; `dropped` is the first of them.
     Stripped { name: Name, rtype: Rtype, dropped: IpAddr },
-    /// DNSSEC validation failed; only a client with CD gets these records.
+    /// DNSSEC validation failed; only a client that sets CD gets these records.
     Withheld(Box<Answer>),
-    /// Resolving ended without an answer.
+    /// The look-up ended without an answer.
     Failed(Box<Failure>),
-    /// How many queries were sent to servers.
+    /// Number of queries sent to servers.
     LookedUp { upstream_queries: u32 },
 }
 
-/// One question, how it was decided and resolved, and the reply that the client gets.
+/// One question, its decisions and steps, and the reply that the client gets.
 pub struct Explained {
     pub question: Question,
     pub notes: Vec<Note>,
@@ -39,6 +39,7 @@ pub struct Explained {
 }
 
 impl Explained {
+    /// Queries that were sent to servers for this question.
     pub fn upstream_queries(&self) -> u32 {
         let looked_up = self.notes.iter().map(|note| match note {
             Note::LookedUp { upstream_queries } => *upstream_queries,
@@ -62,28 +63,31 @@ impl Explained {
     }
 }
 
-/// Takes notes, or does nothing.
+/// Records decisions, or does nothing.
 pub(super) struct Recorder {
     pub trace: Trace,
     notes: Option<RefCell<Vec<Note>>>,
 }
 
 impl Recorder {
+    /// Records nothing.
     pub fn off() -> Recorder {
         Recorder { trace: Trace::off(), notes: None }
     }
 
+    /// Records everything.
     pub fn on() -> Recorder {
         Recorder { trace: Trace::recording(), notes: Some(RefCell::default()) }
     }
 
-    /// The note is only made when somebody wants it.
+    /// The note is made only if this recorder is on.
     pub fn note(&self, note: impl FnOnce() -> Note) {
         if let Some(notes) = &self.notes {
             notes.borrow_mut().push(note());
         }
     }
 
+    /// The decisions, and the events of the walk.
     pub fn finish(self) -> (Vec<Note>, Vec<Event>) {
         (self.notes.map(RefCell::into_inner).unwrap_or_default(), self.trace.events())
     }

@@ -1,8 +1,8 @@
-//! Which failing or filtered names get a line in the log: each at most once a minute, all together at most ten lines a
-//! second, and one line that counts the rest. An operator then reads every name that fails in ordinary trouble, and a
-//! sample during a flood. All workers share one log, so that a name does not get a line from each of them.
+//! Which failing or filtered names get a line in the log: each name at most once a minute, all together at most ten lines a
+//! second, and one line that counts the rest. In ordinary trouble an operator reads every name that fails; during a flood, a
+//! sample. All workers share one log, so that a name does not get a line from each of them.
 //!
-//! Memory is bounded by the rule itself: only names with a line are kept, for a minute, and at most ten a second get one.
+//! The rule itself bounds memory: only names that got a line are kept, for a minute, and at most ten a second get one.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
@@ -14,36 +14,38 @@ use crate::env::BootTime;
 use crate::limits::clients::{FAILURE_LINES_PER_SECOND_MAX, FAILURE_SAME_NAME_S_MIN};
 use crate::record::Question;
 
-/// What a line is about: a name that is filtered and fails too gets a line for each.
+/// The subject of a line: a name that is filtered and also fails gets a line for each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Subject {
     Failure,
     Filtered,
 }
 
+/// Shared by all workers.
 #[derive(Default)]
 pub struct FailureLog(Mutex<Lines>);
 
 #[derive(Default)]
 struct Lines {
-    /// When each line was written, oldest first, and the hash of its name: mistaking one name for another costs a line.
+    /// When each line was written, oldest first, and the hash of its name. Two names with one hash cost one line.
     written: VecDeque<(u32, u64)>,
     /// The hashes of `written`.
     hashes: HashSet<u64, RandomState>,
-    /// The current second, and the lines in it.
+    /// The current second, and the lines written in it.
     second: u32,
     count: u32,
     withheld: u64,
 }
 
+/// Permission to write one line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Admitted {
-    /// Names since the last line that got none because there were too many.
+    /// Names without a line since the last line, because there were too many.
     pub withheld: u64,
 }
 
 impl FailureLog {
-    /// `None`: this one gets no line.
+    /// `None`: this name gets no line.
     pub fn admit(&self, subject: Subject, question: &Question, now: BootTime) -> Option<Admitted> {
         let hash = FixedState::default().hash_one((subject, question.name.as_wire(), question.rtype.0));
         self.0.lock().admit(hash, now.secs())

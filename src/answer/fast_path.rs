@@ -1,5 +1,5 @@
-//! The hot path: a repeat question answered in its own packet, with one look-up, one copy and a few patches.
-//! Nothing is allocated, nothing waits. What it says is what the full path said before; it only says it again.
+//! The fast path: a repeated question is answered in its own packet, with one look-up, one copy and a few patches. Nothing is
+//! allocated and nothing waits. It only repeats what the full path answered before.
 
 use std::net::IpAddr;
 
@@ -17,21 +17,21 @@ use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::record::{Class, Name, Question, Rtype, Security};
 use crate::wire::{Flags, Opcode, OptionCode, QueryView};
 
-/// A reply written into its slot.
+/// A reply that has been written into its slot.
 pub(super) struct Given {
     pub len: usize,
-    /// The client is one of ours, or has shown by our cookie that it is where it says.
+    /// The client may use recursion, or has proved its address by our cookie.
     pub trusted: bool,
     pub qtype: Rtype,
-    /// The data is of a zone hosted here.
+    /// The data comes from a zone that is hosted here.
     pub hosted: bool,
-    /// Its lower four bits: higher ones are not kept ready.
+    /// The lower four bits; replies with higher ones are not kept ready.
     pub rcode: u16,
-    /// The data is near its end and popular: look it up again.
+    /// The data expires soon and is popular: look it up again.
     pub refresh: Option<Question>,
 }
 
-/// What of the query, beside its name, is needed after its packet has been written over.
+/// The parts of the query, besides its name, that are needed after its packet has been overwritten.
 struct Asked {
     qtype: Rtype,
     flags: Flags,
@@ -41,7 +41,7 @@ struct Asked {
     server_cookie: Option<[u8; SERVER_COOKIE_BYTES]>,
 }
 
-/// Room for the longest name, in whole lanes.
+/// Octets of the longest name, rounded up to whole lanes.
 const NAME_SPACE: usize = 256;
 const LANE: usize = 16;
 
@@ -60,7 +60,7 @@ pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], le
         Transport::Udp => udp_limit(asked.edns.map(|(size, _)| size)),
         Transport::Stream => usize::from(u16::MAX),
     };
-    // From here on the query in the slot is written over, so that nothing may fail any more.
+    // From here on the query in the slot is overwritten, so nothing may fail any more.
     let limit = limit.min(slot.len()).checked_sub(reserved)?;
     let hit = service.cache().answers().copy(&key, now, limit, slot)?;
     let wants_ad = asked.flags.has(Flags::AD) || dnssec_ok;
@@ -85,7 +85,7 @@ pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], le
     Some(Given { len, trusted, qtype: asked.qtype, hosted: flags.has(Flags::AA), rcode: flags.rcode(), refresh })
 }
 
-/// Keeps a finished answer for the next who asks the same.
+/// Keeps a finished answer for the next client that asks the same question.
 pub(super) fn keep(
     service: &Service,
     snapshot: &Snapshot,
@@ -113,8 +113,8 @@ pub(super) fn keep(
 }
 
 impl Asked {
-    /// `None` for whatever is not an ordinary question of class IN: the full path says what is wrong with it.
-    /// The name comes out in lower case, in `name_space`.
+    /// `None` unless this is an ordinary question of class IN: the full path reports what is wrong with others. The name is
+    /// returned in lower case, in `name_space`.
     fn read<'a>(packet: &[u8], name_space: &'a mut [u8; NAME_SPACE]) -> Option<(&'a [u8], Asked)> {
         let view = QueryView::check(packet).ok()?;
         if view.flags().opcode() != Opcode::QUERY || view.qclass() != Class::IN || refuse_type(view.qtype()).is_some() {
@@ -140,7 +140,7 @@ impl Asked {
     }
 }
 
-/// Label lengths are below 64 and so never look like letters. Whole lanes are folded, so that no octet is handled alone.
+/// Lower-cases whole lanes: label lengths are below 64, so no length looks like a letter.
 fn fold<'a>(wire: &[u8], space: &'a mut [u8; NAME_SPACE]) -> Option<&'a [u8]> {
     space.get_mut(..wire.len())?.copy_from_slice(wire);
     let (lanes, _) = space.as_chunks_mut::<LANE>();
@@ -154,7 +154,7 @@ fn make_cookie(service: &Service, client_cookie: &[u8; 8], client: IpAddr) -> [u
     service.cookies.make(client_cookie, client, service.resolve.clock.wall())
 }
 
-/// The limit of the copy left room for it.
+/// Appends OPT; the limit of the copy left room for it.
 fn append_opt(slot: &mut [u8], len: usize, dnssec_ok: bool, cookie: Option<([u8; 8], [u8; SERVER_COOKIE_BYTES])>) -> Option<usize> {
     let data_len = cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
     let opt = slot.get_mut(len..len + 11 + data_len)?;

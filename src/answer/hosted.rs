@@ -5,7 +5,7 @@ use crate::authority::{End, ZoneAnswer};
 use crate::record::Security;
 use crate::resolve::LocalAnswer;
 
-/// The reply of the zone's own server. A referral has no AA (RFC 1034 4.3.2 step 3 b).
+/// The reply of an authoritative server of the zone. A referral has no AA (RFC 1034 4.3.2 step 3 b).
 pub(super) fn authoritative_outcome(hosted: ZoneAnswer) -> Outcome {
     let authoritative = !(hosted.answers.is_empty() && matches!(hosted.end, End::Delegated { .. }));
     let mut authority = hosted.authority;
@@ -15,7 +15,8 @@ pub(super) fn authoritative_outcome(hosted: ZoneAnswer) -> Outcome {
         End::Delegated { cut, proof, .. } => {
             authority.push(cut.ns);
             authority.extend(proof);
-            // RFC 9471 2.1, 2.2: in-domain glue must be in the reply; other servers have further ways to be found.
+            // RFC 9471 2.1, 2.2: in-domain glue must be in the reply; the addresses of other servers can be found in other
+            // ways.
             (glue, additional) = cut.glue.into_iter().partition(|set| set.name.is_within(&cut.zone));
         }
         End::ChildApex { denial, .. } => authority.extend(denial),
@@ -34,7 +35,7 @@ pub(super) fn authoritative_outcome(hosted: ZoneAnswer) -> Outcome {
     }
 }
 
-/// The part of an answer that hosted zones give, for a walk to go on from.
+/// The part of an answer that hosted zones give, from which a walk continues.
 pub(super) fn local_answer(hosted: ZoneAnswer) -> LocalAnswer {
     let onward = hosted.onward().cloned();
     LocalAnswer { zone: hosted.apex, document: None, rcode: hosted.rcode, answers: hosted.answers, authority: hosted.authority, onward }

@@ -11,7 +11,7 @@ use crate::env::BootTime;
 use crate::record::{Name, Question};
 use crate::resolve::{Cause, Failure, Local, LocalAnswer, LocalCut};
 
-/// What a query may find here without asking anybody: the zones and special-use names of its own snapshot.
+/// The data that a query finds without asking a server: zones and special-use names of its snapshot.
 impl Local for Snapshot {
     fn find(&self, question: &Question) -> Option<LocalAnswer> {
         if let Some(hosted) = authority::answer(&self.zones, question, self.aliases_max) {

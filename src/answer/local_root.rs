@@ -1,5 +1,4 @@
-//! Replies from the local copy of the root zone (RFC 8806), as a root server would send them: the walk takes them for
-//! a root server's and treats them alike.
+//! Replies from the local copy of the root zone (RFC 8806), as a root server would send them; the walk treats both alike.
 
 use std::sync::Arc;
 
@@ -10,27 +9,29 @@ use crate::record::{Class, Name, Question, Rcode, RrSet, Rtype};
 use crate::wire::{Flags, Full, Header, Section, Writer};
 use crate::zone::{Zone, Zones};
 
-/// A checked copy of the root zone, and until when it may be used.
+/// A verified copy of the root zone, and the time until which it may be used.
 pub struct LocalRoot {
     zones: Zones,
     expires: BootTime,
 }
 
 impl LocalRoot {
+    /// `zone` must have been verified by its ZONEMD record.
     pub fn new(zone: Zone, expires: BootTime) -> LocalRoot {
         LocalRoot { zones: Zones::new([Arc::new(zone)], 0), expires }
     }
 
+    /// The copied zone, expired or not.
     pub fn zone(&self) -> Option<&Arc<Zone>> {
         self.zones.get(Name::root().as_wire())
     }
 
-    /// A copy whose time is over is not used.
+    /// Whether the copy has not expired.
     pub fn is_live(&self, now: BootTime) -> bool {
         self.expires > now
     }
 
-    /// The reply of a root server, with DNSSEC records; `None` where the copy is not to be used any more.
+    /// The reply of a root server, with DNSSEC records; `None` if the copy has expired.
     pub fn reply(&self, question: &Question, now: BootTime) -> Option<Vec<u8>> {
         if !self.is_live(now) {
             return None;

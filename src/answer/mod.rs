@@ -1,8 +1,8 @@
 //! One request becomes one reply.
 //!
-//! `pipeline.rs` has the order of decisions on one screen. `Worker::at_once` runs it inside the receive batch as far as
-//! that needs no waiting, `Worker::later` goes on from there, and `Worker::explain` is the same run with its decisions
-//! recorded. Ready answers (`fast_path.rs`) repeat what the pipeline has said, and never decide.
+//! `pipeline.rs` has the order of decisions on one screen. `Worker::at_once` runs it inside the receive batch as far as that
+//! needs no waiting, `Worker::later` continues, and `Worker::explain` is the same run with its decisions recorded. Ready
+//! answers (`fast_path.rs`) repeat what the pipeline answered, and decide nothing.
 //!
 //! Knows nothing of: sockets, files, the wire towards servers.
 

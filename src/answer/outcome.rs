@@ -1,37 +1,39 @@
-//! The one table from what was found to response code, flags, sections and Extended DNS Error.
+//! The one table from results to response code, flags, sections and extended DNS error.
 
 use super::refusal::Refusal;
 use crate::policy::SpecialAnswer;
 use crate::record::{Ede, EdeCode, Name, Rcode, RrSet, Security};
 use crate::resolve::{self, Cause, Failure, SentinelVerdict};
 
-/// A reply before it is bytes.
+/// A reply before it is encoded.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     pub rcode: Option<Rcode>,
-    /// The first owner's data came from a zone hosted here.
+    /// The data of the first owner came from a zone that is hosted here.
     pub authoritative: bool,
     pub security: Security,
     pub answers: Vec<RrSet>,
     pub authority: Vec<RrSet>,
-    /// Addresses of what the answer names; left out rather than truncated for.
+    /// Addresses of names in the answer; they are left out rather than cause truncation.
     pub additional: Vec<RrSet>,
-    /// Glue of a referral from an own zone: must fit, or TC (RFC 9471 2.1).
+    /// Glue of a referral from a hosted zone: it must fit, otherwise TC is set (RFC 9471 2.1).
     pub glue: Vec<RrSet>,
     pub edes: Vec<Ede>,
-    /// The agent to whom failures of the hosted zone may be reported (RFC 9567).
+    /// The agent to which failures of the hosted zone may be reported (RFC 9567).
     pub report_agent: Option<Name>,
-    /// All of it is this server's own: it does not grow older here, and there is nobody to ask for it again.
+    /// All data is this server's own: its TTLs do not count down, and no server has to be asked for it again.
     pub own: bool,
-    /// May the finished bytes serve the next one who asks?
+    /// Whether the encoded reply may answer later clients too.
     pub repeatable: bool,
 }
 
 impl Outcome {
+    /// A reply without records.
     pub fn error(rcode: Rcode) -> Outcome {
         Outcome { rcode: Some(rcode), ..Outcome::default() }
     }
 
+    /// REFUSED with a sentence for the client.
     pub fn refused(why: &str) -> Outcome {
         Outcome { edes: vec![Ede::new(EdeCode::PROHIBITED, why)], ..Outcome::error(Rcode::REFUSED) }
     }
@@ -47,7 +49,7 @@ impl Outcome {
         self.edes = vec![Ede::new(EdeCode::PROHIBITED, refusal.why())];
     }
 
-    /// Ready answers have no room for the option, so such an answer is made anew each time.
+    /// Ready answers have no room for this option, so such an answer is encoded anew each time.
     pub fn name_report_agent(&mut self, agent: Option<&Name>) {
         if let Some(agent) = agent {
             self.report_agent = Some(agent.clone());
@@ -55,16 +57,17 @@ impl Outcome {
         }
     }
 
+    /// The response code, extended ones included.
     pub fn rcode(&self) -> Rcode {
         self.rcode.unwrap_or(Rcode::NOERROR)
     }
 
-    /// Does the client get SERVFAIL in place of this answer?
+    /// Whether the client gets SERVFAIL instead of this answer.
     pub fn withholds(answer: &resolve::Answer, checking_disabled: bool) -> bool {
         answer.security == Security::Bogus && !checking_disabled
     }
 
-    /// `checking_disabled` clients get bogus data (RFC 4035 3.2.2), everybody else SERVFAIL and the reason.
+    /// Bogus data goes to clients that set CD (RFC 4035 3.2.2); all others get SERVFAIL and the reason.
     pub fn resolved(answer: resolve::Answer, checking_disabled: bool) -> Outcome {
         let is_withheld = Outcome::withholds(&answer, checking_disabled);
         let mut edes: Vec<Ede> = answer.ede.into_iter().collect();
@@ -77,7 +80,7 @@ impl Outcome {
         }
         if answer.stale {
             let code = if answer.rcode == Rcode::NXDOMAIN { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER };
-            edes.push(Ede::new(code, "servers could not be reached; this is the last they said"));
+            edes.push(Ede::new(code, "servers could not be reached; this data has expired"));
         }
         Outcome {
             rcode: Some(answer.rcode),
@@ -96,6 +99,7 @@ impl Outcome {
         }
     }
 
+    /// SERVFAIL, with the reasons as extended errors.
     pub fn failed(failure: &Failure) -> Outcome {
         let mut edes = vec![failure.ede()];
         if matches!(failure.cause, Cause::Remembered(_)) {
@@ -104,7 +108,7 @@ impl Outcome {
         Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) }
     }
 
-    /// `None`: the name turned out to be an ordinary one.
+    /// `None`: the name is an ordinary one.
     pub fn special(answer: SpecialAnswer) -> Option<Outcome> {
         let base = Outcome { own: true, repeatable: true, security: Security::Insecure, ..Outcome::default() };
         Some(match answer {

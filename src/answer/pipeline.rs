@@ -1,4 +1,4 @@
-//! Request, decision, outcome: the one way to every reply, and to every explanation of one.
+//! Request, decision, outcome: the only way to every reply, and to every explanation of a reply.
 //!
 //! ```text
 //! decide   the first rule that has something to say      class, hosted zones without and with data, access, special-use names, RD
@@ -9,7 +9,7 @@
 //! review   each in turn changes the outcome              rebinding guard, additional data, closed zones, report agent
 //! ```
 //!
-//! An administrator's own zone or rule always comes before a built-in special-use name.
+//! A zone or rule of the operator always takes precedence over a built-in special-use name.
 
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ use crate::wire::Flags;
 pub(super) type Rule = fn(&Case<'_>) -> Option<Decision>;
 pub(super) type Review = fn(&Case<'_>, &mut Outcome);
 
-/// The rules and reviews in their order. Tests leave one out and see replies and explanations change alike.
+/// The rules and reviews in their order. Tests leave one out and see that reply and explanation change alike.
 #[derive(Clone, Copy)]
 pub(super) struct Pipeline {
     pub rules: &'static [Rule],
@@ -48,7 +48,7 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
     reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones, review::report_agent],
 };
 
-/// What a rule makes of a request.
+/// What a rule decides about a request.
 #[derive(Debug)]
 pub(super) enum Decision {
     Reply(Outcome),
@@ -56,20 +56,21 @@ pub(super) enum Decision {
     LookUp(LookUp),
 }
 
-/// To be resolved, which may take waiting.
+/// The name has to be looked up, which may take waiting.
 #[derive(Debug, Default)]
 pub(super) struct LookUp {
-    /// What hosted zones gave before an alias led out of them.
+    /// What hosted zones answered before an alias led out of them.
     pub begun: Option<Box<LocalAnswer>>,
 }
 
-/// A decision that needs no waiting, or what is left to do.
+/// A decision that needs no waiting, or the look-up that is left to do.
 pub(super) enum Decided {
     Outcome(Outcome),
     LookUp(LookUp),
 }
 
 impl Pipeline {
+    /// The first rule that applies decides; without one the name is looked up.
     pub fn decide(&self, case: &Case<'_>) -> Decided {
         match self.rules.iter().find_map(|rule| rule(case)) {
             Some(Decision::Reply(outcome)) => Decided::Outcome(self.reviewed(case, outcome)),
@@ -79,6 +80,7 @@ impl Pipeline {
         }
     }
 
+    /// Looks the name up, waits for the result and reviews it.
     pub async fn look_up(&self, case: &Case<'_>, look_up: LookUp, place: Option<Place>) -> Outcome {
         let outcome = resolved(case, look_up, place).await;
         self.reviewed(case, outcome)
@@ -96,7 +98,7 @@ fn class_other_than_in(case: &Case<'_>) -> Option<Decision> {
     (case.request.class != Class::IN).then(|| Decision::Refuse(Refusal::Class))
 }
 
-/// A zone whose file cannot be read fails visibly: others have no say in it, and are not asked.
+/// A zone whose file cannot be read fails visibly: no other server has its data, so none is asked.
 fn zone_without_data(case: &Case<'_>) -> Option<Decision> {
     let failure = case.snapshot.without_data(&case.request.question)?;
     case.recorder.note(|| Note::Hosted { zone: failure.at.clone() });
@@ -108,13 +110,13 @@ fn zone_without_data(case: &Case<'_>) -> Option<Decision> {
     Some(Decision::Reply(outcome))
 }
 
-/// RFC 1034 4.3.2. A client that may recurse gets what lies outside the hosted zones resolved: the target of an alias, data
+/// RFC 1034 4.3.2. For a client that may recurse, data outside the hosted zones is looked up: the target of an alias, data
 /// below a delegation, DS at the apex of a zone whose parent is not hosted.
 fn hosted_zone(case: &Case<'_>) -> Option<Decision> {
     let hosted = authority::answer(&case.snapshot.zones, &case.request.question, case.snapshot.aliases_max)?;
     let why_not = case.why_not_recurse();
     if why_not.is_none() && hosted.answers.is_empty() && matches!(hosted.end, End::ChildApex { .. }) {
-        // The parent is authoritative for DS, and the list of this zone does not say who may ask for it.
+        // The parent zone is authoritative for DS, and this zone's access list does not apply to it.
         return None;
     }
     case.recorder.note(|| Note::Hosted { zone: hosted.apex.clone() });
@@ -159,7 +161,7 @@ fn cache_without_rd(case: &Case<'_>) -> Option<Decision> {
 async fn resolved(case: &Case<'_>, LookUp { begun }: LookUp, place: Option<Place>) -> Outcome {
     let (request, resolver, authoritative) = (case.request, case.resolver, begun.is_some());
     let mut context = Context::client(case.snapshot.routes.clone(), case.snapshot.clone(), case.recorder.trace.clone());
-    // Without RD nobody is asked.
+    // Without RD no server is asked.
     context.cache_only = !request.wants(Flags::RD);
     context.client = case.requester.key();
     context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
@@ -180,14 +182,14 @@ async fn resolved(case: &Case<'_>, LookUp { begun }: LookUp, place: Option<Place
             outcome
         }
     };
-    // Cached data that no query was sent for may not have been validated yet.
+    // Cached data that was found without a query may not have been validated yet.
     outcome.repeatable &= !context.cache_only;
     outcome.authoritative = authoritative && outcome.rcode() != Rcode::SERVFAIL;
     outcome
 }
 
-/// What a question without RD is referred to (RFC 1034 4.3.1): the servers of the deepest cached cut, or those of the
-/// hints. They are the answer where the root's servers were asked for (RFC 9609).
+/// The servers to which a query without RD is referred (RFC 1034 4.3.1): those of the deepest cached cut, or those of the root
+/// hints. They are the answer if the query asked for the root's servers (RFC 9609).
 fn nearest_servers(case: &Case<'_>) -> Outcome {
     let question = &case.request.question;
     let (servers, addresses) = match case.resolver.known_servers(&question.name) {

@@ -1,5 +1,5 @@
-//! Reason a client is refused: a short sentence for the client itself, and for whoever runs the server the rule that
-//! says so, where it stands, and the line that would change it.
+//! Why a client is refused: a short sentence for the client, and for the operator the rule, its place, and the line that would
+//! change it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,10 +7,11 @@ use std::net::IpAddr;
 use crate::config::{Prefix, Settings};
 use crate::record::Name;
 
+/// The access rule that refuses a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
     Class,
-    /// The zone's own list does not have the client.
+    /// The access list of the zone does not admit the client.
     Zone(Name),
     /// The client is outside `server.allow`.
     Recursion,
@@ -20,28 +21,29 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The sentence for the client.
     pub fn why(&self) -> &'static str {
         match self {
             Refusal::Class => "only class IN is served here",
-            Refusal::Zone(_) => "this zone is not for this client",
-            Refusal::Recursion => "recursion is not for this client",
+            Refusal::Zone(_) => "this client may not query this zone",
+            Refusal::Recursion => "this client may not use recursion",
             Refusal::RecursionOff => "recursion is turned off",
-            Refusal::Cache => "the cache is not read without RD",
+            Refusal::Cache => "queries without RD may not read the cache",
         }
     }
 }
 
-/// A refusal as the administrator reads it.
+/// A refusal as the operator reads it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
     pub why: &'static str,
-    /// The rule, and where it stands.
+    /// The rule, and its place in the configuration.
     pub rule: String,
-    /// What to write to have it otherwise.
+    /// The line that would change the rule.
     pub remedy: String,
 }
 
-/// The access rules as they were written.
+/// The access rules as the configuration has them.
 pub(super) struct Rules {
     allow: Rule,
     snoop: Rule,
@@ -90,7 +92,7 @@ impl Rules {
     pub(super) fn explain(&self, refusal: &Refusal, client: IpAddr) -> Refused {
         let client = client.to_canonical();
         let (rule, remedy) = match refusal {
-            Refusal::Class => ("classes other than IN hold nothing here".to_owned(), "ask in class IN".to_owned()),
+            Refusal::Class => ("only class IN is served".to_owned(), "ask in class IN".to_owned()),
             Refusal::Zone(apex) => match self.zones.get(apex) {
                 Some(rule) => (
                     format!("the [[zone]] {apex} ({}) has allow = {}, without {client}", rule.place, rule.shown()),

@@ -1,8 +1,8 @@
-//! An outcome becomes bytes: echo of the question, flags, sections within the limit, EDNS.
+//! Encodes an outcome: the question repeated, flags, sections within the limit, EDNS.
 //!
-//! Truncation: TC when an answer, a denial's SOA or a referral's glue does not fit (RFC 2181 9, RFC 9471 2.1);
-//! additional data is left out without a word. A client that may recurse keeps as many whole records as fit,
-//! because some stubs never ask over TCP; a stranger gets none, so that nothing is amplified.
+//! Truncation: TC is set if an answer, the SOA of a denial or the glue of a referral does not fit (RFC 2181 9, RFC 9471 2.1);
+//! additional data is left out silently. A client that may recurse gets as many whole records as fit, because some stub
+//! resolvers never ask over TCP; other clients get none, so that nothing is amplified.
 
 use smallvec::SmallVec;
 
@@ -15,28 +15,30 @@ use crate::wire::{Flags, Full, HEADER_BYTES, Header, OptionCode, Section, Writer
 
 /// OPT without options.
 const OPT_BYTES: usize = 11;
-/// An EDE without its sentence.
+/// An EDE without EXTRA-TEXT.
 const EDE_BYTES: usize = 6;
 
 type OptionData = SmallVec<[u8; 48]>;
 type Options = SmallVec<[(OptionCode, OptionData); 2]>;
 
-/// How the reply is to be made, beyond what was found.
+/// How the reply is encoded, besides what was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner<'a> {
-    /// The client may have names resolved.
+    /// The client may use recursion.
     pub allowed: bool,
     pub recursion_available: bool,
-    /// The server cookie that belongs to the client's.
+    /// The server cookie for the client's cookie.
     pub cookie: Option<&'a [u8]>,
-    /// Where the rotation of address sets starts.
+    /// The first record of address RRsets, which rotate.
     pub turn: usize,
 }
 
+/// Octets that a UDP reply may have. `edns_size`: what the client announced (RFC 6891 6.2.3), `None` without EDNS.
 pub fn udp_limit(edns_size: Option<u16>) -> usize {
     edns_size.map_or(512, |size| usize::from(size).clamp(512, UDP_REPLY_BYTES_MAX))
 }
 
+/// The message, at most as long as `manner` and the client allow. `buffer` is reused.
 pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer: Vec<u8>) -> Vec<u8> {
     let limit = match request.transport {
         Transport::Udp => udp_limit(request.edns.as_ref().map(|edns| edns.udp_size)),
@@ -47,7 +49,7 @@ pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer:
     let mut writer = Writer::new(buffer, limit);
     writer.set_limit(limit - reserved);
     let mut flags = flags_of(request, outcome, manner);
-    // The question was read from a packet no longer than this reply may be.
+    // The question fits: it came in a packet no longer than this reply may be.
     let _ = writer.question_wire(&request.question_wire);
     let empty = writer.mark();
     if write_sections(&mut writer, request.dnssec_ok(), outcome, manner).is_err() {
@@ -64,7 +66,7 @@ pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer:
     writer.finish()
 }
 
-/// The reply as a ready answer keeps it: whole, without OPT, with the flags that do not depend on the query.
+/// The reply as a ready answer is stored: complete, without OPT, and with the flags that do not depend on the query.
 pub fn body(question_wire: &[u8], outcome: &Outcome, dnssec_ok: bool, manner: &Manner<'_>) -> Option<Vec<u8>> {
     let mut writer = Writer::new(Vec::with_capacity(256), READY_ANSWER_BYTES_MAX);
     writer.header(Header {
@@ -77,7 +79,7 @@ pub fn body(question_wire: &[u8], outcome: &Outcome, dnssec_ok: bool, manner: &M
     Some(writer.finish())
 }
 
-/// A reply without records: errors found before there was a request to answer.
+/// A reply without records, for a packet that is no valid request.
 pub fn bare_error(packet: &[u8], rcode: Rcode, echo: &[u8], edns: bool) -> Option<Vec<u8>> {
     let header = Header::read(packet)?;
     let kept = header.flags.0 & (Flags::RD | Flags::CD | 0x7800);
@@ -99,7 +101,7 @@ fn flags_of(request: &Request, outcome: &Outcome, manner: &Manner<'_>) -> Flags 
         .with(Flags::CD, request.wants(Flags::CD))
         .with(Flags::AA, outcome.authoritative)
         .with(Flags::RA, manner.recursion_available)
-        // RFC 6840 5.7: a query with AD or DO shows that the client understands the bit.
+        // RFC 6840 5.7: a query with AD or DO shows that the client understands AD.
         .with(Flags::AD, wants_ad && outcome.security == Security::Secure && outcome.rcode() != Rcode::SERVFAIL)
         .with_rcode(outcome.rcode().0)
 }
@@ -129,7 +131,7 @@ fn write_sections(writer: &mut Writer, dnssec_ok: bool, outcome: &Outcome, manne
 
 fn write_set(writer: &mut Writer, section: Section, set: &RrSet, dnssec_ok: bool, turn: usize) -> Result<(), Full> {
     let count = set.data.len();
-    // Only address sets are turned: the order of others may mean something to somebody.
+    // Only address RRsets rotate: the order of other records may matter to a client.
     let first = if set.rtype.is_address() && count > 1 { turn % count } else { 0 };
     for rdata in set.data.iter().skip(first).chain(set.data.iter().take(first)) {
         writer.record(section, &set.name, set.rtype, Class::IN, set.ttl, rdata)?;
@@ -151,9 +153,9 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
     if let Some(agent) = &outcome.report_agent {
         options.push((OptionCode::REPORT_CHANNEL, SmallVec::from_slice(agent.as_wire())));
     }
-    // In 512 octets an answer needs all the room there is.
+    // In 512 octets an answer needs all the room.
     let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_BYTES_MAX };
-    // The question must fit beside them, whatever they say.
+    // The question must fit beside the extended errors.
     let fixed = HEADER_BYTES + request.question_wire.len() + OPT_BYTES + options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>();
     let mut room = limit.saturating_sub(fixed + EDES_MAX * EDE_BYTES);
     for ede in outcome.edes.iter().take(EDES_MAX) {
@@ -181,11 +183,11 @@ fn joined(first: &[u8], second: &[u8]) -> OptionData {
 
 fn write_opt(writer: &mut Writer, edns: &RequestEdns, rcode: Rcode, options: &[(OptionCode, OptionData)]) {
     let borrowed: SmallVec<[(OptionCode, &[u8]); 4]> = options.iter().map(|(code, data)| (*code, &data[..])).collect();
-    // Room was kept for it.
+    // Room was reserved for it.
     let _ = writer.opt(UDP_REPLY_BYTES_MAX as u16, rcode, edns.dnssec_ok, &borrowed);
 }
 
-/// Names whose addresses a client of this answer will want next (RFC 1034 4.3.2 step 6).
+/// Names whose addresses the client will need next (RFC 1034 4.3.2 step 6).
 pub fn pointed_at(set: &RrSet) -> impl Iterator<Item = Name> {
     let wanted = matches!(set.rtype, Rtype::MX | Rtype::SRV | Rtype::NS | Rtype::SVCB | Rtype::HTTPS);
     let rdatas = wanted.then(|| set.data.iter()).into_iter().flatten();

@@ -1,5 +1,5 @@
-//! What is changed in an outcome before it goes to the client: addresses that the rebinding guard takes out, addresses that
-//! are added, data of zones that are closed to the client, the agent for error reports.
+//! Changes to an outcome before it goes to the client: the rebinding guard removes addresses, addresses are added, data of
+//! closed zones is removed, the agent for error reports is named.
 
 use super::case::Case;
 use super::explained::Note;
@@ -12,14 +12,14 @@ use crate::limits::clients::ADDITIONAL_NAMES_MAX;
 use crate::policy::Verdict;
 use crate::record::{Name, Question, RrSet, Rtype, Security};
 
-/// Public names do not lead to private addresses.
+/// Removes private addresses from answers for public names.
 pub(super) fn rebinding_guard(case: &Case<'_>, outcome: &mut Outcome) {
     if outcome.own || outcome.answers.is_empty() {
         return;
     }
     let (snapshot, question) = (case.snapshot, &case.request.question);
     let is_hosted = |name: &Name| snapshot.zones.find(name.as_wire()).is_some();
-    // An alias of a hosted zone to localhost is the administrator's choice; that of a public name is the attack.
+    // An alias from a hosted zone to localhost is the operator's choice; one from a public name is the attack.
     let may_be_local = is_hosted(&question.name);
     let mut reason = None;
     outcome.answers.retain_mut(|set| {
@@ -57,8 +57,8 @@ pub(super) fn report_agent(case: &Case<'_>, outcome: &mut Outcome) {
     outcome.name_report_agent(case.snapshot.report_agent(&case.request.question.name));
 }
 
-/// Names with a rule of their own are not public: neither the name in the question, nor that of a record to which a public
-/// alias leads. What follows such a record in the chain is judged by its own name.
+/// A name with a rule of its own is not public: neither the query name, nor a name to which a public alias leads. The names
+/// that follow in the alias chain are judged by themselves.
 fn check_rebinding(case: &Case<'_>, set: &RrSet) -> Verdict {
     let question = &case.request.question;
     let is_ruled = |name: &Name| case.snapshot.routes.rule_for(name).is_some_and(|rule| !rule.zone.is_root());
@@ -68,14 +68,14 @@ fn check_rebinding(case: &Case<'_>, set: &RrSet) -> Verdict {
     }
 }
 
-/// Addresses for an MX, SRV, NS or SVCB answer: from hosted zones, or from the cache if they may be given as an answer.
-/// Never glue.
+/// Adds addresses for an MX, SRV, NS or SVCB answer: from hosted zones, or from the cache if they may be given as an answer.
+/// Glue is never used.
 pub(super) fn additional_addresses(case: &Case<'_>, outcome: &mut Outcome) {
     if outcome.own || outcome.answers.is_empty() || !outcome.additional.is_empty() {
         return;
     }
     let now = case.service.resolve.clock.boot();
-    // AD covers the whole reply: unproved addresses are left out beside a proved answer.
+    // AD covers the whole reply: addresses that are not validated are left out of a secure answer.
     let is_secure = outcome.security == Security::Secure;
     let fits = |security: Security| security == Security::Secure || !is_secure && security != Security::Bogus;
     let mut found = Vec::new();
@@ -107,7 +107,7 @@ pub(super) fn closed_zones(case: &Case<'_>, outcome: &mut Outcome) {
     if led_into.is_empty() && !is_added {
         return;
     }
-    // A ready answer is found by the question's own name, which does not show whose data is in it.
+    // A ready answer is found by the query name, which does not show whose data is in it.
     outcome.repeatable = false;
     if let Some((at, apex, target)) = led_into.into_iter().find(|(_, apex, _)| !case.may_ask_zone(apex)) {
         let refusal = Refusal::Zone(apex.clone());
@@ -121,7 +121,7 @@ pub(super) fn closed_zones(case: &Case<'_>, outcome: &mut Outcome) {
 fn aliases_followed(outcome: &Outcome) -> impl Iterator<Item = (usize, Name)> {
     let is_alias = |set: &&RrSet| set.rtype == Rtype::CNAME;
     let targets = outcome.answers.iter().enumerate().filter(move |(_, set)| is_alias(set));
-    // A CNAME that was asked for itself is not followed: nothing of its target is in the reply.
+    // A CNAME that was asked for is not followed: the reply has no data of its target.
     let is_followed = |target: &Name| !outcome.authority.is_empty() || outcome.answers.iter().any(|set| set.name == *target);
     targets.filter_map(|(at, set)| Some((at, set.target()?))).filter(move |(_, target)| is_followed(target))
 }

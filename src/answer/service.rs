@@ -1,4 +1,4 @@
-//! What all workers answer from: the cache and the walks under way, the present snapshot, and the counters.
+//! The state that all workers share: the cache and the walks in progress, the current snapshot, and the counters.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,46 +20,49 @@ use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
 
-/// What the configuration and its files gave; made again at each reload.
+/// What the configuration and its files contain; made anew at each reload.
 pub struct Parts {
     pub settings: Settings,
-    /// Root servers to prime from.
+    /// Name servers of the root, for priming.
     pub hints: Vec<(Name, IpAddr)>,
     pub anchors: Anchors,
     pub zones: Arc<Zones>,
-    /// Every address listened on.
+    /// Every address that this server listens on.
     pub own_addresses: Vec<SocketAddr>,
 }
 
+/// Shared by all workers.
 pub struct Service {
     pub resolve: Arc<Shared>,
-    /// What a query takes once, at its start.
+    /// A query takes the snapshot once, at its start.
     pub(super) present: Arc<Present>,
     local_root: Arc<ArcSwapOption<LocalRoot>>,
     pub(super) cookies: Cookies,
     pub(super) limits: Limits,
-    /// Every question that takes waiting, of all workers.
+    /// The questions of all workers that wait for a look-up.
     pub in_flight: InFlight,
     pub metrics: Registry,
-    /// Shared, so that a name gets one line from all workers together.
+    /// Shared, so that all workers together write one line for a name.
     pub(super) failure_log: FailureLog,
-    /// Questions that are asked at the same hours.
+    /// Questions that are asked at the same hours every day.
     pub(super) keep_warm: KeepWarm,
     generation: AtomicU32,
 }
 
-/// A configuration that has been replaced. Queries under way may still use it, and whoever drops the last reference frees
-/// all of its zones, which takes long: so a thread that may be slow keeps this until it is unused.
+/// A configuration that has been replaced. Queries in progress may still use it, and whoever drops the last reference frees all
+/// of its zones, which takes long; so a thread that may be slow holds this until it is unused.
 #[must_use]
 pub struct Retired(Arc<Configured>);
 
 impl Retired {
+    /// Whether no query uses it any more, so that it can be dropped.
     pub fn is_unused(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }
 }
 
 impl Service {
+    /// The cache is empty; `random` seeds its hashes and the secret of cookies.
     pub fn new(parts: Parts, limits: Limits, clock: Arc<dyn Clock>, random: &Random) -> Arc<Service> {
         let cache = Arc::new(Cache::new(cache_limits(&parts.settings), random));
         let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
@@ -80,8 +83,8 @@ impl Service {
         })
     }
 
-    /// Puts a new configuration in force. Zones, policy and routes change in one step. The cache stays, except at and
-    /// below names that other servers are responsible for now; ready answers made under the old configuration are dead.
+    /// Puts a new configuration in force. Zones, policy and routes change in one step. The cache stays, except at and below
+    /// names that other servers are responsible for now; ready answers of the old configuration are not used any more.
     pub fn reload(&self, parts: Parts) -> Retired {
         let routes = Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone());
         let configured =
@@ -90,7 +93,7 @@ impl Service {
         let old = self.snapshot();
         self.resolve.reload(routes, |routes| {
             self.present.store(Snapshot::new(generation, routes, configured));
-            // Names below a zone that comes were answered by others until now, and those of one that goes will be.
+            // Names below an added zone were answered by others until now; names below a removed zone will be.
             let unlike =
                 |these: &Zones, those: &Zones| -> Vec<Name> { these.apexes().filter(|apex| !those.has(apex.as_wire())).cloned().collect() };
             [unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat()
@@ -98,32 +101,34 @@ impl Service {
         Retired(old.configured())
     }
 
-    /// Puts a copy of the root zone in use, or none.
+    /// Puts a copy of the root zone in use; with `None`, stops using one.
     pub fn set_local_root(&self, copy: Option<LocalRoot>) {
         self.local_root.store(copy.map(Arc::new));
     }
 
+    /// The copy of the root zone in use.
     pub fn local_root(&self) -> Option<Arc<LocalRoot>> {
         self.local_root.load_full()
     }
 
-    /// Forgets a name, or all at and below it; answers that were made with it go too. How many entries went.
+    /// Removes a name, or all names at and below it, from the cache, with the answers that were made from them. Returns the
+    /// number of entries removed.
     pub fn forget(&self, name: &Name, subtree: bool) -> usize {
         let count = self.cache().flush(name, subtree);
         self.resolve.forget_trust(name);
         count
     }
 
-    /// May this name have a line in the log?
+    /// Whether this name may have a line in the log.
     pub(super) fn may_log(&self, subject: Subject, question: &Question) -> bool {
         let Some(admitted) = self.failure_log.admit(subject, question, self.resolve.clock.boot()) else { return false };
         if admitted.withheld > 0 {
-            tracing::info!(count = admitted.withheld, "names that failed or were filtered, and are not listed");
+            tracing::info!(count = admitted.withheld, "more names failed or were filtered, without lines of their own");
         }
         true
     }
 
-    /// Counters and gauges by name, for whoever reports; what has labels also as a sum.
+    /// Counters and gauges by name, for reports; a family with labels also has its sum.
     pub fn rows(&self) -> Vec<(String, u64)> {
         let cache = self.cache().stats();
         let (families, now) = (self.cache().servers().families(), self.resolve.clock.boot());
@@ -165,10 +170,12 @@ impl Service {
         rows
     }
 
+    /// The cache of all workers.
     pub fn cache(&self) -> &Cache {
         &self.resolve.cache
     }
 
+    /// The snapshot in force.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.present.load_full()
     }

@@ -1,5 +1,5 @@
-//! What a query is judged by, compiled at reload and swapped whole: a query takes one snapshot and never sees
-//! half a reload. Ready answers carry the generation of the snapshot that made them.
+//! What decides a query, compiled at reload and swapped as a whole: a query takes one snapshot and never sees half a reload.
+//! Ready answers carry the generation of the snapshot that made them.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,7 @@ use crate::zone::Zones;
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// Of the configuration; a change of trust anchors while running is no new one.
+    /// Number of the configuration; a change of trust anchors at run time does not increase it.
     pub generation: u32,
     pub routes: Arc<Routes>,
     configured: Arc<Configured>,
@@ -33,18 +33,19 @@ pub struct Configured {
     pub recursion: bool,
     pub policy: Policy,
     pub zones: Arc<Zones>,
-    /// Who may ask for a zone, where that is not everybody.
+    /// The access lists of zones that are not open to everybody.
     zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
-    /// Agents for error reports, of the zones that name one (RFC 9567).
+    /// Agents for error reports of hosted zones (RFC 9567).
     report_agents: HashMap<Box<[u8]>, Name, RandomState>,
     pub own_addresses: Arc<[SocketAddr]>,
-    /// The copy of the root zone in use. It is renewed between two reloads, so every snapshot looks at the same place.
+    /// The copy of the root zone in use. It is renewed between two reloads, so every snapshot refers to the same place.
     pub(super) local_root: Arc<ArcSwapOption<LocalRoot>>,
     pub aliases_max: usize,
     rules: Rules,
 }
 
 impl Configured {
+    /// Compiles the settings.
     pub fn new(
         settings: &Settings,
         limits: &Limits,
@@ -88,23 +89,26 @@ impl Deref for Snapshot {
     }
 }
 
-/// The snapshot in force: the one value that a reload swaps.
+/// The snapshot in force: the only value that a reload swaps.
 pub struct Present(ArcSwap<Snapshot>);
 
 impl Present {
+    /// The snapshot of the start.
     pub fn new(snapshot: Snapshot) -> Present {
         Present(ArcSwap::from_pointee(snapshot))
     }
 
-    /// For a batch of queries that are answered without waiting.
+    /// For a batch of queries that are answered without waiting; cheaper than `load_full`.
     pub fn load(&self) -> Guard<Arc<Snapshot>> {
         self.0.load()
     }
 
+    /// For a query that waits.
     pub fn load_full(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
 
+    /// Swaps the snapshot; queries in progress keep theirs.
     pub fn store(&self, snapshot: Snapshot) {
         self.0.store(Arc::new(snapshot));
     }
@@ -123,19 +127,22 @@ impl RoutesInForce for Present {
 }
 
 impl Snapshot {
+    /// Joins what a reload changes with the routes, which trust anchors change too.
     pub fn new(generation: u32, routes: Arc<Routes>, configured: Arc<Configured>) -> Snapshot {
         Snapshot { generation, routes, configured }
     }
 
+    /// The part that only a reload changes.
     pub fn configured(&self) -> Arc<Configured> {
         self.configured.clone()
     }
 
+    /// Whether the access list of the zone admits the client.
     pub fn may_ask_zone(&self, apex: &Name, client: IpAddr) -> bool {
         self.zone_acls.is_empty() || self.zone_acls.get(apex.as_wire()).is_none_or(|acl| acl.contains(client))
     }
 
-    /// The agent of the hosted zone that holds `name`, where it names one.
+    /// The error report agent of the hosted zone that holds `name`, if the zone has one.
     pub fn report_agent(&self, name: &Name) -> Option<&Name> {
         if self.report_agents.is_empty() {
             return None;
@@ -153,11 +160,12 @@ impl Snapshot {
         self.rules.explain(refusal, client)
     }
 
+    /// False if all hosted zones are open to everybody, so that no answer need be checked.
     pub fn has_restricted_zones(&self) -> bool {
         !self.zone_acls.is_empty()
     }
 
-    /// Special-use names, unless a forward or stub rule of the administrator covers the name more closely.
+    /// Special-use names, unless a forward or stub rule covers the name more closely.
     pub fn special(&self, question: &Question) -> Option<(Name, &'static str, Outcome)> {
         let special = self.policy.special_use.find(question.name.as_wire())?;
         let ruled = self.routes.nearest_rule(&question.name).is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));

@@ -436,13 +436,13 @@ async fn explained_as_a_client_would_be_answered() {
         ("www.example.org. A", Some(stranger), "hosted example.org., NOERROR"),
         ("localhost. A", Some(friend), "special localhost. RFC 6761 6.3, NOERROR"),
         ("x.onion. A", None, "special onion. RFC 7686 2, NXDOMAIN"),
-        ("x.onion. A", Some(stranger), "recursion is not for this client, REFUSED"),
-        ("www.elsewhere.test. A", Some(stranger), "recursion is not for this client, REFUSED"),
+        ("x.onion. A", Some(stranger), "this client may not use recursion, REFUSED"),
+        ("www.elsewhere.test. A", Some(stranger), "this client may not use recursion, REFUSED"),
         ("away.example.org. A", None, "hosted example.org., 0 queries, special www.elsewhere.test. RFC 6761 6.2, NXDOMAIN"),
         (
             "away.example.org. A",
             Some(stranger),
-            "hosted example.org., without www.elsewhere.test.: recursion is not for this client, NOERROR",
+            "hosted example.org., without www.elsewhere.test.: this client may not use recursion, NOERROR",
         ),
     ] {
         let (name, rtype) = question.split_once(' ').expect("name and type");

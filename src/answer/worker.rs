@@ -1,5 +1,5 @@
-//! What one thread answers with: requests come in as bytes, replies leave as bytes. The decisions between are the
-//! pipeline's.
+//! The answering part of one thread: requests come in as bytes, replies leave as bytes. The pipeline makes the decisions
+//! between.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -28,30 +28,30 @@ use crate::resolve::{Context, Followed, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::{Flags, Header, Message, OptionCode, Writer};
 
-/// Not `Send`: each thread makes its own over the same `Service`.
+/// Not `Send`: each thread makes its own, over the same `Service`.
 pub struct Worker {
     service: Arc<Service>,
     resolver: Resolver,
     pipeline: Pipeline,
     response_rate: RefCell<ResponseRate>,
     random: Rc<Random>,
-    /// What this worker counts.
+    /// The counters of this worker.
     metrics: metrics::Recorder,
 }
 
-/// What all queries of one batch are judged by. To be dropped before anything is waited for.
+/// The clock and the snapshot for all queries of one batch. Dropped before anything is waited for.
 pub struct Moment {
     now: BootTime,
     snapshot: Guard<Arc<Snapshot>>,
 }
 
-/// A request that has been read and decided, and has to be looked up.
+/// A request that has been read and decided, and that has to be looked up.
 pub struct Pending {
     prepared: Prepared,
     look_up: LookUp,
 }
 
-/// A request and what its reply depends on, taken once.
+/// A request and what its reply depends on, read once.
 struct Prepared {
     snapshot: Arc<Snapshot>,
     request: Box<Request>,
@@ -73,6 +73,7 @@ impl Prepared {
 }
 
 impl Worker {
+    /// `net` is the thread's own.
     pub fn new(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
         Worker::with_pipeline(service, net, random, PIPELINE)
     }
@@ -86,22 +87,24 @@ impl Worker {
         Rc::new(Worker { service, resolver, pipeline, response_rate, random, metrics })
     }
 
+    /// The state shared with other workers.
     #[cfg(any(test, feature = "internals"))]
     pub fn service(&self) -> &Arc<Service> {
         &self.service
     }
 
+    /// The counters of this worker.
     pub fn metrics(&self) -> &metrics::Recorder {
         &self.metrics
     }
 
-    /// Looks at the keys of trust points that are due (RFC 5011).
+    /// Asks for the keys of trust points that are due (RFC 5011).
     pub async fn follow_anchors(&self) -> Followed {
         let snapshot = self.service.snapshot();
         self.resolver.follow_anchors(snapshot.routes.clone(), snapshot).await
     }
 
-    /// Refreshes what is usually asked at this hour and is near its end, or has ended.
+    /// Refreshes names that are usually asked for at this hour and whose data has expired or soon will.
     pub fn refresh_warm_questions(&self) {
         let snapshot = self.service.snapshot();
         if !snapshot.routes.keep_warm {
@@ -112,12 +115,12 @@ impl Worker {
         }
     }
 
-    /// The present configuration, for one batch of queries that came together at `now`.
+    /// Reads the current configuration, for one batch of queries that arrived at `now`.
     pub fn moment(&self, now: BootTime) -> Moment {
         Moment { now, snapshot: self.service.present.load() }
     }
 
-    /// `slot` holds the query in its first `len` octets; a reply is written over it.
+    /// `slot` holds the query in its first `len` octets; the reply overwrites it.
     pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         let Moment { now, snapshot } = moment;
         if let Some(given) = fast_path::answer(&self.service, snapshot, slot, len, client, *now) {
@@ -134,7 +137,7 @@ impl Worker {
         self.at_once_unready(moment, slot, len, client)
     }
 
-    /// What is not kept ready, but takes no waiting either.
+    /// Answers that are not kept ready, but need no waiting either.
     fn at_once_unready(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         let packet = &slot[..len];
         let mut proven = false;
@@ -166,8 +169,8 @@ impl Worker {
         self.paced(slot, reply.len(), client, moment.now)
     }
 
-    /// The reply that `at_once` could not give. Never takes longer than the time after which clients give up. A query that
-    /// has a place among those under way fails when it loses it.
+    /// The reply that `at_once` could not give. Takes no longer than clients wait. A query with a place among those in progress
+    /// fails when it loses the place.
     pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
         let Pending { prepared, look_up } = *pending;
         self.metrics.count(Counter::LookedUp);
@@ -180,7 +183,7 @@ impl Worker {
         self.finish(&prepared, client.peer.ip(), &outcome)
     }
 
-    /// Any query from its first octet to its reply, without the ready answers: what those are compared with.
+    /// Any query from its first octet to its reply, without ready answers: tests compare ready answers with it.
     #[cfg(any(test, feature = "internals"))]
     pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
         let request = match read(query, client.transport) {
@@ -196,12 +199,12 @@ impl Worker {
         })
     }
 
-    /// The same run as for a client's query, with every decision and step recorded. Nothing is kept as a ready answer.
+    /// The same run as for a client's query, with every decision and step recorded. No ready answer is kept.
     pub async fn explain(self: &Rc<Self>, query: &Explain) -> Explained {
         self.run(query, Recorder::on()).await
     }
 
-    /// The same without a record of it.
+    /// As `explain`, without recording.
     pub async fn resolve(self: &Rc<Self>, query: &Explain) -> Explained {
         self.run(query, Recorder::off()).await
     }
@@ -238,7 +241,7 @@ impl Worker {
         tracing::info!(ede = code, "{question} fails: {reason}");
     }
 
-    /// Bytes for the client; kept as a ready answer where that is right.
+    /// Encodes the reply, and keeps it as a ready answer where that is right.
     fn finish(&self, prepared: &Prepared, client: IpAddr, outcome: &Outcome) -> Vec<u8> {
         let Prepared { snapshot, request, rights, .. } = prepared;
         self.metrics.reply(metrics::Outcome::of(outcome.rcode().0));
@@ -260,13 +263,13 @@ impl Worker {
         Some(self.service.cookies.make(theirs, client, self.service.resolve.clock.wall()))
     }
 
-    /// RFC 7873 5.2.3: whoever returns our cookie has received it at this address.
+    /// RFC 7873 5.2.3: a client that returns our cookie has received it at this address.
     fn has_our_cookie(&self, request: &Request, client: IpAddr) -> bool {
         let cookie = request.edns.as_ref().and_then(|edns| edns.cookie.as_ref()).and_then(|cookie| cookie.split_at_checked(8));
         cookie.is_some_and(|(theirs, ours)| self.service.cookies.check(theirs, ours, client, self.service.resolve.clock.wall()))
     }
 
-    /// Response-rate limiting, for strangers whose cookie does not show that they are who they say: only UDP.
+    /// Response rate limiting over UDP, for clients outside `server.allow` that have not proved their address by a cookie.
     fn paced(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce {
         if client.transport != Transport::Udp {
             return AtOnce::Reply(len);
@@ -286,14 +289,14 @@ fn over(client: &Client) -> Over {
     }
 }
 
-/// The reply without its records and with TC: a real client comes back over TCP. A reply that had OPT keeps it
-/// (RFC 6891 6.1.1), and of its options the cookie, with which the client can prove its address (RFC 7873 5.2.3).
+/// The reply without its records and with TC: a real client then asks over TCP. A reply that had OPT keeps it (RFC 6891 6.1.1),
+/// and of its options the cookie, with which the client can prove its address (RFC 7873 5.2.3).
 fn slip(slot: &mut [u8], len: usize) -> usize {
     let Ok(message) = Message::parse(&slot[..len]) else { return len };
     let mut writer = Writer::new(Vec::with_capacity(UDP_REPLY_BYTES_MAX), UDP_REPLY_BYTES_MAX);
     let header = message.header();
     writer.header(Header { flags: header.flags.with(Flags::TC, true), ..header });
-    // What is left out was longer than what stays.
+    // The removed part was longer than the part that stays.
     if !message.question_wire().is_empty() {
         let _ = writer.question_wire(message.question_wire());
     }

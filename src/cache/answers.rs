@@ -1,10 +1,11 @@
-//! Answers as ready bytes: what a repeat question costs is one look-up, one copy and a few patches, without
-//! allocation. What is stored is what follows the question; the header and the question in the caller's slot
-//! are the query's own, so ID, RD, CD and letter case need no care here.
+//! Ready answers: a repeated question costs one look-up, one copy and a few patches, without allocation. An entry holds what
+//! follows the question. Header and question in the caller's slot are those of the query, so ID, RD, CD and letter case are
+//! right already.
 //!
-//! A plain answer (one set owned by the query's name, nothing else) is not stored a second time: its fact is
-//! marked as ready (`sets.rs`) and the records are written from it, each as `c00c type class ttl length rdata`.
-//! Whether that gives the same message is not assumed but compared when the answer is put. Everything else
+//! A plain answer (one RRset owned by the query name, nothing else) is not stored a second time: its fact is marked as ready
+//! (`sets.rs`) and the records are written from it, each as `c00c type class ttl length rdata`. When the answer is put, the
+//! result is compared with the message. Everything else (alias chains, denials, additional data) is an entry of its own, with
+//! this body after the name:
 //! (alias chains, denials, additional data) is an entry of its own, with this body after the name:
 //! ```text
 //!  0       2         8            12         13      14       16        18        20       20+2t
@@ -13,10 +14,10 @@
 //! │ u16   │ 3 x u16 │ u32        │ u8       │ n u8  │ at u16 │ each u16│ count   │ offsets│         │
 //! └───────┴─────────┴────────────┴──────────┴───────┴────────┴─────────┴─────────┴────────┴─────────┘
 //! ```
-//! `flags` holds AA and RCODE, and AD where all of it is Secure. The counts are those of the answer, authority
-//! and additional section. Offsets count from the first record; the TTLs there are those of the day it was put,
-//! and each reply gets them less the entry's age; those of data that is this server's own are not listed. The run is the `n` equal-sized A or AAAA records, owned by the
-//! same pointer, that take turns in standing first. The entry ends with the smallest TTL.
+//! `flags` holds AA and RCODE, and AD if all data is Secure. The counts are those of the answer, authority and additional
+//! section. Offsets count from the first record. The TTLs at these offsets are those of the moment of storing, and each reply
+//! gets them less the entry's age; TTLs of the server's own data are not listed. The run is the `n` equal-sized A or AAAA
+//! records, owned by the same pointer, that take turns in being the first. The entry ends with the smallest TTL.
 
 use super::entries::Entries;
 use super::entry::{self, Key};
@@ -25,7 +26,7 @@ use crate::env::BootTime;
 use crate::record::{Class, Rtype, Security, wire_name_len};
 use crate::wire::{Flags, HEADER_BYTES, Header};
 
-/// What a ready answer answers, and under which rules it was made.
+/// The question of a ready answer, and the rules that it was made under.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswerKey<'a> {
     /// Lower-case wire form.
@@ -33,26 +34,27 @@ pub struct AnswerKey<'a> {
     pub qtype: Rtype,
     pub dnssec_ok: bool,
     pub group: u8,
-    /// Of the policy or the zone that made it; another one is a miss.
+    /// Generation of the policy or the zone that made it; an answer of another generation is a miss.
     pub generation: u32,
 }
 
+/// A ready answer that was written after the question.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hit {
-    /// Of the whole message; counts of the three sections are in place, the flags are left to the caller.
+    /// Octets of the whole message. The counts of the three sections are written; the caller writes the flags.
     pub len: usize,
     /// AA and RCODE as stored.
     pub flags: Flags,
-    /// All of it is Secure: AD if the query wants to know.
+    /// All data is Secure: AD may be set if the query asks for it.
     pub secure: bool,
-    /// In the last tenth of its life, and the first hit of this second: refresh it.
+    /// In the last tenth of its TTL, at the first hit of this second: the data should be refreshed.
     pub due_for_prefetch: bool,
 }
 
-/// Pointer to the name of the question.
+/// Compression pointer to the query name.
 const QNAME_POINTER: [u8; 2] = [0xc0, HEADER_BYTES as u8];
 const BODY_HEAD_BYTES: usize = 20;
-/// A set's marks have a bit for each of so many policy groups; other groups get entries of their own.
+/// The marks of an RRset have a bit for each of this many policy groups; answers for other groups get entries of their own.
 const MARKED_GROUPS: u8 = 8;
 
 /// The ready answers of a cache.
@@ -66,8 +68,8 @@ impl<'a> Answers<'a> {
         Answers { entries }
     }
 
-    /// Writes the answer after the question in `out`, which holds header and question as they were sent. Only
-    /// if the message stays within `limit`: what must be truncated is not for this path.
+    /// Writes the answer after the question in `out`, which holds header and question as they were sent. `None` if the message
+    /// would exceed `limit`: this path does not truncate.
     pub fn copy(&self, key: &AnswerKey<'_>, now: BootTime, limit: usize, out: &mut [u8]) -> Option<Hit> {
         let now_s = now.secs();
         let start = HEADER_BYTES + key.qname.len() + 4;
@@ -99,12 +101,12 @@ impl<'a> Answers<'a> {
         self.mark_set(key, &reply, secure, now) || self.put_composite(key, &reply, &reply.places, secure, now)
     }
 
-    /// The same for data that is this server's own: its TTLs are given as they are, for as long as the entry lives.
+    /// The same for the server's own data: its TTLs are given unchanged, as long as the entry lives.
     pub fn put_own(&self, key: &AnswerKey<'_>, message: &[u8], now: BootTime) -> bool {
         Reply::parse(message, key.qname.len()).is_some_and(|reply| self.put_composite(key, &reply, &[], false, now))
     }
 
-    /// Marks the fact as ready if it alone gives just this reply.
+    /// Marks the fact as ready if it alone makes exactly this reply.
     fn mark_set(&self, key: &AnswerKey<'_>, reply: &Reply<'_>, secure: bool, now: BootTime) -> bool {
         let [answers, 0, 0] = reply.counts else { return false };
         if key.group >= MARKED_GROUPS || reply.flags.0 != 0 {
@@ -123,7 +125,7 @@ impl<'a> Answers<'a> {
         marked == Some(true)
     }
 
-    /// `ageing`: the records whose TTLs run down.
+    /// `ageing`: the records whose TTLs count down.
     fn put_composite(&self, key: &AnswerKey<'_>, reply: &Reply<'_>, ageing: &[Place], secure: bool, now: BootTime) -> bool {
         let composed = Key::answer(key.qname, key.qtype.0, key.dnssec_ok, key.group);
         let ttl = reply.places.iter().map(|place| place.ttl).min().unwrap_or(0).min(self.entries.limits.max_ttl);
@@ -149,7 +151,7 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// The reply that a marked fact gives.
+/// Writes the reply of a marked fact.
 fn from_set(bytes: &mut [u8], key: &AnswerKey<'_>, now_s: u32, first: bool, out: &mut [u8], start: usize) -> Option<Hit> {
     let ttl = entry::remaining(bytes, now_s);
     if !entry::is_set(bytes) || ttl == 0 || !is_marked(bytes, key) {
@@ -208,8 +210,8 @@ fn records_len(bytes: &[u8], ttls_at: usize, ttl_count: usize) -> usize {
     bytes.len() - ttls_at - 2 * ttl_count
 }
 
-/// Writes data (and signatures, if DO) as records; returns where they end and how many they are. Writes nothing
-/// unless all of it fits: `out` still holds the query, which the full path reads when there is no hit.
+/// Writes data (and signatures, if DO) as records; returns where they end and how many they are. Writes nothing unless all of
+/// it fits: `out` still holds the query, which the full path reads after a miss.
 fn write_set(bytes: &[u8], key: &AnswerKey<'_>, ttl: u32, rotation: usize, out: &mut [u8], start: usize) -> Option<(usize, u16)> {
     let sigs = if key.dnssec_ok { sets::sigs(bytes) } else { &[] };
     let size = items(sets::data(bytes)).chain(items(sigs)).map(|rdata| RECORD_HEAD_BYTES + rdata.len()).sum::<usize>();
@@ -228,7 +230,7 @@ fn write_set(bytes: &[u8], key: &AnswerKey<'_>, ttl: u32, rotation: usize, out: 
     Some((writing.at, writing.count))
 }
 
-/// What `RdataList` packs, read in place.
+/// The items of a packed `RdataList`, in place.
 fn items(mut packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let (len, rest) = packed.split_first_chunk::<2>()?;
@@ -238,7 +240,7 @@ fn items(mut packed: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A pointer to the question's name, type, class, TTL, length.
+/// A compression pointer to the query name, type, class, TTL, length.
 const RECORD_HEAD_BYTES: usize = 12;
 
 struct Writing<'a> {
@@ -264,8 +266,8 @@ impl Writing<'_> {
     }
 }
 
-/// Is the reply just what `write_set` makes of this fact? TTLs may differ by the second that has begun since,
-/// and addresses may stand in another order.
+/// Whether `write_set` makes exactly this reply from the fact. TTLs may differ by one second, and addresses may be in another
+/// order.
 fn gives(bytes: &[u8], key: &AnswerKey<'_>, reply: &Reply<'_>, answers: u16, now_s: u32) -> bool {
     let ttl = entry::remaining(bytes, now_s);
     if ttl == 0 || reply.places.iter().any(|place| place.ttl.abs_diff(ttl) > 1) {
@@ -283,7 +285,7 @@ fn gives(bytes: &[u8], key: &AnswerKey<'_>, reply: &Reply<'_>, answers: u16, now
     own == theirs || key.qtype.is_address() && sorted(&own, reply) == sorted(&theirs, reply)
 }
 
-/// The records of the rotating run in a fixed order, the others where they are.
+/// The records, with those of the rotating run in a fixed order.
 fn sorted(records: &[u8], reply: &Reply<'_>) -> Vec<u8> {
     let run = reply.run();
     let end = run.at + run.each * usize::from(run.count);
@@ -310,11 +312,11 @@ fn is_marked(bytes: &[u8], key: &AnswerKey<'_>) -> bool {
     key.group < MARKED_GROUPS && groups >> key.group & 1 == 1 && entry::u32_at(bytes, at + 3) == key.generation
 }
 
-/// A finished reply taken apart as far as needed.
+/// A finished reply, parsed as far as needed.
 struct Reply<'a> {
     flags: Flags,
     counts: [u16; 3],
-    /// All that follows the question.
+    /// Everything after the question.
     records: &'a [u8],
     places: Vec<Place>,
 }
@@ -354,7 +356,7 @@ impl<'a> Reply<'a> {
         (at == records.len()).then_some(Reply { flags, counts, records, places })
     }
 
-    /// The first run of at least two address records in the answer section that may change places.
+    /// The first run of at least two address records in the answer section that may rotate.
     fn run(&self) -> Run {
         let answers = &self.places[..usize::from(self.counts[0]).min(self.places.len())];
         let together = |a: &Place, b: &Place| a.owner.is_some() && a.owner == b.owner && a.rtype == b.rtype && a.end - a.at == b.end - b.at;

@@ -1,4 +1,4 @@
-//! The cache as the rest of the program sees it: made once, shared by all workers, every call short.
+//! The cache as the rest of the program uses it: made once, shared by all workers; every call is short.
 //!
 //! Each kind of entry has a type of its own, which [`Cache`] hands out: [`Sets`], [`Denials`], [`Answers`], [`Failures`].
 //! Here are the making of the cache, its bounds, and what an administrator does with it.
@@ -20,12 +20,14 @@ use crate::env::{BootTime, Random};
 use crate::limits::cache::{CACHE_BYTES_MIN, FLUSHED_NAMES_MAX, NSEC_RANGES_BYTES_MAX, PROTECTED_BYTES_MAX, SERVER_STATS_BYTES_MAX};
 use crate::record::{Name, Question, Rtype};
 
+/// Shared by all workers. Every call takes at most one lock at a time, and none waits for the network.
 pub struct Cache {
     pub(super) entries: Entries,
     servers: Servers,
     nsec_ranges: NsecRanges,
 }
 
+/// Gauges of the cache.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct CacheStats {
     pub sets: usize,
@@ -39,7 +41,7 @@ pub struct CacheStats {
     pub evictions: u64,
 }
 
-/// What a dump shows.
+/// What a dump shows: one entry.
 #[derive(Clone, Debug)]
 pub enum Entry {
     Set(CachedSet),
@@ -48,7 +50,7 @@ pub enum Entry {
 }
 
 impl Cache {
-    /// `random` seeds the hash, so that nobody can prepare names that collide.
+    /// `random` seeds the hashes, so that nobody can prepare names that collide.
     pub fn new(limits: CacheLimits, random: &Random) -> Cache {
         let bytes = limits.bytes.max(CACHE_BYTES_MIN);
         let protected = (bytes / 16).min(PROTECTED_BYTES_MAX);
@@ -61,37 +63,43 @@ impl Cache {
         }
     }
 
+    /// The limits that this cache was made with.
     pub fn limits(&self) -> CacheLimits {
         self.entries.limits
     }
 
+    /// RRsets.
     pub fn sets(&self) -> Sets<'_> {
         Sets::of(&self.entries)
     }
 
+    /// Names and types that do not exist.
     pub fn denials(&self) -> Denials<'_> {
         Denials::of(&self.entries)
     }
 
+    /// Ready answers.
     pub fn answers(&self) -> Answers<'_> {
         Answers::of(&self.entries)
     }
 
+    /// Failed resolutions.
     pub fn failures(&self) -> Failures<'_> {
         Failures::of(&self.entries)
     }
 
+    /// Statistics of servers.
     pub fn servers(&self) -> &Servers {
         &self.servers
     }
 
-    /// The ranges of names that proved denials cover (RFC 8198).
+    /// Ranges of names that proved denials cover (RFC 8198).
     pub fn nsec_ranges(&self) -> &NsecRanges {
         &self.nsec_ranges
     }
 
-    /// Forgets all that is known of a name, or of it and all below it. Ready answers may have been made from
-    /// it whatever their own name, so all of them go: they are made again from what stays.
+    /// Forgets a name, or a name and all names below it; returns the number of removed entries. Every ready answer is removed
+    /// too, because it may contain data of any name; it is made again from the data that stays.
     pub fn flush(&self, name: &Name, subtree: bool) -> usize {
         let mut gone = 0;
         self.nsec_ranges.forget(name);
@@ -105,8 +113,7 @@ impl Cache {
         gone
     }
 
-    /// Forgets all that is known at and below any of the names, in one pass however many they are; ready answers go as
-    /// with [`flush`](Cache::flush).
+    /// Forgets all names at and below these names in one pass; ready answers go as with [`flush`](Cache::flush).
     pub fn flush_below(&self, names: &[Name]) {
         if names.is_empty() {
             return;
@@ -122,8 +129,7 @@ impl Cache {
         });
     }
 
-    /// Shows every entry but ready answers, expired ones too while they may still be served stale. No lock is held
-    /// while `show` runs.
+    /// Shows every entry except ready answers, also expired ones that may still be served. No lock is held while `show` runs.
     pub fn dump(&self, now: BootTime, mut show: impl FnMut(Entry)) {
         let now_s = now.secs();
         self.entries.store.dump(|bytes| {
@@ -140,6 +146,7 @@ impl Cache {
         });
     }
 
+    /// Counts all entries; takes the lock of each shard once.
     pub fn stats(&self) -> CacheStats {
         let usage = self.entries.store.usage();
         let [sets, denials, failures, answers] = usage.entries;
@@ -157,7 +164,7 @@ impl Cache {
     }
 }
 
-/// The wire name and all above it, down to the root's.
+/// The wire name and all its ancestors, up to the root.
 fn suffixes(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::successors(Some(name), |rest| rest.get(1 + usize::from(*rest.first()?)..).filter(|above| !above.is_empty()))
 }

@@ -1,13 +1,12 @@
-//! Names and types that do not exist (RFC 2308), with the SOA that says how long and the records that prove it.
+//! Names and types that do not exist (RFC 2308), with the SOA that limits the time and the records that prove it.
 //!
-//! NXDOMAIN counts for every type of its name (RFC 2308 5) and, where it is proved, for every name below
-//! (RFC 8020; without proof a broken server would take a whole tree away, so only Secure ones count there).
-//! An NXDOMAIN for a DS question comes from the parent zone and counts for DS alone: a configured route or trust
-//! anchor may lead to a zone of that name which the parent does not know.
-//! A denial takes the place of the set it denies and gives way to it, by the rules of `sets.rs`.
+//! NXDOMAIN counts for every type of its name (RFC 2308 5) and, if it is proved, for every name below (RFC 8020; an unproved
+//! one from a broken server would hide a whole subtree, so only Secure ones count there). An NXDOMAIN for a DS question comes
+//! from the parent zone and counts for DS only, because a configured route or trust anchor may lead to a zone of that name
+//! which the parent does not know. A denial replaces the RRset that it denies and is replaced by it, by the rules of `sets.rs`.
 //!
-//! The body in its entry: an octet that tells whether the first set is the SOA, then each set as owner in wire
-//! form, type u16, TTL u32, length u24 and packed data, length u24 and packed signatures.
+//! The body of the entry: an octet that tells whether the first RRset is the SOA, then each RRset as owner in wire form, type
+//! u16, TTL u32, length u24 and packed data, length u24 and packed signatures.
 
 use super::entries::{CacheLimits, Entries};
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
@@ -16,30 +15,33 @@ use super::sets::{self, Stored};
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RdataList, RrSet, Rtype, Security};
 
-/// RFC 2308 5: without SOA a denial should not be cached. A few seconds keep a client's retries from going up.
+/// RFC 2308 5: a denial without SOA should not be cached. A few seconds keep a client's retries from reaching servers.
 const TTL_WITHOUT_SOA: u32 = 5;
 /// Type, TTL and the lengths of data and signatures.
 const SET_FIELDS_BYTES: usize = 2 + 4 + 3 + 3;
 
+/// What does not exist: the name, or its records of one type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DenialKind {
     NxDomain,
     NoData,
 }
 
+/// A denial to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     pub kind: DenialKind,
     pub soa: Option<RrSet>,
-    /// NSEC or NSEC3 sets with their signatures.
+    /// NSEC or NSEC3 RRsets with their signatures.
     pub proof: Vec<RrSet>,
     pub security: Security,
 }
 
+/// A cached denial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedDenial {
     pub kind: DenialKind,
-    /// Its TTL is what remains of the denial.
+    /// Its TTL is the remaining time of the denial.
     pub soa: Option<RrSet>,
     pub proof: Vec<RrSet>,
     pub security: Security,
@@ -59,13 +61,14 @@ impl<'a> Denials<'a> {
         Denials { entries }
     }
 
+    /// The live denial of this name, or of this type at the name.
     pub fn get(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
         let wire = question.name.as_wire();
         let found = self.look(&Key::fact(wire, question.rtype.0), now);
         found.or_else(|| self.look(&Key::fact(wire, TYPE_OF_NXDOMAIN), now))
     }
 
-    /// Also a denial that has ended, by no more than `stale_max` seconds (RFC 8767).
+    /// Also a denial that has expired no more than `stale_max` seconds ago (RFC 8767).
     pub fn get_stale(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
         let (wire, now_s) = (question.name.as_wire(), now.secs());
         let usable = |bytes: &[u8]| {
@@ -87,7 +90,7 @@ impl<'a> Denials<'a> {
         })
     }
 
-    /// A proved NXDOMAIN for a name above this one (RFC 8020), and that name.
+    /// A proved NXDOMAIN for an ancestor of this name (RFC 8020), and that ancestor.
     pub fn get_nxdomain_above(&self, name: &Name, now: BootTime) -> Option<(Name, CachedDenial)> {
         name.suffixes().skip(1).find_map(|wire| {
             let denial = self.look(&Key::fact(wire, TYPE_OF_NXDOMAIN), now).filter(|denial| denial.security == Security::Secure)?;
@@ -95,6 +98,7 @@ impl<'a> Denials<'a> {
         })
     }
 
+    /// Stores a denial. Data that ranks higher stays, as with [`Sets::put`](super::sets::Sets::put).
     pub fn put(&self, question: &Question, denial: &Denial, now: BootTime) -> Stored {
         let ttl = negative_ttl(denial, &self.entries.limits);
         if ttl == 0 {
@@ -112,7 +116,8 @@ impl<'a> Denials<'a> {
             let is_unproved = denial.security == Security::Indeterminate;
             replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.entries.limits.stale_max));
             outranked = old.as_deref().is_some_and(|old| stands(old, denial.security, now_s));
-            // Without SOA nothing tells how old the denial is: put again, when it is proved or used, it must not begin anew.
+            // Without SOA nothing shows the age of the denial. When it is stored again, because it was proved or used, its time
+            // must not start again.
             let left = old.map_or(0, |old| if entry::is_denial(old) { entry::remaining(old, now_s) } else { 0 });
             let ttl = if denial.soa.is_none() && left > 0 { ttl.min(left) } else { ttl };
             (!outranked).then(|| encode(&key, denial, ttl, now_s))
@@ -139,8 +144,8 @@ impl<'a> Denials<'a> {
         self.entries.store.with(key, now_s, |bytes, first| live(bytes).then(|| read(bytes, now_s, first)))
     }
 
-    /// Gives the records of a denial the TTLs that the cache keeps them for. RFC 9077: NSEC and NSEC3 records, which deny other
-    /// names too, live no longer than the denial.
+    /// Sets the TTLs of a denial's records to the time that the cache keeps them. RFC 9077: NSEC and NSEC3 records, which deny
+    /// other names too, are kept no longer than the denial.
     pub fn limit(&self, denial: &mut Denial) {
         let ttl = negative_ttl(denial, &self.entries.limits);
         if let Some(soa) = &mut denial.soa {
@@ -150,7 +155,7 @@ impl<'a> Denials<'a> {
     }
 }
 
-/// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM; no longer than the proof (RFC 4035 5.3.3).
+/// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM, and no longer than the proof (RFC 4035 5.3.3).
 fn negative_ttl(denial: &Denial, limits: &CacheLimits) -> u32 {
     let Some(soa) = &denial.soa else {
         return TTL_WITHOUT_SOA.min(limits.negative_max_ttl).min(limits.max_ttl);
@@ -160,8 +165,8 @@ fn negative_ttl(denial: &Denial, limits: &CacheLimits) -> u32 {
     soa.ttl.min(minimum).min(proof).min(limits.negative_max_ttl).min(limits.max_ttl)
 }
 
-/// Does what stands there outlive a new denial? Proved data does against unproved; the parent's delegation does,
-/// because servers that know nothing of NS at their own apex are common.
+/// Whether existing data survives a new denial. Proved data survives an unproved one. The parent's delegation survives, because
+/// many servers deny NS at their own apex.
 fn stands(old: &[u8], security: Security, now_s: u32) -> bool {
     if entry::remaining(old, now_s) == 0 {
         return false;
@@ -189,6 +194,7 @@ fn encode(key: &Key<'_>, denial: &Denial, ttl: u32, now_s: u32) -> Vec<u8> {
     entry::finish(bytes)
 }
 
+/// Reads the body of a denial.
 pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedDenial {
     let (ttl, age_s) = (entry::remaining(bytes, now_s), entry::age(bytes, now_s));
     let mut at = entry::body_at(bytes);
@@ -217,7 +223,7 @@ pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedDenial {
     }
 }
 
-/// Is the body one of whole sets, the SOA's among them if it says so? Asked of bytes from outside.
+/// Whether the body has complete RRsets, and the SOA first if it says so. For octets that come from a file.
 pub fn is_whole(bytes: &[u8]) -> bool {
     let Some((has_soa, mut rest)) = bytes.get(entry::body_at(bytes)..).and_then(<[u8]>::split_first) else {
         return false;

@@ -8,14 +8,14 @@ use super::store::Store;
 /// How much a cache holds, and for how long.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CacheLimits {
-    /// All of it together, in bytes really held.
+    /// Octets of all tables together, as really held (`cache.size`).
     pub bytes: usize,
-    /// Seconds. No data lives longer.
+    /// Seconds that data is kept at most (`cache.max-ttl`).
     pub max_ttl: u32,
-    /// Seconds. Data with a smaller TTL above 0 lives that long; TTL 0 stays 0.
+    /// Seconds. Data with a smaller TTL is kept this long; TTL 0 stays 0 (`cache.min-ttl`).
     pub min_ttl: u32,
     pub negative_max_ttl: u32,
-    /// Seconds that expired sets stay usable when servers fail (RFC 8767 5).
+    /// Seconds that expired data may still be served when servers fail (RFC 8767 5; `cache.stale-max`).
     pub stale_max: u32,
 }
 
@@ -26,7 +26,7 @@ impl Default for CacheLimits {
 }
 
 impl CacheLimits {
-    /// How long a set with this TTL lives.
+    /// The seconds that an RRset with this TTL is kept.
     pub fn ttl_within(&self, ttl: u32) -> u32 {
         // RFC 2181 8: the top bit means 0.
         let ttl = if ttl > i32::MAX as u32 { 0 } else { ttl };
@@ -42,28 +42,31 @@ pub struct Entries {
 }
 
 impl Entries {
+    /// The entries of a cache with these limits.
     pub fn new(store: Store, limits: CacheLimits) -> Entries {
         Entries { store, limits, misses: AtomicU64::new(0) }
     }
 
-    /// Keeps what a put has just replaced, if that was proved and may still be served stale.
+    /// Keeps an entry that a put has just replaced, if it was proved and may still be served stale.
     pub fn keep_proved(&self, name: &[u8], rtype: u16, replaced: Option<Vec<u8>>) {
         if let Some(bytes) = replaced {
             self.store.update(&Key::proved(name, rtype), |_| Some(bytes));
         }
     }
 
-    /// Something better is known, or what was proved must not be given any more.
+    /// Forgets the proved entry: better data is known, or it must not be served any more.
     pub fn forget_proved(&self, name: &[u8], rtype: u16) {
         for rtype in [rtype, TYPE_OF_NXDOMAIN] {
             self.store.remove_if(&Key::proved(name, rtype), |_| true);
         }
     }
 
+    /// Counts a look-up without result.
     pub fn missed(&self) {
         self.misses.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Look-ups without result.
     pub fn misses(&self) -> u64 {
         self.misses.load(Ordering::Relaxed)
     }

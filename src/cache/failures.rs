@@ -1,10 +1,10 @@
-//! Questions that could not be answered (RFC 9520), so that asking again costs nobody anything for a while.
+//! Questions that could not be answered (RFC 9520), so that for a while the same question causes no queries.
 //!
-//! The first time is as long as the caller says; each failure that follows soon after the end of the last one
-//! doubles it, up to five minutes (RFC 9520 3.2). A failure noted while one lives changes nothing, so that many
-//! walks failing together do not add up. Any answer put for the question ends it.
+//! The caller gives the first time; each failure soon after the end of the last one doubles it, up to five minutes (RFC 9520
+//! 3.2). A failure that is stored while another one is live changes nothing, so that many walks that fail together do not add
+//! up. Any answer stored for the question removes the failure.
 //!
-//! The body in its entry: EDE code u16, then the cause in words. `sub` is its kind.
+//! The body of the entry: EDE code u16, then the reason as text. `sub` is its kind.
 
 use super::entries::Entries;
 use super::entry::{self, Key};
@@ -12,21 +12,22 @@ use crate::env::BootTime;
 use crate::limits::cache::{FAILURE_TEXT_BYTES_MAX, FAILURE_TTL_S_MAX};
 use crate::record::{Ede, EdeCode, Question, Rtype};
 
-/// What failed.
+/// What has failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum FailureKind {
-    /// No answer could be had.
+    /// No server gave an answer.
     #[default]
     LookUp,
     /// A client's time was over before the look-up was. That says something to the next client, and nothing of the name.
     GivenUp,
     /// The data did not validate. Nothing is given in its place, expired data neither (RFC 8767 5).
     BogusData,
-    /// The chain of trust above the data did not validate: that says nothing against what was proved earlier.
+    /// The chain of trust above the data did not validate, which proves nothing against data that was proved earlier.
     BogusChain,
 }
 
+/// A failed resolution that still counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedFailure {
     pub kind: FailureKind,
@@ -46,6 +47,7 @@ impl<'a> Failures<'a> {
         Failures { entries }
     }
 
+    /// The live failure of this question.
     pub fn get(&self, question: &Question, now: BootTime) -> Option<CachedFailure> {
         let now_s = now.secs();
         let key = Key::failure(question.name.as_wire(), question.rtype.0);
@@ -53,7 +55,7 @@ impl<'a> Failures<'a> {
         self.entries.store.with(&key, now_s, |bytes, _| live(bytes).then(|| read(bytes, now_s)))
     }
 
-    /// Notes a failure and returns for how many seconds it counts. `first_ttl` is used when none came before.
+    /// Stores a failure and returns the seconds for which it counts. `first_ttl` is used if there was none before.
     pub fn put(&self, question: &Question, cause: &Ede, first_ttl: u32, now: BootTime) -> u32 {
         self.put_of(FailureKind::LookUp, question, cause, first_ttl, now)
     }
@@ -95,11 +97,13 @@ impl<'a> Failures<'a> {
         counts_for
     }
 
+    /// Removes the failure; false if there was none.
     pub fn remove(&self, question: &Question) -> bool {
         self.entries.store.remove_if(&Key::failure(question.name.as_wire(), question.rtype.0), |_| true)
     }
 }
 
+/// Reads the body of a failure.
 pub fn read(bytes: &[u8], now_s: u32) -> CachedFailure {
     let at = entry::body_at(bytes);
     let ede = Ede::new(EdeCode(entry::u16_at(bytes, at)), String::from_utf8_lossy(&bytes[at + 2..]));

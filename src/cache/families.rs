@@ -1,8 +1,8 @@
-//! Does IPv4, or IPv6, work from here? A tunnel that swallows packets tells nobody, so silence has to.
+//! Whether IPv4 and IPv6 work from here. A tunnel that drops packets reports nothing, so silence must show it.
 //!
-//! A family is suspected at the first silence where it has never replied, later when two servers in a row kept
-//! silent. While the other family replies, a suspected one counts as broken, and its servers come last. It is tested
-//! by single queries that nobody waits for, at first after a second, then after five, doubling; any reply clears it.
+//! An address family is suspected at the first silence if it has never replied, otherwise after two silent servers in a row.
+//! While the other family replies, a suspected one counts as broken, and its servers are asked last. Single queries that no
+//! client waits for test it, first after one second, then after five, then with doubling pauses; any reply ends the suspicion.
 //!
 //! ```text
 //!            silence, without any reply before; or of two servers in a row
@@ -20,6 +20,7 @@ use crate::limits::servers::{FAMILY_TEST_AFTER_MAX, FAMILY_TEST_MAX};
 const FIRST_TEST_AFTER: Duration = Duration::from_secs(1);
 const SECOND_TEST_AFTER: Duration = Duration::from_secs(5);
 
+/// Address family.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
     V4,
@@ -27,13 +28,16 @@ pub enum Family {
 }
 
 impl Family {
+    /// Both families.
     #[cfg(any(test, feature = "internals"))]
     pub const BOTH: [Family; 2] = [Family::V4, Family::V6];
 
+    /// The family of an address.
     pub fn of(addr: IpAddr) -> Family {
         if addr.is_ipv4() { Family::V4 } else { Family::V6 }
     }
 
+    /// The other family.
     pub fn other(self) -> Family {
         match self {
             Family::V4 => Family::V6,
@@ -51,27 +55,27 @@ impl std::fmt::Display for Family {
     }
 }
 
-/// How far a family can be counted on.
+/// How far an address family can be relied on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FamilyStanding {
-    /// As far as is known.
+    /// It works, as far as is known.
     Works,
-    /// It was asked and has not replied yet, while the other family has.
+    /// It was used and has not replied yet, while the other family has.
     Doubtful,
     /// Silent, while the other family replies.
     Broken,
 }
 
-/// What is known of both.
+/// What is known of both families.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Families([State; 2]);
 
 #[derive(Clone, Copy, Default, Debug)]
 struct State {
-    /// The oldest query that may still be under way, as long as there was no reply.
+    /// The oldest query that may still be in progress, if there was no reply.
     asked: Option<BootTime>,
     last_reply: Option<BootTime>,
-    /// Who kept silent last; `None` after a reply.
+    /// The last server that was silent; `None` after a reply.
     silent: Option<IpAddr>,
     suspicion: Option<Suspicion>,
 }
@@ -83,6 +87,7 @@ struct Suspicion {
 }
 
 impl Families {
+    /// A query was sent over this family.
     pub fn on_asked(&mut self, family: Family, now: BootTime) {
         let state = &mut self.0[family as usize];
         if state.last_reply.is_none() && !state.is_under_way(now) {
@@ -90,20 +95,23 @@ impl Families {
         }
     }
 
+    /// A reply came over this family.
     pub fn on_reply(&mut self, family: Family, now: BootTime) {
         self.0[family as usize] = State { last_reply: Some(now), ..State::default() };
     }
 
+    /// A server did not reply in time.
     pub fn on_silence(&mut self, server: IpAddr, now: BootTime) {
         let state = &mut self.0[Family::of(server) as usize];
         let before = state.silent.replace(server);
-        // One silent server may just be dead.
+        // A single silent server may be dead.
         let convinces = state.last_reply.is_none() || before.is_some_and(|before| before != server);
         if convinces && state.suspicion.is_none() {
             state.suspicion = Some(Suspicion { tests: 0, test_at: now + FIRST_TEST_AFTER });
         }
     }
 
+    /// How far the family can be relied on now.
     pub fn standing(&self, family: Family, now: BootTime) -> FamilyStanding {
         let (this, other) = (&self.0[family as usize], &self.0[family.other() as usize]);
         let other_replies = other.last_reply.is_some() && other.suspicion.is_none();
@@ -116,7 +124,7 @@ impl Families {
         }
     }
 
-    /// Neither heard nor missed yet: it is better not to wait for it alone.
+    /// Whether the family has neither replied nor failed yet: a query over the other family should run beside it.
     pub fn is_unproved(&self, family: Family) -> bool {
         let state = &self.0[family as usize];
         state.last_reply.is_none() && state.suspicion.is_none()
@@ -128,7 +136,7 @@ impl Families {
         (self.standing(family, now) == FamilyStanding::Broken).then_some(suspicion.test_at)
     }
 
-    /// True for the one query that is to test a broken family now. The next one is far off until a reply comes.
+    /// True for the one query that is to test a broken family now. The next test is far off until a reply comes.
     pub fn take_test(&mut self, family: Family, now: BootTime) -> bool {
         let due = self.test_at(family, now).is_some_and(|at| at <= now);
         if let Some(suspicion) = self.0[family as usize].suspicion.as_mut().filter(|_| due) {

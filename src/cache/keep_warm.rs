@@ -1,9 +1,8 @@
-//! Names that are asked at the same hours of the day: learned from use, so that they can be refreshed before they expire
-//! even when nobody has asked in the meantime.
+//! Names that are asked for at the same hours of the day: learned from use, so that they can be refreshed before they expire
+//! even if nobody has asked in the meantime.
 //!
-//! For each question and hour of the day (UTC) one octet tells on which of the last eight days it was asked in that
-//! hour; the lowest bit is today. A question is warm in an hour in which it was asked on at least two of the seven days
-//! before.
+//! For each question and hour of the day (UTC) one octet records on which of the last eight days it was asked in that hour; the
+//! lowest bit is today. A question is warm in an hour in which it was asked on at least two of the seven days before.
 
 use foldhash::quality::RandomState;
 use lru::LruCache;
@@ -12,22 +11,23 @@ use parking_lot::Mutex;
 use crate::record::Question;
 
 const HOURS: usize = 24;
-/// Days, of the seven before today, on which a question was asked at an hour that makes it warm in that hour.
+/// Days, of the seven before today, on which a question must have been asked in an hour to be warm in that hour.
 const DAYS_TO_BE_WARM: u32 = 2;
 
-/// Shared by the workers; bounded by a number of questions, past which the least recently asked goes.
+/// Shared by the workers. The number of questions is limited; past it the least recently asked is forgotten.
 pub struct KeepWarm {
     questions: Mutex<LruCache<Question, History, RandomState>>,
     questions_max: usize,
 }
 
 struct History {
-    /// Days since 1970 of the lowest bit.
+    /// The day of the lowest bit, counted from 1970.
     day: u64,
     hours: [u8; HOURS],
 }
 
 impl KeepWarm {
+    /// Remembers at most `questions_max` questions.
     pub fn new(questions_max: usize) -> KeepWarm {
         KeepWarm { questions: Mutex::new(LruCache::unbounded_with_hasher(RandomState::default())), questions_max }
     }
@@ -66,7 +66,7 @@ impl KeepWarm {
 }
 
 impl History {
-    /// Makes `day` the lowest bit. A day that lies before the one recorded (a clock set back) changes nothing.
+    /// Makes `day` the lowest bit. An earlier day (the clock was set back) changes nothing.
     fn turn_to(&mut self, day: u64) {
         let days = day.saturating_sub(self.day);
         if days == 0 {

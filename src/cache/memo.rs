@@ -7,17 +7,19 @@ use parking_lot::Mutex;
 use crate::env::BootTime;
 use crate::record::Name;
 
+/// Shared by all workers.
 pub struct Memo<V> {
     kept: Mutex<LruCache<Name, (V, BootTime), RandomState>>,
     most: usize,
 }
 
 impl<V: Clone> Memo<V> {
-    /// Holds at most `most` names; past it the least recently used goes.
+    /// Holds at most `most` names; past it the least recently used is removed.
     pub fn new(most: usize) -> Memo<V> {
         Memo { kept: Mutex::new(LruCache::unbounded_with_hasher(RandomState::default())), most: most.max(1) }
     }
 
+    /// The value, if it has not expired.
     pub fn get(&self, name: &Name, now: BootTime) -> Option<V> {
         let mut kept = self.kept.lock();
         match kept.get(name) {
@@ -30,6 +32,7 @@ impl<V: Clone> Memo<V> {
         }
     }
 
+    /// Stores a value that expires at `until`.
     pub fn put(&self, name: Name, value: V, until: BootTime) {
         let mut kept = self.kept.lock();
         kept.put(name, (value, until));

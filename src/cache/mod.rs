@@ -1,9 +1,9 @@
-//! The cache: RRsets with rank and security (RFC 2181 5), denials (RFC 2308), ready answers, failures (RFC 9520), and
-//! statistics of servers, each until its TTL is over.
+//! The cache: RRsets with rank and security status (RFC 2181 5), denials (RFC 2308), ready answers, failures (RFC 9520), and
+//! statistics of servers, each until it expires.
 //!
-//! Shared by all workers. Entries are stored in wire form in packed slabs, found by one hash look-up, and bounded by
-//! the bytes really used: past the limit the least recently used entry is evicted. The delegations of the root and of
-//! top-level domains have a shard of their own. Expired entries stay for `stale_max` (RFC 8767).
+//! Shared by all workers. Entries are stored in wire form in packed slabs, found by one hash look-up, and limited by the octets
+//! really used: past the limit the least recently used entry is evicted. The delegations of the root and of top-level domains
+//! have a shard of their own. Expired entries stay for `stale_max` (RFC 8767).
 //!
 //! ```text
 //!             ┌─► sets.rs: Sets         ┐

@@ -1,10 +1,10 @@
 //! Proved NSEC and NSEC3 records and wildcard RRsets, for answers to further names (RFC 8198): each NSEC and NSEC3 record
 //! denies a range of names, and a wildcard answers for many names.
 //!
-//! The records of a zone are ordered by owner name (RFC 4034 6.1) or by hash, so that one look-up finds the record at or
-//! before any place. What records prove together is decided in `validate`; only [`Validated`] sets can be stored. The
-//! bytes of each zone and of all zones are bounded: past the total the least recently used zone is dropped, and a zone
-//! larger than its share loses every second record.
+//! The records of a zone are ordered by owner name (RFC 4034 6.1) or by hash, so that one look-up finds the record at or before
+//! any place. `validate` decides what the records prove together; only [`Validated`] RRsets can be stored. The octets of each
+//! zone and of all zones are limited: past the total the least recently used zone is dropped, and a zone that exceeds its share
+//! loses every second record.
 
 use std::collections::BTreeMap;
 use std::mem::size_of;
@@ -16,31 +16,33 @@ use parking_lot::Mutex;
 use crate::env::BootTime;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
+/// The hash of an owner name in NSEC3.
 pub type NsecRangeHash = [u8; 20];
 
-/// Where in a zone's order a record stands.
+/// The place of a record in the order of its zone.
 #[derive(Clone, Copy)]
 pub enum Place<'a> {
     Name(&'a Name),
-    /// With the parameters of the hash: a zone that changes them starts anew.
+    /// A hash with its parameters: a zone that changes the parameters starts anew.
     Hash {
         hash: &'a NsecRangeHash,
         params: &'a [u8],
     },
-    /// What the wildcard below this name has of a type.
+    /// An RRset that the wildcard below this name gave, of this type.
     Wildcard(&'a Name, Rtype),
-    /// The SOA, which says how long denials live.
+    /// The SOA, which limits the TTL of denials.
     Soa,
 }
 
-/// The zone that a question falls into.
+/// The zone that contains the name of a question.
 pub struct NsecRangeZone {
     pub zone: Name,
     pub soa: Option<Validated<RrSet>>,
-    /// Of a zone that denies by hashes: one of its NSEC3 records, for their parameters.
+    /// For a zone with NSEC3: one of its NSEC3 records, for the parameters.
     pub hashed: Option<Validated<RrSet>>,
 }
 
+/// Shared by all workers.
 pub struct NsecRanges {
     kept: Mutex<Kept>,
     limit: usize,
@@ -58,7 +60,7 @@ struct Zone {
     by_hash: BTreeMap<NsecRangeHash, Held>,
     hash_params: Vec<u8>,
     wildcards: BTreeMap<(Name, Rtype), Held>,
-    /// By the last SOA: RFC 9077 3 for records that come without one, beside a wildcard's answer.
+    /// From the last SOA: the limit of RFC 9077 3 for records that come without one, in a wildcard answer.
     negative_ttl: Option<u32>,
     bytes: usize,
 }
@@ -68,9 +70,9 @@ struct Held {
     until_s: u32,
 }
 
-/// One zone may hold so much of all: half, so that two busy zones do not push each other out.
+/// One zone may hold this part of all: a half, so that two busy zones do not displace each other.
 const SHARE_OF_ZONE: usize = 2;
-/// An entry's place in its tree, with the free room that a tree has.
+/// An entry in its tree, including the free room of tree nodes.
 const NODE_BYTES: usize = 3 * (size_of::<Name>() + size_of::<Held>()) / 2;
 const ZONE_BYTES: usize = size_of::<Zone>() + 2 * size_of::<Name>() + 64;
 
@@ -110,7 +112,7 @@ impl Zone {
         self.bytes = self.bytes + new - old.map_or(0, |old| old.bytes());
     }
 
-    /// The record at this place or the last one before it; before the first stands the last (RFC 4034 4.1.1).
+    /// The record at this place or the last one before it; before the first comes the last (RFC 4034 4.1.1).
     fn find(&self, place: Place<'_>, now_s: u32) -> Option<Validated<RrSet>> {
         let held = match place {
             Place::Name(name) => self.by_name.range(..=name).next_back().or(self.by_name.last_key_value())?.1,
@@ -121,7 +123,7 @@ impl Zone {
         held.live(now_s)
     }
 
-    /// Drops what has ended; where that is not enough, every second record.
+    /// Drops expired records; if that is not enough, every second record.
     fn thin_out(&mut self, limit: usize, now_s: u32) {
         let mut every_second = false;
         loop {
@@ -145,12 +147,13 @@ impl Zone {
 }
 
 impl NsecRanges {
+    /// `limit`: octets of all zones.
     pub fn new(limit: usize) -> NsecRanges {
         let zones = LruCache::unbounded_with_hasher(RandomState::default());
         NsecRanges { kept: Mutex::new(Kept { zones, bytes: 0 }), limit }
     }
 
-    /// Keeps a set for as long as its TTL, and no longer than `ttl_max`.
+    /// Keeps an RRset for its TTL, at most for `ttl_max`.
     pub fn put(&self, zone: &Name, place: Place<'_>, set: Validated<RrSet>, ttl_max: u32, now: BootTime) {
         let mut kept = self.kept.lock();
         let kept = &mut *kept;
@@ -177,7 +180,7 @@ impl NsecRanges {
         }
     }
 
-    /// The deepest zone at or above `name` of which denials are kept.
+    /// The deepest zone at or above `name` whose denials are kept.
     pub fn zone_of(&self, name: &Name, now: BootTime) -> Option<NsecRangeZone> {
         let now_s = now.secs();
         let mut kept = self.kept.lock();
@@ -188,12 +191,12 @@ impl NsecRanges {
         Some(NsecRangeZone { zone: found, soa, hashed })
     }
 
-    /// The record of the zone at this place, or for names and hashes the last one before it, with what is left of its TTL.
+    /// The record of the zone at this place, or for names and hashes the last one before it, with its remaining TTL.
     pub fn find(&self, zone: &Name, place: Place<'_>, now: BootTime) -> Option<Validated<RrSet>> {
         self.kept.lock().zones.peek(zone)?.find(place, now.secs())
     }
 
-    /// Forgets every zone that may speak of `name` or of something below it.
+    /// Forgets every zone whose records may concern `name` or a name below it.
     pub fn forget(&self, name: &Name) {
         let mut kept = self.kept.lock();
         let gone: Vec<Name> =
@@ -205,6 +208,7 @@ impl NsecRanges {
         }
     }
 
+    /// Octets held for all zones.
     pub fn bytes(&self) -> usize {
         self.kept.lock().bytes
     }

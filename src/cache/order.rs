@@ -1,36 +1,43 @@
-//! The order of use: a chain through the slots of a slab, from the entry used last to the one to be evicted next.
-//! Its links lie in the slots (`Slab::links`); here are only its two ends.
+//! The order of use: a chain through the slots of a slab, from the most recently used entry to the next one to be evicted. The
+//! slots hold its links (`Slab::links`); only its two ends are here.
 
 use super::slab::{Links, NO_SLOT, Slab};
 
+/// The ends of the chain.
 pub struct Order {
     newest: u32,
     oldest: u32,
 }
 
 impl Order {
+    /// An empty chain.
     pub fn new() -> Order {
         Order { newest: NO_SLOT, oldest: NO_SLOT }
     }
 
+    /// The entry that is evicted next.
     pub fn oldest(&self) -> Option<u32> {
         (self.oldest != NO_SLOT).then_some(self.oldest)
     }
 
+    /// Adds an entry as the most recently used.
     pub fn add_newest(&mut self, slab: &mut Slab, handle: u32) {
         self.link(slab, handle, Links { newer: NO_SLOT, older: self.newest });
     }
 
+    /// Adds an entry as the next to be evicted.
     pub fn add_oldest(&mut self, slab: &mut Slab, handle: u32) {
         self.link(slab, handle, Links { newer: self.oldest, older: NO_SLOT });
     }
 
+    /// Takes an entry out of the chain.
     pub fn remove(&mut self, slab: &mut Slab, handle: u32) {
         let Links { newer, older } = slab.links(handle);
         self.set_older(slab, newer, older);
         self.set_newer(slab, older, newer);
     }
 
+    /// Makes an entry the most recently used.
     pub fn promote(&mut self, slab: &mut Slab, handle: u32) {
         if self.newest != handle {
             self.remove(slab, handle);
@@ -38,7 +45,7 @@ impl Order {
         }
     }
 
-    /// The entry lies in another slot now, links and all.
+    /// The entry has moved to another slot, together with its links.
     pub fn moved(&mut self, slab: &mut Slab, new: u32) {
         let links = slab.links(new);
         self.link(slab, new, links);

@@ -1,4 +1,4 @@
-//! The cache in a form that outlives the process: what a save writes and a load reads again.
+//! The form of the cache that outlives the process: what a save writes and a load reads.
 //!
 //! ```text
 //! file   ┌───────────────┬─────────┬─────────┬──────────┬───────────┬─────────────┬─────────────────────────────┐
@@ -10,18 +10,18 @@
 //!        │               │ protected one u8│          │ the entries u64                   │ as in `entry.rs`    │
 //!        └───────────────┴─────────────────┴──────────┴───────────────────────────────────┴─────────────────────┘
 //! ```
-//! Numbers are little-endian, sums SipHash-1-3 with a key of zero: they find damage, not malice. A file is read up to
-//! the first block that is not whole; what stands before is good. Whoever changes `entry.rs` or a body that is saved
-//! gives the file a new version: an unknown one is left alone, a cache is soon warm again.
+//! Numbers are little-endian; sums are SipHash-1-3 with a key of zero, which find damage, not malice. A file is read up to the
+//! first incomplete block; the blocks before it are good. A change of `entry.rs` or of a saved body needs a new version of the
+//! file; a file of an unknown version is ignored.
 //!
-//! Saved are sets (delegations too) and denials, with what proves them, as long as they may be served. Not saved: what
-//! is bogus, failures, ready answers, what is known of servers (it is learned again with the first questions).
-//! Nothing that was read counts as proved: its signatures are verified again before it is Secure or Insecure. What
-//! was learned since the start is newer than anything read and is never replaced or pushed out by it.
+//! Saved are RRsets (delegations too) and denials, with their proofs, as long as they may be served. Not saved are bogus data,
+//! failures, ready answers and statistics of servers, which are learned again with the first questions. Data from a file counts
+//! as not validated: its signatures are verified again before it is Secure or Insecure. Data that was learned since the start
+//! is newer, and saved data never replaces or displaces it.
 //!
-//! Time: within one boot the boot clock, which nobody sets, says how long the server was away. Across boots it is the
-//! wall clock. If that stands before the time of the save, nobody knows how long it was, and nothing is taken: data
-//! of unknown age could be wrong for as long as its TTL. No entry ever lives longer than it would have lived unsaved.
+//! Within one boot, the boot clock, which nobody sets, tells how long the server was away. Across boots the wall clock tells
+//! it. If the wall clock shows a time before the save, the time away is unknown and nothing is loaded, because data of unknown
+//! age could be wrong for as long as its TTL. No entry is kept longer than it would have been kept without the save.
 
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
@@ -39,30 +39,31 @@ const MAGIC: &[u8; 8] = b"CairnRRs";
 const VERSION: u32 = 1;
 const HEAD_BYTES: usize = 48;
 const BLOCK_HEAD_BYTES: usize = 16;
-/// A page of the slabs is written as one block; the largest has one entry of its own.
+/// A page of the slabs is written as one block; the largest block is an entry with a page of its own.
 const BLOCK_BYTES_MAX: usize = 128 << 10;
 
-/// When something is saved or loaded, by both clocks.
+/// The time of a save or a load, by both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// Another one after each start of the machine; zero: not known.
+    /// Changes with each boot of the machine; zero: not known.
     pub boot_id: [u8; 16],
     pub boot: BootTime,
     pub wall: WallTime,
 }
 
-/// What became of a saved cache.
+/// The result of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     pub taken: usize,
-    /// Ended meanwhile, or there was no room, or something newer stands there.
+    /// Entries that had expired, found no room, or had a newer one in their place.
     pub left: usize,
-    /// The rest of the file was not whole.
+    /// The rest of the file was incomplete.
     pub damaged: bool,
-    /// How long ago it was saved.
+    /// Seconds since it was saved.
     pub age_s: u64,
 }
 
+/// Reason why nothing was loaded.
 #[derive(Debug)]
 pub enum LoadError {
     Io(io::Error),
@@ -70,13 +71,13 @@ pub enum LoadError {
     Foreign,
     /// Of another release.
     Version(u32),
-    /// The wall clock stands before the time of the save.
+    /// The wall clock shows a time before the save.
     SavedInTheFuture,
 }
 
 impl Cache {
-    /// Writes all that is worth keeping; returns how many entries. No lock is held while `out` writes, and each only
-    /// for the copy of one page.
+    /// Writes all entries that are worth saving; returns their number. No lock is held while `out` writes, and each lock only
+    /// while one page is copied.
     pub fn save(&self, at: &Moment, out: &mut impl Write) -> io::Result<usize> {
         out.write_all(&head(at))?;
         let (mut count, mut block) = (0, Vec::new());
@@ -100,7 +101,7 @@ impl Cache {
         Ok(count)
     }
 
-    /// Takes what was saved, a block at a time; what is damaged, and all behind it, is dropped.
+    /// Loads block by block; a damaged block and everything after it is dropped.
     pub fn load(&self, now: &Moment, from: &mut impl Read) -> Result<Loaded, LoadError> {
         let mut head = [0; HEAD_BYTES];
         fill(from, &mut head)?.then_some(()).ok_or(LoadError::Foreign)?;
@@ -123,7 +124,7 @@ impl Cache {
             && self.is_servable(bytes, entry::expires(bytes).into(), now_s)
     }
 
-    /// Does it live, or may it be served stale?
+    /// Whether the entry is live, or may be served stale.
     fn is_servable(&self, bytes: &[u8], expires: i64, now_s: u32) -> bool {
         let kept_for = if entry::is_set(bytes) { self.entries.limits.stale_max } else { 0 };
         expires + i64::from(kept_for) > i64::from(now_s)
@@ -140,7 +141,7 @@ impl Cache {
             }
             rest = after;
         }
-        // Its sum was right, so this was not written by us.
+        // The block's sum was right, so this octet was not written by a save.
         loaded.damaged |= !rest.is_empty();
     }
 
@@ -158,7 +159,7 @@ impl Cache {
         !self.is_contradicted(&bytes, now_s) && self.entries.store.settle(&bytes)
     }
 
-    /// Does something that was learned since the start say otherwise?
+    /// Whether data that was learned since the start contradicts the entry.
     fn is_contradicted(&self, bytes: &[u8], now_s: u32) -> bool {
         let key = Key::of(bytes);
         let stands = |rtype: u16| {
@@ -173,7 +174,7 @@ impl Cache {
 }
 
 impl Moment {
-    /// Seconds from here to `later`; `None` where nobody can know.
+    /// Seconds from here to `later`; `None` where that cannot be known.
     fn until(&self, later: &Moment) -> Option<u64> {
         if self.boot_id == later.boot_id && self.boot_id != [0; 16] && later.boot >= self.boot {
             return Some(u64::from(later.boot.secs() - self.boot.secs()));
@@ -265,8 +266,8 @@ fn first_entry(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     if len <= entry::HEAD_BYTES { None } else { rest.split_at_checked(len) }
 }
 
-/// May these octets, of the length that their head says, stand in a slot? Everything that reads entries takes
-/// for granted what is checked here.
+/// Whether these octets, of the length that their head says, may be stored in a slot. All code that reads entries relies on
+/// what is checked here.
 fn is_sound(bytes: &[u8]) -> bool {
     let name = bytes.get(entry::HEAD_BYTES..entry::HEAD_BYTES + usize::from(bytes[1]));
     let is_name = name.is_some_and(|name| Name::from_wire(name).is_ok_and(|folded| folded.as_wire() == name));
@@ -291,9 +292,9 @@ impl std::fmt::Display for LoadError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             LoadError::Io(error) => error.fmt(f),
-            LoadError::Foreign => f.write_str("this is not a saved cache, or it is damaged from the start"),
+            LoadError::Foreign => f.write_str("this is no saved cache, or its start is damaged"),
             LoadError::Version(version) => write!(f, "it was saved by another release (version {version}, not {VERSION})"),
-            LoadError::SavedInTheFuture => f.write_str("the clock stands before the time it was saved at, so its age is unknown"),
+            LoadError::SavedInTheFuture => f.write_str("it was saved later than the clock shows, so its age is unknown"),
         }
     }
 }

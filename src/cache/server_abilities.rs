@@ -8,8 +8,8 @@ use super::server_table::ServerTable;
 use crate::env::BootTime;
 use crate::limits::cache::CASE_CHECKS_MAX;
 
-/// Replies in other letter case, in a row, after which the server counts as one that changes it: two forgers who each
-/// guess ID and port have a chance of 2^-64.
+/// Replies in a row with another letter case, after which the server counts as one that changes it. Two forgers who each guess
+/// ID and port have a chance of 2^-64.
 const CASE_MISSES: u8 = 2;
 /// Questions in a row that are answered in a simpler form only, after which the server is asked in that form.
 const SIMPLER_ONLY: u8 = 2;
@@ -32,15 +32,17 @@ impl<'a> Abilities<'a> {
         Abilities { table }
     }
 
+    /// What is known of the server's EDNS.
     pub fn edns(&self, addr: IpAddr, now: BootTime) -> EdnsState {
         self.table.peek(addr, |server| server.edns_at(now)).unwrap_or_default()
     }
 
+    /// Notes what was found about the server's EDNS.
     pub fn set_edns(&self, addr: IpAddr, state: EdnsState) {
         self.table.change(addr, |server| server.edns = state);
     }
 
-    /// The server copes with mixed letter case.
+    /// The server supports mixed letter case.
     pub fn case_works(&self, addr: IpAddr) {
         self.table.change(addr, |server| (server.case, server.case_misses) = (CaseState::Works, 0));
     }
@@ -61,13 +63,13 @@ impl<'a> Abilities<'a> {
         is_known
     }
 
-    /// The server answered in lower case only what it did not answer in mixed case.
+    /// The server answered in lower case what it did not answer in mixed case.
     pub fn set_lower_case(&self, addr: IpAddr, until: BootTime) {
         self.table.change(addr, |server| (server.case, server.case_misses) = (CaseState::LowerUntil(until), 0));
     }
 
-    /// A reply had another letter case than the question. One such reply may be a forgery; several in a row, without
-    /// one that is right, come from the server.
+    /// A reply had another letter case than the question. One such reply may be forged; several in a row, without a right one
+    /// between them, come from the server.
     pub fn on_other_case(&self, addr: IpAddr, now: BootTime) {
         self.table.change(addr, |server| {
             server.case_misses = server.case_misses.saturating_add(1);
@@ -77,8 +79,8 @@ impl<'a> Abilities<'a> {
         });
     }
 
-    /// True for a denial or an error of this server that is to be checked: the first few, so that honest denials do not
-    /// cost twice as much.
+    /// True if this denial or error of the server should be checked: only the first few are, so that honest denials do not cost
+    /// twice as much.
     pub fn take_check(&self, addr: IpAddr, now: BootTime) -> bool {
         let mut taken = false;
         self.table.change(addr, |server| {
@@ -91,15 +93,17 @@ impl<'a> Abilities<'a> {
         taken
     }
 
+    /// The server is asked without EDNS options until this time.
     pub fn set_no_options(&self, addr: IpAddr, until: BootTime) {
         self.table.change(addr, |server| server.no_options_until = until);
     }
 
+    /// The server is not asked over TCP until this time.
     pub fn set_no_tcp(&self, addr: IpAddr, until: BootTime) {
         self.table.change(addr, |server| server.no_tcp_until = until);
     }
 
-    /// Other lengths than RFC 7873 allows forget it.
+    /// A cookie of a length that RFC 7873 does not allow removes the stored one.
     pub fn set_cookie(&self, addr: IpAddr, cookie: &[u8]) {
         let kept = if (8..=COOKIE_BYTES_MAX).contains(&cookie.len()) { cookie } else { &[] };
         self.table.change(addr, |server| {

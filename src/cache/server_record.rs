@@ -11,61 +11,65 @@ use smallvec::SmallVec;
 use crate::env::BootTime;
 use crate::limits::servers::{BACK_OFF_DOUBLINGS_MAX, RTT_MARGIN_MIN, TIMEOUT_DOUBLINGS_MAX, TIMEOUT_MAX};
 
+/// The time-out for a server that was never heard.
 pub const TIMEOUT_INITIAL: Duration = Duration::from_millis(400);
-/// A server that was heard so lately is there: what it did not answer was lost on the way, and waiting longer for the
-/// next reply would not bring it.
+/// A server that has replied within this time is alive: a missing reply was lost on the way, and waiting longer for the next
+/// one would not help.
 const HEARD_LATELY: Duration = Duration::from_secs(2);
-/// One lost packet is nothing; from the second time-out in a row on the server is left alone for a while.
+/// One lost packet means nothing; from this many time-outs in a row on, the server is left alone for a while.
 pub const TIMEOUTS_FOR_BACK_OFF: u8 = 2;
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
+/// RFC 7873 4: octets of the longest server cookie.
 pub const COOKIE_BYTES_MAX: usize = 32;
 
+/// What is known of a server's EDNS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum EdnsState {
     #[default]
     Unknown,
     Works,
-    /// Ask without EDNS until then.
+    /// Sent queries without EDNS until this time.
     BrokenUntil(BootTime),
 }
 
-/// Does the server cope with mixed letter case in the question (0x20)?
+/// Whether the server supports mixed letter case in the question (0x20).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CaseState {
     #[default]
     Unknown,
     /// It has given data for a name in mixed case, and repeated the letter case.
     Works,
-    /// Ask in lower case until then.
+    /// Sent names in lower case until this time.
     LowerUntil(BootTime),
 }
 
-/// Reason a server is of no use for a zone.
+/// Reason why a server is useless for a zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unfit {
-    /// Neither answers with authority nor refers downwards.
+    /// It neither answers with AA nor refers downwards.
     Lame,
     Refused,
     ServFail,
     FormErr,
-    /// What it says makes no sense, or its signatures do not hold.
+    /// Its replies make no sense, or its signatures are invalid.
     Broken,
 }
 
+/// Whether a server should be asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Usable {
     Yes,
-    /// Silent so far; leave it alone until then.
+    /// Silent so far; it is left alone until this time.
     BackedOff(BootTime),
     Unfit(Unfit, BootTime),
 }
 
-/// What is known of a server that one thinks of asking for a zone.
+/// What is known of a server, for the choice of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// Smoothed; `None` for a server that was never asked. One that only kept silent counts as slow.
+    /// Smoothed; `None` for a server that was never asked. A server that has only been silent counts as slow.
     pub rtt: Option<Duration>,
-    /// How far its round-trip times spread around that.
+    /// The spread of its round-trip times.
     pub variance: Duration,
     pub replies: u32,
     pub last_reply: BootTime,
@@ -74,6 +78,7 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// A server that was never asked.
     pub const UNKNOWN: Standing = Standing {
         rtt: None,
         variance: Duration::ZERO,
@@ -84,28 +89,28 @@ impl Standing {
     };
 }
 
-/// How a server is to be asked.
+/// How a server is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Manner {
     /// It has replied before.
     pub is_known: bool,
-    /// RFC 6298's sum.
+    /// The sum of RFC 6298 2.3.
     pub usual_wait: Duration,
-    /// Time-outs in a row, of a server that was not heard lately.
+    /// Time-outs in a row, of a server that has not replied lately.
     pub silences: u32,
     pub case: CaseState,
     /// Something spoke against the form of its queries since it last replied well to one in full form.
     pub was_doubted: bool,
-    /// It does not cope with EDNS options.
+    /// It does not support EDNS options.
     pub no_options: bool,
     /// TCP to it has failed.
     pub no_tcp: bool,
-    /// The cookie it gave last (RFC 7873 5.3), 8 to 32 octets, or nothing.
+    /// The last cookie that it gave (RFC 7873 5.3), 8 to 32 octets, or nothing.
     pub cookie: SmallVec<[u8; COOKIE_BYTES_MAX]>,
 }
 
 impl Manner {
-    /// How long its reply is waited for: longer after each silence, of this question or all in all.
+    /// How long to wait for its reply: longer after each silence, of this question or of all questions.
     pub fn timeout(&self, silences_of_question: u8) -> Duration {
         let doublings = self.silences.max(u32::from(silences_of_question)).min(TIMEOUT_DOUBLINGS_MAX);
         (self.usual_wait * (1 << doublings)).min(TIMEOUT_MAX)
@@ -121,29 +126,30 @@ pub struct ServerRecord {
     pub last_reply: BootTime,
     pub timeouts: u8,
     pub last_timeout: BootTime,
-    /// In vain, the last time.
+    /// The last time that was waited in vain.
     pub waited: Duration,
     pub backed_off_until: BootTime,
     pub edns: EdnsState,
     pub case: CaseState,
-    /// Replies in a row whose letter case was not the question's.
+    /// Replies in a row whose letter case differed from the question's.
     pub case_misses: u8,
     /// Questions in a row that it answered in a simpler form only, as far as could be seen over UDP.
     pub simpler_only: u8,
     pub no_options_until: BootTime,
     pub no_tcp_until: BootTime,
-    /// Checks of its denials and errors that were begun, and when they count anew.
+    /// Checks of its denials and errors that were begun, and when the count starts anew.
     pub checks: u8,
     pub checks_anew: BootTime,
     pub cookie: [u8; COOKIE_BYTES_MAX],
     pub cookie_len: u8,
-    /// There are or were zones for which it is of no use.
+    /// There are or were zones for which it is useless.
     pub was_unfit: bool,
     /// How many of its alias tails in a row were the same as its direct answers, up to `CONSISTENT_TAILS`.
     pub consistent_tails: i8,
 }
 
 impl ServerRecord {
+    /// A server that was never asked.
     pub fn new(addr: IpAddr) -> ServerRecord {
         ServerRecord {
             addr,
@@ -170,17 +176,19 @@ impl ServerRecord {
         }
     }
 
+    /// What is known of the server, for the choice of one.
     pub fn standing(&self, now: BootTime) -> Standing {
         let usable = if self.backed_off_until > now { Usable::BackedOff(self.backed_off_until) } else { Usable::Yes };
         let rtt = match (self.srtt, self.timeouts) {
             (srtt, 0) => srtt,
-            // Until it replies again, faster ones are asked first.
+            // Until it replies again, faster servers are asked first.
             (srtt, silences) => Some(srtt.map_or(TIMEOUT_INITIAL, |srtt| srtt + self.waited * u32::from(silences))),
         };
         let edns = self.edns_at(now);
         Standing { rtt, variance: self.variance, replies: self.replies, last_reply: self.last_reply, usable, edns }
     }
 
+    /// The state of its EDNS now.
     pub fn edns_at(&self, now: BootTime) -> EdnsState {
         match self.edns {
             EdnsState::BrokenUntil(until) if until <= now => EdnsState::Unknown,
@@ -188,6 +196,7 @@ impl ServerRecord {
         }
     }
 
+    /// How the server is asked now.
     pub fn manner(&self, now: BootTime) -> Manner {
         Manner {
             is_known: self.srtt.is_some(),
@@ -204,6 +213,7 @@ impl ServerRecord {
         }
     }
 
+    /// Whether it replied within the last two seconds.
     pub fn was_heard_lately(&self, now: BootTime) -> bool {
         self.replies > 0 && now.since(self.last_reply) < HEARD_LATELY
     }
@@ -224,14 +234,15 @@ impl ServerRecord {
         (self.timeouts, self.backed_off_until) = (0, BootTime::default());
     }
 
-    /// Questions that waited side by side saw one silence, not several: the wait doubles once for all of them, or
-    /// a few clients of one zone with a dead server would soon wait for it as long as for a whole answer.
+    /// Several questions that waited at the same time saw one silence, not several: the time-out doubles once for all of them.
+    /// Otherwise a few clients of a zone with a dead server would soon wait very long for it.
     pub fn on_timeout(&mut self, waited: Duration, now: BootTime) {
         if self.timeouts == 0 || now.since(self.last_timeout) >= waited {
             self.on_silence(waited, now);
         }
     }
 
+    /// The server was silent for `waited`.
     pub fn on_silence(&mut self, waited: Duration, now: BootTime) {
         (self.last_timeout, self.waited) = (now, waited);
         self.timeouts = self.timeouts.saturating_add(1);

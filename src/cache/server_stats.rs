@@ -21,6 +21,7 @@ pub struct Servers {
 }
 
 impl Servers {
+    /// `bytes` limits the table; `random` seeds its hashes.
     pub fn new(bytes: usize, random: &Random) -> Servers {
         Servers { table: ServerTable::new(bytes, random), families: Mutex::default() }
     }
@@ -36,25 +37,29 @@ impl Servers {
         self.table.peek(addr, |server| server.srtt).flatten()
     }
 
+    /// Whether the server replied within the last two seconds.
     pub fn was_heard_lately(&self, addr: IpAddr, now: BootTime) -> bool {
         self.table.peek(addr, |server| server.was_heard_lately(now)).unwrap_or(false)
     }
 
+    /// Time-outs since the last reply.
     #[cfg(test)]
     pub fn timeouts_in_a_row(&self, addr: IpAddr) -> u8 {
         self.table.peek(addr, |server| server.timeouts).unwrap_or(0)
     }
 
+    /// A query was sent.
     pub fn on_asked(&self, addr: IpAddr, now: BootTime) {
         self.families.lock().on_asked(Family::of(addr), now);
     }
 
+    /// A reply came after `rtt`.
     pub fn on_reply(&self, addr: IpAddr, rtt: Duration, now: BootTime) {
         self.table.change(addr, |server| server.on_reply(rtt, now));
         self.families.lock().on_reply(Family::of(addr), now);
     }
 
-    /// `waited` in vain. Faster ones are asked first from now on, until it replies.
+    /// The server was silent for `waited`. Until it replies, faster servers are asked first.
     pub fn on_timeout(&self, addr: IpAddr, waited: Duration, now: BootTime) {
         if !self.is_familys_fault(addr, now) {
             self.table.change(addr, |server| server.on_timeout(waited, now));
@@ -68,7 +73,7 @@ impl Servers {
         }
     }
 
-    /// It is there and cannot be talked to: it is left alone as if it were silent.
+    /// The server replies, but nothing can be done with it: it is left alone as if it were silent.
     pub fn on_useless(&self, addr: IpAddr, now: BootTime) {
         self.table.change(addr, |server| {
             server.timeouts = server.timeouts.max(TIMEOUTS_FOR_BACK_OFF - 1);
@@ -76,32 +81,36 @@ impl Servers {
         });
     }
 
-    /// Where a whole family is silent, nothing is held against one server of it.
+    /// When a whole address family is silent, no single server of it is blamed.
     fn is_familys_fault(&self, addr: IpAddr, now: BootTime) -> bool {
         let mut families = self.families.lock();
         families.on_silence(addr, now);
         families.standing(Family::of(addr), now) == FamilyStanding::Broken
     }
 
-    /// Forgets every back-off, and what was found of families: the network is another one, or is back.
+    /// Forgets every back-off and the state of the address families: the network has changed, or is back.
     pub fn forgive(&self) {
         self.table.change_all(|server| (server.timeouts, server.backed_off_until) = (0, BootTime::default()));
         *self.families.lock() = Default::default();
     }
 
+    /// Whether this server should be asked for `zone` now.
     #[cfg(test)]
     pub fn usable(&self, addr: IpAddr, zone: &Name, now: BootTime) -> super::server_record::Usable {
         self.standing(addr, zone, now).usable
     }
 
+    /// What is known of the server, for the choice of one for `zone`.
     pub fn standing(&self, addr: IpAddr, zone: &Name, now: BootTime) -> Standing {
         self.table.standing(addr, zone, now)
     }
 
+    /// Marks the server as useless for `zone`, for this many seconds.
     pub fn set_unfit(&self, addr: IpAddr, zone: &Name, reason: Unfit, for_s: u32, now: BootTime) {
         self.table.set_unfit(addr, zone, reason, now + Duration::from_secs(u64::from(for_s)));
     }
 
+    /// How the server is asked now.
     pub fn manner(&self, addr: IpAddr, now: BootTime) -> Manner {
         let unknown = || ServerRecord::new(addr).manner(now);
         self.table.peek(addr, |server| server.manner(now)).unwrap_or_else(unknown)
@@ -117,10 +126,12 @@ impl Servers {
         self.families.lock().take_test(family, now)
     }
 
+    /// Servers in the table.
     pub fn count(&self) -> usize {
         self.table.count()
     }
 
+    /// Octets of the table.
     pub fn bytes(&self) -> usize {
         self.table.bytes()
     }

@@ -12,7 +12,7 @@ use super::store::{ByIdentity, Hashing};
 use crate::env::{BootTime, Random};
 use crate::record::Name;
 
-/// Node, table and record of one server, and of one pair of server and zone with a long name.
+/// Octets of a node, a table place and the record of one server, and of one pair of server and zone with a long name.
 const SERVER_BYTES: usize = 256;
 const UNFIT_BYTES: usize = 512;
 const SHARDS: usize = 8;
@@ -38,6 +38,7 @@ struct Shard {
 }
 
 impl ServerTable {
+    /// `bytes` limits the table; `random` seeds its hashes.
     pub fn new(bytes: usize, random: &Random) -> ServerTable {
         let shard = || {
             Mutex::new(Shard {
@@ -53,6 +54,7 @@ impl ServerTable {
         }
     }
 
+    /// What is known of the server, for the choice of one for `zone`.
     pub fn standing(&self, addr: IpAddr, zone: &Name, now: BootTime) -> Standing {
         let hash = self.hash(addr, None);
         let mut shard = self.shard(hash).lock();
@@ -67,6 +69,7 @@ impl ServerTable {
         standing
     }
 
+    /// Marks the server as useless for `zone`, until this time.
     pub fn set_unfit(&self, addr: IpAddr, zone: &Name, reason: Unfit, until: BootTime) {
         self.change(addr, |server| server.was_unfit = true);
         let unfit = &mut self.shard(self.hash(addr, None)).lock().unfit;
@@ -76,16 +79,19 @@ impl ServerTable {
         }
     }
 
+    /// Changes every record; takes one lock after the other.
     pub fn change_all(&self, mut change: impl FnMut(&mut ServerRecord)) {
         for shard in &self.shards {
             shard.lock().servers.iter_mut().for_each(|(_, server)| change(server));
         }
     }
 
+    /// Servers in the table.
     pub fn count(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().servers.len()).sum()
     }
 
+    /// Octets of the table.
     pub fn bytes(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock()).map(|shard| shard.servers.len() * SERVER_BYTES + shard.unfit.len() * UNFIT_BYTES).sum()
     }
@@ -99,16 +105,18 @@ impl ServerTable {
         hasher.finish()
     }
 
-    /// The table inside uses the low bits and the seven on top.
+    /// The table inside uses the low bits and the seven top bits.
     fn shard(&self, hash: u64) -> &Mutex<Shard> {
         &self.shards[(hash >> 48) as usize % SHARDS]
     }
 
+    /// Reads the record of a server; `None` if there is none. Does not count as a use.
     pub fn peek<R>(&self, addr: IpAddr, read: impl FnOnce(&ServerRecord) -> R) -> Option<R> {
         let hash = self.hash(addr, None);
         self.shard(hash).lock().servers.peek(&hash).filter(|server| server.addr == addr).map(read)
     }
 
+    /// Changes the record of a server, made if there is none.
     pub fn change(&self, addr: IpAddr, change: impl FnOnce(&mut ServerRecord)) {
         let hash = self.hash(addr, None);
         let servers = &mut self.shard(hash).lock().servers;

@@ -1,6 +1,6 @@
-//! Record sets: who may replace whom, and for how long.
+//! RRsets: which one may replace which, and for how long.
 //!
-//! The body of a set in its entry (`entry.rs`), after the name:
+//! The body of an RRset in its entry (`entry.rs`), after the name:
 //! ```text
 //!  0          1               2            3            7            10          10+d
 //! ┌──────────┬───────────────┬────────────┬────────────┬────────────┬───────────┬───────────────────┐
@@ -8,10 +8,10 @@
 //! │ u8       │ groups u8     │ groups u8  │ u32        │ length u24 │ u16 + rdata each, as RdataList │
 //! └──────────┴───────────────┴────────────┴────────────┴────────────┴───────────┴───────────────────┘
 //! ```
-//! The first four fields belong to `answers.rs`: to which policy groups (bit n: group n) the set alone is the
-//! whole answer, and under which generation. They are cleared whenever the set changes.
+//! The first four fields belong to `answers.rs`: for which policy groups (bit n: group n) the RRset alone is the whole answer,
+//! and of which generation. They are cleared whenever the RRset changes.
 //!
-//! A set with TTL 0 is not stored: its walk hands it on, used once (RFC 1035 3.2.1).
+//! An RRset with TTL 0 is not stored: its walk passes it on, and it is used once (RFC 1035 3.2.1).
 
 use super::entries::Entries;
 use super::entry::{self, Key, TYPE_OF_NXDOMAIN};
@@ -19,43 +19,46 @@ use super::failures::Failures;
 use crate::env::BootTime;
 use crate::record::{Name, Question, Rank, RdataIter, RdataList, RrSet, Rtype, Security, rdata_has_fields};
 
+/// Octets of the body before the data.
 pub const SET_HEAD_BYTES: usize = 10;
 
+/// A cached RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CachedSet {
-    /// `ttl` is what remains; 0 when stale.
+    /// `ttl` is the remaining time; 0 when stale.
     pub set: RrSet,
     pub rank: Rank,
     pub security: Security,
-    /// What the set was stored with, within the limits of the cache.
+    /// The TTL with which it was stored, within the limits of the cache.
     pub original_ttl: u32,
     pub age_s: u32,
-    /// Seconds past its end; 0 while it lives.
+    /// Seconds since it expired; 0 while it is live.
     pub stale_s: u32,
-    /// In the last tenth of its life, and the first look-up of this second: refresh it.
+    /// In the last tenth of its TTL, at the first look-up of this second: it should be refreshed.
     pub due_for_prefetch: bool,
 }
 
 impl CachedSet {
-    /// In the last tenth of its life.
+    /// Whether less than a tenth of its TTL remains.
     pub fn is_waning(&self) -> bool {
         u64::from(self.set.ttl) * 10 <= u64::from(self.original_ttl)
     }
 }
 
-/// A live set, seen in its slot.
+/// A live RRset, read in its slot.
 pub struct ShownSet<'a> {
     pub data: RdataIter<'a>,
     pub rank: Rank,
     pub age_s: u32,
 }
 
+/// The result of storing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stored {
     Yes,
-    /// What stands there is trusted more; it was left alone.
+    /// Existing data ranks higher and was left alone.
     Outranked,
-    /// Not for the cache: TTL 0, or too large.
+    /// Never cached: TTL 0, or too large.
     No,
 }
 
@@ -70,6 +73,7 @@ impl<'a> Sets<'a> {
         Sets { entries }
     }
 
+    /// The live RRset.
     pub fn get(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
         let found = self.look(name, rtype, now, 0);
         if found.is_none() {
@@ -78,19 +82,19 @@ impl<'a> Sets<'a> {
         found
     }
 
-    /// Also a set that has ended, by no more than `stale_max` seconds (RFC 8767).
+    /// Also an RRset that has expired no more than `stale_max` seconds ago (RFC 8767).
     pub fn get_stale(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
         self.look(name, rtype, now, self.entries.limits.stale_max)
     }
 
-    /// The last set that was proved, though later data that nobody has validated stands in its place (RFC 8767).
+    /// The last RRset that was proved, even if unvalidated data has replaced it (RFC 8767).
     pub fn get_proved(&self, name: &Name, rtype: Rtype, now: BootTime) -> Option<CachedSet> {
         let (key, now_s) = (Key::proved(name.as_wire(), rtype.0), now.secs());
         let stale_max = self.entries.limits.stale_max;
         self.entries.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
     }
 
-    /// Shows a live set where it lies: nothing is copied. The lock is held while `show` runs.
+    /// Shows a live RRset in its slot, without a copy. The lock is held while `show` runs.
     pub fn show<R>(&self, name: &[u8], rtype: Rtype, now: BootTime, mut show: impl FnMut(ShownSet<'_>) -> R) -> Option<R> {
         let (key, now_s) = (Key::fact(name, rtype.0), now.secs());
         let found = self.entries.store.with(&key, now_s, |bytes, _| {
@@ -108,11 +112,10 @@ impl<'a> Sets<'a> {
         self.entries.store.with(&key, now_s, |bytes, first| usable(bytes, now_s, stale_max).then(|| read(bytes, now_s, first)))
     }
 
-    /// Stores a set. RFC 2181 5.4.1: live data of a higher rank stays; equal rank replaces. Beyond that:
-    /// - while a Secure set or denial lives, only Secure data replaces it: put the set again once it is proved;
-    /// - the NS set that a zone states of itself never lives longer than the delegation it takes over from, so
-    ///   that a zone whose parent has let go of it ends when the parent's word ends (ghost domains). A new
-    ///   referral, which only the parent can give, may prolong it.
+    /// Stores an RRset. RFC 2181 5.4.1: live data of a higher rank stays; equal rank replaces. Besides, while a Secure RRset or
+    /// denial is live, only Secure data replaces it (store the RRset again once it is proved). The NS RRset of the child zone
+    /// never lives longer than the delegation that it replaces, so that a zone whose parent has removed it ends when the
+    /// delegation expires (ghost domains). A new referral, which only the parent can give, may prolong it.
     pub fn put(&self, set: &RrSet, rank: Rank, security: Security, now: BootTime) -> Stored {
         let ttl = self.entries.limits.ttl_within(set.ttl);
         if ttl == 0 || set.data.is_empty() {
@@ -154,8 +157,8 @@ impl<'a> Sets<'a> {
         if stored { Stored::Yes } else { Stored::No }
     }
 
-    /// Notes what validation found, if the set still is the one that was looked at. `ttl_cap` may shorten its
-    /// life (the signatures' end, RFC 4035 5.3.3; a bogus set's short stay).
+    /// Stores the result of a validation, if the RRset is still the one that was validated. `ttl_cap` may shorten its time (the
+    /// end of a signature, RFC 4035 5.3.3; the short time of a bogus RRset).
     pub fn mark_security(&self, set: &RrSet, security: Security, ttl_cap: Option<u32>, now: BootTime) -> bool {
         let key = Key::fact(set.name.as_wire(), set.rtype.0);
         let now_s = now.secs();
@@ -173,7 +176,7 @@ impl<'a> Sets<'a> {
         marked == Some(true)
     }
 
-    /// Forgets the set or denial of this name and type.
+    /// Removes the RRset or denial of this name and type.
     pub fn remove(&self, name: &Name, rtype: Rtype) -> bool {
         let key = Key::fact(name.as_wire(), rtype.0);
         self.entries.store.remove_if(&key, |_| true)
@@ -202,6 +205,7 @@ fn encode(key: &Key<'_>, set: &RrSet, rank: Rank, security: Security, ttl: u32, 
     entry::finish(bytes)
 }
 
+/// Reads the body of an RRset.
 pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedSet {
     let remaining = entry::remaining(bytes, now_s);
     CachedSet {
@@ -221,25 +225,26 @@ pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedSet {
     }
 }
 
+/// Clears the marks of ready answers.
 pub fn clear_ready(bytes: &mut [u8]) {
     let at = entry::body_at(bytes);
     bytes[at + 1..at + 3].fill(0);
 }
 
-/// As a set stands that was never given out.
+/// Clears the marks and the rotation, as in an RRset that was never given out.
 pub fn clear_marks(bytes: &mut [u8]) {
     let at = entry::body_at(bytes);
     bytes[at..at + 7].fill(0);
 }
 
-/// Does a body follow the name that has at least one record, all of them well-formed? Asked of bytes from outside.
+/// Whether a body with at least one record, all of them well-formed, follows the name. For octets that come from a file.
 pub fn is_whole(bytes: &[u8], rtype: Rtype) -> bool {
     let at = entry::body_at(bytes);
     let lists = bytes.get(at..at + SET_HEAD_BYTES).and_then(|head| bytes[at + SET_HEAD_BYTES..].split_at_checked(entry::u24(head, 7)));
     lists.is_some_and(|(data, sigs)| !data.is_empty() && is_whole_list(rtype, data) && is_whole_list(Rtype::RRSIG, sigs))
 }
 
-/// Is this a packed list, up to its last octet, of RDATA that a message could have brought?
+/// Whether this is exactly a packed list of RDATA that a message could have brought.
 pub fn is_whole_list(rtype: Rtype, packed: &[u8]) -> bool {
     let mut items = RdataIter::over(packed);
     let mut bytes = 0;
@@ -249,12 +254,13 @@ pub fn is_whole_list(rtype: Rtype, packed: &[u8]) -> bool {
     }) && bytes == packed.len()
 }
 
-/// Packed as in `RdataList`.
+/// The data, packed as in `RdataList`.
 pub fn data(bytes: &[u8]) -> &[u8] {
     let at = entry::body_at(bytes);
     &bytes[at + SET_HEAD_BYTES..at + SET_HEAD_BYTES + entry::u24(bytes, at + 7)]
 }
 
+/// The signatures, packed as in `RdataList`.
 pub fn sigs(bytes: &[u8]) -> &[u8] {
     let at = entry::body_at(bytes);
     &bytes[at + SET_HEAD_BYTES + entry::u24(bytes, at + 7)..]

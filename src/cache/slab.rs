@@ -1,20 +1,20 @@
-//! Memory for entries of any size without a box for each: pages of 16 KiB cut into slots of one size class.
+//! Memory for entries of any size without an allocation for each: pages of 16 KiB, cut into slots of one size class.
 //!
-//! The classes waste little: steps of 8 octets up to 128, of 16 up to 256, then about 12 % up to 2 KiB; the few
-//! entries above that share a page with five others or less. Only an entry larger than a page gets an allocation of
-//! its own. That nearly all memory comes in one size matters: blocks of many sizes, allocated by one worker and
-//! freed by another, stay behind in the allocator.
+//! The classes waste little: steps of 8 octets up to 128, of 16 up to 256, then about 12 % up to 2 KiB; of the few larger
+//! entries, at most six share a page. Only an entry larger than a page gets an allocation of its own. It matters that nearly
+//! all memory is allocated in one size: blocks of many sizes, allocated by one worker and freed by another, stay behind in the
+//! allocator.
 //!
-//! A page whose last entry goes is given back at once. A class whose free slots would fill a page can be
-//! compacted (`sparse_page`, `evacuate`), so a change of the mix of sizes moves memory from class to class
-//! instead of adding to it. A free slot starts with a zero octet; entries never do. The last octets of a slot are its
-//! links in the order of use.
+//! A page is freed when its last entry goes. A class whose free slots would fill a page can be compacted (`sparse_page`,
+//! `evacuate`), so that a change in the mix of sizes moves memory from class to class instead of adding to it. A free slot
+//! starts with a zero octet; an entry never does. The last octets of a slot are its links in the order of use.
 
 use super::table::HANDLES_MAX;
 
+/// Octets of a page.
 pub const PAGE_BYTES: usize = 16 * 1024;
 
-/// The largest takes a full message's worth of records, with its names expanded to twice that.
+/// The largest class holds a full message of records whose names are expanded to twice their size.
 const CLASS_BYTES: [u32; 57] = [
     32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128, 144, 160, 176, 192, 208, 224, 240, 256, // small steps
     288, 320, 360, 408, 448, 512, 584, 648, 744, 816, 904, 1024, 1168, 1360, 1488, 1632, 1816, 2048, 2336, // a page over n
@@ -24,7 +24,7 @@ const CLASS_BYTES: [u32; 57] = [
 const IN_PAGE_BYTES_MAX: usize = PAGE_BYTES;
 
 const SLOT_BITS: u32 = 9;
-/// More bytes than this make more pages than a handle can name.
+/// More octets than this need more pages than a handle can name.
 pub const BYTES_MAX: usize = (HANDLES_MAX >> SLOT_BITS) as usize * PAGE_BYTES;
 /// No handle.
 pub const NO_SLOT: u32 = u32::MAX;
@@ -32,18 +32,18 @@ const LINKS_BYTES: usize = 8;
 const NONE: u16 = u16::MAX;
 const NOT_LISTED: u32 = u32::MAX;
 
-/// What stands before and behind an entry.
+/// The neighbours of an entry in the order of use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Links {
     pub newer: u32,
     pub older: u32,
 }
 
-/// What the page table itself takes: its records, and the lists of pages with room.
+/// Octets of the page table itself: its records, and the lists of pages with room.
 const PAGE_RECORD_BYTES: usize = size_of::<Page>() + 2 * size_of::<u32>();
 
 struct Page {
-    /// Empty once the page has been given back; its index then waits in `vacant`.
+    /// Empty once the page has been freed; its index is then in `vacant`.
     data: Box<[u8]>,
     class: u8,
     /// Octets of a slot of this class.
@@ -51,9 +51,9 @@ struct Page {
     used: u16,
     /// Slots from here on have never been used.
     fresh: u16,
-    /// First slot of the chain of freed ones.
+    /// The first slot of the chain of freed slots.
     freed: u16,
-    /// Where this page stands in its class's list of pages with room.
+    /// The index of this page in its class's list of pages with room.
     listed_at: u32,
 }
 
@@ -64,6 +64,7 @@ struct Class {
     free_slots: usize,
 }
 
+/// Pages of all size classes.
 pub struct Slab {
     pages: Vec<Page>,
     vacant: Vec<u32>,
@@ -71,52 +72,59 @@ pub struct Slab {
     bytes: usize,
 }
 
-/// The size class for an entry, or `None` where it is too large to be kept.
+/// The size class for an entry; `None` if it is too large.
 pub fn class_for(len: usize) -> Option<u8> {
     let class = CLASS_BYTES.partition_point(|size| (*size as usize) < len + LINKS_BYTES);
     (class < CLASS_BYTES.len()).then_some(class as u8)
 }
 
+/// Octets of a page of this class.
 pub fn page_bytes(class: u8) -> usize {
     let slot = CLASS_BYTES[class as usize] as usize;
     PAGE_RECORD_BYTES + if slot > IN_PAGE_BYTES_MAX { slot } else { PAGE_BYTES }
 }
 
+/// Slots in a page of this class.
 pub fn slots_per_page(class: u8) -> usize {
     let slot = CLASS_BYTES[class as usize] as usize;
     if slot > IN_PAGE_BYTES_MAX { 1 } else { PAGE_BYTES / slot }
 }
 
 impl Slab {
+    /// Without any page.
     pub fn new() -> Slab {
         Slab { pages: Vec::new(), vacant: Vec::new(), classes: CLASS_BYTES.iter().map(|_| Class::default()).collect(), bytes: 0 }
     }
 
-    /// All that is held, free slots included.
+    /// Octets held, free slots included.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// Free slots of this class.
     pub fn free_slots(&self, class: u8) -> usize {
         self.classes[class as usize].free_slots
     }
 
+    /// The class of a slot.
     pub fn class_of(&self, handle: u32) -> u8 {
         self.pages[page_of(handle)].class
     }
 
-    /// The whole slot but for its links; an entry knows its own length.
+    /// The slot without its links; the entry knows its own length.
     pub fn slot(&self, handle: u32) -> &[u8] {
         let whole = self.whole(handle);
         &whole[..whole.len() - LINKS_BYTES]
     }
 
+    /// The slot without its links, to be written.
     pub fn slot_mut(&mut self, handle: u32) -> &mut [u8] {
         let whole = self.whole_mut(handle);
         let len = whole.len() - LINKS_BYTES;
         &mut whole[..len]
     }
 
+    /// The neighbours in the order of use.
     pub fn links(&self, handle: u32) -> Links {
         let Some([a, b, c, d, e, f, g, h]) = self.whole(handle).last_chunk::<LINKS_BYTES>().copied() else {
             return Links { newer: NO_SLOT, older: NO_SLOT };
@@ -124,6 +132,7 @@ impl Slab {
         Links { newer: u32::from_le_bytes([a, b, c, d]), older: u32::from_le_bytes([e, f, g, h]) }
     }
 
+    /// Sets the neighbours in the order of use.
     pub fn set_links(&mut self, handle: u32, links: Links) {
         if let Some(place) = self.whole_mut(handle).last_chunk_mut::<LINKS_BYTES>() {
             place[..4].copy_from_slice(&links.newer.to_le_bytes());
@@ -145,7 +154,7 @@ impl Slab {
         &mut page.data[at..at + size]
     }
 
-    /// Adds one page to a class. The caller has made sure that `page_bytes(class)` more may be held.
+    /// Adds one page to a class. The caller has checked that `page_bytes(class)` more octets may be held.
     pub fn grow(&mut self, class: u8) {
         let data = vec![0; page_bytes(class) - PAGE_RECORD_BYTES].into_boxed_slice();
         let page = Page { data, class, slot: CLASS_BYTES[class as usize], used: 0, fresh: 0, freed: NONE, listed_at: NOT_LISTED };
@@ -164,7 +173,7 @@ impl Slab {
         self.list(index);
     }
 
-    /// A free slot of this class, or `None` when a page must be added first.
+    /// A free slot of this class; `None` if a page must be added first.
     pub fn alloc(&mut self, class: u8) -> Option<u32> {
         let index = *self.classes[class as usize].roomy.last()?;
         let size = CLASS_BYTES[class as usize] as usize;
@@ -187,6 +196,7 @@ impl Slab {
         Some(index << SLOT_BITS | u32::from(slot))
     }
 
+    /// Frees a slot, and its page if that was the last entry.
     pub fn free(&mut self, handle: u32) {
         let index = page_of(handle);
         let class = self.pages[index].class;
@@ -204,7 +214,7 @@ impl Slab {
         }
     }
 
-    /// The emptiest page of a class, if the rest of the class has room for all that is in it.
+    /// The emptiest page of a class, if the other pages of the class have room for its entries.
     pub fn sparse_page(&self, class: u8) -> Option<u32> {
         if self.free_slots(class) < slots_per_page(class) {
             return None;
@@ -212,8 +222,8 @@ impl Slab {
         self.classes[class as usize].roomy.iter().copied().min_by_key(|index| self.pages[*index as usize].used)
     }
 
-    /// Begins to empty a page found by `sparse_page`: nothing new comes into it. What is in it is to be moved by
-    /// `move_out`, and then the page goes by `give_back`.
+    /// Closes a page that `sparse_page` found: no new entry comes into it. The caller moves its entries with `move_out` and
+    /// then frees it with `give_back`.
     pub fn close(&mut self, index: u32) -> Vec<u32> {
         let class = self.pages[index as usize].class;
         self.unlist(index);
@@ -221,7 +231,7 @@ impl Slab {
         self.live_in(index).collect()
     }
 
-    /// Copies an entry of a closed page, with its links, to another page, and returns its new handle.
+    /// Copies an entry of a closed page, with its links, to another page, and returns the new handle.
     pub fn move_out(&mut self, old: u32) -> u32 {
         let bytes = self.whole(old).to_vec();
         let Some(new) = self.alloc(self.class_of(old)) else { unreachable!("sparse_page counted the free slots") };
@@ -229,6 +239,7 @@ impl Slab {
         new
     }
 
+    /// Frees a closed page without entries.
     pub fn give_back(&mut self, index: u32) {
         let page = &mut self.pages[index as usize];
         page.data = Box::default();
@@ -236,11 +247,12 @@ impl Slab {
         self.vacant.push(index);
     }
 
+    /// Pages, freed ones included; page indices are below this.
     pub fn page_count(&self) -> u32 {
         self.pages.len() as u32
     }
 
-    /// Handles of the entries in one page; none for a page that has been given back.
+    /// Handles of the entries of one page; none for a freed page.
     pub fn live_in(&self, index: u32) -> impl Iterator<Item = u32> + '_ {
         let page = self.pages.get(index as usize);
         let size = page.map_or(1, |page| page.slot as usize);

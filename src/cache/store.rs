@@ -1,12 +1,12 @@
-//! The store: shards, each one lock over a table of hashes, an order of use, packed slabs, and a share of the bytes.
+//! The store: shards, each with one lock over a table of hashes, an order of use, packed slabs, and a share of the octets.
 //!
-//! The table leads from a hash to slots; the key itself is compared in the slot. What is counted against the limit is
-//! what is held: the pages of the slabs, in which the order of use lies too, and the table.
+//! The table leads from a hash to slots; the key itself is compared in the slot. The octets that count against the limit are
+//! those held: the pages of the slabs, which include the order of use, and the table.
 //!
-//! One more shard, bounded by itself, keeps what the root said of top-level domains: no flood of other names
-//! can push it out.
+//! One more shard with a limit of its own keeps the root's delegations of top-level domains, so that no flood of other names
+//! can displace them.
 //!
-//! Knows of entries only their key and length.
+//! Knows only key and length of an entry.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -22,10 +22,11 @@ use crate::env::Random;
 use crate::limits::cache::CACHE_SHARDS_MAX;
 use crate::record::Rtype;
 
-/// Bits above 48 choose the shard: the table inside uses those below 40.
+/// Bits from 48 on choose the shard: the table inside uses those below 40.
 const SHARD_SHIFT: u32 = 48;
 const SHARD_BYTES: usize = 4 << 20;
 
+/// All shards.
 pub struct Store {
     shards: Box<[Mutex<Shard>]>,
     protected: Mutex<Shard>,
@@ -33,27 +34,28 @@ pub struct Store {
 }
 
 impl Store {
+    /// `bytes` for all names, `protected_bytes` for top-level domains; `random` seeds the hashes.
     pub fn new(bytes: usize, protected_bytes: usize, random: &Random) -> Store {
         let count = (bytes / SHARD_BYTES).next_power_of_two().clamp(1, CACHE_SHARDS_MAX);
         let shards = (0..count).map(|_| Mutex::new(Shard::new(bytes / count))).collect();
         Store { shards, protected: Mutex::new(Shard::new(protected_bytes)), hashing: Hashing::new(random) }
     }
 
-    /// Runs `read` on the entry under its shard's lock; what it makes something of counts as a hit. Marks the
-    /// entry used, at most once a second; `read` hears whether this was that once.
+    /// Runs `read` on the entry under its shard's lock; a result of `Some` counts as a hit. Marks the entry as used at most
+    /// once a second; the flag for `read` says whether it was marked now.
     pub fn with<R>(&self, key: &Key<'_>, now_s: u32, read: impl FnOnce(&mut [u8], bool) -> Option<R>) -> Option<R> {
         let hash = self.hashing.of(key);
         self.shard(key, hash).lock().with(hash, key, now_s, read)
     }
 
-    /// Looks without leaving a mark.
+    /// Reads without marking the entry as used.
     pub fn peek<R>(&self, key: &Key<'_>, read: impl FnOnce(&mut [u8]) -> R) -> Option<R> {
         let hash = self.hashing.of(key);
         self.shard(key, hash).lock().find(hash, key).map(read)
     }
 
-    /// Stores what `make` returns; it is shown what stands there and may return `None` to leave that alone.
-    /// Look and change are one step under the lock. False if it was kept back or is too large.
+    /// Stores what `make` returns. `make` sees the existing entry, and may return `None` to keep it. All of it happens under
+    /// one lock. False if nothing was stored, or if the entry is too large.
     pub fn update(&self, key: &Key<'_>, make: impl FnOnce(Option<&mut [u8]>) -> Option<Vec<u8>>) -> bool {
         let hash = self.hashing.of(key);
         self.shard(key, hash).lock().update(hash, key, &self.hashing, make)
@@ -65,13 +67,13 @@ impl Store {
         self.shard(key, hash).lock().remove_if(hash, key, &self.hashing, doomed)
     }
 
-    /// Removes every entry that `doomed` agrees to; the lock of each shard is held while it is gone through.
+    /// Removes every entry for which `doomed` is true; the lock of each shard is held during its pass.
     pub fn remove_all(&self, mut doomed: impl FnMut(&[u8]) -> bool) -> usize {
         self.each_shard().map(|shard| shard.lock().remove_all(&self.hashing, &mut doomed)).sum()
     }
 
-    /// Shows copies of all entries; no lock is held while `show` runs. An entry that is moved or replaced meanwhile may
-    /// be missed or seen twice.
+    /// Shows copies of all entries; no lock is held while `show` runs. An entry that is moved or replaced meanwhile may be
+    /// missed or shown twice.
     pub fn dump(&self, mut show: impl FnMut(&[u8])) {
         let shown: Result<(), std::convert::Infallible> = self.each_page(|_, mut entries| {
             while !entries.is_empty() {
@@ -84,7 +86,7 @@ impl Store {
         let Ok(()) = shown;
     }
 
-    /// As `dump`, a page at a time: `show` hears whether it is of the protected shard, and may end it.
+    /// As `dump`, page by page: `show` is told whether the page is of the protected shard, and may end the pass by an error.
     pub fn each_page<E>(&self, mut show: impl FnMut(bool, &[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut copy = Vec::new();
         for shard in self.each_shard() {
@@ -99,13 +101,14 @@ impl Store {
         Ok(())
     }
 
-    /// Puts an entry where none stands, if there is room without evicting another; it is the next to be evicted itself.
+    /// Stores an entry if there is none with its key and if it fits without eviction; it is the next to be evicted.
     pub fn settle(&self, bytes: &[u8]) -> bool {
         let key = Key::of(bytes);
         let hash = self.hashing.of(&key);
         self.shard(&key, hash).lock().settle(hash, &key, bytes, &self.hashing)
     }
 
+    /// Counts entries and octets of all shards.
     pub fn usage(&self) -> Usage {
         self.each_shard().fold(Usage::default(), |mut sum, shard| {
             let shard = shard.lock();
@@ -135,7 +138,7 @@ impl Store {
     }
 }
 
-/// The delegations of the root and of top-level domains, and what is needed to follow and prove them.
+/// Whether this is a delegation of the root or of a top-level domain, or data to follow and prove one.
 fn is_protected(key: &Key<'_>) -> bool {
     let first = usize::from(key.name[0]);
     (first == 0 || key.name.get(1 + first) == Some(&0))
@@ -143,26 +146,29 @@ fn is_protected(key: &Key<'_>) -> bool {
         && [Rtype::NS, Rtype::DELEGATION, Rtype::DS, Rtype::DNSKEY, Rtype::A, Rtype::AAAA].contains(&Rtype(key.rtype))
 }
 
+/// Entries and octets of the store.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Usage {
     pub bytes: usize,
     pub evictions: u64,
     pub hits: u64,
-    /// Sets, denials, failures, ready answers.
+    /// RRsets, denials, failures, ready answers.
     pub entries: [usize; 4],
 }
 
-/// Seeded from outside, so that nobody can prepare names that share a bucket.
+/// Seeded, so that nobody can prepare names that share a bucket.
 pub struct Hashing {
     seed: u64,
     shared: SharedSeed,
 }
 
 impl Hashing {
+    /// A new seed.
     pub fn new(random: &Random) -> Hashing {
         Hashing { seed: random.u64(), shared: SharedSeed::from_u64(random.u64()) }
     }
 
+    /// A hasher with this seed.
     pub fn hasher(&self) -> FoldHasher<'_> {
         FoldHasher::with_seed(self.seed, &self.shared)
     }
@@ -175,7 +181,7 @@ impl Hashing {
     }
 }
 
-/// The key is a hash already.
+/// For keys that are hashes already.
 #[derive(Default, Clone, Copy)]
 pub struct Identity(u64);
 
@@ -195,6 +201,7 @@ impl Hasher for Identity {
     }
 }
 
+/// Builds hashers for keys that are hashes already.
 pub type ByIdentity = BuildHasherDefault<Identity>;
 
 struct Shard {
@@ -277,8 +284,8 @@ impl Shard {
         self.count(handle, true);
     }
 
-    /// Evicts until there is a slot of this class, or the bytes for one more page, and the table need not
-    /// grow past what the share allows. False if the share is too small even when empty.
+    /// Evicts entries until there is a slot of this class, or room for one more page, and the table need not exceed the share.
+    /// False if the share is too small even when empty.
     fn make_room(&mut self, class: u8, hashing: &Hashing) -> bool {
         while !self.take_room(class) {
             if !self.evict(hashing) {
@@ -288,7 +295,7 @@ impl Shard {
         true
     }
 
-    /// Makes sure that there is a slot of this class; false if that takes more than the share allows.
+    /// Makes sure that there is a slot of this class; false if that would exceed the share.
     fn take_room(&mut self, class: u8) -> bool {
         let table = self.table.bytes_with_one_more() - self.table.bytes();
         let page = if self.slab.free_slots(class) > 0 { 0 } else { slab::page_bytes(class) };
@@ -314,7 +321,7 @@ impl Shard {
         placed.is_some()
     }
 
-    /// The caller puts it into the order of use.
+    /// Stores the entry; the caller adds it to the order of use.
     fn place(&mut self, hash: u64, class: u8, new: &[u8], hashing: &Hashing) -> Option<u32> {
         let handle = self.slab.alloc(class)?;
         self.write(handle, new);
@@ -322,7 +329,7 @@ impl Shard {
         Some(handle)
     }
 
-    /// The least recently used entry goes. A class that could do with a page less gives it back.
+    /// Evicts the least recently used entry. A class that then needs a page less frees one.
     fn evict(&mut self, hashing: &Hashing) -> bool {
         let Some(handle) = self.order.oldest() else {
             return false;

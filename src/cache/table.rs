@@ -3,43 +3,45 @@
 //! ```text
 //! a place: 8 bits of the hash | 24 bits: the handle plus 1; 0 is free
 //! ```
-//! A key's home place follows from the low half of its hash; the search goes on from there, place by place, to the first
-//! free one. A removal closes its gap, so nothing stays behind of what is gone. At most three of four places are taken,
-//! and at least half of them once it has grown, so an entry costs six to eight octets.
+//! The low half of the hash gives a key's home place; a search goes on from there, place by place, to the first free one. A
+//! removal closes its gap. At most three of four places are taken, and at least half of them once the table has grown, so an
+//! entry costs six to eight octets.
 //!
-//! Knows only hashes and handles: what stands in a slot is for the caller to compare, and to hash again.
+//! Knows only hashes and handles: the caller compares the keys in the slots, and hashes them again.
 
 use crate::limits::cache::{TABLE_PLACES_MIN, TABLE_SHRINK_PLACES_MIN};
 
-/// Handles are smaller than this.
+/// Every handle is smaller than this.
 pub const HANDLES_MAX: u32 = (1 << HANDLE_BITS) - 1;
 const HANDLE_BITS: u32 = 24;
 const FREE: u32 = 0;
 
+/// A hash table of handles.
 #[derive(Default)]
 pub struct Table {
-    /// None at all before the first entry.
+    /// Empty before the first entry.
     places: Box<[u32]>,
     len: usize,
 }
 
 impl Table {
+    /// Octets of the table.
     pub fn bytes(&self) -> usize {
         self.places.len() * size_of::<u32>()
     }
 
-    /// What it will take once it holds one more.
+    /// Octets of the table once it holds one more entry.
     pub fn bytes_with_one_more(&self) -> usize {
         self.places_with_one_more() * size_of::<u32>()
     }
 
-    /// The handle under this hash that `is` agrees to.
+    /// The handle with this hash for which `is` returns true.
     pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         if self.places.is_empty() {
             return None;
         }
         let mut at = self.home(hash);
-        // Some place is always free, so this ends.
+        // One place is always free, so this ends.
         loop {
             let place = self.places[at];
             if place == FREE {
@@ -52,7 +54,7 @@ impl Table {
         }
     }
 
-    /// `hash_of` is asked for the hash of handles that stand here already.
+    /// `hash_of` returns the hash of a handle that is in the table.
     pub fn insert(&mut self, hash: u64, handle: u32, hash_of: impl Fn(u32) -> u64) {
         debug_assert!(handle < HANDLES_MAX);
         let wanted = self.places_with_one_more();
@@ -63,6 +65,7 @@ impl Table {
         self.len += 1;
     }
 
+    /// Removes this handle; does nothing if it is not there.
     pub fn remove(&mut self, hash: u64, handle: u32, hash_of: impl Fn(u32) -> u64) {
         let Some(mut gap) = self.place_of(hash, handle) else { return };
         self.len -= 1;
@@ -73,7 +76,7 @@ impl Table {
             if place == FREE {
                 break;
             }
-            // What would stand before its home there has to stay.
+            // An entry may not move to a place before its home.
             let home = self.home(hash_of(self::handle(place)));
             if self.distance(home, at) >= self.distance(gap, at) {
                 self.places[gap] = place;
@@ -86,7 +89,7 @@ impl Table {
         }
     }
 
-    /// The entry of this hash has another handle from now on.
+    /// The entry with this hash has a new handle.
     pub fn moved(&mut self, hash: u64, old: u32, new: u32) {
         if let Some(at) = self.place_of(hash, old) {
             self.places[at] = place_of(hash, new);

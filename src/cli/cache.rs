@@ -1,4 +1,4 @@
-//! `cairn cache`: the running server's cache.
+//! `cairn cache`: shows and changes the running server's cache.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ Examples:
   cairn cache flush www.example.com
   cairn cache flush example.com --subtree";
 
-/// Look after the running server's cache
+/// Show, save, load or flush the running server's cache
 #[derive(Debug, Subcommand)]
 pub(super) enum CacheCommand {
     Dump(DumpArgs),
@@ -32,7 +32,7 @@ pub(super) enum CacheCommand {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct DumpArgs {
-    /// Have the server write it to a file instead, in the form that `cairn cache load` reads
+    /// Have the server write the cache to a file instead, which `cairn cache load` reads
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
 }
@@ -44,9 +44,9 @@ pub(super) fn dump(args: &DumpArgs, everywhere: &Everywhere) -> u8 {
     }
 }
 
-/// Have the server read a file that `cairn cache dump --to` or a save wrote
+/// Have the server load a file that `cairn cache dump --to` or a save wrote
 ///
-/// What the server knows already stays. What it reads is checked again before it counts as proved.
+/// Data that the server has already stays. Loaded data is validated again before it counts as secure.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct LoadArgs {
@@ -58,7 +58,7 @@ pub(super) fn load(args: &LoadArgs, everywhere: &Everywhere) -> u8 {
     with_file(&args.file, everywhere, |file| Command::Load { file, opened: None })
 }
 
-/// The server may run in another folder.
+/// The server may run in another folder, so the path is made absolute.
 fn with_file(file: &Path, everywhere: &Everywhere, command: impl FnOnce(PathBuf) -> Command) -> u8 {
     match std::path::absolute(file) {
         Ok(file) => ask_server(&command(file), everywhere),
@@ -69,13 +69,13 @@ fn with_file(file: &Path, everywhere: &Everywhere, command: impl FnOnce(PathBuf)
     }
 }
 
-/// Forget what is cached of a name
+/// Remove a name from the cache
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct FlushArgs {
     #[arg(value_parser = parse_name)]
     name: Name,
-    /// And everything below it
+    /// Also remove everything below it
     #[arg(long)]
     subtree: bool,
 }

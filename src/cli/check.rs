@@ -1,4 +1,4 @@
-//! `cairn check`: everything that `cairn run` reads, read without serving; all mistakes at once.
+//! `cairn check`: reads everything that `cairn run` reads, without serving, and shows all mistakes at once.
 
 use clap::Args;
 
@@ -14,7 +14,7 @@ Examples:
   cairn check --config cairn.toml          this file, and the zones it names
   cairn check --zones ./zones              these zone files";
 
-/// Check configuration and zone files; all mistakes, with file, line and column
+/// Check configuration and zone files; show all mistakes, with file, line and column
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CheckArgs {
@@ -46,7 +46,7 @@ pub(super) fn check(args: &CheckArgs, everywhere: &Everywhere) -> u8 {
     }
 }
 
-/// One problem after the other, on stderr, with the line of the file under each.
+/// Prints each problem to stderr, with the line of the file below it.
 pub(super) fn print_problems(problems: &[Problem]) {
     let paint = Paint::stderr();
     for problem in problems {

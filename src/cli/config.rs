@@ -1,4 +1,4 @@
-//! `cairn config show`: every setting with its value and where it came from.
+//! `cairn config show`: every setting with its value and its origin.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ Examples:
 
 Each line can be copied into a configuration file.";
 
-/// Look at the settings
+/// Show the settings
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     Show(ShowArgs),
 }
 
-/// Show every setting with its value and where it came from
+/// Show every setting with its value and its origin
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ShowArgs {
@@ -102,7 +102,7 @@ fn print_toml(lines: &[Shown], otherwise: &Otherwise) {
     }
 }
 
-/// What is not set is shown as a comment, so that the whole can be used as a file.
+/// A setting without a value is shown as a comment, so that the output is a valid file.
 fn setting_text(line: &Shown) -> String {
     let comment = if line.value.starts_with('(') { "# " } else { "" };
     format!("{comment}{} = {}", line.key, line.value)

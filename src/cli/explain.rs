@@ -1,6 +1,6 @@
 //! `cairn explain`: one name resolved with every step shown.
 //!
-//! The running server is asked, so that its cache is seen; where there is none, the walk is made here.
+//! The running server is asked, so that its cache shows; without one, this process resolves the name itself.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -45,16 +45,16 @@ pub(super) struct ExplainArgs {
     /// Draw the chain of trust into this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// The reply that a client at this address gets
+    /// Show the reply that a client at this address gets
     #[arg(long = "as", value_name = "ADDRESS")]
     client: Option<IpAddr>,
-    /// As for a query with CD: DNSSEC validation withholds nothing
+    /// Set CD: DNSSEC validation withholds nothing
     #[arg(long)]
     cd: bool,
-    /// As for a query without RD: only from the cache and hosted zones
+    /// Clear RD: answer only from the cache and hosted zones
     #[arg(long)]
     no_rd: bool,
-    /// Do not ask the running server: resolve here, with an empty cache
+    /// Do not ask the running server: resolve in this process, with an empty cache
     #[arg(long)]
     fresh: bool,
     #[command(flatten)]
@@ -109,7 +109,7 @@ fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain
     let received = |value: Value| match serde_json::from_value(value) {
         Ok(Received::Line(line)) => each(*line),
         Ok(Received::Error { error }) => problem = Some(error),
-        Err(_) => problem = Some("the running server is of another version: it cannot be understood".to_owned()),
+        Err(_) => problem = Some("the running server is of another version, and its answer cannot be read".to_owned()),
     };
     let places = everywhere.control_sockets();
     let asked = if args.fresh { Ok(false) } else { server::ask(&places, &server::Command::Explain(query.clone()), received) };
@@ -121,7 +121,7 @@ fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain
             return FAILED;
         }
         (Err(error), _) => {
-            complain!("cairn: the connection to the running server broke: {error}");
+            complain!("cairn: lost the connection to the running server: {error}");
             return FAILED;
         }
     }

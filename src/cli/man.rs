@@ -1,7 +1,7 @@
 //! `cairn man`: the manual pages, made from the definition of the commands and from the table of keys.
 //!
-//! A page for each command, and cairn.toml(5) for the configuration file. Nothing is written here that the program does not
-//! do, because the same tables make it do it.
+//! There is a page for each command, and cairn.toml(5) for the configuration file. The pages come from the same tables as the
+//! commands, so they cannot differ from the program.
 
 use std::fs;
 use std::io::{self, Write};
@@ -68,7 +68,7 @@ fn page_name(words: &[String]) -> String {
     ["cairn"].into_iter().chain(words.iter().map(String::as_str)).collect::<Vec<_>>().join("-")
 }
 
-/// A page as troff, and the name it is installed by.
+/// A page as troff, and the name under which it is installed.
 struct Page {
     name: String,
     section: char,

@@ -1,7 +1,7 @@
 //! The commands: words in, words out, exit codes.
 //!
-//! Exit codes: 0 good, 1 the question failed, 2 usage or configuration. What a command does is written in `server`; here
-//! are only its arguments and the way its outcome is printed. Colour goes to terminals only, and never when NO_COLOR is set.
+//! Exit codes: 0 success, 1 the question failed, 2 wrong usage or configuration. `server` does what a command asks for; this
+//! folder has the arguments and prints the results. Colour goes to terminals only, and never if NO_COLOR is set.
 //!
 //! Knows nothing of: sockets, how names are resolved.
 
@@ -70,7 +70,7 @@ enum Command {
     ProbeSandbox(run::ProbeArgs),
 }
 
-/// Does what the command line of this process says.
+/// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let CommandLine { everywhere, command } = CommandLine::parse();
     if !matches!(command, Command::Run(_)) {

@@ -29,7 +29,7 @@ SIGHUP reads configuration and zones again and keeps the cache; SIGTERM and Ctrl
 pub(super) struct RunArgs {
     #[command(flatten)]
     files: FileArgs,
-    /// Where to answer, over UDP and TCP; may be given several times [default: 127.0.0.1:53 and [::1]:53]
+    /// Address and port to listen on, over UDP and TCP; may be given several times [default: 127.0.0.1:53 and [::1]:53]
     #[arg(long, value_name = "ADDR:PORT", value_parser = parse_socket)]
     listen: Vec<SocketAddr>,
     /// Do not start, and do not reload, while one zone cannot be read
@@ -37,7 +37,7 @@ pub(super) struct RunArgs {
     strict: bool,
 }
 
-/// Which files to read: the same words for every command that reads them.
+/// The files to read: the same options for every command that reads them.
 #[derive(Debug, Args)]
 pub(super) struct FileArgs {
     /// The folder of NAME.zone files [default: zones beside the configuration file, else /etc/cairn/zones]

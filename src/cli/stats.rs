@@ -26,7 +26,7 @@ pub(super) fn stats(args: &StatsArgs, everywhere: &Everywhere) -> u8 {
     if args.json { ask_and(&Command::Stats, everywhere, |line| say!("{line}")) } else { ask_server(&Command::Stats, everywhere) }
 }
 
-/// Asks the running server and prints each line of its answer, an object's members one below the other.
+/// Sends a command to the running server and prints each line of its answer; the members of an object one below the other.
 pub(super) fn ask_server(command: &Command, everywhere: &Everywhere) -> u8 {
     ask_and(command, everywhere, print_members)
 }
@@ -44,11 +44,11 @@ pub(super) fn ask_and(command: &Command, everywhere: &Everywhere, mut print: imp
         Ok(true) => FAILED,
         Ok(false) => {
             let found = server::why_no_server(&places);
-            complain!("cairn: no server is running here that you may ask (start one with `cairn run`): {found}");
+            complain!("cairn: no server that you may use is running here (start one with `cairn run`): {found}");
             FAILED
         }
         Err(error) => {
-            complain!("cairn: the running server broke off: {error}");
+            complain!("cairn: lost the connection to the running server: {error}");
             FAILED
         }
     }

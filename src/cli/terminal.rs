@@ -1,6 +1,6 @@
-//! What goes to the terminal: lines, and colour where a person will see it.
+//! Output to the terminal: lines, and colour where a person will see it.
 //!
-//! A reader that has gone (`cairn config show | head`) ends the program quietly instead of in a panic.
+//! A closed pipe (`cairn config show | head`) ends the program quietly instead of in a panic.
 
 use std::fmt::Arguments;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -10,7 +10,7 @@ macro_rules! say {
     ($($part:tt)*) => { $crate::cli::terminal::say_line(format_args!($($part)*)) };
 }
 
-/// A line about what went wrong, to stderr.
+/// A line about an error, to stderr.
 macro_rules! complain {
     ($($part:tt)*) => { $crate::cli::terminal::complain_line(format_args!($($part)*)) };
 }
@@ -28,7 +28,7 @@ pub(super) fn say_line(line: Arguments<'_>) {
 }
 
 pub(super) fn complain_line(line: Arguments<'_>) {
-    // The exit code still tells what the lost line would have told.
+    // The exit code still tells what the lost line would have said.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
@@ -66,7 +66,7 @@ impl Paint {
     }
 }
 
-/// See https://no-color.org: any value but the empty one means no.
+/// See https://no-color.org: any value except the empty one means no colour.
 fn is_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

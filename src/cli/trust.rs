@@ -1,4 +1,4 @@
-//! `cairn trust`: what the running server trusts without proof, and what it is not to prove.
+//! `cairn trust`: trust anchors and negative trust anchors of the running server.
 
 use clap::{Args, Subcommand};
 
@@ -17,24 +17,24 @@ Examples:
   cairn trust negative list
   cairn trust negative remove example.com";
 
-/// See and change what the running server trusts
+/// Show and change the trust anchors of the running server
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(super) enum TrustCommand {
-    /// Show the trust anchors and where each key stands
+    /// Show the trust anchors and the state of each key
     Show,
-    /// Names that are let through unproved for a while
+    /// Names that are not validated for a while
     #[command(subcommand)]
     Negative(NegativeCommand),
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NegativeCommand {
-    /// Do not check signatures at and below a name
+    /// Disable signature checks at and below a name
     Add(AddArgs),
-    /// Show the names that are not checked, and until when
+    /// Show the names that are not validated, and until when
     List,
-    /// Check signatures at and below a name again
+    /// Enable signature checks at and below a name again
     Remove(RemoveArgs),
 }
 

@@ -1,7 +1,7 @@
-//! The table of keys: each row tells a key's type, default, range, meaning and reason, and where it is kept.
+//! The table of keys: each row has a key's type, default, range, meaning and reason, and the field that holds its value.
 //!
-//! The reader, the suggestions for unknown keys, `cairn config show` and the reference all walk this table; a
-//! key that is not here does not exist.
+//! The reader, the suggestions for unknown keys, `cairn config show` and the reference all use this table; a key that is not in
+//! it does not exist.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,26 +15,26 @@ use crate::record::Name;
 pub(super) struct Row<T> {
     pub(super) key: &'static str,
     pub(super) kind: Kind<T>,
-    /// As it would be written in the file; a sentence in parentheses where no value means that.
+    /// As it is written in the file, or a sentence in parentheses where the default is no value.
     pub(super) default: &'static str,
     pub(super) doc: &'static str,
-    /// The RFC, attack or habit that set the default; empty where there is nothing to explain.
+    /// The RFC, attack or custom that set the default; empty where the default needs no explanation.
     pub(super) why: &'static str,
 }
 
-/// The type of a key's value and the place it is kept at.
+/// The type of a key's value, and the field that holds it.
 pub(super) enum Kind<T> {
     Switch(fn(&mut T) -> &mut bool),
-    /// A switch that, left alone, is found out.
+    /// A switch whose default is detected when the program runs.
     SwitchOrFoundOut(fn(&mut T) -> &mut Option<bool>),
     Count(fn(&mut T) -> &mut Option<usize>, u64, u64),
     Seconds(fn(&mut T) -> &mut u32, u64, u64),
     Bytes(fn(&mut T) -> &mut u64, u64, u64),
-    /// One of a few words; the value is the word's place in the list.
+    /// One of a few words; the value is the word's index in the list.
     Word(&'static [&'static str], fn(&mut T, usize), fn(&T) -> usize),
     File(fn(&mut T) -> &mut PathBuf),
     FileOrBuiltIn(fn(&mut T) -> &mut Option<PathBuf>),
-    /// A folder that, left alone, is found out.
+    /// A folder whose default is found when the program runs.
     FolderOrFoundOut(fn(&mut T) -> &mut Option<PathBuf>),
     /// An account of this system that, left alone, is found out.
     AccountOrFoundOut(fn(&mut T) -> &mut Option<String>),
@@ -43,13 +43,13 @@ pub(super) enum Kind<T> {
     Names(fn(&mut T) -> &mut Vec<Name>),
     NegativeAnchors(fn(&mut T) -> &mut Vec<NegativeAnchor>),
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
-    /// At least one.
+    /// At least one address.
     Listen(fn(&mut T) -> &mut Option<Vec<SocketAddr>>),
-    /// At least one.
+    /// At least one address.
     Servers(fn(&mut T) -> &mut Vec<SocketAddr>),
 }
 
-/// A `[name]` table; there is one of each.
+/// A `[name]` table, which may appear once.
 pub(super) struct Section {
     pub(super) name: &'static str,
     pub(super) rows: &'static [Row<Settings>],
@@ -63,10 +63,10 @@ pub(super) const SECTIONS: [Section; 5] = [
     Section { name: "log", rows: LOG },
 ];
 
-/// The names of the `[[name]]` tables, of which there may be many.
+/// The names of the `[[name]]` tables, which may appear many times.
 pub(super) const LISTS: [&str; 3] = ["zone", "forward", "stub"];
 
-/// Seven days: RFC 8767 4 names this as the longest sensible cap for TTLs.
+/// Seven days: RFC 8767 4 names this as the longest sensible cap on TTLs.
 const WEEK: u64 = 604_800;
 
 const SERVER: &[Row<Settings>] = &[
@@ -74,29 +74,29 @@ const SERVER: &[Row<Settings>] = &[
         key: "listen",
         kind: Kind::Listen(|s| &mut s.server.listen),
         default: r#"["127.0.0.1:53", "[::1]:53"]"#,
-        doc: "Where to answer, over UDP and TCP",
-        why: "only this machine; without this key port 5300 is used where 53 cannot be bound",
+        doc: "Addresses and ports to listen on, over UDP and TCP",
+        why: "this machine only; if this key is not set and port 53 cannot be bound, port 5300 is used",
     },
     Row {
         key: "allow",
         kind: Kind::Prefixes(|s| &mut s.server.allow),
         default: r#"["127.0.0.0/8", "::1/128"]"#,
-        doc: "Who may have names resolved and read the cache; others get hosted zones only",
+        doc: "Clients that may use recursion and the cache; all others get hosted zones only",
         why: "an open resolver is used to attack others (RFC 5358)",
     },
     Row {
         key: "workers",
         kind: Kind::Count(|s| &mut s.server.workers, 1, 1024),
         default: "(one per core)",
-        doc: "Threads that answer",
+        doc: "Number of threads that answer queries",
         why: "",
     },
     Row {
         key: "state-dir",
         kind: Kind::FolderOrFoundOut(|s| &mut s.server.state_dir),
-        default: "($STATE_DIRECTORY, else $XDG_STATE_HOME/cairn, else /var/lib/cairn if it is there; else none)",
-        doc: "Folder for what outlives a restart: followed trust anchors, the last date seen, the saved cache",
-        why: "RFC 5011 2: anchors that are followed have to be remembered",
+        default: "($STATE_DIRECTORY, else $XDG_STATE_HOME/cairn, else /var/lib/cairn if it exists; else none)",
+        doc: "Folder for state that outlives a restart: followed trust anchors, the last date seen, the saved cache",
+        why: "RFC 5011 2: followed trust anchors must be stored",
     },
     Row {
         key: "control-socket",
@@ -126,7 +126,7 @@ const RECURSION: &[Row<Settings>] = &[
         key: "enabled",
         kind: Kind::Switch(|s| &mut s.recursion.enabled),
         default: "true",
-        doc: "Resolve names; with false only hosted zones are answered",
+        doc: "Resolve names; if false, only hosted zones are answered",
         why: "",
     },
     Row {
@@ -140,21 +140,21 @@ const RECURSION: &[Row<Settings>] = &[
         key: "trust-anchor",
         kind: Kind::FileOrBuiltIn(|s| &mut s.recursion.trust_anchor),
         default: "(built in: 20326, 38696)",
-        doc: "Master file with DS or DNSKEY records of any names; replaces the built-in anchors",
+        doc: "Master file with DS or DNSKEY records at any names; replaces the built-in anchors",
         why: "RFC 4033 5",
     },
     Row {
         key: "dnssec",
         kind: Kind::Switch(|s| &mut s.recursion.dnssec),
         default: "true",
-        doc: "Check signatures, and answer SERVFAIL where they are wrong",
+        doc: "Validate with DNSSEC, and answer SERVFAIL if validation fails",
         why: "RFC 4035",
     },
     Row {
         key: "negative-trust-anchors",
         kind: Kind::NegativeAnchors(|s| &mut s.recursion.negative_trust_anchors),
         default: "[]",
-        doc: "Names at and below which signatures are not checked, each with its end if it has one: \"NAME until 2026-12-31\"",
+        doc: "Names at and below which signatures are not checked, optionally with an end: \"NAME until 2026-12-31\"",
         why: "RFC 7646",
     },
     Row {
@@ -162,7 +162,7 @@ const RECURSION: &[Row<Settings>] = &[
         kind: Kind::Names(|s| &mut s.recursion.time_bootstrap_names),
         default: r#"["pool.ntp.org.", "ntp.ubuntu.com.", "time.cloudflare.com.", "time.google.com."]"#,
         doc: "Time servers: while the clock is certainly wrong, signature dates are not checked at and below these names",
-        why: "a machine that starts in the past could not find out the time",
+        why: "a machine whose clock starts in the past could not find its time servers",
     },
     Row {
         key: "sha1",
@@ -172,7 +172,7 @@ const RECURSION: &[Row<Settings>] = &[
             |s| s.recursion.sha1 as usize,
         ),
         default: r#""insecure""#,
-        doc: "Whether signatures made with SHA-1 count",
+        doc: "Zones that are signed with SHA-1: treated as unsigned, or validated",
         why: "RFC 9905 2",
     },
     Row {
@@ -185,56 +185,56 @@ const RECURSION: &[Row<Settings>] = &[
             |s| s.recursion.qname_minimisation as usize,
         ),
         default: r#""relaxed""#,
-        doc: "Ask each server for no more of the name than it needs; relaxed asks in full where a server cannot cope",
+        doc: "Send each server no more of the name than it needs; relaxed sends the whole name if a server cannot handle that",
         why: "RFC 9156",
     },
     Row {
         key: "local-root",
         kind: Kind::Switch(|s| &mut s.recursion.local_root),
         default: "false",
-        doc: "Keep a copy of the root zone, checked by its ZONEMD record, and use it in place of the root servers",
-        why: "RFC 8806, RFC 8976: names below new top-level domains resolve faster, and the root learns nothing",
+        doc: "Keep a copy of the root zone, verified by its ZONEMD record, and use it instead of the root servers",
+        why: "RFC 8806, RFC 8976: names below new top-level domains resolve faster, and the root servers learn nothing",
     },
     Row {
         key: "root-key-sentinel",
         kind: Kind::Switch(|s| &mut s.recursion.root_key_sentinel),
         default: "true",
-        doc: "Answer SERVFAIL to root key sentinel names where the key tag in the name says so",
+        doc: "Answer root key sentinel names, which show whether the root key with a given tag is trusted",
         why: "RFC 8509: users can test whether their resolver trusts a new root key",
     },
     Row {
         key: "trust-anchor-signal",
         kind: Kind::Switch(|s| &mut s.recursion.trust_anchor_signal),
         default: "false",
-        doc: "Tell the servers of each trust anchor's zone the tags of the keys that are trusted here",
+        doc: "Send the key tags of the trust anchors to the servers of their zones",
         why: "RFC 8145 5",
     },
     Row {
         key: "error-reporting",
         kind: Kind::Switch(|s| &mut s.recursion.error_reporting),
         default: "true",
-        doc: "Report failures to the agent that a zone's own servers name in their replies",
-        why: "RFC 9567: operators learn that their signatures or servers fail",
+        doc: "Report failures to the reporting agent that a zone's servers name in their replies",
+        why: "RFC 9567: zone operators learn that their signatures or servers fail",
     },
     Row {
         key: "query-loopback",
         kind: Kind::Switch(|s| &mut s.recursion.query_loopback),
         default: "false",
-        doc: "Ask servers whose address is a loopback one",
-        why: "a zone of the world must not make us ask our own machine",
+        doc: "Query servers at loopback addresses",
+        why: "a zone on the Internet must not make this server query its own machine",
     },
     Row {
         key: "ipv4",
         kind: Kind::SwitchOrFoundOut(|s| &mut s.recursion.ipv4),
-        default: "(found out)",
-        doc: "Ask servers over IPv4",
+        default: "(auto-detected)",
+        doc: "Query servers over IPv4",
         why: "",
     },
     Row {
         key: "ipv6",
         kind: Kind::SwitchOrFoundOut(|s| &mut s.recursion.ipv6),
-        default: "(found out)",
-        doc: "Ask servers over IPv6",
+        default: "(auto-detected)",
+        doc: "Query servers over IPv6",
         why: "",
     },
 ];
@@ -244,42 +244,42 @@ const CACHE: &[Row<Settings>] = &[
         key: "size",
         kind: Kind::Bytes(|s| &mut s.cache.size_bytes, 1 << 20, 1 << 42),
         default: r#""256MiB""#,
-        doc: "Memory of all caches together, in bytes really held",
+        doc: "Memory of all caches together, as really allocated",
         why: "",
     },
     Row {
         key: "max-ttl",
         kind: Kind::Seconds(|s| &mut s.cache.max_ttl_s, 1, WEEK),
         default: r#""2d""#,
-        doc: "Longest time that a record is kept as fresh",
+        doc: "Longest time that a record is cached",
         why: "RFC 8767 4: cap long TTLs",
     },
     Row {
         key: "min-ttl",
         kind: Kind::Seconds(|s| &mut s.cache.min_ttl_s, 0, 3_600),
         default: "0",
-        doc: "Shortest time that a record is kept, whatever its TTL says",
-        why: "above 0 it overrules the zone's owner",
+        doc: "Shortest time that a record is cached, even if its TTL is shorter",
+        why: "a value above 0 overrides the zone's operator",
     },
     Row {
         key: "negative-max-ttl",
         kind: Kind::Seconds(|s| &mut s.cache.negative_max_ttl_s, 0, 86_400),
         default: r#""1h""#,
-        doc: "Longest time that \"does not exist\" is kept",
+        doc: "Longest time that a negative answer is cached",
         why: "RFC 2308 5",
     },
     Row {
         key: "serve-stale",
         kind: Kind::Switch(|s| &mut s.cache.serve_stale),
         default: "true",
-        doc: "Answer with expired data while its servers cannot be reached or fail",
+        doc: "Answer with expired data while the zone's servers fail or cannot be reached",
         why: "RFC 8767",
     },
     Row {
         key: "stale-max",
         kind: Kind::Seconds(|s| &mut s.cache.stale_max_s, 0, WEEK),
         default: r#""1d""#,
-        doc: "How long after its end expired data may still be served",
+        doc: "How long data may still be served after it has expired",
         why: "RFC 8767 5: 1 to 3 days",
     },
     Row {
@@ -293,29 +293,29 @@ const CACHE: &[Row<Settings>] = &[
         key: "keep-warm",
         kind: Kind::Switch(|s| &mut s.cache.keep_warm),
         default: "false",
-        doc: "Refresh names in the hours in which they are usually asked, even when nobody has asked yet",
+        doc: "Refresh names in the hours in which they are usually asked for, even if nobody has asked yet",
         why: "the first question of the day is answered from the cache; costs upstream queries that nobody waits for",
     },
     Row {
         key: "aggressive-nsec",
         kind: Kind::Switch(|s| &mut s.cache.aggressive_nsec),
         default: "true",
-        doc: "Answer \"does not exist\" from proofs that are already cached",
+        doc: "Synthesise negative answers from cached NSEC and NSEC3 records",
         why: "RFC 8198; the type list in the proof of a name denies another type of the same name only once an authoritative answer agrees",
     },
     Row {
         key: "persist",
         kind: Kind::Switch(|s| &mut s.cache.persist),
         default: "true",
-        doc: "Save the cache in `state-dir` and take it from there at the next start; looked at when the server starts",
-        why: "after a restart nothing has to be asked for a second time",
+        doc: "Save the cache in `state-dir` and load it at the next start; a change takes effect at the next start",
+        why: "names need not be resolved again after a restart",
     },
     Row {
         key: "save-interval",
         kind: Kind::Seconds(|s| &mut s.cache.save_interval_s, 0, 86_400),
         default: r#""30m""#,
-        doc: "Time between two saves of the cache; with 0 it is saved only when the server stops",
-        why: "what a server learned since is lost when it is killed, and each save writes all of it",
+        doc: "Time between two saves of the cache; 0: save only when the server stops",
+        why: "if the server is killed, data learned since the last save is lost; each save writes the whole cache",
     },
 ];
 
@@ -324,22 +324,22 @@ const POLICY: &[Row<Settings>] = &[
         key: "rebinding-protection",
         kind: Kind::Switch(|s| &mut s.policy.rebinding_protection),
         default: "true",
-        doc: "Drop private addresses from answers of public names",
+        doc: "Remove private addresses from answers for public names",
         why: "DNS rebinding lets a web page reach into the local network",
     },
     Row {
         key: "rebinding-allow",
         kind: Kind::Names(|s| &mut s.policy.rebinding_allow),
         default: "[]",
-        doc: "Names at and below which private addresses are fine",
+        doc: "Names at and below which private addresses are allowed",
         why: "",
     },
     Row {
         key: "allow-snoop",
         kind: Kind::Prefixes(|s| &mut s.policy.allow_snoop),
         default: "[]",
-        doc: "Who may read the cache with questions that do not ask for recursion (RD=0)",
-        why: "such questions tell what others have asked for",
+        doc: "Clients that may read the cache with queries that do not ask for recursion (RD=0)",
+        why: "such queries reveal what other clients have asked for",
     },
     Row {
         key: "special-use-except",
@@ -359,14 +359,14 @@ const LOG: &[Row<Settings>] = &[
             |s| s.log.level as usize,
         ),
         default: r#""info""#,
-        doc: "How much is logged; info is what an operator acts on",
+        doc: "Lowest level that is logged; info has what an operator acts on",
         why: "",
     },
     Row {
         key: "format",
         kind: Kind::Word(&["text", "json"], |s, at| s.log.format = [LogFormat::Text, LogFormat::Json][at], |s| s.log.format as usize),
         default: r#""text""#,
-        doc: "Lines for people or for programs",
+        doc: "Log lines for people (text) or for programs (json)",
         why: "",
     },
 ];
@@ -377,47 +377,47 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
         key: "file",
         kind: Kind::File(|z| &mut z.file),
         default: "(needed)",
-        doc: "Its master file; a relative path starts at the configuration file",
+        doc: "Master file of the zone; a relative path starts at the folder of the configuration file",
         why: "RFC 1035 5",
     },
     Row {
         key: "allow",
         kind: Kind::Prefixes(|z| &mut z.allow),
         default: r#"["0.0.0.0/0", "::/0"]"#,
-        doc: "Who may ask for it",
-        why: "a hosted zone is there for everybody",
+        doc: "Clients that may query the zone",
+        why: "a hosted zone is public",
     },
     Row {
         key: "report-channel",
         kind: Kind::OptionalName(|z| &mut z.report_channel),
         default: "(none)",
-        doc: "Agent domain to which resolvers may report that names of this zone fail; given in every reply of the zone",
+        doc: "Agent domain to which resolvers may report failures in this zone; sent in every reply from the zone",
         why: "RFC 9567",
     },
 ];
 
-/// Of `[[forward]]` and `[[stub]]` alike.
+/// The keys of `[[forward]]` and of `[[stub]]`.
 pub(super) const ROUTE: &[Row<RouteSettings>] = &[
     Row {
         key: "zone",
         kind: Kind::Name(|r| &mut r.zone),
         default: "(needed)",
-        doc: "The name at and below which these servers are asked; \".\" is everything",
+        doc: "Name at and below which these servers are queried; \".\" is every name",
         why: "",
     },
     Row {
         key: "to",
         kind: Kind::Servers(|r| &mut r.to),
         default: "(needed)",
-        doc: "Addresses of the servers, with or without a port; `to = []` in a `[[forward]]` ends a rule for a zone above: these names are iterated from the root",
+        doc: "Addresses of the servers, with or without a port; `to = []` in a `[[forward]]` exempts these names from a rule for a zone above: they are resolved from the root",
         why: "",
     },
     Row {
         key: "fallback",
         kind: Kind::Switch(|r| &mut r.fallback),
         default: "false",
-        doc: "Iterate from the root if all of them fail",
-        why: "a private name must not leak to the world",
+        doc: "Resolve from the root if all servers fail",
+        why: "private names must not leak to the Internet",
     },
     Row {
         key: "dnssec",
@@ -445,7 +445,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::AccountOrFoundOut(_) => "the name of an account".to_owned(),
         Kind::Name(_) | Kind::OptionalName(_) => "a domain name".to_owned(),
         Kind::Names(_) => "a list of domain names".to_owned(),
-        Kind::NegativeAnchors(_) => "a list of domain names, each with \" until \" and a date behind it or not".to_owned(),
+        Kind::NegativeAnchors(_) => "a list of domain names, each optionally followed by \" until \" and a date".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
     }

@@ -1,8 +1,8 @@
-//! Mistakes of the language (TOML) itself: told in words for people who have never heard of it, and mended as far as
-//! can be, so that one missing quote does not hide or falsify everything behind it.
+//! Syntax mistakes in TOML: explained for people who do not know TOML, and repaired where possible, so that one missing quote
+//! neither hides nor falsifies the mistakes after it.
 //!
-//! A mended text has the same lines as the one that was written, and on each line that was touched there is a mistake;
-//! so what is found out about the other lines is right. The mended text is for looking on, never for serving.
+//! The repaired text has the same lines as the file, and each line that was changed has a mistake; so mistakes found on the
+//! other lines are real. The repaired text is only checked for more mistakes, never used.
 
 use toml::de::DeTable;
 
@@ -18,7 +18,7 @@ pub(super) struct Mistake {
     pub(super) hint: Option<String>,
 }
 
-/// The text with as much set right as possible, and what was wrong, no more than one mistake a line.
+/// The repaired text and its syntax mistakes, at most one for each line.
 pub(super) fn mend(text: &str) -> (String, Vec<Mistake>) {
     let mut lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
     let mut mistakes = Vec::new();
@@ -41,14 +41,14 @@ pub(super) fn mend(text: &str) -> (String, Vec<Mistake>) {
     (lines.join("\n"), mistakes)
 }
 
-/// What the parser says.
+/// An error as the parser reports it.
 struct Error {
     /// Line and column, from 1.
     place: (usize, usize),
     message: String,
 }
 
-/// Lines, counted from 0, and what stands there instead.
+/// Lines to replace, counted from 0, with their new text.
 type Changes = Vec<(usize, String)>;
 
 fn errors_of(text: &str) -> Vec<Error> {
@@ -64,7 +64,7 @@ fn errors_of(text: &str) -> Vec<Error> {
 }
 
 impl Error {
-    /// Where it can be mended: the mistake, and the lines as they have to be.
+    /// The mistake and the repaired lines, if the mistake is one of those that can be repaired.
     fn mended(&self, lines: &[String]) -> Option<(Mistake, Changes)> {
         let (line, column) = self.place;
         let at = line - 1;
@@ -72,12 +72,12 @@ impl Error {
         let is = |words: &[&str]| words.iter().any(|word| self.message.starts_with(word));
         if is(&["invalid basic string", "invalid literal string"]) {
             let start = opening_quote(text)?;
-            let mistake = mistake(line, start, "this text has no closing quote", None);
+            let mistake = mistake(line, start, "this string has no closing quote", None);
             return Some((mistake, vec![(at, with_another_value(text))]));
         }
         if is(&["missing escaped value"]) {
-            let hint = "write the text in single quotes, or two of them for each";
-            let mistake = mistake(line, column, "a `\\` in double quotes begins an escape, and this is none", Some(hint.to_owned()));
+            let hint = "put the text in single quotes, or double each backslash";
+            let mistake = mistake(line, column, "`\\` in double quotes must begin a valid escape sequence", Some(hint.to_owned()));
             return Some((mistake, vec![(at, with_another_value(text))]));
         }
         if is(&["unclosed table", "unclosed array table"]) {
@@ -96,7 +96,7 @@ impl Error {
         None
     }
 
-    /// The parser's words; in place of those that mislead, our own.
+    /// The parser's message, or our own where the parser's would mislead.
     fn told(&self, lines: &[String]) -> Mistake {
         let (line, column) = self.place;
         let text = lines.get(line - 1).map_or("", String::as_str);
@@ -106,14 +106,14 @@ impl Error {
             .chain(&["invalid datetime", "unexpected leading zero", "redundant", "radix must", "`_` may only", "unexpected sign"])
             .any(|words| self.message.starts_with(words));
         if let Some(control) = here.filter(|c| c.is_control() && *c != '\r') {
-            let what = format!("the control character U+{:04X} has no place here", u32::from(control));
-            return mistake(line, column, what, Some("take it out".to_owned()));
+            let what = format!("the control character U+{:04X} is not allowed here", u32::from(control));
+            return mistake(line, column, what, Some("remove it".to_owned()));
         }
         if number || self.message.starts_with("string values must be quoted") {
             let (start, word) = word_at(text, column);
             return match word.is_empty() {
                 true => mistake(line, column, "a value is missing", None),
-                false => mistake(line, start, format!("{word} is no value"), Some(format!("a text stands in quotes: \"{word}\""))),
+                false => mistake(line, start, format!("{word} is not a TOML value"), Some(instead_of(&word))),
             };
         }
         if let Some((key, _)) = text.split_once(':').filter(|_| self.message.starts_with("invalid unquoted key") && here == Some(':')) {
@@ -121,7 +121,7 @@ impl Error {
             return mistake(line, column, "found `:` after a key", Some(hint));
         }
         match self.message.as_str() {
-            "duplicate key" => mistake(line, column, "this key or section stands here for the second time (duplicate)", None),
+            "duplicate key" => mistake(line, column, "duplicate key or section", None),
             message if message.starts_with("key with no value") => {
                 mistake(line, column, "a key without a value", Some("write key = value, or [name] for a section".to_owned()))
             }
@@ -135,7 +135,16 @@ fn mistake(line: usize, column: usize, what: impl Into<String>, hint: Option<Str
     Mistake { line, column, what: what.into(), hint }
 }
 
-/// The column of the quote that is left open on this line.
+/// What to write instead of a bare word.
+fn instead_of(word: &str) -> String {
+    match word.to_ascii_lowercase().as_str() {
+        "yes" | "on" | "true" => "write true".to_owned(),
+        "no" | "off" | "false" => "write false".to_owned(),
+        _ => format!("put a string in quotes: \"{word}\""),
+    }
+}
+
+/// The column of the quote that this line does not close.
 fn opening_quote(text: &str) -> Option<usize> {
     let mut open: Option<(usize, char)> = None;
     let mut escaped = false;
@@ -151,7 +160,7 @@ fn opening_quote(text: &str) -> Option<usize> {
     open.map(|(column, _)| column)
 }
 
-/// The same key with a value that can be read; an item of a list likewise.
+/// The same line with a value that can be read; also for an item of a list.
 fn with_another_value(text: &str) -> String {
     match text.split_once('=') {
         Some((key, _)) if begins_statement(text) => format!("{key}= \"\""),
@@ -159,13 +168,13 @@ fn with_another_value(text: &str) -> String {
     }
 }
 
-/// The words of `[words` without its brackets and what stands behind.
+/// The text of `[text` without its brackets and without what follows.
 fn header(text: &str) -> Option<&str> {
     let words = text.trim().trim_start_matches('[').split(['#', ']', '[']).next()?.trim();
     (!words.is_empty() && words.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')).then_some(words)
 }
 
-/// Does the line look like `key =` or `[section`?
+/// Whether the line looks like `key =` or `[section`.
 fn begins_statement(text: &str) -> bool {
     let text = text.trim_start();
     if text.starts_with('[') {
@@ -175,7 +184,7 @@ fn begins_statement(text: &str) -> bool {
     text.split_once('=').is_some_and(|(key, _)| is_key(key.trim()))
 }
 
-/// `[zone]` twice, or beside `[[zone]]`.
+/// `[zone]` a second time, or together with `[[zone]]`.
 fn one_bracket_too_few(lines: &[String], text: &str) -> Option<(Mistake, Changes)> {
     let list = LISTS.into_iter().find(|list| header(text) == Some(list) && text.trim_start().starts_with('['))?;
     let is_single =
@@ -186,7 +195,7 @@ fn one_bracket_too_few(lines: &[String], text: &str) -> Option<(Mistake, Changes
     Some((mistake(at + 1, column, format!("found [{list}], which is a list"), Some(hint)), vec![(at, format!("[[{list}]]"))]))
 }
 
-/// The list that runs into line `end`, where something else begins.
+/// A list that is not closed before line `end`, where something else begins.
 fn unclosed_list(lines: &[String], end: usize) -> Option<(Mistake, Changes)> {
     let begins =
         |line: &String| begins_statement(line) && line.split_once('=').is_some_and(|(_, value)| value.trim_start().starts_with('['));
@@ -202,7 +211,7 @@ fn unclosed_list(lines: &[String], end: usize) -> Option<(Mistake, Changes)> {
     Some((mistake(start + 1, column, "this list has no closing `]`", None), changes))
 }
 
-/// What stands at the column between blanks, commas and brackets: where it begins, and itself.
+/// The word at this column, between blanks, commas and brackets, and the column where it begins.
 fn word_at(text: &str, column: usize) -> (usize, String) {
     let chars: Vec<char> = text.chars().collect();
     let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '=' | '[' | ']' | '#' | '"');
@@ -221,22 +230,26 @@ mod tests {
     fn mistakes_of_the_language() {
         for (text, expected, mended) in [
             ("a = 1", &[][..], "a = 1"),
-            ("a = debug", &["1:5: debug is no value; a text stands in quotes: \"debug\""], "a = debug"),
+            ("a = yes", &["1:5: yes is not a TOML value; write true"], "a = yes"),
+            ("a = debug", &["1:5: debug is not a TOML value; put a string in quotes: \"debug\""], "a = debug"),
             ("a = ", &["1:5: a value is missing"], "a = "),
             (
                 "a = 256M\nb = 2d # x",
-                &["1:5: 256M is no value; a text stands in quotes: \"256M\"", "2:5: 2d is no value; a text stands in quotes: \"2d\""],
+                &[
+                    "1:5: 256M is not a TOML value; put a string in quotes: \"256M\"",
+                    "2:5: 2d is not a TOML value; put a string in quotes: \"2d\"",
+                ],
                 "a = 256M\nb = 2d # x",
             ),
             (
                 "a = [127.0.0.1:53]\nb = 1",
-                &["1:6: 127.0.0.1:53 is no value; a text stands in quotes: \"127.0.0.1:53\""],
+                &["1:6: 127.0.0.1:53 is not a TOML value; put a string in quotes: \"127.0.0.1:53\""],
                 "a = [127.0.0.1:53]\nb = 1",
             ),
-            ("a = [\"x\", \"y]\nb = 1", &["1:11: this text has no closing quote"], "a = \"\"\nb = 1"),
-            ("a = [\n  \"x,\n  \"y\"\n]", &["2:3: this text has no closing quote"], "a = [\n\"\",\n  \"y\"\n]"),
-            ("a = 'x\n[s]\nb = 1", &["1:5: this text has no closing quote"], "a = \"\"\n[s]\nb = 1"),
-            ("a = \"x\nb = \"y", &["1:5: this text has no closing quote", "2:5: this text has no closing quote"], "a = \"\"\nb = \"\""),
+            ("a = [\"x\", \"y]\nb = 1", &["1:11: this string has no closing quote"], "a = \"\"\nb = 1"),
+            ("a = [\n  \"x,\n  \"y\"\n]", &["2:3: this string has no closing quote"], "a = [\n\"\",\n  \"y\"\n]"),
+            ("a = 'x\n[s]\nb = 1", &["1:5: this string has no closing quote"], "a = \"\"\n[s]\nb = 1"),
+            ("a = \"x\nb = \"y", &["1:5: this string has no closing quote", "2:5: this string has no closing quote"], "a = \"\"\nb = \"\""),
             ("a = [\"x\"\nb = [\"y\"]\n[s]", &["1:5: this list has no closing `]`"], "a = \"\"\nb = [\"y\"]\n[s]"),
             ("a = [\n \"x\",\n\n[s]\nb = 1", &["1:5: this list has no closing `]`"], "a = \"\"\n\n\n[s]\nb = 1"),
             ("a = [\"x\"", &["1:5: this list has no closing `]`"], "a = \"\""),
@@ -252,15 +265,13 @@ mod tests {
             ),
             ("a: 1\nb = 2", &["1:2: found `:` after a key; write a = and the value; a section is a line [name]"], "a: 1\nb = 2"),
             ("hello\nb = 2", &["1:6: a key without a value; write key = value, or [name] for a section"], "hello\nb = 2"),
-            ("a = \u{1} 1", &["1:5: the control character U+0001 has no place here; take it out"], "a = \u{1} 1"),
+            ("a = \u{1} 1", &["1:5: the control character U+0001 is not allowed here; remove it"], "a = \u{1} 1"),
             (
                 "a = \"C:\\zones\"\nb = 1",
-                &[
-                    "1:9: a `\\` in double quotes begins an escape, and this is none; write the text in single quotes, or two of them for each",
-                ],
+                &["1:9: `\\` in double quotes must begin a valid escape sequence; put the text in single quotes, or double each backslash"],
                 "a = \"\"\nb = 1",
             ),
-            ("a = 1\na = 2", &["2:1: this key or section stands here for the second time (duplicate)"], "a = 1\na = 2"),
+            ("a = 1\na = 2", &["2:1: duplicate key or section"], "a = 1\na = 2"),
         ] {
             let (read, mistakes) = mend(text);
             let shown: Vec<String> = mistakes

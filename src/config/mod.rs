@@ -1,9 +1,8 @@
-//! Settings: the one truth for what can be configured, with defaults and ranges.
+//! Settings: what can be configured, with defaults and ranges.
 //!
-//! Text (TOML) becomes checked settings in one pass; every mistake is reported with file, line, column and the
-//! nearest valid key. One table of keys ([`keys`]) drives the reader, `cairn config show` and the reference for
-//! the README, so they cannot drift apart. What no file can set is in `limits`.
-//! Data only: nothing here opens a file or reads a clock.
+//! Text (TOML) becomes checked settings in one pass; every mistake is reported with file, line, column and the nearest valid
+//! key. One table of keys ([`keys`]) is used by the reader, `cairn config show` and the reference in the README, so they cannot
+//! differ. Limits that cannot be configured are in `limits`. This folder holds data only: it opens no file and reads no clock.
 //!
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 

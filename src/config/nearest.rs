@@ -1,18 +1,18 @@
-//! What was probably meant: the valid key nearest to one that is not.
+//! Suggestions: the valid key that is nearest to an unknown one.
 //!
-//! Near is counted in edits (insert, delete, replace, swap neighbours); `_` for `-` and upper case cost nothing.
+//! The distance counts edits (insert, delete, replace, swap neighbours); `_` for `-` and upper case cost nothing.
 
 use super::keys::SECTIONS;
 
 pub(super) fn hint_for_key(section: &str, keys: &[&str], written: &str) -> String {
     match (nearest(written, keys), home_of(written)) {
         (Some(near), _) => format!("did you mean \"{near}\"?"),
-        (None, Some((home, key))) if home != section => format!("\"{key}\" belongs below [{home}]"),
+        (None, Some((home, key))) if home != section => format!("\"{key}\" belongs in [{home}]"),
         _ => format!("the keys of [{section}] are {}", keys.join(", ")),
     }
 }
 
-/// The section of a key that was written elsewhere, spelled right or nearly so.
+/// The section to which a key belongs that was written elsewhere, even if it is slightly misspelt.
 pub(super) fn home_of(written: &str) -> Option<(&'static str, &'static str)> {
     let all = || SECTIONS.iter().flat_map(|section| section.rows.iter().map(move |row| (section.name, row.key)));
     let keys: Vec<&str> = all().map(|(_, key)| key).collect();
@@ -20,7 +20,7 @@ pub(super) fn home_of(written: &str) -> Option<(&'static str, &'static str)> {
     all().find(|(_, key)| *key == near)
 }
 
-/// The word with the smallest edit distance, if it is near enough to be what was meant.
+/// The word with the smallest edit distance, unless even that is too far to be a misspelling.
 pub(crate) fn nearest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
     let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
     let written = plain(written);
@@ -35,7 +35,7 @@ pub(crate) fn nearest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
 
 /// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
 fn edit_distance(a: &str, b: &str) -> usize {
-    // A key longer than this is no typing mistake; the bound keeps the work small.
+    // A longer key is no typing mistake; the bound keeps the work small.
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();

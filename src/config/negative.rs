@@ -1,23 +1,24 @@
-//! A negative trust anchor (RFC 7646) as it is written: `NAME`, or `NAME until 2026-12-31`.
+//! Text form of a negative trust anchor (RFC 7646): `NAME`, or `NAME until 2026-12-31`.
 
 use std::fmt;
 
 use crate::record::{Name, timestamp, timestamp_to_text};
 
-/// A name at and below which signatures are not checked, for a time.
+/// A name at and below which signatures are not checked, for a time or for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegativeAnchor {
     pub name: Name,
-    /// Seconds since 1970; `None`: until somebody takes it away.
+    /// Seconds since 1970; `None`: until it is removed.
     pub until: Option<u64>,
 }
 
 impl NegativeAnchor {
+    /// Whether the time of this anchor has passed. `now`: seconds since 1970.
     pub fn is_over(&self, now: u64) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
 
-    /// A day alone means to its end, in UTC; `2026-12-31T18:00:00Z` is a moment.
+    /// Reads the text form. A date alone means the end of that day in UTC; `2026-12-31T18:00:00Z` is a moment.
     pub fn parse(text: &str, name: impl Fn(&str) -> Result<Name, String>) -> Result<NegativeAnchor, String> {
         let Some((of, until)) = text.split_once(" until ") else { return Ok(NegativeAnchor { name: name(text)?, until: None }) };
         let until = read_moment(until.trim())

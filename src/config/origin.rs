@@ -4,13 +4,14 @@ use std::fmt;
 
 use super::problem::Mark;
 
+/// Where the value of a setting came from, for `cairn config show`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
     #[default]
     Default,
     File {
         file: String,
-        /// Of the value; in an entry of a list, of the entry.
+        /// The place of the value in the file; for an entry of a list, the place of the entry.
         mark: Mark,
     },
     CommandLine,

@@ -1,12 +1,13 @@
 //! An address prefix of an access list: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.1`.
 //!
-//! IPv4-mapped IPv6 (RFC 4291 2.5.5.2) means the IPv4 inside it, in the list and in the address looked for: a
-//! client that comes in over a dual-stack socket is judged as what it is.
+//! An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) means the IPv4 address inside it, in the list and in the address that is
+//! looked up: a client of a dual-stack socket is treated as the IPv4 client that it is.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+/// An address prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Prefix {
     /// Bits past `length` are zero. Never IPv4-mapped.
@@ -16,10 +17,12 @@ pub struct Prefix {
 }
 
 impl Prefix {
+    /// Every IPv4 address.
     pub const ALL_IPV4: Prefix = Prefix { network: IpAddr::V4(Ipv4Addr::UNSPECIFIED), length: 0 };
+    /// Every IPv6 address.
     pub const ALL_IPV6: Prefix = Prefix { network: IpAddr::V6(Ipv6Addr::UNSPECIFIED), length: 0 };
 
-    /// Bits of `address` past `length` are cleared. `None` if the length is longer than the address.
+    /// Clears the bits of `address` past `length`. `None` if the length is longer than the address.
     pub fn new(address: IpAddr, length: u8) -> Option<Prefix> {
         let (address, length) = match (address.to_canonical(), address) {
             (canonical @ IpAddr::V4(_), IpAddr::V6(_)) if length >= 96 => (canonical, length.checked_sub(96)?),
@@ -28,15 +31,18 @@ impl Prefix {
         Some(Prefix { network: mask(address, length)?, length })
     }
 
+    /// Whether the address begins with this prefix.
     #[cfg(any(test, feature = "internals"))]
     pub fn contains(&self, address: IpAddr) -> bool {
         mask(address.to_canonical(), self.length) == Some(self.network)
     }
 
+    /// The first address of the prefix.
     pub fn network(&self) -> IpAddr {
         self.network
     }
 
+    /// Bits of the prefix.
     pub fn length(&self) -> u8 {
         self.length
     }
@@ -62,7 +68,7 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// The error is a sentence for the person who wrote the text.
+/// The error is a sentence for the person who wrote the configuration.
 impl FromStr for Prefix {
     type Err = String;
 
@@ -77,7 +83,7 @@ impl FromStr for Prefix {
             })?,
         };
         let prefix = Prefix::new(address, length).ok_or_else(|| format!("\"{text}\" is not a prefix"))?;
-        // Silently widening 10.1.2.3/8 to all of 10.0.0.0/8 could let in more than was meant.
+        // To widen 10.1.2.3/8 silently to all of 10.0.0.0/8 could admit more clients than was meant.
         if mask(address, length) != Some(address) {
             return Err(format!("\"{text}\" has bits set past /{length}: write \"{prefix}\" or \"{address}\""));
         }

@@ -1,10 +1,11 @@
-//! A mistake in a file, told so that it can be mended: where, what, and what was probably meant.
+//! A mistake in a file, reported so that it can be corrected: where, what, and what was probably meant.
 //!
-//! `{}` is one line (`FILE:LINE:COLUMN: what; hint`), the form editors jump to. `{:#}` adds the line of the file
-//! with a mark under the place.
+//! `{}` is one line (`FILE:LINE:COLUMN: what; hint`), which editors can jump to. `{:#}` adds the line of the file with a mark
+//! under the place.
 
 use std::fmt;
 
+/// One mistake in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub file: String,
@@ -13,13 +14,14 @@ pub struct Problem {
     /// In characters, from 1; 0 when the whole line is meant.
     pub column: usize,
     pub what: String,
-    /// How to mend it: a sentence without a final stop.
+    /// How to correct it: a sentence without a final stop.
     pub hint: Option<String>,
-    /// The line of the file, for the reader's eye.
+    /// The line of the file, to be shown.
     pub excerpt: Option<String>,
 }
 
-/// A place in the configuration file, kept for what turns out only later to be wrong with what stands there.
+/// A place in the configuration file. It is kept because some values turn out to be wrong only later, for instance when a file
+/// is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     /// From 1.
@@ -31,12 +33,13 @@ pub struct Mark {
 }
 
 impl Problem {
+    /// A mistake at a place.
     pub fn at(file: impl Into<String>, mark: &Mark, what: impl Into<String>) -> Problem {
         let Mark { line, column, excerpt } = mark.clone();
         Problem { line, column, excerpt: Some(excerpt), ..Problem::of_file(file, what) }
     }
 
-    /// A problem of a file as a whole, such as one that cannot be read.
+    /// A mistake of a file as a whole, for instance a file that cannot be read.
     pub fn of_file(file: impl Into<String>, what: impl Into<String>) -> Problem {
         Problem { file: file.into(), line: 0, column: 0, what: what.into(), hint: None, excerpt: None }
     }
@@ -73,6 +76,7 @@ pub(crate) struct Positions<'a> {
 }
 
 impl<'a> Positions<'a> {
+    /// Counts the lines of `text` once.
     pub(crate) fn of(text: &'a str) -> Positions<'a> {
         let after_newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         Positions { text, line_starts: std::iter::once(0).chain(after_newlines).collect() }
@@ -86,6 +90,7 @@ impl<'a> Positions<'a> {
         (line, column + 1)
     }
 
+    /// Text of the line, which counts from 1.
     pub(crate) fn line_text(&self, line: usize) -> &'a str {
         self.text.lines().nth(line.saturating_sub(1)).unwrap_or("")
     }

@@ -1,6 +1,6 @@
 //! Durations and sizes as people write them: `90s`, `10m`, `1h30m`, `2d`; `64MiB`, `512KiB`, `1GB`.
 //!
-//! A bare number is seconds or bytes. Each printer writes what its reader takes.
+//! A bare number means seconds or bytes. Each printer writes what its reader accepts.
 
 const DURATION_UNITS: [(&str, u64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 const SIZE_UNITS: [(&str, u64); 9] = [
@@ -29,15 +29,17 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
+/// The text that `parse_duration` reads as `seconds`.
 pub(crate) fn show_duration(seconds: u64) -> String {
     show_in_units(seconds, &DURATION_UNITS, |unit| unit.to_owned())
 }
 
+/// The text that `parse_size` reads as `bytes`.
 pub(crate) fn show_size(bytes: u64) -> String {
     show_in_units(bytes, &SIZE_UNITS[..4], |unit| unit.to_uppercase().replace('I', "i"))
 }
 
-/// `1h30m` is the sum of its parts; a number alone is in the smallest unit.
+/// `1h30m` is the sum of its parts; a bare number is in the smallest unit.
 fn parse_sum(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     if let Ok(number) = text.parse::<u64>() {
         return Some(number);
@@ -58,7 +60,7 @@ fn unit_factor(unit: &str, units: &[(&str, u64)]) -> Option<u64> {
     units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor)
 }
 
-/// In the largest unit that leaves no rest; a bare number if that is the smallest.
+/// In the largest unit that divides the amount; a bare number if that is the smallest unit.
 fn show_in_units(amount: u64, units: &[(&str, u64)], spell: impl Fn(&str) -> String) -> String {
     match units.iter().find(|(_, factor)| amount > 0 && amount.is_multiple_of(*factor) && *factor > 1) {
         Some((unit, factor)) => format!("\"{}{}\"", amount / factor, spell(unit)),

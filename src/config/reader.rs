@@ -1,8 +1,7 @@
-//! TOML text becomes [`Settings`] in one pass; all mistakes are told together, in the order of the file.
+//! TOML text becomes [`Settings`] in one pass; all mistakes are reported together, in the order of the file.
 //!
-//! Mistakes of the language (TOML) come from the parser, which goes on after them; mistakes of meaning are found
-//! by walking the table of keys. On a line with a mistake of the first kind the second kind is left out, because
-//! what the parser made of that line means little.
+//! The parser finds syntax mistakes and continues after each; mistakes of meaning are found by comparison with the table of
+//! keys. A line with a syntax mistake is not searched for mistakes of meaning, because the parser may have misread it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,8 +32,8 @@ impl Settings {
         }
     }
 
-    /// As much as could be read, and all mistakes: what is wrong keeps its default, and an entry of a list that lacks
-    /// what it needs is left out. For looking on, never for serving.
+    /// As many settings as could be read, and all mistakes. A wrong value keeps its default, and an entry of a list without a
+    /// needed key is left out. For inspection only, never for a running server.
     pub fn read_toml(text: &str, file_name: &str) -> (Settings, Vec<Problem>) {
         let (mended, mistakes) = language::mend(text);
         let (root, _) = DeTable::parse_recoverable(&mended);
@@ -66,15 +65,15 @@ struct Reader<'a> {
     folder: PathBuf,
     /// The file as it was written, for excerpts.
     written: Positions<'a>,
-    /// The file as it is read: with the same lines.
+    /// The repaired text, which has the same lines.
     positions: Positions<'a>,
     problems: Vec<Problem>,
 }
 
-/// Where the value of a key stands.
+/// Gives the place of a key's value in the file.
 type MarkOf<'m> = &'m dyn Fn(&str) -> Mark;
 
-/// One mistake inside a value: where, what, how to mend it.
+/// One mistake inside a value: its place, what is wrong, and how to correct it.
 type Mistake = (Range<usize>, String, Option<String>);
 
 impl<'a> Reader<'a> {
@@ -110,7 +109,7 @@ impl<'a> Reader<'a> {
         if name == "stub" {
             for route in routes.extract_if(.., |route| route.to.is_empty()) {
                 let what = "stub.to: at least one address is needed".to_owned();
-                let hint = Some("to have a rule for a zone above end here, write [[forward]] with to = []".to_owned());
+                let hint = Some("to exempt these names from a rule for a zone above, write [[forward]] with to = []".to_owned());
                 self.problems.push(Problem { hint, ..Problem::at(self.file_name, &route.to_mark, what) });
             }
         }
@@ -131,7 +130,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All `[[name]]` tables, each a `T`.
+    /// Reads all `[[name]]` tables, each as a `T`.
     fn list<T: Default>(
         &mut self,
         name: &str,
@@ -189,13 +188,13 @@ impl<'a> Reader<'a> {
         let hint = match (nearest(written, &names), home_of(written)) {
             (Some(near), _) if LISTS.contains(&near) => format!("did you mean [[{near}]]?"),
             (Some(near), _) => format!("did you mean [{near}]?"),
-            (None, Some((section, key))) => format!("\"{key}\" belongs below [{section}]"),
+            (None, Some((section, key))) => format!("\"{key}\" belongs in [{section}]"),
             (None, None) => format!("the sections are {}", names.join(", ")),
         };
         self.problem(span, format!("unknown section or key \"{written}\""), Some(hint));
     }
 
-    /// Rules that span several keys.
+    /// Checks rules that involve several keys.
     fn whole(&mut self, root: &Table<'_>, settings: &Settings) {
         if settings.cache.min_ttl_s > settings.cache.max_ttl_s {
             let span = value_at(root, "cache", "min-ttl").or_else(|| value_at(root, "cache", "max-ttl")).unwrap_or(0..0);
@@ -207,7 +206,7 @@ impl<'a> Reader<'a> {
         self.twice("route", forwards.chain(stubs));
     }
 
-    /// Each name once: which of two entries would win is nothing to guess.
+    /// Each name may appear once, because it is not clear which of two entries should win.
     fn twice<'n>(&mut self, what: &str, entries: impl Iterator<Item = (&'n Name, &'n Mark, &'static str)>) {
         let mut entries: Vec<_> = entries.collect();
         entries.sort_by_key(|(_, mark, _)| mark.line);
@@ -226,7 +225,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// False where the value is wrong.
+    /// Reads one value; false if it is wrong.
     fn set<T>(&mut self, section: &str, row: &Row<T>, value: &Value<'_>, target: &mut T) -> bool {
         let mistakes = match apply(row, value, target, &self.folder) {
             Ok(()) => return true,
@@ -249,7 +248,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Checks one value and puts it in its place; on a mistake the place keeps what it had.
+/// Checks one value and stores it; a wrong value leaves the setting unchanged.
 fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> Result<(), Vec<Mistake>> {
     let wrong = || vec![(value.span(), format!("expected {}, found {}", expected(&row.kind), found(value)), None)];
     let plain = value.get_ref();
@@ -308,7 +307,7 @@ fn sockets(value: &Value<'_>, wrong: impl Fn() -> Vec<Mistake>) -> Result<Vec<So
     Ok(all)
 }
 
-/// Reads every string of a list; the mistakes of all elements are told, and an element that is there twice is one.
+/// Reads every string of a list. The mistakes of all elements are reported; a repeated element is a mistake.
 fn each<T: PartialEq>(
     value: &Value<'_>,
     wrong: impl Fn() -> Vec<Mistake>,
@@ -325,7 +324,7 @@ fn each<T: PartialEq>(
     }
     for (at, (element, one)) in all.iter().enumerate() {
         if all.iter().take(at).any(|(_, other)| other == one) {
-            mistakes.push((element.span(), format!("{} is there twice", found(element)), None));
+            mistakes.push((element.span(), format!("{} appears twice", found(element)), None));
         }
     }
     if mistakes.is_empty() { Ok(all.into_iter().map(|(_, one)| one).collect()) } else { Err(mistakes) }
@@ -347,7 +346,7 @@ fn file(value: &DeValue<'_>, folder: &Path) -> Option<PathBuf> {
     value.as_str().filter(|path| !path.is_empty() && !path.contains('\0')).map(|path| folder.join(path))
 }
 
-/// With or without the final dot. International names are written as they go over the wire (RFC 5890 2.3.2.1).
+/// A domain name with or without the final dot. International names are written in their wire form (RFC 5890 2.3.2.1).
 fn domain_name(text: &str) -> Result<Name, String> {
     if text.is_empty() {
         return Err("\"\" is not a domain name; the root is \".\"".to_owned());
@@ -364,7 +363,7 @@ fn domain_name(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"))
 }
 
-/// The value as a person would name it in a message.
+/// The value as an error message names it.
 fn found(value: &Value<'_>) -> String {
     match value.get_ref() {
         DeValue::String(text) => format!("\"{text}\""),
@@ -508,14 +507,14 @@ to   = ["192.0.2.1"]
         for (text, expected) in [
             ("[server]\nlisen = []", &["2:1: unknown key \"lisen\" in [server]; did you mean \"listen\"?"][..]),
             ("[cache]\nmax_ttl = 1", &["2:1: unknown key \"max_ttl\" in [cache]; did you mean \"max-ttl\"?"]),
-            ("[server]\nmax-ttl = 1", &["2:1: unknown key \"max-ttl\" in [server]; \"max-ttl\" belongs below [cache]"]),
+            ("[server]\nmax-ttl = 1", &["2:1: unknown key \"max-ttl\" in [server]; \"max-ttl\" belongs in [cache]"]),
             (
                 "[server]\nqqqqqqqq = 1",
                 &[
                     "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir, control-socket, user, sandbox",
                 ],
             ),
-            ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs below [server]"]),
+            ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs in [server]"]),
             ("[sever]", &["1:2: unknown section or key \"sever\"; did you mean [server]?"]),
             ("[[forwards]]", &["1:3: unknown section or key \"forwards\"; did you mean [[forward]]?"]),
             (
@@ -534,7 +533,7 @@ to   = ["192.0.2.1"]
                     "2:11: server.listen: \"1.2.3\" is not an address such as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53",
                     "2:20: server.listen: expected a string in quotes, found 5",
                     "3:2: server.listen: \"ok.example\" is a name; an address is needed here, such as 192.0.2.1 or [2001:db8::1]:53",
-                    "3:23: server.listen: \"[::1]:53\" is there twice",
+                    "3:23: server.listen: \"[::1]:53\" appears twice",
                 ],
             ),
             (
@@ -563,7 +562,9 @@ to   = ["192.0.2.1"]
             ("[[zone]]\nfile = 'x'", &["1:1: this [[zone]] needs the key \"name\""]),
             (
                 "[[stub]]\nzone = 'a'\nto = []",
-                &["3:6: stub.to: at least one address is needed; to have a rule for a zone above end here, write [[forward]] with to = []"],
+                &[
+                    "3:6: stub.to: at least one address is needed; to exempt these names from a rule for a zone above, write [[forward]] with to = []",
+                ],
             ),
             ("[[forward]]\nzone = 'a'", &["1:1: this [[forward]] needs the key \"to\""]),
             (

@@ -1,7 +1,7 @@
 //! The checked settings: plain data, every field already valid.
 //!
-//! Defaults stand here once; a test proves that the table of keys documents the same ones. Relative paths have
-//! been completed with the folder of the configuration file.
+//! Defaults stand here only; a test compares them with the table of keys. Relative paths have been completed with the folder of
+//! the configuration file.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,6 +13,7 @@ use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
 use crate::record::Name;
 
+/// All settings of one configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     pub server: ServerSettings,
@@ -23,19 +24,20 @@ pub struct Settings {
     pub zones: Vec<ZoneSettings>,
     pub forwards: Vec<RouteSettings>,
     pub stubs: Vec<RouteSettings>,
-    /// By `section.key`; a key that is absent has its default.
+    /// Keyed by `section.key`; a missing key has its default.
     pub(super) origins: BTreeMap<String, Origin>,
 }
 
+/// The section `[server]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerSettings {
-    /// `None`: not asked for, so the default places are tried and a fall-back is allowed.
+    /// `None`: not configured, so the default addresses are tried and a fall-back port is allowed.
     pub listen: Option<Vec<SocketAddr>>,
-    /// Who may have names resolved and read the cache.
+    /// Clients that may use recursion and the cache.
     pub allow: Vec<Prefix>,
-    /// `None`: one per core.
+    /// `None`: one for each core.
     pub workers: Option<usize>,
-    /// Where to keep what outlives a restart; `None`: found out.
+    /// Folder of the files that outlive a restart; `None`: the default folders are tried.
     pub state_dir: Option<PathBuf>,
     /// Where client commands reach this server; `None`: the default place.
     pub control_socket: Option<PathBuf>,
@@ -44,6 +46,7 @@ pub struct ServerSettings {
     pub sandbox: bool,
 }
 
+/// The section `[recursion]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecursionSettings {
     pub enabled: bool,
@@ -53,34 +56,34 @@ pub struct RecursionSettings {
     pub trust_anchor: Option<PathBuf>,
     pub dnssec: bool,
     pub negative_trust_anchors: Vec<NegativeAnchor>,
-    /// Names whose signature dates are not checked while the clock is certainly wrong.
+    /// Names at and below which signature dates are not checked while the clock is certainly wrong.
     pub time_bootstrap_names: Vec<Name>,
     pub sha1: Sha1,
     pub qname_minimisation: QnameMinimisation,
     /// Keep a copy of the root zone (RFC 8806).
     pub local_root: bool,
-    /// RFC 8509.
+    /// Answers root key sentinel names (RFC 8509).
     pub root_key_sentinel: bool,
-    /// RFC 8145.
+    /// Signals the key tags of trust anchors (RFC 8145).
     pub trust_anchor_signal: bool,
-    /// RFC 9567.
+    /// Reports failures to the agents of zones (RFC 9567).
     pub error_reporting: bool,
-    /// May servers be asked at loopback addresses.
+    /// Servers may have loopback addresses.
     pub query_loopback: bool,
-    /// Ask servers over IPv4; `None`: found out.
+    /// Queries servers over IPv4; `None`: detected.
     pub ipv4: Option<bool>,
-    /// Ask servers over IPv6; `None`: found out.
+    /// Queries servers over IPv6; `None`: detected.
     pub ipv6: Option<bool>,
 }
 
-/// What RSASHA1 and NSEC3RSASHA1 are worth (RFC 9905 2).
+/// How RSASHA1 and RSASHA1-NSEC3-SHA1 signatures are treated (RFC 9905 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sha1 {
     Insecure,
     Validate,
 }
 
-/// RFC 9156.
+/// QNAME minimisation (RFC 9156).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QnameMinimisation {
     Relaxed,
@@ -88,9 +91,10 @@ pub enum QnameMinimisation {
     Off,
 }
 
+/// The section `[cache]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CacheSettings {
-    /// All caches together, in bytes really held.
+    /// Memory of all caches together, in bytes.
     pub size_bytes: u64,
     pub max_ttl_s: u32,
     pub min_ttl_s: u32,
@@ -98,32 +102,35 @@ pub struct CacheSettings {
     pub serve_stale: bool,
     pub stale_max_s: u32,
     pub prefetch: bool,
-    /// Refresh names in the hours in which they are usually asked.
+    /// Refreshes names in the hours in which they are usually asked for.
     pub keep_warm: bool,
     pub aggressive_nsec: bool,
-    /// It outlives a restart, where there is a folder for that.
+    /// Saves the cache in the state folder, if there is one.
     pub persist: bool,
-    /// 0: only at the stop.
+    /// Seconds between two saves; 0: only when the server stops.
     pub save_interval_s: u32,
 }
 
+/// The section `[policy]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PolicySettings {
     pub rebinding_protection: bool,
-    /// Names below which private addresses are fine.
+    /// Names at and below which private addresses are allowed.
     pub rebinding_allow: Vec<Name>,
-    /// Who may read the cache with RD=0.
+    /// Clients that may read the cache with RD=0.
     pub allow_snoop: Vec<Prefix>,
-    /// Special-use names to treat as ordinary ones.
+    /// Special-use names that are treated as ordinary names.
     pub special_use_except: Vec<Name>,
 }
 
+/// The section `[log]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogSettings {
     pub level: LogLevel,
     pub format: LogFormat,
 }
 
+/// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
     Error,
@@ -133,6 +140,7 @@ pub enum LogLevel {
     Trace,
 }
 
+/// Form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     Text,
@@ -147,11 +155,11 @@ pub struct ZoneSettings {
     pub allow: Vec<Prefix>,
     /// The agent domain for error reports about this zone (RFC 9567).
     pub report_channel: Option<Name>,
-    /// Of the configuration file, from 1.
+    /// Line in the configuration file, from 1.
     pub line: usize,
-    /// Of the value of `name`.
+    /// Place of the value of `name`.
     pub name_mark: Mark,
-    /// Of the value of `file`.
+    /// Place of the value of `file`.
     pub file_mark: Mark,
 }
 
@@ -159,17 +167,18 @@ pub struct ZoneSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouteSettings {
     pub zone: Name,
-    /// Never empty in a `[[stub]]`. In a `[[forward]]` that means: not forwarded, whatever the rules above say.
+    /// Never empty in a `[[stub]]`. An empty list in a `[[forward]]` means: not forwarded, whatever the rules for zones above
+    /// say.
     pub to: Vec<SocketAddr>,
     /// Iterate from the root if all of them fail.
     pub fallback: bool,
     /// Also a zone that the public tree denies is to be proved.
     pub dnssec: bool,
-    /// Of the configuration file, from 1.
+    /// Line in the configuration file, from 1.
     pub line: usize,
-    /// Of the value of `zone`.
+    /// Place of the value of `zone`.
     pub zone_mark: Mark,
-    /// Of the value of `to`.
+    /// Place of the value of `to`.
     pub to_mark: Mark,
 }
 
@@ -179,7 +188,7 @@ impl Settings {
         self.origins.get(key).cloned().unwrap_or_default()
     }
 
-    /// A problem with what the value of `section.key` names.
+    /// A problem with the file or the address that the value of `section.key` names.
     pub fn problem_with(&self, key: &str, what: impl Into<String>) -> Problem {
         match self.origins.get(key) {
             Some(Origin::File { file, mark }) => Problem::at(file, mark, what),
@@ -187,7 +196,7 @@ impl Settings {
         }
     }
 
-    /// The command line wins over the file.
+    /// Addresses of the command line replace those of the file.
     pub fn listen_from_command_line(&mut self, listen: Vec<SocketAddr>) {
         self.server.listen = Some(listen);
         self.origins.insert("server.listen".to_owned(), Origin::CommandLine);
@@ -195,13 +204,14 @@ impl Settings {
 }
 
 impl ServerSettings {
-    /// Where to listen, asked for or not.
+    /// The configured addresses, or the default ones.
     pub fn listen_addrs(&self) -> Vec<SocketAddr> {
         self.listen
             .clone()
             .unwrap_or_else(|| vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 53), SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 53)])
     }
 
+    /// The configured number, or one for each core.
     pub fn worker_count(&self) -> usize {
         self.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
@@ -216,7 +226,7 @@ impl Default for ServerSettings {
     }
 }
 
-/// What systems ask for the time unless told otherwise.
+/// The time servers that systems use by default.
 const TIME_NAMES: [&str; 4] = ["pool.ntp.org.", "ntp.ubuntu.com.", "time.cloudflare.com.", "time.google.com."];
 
 impl Default for RecursionSettings {

@@ -1,6 +1,6 @@
-//! The settings written out: every key with its value and where it came from, and the reference for the README.
+//! Prints the settings: every key with its value and its origin, and the reference in the README.
 //!
-//! Values are shown as they would be written in the file, so that a line can be copied into one.
+//! Values are written as in the file, so that a line can be copied into one.
 
 use std::fmt;
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::settings::Settings;
 pub struct Shown {
     /// `server`, or `zone` for an entry of a list.
     pub section: &'static str,
-    /// For lists: which entry, from 0.
+    /// Index of the entry, for lists.
     pub entry: Option<usize>,
     pub key: &'static str,
     pub value: String,
@@ -38,16 +38,17 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
     lines
 }
 
-/// What a reference tells of one section, for README.md and the manual page.
+/// The reference of one section, for README.md and the manual page.
 pub struct SectionReference {
     /// As in the file: `[server]`.
     pub header: String,
     pub keys: Vec<KeyReference>,
 }
 
+/// The reference of one key.
 pub struct KeyReference {
     pub key: &'static str,
-    /// As it would be written in the file; a sentence in parentheses where no value means that.
+    /// As it is written in the file, or a sentence in parentheses where the default is no value.
     pub default: &'static str,
     pub doc: &'static str,
     /// Empty where there is nothing to explain.
@@ -103,9 +104,9 @@ fn show_list<T: Clone>(
     }
 }
 
-/// The value as TOML; the table's words in parentheses where none is set.
+/// The value as TOML; the default text of the table, in parentheses, if no value is set.
 fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
-    // The table reaches each place mutably, for the reader; here a copy is looked at.
+    // The table gives mutable access, for the reader; so a copy is read here.
     let mut copy = settings.clone();
     let unset = || row.default.to_owned();
     match &row.kind {
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(shown("cache", "max-ttl"), "90 <- c.toml:3");
         assert_eq!(shown("cache", "size"), "\"256MiB\" <- default");
         assert_eq!(shown("recursion", "sha1"), "\"validate\" <- c.toml:5");
-        assert_eq!(shown("recursion", "ipv6"), "(found out) <- default");
+        assert_eq!(shown("recursion", "ipv6"), "(auto-detected) <- default");
         assert_eq!(shown("server", "listen"), "[\"127.0.0.1:5301\"] <- command line");
         assert_eq!(shown("server", "workers"), "(one per core) <- default");
         assert_eq!(shown("stub", "to"), "[\"[::1]:53\"] <- c.toml:6");

@@ -1,4 +1,4 @@
-//! Where a server listens or is asked: an address with or without a port.
+//! Addresses to listen on and addresses of servers, with or without a port.
 //!
 //! `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:53`. Without a port: 53.
 
@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 /// RFC 1035 4.2: DNS is at port 53.
 const DNS_PORT: u16 = 53;
 
-/// The error is a sentence for the person who wrote the text.
+/// The error is a sentence for the person who wrote the configuration.
 pub fn parse_socket(text: &str) -> Result<SocketAddr, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|inner| inner.contains(':')).unwrap_or(text);
     let parsed = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)).or_else(|_| text.parse::<SocketAddr>());

@@ -1,4 +1,4 @@
-//! What a program gets for a question.
+//! The answer that a program gets for a question.
 
 use std::fmt;
 
@@ -19,13 +19,13 @@ pub struct Answer {
 /// The response code of an answer (RFC 1035 4.1.1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
-    /// The name exists. Without records it has none of the type that was asked for.
+    /// The name exists; without records it has none of the requested type.
     NoError,
     /// The name does not exist.
     NxDomain,
     /// The question could not be answered, or DNSSEC validation failed; `Answer::errors` has the reason.
     ServFail,
-    /// The question is not answered here.
+    /// This resolver does not answer the question.
     Refused,
     /// Another response code.
     Other(u16),
@@ -56,12 +56,12 @@ impl Answer {
         &self.records
     }
 
-    /// Has DNSSEC validated the whole answer?
+    /// Whether DNSSEC has validated the whole answer.
     pub fn is_secure(&self) -> bool {
         self.is_secure
     }
 
-    /// Is this expired data, served because no server could be reached (RFC 8767)?
+    /// Whether this is expired data, served because no server could be reached (RFC 8767).
     pub fn is_stale(&self) -> bool {
         self.is_stale
     }
@@ -139,7 +139,7 @@ impl fmt::Display for Record {
 }
 
 impl Event {
-    /// The event as a line of text. `None` where the line of an earlier event covers this one.
+    /// The event as a line of text. `None` if the line of an earlier event covers this one.
     pub fn text(&self) -> Option<&str> {
         self.0.line.as_deref()
     }

@@ -1,4 +1,4 @@
-//! How a resolver is set up.
+//! Setting up a resolver.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ pub struct Builder {
     net: MakeNet,
 }
 
-/// Reason why a [`Resolver`] was not built.
+/// Why a [`Resolver`] was not built.
 #[derive(Debug)]
 pub struct BuildError(String);
 
@@ -47,7 +47,7 @@ impl Builder {
         Ok(self)
     }
 
-    /// The root's name servers, each by its name and one address.
+    /// Sets the name servers of the root, each by its name and one address.
     pub fn root_servers(mut self, servers: impl IntoIterator<Item = (Name, IpAddr)>) -> Builder {
         self.hints = Some(servers.into_iter().collect());
         self
@@ -74,13 +74,13 @@ impl Builder {
         self
     }
 
-    /// May servers be asked at loopback addresses? Not by default.
+    /// Allows or forbids queries to servers at loopback addresses. The default is to forbid them.
     pub fn query_loopback(mut self, may: bool) -> Builder {
         self.settings.recursion.query_loopback = may;
         self
     }
 
-    /// How much memory the cache may take.
+    /// Sets the memory that the cache may take, in octets.
     pub fn cache_bytes(mut self, bytes: u64) -> Builder {
         self.settings.cache.size_bytes = bytes;
         self

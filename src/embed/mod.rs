@@ -2,6 +2,9 @@
 //!
 //! Knows nothing of: the command line, configuration files, the control socket.
 
+// Every item of the public door is documented, also where the feature `internals` makes more of the crate public.
+#![warn(missing_docs)]
+
 mod answer;
 mod builder;
 mod resolver;

@@ -1,7 +1,6 @@
 //! The resolver's handle, and the thread behind it.
 //!
-//! Resolving is bound to one thread, with a runtime of its own; the handle is not: it works from any thread, and in any
-//! runtime.
+//! One thread with a runtime of its own resolves. The handle works from any thread, and in any runtime.
 
 use std::fmt;
 use std::io;
@@ -19,7 +18,7 @@ use crate::explain;
 use crate::limits::clients::EMBEDDED_QUESTIONS_MAX;
 use crate::record::{Name, NameError, Question, Rtype};
 
-/// Makes the door to the network, on the thread that uses it.
+/// Makes the network, on the thread that uses it.
 pub(super) type MakeNet = Box<dyn FnOnce() -> Rc<dyn Net> + Send>;
 
 /// A caching, validating, recursive resolver. Cheap to clone: clones share one cache and one thread.
@@ -28,7 +27,7 @@ pub struct Resolver {
     requests: mpsc::Sender<Request>,
 }
 
-/// Reason why a question was not asked at all.
+/// Why a question was not resolved at all.
 #[derive(Debug)]
 pub enum ResolveError {
     /// This is not a domain name.
@@ -51,7 +50,7 @@ impl Resolver {
         Ok(Answer::new(&self.ask(name, record_type, false).await?.outcome))
     }
 
-    /// Resolves a name and tells every decision and step on the way.
+    /// Resolves a name and returns every decision and step on the way.
     pub async fn explain(&self, name: &str, record_type: &str) -> Result<(Answer, Vec<Event>), ResolveError> {
         let explained = self.ask(name, record_type, true).await?;
         let events = explain::lines(&explained).into_iter().map(Event::new).collect();
@@ -83,13 +82,13 @@ impl Resolver {
     }
 }
 
-/// Until the last handle is gone.
+/// Serves until the last handle is dropped.
 async fn serve(worker: Rc<Worker>, mut coming: mpsc::Receiver<Request>) {
     while let Some(Request { query, is_explained, reply }) = coming.recv().await {
         let worker = worker.clone();
         spawn_local(async move {
             let explained = if is_explained { worker.explain(&query).await } else { worker.resolve(&query).await };
-            // The program may have given up.
+            // The program may no longer wait.
             let _ = reply.send(explained);
         });
     }

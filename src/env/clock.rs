@@ -13,6 +13,7 @@ impl BootTime {
         (self.0 / 1000) as u32
     }
 
+    /// Time between two moments; zero if `earlier` is later.
     pub fn since(self, earlier: BootTime) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -30,6 +31,7 @@ impl Add<Duration> for BootTime {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct WallTime(pub u64);
 
+/// Reads the clocks; the simulation moves them by hand.
 pub trait Clock: Send + Sync {
     fn boot(&self) -> BootTime;
     fn wall(&self) -> WallTime;

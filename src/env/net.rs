@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+/// A future on one thread, as the traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// Opens sockets and connections to servers. One per worker, used on the worker's thread alone.
@@ -25,6 +26,7 @@ pub trait Net {
     fn tcp(&self, server: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>>;
 }
 
+/// One UDP socket, connected to one server. Dropping it closes the port.
 pub trait UdpFlow {
     fn send(&self, bytes: &[u8]) -> io::Result<()>;
 
@@ -41,10 +43,12 @@ pub fn is_own_shortage(error: &io::Error) -> bool {
     by_kind || is_out_of_descriptors(error) || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
 }
 
+/// True for EMFILE and ENFILE: the process or the system has no descriptor left.
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
+/// One connection to or from a peer, as octets.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
@@ -56,6 +60,7 @@ pub struct Accepted {
     pub local: SocketAddr,
 }
 
+/// A listening TCP socket.
 pub trait StreamListener {
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>>;
 }
@@ -80,24 +85,30 @@ pub struct DatagramBatch {
 impl DatagramBatch {
     /// Larger than any UDP reply we send and any honest query.
     pub const SLOT_BYTES: usize = 2048;
+    /// Datagrams in one batch.
     pub const SLOTS: usize = 64;
 
+    /// An empty batch with all its memory.
     pub fn new() -> DatagramBatch {
         DatagramBatch { arena: vec![0; Self::SLOT_BYTES * Self::SLOTS], entries: Vec::with_capacity(Self::SLOTS) }
     }
 
+    /// Makes the batch empty; the memory stays.
     pub fn clear(&mut self) {
         self.entries.clear();
     }
 
+    /// Datagrams in the batch, those without a reply included.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
+    /// True without any datagram.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
+    /// True when no slot is left.
     pub fn is_full(&self) -> bool {
         self.entries.len() == Self::SLOTS
     }
@@ -107,12 +118,14 @@ impl DatagramBatch {
         &mut self.arena
     }
 
+    /// Adds the datagram whose octets are in the next free slot; the batch must not be full.
     pub fn push(&mut self, datagram: Datagram) {
         if !self.is_full() {
             self.entries.push(datagram);
         }
     }
 
+    /// The entry and the octets it received.
     pub fn get(&self, index: usize) -> (&Datagram, &[u8]) {
         let entry = &self.entries[index];
         let start = index * Self::SLOT_BYTES;
@@ -153,6 +166,7 @@ impl Rest {
     }
 }
 
+/// A listening UDP socket.
 pub trait DatagramSocket {
     /// Fills an empty batch with what has arrived. Ready as soon as there is at least one datagram.
     fn poll_recv(&self, cx: &mut Context<'_>, batch: &mut DatagramBatch) -> Poll<io::Result<Rest>>;

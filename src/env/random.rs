@@ -6,26 +6,32 @@ use std::cell::RefCell;
 use rand::rngs::{ChaCha12Rng, SysRng};
 use rand::{Rng, SeedableRng};
 
+/// A generator of unpredictable numbers, for one thread.
 pub struct Random(RefCell<ChaCha12Rng>);
 
 impl Random {
+    /// Seeded by the system; fails where the system gives no randomness.
     pub fn from_system() -> std::io::Result<Random> {
         ChaCha12Rng::try_from_rng(&mut SysRng).map(|rng| Random(RefCell::new(rng))).map_err(std::io::Error::other)
     }
 
+    /// The same numbers for the same seed, for tests.
     #[cfg(any(test, feature = "internals"))]
     pub fn from_seed(seed: u64) -> Random {
         Random(RefCell::new(ChaCha12Rng::seed_from_u64(seed)))
     }
 
+    /// Uniform over all values.
     pub fn u16(&self) -> u16 {
         self.u32() as u16
     }
 
+    /// Uniform over all values.
     pub fn u32(&self) -> u32 {
         self.0.borrow_mut().next_u32()
     }
 
+    /// Uniform over all values.
     pub fn u64(&self) -> u64 {
         self.0.borrow_mut().next_u64()
     }
@@ -35,6 +41,7 @@ impl Random {
         ((u64::from(self.u32()) * bound as u64) >> 32) as usize
     }
 
+    /// Every octet is drawn.
     pub fn fill(&self, bytes: &mut [u8]) {
         self.0.borrow_mut().fill_bytes(bytes);
     }

@@ -1,4 +1,4 @@
-//! What a person can do about a failure: the cause that lies deepest decides.
+//! What a person can do about a failure: the deepest cause decides.
 
 use crate::record::Ede;
 use crate::resolve::{Cause, Event, Failure, Step};
@@ -14,7 +14,7 @@ const RULE: &str = "these servers are named by a rule of your own configuration:
 
 pub(super) const OTHER: &str = "send a query that a server of this kind answers";
 
-/// About a failure of the walk.
+/// Advice about a failure of the walk.
 pub(super) fn of_failure(failure: &Failure, events: &[Event]) -> &'static str {
     if events.iter().any(|event| matches!(event.step, Step::Offline { .. })) {
         return OFFLINE;
@@ -46,7 +46,7 @@ fn of_cause(cause: &Cause) -> &'static str {
     }
 }
 
-/// About an answer that carries these errors.
+/// Advice about an answer with these errors.
 pub(super) fn is_stale(edes: &[Ede]) -> bool {
     use crate::record::EdeCode;
     edes.iter().any(|ede| matches!(ede.code, EdeCode::STALE_ANSWER | EdeCode::STALE_NXDOMAIN))

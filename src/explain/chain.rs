@@ -1,12 +1,12 @@
-//! The chain of trust of each name that was to be validated: from the trust anchor, zone by zone, to the set, with the
-//! link at which validation fails.
+//! The chain of trust of each name that was validated: from the trust anchor, zone by zone, to the RRset, with the link at
+//! which validation fails.
 
 use super::event::{Chain, ChainKey, ChainLink, Signature};
 use crate::record::Security;
 use crate::resolve::{ChainPart, Event, Step};
 use crate::validate::{AlgorithmName, Date, Signed};
 
-/// One for each name: each alias of a CNAME chain has its own.
+/// One chain for each name: each alias of a CNAME chain has its own.
 pub(super) fn chains(events: &[Event]) -> Vec<Chain> {
     let links: Vec<Link<'_>> = events.iter().filter_map(|event| Link::of(&event.step)).collect();
     links.iter().filter(|link| link.part.rtype.is_some()).map(|answer| chain(&links, answer)).collect()

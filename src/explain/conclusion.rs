@@ -1,4 +1,4 @@
-//! The decisions around the walk, and the reply that the client gets.
+//! The decisions before and after the walk, and the reply that the client gets.
 
 use super::advice;
 use super::event::{self, Event, Record};
@@ -6,7 +6,7 @@ use super::line::Line;
 use crate::answer::{Explained, Note, Outcome};
 use crate::record::{Rcode, RrSet, Security};
 
-/// What was decided before anything was looked up.
+/// Decisions before the look-up.
 pub(super) fn before(explained: &Explained) -> Vec<Line> {
     let question = || explained.question.to_string();
     let events = explained.notes.iter().filter_map(|note| match note {
@@ -24,7 +24,7 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
     events.map(Line::new).collect()
 }
 
-/// What was decided after that, and the reply.
+/// Decisions after the look-up, and the reply.
 pub(super) fn after(explained: &Explained) -> Vec<Line> {
     let mut events: Vec<Event> = explained.notes.iter().filter_map(of_note).collect();
     events.push(reply(explained));

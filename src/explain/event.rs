@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::rdata::Rdata;
 use crate::{cache, record, resolve};
 
-/// How a line is to be shown.
+/// How a line is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mark {
@@ -21,6 +21,7 @@ pub enum Mark {
     Bad,
 }
 
+/// One event of an explanation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Event {
@@ -103,7 +104,7 @@ pub struct NotFollowed {
     pub advice: String,
 }
 
-/// The rebinding guard removed addresses from a set.
+/// The rebinding guard removed addresses from an RRset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stripped {
     pub name: String,
@@ -120,6 +121,7 @@ pub struct Begin {
     pub purpose: Purpose,
 }
 
+/// The cache has the answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CacheHit {
     pub question: String,
@@ -161,7 +163,7 @@ pub struct Cut {
     pub from_cache: bool,
 }
 
-/// The cached servers of a zone are of no use.
+/// The cached servers of a zone are useless.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Restart {
     pub zone: String,
@@ -190,7 +192,7 @@ pub struct Asked {
     pub passed_over: Option<PassedOver>,
 }
 
-/// Reason why this server was chosen.
+/// Why this server was chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Choice {
@@ -219,7 +221,7 @@ pub struct Reply {
     pub rcode: String,
     pub took_ms: f64,
     pub tcp: bool,
-    /// Reason why TCP was used as well.
+    /// Why TCP was used as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tcp_reason: Option<String>,
     /// Datagrams that did not match the query.
@@ -228,6 +230,7 @@ pub struct Reply {
     pub dropped: usize,
 }
 
+/// No reply came in time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NoReply {
     pub reason: String,
@@ -242,12 +245,13 @@ pub struct AliasTail {
     pub reason: AliasTailReason,
 }
 
-/// No server at all answers: this machine is offline.
+/// No server answers at all: this machine is offline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Offline {
     pub without_route: bool,
 }
 
+/// The name is an alias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alias {
     pub from: String,
@@ -256,7 +260,7 @@ pub struct Alias {
     pub rtype: String,
 }
 
-/// A set was cached.
+/// An RRset was cached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cached {
     pub name: String,
@@ -277,7 +281,7 @@ pub struct CachedDenial {
     pub ttl_s: u32,
 }
 
-/// The verdict of DNSSEC validation on a zone or a set.
+/// The verdict of DNSSEC validation on a zone or an RRset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proof {
     pub subject: String,
@@ -322,7 +326,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
     pub rcode: String,
-    /// The zone whose servers were asked last.
+    /// The zone whose servers were queried last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -340,12 +344,13 @@ pub struct Failed {
 pub struct Refused {
     pub rcode: String,
     pub reason: String,
-    /// The rule of the configuration, and where it is.
+    /// The rule of the configuration, and its place.
     pub rule: String,
     pub ede: Vec<Ede>,
     pub advice: String,
 }
 
+/// One record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub name: String,
@@ -372,22 +377,22 @@ pub struct Ede {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Chain {
     pub question: String,
-    /// From the trust anchor to the set.
+    /// From the trust anchor to the RRset.
     pub links: Vec<ChainLink>,
 }
 
-/// A zone with its keys, or the set that was to be validated.
+/// A zone with its keys, or the RRset that was validated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChainLink {
     pub name: String,
-    /// Of the set; left out for a zone.
+    /// Type of the RRset; left out for a zone.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
     pub security: Security,
     /// The keys are a trust anchor of the configuration.
     pub anchored: bool,
     pub keys: Vec<ChainKey>,
-    /// The signature that is valid: for a zone the one over its DNSKEY set.
+    /// The valid signature: for a zone the one over its DNSKEY RRset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signature>,
     /// Validation fails here; links below fail because of this one.
@@ -396,12 +401,14 @@ pub struct ChainLink {
     pub detail: String,
 }
 
+/// A key of a zone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChainKey {
     pub key_tag: u16,
     pub algorithm: u8,
 }
 
+/// A signature and its dates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signature {
     pub key_tag: u16,
@@ -411,7 +418,7 @@ pub struct Signature {
     pub expiration: String,
 }
 
-/// A closed set of words. A new variant of the original stops the build here, where the schema has to be thought of.
+/// A closed set of words. A new variant of the original stops the build here, where the schema must be considered.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident of $original:ty { $($variant:ident $(= $of:ident)?),* $(,)? }) => {
         $(#[$doc])*
@@ -446,7 +453,7 @@ words!(ReplyKind of resolve::Kind {
     NeedsPlainDns, NewCookie, Broken,
 });
 
-/// Reason why a question could not be answered.
+/// Why a question could not be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
@@ -495,6 +502,7 @@ impl From<&record::Ede> for Ede {
 }
 
 impl Record {
+    /// The records of an RRset.
     pub fn of(set: &record::RrSet) -> impl Iterator<Item = Record> {
         set.data.iter().map(|rdata| Record {
             name: set.name.to_string(),

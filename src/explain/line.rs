@@ -16,11 +16,11 @@ pub struct Line {
     /// Time since the query came, for steps of the walk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<f64>,
-    /// How deep the step is in the tree of sub-queries; the query itself has 0.
+    /// Depth of the step in the tree of sub-queries; the query itself has 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<u8>,
     pub mark: Mark,
-    /// The same for people. Left out where another line covers this one.
+    /// The event as text for people. Left out if another line covers this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
 }
@@ -39,7 +39,7 @@ impl Line {
         Line { version: VERSION, mark, event, at_ms: Some(at_ms), depth: Some(depth), line }
     }
 
-    /// Does the client get an error?
+    /// Whether the client gets an error.
     pub fn is_failure(&self) -> bool {
         matches!(self.event, Event::Failed(_) | Event::Refused(_))
     }

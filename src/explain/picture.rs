@@ -11,8 +11,8 @@ const GAP: usize = 34;
 /// Characters of the second and third line of a box.
 const LINE_CHARS: usize = 100;
 
-/// One box a link, from the trust anchor down: green where it is valid, grey where nothing is signed or nothing can be
-/// trusted any more, red where the chain breaks.
+/// One box for each link, from the trust anchor down: green if it is valid, grey if it is unsigned or no longer trusted, red
+/// where the chain breaks.
 pub fn chain_picture(chains: &[Chain]) -> String {
     let mut body = String::new();
     let mut y = 16;
@@ -55,7 +55,7 @@ fn draw_box(body: &mut String, y: usize, link: &ChainLink) {
     }
 }
 
-/// From a link to the next one; a cross where the next one does not hold.
+/// From a link to the next one; with a cross if the next one is invalid.
 fn draw_arrow(body: &mut String, y: usize, next: &ChainLink) {
     let broken = next.broken;
     let (line, _) = colours(next);
@@ -73,7 +73,7 @@ fn draw_arrow(body: &mut String, y: usize, next: &ChainLink) {
     }
 }
 
-/// Line and fill. Only the link that breaks is red: what hangs below it is not at fault.
+/// Line and fill colour. Only the link that breaks is red: the links below it are not at fault.
 fn colours(link: &ChainLink) -> (&'static str, &'static str) {
     match link.security {
         Security::Secure => ("#1b6e2c", "#eaf6ec"),

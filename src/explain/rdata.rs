@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::Rtype;
 use crate::wire::{name_of, typed_rdata};
 
+/// The fields of common RDATA.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "kebab-case")]
 pub enum Rdata {
@@ -35,6 +36,7 @@ pub enum Rdata {
     Key { flags: u16, algorithm: u8, key_tag: u16, zone_key: bool, secure_entry_point: bool, revoked: bool },
 }
 
+/// One SvcParam.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parameter {
     pub key: String,
@@ -42,7 +44,7 @@ pub struct Parameter {
 }
 
 impl Rdata {
-    /// `None` where hickory-proto refuses the record, and for types without a form of their own.
+    /// `None` if hickory-proto refuses the record, and for types without fields here.
     pub fn of(rtype: Rtype, rdata: &[u8]) -> Option<Rdata> {
         let name = |name: &hickory_proto::rr::Name| name_of(name).map(|name| name.to_string());
         Some(match typed_rdata(rtype, rdata)? {

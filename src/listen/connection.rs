@@ -1,5 +1,5 @@
-//! One TCP connection of a client (RFC 7766): messages behind a length of two octets, many questions under way
-//! at once, answers in the order in which they are ready (RFC 7766 6.2.1.1, 7), joined into as few writes as may be.
+//! One TCP connection of a client (RFC 7766): messages with a length prefix, many questions in progress at once, answers in the
+//! order in which they become ready (RFC 7766 6.2.1.1, 7), joined into as few writes as possible.
 //!
 //! ```text
 //!   stream ─► inbox ─► take_questions ─┬─ at once ─────────► outbox ─► stream
@@ -7,10 +7,10 @@
 //!                          └──────── again ◄───────── no room
 //! ```
 //!
-//! What a client can make us hold is bounded on every side: questions under way, bytes in both directions, the
-//! time for a message that has begun, the time without a question. When it has too much under way we stop
-//! reading, and TCP slows it down. An answer that is ready while there is no room for it is dropped, and only its
-//! question kept: when the client has read, the question is answered again, mostly from the cache.
+//! Everything that a client can make us hold is bounded: questions in progress, octets in both directions, the time for an
+//! unfinished message, the time without a question. A client with too many questions in progress is not read from, and TCP
+//! slows it down. An answer that becomes ready while there is no room for it is dropped, and only its question is kept: when
+//! the client has read, the question is answered again, mostly from the cache.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -39,11 +39,12 @@ const READ_BYTES: usize = 16 * 1024;
 /// The outbox grows by at least this.
 const GROW_BYTES: usize = 4096;
 
+/// Serves the connection until either side closes it or a limit is reached.
 pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, permit: Permit) {
     let _open = Open::new(&dispatch.metrics);
     let stop = {
         let mut stop = dispatch.stop.clone();
-        // A sender that is gone means the same as the signal.
+        // A dropped sender means the same as the signal.
         async move { drop(stop.wait_for(|stop| *stop).await) }
     };
     let (mut stop, now) = (pin!(stop), Instant::now());
@@ -72,7 +73,7 @@ pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, 
     connection.close().await;
 }
 
-/// Counts a connection while it is open.
+/// Counts the connection while it is open.
 struct Open(Recorder);
 
 impl Open {
@@ -89,11 +90,11 @@ impl Drop for Open {
 }
 
 enum Taken {
-    /// No whole message is left, or no more may be taken now.
+    /// No complete message is left, or no more may be taken now.
     All,
-    /// More are there, but others are to have their turn.
+    /// More messages are there, but other connections get their turn first.
     Turn,
-    /// Too short for a message: whatever this client speaks, it is not DNS.
+    /// Too short for a DNS message: the client speaks another protocol.
     Garbage,
 }
 
@@ -110,7 +111,7 @@ struct Connection<A> {
     client: Client,
     inbox: Vec<u8>,
     replies: Rc<Replies>,
-    /// Questions under way. Each gives its own answer to `replies`.
+    /// Questions in progress. Each task passes its answer to `replies`.
     tasks: JoinSet<()>,
     /// When the unfinished message at the end of `inbox` began, if there is one.
     message_began: Option<Instant>,
@@ -183,7 +184,7 @@ impl<A: Answer> Connection<A> {
                     if let Some(query) = again {
                         self.replies.again.borrow_mut().push_front(query);
                     }
-                    // With nothing to write of its own it waits for others, which are about to write.
+                    // A connection with nothing of its own to write waits for others, which are about to write.
                     if !self.replies.must_wait() {
                         outcome = Taken::Turn;
                     }
@@ -198,8 +199,8 @@ impl<A: Answer> Connection<A> {
         outcome
     }
 
-    /// When too many questions wait it fails at once: over TCP nobody can be made to receive what he did not ask.
-    /// False if there is no room for it.
+    /// A question fails at once when too many are waiting: over TCP the source address cannot be forged. False if there is no
+    /// room for the question.
     fn answer_later(&mut self, query: &[u8], pending: A::Pending) -> bool {
         let (dispatch, client, replies) = (Rc::clone(&self.dispatch), self.client, Rc::clone(&self.replies));
         let Some(waiting) = dispatch.admit(&client) else {
@@ -219,13 +220,13 @@ impl<A: Answer> Connection<A> {
         true
     }
 
-    /// Keeps the times by the state that the questions taken have left.
+    /// Sets the deadlines after questions were taken.
     fn note(&mut self, taken: usize) {
         if taken > 0 {
             self.replies.permit.question_came();
             self.busy_until = Instant::now();
         }
-        // While we do not read, its rest cannot come.
+        // While the connection is not read, the rest of a message cannot arrive.
         let is_unfinished = !self.inbox.is_empty() && message_at(&self.inbox, 0).is_none() && self.may_read();
         self.message_began = match self.message_began {
             _ if !is_unfinished => None,
@@ -251,7 +252,7 @@ impl<A: Answer> Connection<A> {
         nothing_comes && self.tasks.is_empty() && self.replies.is_empty()
     }
 
-    /// Everything that can move is moved; answers before the write, so that it carries all that are ready.
+    /// Moves everything that can move; answers first, so that the write carries all that are ready.
     fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>, stop: Pin<&mut impl Future<Output = ()>>) -> Poll<Event> {
         let mut moved = self.collect_tasks(cx);
         match self.replies.poll_write(&mut self.stream, cx) {
@@ -274,7 +275,7 @@ impl<A: Answer> Connection<A> {
 
     fn collect_tasks(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        // A task that was lost has nothing to give; panics while answering were caught before.
+        // A task that was lost has no answer; panics while answering were caught before.
         while let Poll::Ready(Some(_)) = self.tasks.poll_join_next(cx) {
             moved = true;
         }
@@ -296,7 +297,7 @@ impl<A: Answer> Connection<A> {
             Poll::Ready(result) => result?,
         }
         self.read_ended = into.filled().is_empty();
-        // Of all who send messages that never end the greediest loses.
+        // Among clients that send unfinished messages, the one that holds most loses.
         if !self.replies.permit.reserve(into.filled().len(), false) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
@@ -304,7 +305,7 @@ impl<A: Answer> Connection<A> {
         Ok(true)
     }
 
-    /// The timer is set anew only when it would fire too late, and looked at again when it has fired too early.
+    /// The timer is set anew only if it would fire too late, and checked again when it has fired too early.
     fn poll_deadline(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<Event> {
         let Some(deadline) = self.deadline() else { return Poll::Pending };
         if deadline < timer.deadline() {
@@ -319,7 +320,7 @@ impl<A: Answer> Connection<A> {
         Poll::Pending
     }
 
-    /// `None` while only we are to blame for the silence; `in_full` has its own end.
+    /// `None` while the silence is only ours; `in_full` has its own deadline.
     fn deadline(&self) -> Option<Instant> {
         let message = self.dispatch.bounds.message;
         let unread = self.replies.unread_since().map(|since| since + message);
@@ -329,8 +330,8 @@ impl<A: Answer> Connection<A> {
         [unread, unfinished, idle].into_iter().flatten().min()
     }
 
-    /// What the client has sent and we shall not read would make the kernel reset the connection and our last
-    /// answers be lost with it; so it is read and dropped, as far as it is there.
+    /// Octets that the client has sent and that we do not read would make the kernel reset the connection, and our last answers
+    /// would be lost. So they are read and dropped, as far as they have arrived.
     async fn close(mut self) {
         if self.read_ended {
             return;
@@ -345,20 +346,20 @@ impl<A: Answer> Connection<A> {
     }
 }
 
-/// The whole message that begins at `at` with its length, without that length.
+/// The complete message whose length prefix is at `at`, without the prefix.
 fn message_at(inbox: &[u8], at: usize) -> Option<&[u8]> {
     let (len, rest) = inbox.get(at..)?.split_first_chunk::<2>()?;
     rest.get(..usize::from(u16::from_be_bytes(*len)))
 }
 
-/// What is ready for the client of one connection, and what was ready when there was no room.
+/// Answers for the client of one connection, and questions whose answers found no room.
 struct Replies {
     permit: Permit,
     outbox: RefCell<Outbox>,
-    /// Questions to be answered again, in the order in which their answers were ready.
+    /// Questions to be answered again, in the order in which their answers became ready.
     again: RefCell<VecDeque<Vec<u8>>>,
     bytes_most: usize,
-    /// There was no room among all connections: nothing is taken before the client has read some more.
+    /// All connections together have no room: nothing more is taken before the client has read.
     is_crowded: Cell<bool>,
 }
 
@@ -367,7 +368,7 @@ impl Replies {
         self.outbox.borrow().unsent().is_empty() && self.again.borrow().is_empty()
     }
 
-    /// For one more message, whatever its length.
+    /// Whether there is room for one more message of any length.
     fn has_room(&self) -> bool {
         self.permit.bytes() < self.bytes_most && !self.must_wait()
     }
@@ -384,7 +385,7 @@ impl Replies {
 
     /// False if there is no room.
     fn push(&self, reply: &[u8]) -> bool {
-        // An answer that is longer than any message is a defect, and is not sent.
+        // An answer longer than any message is a bug, and is not sent.
         let framed = if reply.is_empty() || reply.len() > MESSAGE_BYTES { 0 } else { 2 + reply.len() };
         if !self.reserve(framed) {
             return false;
@@ -395,8 +396,8 @@ impl Replies {
         true
     }
 
-    /// The answer to a question that was under way. Called by its task, so that at no time there are more answers in
-    /// memory than have room here.
+    /// Passes on the answer to a question in progress. The question's task calls it, so that memory never holds more answers
+    /// than there is room for.
     fn give(&self, query: Vec<u8>, reply: Option<Vec<u8>>) {
         let is_done = reply.is_none_or(|reply| self.has_room() && self.push(&reply));
         if is_done {
@@ -415,23 +416,23 @@ impl Replies {
         Ok(written > 0)
     }
 
-    /// When the client last took something, if something is there for it.
+    /// When the client last read something, if something is waiting for it.
     fn unread_since(&self) -> Option<Instant> {
         let outbox = self.outbox.borrow();
         (!outbox.unsent().is_empty()).then_some(outbox.moved)
     }
 }
 
-/// Replies that wait to be written, each behind its length.
+/// Replies waiting to be written, each with its length prefix.
 struct Outbox {
     bytes: Vec<u8>,
     written: usize,
-    /// When the client last took something, or when there first was something to take.
+    /// When the client last read something, or when the first reply was put here.
     moved: Instant,
 }
 
 impl Outbox {
-    /// Of at most 65,535 bytes.
+    /// `reply` has at most 65,535 octets.
     fn push(&mut self, reply: &[u8]) {
         let len = reply.len() as u16;
         if self.bytes.is_empty() {
@@ -439,7 +440,7 @@ impl Outbox {
         }
         let needed = 2 + reply.len();
         if self.bytes.capacity() - self.bytes.len() < needed {
-            // Doubling would hold twice what is counted.
+            // Doubling the buffer would hold twice the octets that are counted.
             self.bytes.reserve_exact(needed.max(GROW_BYTES));
         }
         self.bytes.extend_from_slice(&len.to_be_bytes());

@@ -1,5 +1,5 @@
-//! What all loops of one worker share: who answers, the clock, the limits, the counters. And the two ways to
-//! an answer, each with a net below it: a panic costs one question, never the worker.
+//! What all loops of one worker share: the answering side, the clock, the limits, the counters. It also guards both ways to an
+//! answer: a panic costs one question, never the worker.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -22,14 +22,14 @@ use crate::record::Rcode;
 /// The largest message over TCP (RFC 1035 4.2.2).
 pub const MESSAGE_BYTES: usize = u16::MAX as usize;
 
-/// Who answers. `answer::Worker` in service, a fake in tests; never a dynamic call.
+/// The answering side: `answer::Worker` in service, a fake in tests; never a dynamic call.
 pub trait Answer: 'static {
-    /// What holds for all queries of one batch; never kept across an await.
+    /// What is read once for all queries of one batch; never kept across an await.
     type Moment;
-    /// A query that has been read and decided, and takes waiting.
+    /// A query that has been read and decided, and that has to wait.
     type Pending: 'static;
 
-    /// Where this worker counts.
+    /// The counters of this worker.
     fn metrics(&self) -> &Recorder;
 
     fn moment(&self, now: BootTime) -> Self::Moment;
@@ -61,11 +61,11 @@ impl Answer for Worker {
     }
 }
 
-/// What a worker is started with.
+/// The limits that a worker is started with.
 #[derive(Clone)]
 pub struct Admission {
     pub bounds: Bounds,
-    /// One for all workers.
+    /// Shared by all workers.
     pub in_flight: InFlight,
 }
 
@@ -76,7 +76,7 @@ pub struct Waiting {
     all: Rc<AllWaiting>,
 }
 
-/// Of this worker.
+/// The gauge of this worker.
 #[derive(Default)]
 struct AllWaiting {
     count: Cell<usize>,
@@ -94,22 +94,24 @@ impl Drop for Waiting {
     }
 }
 
+/// Shared by all loops of one worker.
 pub struct Dispatch<A> {
     answer: Rc<A>,
     clock: Arc<dyn Clock>,
     pub bounds: Bounds,
     pub metrics: Recorder,
-    /// Of all workers.
+    /// Shared by all workers.
     pub in_flight: InFlight,
     waiting: Rc<AllWaiting>,
     pub connections: Rc<Connections>,
     pub stop: watch::Receiver<bool>,
-    /// One largest message. Lent to whoever reads or answers on a stream, never across an await: thousands of
-    /// idle connections then hold no buffer of their own.
+    /// A buffer for one message of the largest size. A task borrows it to read or answer on a stream, never across an await; so
+    /// thousands of idle connections hold no buffer of their own.
     pub scratch: RefCell<Vec<u8>>,
 }
 
 impl<A: Answer> Dispatch<A> {
+    /// `stop` tells all loops to end.
     pub fn new(answer: Rc<A>, clock: Arc<dyn Clock>, admission: Admission, stop: watch::Receiver<bool>) -> Dispatch<A> {
         Dispatch {
             metrics: answer.metrics().clone(),
@@ -124,13 +126,14 @@ impl<A: Answer> Dispatch<A> {
         }
     }
 
-    /// Clock and configuration, read once a batch.
+    /// Reads the clock and the configuration, once for each batch.
     pub fn moment(&self) -> A::Moment {
         self.answer.moment(self.clock.boot())
     }
 
+    /// Answers without waiting if possible. A panic gives SERVFAIL.
     pub fn at_once(&self, moment: &A::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<A::Pending> {
-        // What a panic may leave half changed is the slot, which is not sent then.
+        // A panic may leave the slot half written; it is then not sent.
         catch_unwind(AssertUnwindSafe(|| self.answer.at_once(moment, slot, len, client))).unwrap_or_else(|_| {
             self.metrics.count(Counter::Panics);
             AtOnce::Silence
@@ -149,14 +152,14 @@ impl<A: Answer> Dispatch<A> {
         Some(Waiting { ticket, metrics: self.metrics.clone(), all: Rc::clone(&self.waiting) })
     }
 
-    /// Until no client of this worker waits for an answer.
+    /// Waits until no client of this worker waits for an answer.
     pub async fn answered_all(&self) {
         while self.waiting.count.get() > 0 {
             self.waiting.emptied.notified().await;
         }
     }
 
-    /// A panic gives SERVFAIL to `query`.
+    /// Answers a query that has to wait. A panic gives SERVFAIL.
     pub async fn later(&self, query: &[u8], pending: A::Pending, client: &Client, waiting: &Waiting) -> Option<Vec<u8>> {
         let mut work = pin!(self.answer.later(pending, client, waiting.ticket.place().clone()));
         let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {

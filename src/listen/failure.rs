@@ -1,17 +1,17 @@
-//! The reply when no answer was made: we panicked, or the packet was cut off. Header and, where it can be read,
-//! the question (RFC 1035 4.1.1); nothing else is known to be right.
+//! The reply when there is no answer: after a panic, or to a packet that was cut off. It has the header and, if it can be read,
+//! the question (RFC 1035 4.1.1), because nothing else is certain.
 
 use crate::record::Rcode;
 use crate::wire::{Flags, HEADER_BYTES, Header, QueryView, Writer};
 
-/// `None` where silence is right: no whole header, or a response.
+/// `None` where no reply is right: no complete header, or a response.
 pub fn reply(query: &[u8], rcode: Rcode) -> Option<Vec<u8>> {
     let header = Header::read(query).filter(|header| !header.flags.has(Flags::QR))?;
     // Opcode, RD and CD are copied; RA is not known here.
     let kept = header.flags.0 & (0x7800 | Flags::RD | Flags::CD);
     let mut writer = Writer::new(Vec::with_capacity(HEADER_BYTES + 64), 512);
     writer.header(Header { id: header.id, flags: Flags(kept).with(Flags::QR, true).with_rcode(rcode.0), counts: [0; 4] });
-    // A cut-off packet may fail in its later records; its question alone is then read again.
+    // A packet that was cut off may fail in its later records; then its question alone is read.
     let question = QueryView::check(query).map_or_else(
         |(_, qname_len)| query.get(HEADER_BYTES..HEADER_BYTES + qname_len + 4).filter(|_| qname_len > 0),
         |view| Some(view.question_wire()),

@@ -1,6 +1,6 @@
-//! How many connections there may be, for whom, and how many bytes may be held for them.
+//! Limits on connections and on the octets held for them, for each client and in all.
 //!
-//! Each worker keeps its share of the limits for itself, without a lock: the kernel spreads connections over workers.
+//! Each worker has its share of the limits for itself, without a lock: the kernel spreads connections over workers.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,6 +29,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The share of one of `workers` workers.
     pub fn share(limits: &Limits, workers: usize) -> Bounds {
         let share = |whole: usize| (whole / workers.max(1)).max(1);
         Bounds {
@@ -38,21 +39,21 @@ impl Bounds {
             idle: Duration::from_millis(limits.tcp_idle_ms),
             message: Duration::from_millis(limits.tcp_message_ms),
             bytes_per_connection: limits.tcp_bytes_per_connection,
-            // The longest message must fit everywhere.
+            // Each worker must be able to hold the longest message.
             bytes: share(limits.tcp_bytes).max(limits.tcp_bytes_per_connection),
             stop: Duration::from_millis(limits.stop_ms),
         }
     }
 }
 
-/// The connections of one worker. A new one is never refused: at a limit the one that has been without a
-/// question for longest is closed, of the same client when it is the client's limit. Bytes are refused or made free by
-/// closing a connection of the client that holds most.
+/// The connections of one worker. A new one is never refused: at a limit, the connection that has been without a question for
+/// longest is closed, one of the same client if the client's limit is reached. When octets run out, a request for more fails,
+/// or a connection of the client that holds most is closed.
 pub struct Connections {
     bounds: Bounds,
-    /// Held for all connections.
+    /// Octets held for all connections.
     bytes: Cell<usize>,
-    /// Grows with every sign of life of any connection; the order of "longest idle".
+    /// Grows with each question of any connection; defines the order of "longest idle".
     stamp: Cell<u64>,
     table: RefCell<Table>,
     emptied: Notify,
@@ -61,16 +62,16 @@ pub struct Connections {
 #[derive(Default)]
 struct Table {
     entries: HashMap<u64, Entry>,
-    /// Stamp under which each connection is filed, and its number. Filed lazily: a stamp here may be older than
-    /// the connection's own, which is found out when it comes first.
+    /// The stamp under which each connection is filed, and its number. A stamp here may be older than the connection's own,
+    /// which is corrected when the connection comes first.
     order: BTreeMap<u64, u64>,
     of_client: HashMap<ClientNet, BTreeMap<u64, u64>>,
-    /// Bytes of the connections that wait for their client or for answers: those alone can be closed to make room, as
-    /// what others hold is perhaps about to be written.
+    /// Octets of the connections that wait for their client or for answers. Only those can be closed to make room; octets of
+    /// others are perhaps about to be written.
     waiting: HashMap<ClientNet, usize>,
-    /// The same, the client with most last.
+    /// The same, sorted; the client with most is last.
     by_bytes: BTreeSet<(usize, ClientNet)>,
-    /// The waiting connections, of each client the one with most last.
+    /// The waiting connections, sorted by client and octets.
     of_client_by_bytes: BTreeSet<(ClientNet, usize, u64)>,
 }
 
@@ -78,7 +79,7 @@ struct Entry {
     client: ClientNet,
     filed: u64,
     signs: Rc<SignsOfLife>,
-    /// Under which it stands in the table's order of bytes; 0: it does not.
+    /// The octets under which the connection is filed in the sorted sets; 0: it is not filed.
     waiting_bytes: usize,
     task: Option<AbortHandle>,
 }
@@ -87,18 +88,19 @@ struct Entry {
 struct SignsOfLife {
     last: Cell<u64>,
     questions: Cell<usize>,
-    /// Held for this connection.
+    /// Octets held for this connection.
     bytes: Cell<usize>,
     is_waiting: Cell<bool>,
     is_closed: Cell<bool>,
 }
 
 impl Connections {
+    /// No connection yet.
     pub fn new(bounds: Bounds) -> Connections {
         Connections { bounds, bytes: Cell::new(0), stamp: Cell::new(0), table: RefCell::default(), emptied: Notify::new() }
     }
 
-    /// Always admits; the number says how many others had to go.
+    /// Always admits the connection; the number is that of connections closed for it.
     pub fn admit(self: &Rc<Self>, peer: IpAddr) -> (Permit, usize) {
         let client = ClientNet::of(peer);
         let mut table = self.table.borrow_mut();
@@ -120,27 +122,27 @@ impl Connections {
         (Permit { connections: Rc::clone(self), number, signs }, evicted)
     }
 
-    /// The task that `close_longest_idle` ends.
+    /// Sets the task that `close_longest_idle` aborts.
     pub fn set_task(&self, number: u64, task: AbortHandle) {
         if let Some(entry) = self.table.borrow_mut().entries.get_mut(&number) {
             entry.task = Some(task);
         }
     }
 
-    /// Makes room when the system, not our own limit, has none left.
+    /// Makes room when the system has no descriptor left. False if there was nothing to close.
     pub fn close_longest_idle(&self) -> bool {
         let mut table = self.table.borrow_mut();
         let longest_idle = table.longest_idle(None, &self.stamp);
         self.close(longest_idle, &mut table)
     }
 
-    /// Shorter when three quarters of the places are taken (RFC 7766 6.2.3 leaves it to the server's load).
+    /// The idle time-out, shorter when three quarters of the places are taken (RFC 7766 6.2.3 leaves it to the server's load).
     pub fn idle_timeout(&self) -> Duration {
         let crowded = self.table.borrow().entries.len() > self.bounds.connections / 4 * 3;
         if crowded { self.bounds.idle / 5 } else { self.bounds.idle }
     }
 
-    /// Bytes held for all connections.
+    /// Octets held for all connections.
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.bytes.get()
@@ -153,6 +155,7 @@ impl Connections {
         entry.task.map(|task| task.abort()).is_some()
     }
 
+    /// Waits until there is no connection.
     pub async fn emptied(&self) {
         while !self.table.borrow().entries.is_empty() {
             self.emptied.notified().await;
@@ -186,7 +189,7 @@ impl Table {
         victim
     }
 
-    /// Of the client whose waiting connections hold most, the one that holds most.
+    /// The waiting connection with most octets, of the client whose waiting connections hold most.
     fn greediest(&self) -> Option<(usize, u64)> {
         let (of_client, client) = *self.by_bytes.last()?;
         let (_, _, number) = *self.of_client_by_bytes.range(..=(client, usize::MAX, u64::MAX)).next_back()?;
@@ -245,7 +248,7 @@ fn tick(stamp: &Cell<u64>) -> u64 {
     stamp.get()
 }
 
-/// One connection's place in the table, given back when dropped.
+/// The place of one connection in the table, given back when dropped.
 pub struct Permit {
     connections: Rc<Connections>,
     number: u64,
@@ -253,26 +256,28 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// The number of this connection, unique for its worker.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// A whole question came. Single octets are no sign of life: a client that dribbles counts as idle.
+    /// A complete question arrived. Single octets do not count: a client that sends them one by one is idle.
     pub fn question_came(&self) {
         self.signs.last.set(tick(&self.connections.stamp));
     }
 
+    /// A connection with questions in progress is not idle.
     pub fn questions_under_way(&self, count: usize) {
         self.signs.questions.set(count);
     }
 
-    /// Bytes held for this connection.
+    /// Octets held for this connection.
     pub fn bytes(&self) -> usize {
         self.signs.bytes.get()
     }
 
-    /// Room for so many more bytes. Where there is none, connections of the client that holds most are closed, if that is
-    /// not this one's client itself; `must` if this one can have nothing to write before it gets room.
+    /// Reserves octets. If there are not enough, connections of the client that holds most are closed, unless that is this
+    /// client itself; `must` if this connection can write nothing before it gets room. False if there is no room.
     pub fn reserve(&self, more: usize, must: bool) -> bool {
         let (connections, signs) = (&self.connections, &self.signs);
         if signs.is_closed.get() {
@@ -303,6 +308,7 @@ impl Permit {
         true
     }
 
+    /// Gives octets back.
     pub fn release(&self, bytes: usize) {
         if bytes == 0 || self.signs.is_closed.get() {
             return;

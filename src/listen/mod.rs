@@ -1,9 +1,8 @@
-//! Sockets: packets become requests, replies become packets. UDP in batches, TCP with pipelining (RFC 7766);
-//! limits on waiting questions and on connections; an orderly stop.
+//! Sockets: packets become requests, replies become packets. UDP in batches, TCP with pipelining (RFC 7766); limits on waiting
+//! questions and on connections; a clean shutdown.
 //!
-//! One worker is one thread with its own sockets and its own single-threaded runtime. What can be answered at
-//! once is answered inside the receive batch; the rest becomes a local task. `run_worker` is the body of
-//! its thread.
+//! One worker is one thread with its own sockets and its own single-threaded runtime. A question that needs no waiting is
+//! answered inside the receive batch; others become local tasks. `run_worker` is the main function of the thread.
 //!
 //! Knows nothing of: what a reply says, how it is found.
 

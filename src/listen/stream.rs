@@ -1,5 +1,5 @@
-//! Accepting connections. A failing accept never spins, and never leaves the longest idle sitting on what a
-//! new client needs.
+//! Accepts TCP connections. When accept fails it pauses, and for want of descriptors it closes the longest idle connection, so
+//! that new clients find room.
 
 use std::future::poll_fn;
 use std::io;
@@ -11,10 +11,10 @@ use super::dispatch::{Answer, Dispatch};
 use crate::env::{Accepted, StreamListener};
 use crate::metrics::Counter;
 
-/// After an accept that failed for want of descriptors or memory: time for what was closed to be gone.
+/// Pause after an accept that failed for want of descriptors or memory, until closed connections are really gone.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
 
-/// Ends only by being aborted.
+/// Runs until it is aborted.
 pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn StreamListener>) {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
@@ -39,7 +39,7 @@ fn start<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
     dispatch.connections.set_task(number, task.abort_handle());
 }
 
-/// The connection that was next had already failed and is now out of the queue (accept(2), "Error handling").
+/// The next connection in the queue had already failed, and is now out of the queue (accept(2), "Error handling").
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(

@@ -1,8 +1,7 @@
-//! The hot loop: receive a batch, answer it in place, send it.
+//! The main loop of UDP: receive a batch, answer it in place, send it.
 //!
-//! The loop gives way after every batch that may not have been the last: reading on until the socket is empty would
-//! starve timers and walks for as long as the flood lasts (measured). It ends only by being aborted, which can happen nowhere
-//! but between batches.
+//! The loop yields after every batch that may not have been the last: to read on until the socket is empty would starve timers
+//! and walks for as long as a flood lasts (measured). It runs until it is aborted, which can happen only between batches.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -19,9 +18,10 @@ use crate::limits::clients::LAST_BATCHES_MAX;
 use crate::metrics::{Counter, Histogram};
 use crate::record::Rcode;
 
-/// After an error of the socket itself (no memory, interface gone): the next try must not spin.
+/// Pause after an error of the socket itself (no memory, interface gone), so that the loop does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
+/// Answers datagrams until the loop is aborted.
 pub async fn serve<A: Answer, S: DatagramSocket + 'static>(dispatch: Rc<Dispatch<A>>, socket: Rc<S>) {
     let mut batch = DatagramBatch::new();
     let outbox = Rc::new(Outbox::new(Rc::clone(&dispatch), Rc::clone(&socket)));
@@ -44,7 +44,7 @@ pub async fn serve<A: Answer, S: DatagramSocket + 'static>(dispatch: Rc<Dispatch
     }
 }
 
-/// The last look into a socket whose loop has ended.
+/// Answers what is left in a socket whose loop has ended.
 pub async fn finish<A: Answer, S: DatagramSocket + 'static>(dispatch: &Rc<Dispatch<A>>, socket: &Rc<S>) {
     let mut batch = DatagramBatch::new();
     for _ in 0..LAST_BATCHES_MAX {
@@ -57,13 +57,13 @@ pub async fn finish<A: Answer, S: DatagramSocket + 'static>(dispatch: &Rc<Dispat
     }
 }
 
-/// Replies that took longer than their batch. They leave together when the loop of their socket has its next turn: of
-/// those that are ready side by side each would wake whoever asked, and together they do it once.
+/// Replies that became ready after their batch. They leave together on the next turn of the socket's loop, because each single
+/// send would wake a client's thread by itself.
 struct Outbox<A, S> {
     dispatch: Rc<Dispatch<A>>,
     socket: Rc<S>,
     batch: RefCell<DatagramBatch>,
-    /// Of the loop; `None` before and after it, when replies leave one by one.
+    /// The waker of the loop; `None` before and after the loop runs, when each reply leaves by itself.
     waker: RefCell<Option<Waker>>,
 }
 
@@ -110,7 +110,7 @@ impl<A: Answer, S: DatagramSocket> Outbox<A, S> {
     }
 }
 
-/// While the loop runs.
+/// Exists while the loop runs.
 struct Open<'a, A: Answer, S: DatagramSocket>(&'a Outbox<A, S>);
 
 impl<A: Answer, S: DatagramSocket> Drop for Open<'_, A, S> {
@@ -120,7 +120,7 @@ impl<A: Answer, S: DatagramSocket> Drop for Open<'_, A, S> {
     }
 }
 
-/// What takes waiting is begun where there is an outbox to wait for.
+/// Questions that have to wait are started only if there is an outbox for their replies.
 fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
     dispatch: &Rc<Dispatch<A>>,
     socket: &S,
@@ -156,15 +156,15 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
     dispatch.metrics.add(Counter::UdpUnsent, unsent);
 }
 
-/// Beyond the limits the newest question is dropped without a word: an answer would be one more packet for
-/// whoever floods, and an honest client asks again. What is known is still answered.
+/// Beyond the limits the newest question is dropped without a reply: a reply would be one more packet for a flooder, and an
+/// honest client asks again. Known answers are still given.
 fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], pending: A::Pending, client: Client) {
     let Some(waiting) = outbox.dispatch.admit(&client) else {
         outbox.dispatch.metrics.count(Counter::TurnedAway);
         return;
     };
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
-    // Boxed here: the runtime moves what it is given several times, and this is some kilobytes.
+    // Boxed here: the runtime moves a task several times, and this one has some kilobytes.
     tokio::task::spawn_local(boxed(|| async move {
         let came = Instant::now();
         let Some(reply) = outbox.dispatch.later(&query, pending, &client, &waiting).await else { return };
@@ -187,7 +187,7 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
     }));
 }
 
-/// No honest query fills a slot. What is left of it is not interpreted.
+/// No honest query fills a slot. The truncated packet is not interpreted.
 fn refuse_cut_off<A: Answer>(dispatch: &Dispatch<A>, entry: &mut Datagram, slot: &mut [u8]) {
     dispatch.metrics.count(Counter::UdpCutOff);
     let reply = failure::reply(&slot[..entry.len], Rcode::FORMERR).unwrap_or_default();

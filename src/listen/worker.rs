@@ -1,4 +1,4 @@
-//! One worker: all its loops until the stop, then an orderly end.
+//! One worker: all its loops until the stop, then a clean shutdown.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -13,8 +13,8 @@ use super::dispatch::{Admission, Answer, Dispatch};
 use super::{stream, udp};
 use crate::env::{Clock, DatagramSocket, RealDatagramSocket, RealStreamListener, StreamListener};
 
-/// Task polls between two looks at sockets and timers. tokio's 61 suit tasks that do little; a poll of a walk
-/// takes some 10 us, and 61 of them would keep cached answers waiting for over half a millisecond. A look costs 0.3 us.
+/// Task polls between two checks of sockets and timers. tokio's default of 61 suits tasks that do little; one poll of a walk
+/// takes about 10 us, and 61 of them would delay cached answers by more than half a millisecond. A check costs 0.3 us.
 const EVENT_INTERVAL: u32 = 16;
 
 /// What a worker is told about the addresses it listens on, by whoever took in a new configuration.
@@ -31,6 +31,7 @@ pub enum SocketChange<U, T> {
     },
 }
 
+/// The socket changes that a reload sends to one worker.
 pub type SocketChanges = mpsc::UnboundedReceiver<SocketChange<UdpSocket, TcpListener>>;
 
 /// One address, its socket for datagrams and the loops that serve there.
@@ -61,10 +62,10 @@ impl<S: DatagramSocket + 'static> Opened<S> {
     }
 }
 
-/// Serves until `stop` holds true or its sender is gone, then takes no new work and lets what is under way
-/// finish within `stop_ms`. Whatever is not finished by then is lost with the runtime.
+/// Serves until `stop` holds true or its sender is dropped; then takes no new work and lets work in progress finish within
+/// `stop_ms`. Work that is not finished by then is lost with the runtime.
 ///
-/// Runs where `tokio::task::spawn_local` works: in a `LocalRuntime` or a `LocalSet`.
+/// Needs `tokio::task::spawn_local`: a `LocalRuntime` or a `LocalSet`.
 pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
     answer: Rc<A>,
     udp: Vec<S>,
@@ -125,15 +126,15 @@ async fn serve_while_sockets_change<A: Answer, S: DatagramSocket + 'static>(
     let _ = tokio::time::timeout(dispatch.bounds.stop, rest).await;
 }
 
-/// What one worker listens on, as `env::bind_udp` and `env::bind_tcp` give it.
+/// The sockets of one worker, as `env::bind_udp` and `env::bind_tcp` return them.
 #[derive(Default)]
 pub struct Sockets {
     pub udp: Vec<UdpSocket>,
     pub tcp: Vec<TcpListener>,
 }
 
-/// The body of one worker's thread; `make` is called on it, inside its runtime. Returns after the stop, or at once with
-/// the reason why it cannot serve.
+/// The main function of one worker's thread; it calls `make` inside its runtime. Returns after the stop, or at once with the
+/// reason why it cannot serve.
 pub fn run_worker<A: Answer>(
     make: impl FnOnce() -> io::Result<Rc<A>>,
     sockets: Sockets,

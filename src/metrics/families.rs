@@ -1,8 +1,8 @@
-//! The table of all that is counted. A family is a name with a value for each combination of its labels.
+//! The table of all counters, gauges and histograms. A family is a name with a value for each combination of its labels.
 
 use super::labels::{Outcome, Over, QueryType};
 
-/// Label name and its values. A family without labels has none of these.
+/// The name of a label, and its values. A family without labels has none.
 pub(super) type Label = (&'static str, &'static [&'static str]);
 
 pub(super) struct Family {
@@ -12,7 +12,7 @@ pub(super) struct Family {
 }
 
 impl Family {
-    /// How many values it has.
+    /// Number of its values.
     pub(super) const fn len(&self) -> usize {
         let (mut product, mut at) = (1, 0);
         while at < self.labels.len() {
@@ -44,33 +44,33 @@ const TYPE: Label = ("type", QueryType::NAMES);
 const RCODE: Label = ("rcode", Outcome::NAMES);
 
 families! {
-    /// Grows only.
+    /// Only grows.
     Counter:
-    Queries = "queries" [OVER, TYPE], "Queries of clients that could be read as far as their type";
+    Queries = "queries" [OVER, TYPE], "Queries of clients whose type could be read";
     Replies = "replies" [RCODE], "Replies to clients";
     CacheHits = "cache-hits", "Questions answered from the cache";
-    CacheMisses = "cache-misses", "Questions for which servers were asked";
-    ReadyHosted = "answered-from-ready-hosted", "Questions answered by a reply from a hosted zone that was kept ready";
+    CacheMisses = "cache-misses", "Questions for which servers were queried";
+    ReadyHosted = "answered-from-ready-hosted", "Questions answered by a ready answer from a hosted zone";
     AtOnce = "answered-at-once", "Other questions answered without waiting: hosted zones, special names, errors";
-    LookedUp = "looked-up", "Questions that took a look-up: in the cache, or of servers";
-    Malformed = "malformed", "Queries that are no DNS messages we understand";
+    LookedUp = "looked-up", "Questions that needed a look-up in the cache or at servers";
+    Malformed = "malformed", "Queries that could not be read";
     Walks = "walks", "Walks begun";
     WalksFailed = "walks-failed", "Walks that ended in a failure";
     UpstreamQueries = "upstream-queries", "Queries sent to servers";
-    UpstreamSecondQueries = "upstream-second-queries", "Queries sent to a second server while the first one was waited for";
+    UpstreamSecondQueries = "upstream-second-queries", "Queries sent to a second server because the first was slow";
     UdpQueries = "udp-queries", "Datagrams received";
     UdpAtOnce = "udp-at-once", "Datagrams answered without waiting";
-    UdpCutOff = "udp-cut-off", "Datagrams longer than any query: answered FORMERR unread";
-    UdpUnsent = "udp-unsent", "Replies that the kernel did not take";
-    UdpPaced = "udp-paced", "Replies that left later, so that not too many leave to one client at once";
+    UdpCutOff = "udp-cut-off", "Datagrams longer than any query, answered with FORMERR unread";
+    UdpUnsent = "udp-unsent", "Replies that the kernel refused to send";
+    UdpPaced = "udp-paced", "Replies delayed because too many were leaving to one client at once";
     ReceiveErrors = "receive-errors", "Errors of listening UDP sockets";
     StreamQueries = "stream-queries", "Messages received over TCP";
     StreamAtOnce = "stream-at-once", "Messages over TCP answered without waiting";
     Connections = "connections", "TCP connections accepted";
     ConnectionsEvicted = "connections-evicted", "TCP connections closed to make room for others";
-    ConnectionsTimedOut = "connections-timed-out", "TCP connections closed because nothing came, too little came, or nothing was read";
+    ConnectionsTimedOut = "connections-timed-out", "TCP connections closed because the client sent nothing, sent too slowly or did not read";
     AcceptErrors = "accept-errors", "Errors of accepting TCP connections";
-    TurnedAway = "turned-away", "Questions turned away because too many were under way";
+    TurnedAway = "turned-away", "Questions refused because too many were in progress";
     Panics = "panics", "Panics while answering; each cost one question";
 }
 
@@ -78,19 +78,19 @@ families! {
     /// Goes up and down.
     Gauge:
     ConnectionsOpen = "connections-open", "TCP connections open";
-    Waiting = "waiting", "Questions whose clients wait for an answer";
+    Waiting = "waiting", "Questions whose clients are waiting for an answer";
 }
 
 families! {
-    /// Counts values by size, and adds them up.
+    /// Counts values by size, and their sum.
     Histogram:
-    Wait = "wait-ms", "Milliseconds that a client waited for an answer that took a look-up";
+    Wait = "wait-ms", "Milliseconds that clients waited for answers that needed a look-up";
 }
 
-/// Upper bounds of the buckets of all histograms; a last bucket has none. Twice as much each time: good enough to read a
-/// percentile from, from a server next door to the time a client gives up.
+/// Upper bounds of the buckets of all histograms; the last bucket has none. Each is twice the one before, from a server nearby
+/// up to the time after which a client gives up: precise enough for percentiles.
 pub(super) const BUCKETS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192];
-/// Buckets, the one without bound, and the sum.
+/// The buckets, the one without bound, and the sum.
 pub(super) const HISTOGRAM_VALUES: usize = BUCKETS.len() + 2;
 
 /// Where the values of each family begin among those of its kind, and how many there are in all.

@@ -1,7 +1,6 @@
-//! The closed sets of label values. What is in none of them is counted as `other`, so that nobody can make the table
-//! grow by what he asks.
+//! The closed sets of label values. Everything else is counted as `other`, so that no client can make the table grow.
 
-/// How a query came.
+/// The transport of a query.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Over {
     Udp,
@@ -12,7 +11,7 @@ impl Over {
     pub(super) const NAMES: &[&str] = &["udp", "tcp"];
 }
 
-/// Types of which an operator wants to know how often they are asked for; by number (IANA, RR TYPEs).
+/// Types that an operator wants to see separately; by number (IANA, RR TYPEs).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct QueryType(u8);
 
@@ -22,6 +21,7 @@ impl QueryType {
         "CAA",
     ];
 
+    /// The label for the type of this number.
     #[inline]
     pub fn of(number: u16) -> QueryType {
         QueryType(INDICES.get(usize::from(number)).copied().unwrap_or(0))
@@ -52,6 +52,7 @@ impl Outcome {
         "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE", "other",
     ];
 
+    /// The label for the response code of this number.
     #[inline]
     pub fn of(rcode: u16) -> Outcome {
         Outcome(rcode.min(Outcome::NAMES.len() as u16 - 1) as u8)

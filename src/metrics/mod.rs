@@ -1,5 +1,5 @@
-//! Counters, gauges and histograms. Each worker has values of its own, which its thread alone writes, so that counting
-//! costs neither a lock nor a bus cycle; whoever reports adds them up.
+//! Counters, gauges and histograms. Each worker has values of its own, which only its thread writes, so that counting costs
+//! neither a lock nor a bus cycle; a report adds them up.
 //!
 //! ```text
 //! worker 0 ─► Recorder ─┐
@@ -7,7 +7,7 @@
 //! ended    ─► sum ──────┘
 //! ```
 //!
-//! What is counted stands in one table, `families.rs`: name, help, kind, labels.
+//! One table, `families.rs`, has everything that is counted: name, help, kind, labels.
 //!
 //! Knows nothing of: who reads the values, what they mean.
 

@@ -1,4 +1,4 @@
-//! Where the values are kept, and how they are added up.
+//! Stores the values of all workers and adds them up.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,10 +15,10 @@ const GAUGES_AT: usize = COUNTERS.1;
 const HISTOGRAMS_AT: usize = GAUGES_AT + GAUGES.1;
 const VALUES: usize = HISTOGRAMS_AT + HISTOGRAMS;
 
-/// Of one worker.
+/// The values of one worker.
 struct Values([AtomicU64; VALUES]);
 
-/// One worker's hand: to be used by one thread. Clones write the same values.
+/// Counts for one worker; used by one thread. Clones write the same values.
 #[derive(Clone)]
 pub struct Recorder {
     values: Arc<Values>,
@@ -26,18 +26,18 @@ pub struct Recorder {
     _one_thread: std::marker::PhantomData<std::rc::Rc<()>>,
 }
 
-/// All workers' values.
+/// The values of all workers.
 #[derive(Default)]
 pub struct Registry(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
     recorders: Vec<Arc<Values>>,
-    /// Of recorders that are gone.
+    /// Sums of recorders that are gone.
     ended: Vec<u64>,
 }
 
-/// One value for whoever reports.
+/// One value of a report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
     pub name: &'static str,
@@ -46,17 +46,18 @@ pub struct Row {
     pub value: u64,
 }
 
-/// One histogram for whoever reports.
+/// One histogram of a report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Distribution {
     pub name: &'static str,
     pub help: &'static str,
-    /// How many values were at most each bound; the last has none.
+    /// For each bound, the number of values up to it; the last has no bound.
     pub buckets: Vec<(Option<u64>, u64)>,
     pub sum: u64,
 }
 
 impl Recorder {
+    /// Adds `more` to a counter without labels.
     #[inline]
     pub fn add(&self, counter: Counter, more: usize) {
         if more > 0 {
@@ -64,29 +65,35 @@ impl Recorder {
         }
     }
 
+    /// Adds one to a counter without labels.
     #[inline]
     pub fn count(&self, counter: Counter) {
         self.change(COUNTERS.0[counter as usize], 1);
     }
 
+    /// Counts a client's query by transport and type.
     #[inline]
     pub fn query(&self, over: Over, query_type: QueryType) {
         self.change(COUNTERS.0[Counter::Queries as usize] + over as usize * QueryType::NAMES.len() + query_type.index(), 1);
     }
 
+    /// Counts a reply by its response code.
     #[inline]
     pub fn reply(&self, outcome: Outcome) {
         self.change(COUNTERS.0[Counter::Replies as usize] + outcome.index(), 1);
     }
 
+    /// Adds one.
     pub fn up(&self, gauge: Gauge) {
         self.change(GAUGES_AT + GAUGES.0[gauge as usize], 1);
     }
 
+    /// Subtracts one.
     pub fn down(&self, gauge: Gauge) {
         self.change(GAUGES_AT + GAUGES.0[gauge as usize], u64::MAX);
     }
 
+    /// Counts one value.
     pub fn observe(&self, histogram: Histogram, value: u64) {
         let at = HISTOGRAMS_AT + histogram as usize * HISTOGRAM_VALUES;
         self.change(at + BUCKETS.partition_point(|bound| *bound < value), 1);
@@ -94,7 +101,7 @@ impl Recorder {
     }
 
     #[cfg(test)]
-    /// The value of a counter without labels, or the sum of one with labels: of this worker alone.
+    /// The value of a counter of this worker, summed over its labels.
     pub fn get(&self, counter: Counter) -> u64 {
         let at = COUNTERS.0[counter as usize];
         self.values.0[at..at + Counter::FAMILIES[counter as usize].len()].iter().map(|value| value.load(Ordering::Relaxed)).sum()
@@ -103,7 +110,7 @@ impl Recorder {
     #[inline]
     fn change(&self, at: usize, more: u64) {
         if let Some(value) = self.values.0.get(at) {
-            // One writer: no need to lock the bus for it.
+            // There is one writer, so no locked instruction is needed.
             value.store(value.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         }
     }
@@ -119,7 +126,7 @@ impl Registry {
         Recorder { values, _one_thread: std::marker::PhantomData }
     }
 
-    /// All values, in the order of the table; of families with labels those that are not 0.
+    /// All values in the order of the table; for families with labels only the values that are not 0.
     pub fn rows(&self) -> Vec<Row> {
         let sums = self.0.lock().sums();
         let mut rows = Vec::new();
@@ -138,6 +145,7 @@ impl Registry {
         rows
     }
 
+    /// The histograms, in the order of the table.
     pub fn histograms(&self) -> Vec<Distribution> {
         let sums = self.0.lock().sums();
         let values = sums[HISTOGRAMS_AT..].chunks_exact(HISTOGRAM_VALUES);
@@ -161,7 +169,7 @@ impl Kept {
         sums
     }
 
-    /// What ended workers have counted stays; their places go.
+    /// Keeps the sums of ended workers, and frees their values.
     fn fold_ended(&mut self) {
         self.ended.resize(VALUES, 0);
         let ended = &mut self.ended;

@@ -1,21 +1,23 @@
-//! An access list, compiled for look-up per packet: the prefixes as sorted ranges that do not overlap, so that
-//! one binary search answers, however long the list is.
+//! An access list, compiled for a look-up per packet: the prefixes as sorted ranges that do not overlap, so that one binary
+//! search is enough for a list of any length.
 //!
-//! IPv4-mapped IPv6 addresses (RFC 4291 2.5.5.2) are judged as the IPv4 address inside them: that is what a
-//! client is who comes in over a dual-stack socket.
+//! An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) counts as the IPv4 address inside it, because a client of a dual-stack socket
+//! is an IPv4 client.
 
 use std::net::IpAddr;
 
 use crate::config::Prefix;
 
+/// A set of addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acl {
-    /// First and last address of each range; sorted, and never touching one another.
+    /// First and last address of each range; sorted, with gaps between them.
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
 }
 
 impl Acl {
+    /// The union of the prefixes.
     pub fn new(prefixes: &[Prefix]) -> Acl {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for prefix in prefixes {
@@ -28,6 +30,7 @@ impl Acl {
         Acl { v4: merged(v4), v6: merged(v6) }
     }
 
+    /// Whether one of the prefixes has this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(v4) => within(&self.v4, v4.to_bits()),
@@ -36,7 +39,7 @@ impl Acl {
     }
 }
 
-/// Prefixes either nest or are apart, so a range that starts inside its forerunner also ends there.
+/// Two prefixes either nest or are disjoint, so a range that starts inside the one before also ends there.
 fn merged<T: Ord + Copy>(mut ranges: Vec<(T, T)>) -> Vec<(T, T)> {
     ranges.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
     ranges.dedup_by(|later, kept| later.0 <= kept.1);

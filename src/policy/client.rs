@@ -1,13 +1,15 @@
-//! Who counts as one client wherever clients are counted: an IPv4 address, or a /56 of IPv6, which is what one
-//! household or host is commonly given (RFC 6177 2). A host that draws a new IPv6 address for each question gains
-//! nothing, and what is sent to all addresses of a /56 arrives at one access line.
+//! What counts as one client wherever clients are counted: an IPv4 address, or an IPv6 /56, which is what one household or host
+//! usually has (RFC 6177 2). A host that uses a new IPv6 address for each question gains nothing, and traffic to all addresses
+//! of a /56 arrives at one access line.
 
 use std::net::{IpAddr, Ipv6Addr};
 
+/// One client: an IPv4 address or an IPv6 /56.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ClientNet(IpAddr);
 
 impl ClientNet {
+    /// An IPv4-mapped address counts as IPv4.
     pub fn of(peer: IpAddr) -> ClientNet {
         ClientNet(match peer.to_canonical() {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 72)).into(),

@@ -1,7 +1,7 @@
-//! How many questions may be under way, and whose: the one admission of everything that takes waiting.
+//! How many questions may be in progress, and whose: the only admission of questions that have to wait.
 //!
-//! A question holds its place from when it is taken until the last walk begun for it has ended, so the table follows
-//! what is really used: memory, and the sockets that walks have open. There is one table for the whole process.
+//! A question holds its place from its admission until the last walk for it has ended, so the table shows what is really in
+//! use: memory, and the sockets of walks. There is one table for the whole process.
 //!
 //! ```text
 //! free place ─► taken
@@ -10,8 +10,8 @@
 //!               otherwise the newcomer is refused
 //! ```
 //!
-//! So a client that has few questions under way always finds a place, however many one client or all others have; and
-//! where every client has one (forged addresses), each question still gets its time.
+//! So a client with few questions in progress always gets a place, however many one client or all others have. If every client
+//! has one (forged addresses), each question still gets its minimum time.
 
 use std::collections::btree_map::BTreeMap;
 use std::collections::{BTreeSet, HashMap};
@@ -54,7 +54,7 @@ struct Bounds {
 #[derive(Default)]
 struct Table {
     clients: HashMap<ClientNet, Client, RandomState>,
-    /// Every client with a place. The last is the one with most; of several, the one whose oldest question came first.
+    /// Every client with a place. The last has most places; among equals, the one whose oldest question came first.
     by_greed: BTreeSet<Greed>,
     total: usize,
     next: u64,
@@ -62,7 +62,7 @@ struct Table {
 
 #[derive(Default)]
 struct Client {
-    /// In the order in which they came.
+    /// In the order of arrival.
     places: BTreeMap<u64, Arc<Inner>>,
     /// Questions that came over UDP and have not been answered.
     datagrams: usize,
@@ -76,10 +76,10 @@ struct Greed {
     client: ClientNet,
 }
 
-/// The right to an answer of the client that waits for it; over when dropped.
+/// The right of a waiting client to an answer; it ends when dropped.
 pub struct Ticket(Place);
 
-/// A question's place. Clones are the same place; it is free when the last of them is dropped.
+/// A question's place. Clones are the same place, which becomes free when the last of them is dropped.
 #[derive(Clone)]
 pub struct Place(Arc<Held>);
 
@@ -94,11 +94,12 @@ struct Inner {
     came: Instant,
     is_datagram: bool,
     lost: AtomicBool,
-    /// Of all who work for the question.
+    /// Wakers of all tasks that work for the question.
     wakers: Mutex<SmallVec<[Waker; 2]>>,
 }
 
 impl InFlight {
+    /// An empty table.
     pub fn new(limits: &Limits) -> InFlight {
         let bounds = Bounds {
             places: limits.pending_questions,
@@ -112,7 +113,7 @@ impl InFlight {
         InFlight(Arc::new(Shared { bounds, table: Mutex::default(), pulses: Mutex::new(pulses), shed: AtomicUsize::new(0) }))
     }
 
-    /// For a question that came over UDP, so perhaps not from `peer` at all.
+    /// For a question over UDP, whose source address may be forged.
     pub fn admit_datagram(&self, peer: IpAddr, now: Instant) -> Option<Ticket> {
         let ticket = self.admit_as(peer, true, now)?;
         self.0.pulses.lock().asked(ticket.0.0.inner.client, now);
@@ -128,7 +129,7 @@ impl InFlight {
         let (client, bounds) = (ClientNet::of(peer), &self.0.bounds);
         let mut table = self.0.table.lock();
         let (held, datagrams) = table.clients.get(&client).map_or((0, 0), |client| (client.places.len(), client.datagrams));
-        // Nobody outside can forge loopback addresses.
+        // Loopback addresses cannot be forged from outside.
         if is_datagram && datagrams >= bounds.datagrams_per_client && !peer.is_loopback() {
             return None;
         }
@@ -175,7 +176,7 @@ impl InFlight {
 }
 
 impl Table {
-    /// Whose oldest question goes when there is no place for one of `client`, which has `held`.
+    /// The client whose oldest question loses its place when there is none for `client`, which has `held`.
     fn who_loses(&self, client: ClientNet, held: usize) -> Option<ClientNet> {
         let greediest = self.by_greed.last()?;
         let loses = if greediest.places > held { greediest.client } else { client };
@@ -201,7 +202,7 @@ impl Table {
         inner
     }
 
-    /// Its datagram stays counted until it is answered.
+    /// Removes the place; the datagram stays counted until it is answered.
     fn remove(&mut self, inner: &Inner) {
         let Some(entry) = self.clients.get_mut(&inner.client) else { return };
         let before = entry.greed(inner.client);
@@ -241,7 +242,7 @@ impl Client {
 }
 
 impl Place {
-    /// Ready when the place was given to another question: whoever works for this one stops.
+    /// Ready when another question has taken the place: all work for this question stops.
     pub fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
         let inner = &self.0.inner;
         if inner.lost.load(Ordering::Acquire) {
@@ -252,13 +253,13 @@ impl Place {
             wakers.push(cx.waker().clone());
         }
         drop(wakers);
-        // It may have been lost before the waker was there.
+        // The place may have been lost before the waker was stored.
         if inner.lost.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Ticket {
-    /// For the walks, which keep the place when the client has its answer and they go on.
+    /// The place, which the walks keep when they continue after the client has its answer.
     pub fn place(&self) -> &Place {
         &self.0
     }

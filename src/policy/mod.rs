@@ -1,9 +1,9 @@
-//! Who may ask, and what is special: access lists, special-use names (RFC 6761 and its registry), the rebinding
-//! guard, and the rates and counts that one client may reach.
+//! Who may ask, and which names are special: access lists, special-use names (RFC 6761 and its registry), the rebinding guard,
+//! and the rates and counts that one client may reach.
 //!
-//! Everything here is made from the settings at start and reload and swapped whole; the few parts that count
-//! (`ResponseRate`, `InFlight`) are told the time. Nothing waits or resolves: each part
-//! says what it knows about one name, address or set, and `answer` decides what comes of it.
+//! All of this is made from the settings at start and reload and swapped as a whole; the parts that count (`ResponseRate`,
+//! `InFlight`) are given the time. Nothing waits or resolves: each part says what it knows about one name, address or RRset,
+//! and `answer` decides what follows.
 //!
 //! Knows nothing of: sockets, messages, hosted zones, what is cached, how a name is resolved.
 

@@ -1,10 +1,10 @@
-//! Which addresses mean something only on the local network, in any form in which a client may be given one.
+//! Addresses that have a meaning only on the local network, in every form in which a client may receive them.
 //!
 //! IPv4: "this network", loopback, link-local (RFC 3927) and RFC 1918. IPv6: unspecified, loopback, ULA (RFC 4193),
 //! link-local, site-local (RFC 3879), and every address that carries one of those IPv4 addresses for a translator or a
 //! tunnel. A, AAAA, and the hints of HTTPS and SVCB records (RFC 9460 7.3).
 //!
-//! Shared address space (100.64.0.0/10) counts as public: overlay networks give it out in public names on purpose.
+//! Shared address space (100.64.0.0/10) counts as public, because overlay networks publish it in public names on purpose.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -57,12 +57,12 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// The operator of the local network divides 64:ff9b:1::/48 as RFC 6052 2.2 allows, so the place of the IPv4 address is
-/// not known. The bits after it should be zero: the shortest prefix for which they are is the likely one. A translator
-/// does not look at those bits, so a private address at the place of a shorter prefix counts too; zeros there do not,
-/// because a prefix is mostly zeros.
+/// The operator of the local network may divide 64:ff9b:1::/48 in each way that RFC 6052 2.2 allows, so the position of the
+/// IPv4 address is not known. The bits after the address should be zero, so the shortest prefix for which they are is the
+/// likely one. A translator ignores those bits, so a private address at the position of a shorter prefix counts too. Zeros
+/// there do not count, because most of a prefix is zero.
 fn is_private_local_nat64(octets: [u8; 16]) -> bool {
-    // Where the four octets stand for /48, /56, /64 and /96; octet 8 is left out (RFC 6052 2.2).
+    // The positions of the four octets for /48, /56, /64 and /96; octet 8 is skipped (RFC 6052 2.2).
     const PLACES: [[usize; 4]; 4] = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
     for place in PLACES {
         let v4 = Ipv4Addr::from(place.map(|at| octets[at]));

@@ -1,9 +1,9 @@
-//! How many answers that had to be waited for leave to one UDP client at once.
+//! How many delayed answers leave to one UDP client at once.
 //!
-//! A server that holds its replies back and releases them together turns a trickle of questions from a forged
-//! address into one pulse of answers towards it (CVE-2024-33655, DNSBomb). So such answers are spread over time: at
-//! most so many in any window, and the others later, in their order. None is dropped: each keeps its question's place
-//! among the pending ones until it has left, which bounds how many there are.
+//! A server that holds its replies back and releases them together turns a trickle of questions from a forged address into one
+//! pulse of answers towards it (CVE-2024-33655, DNSBomb). So answers that had to be waited for are spread over time: only a
+//! limited number leaves in any window, the others later, in their order. None is dropped: each keeps its question's place
+//! among the pending ones until it has left, which bounds their number.
 //!
 //! An answer that has to wait is given a time. A timer may fire late, so the time at which an answer does leave counts
 //! too: those behind a late one wait once more.
@@ -12,7 +12,7 @@
 //! many answers in a window as it has just asked questions. Who forges the questions would have to send half of the
 //! flood himself, at the same time.
 //!
-//! Answers that nobody waited for leave as fast as their questions come, and are not counted.
+//! Answers without a wait leave as fast as their questions come, and are not counted.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -23,12 +23,13 @@ use super::ClientNet;
 use crate::env::Instant;
 use crate::limits::clients::PULSE_CLIENTS_MIN;
 
+/// The delayed answers of all clients of one thread.
 pub struct Pulses {
-    /// Only clients that have waited for something in the last window, or still do.
+    /// Only clients with a delayed answer in the last window, or one still to leave.
     clients: HashMap<ClientNet, Client, RandomState>,
     answers_max: usize,
     window: Duration,
-    /// At this many clients those without anything in the last window are forgotten.
+    /// At this many clients, those without an answer in the last window are forgotten.
     sweep_at: usize,
 }
 
@@ -44,6 +45,7 @@ struct Client {
 }
 
 impl Pulses {
+    /// At most `answers_max` answers leave in any `window`.
     pub fn new(answers_max: usize, window: Duration) -> Pulses {
         Pulses { clients: HashMap::default(), answers_max: answers_max.max(1), window, sweep_at: PULSE_CLIENTS_MIN }
     }
@@ -96,7 +98,7 @@ impl Pulses {
 }
 
 impl Client {
-    /// Begins a new window where the present one is over.
+    /// Begins a new window if the current one has ended.
     fn turn(&mut self, now: Instant, window: Duration) {
         match self.asked_since {
             Some(since) if now < since + window => {}

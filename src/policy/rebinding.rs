@@ -1,17 +1,17 @@
 //! The rebinding guard: a public name must not lead a browser to a machine on the local network.
 //!
-//! A page of `attacker.example` may talk to `attacker.example`; if that name then has the address 192.168.1.1, the
-//! page talks to the router. So private addresses are taken out of the answers for public names: A and AAAA records,
-//! and HTTPS and SVCB records whose hints contain one.
+//! A page of `attacker.example` may talk to `attacker.example`; if that name then has the address 192.168.1.1, the page talks
+//! to the router. So private addresses are removed from answers for public names: A and AAAA records, and HTTPS and SVCB
+//! records with such an address as a hint.
 //!
-//! The name in the question counts, not the target of its aliases: an attacker may point an alias into a domain that
-//! is allowed. The caller leaves out hosted zones, local data, forward and stub zones.
+//! The query name counts, not the target of its aliases: an attacker may point an alias into a domain that is allowed. The
+//! caller exempts hosted zones, local data, forward and stub zones.
 //!
 //! Below the zones of known block lists, A records in 127.0.0.0/8 are the list's answers (RFC 5782 2.1) and pass. The
 //! form of a name proves nothing: anybody can have a name that starts with four numbers. 127.0.0.1 does not pass even
 //! there: no list gives it as an answer (RFC 5782 2.1 starts at 127.0.0.2), and it is the address that an attack needs.
 //!
-//! A stripped set has lost its signatures, because they do not cover what is left.
+//! The RRset without some of its records has no signatures, because they do not cover the rest.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,33 +22,36 @@ use super::private_address::private_address;
 use crate::limits::clients::REBINDING_TEXT_BYTES_MAX;
 use crate::record::{Ede, EdeCode, Name, RdataList, RrSet, Rtype};
 
+/// The guard, compiled from the settings.
 pub struct Rebinding {
     on: bool,
-    /// `rebinding-allow`, in the administrator's order.
+    /// `rebinding-allow`, in the order of the configuration.
     allowed: Vec<Name>,
-    /// At and below these names every address is fine.
+    /// At and below these names every address is allowed.
     any_address: Zones,
-    /// At and below these names 127.0.0.0/8 is fine, except 127.0.0.1.
+    /// At and below these names 127.0.0.0/8 is allowed, except 127.0.0.1.
     block_lists: Zones,
 }
 
+/// What the guard says about one RRset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Clean,
-    /// `kept` is what may still be answered; `None`: NODATA. `dropped` is the first private address.
+    /// `kept` may still be answered; `None` means NODATA. `dropped` is the first private address.
     Stripped {
         kept: Option<RrSet>,
         dropped: IpAddr,
     },
 }
 
-/// These zones contain their customers' private addresses on purpose, so that a certificate can be issued for them.
+/// These zones have their customers' private addresses on purpose, so that certificates can be issued for them.
 const SHIPPED_ANY_ADDRESS: &[&str] = &["plex.direct."];
 
-/// One zone a line; `;` starts a comment.
+/// One zone in each line; `;` starts a comment.
 const SHIPPED_BLOCK_LISTS: &str = include_str!("block_lists.txt");
 
 impl Rebinding {
+    /// With `on` false every RRset is clean.
     pub fn new(on: bool, allow: &[Name]) -> Rebinding {
         let mut any_address = Zones::of_texts(SHIPPED_ANY_ADDRESS.iter().copied());
         any_address.extend(allow);
@@ -72,8 +75,8 @@ impl Rebinding {
         Verdict::Stripped { kept, dropped }
     }
 
-    /// Why `dropped` is missing from the answer for `asked`, and the setting that would let it through. `zone_cut` is the
-    /// deepest zone that is known to contain `asked`.
+    /// Why `dropped` is missing from the answer for `asked`, and the setting that would allow it. `zone_cut` is the deepest
+    /// zone that is known to contain `asked`.
     pub fn reason(&self, asked: &Name, dropped: IpAddr, zone_cut: Option<&Name>) -> Ede {
         let list = is_list_answer(dropped).then(|| likely_list_zone(asked, zone_cut)).flatten();
         let (what, zone) = match &list {
@@ -90,7 +93,7 @@ impl Rebinding {
         Ede::new(EdeCode::FILTERED, if text.len() <= REBINDING_TEXT_BYTES_MAX { text } else { short })
     }
 
-    /// The line of the configuration that allows `zone` too, with the names that it already has, ready to be pasted.
+    /// A line for the configuration that allows `zone` in addition to the names that it has already.
     fn allow_line(&self, zone: &Name) -> String {
         let names: Vec<String> = self.allowed.iter().chain([zone]).map(|name| format!("{:?}", name.to_string())).collect();
         format!("rebinding-allow = [{}]", names.join(", "))
@@ -123,8 +126,8 @@ fn is_list_answer(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if v4.is_loopback() && v4 != Ipv4Addr::LOCALHOST)
 }
 
-/// The zone of a list that is not among the known ones: what stands behind the address, the hash or the domain that the
-/// list was asked about. A list is a zone of its own, so a zone cut that is known is the better answer.
+/// The zone of an unknown block list: the part of the name after the address, the hash or the domain that was looked up. A list
+/// is a zone of its own, so a known zone cut is the better answer.
 fn likely_list_zone(asked: &Name, zone_cut: Option<&Name>) -> Option<Name> {
     let labels = asked.label_count();
     if let Some(cut) = zone_cut.filter(|cut| cut.label_count() >= 2 && asked.is_below(cut)) {

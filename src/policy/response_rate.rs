@@ -1,11 +1,11 @@
-//! Response-rate limiting for strangers: replies to a forged address must not become somebody's flood (RFC 5358 is
-//! about the same attack). Only for UDP, and only for clients outside `server.allow`, which get hosted zones alone.
+//! Response rate limiting: replies to a forged address must not become a flood (RFC 5358 is about the same attack). It applies
+//! only to UDP, and only to clients outside `server.allow`, which get only hosted zones.
 //!
-//! A token bucket for each /24 of IPv4 and /56 of IPv6. Past its rate, every second reply goes out empty with TC
-//! set ("slip"): a real client then asks over TCP, which cannot be forged, and an amplifier gains nothing.
+//! Each IPv4 /24 and IPv6 /56 has a token bucket. Above the rate, every second reply is sent empty with TC set ("slip"): a real
+//! client then asks over TCP, which cannot be forged, and an amplifier gains nothing.
 //!
-//! The table never grows: a prefix has two places it may stand in, and a newcomer takes the one whose bucket is
-//! fuller, so a prefix that is being held back is not forgotten for the sake of one that is not.
+//! The table never grows: a prefix has two possible places, and a new prefix takes the one whose bucket is fuller, so that a
+//! prefix which is being limited is not displaced by one which is not.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -15,28 +15,29 @@ use foldhash::quality::FixedState;
 use crate::env::BootTime;
 use crate::limits::clients::{RESPONSE_RATE_BUCKETS_MAX, RESPONSES_BURST_MAX, RESPONSES_PER_SECOND_MAX};
 
-/// One thread's buckets; with several threads a client may get the rate of each.
+/// The buckets of one thread; with several threads a client may get the rate of each.
 pub struct ResponseRate {
-    /// Empty until the first stranger comes.
+    /// Empty until the first client outside `server.allow` comes.
     buckets: Vec<Bucket>,
     hasher: FixedState,
     per_second: u32,
     burst: u32,
 }
 
+/// What happens to a reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pace {
     Send,
-    /// Send the header and question alone, with TC set.
+    /// Send the header and the question alone, with TC set.
     Slip,
     Drop,
 }
 
 #[derive(Clone, Copy)]
 struct Bucket {
-    /// 0: never used. The low bits of a prefix are zero and the lowest marks use, so no prefix looks like it.
+    /// 0: never used. The low bits of a prefix are zero and the lowest marks use, so no prefix equals 0.
     prefix: u64,
-    /// Milliseconds; `BootTime` cut to 32 bits would wrap after 49 days, hence all of it.
+    /// In milliseconds; 32 bits would wrap after 49 days.
     filled_at: BootTime,
     /// Thousandths of a reply, so that a slow rate fills smoothly.
     milli_tokens: u32,
@@ -49,12 +50,13 @@ impl ResponseRate {
         ResponseRate::with_rate(seed, RESPONSES_PER_SECOND_MAX, RESPONSES_BURST_MAX)
     }
 
+    /// `burst` replies at once, then `per_second`.
     pub fn with_rate(seed: u64, per_second: u32, burst: u32) -> ResponseRate {
         let (per_second, burst) = (per_second.clamp(1, 1_000_000), burst.clamp(1, 1_000_000));
         ResponseRate { buckets: Vec::new(), hasher: FixedState::with_seed(seed), per_second, burst }
     }
 
-    /// To be asked once for each reply over UDP to a stranger.
+    /// Called once for each UDP reply to a client outside `server.allow`.
     pub fn pace(&mut self, client: IpAddr, now: BootTime) -> Pace {
         let prefix = accountable(client);
         let (per_second, full) = (self.per_second, self.burst * 1_000);
@@ -92,7 +94,7 @@ impl ResponseRate {
     }
 }
 
-/// /24 or /56, as one number that is never 0.
+/// The /24 or /56 as a number that is never 0.
 fn accountable(client: IpAddr) -> u64 {
     match client.to_canonical() {
         IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8) << 8 | 1,

@@ -1,30 +1,32 @@
-//! All that is fixed between two reloads, in one value: made from the settings, shared by the threads, swapped whole.
-//! A question takes the snapshot once at its start and never sees half a reload.
+//! Everything in the policy that only a reload changes, in one value: made from the settings, shared by the threads, swapped as
+//! a whole. A question takes the snapshot once at its start and never sees half a reload.
 
 use std::net::IpAddr;
 
 use super::{Acl, Rebinding, SpecialUse};
 use crate::config::Settings;
 
+/// The compiled policy.
 pub struct Policy {
-    /// Who may have names resolved and read the cache.
+    /// Clients that may use recursion and the cache.
     pub allow: Acl,
-    /// Who may read the cache with RD=0; of no use to clients outside `allow`.
+    /// Clients that may read the cache with RD=0, if they are also in `allow`.
     pub allow_snoop: Acl,
     pub special_use: SpecialUse,
     pub rebinding: Rebinding,
 }
 
-/// What a client may do here.
+/// What a client may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
     /// Inside `server.allow`.
     pub allowed: bool,
-    /// May be told what the cache holds.
+    /// May learn what the cache holds.
     pub may_read_cache: bool,
 }
 
 impl Policy {
+    /// Compiles the settings.
     pub fn new(settings: &Settings) -> Policy {
         Policy {
             allow: Acl::new(&settings.server.allow),
@@ -34,7 +36,7 @@ impl Policy {
         }
     }
 
-    /// Who is this client, to a question with RD as given?
+    /// The rights of this client, for a question with or without RD.
     pub fn access(&self, client: IpAddr, recursion_desired: bool) -> Access {
         let allowed = self.allow.contains(client);
         Access { allowed, may_read_cache: allowed && (recursion_desired || self.allow_snoop.contains(client)) }

@@ -1,9 +1,9 @@
-//! Names that are answered here and never sent up: the special-use names of RFC 6761's registry, and the reverse
-//! zones of addresses that mean something only locally (RFC 6303, RFC 7793).
+//! Names that are answered here and never looked up: the special-use names of RFC 6761's registry, and the reverse zones of
+//! addresses that have a local meaning (RFC 6303, RFC 7793).
 //!
-//! One table says what each is; at reload it becomes a tree of labels, so that an ordinary name costs one hash
-//! look-up of its last label. Whatever is hosted or configured under such a name is looked for first, by the caller.
-//! `example.`, `example.com.` and their like (RFC 6761 6.5) and `ipv4only.arpa.` (RFC 8880) are ordinary names here.
+//! One table has the answer for each name; at reload it becomes a tree of labels, so that an ordinary name costs one hash
+//! look-up of its last label. The caller first looks for hosted zones and rules at such a name. `example.`, `example.com.` and
+//! their like (RFC 6761 6.5) and `ipv4only.arpa.` (RFC 8880) are ordinary names here.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -13,15 +13,16 @@ use smallvec::SmallVec;
 
 use crate::record::{Name, Question, RrSet, Rtype};
 
-/// One special name; it speaks for everything at and below it.
+/// One special name; it covers everything at and below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Special {
     pub name: Name,
-    /// The document and section that set it apart.
+    /// The document and section that define it.
     pub rfc: &'static str,
     behaviour: Behaviour,
 }
 
+/// The answer for a special name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SpecialAnswer {
     NxDomain {
@@ -31,7 +32,7 @@ pub enum SpecialAnswer {
         soa: RrSet,
     },
     Sets(Vec<RrSet>),
-    /// Not for us: to be resolved as any other question.
+    /// Not special for this type: resolved like any other question.
     Ordinary,
 }
 
@@ -41,12 +42,12 @@ enum Behaviour {
     Nowhere,
     /// The loopback addresses, at the name and at everything below it.
     Loopback,
-    /// An empty zone: SOA and NS at the apex, nothing below (RFC 6303 3). The public DNS has an unsigned delegation or
-    /// nothing at all in its place.
+    /// An empty zone: SOA and NS at the apex, nothing below (RFC 6303 3). The public DNS has an unsigned delegation there, or
+    /// nothing.
     EmptyZone,
-    /// Every name below exists and has nothing.
+    /// Every name below exists and has no records.
     NoDataBelow,
-    /// An empty zone but for one PTR to `localhost.` at this name, relative to the apex.
+    /// An empty zone except for one PTR record to `localhost.` at this name, relative to the apex.
     LocalhostPtr(&'static str),
 }
 
@@ -104,10 +105,10 @@ const TABLE: &[(&str, Behaviour, &str)] = &[
 /// RFC 7793 2: 100.64.0.0/10, one zone for each second octet.
 const SHARED_ADDRESS_SPACE: std::ops::RangeInclusive<u8> = 64..=127;
 
-/// TTL and SOA MINIMUM of what is made up here (RFC 6303 3).
+/// TTL and SOA MINIMUM of these records (RFC 6303 3).
 const TTL_S: u32 = 10_800;
 
-/// The table without the administrator's exceptions, ready for look-up.
+/// The table without the operator's exceptions, ready for look-ups.
 pub struct SpecialUse {
     top: Node,
 }
@@ -125,7 +126,7 @@ enum Mark {
 }
 
 impl SpecialUse {
-    /// `except` names, and all below them, are ordinary.
+    /// `except` names, and all names below them, are ordinary.
     pub fn new(except: &[Name]) -> SpecialUse {
         let mut special_use = SpecialUse { top: Node::default() };
         for special in table() {
@@ -142,7 +143,7 @@ impl SpecialUse {
         special_use
     }
 
-    /// The special name that speaks for this one (lower-case wire form), if any.
+    /// The special name that covers this name (lower-case wire form), if any.
     pub fn find(&self, name: &[u8]) -> Option<&Special> {
         // Most names end in a label that none of these has.
         self.top.below.get(last_label(name)?)?;
@@ -194,13 +195,13 @@ fn table() -> impl Iterator<Item = Special> {
 }
 
 impl Special {
-    /// The answer to a question for which `SpecialUse::find` gave this.
+    /// The answer to a question for which `SpecialUse::find` returned this name.
     pub fn answer(&self, question: &Question) -> SpecialAnswer {
         let apex = question.name == self.name;
         match self.behaviour {
             Nowhere => SpecialAnswer::NxDomain { soa: self.soa() },
             Loopback => self.sets(loopback(question)),
-            // DS is the parent's (RFC 4035 3.1.4.1): a client that validates gets the proof that nothing is signed here.
+            // DS belongs to the parent (RFC 4035 3.1.4.1): a validating client gets the proof that this zone is unsigned.
             EmptyZone | LocalhostPtr(_) if apex && question.rtype == Rtype::DS => SpecialAnswer::Ordinary,
             EmptyZone if apex => self.sets(self.apex_sets(question.rtype)),
             EmptyZone => SpecialAnswer::NxDomain { soa: self.soa() },
@@ -215,7 +216,7 @@ impl Special {
         if question.name == owner && asks_for(question.rtype, Rtype::PTR) {
             sets.push(RrSet::with(owner.clone(), Rtype::PTR, TTL_S, b"\x09localhost\0"));
         }
-        // What lies between the apex and the PTR is an empty non-terminal (RFC 8020 2): it exists.
+        // Names between the apex and the PTR are empty non-terminals (RFC 8020 2): they exist.
         match owner.is_within(&question.name) {
             true => self.sets(sets),
             false => SpecialAnswer::NxDomain { soa: self.soa() },
@@ -240,7 +241,7 @@ impl Special {
         sets
     }
 
-    /// RFC 6303 3: the zone is its own primary, `nobody.invalid.` answers for it.
+    /// RFC 6303 3: the zone is its own primary, with `nobody.invalid.` as its contact.
     fn soa(&self) -> RrSet {
         let mut rdata = self.name.as_wire().to_vec();
         rdata.extend_from_slice(b"\x06nobody\x07invalid\0");

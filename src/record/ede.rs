@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+/// INFO-CODE of an extended error (RFC 8914 5.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EdeCode(pub u16);
 
@@ -10,6 +11,7 @@ macro_rules! codes {
         impl EdeCode {
             $(#[allow(dead_code, reason = "the registry, whole")] pub const $name: EdeCode = EdeCode($code);)*
 
+            /// The meaning that the registry gives to this code.
             pub fn meaning(self) -> &'static str {
                 match self.0 { $($code => $text,)* _ => "unassigned code" }
             }
@@ -39,6 +41,7 @@ impl fmt::Debug for EdeCode {
     }
 }
 
+/// One extended error: its code, and EXTRA-TEXT for people, which no program may interpret (RFC 8914 2).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ede {
     pub code: EdeCode,
@@ -46,6 +49,7 @@ pub struct Ede {
 }
 
 impl Ede {
+    /// `text` may be empty.
     pub fn new(code: EdeCode, text: impl Into<String>) -> Ede {
         Ede { code, text: text.into() }
     }

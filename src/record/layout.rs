@@ -1,5 +1,5 @@
-//! Where names stand inside RDATA, in one table: it serves decompression of what comes from the network,
-//! compression of what we send, and the canonical form of RFC 4034 6.2.
+//! Where names stand inside RDATA, in one table: it serves the decompression of received messages, the compression of sent
+//! messages, and the canonical form of RFC 4034 6.2.
 //!
 //! RFC 3597 4: only the types of RFC 1035 may be compressed on sending; names in the other old types are
 //! still expanded on receipt, because old servers compressed them.
@@ -7,17 +7,18 @@
 use super::Rtype;
 use super::name::wire_len;
 
+/// One field of RDATA.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Field {
     /// A name that may be compressed when sent (RFC 1035 types).
     Compressible,
     /// A name that is sent as it is.
     Name,
-    /// So many octets.
+    /// Exactly this many octets.
     Fixed(usize),
-    /// One octet of length, then so many octets.
+    /// A <character-string>: one octet of length, then that many octets.
     Text,
-    /// All that is left.
+    /// All remaining octets.
     Rest,
 }
 
@@ -48,7 +49,7 @@ fn canonical_lowers(rtype: Rtype) -> bool {
     !matches!(rtype, Rtype::NSEC | Rtype::SVCB | Rtype::HTTPS | Rtype::LP | Rtype::TALINK | Rtype::NSAP_PTR)
 }
 
-/// The uncompressed RDATA in canonical form, appended to `out`.
+/// Appends the canonical form of the uncompressed RDATA to `out`.
 pub fn canonical_rdata(rtype: Rtype, rdata: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(rdata);
@@ -59,8 +60,8 @@ pub fn canonical_rdata(rtype: Rtype, rdata: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Does this uncompressed RDATA consist of just its type's fields? That is what may be taken from a message
-/// (`wire::Message`); what the fields say is another matter.
+/// Whether this uncompressed RDATA consists of exactly the fields of its type. `wire::Message` takes no other RDATA; what the
+/// fields say is not checked.
 pub fn rdata_has_fields(rtype: Rtype, rdata: &[u8]) -> bool {
     let mut at = 0;
     for field in fields(rtype) {
@@ -78,7 +79,7 @@ pub fn rdata_has_fields(rtype: Rtype, rdata: &[u8]) -> bool {
     at == rdata.len() && fixed_size.is_none_or(|size| size == rdata.len())
 }
 
-/// Of the field that `rest` starts with; `None` where it cannot be told.
+/// Length of the field that `rest` starts with; `None` where `rest` is too short for it.
 fn field_len(field: &Field, rest: &[u8]) -> Option<usize> {
     Some(match field {
         Compressible | Name => wire_len(rest)?,

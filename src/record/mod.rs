@@ -1,4 +1,4 @@
-//! The words everything else is written in: names, types, record sets, trust and security.
+//! The vocabulary of all other folders: names, types, RRsets, ranks of trust and security status.
 //!
 //! Terms are those of RFC 9499. Names are held in lower-case wire form (RFC 4343: names compare without
 //! regard to case), RDATA as uncompressed wire bytes with the case its owner gave it.

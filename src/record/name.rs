@@ -3,12 +3,16 @@
 //! Always valid: each label 1 to 63 octets, 255 octets in all, closed by the root label. The order of
 //! names is the canonical one of RFC 4034 6.1, so a sorted map of names is ready for NSEC.
 
+// A program that embeds Cairn uses `Name`.
+#![warn(missing_docs)]
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use smallvec::SmallVec;
 
+/// Octets of a name on the wire, the root label included (RFC 1035 2.3.4).
 pub(crate) const NAME_BYTES_MAX: usize = 255;
 const LABEL_BYTES_MAX: usize = 63;
 
@@ -16,7 +20,7 @@ const LABEL_BYTES_MAX: usize = 63;
 #[derive(PartialEq, Eq, Hash)]
 pub struct Name(SmallVec<[u8; 48]>);
 
-/// Names are cloned all the time, and `SmallVec` clones octet by octet.
+/// Names are cloned often, and `SmallVec` clones octet by octet: this copies all octets at once.
 impl Clone for Name {
     fn clone(&self) -> Name {
         Name(SmallVec::from_slice(&self.0))
@@ -82,7 +86,7 @@ impl Name {
     pub fn from_wire_prefix(bytes: &[u8]) -> Result<(Name, usize), NameError> {
         let len = wire_len(bytes).ok_or(NameError::BadWire)?;
         let mut folded = SmallVec::from_slice(&bytes[..len]);
-        // Label lengths are at most 63 and so never look like upper-case letters (65 to 90).
+        // Lower-casing the whole wire form is safe: a label length is at most 63, and upper-case letters are 65 to 90.
         folded.make_ascii_lowercase();
         Ok((Name(folded), len))
     }
@@ -150,7 +154,7 @@ impl Name {
         if own < above || self.0[own - above..] != ancestor.0[..] {
             return false;
         }
-        // The same bytes may straddle a label: the cut must fall on a label's start.
+        // The last octets may be equal without being the same labels: the suffix must start at a label.
         let mut at = 0;
         while at < own - above {
             at += 1 + self.0[at] as usize;
@@ -315,6 +319,7 @@ pub(crate) fn write_presentation(wire: &[u8], f: &mut impl fmt::Write) -> fmt::R
     Ok(())
 }
 
+/// The labels of a name from left to right, without the root label.
 #[derive(Clone)]
 pub struct Labels<'a>(&'a [u8]);
 

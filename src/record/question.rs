@@ -1,18 +1,24 @@
-//! What is asked, and the words for how it is answered.
+//! Questions, and the code points of questions and replies: classes, response codes.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{Name, Rtype};
 
+/// The CLASS of a record or a question (RFC 1035 3.2.4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Class(pub u16);
 
 impl Class {
+    /// The Internet.
     pub const IN: Class = Class(1);
+    /// Chaos: used for names of the server itself, such as `version.bind`.
     pub const CH: Class = Class(3);
+    /// Hesiod.
     pub const HS: Class = Class(4);
+    /// NONE, of dynamic updates (RFC 2136 1.3).
     pub const NONE: Class = Class(254);
+    /// ANY, for questions only (RFC 1035 3.2.5).
     pub const ANY: Class = Class(255);
 }
 
@@ -51,12 +57,13 @@ pub struct Question {
 }
 
 impl Question {
+    /// A question of class IN.
     pub fn new(name: Name, rtype: Rtype) -> Question {
         Question { name, rtype }
     }
 
-    /// The deepest name that can be the apex of the zone that answers: a DS set belongs to the zone above its owner (RFC 4035
-    /// 3.1.4.1), every other set to the zone at or above it.
+    /// The deepest name that can be the apex of the zone that answers. A DS RRset belongs to the parent zone of its owner (RFC
+    /// 4035 3.1.4.1), every other RRset to the zone at or above its owner.
     pub fn lowest_apex(&self) -> Name {
         match self.rtype {
             Rtype::DS => self.name.parent().unwrap_or_else(Name::root),
@@ -82,15 +89,25 @@ impl fmt::Debug for Question {
 pub struct Rcode(pub u16);
 
 impl Rcode {
+    /// No error; with an empty answer section, NODATA.
     pub const NOERROR: Rcode = Rcode(0);
+    /// The query could not be read.
     pub const FORMERR: Rcode = Rcode(1);
+    /// The server failed to answer.
     pub const SERVFAIL: Rcode = Rcode(2);
+    /// The name does not exist (RFC 2308 2.1).
     pub const NXDOMAIN: Rcode = Rcode(3);
+    /// The server does not support this kind of query.
     pub const NOTIMP: Rcode = Rcode(4);
+    /// Policy forbids an answer.
     pub const REFUSED: Rcode = Rcode(5);
+    /// A name exists when it should not; for DNAME, the substituted name is too long (RFC 6672 2.2).
     pub const YXDOMAIN: Rcode = Rcode(6);
+    /// The server is not authoritative, or the signature is not accepted (RFC 8945 5.3).
     pub const NOTAUTH: Rcode = Rcode(9);
+    /// The EDNS version is not supported (RFC 6891 6.1.3).
     pub const BADVERS: Rcode = Rcode(16);
+    /// The server cookie is missing or wrong (RFC 7873 5.2.3).
     pub const BADCOOKIE: Rcode = Rcode(23);
 }
 

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[repr(u8)]
 pub enum Rank {
-    /// Addresses beside a referral: used to reach servers, never served as an answer.
+    /// Addresses in the additional section of a referral: used to reach servers, never served as an answer.
     Glue = 1,
     /// The NS set of a referral, from the parent side of the cut.
     Referral = 2,
@@ -19,11 +19,12 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// May it stand in the answer section of a reply to a client?
+    /// Whether data of this rank may stand in the answer section of a reply to a client.
     pub fn may_answer(self) -> bool {
         self >= Rank::Answer
     }
 
+    /// The rank that is stored as this number; `None` where no rank is.
     pub fn from_u8(value: u8) -> Option<Rank> {
         [Rank::Glue, Rank::Referral, Rank::Additional, Rank::Answer, Rank::AuthAuthority, Rank::AuthAnswer]
             .into_iter()
@@ -31,21 +32,23 @@ impl Rank {
     }
 }
 
+/// Security status (RFC 4035 4.3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[repr(u8)]
 pub enum Security {
-    /// Not looked at yet, or nothing could be said.
+    /// Not validated yet, or the validation could not be finished.
     #[default]
     Indeterminate = 0,
     /// Proved to lie outside every chain of trust.
     Insecure = 1,
     /// Proved by a chain of signatures from a trust anchor.
     Secure = 2,
-    /// Should have been provable, and was not.
+    /// The chain of trust leads to this data, but its proof fails.
     Bogus = 3,
 }
 
 impl Security {
+    /// The status that is stored as this number; `None` where no status is.
     pub fn from_u8(value: u8) -> Option<Security> {
         [Security::Indeterminate, Security::Insecure, Security::Secure, Security::Bogus].into_iter().find(|s| *s as u8 == value)
     }

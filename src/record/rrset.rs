@@ -1,4 +1,4 @@
-//! A record set (RFC 2181 5) with its signatures, and the mark of what DNSSEC has proved.
+//! An RRset (RFC 2181 5) with its signatures, and the type of what DNSSEC has proved.
 
 use std::collections::HashSet;
 
@@ -6,19 +6,20 @@ use foldhash::quality::RandomState;
 
 use super::{Name, Rtype};
 
-/// RDATA of a set, packed: each as two octets of length and its uncompressed bytes. One allocation a set.
+/// RDATA of an RRset, packed in one allocation: each RDATA as two octets of length and its uncompressed octets.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Hash)]
 pub struct RdataList(Vec<u8>);
 
-/// So many data are compared each with each; it is quicker than hashing them.
+/// Up to this many RDATA are compared pairwise, which is quicker than hashing them.
 const FEW: usize = 8;
 
 impl RdataList {
+    /// An RRset without records.
     pub fn new() -> RdataList {
         RdataList::default()
     }
 
-    /// RDATA longer than 65,535 octets cannot exist on the wire; it is cut off by the type of its length.
+    /// Appends RDATA even if it is a repetition. RDATA has at most 65,535 octets on the wire; longer ones lose their end.
     pub fn push(&mut self, rdata: &[u8]) {
         let len = u16::try_from(rdata.len()).unwrap_or(u16::MAX);
         self.0.reserve(2 + len as usize);
@@ -26,7 +27,7 @@ impl RdataList {
         self.0.extend_from_slice(&rdata[..len as usize]);
     }
 
-    /// A set holds no record twice (RFC 2181 5).
+    /// Appends RDATA that the RRset does not have yet (RFC 2181 5 forbids repetitions). True if it was appended.
     pub fn push_new(&mut self, rdata: &[u8]) -> bool {
         let fresh = !self.contains(rdata);
         if fresh {
@@ -35,7 +36,7 @@ impl RdataList {
         fresh
     }
 
-    /// Drops repetitions (RFC 2181 5), keeping the order.
+    /// Removes repetitions (RFC 2181 5) and keeps the order.
     pub fn dedup(&mut self) {
         let count = self.len();
         if count <= FEW && !self.iter().enumerate().any(|(index, rdata)| self.iter().skip(index + 1).any(|later| later == rdata)) {
@@ -49,22 +50,27 @@ impl RdataList {
         }
     }
 
+    /// Compares octets: two spellings of a name inside RDATA are different.
     pub fn contains(&self, rdata: &[u8]) -> bool {
         self.iter().any(|have| have == rdata)
     }
 
+    /// RDATA in the order they were added.
     pub fn iter(&self) -> RdataIter<'_> {
         RdataIter(&self.0)
     }
 
+    /// Number of records.
     pub fn len(&self) -> usize {
         self.iter().count()
     }
 
+    /// True without any record, which is no RRset on the wire.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// RDATA that was added first.
     pub fn first(&self) -> Option<&[u8]> {
         self.iter().next()
     }
@@ -74,10 +80,12 @@ impl RdataList {
         &self.0
     }
 
+    /// `bytes` must come from [`as_packed`](RdataList::as_packed); octets that do not add up end the list early.
     pub fn from_packed(bytes: &[u8]) -> RdataList {
         RdataList(bytes.to_vec())
     }
 
+    /// Octets of the packed form.
     pub fn bytes(&self) -> usize {
         self.0.len()
     }
@@ -93,11 +101,12 @@ impl<'a> FromIterator<&'a [u8]> for RdataList {
     }
 }
 
+/// RDATA of a packed list, in order.
 #[derive(Clone)]
 pub struct RdataIter<'a>(&'a [u8]);
 
 impl<'a> RdataIter<'a> {
-    /// Over the packed form that `as_packed` gives.
+    /// Iterates over the packed form that `as_packed` gives.
     pub fn over(packed: &'a [u8]) -> RdataIter<'a> {
         RdataIter(packed)
     }
@@ -127,10 +136,12 @@ pub struct RrSet {
 }
 
 impl RrSet {
+    /// An RRset without records.
     pub fn new(name: Name, rtype: Rtype, ttl: u32) -> RrSet {
         RrSet { name, rtype, ttl, data: RdataList::new(), sigs: RdataList::new() }
     }
 
+    /// An RRset of one record.
     pub fn with(name: Name, rtype: Rtype, ttl: u32, rdata: &[u8]) -> RrSet {
         let mut set = RrSet::new(name, rtype, ttl);
         set.data.push(rdata);
@@ -144,27 +155,29 @@ impl RrSet {
     }
 }
 
-/// What only the validator can make: the proof that a chain of signatures ends in this value.
+/// A value that a chain of signatures proves; only the validator can make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validated<T>(T);
 
 impl<T> Validated<T> {
-    /// To be called in `validate/` alone, after the proof has been checked there.
+    /// Called in `validate` alone, after the proof has been checked there.
     pub fn assertion(value: T) -> Validated<T> {
         Validated(value)
     }
 
+    /// The proved value.
     pub fn get(&self) -> &T {
         &self.0
     }
 
+    /// The value without its proof.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
 impl Validated<RrSet> {
-    /// The same with a TTL of at most `ttl`: a shorter life needs no new proof (RFC 4035 5.3.3).
+    /// The same with a TTL of at most `ttl`: a shorter TTL needs no new proof (RFC 4035 5.3.3).
     pub fn shortened(mut self, ttl: u32) -> Validated<RrSet> {
         self.0.ttl = self.0.ttl.min(ttl);
         self

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// The TYPE of a record or a question.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Rtype(pub u16);
 
@@ -19,6 +20,7 @@ macro_rules! rtypes {
                 }
             }
 
+            /// All types with a mnemonic, by rising number.
             pub(crate) const KNOWN: &'static [Rtype] = &[$(Rtype($code)),*];
         }
     };
@@ -41,21 +43,21 @@ rtypes! {
 }
 
 impl Rtype {
-    /// A meta-type that the registry has not given out (RFC 6895 3.1: 128 to 255 never name data). The cache keeps
-    /// delegations under it: it can neither be asked for nor come from the network.
+    /// A meta-type that the registry has not assigned (RFC 6895 3.1: types 128 to 255 never name data in a zone). The cache
+    /// stores delegations under it: a client cannot ask for it, and no reply can bring it.
     pub const DELEGATION: Rtype = Rtype(248);
 
-    /// OPT, the range 128 to 255 and code 0 never name data in a zone (RFC 6895 3.1).
+    /// True for OPT, types 128 to 255 and type 0, which never name data in a zone (RFC 6895 3.1).
     pub fn is_meta(self) -> bool {
         self == Rtype::OPT || (128..=255).contains(&self.0) || self.0 == 0
     }
 
-    /// A and AAAA: the types that name a host's address.
+    /// True for A and AAAA.
     pub fn is_address(self) -> bool {
         matches!(self, Rtype::A | Rtype::AAAA)
     }
 
-    /// These may stand beside a CNAME (RFC 4035 2.5, RFC 2181 10.1).
+    /// True for types that may have the same owner as a CNAME (RFC 4035 2.5, RFC 2181 10.1).
     pub fn may_stand_beside_cname(self) -> bool {
         matches!(self, Rtype::CNAME | Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3 | Rtype::SIG | Rtype::NXT | Rtype::KEY)
     }
@@ -76,6 +78,7 @@ impl fmt::Debug for Rtype {
     }
 }
 
+/// The text is no mnemonic and no `TYPE123`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct UnknownType;
 

@@ -1,7 +1,7 @@
-//! The cache's file in the state folder: read when the server has started, written from time to time and at the stop.
+//! The cache's file in the state folder: read after the start, written from time to time and at the stop.
 //!
-//! On a thread of its own that gives way to the workers. A save writes beside the file, syncs and renames: whenever
-//! the process or the machine dies, the old file or the new one is there, whole.
+//! A thread with low priority does this. A save writes a new file, syncs it and renames it: whenever the process or the machine
+//! dies, either the old file or the new one is there, complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -25,11 +25,11 @@ const FILE_NAME: &str = "cache";
 const BUFFER_BYTES: usize = 256 << 10;
 const CLOCK_CHECK_EVERY: Duration = Duration::from_secs(10);
 
-/// What is to be done about the file.
+/// What to do about the file.
 #[derive(Clone, Debug)]
 pub(super) struct Keeping {
     pub(super) file: PathBuf,
-    /// Zero: only at the stop.
+    /// Zero: save only at the stop.
     pub(super) every: Duration,
 }
 
@@ -39,9 +39,9 @@ impl Keeping {
     }
 }
 
-/// The thread that keeps the file.
+/// The thread that loads and saves the file.
 pub(super) struct Keeper {
-    /// Dropped: the server stops.
+    /// Dropping it tells the thread that the server stops.
     running: Sender<()>,
     thread: JoinHandle<()>,
     hurry: Arc<Hurry>,
@@ -49,14 +49,14 @@ pub(super) struct Keeper {
 
 #[derive(Default)]
 struct Hurry {
-    /// A load breaks off, and a save under way is the last one.
+    /// A load ends early, and a save in progress is the last one.
     stopping: AtomicBool,
-    /// A save breaks off too.
+    /// A save ends early too.
     at_once: AtomicBool,
 }
 
 impl Keeper {
-    /// Loads the file and goes on to keep it. `None` for an engine that has nothing to keep.
+    /// Loads the file and then saves it regularly. `None` for an engine without a cache.
     pub(super) fn start(engine: Arc<dyn Engine>, keeping: Keeping) -> Option<Keeper> {
         engine.cache()?;
         let (running, stopped) = channel();
@@ -71,13 +71,13 @@ impl Keeper {
         match spawned {
             Ok(thread) => Some(Keeper { running, thread, hurry }),
             Err(error) => {
-                warn!(%error, "no thread for the saved cache: it will not outlive a restart");
+                warn!(%error, "no thread for the saved cache: the cache is not kept over a restart");
                 None
             }
         }
     }
 
-    /// Saves for the last time; ends sooner when `at_once` does.
+    /// Saves for the last time; ends early when `at_once` completes.
     pub(super) async fn stop(self, at_once: impl Future<Output = ()>) {
         self.hurry.stopping.store(true, Ordering::Relaxed);
         drop(self.running);
@@ -112,7 +112,7 @@ fn keep(cache: &Cache, keeping: &Keeping, stopped: &Receiver<()>, hurry: &Hurry)
     }
 }
 
-/// False when the server stopped meanwhile: what is on disk is then better than what was loaded of it.
+/// False if the server stopped meanwhile: the file is then better than what was loaded from it.
 fn load_at_start(cache: &Cache, file: &Path, stopped: &Receiver<()>, hurry: &Hurry) -> bool {
     for _ in 0..CLOCK_CHECKS_MAX {
         match load(cache, file, &|| hurry.stopping.load(Ordering::Relaxed)) {
@@ -133,14 +133,14 @@ fn has_stopped(stopped: &Receiver<()>, within: Duration) -> bool {
     stopped.recv_timeout(within) == Err(RecvTimeoutError::Disconnected)
 }
 
-/// What was found, in words.
+/// The result in words.
 pub(super) fn told(loaded: &Loaded) -> String {
     let damage = if loaded.damaged { ", the rest is damaged" } else { "" };
-    format!("{} entries taken and {} left of a cache saved {} s ago{damage}", loaded.taken, loaded.left, loaded.age_s)
+    format!("{} entries loaded and {} left out of a cache saved {} s ago{damage}", loaded.taken, loaded.left, loaded.age_s)
 }
 
-/// Puts a whole save in the place of the file; how many entries it has. Breaks off, and leaves the old one, when
-/// `give_up` says so.
+/// Replaces the file by a complete save; returns the number of entries. Ends early, and leaves the old file, when `give_up`
+/// returns true.
 pub(super) fn save(cache: &Cache, file: &Path, give_up: &dyn Fn() -> bool) -> io::Result<usize> {
     state::replace_with(file, |out| save_into(cache, out, give_up))
 }
@@ -153,7 +153,7 @@ pub(super) fn save_into(cache: &Cache, out: &mut impl Write, give_up: &dyn Fn() 
     Ok(count)
 }
 
-/// Takes into the cache what was saved in a file.
+/// Loads a saved file into the cache.
 pub(super) fn load(cache: &Cache, file: &Path, give_up: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
     load_from(cache, File::open(file)?, give_up)
 }
@@ -178,7 +178,7 @@ struct Interruptible<'a, T> {
 }
 
 impl<T> Interruptible<'_, T> {
-    /// Not `ErrorKind::Interrupted`, which means that the call should be made again.
+    /// Not `ErrorKind::Interrupted`, which asks for the call to be repeated.
     fn check(&self) -> io::Result<()> {
         if (self.give_up)() { Err(io::Error::new(io::ErrorKind::TimedOut, "given up because the server stops")) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! The commands of a running server, and how each is answered.
+//! The commands that a running server accepts, and how each is answered.
 
 use std::fmt;
 use std::fs::File;
@@ -11,14 +11,14 @@ use tokio::sync::mpsc;
 use crate::answer::Explain;
 use crate::record::Name;
 
-/// What can be asked of a running server.
+/// A command for a running server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Answer a query with every decision and step recorded.
     Explain(Explain),
-    /// Everything in the cache, a line a record.
+    /// Shows everything in the cache, one line for each record.
     Dump,
-    /// Forget what is cached of a name, or of everything at and below it.
+    /// Forgets a name, or everything at and below it.
     Flush {
         name: Name,
         subtree: bool,
@@ -28,7 +28,7 @@ pub enum Command {
         file: PathBuf,
         opened: Option<Opened>,
     },
-    /// Take what was saved in a file, where nothing newer stands.
+    /// Loads a saved file, except where the cache has newer data.
     Load {
         file: PathBuf,
         opened: Option<Opened>,
@@ -40,9 +40,9 @@ pub enum Command {
     Settings,
     /// Read all files again.
     Reload,
-    /// What is trusted without proof.
+    /// Shows the trust anchors.
     Trust,
-    /// Do not check signatures at and below a name, for so many seconds.
+    /// Disables signature checks at and below a name, for this many seconds.
     NegativeAdd {
         name: Name,
         seconds: Option<u64>,
@@ -81,17 +81,17 @@ impl PartialEq for Opened {
 pub struct Reply(pub(super) mpsc::Sender<Value>);
 
 impl Reply {
-    /// False when the reader has gone, or is too slow to be waited for.
+    /// False if the reader is gone, or too slow.
     pub fn line(&self, value: Value) -> bool {
         self.0.try_send(value).is_ok()
     }
 
-    /// Waits for a slow reader: for a thread that may block. False when the reader has gone.
+    /// Waits for a slow reader: for a thread that may block. False if the reader is gone.
     pub fn line_blocking(&self, value: Value) -> bool {
         self.0.blocking_send(value).is_ok()
     }
 
-    /// An answer that says why there is none.
+    /// An answer that consists of an error.
     pub fn error(&self, what: impl Into<String>) -> bool {
         self.line(json!({ "error": what.into() }))
     }

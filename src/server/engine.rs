@@ -1,4 +1,4 @@
-//! What answers queries, as the life of a server sees it.
+//! The engine that answers queries, as the rest of `server` sees it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::env::NetworkChange;
 use crate::listen::SocketChanges;
 use crate::record::Name;
 
-/// What answers. Shared by all workers and by the control thread.
+/// Answers queries. Shared by all workers and by the control thread.
 pub trait Engine: Send + Sync + 'static {
     /// The body of one worker's thread: serves until `stop` turns true, sends what is under way, and returns. `changes`
     /// opens and closes sockets meanwhile.
@@ -33,10 +33,10 @@ pub trait Engine: Send + Sync + 'static {
     /// Links, addresses or routes of this machine have changed.
     fn network_changed(&self, change: NetworkChange);
 
-    /// A command of the control socket. `reply` may be called later, from any thread.
+    /// A command from the control socket. `reply` may be called later, from any thread.
     fn command(&self, command: Command, reply: Reply);
 
-    /// What is to outlive a restart.
+    /// The cache that is saved, if there is one.
     fn cache(&self) -> Option<&Cache>;
 }
 
@@ -59,12 +59,13 @@ impl fmt::Display for BrokenZoneServed {
     }
 }
 
-/// An engine that answers no question, for the tests of what is around it.
+/// An engine that answers nothing, for tests of the code around it.
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    /// Tells its test when a worker starts and ends.
     #[derive(Default)]
     pub(crate) struct Idle {
         pub(crate) reloads: AtomicUsize,

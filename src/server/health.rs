@@ -11,9 +11,10 @@ use crate::limits::server::{HEALTH_QUERIES_MAX, HEALTH_REPLIES_MAX, HEALTH_WAIT_
 use crate::record::{Question, Rcode};
 use crate::wire::{Flags, Header, Message, Writer};
 
+/// What a server did with a query.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Health {
-    /// With anything but SERVFAIL: also a refusal shows that the server is alive.
+    /// It replied with another response code than SERVFAIL: even REFUSED shows that the server is alive.
     Answered {
         rcode: Rcode,
         took: Duration,
@@ -22,6 +23,7 @@ pub enum Health {
     Silent(String),
 }
 
+/// Sends the question to a server, again if there is no reply, and returns the result of the last try.
 pub fn health(address: SocketAddr, question: &Question) -> Health {
     let began = RealClock.boot();
     let mut last = "no time to ask".to_owned();

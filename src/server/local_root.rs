@@ -1,9 +1,9 @@
-//! The local copy of the root zone (RFC 8806): transferred from the root servers, checked, and renewed by its SOA timers.
+//! The local copy of the root zone (RFC 8806): transferred from the root servers, verified, and renewed by its SOA timers.
 //!
-//! A copy is used only when it proves right as a whole: its DNSKEY set by a trust anchor, its SOA and ZONEMD sets by
-//! those keys, and all of its records by the digest of the ZONEMD record (RFC 8976). Everything else about the walk stays
-//! as it is: the copy takes the place of the root servers, and what it says is validated like their replies. When no
-//! server gives a copy before the last one expires, the root servers are asked again.
+//! A copy is used only if it verifies as a whole: its DNSKEY RRset by a trust anchor, its SOA and ZONEMD RRsets by those keys,
+//! and all its records by the digest of the ZONEMD record (RFC 8976). The walk stays as it is: the copy takes the place of the
+//! root servers, and its data is validated like their replies. If no server gives a new copy before the last one expires, the
+//! root servers are queried again.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,10 +25,10 @@ use crate::validate::{Anchor, KeyVerdict, Now, Sha1Policy, WorkBudget, keys_from
 use crate::wire::{Flags, Header, Writer};
 use crate::zone::{TransferReader, Zone, ZonemdVerdict, verify_zonemd};
 
-/// How often the setting and the time of the next renewal are looked at: timers do not run while a machine sleeps.
+/// How often the setting and the time of the next renewal are checked: timers do not run while a machine sleeps.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// Keeps the copy until the process ends; to be run as a task of the thread that keeps what is trusted.
+/// Keeps the copy until the process ends; run as a task of the thread that handles trust anchors.
 pub(super) async fn keep(service: Arc<Service>, net: Rc<dyn Net>, random: Random) {
     let mut next = BootTime(0);
     loop {
@@ -44,7 +44,7 @@ pub(super) async fn keep(service: Arc<Service>, net: Rc<dyn Net>, random: Random
     }
 }
 
-/// Asks some of the root servers for the zone. How long until that is due again.
+/// Asks some of the root servers for the zone. Returns the time until the next renewal.
 async fn renew(service: &Service, routes: &Routes, net: &dyn Net, random: &Random) -> Duration {
     let enabled = routes.hints.iter().filter(|(_, address)| routes.family_enabled(*address));
     let mut servers: Vec<SocketAddr> = enabled.map(|(_, address)| SocketAddr::new(*address, 53)).collect();
@@ -71,7 +71,7 @@ async fn renew(service: &Service, routes: &Routes, net: &dyn Net, random: &Rando
     }
     let copy = service.local_root().filter(|copy| copy.is_live(service.resolve.clock.boot()));
     if copy.is_none() {
-        warn!("no root server gave a copy of the root zone that proves right: the root servers are asked instead");
+        warn!("no root server gave a copy of the root zone that can be verified: the root servers are queried instead");
     }
     copy.as_ref().and_then(|copy| copy.zone()).map_or(Timers::DEFAULT, |zone| Timers::of(zone)).retry
 }
@@ -97,7 +97,7 @@ impl Timers {
     }
 }
 
-/// The root zone from one server, not yet checked.
+/// The root zone from one server, not verified yet.
 async fn transfer(net: &dyn Net, server: SocketAddr, id: u16, octets_max: usize) -> Result<Zone, String> {
     let mut stream = net.tcp(server).await.map_err(|error| error.to_string())?;
     let root = Name::root();
@@ -111,7 +111,7 @@ async fn transfer(net: &dyn Net, server: SocketAddr, id: u16, octets_max: usize)
     let mut reader = TransferReader::new(root, id, octets_max);
     loop {
         let message = read_message(&mut *stream).await.map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => "the connection ended before the zone was whole".to_owned(),
+            io::ErrorKind::UnexpectedEof => "the connection ended before the zone was complete".to_owned(),
             _ => error.to_string(),
         })?;
         if reader.message(&message).map_err(|error| error.to_string())? {
@@ -127,10 +127,10 @@ async fn read_message(stream: &mut dyn Stream) -> io::Result<Vec<u8>> {
     Ok(message)
 }
 
-/// Is this the root zone as its owner signed it?
+/// Verifies that this is the root zone as it was signed.
 fn check(zone: &Zone, anchors: &[Anchor], sha1: Sha1, now: Now) -> Result<(), String> {
     let apex = zone.apex();
-    let set = |rtype: Rtype| -> Result<RrSet, String> { zone.apex_set(rtype).ok_or_else(|| format!("it has no {rtype} set")) };
+    let set = |rtype: Rtype| -> Result<RrSet, String> { zone.apex_set(rtype).ok_or_else(|| format!("it has no {rtype} RRset")) };
     let sha1 = match sha1 {
         Sha1::Insecure => Sha1Policy::Insecure,
         Sha1::Validate => Sha1Policy::Validate,
@@ -147,8 +147,8 @@ fn check(zone: &Zone, anchors: &[Anchor], sha1: Sha1, now: Now) -> Result<(), St
     match verify_zonemd(zone) {
         ZonemdVerdict::Verified => Ok(()),
         ZonemdVerdict::Absent => Err("it has no ZONEMD record".to_owned()),
-        ZonemdVerdict::Unsupported => Err("no ZONEMD record of it can be checked".to_owned()),
-        ZonemdVerdict::Mismatch => Err("its records do not have the digest of its ZONEMD record".to_owned()),
+        ZonemdVerdict::Unsupported => Err("none of its ZONEMD records can be verified".to_owned()),
+        ZonemdVerdict::Mismatch => Err("its records do not match the digest of its ZONEMD record".to_owned()),
     }
 }
 
@@ -215,12 +215,12 @@ mod tests {
         assert_eq!((zone.serial(), zone.record_count()), (7, 3));
         let timers = Timers::of(&zone);
         assert_eq!((timers.refresh.as_secs(), timers.retry.as_secs(), timers.expire.as_secs()), (1_800, 900, 604_800));
-        assert_eq!(check(&zone, &[], Sha1::Insecure, Now::At(0)), Err("it has no DNSKEY set".to_owned()));
+        assert_eq!(check(&zone, &[], Sha1::Insecure, Now::At(0)), Err("it has no DNSKEY RRset".to_owned()));
     }
 
     #[tokio::test]
     async fn a_transfer_that_ends_too_early() {
         let error = transferred(vec![message(&[SOA, ". NS a.root."])]).await.expect_err("it is not whole");
-        assert_eq!(error, "the connection ended before the zone was whole");
+        assert_eq!(error, "the connection ended before the zone was complete");
     }
 }

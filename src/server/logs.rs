@@ -1,4 +1,4 @@
-//! Where log lines go: to stderr, as text for people or as JSON for programs.
+//! Log output: to stderr, as text for people or as JSON for programs.
 //!
 //! `info` is what an operator acts on. There is no line per packet at any level above `trace`. Level and form change while
 //! the server runs: of the two writers one is always off.

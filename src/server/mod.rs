@@ -1,7 +1,7 @@
-//! The life of a running server: start, reload, stop, the control socket; all its file input and output.
+//! The life of a running server: start, reload, stop, the control socket; all file input and output.
 //!
-//! Runs on a thread of its own beside the workers, never on the way of a query. `run.rs` is the life, `engine.rs` what
-//! answers as that life sees it, `server.rs` the engine in service, `load/` what is read from files.
+//! Runs on a thread of its own beside the workers, never in the path of a query. `run.rs` is the life cycle, `engine.rs` the
+//! interface of what answers, `server.rs` the engine in service, `load/` reads files.
 //!
 //! Knows nothing of: how a question is answered, DNS messages, clap.
 

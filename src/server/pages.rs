@@ -1,12 +1,12 @@
-//! Memory comes in small pages. The allocator asks for huge ones, and the first touch of one clears 2 MiB at once: a
-//! worker whose cache grows then stands still for 0.1 to 6 ms, by the machine. Answers cost the same either way, and
-//! with small pages less memory is held that nobody uses.
+//! Uses small memory pages. The allocator asks for huge ones, and the first touch of a huge page clears 2 MiB at once: a worker
+//! whose cache grows then stands still for 0.1 to 6 ms, depending on the machine. Answers cost the same either way, and with
+//! small pages less unused memory is held.
 
 #![allow(unsafe_code)]
 
 use std::io;
 
-/// No huge page is given to this process from now on.
+/// Disables huge pages for this process.
 pub(super) fn stay_small() -> io::Result<()> {
     // SAFETY: takes and returns plain numbers; the three unused ones have to be 0.
     match unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) } {

@@ -1,8 +1,8 @@
-//! Which process holds a port: asked when binding fails, so that the message can name who is in the way.
+//! Finds the process that holds a port, so that the error after a failed bind can name it.
 //!
-//! `/proc/net/{udp,udp6,tcp,tcp6}` gives the inode and the owner of each bound socket, `/proc/PID/fd` the process
-//! that has it open. Processes of other users, and those that were given capabilities, show their descriptors to root
-//! only; then a well-known name server that runs as the socket's owner is the likely one.
+//! `/proc/net/{udp,udp6,tcp,tcp6}` gives inode and owner of each bound socket, `/proc/PID/fd` the process that has it open.
+//! Processes of other users, and processes with capabilities, show their descriptors to root only; then a well-known name
+//! server that runs as the socket's owner is the likely one.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,23 +10,23 @@ use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PortOwner {
-    /// Where it listens, which may be a wildcard.
+    /// The address where it listens, which may be a wildcard.
     pub(super) listens_at: SocketAddr,
     pub(super) uid: u32,
-    /// `None` when it hides from us and nothing likely runs.
+    /// `None` if it is hidden from us and no likely process runs.
     pub(super) process: Option<Process>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) pid: u32,
-    /// As the kernel keeps it: cut after 15 characters.
+    /// As the kernel stores it: cut after 15 characters.
     pub(super) command: String,
     /// It was seen to have the socket open; otherwise it is only likely.
     pub(super) is_certain: bool,
 }
 
-/// What may hold port 53 on a usual machine; names as the kernel cuts them.
+/// Name servers that usually hold port 53; names as the kernel cuts them.
 const NAME_SERVERS: &[&str] = &[
     "cairn",
     "systemd-resolve",
@@ -51,7 +51,7 @@ pub(super) enum Transport {
     Tcp,
 }
 
-/// The first socket found that keeps `wanted` from being bound.
+/// The first socket that prevents `wanted` from being bound.
 pub(super) fn port_owner(wanted: SocketAddr, transport: Transport) -> Option<PortOwner> {
     let tables = match transport {
         Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
@@ -67,12 +67,12 @@ struct Bound {
     inode: u64,
 }
 
-/// Looks through the text of one table; the first line is its header.
+/// Searches the text of one table; the first line is its header.
 fn find_bound(table: &str, wanted: SocketAddr, transport: Transport) -> Option<Bound> {
     table.lines().skip(1).find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let at = socket_from_hex(fields.get(1)?)?;
-        // 0A is LISTEN; a TCP connection that merely uses the port as its own end keeps nobody out.
+        // 0A is LISTEN; a TCP connection that uses the port as its local end prevents nobody from binding.
         let listens = transport == Transport::Udp || *fields.get(3)? == "0A";
         if !listens || at.port() != wanted.port() || !collide(at.ip(), wanted.ip()) {
             return None;
@@ -110,7 +110,7 @@ fn process_of(inode: u64) -> Option<Process> {
     Some(Process { pid, command: command_of(pid)?, is_certain: true })
 }
 
-/// A name server of the socket's owner that does not let us look at its descriptors.
+/// A name server that runs as the socket's owner and hides its descriptors from us.
 fn likely_process(uid: u32) -> Option<Process> {
     pids().find_map(|pid| {
         let command = command_of(pid).filter(|command| NAME_SERVERS.contains(&command.as_str()))?;

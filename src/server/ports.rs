@@ -1,7 +1,6 @@
-//! Which addresses are listened on, and how to get one that cannot be had.
+//! The addresses that are listened on, and what to do about one that cannot be bound.
 //!
-//! Every worker gets sockets of its own on each address (`env` binds them, so that no second server can share one
-//! in silence).
+//! Every worker gets sockets of its own on each address (`env` binds them, so that no second server can silently share one).
 
 use std::fmt;
 use std::io;
@@ -11,7 +10,7 @@ use super::port_owner::{PortOwner, Transport, port_owner};
 use crate::config::ServerSettings;
 use crate::env::{bind_tcp, bind_udp};
 
-/// Where Cairn answers when nobody asked for an address and port 53 cannot be had.
+/// The port that is used if no address was configured and port 53 cannot be bound.
 const FALLBACK_PORT: u16 = 5300;
 
 /// The sockets of one worker: one of each kind per address, in the order of [`Ports::addrs`]. Non-blocking.
@@ -21,15 +20,16 @@ pub struct WorkerSockets {
     pub tcp: Vec<TcpListener>,
 }
 
+/// The bound sockets of all workers.
 #[derive(Debug)]
 pub struct Ports {
     pub workers: Vec<WorkerSockets>,
     pub addrs: Vec<SocketAddr>,
-    /// Reason these addresses are not the default ones, for the person at the terminal.
+    /// Why these addresses are not the default ones, for the person at the terminal.
     pub notes: Vec<String>,
 }
 
-/// A place that could not be bound, with everything that helps.
+/// An address that could not be bound, with all that helps to fix it.
 #[derive(Debug)]
 pub struct BindError {
     pub addr: SocketAddr,
@@ -38,7 +38,7 @@ pub struct BindError {
     owner: Option<PortOwner>,
 }
 
-/// Binds what the settings ask for, or the default places; `receive_bytes` is each UDP socket's kernel buffer.
+/// Binds the configured or the default addresses; `receive_bytes` is the kernel buffer of each UDP socket.
 pub fn bind(server: &ServerSettings, receive_bytes: usize) -> Result<Ports, BindError> {
     let workers = server.worker_count();
     if let Some(addrs) = &server.listen {
@@ -59,7 +59,7 @@ fn bind_default(defaults: &[SocketAddr], fallback: SocketAddr, workers: usize, r
     let (usable, mut notes) = without_missing_ipv6(defaults);
     match bind_all(&usable, workers, receive_bytes) {
         Ok(ports) => Ok(Ports { notes, ..ports }),
-        // A second Cairn is a mistake to be told, not a reason for a third port.
+        // A second Cairn is a mistake to report, not a reason to use a third port.
         Err(error) if error.is_held_by_cairn() => Err(error),
         Err(error) => {
             let ports = bind_all(&[fallback], workers, receive_bytes)?;
@@ -70,7 +70,7 @@ fn bind_default(defaults: &[SocketAddr], fallback: SocketAddr, workers: usize, r
     }
 }
 
-/// A machine without IPv6 is nothing to complain about as long as nobody asked for an IPv6 address.
+/// Leaves out default IPv6 addresses on a machine without IPv6; configured ones are kept.
 fn without_missing_ipv6(addrs: &[SocketAddr]) -> (Vec<SocketAddr>, Vec<String>) {
     let has_address = |addr: &SocketAddr| match UdpSocket::bind(SocketAddr::new(addr.ip(), 0)) {
         Ok(_) => true,
@@ -90,7 +90,7 @@ pub(super) fn bind_one(addr: SocketAddr, workers: usize, receive_bytes: usize) -
     bind_all(&[addr], workers, receive_bytes)
 }
 
-/// All or nothing: sockets that were bound before a failure are closed again.
+/// All or nothing: sockets bound before a failure are closed again.
 fn bind_all(addrs: &[SocketAddr], workers: usize, receive_bytes: usize) -> Result<Ports, BindError> {
     let mut all: Vec<WorkerSockets> = (0..workers.max(1)).map(|_| WorkerSockets::default()).collect();
     for addr in addrs {
@@ -129,7 +129,7 @@ impl fmt::Display for BindError {
         match self.cause.kind() {
             io::ErrorKind::PermissionDenied => {
                 let program = std::env::current_exe().map_or_else(|_| "cairn".to_owned(), |path| path.display().to_string());
-                writeln!(f, "{transport} {addr} is not permitted: ports below 1024 are for privileged programs. One of these gives it:")?;
+                writeln!(f, "{transport} {addr} is not permitted: ports below 1024 need a privilege. One of these grants it:")?;
                 writeln!(f, "    sudo setcap cap_net_bind_service=+ep {program}")?;
                 write!(f, "    sudo sysctl net.ipv4.ip_unprivileged_port_start={port}")
             }
@@ -161,17 +161,17 @@ impl fmt::Display for PortOwnerText<'_> {
             let show = ss_command(self.transport, at.port());
             return write!(f, "a process of the user with uid {} (it listens on {at}); this shows which: {show}", self.owner.uid);
         };
-        let likely = if process.is_certain { "" } else { "a process that hides, probably " };
+        let likely = if process.is_certain { "" } else { "a hidden process, probably " };
         write!(f, "{likely}{} (process {}, it listens on {at})", process.command, process.pid)?;
         match process.command.as_str() {
-            "cairn" => write!(f, ": Cairn is running already; `kill {}` stops it", process.pid),
+            "cairn" => write!(f, ": Cairn is already running; `kill {}` stops it", process.pid),
             "systemd-resolve" => systemd_resolved(f, self.wanted.ip(), at.ip()),
             _ => write!(f, ": stop it, or choose another address with --listen"),
         }
     }
 }
 
-/// Its stub listens on 127.0.0.53 and 127.0.0.54 only, so it is in the way of those and of wildcards.
+/// Its stub resolver listens on 127.0.0.53 and 127.0.0.54 only, so it conflicts with those and with wildcards.
 fn systemd_resolved(f: &mut fmt::Formatter<'_>, wanted: IpAddr, at: IpAddr) -> fmt::Result {
     if wanted.is_unspecified() && at.is_loopback() {
         write!(f, ": listen on the machine's own addresses instead of {wanted} (127.0.0.1 is free beside it), or free the port: ")?;

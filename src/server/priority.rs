@@ -1,12 +1,12 @@
-//! The priority of threads that may take their time: beside workers that want the processor, they get little of it.
+//! Low priority for threads that are not urgent: workers get the processor first.
 //!
-//! With `pages.rs` and `rlimit.rs` the only place of `control` with `unsafe`: the standard library has no call for it.
+//! `pages.rs`, `rlimit.rs` and this file are the only ones in `server` with `unsafe`: the standard library has no call for it.
 
 #![allow(unsafe_code)]
 
 use std::io;
 
-/// The calling thread, and it alone, gives way to all others from now on.
+/// From now on the calling thread, and only it, gives way to all others.
 pub(super) fn give_way() -> io::Result<()> {
     const LEAST: libc::c_int = 19;
     // SAFETY: takes and returns plain numbers. Linux keeps the priority of each thread, and 0 means the calling one.
@@ -16,9 +16,9 @@ pub(super) fn give_way() -> io::Result<()> {
     }
 }
 
-/// The calling thread runs only when nothing else wants its processor, and makes way at once when something does: a
-/// thread of the least priority may end its turn first, which takes milliseconds. Only for what holds no lock that
-/// others wait for: on a busy machine it may stand still for long.
+/// From now on the calling thread runs only when nothing else needs its processor, and is interrupted at once when something
+/// does; a thread of the lowest priority may finish its time slice first, which takes milliseconds. Only for threads that hold
+/// no lock that others wait for: on a busy machine it may stand still for long.
 pub(super) fn give_way_at_once() -> io::Result<()> {
     let at_least = give_way();
     // SAFETY: all zero is a valid value of a struct of numbers.

@@ -1,5 +1,5 @@
-//! The content of the cache for people: records in presentation form (RFC 1035 5.1), with where they come
-//! from and how far they are trusted behind a semicolon, so that a dump is still a master file.
+//! The content of the cache as text: records in presentation form (RFC 1035 5.1). A comment after each says where it came from
+//! and how far it is trusted, so that a dump is still a master file.
 
 use crate::cache::{CachedDenial, CachedSet, DenialKind, Entry};
 use crate::record::{Question, Rtype, rdata_to_text};
@@ -25,7 +25,7 @@ fn denied(question: &Question, denial: &CachedDenial) -> String {
     let security = format!("{:?}", denial.security).to_lowercase();
     match denial.kind {
         DenialKind::NxDomain => format!("; {} does not exist, for {} s more ; {security}", question.name, denial.ttl),
-        DenialKind::NoData => format!("; {question} does not exist, though the name may, for {} s more ; {security}", denial.ttl),
+        DenialKind::NoData => format!("; {question} has no records of this type, for {} s more ; {security}", denial.ttl),
     }
 }
 

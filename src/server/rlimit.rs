@@ -1,7 +1,8 @@
-//! The soft limit on open files is raised to the hard one: each upstream query and each TCP client holds a
-//! descriptor, and the usual soft limit of 1024 is meant for programs that use `select`.
+//! Raises the soft limit on open files to the hard one: each upstream query and each TCP client holds a descriptor, and the
+//! usual soft limit of 1024 is meant for programs that use `select`.
 //!
-//! With `pages.rs` and `priority.rs` the only place of `control` with `unsafe`: the standard library has no call for resource limits.
+//! `pages.rs`, `priority.rs` and this file are the only ones in `server` with `unsafe`: the standard library has no call for
+//! resource limits.
 
 #![allow(unsafe_code)]
 
@@ -9,14 +10,14 @@ use std::io;
 
 use crate::limits::Limits;
 
-/// The limits of a server with so many workers, within what this process may open.
+/// The limits of a server with this many workers, within the open files that this process may have.
 pub(super) fn limits(workers: usize) -> Limits {
-    // Where the limit is not to be had, it does not bind either.
+    // If the limit cannot be read, it is not enforced either.
     let open_files = raise_open_files().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
     Limits::default().within_descriptors(open_files, workers)
 }
 
-/// The soft limit from now on.
+/// Raises the soft limit and returns it.
 pub(super) fn raise_open_files() -> io::Result<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a live, writable rlimit for the whole call, and the kernel keeps no pointer to it.

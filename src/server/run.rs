@@ -1,7 +1,7 @@
 //! The life of a server: read files, bind sockets, start the workers, wait for signals, shut down cleanly.
 //!
-//! The thread that calls [`run`] becomes the control thread: it alone reads files, receives signals and serves the control
-//! socket. What answers queries is an [`Engine`], which the caller builds from the files.
+//! The thread that calls [`run`] becomes the control thread: only this thread reads files, receives signals and serves the
+//! control socket. An [`Engine`], which the caller builds from the files, answers queries.
 //!
 //! ```text
 //! reading ─► binding ─► serving ─► stopping          SIGTERM, SIGINT, or a worker that ends: stopping
@@ -45,21 +45,21 @@ use crate::limits::Limits;
 use crate::limits::server::{ORDERS_WAITING_MAX, START_WARNINGS_MAX};
 use crate::listen::SocketChange;
 
-/// Reason a server did not start, or ended.
+/// Why a server did not start, or why it ended.
 #[derive(Debug)]
 pub enum RunError {
     Files(Vec<Problem>),
     Ports(BindError),
     /// The user cannot be become, or its folders cannot be made its own.
     Privileges(String),
-    /// The engine could not be built from what was read.
+    /// The engine could not be built from the files.
     Engine(String),
     System(io::Error),
-    /// A worker ended without being stopped.
+    /// A worker ended without a stop.
     WorkerEnded(usize),
 }
 
-/// Serves until told to stop. `build` is told what was read and where the server listens.
+/// Serves until it is told to stop. `build` gets what was read and the addresses that are listened on.
 pub fn run(
     options: &StartOptions,
     build: impl FnOnce(Sources, &[SocketAddr], Limits) -> Result<Arc<dyn Engine>, String>,
@@ -70,16 +70,16 @@ pub fn run(
         let _inside = runtime.enter();
         Harmless::listen().map_err(RunError::System)?
     };
-    // Before zones and caches take their memory. Where it is not to be had, only some answers come later.
+    // Before zones and caches take their memory. If it fails, only some answers are slower.
     let small_pages = pages::stay_small();
     let mut sources = Sources::read(options).map_err(RunError::Files)?;
     logs::start(&sources.settings.log);
     if let Err(error) = small_pages {
-        tracing::debug!(%error, "huge pages stay");
+        tracing::debug!(%error, "huge pages remain enabled");
     }
     match rlimit::raise_open_files() {
         Ok(count) => tracing::debug!(count, "open files"),
-        Err(error) => warn!(%error, "the limit on open files stays as it is"),
+        Err(error) => warn!(%error, "the limit on open files could not be raised"),
     }
     let serve_as = system::serve_as(sources.settings.server.user.as_deref()).map_err(RunError::Privileges)?;
     let limits = rlimit::limits(sources.settings.server.worker_count());
@@ -114,7 +114,7 @@ pub fn run(
         tokio::spawn(watch_network(engine.clone()));
         serve(Server { engine, life, options, limits }, ports, control, keeping, &zones, orders).await
     });
-    // A reload that is still reading must not hold up the stop.
+    // A reload that is still reading files must not delay the stop.
     runtime.shutdown_background();
     outcome
 }
@@ -128,7 +128,7 @@ fn is_still_usable(folder: &Path) -> bool {
     usable.is_ok()
 }
 
-/// Changes come in bursts: a link, its addresses, its routes.
+/// Changes come in bursts: a link, then its addresses, then its routes.
 const BURST: Duration = Duration::from_millis(10);
 
 async fn watch_network(engine: Arc<dyn Engine>) {
@@ -195,9 +195,9 @@ struct Server {
     limits: Limits,
 }
 
-/// Runs the workers, and does as it is ordered.
+/// Runs the workers and carries out orders.
 ///
-/// The control socket is held until the stop begins, so that nobody asks a server that is on its way out.
+/// The control socket is held until the stop begins, so that no command reaches a server that is stopping.
 async fn serve(
     server: Server,
     ports: Ports,
@@ -245,11 +245,11 @@ async fn serve(
     manager.stopping();
     drop(control);
     if let Some(keeper) = keeper.filter(|_| outcome.is_ok()) {
-        // The workers go on meanwhile. A second signal means now.
+        // The workers continue meanwhile. A second signal stops at once.
         keeper.stop(stop_ordered(&mut orders)).await;
     }
     let _ = stop.send(true);
-    // Each worker's end closes its sender; the channel is closed when the last one has gone.
+    // Each worker's end drops its sender; the channel closes when the last one is gone.
     let all_gone = async { while ended.recv().await.is_some() {} };
     if tokio::time::timeout(Duration::from_millis(limits.stop_ms), all_gone).await.is_err() {
         warn!("stopped before all answers in progress were sent");
@@ -279,8 +279,8 @@ async fn finished(reload: &mut Option<JoinHandle<String>>) -> Option<String> {
     }
 }
 
-/// A large zone takes long to read, and nobody waits for it. On a thread of its own, as only what takes no lock of the
-/// workers may give way so far.
+/// A large zone takes long to read, and nobody waits for it. It is read on a thread of its own with low priority, which may
+/// hold no lock that workers need.
 fn read_aside(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
     let aside = || {
         let _ = priority::give_way_at_once();
@@ -374,7 +374,7 @@ fn start_workers(engine: &Arc<dyn Engine>, sockets: Vec<WorkerSockets>) -> io::R
     Ok((stop, ended, changes))
 }
 
-/// Tells the control thread that a worker has ended, be it by a panic.
+/// Tells the control thread that a worker has ended, even by a panic.
 struct AtEnd {
     worker: usize,
     sender: mpsc::UnboundedSender<usize>,
@@ -382,7 +382,7 @@ struct AtEnd {
 
 impl Drop for AtEnd {
     fn drop(&mut self) {
-        // Fails only when the control thread has gone already.
+        // Fails only if the control thread is already gone.
         let _ = self.sender.send(self.worker);
     }
 }
@@ -417,13 +417,13 @@ fn log_broken_zones(sources: &Sources) {
     }
 }
 
-/// A zone with very many oddities must not drown everything else.
+/// A zone with very many warnings must not hide everything else.
 fn log_warnings(sources: &Sources) {
     for warning in sources.warnings.iter().take(START_WARNINGS_MAX) {
         warn!("{warning}");
     }
     if let Some(more) = sources.warnings.len().checked_sub(START_WARNINGS_MAX).filter(|more| *more > 0) {
-        warn!("and {more} more warnings, all shown by `cairn check`");
+        warn!("and {more} more warnings; `cairn check` shows all of them");
     }
 }
 
@@ -446,7 +446,7 @@ impl fmt::Display for RunError {
             }
             RunError::Ports(error) => error.fmt(f),
             RunError::Privileges(reason) | RunError::Engine(reason) => f.write_str(reason),
-            RunError::System(error) => write!(f, "the system refused: {error}"),
+            RunError::System(error) => write!(f, "system error: {error}"),
             RunError::WorkerEnded(worker) => write!(f, "worker {worker} ended unexpectedly"),
         }
     }

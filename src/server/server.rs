@@ -28,7 +28,7 @@ use crate::listen::{self, Admission, Bounds, SocketChanges, Sockets};
 use crate::record::Name;
 use crate::zone::{Zone, ZoneWithoutData, Zones};
 
-/// How soon after its last use the memory of a replaced configuration is free again.
+/// How soon after its last use a replaced configuration is freed.
 const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The engine of a server that listens on `addrs`.
@@ -52,7 +52,7 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
     }))
 }
 
-/// What answers, with nothing learned yet.
+/// The service with an empty cache.
 pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<Service>, String> {
     let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
     Ok(Service::new(parts(sources, Vec::new(), addrs, 1), limits, Arc::new(RealClock), &random))
@@ -71,11 +71,11 @@ pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) ->
 
 struct Server {
     service: Arc<Service>,
-    /// Wakes the thread that saves what is trusted.
+    /// Wakes the thread that saves trust anchors.
     trust_changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     admission: Admission,
-    /// Of the zones.
+    /// Generation of the zones.
     generation: AtomicU64,
     /// As they were loaded, or could not be.
     zones: Mutex<Vec<ZoneState>>,
@@ -143,7 +143,7 @@ impl Engine for Server {
         let zones = zone_states(&sources, &before);
         let retired = self.service.reload(parts(sources, kept, addrs, generation));
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
-        // What changed hands is to be forgotten a second time, which is that thread's to do.
+        // That thread forgets data of names that changed hands a second time.
         self.trust_changed.notify_one();
         in_background("retire", move || {
             while !retired.is_unused() {
@@ -193,7 +193,7 @@ impl Engine for Server {
                 let service = self.service.clone();
                 let source = explain::Server { process: std::process::id(), cached_sets: service.cache().stats().sets };
                 reply.line(json!(Line::new(Event::Server(source))));
-                // A walk waits, and the control thread must not.
+                // A walk waits, which the control thread must not do.
                 let spawned = thread::Builder::new().name("explain".to_owned()).spawn(move || match walk(&service, &query) {
                     Ok(explained) => explain::lines(&explained).into_iter().all(|line| reply.line_blocking(json!(line))),
                     Err(error) => {
@@ -334,7 +334,7 @@ fn load(cache: &Cache, file: &Path, opened: Option<Opened>) -> Result<Loaded, Lo
     }
 }
 
-/// What takes long and is in no hurry, on a thread of its own.
+/// Runs long, unhurried work on a thread of its own.
 fn in_background(name: &'static str, work: impl FnOnce() + Send + 'static) {
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(|| {
         let _ = priority::give_way();
@@ -358,7 +358,7 @@ fn parts(sources: Sources, kept: Vec<Arc<Zone>>, addrs: &[SocketAddr], generatio
     }
 }
 
-/// One walk on a runtime of its own, over the service's cache.
+/// One walk on a runtime of its own, with the service's cache.
 fn walk(service: &Arc<Service>, query: &Explain) -> Result<Explained, String> {
     let told = |error: std::io::Error| error.to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;

@@ -1,8 +1,8 @@
 //! The control socket: how `cairn explain`, `cairn cache` and `cairn stats` talk to the running server.
 //!
-//! A Unix socket that its owner alone may open (folder 0700, socket 0600). One JSON object on one line asks; the
-//! answer is any number of JSON lines, and ends when the server closes. The server that is there first keeps the
-//! socket; a second one on the same machine does without.
+//! A Unix socket that only its owner may open (folder 0700, socket 0600). A command is one JSON object on one line; the answer
+//! is any number of JSON lines, and ends when the server closes the connection. The first server keeps the socket; a second one
+//! on the same machine runs without.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
@@ -37,7 +37,7 @@ use crate::limits::server::{
 };
 use crate::record::{Name, Question};
 
-/// A command as it stands on the line.
+/// A command in its wire form.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 enum Line {
@@ -85,7 +85,7 @@ fn is_set(flag: &bool) -> bool {
     *flag
 }
 
-/// Holds the socket; dropping it takes the socket away.
+/// Holds the socket; dropping it removes the socket file.
 pub(super) struct Serving {
     path: PathBuf,
     task: JoinHandle<()>,
@@ -234,7 +234,7 @@ fn all_lines(stream: &mut UnixStream, each: &mut dyn FnMut(Value)) -> io::Result
     Ok(good)
 }
 
-/// Reason no server could be asked: what was found at each place.
+/// Why no server could be reached: what was found at each path.
 pub fn why_no_server(places: &[PathBuf]) -> String {
     let found = places.iter().map(|path| {
         let why = match UnixStream::connect(path).map_err(|error| error.kind()) {
@@ -259,7 +259,7 @@ fn default_places() -> impl Iterator<Item = PathBuf> {
     own.into_iter().chain([PathBuf::from("/run")]).map(|folder| folder.join("cairn/control.sock"))
 }
 
-/// `None` when a live server has it. What a dead one left behind is replaced.
+/// `None` if a live server has the path. A socket that a dead server left behind is replaced.
 fn listen(path: &Path) -> io::Result<Option<StdListener>> {
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -275,7 +275,7 @@ fn listen(path: &Path) -> io::Result<Option<StdListener>> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    // Before it listens nobody can connect: there is no moment in which others may.
+    // Nobody can connect before it listens, so there is no moment in which others may.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     socket.listen(CONTROL_CONNECTIONS_MAX as i32)?;
     Ok(Some(OwnedFd::from(socket).into()))
@@ -289,12 +289,12 @@ async fn accept(listener: UnixListener, engine: Arc<dyn Engine>, control: Contro
             Ok((stream, _)) => {
                 let (engine, control) = (engine.clone(), control.clone());
                 tokio::spawn(async move {
-                    // The one who asked may leave at any time, which is no news.
+                    // A client may leave at any time; that is no error.
                     let _ = converse(stream, &*engine, &control).await;
                     drop(permit);
                 });
             }
-            // Out of descriptors, for instance: trying again at once would only burn the processor.
+            // For instance, no descriptor is left: an immediate retry would only waste processor time.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -356,7 +356,7 @@ async fn request(stream: &tokio::net::UnixStream) -> io::Result<(String, Option<
 }
 
 fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| format!("this is no command: {error}"))?;
+    let line: Line = serde_json::from_str(line).map_err(|error| format!("not a valid command: {error}"))?;
     let name_of = |text: &str| Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"));
     Ok(match line {
         Line::Explain { name, rtype, client, recursion_desired, checking_disabled } => {
@@ -494,8 +494,8 @@ mod tests {
     #[test]
     fn what_is_no_command_is_answered_with_an_error() {
         for (line, part) in [
-            ("", "this is no command"),
-            ("{}", "this is no command"),
+            ("", "not a valid command"),
+            ("{}", "not a valid command"),
             (r#"{"command":"dance"}"#, "unknown variant `dance`"),
             (r#"{"command":"flush","name":"a..b","subtree":false}"#, "\"a..b\" is not a domain name"),
             (r#"{"command":"explain","name":"a","rtype":"QQ"}"#, "\"QQ\" is not a record type"),
@@ -508,7 +508,7 @@ mod tests {
             let mut stream = UnixStream::connect(path).expect("it listens");
             writeln!(stream, "hello").expect("it reads");
             let answer = io::read_to_string(stream).expect("it answers and closes");
-            assert!(answer.starts_with("{\"error\":\"this is no command"), "{answer}");
+            assert!(answer.starts_with("{\"error\":\"not a valid command"), "{answer}");
         });
     }
 }

@@ -1,6 +1,7 @@
-//! The folder for what outlives a restart, and how files in it are written: whole or not at all, for its owner only.
+//! The folder for state that outlives a restart. Its files are written completely or not at all, and are readable by the owner
+//! only.
 //!
-//! Without such a folder a server runs all the same: it then starts from what is built in and configured.
+//! A server runs without such a folder too: it then starts from the built-in and configured data.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use super::system::belongs_to_us;
 
-/// Where a package puts it. Never made here: that is for whoever installs.
+/// The folder that packages create. Cairn never creates it: that is the installer's task.
 const SYSTEM: &str = "/var/lib/cairn";
 
-/// The configured folder; else systemd's $STATE_DIRECTORY, else the user's, else the system's. It can be written to.
+/// The configured folder; else systemd's $STATE_DIRECTORY, else the user's, else the system's. It is writable.
 pub(super) fn folder(configured: Option<&Path>) -> Result<PathBuf, String> {
     folder_of(configured, |name| env::var_os(name), Path::new(SYSTEM))
 }
@@ -39,7 +40,7 @@ pub(super) fn hold(folder: &Path) -> Result<fs::File, String> {
 }
 
 fn named(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // Relative paths in these variables are to be ignored (XDG Base Directory); of several, the first is ours.
+    // Relative paths in these variables are ignored (XDG Base Directory); of several paths the first is used.
     let first = |name: &str| env::split_paths(&var(name)?).next().filter(|path| path.is_absolute());
     configured.map(Path::to_owned).or_else(|| first("STATE_DIRECTORY")).or_else(|| Some(first("XDG_STATE_HOME")?.join("cairn")))
 }
@@ -64,14 +65,14 @@ pub(super) fn usable(folder: &Path) -> io::Result<()> {
     fs::remove_file(probe)
 }
 
-/// Puts `bytes` in the place of the file in one step: whoever reads sees the old or the new, even after a loss of power.
+/// Replaces the file in one step: a reader sees the old or the new content, even after a power failure.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, |file| file.write_all(bytes))
 }
 
-/// As `replace`, with what `write` writes; when that fails the old file stays.
+/// As `replace`, with the content that `write` writes; if `write` fails, the old file stays.
 pub(super) fn replace_with<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<T>) -> io::Result<T> {
-    // Always the same name: what a killed process left behind is overwritten by the next, not added to.
+    // Always the same name, so that the file that a killed process left behind is overwritten.
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -87,7 +88,7 @@ fn write_new<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<T>)
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // `create_new` follows no link that somebody else put there.
+    // `create_new` does not follow a link that somebody else put there.
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let done = write(&mut file)?;
     file.sync_all()?;

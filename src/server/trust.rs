@@ -1,7 +1,7 @@
-//! Keeps what is trusted: asks for the keys of trust points when they are due (RFC 5011), ends negative trust anchors
-//! (RFC 7646), and saves both in the state folder, on a thread of its own.
+//! Keeps the trust anchors: asks for the keys of trust points when they are due (RFC 5011), ends negative trust anchors (RFC
+//! 7646), and saves both in the state folder, on a thread of its own.
 //!
-//! A file that is damaged is told of and passed over: trust then begins again with what is configured or built in.
+//! A damaged file is reported and ignored: trust then starts again from the configured or built-in anchors.
 
 use std::fs;
 use std::io;
@@ -28,12 +28,12 @@ use crate::validate::{AlgorithmName, Date, KeyState, TrustPoints};
 const ANCHORS: &str = "trust-anchors";
 const NEGATIVE: &str = "negative-trust-anchors";
 const NEGATIVE_TITLE: &str = "cairn negative trust anchors 1";
-/// Timers do not run while a machine sleeps, and clocks are set: the dates are looked at again so often.
+/// Timers do not run while a machine sleeps, and clocks are set: so the dates are checked this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Names that are usually asked at this hour are looked at so often: a TTL of 100 s is near its end for 10 s.
+/// Names that are usually asked for at this hour are checked this often: the last tenth of a TTL of 100 s lasts 10 s.
 const REFRESH_WARM_EVERY: Duration = Duration::from_secs(10);
 
-/// Gives back what an earlier life has learned.
+/// Restores what an earlier run has saved.
 pub(super) fn restore(service: &Service, folder: Option<&Path>) {
     let Some(folder) = folder else { return };
     let points = read(&folder.join(ANCHORS), TrustPoints::from_text).unwrap_or_default();
@@ -41,17 +41,17 @@ pub(super) fn restore(service: &Service, folder: Option<&Path>) {
     service.resolve.restore_trust(points, negatives);
 }
 
-/// `None` where there is no such file, or none that can be used.
+/// `None` if there is no such file, or no usable one.
 fn read<T>(path: &Path, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
     let text = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Ok(meta) if !meta.is_file() || meta.len() > TRUST_FILE_BYTES_MAX => Err("this is no file of Cairn's".to_owned()),
+        Ok(meta) if !meta.is_file() || meta.len() > TRUST_FILE_BYTES_MAX => Err("not a file that Cairn wrote".to_owned()),
         _ => fs::read(path).map_err(|error| error.to_string()),
     };
-    match text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is no text".to_owned())).and_then(|text| parse(&text)) {
+    match text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not text".to_owned())).and_then(|text| parse(&text)) {
         Ok(read) => Some(read),
         Err(reason) => {
-            warn!("{} is not used, and what is configured or built in is trusted: {reason}", path.display());
+            warn!("{} is not used, so the configured or built-in anchors are trusted: {reason}", path.display());
             None
         }
     }
@@ -70,7 +70,7 @@ fn read_negatives(text: &str) -> Result<Vec<NegativeAnchor>, String> {
     }
 }
 
-/// Does its work until the process ends. The result wakes it: something is to be saved.
+/// Runs until the process ends. The returned handle wakes it when something has to be saved.
 pub(super) fn keep(service: Arc<Service>, folder: Option<PathBuf>) -> io::Result<Arc<Notify>> {
     let wake = Arc::new(Notify::new());
     let woken = wake.clone();
@@ -106,7 +106,7 @@ async fn keep_on(service: &Service, worker: &Worker, folder: Option<&Path>, wake
             info!("trust anchor: {change}");
         }
         for (point, why) in &followed.failed {
-            warn!("trust anchor: the keys of {point} could not be looked at again: {why}");
+            warn!("trust anchor: could not refresh the {point} DNSKEY RRset: {why}");
         }
         if is_new || followed.is_new {
             save(service, folder);
@@ -128,31 +128,28 @@ fn save(service: &Service, folder: Option<&Path>) {
     }
 }
 
-/// RFC 7646 2: one that nobody ends is forgotten, and its name stays without protection.
+/// RFC 7646 2: a negative trust anchor that nobody ends is forgotten, and leaves its name unprotected.
 fn tell_endless(service: &Service) {
     for (negative, _) in service.resolve.negative_anchors().into_iter().filter(|(negative, _)| negative.until.is_none()) {
-        info!(
-            "nothing at and below {} is ever proved: its negative trust anchor has no end (\"{0} until DATE\" gives it one)",
-            negative.name
-        );
+        info!("no validation at and below {}: its negative trust anchor has no end (\"{0} until DATE\" gives it one)", negative.name);
     }
 }
 
-/// Sets a negative trust anchor for so many seconds.
+/// Sets a negative trust anchor for this many seconds.
 pub(super) fn add_negative(service: &Service, name: &Name, seconds: Option<u64>) -> Result<NegativeAnchor, String> {
     let limits = Limits::default();
     let seconds = seconds.unwrap_or(limits.negative_anchor_s);
     if !(1..=limits.negative_anchor_most_s).contains(&seconds) {
-        return Err("a negative trust anchor lives from a second to a week (RFC 7646 2)".to_owned());
+        return Err("a negative trust anchor lasts from one second to one week (RFC 7646 2)".to_owned());
     }
     let negative = NegativeAnchor { name: name.clone(), until: Some(service.resolve.clock.wall().0.saturating_add(seconds)) };
     match service.resolve.add_negative_anchor(negative.clone()) {
         true => Ok(negative),
-        false => Err(format!("there are {} already, and no more are kept", limits.negative_anchors_added)),
+        false => Err(format!("there are already {}, which is the limit", limits.negative_anchors_added)),
     }
 }
 
-/// Negative trust anchors, a line each.
+/// Negative trust anchors, one line each.
 pub(super) fn negative_lines(service: &Service) -> Vec<Value> {
     let mut lines = Vec::new();
     for (negative, added) in service.resolve.negative_anchors() {
@@ -165,7 +162,7 @@ pub(super) fn negative_lines(service: &Service) -> Vec<Value> {
     lines
 }
 
-/// Every key of every trust point, a line each.
+/// Every key of every trust point, one line each.
 pub(super) fn anchor_lines(service: &Service) -> Vec<Value> {
     let mut lines = Vec::new();
     for point in service.resolve.trust_points().iter() {
@@ -173,11 +170,11 @@ pub(super) fn anchor_lines(service: &Service) -> Vec<Value> {
         lines.push(json!({ "line": format!("{}  {seen}", point.name), "point": point.name.to_string(), "checked": point.checked }));
         for key in &point.keys {
             let state = match key.state {
-                KeyState::AddPend => format!("new, trusted from {} if it is still there", Date(key.until)),
+                KeyState::AddPend => format!("new, trusted from {} if it is still published", Date(key.until)),
                 KeyState::Valid => "trusted".to_owned(),
-                KeyState::Missing => "trusted, not in use".to_owned(),
+                KeyState::Missing => "trusted, no longer published".to_owned(),
                 KeyState::Revoked => "revoked by its owner".to_owned(),
-                KeyState::Removed => "revoked long ago".to_owned(),
+                KeyState::Removed => "revoked and removed".to_owned(),
             };
             let since = if key.since == 0 { String::new() } else { format!(", since {}", Date(key.since)) };
             let origin = if key.configured { "configured or built in" } else { "learned" };
@@ -188,7 +185,7 @@ pub(super) fn anchor_lines(service: &Service) -> Vec<Value> {
     lines
 }
 
-/// How many keys are trusted, how many may come to be, and how many names are not proved.
+/// The numbers of trusted keys, of keys that may become trusted, and of names that are not validated.
 pub(super) fn rows(service: &Service) -> [(&'static str, u64); 3] {
     let points = service.resolve.trust_points();
     let count = |wanted: fn(KeyState) -> bool| points.iter().flat_map(|point| &point.keys).filter(|key| wanted(key.state)).count() as u64;
@@ -226,7 +223,7 @@ mod tests {
         let first = service(&scratch);
         let name = Name::parse("broken.test").expect("a name");
         add_negative(&first, &name, None).expect("an hour is fine");
-        assert!(add_negative(&first, &name, Some(604_801)).expect_err("too long").contains("a week"));
+        assert!(add_negative(&first, &name, Some(604_801)).expect_err("too long").contains("one week"));
         save(&first, Some(scratch.path()));
         for file in [ANCHORS, NEGATIVE] {
             let mode = fs::metadata(scratch.path().join(file)).expect("it is there").permissions().mode();

@@ -26,6 +26,7 @@ pub fn may_ask(addr: SocketAddr, allow_loopback: bool, own: &[SocketAddr]) -> Re
     if own.iter().any(is_me) { Err(DoNotQuery::Ourselves) } else { Ok(()) }
 }
 
+/// Reason why an address is never queried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DoNotQuery {
     Loopback,

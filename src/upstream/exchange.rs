@@ -65,7 +65,7 @@ impl Upstream {
     }
 }
 
-/// One per worker.
+/// Sends queries to servers. Each worker has one.
 pub struct Upstream {
     random: Rc<Random>,
     sockets: Rc<Sockets>,
@@ -77,6 +77,7 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// `limits` says from how many near misses on TCP is tried, and how many sockets may be open.
     pub fn new(net: Rc<dyn Net>, random: Rc<Random>, limits: &Limits) -> Upstream {
         Upstream {
             sockets: Rc::new(Sockets::new(Rc::clone(&net), Rc::clone(&random), limits.upstream_sockets_per_worker)),
@@ -99,6 +100,7 @@ impl Upstream {
     }
 }
 
+/// A reply that belongs to its query.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The question of this message is the one that was asked (or missing, in a bare error). Over UDP the framing was
@@ -110,6 +112,7 @@ pub struct Reply {
     pub notes: Notes,
 }
 
+/// The transport that brought a reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
     Udp,
@@ -128,6 +131,7 @@ pub struct Notes {
     pub has_cookie: bool,
 }
 
+/// Reason why a query was also sent over TCP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TcpReason {
     Truncated,
@@ -155,6 +159,7 @@ impl std::fmt::Display for TcpReason {
     }
 }
 
+/// Reason why there is no reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AskError {
     Timeout {
@@ -180,6 +185,7 @@ pub enum AskError {
 }
 
 impl AskError {
+    /// Facts about the exchange, even though it failed.
     pub fn notes(&self) -> Notes {
         match self {
             AskError::Timeout { notes, .. } | AskError::TcpFailed { notes, .. } | AskError::TooManyNearMisses { notes } => *notes,
@@ -210,7 +216,7 @@ impl std::error::Error for AskError {}
 enum Event {
     Datagram(Verdict, Vec<u8>),
     UdpBroke(io::Error),
-    /// The socket is needed for another query.
+    /// Another query needs the socket.
     TakenBack,
     Tcp(Result<Vec<u8>, TcpFault>),
     Deadline,

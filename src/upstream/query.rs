@@ -14,7 +14,7 @@ use crate::wire::{Flags, Header, OptionCode, Writer};
 /// RFC 7873 4: a client cookie of 8 octets, alone or followed by a server cookie of 8 to 32.
 const COOKIE_CLIENT_BYTES: usize = 8;
 const COOKIE_BYTES_MAX: usize = 40;
-/// Name 255, header 12, type and class 4, OPT 11, cookie 44: always below this.
+/// The longest query: name 255, header 12, type and class 4, OPT 11 and cookie 44 octets are less.
 const QUERY_BYTES_MAX: usize = 512;
 
 /// One question for one server.
@@ -65,6 +65,7 @@ pub(super) struct CookieSent {
 }
 
 impl Query {
+    /// Draws ID and letter case; the question's name is in lower case.
     pub fn new(ask: &Ask<'_>, random: &Random) -> Query {
         let id = random.u16();
         let question = question_wire(ask.question, ask.randomise_case.then_some(random));
@@ -88,10 +89,12 @@ impl Query {
         }
     }
 
+    /// The message as UDP sends it.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
+    /// ID of the message as UDP sends it.
     pub fn id(&self) -> u16 {
         self.id
     }
@@ -101,14 +104,17 @@ impl Query {
         &self.question
     }
 
+    /// Whether the letter case was mixed, so that a reply must repeat it.
     pub fn case_is_secret(&self) -> bool {
         self.case_is_secret
     }
 
+    /// The cookie that was sent, if any.
     pub fn cookie(&self) -> Option<CookieSent> {
         self.cookie
     }
 
+    /// Octets of the longest UDP reply that was offered.
     pub fn reply_bytes_max(&self) -> usize {
         self.reply_bytes_max
     }

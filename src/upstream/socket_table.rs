@@ -33,7 +33,7 @@ const TAKEN_TOGETHER: usize = 8;
 /// without notice.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Stands for the server of a lease that is being handed on.
+/// The server of a lease on its way from one query to another.
 const NO_SERVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
 #[derive(Clone)]
@@ -47,11 +47,11 @@ struct Inner {
     free: Vec<usize>,
     servers: HashMap<SocketAddr, ServerUse, RandomState>,
     waiting: VecDeque<oneshot::Sender<Lease>>,
-    /// Those whose server holds more than its share in silence.
+    /// Queries whose server silently holds more than its share.
     waiting_last: VecDeque<oneshot::Sender<Lease>>,
-    /// Marked, and not given back yet.
+    /// Leases that are marked as taken back, and not yet returned.
     taken_back: usize,
-    /// Nothing can be taken back before.
+    /// No lease can be taken back before this time.
     look_again: Option<Instant>,
     is_watched: bool,
 }
@@ -75,6 +75,7 @@ pub(super) struct Lease {
 }
 
 impl SocketTable {
+    /// `most`: sockets that may be open at a time.
     pub fn new(most: usize) -> SocketTable {
         SocketTable(Rc::new(RefCell::new(Inner {
             most: most.max(1),
@@ -90,18 +91,18 @@ impl SocketTable {
         })))
     }
 
-    /// `idle`: sockets that are open and not in the table.
+    /// Whether there is no room for one more. `idle`: open sockets that are not in the table.
     pub fn is_full(&self, idle: usize) -> bool {
         self.0.borrow().is_full(idle)
     }
 
-    /// Sockets of the server's address family.
+    /// Leases for servers of the same address family.
     pub fn count_of_family(&self, server: SocketAddr) -> usize {
         let inner = self.0.borrow();
         inner.servers.iter().filter(|(other, _)| other.is_ipv4() == server.is_ipv4()).map(|(_, held)| held.sockets).sum()
     }
 
-    /// A lease at once, if need be in exchange for somebody else's.
+    /// A lease at once, if necessary by taking back another one.
     pub fn try_lease(&self, server: SocketAddr, now: Instant) -> Option<Lease> {
         let full = self.0.borrow().is_full(0);
         if full {
@@ -132,7 +133,7 @@ impl SocketTable {
         Some(lease)
     }
 
-    /// Another one of those that wait is served, if there is room.
+    /// Gives a lease to the next waiting query, if there is room.
     pub fn serve_next(&self) {
         let handed_on = {
             let mut inner = self.0.borrow_mut();
@@ -145,7 +146,7 @@ impl SocketTable {
         }
     }
 
-    /// The system refused the socket of this lease. The lease goes to nobody else before others end.
+    /// The system refused the socket of this lease. No waiting query gets the lease before another one ends.
     pub fn on_refused(&self, lease: Lease) {
         let mut inner = self.0.borrow_mut();
         inner.refused_at = Some(inner.in_use() - 1);
@@ -207,7 +208,7 @@ impl Inner {
             .is_some_and(|held| held.sockets > share && held.last_reply.is_none_or(|last| now.duration_since(last) >= SILENT_AFTER))
     }
 
-    /// Marks the queries that lose their socket, and returns whom to wake.
+    /// Marks the queries that lose their socket, and returns the wakers of their tasks.
     fn take_back(&mut self, wanted_for: Option<SocketAddr>, now: Instant) -> Vec<Waker> {
         if self.taken_back > 0 || self.look_again.is_some_and(|at| now < at) {
             return Vec::new();
@@ -238,7 +239,7 @@ impl Inner {
         late.into_iter().filter_map(|(_, _, at)| self.slots[at].as_mut().and_then(Slot::take_back)).collect()
     }
 
-    /// The next of those that wait, if any.
+    /// The next waiting query, if any.
     fn next_waiting(&mut self) -> Option<oneshot::Sender<Lease>> {
         let waits = |waiting: &oneshot::Sender<Lease>| !waiting.is_closed();
         std::iter::from_fn(|| self.waiting.pop_front().or_else(|| self.waiting_last.pop_front())).find(waits)
@@ -253,7 +254,7 @@ impl Slot {
 }
 
 impl Lease {
-    /// Ready once the socket is needed elsewhere.
+    /// Ready once another query needs the socket.
     pub fn poll_taken_back(&self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(table) = self.table.upgrade() else { return Poll::Pending };
         let mut inner = table.borrow_mut();
@@ -267,6 +268,7 @@ impl Lease {
         Poll::Pending
     }
 
+    /// The server of this lease has replied, so it is not silent.
     pub fn on_reply(&self, now: Instant) {
         let Some(table) = self.table.upgrade() else { return };
         let mut inner = table.borrow_mut();
@@ -276,7 +278,7 @@ impl Lease {
         }
     }
 
-    /// A lease that was handed on is for another server now.
+    /// A lease that was handed on now counts for another server.
     fn rename(&mut self, server: SocketAddr) {
         let Some(table) = self.table.upgrade() else { return };
         let mut inner = table.borrow_mut();
@@ -302,7 +304,7 @@ async fn serve_waiting(table: Weak<RefCell<Inner>>) {
         if table.is_full(0) {
             table.take_back(None, now);
         }
-        // Where the system refused, one of those that wait finds out whether it still does.
+        // After a refusal by the system, one waiting query finds out whether it still refuses.
         table.0.borrow_mut().refused_at = None;
         table.serve_next();
         let mut inner = table.0.borrow_mut();

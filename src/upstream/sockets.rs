@@ -53,7 +53,7 @@ struct KeptSocket {
 /// Idle sockets, by server and by the time of their last use.
 #[derive(Default)]
 struct Kept {
-    /// Those of one server stand in the order in which they were kept.
+    /// Sockets of one server, in the order in which they were kept.
     lists: HashMap<SocketAddr, SmallVec<[KeptSocket; 1]>, RandomState>,
     /// The oldest first. An entry whose socket is no longer kept stays until it comes to the front or the list is too long.
     order: VecDeque<(u64, SocketAddr)>,
@@ -128,18 +128,18 @@ impl Sockets {
         self.table.try_lease(server, now)
     }
 
-    /// Nothing is sent.
+    /// Whether the kernel has a route to the server. Nothing is sent.
     pub fn has_route(&self, server: SocketAddr) -> bool {
         !matches!(self.open(server, 0), Err(OpenError::NoRoute(_)))
     }
 
-    /// A fresh flow in place of one that turned out to be unusable.
+    /// A new socket in place of one that turned out to be unusable.
     pub fn replace(&self, server: SocketAddr, socket: Socket) -> Result<Socket, OpenError> {
         let Socket { lease, .. } = socket;
         Ok(Socket { flow: self.open(server, 1)?, lease, uses: 1, opened: Instant::now() })
     }
 
-    /// A fresh one, on a port drawn for it. `leased`: leases that the caller has for it already.
+    /// A new socket on a random port. `leased`: leases that the caller holds for it.
     fn open(&self, server: SocketAddr, leased: usize) -> Result<Box<dyn UdpFlow>, OpenError> {
         let mut last = io::ErrorKind::AddrInUse;
         for _ in 0..PORT_TRIES_MAX {
@@ -164,7 +164,7 @@ impl Sockets {
         is_own_shortage(error) || error.kind() == io::ErrorKind::AddrNotAvailable && others_of_family()
     }
 
-    /// Only for a socket on which one query went out and its one reply came in, with our cookie.
+    /// Only for a socket that sent one query and received one reply with our cookie.
     pub fn keep(self: &Rc<Self>, server: SocketAddr, socket: Socket, now: Instant) {
         let Socket { flow, uses, opened, lease: _ } = socket;
         if is_worn_out(uses, opened, now) {
@@ -191,7 +191,7 @@ impl Sockets {
         while kept.take(server).is_some() {}
     }
 
-    /// Closes all idle sockets; were there any?
+    /// Closes all idle sockets; true if there were any.
     pub fn close_kept(&self) -> bool {
         let kept = std::mem::take(&mut *self.kept.borrow_mut());
         kept.count > 0
@@ -210,7 +210,7 @@ impl Kept {
         self.count += 1;
     }
 
-    /// The one used last, so that the others can grow old.
+    /// The socket that was used last, so that the others can grow old.
     fn take(&mut self, server: SocketAddr) -> Option<KeptSocket> {
         let list = self.lists.get_mut(&server)?;
         let socket = list.pop()?;
@@ -221,7 +221,8 @@ impl Kept {
         Some(socket)
     }
 
-    /// The oldest of all servers: a server that is asked often must find its sockets, however many are asked once.
+    /// Closes the oldest idle socket of all servers: a server that is often queried must find its sockets, however many others
+    /// are queried once.
     fn close_oldest(&mut self) {
         while let Some((number, server)) = self.order.pop_front() {
             let Some(list) = self.lists.get_mut(&server) else { continue };
@@ -245,7 +246,7 @@ impl Kept {
 }
 
 impl Socket {
-    /// Did an earlier query use it?
+    /// Whether an earlier query used this socket.
     pub fn was_kept(&self) -> bool {
         self.uses > 1
     }
@@ -255,7 +256,7 @@ fn is_worn_out(uses: u8, opened: Instant, now: Instant) -> bool {
     uses >= SOCKET_USES_MAX || now.duration_since(opened) >= SOCKET_AGE_MAX
 }
 
-/// Ports must not stay open when no more questions come. Ends when no socket is kept.
+/// Closes kept sockets when they are too old; ports must not stay open when no more queries come. Ends when no socket is kept.
 async fn sweep(sockets: Weak<Sockets>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;

@@ -24,6 +24,7 @@ use crate::limits::upstream::{
     TCP_UNSENT_BYTES_MAX,
 };
 
+/// Reason why a query over TCP has no reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TcpFault {
     Timeout,
@@ -65,6 +66,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    /// Without any connection yet.
     pub fn new(net: Rc<dyn Net>, random: Rc<Random>) -> Connections {
         Connections { net, random, open: RefCell::default() }
     }
@@ -179,7 +181,7 @@ impl Connection {
         reply
     }
 
-    /// Is the message a reply that is, or was, waited for?
+    /// Whether a query waits, or has waited, for this message.
     fn deliver(&self, message: Vec<u8>) -> bool {
         self.last_heard.set(Instant::now());
         let mut pending = self.pending.borrow_mut();

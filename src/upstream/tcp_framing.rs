@@ -10,6 +10,7 @@ pub(super) struct FrameReader {
 }
 
 impl FrameReader {
+    /// At the start of a stream.
     pub fn new() -> FrameReader {
         FrameReader { buf: vec![0; ROOM_BYTES], filled: 0 }
     }
@@ -24,6 +25,7 @@ impl FrameReader {
         &mut self.buf[self.filled..]
     }
 
+    /// `read` octets have been written to [`space`](FrameReader::space).
     pub fn add(&mut self, read: usize) {
         self.filled = (self.filled + read).min(self.buf.len());
     }

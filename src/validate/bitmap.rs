@@ -1,4 +1,4 @@
-//! The type bitmaps of NSEC and NSEC3 (RFC 4034 4.1.2), and what their bits say of a name.
+//! The type bitmaps of NSEC and NSEC3 (RFC 4034 4.1.2), and what their bits prove about a name.
 
 use crate::record::{Name, Rtype};
 
@@ -51,25 +51,25 @@ impl TypeBitmap {
         self.types().next().is_none()
     }
 
-    /// The parent's side of a zone cut: NS without SOA.
+    /// Whether these are the types of the parent's side of a zone cut: NS without SOA.
     pub(super) fn is_delegation(&self) -> bool {
         self.has(Rtype::NS) && !self.has(Rtype::SOA)
     }
 
-    /// RFC 6840 4.1 and RFC 6672 5.3.4.1: below a cut or a DNAME this record's zone says nothing.
+    /// RFC 6840 4.1 and RFC 6672 5.3.4.1: a record at a cut or a DNAME proves nothing about names below it.
     pub(super) fn is_silent_below(&self) -> bool {
         self.is_delegation() || self.has(Rtype::DNAME)
     }
 
-    /// May the record that stands at a name say that the name has no `qtype`?
+    /// Whether a record with this owner proves that the owner has no `qtype`.
     pub(super) fn denies(&self, owner: &Name, qtype: Rtype) -> bool {
         if self.has(qtype) || self.has(Rtype::CNAME) {
             return false;
         }
         match qtype {
-            // RFC 6840 4.4: the DS is denied by the parent, whose record at the cut bears no SOA.
+            // RFC 6840 4.4: only the parent denies the DS, and its record at the cut has no SOA bit.
             Rtype::DS => owner.is_root() || !self.has(Rtype::SOA),
-            // No bit stands for ANY; only a name without any type of its own has nothing to show.
+            // ANY has no bit; it is denied only for a name that has no type of its own.
             Rtype::ANY => self.bears_no_data(),
             _ => !self.is_delegation(),
         }

@@ -1,19 +1,19 @@
 //! The budget: how much a question may cost in signatures and hashes.
 //!
-//! Everything a stranger's records can make the validator do is paid from one [`WorkBudget`], which travels with
-//! the question and is never refilled. Two published attacks set the bounds: CVE-2023-50387 (many keys of one
-//! tag times many signatures, or times many DS records) and CVE-2023-50868 (long names against NSEC3 with
-//! many iterations). When a bound breaks, every later payment fails too, so that work ends at once.
+//! Every check and hash that the records of others can cause is paid from one [`WorkBudget`], which travels with the question
+//! and is never refilled. Two published attacks set the limits: CVE-2023-50387 (many keys with one tag times many signatures,
+//! or times many DS records) and CVE-2023-50868 (long names against NSEC3 with many iterations). Once a limit is exceeded,
+//! every later payment fails too, so that all work ends.
 //!
-//! Signatures, keys and hashes are paid in the time that they take, because a check costs from 3 µs (RSA-1024)
-//! to 150 µs (P-384), and a large set its bytes besides. Times are nominal, so that a verdict does not depend on
-//! how busy a machine is: those of one core at 3 GHz.
+//! Signatures, keys and hashes are paid for by the time that they take, because a check costs from 3 µs (RSA-1024) to 150 µs
+//! (P-384), and a large RRset costs time for its octets besides. The times are nominal, for one core at 3 GHz, so that a
+//! verdict does not depend on how busy a machine is.
 
 use std::fmt;
 
 use crate::limits::ValidationLimits;
 
-/// Which bound broke.
+/// The limit that was exceeded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
     Time,
@@ -22,7 +22,7 @@ pub enum Bound {
     SignedBytes,
     KeysPerTag,
     Nsec3Hashes,
-    /// Not of this question alone: those of its client, of its zone or of all have failed too often in this second.
+    /// Not a limit of this question alone: too many checks failed in this second for its client, its zone or everybody.
     FailuresPerSecond,
 }
 
@@ -31,8 +31,8 @@ impl fmt::Display for Bound {
         f.write_str(match self {
             Bound::Time => "checks and hashes for one question",
             Bound::FailedSignatures => "failed signature checks for one question",
-            Bound::SignaturesPerSet => "signature checks for one record set",
-            Bound::SignedBytes => "bytes in one record set",
+            Bound::SignaturesPerSet => "signature checks for one RRset",
+            Bound::SignedBytes => "octets in one RRset",
             Bound::KeysPerTag => "keys with the same tag and algorithm",
             Bound::FailuresPerSecond => "failed signature checks in this second",
             Bound::Nsec3Hashes => "NSEC3 hashes for one question",
@@ -51,19 +51,20 @@ impl Cost {
         Cost { ns: us * 1_000 }
     }
 
-    /// To hash so many bytes, or to bring them into canonical form: SHA-384 and SHA-512 take 1.2 ns for one.
+    /// The cost of hashing this many octets, or of bringing them into canonical form: SHA-384 and SHA-512 take 1.2 ns for each.
     pub(super) const fn of_bytes(bytes: usize) -> Cost {
         Cost { ns: bytes as u64 * 3 / 2 }
     }
 
     const NSEC3_BLOCK: Cost = Cost { ns: 100 };
-    /// A record's share in sorting a large set.
+    /// The share of one record in sorting a large RRset.
     pub(super) const A_RECORD_SORTED: Cost = Cost { ns: 100 };
 
     pub(super) fn times(self, count: usize) -> Cost {
         Cost { ns: self.ns.saturating_mul(count as u64) }
     }
 
+    /// Whole microseconds.
     pub fn as_us(self) -> u64 {
         self.ns / 1_000
     }
@@ -83,12 +84,13 @@ pub struct Spent {
     pub time: Cost,
     pub signatures: u32,
     pub failed_signatures: u32,
-    /// The part of `time` that went into failed checks, but for the first one of each set that validates in the end: two keys
-    /// of one tag cause that in honest zones, and it costs no more than the check that does not fail.
+    /// The part of `time` that failed checks took. The first failed check of an RRset that validates in the end is left out:
+    /// two keys with one tag cause it in honest zones, and it costs no more than the check that succeeds.
     pub failed_time: Cost,
     pub nsec3_blocks: u32,
 }
 
+/// What one question may still spend. Clones are budgets of their own.
 #[derive(Clone, Debug)]
 pub struct WorkBudget {
     limits: ValidationLimits,
@@ -97,24 +99,27 @@ pub struct WorkBudget {
 }
 
 impl WorkBudget {
+    /// Nothing spent yet.
     pub fn new(limits: ValidationLimits) -> WorkBudget {
         WorkBudget { limits, spent: Spent::default(), broke: None }
     }
 
+    /// The limits that this budget was made with.
     pub fn limits(&self) -> &ValidationLimits {
         &self.limits
     }
 
+    /// What has been spent so far.
     pub fn spent(&self) -> Spent {
         self.spent
     }
 
-    /// The first bound that broke, if one did.
+    /// The first limit that was exceeded, if any.
     pub fn broke(&self) -> Option<Bound> {
         self.broke
     }
 
-    /// To be paid before the work is done.
+    /// Pays for work before it is done.
     pub(super) fn pay(&mut self, cost: Cost) -> Result<(), Bound> {
         let after = self.spent.time + cost;
         self.hold(after <= Cost::us(u64::from(self.limits.time_us)), Bound::Time)?;
@@ -122,25 +127,25 @@ impl WorkBudget {
         Ok(())
     }
 
-    /// To be paid before a signature is checked.
+    /// Pays for a signature before it is checked.
     pub(super) fn pay_signature(&mut self, cost: Cost) -> Result<(), Bound> {
         self.pay(cost)?;
         self.spent.signatures += 1;
         Ok(())
     }
 
-    /// To be charged for checks that came out wrong.
+    /// Charges for checks that failed.
     pub(super) fn charge_failed(&mut self, cost: Cost) {
         self.spent.failed_time = self.spent.failed_time + cost;
     }
 
-    /// To be paid after a check came out wrong.
+    /// Counts a check that failed.
     pub(super) fn pay_failure(&mut self) -> Result<(), Bound> {
         self.spent.failed_signatures += 1;
         self.hold(self.spent.failed_signatures <= self.limits.failed_signatures, Bound::FailedSignatures)
     }
 
-    /// No more work for this question, for a reason outside it.
+    /// Ends all work for this question, for a reason outside it.
     pub fn end(&mut self, bound: Bound) {
         self.broke.get_or_insert(bound);
     }

@@ -9,7 +9,7 @@ use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::{Rrsig, signed_labels};
 use crate::record::{Name, RrSet, Rtype, Validated};
 
-/// What a proof came to.
+/// The result of a proof.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Denial {
     Proved(Proof),
@@ -17,12 +17,13 @@ pub enum Denial {
     NotProved(Reason),
 }
 
+/// A proof of denial that holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Proof {
     pub kind: ProofKind,
     /// An opt-out span was used: names without records may exist in it, so the reply is insecure (RFC 5155 9.2).
     pub opt_out: bool,
-    /// Seconds: the shortest life among the records at hand.
+    /// Seconds: the shortest TTL of the records used.
     pub ttl: u32,
 }
 
@@ -38,7 +39,7 @@ pub fn prove_nodata(qname: &Name, qtype: Rtype, zone: &Name, sets: &[Validated<R
     Evidence::gather(zone, sets, work).nodata(qname, qtype, work)
 }
 
-/// Nothing stands between `qname` and the wildcard below `closest_encloser` that answered for it.
+/// No name exists between `qname` and the wildcard below `closest_encloser` that answered for it.
 #[cfg(any(test, feature = "internals"))]
 pub fn prove_wildcard_answer(
     qname: &Name,
@@ -51,7 +52,7 @@ pub fn prove_wildcard_answer(
     Evidence::gather(zone, sets, work).wildcard_answer(qname, qtype, closest_encloser, work)
 }
 
-/// There is no DS at `name`: an insecure delegation, or no delegation at all.
+/// No DS exists at `name`: an insecure delegation, or no delegation at all.
 #[cfg(any(test, feature = "internals"))]
 pub fn prove_no_ds(name: &Name, zone: &Name, sets: &[Validated<RrSet>], work: &mut WorkBudget) -> Denial {
     Evidence::gather(zone, sets, work).no_ds(name, work)
@@ -70,7 +71,8 @@ impl<'a> Evidence<'a> {
     pub(super) fn gather(zone: &'a Name, sets: &[Validated<RrSet>], work: &WorkBudget) -> Evidence<'a> {
         let mut evidence = Evidence { zone, nsec: Vec::new(), nsec3: Vec::new(), hashes: Nsec3Hashes::default(), ttl: u32::MAX };
         for set in sets.iter().map(Validated::get).take(work.limits().denial_sets as usize) {
-            // Signed by another zone, or made from a wildcard, it says nothing of this zone's names.
+            // A record that another zone signed, or that was synthesised from a wildcard, proves nothing about this zone's
+            // names.
             let own = |rrsig: Rrsig<'_>| rrsig.signer == *zone && rrsig.labels as usize == signed_labels(&set.name);
             if Rrsig::first(set).is_some_and(own) {
                 evidence.add(set);
@@ -79,7 +81,7 @@ impl<'a> Evidence<'a> {
         evidence
     }
 
-    /// With hashes that were made already, with the parameters of these records.
+    /// With hashes that were computed earlier, with the parameters of these records.
     pub(super) fn with_hashes(self, hashes: Nsec3Hashes) -> Evidence<'a> {
         Evidence { hashes, ..self }
     }
@@ -115,7 +117,7 @@ impl<'a> Evidence<'a> {
 
     pub(super) fn no_ds(&self, name: &Name, work: &mut WorkBudget) -> Denial {
         let wanted = Wanted { name, rtype: Rtype::DS, claim: Claim::NoDs };
-        // The zone's own apex is its parent's to tell of.
+        // The apex of the zone is its parent's to prove.
         if !name.is_below(self.zone) {
             return wanted.not_proved();
         }
@@ -153,7 +155,7 @@ impl<'a> Evidence<'a> {
     }
 }
 
-/// What the records should prove.
+/// The statement that the records should prove.
 struct Wanted<'a> {
     name: &'a Name,
     rtype: Rtype,

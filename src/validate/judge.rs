@@ -1,9 +1,9 @@
-//! One classified reply, judged as a whole (RFC 4035 5.3 and 5.4, RFC 5155 8).
+//! One classified reply, validated as a whole (RFC 4035 5.3 and 5.4, RFC 5155 8).
 //!
-//! The walk says what kind of reply it takes this to be for the name it is at; the verdict says whether the
-//! zone's keys prove exactly that. Where they cannot, because the data lies in a zone deeper down, the verdict
-//! names what is still needed and the walk comes again. A [`Case`] goes one record set a step, so that the
-//! caller can let other work through between two signatures.
+//! The walk says which kind of reply this is for the name that it asks for; the verdict says whether the zone's keys prove
+//! exactly that. If they cannot, because the data belongs to a zone further down, the verdict names what is still needed and
+//! the walk calls again. A [`Case`] checks one RRset in each step, so that the caller can let other tasks run between two
+//! signatures.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::rrsig::Now;
 use super::set::{SetTrial, Verified};
 use crate::record::{RrSet, Rtype, Validated};
 
-/// Judges in one go.
+/// Judges the whole reply in one step.
 #[cfg(any(test, feature = "internals"))]
 pub fn judge(reply: Reply, keys: Arc<ZoneKeys>, now: Now, work: &mut WorkBudget) -> Judgement {
     let mut case = Case::new(reply, keys, work);
@@ -33,20 +33,21 @@ pub fn judge(reply: Reply, keys: Arc<ZoneKeys>, now: Now, work: &mut WorkBudget)
 pub struct Case {
     reply: Reply,
     keys: Arc<ZoneKeys>,
-    /// Decided before any signature was looked at.
+    /// Decided before any signature was checked.
     early: Option<Judgement>,
-    /// Sets still to be checked, the next one last.
+    /// RRsets still to be checked, the next one last.
     left: Vec<Item>,
-    /// The set that is being checked.
+    /// The RRset that is being checked.
     trial: SetTrial,
     answer: Vec<Verified>,
     authority: Vec<Validated<RrSet>>,
-    /// Reason a denial record could not be used: the better reason where the proof then fails.
+    /// Why a denial record could not be used: the better reason if the proof then fails.
     unusable: Option<Reason>,
     wildcard_proof_planned: bool,
 }
 
 impl Case {
+    /// Decides what has to be checked, without any cryptography.
     pub fn new(reply: Reply, keys: Arc<ZoneKeys>, work: &WorkBudget) -> Case {
         let plan = Plan { reply: &reply, zone: keys.zone(), denial_sets_max: work.limits().denial_sets as usize };
         let (early, mut left) = match plan.make() {
@@ -67,7 +68,7 @@ impl Case {
         }
     }
 
-    /// One signature further. To be called until it says something, and no more then.
+    /// Checks one more signature. Called until it returns a judgement, and not after that.
     pub fn step(&mut self, now: Now, work: &mut WorkBudget) -> Option<Judgement> {
         if let Some(judgement) = self.early.take() {
             return Some(judgement);
@@ -99,7 +100,7 @@ impl Case {
         Ok(())
     }
 
-    /// An answer made from a wildcard needs the denial records too (RFC 4035 5.3.4).
+    /// A wildcard answer needs the denial records too (RFC 4035 5.3.4).
     fn plan_wildcard_proof(&mut self, work: &WorkBudget) -> bool {
         let needed = !self.wildcard_proof_planned && self.answer.iter().any(|verified| verified.wildcard.is_some());
         self.wildcard_proof_planned = true;
@@ -125,7 +126,7 @@ impl Case {
         if let (ReplyKind::Referral { cut }, Some(proof)) = (&self.reply.kind, &proof) {
             return match proof.kind {
                 ProofKind::InsecureDelegation => Judgement::Insecure(Insecurity::NoDs),
-                // The zone's records say that there is no such cut as its server refers to.
+                // The zone's records prove that the cut to which its server refers does not exist.
                 _ => Judgement::Bogus(Reason::new(cut, Rtype::DS, Fault::NoProof(Claim::NoDs))),
             };
         }
@@ -133,7 +134,7 @@ impl Case {
         Judgement::Secure(Secured { answer, authority, proof })
     }
 
-    /// RFC 9077 3: NSEC and NSEC3 records live no longer than the denial that they came with.
+    /// RFC 9077 3: the TTL of NSEC and NSEC3 records is at most that of the denial they came with.
     fn limit_denial_records(&mut self) {
         let soa = self.authority.iter().map(Validated::get).find(|set| set.rtype == Rtype::SOA);
         let Some(ttl_max) = soa.and_then(negative_ttl) else { return };
@@ -144,14 +145,14 @@ impl Case {
         self.authority = std::mem::take(&mut self.authority).into_iter().map(limited).collect();
     }
 
-    /// The denial that this kind of reply needs; none for an answer that is no wildcard's.
+    /// The denial that this kind of reply needs; none for an answer that no wildcard made.
     fn prove(&self, work: &mut WorkBudget) -> Option<Denial> {
         let evidence = Evidence::gather(self.keys.zone(), &self.authority, work);
         let Reply { qname, qtype, kind, .. } = &self.reply;
         match kind {
             ReplyKind::NxDomain => Some(match evidence.nxdomain(qname, work) {
-                // Servers that deny an empty non-terminal are common. What the zone signed counts, not the RCODE: the name
-                // exists, without the type (RFC 8020 2, RFC 4035 5.4).
+                // Many servers deny an empty non-terminal. The signed records count, not the RCODE: the name exists without the
+                // type (RFC 8020 2, RFC 4035 5.4).
                 not_proved @ Denial::NotProved(_) => match evidence.nodata(qname, *qtype, work) {
                     exists @ Denial::Proved(Proof { opt_out: false, .. }) => exists,
                     _ => not_proved,
@@ -159,7 +160,8 @@ impl Case {
                 other => other,
             }),
             ReplyKind::NoData if *qtype == Rtype::DS && qname.is_below(self.keys.zone()) => Some(match evidence.no_ds(qname, work) {
-                // Such a reply says that the name exists: that it does not is no proof of it (RFC 5155 8.6, RFC 4035 5.4).
+                // Such a reply claims that the name exists, so a proof that it does not exist proves nothing here (RFC 5155
+                // 8.6, RFC 4035 5.4).
                 Denial::Proved(no_cut @ Proof { kind: ProofKind::NoCut, .. }) => match evidence.nodata(qname, *qtype, work) {
                     Denial::Proved(_) => Denial::Proved(no_cut),
                     other => other,

@@ -6,7 +6,7 @@ use super::reason::{Insecurity, Reason};
 use super::set::Verified;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
-/// What the walk takes a reply to be, for `qname` alone: of an alias chain each link is a reply of its own.
+/// What the walk takes a reply to be, for `qname` alone: each link of an alias chain counts as a reply of its own.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReplyKind {
     Answer,
@@ -17,6 +17,7 @@ pub enum ReplyKind {
     Referral { cut: Name },
 }
 
+/// A reply as the validator needs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
     pub qname: Name,
@@ -26,44 +27,47 @@ pub struct Reply {
     pub authority: Vec<RrSet>,
 }
 
+/// The verdict on a reply, or what is needed for one.
 #[derive(Clone, Debug)]
 pub enum Judgement {
     Secure(Secured),
     Insecure(Insecurity),
     Bogus(Reason),
-    /// Signed by this zone, which is not the one whose keys were at hand: judge again with its keys. If it turns
-    /// out to be no zone, the reply is bogus.
+    /// This zone signed the reply, but its keys are not at hand: judge again with its keys. If it is no zone, the reply is
+    /// bogus.
     NeedsKeys(Name),
-    /// Not signed, which is right only below an insecure delegation. Ask for the DS at each name between the
-    /// keys' zone and `name`, that included, from the top; if all are shown not to be such a cut, it is bogus for `why`.
+    /// The reply is unsigned, which is legitimate only below an insecure delegation. The caller asks for the DS at each name
+    /// below the keys' zone down to `name`, from the top. If none of them is an insecure delegation, the reply is bogus for the
+    /// reason `why`.
     NeedsCut {
         name: Name,
         why: Reason,
     },
 }
 
-/// What was proved, and what it is proved by.
+/// What was proved, and the records that prove it.
 #[derive(Clone, Debug, Default)]
 pub struct Secured {
-    /// The answer at this link; of a referral the DS set.
+    /// The answer at this link; for a referral the DS RRset.
     pub answer: Vec<Verified>,
-    /// SOA, NSEC and NSEC3 of a denial or of a wildcard's answer.
+    /// SOA, NSEC and NSEC3 of a denial or of a wildcard answer.
     pub authority: Vec<Validated<RrSet>>,
     pub proof: Option<Proof>,
 }
 
-/// What a judged reply to a question for DS, or a judged referral, says of a zone cut.
+/// What a judged reply to a DS query, or a judged referral, proves about a zone cut.
 #[derive(Clone, Debug)]
 pub enum CutVerdict {
     Secure(Validated<RrSet>),
     Insecure(Insecurity),
     /// There is no cut at this name.
     NoCut,
-    /// Bogus, or not judged to the end: the judgement itself tells.
+    /// Bogus, or not judged to the end: the judgement itself says which.
     Open,
 }
 
 impl Judgement {
+    /// Reads the verdict as an answer about a zone cut.
     pub fn cut(&self) -> CutVerdict {
         match self {
             Judgement::Secure(secured) => secured.cut(),
@@ -74,7 +78,7 @@ impl Judgement {
 }
 
 impl Secured {
-    /// Is what was proved that the name exists without the type, whatever the reply's RCODE?
+    /// Whether the proof is that the name exists without the type, whatever the RCODE of the reply.
     pub fn is_nodata(&self) -> bool {
         match self.proof.as_ref().map(|proof| &proof.kind) {
             Some(ProofKind::NoData | ProofKind::EmptyNonTerminal | ProofKind::WildcardNoData { .. }) => true,
@@ -83,7 +87,7 @@ impl Secured {
     }
 
     fn cut(&self) -> CutVerdict {
-        // No delegation is made from a wildcard (RFC 4592 4.2).
+        // A wildcard makes no delegation (RFC 4592 4.2).
         let ds = self.answer.iter().find(|verified| verified.set.get().rtype == Rtype::DS && verified.wildcard.is_none());
         match (ds, &self.proof) {
             (Some(ds), _) => CutVerdict::Secure(ds.set.clone()),

@@ -1,7 +1,7 @@
-//! One DNSKEY, parsed for use (RFC 4034 2), and the algorithms it may be of.
+//! One DNSKEY, parsed for use (RFC 4034 2), and the algorithms that are supported.
 //!
-//! RSA by RFC 3110 and 5702, ECDSA by RFC 6605, Ed25519 by RFC 8080; the registry's recommendations are those
-//! of RFC 9904 and 9905. Ed448, DSA and GOST are not supported, so zones signed by them alone are insecure.
+//! RSA as in RFC 3110 and 5702, ECDSA as in RFC 6605, Ed25519 as in RFC 8080; the recommendations are those of RFC 9904 and
+//! 9905. Ed448, DSA and GOST are not supported, so a zone that is signed by them alone is insecure.
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents};
 use smallvec::SmallVec;
@@ -10,10 +10,10 @@ use super::budget::Cost;
 use super::reason::Insecurity;
 use super::small_rsa::SmallRsa;
 
-/// What to do with signatures that rest on SHA-1: algorithms 5 and 7 (RFC 9905 2).
+/// How signatures that use SHA-1 are treated: algorithms 5 and 7 (RFC 9905 2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Sha1Policy {
-    /// As if the algorithms were unknown.
+    /// As signatures of an unknown algorithm.
     #[default]
     Insecure,
     Validate,
@@ -64,7 +64,7 @@ impl<'a> DnskeyView<'a> {
         self.flags & FLAG_REVOKE != 0
     }
 
-    /// RFC 4034 2.1.1: made to sign other keys.
+    /// RFC 4034 2.1.1: a key meant to sign other keys.
     pub(super) fn is_entry_point(&self) -> bool {
         self.flags & FLAG_SEP != 0
     }
@@ -77,7 +77,7 @@ impl<'a> DnskeyView<'a> {
         Ok(ParsedKey { flags: self.flags, algorithm: self.algorithm, key_tag: self.key_tag, check_cost: self.check_cost(), public })
     }
 
-    /// What one check takes, apart from hashing the message (measured; `WorkBudget` says on what).
+    /// The cost of one check, apart from hashing the message; measured on the core that `WorkBudget` names.
     fn check_cost(&self) -> Cost {
         match self.algorithm {
             13 => Cost::us(37),
@@ -87,7 +87,7 @@ impl<'a> DnskeyView<'a> {
         }
     }
 
-    /// What reading the key takes.
+    /// The cost of parsing the key.
     pub(super) fn parse_cost(&self) -> Cost {
         Cost::us(1) + Cost::of_bytes(self.public.len())
     }
@@ -110,7 +110,7 @@ impl<'a> DnskeyView<'a> {
         })
     }
 
-    /// RFC 6605 4: the point without the octet that tells it is uncompressed.
+    /// RFC 6605 4: the point, to which SEC 1 adds an octet that means "uncompressed".
     fn sec1_point(&self, len: usize) -> Result<Vec<u8>, KeyFault> {
         if self.public.len() != len {
             return Err(KeyFault::Malformed);
@@ -122,7 +122,7 @@ impl<'a> DnskeyView<'a> {
         let (e, n) = rsa_components(self.public).ok_or(KeyFault::Malformed)?;
         let unsupported = KeyFault::Unsupported(Insecurity::UnsupportedKeySize { algorithm: self.algorithm, key_tag: self.key_tag });
         let bits = n.len() * 8 - n.first().map_or(0, |octet| octet.leading_zeros() as usize);
-        // A large exponent would make each check as dear as its sender likes; the library refuses above 33 bits.
+        // A large exponent would let the sender choose the cost of each check; the library refuses more than 33 bits.
         let small_exponent = e.len() < 5 || e.len() == 5 && e[0] == 1;
         if bits > RSA_BITS_MAX || !small_exponent {
             return Err(unsupported);
@@ -131,7 +131,7 @@ impl<'a> DnskeyView<'a> {
             let parsed = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters);
             return parsed.map(Public::Library).map_err(|_| unsupported);
         }
-        // Shorter ones only together with SHA-1, whose policy has been asked already.
+        // Shorter keys are accepted only with SHA-1, whose policy was checked before.
         let small = if matches!(self.algorithm, 5 | 7) { SmallRsa::new(n, e) } else { None };
         small.map(|small| Public::SmallRsa(Box::new(small))).ok_or(unsupported)
     }
@@ -152,12 +152,12 @@ fn rsa_components(public: &[u8]) -> Option<(&[u8], &[u8])> {
     (!e.is_empty() && !n.is_empty()).then_some((e, n))
 }
 
-/// A squaring for each bit of the exponent and a product for each that is set, each as dear as the square of the modulus'
-/// length: 13 µs for 2048 bits and the usual exponent 65537. A public exponent may have 33 bits, all of them set.
+/// One squaring for each bit of the exponent and one product for each set bit; each costs the square of the modulus' length: 13
+/// µs for 2048 bits and the usual exponent 65537. A public exponent may have 33 bits, all of them set.
 fn rsa_cost(e: &[u8], n: &[u8]) -> Cost {
     let bits = |bytes: &[u8]| (bytes.len() * 8) as u64;
     let steps = bits(e) + e.iter().map(|octet| u64::from(octet.count_ones())).sum::<u64>();
-    // Of short keys, which the library refuses, the arithmetic is our own and plainer.
+    // The library refuses short keys, so the arithmetic for them is our own, which is slower.
     let plainer = if bits(n) < RSA_BITS_MIN as u64 { 4 } else { 1 };
     Cost::us(1 + plainer * bits(n) * bits(n) * steps / 9_000_000)
 }
@@ -170,11 +170,11 @@ fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum KeyFault {
     Malformed,
-    /// Treated as if the key's algorithm were unknown (RFC 4035 5.2).
+    /// As if the key's algorithm were unknown (RFC 4035 5.2).
     Unsupported(Insecurity),
 }
 
-/// A key ready to check signatures with.
+/// A key that is ready to check signatures.
 #[derive(Clone)]
 pub struct ParsedKey {
     pub flags: u16,
@@ -187,7 +187,7 @@ pub struct ParsedKey {
 #[derive(Clone)]
 enum Public {
     Library(ParsedPublicKey),
-    /// Of a signature's two numbers each has so many octets (RFC 6605 4).
+    /// Each of the signature's two numbers has this many octets (RFC 6605 4).
     Ecdsa {
         key: ParsedPublicKey,
         number_bytes: usize,
@@ -210,8 +210,7 @@ impl ParsedKey {
 /// A sequence of two integers of 48 octets, each with a leading zero at most: every length fits in one octet.
 const DER_BYTES_MAX: usize = 2 + 2 * (2 + 1 + 48);
 
-/// An ECDSA signature in the form that the library works with: it takes the plain form too, but makes this one of it by a
-/// much longer way.
+/// An ECDSA signature in DER. The library accepts the plain form too, but converts it in a much slower way.
 fn as_der(signature: &[u8], number_bytes: usize) -> Option<SmallVec<[u8; DER_BYTES_MAX]>> {
     const SEQUENCE: u8 = 0x30;
     const INTEGER: u8 = 0x02;
@@ -221,7 +220,7 @@ fn as_der(signature: &[u8], number_bytes: usize) -> Option<SmallVec<[u8; DER_BYT
     let mut der = SmallVec::from_slice(&[SEQUENCE, 0]);
     for number in signature.chunks(number_bytes) {
         let number = without_leading_zeros(number);
-        // Without a bit on top, which would be a sign; zero is one octet.
+        // A leading bit would be a sign, so a zero octet is added; zero itself is one octet.
         let padding = number.first().is_none_or(|octet| octet & 0x80 != 0);
         der.extend_from_slice(&[INTEGER, number.len() as u8 + u8::from(padding)]);
         der.extend(padding.then_some(0));

@@ -1,9 +1,9 @@
-//! From an anchor or a DS set to the keys of a zone (RFC 4035 5.2, RFC 4509, RFC 6840 5.11).
+//! From a trust anchor or a DS RRset to the keys of a zone (RFC 4035 5.2, RFC 4509, RFC 6840 5.11).
 //!
-//! One DNSKEY that the parent (or the administrator) vouches for must have signed the DNSKEY set; then every
-//! key of the set is the zone's. Any one path suffices. Where none of the keys vouched for can be used here
-//! (unknown algorithms, digests, key sizes), the zone is insecure, not bogus. One key that could be used and is
-//! missing from the DNSKEY set, which an attacker may have taken out, makes it bogus.
+//! A DNSKEY that the parent (or the operator) vouches for must have signed the DNSKEY RRset; then every key of the RRset is a
+//! key of the zone. One valid path is enough. If none of the keys vouched for is supported (algorithm, digest or key size), the
+//! zone is insecure, not bogus. If a supported key is missing from the DNSKEY RRset, which an attacker may have removed, the
+//! zone is bogus.
 
 use aws_lc_rs::digest;
 use smallvec::SmallVec;
@@ -16,7 +16,7 @@ use super::set::{SetTrial, Verified, verify_by};
 use crate::limits::validation::KEYS_PER_STEP_MAX;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
-/// The keys of one zone, proved and parsed. Made only here.
+/// The keys of one zone, proved and parsed. Only this file makes such a value.
 #[derive(Clone, Debug)]
 pub struct ZoneKeys {
     zone: Name,
@@ -26,30 +26,33 @@ pub struct ZoneKeys {
 }
 
 impl ZoneKeys {
+    /// The zone whose keys these are.
     pub fn zone(&self) -> &Name {
         &self.zone
     }
 
+    /// Every key of the DNSKEY RRset that is supported.
     pub fn keys(&self) -> &[ParsedKey] {
         &self.keys
     }
 
-    /// How long they may be used, in seconds: no longer than the DNSKEY set, its signature and the DS set live.
+    /// Seconds that the keys may be used: no longer than the DNSKEY RRset, its signature and the DS RRset.
     pub fn ttl(&self) -> u32 {
         self.ttl
     }
 
-    /// The DNSKEY set, and which of its keys, vouched for by DS or anchor, signed it.
+    /// The DNSKEY RRset, and the key vouched for by DS or anchor that signed it.
     pub fn dnskeys(&self) -> &Verified {
         &self.dnskeys
     }
 }
 
-/// Checks `set` against the keys of the zone that holds it.
+/// Checks `set` with the keys of the zone that holds it.
 pub fn verify_set(set: &RrSet, keys: &ZoneKeys, now: Now, work: &mut WorkBudget) -> Result<Verified, Reason> {
     verify_by(set, keys.zone(), keys.keys(), now, work)
 }
 
+/// Security status of a zone, with its keys if it is secure.
 #[derive(Clone, Debug)]
 pub enum KeyVerdict {
     Secure(ZoneKeys),
@@ -57,7 +60,7 @@ pub enum KeyVerdict {
     Bogus(Reason),
 }
 
-/// A point of trust set by the administrator or built in; of any name.
+/// A trust anchor, configured or built in, at any name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Anchor {
     pub name: Name,
@@ -71,7 +74,7 @@ enum AnchorForm {
 }
 
 impl Anchor {
-    /// From a DS or DNSKEY record; nothing else, and nothing unreadable, is an anchor.
+    /// Reads a DS or DNSKEY record; any other type, and RDATA that cannot be read, gives no anchor.
     pub fn from_record(name: Name, rtype: Rtype, rdata: &[u8]) -> Option<Anchor> {
         let form = match rtype {
             Rtype::DS if DsView::read(rdata).is_some() => AnchorForm::Ds(rdata.to_vec()),
@@ -81,6 +84,7 @@ impl Anchor {
         Some(Anchor { name, form })
     }
 
+    /// Tag of the key that is meant.
     pub fn key_tag(&self) -> u16 {
         match &self.form {
             AnchorForm::Ds(rdata) => DsView::read(rdata).map_or(0, |ds| ds.key_tag),
@@ -88,6 +92,7 @@ impl Anchor {
         }
     }
 
+    /// DNSSEC algorithm of the key that is meant.
     pub fn algorithm(&self) -> u8 {
         match &self.form {
             AnchorForm::Ds(rdata) => DsView::read(rdata).map_or(0, |ds| ds.algorithm),
@@ -102,7 +107,7 @@ impl Anchor {
         }
     }
 
-    /// The anchor that this key itself makes, if this is the key that is meant.
+    /// The anchor made of this key, if this is the key that is meant.
     pub(super) fn as_key(&self, dnskey: &[u8]) -> Option<Anchor> {
         let key = DnskeyView::read(dnskey)?;
         let is_meant = match &self.form {
@@ -114,7 +119,7 @@ impl Anchor {
         is_meant.then(|| Anchor { name: self.name.clone(), form: AnchorForm::Dnskey(dnskey.to_vec()) })
     }
 
-    /// Do the two mean the same key, as far as can be told?
+    /// Whether the two mean the same key, as far as that can be decided.
     pub(super) fn is_of(&self, other: &Anchor) -> bool {
         match (&self.form, &other.form) {
             (_, AnchorForm::Dnskey(rdata)) => self.as_key(rdata).is_some(),
@@ -124,7 +129,7 @@ impl Anchor {
     }
 }
 
-/// The zone's keys by a trust anchor, in one go.
+/// The zone's keys from a trust anchor, in one step.
 pub fn keys_from_anchor(
     zone: &Name,
     dnskey_set: &RrSet,
@@ -136,7 +141,7 @@ pub fn keys_from_anchor(
     KeyTrial::by_anchors(zone, dnskey_set, anchors, sha1).run(now, work)
 }
 
-/// The zone's keys by the DS set that its parent signed, in one go.
+/// The zone's keys from the DS RRset that its parent signed, in one step.
 #[cfg(any(test, feature = "internals"))]
 pub fn keys_from_ds(
     zone: &Name,
@@ -152,8 +157,8 @@ pub fn keys_from_ds(
     KeyTrial::by_ds(zone, dnskey_set, ds_set, sha1).run(now, work)
 }
 
-/// Would this DS set lead to a secure zone at all? `None`: yes; else why the zone below is insecure. Lets a
-/// walk skip asking for keys that could not be used.
+/// Why this DS RRset cannot lead to a secure zone, so that the child zone is insecure; `None` if it can. A walk then need not
+/// ask for keys that it could not use.
 pub fn ds_set_is_unusable(ds_set: &Validated<RrSet>, sha1: Sha1Policy) -> Option<Insecurity> {
     let vouchers: Vec<Voucher<'_>> = ds_set.get().data.iter().filter_map(DsView::read).map(Voucher::Ds).collect();
     usable(&vouchers, sha1).err()
@@ -188,7 +193,7 @@ impl<'a> DsView<'a> {
 
 const DIGEST_SHA1: u8 = 1;
 
-/// RFC 9904 3: SHA-1 digests are still to be validated; GOST is unknown here.
+/// RFC 9904 3: SHA-1 digests are still validated; GOST is not supported.
 fn digest_algorithm(digest_type: u8) -> Option<&'static digest::Algorithm> {
     match digest_type {
         DIGEST_SHA1 => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
@@ -198,7 +203,7 @@ fn digest_algorithm(digest_type: u8) -> Option<&'static digest::Algorithm> {
     }
 }
 
-/// What says which key may sign the DNSKEY set.
+/// A record that says which key may sign the DNSKEY RRset: a DS or an anchor.
 #[derive(Clone, Copy)]
 enum Voucher<'a> {
     Ds(DsView<'a>),
@@ -242,7 +247,7 @@ impl Voucher<'_> {
     }
 }
 
-/// A key that a voucher may fit. Each kind of digest is made once, however many DS records want to be compared (HashTrap,
+/// A key that a voucher may match. Each kind of digest is computed once, however many DS records it is compared with (HashTrap,
 /// CVE-2023-50387).
 struct Candidate<'a> {
     zone: &'a Name,
@@ -251,7 +256,7 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// RFC 4034 5.1.4. `None` for kinds that are not known.
+    /// RFC 4034 5.1.4. `None` for unknown digest types.
     fn digest(&mut self, digest_type: u8, work: &mut WorkBudget) -> Result<Option<&[u8]>, Bound> {
         let known = self.digests.iter().position(|(made, _)| *made == digest_type);
         let at = match (known, digest_algorithm(digest_type)) {
@@ -270,8 +275,8 @@ impl Candidate<'_> {
     }
 }
 
-/// The vouchers that can be used here, and apart from them those whose digest is not looked at beside a stronger one (RFC
-/// 4509 3: SHA-1); or the reason that there are none.
+/// The vouchers that are supported, and separately those whose digest is ignored because there is a stronger one (RFC 4509 3:
+/// SHA-1); or the reason why there are none.
 fn usable<'a>(vouchers: &[Voucher<'a>], sha1: Sha1Policy) -> Result<(Vec<Voucher<'a>>, Vec<Voucher<'a>>), Insecurity> {
     let (supported, unsupported): (Vec<_>, Vec<_>) =
         vouchers.iter().map(|voucher| (*voucher, voucher.unusable(sha1))).partition(|(_, why)| why.is_none());
@@ -283,29 +288,29 @@ fn usable<'a>(vouchers: &[Voucher<'a>], sha1: Sha1Policy) -> Result<(Vec<Voucher
     Ok(if stronger.is_empty() { (weaker, stronger) } else { (stronger, weaker) })
 }
 
-/// A DNSKEY set on its way to a verdict, one signature check or one handful of keys at a time: the caller lets other
-/// work through in between.
+/// A DNSKEY RRset on its way to a verdict. Each step checks one signature or reads a few keys, so that the caller can let other
+/// tasks run between steps.
 pub struct KeyTrial<'a> {
     zone: &'a Name,
     dnskey_set: &'a RrSet,
     sha1: Sha1Policy,
     vouchers: Vec<Voucher<'a>>,
-    /// No longer than the DS set lives.
+    /// At most the TTL of the DS RRset.
     ttl: u32,
     state: State,
 }
 
 enum State {
     Begin,
-    /// Keys that the vouchers fit; one of them must have signed the set.
+    /// Keys that the vouchers match; one of them must have signed the RRset.
     Signature(EntryPoints, Box<SetTrial>),
-    /// Signed: what is left is to read every other key of the set.
+    /// The signature is valid: every other key of the RRset is still to be read.
     Keys(Box<Verified>, EntryPoints, Vec<ParsedKey>, usize),
     Done,
 }
 
 impl<'a> KeyTrial<'a> {
-    /// By a trust anchor. Anchors of other names are passed over.
+    /// From trust anchors. Anchors of other names are skipped.
     pub fn by_anchors(zone: &'a Name, dnskey_set: &'a RrSet, anchors: &'a [Anchor], sha1: Sha1Policy) -> KeyTrial<'a> {
         let vouchers = anchors.iter().filter(|anchor| anchor.name == *zone).filter_map(|anchor| match &anchor.form {
             AnchorForm::Ds(rdata) => DsView::read(rdata).map(Voucher::Ds),
@@ -314,7 +319,7 @@ impl<'a> KeyTrial<'a> {
         KeyTrial { zone, dnskey_set, sha1, vouchers: vouchers.collect(), ttl: u32::MAX, state: State::Begin }
     }
 
-    /// By the DS set that the parent signed.
+    /// From the DS RRset that the parent signed.
     pub fn by_ds(zone: &'a Name, dnskey_set: &'a RrSet, ds_set: &'a Validated<RrSet>, sha1: Sha1Policy) -> KeyTrial<'a> {
         let ds_set = ds_set.get();
         let fits = ds_set.name == *zone && ds_set.rtype == Rtype::DS;
@@ -322,7 +327,7 @@ impl<'a> KeyTrial<'a> {
         KeyTrial { zone, dnskey_set, sha1, vouchers: vouchers.collect(), ttl: ds_set.ttl, state: State::Begin }
     }
 
-    /// To be called until it says something, and no more then.
+    /// Called until it returns a verdict, and not after that.
     pub fn step(&mut self, now: Now, work: &mut WorkBudget) -> Option<KeyVerdict> {
         let bogus = |fault| Some(KeyVerdict::Bogus(Reason::new(self.zone, Rtype::DNSKEY, fault)));
         match std::mem::replace(&mut self.state, State::Done) {
@@ -378,7 +383,7 @@ impl<'a> KeyTrial<'a> {
         }
     }
 
-    /// The keys that may have signed the set.
+    /// The keys that may have signed the RRset.
     fn begin(&self, work: &mut WorkBudget) -> Result<EntryPoints, Box<KeyVerdict>> {
         let bogus = |fault| Box::new(KeyVerdict::Bogus(Reason::new(self.zone, Rtype::DNSKEY, fault)));
         if self.dnskey_set.name != *self.zone || self.dnskey_set.rtype != Rtype::DNSKEY {
@@ -387,15 +392,15 @@ impl<'a> KeyTrial<'a> {
         let (mut vouchers, weaker) = usable(&self.vouchers, self.sha1).map_err(|reason| Box::new(KeyVerdict::Insecure(reason)))?;
         let mut entry = self.entry_points(&vouchers, work).map_err(|bound| bogus(Fault::TooMuchWork(bound)))?;
         if entry.is_unusable() && !weaker.is_empty() {
-            // The strong digests are those of keys that cannot be used here: the weak ones may be of one that can.
+            // The strong digests belong to keys that are not supported; a weak one may belong to a supported key.
             entry = self.entry_points(&weaker, work).map_err(|bound| bogus(Fault::TooMuchWork(bound)))?;
             vouchers = weaker;
         }
         if !entry.keys.is_empty() {
             return Ok(entry);
         }
-        // RFC 4035 5.2, RFC 6840 5.2: insecure only if not one key vouched for can be used. A voucher that fits no key here
-        // may be that of a key which could.
+        // RFC 4035 5.2, RFC 6840 5.2: insecure only if no key vouched for is supported. A voucher that matches no key here may
+        // belong to a supported one.
         let missing = vouchers.iter().zip(&entry.met).find(|(_, is_met)| !**is_met).map(|(voucher, _)| voucher);
         Err(match (entry.fault, missing, entry.insecure) {
             (Some(fault), ..) => bogus(fault),
@@ -415,7 +420,7 @@ impl<'a> KeyTrial<'a> {
         }
     }
 
-    /// A voucher that only the policy for SHA-1 leaves out.
+    /// A voucher that only the SHA-1 policy excludes.
     fn set_aside_by_sha1(&self) -> Option<&Voucher<'a>> {
         let left_out = |voucher: &&Voucher<'_>| {
             !algorithm_supported(voucher.algorithm(), self.sha1) && algorithm_supported(voucher.algorithm(), Sha1Policy::Validate)
@@ -423,7 +428,7 @@ impl<'a> KeyTrial<'a> {
         self.vouchers.iter().find(left_out)
     }
 
-    /// The key set bears no signature by a key vouched for that may be used: perhaps one by a key that the policy leaves out.
+    /// No supported key that is vouched for signed the key RRset; perhaps a key that the SHA-1 policy excludes did.
     fn unsigned_by_usable_keys(&self, entry: &EntryPoints, why: Reason) -> Reason {
         let (Some(unused), Some(key)) = (self.set_aside_by_sha1(), entry.keys.first()) else { return why };
         match why.fault {
@@ -440,7 +445,7 @@ impl<'a> KeyTrial<'a> {
         }
     }
 
-    /// The keys of the set that a voucher fits (RFC 4035 5.2).
+    /// The keys of the RRset that a voucher matches (RFC 4035 5.2).
     fn entry_points(&self, vouchers: &[Voucher<'_>], work: &mut WorkBudget) -> Result<EntryPoints, Bound> {
         let mut found = EntryPoints { met: vec![false; vouchers.len()], ..EntryPoints::default() };
         for (place, rdata) in self.dnskey_set.data.iter().take(work.limits().keys_per_zone as usize).enumerate() {
@@ -464,16 +469,16 @@ impl<'a> KeyTrial<'a> {
 #[derive(Default)]
 struct EntryPoints {
     keys: Vec<ParsedKey>,
-    /// Where each of them stands in the set.
+    /// The index of each of them in the RRset.
     places: Vec<usize>,
-    /// For each voucher: does it fit a key of the set?
+    /// For each voucher: whether it matches a key of the RRset.
     met: Vec<bool>,
     insecure: Option<Insecurity>,
     fault: Option<Fault>,
 }
 
 impl EntryPoints {
-    /// Every voucher fits a key, and none of these can be used here.
+    /// Every voucher matches a key, and none of these keys is supported.
     fn is_unusable(&self) -> bool {
         self.keys.is_empty() && self.fault.is_none() && self.met.iter().all(|is_met| *is_met)
     }

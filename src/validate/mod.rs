@@ -1,19 +1,19 @@
-//! DNSSEC: from a trust anchor to an answer, or to the proof that there is none.
+//! DNSSEC: from a trust anchor to an answer, or to the proof that there is no answer.
 //!
-//! Pure: record sets, keys, the time and a budget go in; a verdict comes out, or the name of what is still
-//! needed. Nothing is fetched and nothing waits; every signature and every hash is paid from [`WorkBudget`].
+//! Pure: RRsets, keys, the time and a budget go in; a verdict comes out, or the name of what is still needed. Nothing is
+//! fetched and nothing waits; every signature and every hash is paid from [`WorkBudget`].
 //!
 //! - [`keys_from_anchor`], [`keys_from_ds`]: the chain of trust, one zone at a time (RFC 4035 5.2, 4509, 6840 5.11).
-//! - [`TrustPoints`]: the anchors themselves, followed as their owners replace them (RFC 5011).
-//! - [`verify_set`]: one record set against its zone's keys (RFC 4034 3.1, 6; RFC 4035 5.3).
-//! - [`prove_nxdomain`] and its like: denial by NSEC and NSEC3 (RFC 4035 5.4, 5155 8, 6840 4, 9276).
-//! - [`synthesize`](synthesize()): answers from denials learned earlier (RFC 8198).
-//! - [`judge`](judge()), [`Case`]: a whole reply. [`Reason`] and [`Insecurity`] tell people the reason (RFC 8914).
+//! - [`TrustPoints`]: the anchors themselves, which follow key rollovers (RFC 5011).
+//! - [`verify_set`]: one RRset against its zone's keys (RFC 4034 3.1, 6; RFC 4035 5.3).
+//! - [`prove_nxdomain`] and similar: denial by NSEC and NSEC3 (RFC 4035 5.4, 5155 8, 6840 4, 9276).
+//! - [`synthesize`](synthesize()): answers from cached denials (RFC 8198).
+//! - [`judge`](judge()), [`Case`]: a whole reply. [`Reason`] and [`Insecurity`] explain the verdict to people (RFC 8914).
 //!
-//! A walk goes from the anchor down: `keys_from_anchor` for the zone of the anchor; at each referral, or for each
-//! label where a cut may be, a [`Case`] for the reply with the DS set or its denial, then [`Judgement::cut`]; where
-//! that is secure, `keys_from_ds` with the child's DNSKEY set; at the end a [`Case`] for the answer. One [`WorkBudget`]
-//! goes through all of it. [`Judgement::NeedsKeys`] and [`Judgement::NeedsCut`] send it back for a cut it did not see.
+//! A walk goes down from the anchor: `keys_from_anchor` for the zone of the anchor; at each referral, or for each label where a
+//! cut may be, a [`Case`] for the reply with the DS RRset or its denial, then [`Judgement::cut`]; if that is secure,
+//! `keys_from_ds` with the child's DNSKEY RRset; at the end a [`Case`] for the answer. One [`WorkBudget`] pays for all of it.
+//! [`Judgement::NeedsKeys`] and [`Judgement::NeedsCut`] send the walk back to a cut that it did not see.
 //!
 //! [`Validated`](crate::record::Validated) is made here and nowhere else.
 //!

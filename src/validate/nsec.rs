@@ -1,7 +1,7 @@
 //! Denial by NSEC (RFC 4035 5.4, RFC 6840 4).
 //!
-//! A record is usable only if owner and next name both lie in the zone that signed it, and if it was not made
-//! from a wildcard (RFC 4035 5.4: the owner's label count and the RRSIG's agree).
+//! A record is usable only if its owner and its next name both lie in the zone that signed it, and if it was not synthesised
+//! from a wildcard (RFC 4035 5.4: the label count of the owner and that of the RRSIG agree).
 
 use super::bitmap::TypeBitmap;
 use super::proof::{Found, ProofKind, next_closer, no_ds_at};
@@ -16,7 +16,7 @@ pub(super) struct Nsec {
 impl Nsec {
     pub(super) fn read(set: &RrSet, zone: &Name) -> Option<Nsec> {
         let mut all = set.data.iter();
-        // A name has one NSEC record (RFC 4034 4); of several nobody knows which is meant.
+        // A name has one NSEC record (RFC 4034 4); if there are several, it is not known which one is meant.
         let (rdata, None) = (all.next()?, all.next()) else { return None };
         let (next, used) = Name::from_wire_prefix(rdata).ok()?;
         if !set.name.is_within(zone) || !next.is_within(zone) {
@@ -34,7 +34,7 @@ impl Nsec {
         self.owner < *name && before_next
     }
 
-    /// No such name, and nothing below it: `name` falls into the gap and is no empty non-terminal.
+    /// `name` does not exist and nothing exists below it: it falls into the gap and is no empty non-terminal.
     pub(super) fn denies(&self, name: &Name, zone: &Name) -> bool {
         name.is_within(zone) && self.covers(name, zone) && !self.is_ancestor_side(name) && !self.next.is_within(name)
     }
@@ -44,12 +44,12 @@ impl Nsec {
         name.is_within(zone) && self.covers(name, zone) && !self.is_ancestor_side(name) && self.next.is_below(name)
     }
 
-    /// RFC 6840 4.1: the parent's record at a cut, or one that bears a DNAME, is silent about names below.
+    /// RFC 6840 4.1: the parent's record at a cut, or one with the DNAME bit, proves nothing about names below.
     fn is_ancestor_side(&self, name: &Name) -> bool {
         name.is_below(&self.owner) && self.types.is_silent_below()
     }
 
-    /// The longest name above `name` that this record shows to exist.
+    /// The longest ancestor of `name` that this record proves to exist.
     pub(super) fn closest_encloser(&self, name: &Name) -> Name {
         name.suffix(name.common_labels(&self.owner).max(name.common_labels(&self.next)))
     }
@@ -62,7 +62,7 @@ pub(super) struct NsecProof<'a> {
 }
 
 impl NsecProof<'_> {
-    /// RFC 4035 5.4: neither the name nor a wildcard that would match it.
+    /// RFC 4035 5.4: neither the name exists nor a wildcard that would match it.
     pub(super) fn name_error(&self, qname: &Name) -> Option<Found> {
         let closest_encloser = self.denier(qname)?.closest_encloser(qname);
         self.denier(&closest_encloser.wildcard()?)?;
@@ -85,7 +85,7 @@ impl NsecProof<'_> {
         nothing_there.then(|| Found::sure(ProofKind::WildcardNoData { closest_encloser }))
     }
 
-    /// RFC 4035 5.3.4: no name closer to the question than the wildcard's parent.
+    /// RFC 4035 5.3.4: no name exists that is closer to the query name than the wildcard's parent.
     pub(super) fn no_closer_name(&self, qname: &Name, closest_encloser: &Name) -> Option<Found> {
         let next_closer = next_closer(qname, closest_encloser)?;
         self.denier(&next_closer).map(|_| Found::sure(ProofKind::NoCloserName))
@@ -96,7 +96,7 @@ impl NsecProof<'_> {
         if let Some(own) = self.at(name) {
             return no_ds_at(&own.types).map(Found::sure);
         }
-        // A name that does not exist, or has nothing of its own, is no cut, whatever a wildcard says.
+        // A name that does not exist, or that has no types of its own, is no cut, whatever a wildcard has.
         let gone = self.records.iter().any(|nsec| nsec.denies(name, self.zone) || nsec.shows_empty_non_terminal(name, self.zone));
         gone.then(|| Found::sure(ProofKind::NoCut))
     }

@@ -1,8 +1,8 @@
 //! Denial by NSEC3 (RFC 5155 8, RFC 6840 4, RFC 9276).
 //!
-//! A record is usable only if its owner stands directly below the zone's apex and is a base32hex hash, its hash
-//! algorithm is SHA-1 and its flags are known (RFC 5155 8.2); of several sets of parameters the first is used.
-//! Each hash is paid from the budget and remembered, so that a proof hashes each name once.
+//! A record is usable only if its owner is a base32hex hash directly below the zone's apex, its hash algorithm is SHA-1 and its
+//! flags are known (RFC 5155 8.2). If there are several sets of parameters, the first is used. Each hash is paid from the
+//! budget and remembered, so that a proof hashes each name once.
 
 use std::cell::RefCell;
 
@@ -17,9 +17,10 @@ const HASH_BYTES: usize = 20;
 const FLAG_OPT_OUT: u8 = 1;
 const ALGORITHM_SHA1: u8 = 1;
 
+/// The hash of a name, as NSEC3 records sort by it.
 pub type Nsec3Hash = [u8; HASH_BYTES];
 
-/// How a zone hashes its names.
+/// The parameters by which a zone hashes its names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Nsec3Params {
     pub iterations: u16,
@@ -27,12 +28,12 @@ pub struct Nsec3Params {
 }
 
 impl Nsec3Params {
-    /// Those of an NSEC3 record; `None` when it cannot be used.
+    /// The parameters of an NSEC3 record; `None` if it cannot be used.
     pub fn of(nsec3: &RrSet, zone: &Name) -> Option<Nsec3Params> {
         Nsec3::read(nsec3, zone).map(|read| read.params)
     }
 
-    /// RFC 5155 5.
+    /// Computes the hash of RFC 5155 5; fails where the budget has too little left.
     pub fn hash(&self, name: &Name, work: &mut WorkBudget) -> Result<Nsec3Hash, Bound> {
         work.pay_nsec3(self.blocks(name))?;
         let mut hash = self.once(name.as_wire());
@@ -51,24 +52,24 @@ impl Nsec3Params {
         hash
     }
 
-    /// SHA-1 works on blocks of 64 octets, 9 of the last are its own.
+    /// SHA-1 works on blocks of 64 octets; 9 octets of the last block are padding and length.
     fn blocks(&self, name: &Name) -> u32 {
         let blocks = |bytes: usize| (bytes + self.salt.len() + 9).div_ceil(64) as u32;
         blocks(name.as_wire().len()) + u32::from(self.iterations) * blocks(HASH_BYTES)
     }
 }
 
-/// How and where in the order of hashes an NSEC3 record stands; `None` when it cannot be used.
+/// The parameters of an NSEC3 record and its hash, which is its place in the chain; `None` if it cannot be used.
 pub fn nsec3_place(nsec3: &RrSet, zone: &Name) -> Option<(Nsec3Params, Nsec3Hash)> {
     Nsec3::read(nsec3, zone).map(|read| (read.params, read.owner))
 }
 
-/// The owner of the NSEC3 record for a hash.
+/// The owner name of the NSEC3 record with this hash.
 pub fn nsec3_owner(hash: &Nsec3Hash, zone: &Name) -> Option<Name> {
     zone.child(&base32hex(hash)).ok()
 }
 
-/// 32 digits of `0-9a-v` (RFC 4648 7), lower case as names are held.
+/// 32 digits of `0-9a-v` (RFC 4648 7), in lower case as names are kept.
 fn base32hex(hash: &Nsec3Hash) -> [u8; 32] {
     let mut text = [0; 32];
     for (at, digit) in text.iter_mut().enumerate() {
@@ -112,7 +113,7 @@ impl Nsec3 {
     pub(super) fn read(set: &RrSet, zone: &Name) -> Option<Nsec3> {
         let mut all = set.data.iter();
         let (rdata, None) = (all.next()?, all.next()) else { return None };
-        // RFC 5155 3: the owner is the hash as one label before the zone's name, so nothing deeper counts.
+        // RFC 5155 3: the owner is the hash as one label directly below the apex, so a deeper owner does not count.
         if set.name.parent()? != *zone {
             return None;
         }
@@ -141,7 +142,7 @@ impl Nsec3 {
         self.types.is_silent_below()
     }
 
-    /// RFC 5155 1.3: strictly between owner and next; the last record's gap runs over the end.
+    /// RFC 5155 1.3: strictly between owner and next hash; the gap of the last record wraps around.
     fn covers(&self, hash: &Nsec3Hash) -> bool {
         match self.owner < self.next {
             true => self.owner < *hash && *hash < self.next,
@@ -156,12 +157,12 @@ impl Nsec3 {
     }
 }
 
-/// Hashes with the parameters of one chain, so that a name is hashed once for all that is to be proved of it.
+/// Hashes with the parameters of one chain: each name is hashed once for all proofs about it.
 #[derive(Clone, Default)]
 pub(super) struct Nsec3Hashes(RefCell<Vec<(Name, Nsec3Hash)>>);
 
 impl Nsec3Hashes {
-    /// The hash of a name that was hashed before.
+    /// The hash of a name, if it was computed before.
     pub(super) fn made(&self, name: &Name) -> Option<Nsec3Hash> {
         self.0.borrow().iter().find(|(made, _)| made == name).map(|(_, hash)| *hash)
     }
@@ -176,7 +177,7 @@ impl Nsec3Hashes {
     }
 }
 
-/// All NSEC3 records of one reply that share the parameters of the first.
+/// All NSEC3 records of one reply with the same parameters as the first.
 pub(super) struct Nsec3Proof<'a> {
     zone: &'a Name,
     records: Vec<&'a Nsec3>,
@@ -191,7 +192,7 @@ struct ClosestEncloserProof {
 }
 
 impl<'a> Nsec3Proof<'a> {
-    /// `None` when there is no record.
+    /// `None` without any record.
     pub(super) fn new(zone: &'a Name, records: &'a [Nsec3], hashes: &'a Nsec3Hashes) -> Option<Nsec3Proof<'a>> {
         let params = &records.first()?.params;
         let records = records.iter().filter(|nsec3| nsec3.params == *params).collect();
@@ -222,11 +223,11 @@ impl<'a> Nsec3Proof<'a> {
             let kind = ProofKind::WildcardNoData { closest_encloser: proof.closest_encloser };
             return Ok(nsec3.types.denies(&wildcard, qtype).then_some(Found { kind, opt_out: proof.opt_out }));
         }
-        // A delegation, or an empty non-terminal above one, may be left out of an opt-out span (RFC 5155 7.1).
+        // The chain may omit a delegation, or an empty non-terminal above one, in an opt-out span (RFC 5155 7.1).
         Ok(proof.opt_out.then_some(Found { kind: ProofKind::NoData, opt_out: true }))
     }
 
-    /// RFC 5155 8.8: here the answer itself shows the closest encloser.
+    /// RFC 5155 8.8: the answer itself shows the closest encloser.
     pub(super) fn no_closer_name(&mut self, qname: &Name, closest_encloser: &Name, work: &mut WorkBudget) -> Result<Option<Found>, Bound> {
         let within = closest_encloser.is_within(self.zone);
         let Some(next_closer) = next_closer(qname, closest_encloser).filter(|_| within) else { return Ok(None) };
@@ -244,7 +245,7 @@ impl<'a> Nsec3Proof<'a> {
         Ok(Some(Found { kind, opt_out: proof.opt_out }))
     }
 
-    /// The longest existing name above `qname`, and that the next closer name does not exist. `None` too when
+    /// The longest existing ancestor of `qname`, with the proof that the next closer name does not exist. `None` also if
     /// `qname` itself exists.
     fn closest_encloser(&mut self, qname: &Name, work: &mut WorkBudget) -> Result<Option<ClosestEncloserProof>, Bound> {
         if !qname.is_within(self.zone) {
@@ -253,7 +254,7 @@ impl<'a> Nsec3Proof<'a> {
         for labels in (self.zone.label_count()..=qname.label_count()).rev() {
             let candidate = qname.suffix(labels);
             let Some(nsec3) = self.at(&candidate, work)? else { continue };
-            // RFC 5155 8.3: neither a cut nor a DNAME may lie between.
+            // RFC 5155 8.3: the closest encloser must be neither a cut nor a DNAME.
             let silent = nsec3.is_silent_below();
             let Some(next_closer) = next_closer(qname, &candidate).filter(|_| !silent) else { return Ok(None) };
             let covering = self.covering(&next_closer, work)?;

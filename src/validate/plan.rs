@@ -1,15 +1,15 @@
-//! Before any cryptography: which sets of a reply matter for the verdict, and whose signatures they bear.
+//! Before any cryptography: which RRsets of a reply matter for the verdict, and which zone signed them.
 //!
-//! Sets that bear a signature of the zone at hand are to be checked with its keys. Others belong to a zone
-//! deeper down (RFC 4035 5.3.1: the signer is the zone that holds the set), or lie below an insecure delegation,
-//! or are forged; which of the three, the walk has to find out.
+//! RRsets with a signature of the zone at hand are checked with its keys. Others belong to a zone further down (RFC 4035 5.3.1:
+//! the signer is the zone that holds the RRset), or lie below an insecure delegation, or are forged; the walk has to find out
+//! which.
 
 use super::judgement::{Judgement, Reply, ReplyKind};
 use super::reason::{Claim, Fault, Insecurity, Reason};
 use super::rrsig::{Rrsig, signer_of};
 use crate::record::{Name, RrSet, Rtype};
 
-/// Which sets matter, and whose signatures they bear: all that can be said without cryptography.
+/// The RRsets that matter and the zones that signed them: all that is known without cryptography.
 pub(super) struct Plan<'a> {
     pub(super) reply: &'a Reply,
     pub(super) zone: &'a Name,
@@ -19,9 +19,9 @@ pub(super) struct Plan<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Item {
     Answer(usize),
-    /// The SOA of a denial or the DS of a referral: must be right.
+    /// The SOA of a denial or the DS of a referral, which must be valid.
     Authority(usize),
-    /// An NSEC or NSEC3: if it is wrong the proof has to do without.
+    /// An NSEC or NSEC3 RRset; if it is invalid, the proof is tried without it.
     Denial(usize),
 }
 
@@ -52,7 +52,7 @@ impl Plan<'_> {
         set.rtype == Rtype::DNAME && self.reply.qname.is_below(&set.name)
     }
 
-    /// RFC 6672 5.3.1: the CNAME made from it is not signed, the DNAME is, and it must lead to the same name.
+    /// RFC 6672 5.3.1: the synthesised CNAME is unsigned; its DNAME must be signed and lead to the same target.
     fn dname_items(&self) -> Result<Vec<Item>, Box<Judgement>> {
         let items = self.answer_items(|set| self.is_dname_above(set))?;
         let qname = &self.reply.qname;
@@ -92,7 +92,7 @@ impl Plan<'_> {
         Ok(items)
     }
 
-    /// No NSEC or NSEC3 signed by this zone: signed by a zone below, or by nobody who could.
+    /// No NSEC or NSEC3 is signed by this zone: a zone below signed them, or nobody who could.
     fn no_denial_of_ours(&self, claim: Claim) -> Judgement {
         let deepest = deepest_apex(&self.reply.qname, self.reply.qtype);
         if let Some(zone) = self.signer_below(&deepest) {
@@ -107,7 +107,7 @@ impl Plan<'_> {
         }
     }
 
-    /// Without a signature of ours, data is right only where an insecure delegation stands above it.
+    /// Data without a signature of this zone is legitimate only below an insecure delegation.
     fn below_an_insecure_cut(&self, name: Name, why: Reason) -> Judgement {
         if name.is_below(self.zone) { Judgement::NeedsCut { name, why } } else { Judgement::Bogus(why) }
     }
@@ -140,7 +140,7 @@ impl Plan<'_> {
         })
     }
 
-    /// The NSEC and NSEC3 sets that bear a signature of this zone.
+    /// The NSEC and NSEC3 RRsets that this zone signed.
     pub(super) fn denial_items(&self) -> Vec<Item> {
         let sets = self.reply.authority.iter().enumerate();
         sets.filter(|(_, set)| is_denial(set) && self.has_own_signature(set))
@@ -149,7 +149,7 @@ impl Plan<'_> {
             .collect()
     }
 
-    /// May `set` be checked with the keys at hand? Else what is needed for it.
+    /// Whether `set` can be checked with the keys at hand; otherwise what is needed for that.
     fn signed_here(&self, set: &RrSet) -> Result<(), Box<Judgement>> {
         if self.has_own_signature(set) {
             return Ok(());
@@ -167,7 +167,7 @@ impl Plan<'_> {
         set.sigs.iter().filter_map(Rrsig::read).any(|rrsig| rrsig.signer == *self.zone)
     }
 
-    /// A zone below the keys' own, and at or above `name`, that signed something of the authority section.
+    /// A zone below the keys' own, and at or above `name`, that signed an RRset of the authority section.
     fn signer_below(&self, name: &Name) -> Option<Name> {
         let sets = self.reply.authority.iter().filter(|set| is_denial(set) || set.rtype == Rtype::SOA);
         let signers = sets.flat_map(|set| set.sigs.iter().filter_map(Rrsig::read).map(|rrsig| rrsig.signer));
@@ -179,7 +179,7 @@ impl Plan<'_> {
     }
 }
 
-/// A verdict before any signature is looked at.
+/// A verdict that needs no signature check.
 fn already<T>(judgement: Judgement) -> Result<T, Box<Judgement>> {
     Err(Box::new(judgement))
 }
@@ -188,7 +188,8 @@ fn bogus<T>(why: Reason) -> Result<T, Box<Judgement>> {
     already(Judgement::Bogus(why))
 }
 
-/// The deepest name that can be the apex of the zone that holds the data. A DS set belongs to the zone above its owner (RFC 4035 3.1.4.1), every other to the zone at or above it.
+/// The deepest name that can be the apex of the zone that holds the data. A DS RRset belongs to the parent zone of its owner
+/// (RFC 4035 3.1.4.1), every other RRset to the zone at or above its owner.
 fn deepest_apex(name: &Name, rtype: Rtype) -> Name {
     match rtype {
         Rtype::DS => name.parent().unwrap_or_else(Name::root),

@@ -1,24 +1,25 @@
-//! What NSEC and NSEC3 records can prove, in words common to both.
+//! What NSEC and NSEC3 records can prove, in terms common to both.
 
 use super::bitmap::TypeBitmap;
 use crate::record::{Name, RrSet, Rtype};
 
+/// The statement that a proof of denial proves.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProofKind {
     NameError {
         closest_encloser: Name,
     },
-    /// The name is there without the type.
+    /// The name exists without the type.
     NoData,
     EmptyNonTerminal,
     WildcardNoData {
         closest_encloser: Name,
     },
-    /// Beside a wildcard's answer: no name is closer.
+    /// For a wildcard answer: no closer name exists.
     NoCloserName,
-    /// A zone cut without DS: what lies below is insecure.
+    /// A zone cut without DS: the child zone is insecure.
     InsecureDelegation,
-    /// The name is not a zone cut; the keys of the zone above go on to apply.
+    /// The name is not a zone cut; the keys of its zone apply to it.
     NoCut,
 }
 
@@ -34,7 +35,8 @@ impl Found {
     }
 }
 
-/// What the record at a name says of a cut there. `None`: a DS, or the child's side, which cannot tell.
+/// What the record at a name proves about a cut there. `None`: there is a DS, or the record is the child's, which proves
+/// nothing about the DS.
 pub(super) fn no_ds_at(types: &TypeBitmap) -> Option<ProofKind> {
     if types.has(Rtype::DS) || types.has(Rtype::SOA) {
         return None;
@@ -42,8 +44,8 @@ pub(super) fn no_ds_at(types: &TypeBitmap) -> Option<ProofKind> {
     Some(if types.has(Rtype::NS) { ProofKind::InsecureDelegation } else { ProofKind::NoCut })
 }
 
-/// How long something that the SOA's zone denies stays denied (RFC 2308 4 and 5): its TTL or its MINIMUM, the last field of
-/// the RDATA.
+/// Seconds that a denial may be cached (RFC 2308 4 and 5): the smaller of the SOA's TTL and its MINIMUM, the last field of the
+/// RDATA.
 pub(super) fn negative_ttl(soa: &RrSet) -> Option<u32> {
     let minimum = soa.data.first()?.last_chunk::<4>()?;
     Some(soa.ttl.min(u32::from_be_bytes(*minimum)))

@@ -1,12 +1,12 @@
-//! Reason something is bogus or insecure: a closed set of reasons, each with its Extended DNS Error (RFC 8914)
-//! and a sentence that names the record, the key tag, the algorithm and the dates.
+//! Why data is bogus or insecure: a closed set of reasons, each with its extended DNS error (RFC 8914) and a sentence that
+//! names the record, the key tag, the algorithm and the dates.
 
 use std::fmt;
 
 use super::budget::Bound;
 use crate::record::{Ede, EdeCode, Name, Rtype};
 
-/// The broken link: which record set, and what is wrong with it.
+/// The broken link: which RRset, and what is wrong with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reason {
     pub name: Name,
@@ -14,7 +14,7 @@ pub struct Reason {
     pub fault: Fault,
 }
 
-/// What an RRSIG says of itself. Dates are seconds since 1970, unfolded from serial arithmetic (RFC 4034 3.1.5).
+/// The fields of an RRSIG. Dates are seconds since 1970, unfolded from serial arithmetic (RFC 4034 3.1.5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Signed {
     pub key_tag: u16,
@@ -23,7 +23,7 @@ pub struct Signed {
     pub expiration: u64,
 }
 
-/// Ordered by how far the check came: of several signatures' faults the last here is told.
+/// Ordered by how far the check came: if several signatures are at fault, the last fault in this order is reported.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fault {
     NoSignature,
@@ -46,13 +46,13 @@ pub enum Fault {
     NotYetValid(Signed),
     Expired(Signed),
     BadSignature(Signed),
-    /// A DS set or anchor is there, and no DNSKEY of the zone fits it.
+    /// There is a DS RRset or an anchor, but no DNSKEY of the zone matches it.
     NoDnskeyForDs {
         key_tag: u16,
         algorithm: u8,
     },
-    /// The key that the DS set names and that is in use rests on SHA-1, which the configuration does not accept; the one that
-    /// is left is missing from the DNSKEY set, or has not signed it.
+    /// The key in use that the DS RRset names needs SHA-1, which the configuration does not accept. The other key is missing
+    /// from the DNSKEY RRset, or has not signed it.
     Sha1KeyUnused {
         key_tag: u16,
         algorithm: u8,
@@ -64,7 +64,7 @@ pub enum Fault {
         algorithm: u8,
     },
     NoProof(Claim),
-    /// The SOA beside a denial belongs to another zone than its proof.
+    /// The SOA of a denial belongs to another zone than its proof.
     ForeignSoa {
         zone: Box<Name>,
     },
@@ -76,22 +76,25 @@ pub enum Fault {
 pub enum Claim {
     NameError,
     NoData,
-    /// Beside an answer made from a wildcard: that no closer name exists.
+    /// For a wildcard answer: no closer name exists.
     NoCloserName,
     NoDs,
 }
 
 impl Reason {
+    /// The fault of one RRset.
     pub fn new(name: &Name, rtype: Rtype, fault: Fault) -> Reason {
         Reason { name: name.clone(), rtype, fault }
     }
 
+    /// The extended error for clients: code and sentence.
     pub fn ede(&self) -> Ede {
         Ede::new(self.fault.ede_code(), self.to_string())
     }
 }
 
 impl Fault {
+    /// The code of RFC 8914 that is closest to the fault.
     pub fn ede_code(&self) -> EdeCode {
         match self {
             Fault::NoSignature => EdeCode::RRSIGS_MISSING,
@@ -110,7 +113,7 @@ impl Fault {
         }
     }
 
-    /// How far the check came before this fault.
+    /// How far the check came before it found this fault.
     pub(super) fn depth(&self) -> u8 {
         match self {
             Fault::NoSignature => 0,
@@ -145,7 +148,7 @@ impl fmt::Display for Reason {
                 f,
                 "the signature over {name} {rtype} with key tag {key_tag} has a Labels field of {labels}, which must be from {least} to {most}"
             ),
-            // Under the other setting the key would have been read.
+            // With the other setting of `recursion.sha1` the key would have been read.
             Fault::NoKey(signed) if matches!(signed.algorithm, 5 | 7) => write!(
                 f,
                 "no DNSKEY of the zone fits the signature over {name} {rtype}, which rests on SHA-1 (used only with \
@@ -198,12 +201,12 @@ impl fmt::Display for Signed {
     }
 }
 
-/// Reason there is nothing to prove: the data lies outside every chain of trust, or leaves it here.
+/// Why there is nothing to prove: the data lies outside every chain of trust, or the chain ends here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Insecurity {
     /// The parent proved that there is no DS record.
     NoDs,
-    /// Names without NSEC3 records of their own may exist here (RFC 5155 6 and 9.2).
+    /// Names without NSEC3 records may exist here (RFC 5155 6 and 9.2).
     OptOut,
     UnsupportedAlgorithm(u8),
     UnsupportedDigest(u8),
@@ -213,12 +216,12 @@ pub enum Insecurity {
     },
     /// RFC 9276 3.2.
     Nsec3Iterations(u16),
-    /// RRSIG records are not signed themselves (RFC 4035 2.2).
+    /// RRSIG records are not signed (RFC 4035 2.2).
     SignatureRecords,
 }
 
 impl Insecurity {
-    /// What a client is told; nothing where being insecure is the ordinary case.
+    /// The extended error for clients; none where insecure data is the ordinary case.
     pub fn ede(&self) -> Option<Ede> {
         let code = match self {
             Insecurity::NoDs | Insecurity::OptOut | Insecurity::SignatureRecords => return None,
@@ -278,7 +281,7 @@ pub struct Date(pub u64);
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, second) = (self.0 / 86_400, self.0 % 86_400);
-        // Days counted from 1 March of year 0, in eras of 400 years: leap days then fall at the end of a year.
+        // Counts days from 1 March of year 0, in eras of 400 years, so that leap days fall at the end of a year.
         let shifted = days + 719_468;
         let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
         let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -1,18 +1,18 @@
-//! An RRSIG read into its fields, and its dates (RFC 4034 3.1).
+//! The fields of an RRSIG, and its dates (RFC 4034 3.1).
 
 use super::reason::Signed;
 use crate::record::{Name, RrSet, Rtype};
 
-/// The moment against which signatures are held.
+/// The moment at which signatures must be valid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Now {
     /// Wall time in seconds since 1970.
     At(u64),
-    /// The clock is known to be wrong: dates are not looked at. What is proved so must not be shown as secure.
+    /// The clock is known to be wrong, so dates are not checked. Data that is proved in this way must not be shown as secure.
     Unknown,
 }
 
-/// The zone that claims to have signed a set: the signer of its first readable RRSIG.
+/// The zone that claims to have signed an RRset: the signer of its first readable RRSIG.
 pub fn signer_of(set: &RrSet) -> Option<Name> {
     Rrsig::first(set).map(|rrsig| rrsig.signer)
 }
@@ -22,7 +22,7 @@ pub fn has_expired_signature(set: &RrSet, now: Now) -> bool {
     now == Now::Unknown || set.sigs.iter().filter_map(Rrsig::read).any(|rrsig| rrsig.life(now).is_err())
 }
 
-/// The label count that a signature over this owner names: root and a leading asterisk do not count.
+/// The label count that a signature over this owner must have: the root and a leading asterisk do not count.
 pub(super) fn signed_labels(owner: &Name) -> usize {
     owner.label_count() - usize::from(owner.is_wildcard())
 }
@@ -36,7 +36,7 @@ pub(super) struct Rrsig<'a> {
     pub(super) inception: u32,
     pub(super) key_tag: u16,
     pub(super) signer: Name,
-    /// The fields before the signer, as they stand: 18 octets.
+    /// The fields before the signer's name, as they were sent: 18 octets.
     pub(super) head: &'a [u8],
     pub(super) signature: &'a [u8],
 }
@@ -64,10 +64,10 @@ impl<'a> Rrsig<'a> {
         })
     }
 
-    /// Seconds of life left, or which date forbids the signature.
+    /// Seconds until the signature expires, or the date that makes it invalid.
     pub(super) fn life(&self, now: Now) -> Result<u32, DateFault> {
         let Now::At(seconds) = now else { return Ok(u32::MAX) };
-        // RFC 4034 3.1.5: serial arithmetic (RFC 1982), so the low 32 bits of the time are what counts.
+        // RFC 4034 3.1.5: serial arithmetic (RFC 1982), so only the low 32 bits of the time count.
         let now = seconds as u32;
         if serial_before(self.expiration, self.inception) {
             return Err(DateFault::ExpiredBeforeValid);

@@ -1,7 +1,7 @@
-//! Is one record set signed by its zone (RFC 4035 5.3)?
+//! Whether an RRset is signed by its zone (RFC 4035 5.3).
 //!
-//! The bytes that were signed are built here (RFC 4034 3.1.8.1): the RRSIG's own fields, then each record once,
-//! sorted, in canonical form, with the original TTL, and with the wildcard's name where Labels tells so.
+//! The signed octets are built here (RFC 4034 3.1.8.1): the fields of the RRSIG, then each record once, sorted, in canonical
+//! form, with the original TTL, and with the name of the wildcard if Labels says so.
 
 use std::ops::Range;
 
@@ -14,16 +14,16 @@ use super::rrsig::{DateFault, Now, Rrsig, signed_labels};
 use crate::limits::validation::SIGNATURES_READ_MAX;
 use crate::record::{Name, RdataList, RrSet, Rtype, Validated, canonical_rdata};
 
-/// A set whose signature fits.
+/// An RRset with a valid signature.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// Its TTL is no longer than the original TTL and the signature's life (RFC 4035 5.3.3). Of its signatures
-    /// only those are kept that could stand beside the one that was checked.
+    /// Its TTL is at most the original TTL and the remaining time of the signature (RFC 4035 5.3.3). Of its signatures only
+    /// those are kept that are likely to be genuine too.
     pub set: Validated<RrSet>,
-    /// The closest encloser, where the set was made from a wildcard: it is secure only together with the proof
-    /// that no closer name exists (RFC 4035 5.3.4).
+    /// The closest encloser, if the RRset was synthesised from a wildcard: it is secure only together with the proof that no
+    /// closer name exists (RFC 4035 5.3.4).
     pub wildcard: Option<Name>,
-    /// The signature that fits: its key and its dates.
+    /// The valid signature: its key and its dates.
     pub signed: Signed,
 }
 
@@ -37,15 +37,15 @@ pub(super) fn verify_by(set: &RrSet, zone: &Name, keys: &[ParsedKey], now: Now, 
     }
 }
 
-/// A set on its way to a verdict, one signature check at a time: the caller lets other work through in between.
+/// An RRset on its way to a verdict. Each step checks one signature, so that the caller can let other tasks run between steps.
 #[derive(Default)]
 pub(super) struct SetTrial {
-    /// The signature and the key that come next.
+    /// The signature and the key to check next.
     sig_at: usize,
     key_at: usize,
     keys_of_tag: u32,
     checks: u32,
-    /// The first check that failed, not yet charged: it is only if the set does not validate in the end.
+    /// The cost of the first failed check, which is charged only if the RRset does not validate in the end.
     first_failed: Option<Cost>,
     told: Option<Fault>,
     records: Option<CanonicalRecords>,
@@ -55,7 +55,7 @@ pub(super) struct SetTrial {
 const RRSIG_BYTES_MAX: usize = 18 + 255;
 
 impl SetTrial {
-    /// To be called with the same set and keys until it returns a result.
+    /// Called with the same RRset and keys until it returns a result.
     pub(super) fn step(
         &mut self,
         set: &RrSet,
@@ -119,7 +119,7 @@ impl SetTrial {
         (self.sig_at, self.key_at, self.keys_of_tag) = (self.sig_at + 1, 0, 0);
     }
 
-    /// The one place where cryptography is done, and paid for.
+    /// The only place where cryptography is done and paid for.
     fn check(&mut self, set: &RrSet, candidate: &Candidate<'_>, key: &ParsedKey, work: &mut WorkBudget) -> Result<bool, Bound> {
         self.checks += 1;
         if self.keys_of_tag > work.limits().keys_per_tag {
@@ -146,7 +146,7 @@ impl SetTrial {
     }
 }
 
-/// A signature whose fields allow it to sign the set; only the cryptography is still to be done.
+/// A signature whose fields allow it to sign the RRset; only the cryptography is left.
 struct Candidate<'a> {
     rrsig: Rrsig<'a>,
     /// Seconds.
@@ -160,12 +160,12 @@ impl<'a> Candidate<'a> {
         if rrsig.covered != set.rtype {
             return Err(Fault::NoSignature);
         }
-        // A DS set belongs to the parent: the zone below never signs its own.
+        // A DS RRset belongs to the parent: the child zone never signs its own.
         let held = set.name.is_within(zone) && !(set.rtype == Rtype::DS && set.name == *zone);
         if rrsig.signer != *zone || !held {
             return Err(Fault::Signer { signer: Box::new(rrsig.signer), zone: Box::new(zone.clone()) });
         }
-        // Fewer labels than the signer has would mean a wildcard above the zone (RFC 4034 3.1.3).
+        // With fewer labels than the signer's name the wildcard would lie above the zone (RFC 4034 3.1.3).
         let (least, most) = (zone.label_count(), signed_labels(&set.name));
         if !(least..=most).contains(&(rrsig.labels as usize)) {
             return Err(Fault::Labels { key_tag: rrsig.key_tag, labels: rrsig.labels, least, most });
@@ -191,7 +191,7 @@ impl<'a> Candidate<'a> {
 }
 
 impl Verified {
-    /// What a stranger added to the signatures is not handed on as part of secure data.
+    /// Removes signatures that somebody may have added, so that they are not passed on with secure data.
     fn keep_likely_signatures(self, original: &RrSet, zone: &Name, now: Now) -> Verified {
         let labels = self.wildcard.as_ref().map_or(signed_labels(&original.name), Name::label_count);
         let likely =
@@ -202,17 +202,17 @@ impl Verified {
     }
 }
 
-/// The set's records in canonical form, sorted, each once (RFC 4034 6.2, 6.3).
+/// The records of an RRset in canonical form, sorted, each once (RFC 4034 6.2, 6.3).
 struct CanonicalRecords {
     owner: Name,
     rtype: Rtype,
     rdata: Vec<u8>,
-    /// Where each lies in `rdata`.
+    /// The place of each record in `rdata`.
     sorted: SmallVec<[Range<u32>; 8]>,
     bytes: usize,
 }
 
-/// What is signed of each record beside owner and RDATA: type, class, TTL and the length of the RDATA.
+/// What is signed of each record besides owner and RDATA: type, class, TTL and the length of the RDATA.
 const RECORD_FIELDS: usize = 10;
 
 impl CanonicalRecords {
@@ -237,7 +237,7 @@ impl CanonicalRecords {
         Ok(records)
     }
 
-    /// No less than `signed_bytes` makes: a wildcard's name is at most as long as the owner's.
+    /// At least the length of what `signed_bytes` makes: the name of a wildcard is at most as long as the owner.
     fn signed_len(&self) -> usize {
         RRSIG_BYTES_MAX + self.sorted.len() * (self.owner.as_wire().len() + RECORD_FIELDS) + self.bytes
     }
@@ -245,7 +245,7 @@ impl CanonicalRecords {
     fn signed_bytes(&self, rrsig: &Rrsig<'_>) -> Vec<u8> {
         let labels = rrsig.labels as usize;
         let from_wildcard = labels < signed_labels(&self.owner);
-        // RFC 4035 5.3.2: "*." in front of the rightmost labels.
+        // RFC 4035 5.3.2: `*.` before the rightmost labels.
         let (asterisk, owner) = match from_wildcard {
             true => (&b"\x01*"[..], self.owner.suffix_wire(labels)),
             false => (&b""[..], self.owner.as_wire()),

@@ -1,20 +1,20 @@
 //! RSA with SHA-1 and keys of 512 to 1023 bits, which RFC 3110 allows and the cryptographic library refuses.
 //!
-//! Only for those who ask for SHA-1 to count: such keys can be factored, and are worth no more than it. It is
-//! verification with public numbers, so nothing here needs to be constant in time. PKCS #1 v1.5 as in RFC 8017
-//! 8.2.2: the expected block is built and compared whole, so that there is no padding to be parsed.
+//! It is used only if the operator accepts SHA-1: such keys can be factored, and are as weak as SHA-1. Only public numbers are
+//! involved, so constant time is not needed. PKCS #1 v1.5 as in RFC 8017 8.2.2: the expected block is built and compared as a
+//! whole, so that no padding has to be parsed.
 
 use std::cmp::Ordering;
 
 use aws_lc_rs::digest;
 
-/// 1023 bits.
+/// 64-bit limbs of the largest modulus, 1023 bits.
 const LIMBS_MAX: usize = 16;
 
 /// DigestInfo of SHA-1 (RFC 8017 9.2).
 const SHA1_PREFIX: [u8; 15] = [0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14];
 
-/// Least significant limb first; limbs past the modulus' length are zero.
+/// Least significant limb first; limbs above the modulus are zero.
 type Number = [u64; LIMBS_MAX];
 
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub(super) struct SmallRsa {
     limbs: usize,
     bytes: usize,
     exponent: u64,
-    /// Of Montgomery's method: -1/n modulo 2^64, and R^2 modulo n.
+    /// For Montgomery's method: -1/n modulo 2^64, and R^2 modulo n.
     inverse: u64,
     square: Number,
 }
@@ -133,13 +133,13 @@ impl SmallRsa {
         }
     }
 
-    /// Is the number below the modulus?
+    /// Compares the number with the modulus.
     fn compare(&self, number: &Number) -> Ordering {
         number.iter().rev().cmp(self.modulus.iter().rev())
     }
 }
 
-/// From big-endian octets; none if it would not fit.
+/// From big-endian octets; `None` if it does not fit.
 fn number(bytes: &[u8]) -> Option<Number> {
     let mut number = [0; LIMBS_MAX];
     for (limb, chunk) in bytes.rchunks(8).enumerate() {
@@ -148,7 +148,7 @@ fn number(bytes: &[u8]) -> Option<Number> {
     Some(number)
 }
 
-/// -1/n modulo 2^64 by Newton's iteration: each round doubles the bits that are right. `n` is odd.
+/// -1/n modulo 2^64 by Newton's iteration: each round doubles the number of correct bits. `n` is odd.
 fn inverse(n: u64) -> u64 {
     let mut x = n;
     for _ in 0..6 {

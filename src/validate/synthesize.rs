@@ -1,12 +1,12 @@
-//! Answers made from denials learned earlier, without asking anybody (RFC 8198).
+//! Answers synthesised from cached denials, without a query (RFC 8198).
 //!
-//! The cache finds single NSEC and NSEC3 sets; which ones are needed, and what they prove together, is decided
-//! here by the same rules as for a fresh reply. Nothing is made from opt-out ranges (RFC 8198 5.2), and nothing for
-//! ANY and RRSIG questions. Wildcards are RFC 8198 5.3.
+//! The cache finds single NSEC and NSEC3 RRsets. This file decides, by the same rules as for a fresh reply, which ones are
+//! needed and what they prove together. Opt-out ranges are not used (RFC 8198 5.2), and questions for ANY and RRSIG are not
+//! answered. Wildcards are RFC 8198 5.3.
 //!
-//! Load balancers that sign as they answer often list nothing in a type bitmap but what they were asked for. So the
-//! bitmap of a name, or of the wildcard that stands for it, denies further types only if a proved record set of that
-//! owner is known whose type the bitmap lists. What was asked for itself is kept as a denial of its own.
+//! Load balancers that sign on the fly often list in a type bitmap only the type that they were asked for. So the bitmap of a
+//! name, or of the wildcard that answers for it, denies further types only if a proved RRset of that owner is cached whose type
+//! the bitmap lists. The denial of the type that was asked for is cached by itself.
 
 use super::bitmap::TypeBitmap;
 use super::budget::WorkBudget;
@@ -18,19 +18,19 @@ use super::rrsig::{Rrsig, signed_labels};
 use crate::limits::validation::BITMAP_TYPES_MAX;
 use crate::record::{Name, RrSet, Rtype, Validated};
 
-/// What is wanted from the cache: the record of the zone that stands at this place, or the last one before it. At
-/// the start of the order that is the zone's last record. Its TTL must be what is left of it.
+/// What is needed from the cache: the record of the zone at this place in its chain, or else the last one before it. Before the
+/// first record that is the zone's last record. Its TTL must be the remaining time.
 pub enum DenialKey<'a> {
     Nsec(&'a Name),
     Nsec3(&'a Nsec3Hash),
-    /// What the wildcard below this name gave to any name, of the type asked for or as an alias.
+    /// RRsets that the wildcard below this name gave to any name, of the type asked for or CNAME.
     Wildcard(&'a Name),
 }
 
-/// What was proved earlier.
+/// Access to what was proved earlier.
 pub struct Proved<F, H> {
     pub find: F,
-    /// Is there a proved set of this owner and type? A wildcard has what it gave to any name.
+    /// Whether a proved RRset of this owner and type is cached. A wildcard owns what it gave to any name.
     pub has_data: H,
 }
 
@@ -40,27 +40,29 @@ pub enum DenialForm<'a> {
     Nsec3(&'a Nsec3Params),
 }
 
+/// A synthesised reply.
 #[derive(Clone, Debug)]
 pub struct Synthesis {
     pub kind: SynthesisKind,
-    /// The sets that prove it, for the authority section.
+    /// The RRsets that prove it, for the authority section.
     pub proof: Vec<Validated<RrSet>>,
-    /// Seconds: no longer than the proof, the SOA and its MINIMUM (RFC 8198 5.4, RFC 9077).
+    /// Seconds: at most those of the proof, the SOA and its MINIMUM (RFC 8198 5.4, RFC 9077).
     pub ttl: u32,
 }
 
+/// The kind of reply that was synthesised.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SynthesisKind {
     NxDomain,
     NoData,
-    /// What the wildcard below this name has answers the question; [`expand_wildcard`] makes the set.
+    /// An RRset of the wildcard below this name answers the question; [`expand_wildcard`] makes the RRset.
     Wildcard {
         closest_encloser: Name,
     },
 }
 
-/// The reply to a question inside `zone`, if what was learned earlier suffices for one. Without the zone's SOA nobody
-/// can be told how long something is not there; what a wildcard has needs none (RFC 8198 5.3).
+/// The reply to a question inside `zone`, if the cache suffices for one. A denial needs the zone's SOA, because its TTL is not
+/// known otherwise; a wildcard answer does not (RFC 8198 5.3).
 pub fn synthesize<F, H>(
     question: (&Name, Rtype),
     zone: &Name,
@@ -107,8 +109,8 @@ where
     Some(Synthesis { kind, proof: search.found, ttl: ttl.min(soa_ttl?) })
 }
 
-/// The set that a wildcard gives to `qname` (RFC 4592 3.3), from that wildcard's own set or from what it gave to
-/// another name. None if the set was not made from the wildcard below `closest_encloser`.
+/// The RRset that a wildcard gives to `qname` (RFC 4592 3.3), made from the RRset of the wildcard itself or from one that it
+/// gave to another name. `None` if `source` was not synthesised from the wildcard below `closest_encloser`.
 pub fn expand_wildcard(qname: &Name, closest_encloser: &Name, source: &Validated<RrSet>) -> Option<Validated<RrSet>> {
     let set = source.get();
     let labels = Rrsig::first(set)?.labels as usize;
@@ -121,7 +123,7 @@ pub fn expand_wildcard(qname: &Name, closest_encloser: &Name, source: &Validated
 struct Sure {
     kind: SynthesisKind,
     ttl: u32,
-    /// The owner of the type bitmap that it rests on.
+    /// The owner of the type bitmap that the proof relies on.
     by_bitmap_of: Option<Name>,
 }
 
@@ -137,7 +139,7 @@ fn sure(denial: Denial, qname: &Name) -> Option<Sure> {
     Some(Sure { kind, ttl, by_bitmap_of })
 }
 
-/// Gathers the sets that bear on a name.
+/// Collects the RRsets that say something about a name.
 struct Search<'a, F, H> {
     zone: &'a Name,
     qname: &'a Name,
@@ -147,7 +149,8 @@ struct Search<'a, F, H> {
 }
 
 impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype) -> bool> Search<'_, F, H> {
-    /// The closest encloser, if the name does not exist; none at all if nothing is known of it.
+    /// The closest encloser, if the name does not exist; `None` inside if the name exists, and outside if nothing is known of
+    /// it.
     fn by_nsec(&mut self) -> Option<Option<Name>> {
         let first = (self.proved.find)(DenialKey::Nsec(self.qname))?;
         let nsec = Nsec::read(first.get(), self.zone)?;
@@ -172,8 +175,8 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype)
             let exists = set.as_ref().is_some_and(|set| nsec3_owner(&hash, self.zone).as_ref() == Some(&set.get().name));
             let is_above = next_closer(self.qname, &candidate).is_some();
             if !exists && is_above && (self.proved.find)(DenialKey::Wildcard(&candidate)).is_some() {
-                // A wildcard stands below the name, so the name exists. Beside what a wildcard gives, no record of the closest
-                // encloser comes along (RFC 5155 7.2.6).
+                // The wildcard exists below the name, so the name exists. A wildcard answer needs no record of the closest
+                // encloser (RFC 5155 7.2.6).
                 self.add(below.take());
                 return Some(Some(candidate));
             }
@@ -182,7 +185,7 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype)
                 continue;
             }
             self.add(set);
-            // Below a cut or a DNAME there is nothing of this zone's to be made up.
+            // Nothing is synthesised below a cut or a DNAME, which is not this zone's data.
             let silent = || self.found.last().and_then(|set| Nsec3::read(set.get(), self.zone)).is_none_or(|own| own.is_silent_below());
             if is_above && silent() {
                 return None;
@@ -198,7 +201,7 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype)
         None
     }
 
-    /// The one record that goes with a wildcard's answer (RFC 4035 3.1.3.3, RFC 5155 7.2.6), and its TTL.
+    /// The only record that a wildcard answer needs (RFC 4035 3.1.3.3, RFC 5155 7.2.6), and its TTL.
     fn no_closer_name(&self, qtype: Rtype, closest_encloser: &Name, work: &mut WorkBudget) -> Option<(Validated<RrSet>, u32)> {
         self.found.iter().find_map(|set| {
             let evidence = Evidence::gather(self.zone, std::slice::from_ref(set), work).with_hashes(self.hashes.clone());
@@ -207,9 +210,9 @@ impl<F: FnMut(DenialKey<'_>) -> Option<Validated<RrSet>>, H: FnMut(&Name, Rtype)
         })
     }
 
-    /// Is a type that the bitmap of `owner` lists known to be there? Where the bitmap is empty the name has nothing of its own
+    /// Whether an RRset is cached whose type the bitmap of `owner` lists. With an empty bitmap the name has no types of its own
     /// (RFC 5155 7.1), and NXNAME says that it does not exist (RFC 9824 3.3). The parent's bitmap at a zone cut comes with a
-    /// referral and denies the DS whatever was asked for (RFC 4035 3.1.4).
+    /// referral, whatever was asked for, and denies the DS (RFC 4035 3.1.4).
     fn bitmap_is_confirmed(&mut self, owner: &Name, qtype: Rtype, has_soa: bool) -> bool {
         let Some(bitmap) = self.found.iter().find_map(|set| self.bitmap_of(owner, set.get())) else { return false };
         let is_parents_at_cut = bitmap.has(Rtype::NS) && !bitmap.has(Rtype::SOA);

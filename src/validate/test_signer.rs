@@ -91,6 +91,7 @@ impl Signer {
         Signer { zone: name(zone), dnskey, secret: Secret::P256(pair) }
     }
 
+    /// Tag of the key that is meant.
     pub fn key_tag(&self) -> u16 {
         key_tag(&self.dnskey)
     }

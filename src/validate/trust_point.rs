@@ -1,11 +1,11 @@
-//! Trust points whose keys are followed as their owners replace them (RFC 5011).
+//! Trust points that follow key rollovers (RFC 5011).
 //!
-//! What is configured or built in is only the beginning: a key that a trusted key has vouched for over 30 days is
-//! trusted too, one that revokes itself is not any more. The caller asks for the DNSKEY set when [`TrustPoints::due`]
-//! says so, hands it in, and keeps what [`TrustPoints::to_text`] writes.
+//! The configured or built-in anchors are only the start. A key that a trusted key has signed for 30 days becomes trusted; a
+//! key that revokes itself is no longer trusted. The caller asks for the DNSKEY RRset when [`TrustPoints::due`] says so, passes
+//! it in, and stores what [`TrustPoints::to_text`] writes.
 //!
-//! Times are wall time. They move nothing unless a signature that is valid at that time came with them, so a clock
-//! that is wrong by more than a signature's life neither ends a hold-down nor begins one.
+//! Times are wall time. A state changes only when a signature is seen that is valid at that time, so a clock that is wrong by
+//! more than the lifetime of a signature neither ends nor begins a hold-down.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ const DAY: u64 = 86_400;
 /// RFC 5011 2.4.1 and 2.4.2.
 const HOLD_DOWN: u64 = 30 * DAY;
 
-/// Where a key stands (RFC 5011 4). A key in the state Start is one that nothing is known of yet.
+/// The state of a key (RFC 5011 4). A key in the state Start is not known yet.
 ///
 /// ```text
 ///  Start ── a set signed by a trusted key has it ──► AddPend ── and still, 30 days later ──► Valid ◄───────┐
@@ -45,7 +45,7 @@ pub enum KeyState {
 impl KeyState {
     const ALL: [KeyState; 5] = [KeyState::AddPend, KeyState::Valid, KeyState::Missing, KeyState::Revoked, KeyState::Removed];
 
-    /// RFC 5011 4.2: a key that is missing is still trusted.
+    /// RFC 5011 4.2: a missing key is still trusted.
     pub fn is_trusted(self) -> bool {
         matches!(self, KeyState::Valid | KeyState::Missing)
     }
@@ -64,22 +64,24 @@ impl KeyState {
 /// One key of a trust point.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TrackedKey {
-    /// A DS record until its key has been seen; a DNSKEY without REVOKE from then on.
+    /// A DS record until the key has been seen; then a DNSKEY without REVOKE.
     anchor: Anchor,
     pub state: KeyState,
-    /// When it came into this state; 0 where it has been in it from the beginning.
+    /// When the key entered this state; 0 if it has been in it from the start.
     pub since: u64,
-    /// When its hold-down ends: of AddPend and Revoked.
+    /// When the hold-down ends, in the states AddPend and Revoked.
     pub until: u64,
     /// Configured or built in, not learned.
     pub configured: bool,
 }
 
 impl TrackedKey {
+    /// Tag of the key.
     pub fn key_tag(&self) -> u16 {
         self.anchor.key_tag()
     }
 
+    /// DNSSEC algorithm of the key.
     pub fn algorithm(&self) -> u8 {
         self.anchor.algorithm()
     }
@@ -89,23 +91,24 @@ impl TrackedKey {
     }
 }
 
-/// A name with keys of its own that are trusted without anybody above.
+/// A name whose keys are trusted without a parent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TrustPoint {
     pub name: Name,
     pub keys: Vec<TrackedKey>,
-    /// When its set last proved right; 0: never.
+    /// When its RRset was last proved; 0: never.
     pub checked: u64,
-    /// When it is to be asked for again; 0: at once.
+    /// When to ask for it next; 0: at once.
     pub next: u64,
     /// RFC 5011 2.3: retryTime.
     retry_s: u64,
 }
 
+/// All trust points of this server.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TrustPoints(Vec<TrustPoint>);
 
-/// A key that came into another state. `None` is Start.
+/// A key that changed its state. `None` is Start.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     pub point: Name,
@@ -116,8 +119,8 @@ pub struct Change {
 }
 
 impl TrustPoints {
-    /// What is configured, and what `saved` knows better. A point or key that is configured no longer is not followed
-    /// any more; where nothing of a saved point is configured, it was another zone's key, and counts for nothing.
+    /// The configured points, with the states of `saved`. A point or key that is no longer configured is dropped. A saved point
+    /// without any configured key belonged to another zone's key and is ignored.
     pub fn new(configured: &[Anchor], saved: TrustPoints) -> TrustPoints {
         let mut points: Vec<TrustPoint> = Vec::new();
         for anchor in configured {
@@ -129,27 +132,28 @@ impl TrustPoints {
         TrustPoints(points)
     }
 
+    /// The points, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &TrustPoint> {
         self.0.iter()
     }
 
-    /// What is trusted now. A point whose keys are all revoked is as if it had never been (RFC 5011 5).
+    /// The keys that are trusted now. A point whose keys are all revoked counts as if it did not exist (RFC 5011 5).
     pub fn anchors(&self) -> Vec<Anchor> {
         self.0.iter().flat_map(TrustPoint::trusted).collect()
     }
 
-    /// The points to ask for. One whose keys have all been revoked is not asked for any more.
+    /// The points to ask for now. A point whose keys are all revoked is not asked for any more.
     pub fn due(&self, now: u64) -> Vec<Name> {
         let due = |point: &&TrustPoint| !point.trusted().is_empty() && (point.next <= now || point.next > now + QUERY_INTERVAL_MAX);
         self.0.iter().filter(due).map(|point| point.name.clone()).collect()
     }
 
-    /// The latest time at which a valid signature was seen: the clock cannot rightly stand before it.
+    /// The latest time at which a valid signature was seen: a clock that shows an earlier time is wrong.
     pub fn checked(&self) -> u64 {
         self.0.iter().map(|point| point.checked).max().unwrap_or(0)
     }
 
-    /// The DNSKEY set of a point as its servers give it now. An error says why the set proves nothing.
+    /// Updates a point from the DNSKEY RRset that its servers give now. The error says why the RRset proves nothing.
     pub fn observe(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut WorkBudget) -> Result<Vec<Change>, Reason> {
         match self.0.iter_mut().find(|point| point.name == set.name) {
             Some(point) => point.observe(set, now, sha1, work),
@@ -157,7 +161,7 @@ impl TrustPoints {
         }
     }
 
-    /// Nothing that proves right could be had: it is to be asked for again, but not at once.
+    /// No RRset that validates could be had: the point is asked for again later.
     pub fn failed(&mut self, name: &Name, now: u64) {
         for point in self.0.iter_mut().filter(|point| point.name == *name) {
             point.next = now + point.retry_s;
@@ -186,7 +190,7 @@ impl TrustPoint {
         }
         for anchor in configured {
             match point.keys.iter_mut().find(|key| fits(key, anchor)) {
-                // Whoever installs a key vouches for it: no hold-down.
+                // The operator who configures a key vouches for it: no hold-down.
                 Some(key) if key.state == KeyState::AddPend => {
                     key.configured = true;
                     key.enter(KeyState::Valid, 0, 0);
@@ -217,7 +221,7 @@ impl TrustPoint {
         }
         let keys = match KeyTrial::by_anchors(&self.name, set, &trusted, sha1).run(Now::At(now), work) {
             KeyVerdict::Secure(keys) => keys,
-            // A revocation needs nobody else's signature.
+            // A revocation needs no signature of another key.
             _ if !changes.is_empty() => return Ok(changes),
             KeyVerdict::Bogus(why) => return Err(why),
             KeyVerdict::Insecure(_) => {
@@ -237,11 +241,11 @@ impl TrustPoint {
         Ok(changes)
     }
 
-    /// DS records become the keys that they stand for; several of one key become one.
+    /// DS records become the keys that they identify; several DS records of one key become one anchor.
     fn know_keys(&mut self, set: &RrSet) {
         let mut known: Vec<TrackedKey> = Vec::with_capacity(self.keys.len());
         for mut key in self.keys.drain(..) {
-            // A DNSKEY stays as it was first: its digest, or a signature, vouched for its flags as well.
+            // A DNSKEY keeps its first form: its digest, or a signature, vouched for its flags as well.
             if let Some(dnskey) = set.data.iter().find_map(|rdata| key.anchor.as_key(rdata)).filter(|_| key.anchor.record().0 == Rtype::DS)
             {
                 key.anchor = dnskey;
@@ -253,7 +257,7 @@ impl TrustPoint {
         self.keys = known;
     }
 
-    /// RFC 5011 2.1: a key with REVOKE that signed the set itself is not trusted any more, whoever else signed.
+    /// RFC 5011 2.1: a key with REVOKE that signed the RRset is no longer trusted, whoever else signed.
     fn revoke(&mut self, set: &RrSet, now: u64, sha1: Sha1Policy, work: &mut WorkBudget, changes: &mut Vec<Change>) {
         for rdata in set.data.iter() {
             let Some(key) = DnskeyView::read(rdata).filter(|key| key.is_zone_key() && key.is_revoked()) else { continue };
@@ -291,14 +295,15 @@ impl TrustPoint {
         });
     }
 
-    /// NewKey of RFC 5011 4.1: keys that are made to sign keys (SEP), can be used here, and are not known yet.
+    /// NewKey of RFC 5011 4.1: unknown keys that have the SEP flag and are supported.
     fn take_up(&mut self, present: &[DnskeyView<'_>], now: u64, until: u64, sha1: Sha1Policy, changes: &mut Vec<Change>) {
         for view in present.iter().filter(|view| view.is_entry_point() && view.parse(sha1).is_ok()) {
             let is_known = self.keys.iter().any(|key| key.anchor.as_key(view.rdata).is_some());
             let anchor = Anchor::from_record(self.name.clone(), Rtype::DNSKEY, view.rdata);
             let Some(anchor) = anchor.filter(|_| !is_known) else { continue };
             if self.keys.len() >= TRUST_POINT_KEYS_MAX {
-                // What was removed is remembered as long as there is room, what is configured always: it would be trusted again.
+                // A removed key is remembered as long as there is room, a configured one always: otherwise it would become
+                // trusted again.
                 let Some(at) = self.keys.iter().position(|key| key.state == KeyState::Removed && !key.configured) else { return };
                 self.keys.remove(at);
             }
@@ -313,7 +318,7 @@ fn change(point: &Name, key: &TrackedKey, to: Option<KeyState>) -> Change {
     Change { point: point.clone(), key_tag: key.key_tag(), algorithm: key.anchor.algorithm(), from: Some(key.state), to }
 }
 
-/// The RDATA as it was before its owner revoked it, with the key tag that it had then.
+/// The RDATA before its owner revoked it, with the key tag that it had then.
 fn without_revoke(rdata: &[u8]) -> Vec<u8> {
     let mut own = rdata.to_vec();
     if let Some(flags) = own.get_mut(1) {
@@ -327,13 +332,13 @@ impl fmt::Display for Change {
         let Change { point, key_tag, algorithm, .. } = self;
         write!(f, "key {key_tag}, algorithm {}, of {point} ", AlgorithmName(*algorithm))?;
         f.write_str(match self.to {
-            Some(KeyState::AddPend) => "is new: it will be trusted if it is still there in 30 days",
-            Some(KeyState::Valid) if self.from == Some(KeyState::Missing) => "is there again",
+            Some(KeyState::AddPend) => "is new: it becomes trusted if it is still published in 30 days",
+            Some(KeyState::Valid) if self.from == Some(KeyState::Missing) => "is published again",
             Some(KeyState::Valid) => "is trusted from now on",
-            Some(KeyState::Missing) => "is not in use any more; it stays trusted",
-            Some(KeyState::Revoked) => "was revoked by its owner: it is not trusted any more",
-            Some(KeyState::Removed) => "was revoked long ago and is forgotten",
-            None => "has gone again before it was trusted",
+            Some(KeyState::Missing) => "is no longer published; it stays trusted",
+            Some(KeyState::Revoked) => "was revoked by its owner: it is no longer trusted",
+            Some(KeyState::Removed) => "was revoked 30 days ago and is removed",
+            None => "disappeared before it became trusted",
         })
     }
 }
@@ -346,14 +351,15 @@ impl fmt::Display for Change {
 //     STATE SINCE UNTIL configured|learned DS|DNSKEY RDATA
 //     end COUNT SUM
 //
-// Times are as in RRSIG records, in UTC. COUNT is that of the lines before, SUM a check sum of their bytes, so that a
-// file which was cut off or has a flipped bit is known for damaged.
+// Times are as in RRSIG records, in UTC. COUNT is the number of lines before, SUM a checksum of their octets, so that a file
+// which was truncated or has a flipped bit is recognised.
 
 const TITLE: &str = "cairn trust anchors 1";
 const FOR_PEOPLE: &str = "; The keys that this server trusts without anybody above, and since when (RFC 5011). Take the file away to begin \
                           again with what is configured.";
 
 impl TrustPoints {
+    /// The form that [`from_text`](TrustPoints::from_text) reads.
     pub fn to_text(&self) -> String {
         let mut text = format!("{TITLE}\n{FOR_PEOPLE}\n");
         for point in &self.0 {
@@ -369,7 +375,7 @@ impl TrustPoints {
         text + &end
     }
 
-    /// An error tells the line that is wrong.
+    /// The error names the line that is wrong.
     pub fn from_text(text: &str) -> Result<TrustPoints, String> {
         let body = text.strip_suffix('\n').and_then(|text| text.rfind('\n')).map_or(text, |at| &text[..=at]);
         let end = format!("end {} {:04x}\n", body.lines().count(), key_tag(body.as_bytes()));
@@ -377,7 +383,7 @@ impl TrustPoints {
             return Err(format!("its first line is not \"{TITLE}\""));
         }
         if text[body.len()..] != end {
-            return Err("its end is missing, or does not fit the rest".to_owned());
+            return Err("its last line is missing or does not match the rest".to_owned());
         }
         let mut points: Vec<TrustPoint> = Vec::new();
         for (at, line) in body.lines().enumerate().skip(1).filter(|(_, line)| !line.starts_with(';')) {
@@ -717,7 +723,8 @@ mod tests {
             assert!(TrustPoints::from_text(&damaged).is_err(), "octet {at} was changed");
             assert!(TrustPoints::from_text(&text[..at]).is_err(), "cut off after {at}");
         }
-        for (line, fault) in [("", "first line"), ("cairn trust anchors 2\n", "first line"), ("cairn trust anchors 1\n", "end is missing")]
+        for (line, fault) in
+            [("", "first line"), ("cairn trust anchors 2\n", "first line"), ("cairn trust anchors 1\n", "last line is missing")]
         {
             assert!(TrustPoints::from_text(line).expect_err(line).contains(fault), "{line}");
         }
@@ -730,7 +737,10 @@ mod tests {
         let changes = observe(&mut points, &set(&[&old, &new], &[&old], NOW), NOW).expect("signed");
         let told: Vec<String> = changes.iter().map(Change::to_string).collect();
         let tag = new.key_tag();
-        assert_eq!(told, [format!("key {tag}, algorithm 15 (ED25519), of . is new: it will be trusted if it is still there in 30 days")]);
+        assert_eq!(
+            told,
+            [format!("key {tag}, algorithm 15 (ED25519), of . is new: it becomes trusted if it is still published in 30 days")]
+        );
     }
 
     /// A key that can be parsed, so that the tests above refuse for the reason they name.

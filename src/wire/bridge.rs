@@ -1,9 +1,9 @@
 //! The bridge to hickory-proto: the RDATA of one record as its typed values.
 //!
-//! One record at a time, because hickory-proto refuses a whole message for one record that it cannot read. It refuses
-//! RDATA that is legal but unusual (empty RDATA, unknown NSEC3 flags, SVCB keys out of order): such records keep their
-//! raw bytes, so everything here is an `Option`. For showing and for questions of commands; the hot path, the record
-//! walker, the walk and the validator read RDATA themselves.
+//! It takes one record at a time, because hickory-proto refuses a whole message for one record that it cannot read. It also
+//! refuses RDATA that is legal but unusual (empty RDATA, unknown NSEC3 flags, SVCB keys out of order): such records keep their
+//! raw octets, so every result here is an `Option`. The bridge is for display and for queries of commands; the fast path, the
+//! record walker, the walk and the validator read RDATA themselves.
 
 use hickory_proto::rr::{RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecoder, Restrict};
@@ -21,7 +21,7 @@ pub fn typed_rdata(rtype: Rtype, rdata: &[u8]) -> Option<RData> {
     }
 }
 
-/// hickory-proto's text form refuses some names and changes the case of others: the labels are taken as octets.
+/// Taken label by label: hickory-proto's text form refuses some names and changes the case of others.
 pub fn name_of(name: &hickory_proto::rr::Name) -> Option<Name> {
     let mut wire = Vec::with_capacity(name.len() + 1);
     for label in name.iter() {

@@ -2,16 +2,20 @@
 
 use super::header::Flags;
 
+/// OPTION-CODE of an EDNS option.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OptionCode(pub u16);
 
 impl OptionCode {
+    /// RFC 7873 4.
     pub const COOKIE: OptionCode = OptionCode(10);
+    /// RFC 8914 2.
     pub const EDE: OptionCode = OptionCode(15);
-    /// RFC 9567 5.1: the agent domain, not compressed.
+    /// RFC 9567 5.1: the agent domain, an uncompressed name.
     pub const REPORT_CHANNEL: OptionCode = OptionCode(18);
 }
 
+/// The OPT record of one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edns<'a> {
     /// As sent; values below 512 mean 512 (RFC 6891 6.2.3).
@@ -19,17 +23,18 @@ pub struct Edns<'a> {
     pub rcode_high: u8,
     pub version: u8,
     pub dnssec_ok: bool,
-    /// The raw options; may be malformed, which `options` shows.
+    /// The options as they were sent; they may be malformed, which `options` shows.
     pub data: &'a [u8],
 }
 
 impl<'a> Edns<'a> {
-    /// From the parts of an OPT record that stand where other records have class, TTL and RDATA.
+    /// Made from CLASS, TTL and RDATA of an OPT record, which mean something else than in other records.
     pub fn from_record(class: u16, ttl: u32, data: &'a [u8]) -> Edns<'a> {
         let [rcode_high, version, flags, _] = ttl.to_be_bytes();
         Edns { udp_size: class, rcode_high, version, dnssec_ok: flags & 0x80 != 0, data }
     }
 
+    /// Data of the first option with this code; options after a malformed one are not seen.
     pub fn option(&self, code: OptionCode) -> Option<&'a [u8]> {
         options(self.data).flatten().find(|option| option.code == code).map(|option| option.data)
     }
@@ -40,13 +45,14 @@ impl<'a> Edns<'a> {
     }
 }
 
+/// One option of an OPT record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EdnsOption<'a> {
     pub code: OptionCode,
     pub data: &'a [u8],
 }
 
-/// Walks the options; ends after the first malformed one, which comes out as `Err`.
+/// The options in order; a malformed one is `Err` and ends the iteration.
 pub fn options(data: &[u8]) -> impl Iterator<Item = Result<EdnsOption<'_>, ()>> {
     let mut rest = data;
     std::iter::from_fn(move || {

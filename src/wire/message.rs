@@ -1,9 +1,9 @@
 //! A message from the network, walked record by record (RFC 1035 4.1).
 //!
-//! Lenient where it can be: a record whose RDATA makes no sense is one record lost, not the message
-//! (hickory-proto refuses the whole). Strict where it must be: framing that does not add up is an error.
-//! Pointers go backwards only and at most `POINTERS_PER_NAME_MAX` times a name, so that a message made of one long
-//! chain of pointers costs no more than any other.
+//! Lenient where that is safe: a record whose RDATA makes no sense is one lost record (hickory-proto refuses the whole
+//! message). Strict on framing: lengths and counts that do not add up are an error. Pointers only go backwards, and at most
+//! `POINTERS_PER_NAME_MAX` are followed for a name, so that a message made of one long chain of pointers costs no more than any
+//! other.
 
 use smallvec::SmallVec;
 
@@ -14,6 +14,7 @@ use crate::limits::wire::POINTERS_PER_NAME_MAX;
 use crate::record::Question;
 use crate::record::{Class, Field, Name, Rtype, fields};
 
+/// Reason why a message, or a record of it, cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WireError {
     Short,
@@ -33,6 +34,7 @@ impl std::fmt::Display for WireError {
 
 impl std::error::Error for WireError {}
 
+/// The sections that hold records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Section {
     Answer,
@@ -40,7 +42,7 @@ pub enum Section {
     Additional,
 }
 
-/// Where one record lies. Offsets were checked against the message when it was parsed.
+/// Where one record stands in the message. The offsets were checked when the message was parsed.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     owner: u16,
@@ -51,6 +53,7 @@ struct Place {
     data_len: u16,
 }
 
+/// A message whose framing has been checked: every record lies inside it.
 #[derive(Debug)]
 pub struct Message<'a> {
     bytes: &'a [u8],
@@ -62,7 +65,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Messages over 65,535 octets do not exist. More than one question is an error (RFC 9619).
+    /// Fails for more than 65,535 octets, for more than one question (RFC 9619), and where counts or lengths do not add up.
     pub fn parse(bytes: &'a [u8]) -> Result<Message<'a>, WireError> {
         let header = Header::read(bytes).ok_or(WireError::Short)?;
         let bytes = &bytes[..bytes.len().min(usize::from(u16::MAX))];
@@ -94,6 +97,7 @@ impl<'a> Message<'a> {
         Ok(Message { bytes, header, question_wire, places, starts })
     }
 
+    /// The header as it was sent.
     pub fn header(&self) -> Header {
         self.header
     }
@@ -105,11 +109,12 @@ impl<'a> Message<'a> {
         Some((name, Rtype(u16::from_be_bytes([fixed[0], fixed[1]])), Class(u16::from_be_bytes([fixed[2], fixed[3]]))))
     }
 
-    /// The question section as it stands, letter case included (RFC 5452 9.1, and 0x20).
+    /// The question section as it was sent, letter case included (RFC 5452 9.1, and 0x20).
     pub fn question_wire(&self) -> &'a [u8] {
         self.question_wire
     }
 
+    /// Whether the message has exactly this question, of class IN; letter case does not count.
     #[cfg(any(test, feature = "internals"))]
     pub fn asks(&self, question: &Question) -> bool {
         self.question() == Some((question.name.clone(), question.rtype, Class::IN))
@@ -126,6 +131,7 @@ impl<'a> Message<'a> {
         places.iter().filter(|place| place.rtype != Rtype::OPT).map(|place| Record { bytes: self.bytes, place: *place })
     }
 
+    /// OPT, if there is one.
     pub fn edns(&self) -> Option<Edns<'a>> {
         let place = self.places[self.starts[1].min(self.places.len())..].iter().find(|place| place.rtype == Rtype::OPT)?;
         Some(Edns::from_record(place.class.0, place.ttl, raw_data(self.bytes, place)))
@@ -138,6 +144,7 @@ impl<'a> Message<'a> {
     }
 }
 
+/// One record of a message, read where it stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     bytes: &'a [u8],
@@ -145,12 +152,13 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Fails where a pointer of the name is not allowed.
     pub fn owner(&self) -> Result<Name, WireError> {
         expand(self.bytes, usize::from(self.place.owner)).map(|(name, _)| name).ok_or(WireError::BadName)
     }
 
-    /// The offset in the message at which the owner's first label is, or the first pointer behind the one at the owner.
-    /// Two records of one message with the same offset have the same owner; of different offsets nothing follows.
+    /// The offset in the message of the owner's first label, or of the pointer that the pointer at the owner leads to. Two
+    /// records of one message with the same offset have the same owner; different offsets say nothing.
     pub fn owner_offset(&self) -> u16 {
         let at = usize::from(self.place.owner);
         match self.bytes.get(at..at + 2) {
@@ -159,10 +167,12 @@ impl Record<'_> {
         }
     }
 
+    /// TYPE of the record.
     pub fn rtype(&self) -> Rtype {
         self.place.rtype
     }
 
+    /// CLASS of the record.
     pub fn class(&self) -> Class {
         self.place.class
     }
@@ -172,7 +182,7 @@ impl Record<'_> {
         if self.place.ttl > i32::MAX as u32 { 0 } else { self.place.ttl }
     }
 
-    /// The RDATA without compression, appended to `out`; `out` is as before on error.
+    /// Appends the RDATA without compression to `out`; on error `out` is as before.
     pub fn expand_rdata(&self, out: &mut Vec<u8>) -> Result<(), WireError> {
         let start = out.len();
         let result = expand_rdata(self.bytes, &self.place, out);
@@ -235,7 +245,7 @@ fn expand_rdata(bytes: &[u8], place: &Place, out: &mut Vec<u8>) -> Result<(), Wi
     Ok(())
 }
 
-/// How many octets the name at `at` takes there, a closing pointer included. Does not follow pointers.
+/// The octets that the name takes at `at`, its closing pointer included. Pointers are not followed.
 pub(super) fn skip_name(bytes: &[u8], at: usize) -> Option<usize> {
     let mut here = at;
     loop {
@@ -259,7 +269,7 @@ fn expand(bytes: &[u8], at: usize) -> Option<(Name, usize)> {
     Some((Name::from_wire(&wire).ok()?, used))
 }
 
-/// Follows pointers; letter case kept. The name, and how many octets it took at `at`.
+/// The name at `at` with its pointers followed and its letter case kept, and the octets that it takes at `at`.
 fn expand_wire(bytes: &[u8], at: usize) -> Option<(SmallVec<[u8; 256]>, usize)> {
     let mut wire = SmallVec::<[u8; 256]>::new();
     let mut used = None;

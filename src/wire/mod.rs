@@ -1,8 +1,8 @@
-//! Bytes to records and back (RFC 1035 4.1): the header, the question read in place, a record walker that
-//! one odd record does not stop, a writer that compresses, EDNS (RFC 6891), and the bridge to hickory-proto.
+//! Bytes to records and back (RFC 1035 4.1): the header, the question read in place, a record walker that skips records it
+//! cannot use, a writer that compresses, EDNS (RFC 6891), and the bridge to hickory-proto.
 //!
-//! Everything here is bounded: compression pointers only go backwards and only so often, and no count in a
-//! header is believed before the bytes are seen.
+//! All work is bounded: compression pointers only go backwards and their number is limited, and no count of a header is
+//! believed before the octets have been seen.
 //!
 //! Knows nothing of: sockets, time, trust, configuration.
 

@@ -7,20 +7,21 @@ use super::edns::{Edns, options};
 use super::header::{Flags, HEADER_BYTES, Header};
 use crate::record::{Class, Name, NameError, Rtype};
 
-/// What is wrong with a packet, and so what it deserves.
+/// Why a packet is no query, and so how it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Malformed {
-    /// Shorter than a header, or itself a response: silence (answering could make two servers talk for ever).
+    /// No reply: the packet is shorter than a header, or itself a response (a reply could make two servers talk for ever).
     Unanswerable,
-    /// FORMERR with the header alone, because no question could be read.
+    /// FORMERR with the header alone: no question could be read.
     NoQuestion,
-    /// FORMERR; the question was read and can be echoed.
+    /// FORMERR with the question, which could be read.
     AfterQuestion,
 }
 
 /// The lower octet of the type OPT; the higher one is 0.
 const OPT_TYPE: u8 = Rtype::OPT.0 as u8;
 
+/// A query whose header, question and OPT have been checked.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryView<'a> {
     bytes: &'a [u8],
@@ -31,8 +32,8 @@ pub struct QueryView<'a> {
 }
 
 impl<'a> QueryView<'a> {
-    /// After this check no accessor can panic: header and question lie inside `bytes`.
-    /// An opcode other than QUERY is not judged here: only its header and question are read.
+    /// After this check no accessor can panic: header and question lie inside `bytes`. Only header and question are read for an
+    /// OPCODE other than QUERY. The error carries the length of QNAME, 0 where no question could be read.
     #[inline]
     pub fn check(bytes: &'a [u8]) -> Result<QueryView<'a>, (Malformed, usize)> {
         let header = Header::read(bytes).ok_or((Malformed::Unanswerable, 0))?;
@@ -54,38 +55,44 @@ impl<'a> QueryView<'a> {
         Ok(view)
     }
 
+    /// ID of the message.
     pub fn id(&self) -> u16 {
         self.header.id
     }
 
+    /// The flags as they were sent.
     pub fn flags(&self) -> Flags {
         self.header.flags
     }
 
-    /// As sent, letter case included.
+    /// QNAME as it was sent, letter case included.
     pub fn qname_wire(&self) -> &'a [u8] {
         &self.bytes[HEADER_BYTES..HEADER_BYTES + self.qname_len]
     }
 
+    /// QNAME in lower case; fails where it is longer than 255 octets.
     pub fn qname(&self) -> Result<Name, NameError> {
         Name::from_wire(self.qname_wire())
     }
 
+    /// QTYPE.
     pub fn qtype(&self) -> Rtype {
         let at = HEADER_BYTES + self.qname_len;
         Rtype(u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]]))
     }
 
+    /// QCLASS.
     pub fn qclass(&self) -> Class {
         let at = HEADER_BYTES + self.qname_len + 2;
         Class(u16::from_be_bytes([self.bytes[at], self.bytes[at + 1]]))
     }
 
-    /// QNAME, QTYPE and QCLASS as they were sent, to be echoed.
+    /// QNAME, QTYPE and QCLASS as they were sent, for the reply.
     pub fn question_wire(&self) -> &'a [u8] {
         &self.bytes[HEADER_BYTES..HEADER_BYTES + self.qname_len + 4]
     }
 
+    /// OPT, if there is one.
     pub fn edns(&self) -> Option<&Edns<'a>> {
         self.edns.as_ref()
     }
@@ -115,8 +122,8 @@ fn well_formed(edns: Edns<'_>) -> Result<Edns<'_>, ()> {
     if is_broken { Err(()) } else { Ok(edns) }
 }
 
-/// Skips whatever records a query carries and returns its OPT. Each step consumes at least 11 octets,
-/// so the walk ends with the packet whatever the counts claim.
+/// Skips the records of a query and returns its OPT. Each step consumes at least 11 octets, so the loop ends with the packet
+/// whatever the counts claim.
 #[inline(never)]
 fn find_opt_among<'a>(bytes: &'a [u8], mut at: usize, header: Header) -> Result<Option<Edns<'a>>, ()> {
     let before = usize::from(header.counts[1]) + usize::from(header.counts[2]);
@@ -138,7 +145,7 @@ fn find_opt_among<'a>(bytes: &'a [u8], mut at: usize, header: Header) -> Result<
         }
         at = data_at + data_len;
     }
-    // Octets that no count speaks of: the sender and we do not mean the same message.
+    // Octets after the last counted record: sender and receiver do not mean the same message.
     if at == bytes.len() { Ok(found) } else { Err(()) }
 }
 

@@ -1,5 +1,5 @@
-//! Writes a message (RFC 1035 4.1), compressing owners and the RDATA names that RFC 3597 4 allows, never
-//! beyond its limit: a record that does not fit leaves the message as it was.
+//! Writes a message (RFC 1035 4.1). It compresses owners and those names in RDATA that RFC 3597 4 allows, and never exceeds its
+//! limit: a record that does not fit leaves the message as it was.
 
 use smallvec::SmallVec;
 
@@ -12,9 +12,11 @@ use crate::record::{Class, Field, Name, Question, Rcode, Rtype, fields};
 /// A compression pointer has 14 bits.
 const POINTER_MAX: usize = 0x3fff;
 
+/// The record does not fit into the limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
+/// A message that is being written.
 pub struct Writer {
     buf: Vec<u8>,
     limit: usize,
@@ -23,17 +25,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Takes a buffer to reuse. `limit` is the largest message wanted, never under 512.
+    /// Reuses the buffer `buf`. `limit` is the largest message in octets, at least 512.
     pub fn new(mut buf: Vec<u8>, limit: usize) -> Writer {
         buf.clear();
         buf.resize(HEADER_BYTES, 0);
         Writer { buf, limit: limit.clamp(512, usize::from(u16::MAX)), targets: SmallVec::new() }
     }
 
+    /// Sets ID and flags; the writer counts the records itself.
     pub fn header(&mut self, header: Header) {
         self.buf[..4].copy_from_slice(&header.to_bytes()[..4]);
     }
 
+    /// Class IN.
     pub fn question(&mut self, question: &Question) -> Result<(), Full> {
         let mut wire = SmallVec::<[u8; 260]>::from_slice(question.name.as_wire());
         wire.extend_from_slice(&question.rtype.0.to_be_bytes());
@@ -53,7 +57,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes one record, or nothing at all when it does not fit.
+    /// Writes one record, or nothing if it does not fit.
     pub fn record(&mut self, section: Section, owner: &Name, rtype: Rtype, class: Class, ttl: u32, rdata: &[u8]) -> Result<(), Full> {
         let mark = self.mark();
         if self.try_record(owner, rtype, class, ttl, rdata).is_err() || self.buf.len() > self.limit {
@@ -64,7 +68,7 @@ impl Writer {
         Ok(())
     }
 
-    /// OPT (RFC 6891 6.1.2). `options` are pairs of code and data, the sum of which must fit.
+    /// Writes OPT (RFC 6891 6.1.2). `options` are pairs of code and data, which must fit together.
     pub fn opt(&mut self, udp_size: u16, rcode: Rcode, dnssec_ok: bool, options: &[(OptionCode, &[u8])]) -> Result<(), Full> {
         let data_len: usize = options.iter().map(|(_, data)| 4 + data.len()).sum();
         if self.buf.len() + 11 + data_len > self.limit {
@@ -84,33 +88,38 @@ impl Writer {
         Ok(())
     }
 
+    /// Octets written so far.
     #[cfg(any(test, feature = "internals"))]
     pub fn len(&self) -> usize {
         self.buf.len()
     }
 
+    /// True while there is nothing but the header.
     #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.buf.len() <= HEADER_BYTES
     }
 
+    /// Changes the limit, in octets (at most 65,535); what is written already stays.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit.min(usize::from(u16::MAX));
     }
 
-    /// A point to return to with `rollback`, taken between records.
+    /// A point between two records that `rollback` can return to.
     pub fn mark(&self) -> Mark {
         let mut counts = [0; 8];
         counts.copy_from_slice(&self.buf[4..HEADER_BYTES]);
         Mark { len: self.buf.len(), targets: self.targets.len(), counts }
     }
 
+    /// Removes what was written after `mark`.
     pub fn rollback(&mut self, mark: Mark) {
         self.buf.truncate(mark.len);
         self.targets.truncate(mark.targets);
         self.buf[4..HEADER_BYTES].copy_from_slice(&mark.counts);
     }
 
+    /// The message.
     pub fn finish(self) -> Vec<u8> {
         self.buf
     }
@@ -170,7 +179,7 @@ impl Writer {
         self.remember_until(start);
     }
 
-    /// An earlier place where exactly this name stands. RFC 4343: letters compare without case.
+    /// Offset of an earlier place where exactly this name stands. Letters compare without case (RFC 4343).
     fn find(&self, name: &[u8]) -> Option<u16> {
         self.targets.iter().copied().find(|target| self.stands_at(usize::from(*target), name))
     }
@@ -229,6 +238,7 @@ fn counter_of(section: Section) -> usize {
     }
 }
 
+/// A point in the message, for `rollback`.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     len: usize,

@@ -1,8 +1,8 @@
-//! A zone in the making: records in the order they come, then sorted, checked and packed into a `Zone`.
+//! A zone while it is being built: records in any order, which are then sorted, checked and packed into a `Zone`.
 //!
-//! While it grows it holds 28 bytes a record beside RDATA and names, nothing allocated for each. Sorting at
-//! the end brings the sets together; that a set's TTLs agree, that no record stands twice (RFC 2181 5) and
-//! that what must stand alone does, is seen then, with the lines the records came from.
+//! Each record takes 28 octets besides RDATA and name, without an allocation of its own. Sorting at the end brings the records
+//! of an RRset together. Only then does it show, with line numbers, whether the TTLs of an RRset agree, whether a record is
+//! repeated (RFC 2181 5), and whether records that must stand alone do.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::tree::Zone;
 use crate::limits::zone::ZONE_SHARDS_MAX;
 use crate::record::{Name, Rtype, canonical_rdata};
 
-/// So many names to a shard: an edit copies a few kilobytes.
+/// Names in one shard: an edit copies a few kilobytes.
 const SHARD_NAMES: usize = 256;
 
 pub(super) struct ZoneBuilder {
@@ -29,14 +29,14 @@ pub(super) struct ZoneBuilder {
     pub(super) names: NameTable,
     pub(super) entries: Vec<Entry>,
     octets: Vec<u8>,
-    /// By name; filled by `finish`.
+    /// Indexed by name; filled by `finish`.
     flags: Vec<u8>,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     pub(super) name: u32,
-    /// The type of its set: for an RRSIG the type it covers.
+    /// The type of its RRset: for an RRSIG the type that it covers.
     pub(super) rtype: Rtype,
     pub(super) is_sig: bool,
     pub(super) ttl: u32,
@@ -70,7 +70,7 @@ impl ZoneBuilder {
     pub(super) fn add(&mut self, owner: &[u8], rtype: Rtype, ttl: u32, rdata: &[u8], place: Place) -> Result<(), Full> {
         let name = self.intern(owner)?;
         let at = u32::try_from(self.octets.len()).map_err(|_| Full)?;
-        // A set's data in a shard has two octets of length a record more than here.
+        // In a shard each record takes two octets more, for its length.
         if self.octets.len() + self.entries.len() * 2 + rdata.len() > u32::MAX as usize {
             return Err(Full);
         }
@@ -127,7 +127,7 @@ impl ZoneBuilder {
         &rest[..end]
     }
 
-    /// Brings the records into order, after the last of them was added and before anything is asked about sets and flags.
+    /// Sorts the records. Called after the last record was added and before RRsets and flags are used.
     pub(super) fn arrange(&mut self) {
         // Stable: records of a set keep the order of the file.
         self.entries.sort_by_key(|entry| (entry.name, entry.rtype, entry.is_sig));
@@ -135,7 +135,7 @@ impl ZoneBuilder {
         self.mark();
     }
 
-    /// The finished zone, of records without errors. `None` where it would be too large.
+    /// The finished zone, from records without errors. `None` where it would be too large.
     pub(super) fn finish(self, problems: &mut Problems) -> Option<Zone> {
         let zone = self.pack();
         if zone.is_none() {
@@ -169,7 +169,7 @@ impl ZoneBuilder {
         }
     }
 
-    /// Cuts and DNAMEs, and what they hide.
+    /// Marks zone cuts and DNAMEs, and the names that they hide.
     fn mark(&mut self) {
         let apex_len = self.apex.as_wire().len();
         self.flags = vec![0; self.names.len()];
@@ -205,7 +205,7 @@ impl ZoneBuilder {
         }
     }
 
-    /// RFC 5155 7.2.8: names at and below which there is nothing but NSEC3 records.
+    /// Marks names at and below which there are only NSEC3 records (RFC 5155 7.2.8).
     fn mark_nsec3_owners(&mut self) {
         if !self.entries.iter().any(|entry| entry.rtype == Rtype::NSEC3) {
             return;
@@ -238,7 +238,7 @@ impl ZoneBuilder {
             let name = self.names.name(number);
             let hash = hash_name(&self.state, name);
             let shard = shards.get_mut(shard_of(hash, count))?;
-            // Signatures over nothing are a set of their own type, one for all.
+            // Signatures that cover a missing RRset become an RRset of type RRSIG.
             let (mut sets, mut orphans) = (Vec::new(), Vec::new());
             for set in own.chunk_by(|a, b| a.rtype == b.rtype) {
                 if set[0].is_sig { orphans.extend_from_slice(set) } else { sets.push((set[0].rtype, set)) }

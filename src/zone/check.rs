@@ -1,8 +1,7 @@
-//! What is wrong with the records as a zone, when each by itself is right.
+//! Checks of the records as a zone, after each record has been found correct by itself.
 //!
-//! Errors are what would make wrong or ambiguous answers; what only looks like a slip of the pen is a
-//! warning, and the zone is served: no NS set, missing addresses, servers that are aliases (RFC 2181 10.3),
-//! data that a delegation or a DNAME hides.
+//! Errors would cause wrong or ambiguous answers. Likely slips are warnings, and the zone is served: no NS RRset, missing
+//! addresses, servers that are aliases (RFC 2181 10.3), data that a delegation or a DNAME hides.
 
 use super::builder::{Entry, ZoneBuilder};
 use super::lookup::{lower, within};
@@ -14,7 +13,7 @@ use crate::record::{Name, Rtype, rdata_names};
 pub(super) fn zone(builder: &ZoneBuilder, problems: &mut Problems) {
     let whole = Place { file: 0, line: 0 };
     let apex = builder.number(builder.apex.as_wire()).unwrap_or(0);
-    // Where a line could not be read, it may have held what seems to be missing.
+    // A line that could not be read may have held what seems to be missing.
     let complete = problems.error_count() == 0;
     let has_soa = !builder.set(apex, Rtype::SOA).is_empty();
     if !has_soa && let Some((owner, place)) = other_soa(builder) {
@@ -41,7 +40,7 @@ pub(super) fn zone(builder: &ZoneBuilder, problems: &mut Problems) {
     }
 }
 
-/// RFC 4035 3.1.3 and RFC 5155 7.2 want proofs beside what is not there; without them a validator refuses the answer.
+/// RFC 4035 3.1.3 and RFC 5155 7.2 require proofs with negative answers; without them a validator rejects the answer.
 fn signed(builder: &ZoneBuilder, apex: u32, problems: &mut Problems) {
     let is_signature = |entry: &&Entry| entry.name == apex && entry.is_sig && entry.rtype == Rtype::SOA;
     let Some(signature) = builder.entries.iter().find(is_signature) else { return };
@@ -64,7 +63,7 @@ fn signed(builder: &ZoneBuilder, apex: u32, problems: &mut Problems) {
     }
 }
 
-/// A SOA record of another name than the zone's, the first of the file.
+/// The first SOA record of the file whose owner is not the apex.
 fn other_soa(builder: &ZoneBuilder) -> Option<(Name, Place)> {
     let below = builder.entries.iter().filter(|entry| entry.rtype == Rtype::SOA && !entry.is_sig);
     let below = below.map(|entry| (name_of(builder, entry), entry.place));
@@ -75,7 +74,7 @@ fn name_of(builder: &ZoneBuilder, entry: &Entry) -> Name {
     Name::from_wire(builder.names.name(entry.name)).unwrap_or_else(|_| Name::root())
 }
 
-/// Records that may stand only at certain names, only once, or not beside others.
+/// Records that may exist only at certain names, only once, or not together with others.
 fn alone(builder: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Problems) {
     let first = &node[0];
     let wire = builder.names.name(first.name);
@@ -103,7 +102,7 @@ fn alone(builder: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Pr
             ),
         );
     }
-    // RFC 4592 4.2: what a wildcard delegation would mean is not defined.
+    // RFC 4592 4.2: a wildcard delegation has no defined meaning.
     if let Some(ns) = data().find(|entry| entry.rtype == Rtype::NS && wire.starts_with(b"\x01*")) {
         problems.error(ns.place, format!("found NS for the wildcard {}, expected no delegation there", name_of(builder, first)));
     }
@@ -116,7 +115,7 @@ fn hidden(builder: &ZoneBuilder, node: &[Entry], problems: &mut Problems) {
             && if builder.has(number, HIDDEN) {
                 !entry.rtype.is_address()
             } else {
-                // RFC 4035 2.3 and RFC 2181 6: what else the parent's side of a cut may hold; addresses are glue.
+                // RFC 4035 2.3 and RFC 2181 6: these types may exist at a cut on the parent's side; addresses are glue.
                 builder.has(number, CUT) && !matches!(entry.rtype, Rtype::NS | Rtype::DS | Rtype::NSEC) && !entry.rtype.is_address()
             }
     };
@@ -139,8 +138,8 @@ fn one_ttl(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     }
 }
 
-/// A digest of the wrong length proves nothing: RFC 4034 5.1.4, RFC 4509, RFC 6605 for DS, RFC 8976 2.2.4 for ZONEMD.
-/// A next hashed owner name of the wrong length has no place in the order of hashes, and denies at random (RFC 5155 3.1.7):
+/// A digest of the wrong length proves nothing: RFC 4034 5.1.4, RFC 4509, RFC 6605 for DS, RFC 8976 2.2.4 for ZONEMD. A next
+/// hashed owner name of the wrong length sorts to a random place among the hashes and denies names that exist (RFC 5155 3.1.7):
 /// it is an error.
 fn digests(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     for entry in set.iter().filter(|entry| !entry.is_sig) {
@@ -164,13 +163,13 @@ fn digests(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     }
 }
 
-/// Data that is well-formed and cannot have been meant.
+/// Data that is well-formed but cannot be intended.
 fn slips(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     for entry in set.iter().filter(|entry| !entry.is_sig) {
         let rdata = builder.rdata(entry);
         match entry.rtype {
             Rtype::SOA => {
-                // RFC 1035 8: the first label is what stands before the `@` of the mail address.
+                // RFC 1035 8: the first label is the part before the `@` of the mail address.
                 let mailbox = rdata_names(entry.rtype, rdata).nth(1).unwrap_or_default();
                 let first = mailbox.split_first().and_then(|(len, rest)| rest.get(..usize::from(*len))).unwrap_or_default();
                 if first.contains(&b'@')
@@ -185,7 +184,7 @@ fn slips(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     }
 }
 
-/// RFC 3403 4.1: one of REGEXP and REPLACEMENT; RFC 3402 3.2: the shape of the first.
+/// RFC 3403 4.1: either REGEXP or REPLACEMENT; RFC 3402 3.2: the form of REGEXP.
 fn naptr(builder: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
     let string = |rest: &[u8]| {
         rest.split_first().and_then(|(len, rest)| rest.split_at_checked(usize::from(*len))).map(|(a, b)| (a.to_vec(), b.len()))
@@ -208,7 +207,7 @@ fn naptr(builder: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Prob
     }
 }
 
-/// Names in NS, MX and SRV records of which this zone must know the addresses.
+/// Names in NS, MX and SRV records whose addresses this zone must have.
 fn targets(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     let apex = builder.apex.as_wire();
     for entry in set {
@@ -239,7 +238,7 @@ fn address_known(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: 
         problems.warning(entry.place, format!("found {rtype} of {owner} to {}, an alias, expected a name with addresses", shown()));
     } else if exact && [Rtype::A, Rtype::AAAA].iter().any(|rtype| !builder.set(number, *rtype).is_empty()) {
     } else if !exact && builder.has(number, HAS_WILDCARD) {
-        // A wildcard may well have the address; as glue it would not do, but that is seen at the delegation.
+        // A wildcard may provide the address. It could not serve as glue, but the delegation's own check finds that.
     } else if !builder.has(number, CUT | HIDDEN | HAS_DNAME) {
         problems.warning(entry.place, format!("found no address for {}, expected A or AAAA for the {rtype} of {owner}", shown()));
     } else if rtype == Rtype::NS && within(target, owner.as_wire()) && owner.as_wire() != builder.apex.as_wire() {
@@ -247,7 +246,7 @@ fn address_known(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: 
     }
 }
 
-/// The number of the name, or of the nearest existing name above it.
+/// The number of the name, or of its closest existing ancestor.
 fn closest(builder: &ZoneBuilder, name: &[u8]) -> Option<u32> {
     let mut rest = name;
     loop {
@@ -258,7 +257,7 @@ fn closest(builder: &ZoneBuilder, name: &[u8]) -> Option<u32> {
     }
 }
 
-/// `www.example.org.example.org.`: the sign of a final dot left out.
+/// `www.example.org.example.org.`: probably a final dot was left out.
 fn dot_forgotten(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
     let apex = builder.apex.as_wire();
     let Some(rest) = target.len().checked_sub(apex.len()).filter(|_| apex.len() > 1) else { return };

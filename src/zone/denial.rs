@@ -1,5 +1,5 @@
-//! What a zone that came signed proves beside an answer: which of its NSEC (RFC 4035 3.1.3) or NSEC3 records
-//! (RFC 5155 7.2) say that something is not there. A zone without signatures has none.
+//! Proofs of denial from a zone that was signed elsewhere: which of its NSEC (RFC 4035 3.1.3) or NSEC3 records (RFC 5155 7.2)
+//! prove that something does not exist. An unsigned zone has none.
 
 use super::denial_chain::DenialChain;
 use super::shard::SetRef;
@@ -7,14 +7,14 @@ use super::tree::Zone;
 use crate::record::{Name, RrSet, Rtype};
 use crate::validate::{Bound, Nsec3Hash, Nsec3Params, WorkBudget, nsec3_owner, nsec3_place};
 
-/// What there is not. Names of `Found`, in wire form.
+/// What does not exist. The names come from `Found`, in wire form.
 #[derive(Clone, Copy, Debug)]
 pub enum Missing<'a> {
-    /// The name, and a wildcard that would have answered for it.
+    /// The name itself, and the wildcard that would have answered for it.
     Name { encloser: &'a [u8] },
-    /// The type, at the name itself or at the wildcard that stands for it.
+    /// The type, at the name or at the wildcard that answers for it.
     Type { wildcard: Option<&'a [u8]> },
-    /// Anything closer to the name than the wildcard that answered.
+    /// A name closer to the query name than the wildcard that answered.
     Closer { wildcard: &'a [u8] },
 }
 
@@ -33,7 +33,7 @@ pub(super) fn chain_of(zone: &Zone) -> DenialChain {
         names.sort_unstable();
         return DenialChain::Names(names.into());
     }
-    // RFC 5155 7.3: of several chains the one that NSEC3PARAM names is whole.
+    // RFC 5155 7.3: where there are several chains, the one that NSEC3PARAM names is complete.
     let Some(params) = zone.held(apex, Rtype::NSEC3PARAM).and_then(params_of) else { return DenialChain::None };
     let placed = owned(Rtype::NSEC3).filter_map(|set| nsec3_place(&set, &zone.apex));
     let mut hashes: Vec<Nsec3Hash> = placed.filter(|(have, _)| *have == params).map(|(_, hash)| hash).collect();
@@ -52,7 +52,7 @@ pub(super) fn params_of(nsec3param: SetRef<'_>) -> Option<Nsec3Params> {
 }
 
 impl Zone {
-    /// The sets that go into the authority section; none where the zone has none, or where hashing costs too much.
+    /// The RRsets for the authority section; none where the zone has none, or where hashing costs too much.
     pub fn proofs(&self, name: &Name, missing: Missing<'_>) -> Vec<RrSet> {
         let mut proofs = match &self.denials {
             DenialChain::None => Vec::new(),
@@ -67,7 +67,7 @@ impl Zone {
         proofs
     }
 
-    /// Beside a referral: that the zone below has no DS, so is not signed (RFC 4035 3.1.4, RFC 5155 7.2.7).
+    /// Proofs for a referral that the child zone has no DS and so is unsigned (RFC 4035 3.1.4, RFC 5155 7.2.7).
     pub fn proofs_of_no_ds(&self, cut: &[u8]) -> Vec<RrSet> {
         Name::from_wire(cut).map(|cut| self.proofs(&cut, Missing::Type { wildcard: None })).unwrap_or_default()
     }
@@ -109,7 +109,7 @@ impl Chain<'_> {
             }
             Missing::Type { wildcard: None } => match self.near(name, work)? {
                 Some((set, true)) => Ok(Some(vec![set])),
-                // RFC 5155 7.2.4: a delegation that opt-out leaves out of the chain.
+                // RFC 5155 7.2.4: a delegation that the chain omits because of opt-out.
                 _ => {
                     let Some(parent) = name.parent() else { return Ok(None) };
                     Ok(self.closest_encloser(name, parent, work)?.map(|(proofs, _)| proofs))
@@ -130,8 +130,8 @@ impl Chain<'_> {
         }
     }
 
-    /// RFC 5155 7.2.1: the encloser, or the closest above it that is in the chain, and nothing one label below on the way
-    /// to `name`.
+    /// RFC 5155 7.2.1: proves the closest encloser, or its closest ancestor in the chain, and that no name one label longer
+    /// exists towards `name`.
     fn closest_encloser(&self, name: &Name, mut encloser: Name, work: &mut WorkBudget) -> Result<Option<(Vec<RrSet>, Name)>, Bound> {
         loop {
             if let Some((matching, true)) = self.near(&encloser, work)? {
@@ -145,7 +145,8 @@ impl Chain<'_> {
         }
     }
 
-    /// The record that matches the name's hash (true), or covers it: the last before it, going round (RFC 5155 1.3).
+    /// The NSEC3 that matches the hash of the name (true), or that covers it (false): the last one before the hash, with
+    /// wrap-around (RFC 5155 1.3).
     fn near(&self, name: &Name, work: &mut WorkBudget) -> Result<Option<(RrSet, bool)>, Bound> {
         let hash = self.params.hash(name, work)?;
         let at = self.hashes.partition_point(|have| *have <= hash);

@@ -1,4 +1,4 @@
-//! The owners of the NSEC or NSEC3 records of a signed zone, in the order of their chain. `denial.rs` chooses proofs by it.
+//! The owners of the NSEC or NSEC3 records of a signed zone, in the order of their chain. `denial.rs` chooses proofs with it.
 
 use crate::record::Name;
 use crate::validate::{Nsec3Hash, Nsec3Params};

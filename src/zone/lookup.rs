@@ -1,7 +1,7 @@
 //! Answers from one zone: RFC 1034 4.3.2 with the wildcards of RFC 4592 and the DNAME of RFC 6672.
 //!
-//! A name that exists and is not hidden by a cut or a DNAME above it is answered after one probe. Otherwise
-//! the walk goes down from the apex, label by label, as the RFC's step 3 does. Nothing is allocated.
+//! A name that exists, and that no cut or DNAME above it hides, is found with one probe. Otherwise the search goes down from
+//! the apex, label by label, as in step 3 of the RFC. Nothing is allocated.
 
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, NodeRef, SetRef};
 use super::tree::Zone;
@@ -11,20 +11,20 @@ use crate::record::{Name, Rtype, rdata_names};
 /// Takes a set of the additional section; `false` ends the search.
 type Each<'a, 'z> = &'a mut dyn FnMut(&'z [u8], SetRef<'z>) -> bool;
 
-/// Everything that a zone can say. Names are lower-case wire bytes; `wildcard` is the owner (`*.…`) that the
-/// answer was made from, its records take the name that was asked.
+/// All possible results of a look-up. Names are lower-case wire form; `wildcard` is the owner (`*.…`) of the records that the
+/// answer was synthesised from, which take the query name as owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found<'z> {
     Answer {
         set: SetRef<'z>,
         wildcard: Option<&'z [u8]>,
     },
-    /// The name is an alias and another type was asked.
+    /// The name is an alias and another type was asked for.
     Cname {
         set: SetRef<'z>,
         wildcard: Option<&'z [u8]>,
     },
-    /// A name above the one asked redirects its whole tree (`dname_target` makes the new name).
+    /// A DNAME at an ancestor of the query name redirects it (`dname_target` makes the new name).
     Dname {
         set: SetRef<'z>,
         owner: &'z [u8],
@@ -35,7 +35,7 @@ pub enum Found<'z> {
         ns: SetRef<'z>,
         ds: Option<SetRef<'z>>,
     },
-    /// The name exists, the type does not. `soa` bears the negative TTL.
+    /// The name exists, the type does not. The TTL of `soa` is the negative TTL.
     NoData {
         soa: SetRef<'z>,
         wildcard: Option<&'z [u8]>,
@@ -47,7 +47,7 @@ pub enum Found<'z> {
     },
 }
 
-/// The name a DNAME at `owner` with `set` turns `name` into; `None` when it grows too long (YXDOMAIN).
+/// The name that the DNAME at `owner` turns `name` into; `None` where it gets too long (YXDOMAIN).
 pub fn dname_target(name: &Name, owner: &[u8], set: SetRef<'_>) -> Option<Name> {
     let target = Name::from_wire(rdata_names(Rtype::DNAME, set.rdatas().next()?).next()?).ok()?;
     name.rebase(&Name::from_wire(owner).ok()?, &target)
@@ -96,7 +96,7 @@ impl Zone {
     }
 
     fn at_node<'z>(&'z self, node: NodeRef<'z>, rtype: Rtype, wildcard: Option<&'z [u8]>) -> Found<'z> {
-        // RFC 4035 3.1.4.1: DS belongs to the parent's side of the cut, everything else to the child's.
+        // RFC 4035 3.1.4.1: DS belongs to the parent's side of the cut, every other type to the child's.
         if node.has(CUT)
             && rtype != Rtype::DS
             && let Some(referral) = referral(node)
@@ -111,7 +111,7 @@ impl Zone {
 
     fn without_type<'z>(&'z self, node: NodeRef<'z>, rtype: Rtype, wildcard: Option<&'z [u8]>) -> Found<'z> {
         let found = match rtype {
-            // RFC 8482 4.1: one set is an answer to ANY; section 7 extends that to RRSIG.
+            // RFC 8482 4.1: one RRset is enough of an answer to ANY; section 7 extends that to RRSIG.
             Rtype::ANY => node.sets().find(|set| set.rtype != Rtype::NSEC3),
             Rtype::RRSIG => {
                 node.sets().filter(|set| set.rtype != Rtype::NSEC3).map(SetRef::signatures_as_set).find(|set| set.rdatas().next().is_some())
@@ -122,7 +122,7 @@ impl Zone {
             return Found::Answer { set, wildcard };
         }
         match node.set(Rtype::CNAME) {
-            // These belong to the alias itself, not to its target (RFC 4035 2.5); BIND and Knot read it so as well.
+            // NSEC and RRSIG belong to the alias itself, not to its target (RFC 4035 2.5); BIND and Knot do the same.
             Some(_) if matches!(rtype, Rtype::NSEC | Rtype::RRSIG) => self.no_data(wildcard),
             Some(set) => Found::Cname { set, wildcard },
             None => self.no_data(wildcard),
@@ -133,7 +133,7 @@ impl Zone {
         Found::NoData { soa: self.negative_soa(), wildcard }
     }
 
-    /// A set as it stands in the zone, whatever hides it.
+    /// An RRset of the zone, even if a cut or a DNAME hides it.
     pub(super) fn held(&self, name: &[u8], rtype: Rtype) -> Option<SetRef<'_>> {
         self.node(name)?.set(rtype)
     }
@@ -195,8 +195,8 @@ impl Zone {
         within(folded, self.apex.as_wire()).then(|| self.find(folded, rtype))
     }
 
-    /// The addresses this zone has for the servers of a delegation, its own data and glue alike: the target as
-    /// it stands in the NS record, and the set.
+    /// The addresses that this zone has for the servers of a delegation, authoritative data and glue alike: the target as the
+    /// NS record has it, and the address RRset.
     pub fn glue<'z>(&'z self, ns: SetRef<'z>) -> impl Iterator<Item = (&'z [u8], SetRef<'z>)> {
         ns.rdatas()
             .filter_map(|target| Some((target, self.node(&lower(target)?.0[..target.len()])?)))
@@ -208,7 +208,7 @@ fn wants_addresses(rtype: Rtype) -> bool {
     matches!(rtype, Rtype::NS | Rtype::MX | Rtype::SRV | Rtype::SVCB | Rtype::HTTPS | Rtype::KX | Rtype::AFSDB | Rtype::RT)
 }
 
-/// Is the wire name `name` the wire name `apex` or below it?
+/// Whether the wire name `name` is the wire name `apex` or below it.
 pub(super) fn within(name: &[u8], apex: &[u8]) -> bool {
     let mut rest = name;
     while rest.len() > apex.len() {
@@ -218,13 +218,13 @@ pub(super) fn within(name: &[u8], apex: &[u8]) -> bool {
     rest == apex
 }
 
-/// A name of RDATA keeps its case; look-ups want lower case.
+/// A name from RDATA in lower case, for look-ups; RDATA keeps letter case.
 pub(super) struct Lower(pub(super) [u8; 255]);
 
 pub(super) fn lower(name: &[u8]) -> Option<Lower> {
     let mut folded = [0; 255];
     folded.get_mut(..name.len())?.copy_from_slice(name);
-    // Label lengths are below 64 and so never look like letters.
+    // Lower-casing the whole wire form is safe: a label length is below 64, and letters are above.
     folded[..name.len()].make_ascii_lowercase();
     Some(Lower(folded))
 }
@@ -233,7 +233,7 @@ fn referral(node: NodeRef<'_>) -> Option<Found<'_>> {
     Some(Found::Referral { cut: node.name(), ns: node.set(Rtype::NS)?, ds: node.set(Rtype::DS) })
 }
 
-/// The suffixes of `name` from the apex (so many octets long) down to the name itself.
+/// The suffixes of `name` from the apex (`apex_len` octets) down to the name itself.
 fn suffixes_down(name: &[u8], apex_len: usize) -> impl Iterator<Item = &[u8]> {
     let mut starts = [0u8; 128];
     let (mut count, mut at) = (0, 0);

@@ -1,10 +1,10 @@
 //! Authoritative data: the zones Cairn hosts.
 //!
 //! `master/` reads master files (RFC 1035 5) and `transfer.rs` the messages of a zone transfer (RFC 5936); `builder.rs`
-//! gathers the records, `check.rs` finds mistakes in them as a zone, `tree.rs` is the finished snapshot that all workers
-//! share, `shard.rs` its packed parts. `lookup.rs` finds data (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves what
-//! is not there, `zonemd.rs` checks the digest of a whole zone (RFC 8976), `zones.rs` is the set of all hosted zones.
-//! Everything here is pure and synchronous; files come through a closure.
+//! collects the records, `check.rs` checks them as a zone, `tree.rs` is the finished snapshot that all workers share,
+//! `shard.rs` its packed parts. `lookup.rs` finds data (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves non-existence,
+//! `zonemd.rs` checks the digest of a whole zone (RFC 8976), `zones.rs` is the set of all hosted zones. Everything here is pure
+//! and synchronous; the caller provides the text of files.
 //!
 //! Knows nothing of: clients, recursion, clocks.
 

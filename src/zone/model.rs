@@ -1,5 +1,5 @@
-//! A second, slow opinion on look-ups, for tests: it reads RFC 1034 4.3.2 and RFC 4592 straight over a list of
-//! records and shares nothing with the tables.
+//! A slow model of look-ups, for tests: it applies RFC 1034 4.3.2 and RFC 4592 directly to a list of records, and shares no
+//! code with the tables.
 
 use proptest::prelude::*;
 

@@ -1,6 +1,7 @@
-//! A compact map from names to small numbers: open addressing over wire bytes that lie one after the other.
+//! A compact map from names to small numbers: open addressing over wire names that are stored one after the other.
 //!
-//! Numbers are given in order, from 0. Eight to twelve bytes a name beside its own octets; no allocation a name.
+//! Names are numbered from 0 in the order of insertion. A name takes eight to twelve octets besides its own, without an
+//! allocation.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -35,7 +36,7 @@ impl NameTable {
     pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<u32> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut at = hash as usize & mask;
-        // Some slot is always free, so this ends.
+        // One slot is always free, so this ends.
         while let Some(number) = self.slots[at].checked_sub(1) {
             if self.name(number) == name {
                 return Some(number);

@@ -1,4 +1,4 @@
-//! What is wrong with a master file, and where: collected, not just the first, but never without end.
+//! Mistakes in a master file, with their places: all are collected, up to a limit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::limits::zone::PROBLEMS_MAX;
 use crate::record::TextError;
 
+/// Whether a mistake prevents the zone from being served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The zone can be served as it is.
@@ -14,13 +15,14 @@ pub enum Severity {
     Error,
 }
 
+/// One mistake in a master file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub severity: Severity,
     pub file: Arc<str>,
-    /// From 1; 0 where the file as a whole is meant.
+    /// From 1; 0 where the mistake concerns the file as a whole.
     pub line: u32,
-    /// In octets from 1; 0 where the line as a whole is meant.
+    /// In octets from 1; 0 where the mistake concerns the line as a whole.
     pub column: u32,
     pub message: String,
 }
@@ -36,14 +38,14 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Where a record stands: which of the files read, and the line in it.
+/// The place of a record: the number of its file, and the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) file: u16,
     pub(super) line: u32,
 }
 
-/// All problems of one load, and the names of the files it has read.
+/// All mistakes of one load, and the names of the files that were read.
 #[derive(Default)]
 pub(super) struct Problems {
     files: Vec<Arc<str>>,
@@ -52,7 +54,7 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// A number for the file, to be used in places. `None` when there are too many.
+    /// Registers a file and returns its number, for places. `None` when there are too many.
     pub(super) fn add_file(&mut self, name: &str) -> Option<u16> {
         let number = u16::try_from(self.files.len()).ok()?;
         self.files.push(name.into());
@@ -67,7 +69,7 @@ impl Problems {
         self.add(Severity::Warning, place, 0, message.into());
     }
 
-    /// `place` stands in for what the error does not know.
+    /// `place` is used where the error has no place of its own.
     pub(super) fn text_error(&mut self, place: Place, error: &TextError) {
         let line = if error.line == 0 { place.line } else { error.line };
         self.add(Severity::Error, Place { line, ..place }, error.column, error.to_string());
@@ -86,12 +88,12 @@ impl Problems {
         self.counts[Severity::Error as usize]
     }
 
-    /// Is it pointless to go on reading?
+    /// Whether reading on is pointless, because no more mistakes are kept.
     pub(super) fn is_full(&self) -> bool {
         self.error_count() > PROBLEMS_MAX
     }
 
-    /// In the order of files and lines, with a last one that counts what was left out.
+    /// Sorted by file and line; the last one counts those that were left out.
     pub(super) fn finish(mut self) -> Vec<Problem> {
         self.found.sort_by_key(|(file, problem)| (*file, problem.line));
         let mut all: Vec<Problem> = self.found.into_iter().map(|(_, problem)| problem).collect();

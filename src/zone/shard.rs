@@ -1,5 +1,5 @@
-//! A part of a zone's names, packed so that a look-up touches memory twice: once in the table of slots, once
-//! where everything about the name lies together.
+//! A part of a zone's names, packed so that a look-up touches memory twice: once in the table of slots, and once where all data
+//! of the name is stored together.
 //!
 //! ```text
 //! slots    a power of two, at most four fifths full; 0 for free, else
@@ -37,7 +37,7 @@ impl Shard {
     pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<NodeRef<'_>> {
         let mask = self.slots.len().checked_sub(1)?;
         let mut at = hash as usize & mask;
-        // Some slot is always free, so this ends.
+        // One slot is always free, so this ends.
         loop {
             let slot = self.slots[at];
             if slot == 0 {
@@ -62,17 +62,17 @@ impl Shard {
     }
 }
 
-/// The bits between those that choose the shard (upper 16) and those that choose the slot.
+/// The bits between those that select the shard (upper 16) and those that select the slot.
 fn tag(hash: u64) -> u32 {
     (hash >> 16) as u32
 }
 
-/// Which of so many shards (a power of two up to 2^16) a name lies in.
+/// The shard of a name, among `shards` (a power of two up to 2^16).
 pub(super) fn shard_of(hash: u64, shards: usize) -> usize {
     (hash >> 48) as usize & (shards - 1)
 }
 
-/// A shard in the making: nodes are begun, then their sets added.
+/// A shard while it is being built: a node is begun, then its RRsets are added.
 #[derive(Default)]
 pub(super) struct ShardMaker {
     nodes: Vec<(u64, u32)>,
@@ -89,7 +89,7 @@ impl ShardMaker {
         Some(())
     }
 
-    /// As many sets as `begin` said, by rising type.
+    /// Adds an RRset; as many as `begin` announced, by rising type.
     pub(super) fn set<'r>(
         &mut self,
         rtype: Rtype,
@@ -118,7 +118,7 @@ impl ShardMaker {
     }
 
     pub(super) fn finish(self) -> Shard {
-        // At most four fifths full, and never quite full.
+        // At most four fifths full, so that one slot is always free.
         let mut slots = vec![0u64; (self.nodes.len() * 5 / 4 + 1).next_power_of_two()];
         let mask = slots.len() - 1;
         for (hash, start) in self.nodes {
@@ -132,7 +132,7 @@ impl ShardMaker {
     }
 }
 
-/// The octets from a node's start on.
+/// The octets from the start of a node.
 #[derive(Clone, Copy)]
 pub(super) struct NodeRef<'z>(&'z [u8]);
 
@@ -182,7 +182,7 @@ impl<'z> Iterator for Sets<'z> {
     }
 }
 
-/// One record set of a zone. The owner is known from where it was found.
+/// One RRset of a zone. The caller knows the owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SetRef<'z> {
     pub rtype: Rtype,
@@ -196,6 +196,7 @@ impl<'z> SetRef<'z> {
         SetRef { rtype, ttl: 0, data: &[], sigs: &[] }
     }
 
+    /// RDATA of the records, in the order of the file.
     pub fn rdatas(self) -> RdataIter<'z> {
         RdataIter::over(self.data)
     }
@@ -205,6 +206,7 @@ impl<'z> SetRef<'z> {
         RdataIter::over(self.sigs)
     }
 
+    /// A copy with `name` as owner, which for a wildcard is the query name.
     pub fn to_rrset(self, name: Name) -> RrSet {
         let (data, sigs) = (RdataList::from_packed(self.data), RdataList::from_packed(self.sigs));
         RrSet { name, rtype: self.rtype, ttl: self.ttl, data, sigs }
@@ -214,7 +216,7 @@ impl<'z> SetRef<'z> {
         SetRef { ttl, ..self }
     }
 
-    /// The signatures as a set of their own, for questions of type RRSIG.
+    /// The signatures as an RRset, for queries of type RRSIG.
     pub(super) fn signatures_as_set(self) -> SetRef<'z> {
         SetRef { rtype: Rtype::RRSIG, ttl: self.ttl, data: self.sigs, sigs: &[] }
     }

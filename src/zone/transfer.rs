@@ -1,12 +1,12 @@
-//! The receiving side of a zone transfer (AXFR, RFC 5936): the messages of one TCP connection, one after the other,
-//! become a zone, or a reason why they do not.
+//! The receiving side of a zone transfer (AXFR, RFC 5936): the messages of one TCP connection become a zone, or a reason why
+//! they do not.
 //!
 //! ```text
 //! SOA ─► records of the zone, in any order, over any number of messages ─► the same SOA again: complete
 //! ```
 //!
-//! A transfer counts as a whole or not at all: a record outside the zone, a malformed record, data after the closing
-//! SOA, or more octets than the caller allows end it.
+//! A transfer is accepted as a whole or not at all. It fails on a record outside the zone, a malformed record, data after the
+//! closing SOA, or more octets than the caller allows.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use super::tree::Zone;
 use crate::record::{Class, Name, Rcode, Rtype};
 use crate::wire::{Flags, Message, Section};
 
-/// One transfer under way.
+/// A zone transfer in progress.
 pub struct TransferReader {
     apex: Name,
     id: u16,
@@ -28,6 +28,7 @@ pub struct TransferReader {
     is_complete: bool,
 }
 
+/// Reason why a transfer gives no zone.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TransferError {
     /// A message is malformed, or holds a record that does not fit its type.
@@ -46,22 +47,22 @@ pub enum TransferError {
     AfterEnd,
     /// More octets than allowed.
     TooLarge,
-    /// The records are no zone.
+    /// The records do not make a zone.
     NoZone(String),
 }
 
 impl TransferReader {
-    /// For the replies to an AXFR question with this ID; `octets_max` bounds all messages together.
+    /// Accepts replies to an AXFR query with this ID; `octets_max` bounds all messages together.
     pub fn new(apex: Name, id: u16, octets_max: usize) -> TransferReader {
         TransferReader { builder: ZoneBuilder::new(apex.clone()), apex, id, opening_soa: None, octets_left: octets_max, is_complete: false }
     }
 
-    /// Takes the next message; `true` when it completes the transfer.
+    /// Reads the next message; `true` if it completes the transfer.
     pub fn message(&mut self, bytes: &[u8]) -> Result<bool, TransferError> {
         self.octets_left = self.octets_left.checked_sub(bytes.len()).ok_or(TransferError::TooLarge)?;
         let message = Message::parse(bytes).map_err(|_| TransferError::Malformed)?;
         let header = message.header();
-        // RFC 5936 2.2.1, 2.2.2: the question may be left out of all messages but the first.
+        // RFC 5936 2.2.1, 2.2.2: only the first message must have the question.
         let asks_otherwise = message.question().is_some_and(|question| question != (self.apex.clone(), Rtype::AXFR, Class::IN));
         if header.id != self.id || !header.flags.has(Flags::QR) || asks_otherwise {
             return Err(TransferError::Unrelated);

@@ -1,9 +1,8 @@
 //! A finished zone: an immutable snapshot, built once and shared by all workers.
 //!
-//! Names are found by hash, not by walking a tree: every ancestor down from the apex is in the table too
-//! (empty non-terminals included, RFC 4592 2.2.2), so a name that is not there and its closest encloser are
-//! found with one probe a label. The table is cut into shards by hash, so that an edit copies only those it
-//! touches.
+//! Names are found by hash. Every ancestor down from the apex is in the table too (empty non-terminals included, RFC 4592
+//! 2.2.2), so a missing name and its closest encloser are found with one probe for each label. The table is divided into shards
+//! by hash, so that an edit copies only the shards that it touches.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,12 +14,13 @@ use super::name_table::hash_name;
 use super::shard::{NSEC3_OWNER, NodeRef, SetRef, Shard, shard_of};
 use crate::record::{Name, RrSet, Rtype};
 
+/// One hosted zone. Cloning is cheap: the shards are shared.
 pub struct Zone {
     pub(super) apex: Name,
     pub(super) state: RandomState,
     /// A power of two.
     pub(super) shards: Box<[Arc<Shard>]>,
-    /// min(TTL of the SOA, its MINIMUM): how long a "no" may be kept (RFC 2308 5).
+    /// The smaller of the SOA's TTL and its MINIMUM: how long a denial may be cached (RFC 2308 5).
     pub(super) negative_ttl: u32,
     pub(super) serial: u32,
     pub(super) records: usize,
@@ -28,39 +28,43 @@ pub struct Zone {
 }
 
 impl Zone {
+    /// The name of the zone.
     pub fn apex(&self) -> &Name {
         &self.apex
     }
 
+    /// SERIAL of the SOA.
     pub fn serial(&self) -> u32 {
         self.serial
     }
 
-    /// How many records it holds, signatures included.
+    /// Number of records, signatures included.
     pub fn record_count(&self) -> usize {
         self.records
     }
 
+    /// Whether the apex has signed data, so that answers carry proofs.
     pub fn is_signed(&self) -> bool {
         self.soa().sigs().next().is_some()
     }
 
+    /// The SOA of the apex.
     pub fn soa(&self) -> SetRef<'_> {
         // Never empty: a zone is only built with a SOA.
         self.node(self.apex.as_wire()).and_then(|apex| apex.set(Rtype::SOA)).unwrap_or(SetRef::empty(Rtype::SOA))
     }
 
-    /// A set of the apex, with its signatures.
+    /// An RRset of the apex, with its signatures.
     pub fn apex_set(&self, rtype: Rtype) -> Option<RrSet> {
         self.node(self.apex.as_wire()).and_then(|apex| apex.set(rtype)).map(|set| set.to_rrset(self.apex.clone()))
     }
 
-    /// The SOA as it stands beside a "no": its TTL says how long the "no" may be kept.
+    /// The SOA for a negative answer: its TTL is the time that the denial may be cached.
     pub fn negative_soa(&self) -> SetRef<'_> {
         self.soa().with_ttl(self.negative_ttl)
     }
 
-    /// Every set with its owner, in no order; glue and occluded data included.
+    /// Every RRset with its owner, in no order; glue and occluded data included.
     pub fn sets(&self) -> impl Iterator<Item = (&[u8], SetRef<'_>)> {
         self.shards.iter().flat_map(|shard| shard.nodes()).flat_map(|node| node.sets().map(move |set| (node.name(), set)))
     }

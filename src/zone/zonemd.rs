@@ -1,7 +1,7 @@
 //! The digest over a whole zone (RFC 8976): computed, and compared with the ZONEMD records at the apex.
 //!
-//! Only the scheme SIMPLE (1) exists; its digest covers every record of the zone in canonical form and order, except
-//! the apex ZONEMD set and its signatures. Whether the ZONEMD set itself is signed is for the caller to prove.
+//! Only the scheme SIMPLE (1) exists; its digest covers every record of the zone in canonical form and order, except the apex
+//! ZONEMD RRset and its signatures. The caller checks the signature of the ZONEMD RRset.
 
 use aws_lc_rs::digest;
 
@@ -12,22 +12,23 @@ const SCHEME_SIMPLE: u8 = 1;
 /// RFC 8976 2.2.4: shorter digests are refused.
 const DIGEST_BYTES_MIN: usize = 12;
 
+/// A registered hash algorithm of ZONEMD.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HashAlgorithm {
     Sha384,
     Sha512,
 }
 
-/// What the ZONEMD records of a zone say of its data (RFC 8976 4).
+/// The result of comparing a zone with its ZONEMD records (RFC 8976 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ZonemdVerdict {
-    /// A digest that can be checked is right.
+    /// A digest that can be checked matches.
     Verified,
     /// The zone has no ZONEMD record.
     Absent,
     /// No record has the zone's serial, a known scheme and a known hash algorithm.
     Unsupported,
-    /// A digest that can be checked is wrong, and none is right.
+    /// No digest that can be checked matches.
     Mismatch,
 }
 
@@ -56,7 +57,7 @@ pub fn verify_zonemd(zone: &Zone) -> ZonemdVerdict {
     let mut verdict = ZonemdVerdict::Unsupported;
     let mut computed: [Option<digest::Digest>; 2] = [None, None];
     for (scheme, algorithm_number, serial, expected) in &views {
-        // RFC 8976 2.2.3: of one scheme and hash algorithm there is one record; more than one is not used.
+        // RFC 8976 2.2.3: a scheme and a hash algorithm together identify one record; repeated ones are not used.
         let is_repeated = views.iter().filter(|other| (other.0, other.1) == (*scheme, *algorithm_number)).count() > 1;
         let Some(algorithm) = HashAlgorithm::from_number(*algorithm_number) else { continue };
         if is_repeated || *serial != zone.serial() || *scheme != SCHEME_SIMPLE || expected.len() < DIGEST_BYTES_MIN {
@@ -91,7 +92,7 @@ pub fn simple_digest(zone: &Zone, algorithm: HashAlgorithm) -> digest::Digest {
             context.update(&rtype.to_be_bytes());
             context.update(&Class::IN.0.to_be_bytes());
             context.update(&ttl.to_be_bytes());
-            // Every RDATA of a zone fits into the two octets that count it.
+            // RDATA in a zone has at most 65,535 octets.
             context.update(&(rdata.len() as u16).to_be_bytes());
             context.update(rdata);
         }

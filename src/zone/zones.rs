@@ -9,7 +9,7 @@ use foldhash::quality::RandomState;
 use super::tree::Zone;
 use crate::record::{Name, Rtype};
 
-/// A snapshot; a change makes a new one with the next generation.
+/// A snapshot; each change makes a new one with the next generation.
 #[derive(Clone, Default)]
 pub struct Zones {
     by_apex: HashMap<Box<[u8]>, Arc<Zone>, RandomState>,
@@ -46,7 +46,7 @@ impl Zones {
     }
 
     #[cfg(any(test, feature = "internals"))]
-    /// With `zone` added, or put in the place of the one of the same name.
+    /// The same zones with `zone` added, or in place of the zone of the same name.
     pub fn with(&self, zone: Arc<Zone>) -> Zones {
         let mut next = self.clone();
         next.by_apex.insert(zone.apex().as_wire().into(), zone);
@@ -54,6 +54,7 @@ impl Zones {
         next.measured()
     }
 
+    /// The same zones without the one at `apex`.
     #[cfg(any(test, feature = "internals"))]
     pub fn without(&self, apex: &[u8]) -> Zones {
         let mut next = self.clone();
@@ -67,21 +68,26 @@ impl Zones {
         self
     }
 
+    /// Number of this snapshot; each change increases it.
     #[cfg(any(test, feature = "internals"))]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
+    /// True without any hosted zone.
     #[cfg(any(test, feature = "internals"))]
     pub fn is_empty(&self) -> bool {
         self.by_apex.is_empty()
     }
 
+    /// Number of hosted zones.
     #[cfg(any(test, feature = "internals"))]
     pub fn len(&self) -> usize {
         self.by_apex.len()
     }
 
+    /// The zones, in no order.
+    #[cfg(any(test, feature = "internals"))]
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Zone>> {
         self.by_apex.values()
     }
@@ -124,11 +130,13 @@ impl Zones {
         }
     }
 
+    /// The zone with exactly this apex, in lower-case wire form.
     pub fn get(&self, apex: &[u8]) -> Option<&Arc<Zone>> {
         self.by_apex.get(apex)
     }
 
-    /// The deepest hosted zone that `name` (lower-case wire form) lies in; `None` also where this server has no data of it.
+    /// The deepest hosted zone whose apex is `name` (lower-case wire form) or an ancestor of it; `None` also if that zone has
+    /// no data.
     pub fn find(&self, name: &[u8]) -> Option<&Arc<Zone>> {
         if self.by_apex.is_empty() {
             return None;

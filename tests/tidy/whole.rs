@@ -271,25 +271,46 @@ pub fn ways_lead_through_real_functions(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
-/// Documented and all items that other files can reach.
-pub fn documented(sources: &[Source]) -> (usize, usize) {
-    let (mut documented, mut all) = (0, 0);
+/// Of a hundred public items, at least this many are documented.
+pub const DOCUMENTED_PERCENT_MIN: usize = 95;
+
+/// The public items without documentation, and the number of all public items.
+///
+/// A public item is a function, method, type, trait, constant or static that is `pub`, `pub(crate)` or `pub(in …)`. What is
+/// `pub(super)` belongs to its folder, modules have a header, and what `lib.rs` exports is left to the lint `missing_docs`,
+/// which covers fields and variants too.
+pub fn undocumented(sources: &[Source]) -> (Vec<String>, usize) {
+    let (mut without, mut all) = (Vec::new(), 0);
     for source in sources.iter().filter(|source| source.path.starts_with("src/") && source.is_rust() && !source.is_of_tests()) {
         let mut has_doc = false;
         for line in source.text.lines().take_while(|line| *line != "#[cfg(test)]").map(str::trim) {
-            let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "union"];
-            let modifiers = ["const", "async", "unsafe", "extern"];
-            let item = line
-                .strip_prefix("pub ")
-                .and_then(|rest| rest.split(' ').find(|word| !modifiers.contains(word) || rest.starts_with("const ")));
-            if item.is_some_and(|kind| kinds.contains(&kind)) {
+            if let Some(name) = public_item(line) {
                 all += 1;
-                documented += usize::from(has_doc);
+                if !has_doc {
+                    without.push(format!("{}: {name} has no documentation", source.path));
+                }
             }
             has_doc = line.starts_with("///") || has_doc && line.starts_with("#[");
         }
     }
-    (documented, all)
+    (without, all)
+}
+
+/// The name of the public item that this line begins, if it begins one.
+fn public_item(line: &str) -> Option<&str> {
+    const KINDS: &[&str] = &["fn", "struct", "enum", "trait", "type", "static", "union"];
+    let rest = ["pub ", "pub(crate) "].iter().find_map(|visibility| line.strip_prefix(visibility));
+    let rest = rest.or_else(|| line.strip_prefix("pub(in ")?.split_once(") ").map(|(_, rest)| rest))?;
+    let mut words = rest.split(' ').skip_while(|word| ["async", "unsafe", "extern", "const"].contains(word));
+    let (kind, name) = (words.next()?, words.next());
+    let is_constant = rest.starts_with("const ") && !KINDS.contains(&kind);
+    let name = if is_constant { kind } else { name.filter(|_| KINDS.contains(&kind))? };
+    name.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+pub fn too_few_are_documented(sources: &[Source]) -> Vec<String> {
+    let (without, all) = undocumented(sources);
+    if (all - without.len()) * 100 < all * DOCUMENTED_PERCENT_MIN { without } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -422,8 +443,23 @@ mod tests {
     }
 
     #[test]
-    fn documentation_is_counted() {
-        let text = "/// Doc.\n#[derive(Debug)]\npub struct A;\npub fn b() {}\n/// Doc.\npub const C: u8 = 1;\npub(super) fn d() {}\npub const fn e() {}\n#[cfg(test)]\nmod tests {\n    pub fn f() {}\n}";
-        assert_eq!(documented(&[Source::new("src/a.rs", text)]), (2, 4));
+    fn missing_documentation_is_seen() {
+        let items = [
+            "pub struct A;",
+            "pub fn b() {}",
+            "pub const C: u8 = 1;",
+            "pub const fn d() {}",
+            "pub(crate) async fn e() {}",
+            "pub(in crate::resolve) enum F {}",
+            "impl A {\n    pub fn g() {}\n}",
+        ];
+        for item in items {
+            let good =
+                item.lines().map(|line| if line.contains("pub") { format!("/// Doc.\n#[derive(Debug)]\n{line}") } else { line.to_owned() });
+            let good = good.collect::<Vec<_>>().join("\n");
+            tells_apart(too_few_are_documented, &[("src/a.rs", item)], &good);
+        }
+        let others = "pub(super) fn a() {}\npub mod b;\npub use c::D;\nstruct E {\n    pub f: u8,\n}\n#[cfg(test)]\nmod tests {\n    pub fn f() {}\n}";
+        assert_eq!(undocumented(&[Source::new("src/a.rs", others)]), (Vec::new(), 0));
     }
 }

@@ -40,7 +40,8 @@ pub fn bind_udp(address: SocketAddr, count: usize, receive_bytes: usize) -> io::
 pub fn bind_tcp(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     let sockets = bind_shared(address, count, |address| {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        // For connections of an earlier run in TIME_WAIT only: with a live listener the bind fails all the same.
+        // Allows the port of an earlier run whose connections are in TIME_WAIT. The bind still fails while another listener
+        // lives.
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;

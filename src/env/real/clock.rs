@@ -7,6 +7,7 @@
 
 use super::super::clock::{BootTime, Clock, WallTime};
 
+/// The clocks of the kernel.
 pub struct RealClock;
 
 impl Clock for RealClock {
@@ -23,8 +24,8 @@ impl Clock for RealClock {
 
 fn read(clock: libc::clockid_t) -> libc::timespec {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec that the kernel may write. Both clocks exist on every Linux since 2.6.39;
-    // were the call to fail all the same, `time` stays zero.
+    // SAFETY: `time` is a valid timespec that the kernel may write. Both clocks exist on every Linux since 2.6.39; if the call
+    // fails, `time` stays zero.
     unsafe { libc::clock_gettime(clock, &mut time) };
     time
 }

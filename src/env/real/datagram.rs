@@ -25,6 +25,7 @@ use super::syscalls::{Headers, Outgoing, Shape, watch_readable};
 const HEAVY_BATCHES: u32 = 8;
 const HEAVY_BATCH: usize = 16;
 
+/// A listening UDP socket of the kernel.
 pub struct RealDatagramSocket {
     socket: Rc<UdpSocket>,
     /// `None` while traffic is heavy.
@@ -42,7 +43,7 @@ impl RealDatagramSocket {
         Ok(RealDatagramSocket { socket, watched, heavy_batches: Cell::new(0), shape, headers: RefCell::new(Headers::new()) })
     }
 
-    /// To be called for every batch that came while the socket is watched.
+    /// Called for every batch that came while the socket is watched.
     fn is_heavy(&self, batch: &DatagramBatch) -> bool {
         self.heavy_batches.set(if batch.len() < HEAVY_BATCH { 0 } else { self.heavy_batches.get() + 1 });
         self.heavy_batches.get() == HEAVY_BATCHES

@@ -7,14 +7,16 @@ use tokio::io::unix::AsyncFd;
 
 use super::syscalls::network_events;
 
-/// Messages are shorter. The rest of a longer one is lost, and with it only changes that came together with others.
+/// Octets read at once; messages are shorter. The rest of a longer message is lost, and with it only changes that came with
+/// others.
 const BYTES: usize = 32 << 10;
 
-/// To be used inside a tokio runtime with I/O.
+/// Reports changes of the network. Used inside a tokio runtime with I/O.
 pub struct NetworkWatch {
     socket: AsyncFd<Socket>,
 }
 
+/// What has changed; ordered by how much it matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkChange {
     /// A link, an address or a default route: what could not be reached before may be reachable now.
@@ -24,11 +26,12 @@ pub enum NetworkChange {
 }
 
 impl NetworkWatch {
+    /// Subscribes to the changes; fails where the kernel refuses the netlink socket.
     pub fn new() -> io::Result<NetworkWatch> {
         Ok(NetworkWatch { socket: network_events()? })
     }
 
-    /// The next change. Of several that came together, the greatest.
+    /// Waits for the next change. If several came together, returns the greatest.
     pub async fn changed(&self) -> io::Result<NetworkChange> {
         let mut buffer = vec![0; BYTES];
         loop {

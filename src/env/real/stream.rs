@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use super::super::net::{Accepted, StreamListener};
 use super::syscalls::plain;
 
+/// A listening TCP socket of the kernel.
 pub struct RealStreamListener(TcpListener);
 
 impl RealStreamListener {

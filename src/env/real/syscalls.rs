@@ -29,6 +29,7 @@ const CONTROL_BYTES: usize = 64;
 /// and never set DF.
 const PMTUDISC_OMIT: libc::c_int = 5;
 
+/// IPv4 or IPv6, as the kernel numbers them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Family {
     V4,
@@ -44,10 +45,12 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// The facts that follow from the address a socket is bound to.
     pub fn of(bound: SocketAddr) -> Shape {
         Shape { family: if bound.is_ipv4() { Family::V4 } else { Family::V6 }, bound }
     }
 
+    /// Whether the socket is bound to 0.0.0.0 or [::].
     pub fn is_wildcard(&self) -> bool {
         self.bound.ip().is_unspecified()
     }
@@ -97,6 +100,7 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// Space for a batch.
     pub fn new() -> Headers {
         // SAFETY: all four are plain C data (integers and pointers) for which all zeroes is a valid value.
         unsafe {

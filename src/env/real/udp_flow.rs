@@ -27,7 +27,7 @@ use super::super::net::{BoxFuture, Net, Stream, UdpFlow, is_out_of_descriptors};
 use super::syscalls::{disconnect, watch_readable};
 use crate::limits::upstream::{LEFT_OVER_DATAGRAMS_MAX, SPARE_SOCKETS_MAX, VAIN_LOOKS_MAX};
 
-/// To be used inside a tokio runtime with I/O.
+/// Reports changes of the network. Used inside a tokio runtime with I/O.
 pub struct RealNet {
     pace: Rc<Pace>,
     spare: Rc<SpareSockets>,

@@ -11,7 +11,7 @@ pub(super) fn hex_to_text(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// Appends the octets; false when it is not pairs of hex digits.
+/// Appends the octets; false where the text is not pairs of hex digits.
 pub(super) fn hex_from_text(text: &[u8], out: &mut Vec<u8>) -> bool {
     if !text.len().is_multiple_of(2) {
         return false;
@@ -59,7 +59,7 @@ fn to_text(bytes: &[u8], bits: u32, alphabet: &[u8], out: &mut String) {
     }
 }
 
-/// Bits left over must be zero and fewer than a digit holds (RFC 4648 3.5).
+/// Remaining bits must be zero and fewer than one digit holds (RFC 4648 3.5).
 fn from_text(text: &[u8], bits: u32, value: impl Fn(u8) -> Option<u8>, out: &mut Vec<u8>) -> bool {
     let (mut held, mut held_bits) = (0u32, 0);
     for octet in text {

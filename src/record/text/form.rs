@@ -12,7 +12,7 @@ pub(super) enum Form {
     /// 32 bits of seconds; units are read, never written.
     Seconds,
     Name,
-    /// No name, or as many as follow (HIP's rendezvous servers).
+    /// No name, or any number of names up to the end (HIP's rendezvous servers).
     Names,
     Ipv4,
     Ipv6,
@@ -24,13 +24,13 @@ pub(super) enum Form {
     Tag,
     /// One or more <character-string>s.
     Texts,
-    /// All that is left, as one quoted string of any length (URI, CAA's value).
+    /// All remaining octets, as one quoted string of any length (URI, CAA's value).
     LongText,
-    /// All that is left, in hex, in one or several pieces; at least one octet.
+    /// All remaining octets in hex, in one or several pieces; at least one octet.
     Hex,
-    /// All that is left, in base 64, in one or several pieces; at least one octet.
+    /// All remaining octets in base 64, in one or several pieces; at least one octet.
     Base64,
-    /// The same, but nothing may be left (a key that is not there).
+    /// As `Base64`, but there may be no octets (a missing key).
     Base64Optional,
     /// One octet of length, then hex; `-` for none (RFC 5155 3.3).
     Salt,
@@ -50,7 +50,7 @@ pub(super) enum Form {
     Certificate,
     /// YYYYMMDDHHmmSS.
     Time,
-    /// So many octets in hex, joined by `-` (RFC 7043).
+    /// This many octets in hex, joined by `-` (RFC 7043).
     Eui(usize),
     /// Four groups of hex joined by `:` (RFC 6742).
     Locator,

@@ -1,9 +1,8 @@
 //! Cuts a master file into entries, and entries into tokens (RFC 1035 5.1).
 //!
-//! An entry is a line, or several lines held together by parentheses. Tokens borrow from the text and keep
-//! their escapes: `\.` differs from `.` in a name, and only the reader of a field knows what it is. Blank
-//! lines and comments make no entry. After an error the next call goes on with the next line, so that a
-//! caller can collect all errors of a file.
+//! An entry is a line, or several lines held together by parentheses. Tokens borrow from the text and keep their escapes,
+//! because `\.` differs from `.` in a name and only the reader of a field knows that it is a name. Blank lines and comments
+//! make no entry. After an error the next call starts at the next line, so that a caller can collect all errors of a file.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,6 +17,7 @@ pub struct Lexer<'a> {
     line_start: usize,
 }
 
+/// One field of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     /// As it stands in the text, escapes included, the quotes around it left out.
@@ -30,18 +30,18 @@ pub struct Token<'a> {
     pub column: u32,
 }
 
-/// What `next_entry` says beside the tokens.
+/// What [`Lexer::next_entry`] returns besides the tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub line: u32,
     /// The line begins with white space: its owner is that of the entry before.
     pub indented: bool,
-    /// The line of the first comment that was perhaps meant as data: `;` right behind a token without quotes, or
-    /// `tag=value` behind a `tag=value`.
+    /// The line of the first comment that may have been meant as data: `;` directly after an unquoted token, or `tag=value`
+    /// after a `tag=value`.
     pub cut_at: Option<u32>,
 }
 
-/// What was found where, and what should have stood there.
+/// An error at a place in the text: what was found, and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextError {
     pub line: u32,
@@ -51,6 +51,7 @@ pub struct TextError {
 }
 
 impl TextError {
+    /// `expected` completes "found …, expected …".
     pub fn at(token: &Token<'_>, expected: impl Into<Cow<'static, str>>) -> TextError {
         TextError { line: token.line, column: token.column, found: token.shown(), expected: expected.into() }
     }
@@ -65,17 +66,18 @@ impl fmt::Display for TextError {
 impl std::error::Error for TextError {}
 
 impl<'a> Token<'a> {
-    /// A token that stands alone.
+    /// A token that is not part of a longer text.
     #[cfg(test)]
     pub fn plain(raw: &'a [u8]) -> Token<'a> {
         Token { raw, quoted: false, joined: false, line: 1, column: 1 }
     }
 
+    /// Compares an unquoted token without regard to letter case.
     pub fn is(&self, word: &str) -> bool {
         !self.quoted && self.raw.eq_ignore_ascii_case(word.as_bytes())
     }
 
-    /// For messages: the text as it stands, shortened; what is no text as a master file would write it (`\DDD`).
+    /// The token for an error message: shortened, and with octets that are no text written as in a master file (`\DDD`).
     pub fn shown(&self) -> String {
         let quote = if self.quoted { '"' } else { '`' };
         let (mut shown, mut count) = (String::from(quote), 0);
@@ -108,6 +110,7 @@ fn escaped(octets: &[u8]) -> String {
 }
 
 impl<'a> Lexer<'a> {
+    /// Reads from the first line of `text`; a byte order mark is skipped.
     pub fn new(text: &'a [u8]) -> Lexer<'a> {
         // An UTF-8 byte order mark is what some editors leave at the start.
         let at = if text.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
@@ -236,7 +239,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// It is what a damaged file or UTF-16 is full of, and never what somebody has written.
+    /// The octet 0 fills damaged files and files in UTF-16; nobody writes it.
     fn nul(&self) -> TextError {
         self.error_here("an octet 0", "text; the octet itself is written `\\000`")
     }

@@ -60,7 +60,7 @@ fn angle(total: u64, positive: bool, degrees_max: u64) -> Option<u32> {
     Some(if positive { MIDDLE + total } else { MIDDLE - total })
 }
 
-/// `12.34` with at most so many digits after the point, as an integer.
+/// `12.34` with at most `digits` digits after the point, as an integer.
 fn fixed_point(text: &[u8], digits: usize) -> Option<u64> {
     let at = text.iter().position(|octet| *octet == b'.').unwrap_or(text.len());
     let fraction = text.get(at + 1..).unwrap_or_default();

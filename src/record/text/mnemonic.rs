@@ -89,7 +89,8 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Seconds, or numbers with units as in `1h30m`; each number but a lone one needs its unit.
+/// Seconds, or numbers with units as in `1h30m`. A number without a unit must stand alone. `None` on anything else or above
+/// 2^32-1.
 pub fn parse_duration(text: &[u8]) -> Option<u32> {
     if let Some(seconds) = decimal(text) {
         return u32::try_from(seconds).ok();
@@ -127,6 +128,7 @@ pub fn timestamp(text: &[u8]) -> Option<u32> {
     Some(seconds as u32)
 }
 
+/// YYYYMMDDHHmmSS in UTC (RFC 4034 3.2).
 pub fn timestamp_to_text(seconds: u32) -> String {
     let mut days = u64::from(seconds / 86_400);
     let (mut year, mut month) = (1970, 1);

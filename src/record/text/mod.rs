@@ -1,9 +1,9 @@
 //! RDATA in presentation form, both ways: what stands in a master file and what `cairn` prints.
 //!
-//! One table (`form.rs`) says field by field how each type is written (RFC 1035 5.1 and the RFC of each type);
-//! `read.rs` and `write.rs` walk it in the two directions. What no table can say has a file of its own: SVCB
-//! parameters, LOC, APL, gateways. Any type may be written as `\# length hex` (RFC 3597 5), and RDATA that
-//! cannot be said in its own form without loss is written so.
+//! One table (`form.rs`) says field by field how each type is written (RFC 1035 5.1 and the RFC of each type); `read.rs` and
+//! `write.rs` follow it in the two directions. Types that need more than the table have a file of their own: SVCB parameters,
+//! LOC, APL, gateways. Any type may be written as `\# length hex` (RFC 3597 5); RDATA that its own form cannot express without
+//! loss is written so.
 //!
 //! Knows nothing of: zones, owner names, TTLs and classes, files.
 

@@ -9,8 +9,8 @@ use super::{apl, gateway, location, mnemonic, svcb, types};
 
 const RDATA_BYTES_MAX: usize = 65_535;
 
-/// Appends the RDATA that `tokens` say to `out`; on error `out` is as before. `origin` is a wire name.
-/// An error at the end of an empty list has line 0: the caller knows the line.
+/// Reads `tokens` as RDATA and appends it to `out`; on error `out` is as before. `origin` is a wire name. An error at the end
+/// of an empty list has line 0: the caller knows the line.
 pub fn rdata_from_tokens(rtype: Rtype, tokens: &[Token<'_>], origin: &[u8], out: &mut Vec<u8>) -> Result<(), TextError> {
     let start = out.len();
     let result = read_rdata(rtype, tokens, origin, out).and_then(|()| match out.len() - start {

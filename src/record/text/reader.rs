@@ -1,4 +1,4 @@
-//! Takes the fields of RDATA from tokens, one kind of field a method. Names keep their letter case; a relative name is
+//! Reads the fields of RDATA from tokens; each kind of field has a method. Names keep their letter case; a relative name is
 //! completed with the origin.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -32,7 +32,7 @@ impl<'r, 't> Reader<'r, 't> {
         self.error_at(self.at, expected)
     }
 
-    /// At the token that was taken last.
+    /// The error "expected …" at the token that was taken last.
     pub(super) fn error_before(&self, expected: &'static str) -> TextError {
         self.error_at(self.at.saturating_sub(1), expected)
     }
@@ -163,7 +163,7 @@ impl<'r, 't> Reader<'r, 't> {
         self.with_length("a salt in hex, or `-` for none", hex_from_text)
     }
 
-    /// `count` groups of exactly (`-`) or at most (`:`) so many hex digits.
+    /// `count` groups of hex digits: exactly `digits` in each if `separator` is `-`, at most `digits` if it is `:`.
     pub(super) fn groups(&mut self, count: usize, digits: usize, separator: u8, expected: &'static str) -> Result<(), TextError> {
         let text = self.plain(expected)?;
         let groups: Vec<&[u8]> = text.split(|octet| *octet == separator).collect();
@@ -233,7 +233,7 @@ pub(super) fn small(text: &[u8]) -> Option<u8> {
     mnemonic::decimal(text).and_then(|value| u8::try_from(value).ok())
 }
 
-/// Takes the escapes out of a string.
+/// Resolves the escapes of a string.
 pub(super) fn decode(token: &Token<'_>, out: &mut Vec<u8>) -> Result<(), TextError> {
     let mut rest = token.raw;
     while let Some(at) = rest.iter().position(|octet| *octet == b'\\') {

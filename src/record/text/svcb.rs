@@ -1,7 +1,7 @@
 //! The parameters of SVCB and HTTPS (RFC 9460 2.1 and appendix A, RFC 9461 5, RFC 9540 4).
 //!
-//! In text they stand in any order, on the wire by rising key. A value is first read as one string, then,
-//! where the key's value is a list, split at commas that no backslash guards.
+//! In text the parameters stand in any order, on the wire by rising key. A value is first read as one string. Where the value
+//! of a key is a list, the string is then split at each comma without a backslash before it.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

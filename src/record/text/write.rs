@@ -1,5 +1,5 @@
-//! From wire RDATA to text. What comes out reads back to the very same octets: where a type's own form cannot
-//! say them (broken or not canonical RDATA), the form of RFC 3597 5 does.
+//! From wire RDATA to text. The text reads back to the same octets: where a type's own form cannot express them (broken or not
+//! canonical RDATA), the form of RFC 3597 5 is used.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -11,13 +11,14 @@ use super::read::rdata_from_text;
 use super::writer::Writer;
 use super::{apl, gateway, location, svcb, types};
 
+/// The type's own form, or the form of RFC 3597 5 where that would lose something.
 pub fn rdata_to_text(rtype: Rtype, rdata: &[u8]) -> String {
     own_form(rtype, rdata).unwrap_or_else(|| generic(rdata))
 }
 
-/// Is it valid RDATA of its type, as far as the type is known?
+/// Whether this is valid RDATA of its type; any RDATA of an unknown type is.
 pub fn rdata_is_well_formed(rtype: Rtype, rdata: &[u8]) -> bool {
-    // These leave room for kinds of address that have no text yet.
+    // These types allow for kinds of address that have no text form yet.
     let extensible = matches!(rtype, Rtype::APL | Rtype::IPSECKEY | Rtype::AMTRELAY);
     forms(rtype).is_none() || extensible || own_form(rtype, rdata).is_some()
 }

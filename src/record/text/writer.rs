@@ -1,4 +1,4 @@
-//! Takes the fields of wire RDATA and appends their text, one kind of field a method.
+//! Takes the fields of wire RDATA and appends their text; each kind of field has a method.
 
 use std::fmt::Write as _;
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::limits::Limits;
 
+/// The limit that was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
     UpstreamQueries(u32),
@@ -68,6 +69,7 @@ struct Inner {
 }
 
 impl Budget {
+    /// A full budget.
     pub fn new(limits: &Limits) -> Budget {
         let limit = limits.upstream_queries_per_question;
         Budget(Rc::new(Inner {
@@ -110,6 +112,7 @@ impl Budget {
         self.0.has_waited.set(true);
     }
 
+    /// Whether some answer had to be waited for.
     pub fn has_waited(&self) -> bool {
         self.0.has_waited.get()
     }
@@ -119,6 +122,7 @@ impl Budget {
         self.0.crowded_out.set(true);
     }
 
+    /// Whether a limit of this server, not of the question, stopped some work.
     pub fn is_crowded(&self) -> bool {
         self.0.crowded_out.get()
     }
@@ -133,6 +137,7 @@ impl Budget {
         self.0.too_deep.set(true);
     }
 
+    /// Pays for one query; an error if none is left.
     pub fn take_query(&self) -> Result<(), Bound> {
         let left = self.0.queries_left.get().checked_sub(1).ok_or(Bound::UpstreamQueries(self.0.limit))?;
         self.0.queries_left.set(left);
@@ -145,6 +150,7 @@ impl Budget {
         self.0.searches_in_vain_left.get() > 0
     }
 
+    /// Pays for a search that found no address.
     pub fn searched_in_vain(&self) {
         less(&self.0.searches_in_vain_left);
     }
@@ -154,10 +160,12 @@ impl Budget {
         self.0.minimised_in_vain_left.get() > u32::from(for_server)
     }
 
+    /// Pays for a minimised query that led to no new cut.
     pub fn minimised_in_vain(&self) {
         less(&self.0.minimised_in_vain_left);
     }
 
+    /// Queries sent so far.
     pub fn queries_sent(&self) -> u32 {
         self.0.queries_sent.get()
     }

@@ -23,6 +23,7 @@ use crate::validate::WorkBudget;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct WalkId(pub(in crate::resolve) u64);
 
+/// Everything that a look-up needs to know about the question that caused it. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
     /// The routes, limits and trust anchors in force when the question came.
@@ -96,6 +97,7 @@ impl Context {
         self.work.borrow().spent().time.as_us()
     }
 
+    /// The same, but these servers are not asked.
     pub fn avoiding(&self, servers: Vec<SocketAddr>) -> Context {
         Context { avoid: Rc::new(servers), ..self.clone() }
     }

@@ -8,6 +8,7 @@ use crate::record::{Ede, EdeCode, Name, Rcode};
 use crate::resolve::context::budget::Bound;
 use crate::upstream::TcpFault;
 
+/// A question that could not be answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Failure {
     /// The zone whose servers were being asked.
@@ -39,6 +40,7 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
+/// What was wrong with one server.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FaultKind {
     TimedOut,
@@ -52,6 +54,7 @@ pub enum FaultKind {
     Forgeries,
 }
 
+/// The cause of a failure.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// There are servers, and none of them replied.
@@ -83,6 +86,7 @@ pub enum Cause {
 }
 
 impl Failure {
+    /// A failure at the zone `at`, without faults of servers yet.
     pub fn new(at: Name, cause: Cause) -> Failure {
         let own_limit = match &cause {
             Cause::Spent(Bound::Walks(_)) | Cause::NoSocket | Cause::Shed => OwnLimit::Passing,

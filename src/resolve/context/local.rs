@@ -8,6 +8,7 @@ use crate::env::BootTime;
 use crate::record::{Name, Question, Rcode, RrSet};
 use crate::resolve::context::failure::Failure;
 
+/// The data that this server is authoritative for.
 pub trait Local {
     /// Local data for a question; `None` when this server is not authoritative for the name.
     fn find(&self, question: &Question) -> Option<LocalAnswer>;
@@ -29,6 +30,7 @@ pub trait Local {
     fn own_addresses(&self) -> Arc<[SocketAddr]>;
 }
 
+/// An answer from local data.
 #[derive(Clone, Debug)]
 pub struct LocalAnswer {
     /// The hosted zone or special-use name that holds it.
@@ -43,6 +45,7 @@ pub struct LocalAnswer {
     pub onward: Option<Name>,
 }
 
+/// A delegation out of a hosted zone.
 #[derive(Clone, Debug)]
 pub struct LocalCut {
     pub zone: Name,

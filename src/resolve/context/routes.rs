@@ -14,6 +14,7 @@ use crate::validate::Anchor;
 /// TTL of the hints where they are told: the root is asked soon.
 const HINTS_TTL_S: u32 = 60;
 
+/// The trust anchors in force.
 pub type Anchors = Arc<Vec<Anchor>>;
 
 /// Holds the routes in force, together with everything else that a query takes with them, in one value that is swapped
@@ -25,6 +26,7 @@ pub trait RoutesInForce: Send + Sync {
     fn replace_routes(&self, routes: Arc<Routes>);
 }
 
+/// What the configuration says about where to ask.
 #[derive(Clone)]
 pub struct Routes {
     pub recursion: RecursionSettings,
@@ -44,6 +46,7 @@ pub struct Routes {
     rules: Vec<Rule>,
 }
 
+/// A forward or stub rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub zone: Name,
@@ -57,6 +60,7 @@ pub struct Rule {
 }
 
 impl Routes {
+    /// Compiles the settings; `hints` are the addresses of the root's servers.
     pub fn new(settings: &Settings, limits: Limits, hints: Vec<(Name, IpAddr)>, anchors: Anchors) -> Routes {
         let rule = |forward: bool| {
             move |route: &RouteSettings| Rule {

@@ -17,6 +17,7 @@ use crate::resolve::reply::classify::Kind;
 use crate::upstream::TcpReason;
 use crate::validate::Signed;
 
+/// One step of a walk.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// A question begins; `depth` of the event shows the nesting.
@@ -151,6 +152,7 @@ pub struct ZoneKey {
     pub algorithm: u8,
 }
 
+/// A query that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub server_name: Option<Name>,
@@ -205,6 +207,7 @@ pub enum Choice {
     Configured,
 }
 
+/// What the cache had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheHit {
     Set,
@@ -215,6 +218,7 @@ pub enum CacheHit {
     Stale,
 }
 
+/// Why a question is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     Client,
@@ -223,9 +227,9 @@ pub enum Purpose {
     Dnskey,
     Priming,
     Prefetch,
-    /// RFC 9567.
+    /// A report of a failure to the agent of a zone (RFC 9567).
     ErrorReport,
-    /// RFC 8145.
+    /// A signal of the key tags of trust anchors (RFC 8145).
     AnchorSignal,
     /// The name of an alias tail is asked for, before anything is stored for it.
     Confirmation,
@@ -238,6 +242,7 @@ impl Purpose {
     }
 }
 
+/// A step with its time and depth.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Since the question came.
@@ -259,22 +264,27 @@ struct Sink {
 }
 
 impl Trace {
+    /// Records nothing.
     pub fn off() -> Trace {
         Trace { sink: None, depth: 0 }
     }
 
+    /// Records every step, timed from now.
     pub fn recording() -> Trace {
         Trace { sink: Some(Rc::new(Sink { start: Instant::now(), events: RefCell::default() })), depth: 0 }
     }
 
+    /// The same recorder, one level deeper.
     pub fn child(&self) -> Trace {
         Trace { sink: self.sink.clone(), depth: self.depth.saturating_add(1) }
     }
 
+    /// Whether somebody listens.
     pub fn is_on(&self) -> bool {
         self.sink.is_some()
     }
 
+    /// Records the step that `step` makes, if somebody listens.
     pub fn emit(&self, step: impl FnOnce() -> Step) {
         if let Some(sink) = &self.sink {
             let mut events = sink.events.borrow_mut();
@@ -284,6 +294,7 @@ impl Trace {
         }
     }
 
+    /// The steps so far, in order.
     pub fn events(&self) -> Vec<Event> {
         self.sink.as_ref().map(|sink| sink.events.borrow().clone()).unwrap_or_default()
     }

@@ -35,6 +35,7 @@ pub struct Cut {
     pub age_s: u32,
 }
 
+/// One name server of a zone.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// `None` for servers that the configuration gives by address.
@@ -80,6 +81,7 @@ impl Cut {
         Some(cut)
     }
 
+    /// The cut that a forward or stub rule makes at `zone`.
     pub fn configured(zone: Name, to: &[SocketAddr], forward: bool) -> Cut {
         let servers = to
             .iter()
@@ -94,6 +96,7 @@ impl Cut {
         Cut { servers, forward, configured: true, ..Cut::at(zone) }
     }
 
+    /// The cut at the root, from the root hints.
     pub fn from_hints(hints: &[(Name, IpAddr)]) -> Cut {
         let mut cut = Cut::at(Name::root());
         for (name, address) in hints {
@@ -133,10 +136,12 @@ impl Cut {
         self.from_cache && u64::from(self.age_s) > began.elapsed().as_secs()
     }
 
+    /// Addresses of all servers together.
     pub fn address_count(&self) -> usize {
         self.servers.iter().map(|server| server.addresses.len()).sum()
     }
 
+    /// Adds a server without an address; does nothing if it is there.
     pub fn add_name(&mut self, name: Name) {
         if !self.servers.iter().any(|server| server.name.as_ref() == Some(&name)) {
             self.servers.push(Server {
@@ -158,6 +163,7 @@ impl Cut {
         }
     }
 
+    /// Keeps the addresses of an A or AAAA RRset apart, until [`use_hints`](Cut::use_hints).
     pub fn add_hint(&mut self, set: &RrSet) {
         if let Some(server) = self.servers.iter_mut().find(|server| server.name.as_ref() == Some(&set.name)) {
             server.hints.extend(set.data.iter().filter_map(|rdata| Some(SocketAddr::new(address_of(set.rtype, rdata)?, 53))));
@@ -250,6 +256,7 @@ fn push_new(list: &mut SmallVec<[SocketAddr; 4]>, address: SocketAddr) {
     }
 }
 
+/// The address in A or AAAA RDATA.
 pub fn address_of(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
     match rtype {
         Rtype::A => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),

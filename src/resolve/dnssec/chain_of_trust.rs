@@ -34,6 +34,7 @@ pub(in crate::resolve) struct SecondOpinions {
 }
 
 impl SecondOpinions {
+    /// No server rejected yet.
     pub(in crate::resolve) fn new() -> SecondOpinions {
         SecondOpinions { rejected: Vec::new(), left: SECOND_OPINIONS_MAX }
     }
@@ -53,6 +54,7 @@ enum Voucher<'a> {
 }
 
 impl ChainOfTrust {
+    /// The network of this worker.
     pub(in crate::resolve) fn network(&self) -> &Network {
         self.lookup.network()
     }

@@ -13,6 +13,7 @@ use crate::limits::validation::CLOCK_DOUBT_MAX;
 /// 2026-07-01: this program did not exist earlier.
 const PROGRAM_DATE: WallTime = WallTime(1_782_864_000);
 
+/// Decides whether the clock is certainly wrong.
 pub struct ClockWatch {
     started: BootTime,
     /// Seconds since 1970: the true time is not earlier.
@@ -22,6 +23,7 @@ pub struct ClockWatch {
 }
 
 impl ClockWatch {
+    /// `started`: when this process began.
     pub fn new(started: BootTime) -> ClockWatch {
         ClockWatch { started, earliest: AtomicU64::new(PROGRAM_DATE.0), over: AtomicBool::new(false), is_logged: AtomicBool::new(false) }
     }

@@ -70,10 +70,12 @@ pub(in crate::resolve) fn reply_of(question: &Question, link: &Link) -> Option<R
     }
 }
 
+/// The zone that signed the first signed RRset of the reply.
 pub(in crate::resolve) fn first_signer(reply: &Reply) -> Option<Name> {
     reply.answer.iter().chain(&reply.authority).find_map(signer_of)
 }
 
+/// The policy for SHA-1 signatures in the snapshot of the question.
 pub(in crate::resolve) fn sha1(context: &Context) -> Sha1Policy {
     match context.routes.recursion.sha1 {
         Sha1::Insecure => Sha1Policy::Insecure,

@@ -38,14 +38,17 @@ pub(in crate::resolve) fn bogus_s(question: &Question, context: &Context) -> u32
     if is_forwarded { BOGUS_OF_FORWARDER_S } else { BOGUS_S }
 }
 
+/// The extended error of an answer below a negative trust anchor.
 pub(in crate::resolve) fn turned_off(off: &NegativeAnchor) -> Ede {
     Ede::new(EdeCode::NEGATIVE_TRUST_ANCHOR, format!("a negative trust anchor turns validation off at and below {off}"))
 }
 
+/// An insecure conclusion, with its reason for clients.
 pub(in crate::resolve) fn insecure(reason: Insecurity) -> Trust {
     Trust::Insecure(reason.ede())
 }
 
+/// The extended error DNSSEC Bogus with this text.
 pub(in crate::resolve) fn bogus(text: impl Into<String>) -> Ede {
     Ede::new(EdeCode::DNSSEC_BOGUS, text)
 }

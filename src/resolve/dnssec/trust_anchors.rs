@@ -47,6 +47,7 @@ pub(in crate::resolve) struct TrustAnchors {
 }
 
 impl TrustState {
+    /// Starts with the anchors of the routes in force.
     pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>) -> Arc<TrustState> {
         let clock_watch = ClockWatch::new(clock.boot());
         Arc::new(TrustState {
@@ -60,10 +61,12 @@ impl TrustState {
         })
     }
 
+    /// The clock of signature dates.
     pub(in crate::resolve) fn clock(&self) -> &dyn Clock {
         &*self.clock
     }
 
+    /// Locks the anchors; not held across a wait.
     pub(in crate::resolve) fn anchors(&self) -> MutexGuard<'_, TrustAnchors> {
         self.anchors.lock()
     }
@@ -72,6 +75,7 @@ impl TrustState {
         self.in_force.routes()
     }
 
+    /// Forgets conclusions about `name` and all zones below it.
     pub(in crate::resolve) fn forget_trust(&self, name: &Name) {
         self.zones.forget(name);
     }
@@ -161,6 +165,7 @@ impl TrustState {
         self.clock_watch.is_unset(self.clock.wall(), self.clock.boot())
     }
 
+    /// Makes new routes with the current anchors, and puts them in force.
     pub(in crate::resolve) fn republish(&self, anchors: &mut TrustAnchors) {
         self.publish(anchors, (*self.routes()).clone(), |routes| {
             self.in_force.replace_routes(routes);

@@ -30,18 +30,22 @@ pub(in crate::resolve) struct Validator {
 }
 
 impl Validator {
+    /// The validator of one worker over the shared state.
     pub(in crate::resolve) fn new(lookup: Lookup, state: Arc<TrustState>) -> Validator {
         Validator { chain: ChainOfTrust { lookup, state } }
     }
 
+    /// The network of this worker.
     pub(in crate::resolve) fn network(&self) -> &Network {
         self.chain.network()
     }
 
+    /// The look-up of this worker.
     pub(in crate::resolve) fn lookup(&self) -> &Lookup {
         &self.chain.lookup
     }
 
+    /// The state shared by all workers.
     pub(in crate::resolve) fn state(&self) -> &TrustState {
         &self.chain.state
     }
@@ -127,6 +131,7 @@ impl Validator {
         }
     }
 
+    /// Validates the link with the replies of the servers that were asked, without trying others.
     pub(in crate::resolve) async fn validate_once(&self, question: &Question, link: Link, context: &Context) -> Link {
         let Some(reply) = reply_of(question, &link) else { return Link { security: Security::Insecure, ..link } };
         let began = self.network().now();

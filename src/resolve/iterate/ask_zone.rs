@@ -19,6 +19,7 @@ use crate::resolve::servers::plan::{Picked, Plan};
 use crate::resolve::servers::slist::Slist;
 
 impl Walk<'_> {
+    /// The first useful reply of the zone's servers, or why there is none. `slist` carries what was tried from call to call.
     pub(in crate::resolve) async fn ask_zone(
         &self,
         cut: &mut Cut,

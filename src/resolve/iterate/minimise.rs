@@ -22,6 +22,7 @@ pub struct Minimiser {
     given_up: bool,
 }
 
+/// How much of the question the servers of a cut are shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Show {
     /// The question itself.
@@ -31,11 +32,13 @@ pub enum Show {
 }
 
 impl Minimiser {
+    /// Bounds the number of shortened questions by `limits`.
     pub fn new(mode: QnameMinimisation, limits: &Limits) -> Minimiser {
         let (per_zone, labels_max) = (limits.minimised_queries_per_zone, limits.minimised_labels);
         Minimiser { mode, shown: 0, spent: 0, per_zone, labels_max, given_up: mode == QnameMinimisation::Off }
     }
 
+    /// The walk has reached this zone cut.
     pub fn at_cut(&mut self, zone: &Name) {
         self.shown = zone.label_count();
         self.spent = 0;
@@ -61,6 +64,7 @@ impl Minimiser {
         self.given_up |= self.mode != QnameMinimisation::Strict;
     }
 
+    /// Whether a denied shortened name is believed.
     pub fn is_strict(&self) -> bool {
         self.mode == QnameMinimisation::Strict
     }

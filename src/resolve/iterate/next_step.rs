@@ -21,6 +21,7 @@ pub(in crate::resolve) struct Situation {
     pub(in crate::resolve) exhausted: Exhausted,
 }
 
+/// The sources of addresses that had nothing new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::resolve) struct Exhausted {
     pub(in crate::resolve) root_hints: bool,
@@ -28,6 +29,7 @@ pub(in crate::resolve) struct Exhausted {
     pub(in crate::resolve) last_sources: bool,
 }
 
+/// What the walk does next at a zone cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resolve) enum NextStep {
     /// Ask the server that was picked.
@@ -43,6 +45,7 @@ pub(in crate::resolve) enum NextStep {
     Exhausted,
 }
 
+/// Decides from the situation alone.
 pub(in crate::resolve) fn next_step(situation: Situation) -> NextStep {
     let Situation { is_enough, has_server, is_hopeful, root_fails, exhausted } = situation;
     if root_fails && !is_enough && !exhausted.root_hints {
@@ -77,6 +80,7 @@ pub(in crate::resolve) struct AtFailure<'a> {
     pub(in crate::resolve) may_restart: bool,
 }
 
+/// What the walk does after a failure at a zone cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resolve) enum AfterFailure {
     /// End with this failure.
@@ -93,6 +97,7 @@ pub(in crate::resolve) enum AfterFailure {
     FallBack,
 }
 
+/// Decides from the failure alone.
 pub(in crate::resolve) fn after_failure(at: AtFailure<'_>) -> AfterFailure {
     match at.cause {
         // A limit of our own: another way would meet it too.
@@ -105,6 +110,7 @@ pub(in crate::resolve) fn after_failure(at: AtFailure<'_>) -> AfterFailure {
     }
 }
 
+/// What the walk does after a useful reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::resolve) enum AfterReply {
     /// Go on at the zone cut that the referral names.

@@ -9,6 +9,7 @@ use crate::resolve::delegation::zone_cut::{self, Cut};
 use crate::resolve::iterate::walker::Walk;
 
 impl Walk<'_> {
+    /// The zone cut at which the walk for this question starts.
     pub(in crate::resolve) async fn first_cut(&self, question: &Question) -> Result<Cut, Failure> {
         let names_max = self.context.routes.limits.ns_names_kept_per_set;
         let now = self.now();

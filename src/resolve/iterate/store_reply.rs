@@ -72,6 +72,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Stores one RRset, which is not validated yet.
     pub(in crate::resolve) fn store_set(&self, set: &RrSet, rank: Rank) {
         self.cache().sets().put(set, rank, Security::Indeterminate, self.now());
         self.context.trace.emit(|| Step::Cached {

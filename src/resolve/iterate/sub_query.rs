@@ -7,6 +7,7 @@ use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::Failure;
 use crate::resolve::reply::link::Link;
 
+/// Looks up another question on behalf of a walk.
 pub(in crate::resolve) trait SubQuery {
     /// One name and type, not validated; `context` is a child of the walk's own.
     fn look_up<'a>(&'a self, question: &'a Question, context: &'a Context) -> BoxFuture<'a, Result<Link, Failure>>;

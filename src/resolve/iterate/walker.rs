@@ -14,10 +14,12 @@ pub(in crate::resolve) struct Walker {
 }
 
 impl Walker {
+    /// A walker of one worker; the storey above gives the sub-query.
     pub(in crate::resolve) fn new(servers: Servers) -> Walker {
         Walker { servers }
     }
 
+    /// The network of this worker.
     pub(in crate::resolve) fn network(&self) -> &Network {
         self.servers.network()
     }
@@ -32,10 +34,12 @@ pub(in crate::resolve) struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// The cache of all workers.
     pub(in crate::resolve) fn cache(&self) -> &Cache {
         self.servers.cache()
     }
 
+    /// Time since boot.
     pub(in crate::resolve) fn now(&self) -> BootTime {
         self.servers.now()
     }

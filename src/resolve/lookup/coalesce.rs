@@ -30,8 +30,10 @@ pub struct Wanted {
     pub glue_will_do: bool,
 }
 
+/// The result of a walk, shared by all that wait for it.
 pub type Outcome = Arc<Result<Link, Failure>>;
 
+/// All walks in progress.
 pub struct Table {
     inner: Mutex<Inner>,
     walks_max: usize,
@@ -96,6 +98,7 @@ impl Left {
     }
 }
 
+/// What a caller does about a question.
 pub enum Join {
     /// There is no such walk: the caller must walk and publish.
     Own(Ticket, Waiter),
@@ -124,6 +127,7 @@ pub struct Waiter {
 }
 
 impl Table {
+    /// At most `walks_max` walks at a time.
     pub fn new(walks_max: usize) -> Arc<Table> {
         Arc::new(Table { inner: Mutex::default(), walks_max })
     }
@@ -162,6 +166,7 @@ impl Table {
         Join::Own(Ticket { table: self.clone(), wanted: wanted.clone(), id, result }, waiter)
     }
 
+    /// Number of walks in progress.
     pub fn in_progress(&self) -> usize {
         self.inner.lock().waits.len()
     }
@@ -213,6 +218,7 @@ impl Inner {
 }
 
 impl Ticket {
+    /// Gives the result to all waiters and ends the walk's entry.
     pub fn publish(self, outcome: Outcome) {
         self.result.leave(Some(outcome));
     }
@@ -232,6 +238,7 @@ impl Drop for Ticket {
 }
 
 impl Waiter {
+    /// Waits for the result.
     pub async fn outcome(self) -> Outcome {
         let published = self.result.wait().await;
         published.unwrap_or_else(|| Arc::new(Err(Failure::new(crate::record::Name::root(), Cause::Internal))))

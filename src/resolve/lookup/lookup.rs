@@ -29,10 +29,12 @@ pub(in crate::resolve) struct LookupState {
 }
 
 impl LookupState {
+    /// `walks_max` bounds the walks of all workers.
     pub(in crate::resolve) fn new(walks_max: usize) -> Arc<LookupState> {
         Arc::new(LookupState { table: Table::new(walks_max) })
     }
 
+    /// Number of walks in progress.
     pub(in crate::resolve) fn in_progress(&self) -> usize {
         self.table.in_progress()
     }
@@ -52,14 +54,17 @@ impl SubQuery for Lookup {
 }
 
 impl Lookup {
+    /// The look-up of one worker over the shared state.
     pub(in crate::resolve) fn new(walker: Walker, state: Arc<LookupState>) -> Lookup {
         Lookup { walker, state }
     }
 
+    /// The network of this worker.
     pub(in crate::resolve) fn network(&self) -> &Network {
         self.walker.network()
     }
 
+    /// The link for this question, not validated.
     pub(in crate::resolve) async fn find(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
         if let Some(failure) = context.local.without_data(question) {
             return Err(failure);

@@ -40,6 +40,7 @@ pub(in crate::resolve) struct NetworkState {
 }
 
 impl NetworkState {
+    /// The state of a start: online, no reports made.
     pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, random: &Random, limits: &Limits) -> Arc<NetworkState> {
         let mut cookie_secret = [0; 16];
         random.fill(&mut cookie_secret);
@@ -56,6 +57,7 @@ impl NetworkState {
         })
     }
 
+    /// Whether the network is away now.
     pub(in crate::resolve) fn is_offline(&self) -> bool {
         self.offline.is_offline(self.clock.boot())
     }
@@ -84,7 +86,7 @@ struct Inner {
     state: Arc<NetworkState>,
     upstream: Rc<Upstream>,
     random: Rc<Random>,
-    /// What this worker counts.
+    /// The counters of this worker.
     metrics: Recorder,
     /// The value of `NetworkState::route_changes` at the last use: sockets opened before a change must not be used.
     route_changes_seen: Cell<u64>,
@@ -105,43 +107,53 @@ impl Drop for Reading<'_> {
 }
 
 impl Network {
+    /// The network as one worker uses it.
     pub(in crate::resolve) fn new(state: Arc<NetworkState>, upstream: Rc<Upstream>, random: Rc<Random>, metrics: Recorder) -> Network {
         let route_changes_seen = Cell::new(state.route_changes.load(Ordering::Relaxed));
         Network(Rc::new(Inner { state, upstream, random, metrics, route_changes_seen, reading: Cell::new(None) }))
     }
 
+    /// The cache of all workers.
     pub(in crate::resolve) fn cache(&self) -> &Cache {
         &self.0.state.cache
     }
 
+    /// The clock of this process.
     pub(in crate::resolve) fn clock(&self) -> &dyn Clock {
         &*self.0.state.clock
     }
 
+    /// Whether the network is away, shared by all workers.
     pub(in crate::resolve) fn offline(&self) -> &Offline {
         &self.0.state.offline
     }
 
+    /// Whether the network is away now.
     pub(in crate::resolve) fn is_offline(&self) -> bool {
         self.offline().is_offline(self.now())
     }
 
+    /// Wakes walks that wait for the network.
     pub(in crate::resolve) fn wakeups(&self) -> &Wakeups {
         &self.0.state.wakeups
     }
 
+    /// The counters of this worker.
     pub(in crate::resolve) fn metrics(&self) -> &Recorder {
         &self.0.metrics
     }
 
+    /// Agents for error reports.
     pub(in crate::resolve) fn report_agents(&self) -> &ReportAgents {
         &self.0.state.report_agents
     }
 
+    /// The random numbers of this worker.
     pub(in crate::resolve) fn random(&self) -> &Random {
         &self.0.random
     }
 
+    /// Time since boot.
     pub(in crate::resolve) fn now(&self) -> BootTime {
         self.0.reading.get().unwrap_or_else(|| self.clock().boot())
     }
@@ -167,6 +179,7 @@ impl Network {
         &self.0.upstream
     }
 
+    /// Counts a query to a server.
     pub(in crate::resolve) fn count_query(&self) {
         self.0.metrics.count(Counter::UpstreamQueries);
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use crate::env::BootTime;
 
 const SILENCE: Duration = Duration::from_millis(1000);
+/// Time between two probes.
 pub const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// After a change of the network, which comes in bursts (link, addresses, routes).
 pub const PROBE_AGAIN: Duration = Duration::from_millis(20);
@@ -44,6 +45,7 @@ pub struct Offline {
 pub struct Sent(u64);
 
 impl Offline {
+    /// Counts a query as sent.
     pub fn asked(&self, now: BootTime) -> Sent {
         // Only the first unanswered query counts; a race between workers may lose milliseconds.
         let _ = self.unanswered_since.compare_exchange(0, now.0 + 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -55,6 +57,7 @@ impl Offline {
         let _ = self.unanswered_since.compare_exchange(sent.0, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Whether the kernel has no route to any server.
     pub fn is_without_route(&self) -> bool {
         self.without_route.load(Ordering::Relaxed)
     }
@@ -76,6 +79,7 @@ impl Offline {
         was
     }
 
+    /// Whether the network is away.
     pub fn is_offline(&self, now: BootTime) -> bool {
         if self.without_route.load(Ordering::Relaxed) {
             return true;
@@ -109,6 +113,7 @@ impl Offline {
         !self.probing.swap(true, Ordering::Relaxed)
     }
 
+    /// Ends a probe that [`may_probe`](Offline::may_probe) allowed.
     pub fn probed(&self) {
         self.probing.store(false, Ordering::Relaxed);
     }

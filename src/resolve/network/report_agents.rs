@@ -20,6 +20,7 @@ const AGENT_KEPT: Duration = Duration::from_secs(86_400);
 const REPORT_AGAIN: Duration = Duration::from_secs(3_600);
 const MINUTE_S: u64 = 60;
 
+/// Agents for error reports, and reports made lately. Both are bounded in number.
 pub(in crate::resolve) struct ReportAgents {
     agents: Memo<Name>,
     reports: Memo<()>,
@@ -51,6 +52,7 @@ pub(in crate::resolve) struct Agent {
 }
 
 impl ReportAgents {
+    /// Empty tables with these limits.
     pub(in crate::resolve) fn new(limits: &Limits) -> ReportAgents {
         let bounds = Bounds {
             all: limits.error_reports_per_minute,

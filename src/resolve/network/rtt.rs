@@ -24,10 +24,12 @@ impl Default for UsualRtt {
 }
 
 impl UsualRtt {
+    /// The usual round-trip time now.
     pub(in crate::resolve) fn get(&self) -> Duration {
         Duration::from_micros(self.state.load(Ordering::Relaxed) & u64::from(u32::MAX))
     }
 
+    /// Counts one reply.
     pub(in crate::resolve) fn add(&self, rtt: Duration) {
         let sample = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX).min(RTT_SAMPLE_US_MAX);
         let take = |state: u64| {

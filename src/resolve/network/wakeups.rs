@@ -3,6 +3,7 @@
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
+/// Signals to waiting walks and to the probe.
 #[derive(Default)]
 pub(in crate::resolve) struct Wakeups {
     back_online: Notify,
@@ -16,6 +17,7 @@ impl Wakeups {
         self.changes.send_replace(());
     }
 
+    /// Changes with each event of the network.
     pub(in crate::resolve) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }

@@ -11,6 +11,7 @@ pub enum SentinelVerdict {
     Withhold,
 }
 
+/// The answer to a whole question.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub rcode: Rcode,
@@ -33,6 +34,7 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer without any link.
     pub(in crate::resolve) fn new() -> Answer {
         Answer {
             rcode: Rcode::NOERROR,

@@ -34,6 +34,7 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Shared by all workers; `in_force` holds the routes.
     pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>, random: &Random) -> Arc<Shared> {
         Arc::new(Shared {
             network: NetworkState::new(cache.clone(), clock.clone(), random, &in_force.routes().limits),
@@ -45,14 +46,17 @@ impl Shared {
         })
     }
 
+    /// Links, addresses or routes of this machine have changed.
     pub fn network_changed(&self, is_route_change: bool) {
         self.network.network_changed(is_route_change);
     }
 
+    /// Whether this machine's network is away now.
     pub fn is_offline(&self) -> bool {
         self.network.is_offline()
     }
 
+    /// Number of walks in progress.
     pub fn walks_in_progress(&self) -> usize {
         self.lookup.in_progress()
     }
@@ -75,6 +79,7 @@ impl Shared {
         self.trust.restore_trust(points, negatives);
     }
 
+    /// A copy of the trust points, to be saved.
     pub fn trust_points(&self) -> TrustPoints {
         self.trust.trust_points()
     }
@@ -112,6 +117,7 @@ pub struct Resolver {
 }
 
 impl Resolver {
+    /// The resolver of one worker.
     pub fn new(shared: &Shared, upstream: Rc<Upstream>, random: Rc<Random>, metrics: Recorder) -> Resolver {
         let network = Network::new(shared.network.clone(), upstream, random, metrics);
         let servers = Servers::new(network, shared.allowance.clone());
@@ -119,10 +125,12 @@ impl Resolver {
         Resolver { validator: Validator::new(lookup, shared.trust.clone()) }
     }
 
+    /// The validator of this worker.
     pub(in crate::resolve) fn validator(&self) -> &Validator {
         &self.validator
     }
 
+    /// The network of this worker.
     pub(in crate::resolve) fn network(&self) -> &Network {
         self.validator.network()
     }

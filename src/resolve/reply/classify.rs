@@ -6,6 +6,7 @@ use crate::resolve::reply::expected::Expected;
 use crate::resolve::reply::scrub::Scrubbed;
 use crate::wire::{Flags, Header};
 
+/// The kind of a reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// The records asked for, perhaps at the end of aliases.
@@ -30,6 +31,7 @@ pub enum Kind {
     Broken,
 }
 
+/// Decides from header, response code and believed records alone.
 pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Expected<'_>) -> Kind {
     let authoritative = header.flags.has(Flags::AA);
     let recursion_lame = !expected.recursive && !authoritative && header.flags.has(Flags::RA);

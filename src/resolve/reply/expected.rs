@@ -2,6 +2,7 @@
 
 use crate::record::{Name, Question};
 
+/// The query that a reply answers, as far as it decides what is believed.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     /// The cut whose authority was asked; for a forwarder the zone of the rule.

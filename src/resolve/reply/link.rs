@@ -9,6 +9,7 @@ use crate::cache::{Cache, Denial, DenialKind};
 use crate::env::BootTime;
 use crate::record::{Ede, Name, Question, RrSet, Rtype, Security};
 
+/// The result of one look-up: one link of an alias chain, or the end of the chain.
 #[derive(Clone, Debug)]
 pub struct Link {
     pub found: Found,
@@ -46,6 +47,7 @@ pub struct AliasTail {
     pub is_compared: AtomicBool,
 }
 
+/// What was found.
 #[derive(Clone, Debug)]
 pub enum Found {
     /// The set asked for; more than one only for ANY.
@@ -67,6 +69,7 @@ pub enum Found {
 }
 
 impl Link {
+    /// Not validated, from no server yet.
     pub fn new(found: Found) -> Link {
         Link {
             found,
@@ -132,6 +135,7 @@ impl AliasTail {
 }
 
 impl Link {
+    /// RRsets of the answer section; none for a denial.
     pub fn sets(&self) -> &[RrSet] {
         match &self.found {
             Found::Answer { sets, .. } | Found::Alias { sets, .. } => sets,

@@ -14,6 +14,7 @@ use crate::wire::{Flags, Message, Section};
 /// The RDATA of most records fits.
 const RDATA_BYTES: usize = 256;
 
+/// The believed records of a reply.
 #[derive(Debug, Default)]
 pub struct Scrubbed {
     /// What was asked for (several sets only for ANY), or the alias in its place.
@@ -50,6 +51,7 @@ impl Scrubbed {
     }
 }
 
+/// Takes what the sender may say about the question; everything else is counted and dropped.
 pub fn scrub(message: &Message<'_>, expected: &Expected<'_>) -> Scrubbed {
     let mut out = Scrubbed::default();
     let qtype = expected.question.rtype;
@@ -239,6 +241,7 @@ fn keep_glue(sets: Vec<RrSet>, expected: &Expected<'_>, out: &mut Scrubbed) {
     }
 }
 
+/// The names of an NS RRset.
 pub fn ns_names(set: &RrSet) -> impl Iterator<Item = Name> {
     set.data.iter().filter_map(|rdata| Name::from_wire(rdata).ok())
 }

@@ -7,6 +7,7 @@ use crate::resolve::reply::classify::Kind;
 use crate::resolve::reply::scrub::Scrubbed;
 use crate::wire::Header;
 
+/// A reply of one server.
 pub struct ServerReply {
     pub kind: Kind,
     pub header: Header,

@@ -16,6 +16,7 @@ const EXPLORE_ONE_IN: usize = 20;
 const UNKNOWN_RTT_MS: u32 = 30;
 const UNKNOWN_NEAR_RTT_MS: u32 = 15;
 
+/// What is known of one address that may be asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
     /// Tries for this question so far.

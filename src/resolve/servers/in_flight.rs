@@ -34,10 +34,12 @@ impl Drop for Counted {
 }
 
 impl Asking {
+    /// `outcome` is the exchange; nothing is sent before it is polled.
     pub(in crate::resolve) fn new(plan: Plan, patience: Duration, overdue: Rc<Cell<bool>>, outcome: BoxFuture<'static, Outcome>) -> Asking {
         Asking { plan, patience, overdue, outcome, counted: None }
     }
 
+    /// Whether the reply is overdue.
     pub(in crate::resolve) fn is_overdue(&self) -> bool {
         self.counted.is_some()
     }
@@ -62,6 +64,7 @@ pub(in crate::resolve) enum News {
     Overdue(Plan, Duration),
 }
 
+/// Queries in flight for one question at one cut.
 #[derive(Default)]
 pub(in crate::resolve) struct InFlight {
     queries: SmallVec<[Asking; 2]>,
@@ -70,6 +73,7 @@ pub(in crate::resolve) struct InFlight {
 }
 
 impl InFlight {
+    /// Adds a query, which is sent when the queries are next polled.
     pub(in crate::resolve) fn add(&mut self, asking: Asking) {
         self.queries.push(asking);
     }
@@ -87,6 +91,7 @@ impl InFlight {
         }
     }
 
+    /// Drops all queries.
     pub(in crate::resolve) fn clear(&mut self) {
         self.queries.clear();
     }

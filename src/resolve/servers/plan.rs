@@ -48,18 +48,21 @@ pub(in crate::resolve) struct Plan {
     pub(in crate::resolve) tcp_vouches: bool,
 }
 
+/// What became of a query.
 pub(in crate::resolve) struct Outcome {
     pub(in crate::resolve) sent: Sent,
     /// `None`: this machine's network has changed while the reply was waited for.
     pub(in crate::resolve) result: Option<Result<Reply, AskError>>,
 }
 
+/// How a query is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(in crate::resolve) struct Form {
     pub(in crate::resolve) lower: bool,
     pub(in crate::resolve) edns: EdnsForm,
 }
 
+/// Which EDNS a query has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(in crate::resolve) enum EdnsForm {
     #[default]
@@ -84,6 +87,7 @@ pub(in crate::resolve) enum Stage {
 }
 
 impl Plan {
+    /// The first attempt for this address, in the form that its server is known to support.
     pub(in crate::resolve) fn new(
         question: Rc<Question>,
         minimised: bool,

@@ -31,6 +31,7 @@ const BROKEN_S: u32 = 60;
 const EDNS_BROKEN: Duration = Duration::from_secs(900);
 
 impl Servers {
+    /// Takes the outcome of one query. `Some`: a useful reply, with which the walk goes on.
     pub(in crate::resolve) fn take(
         &self,
         cut: &Cut,
@@ -235,11 +236,13 @@ impl Servers {
         }
     }
 
+    /// Notes the round-trip time of a reply.
     pub(in crate::resolve) fn note_reply(&self, server: SocketAddr, reply: &Reply) {
         self.cache().servers().on_reply(server.ip(), reply.rtt, self.now());
         self.network().on_reply(Some(reply.rtt));
     }
 
+    /// Notes that a server did not reply.
     pub(in crate::resolve) fn note_silence(&self, plan: &Plan, error: &AskError, slist: &mut Slist, context: &Context) {
         let servers = self.cache().servers();
         let (kind, took) = match error {

@@ -19,18 +19,22 @@ pub(in crate::resolve) struct Servers {
 }
 
 impl Servers {
+    /// For one worker; second queries are paid from the shared allowance.
     pub(in crate::resolve) fn new(network: Network, allowance: Arc<SecondQueryAllowance>) -> Servers {
         Servers { network, allowance, overdue: Rc::default() }
     }
 
+    /// The network of this worker.
     pub(in crate::resolve) fn network(&self) -> &Network {
         &self.network
     }
 
+    /// The cache of all workers.
     pub(in crate::resolve) fn cache(&self) -> &Cache {
         self.network.cache()
     }
 
+    /// Time since boot.
     pub(in crate::resolve) fn now(&self) -> BootTime {
         self.network.now()
     }

@@ -55,6 +55,7 @@ pub struct Slist {
     may_show_whole: bool,
 }
 
+/// What was tried at one address.
 #[derive(Clone, Copy, Default)]
 pub(in crate::resolve) struct Tried {
     pub(in crate::resolve) count: u8,
@@ -70,6 +71,7 @@ pub(in crate::resolve) struct Tried {
 }
 
 impl Slist {
+    /// The entry of this address, made if there is none.
     pub(in crate::resolve) fn of(&mut self, address: SocketAddr) -> &mut Tried {
         let at = match self.tried.iter().position(|(known, _)| *known == address) {
             Some(at) => at,
@@ -81,10 +83,12 @@ impl Slist {
         &mut self.tried[at].1
     }
 
+    /// What was tried at this address; nothing if there is no entry.
     pub(in crate::resolve) fn get(&self, address: SocketAddr) -> Tried {
         self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
+    /// Unanswered queries after which the cut is given up.
     pub(in crate::resolve) fn silent_max(&self) -> usize {
         if self.names_looked_up == 0 { SILENT_QUERIES_MAX } else { SILENT_QUERIES_LOOKED_UP_MAX }
     }
@@ -94,6 +98,7 @@ impl Slist {
         self.asked >= tries_max || self.useless >= USELESS_REPLIES_MAX || self.silent >= self.silent_max() || self.is_silent_to_part()
     }
 
+    /// Unanswered queries to all addresses of this server.
     pub(in crate::resolve) fn silence_of(&self, server: &Server) -> u8 {
         server.addresses.iter().map(|address| self.get(*address).silent).fold(0, u8::saturating_add)
     }
@@ -147,6 +152,7 @@ impl Slist {
         }
     }
 
+    /// Notes a fault of a server, for the failure.
     pub(in crate::resolve) fn fault(&mut self, server: SocketAddr, kind: FaultKind) {
         let fault = Fault { server: server.ip(), kind };
         if self.faults.len() < FAULTS_MAX && !self.faults.contains(&fault) {

@@ -1,7 +1,7 @@
 //! Reading what a server starts from: the configuration file and the list of zone files.
 //!
-//! All mistakes of all files are collected before anything is said, so that one run shows them all. Nothing
-//! running is touched here: a reload reads everything first and swaps only if all of it is right.
+//! The mistakes of all files are collected before any is reported, so that one run shows all of them. Nothing that runs is
+//! changed here: a reload reads everything first and swaps only if all of it is valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,14 +21,14 @@ const ZONE_FOLDER: &str = "zones";
 pub(in crate::server) const DEFAULT_ZONES: &str = "/etc/cairn/zones";
 const ZONE_ENDING: &str = ".zone";
 
-/// What the command line said. It is kept, because a reload must hear it again.
+/// The command line. It is kept, because a reload needs it again.
 #[derive(Clone, Debug, Default)]
 pub struct StartOptions {
     pub config: Option<PathBuf>,
-    /// Empty: not asked for.
+    /// Empty: not given.
     pub listen: Vec<SocketAddr>,
     pub zones: Option<PathBuf>,
-    /// A zone that cannot be read is a reason not to start, or not to reload.
+    /// A zone that cannot be read prevents a start or a reload.
     pub strict: bool,
     /// The folder of zone files that was read before: it is missing by mistake.
     pub folder_read_before: Option<PathBuf>,
@@ -42,12 +42,12 @@ pub struct Configuration {
     pub file: Option<PathBuf>,
 }
 
-/// A zone that is to be served, and where its data is.
+/// A zone to be served, and the place of its data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ZoneFile {
     pub name: Name,
     pub path: PathBuf,
-    /// Who may ask for it.
+    /// Clients that may query it.
     pub allow: Vec<Prefix>,
 }
 
@@ -58,25 +58,25 @@ pub(super) struct ZoneFiles {
     pub folder: Option<PathBuf>,
     /// What was left out, and why.
     pub notes: Vec<String>,
-    /// Zones whose file cannot be read or chosen, each with its mistake.
+    /// Zones whose file cannot be read or is ambiguous, each with its mistake.
     pub broken: Vec<BrokenZone>,
-    /// Files that are meant to be zone files, and nobody can tell of which zone.
+    /// Files that are meant to be zone files, but of an unknown zone.
     pub unusable: Vec<Problem>,
-    /// What keeps the rest from being complete.
+    /// Mistakes that prevent the list from being complete.
     pub problems: Vec<Problem>,
 }
 
-/// A zone that is to be served, and whose data cannot be read.
+/// A zone to be served whose data cannot be read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokenZone {
     pub name: Name,
     pub path: PathBuf,
-    /// At least one.
+    /// At least one anchor.
     pub problems: Vec<Problem>,
 }
 
 impl BrokenZone {
-    /// In one line for clients: the file without its folders, which are nobody's business.
+    /// One line for clients: the file name without its folders, which clients need not know.
     pub fn why(&self) -> String {
         let Some(first) = self.problems.first() else { return "its file cannot be read".to_owned() };
         let file = Path::new(&first.file).file_name().map_or_else(|| first.file.clone(), |name| name.to_string_lossy().into_owned());
@@ -89,6 +89,7 @@ impl BrokenZone {
     }
 }
 
+/// The settings in force; fails on any mistake in the file.
 pub fn configuration(options: &StartOptions) -> Result<Configuration, Vec<Problem>> {
     configuration_or(options, Path::new(DEFAULT_CONFIG))
 }
@@ -121,14 +122,14 @@ fn readable_configuration(options: &StartOptions, default: &Path) -> (Configurat
     (Configuration { settings, file }, problems)
 }
 
-/// A rule that leads back here would be asked in a circle until each question's budget is empty.
+/// A rule that leads to this server itself would make it query itself until each question's budget is spent.
 fn rules_to_itself(settings: &Settings, file: &Path) -> Vec<Problem> {
     let listen = settings.server.listen_addrs();
     let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
     let to_itself = |(kind, rule): (&str, &RouteSettings)| {
         let to = rule.to.iter().find(|to| listen.iter().any(|at| leads_to(**to, *at)))?;
-        let what = format!("{kind}.to of {}: this server listens on {to} itself, and would ask itself in a circle", rule.zone);
-        let hint = "name the server to be asked, or have this one listen elsewhere: `listen` below [server], or --listen".to_owned();
+        let what = format!("{kind}.to of {}: this server itself listens on {to}, and would query itself", rule.zone);
+        let hint = "name another server, or let this one listen elsewhere: `listen` in [server], or --listen".to_owned();
         Some(Problem { hint: Some(hint), ..Problem::at(file.display().to_string(), &rule.to_mark, what) })
     };
     rules.filter_map(to_itself).collect()
@@ -157,7 +158,7 @@ fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
     })
 }
 
-/// A folder or a device in the place of a file is told, not read: a pipe would keep the server waiting.
+/// A folder or a device in the place of a file is reported, not read: a pipe would block the server.
 pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Problem> {
     let problem = |what: String| Problem::of_file(path.display().to_string(), what);
     match fs::metadata(path).ok().and_then(|meta| no_file(&meta)) {
@@ -185,8 +186,8 @@ fn unreadable(error: &io::Error) -> String {
     }
 }
 
-/// Reason a file that the configuration names cannot be read, and what to do about it: the mistake is then there rather
-/// than in a file that is not there.
+/// Why a file that the configuration names cannot be read, and what to do about it: the mistake is in the configuration then,
+/// not in a missing file.
 pub(super) fn why_not_readable(path: &Path) -> Option<(String, Option<String>)> {
     let readable = fs::metadata(path).and_then(|meta| match no_file(&meta) {
         Some(what) => Ok(Some(what)),
@@ -265,11 +266,11 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
             }
         };
         match by_name.get(&name) {
-            // It cannot be read, and that is told already.
+            // The file cannot be read, which is reported already.
             None if from_configuration.contains(&name) => {}
             Some(other) if is_same_file(&other.path, &path) => {}
             Some(other) if !from_configuration.contains(&name) => {
-                let what = format!("this is the zone {name} for the second time: {} is for it as well", other.path.display());
+                let what = format!("the zone {name} has two files: {} is the other", other.path.display());
                 let hint = Some("keep one of them".to_owned());
                 let problems = vec![Problem { hint, ..Problem::of_file(path.display().to_string(), what) }];
                 found.broken.push(BrokenZone { name, path, problems });
@@ -284,13 +285,13 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
             }
         }
     }
-    // Which of two files is meant is not to be guessed.
+    // It is not clear which of two files is meant.
     by_name.retain(|name, _| !found.broken.iter().any(|broken| broken.name == *name));
     found.files = by_name.into_values().collect();
     found
 }
 
-/// Reason a zones folder is the one.
+/// Why a folder is the zones folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Named,
@@ -305,10 +306,10 @@ fn zone_folder(configuration: &Configuration, options: &StartOptions) -> Option<
     zone_folder_of(configuration, options, Path::new(DEFAULT_ZONES), &program, &here)
 }
 
-/// A folder that was named must be there; the others may be missing.
+/// A folder that was named must exist; the others may be missing.
 ///
-/// `zones` in the folder that a program is started from counts only where the program itself was built in that folder: whoever
-/// starts Cairn in a folder of somebody else must not serve the zones of that person.
+/// `zones` in the current folder counts only if the program itself was built in that folder: somebody who starts Cairn in a
+/// folder of another person must not serve the zones of that person.
 fn zone_folder_of(
     configuration: &Configuration,
     options: &StartOptions,
@@ -337,7 +338,7 @@ fn folder_entries(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     paths
 }
 
-/// `None` for a file that is no zone file by its name: hidden, a folder, or without the ending.
+/// `None` for a file whose name is not that of a zone file: hidden, a folder, or without the ending.
 fn zone_name(path: &Path) -> Option<Result<Name, Problem>> {
     let file_name = path.file_name()?.to_string_lossy().into_owned();
     let stem = file_name.strip_suffix(ZONE_ENDING).filter(|stem| !stem.is_empty() && !stem.starts_with('.'))?;
@@ -345,12 +346,12 @@ fn zone_name(path: &Path) -> Option<Result<Name, Problem>> {
         return None;
     }
     Some(Name::parse(stem).map_err(|error| {
-        let what = format!("\"{stem}\" is to be the zone's name, but {error}");
+        let what = format!("\"{stem}\" would be the zone's name, but {error}");
         Problem::of_file(path.display().to_string(), what)
     }))
 }
 
-/// `db.example.org`, `example.org.db`: named as zone files are elsewhere.
+/// `db.example.org`, `example.org.db`: names that zone files have elsewhere.
 fn perhaps_a_zone(path: &Path) -> Option<String> {
     let file_name = path.file_name()?.to_str()?;
     let ending = [".db", ".zone.txt", ".hosts"].iter().find_map(|ending| file_name.strip_suffix(ending));
@@ -421,7 +422,7 @@ mod tests {
             ("listen = ['0.0.0.0']", "'192.0.2.9'", &[], None),
             ("listen = ['0.0.0.0']", "'127.0.0.2:5353'", &[], None),
         ] {
-            let what = |of| format!("8:6 forward.to of .: this server listens on {of} itself, and would ask itself in a circle");
+            let what = |of| format!("8:6 forward.to of .: this server itself listens on {of}, and would query itself");
             assert_eq!(circle(listen, to, command_line), of.map(what).into_iter().collect::<Vec<_>>(), "{listen} {to} {command_line:?}");
         }
     }

@@ -1,7 +1,7 @@
-//! Where resolving begins and what trust begins with: root hints (RFC 9609) and trust anchors (RFC 4033 5).
+//! Where resolution and trust start: root hints (RFC 9609) and trust anchors (RFC 4033 5).
 //!
-//! Both are built in, from `zones/root.hints` and `zones/root.anchors`, and each can be replaced by a file of the
-//! administrator's: for a root of one's own, or for islands of trust below it.
+//! Both are built in, from `zones/root.hints` and `zones/root.anchors`, and each can be replaced by a file: for a private root,
+//! or for islands of security below the root.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::zone::parse_records;
 
 const BUILT_IN_HINTS: &str = include_str!("../../../zones/root.hints");
 const BUILT_IN_ANCHORS: &str = include_str!("../../../zones/root.anchors");
-/// What the built-in files are called in messages.
+/// The name of the built-in files in messages.
 const BUILT_IN: &str = "built in";
 
-/// The root's servers by name and address; several addresses of one name stand side by side.
+/// Name servers of the root by name and address; several addresses of one name follow each other.
 pub(crate) fn root_hints(file: Option<&Path>) -> Result<Vec<(Name, IpAddr)>, Vec<Problem>> {
     let (file_name, sets) = sets_of(file, BUILT_IN_HINTS)?;
     let problem = |what: &str| vec![Problem::of_file(file_name.clone(), what)];
@@ -44,7 +44,7 @@ pub(crate) fn root_hints(file: Option<&Path>) -> Result<Vec<(Name, IpAddr)>, Vec
     Ok(hints)
 }
 
-/// At least one.
+/// At least one anchor.
 pub(crate) fn trust_anchors(file: Option<&Path>) -> Result<Vec<Anchor>, Vec<Problem>> {
     let (file_name, sets) = sets_of(file, BUILT_IN_ANCHORS)?;
     let (mut anchors, mut problems) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! Everything that a server starts from, read and checked: settings, zones, root hints, trust anchors.
 //!
-//! A reload makes a new one. With a mistake in the configuration the old stays; a zone file with a mistake concerns its
-//! zone alone.
+//! A reload makes a new one. After a mistake in the configuration the old one stays; a mistake in a zone file affects its zone
+//! only.
 
 use std::io;
 use std::net::IpAddr;
@@ -17,6 +17,7 @@ use crate::record::{Name, Rtype};
 use crate::validate::Anchor;
 use crate::zone::{self, Found, Severity, Zone, load_zone};
 
+/// Everything that was read from files.
 #[derive(Debug)]
 pub struct Sources {
     pub settings: Settings,
@@ -26,23 +27,24 @@ pub struct Sources {
     pub zone_folder: Option<PathBuf>,
     /// Sorted by name, each name once.
     pub zones: Vec<LoadedZone>,
-    /// Zones that are to be served and cannot be read. No other server is asked for their names.
+    /// Zones that should be served and cannot be read. No other server is queried for their names.
     pub broken_zones: Vec<BrokenZone>,
-    /// Files that are meant to be zone files, of no zone that could be told.
+    /// Files that are meant to be zone files, but of an unknown zone.
     pub unusable_files: Vec<Problem>,
-    /// The root's servers by name and address.
+    /// Name servers of the root by name and address.
     pub root_hints: Vec<(Name, IpAddr)>,
     pub trust_anchors: Vec<Anchor>,
     /// Files that zones include.
     pub included: Vec<PathBuf>,
     /// Where to keep what outlives a restart; found by whoever starts a server.
     pub state_folder: Option<PathBuf>,
-    /// What is odd but not wrong, such as a name server without an address in its own zone.
+    /// Unusual data that is no mistake, such as a name server without an address in its own zone.
     pub warnings: Vec<Problem>,
     /// For the person at the terminal.
     pub notes: Vec<String>,
 }
 
+/// A zone that was read from its file.
 #[derive(Debug)]
 pub struct LoadedZone {
     pub file: ZoneFile,
@@ -50,7 +52,7 @@ pub struct LoadedZone {
 }
 
 impl Sources {
-    /// Reads all files; the problems of all of them are told together. A zone that cannot be read is a problem only if the
+    /// Reads all files; the problems of all of them are reported together. A zone that cannot be read is a problem only if the
     /// options are strict.
     pub fn read(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
         let (configuration, mut problems) = configuration_as_far_as_it_goes(options);
@@ -110,7 +112,7 @@ impl Sources {
     }
 }
 
-/// Forward and stub rules for names that a hosted zone answers: hosted zones come first in the order of decisions.
+/// Forward and stub rules for names that a hosted zone answers: hosted zones take precedence.
 fn unused_rules(configuration: &Configuration, zones: &[LoadedZone]) -> Vec<Problem> {
     let Configuration { settings, file } = configuration;
     let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
@@ -147,7 +149,7 @@ fn named<T>(
 /// Reads one zone. $INCLUDE starts at the folder of the zone's file.
 fn load(file: &ZoneFile, included: &mut Vec<PathBuf>) -> Result<(Arc<Zone>, Vec<Problem>), Vec<Problem>> {
     let folder = file.path.parent().unwrap_or(Path::new("")).to_owned();
-    // The zone's own file by its name alone: all names in problems are then relative to the folder.
+    // The zone's file by its name only: all names in problems are then relative to its folder.
     let file_name = file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut is_first = true;
     let mut open = |name: &str| {
@@ -163,7 +165,7 @@ fn load(file: &ZoneFile, included: &mut Vec<PathBuf>) -> Result<(Arc<Zone>, Vec<
     };
     match load_zone(&file.name, &file_name, &mut open) {
         Ok((zone, warnings)) => Ok((Arc::new(zone), told(warnings))),
-        // Beside errors, warnings mislead: much of what they miss may stand on the lines that could not be read.
+        // After errors, warnings mislead: data that they miss may be on the lines that could not be read.
         Err(problems) => Err(told(problems.into_iter().filter(|problem| problem.severity == Severity::Error).collect())),
     }
 }
@@ -208,7 +210,7 @@ mod tests {
         let [bad, gone, twice] = &broken[..] else { panic!("{broken:?}") };
         assert!(bad.starts_with("bad.example. bad.example.zone:5:7: found") && bad.ends_with(" (and 1 more)"), "{bad}");
         assert_eq!(gone, "gone.example. cairn.toml:3:8: zone.file of gone.example.: none: there is no such file or folder");
-        assert!(twice.starts_with("twice.example. twice.example.zone: this is the zone"), "{twice}");
+        assert!(twice.starts_with("twice.example. twice.example.zone: the zone twice.example. has two files"), "{twice}");
         assert_eq!((sources.unusable_files.len(), sources.zone_problems().len()), (1, 5));
         assert!(broken.iter().all(|why| !why.contains(&scratch.path().display().to_string())), "{broken:?}");
     }
@@ -279,7 +281,7 @@ mod tests {
         scratch.write("data/looped", &format!("{ZONE}$INCLUDE none\n$INCLUDE looped\n"));
         let at = scratch.path().display();
         let folder_twice = format!(
-            "{at}/zones/a.example.zone: this is the zone a.example. for the second time: {at}/zones/A.example.zone is for it as well; keep one of them"
+            "{at}/zones/a.example.zone: the zone a.example. has two files: {at}/zones/A.example.zone is the other; keep one of them"
         );
         for (config, expected) in [
             (

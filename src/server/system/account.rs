@@ -1,7 +1,7 @@
 //! Accounts of this system, by the files that name them; and how a process becomes one.
 //!
 //! /etc/passwd and /etc/group are read here, and not by the C library: its name service may load modules, which a static
-//! program cannot, and may ask the network, where Cairn is what answers.
+//! program cannot do, and may query the network, where Cairn itself may be the resolver.
 
 #![allow(unsafe_code)]
 

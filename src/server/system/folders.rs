@@ -1,4 +1,4 @@
-//! Whose a folder may be whose files a server believes: saved caches, followed trust anchors, the control socket.
+//! Who may own a folder whose files a server believes: saved caches, followed trust anchors, the control socket.
 
 use std::fs;
 use std::io;
@@ -7,21 +7,21 @@ use std::path::Path;
 
 use super::account;
 
-/// The account that packages make for Cairn.
+/// The account that packages create for Cairn.
 pub(super) const DEFAULT_USER: &str = "cairn";
 
-/// Root, whoever has started this process, and the account that Cairn serves as where it is not told another.
+/// Root, the user that started this process, and the default account.
 fn owners() -> Vec<u32> {
     let cairn = account::find(DEFAULT_USER).ok().flatten().map(|account| account.uid);
     [Some(0), starter(), cairn].into_iter().flatten().collect()
 }
 
-/// Who has started this process: its folder below /proc is theirs.
+/// The user that started this process: the owner of its folder below /proc.
 fn starter() -> Option<u32> {
     fs::metadata("/proc/self").ok().map(|meta| meta.uid())
 }
 
-/// Refuses a folder that belongs to somebody else, or that others may write to.
+/// Refuses a folder that belongs to another user, or that others may write to.
 pub(in crate::server) fn belongs_to_us(folder: &Path) -> io::Result<()> {
     let meta = fs::metadata(folder)?;
     match why_foreign(meta.mode(), meta.uid(), &owners()) {

@@ -1,4 +1,4 @@
-//! $ORIGIN and $INCLUDE (RFC 1035 5.1), $TTL (RFC 2308 4), and $DATE, which is read over.
+//! $ORIGIN and $INCLUDE (RFC 1035 5.1), $TTL (RFC 2308 4), and $DATE, which is ignored.
 
 use super::super::problem::Place;
 use super::parser::{Parser, end_of_entry};
@@ -29,7 +29,7 @@ impl Parser<'_> {
         } else if name.is("$GENERATE") {
             self.generate(tokens, place)?;
         } else if name.is("$DATE") {
-            // BIND writes the time of a dump so; it says nothing about the zone.
+            // BIND writes the time of a dump in this form; it says nothing about the zone.
             at_most(1)?;
         } else {
             let near =
@@ -40,7 +40,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// RFC 1035 5.1: whatever the included file does, origin and owner are afterwards what they were.
+    /// RFC 1035 5.1: after the included file, origin and owner are what they were before it.
     fn include(&mut self, tokens: &[Token<'_>], depth: usize) -> Result<(), TextError> {
         let file = tokens.get(1).ok_or_else(|| end_of_entry(tokens, "a file name"))?;
         let inner_origin = tokens.get(2).map(|origin| self.name(origin)).transpose()?;

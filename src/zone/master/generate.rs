@@ -27,7 +27,7 @@ impl Parser<'_> {
         for value in (start..=stop).step_by(step as usize) {
             let made = self.generate_one(owner, &rest[..used], (data, &template), value, place);
             if made.is_err() {
-                // The others would say the same again.
+                // The other records would fail in the same way.
                 self.owner = before;
                 return made;
             }
@@ -59,7 +59,7 @@ impl Parser<'_> {
     }
 }
 
-/// The data as text again. One quoted string is the whole data, as BIND takes it.
+/// The data as text again. As in BIND, one quoted string is the whole data.
 fn template(tokens: &[Token<'_>]) -> Vec<u8> {
     if let [only] = tokens {
         return only.raw.to_vec();
@@ -88,7 +88,7 @@ fn parse_range(text: &[u8]) -> Option<(i64, i64, i64)> {
 
 const TOO_MUCH: &str = "at most 1000000 generated records and 256 MiB of them in all";
 
-/// Puts `value` in place of each `$`; the result has at most `room` octets.
+/// Replaces each `$` by `value`; the result has at most `room` octets.
 fn expand(template: &[u8], value: i64, room: usize) -> Result<Vec<u8>, &'static str> {
     const MODIFIER: &str = "`${offset,width,base}` with a base of d, o, x, X, n or N";
     let mut out = Vec::new();
@@ -143,7 +143,7 @@ fn number(value: i64, width: usize, base: char) -> Result<String, &'static str> 
     })
 }
 
-/// Hex digits from the lowest up, with dots between: names below ip6.arpa. The width counts the dots too.
+/// Hex digits, lowest first, with dots between them: names below ip6.arpa. The width counts the dots too.
 fn nibbles(mut value: u64, mut width: usize, upper: bool) -> String {
     let mut out = String::new();
     loop {

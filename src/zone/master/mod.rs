@@ -1,12 +1,12 @@
-//! Master files (RFC 1035 5): from text to a zone, or to plain record sets.
+//! Master files (RFC 1035 5): from text to a zone, or to plain RRsets.
 //!
-//! `parser.rs` reads entries and keeps what one entry hands to the next (origin, owner, TTL), `directives.rs`
-//! knows $ORIGIN, $TTL and $INCLUDE, `generate.rs` $GENERATE. Tokens and RDATA are read by `record`. Files
-//! are opened by a closure of the caller, which also decides what a relative path means.
+//! `parser.rs` reads entries and keeps what one entry leaves to the next (origin, owner, TTL); `directives.rs` handles $ORIGIN,
+//! $TTL and $INCLUDE, `generate.rs` $GENERATE. `record` reads tokens and RDATA. A closure of the caller opens files, and
+//! decides what a relative path means.
 //!
-//! Where BIND, NSD and ldns disagree: a zone without NS or glue, expired signatures and data outside the zone
-//! (left out, with a warning) are served; CNAME beside other data, types that are only for questions and
-//! SVCB values that RFC 9460 forbids are refused, because answers from them would be wrong.
+//! Where BIND, NSD and ldns disagree: a zone without NS or glue, with expired signatures or with data outside the zone (which
+//! is left out with a warning) is served; CNAME together with other data, types that only queries may have and SVCB values that
+//! RFC 9460 forbids are refused, because answers from them would be wrong.
 //!
 //! Knows nothing of: directories, reloading, what makes a good zone.
 
@@ -26,7 +26,7 @@ use super::tree::Zone;
 use crate::limits::zone::SMALL_FILE_SET_BYTES_MAX;
 use crate::record::{Name, RrSet, Rtype};
 
-/// Reads the master file `file` of the zone `apex`. The problems beside a zone are warnings only.
+/// Reads the master file `file` of the zone `apex`. The problems returned with a zone are warnings only.
 pub fn load_zone(apex: &Name, file: &str, open: Open<'_>) -> Result<(Zone, Vec<Problem>), Vec<Problem>> {
     let mut builder = ZoneBuilder::new(apex.clone());
     let mut take = |record: &Record<'_>, problems: &mut Problems| {
@@ -53,8 +53,8 @@ pub fn load_zone(apex: &Name, file: &str, open: Open<'_>) -> Result<(Zone, Vec<P
     }
 }
 
-/// Reads a file of records that are not a zone: root hints, trust anchors. Relative names are below the root;
-/// a record without TTL gets an hour. Records come as sets, in the order of the file.
+/// Reads a file of records that are not a zone: root hints, trust anchors. Relative names are below the root; a record without
+/// TTL gets an hour. The RRsets are in the order of the file.
 pub fn parse_records(file: &str, text: &[u8]) -> Result<(Vec<RrSet>, Vec<Problem>), Vec<Problem>> {
     let mut sets: Vec<RrSet> = Vec::new();
     let mut known: HashMap<(Name, Rtype), usize> = HashMap::new();

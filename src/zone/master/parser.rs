@@ -1,8 +1,8 @@
-//! Entries of a master file become records: owner, TTL, class and type in front of the RDATA.
+//! Entries of a master file become records: owner, TTL, class and type before the RDATA.
 //!
-//! RFC 1035 5.1 lets TTL and class stand in either order and both be missing; what is missing comes from $TTL
-//! (RFC 2308 4), else from the record before, else from the SOA's MINIMUM. Errors are noted and the next entry
-//! is read, so that one pass shows them all.
+//! RFC 1035 5.1 allows TTL and class in either order, and both may be missing. A missing TTL comes from $TTL (RFC 2308 4), else
+//! from the record before, else from the SOA's MINIMUM. After an error the next entry is read, so that one pass reports all
+//! errors.
 
 use std::io;
 
@@ -34,12 +34,12 @@ pub(super) struct Parser<'p> {
     pub(super) problems: Problems,
     /// Wire form; keeps its letter case for names in RDATA.
     pub(super) origin: Vec<u8>,
-    /// Of the entry before; lower-case wire form.
+    /// The owner of the entry before; lower-case wire form.
     pub(super) owner: Option<SmallVec<[u8; 64]>>,
     /// From $TTL, or from a SOA without one.
     pub(super) default_ttl: Option<u32>,
     last_ttl: Option<u32>,
-    /// What a record gets where nothing at all says its TTL.
+    /// The TTL of a record where nothing in the file says one.
     pub(super) without_ttl: Option<u32>,
     said_last_ttl_used: bool,
     text_bytes: usize,
@@ -71,12 +71,12 @@ impl<'p> Parser<'p> {
         self.problems
     }
 
-    /// Reads the file that everything starts from.
+    /// Reads the main file.
     pub(super) fn load(&mut self, file: &str) {
         let number = self.problems.add_file(file).unwrap_or(0);
         let whole = Place { file: number, line: 0 };
         match self.read(file) {
-            // Every second octet of such text is 0: one error says more than one for each line.
+            // Every second octet of such text is 0: one error is better than one for each line.
             Ok(text) if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") => {
                 self.problems.error(Place { file: number, line: 1 }, "found UTF-16 text, expected a file saved as ASCII or UTF-8");
             }
@@ -122,7 +122,7 @@ impl<'p> Parser<'p> {
         if first.raw.starts_with(b"$") && !first.quoted {
             return self.directive(tokens, place, depth);
         }
-        // Even if its RDATA is wrong, the owner counts for the next line.
+        // The owner counts for the next line even if the RDATA is wrong.
         self.owner = Some(self.owner_name(first)?);
         if !first.raw.is_ascii() {
             let owner = first.shown();
@@ -170,7 +170,7 @@ impl<'p> Parser<'p> {
         }
     }
 
-    /// What follows the owner.
+    /// Reads an entry after its owner.
     pub(super) fn record(&mut self, tokens: &[Token<'_>], place: Place) -> Result<(), TextError> {
         let head = head(tokens)?;
         let Some(owner) = self.owner.clone() else {
@@ -229,7 +229,7 @@ impl<'p> Parser<'p> {
         self.without_ttl.ok_or_else(|| TextError::at(&tokens[0], "a TTL, or $TTL or the SOA record before"))
     }
 
-    /// RFC 2181 8: a TTL with the uppermost bit set is taken for 0.
+    /// RFC 2181 8: a TTL with the top bit set means 0.
     pub(super) fn bounded_ttl(&mut self, ttl: u32, place: Place) -> u32 {
         if ttl <= TTL_MAX {
             return ttl;
@@ -242,7 +242,7 @@ impl<'p> Parser<'p> {
 pub(super) struct Head {
     pub(super) ttl: Option<u32>,
     pub(super) rtype: Rtype,
-    /// So many tokens stand before the RDATA.
+    /// Number of tokens before the RDATA.
     pub(super) used: usize,
 }
 
@@ -284,14 +284,14 @@ fn rtype(token: &Token<'_>) -> Result<Rtype, TextError> {
 
 fn no_type(written: &[u8]) -> String {
     let mnemonics: Vec<&str> = Rtype::KNOWN.iter().filter(|rtype| !rtype.is_meta()).filter_map(|rtype| rtype.mnemonic()).collect();
-    // One letter is near to too much.
+    // With a single letter nearly every type would be near.
     match std::str::from_utf8(written).ok().filter(|written| written.len() > 1).and_then(|written| nearest(written, &mnemonics)) {
         Some(near) => format!("a record type; did you mean {near}?"),
         None => "a record type as A, MX or TYPE731".to_owned(),
     }
 }
 
-/// `  www A 192.0.2.1`: a blank at the start of a line makes the first word the type, or what stands before it.
+/// `  www A 192.0.2.1`: after a blank at the start of a line, the first word is taken for a TTL, class or type.
 fn indented_owner(error: TextError, tokens: &[Token<'_>]) -> TextError {
     let first = &tokens[0];
     let at_first = (error.line, error.column) == (first.line, first.column) && !first.quoted;
@@ -302,7 +302,7 @@ fn indented_owner(error: TextError, tokens: &[Token<'_>]) -> TextError {
     TextError { expected, ..error }
 }
 
-/// `# text` and `// text` are comments elsewhere.
+/// `# text` and `// text` are comments in other formats.
 fn foreign_comment(error: TextError, owner: &Token<'_>) -> TextError {
     match owner.raw {
         [b'#', ..] | [b'/', b'/', ..] if error.line == owner.line => {
