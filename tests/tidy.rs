@@ -476,6 +476,7 @@ fn the_project_as_a_whole_keeps_the_rules() {
         whole::fixed_bounds_exist(&sources),
         whole::too_few_are_documented(&sources),
         whole::named_paths_exist(&sources),
+        whole::examples_are_of_this_release(&sources),
         whole::ways_lead_through_real_functions(&sources),
     ]
     .concat();

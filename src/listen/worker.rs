@@ -66,6 +66,7 @@ impl<S: DatagramSocket + 'static> Opened<S> {
 /// `stop_ms`. Work that is not finished by then is lost with the runtime.
 ///
 /// Needs `tokio::task::spawn_local`: a `LocalRuntime` or a `LocalSet`.
+#[cfg(any(test, feature = "internals"))]
 pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
     answer: Rc<A>,
     udp: Vec<S>,

@@ -158,7 +158,7 @@ impl Zone {
                 target = owner;
             }
             while is_service && *aliases_left > 0 {
-                let Some(Found::Cname { set: cname, .. }) = self.find_target(target, Rtype::A) else { break };
+                let Some(Found::Cname { set: cname, .. }) = find_target(self, target, Rtype::A) else { break };
                 *aliases_left -= 1;
                 let next = cname.rdatas().next().and_then(|rdata| rdata_names(Rtype::CNAME, rdata).next());
                 let (Some(next), true) = (next, each(target, cname)) else { return false };
@@ -166,14 +166,14 @@ impl Zone {
             }
             if is_alias
                 && *aliases_left > 0
-                && let Some(Found::Answer { set: service, .. }) = self.find_target(target, set.rtype)
+                && let Some(Found::Answer { set: service, .. }) = find_target(self, target, set.rtype)
             {
                 *aliases_left -= 1;
                 if !each(target, service) || !self.add_targets(target, service, aliases_left, each) {
                     return false;
                 }
             }
-            [Rtype::A, Rtype::AAAA].into_iter().all(|rtype| match self.find_target(target, rtype) {
+            [Rtype::A, Rtype::AAAA].into_iter().all(|rtype| match find_target(self, target, rtype) {
                 Some(Found::Answer { set, .. }) => each(target, set),
                 // A root zone has its servers' addresses as glue alone, and priming asks for them (RFC 9609 4.2).
                 Some(Found::Referral { .. }) if set.rtype == Rtype::NS => {
@@ -188,13 +188,6 @@ impl Zone {
         })
     }
 
-    /// `None`: the name, spelled as in RDATA, is outside the zone.
-    fn find_target(&self, target: &[u8], rtype: Rtype) -> Option<Found<'_>> {
-        let folded = lower(target)?;
-        let folded = &folded.0[..target.len()];
-        within(folded, self.apex.as_wire()).then(|| self.find(folded, rtype))
-    }
-
     /// The addresses that this zone has for the servers of a delegation, authoritative data and glue alike: the target as the
     /// NS record has it, and the address RRset.
     pub fn glue<'z>(&'z self, ns: SetRef<'z>) -> impl Iterator<Item = (&'z [u8], SetRef<'z>)> {
@@ -202,6 +195,13 @@ impl Zone {
             .filter_map(|target| Some((target, self.node(&lower(target)?.0[..target.len()])?)))
             .flat_map(|(target, node)| node.sets().filter(|set| set.rtype.is_address()).map(move |set| (target, set)))
     }
+}
+
+/// `None`: the name, spelled as in RDATA, is outside the zone.
+fn find_target<'z>(zone: &'z Zone, target: &[u8], rtype: Rtype) -> Option<Found<'z>> {
+    let folded = lower(target)?;
+    let folded = &folded.0[..target.len()];
+    within(folded, zone.apex.as_wire()).then(|| zone.find(folded, rtype))
 }
 
 fn wants_addresses(rtype: Rtype) -> bool {

@@ -88,6 +88,7 @@ impl Zones {
 
     /// The zones, in no order.
     #[cfg(any(test, feature = "internals"))]
+    #[cfg(any(test, feature = "internals"))]
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Zone>> {
         self.by_apex.values()
     }

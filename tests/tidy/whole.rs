@@ -180,7 +180,7 @@ pub fn items_of_tests_only(sources: &[Source], modules: &Modules) -> Vec<String>
     code.iter().flat_map(|(_, code)| words(code)).for_each(|word| *uses.entry(word).or_default() += 1);
     let mut complaints = Vec::new();
     for (file, code) in code.iter().filter(|(file, _)| !file.starts_with("src/embed/")) {
-        let items = code.lines().filter_map(public_item).filter(|name| uses[name] == 1 && *name != "main");
+        let items = code.lines().filter_map(reachable_item).filter(|name| uses[name] == 1 && *name != "main");
         complaints.extend(items.map(|name| format!("{file}: only tests use {name}")));
     }
     let lints = "cargo clippy --locked -- -D warnings";
@@ -190,7 +190,7 @@ pub fn items_of_tests_only(sources: &[Source], modules: &Modules) -> Vec<String>
 }
 
 /// The name of `pub const fn name(…`, `pub(super) struct Name {` and their like.
-fn public_item(line: &str) -> Option<&str> {
+fn reachable_item(line: &str) -> Option<&str> {
     let rest = line.trim_start().strip_prefix("pub")?;
     let rest = rest.strip_prefix('(').map_or(rest, |scope| scope.split_once(')').map_or("", |(_, rest)| rest));
     let mut words = words(rest.strip_prefix(' ')?).skip_while(|word| ["async", "unsafe"].contains(word)).peekable();
@@ -251,6 +251,15 @@ pub fn named_paths_exist(sources: &[Source]) -> Vec<String> {
         }
     }
     complaints.into_iter().collect()
+}
+
+/// The README's runs of `explain` are among those of docs/explain.md, which `tests/e2e/explained` writes anew.
+pub fn examples_are_of_this_release(sources: &[Source]) -> Vec<String> {
+    let text_of = |path: &str| sources.iter().find(|source| source.path == path).map_or("", |source| &source.text);
+    let (page, readme) = (text_of("docs/explain.md"), text_of("README.md"));
+    let runs = readme.split("```text\n").skip(1).filter_map(|block| block.split_once("\n```")).map(|(run, _)| run);
+    let stale = runs.filter(|run| run.starts_with("$ cairn explain") && !page.contains(run));
+    stale.map(|run| format!("README.md: not in docs/explain.md: {}", run.lines().next().unwrap_or(run))).collect()
 }
 
 /// The ways of a query in the architecture page: `file.rs: function` below `src/`.
@@ -432,6 +441,17 @@ mod tests {
         let files = [("src/cache/sets.rs", "//! Sets."), ("README.md", "See `src/cache/gone.rs`.")];
         tells_apart(named_paths_exist, &files, "See `src/cache/sets.rs`, src/cache/ and https://example.org/src/other.rs.");
         tells_apart(named_paths_exist, &[("tests/e2e/run", "x"), ("CONTRIBUTING.md", "Run tests/popular/run.")], "Run tests/e2e/run.");
+    }
+
+    #[test]
+    fn stale_examples_are_seen() {
+        let page = ("docs/explain.md", "```text\n$ cairn explain a.\nnew words\n```\n");
+        let bad = "```text\n$ cairn explain a.\nold words\n```\n";
+        tells_apart(
+            examples_are_of_this_release,
+            &[page, ("README.md", bad)],
+            "```text\n$ cairn run\n```\n```text\n$ cairn explain a.\nnew words\n```\n",
+        );
     }
 
     #[test]
