@@ -1,10 +1,11 @@
-//! What the walk finds in this server itself, as `resolve::Local`: hosted zones first, then special-use names, in the order
-//! of the design. An alias target, a zone cut or a name server's name is treated exactly as a client's question is.
+//! What the walk finds in this server itself, as `resolve::Local`: listed names and hosted zones first, then special-use
+//! names, in the order of the design. An alias target, a zone cut or a name server's name is treated exactly as a client's question is.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::hosted::local_answer;
+use super::local_data;
 use super::snapshot::Snapshot;
 use crate::authority;
 use crate::env::BootTime;
@@ -14,8 +15,14 @@ use crate::resolve::{Cause, Failure, Local, LocalAnswer, LocalCut};
 /// The data that a query finds without asking a server: zones and special-use names of its snapshot.
 impl Local for Snapshot {
     fn find(&self, question: &Question) -> Option<LocalAnswer> {
+        if let Some(listed) = local_data::listed(self, question) {
+            return Some(listed);
+        }
         if let Some(hosted) = authority::answer(&self.zones, question, self.aliases_max) {
             return (!hosted.is_elsewhere()).then(|| local_answer(hosted));
+        }
+        if let Some(ptr) = local_data::made_ptr(self, question) {
+            return Some(ptr);
         }
         let (zone, document, outcome) = self.special(question)?;
         let rcode = outcome.rcode();

@@ -14,6 +14,7 @@ mod failure_log;
 mod fast_path;
 mod hosted;
 mod local;
+mod local_data;
 mod local_root;
 mod outcome;
 mod pipeline;

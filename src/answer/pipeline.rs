@@ -1,7 +1,7 @@
 //! Request, decision, outcome: the only way to every reply, and to every explanation of a reply.
 //!
 //! ```text
-//! decide   the first rule that has something to say      class, hosted zones without and with data, access, special-use names, RD
+//! decide   the first rule that has something to say      class, local data, hosted zones without and with data, access, special-use names, RD
 //!    │     none has: look it up
 //!    ▼
 //! look up  forward and stub rules, cache, walk           in `resolve`
@@ -16,12 +16,13 @@ use std::rc::Rc;
 use super::case::Case;
 use super::explained::Note;
 use super::hosted::{authoritative_outcome, local_answer};
+use super::local_data;
 use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::review;
 use crate::authority::{self, End};
 use crate::policy::Place;
-use crate::record::{Class, Rcode, RrSet, Rtype};
+use crate::record::{Class, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Cause, Context, Local, LocalAnswer, QuestionPlace};
 use crate::wire::Flags;
 
@@ -38,9 +39,11 @@ pub(super) struct Pipeline {
 pub(super) const PIPELINE: Pipeline = Pipeline {
     rules: &[
         class_other_than_in,
+        listed_name,
         zone_without_data,
         hosted_zone,
         client_outside_allow,
+        ptr_of_listed_name,
         special_use_name,
         recursion_turned_off,
         cache_without_rd,
@@ -96,6 +99,32 @@ impl Pipeline {
 
 fn class_other_than_in(case: &Case<'_>) -> Option<Decision> {
     (case.request.class != Class::IN).then(|| Decision::Refuse(Refusal::Class))
+}
+
+/// `local-data` is for clients in `allow`. What is listed without an answer of its own is an alias, which is followed.
+fn listed_name(case: &Case<'_>) -> Option<Decision> {
+    let listed = case.rights.allowed.then(|| local_data::listed(case.snapshot, &case.request.question))??;
+    Some(answered_locally(case, listed))
+}
+
+fn ptr_of_listed_name(case: &Case<'_>) -> Option<Decision> {
+    local_data::made_ptr(case.snapshot, &case.request.question).map(|ptr| answered_locally(case, ptr))
+}
+
+fn answered_locally(case: &Case<'_>, answer: LocalAnswer) -> Decision {
+    case.recorder.note(|| Note::Special { name: answer.zone.clone(), document: local_data::LOCAL_DATA });
+    if answer.onward.is_some() && case.why_not_recurse().is_none() {
+        return Decision::LookUp(LookUp { begun: Some(Box::new(answer)) });
+    }
+    Decision::Reply(Outcome {
+        authoritative: true,
+        security: Security::Insecure,
+        answers: answer.answers,
+        authority: answer.authority,
+        own: true,
+        repeatable: true,
+        ..Outcome::default()
+    })
 }
 
 /// A zone whose file cannot be read fails visibly: no other server has its data, so none is asked.

@@ -43,6 +43,8 @@ pub(super) enum Kind<T> {
     Names(fn(&mut T) -> &mut Vec<Name>),
     NegativeAnchors(fn(&mut T) -> &mut Vec<NegativeAnchor>),
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
+    /// Records in master-file form, read where master files are understood.
+    Records(fn(&mut T) -> &mut Vec<String>),
     /// At least one address.
     Listen(fn(&mut T) -> &mut Option<Vec<SocketAddr>>),
     /// At least one address.
@@ -348,6 +350,20 @@ const POLICY: &[Row<Settings>] = &[
         doc: "Special-use names (such as home.arpa) to treat as ordinary ones",
         why: "RFC 6761",
     },
+    Row {
+        key: "local-data",
+        kind: Kind::Records(|s| &mut s.policy.local_data),
+        default: "[]",
+        doc: "Records in master-file form, such as \"nas.lan. 300 A 192.0.2.7\", for clients in `allow`; the name has no other types, names beside and below it are not concerned, and addresses get their PTR record",
+        why: "a handful of names needs no zone file",
+    },
+    Row {
+        key: "hosts-file",
+        kind: Kind::FileOrBuiltIn(|s| &mut s.policy.hosts_file),
+        default: "(none)",
+        doc: "File such as /etc/hosts whose names are answered like `local-data`, which comes first; loopback addresses in it are left out",
+        why: "",
+    },
 ];
 
 const LOG: &[Row<Settings>] = &[
@@ -446,6 +462,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Name(_) | Kind::OptionalName(_) => "a domain name".to_owned(),
         Kind::Names(_) => "a list of domain names".to_owned(),
         Kind::NegativeAnchors(_) => "a list of domain names, each optionally followed by \" until \" and a date".to_owned(),
+        Kind::Records(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
     }

@@ -292,6 +292,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         }
         Kind::Names(slot) => *slot(target) = each(value, wrong, domain_name)?,
         Kind::NegativeAnchors(slot) => *slot(target) = each(value, wrong, |text| NegativeAnchor::parse(text, domain_name))?,
+        Kind::Records(slot) => *slot(target) = each(value, wrong, |text| Ok(text.to_owned()))?,
         Kind::Prefixes(slot) => *slot(target) = each(value, wrong, |text| text.parse::<Prefix>())?,
         Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
         Kind::Servers(slot) => *slot(target) = each(value, wrong, parse_socket)?,

@@ -11,7 +11,7 @@ use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
-use crate::record::Name;
+use crate::record::{Name, RrSet};
 
 /// All settings of one configuration file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -121,6 +121,11 @@ pub struct PolicySettings {
     pub allow_snoop: Vec<Prefix>,
     /// Special-use names that are treated as ordinary names.
     pub special_use_except: Vec<Name>,
+    /// Records in master-file form, as written.
+    pub local_data: Vec<String>,
+    pub hosts_file: Option<PathBuf>,
+    /// What both say, once it has been read and checked.
+    pub local_records: Vec<RrSet>,
 }
 
 /// The section `[log]`.
@@ -271,7 +276,15 @@ impl Default for CacheSettings {
 
 impl Default for PolicySettings {
     fn default() -> PolicySettings {
-        PolicySettings { rebinding_protection: true, rebinding_allow: Vec::new(), allow_snoop: Vec::new(), special_use_except: Vec::new() }
+        PolicySettings {
+            rebinding_protection: true,
+            rebinding_allow: Vec::new(),
+            allow_snoop: Vec::new(),
+            special_use_except: Vec::new(),
+            local_data: Vec::new(),
+            hosts_file: None,
+            local_records: Vec::new(),
+        }
     }
 }
 

@@ -150,6 +150,9 @@ pub(super) fn of(event: &Event) -> String {
 }
 
 fn special_use(question: &str, name: &str, document: &str) -> String {
+    if document == "local-data" {
+        return format!("{question} is in `local-data` or `hosts-file` of this server's configuration, and is answered from there");
+    }
     format!("{question} is a special-use name: {document} sets {name} apart from the public DNS, so it is answered here and never sent out")
 }
 

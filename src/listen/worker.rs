@@ -63,24 +63,12 @@ impl<S: DatagramSocket + 'static> Opened<S> {
 }
 
 /// Serves until `stop` holds true or its sender is dropped; then takes no new work and lets work in progress finish within
-/// `stop_ms`. Work that is not finished by then is lost with the runtime.
+/// `stop_ms`. Work that is not finished by then is lost with the runtime. Meanwhile opens and closes sockets as `next_change` says, which
+/// is dropped while it waits, and called again.
 ///
 /// Needs `tokio::task::spawn_local`: a `LocalRuntime` or a `LocalSet`.
 #[cfg(any(test, feature = "internals"))]
 pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
-    answer: Rc<A>,
-    udp: Vec<S>,
-    tcp: Vec<Box<dyn StreamListener>>,
-    clock: Arc<dyn Clock>,
-    admission: Admission,
-    stop: watch::Receiver<bool>,
-) {
-    let udp = udp.into_iter().map(|udp| (None, udp)).collect();
-    serve_while_sockets_change(answer, udp, tcp, async || std::future::pending().await, clock, admission, stop).await;
-}
-
-/// The same, and opens and closes sockets as `next_change` says. It is dropped while it waits, and called again.
-async fn serve_while_sockets_change<A: Answer, S: DatagramSocket + 'static>(
     answer: Rc<A>,
     udp: Vec<(Option<SocketAddr>, S)>,
     tcp: Vec<Box<dyn StreamListener>>,
@@ -165,7 +153,7 @@ pub fn run_worker<A: Answer>(
                 }
             }
         };
-        serve_while_sockets_change(answer, udp, tcp, next_change, clock, admission, stop).await;
+        serve_worker(answer, udp, tcp, next_change, clock, admission, stop).await;
         Ok(())
     })
 }
@@ -202,8 +190,9 @@ mod tests {
         let run = async {
             let served = serve_worker(
                 Rc::new(Fake::new()),
-                vec![SharedSocket(Rc::clone(&socket))],
+                vec![(None, SharedSocket(Rc::clone(&socket)))],
                 vec![listener],
+                async || std::future::pending().await,
                 Arc::new(StoppedClock),
                 admission(bounds()),
                 stopped,

@@ -10,6 +10,7 @@
 mod acl;
 mod client;
 mod in_flight;
+mod local_data;
 mod private_address;
 mod pulse;
 mod rebinding;
@@ -20,6 +21,7 @@ mod special;
 pub use acl::Acl;
 pub use client::ClientNet;
 pub use in_flight::{InFlight, Place, Ticket};
+pub use local_data::{LocalData, LocalFound};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_rate::{Pace, ResponseRate};
 pub use snapshot::Policy;

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Acl, Rebinding, SpecialUse};
+use super::{Acl, LocalData, Rebinding, SpecialUse};
 use crate::config::Settings;
 
 /// The compiled policy.
@@ -13,6 +13,7 @@ pub struct Policy {
     /// Clients that may read the cache with RD=0, if they are also in `allow`.
     pub allow_snoop: Acl,
     pub special_use: SpecialUse,
+    pub local_data: LocalData,
     pub rebinding: Rebinding,
 }
 
@@ -32,6 +33,7 @@ impl Policy {
             allow: Acl::new(&settings.server.allow),
             allow_snoop: Acl::new(&settings.policy.allow_snoop),
             special_use: SpecialUse::new(&settings.policy.special_use_except),
+            local_data: LocalData::new(&settings.policy.local_records),
             rebinding: Rebinding::new(settings.policy.rebinding_protection, &settings.policy.rebinding_allow),
         }
     }

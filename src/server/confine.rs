@@ -42,6 +42,7 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
         sources.config_file.as_deref(),
         recursion.root_hints.as_deref(),
         recursion.trust_anchor.as_deref(),
+        sources.settings.policy.hosts_file.as_deref(),
     ];
     let mut read: Vec<PathBuf> = named.into_iter().flatten().map(parent).collect();
     let mut write: Vec<PathBuf> = folders.iter().map(|folder| (*folder).to_owned()).collect();

@@ -142,7 +142,15 @@ impl Doors {
         let serve = |worker: &Rc<Worker>| {
             let door = Door::new();
             let (worker, clock, admission) = (worker.clone(), clock.clone(), admission.clone());
-            tokio::task::spawn_local(serve_worker(worker, vec![door.clone()], vec![], clock, admission, stopped.clone()));
+            tokio::task::spawn_local(serve_worker(
+                worker,
+                vec![(None, door.clone())],
+                vec![],
+                async || std::future::pending().await,
+                clock,
+                admission,
+                stopped.clone(),
+            ));
             door
         };
         Doors { doors: workers.iter().map(serve).collect(), stop: Some(stop) }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::configuration::{
     BrokenZone, Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files,
 };
+use super::local_names::local_records;
 use super::root::{root_hints, trust_anchors};
 use crate::config::{Problem, RouteSettings, Settings};
 use crate::record::{Name, Rtype};
@@ -29,7 +30,7 @@ pub struct Sources {
     pub zones: Vec<LoadedZone>,
     /// Zones that should be served and cannot be read. No other server is queried for their names.
     pub broken_zones: Vec<BrokenZone>,
-    /// Files that are meant to be zone files, but of an unknown zone.
+    /// Files that cannot be read: meant to be zone files, but of an unknown zone; or the hosts file.
     pub unusable_files: Vec<Problem>,
     /// Name servers of the root by name and address.
     pub root_hints: Vec<(Name, IpAddr)>,
@@ -69,13 +70,17 @@ impl Sources {
                 Err(problems) => broken_zones.push(BrokenZone { name: file.name, path: file.path, problems }),
             }
         }
+        let local = local_records(&configuration.settings);
+        problems.extend(local.mistakes);
+        warnings.extend(local.warnings);
         broken_zones.sort_by(|one, other| one.name.cmp(&other.name));
-        let unusable_files = found.unusable;
+        let unusable_files = [found.unusable, local.unusable].concat();
         if options.strict {
             problems.extend(broken_zones.iter().flat_map(|zone| zone.problems.iter().cloned()).chain(unusable_files.iter().cloned()));
         }
         warnings.extend(unused_rules(&configuration, &zones));
-        let Configuration { settings, file: config_file } = configuration;
+        let Configuration { mut settings, file: config_file } = configuration;
+        settings.policy.local_records = local.sets;
         let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());
         let root_hints = named(&settings, "recursion.root-hints", hints, root_hints).map_err(|m| problems.extend(m)).unwrap_or_default();
         let trust_anchors =

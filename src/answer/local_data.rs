@@ -1,0 +1,49 @@
+//! What `local-data` and `hosts-file` answer, with aliases followed as far as the names are listed.
+
+use super::snapshot::Snapshot;
+use crate::policy::LocalFound;
+use crate::record::{Question, Rcode, RrSet};
+use crate::resolve::LocalAnswer;
+
+/// What an explanation calls the source of such an answer.
+pub const LOCAL_DATA: &str = "local-data";
+
+/// `onward`: the listed alias leads to a name that is not listed. `None`: nothing is listed for the name.
+pub(super) fn listed(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
+    let data = &snapshot.policy.local_data;
+    let mut found = data.find(question)?;
+    let mut answers: Vec<RrSet> = Vec::new();
+    loop {
+        let (set, target) = match found {
+            LocalFound::Alias { set, target } => (set, target),
+            LocalFound::Sets(sets) => {
+                answers.extend(sets);
+                return Some(complete(question, answers, Vec::new()));
+            }
+            LocalFound::NoData { soa } => return Some(complete(question, answers, vec![soa])),
+        };
+        let leads_back = answers.iter().any(|have| have.name == set.name);
+        if leads_back || answers.len() >= snapshot.aliases_max {
+            return Some(complete(question, answers, Vec::new()));
+        }
+        answers.push(set);
+        let next = data.find(&Question::new(target.clone(), question.rtype));
+        match next {
+            Some(next) => found = next,
+            None => return Some(LocalAnswer { onward: Some(target), ..complete(question, answers, Vec::new()) }),
+        }
+    }
+}
+
+/// The PTR record made for a listed address.
+pub(super) fn made_ptr(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
+    Some(match snapshot.policy.local_data.find_made(question)? {
+        LocalFound::Sets(sets) => complete(question, sets, Vec::new()),
+        LocalFound::Alias { set, .. } => complete(question, vec![set], Vec::new()),
+        LocalFound::NoData { soa } => complete(question, Vec::new(), vec![soa]),
+    })
+}
+
+fn complete(question: &Question, answers: Vec<RrSet>, authority: Vec<RrSet>) -> LocalAnswer {
+    LocalAnswer { zone: question.name.clone(), document: Some(LOCAL_DATA), rcode: Rcode::NOERROR, answers, authority, onward: None }
+}

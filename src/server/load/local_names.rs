@@ -1,0 +1,165 @@
+//! The records of `local-data` and the names of `hosts-file`, read and checked.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::path::Path;
+
+use super::configuration::read_bytes;
+use crate::config::{Problem, Settings};
+use crate::record::{Name, RrSet, Rtype};
+use crate::zone::parse_records;
+
+/// TTL of what a hosts file says: a change is seen soon after the reload that reads it.
+const HOSTS_TTL_S: u32 = 300;
+
+/// All records, those of `local-data` first: a name that is there is not looked for in the hosts file. Mistakes in
+/// `local-data` are mistakes of the configuration; those of the hosts file cost its line alone.
+pub(super) fn local_records(settings: &Settings) -> LocalRecords {
+    let mut read = LocalRecords::default();
+    for text in &settings.policy.local_data {
+        let problem = |what: String| settings.problem_with("policy.local-data", format!("policy.local-data: \"{text}\": {what}"));
+        match parse_records("local-data", text.as_bytes()) {
+            Ok((sets, _)) => match sets.iter().find(|set| set.rtype == Rtype::DNAME || set.rtype == Rtype::NS || set.rtype == Rtype::SOA) {
+                Some(set) => {
+                    read.mistakes.push(problem(format!("found {}, expected a record of a name; a zone needs a [[zone]]", set.rtype)))
+                }
+                None => sets.into_iter().for_each(|set| read.add(set)),
+            },
+            Err(problems) => read.mistakes.extend(problems.into_iter().map(|mistake| problem(mistake.message))),
+        }
+    }
+    let has_alias = |name: &Name| read.places.contains_key(&(name.clone(), Rtype::CNAME));
+    let alias_and_other = read.sets.iter().find(|set| set.rtype != Rtype::CNAME && has_alias(&set.name)).map(|set| set.name.clone());
+    if let Some(name) = alias_and_other {
+        let what = format!("policy.local-data: {name} has CNAME and other records, expected one of both (RFC 1034 3.6.2)");
+        read.mistakes.push(settings.problem_with("policy.local-data", what));
+    }
+    if let Some(path) = &settings.policy.hosts_file {
+        read.read_hosts(path);
+    }
+    read
+}
+
+#[derive(Debug, Default)]
+pub(super) struct LocalRecords {
+    pub(super) sets: Vec<RrSet>,
+    /// Of each name and type in `sets`.
+    places: HashMap<(Name, Rtype), usize>,
+    pub(super) mistakes: Vec<Problem>,
+    /// The hosts file cannot be read.
+    pub(super) unusable: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl LocalRecords {
+    fn add(&mut self, set: RrSet) {
+        let at = self.place(&set.name, set.rtype, set.ttl);
+        set.data.iter().for_each(|rdata| {
+            self.sets[at].data.push_new(rdata);
+        });
+    }
+
+    fn place(&mut self, name: &Name, rtype: Rtype, ttl: u32) -> usize {
+        *self.places.entry((name.clone(), rtype)).or_insert_with(|| {
+            self.sets.push(RrSet::new(name.clone(), rtype, ttl));
+            self.sets.len() - 1
+        })
+    }
+
+    fn read_hosts(&mut self, path: &Path) {
+        let text = match read_bytes(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(problem) => return self.unusable.push(problem),
+        };
+        let listed: HashSet<Name> = self.sets.iter().map(|set| set.name.clone()).collect();
+        for (number, line) in text.lines().enumerate() {
+            let problem =
+                |what: String| Problem { line: number + 1, ..Problem::of_file(path.display().to_string(), format!("warning: {what}")) };
+            let line = line.split('#').next().unwrap_or_default();
+            let mut words = line.split_whitespace();
+            let Some(first) = words.next() else { continue };
+            // An address with the interface that it belongs to means something only here.
+            let Ok(address) = first.split('%').next().unwrap_or(first).parse::<IpAddr>() else {
+                self.warnings.push(problem(format!("found `{first}`, expected an address: the line is left out")));
+                continue;
+            };
+            // These are the machine's own names for itself, and would mislead every client but itself.
+            if address.is_loopback() || address.is_multicast() {
+                continue;
+            }
+            let (rtype, rdata) = match address {
+                IpAddr::V4(v4) => (Rtype::A, v4.octets().to_vec()),
+                IpAddr::V6(v6) => (Rtype::AAAA, v6.octets().to_vec()),
+            };
+            for word in words {
+                match Name::parse(word) {
+                    Ok(name) if listed.contains(&name) => {}
+                    Ok(name) => {
+                        let at = self.place(&name, rtype, HOSTS_TTL_S);
+                        self.sets[at].data.push_new(&rdata);
+                    }
+                    Err(error) => self.warnings.push(problem(format!("found `{word}`, expected a name, but {error}: it is left out"))),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::scratch::Scratch;
+    use super::*;
+
+    fn read(text: &str) -> LocalRecords {
+        local_records(&Settings::from_toml(text, "cairn.toml").expect(text))
+    }
+
+    fn shown(read: &LocalRecords) -> Vec<String> {
+        read.sets.iter().map(|set| format!("{} {} {} x{}", set.name, set.ttl, set.rtype, set.data.len())).collect()
+    }
+
+    #[test]
+    fn records_and_hosts() {
+        let scratch = Scratch::new();
+        let text = "127.0.0.1 localhost\n::1 localhost\n# note\n192.0.2.1 box.lan box # two names\n192.0.2.2\tbox.lan\n2001:db8::1 box.lan\n\
+            fe80::1%eth0 link\nff02::1 all\nnonsense x\n192.0.2.3 a..b ok\n192.0.2.9 nas.lan\n";
+        let hosts = scratch.write("hosts", text);
+        let config = format!(
+            "[policy]\nhosts-file = '{}'\nlocal-data = [\"nas.lan. 60 A 192.0.2.7\", \"nas.lan 60 A 192.0.2.8\", \"www.lan CNAME nas.lan.\"]\n",
+            hosts.display()
+        );
+        let read = read(&config);
+        assert_eq!(
+            shown(&read),
+            [
+                "nas.lan. 60 A x2",
+                "www.lan. 3600 CNAME x1",
+                "box.lan. 300 A x2",
+                "box. 300 A x1",
+                "box.lan. 300 AAAA x1",
+                "link. 300 AAAA x1",
+                "ok. 300 A x1"
+            ]
+        );
+        let lines: Vec<usize> = read.warnings.iter().map(|warning| warning.line).collect();
+        assert_eq!((lines, read.mistakes.len(), read.unusable.len()), (vec![9, 10], 0, 0));
+    }
+
+    #[test]
+    fn mistakes_name_the_record() {
+        for (entries, part) in [
+            (
+                "'nas.lan. A 192.0.2'",
+                "cairn.toml:2:14: policy.local-data: \"nas.lan. A 192.0.2\": found `192.0.2`, expected an IPv4 address",
+            ),
+            ("'lan. SOA ns host 1 2 3 4 5'", "found SOA, expected a record of a name; a zone needs a [[zone]]"),
+            ("'a.lan. A 192.0.2.1', 'a.lan. CNAME b.lan.'", "a.lan. has CNAME and other records"),
+        ] {
+            let read = read(&format!("[policy]\nlocal-data = [{entries}]\n"));
+            let told: Vec<String> = read.mistakes.iter().map(ToString::to_string).collect();
+            assert!(told.iter().any(|line| line.contains(part)), "{entries}: {told:?}");
+        }
+        let read = read("[policy]\nhosts-file = '/nowhere/hosts'\n");
+        assert_eq!((read.unusable.len(), read.mistakes.len()), (1, 0));
+    }
+}
