@@ -293,7 +293,7 @@ pub fn undocumented(sources: &[Source]) -> (Vec<String>, usize) {
     for source in sources.iter().filter(|source| source.path.starts_with("src/") && source.is_rust() && !source.is_of_tests()) {
         let mut has_doc = false;
         for line in source.text.lines().take_while(|line| *line != "#[cfg(test)]").map(str::trim) {
-            if let Some(name) = public_item(line) {
+            if let Some(name) = item_to_document(line) {
                 all += 1;
                 if !has_doc {
                     without.push(format!("{}: {name} has no documentation", source.path));
@@ -306,7 +306,7 @@ pub fn undocumented(sources: &[Source]) -> (Vec<String>, usize) {
 }
 
 /// The name of the public item that this line begins, if it begins one.
-fn public_item(line: &str) -> Option<&str> {
+fn item_to_document(line: &str) -> Option<&str> {
     const KINDS: &[&str] = &["fn", "struct", "enum", "trait", "type", "static", "union"];
     let rest = ["pub ", "pub(crate) "].iter().find_map(|visibility| line.strip_prefix(visibility));
     let rest = rest.or_else(|| line.strip_prefix("pub(in ")?.split_once(") ").map(|(_, rest)| rest))?;
