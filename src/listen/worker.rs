@@ -63,11 +63,10 @@ impl<S: DatagramSocket + 'static> Opened<S> {
 }
 
 /// Serves until `stop` holds true or its sender is dropped; then takes no new work and lets work in progress finish within
-/// `stop_ms`. Work that is not finished by then is lost with the runtime. Meanwhile opens and closes sockets as `next_change` says, which
-/// is dropped while it waits, and called again.
+/// `stop_ms`. Work that is not finished by then is lost with the runtime. Meanwhile opens and closes sockets as `next_change`
+/// says, which is dropped while it waits, and called again.
 ///
 /// Needs `tokio::task::spawn_local`: a `LocalRuntime` or a `LocalSet`.
-#[cfg(any(test, feature = "internals"))]
 pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
     answer: Rc<A>,
     udp: Vec<(Option<SocketAddr>, S)>,
