@@ -312,7 +312,7 @@ mod tests {
             ),
             (error(io::ErrorKind::AddrInUse, None), &["another process", "sudo ss -Hlnpu 'sport = :53'"]),
             (error(io::ErrorKind::AddrInUse, owner("dnsmasq", "0.0.0.0:53")), &["by dnsmasq (process 7", "--listen"]),
-            (error(io::ErrorKind::AddrInUse, owner("cairn", "0.0.0.0:53")), &["Cairn is running already", "kill 7"]),
+            (error(io::ErrorKind::AddrInUse, owner("cairn", "0.0.0.0:53")), &["Cairn is already running", "kill 7"]),
             (
                 error(io::ErrorKind::AddrInUse, owner("systemd-resolve", "127.0.0.53:53")),
                 &["DNSStubListener=no", "127.0.0.1 is free beside it"],
