@@ -2,12 +2,14 @@
 //!
 //! Runs after the sockets are bound and all files are read, and before the first thread is started.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
 use super::load::{DEFAULT_CONFIG, DEFAULT_ZONES, Sources};
 use super::system::{self, InForce, Paths, ServeAs};
+use crate::limits::server::START_WARNINGS_MAX;
 
 /// What holds from now on. `folders` are what the server goes on to write to: its state, its control socket.
 pub(super) fn confine(serve_as: &ServeAs, sources: &Sources, folders: &[&Path]) -> Result<InForce, String> {
@@ -30,7 +32,20 @@ pub(super) fn confine(serve_as: &ServeAs, sources: &Sources, folders: &[&Path]) 
     for missing in &in_force.missing {
         info!("not in force: {missing}");
     }
+    for file in out_of_reach(sources) {
+        warn!("{} can no longer be read, so that a reload will fail: let the user that Cairn serves as read it", file.display());
+    }
     Ok(in_force)
+}
+
+/// Files of the start that the user of the server may not read, or that are below a folder which it may not enter.
+fn out_of_reach(sources: &Sources) -> Vec<&Path> {
+    let recursion = &sources.settings.recursion;
+    let named = [sources.config_file.as_deref(), recursion.root_hints.as_deref(), recursion.trust_anchor.as_deref()];
+    let zones = sources.zones.iter().map(|zone| zone.file.path.as_path());
+    let included = sources.included.iter().map(PathBuf::as_path);
+    let all = named.into_iter().flatten().chain(zones).chain(included);
+    all.filter(|file| File::open(file).is_err()).take(START_WARNINGS_MAX).collect()
 }
 
 /// Folders, and not files, because a file that is replaced is another one for the kernel.

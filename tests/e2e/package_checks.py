@@ -205,6 +205,21 @@ def first_answer(copy):
     tally.check("start", "stops with exit code 0", process.wait(10) == 0, log.read_text())
 
 
+def unreadable(copy):
+    """A zone that root can read and the user cannot is served, and told at once, not only at the next reload."""
+    zone = copy.root / "etc/cairn/zones/private.example.zone"
+    zone.write_text(ZONE)
+    zone.chmod(0o600)
+    log = copy.layer / "log-unreadable"
+    with open(log, "w") as out:
+        process = subprocess.Popen(["chroot", copy.root, "/usr/bin/cairn", "run"], stdout=out, stderr=subprocess.STDOUT)
+    told = until(lambda: "private.example.zone can no longer be read" in log.read_text(), 10)
+    process.terminate()
+    process.wait(10)
+    zone.unlink()
+    return told, log.read_text()
+
+
 def privileges(copy):
     """Started as root: what each of its threads still may, and whether it serves, reloads and stops all the same."""
     log = copy.layer / "log-root"
@@ -293,6 +308,7 @@ def privileges(copy):
     for file in ("srv/zone", "srv/dump"):
         (copy.root / file).unlink(missing_ok=True)
     shutil.copy(TREE / "packaging/cairn.toml", copy.root / "etc/cairn/cairn.toml")
+    guarded("privileges", "a file that the user cannot read is told at the start", lambda: unreadable(copy))
     for kind in ("start-program", "packet-socket"):
         guarded("privileges", f"{kind}: ended at once", violation(kind))
 
