@@ -66,6 +66,7 @@ const WAITING_FILES: &[&str] = &[
     "src/resolve/dnssec/judge.rs",
     "src/resolve/dnssec/validate.rs",
     "src/resolve/iterate/ask_parent.rs",
+    "src/resolve/iterate/ns_look_ups.rs",
     "src/resolve/iterate/ask_zone.rs",
     "src/resolve/iterate/ns_addresses.rs",
     "src/resolve/iterate/start.rs",

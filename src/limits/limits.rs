@@ -14,14 +14,18 @@ pub struct Limits {
     /// Names of one NS set whose addresses are looked up in one walk (NXNSAttack, 2020): the servers found so far, if
     /// any, were of no use. Names with glue are not looked up and do not count. The strictest peer stops after four.
     pub ns_names_looked_up_per_set: usize,
+    /// In an NS set of no more names than this, those that are found to have no address do not count either: the only one
+    /// that has one may be looked up last. The root and the large TLDs have as many.
+    pub ns_names_of_usual_set: usize,
     /// NS names of one referral that are kept at all (NRDelegation, 2022: 1,000 NS names in one referral). The root
     /// and the large TLDs have 13.
     pub ns_names_kept_per_set: usize,
     /// NS names of one referral past which it is not followed at all (NRDelegation, 2022): honest zones have at most
     /// a few dozen, and one peer takes no set of more records than this.
     pub ns_names_believed_per_set: usize,
-    /// Searches for the address of a server that find nothing, for one client question. Beyond it only servers whose
-    /// addresses are known are asked (NXNSAttack in each link of a chain of aliases: CAMP, 2024).
+    /// What searches for the address of a server that find nothing may cost together, for one client question: those of one
+    /// usual NS set, or five that lead to further searches (`SEARCH_ENDED_COST`, `SEARCH_LOST_COST`). Beyond it only
+    /// servers whose addresses are known are asked (NXNSAttack in each link of a chain of aliases: CAMP, 2024).
     pub searches_in_vain_per_question: u32,
     /// Addresses that are tried for one NS name: a name with 60 dead addresses must not cost 60 time-outs.
     pub addresses_per_ns: usize,
@@ -204,9 +208,10 @@ impl Limits {
 const LIMITS: Limits = Limits {
     upstream_queries_per_question: 96,
     ns_names_looked_up_per_set: 4,
+    ns_names_of_usual_set: 13,
     ns_names_kept_per_set: 32,
     ns_names_believed_per_set: 100,
-    searches_in_vain_per_question: 5,
+    searches_in_vain_per_question: 14,
     addresses_per_ns: 3,
     silent_queries_per_ns: 4,
     tries_per_cut: 16,
@@ -275,6 +280,8 @@ const _: () = {
     assert!(l.stale_after_ms < l.give_up_earliest_ms, "stale data comes before giving up");
     assert!(l.give_up_earliest_ms < l.give_up_latest_ms && l.give_up_latest_ms < l.walk_time_ms);
     assert!(l.give_up_latest_ms < 5_000, "clients ask again after 5 s");
+    assert!(l.searches_in_vain_per_question as usize > l.ns_names_of_usual_set, "each name of a usual set may be looked up");
+    assert!(l.ns_names_of_usual_set <= l.ns_names_kept_per_set && l.ns_names_looked_up_per_set <= l.ns_names_of_usual_set);
     assert!(l.tries_per_cut < l.upstream_queries_per_question as usize, "one cut must not spend the whole budget");
     assert!(l.pending_questions_per_client < l.pending_questions, "one client must not fill the table");
     assert!(l.error_reports_per_zone < l.error_reports_per_agent && l.error_reports_per_agent < l.error_reports_per_minute);

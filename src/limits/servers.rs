@@ -66,3 +66,6 @@ pub const BADCOOKIE_REPLIES_MAX: u8 = 2;
 pub const TCP_VOUCHING_MAX: Duration = Duration::from_millis(500);
 /// The shortest time-out of a forwarder: it answers at once from its cache, or after a walk of its own.
 pub const FORWARDER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+/// How long the look-ups of servers' addresses are waited for before as many others begin. Most end sooner; and a client waits
+/// `Limits::give_up_latest_ms` for the last of 13 names, while the others' servers are silent.
+pub const NS_LOOK_UP_PATIENCE: Duration = Duration::from_millis(400);

@@ -26,3 +26,8 @@ pub const TRACE_EVENTS_MAX: usize = 4_096;
 pub const SLICE_US_MAX: u64 = 50;
 /// Steps of cold work in one slice, however cheap they are: their nominal cost may be wrong.
 pub const STEPS_PER_SLICE_MAX: usize = 4;
+/// What the search for a server's address costs of `Limits::searches_in_vain_per_question` where the name has no address or
+/// its zone's servers are silent. It costs few queries and leads nowhere else.
+pub const SEARCH_ENDED_COST: u32 = 1;
+/// The same where a limit or a circle ended the search: each such search may have made many others.
+pub const SEARCH_LOST_COST: u32 = 3;

@@ -29,6 +29,16 @@ fn kinds(copies: usize) -> Vec<Attack> {
     let sub = |copy| format!("www.sub{copy}.evil.example. A");
     vec![
         attack("NXNSAttack: 60 name servers without addresses in a victim's zone", 8, 70, victim(1), |w, k| nxns(w, k, 60), sub),
+        attack("NXNSAttack: 13 names, of which all are looked up", 16, 15, victim(17), |w, k| nxns(w, k, 13), sub),
+        attack("NXNSAttack: 13 names in zones whose servers are silent", 65, 50, evil(18), |w, k| silent_hosts(w, k, 13), sub),
+        attack(
+            "CAMP: aliases into zones that each have 12 names without addresses, and one server to be found",
+            28,
+            48,
+            victim(19),
+            mostly_without_addresses,
+            |copy| format!("c.z{copy}x0.evil.example. A"),
+        ),
         attack("NRDelegation: 1000 name servers that lead nowhere", 4, 70, victim(1), |w, k| nxns(w, k, 1000), sub),
         attack("an endless chain of CNAME", 16, 30, one_link(2), cname_chain, |copy| format!("c{copy}x0.evil.example. A")),
         attack("a name that a DNAME makes longer each time", 3, 30, one_link(3), dname_chain, |copy| format!("x.d{copy}.evil.example. A")),
@@ -184,6 +194,22 @@ fn one_link(seed: u64) -> World {
 
 fn nxns(world: World, copy: usize, count: usize) -> World {
     (0..count).fold(world, |world, n| world.record(&format!("sub{copy}.evil.example. NS n{n}x{copy}.victim.")))
+}
+
+fn silent_hosts(world: World, copy: usize, count: usize) -> World {
+    (0..count).fold(world, |world, n| {
+        let host = format!("h{n}x{copy}.example.");
+        let world = world.zone(&host).server(&format!("ns1.{host}")).dead();
+        world.zone("evil.example.").record(&format!("sub{copy}.evil.example. NS n.{host}"))
+    })
+}
+
+fn mostly_without_addresses(world: World, copy: usize) -> World {
+    (0..20).fold(aliases_with_lookups(world, copy, "", 1), |world, n| {
+        let zone = format!("z{copy}x{n}.evil.example.");
+        let world = world.zone(&zone).record(&format!("{zone} NS ns.h{n}x{copy}.example."));
+        (0..12).fold(world, |world, host| world.record(&format!("{zone} NS n{host}x{n}x{copy}.victim.")))
+    })
 }
 
 fn cname_chain(world: World, copy: usize) -> World {

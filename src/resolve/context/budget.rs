@@ -59,8 +59,10 @@ struct Inner {
     queries_left: Cell<u32>,
     queries_sent: Cell<u32>,
     limit: u32,
-    searches_in_vain_left: Cell<u32>,
-    searches_in_vain_most: u32,
+    /// What searches that find nothing may still cost, in the units of `SEARCH_ENDED_COST`.
+    searches_left: Cell<u32>,
+    searches_most: u32,
+    searches_in_vain: Cell<usize>,
     minimised_in_vain_left: Cell<u32>,
     too_deep: Cell<bool>,
     crowded_out: Cell<bool>,
@@ -76,8 +78,9 @@ impl Budget {
             queries_left: Cell::new(limit),
             queries_sent: Cell::new(0),
             limit,
-            searches_in_vain_left: Cell::new(limits.searches_in_vain_per_question),
-            searches_in_vain_most: limits.searches_in_vain_per_question,
+            searches_left: Cell::new(limits.searches_in_vain_per_question),
+            searches_most: limits.searches_in_vain_per_question,
+            searches_in_vain: Cell::new(0),
             minimised_in_vain_left: Cell::new(limits.minimised_in_vain_per_question),
             too_deep: Cell::new(false),
             crowded_out: Cell::new(false),
@@ -88,12 +91,12 @@ impl Budget {
 
     /// What a look-up at this depth can still do.
     pub fn means(&self, depth: u8) -> Means {
-        Means { depth, queries: self.0.queries_left.get(), searches: self.0.searches_in_vain_left.get() }
+        Means { depth, queries: self.0.queries_left.get(), searches: self.0.searches_left.get() }
     }
 
     /// Nothing has been spent yet.
     pub fn is_whole(&self) -> bool {
-        self.0.queries_sent.get() == 0 && self.0.searches_in_vain_left.get() == self.0.searches_in_vain_most
+        self.0.queries_sent.get() == 0 && self.0.searches_left.get() == self.0.searches_most
     }
 
     /// May something be missing that a question with a whole budget would have got, so that a verdict without it is no
@@ -129,7 +132,7 @@ impl Budget {
 
     /// From here on something is not tried that a question with a whole budget would try.
     pub fn is_spent(&self) -> bool {
-        self.0.queries_left.get() == 0 || !self.may_search() || self.0.too_deep.get()
+        self.0.queries_left.get() == 0 || !self.may_search(0) || self.0.too_deep.get()
     }
 
     /// The address of a server was not looked for, because too many look-ups are nested already.
@@ -145,14 +148,20 @@ impl Budget {
         Ok(())
     }
 
-    /// May the address of one more server be looked for?
-    pub fn may_search(&self) -> bool {
-        self.0.searches_in_vain_left.get() > 0
+    /// May the address of one more server be looked for, if all searches in flight find nothing?
+    pub fn may_search(&self, in_flight: usize) -> bool {
+        self.0.searches_left.get() as usize > in_flight
     }
 
     /// Pays for a search that found no address.
-    pub fn searched_in_vain(&self) {
-        less(&self.0.searches_in_vain_left);
+    pub fn searched_in_vain(&self, cost: u32) {
+        less(&self.0.searches_left, cost);
+        self.0.searches_in_vain.set(self.0.searches_in_vain.get() + 1);
+    }
+
+    /// Searches that found no address.
+    pub fn searches_in_vain(&self) -> usize {
+        self.0.searches_in_vain.get()
     }
 
     /// May names still be shortened where minimisation is bounded? The last time is kept for the client's own question.
@@ -162,7 +171,7 @@ impl Budget {
 
     /// Pays for a minimised query that led to no new cut.
     pub fn minimised_in_vain(&self) {
-        less(&self.0.minimised_in_vain_left);
+        less(&self.0.minimised_in_vain_left, 1);
     }
 
     /// Queries sent so far.
@@ -171,6 +180,6 @@ impl Budget {
     }
 }
 
-fn less(left: &Cell<u32>) {
-    left.set(left.get().saturating_sub(1));
+fn less(left: &Cell<u32>, cost: u32) {
+    left.set(left.get().saturating_sub(cost));
 }

@@ -58,6 +58,14 @@ pub enum Search {
     Done,
 }
 
+impl Server {
+    /// Has this A or AAAA set an address that is not known for this server?
+    pub fn lacks(&self, set: &RrSet) -> bool {
+        let mut addresses = set.data.iter().filter_map(|rdata| address_of(set.rtype, rdata));
+        addresses.any(|address| !self.addresses.contains(&SocketAddr::new(address, 53)))
+    }
+}
+
 impl Cut {
     fn at(zone: Name) -> Cut {
         Cut { zone, servers: Vec::new(), forward: false, configured: false, from_cache: false, age_s: 0 }

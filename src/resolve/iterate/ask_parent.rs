@@ -2,6 +2,7 @@
 //! source of addresses of servers that are named in their own zone.
 
 use crate::env::{BoxFuture, boxed};
+use crate::limits::walk::SEARCH_LOST_COST;
 use crate::record::{Question, Rank, RrSet, Rtype};
 use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
 use crate::resolve::context::trace::Purpose;
@@ -28,7 +29,7 @@ impl Walk<'_> {
             let types = [Rtype::A, Rtype::AAAA].into_iter().filter(|rtype| self.context.routes.type_enabled(*rtype));
             let questions = names.flat_map(|name| types.clone().map(|rtype| Question::new(name.clone(), rtype)));
             let questions: Vec<Question> = questions.take(limits.ns_names_looked_up_per_set).collect();
-            if questions.is_empty() || !self.context.budget.may_search() {
+            if questions.is_empty() || !self.context.budget.may_search(0) {
                 return false;
             }
             // The parent answers for DS: the walk for it begins above the zone.
@@ -50,7 +51,7 @@ impl Walk<'_> {
                     return true;
                 }
             }
-            self.context.budget.searched_in_vain();
+            self.context.budget.searched_in_vain(SEARCH_LOST_COST);
             false
         })
     }

@@ -8,6 +8,7 @@ pub(in crate::resolve) mod local_root;
 pub(in crate::resolve) mod minimise;
 pub(in crate::resolve) mod next_step;
 pub(in crate::resolve) mod ns_addresses;
+pub(in crate::resolve) mod ns_look_ups;
 pub(in crate::resolve) mod start;
 pub(in crate::resolve) mod store_reply;
 pub(in crate::resolve) mod sub_query;

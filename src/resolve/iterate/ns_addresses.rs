@@ -3,19 +3,79 @@
 use std::net::SocketAddr;
 
 use crate::cache::{FailureKind, Family};
-use crate::limits::walk::SERVER_ALIASES_MAX;
+use crate::env::{BoxFuture, boxed};
+use crate::limits::servers::NS_LOOK_UP_PATIENCE;
+use crate::limits::walk::{SEARCH_ENDED_COST, SEARCH_LOST_COST, SERVER_ALIASES_MAX};
 use crate::record::{Name, Question, RrSet, Rtype, Security};
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
+use crate::resolve::context::task::within;
 use crate::resolve::context::trace::Purpose;
 use crate::resolve::delegation::zone_cut::{Cut, Search, Server, parent_glue};
+use crate::resolve::iterate::ns_look_ups::{LookedUp, NsLookUps};
 use crate::resolve::iterate::walker::Walk;
 use crate::resolve::reply::link::Found;
 use crate::resolve::servers::slist::Slist;
 
+/// What is done next to find an address.
+enum NextSearch {
+    /// The cache has glue of the parent for one more server.
+    Found,
+    /// One server needs no look-up: it can have no address.
+    Skipped,
+    /// The addresses of this server are to be looked up.
+    LookUp { at: usize, search: Search },
+    /// No server is left, or a limit is reached.
+    None,
+}
+
 impl Walk<'_> {
     /// Looks for the address of one more of the cut's servers. `false`: there is none left to look for.
+    ///
+    /// While one look-up takes long, or has found nothing, others begin: seven of eight names may be of no use, and the
+    /// client waits.
     pub(in crate::resolve) async fn find_address(&self, cut: &mut Cut, slist: &mut Slist) -> bool {
+        let mut look_ups = NsLookUps::default();
+        let mut wanted = 1;
+        loop {
+            while wanted > 0 {
+                match self.next_search(cut, slist, look_ups.len()) {
+                    NextSearch::None => wanted = 0,
+                    NextSearch::Found => {
+                        look_ups.abandon(cut, slist);
+                        return true;
+                    }
+                    NextSearch::Skipped if look_ups.is_empty() => return true,
+                    NextSearch::Skipped => {}
+                    NextSearch::LookUp { at, search } => {
+                        wanted -= 1;
+                        slist.names_looked_up += 1;
+                        let server = &mut cut.servers[at];
+                        let before = server.clone();
+                        (server.search, server.half_searched) = (Search::Done, false);
+                        let has_many = cut.servers.len() > self.context.routes.limits.ns_names_looked_up_per_set;
+                        look_ups.begin(at, search, self.look_up_server(before, search, has_many));
+                    }
+                }
+            }
+            if look_ups.is_empty() {
+                return false;
+            }
+            wanted = match within(NS_LOOK_UP_PATIENCE, look_ups.next()).await {
+                None => look_ups.len(),
+                Some((at, looked_up)) => {
+                    if self.take_addresses(cut, slist, at, looked_up) || look_ups.is_empty() {
+                        look_ups.abandon(cut, slist);
+                        return true;
+                    }
+                    1
+                }
+            };
+        }
+    }
+
+    /// The server whose address is looked for next, after what is known of it was used.
+    fn next_search(&self, cut: &mut Cut, slist: &mut Slist, in_flight: usize) -> NextSearch {
         let limits = self.context.routes.limits;
         // A server with as many addresses as are tried needs no more.
         let is_of_use =
@@ -29,26 +89,28 @@ impl Walk<'_> {
         // nowhere.
         let searches = [Search::None, Search::Parent, Search::Done];
         let Some(search) = searches.into_iter().find(|search| cut.servers.iter().any(|server| wants_more(server, *search))) else {
-            return false;
+            return NextSearch::None;
         };
         let waiting: Vec<usize> = (0..cut.servers.len()).filter(|&at| wants_more(&cut.servers[at], search)).collect();
         // A further address of a server that did not answer is worth less than the first one of another server.
         let unknown: Vec<usize> = waiting.iter().copied().filter(|&at| is_out_of_reach(&cut.servers[at])).collect();
         let waiting = if unknown.is_empty() { waiting } else { unknown };
-        let waiting = match self.is_limited(slist) {
+        let waiting = match self.is_limited(cut, slist, in_flight) {
             false => waiting,
             // What the cache says of a name costs nothing.
             true => waiting.into_iter().filter(|&at| cut.servers[at].name.as_ref().is_some_and(|name| self.has_no_address(name))).collect(),
         };
         if waiting.is_empty() {
-            self.note_limit(slist);
-            return false;
+            if in_flight == 0 {
+                self.note_limit(slist);
+            }
+            return NextSearch::None;
         }
         let at = waiting[self.servers.network().random().below(waiting.len())];
         let server = &mut cut.servers[at];
         let Some(name) = server.name.clone() else {
             (server.search, server.half_searched) = (Search::Done, false);
-            return true;
+            return NextSearch::Skipped;
         };
         if search == Search::None {
             server.search = Search::Parent;
@@ -60,61 +122,85 @@ impl Walk<'_> {
                 }
             }
             if server.addresses.len() > before {
-                return true;
+                return NextSearch::Found;
             }
         }
         // A server whose own name lies below the cut can only be found through the servers of the cut.
-        if name.is_within(&cut.zone) && !slist.has_reply {
-            (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
-            return true;
+        if name.is_within(&cut.zone) && !slist.has_reply || self.has_no_address(&name) {
+            (server.search, server.half_searched) = (Search::Done, false);
+            return NextSearch::Skipped;
         }
-        (cut.servers[at].search, cut.servers[at].half_searched) = (Search::Done, false);
-        if self.has_no_address(&name) {
-            return true;
-        }
-        slist.names_looked_up += 1;
-        let before_all = cut.address_count();
-        let mut types = [(Rtype::A, self.context.routes.recursion.ipv4), (Rtype::AAAA, self.context.routes.recursion.ipv6)];
-        if !self.servers.network().can_count_on(Family::V4) {
-            types.reverse();
-        }
-        for (rtype, enabled) in types {
-            if enabled == Some(false) {
-                continue;
-            }
-            let before = cut.address_count();
-            let from_parent = match self.server_address(&Question::new(name.clone(), rtype), search == Search::None).await {
-                Ok((sets, from_parent)) => {
-                    sets.iter().for_each(|set| cut.add_set(set));
-                    from_parent
-                }
-                Err(failure) => {
-                    slist.circled |= failure.cause == Cause::Cycle;
-                    if failure.own_limit != OwnLimit::No {
-                        let bound = if let Cause::Spent(bound) = failure.cause { Some(bound) } else { None };
-                        slist.limit(bound, failure.own_limit);
-                    }
-                    false
-                }
-            };
-            if cut.address_count() > before {
-                if from_parent {
-                    cut.servers[at].search = Search::Parent;
-                }
-                cut.servers[at].half_searched = rtype == types[0].0 && types[1].1 != Some(false);
-                break;
-            }
-        }
-        if cut.address_count() == before_all {
-            self.context.budget.searched_in_vain();
-        }
-        true
+        NextSearch::LookUp { at, search }
     }
 
-    fn is_limited(&self, slist: &Slist) -> bool {
-        let limits = self.context.routes.limits;
-        slist.names_looked_up >= limits.ns_names_looked_up_per_set
-            || !self.context.budget.may_search()
+    /// Looks up addresses of one server, one family after the other until there is one that is new. `has_many`: the zone has many
+    /// other servers, so that silence to the first question is enough.
+    fn look_up_server(&self, server: Server, search: Search, has_many: bool) -> BoxFuture<'_, LookedUp> {
+        boxed(|| async move {
+            let mut types = [(Rtype::A, self.context.routes.recursion.ipv4), (Rtype::AAAA, self.context.routes.recursion.ipv6)];
+            if !self.servers.network().can_count_on(Family::V4) {
+                types.reverse();
+            }
+            let mut looked_up = LookedUp::default();
+            let Some(name) = &server.name else { return looked_up };
+            for (rtype, _) in types.iter().filter(|(_, enabled)| *enabled != Some(false)) {
+                match self.server_address(&Question::new(name.clone(), *rtype), search == Search::None).await {
+                    Ok((sets, _)) if !sets.iter().any(|set| server.lacks(set)) => {}
+                    Ok((sets, from_parent)) => {
+                        (looked_up.sets, looked_up.from_parent) = (sets, from_parent);
+                        looked_up.is_half = *rtype == types[0].0 && types[1].1 != Some(false);
+                        break;
+                    }
+                    Err(failure) => {
+                        let is_silent = failure.cause == Cause::NoReachableAuthority;
+                        looked_up.failures.push(failure);
+                        if is_silent && has_many {
+                            break;
+                        }
+                    }
+                }
+            }
+            looked_up
+        })
+    }
+
+    /// Uses what a look-up found, and pays for it if that is nothing. `true`: an address was found.
+    fn take_addresses(&self, cut: &mut Cut, slist: &mut Slist, at: usize, looked_up: LookedUp) -> bool {
+        let before = cut.address_count();
+        looked_up.sets.iter().for_each(|set| cut.add_set(set));
+        if cut.address_count() > before {
+            if looked_up.from_parent {
+                cut.servers[at].search = Search::Parent;
+            }
+            cut.servers[at].half_searched = looked_up.is_half;
+            return true;
+        }
+        for failure in &looked_up.failures {
+            slist.circled |= failure.cause == Cause::Cycle;
+            if failure.own_limit != OwnLimit::No {
+                let bound = if let Cause::Spent(bound) = failure.cause { Some(bound) } else { None };
+                slist.limit(bound, failure.own_limit);
+            }
+        }
+        // A denial, or a zone whose servers are silent, leads to no further look-ups.
+        let is_end = |failure: &Failure| {
+            failure.cause == Cause::NoReachableAuthority || failure.own_limit == OwnLimit::No && failure.cause != Cause::Cycle
+        };
+        if cut.servers[at].addresses.is_empty() && looked_up.failures.iter().all(is_end) {
+            slist.names_without_address += 1;
+            self.context.budget.searched_in_vain(SEARCH_ENDED_COST);
+        } else {
+            self.context.budget.searched_in_vain(SEARCH_LOST_COST);
+        }
+        false
+    }
+
+    /// Names without address do not count in an NS set of usual size: the only one with an address may be the last.
+    fn is_limited(&self, cut: &Cut, slist: &Slist, in_flight: usize) -> bool {
+        let (limits, budget) = (self.context.routes.limits, &self.context.budget);
+        let uncounted = if cut.servers.len() > limits.ns_names_of_usual_set { 0 } else { slist.names_without_address + in_flight };
+        slist.names_looked_up.saturating_sub(uncounted) >= limits.ns_names_looked_up_per_set
+            || !budget.may_search(in_flight)
             || usize::from(self.context.depth) >= limits.glueless_depth
     }
 
@@ -124,9 +210,8 @@ impl Walk<'_> {
         if usize::from(self.context.depth) >= limits.glueless_depth {
             budget.too_deep();
             slist.limit(Some(Bound::Depth(limits.glueless_depth)), OwnLimit::Lasting);
-        } else if !budget.may_search() {
-            let searches = limits.searches_in_vain_per_question as usize;
-            slist.limit(Some(Bound::AddressSearches(searches)), OwnLimit::Lasting);
+        } else if !budget.may_search(0) {
+            slist.limit(Some(Bound::AddressSearches(budget.searches_in_vain())), OwnLimit::Lasting);
         } else {
             slist.skipped_names = true;
         }

@@ -28,6 +28,8 @@ pub struct Slist {
     pub(in crate::resolve) ruled_out: bool,
     pub(in crate::resolve) recursive: Option<SocketAddr>,
     pub(in crate::resolve) names_looked_up: usize,
+    /// Those of them that were found to have no address, or whose own zone has silent servers.
+    pub(in crate::resolve) names_without_address: usize,
     /// Names of servers were not looked up because enough others had been.
     pub(in crate::resolve) skipped_names: bool,
     /// A limit of the question, or of this resolver, kept addresses from being found.
