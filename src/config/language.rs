@@ -137,10 +137,18 @@ fn mistake(line: usize, column: usize, what: impl Into<String>, hint: Option<Str
 
 /// What to write instead of a bare word.
 fn instead_of(word: &str) -> String {
+    match switch_for(word) {
+        Some(switch) => format!("use true or false, here {switch}"),
+        None => format!("put a string in quotes: \"{word}\""),
+    }
+}
+
+/// The TOML value of a switch that is written in another way.
+pub(super) fn switch_for(word: &str) -> Option<bool> {
     match word.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "true" => "write true".to_owned(),
-        "no" | "off" | "false" => "write false".to_owned(),
-        _ => format!("put a string in quotes: \"{word}\""),
+        "yes" | "on" | "true" | "enabled" | "1" => Some(true),
+        "no" | "off" | "false" | "disabled" | "0" => Some(false),
+        _ => None,
     }
 }
 
@@ -230,7 +238,7 @@ mod tests {
     fn mistakes_of_the_language() {
         for (text, expected, mended) in [
             ("a = 1", &[][..], "a = 1"),
-            ("a = yes", &["1:5: yes is not a TOML value; write true"], "a = yes"),
+            ("a = yes", &["1:5: yes is not a TOML value; use true or false, here true"], "a = yes"),
             ("a = debug", &["1:5: debug is not a TOML value; put a string in quotes: \"debug\""], "a = debug"),
             ("a = ", &["1:5: a value is missing"], "a = "),
             (

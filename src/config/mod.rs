@@ -6,6 +6,7 @@
 //!
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 
+mod foreign;
 mod keys;
 mod language;
 mod nearest;

@@ -2,9 +2,13 @@
 //!
 //! The distance counts edits (insert, delete, replace, swap neighbours); `_` for `-` and upper case cost nothing.
 
+use super::foreign;
 use super::keys::SECTIONS;
 
 pub(super) fn hint_for_key(section: &str, keys: &[&str], written: &str) -> String {
+    if let Some(hint) = foreign::hint(section, written) {
+        return hint;
+    }
     match (nearest(written, keys), home_of(written)) {
         (Some(near), _) => format!("did you mean \"{near}\"?"),
         (None, Some((home, key))) if home != section => format!("\"{key}\" belongs in [{home}]"),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use super::foreign;
 use super::keys::{Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
 use super::language;
 use super::nearest::{hint_for_key, home_of, nearest};
@@ -185,12 +186,12 @@ impl<'a> Reader<'a> {
 
     fn unknown_section(&mut self, span: &Range<usize>, written: &str) {
         let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).chain(LISTS).collect();
-        let hint = match (nearest(written, &names), home_of(written)) {
+        let hint = foreign::hint("", written).unwrap_or_else(|| match (nearest(written, &names), home_of(written)) {
             (Some(near), _) if LISTS.contains(&near) => format!("did you mean [[{near}]]?"),
             (Some(near), _) => format!("did you mean [{near}]?"),
             (None, Some((section, key))) => format!("\"{key}\" belongs in [{section}]"),
             (None, None) => format!("the sections are {}", names.join(", ")),
-        };
+        });
         self.problem(span, format!("unknown section or key \"{written}\""), Some(hint));
     }
 
@@ -253,8 +254,8 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
     let wrong = || vec![(value.span(), format!("expected {}, found {}", expected(&row.kind), found(value)), None)];
     let plain = value.get_ref();
     match &row.kind {
-        Kind::Switch(slot) => *slot(target) = plain.as_bool().ok_or_else(wrong)?,
-        Kind::SwitchOrFoundOut(slot) => *slot(target) = Some(plain.as_bool().ok_or_else(wrong)?),
+        Kind::Switch(slot) => *slot(target) = plain.as_bool().ok_or_else(|| no_switch(value, wrong()))?,
+        Kind::SwitchOrFoundOut(slot) => *slot(target) = Some(plain.as_bool().ok_or_else(|| no_switch(value, wrong()))?),
         Kind::Count(slot, least, most) => {
             let count = plain.as_integer().and_then(whole_number).filter(|count| (least..=most).contains(&count)).ok_or_else(wrong)?;
             *slot(target) = Some(usize::try_from(count).map_err(|_| wrong())?);
@@ -298,6 +299,17 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::Servers(slot) => *slot(target) = each(value, wrong, parse_socket)?,
     }
     Ok(())
+}
+
+/// The mistake with what to write, where a switch is written as a word or a number.
+fn no_switch(value: &Value<'_>, wrong: Vec<Mistake>) -> Vec<Mistake> {
+    let word = match value.get_ref() {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(integer) => integer.to_string(),
+        _ => return wrong,
+    };
+    let hint = language::switch_for(&word).map(|switch| format!("write {switch} without quotes"));
+    wrong.into_iter().map(|(span, what, _)| (span, what, hint.clone())).collect()
 }
 
 fn sockets(value: &Value<'_>, wrong: impl Fn() -> Vec<Mistake>) -> Result<Vec<SocketAddr>, Vec<Mistake>> {
@@ -541,7 +553,7 @@ to   = ["192.0.2.1"]
                 "[server]\nallow = ['10.0.0.1/8']",
                 &["2:10: server.allow: \"10.0.0.1/8\" has bits set past /8: write \"10.0.0.0/8\" or \"10.0.0.1\""],
             ),
-            ("[recursion]\ndnssec = 'yes'", &["2:10: recursion.dnssec: expected true or false, found \"yes\""]),
+            ("[recursion]\ndnssec = 'yes'", &["2:10: recursion.dnssec: expected true or false, found \"yes\"; write true without quotes"]),
             (
                 "[recursion]\nsha1 = 'insecur'",
                 &["2:8: recursion.sha1: expected \"insecure\" or \"validate\", found \"insecur\"; did you mean \"insecure\"?"],

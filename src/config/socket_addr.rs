@@ -2,7 +2,7 @@
 //!
 //! `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:53`. Without a port: 53.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// RFC 1035 4.2: DNS is at port 53.
 const DNS_PORT: u16 = 53;
@@ -10,6 +10,11 @@ const DNS_PORT: u16 = 53;
 /// The error is a sentence for the person who wrote the configuration.
 pub fn parse_socket(text: &str) -> Result<SocketAddr, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|inner| inner.contains(':')).unwrap_or(text);
+    if let Some((address, port)) = port_without_brackets(text) {
+        return Err(format!(
+            "\"{text}\" is one IPv6 address: write \"[{address}]:{port}\" for port {port}, or \"[{text}]\" for that address"
+        ));
+    }
     let parsed = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)).or_else(|_| text.parse::<SocketAddr>());
     match parsed {
         Ok(socket) if socket.port() == 0 => Err(format!("\"{text}\": port 0 is no port that can be asked")),
@@ -19,6 +24,14 @@ pub fn parse_socket(text: &str) -> Result<SocketAddr, String> {
         }
         Err(_) => Err(format!("\"{text}\" is not an address such as 192.0.2.1, 192.0.2.1:53 or [2001:db8::1]:53")),
     }
+}
+
+/// `::1:53` is an address whose last group is 53, but port 53 of `::1` was probably meant. `2001:db8::53` can only be an address.
+fn port_without_brackets(text: &str) -> Option<(Ipv6Addr, &str)> {
+    const USUAL_PORTS: [&str; 9] = ["53", "443", "853", "1053", "5053", "5300", "5335", "5353", "8053"];
+    text.parse::<Ipv6Addr>().ok()?;
+    let (address, port) = text.rsplit_once(':').filter(|(_, port)| USUAL_PORTS.contains(port))?;
+    Some((address.parse().ok()?, port))
 }
 
 #[cfg(test)]
@@ -35,10 +48,26 @@ mod tests {
             ("[::1]:5300", "[::1]:5300"),
             ("[fe80::1%2]:53", "[fe80::1%2]:53"),
             ("0.0.0.0:53", "0.0.0.0:53"),
+            ("2001:db8::53", "[2001:db8::53]:53"),
+            ("[::1:53]", "[::1:53]:53"),
+            ("2001:db8:0:0:0:0:1:53", "[2001:db8::1:53]:53"),
+            ("fd00::1:2", "[fd00::1:2]:53"),
         ] {
             assert_eq!(parse_socket(text).map(|socket| socket.to_string()), Ok(expected.to_owned()), "{text}");
         }
-        for text in ["", "localhost", "192.0.2", "192.0.2.1:", "192.0.2.1:70000", "192.0.2.1:0", "[192.0.2.1]", "[::1", ":53"] {
+        for text in [
+            "",
+            "localhost",
+            "192.0.2",
+            "192.0.2.1:",
+            "192.0.2.1:70000",
+            "192.0.2.1:0",
+            "[192.0.2.1]",
+            "[::1",
+            ":53",
+            "::1:53",
+            "2001:db8::1:5353",
+        ] {
             assert!(parse_socket(text).is_err(), "{text}");
         }
     }

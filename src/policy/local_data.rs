@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use foldhash::quality::RandomState;
 
-use crate::record::{Name, Question, RrSet, Rtype};
+use crate::record::{Name, Question, RrSet, Rtype, reverse_name};
 
 /// TTL of the SOA record that a denial of a type is given with, and so of that denial (RFC 2308 5).
 const DENIAL_TTL_S: u32 = 300;
@@ -134,21 +134,6 @@ fn address(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
         Rtype::AAAA => <[u8; 16]>::try_from(rdata).ok().map(|octets| Ipv6Addr::from(octets).into()),
         _ => None,
     }
-}
-
-/// The name below `in-addr.arpa.` or `ip6.arpa.` that has an address's PTR record.
-fn reverse_name(address: IpAddr) -> Option<Name> {
-    let text = match address {
-        IpAddr::V4(v4) => {
-            let [a, b, c, d] = v4.octets();
-            format!("{d}.{c}.{b}.{a}.in-addr.arpa.")
-        }
-        IpAddr::V6(v6) => {
-            let nibbles = v6.octets().into_iter().rev().flat_map(|octet| [octet & 15, octet >> 4]);
-            format!("{}ip6.arpa.", nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>())
-        }
-    };
-    Name::parse(&text).ok()
 }
 
 #[cfg(test)]

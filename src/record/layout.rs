@@ -104,6 +104,16 @@ fn name_spans(rtype: Rtype, rdata: &[u8]) -> impl Iterator<Item = (usize, usize)
     })
 }
 
+/// The character strings of data that is a list of them, such as TXT (RFC 1035 3.3.14).
+pub fn strings(rdata: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = rdata;
+    std::iter::from_fn(move || {
+        let (text, next) = rest.split_first().and_then(|(len, after)| after.split_at_checked(usize::from(*len)))?;
+        rest = next;
+        Some(text)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,16 +10,18 @@ mod layout;
 mod name;
 mod question;
 mod rank;
+mod reverse;
 mod rrset;
 mod rtype;
 mod text;
 
 pub use ede::{Ede, EdeCode};
-pub use layout::{Field, canonical_rdata, fields, rdata_has_fields, rdata_names};
+pub use layout::{Field, canonical_rdata, fields, rdata_has_fields, rdata_names, strings};
 pub use name::{Name, NameError};
 pub(crate) use name::{presentation_to_wire as name_from_text, wire_len as wire_name_len};
 pub use question::{Class, Question, Rcode};
 pub use rank::{Rank, Security};
+pub use reverse::reverse_name;
 pub use rrset::{RdataIter, RdataList, RrSet, Validated};
 pub use rtype::Rtype;
 pub use text::{

@@ -17,7 +17,6 @@ mod do_not_query;
 mod tcp_framing;
 mod matching;
 mod query;
-mod socket_queue;
 mod socket_table;
 mod sockets;
 mod tcp;
@@ -26,5 +25,5 @@ mod tests;
 
 pub use do_not_query::may_ask;
 pub use exchange::{AskError, Notes, Reply, TcpReason, Transport, Upstream};
-pub use query::{Ask, EdnsOut, SocketWait};
+pub use query::{Ask, EdnsOut};
 pub use tcp::TcpFault;

@@ -111,6 +111,11 @@ impl ZoneBuilder {
         &self.octets[entry.at as usize..entry.at as usize + usize::from(entry.len)]
     }
 
+    /// The owner of a record.
+    pub(super) fn name_of(&self, entry: &Entry) -> Name {
+        Name::from_wire(self.names.name(entry.name)).unwrap_or_else(|_| Name::root())
+    }
+
     pub(super) fn number(&self, name: &[u8]) -> Option<u32> {
         self.names.find(hash_name(&self.state, name), name)
     }

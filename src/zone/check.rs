@@ -1,12 +1,14 @@
 //! Checks of the records as a zone, after each record has been found correct by itself.
 //!
-//! Errors would cause wrong or ambiguous answers. Likely slips are warnings, and the zone is served: no NS RRset, missing
-//! addresses, servers that are aliases (RFC 2181 10.3), data that a delegation or a DNAME hides.
+//! Errors would cause wrong or ambiguous answers. What may be intended is a warning, and the zone is served: no NS RRset, missing
+//! addresses, servers that are aliases (RFC 2181 10.3), data that a delegation or a DNAME hides. `slips.rs` has the slips of the
+//! pen in names and data.
 
 use super::builder::{Entry, ZoneBuilder};
 use super::lookup::{lower, within};
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN};
+use super::slips;
 use crate::limits::zone::NSEC3_ITERATIONS_MAX;
 use crate::record::{Name, Rtype, rdata_names};
 
@@ -28,11 +30,12 @@ pub(super) fn zone(builder: &ZoneBuilder, problems: &mut Problems) {
     signed(builder, apex, problems);
     for node in builder.entries.chunk_by(|a, b| a.name == b.name) {
         alone(builder, node, has_soa, problems);
+        slips::owner(builder, node, problems);
         hidden(builder, node, problems);
         for set in node.chunk_by(|a, b| (a.rtype, a.is_sig) == (b.rtype, b.is_sig)) {
             one_ttl(builder, set, problems);
             digests(builder, set, problems);
-            slips(builder, set, problems);
+            slips::data(builder, set, problems);
             if complete && !set[0].is_sig {
                 targets(builder, set, problems);
             }
@@ -66,12 +69,8 @@ fn signed(builder: &ZoneBuilder, apex: u32, problems: &mut Problems) {
 /// The first SOA record of the file whose owner is not the apex.
 fn other_soa(builder: &ZoneBuilder) -> Option<(Name, Place)> {
     let below = builder.entries.iter().filter(|entry| entry.rtype == Rtype::SOA && !entry.is_sig);
-    let below = below.map(|entry| (name_of(builder, entry), entry.place));
+    let below = below.map(|entry| (builder.name_of(entry), entry.place));
     below.chain(builder.soa_elsewhere.clone()).min_by_key(|(_, place)| (place.file, place.line))
-}
-
-fn name_of(builder: &ZoneBuilder, entry: &Entry) -> Name {
-    Name::from_wire(builder.names.name(entry.name)).unwrap_or_else(|_| Name::root())
 }
 
 /// Records that may exist only at certain names, only once, or not together with others.
@@ -82,11 +81,11 @@ fn alone(builder: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Pr
     for rtype in [Rtype::SOA, Rtype::CNAME, Rtype::DNAME] {
         // RFC 1034 3.6.2, RFC 2181 10.1, RFC 6672 2.4.
         if let Some(second) = data().filter(|entry| entry.rtype == rtype).nth(1) {
-            problems.error(second.place, format!("found a second {rtype} record for {}, expected one", name_of(builder, first)));
+            problems.error(second.place, format!("found a second {rtype} record for {}, expected one", builder.name_of(first)));
         }
     }
     if has_soa && let Some(soa) = data().find(|entry| entry.rtype == Rtype::SOA && wire != builder.apex.as_wire()) {
-        problems.error(soa.place, format!("found a SOA record for {}, expected it for {} only", name_of(builder, first), builder.apex));
+        problems.error(soa.place, format!("found a SOA record for {}, expected it for {} only", builder.name_of(first), builder.apex));
     }
     let cname = data().find(|entry| entry.rtype == Rtype::CNAME);
     if let (Some(cname), Some(other)) = (cname, data().find(|entry| !entry.rtype.may_stand_beside_cname())) {
@@ -94,17 +93,17 @@ fn alone(builder: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Pr
         problems.error(
             later.place,
             format!(
-                "found {} beside the {} of line {} for {}, expected a CNAME to stand alone (RFC 1034 3.6.2)",
+                "found {} beside the {} of line {} for {}, expected a CNAME to stand alone (RFC 1034 3.6.2): write A and AAAA in its place",
                 later.rtype,
                 earlier.rtype,
                 earlier.place.line,
-                name_of(builder, first)
+                builder.name_of(first)
             ),
         );
     }
     // RFC 4592 4.2: a wildcard delegation has no defined meaning.
     if let Some(ns) = data().find(|entry| entry.rtype == Rtype::NS && wire.starts_with(b"\x01*")) {
-        problems.error(ns.place, format!("found NS for the wildcard {}, expected no delegation there", name_of(builder, first)));
+        problems.error(ns.place, format!("found NS for the wildcard {}, expected no delegation there", builder.name_of(first)));
     }
 }
 
@@ -121,7 +120,7 @@ fn hidden(builder: &ZoneBuilder, node: &[Entry], problems: &mut Problems) {
     };
     if let Some(entry) = node.iter().find(occluded) {
         let why = if builder.has(number, CUT) { "at a delegation" } else { "below a delegation or a DNAME" };
-        problems.warning(entry.place, format!("found {} for {} {why}: it is never served", entry.rtype, name_of(builder, entry)));
+        problems.warning(entry.place, format!("found {} for {} {why}: it is never served", entry.rtype, builder.name_of(entry)));
     }
 }
 
@@ -130,7 +129,7 @@ fn one_ttl(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     let least = set.iter().map(|entry| entry.ttl).min().unwrap_or(0);
     // Signatures over one set may differ in what they cover and are not a set of their own (RFC 4035 2.2).
     if let Some(other) = set.iter().find(|entry| entry.ttl != set[0].ttl && !entry.is_sig) {
-        let (rtype, name) = (other.rtype, name_of(builder, other));
+        let (rtype, name) = (other.rtype, builder.name_of(other));
         problems.warning(
             other.place,
             format!("found TTL {} for {name} {rtype} after {}, expected one TTL in a set: {least} is used", other.ttl, set[0].ttl),
@@ -153,7 +152,7 @@ fn digests(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
         if have == len {
             continue;
         }
-        let name = name_of(builder, entry);
+        let name = builder.name_of(entry);
         match rtype {
             Rtype::NSEC3 => {
                 problems.error(entry.place, format!("found a next hash of {have} octets for {name} NSEC3, expected the {len} of SHA-1"))
@@ -163,57 +162,13 @@ fn digests(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     }
 }
 
-/// Data that is well-formed but cannot be intended.
-fn slips(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
-    for entry in set.iter().filter(|entry| !entry.is_sig) {
-        let rdata = builder.rdata(entry);
-        match entry.rtype {
-            Rtype::SOA => {
-                // RFC 1035 8: the first label is the part before the `@` of the mail address.
-                let mailbox = rdata_names(entry.rtype, rdata).nth(1).unwrap_or_default();
-                let first = mailbox.split_first().and_then(|(len, rest)| rest.get(..usize::from(*len))).unwrap_or_default();
-                if first.contains(&b'@')
-                    && let Ok(name) = Name::from_wire(mailbox)
-                {
-                    problems.warning(entry.place, format!("found `@` in the mailbox {name}, expected a dot in its place"));
-                }
-            }
-            Rtype::NAPTR => naptr(builder, entry, rdata, problems),
-            _ => {}
-        }
-    }
-}
-
-/// RFC 3403 4.1: either REGEXP or REPLACEMENT; RFC 3402 3.2: the form of REGEXP.
-fn naptr(builder: &ZoneBuilder, entry: &Entry, rdata: &[u8], problems: &mut Problems) {
-    let string = |rest: &[u8]| {
-        rest.split_first().and_then(|(len, rest)| rest.split_at_checked(usize::from(*len))).map(|(a, b)| (a.to_vec(), b.len()))
-    };
-    let mut rest = rdata.get(4..).unwrap_or_default();
-    let mut last = Vec::new();
-    for _ in 0..3 {
-        let Some((text, left)) = string(rest) else { return };
-        (last, rest) = (text, &rest[rest.len() - left..]);
-    }
-    let Some((delimiter, expression)) = last.split_first() else { return };
-    let name = name_of(builder, entry);
-    if rest != [0] {
-        problems.warning(entry.place, format!("found both a regular expression and a replacement for {name} NAPTR, expected one of them"));
-    }
-    let escaped = |at: usize| expression[..at].iter().rev().take_while(|octet| **octet == b'\\').count() % 2 == 1;
-    let delimiters = (0..expression.len()).filter(|at| expression[*at] == *delimiter && !escaped(*at)).count();
-    if delimiters != 2 || delimiter.is_ascii_digit() || *delimiter == b'i' {
-        problems.warning(entry.place, format!("found no substitution for {name} NAPTR, expected one as `!^.*$!sip:info@example.org!`"));
-    }
-}
-
 /// Names in NS, MX and SRV records whose addresses this zone must have.
 fn targets(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     let apex = builder.apex.as_wire();
     for entry in set {
         let rdata = builder.rdata(entry);
-        for target in rdata_names(entry.rtype, rdata) {
-            dot_forgotten(builder, entry, target, problems);
+        if slips::targets(builder, entry, problems) {
+            continue;
         }
         let server = match entry.rtype {
             Rtype::NS | Rtype::MX | Rtype::SRV => rdata_names(entry.rtype, rdata).next().filter(|target| *target != [0]),
@@ -229,13 +184,19 @@ fn targets(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
 }
 
 fn address_known(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
-    let (rtype, owner) = (entry.rtype, name_of(builder, entry));
+    let (rtype, owner) = (entry.rtype, builder.name_of(entry));
     let shown = || Name::from_wire(target).map(|name| name.to_string()).unwrap_or_default();
     let Some(number) = closest(builder, target) else { return };
     let exact = builder.names.name(number) == target;
     if exact && !builder.set(number, Rtype::CNAME).is_empty() {
         // RFC 2181 10.3.
-        problems.warning(entry.place, format!("found {rtype} of {owner} to {}, an alias, expected a name with addresses", shown()));
+        problems.warning(
+            entry.place,
+            format!(
+                "found {rtype} of {owner} to {}, an alias, expected a name with addresses: write the name that the alias leads to",
+                shown()
+            ),
+        );
     } else if exact && [Rtype::A, Rtype::AAAA].iter().any(|rtype| !builder.set(number, *rtype).is_empty()) {
     } else if !exact && builder.has(number, HAS_WILDCARD) {
         // A wildcard may provide the address. It could not serve as glue, but the delegation's own check finds that.
@@ -254,21 +215,5 @@ fn closest(builder: &ZoneBuilder, name: &[u8]) -> Option<u32> {
             return Some(number);
         }
         rest = rest.get(1 + usize::from(*rest.first()?)..)?;
-    }
-}
-
-/// `www.example.org.example.org.`: probably a final dot was left out.
-fn dot_forgotten(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
-    let apex = builder.apex.as_wire();
-    let Some(rest) = target.len().checked_sub(apex.len()).filter(|_| apex.len() > 1) else { return };
-    let (front, end) = target.split_at(rest);
-    let twice = end.eq_ignore_ascii_case(apex)
-        && front.len() + 1 >= apex.len()
-        && front[front.len() + 1 - apex.len()..].eq_ignore_ascii_case(&apex[..apex.len() - 1]);
-    if twice && let Ok(name) = Name::from_wire(target) {
-        problems.warning(
-            entry.place,
-            format!("found the name {name}, expected a final dot after {}", builder.apex.to_string().trim_end_matches('.')),
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! Authoritative data: the zones Cairn hosts.
 //!
 //! `master/` reads master files (RFC 1035 5) and `transfer.rs` the messages of a zone transfer (RFC 5936); `builder.rs`
-//! collects the records, `check.rs` checks them as a zone, `tree.rs` is the finished snapshot that all workers share,
+//! collects the records, `check.rs` and `slips.rs` check them as a zone, `tree.rs` is the finished snapshot that all workers share,
 //! `shard.rs` its packed parts. `lookup.rs` finds data (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves non-existence,
 //! `zonemd.rs` checks the digest of a whole zone (RFC 8976), `zones.rs` is the set of all hosted zones. Everything here is pure
 //! and synchronous; the caller provides the text of files.
@@ -19,6 +19,7 @@ mod model;
 mod name_table;
 mod problem;
 mod shard;
+mod slips;
 mod transfer;
 mod tree;
 mod zonemd;

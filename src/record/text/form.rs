@@ -24,6 +24,8 @@ pub(super) enum Form {
     Tag,
     /// One or more <character-string>s.
     Texts,
+    /// Strings whose reader joins them: a longer one may be written, and is split.
+    JoinedTexts,
     /// All remaining octets, as one quoted string of any length (URI, CAA's value).
     LongText,
     /// All remaining octets in hex, in one or several pieces; at least one octet.
@@ -86,7 +88,8 @@ pub(super) fn forms(rtype: Rtype) -> Option<&'static [Form]> {
         Rtype::PX => &[U16, Name, Name],
         Rtype::SRV => &[U16, U16, U16, Name],
         Rtype::NAPTR => &[U16, U16, Text, Text, Text, Name],
-        Rtype::TXT | Rtype::SPF | Rtype::AVC | Rtype::RESINFO | Rtype::NINFO | Rtype::WALLET | Rtype::CLA => &[Texts],
+        Rtype::TXT | Rtype::SPF => &[JoinedTexts],
+        Rtype::AVC | Rtype::RESINFO | Rtype::NINFO | Rtype::WALLET | Rtype::CLA => &[Texts],
         Rtype::HINFO => &[Text, Text],
         Rtype::GPOS => &[Text, Text, Text],
         Rtype::X25 => &[Text],

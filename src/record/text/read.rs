@@ -4,7 +4,7 @@ use super::super::Rtype;
 use super::encoding::{base32_from_text, base64_from_text, hex_from_text};
 use super::form::{Form, forms};
 use super::lexer::{Lexer, TextError, Token};
-use super::reader::{Reader, small};
+use super::reader::{Reader, read_text_of_any_length, small};
 use super::{apl, gateway, location, mnemonic, svcb, types};
 
 const RDATA_BYTES_MAX: usize = 65_535;
@@ -83,6 +83,13 @@ fn read_field(reader: &mut Reader<'_, '_>, form: Form) -> Result<(), TextError> 
             reader.text()?;
             while reader.peek().is_some() {
                 reader.text()?;
+            }
+            Ok(())
+        }
+        Form::JoinedTexts => {
+            read_text_of_any_length(reader)?;
+            while reader.peek().is_some() {
+                read_text_of_any_length(reader)?;
             }
             Ok(())
         }

@@ -98,13 +98,21 @@ impl<'r, 't> Reader<'r, 't> {
     }
 
     pub(super) fn ipv4(&mut self) -> Result<(), TextError> {
-        let address: Ipv4Addr = self.with("an IPv4 address", |text| std::str::from_utf8(text).ok()?.parse().ok())?;
+        let expected = match self.peek().is_some_and(|token| address::<Ipv6Addr>(token.raw).is_some()) {
+            true => "an IPv4 address: write AAAA for this one",
+            false => "an IPv4 address",
+        };
+        let address: Ipv4Addr = self.with(expected, address)?;
         self.out.extend_from_slice(&address.octets());
         Ok(())
     }
 
     pub(super) fn ipv6(&mut self) -> Result<(), TextError> {
-        let address: Ipv6Addr = self.with("an IPv6 address", |text| std::str::from_utf8(text).ok()?.parse().ok())?;
+        let expected = match self.peek().is_some_and(|token| address::<Ipv4Addr>(token.raw).is_some()) {
+            true => "an IPv6 address: write A for this one",
+            false => "an IPv6 address",
+        };
+        let address: Ipv6Addr = self.with(expected, address)?;
         self.out.extend_from_slice(&address.octets());
         Ok(())
     }
@@ -226,6 +234,23 @@ impl<'r, 't> Reader<'r, 't> {
             }
         }
     }
+}
+
+/// One string of a list; a longer one becomes several (RFC 1035 3.3 allows 255 octets), which clients of text join.
+pub(super) fn read_text_of_any_length(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {
+    let token = reader.token("a string")?;
+    let mut whole = Vec::new();
+    decode(&token, &mut whole)?;
+    let empty = whole.is_empty().then_some(&[][..]);
+    for piece in whole.chunks(255).chain(empty) {
+        reader.out.push(piece.len() as u8);
+        reader.out.extend_from_slice(piece);
+    }
+    Ok(())
+}
+
+fn address<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A number up to 255.

@@ -68,7 +68,7 @@ fn write_field(writer: &mut Writer<'_>, form: Form) -> Option<()> {
             let tag = writer.take(usize::from(len))?;
             std::str::from_utf8(tag).ok().map(|tag| writer.word(tag))
         }
-        Form::Texts => {
+        Form::Texts | Form::JoinedTexts => {
             writer.text()?;
             while !writer.rest.is_empty() {
                 writer.text()?;
@@ -301,7 +301,9 @@ mod tests {
             let rtype: Rtype = rtype.parse().expect("type");
             assert!(rdata_from_text(rtype, given, ORIGIN).is_err(), "{rtype} {given}");
         }
-        assert!(rdata_from_text(Rtype::TXT, &"x".repeat(256), ORIGIN).is_err());
+        assert!(rdata_from_text(Rtype::RESINFO, &"x".repeat(256), ORIGIN).is_err());
+        let split = [&[255][..], &[b'x'; 255], &[1, b'x']].concat();
+        assert_eq!(rdata_from_text(Rtype::TXT, &"x".repeat(256), ORIGIN), Ok(split));
         assert!(rdata_from_text(Rtype(731), &format!("\\# 65535 {}", "00".repeat(65_535)), ORIGIN).is_ok());
         assert!(rdata_from_text(Rtype::OPENPGPKEY, &"AAAA".repeat(21_846), ORIGIN).is_err());
     }

@@ -8,11 +8,13 @@ use std::fs;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::super::system::are_files_bound;
 use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
 use crate::limits::server::{CONFIG_BYTES_MAX, NEAR_FILES_MAX};
 use crate::record::Name;
+use crate::zone::Zone;
 
 /// Read when it exists and no other file is named.
 pub(in crate::server) const DEFAULT_CONFIG: &str = "/etc/cairn/cairn.toml";
@@ -49,6 +51,13 @@ pub struct ZoneFile {
     pub path: PathBuf,
     /// Clients that may query it.
     pub allow: Vec<Prefix>,
+}
+
+/// A zone that was read from its file.
+#[derive(Debug)]
+pub struct LoadedZone {
+    pub file: ZoneFile,
+    pub zone: Arc<Zone>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

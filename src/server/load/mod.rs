@@ -4,9 +4,10 @@ mod configuration;
 mod local_names;
 mod root;
 mod sources;
+mod warnings;
 
 pub(super) use configuration::configuration_as_far_as_it_goes;
-pub use configuration::{BrokenZone, Configuration, StartOptions, configuration};
+pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(crate) use root::{root_hints, trust_anchors};
-pub use sources::{LoadedZone, Sources};
+pub use sources::Sources;

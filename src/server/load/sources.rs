@@ -9,14 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::configuration::{
-    BrokenZone, Configuration, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable, zone_files,
+    BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable,
+    zone_files,
 };
 use super::local_names::local_records;
 use super::root::{root_hints, trust_anchors};
-use crate::config::{Problem, RouteSettings, Settings};
-use crate::record::{Name, Rtype};
+use super::warnings::across_files;
+use crate::config::{Problem, Settings};
+use crate::env::{Clock, RealClock};
+use crate::record::Name;
 use crate::validate::Anchor;
-use crate::zone::{self, Found, Severity, Zone, load_zone};
+use crate::zone::{self, Severity, Zone, load_zone};
 
 /// Everything that was read from files.
 #[derive(Debug)]
@@ -45,13 +48,6 @@ pub struct Sources {
     pub notes: Vec<String>,
 }
 
-/// A zone that was read from its file.
-#[derive(Debug)]
-pub struct LoadedZone {
-    pub file: ZoneFile,
-    pub zone: Arc<Zone>,
-}
-
 impl Sources {
     /// Reads all files; the problems of all of them are reported together. A zone that cannot be read is a problem only if the
     /// options are strict.
@@ -78,7 +74,7 @@ impl Sources {
         if options.strict {
             problems.extend(broken_zones.iter().flat_map(|zone| zone.problems.iter().cloned()).chain(unusable_files.iter().cloned()));
         }
-        warnings.extend(unused_rules(&configuration, &zones));
+        warnings.extend(across_files(&configuration, &zones, RealClock.wall()));
         let Configuration { mut settings, file: config_file } = configuration;
         settings.policy.local_records = local.sets;
         let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());
@@ -115,27 +111,6 @@ impl Sources {
     pub fn zone_problems(&self) -> Vec<&Problem> {
         self.broken_zones.iter().flat_map(|zone| &zone.problems).chain(&self.unusable_files).collect()
     }
-}
-
-/// Forward and stub rules for names that a hosted zone answers: hosted zones take precedence.
-fn unused_rules(configuration: &Configuration, zones: &[LoadedZone]) -> Vec<Problem> {
-    let Configuration { settings, file } = configuration;
-    let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
-    let unused = |(kind, rule): (&str, &RouteSettings)| {
-        let around = zones.iter().filter(|hosted| rule.zone.is_within(&hosted.file.name));
-        let LoadedZone { file: zone_file, zone } = around.max_by_key(|hosted| hosted.file.name.label_count())?;
-        let (name, path) = (&zone_file.name, zone_file.path.display());
-        let what = if rule.zone == *name {
-            format!("warning: found [[{kind}]] for {name} and the zone itself ({path}), expected one of them: the zone wins")
-        } else if matches!(zone.find(rule.zone.as_wire(), Rtype::A), Found::Referral { .. }) {
-            return None;
-        } else {
-            format!("warning: found [[{kind}]] for {}, no delegation there in the zone {name} ({path}): the zone wins", rule.zone)
-        };
-        let config = file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-        Some(Problem::at(config, &rule.zone_mark, what))
-    };
-    rules.filter_map(unused).collect()
 }
 
 /// Reads the file that the value of `key` names, if it names one.

@@ -1,6 +1,7 @@
 //! Master files (RFC 1035 5): from text to a zone, or to plain RRsets.
 //!
-//! `parser.rs` reads entries and keeps what one entry leaves to the next (origin, owner, TTL); `directives.rs` handles $ORIGIN,
+//! `parser.rs` reads entries and keeps what one entry leaves to the next (origin, owner, TTL); `free_text.rs` warns of
+//! missing quotes; `directives.rs` handles $ORIGIN,
 //! $TTL and $INCLUDE, `generate.rs` $GENERATE. `record` reads tokens and RDATA. A closure of the caller opens files, and
 //! decides what a relative path means.
 //!
@@ -11,6 +12,7 @@
 //! Knows nothing of: directories, reloading, what makes a good zone.
 
 mod directives;
+mod free_text;
 mod generate;
 mod parser;
 
@@ -35,7 +37,10 @@ pub fn load_zone(apex: &Name, file: &str, open: Open<'_>) -> Result<(Zone, Vec<P
                 if record.rtype == Rtype::SOA {
                     builder.soa_elsewhere.get_or_insert((owner.clone(), record.place));
                 }
-                problems.warning(record.place, format!("found a record for {owner}, expected names in {apex}: it is left out"));
+                problems.warning(
+                    record.place,
+                    format!("found a record for {owner}, expected names in {apex}: it is left out; write it into the file of its own zone"),
+                );
             }
         } else if builder.add(record.owner, record.rtype, record.ttl, record.rdata, record.place).is_err() {
             problems.error(record.place, "found more than 4 GiB of data, expected a smaller zone");

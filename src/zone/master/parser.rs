@@ -9,6 +9,7 @@ use std::io;
 use smallvec::SmallVec;
 
 use super::super::problem::{Place, Problems};
+use super::free_text;
 use crate::config::nearest;
 use crate::limits::zone::MASTER_TEXT_BYTES_MAX;
 use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration, rdata_from_tokens, rdata_is_well_formed};
@@ -113,8 +114,9 @@ impl<'p> Parser<'p> {
 
     fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {
         let Some(first) = tokens.first() else { return Ok(()) };
-        if let Some(line) = entry.cut_at {
-            self.cut_by_comment(&tokens[usize::from(!entry.indented)..], Place { line, ..place });
+        let after_owner = &tokens[usize::from(!entry.indented)..];
+        if let Ok(Head { rtype, used, .. }) = head(after_owner) {
+            free_text::quotes(rtype, &after_owner[used..], entry.cut_at, place, &mut self.problems);
         }
         if entry.indented {
             return self.record(tokens, place).map_err(|error| indented_owner(error, tokens));
@@ -131,24 +133,6 @@ impl<'p> Parser<'p> {
         match tokens.len() {
             1 => Err(end_of_entry(tokens, "TTL, class, type and data after the owner")),
             _ => self.record(&tokens[1..], place).map_err(|error| foreign_comment(error, first)),
-        }
-    }
-
-    /// `_dmarc TXT v=DMARC1; p=none`: outside quotes the rest of the line is a comment.
-    fn cut_by_comment(&mut self, tokens: &[Token<'_>], place: Place) {
-        const FREE_TEXT: [Rtype; 9] =
-            [Rtype::TXT, Rtype::SPF, Rtype::CAA, Rtype::HINFO, Rtype::NAPTR, Rtype::URI, Rtype::AVC, Rtype::RESINFO, Rtype::WALLET];
-        if let Ok(Head { rtype, .. }) = head(tokens)
-            && FREE_TEXT.contains(&rtype)
-            && let Some(last) = tokens.iter().rfind(|token| token.line == place.line)
-        {
-            let found = last.shown();
-            self.problems.warning(
-                place,
-                format!(
-                    "found a `;` after {found} in {rtype} data, expected quotes around text with a `;`: the rest of the line is a comment"
-                ),
-            );
         }
     }
 
@@ -198,6 +182,7 @@ impl<'p> Parser<'p> {
         if data.first().is_some_and(|first| first.is("\\#")) && !rdata_is_well_formed(head.rtype, rdata) {
             return Err(TextError::at(&data[0], format!("octets that are valid {} data", head.rtype)));
         }
+        free_text::long_strings(head.rtype, data, rdata, place, &mut self.problems);
         let ttl = self.ttl(head, rdata, tokens, place)?;
         (self.take)(&Record { owner, ttl, rtype: head.rtype, rdata, place }, &mut self.problems);
         Ok(())

@@ -153,15 +153,13 @@ fn slips_are_told_with_the_way_out() {
         ),
         (
             "_dmarc TXT v=DMARC1; p=none",
-            &[
-                "main:5: warning: found a `;` after `v=DMARC1` in TXT data, expected quotes around text with a `;`: the rest of the line is a comment",
-            ],
+            &["main:5: warning: found a `;` after `v=DMARC1` in TXT data, where it begins a comment: write quotes around the whole text"],
         ),
         (
             "b TXT ( v=DKIM1\n k=rsa ; p=AAAA\n )\nc CAA 0 issue ca.example;policy=ev",
             &[
-                "main:6: warning: found a `;` after `k=rsa` in TXT data, expected quotes around text with a `;`: the rest of the line is a comment",
-                "main:8: warning: found a `;` after `ca.example` in CAA data, expected quotes around text with a `;`: the rest of the line is a comment",
+                "main:6: warning: found a `;` after `k=rsa` in TXT data, where it begins a comment: write quotes around the whole text",
+                "main:8: warning: found a `;` after `ca.example` in CAA data, where it begins a comment: write quotes around the whole text",
             ],
         ),
         ("b TXT \"v=DMARC1; p=none\"; the policy\nc TXT x ; p=1\nd A 192.0.2.1;office\ne TXT v=DMARC1\\;p=none", &[]),
@@ -275,10 +273,13 @@ fn generate_is_bounded_by_its_output() {
 #[test]
 fn each_problem_of_a_zone() {
     for (text, expected) in [
-        ("o.other. A 192.0.2.2", "5: warning: found a record for o.other., expected names in example.: it is left out"),
+        (
+            "o.other. A 192.0.2.2",
+            "5: warning: found a record for o.other., expected names in example.: it is left out; write it into the file of its own zone",
+        ),
         (
             "b A 192.0.2.2\nb CNAME c",
-            "6: error: found CNAME beside the A of line 5 for b.example., expected a CNAME to stand alone (RFC 1034 3.6.2)",
+            "6: error: found CNAME beside the A of line 5 for b.example., expected a CNAME to stand alone (RFC 1034 3.6.2): write A and AAAA in its place",
         ),
         ("b CNAME c\nb CNAME d", "6: error: found a second CNAME record for b.example., expected one"),
         ("@ SOA a a 2 2 3 4 5", "5: error: found a second SOA record for example., expected one"),
@@ -287,7 +288,10 @@ fn each_problem_of_a_zone() {
         ("b 1 TXT x\nb 2 TXT y", "6: warning: found TTL 2 for b.example. TXT after 1, expected one TTL in a set: 1 is used"),
         ("b NS ns.b", "5: warning: found no glue for ns.b.example., expected A or AAAA: it lies in b.example. itself"),
         ("@ NS nowhere", "5: warning: found no address for nowhere.example., expected A or AAAA for the NS of example."),
-        ("@ MX 1 b\nb CNAME a", "5: warning: found MX of example. to b.example., an alias, expected a name with addresses"),
+        (
+            "@ MX 1 b\nb CNAME a",
+            "5: warning: found MX of example. to b.example., an alias, expected a name with addresses: write the name that the alias leads to",
+        ),
         (
             "@ RRSIG SOA 8 1 60 20300101000000 20200101000000 1 example. Zm9v",
             "5: warning: found example. signed without NSEC and NSEC3PARAM, expected one of them: validators refuse its negative answers",
@@ -298,7 +302,10 @@ fn each_problem_of_a_zone() {
         ),
         ("b NS c.other.\nx.b TXT y", "6: warning: found TXT for x.b.example. below a delegation or a DNAME: it is never served"),
         ("b NS c.other.\nb TXT y", "6: warning: found TXT for b.example. at a delegation: it is never served"),
-        ("b CNAME c.example", "5: warning: found the name c.example.example., expected a final dot after example"),
+        (
+            "b CNAME c.example",
+            "5: warning: found the name c.example.example., expected a final dot after c.example: write `c.example.` or `c`",
+        ),
         ("b NS c.other.\nb DS 1 8 2 AABB", "6: warning: found a DS digest of 2 octets for b.example., expected 32"),
         ("b 4294967295 TXT x", "5: warning: found TTL 4294967295, expected at most 2147483647: 0 is used"),
     ] {
