@@ -26,6 +26,9 @@ pub const RTT_SAMPLE_US_MAX: u64 = 2_000_000;
 pub const SECOND_QUERIES_SAVED_MAX: u32 = 64;
 /// The time by which a server must be slower than its history before a second server is asked.
 pub const SECOND_QUERY_MARGIN_MIN: Duration = Duration::from_millis(10);
+/// A query does not wait for a socket until its client hears of a time-out, but ends so long before: the client is told the
+/// true reason.
+pub const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 /// Queries to one address for one question: a second one makes up for a lost packet.
 pub const TRIES_PER_ADDRESS_MAX: u8 = 2;
 /// Labels of a name up to which a denial in another letter case is checked with a second query. Longer names are mostly an

@@ -7,10 +7,10 @@ use std::time::Duration;
 /// Near misses (right address and port, wrong ID, question or case) after which one query takes nothing more over UDP: each
 /// guess at a known port has a chance of 2^-16 (RFC 5452 7). TCP is tried from `Limits::near_misses_per_query` on.
 pub const NEAR_MISSES_MAX: u16 = 32;
-/// Queries that wait for a free socket. Further ones fail at once: their clients would have gone before their turn.
+/// Queries that wait for a free socket. Past it the client with most loses its newest one: it would have gone before its turn.
 pub const WAITING_FOR_SOCKET_MAX: usize = 1_024;
-/// Sockets that one silent server may hold in any case. Beyond an eighth of the table, or this if more, its oldest queries
-/// lose theirs to other servers' queries.
+/// Sockets that one silent server may hold. Beyond an eighth of the table, or this if more (in tables of fewer than 16 a
+/// quarter), its oldest queries lose theirs to other servers' queries.
 pub const SERVER_SHARE_MIN: usize = 4;
 /// Random ports that are drawn for one query before it fails. With half of all ports taken, all are in use once in 65,536
 /// times.

@@ -93,6 +93,11 @@ impl Upstream {
         self.sockets.has_route(server)
     }
 
+    /// Whether queries wait for a socket. None should be sent then that is only a second one.
+    pub fn is_short_of_sockets(&self) -> bool {
+        self.sockets.is_short()
+    }
+
     /// Links or routes have changed: sockets connected before may be bound to an address that is gone.
     pub fn forget_connections(&self) {
         self.sockets.close_kept();
@@ -180,8 +185,12 @@ pub enum AskError {
     TooManyNearMisses {
         notes: Notes,
     },
-    /// We had no socket for the query, or needed its socket for others: a limit of our own that says nothing of the server.
+    /// We had no socket for the query: a limit of our own that says nothing of the server.
     NoSocket(io::ErrorKind),
+    /// There was no reply yet when another query needed the socket: says nothing of the server either.
+    SocketLost,
+    /// Not sent, because what it asks for became known while it waited for a socket.
+    NotNeeded,
 }
 
 impl AskError {
@@ -189,7 +198,8 @@ impl AskError {
     pub fn notes(&self) -> Notes {
         match self {
             AskError::Timeout { notes, .. } | AskError::TcpFailed { notes, .. } | AskError::TooManyNearMisses { notes } => *notes,
-            AskError::ConnectionRefused | AskError::Unreachable(_) | AskError::NoSocket(_) => Notes::default(),
+            AskError::ConnectionRefused | AskError::Unreachable(_) => Notes::default(),
+            AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded => Notes::default(),
         }
     }
 }
@@ -207,6 +217,8 @@ impl std::fmt::Display for AskError {
             },
             AskError::TooManyNearMisses { notes } => write!(f, "{} replies did not match the query, and TCP failed", notes.near_misses),
             AskError::NoSocket(kind) => write!(f, "this resolver has no free socket ({kind})"),
+            AskError::SocketLost => f.write_str("this resolver needed the socket for other queries"),
+            AskError::NotNeeded => f.write_str("not sent: another question has got further meanwhile"),
         }
     }
 }
@@ -263,7 +275,7 @@ impl<'a> Exchange<'a> {
         let (sockets, server) = (&self.upstream.sockets, self.ask.server);
         // On a kept socket only a reply with our cookie is believed.
         let may_be_kept = self.query.cookie().is_some_and(|cookie| cookie.expected_back);
-        let (mut socket, taken) = sockets.take(server, may_be_kept, self.sent, self.ask.timeout).await.map_err(error_of_opening)?;
+        let (mut socket, taken) = sockets.take(self.ask, may_be_kept, self.sent).await.map_err(error_of_opening)?;
         self.sent = taken;
         let mut result = socket.flow.send(self.query.bytes());
         if socket.was_kept() && result.as_ref().is_err_and(is_not_mere_loss) {
@@ -382,7 +394,7 @@ impl<'a> Exchange<'a> {
 
     fn on_taken_back(&mut self) -> Outcome {
         self.socket = None;
-        if self.tcp.is_none() { Some(Err(AskError::NoSocket(io::ErrorKind::QuotaExceeded))) } else { None }
+        if self.tcp.is_none() { Some(Err(AskError::SocketLost)) } else { None }
     }
 
     fn on_tcp(&mut self, result: Result<Vec<u8>, TcpFault>) -> Outcome {
@@ -473,6 +485,7 @@ fn error_of_opening(error: OpenError) -> AskError {
     match error {
         OpenError::OwnShortage(kind) => AskError::NoSocket(kind),
         OpenError::NoRoute(error) => error_of(&error),
+        OpenError::NotNeeded => AskError::NotNeeded,
     }
 }
 

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use crate::env::Random;
     use crate::record::{Class, Name, Question, Rtype};
-    use crate::upstream::{Ask, EdnsOut};
+    use crate::upstream::{Ask, EdnsOut, SocketWait};
     use crate::wire::{Section, Writer};
     use std::time::Duration;
 
@@ -142,6 +142,7 @@ mod tests {
             overdue: None,
             tcp_timeout: Duration::from_secs(1),
             force_tcp: false,
+            wait: SocketWait { most: Duration::ZERO, client: 0, known: None },
         };
         Query::new(&ask, &Random::from_seed(3))
     }

@@ -17,6 +17,7 @@ mod do_not_query;
 mod tcp_framing;
 mod matching;
 mod query;
+mod socket_queue;
 mod socket_table;
 mod sockets;
 mod tcp;
@@ -25,5 +26,5 @@ mod tests;
 
 pub use do_not_query::may_ask;
 pub use exchange::{AskError, Notes, Reply, TcpReason, Transport, Upstream};
-pub use query::{Ask, EdnsOut};
+pub use query::{Ask, EdnsOut, SocketWait};
 pub use tcp::TcpFault;

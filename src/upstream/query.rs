@@ -1,6 +1,7 @@
 //! What is asked, and the query as it is sent. The reply must repeat its secrets: ID, letter case, cookie.
 
 use std::cell::Cell;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -35,6 +36,30 @@ pub struct Ask<'a> {
     /// For the TCP exchange, connecting included.
     pub tcp_timeout: Duration,
     pub force_tcp: bool,
+    /// What to do where no socket is free.
+    pub wait: SocketWait<'a>,
+}
+
+/// How a query waits for a socket. The time-outs of the exchange begin when it has one.
+#[derive(Clone, Copy)]
+pub struct SocketWait<'a> {
+    pub most: Duration,
+    /// For whom: clients take turns.
+    pub client: u64,
+    /// How much is known of the way to the answer. Where others have found more during the wait, the query is not sent.
+    pub known: Option<&'a dyn Fn() -> usize>,
+}
+
+impl SocketWait<'_> {
+    pub(super) fn known(&self) -> usize {
+        self.known.map_or(0, |known| known())
+    }
+}
+
+impl fmt::Debug for SocketWait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketWait").field("most", &self.most).field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 /// The OPT of a query.

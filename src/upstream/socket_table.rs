@@ -5,11 +5,11 @@
 //! - of a query that has waited so long that a reply has become unlikely, the oldest first;
 //! - of a query to a server that holds more than its share and has been silent since, the oldest first.
 //!
-//! Where there is none of these, all sockets are in good use, and the query waits for its turn. A query to a server
-//! that holds more than its share in silence waits until all others have been served.
+//! Where there is none of these, all sockets are in good use, and the query waits for its turn (`socket_queue.rs`). A
+//! query to a server that holds more than its share in silence waits until all others have been served.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -19,6 +19,7 @@ use foldhash::quality::RandomState;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::socket_queue::SocketQueue;
 use crate::limits::upstream::{SERVER_SHARE_MIN, WAITING_FOR_SOCKET_MAX};
 
 /// After this time a reply has become unlikely: servers on the other side of the world take half of it.
@@ -27,6 +28,8 @@ const LATE_AFTER: Duration = Duration::from_millis(600);
 const SILENT_AFTER: Duration = Duration::from_millis(100);
 /// One server's share is the table divided by this.
 const SHARES: usize = 8;
+/// The same in a small table, where an eighth would be too few for an honest server.
+const SHARES_OF_FEW: usize = 4;
 /// Sockets that are taken back together, as a part of the table: looking for them visits all of it.
 const TAKEN_TOGETHER: usize = 8;
 /// How often a socket is looked for on behalf of those that wait. Descriptors of other parts of the program become free
@@ -43,12 +46,12 @@ struct Inner {
     most: usize,
     /// The system refused one more socket when this many were open. It may grant more later.
     refused_at: Option<usize>,
+    /// How many could be open when the system last refused one, or more if there have been more since. Shares are parts of it.
+    room: usize,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     servers: HashMap<SocketAddr, ServerUse, RandomState>,
-    waiting: VecDeque<oneshot::Sender<Lease>>,
-    /// Queries whose server silently holds more than its share.
-    waiting_last: VecDeque<oneshot::Sender<Lease>>,
+    waiting: SocketQueue<oneshot::Sender<Lease>>,
     /// Leases that are marked as taken back, and not yet returned.
     taken_back: usize,
     /// No lease can be taken back before this time.
@@ -80,11 +83,11 @@ impl SocketTable {
         SocketTable(Rc::new(RefCell::new(Inner {
             most: most.max(1),
             refused_at: None,
+            room: most.max(1),
             slots: Vec::new(),
             free: Vec::new(),
             servers: HashMap::default(),
-            waiting: VecDeque::new(),
-            waiting_last: VecDeque::new(),
+            waiting: SocketQueue::new(WAITING_FOR_SOCKET_MAX, oneshot::Sender::is_closed),
             taken_back: 0,
             look_again: None,
             is_watched: false,
@@ -112,18 +115,17 @@ impl SocketTable {
         (!inner.is_full(0)).then(|| inner.lease(server, now, Rc::downgrade(&self.0)))
     }
 
-    /// Waits for a lease; `None` if there is none in time.
-    pub async fn lease(&self, server: SocketAddr, patience: Duration) -> Option<Lease> {
+    /// Whether queries wait for a lease.
+    pub fn is_short(&self) -> bool {
+        !self.0.borrow().waiting.is_empty()
+    }
+
+    /// Waits for a lease on behalf of this client; `None` if there is none in time.
+    pub async fn lease(&self, client: u64, server: SocketAddr, patience: Duration) -> Option<Lease> {
         let (sender, receiver) = oneshot::channel();
         {
             let mut inner = self.0.borrow_mut();
-            let last = inner.is_silent_hog(server, Instant::now());
-            let queue = if last { &mut inner.waiting_last } else { &mut inner.waiting };
-            queue.retain(|waiting| !waiting.is_closed());
-            if queue.len() >= WAITING_FOR_SOCKET_MAX {
-                return None;
-            }
-            queue.push_back(sender);
+            inner.waiting.push(client, server, sender);
             if !std::mem::replace(&mut inner.is_watched, true) {
                 tokio::task::spawn_local(serve_waiting(Rc::downgrade(&self.0)));
             }
@@ -137,7 +139,7 @@ impl SocketTable {
     pub fn serve_next(&self) {
         let handed_on = {
             let mut inner = self.0.borrow_mut();
-            let next = if inner.is_full(0) { None } else { inner.next_waiting() };
+            let next = if inner.is_full(0) { None } else { inner.next_waiting(Instant::now()) };
             next.map(|next| (next, inner.lease(NO_SERVER, Instant::now(), Rc::downgrade(&self.0))))
         };
         // If its receiver has gone meanwhile, the lease comes back, is dropped, and goes to the one after.
@@ -149,7 +151,8 @@ impl SocketTable {
     /// The system refused the socket of this lease. No waiting query gets the lease before another one ends.
     pub fn on_refused(&self, lease: Lease) {
         let mut inner = self.0.borrow_mut();
-        inner.refused_at = Some(inner.in_use() - 1);
+        let others = inner.in_use() - 1;
+        (inner.refused_at, inner.room) = (Some(others), others.max(1));
         drop(inner);
         drop(lease);
     }
@@ -182,6 +185,7 @@ impl Inner {
                 self.slots.len() - 1
             }
         };
+        self.room = self.room.max(self.in_use());
         Lease { table, slot: at }
     }
 
@@ -198,14 +202,7 @@ impl Inner {
     }
 
     fn share(&self) -> usize {
-        (self.most.min(self.refused_at.unwrap_or(usize::MAX)) / SHARES).max(SERVER_SHARE_MIN)
-    }
-
-    fn is_silent_hog(&self, server: SocketAddr, now: Instant) -> bool {
-        let share = self.share();
-        self.servers
-            .get(&server)
-            .is_some_and(|held| held.sockets > share && held.last_reply.is_none_or(|last| now.duration_since(last) >= SILENT_AFTER))
+        (self.room / SHARES).max(SERVER_SHARE_MIN.min(self.room / SHARES_OF_FEW)).max(1)
     }
 
     /// Marks the queries that lose their socket, and returns the wakers of their tasks.
@@ -240,9 +237,11 @@ impl Inner {
     }
 
     /// The next waiting query, if any.
-    fn next_waiting(&mut self) -> Option<oneshot::Sender<Lease>> {
-        let waits = |waiting: &oneshot::Sender<Lease>| !waiting.is_closed();
-        std::iter::from_fn(|| self.waiting.pop_front().or_else(|| self.waiting_last.pop_front())).find(waits)
+    fn next_waiting(&mut self, now: Instant) -> Option<oneshot::Sender<Lease>> {
+        let (servers, share) = (&self.servers, self.share());
+        let is_silent = |held: &ServerUse| held.last_reply.is_none_or(|last| now.duration_since(last) >= SILENT_AFTER);
+        let is_modest = |server| servers.get(&server).is_none_or(|held| held.sockets < share || !is_silent(held));
+        self.waiting.pop(is_modest).or_else(|| self.waiting.pop(|_| true))
     }
 }
 
@@ -308,7 +307,7 @@ async fn serve_waiting(table: Weak<RefCell<Inner>>) {
         table.0.borrow_mut().refused_at = None;
         table.serve_next();
         let mut inner = table.0.borrow_mut();
-        if inner.waiting.is_empty() && inner.waiting_last.is_empty() {
+        if inner.waiting.is_empty() {
             inner.is_watched = false;
             return;
         }

@@ -18,6 +18,7 @@ use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use super::query::Ask;
 use super::socket_table::{Lease, SocketTable};
 use crate::env::{Net, Random, UdpFlow, boxed, is_own_shortage};
 use crate::limits::upstream::{KEPT_SOCKETS_MAX, PORT_TRIES_MAX, SOCKET_AGE_MAX, SOCKET_USES_MAX};
@@ -62,6 +63,8 @@ struct Kept {
 }
 
 pub(super) enum OpenError {
+    /// While the query waited for a socket, the cache learned what it would have asked for.
+    NotNeeded,
     /// No descriptor, port or memory left.
     OwnShortage(io::ErrorKind),
     NoRoute(io::Error),
@@ -75,27 +78,25 @@ impl Sockets {
     }
 
     /// A socket that no other query uses, and when it was taken. `may_be_kept`: only a reply with our cookie will be believed.
-    pub async fn take(
-        &self,
-        server: SocketAddr,
-        may_be_kept: bool,
-        mut now: Instant,
-        patience: Duration,
-    ) -> Result<(Socket, Instant), OpenError> {
-        let deadline = now + patience;
+    pub async fn take(&self, ask: &Ask<'_>, may_be_kept: bool, mut now: Instant) -> Result<(Socket, Instant), OpenError> {
+        let (server, deadline) = (ask.server, now + ask.wait.most);
         let mut lease = self.try_lease(server, now);
         let mut reason = io::ErrorKind::QuotaExceeded;
         loop {
             let granted = match lease.take() {
                 Some(lease) => lease,
                 // Rare, and so on the heap: every query in flight is smaller.
-                None => match boxed(|| self.table.lease(server, deadline.duration_since(now))).await {
-                    Some(lease) => {
-                        now = Instant::now();
-                        lease
+                None => {
+                    let known = ask.wait.known();
+                    match boxed(|| self.table.lease(ask.wait.client, server, deadline.duration_since(now))).await {
+                        Some(_) if ask.wait.known() > known => return Err(OpenError::NotNeeded),
+                        Some(lease) => {
+                            now = Instant::now();
+                            lease
+                        }
+                        None => return Err(OpenError::OwnShortage(reason)),
                     }
-                    None => return Err(OpenError::OwnShortage(reason)),
-                },
+                }
             };
             if let Some(kept) = may_be_kept.then(|| self.take_kept(server, now)).flatten() {
                 return Ok((Socket { flow: kept.flow, lease: granted, uses: kept.uses + 1, opened: kept.opened }, now));
@@ -126,6 +127,11 @@ impl Sockets {
         }
         drop(kept);
         self.table.try_lease(server, now)
+    }
+
+    /// Whether queries wait for a socket.
+    pub fn is_short(&self) -> bool {
+        self.table.is_short()
     }
 
     /// Whether the kernel has a route to the server. Nothing is sent.

@@ -43,6 +43,7 @@ fn ask(question: &Question) -> Ask<'_> {
         overdue: None,
         tcp_timeout: Duration::from_millis(1000),
         force_tcp: false,
+        wait: SocketWait { most: Duration::from_secs(2), client: 0, known: None },
     }
 }
 
@@ -486,7 +487,34 @@ fn no_port_left_is_our_own_fault() {
         let start = Instant::now();
         let error = upstream.ask(&ask(&question())).await.expect_err("no port");
         assert_eq!(error, AskError::NoSocket(io::ErrorKind::AddrInUse));
-        assert_eq!(start.elapsed().as_millis(), 400, "it waited for one as long as for a reply");
+        assert_eq!(start.elapsed().as_millis(), 2_000, "it waited for one as long as its client waits");
+    });
+}
+
+/// The time-out begins with the socket. A query that the wait has made superfluous is not sent.
+#[test]
+fn what_is_learned_during_the_wait_for_a_socket_is_not_asked_for() {
+    run(async {
+        let mut net = FakeNet::new(|query, _| vec![(300, Ok(good(query)))]);
+        net.files_max = 1;
+        let (upstream, net) = upstream(net);
+        let (upstream, depth) = (Rc::new(upstream), Rc::new(Cell::new(0)));
+        let first = tokio::task::spawn_local({
+            let (upstream, depth) = (Rc::clone(&upstream), Rc::clone(&depth));
+            async move {
+                upstream.ask(&ask(&question())).await.expect("reply");
+                depth.set(1);
+            }
+        });
+        tokio::task::yield_now().await;
+        let (question, known) = (question(), || depth.get());
+        let later = Ask { wait: SocketWait { known: Some(&known), ..ask(&question).wait }, ..ask(&question) };
+        let plain = ask(&question);
+        let (second, third) = tokio::join!(upstream.ask(&later), upstream.ask(&plain));
+        assert_eq!(second.expect_err("not sent"), AskError::NotNeeded);
+        assert!(third.is_ok_and(|reply| reply.rtt.as_millis() == 300));
+        assert_eq!(net.udp_count.get(), 2);
+        first.await.expect("no panic");
     });
 }
 
@@ -580,7 +608,7 @@ async fn many(upstream: &Rc<Upstream>, count: usize, each: impl Fn(usize) -> (u1
                 let asked = Ask { server, timeout: Duration::from_secs(2), ..ask(&question) };
                 match upstream.ask(&asked).await {
                     Ok(_) => 0,
-                    Err(AskError::NoSocket(_) | AskError::Timeout { .. }) => 1,
+                    Err(AskError::NoSocket(_) | AskError::SocketLost | AskError::Timeout { .. }) => 1,
                     Err(error) => panic!("{error:?}"),
                 }
             })

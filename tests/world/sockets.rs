@@ -6,6 +6,7 @@ use super::sim::World;
 use super::sim::engine::is_cairn;
 
 const ZONES: usize = 100;
+const ONE: &str = " from=10.1.2.3";
 
 /// So many zones with a server each, and one whose servers are silent.
 fn world(seed: u64) -> World {
@@ -56,6 +57,27 @@ fn questions_that_hang_leave_room_and_nothing_behind() {
     // What failed for want of a socket is not remembered.
     for question in honest() {
         world.ask_true(&question);
+    }
+}
+
+/// A resolver that has just started, knows nothing, and has very few sockets, most of them for a flood.
+#[test]
+fn a_cold_start_in_a_flood_with_few_sockets_starves_nobody() {
+    if !is_cairn() {
+        return;
+    }
+    // All questions come from one client, as from a forwarder; or the flood comes from another one.
+    for (sockets, hostile, friendly) in [4, 16].into_iter().flat_map(|n| [(n, "", ""), (n, ONE, "")]) {
+        let mut world = world(104).sockets(sockets, libc::EMFILE);
+        let hanging: Vec<String> = (0..400).map(|n| format!("h{n}.silent.example. A{hostile}")).collect();
+        let honest_questions = honest().into_iter().map(|question| format!("{question}{friendly}"));
+        let questions: Vec<String> = hanging.into_iter().chain(honest_questions).collect();
+        let answers = world.ask_all(&questions.iter().map(String::as_str).collect::<Vec<_>>());
+        let resolved = answers.iter().skip(400).filter(|answer| answer.rcode() == Rcode::NOERROR).count();
+        assert!(resolved >= ZONES * 95 / 100, "{resolved} of {ZONES} with {sockets} sockets, {hostile:?}, {friendly:?}");
+        for question in honest() {
+            world.ask_true(&question);
+        }
     }
 }
 

@@ -45,6 +45,9 @@ impl Walk<'_> {
                     if let Some(reply) = self.servers.ask_one(cut, plan, slist, context).await? {
                         return Ok(reply);
                     }
+                    if slist.is_outrun {
+                        break;
+                    }
                 }
                 (NextStep::Ask | NextStep::Exhausted, _) => break,
                 (NextStep::FindAddress | NextStep::UseHints | NextStep::UseLastSources, _) => {}
@@ -67,6 +70,7 @@ impl Walk<'_> {
             // The walk that began the circle may find another way: for the walks inside it nothing is certain.
             (0, _) if slist.circled && context.depth > 0 => Cause::Cycle,
             (0, _) => slist.bound.map_or(Cause::NoServerAddress, Cause::Spent),
+            (_, false) if slist.lost_socket => Cause::NoSocket,
             (_, true) => Cause::ServersFailed,
             (_, false) => Cause::NoReachableAuthority,
         };

@@ -97,6 +97,11 @@ impl Walk<'_> {
                         return Ok(Link { zone: Some(cut.zone), server: Some(reply.server), ..link });
                     }
                 },
+                Err(_) if slist.is_outrun => {
+                    cut = self.first_cut(question).await?;
+                    minimiser.at_cut(&cut.zone);
+                    continue;
+                }
                 Err(failure) => failure,
             };
             match after_failure(AtFailure {

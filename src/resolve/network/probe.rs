@@ -14,7 +14,7 @@ use crate::resolve::context::task::{in_background, within};
 use crate::resolve::context::trace::Step;
 use crate::resolve::network::network::Network;
 use crate::resolve::network::offline::{PROBE_AGAIN, PROBE_EVERY};
-use crate::upstream::{Ask, AskError};
+use crate::upstream::{Ask, AskError, SocketWait};
 
 /// A server to probe, and whether it is asked with RD.
 type Target = (SocketAddr, bool);
@@ -139,6 +139,7 @@ impl Network {
                 overdue: None,
                 tcp_timeout: PROBE_EVERY,
                 force_tcp: false,
+                wait: SocketWait { most: PROBE_EVERY, client: 0, known: None },
             };
             match self.upstream().ask(&ask).await {
                 Err(AskError::Unreachable(_)) => {}

@@ -68,6 +68,20 @@ impl Servers {
                 context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
                 None
             }
+            Some(Err(error @ (AskError::SocketLost | AskError::NotNeeded))) => {
+                // Neither says anything of the server. A query that has lost its socket is sent again, as often as silence allows.
+                offline.not_sent(outcome.sent);
+                if error == AskError::SocketLost {
+                    slist.lost_socket = true;
+                    slist.silent += 1;
+                    context.budget.crowded_out();
+                } else {
+                    slist.not_asked(plan.address);
+                    slist.is_outrun = true;
+                }
+                context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
+                None
+            }
             Some(Err(AskError::TcpFailed { fault, .. })) if !matches!(plan.stage, Stage::First | Stage::Check) => {
                 if fault != TcpFault::Busy {
                     self.without_tcp(plan);
@@ -248,7 +262,9 @@ impl Servers {
         let (kind, took) = match error {
             AskError::Timeout { waited, .. } => (FaultKind::TimedOut, *waited),
             AskError::ConnectionRefused => (FaultKind::ConnectionRefused, Duration::ZERO),
-            AskError::Unreachable(_) | AskError::NoSocket(_) => (FaultKind::Unreachable, Duration::ZERO),
+            AskError::Unreachable(_) | AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded => {
+                (FaultKind::Unreachable, Duration::ZERO)
+            }
             AskError::TcpFailed { fault, .. } => (FaultKind::TcpFailed(*fault), Duration::ZERO),
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
@@ -256,7 +272,9 @@ impl Servers {
             AskError::Timeout { .. } => self.note_timeout(plan.address, took),
             AskError::ConnectionRefused | AskError::Unreachable(_) => servers.on_unreachable(plan.address.ip(), self.now()),
             // A limit of our own: no fault of the server, and the failure is not remembered.
-            AskError::NoSocket(_) | AskError::TcpFailed { fault: TcpFault::Busy, .. } => context.budget.crowded_out(),
+            AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded | AskError::TcpFailed { fault: TcpFault::Busy, .. } => {
+                context.budget.crowded_out()
+            }
             AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => servers.on_useless(plan.address.ip(), self.now()),
         }
         // Asked again at once, it would fail in the same way.
@@ -287,7 +305,8 @@ impl Servers {
                 Some(self.without_tcp(plan))
             }
             AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => None,
-            AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) | AskError::NoSocket(_) => None,
+            AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) => None,
+            AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded => None,
         }
     }
 }

@@ -10,17 +10,17 @@ use smallvec::SmallVec;
 
 use crate::cache::Family;
 use crate::env::boxed;
-use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, FORWARDER_TIMEOUT_MIN, TCP_VOUCHING_MAX};
+use crate::limits::servers::{ANSWER_MARGIN, BADCOOKIE_REPLIES_MAX, FORWARDER_TIMEOUT_MIN, TCP_VOUCHING_MAX};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::{Asked, PassedOver, Step};
-use crate::resolve::delegation::zone_cut::Cut;
+use crate::resolve::delegation::zone_cut::{self, Cut};
 use crate::resolve::network::network::Network;
 use crate::resolve::servers::in_flight::Asking;
 use crate::resolve::servers::plan::{EdnsForm, Outcome, Plan};
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
-use crate::upstream::{Ask, EdnsOut};
+use crate::upstream::{Ask, EdnsOut, SocketWait};
 
 impl Servers {
     /// Pays for one query. It is sent when the result is first polled.
@@ -57,6 +57,9 @@ impl Servers {
         self.network().count_query();
         self.allowance.earn();
         let sent = self.network().offline().asked(self.now());
+        let client_rest = Duration::from_millis(limits.give_up_latest_ms).saturating_sub(ANSWER_MARGIN + context.began.elapsed());
+        let (wait, client) = (client_rest.max(timeout), context.client);
+        let may_be_outrun = !cut.configured && !cut.forward;
         let (network, overdue) = (self.network().clone(), Rc::new(Cell::new(false)));
         let is_overdue = overdue.clone();
         let most = Duration::from_millis(limits.upstream_timeout_most_ms);
@@ -68,6 +71,10 @@ impl Servers {
                 dnssec_ok: true,
                 cookie: (form.edns == EdnsForm::Full).then_some(&cookie),
             });
+            let known = || {
+                let deepest = zone_cut::deepest_zone(network.cache(), &question.name, question.rtype, network.now());
+                deepest.map_or(0, |zone| zone.label_count())
+            };
             let ask = Ask {
                 server,
                 question: &question,
@@ -79,6 +86,7 @@ impl Servers {
                 overdue: Some((timeout, &is_overdue)),
                 tcp_timeout,
                 force_tcp,
+                wait: SocketWait { most: wait, client, known: if may_be_outrun { Some(&known) } else { None } },
             };
             let exchange = pin!(network.upstream().ask(&ask));
             Outcome { sent, result: network.unless_network_changes(exchange).await }

@@ -51,8 +51,12 @@ pub struct Slist {
     pub(in crate::resolve) doubted: Option<Box<ServerReply>>,
     /// A denial or an error of this server was checked.
     pub(in crate::resolve) checked: Option<SocketAddr>,
-    /// A query was not sent, or lost its socket, because we had none left.
+    /// A query was not sent because we had no socket left.
     pub(in crate::resolve) no_socket: bool,
+    /// A query lost its socket to others before there was a reply.
+    pub(in crate::resolve) lost_socket: bool,
+    /// While a query waited for a socket, another walk found a deeper cut: this walk goes on there.
+    pub(in crate::resolve) is_outrun: bool,
     /// The name is shortened, and is shown whole when no server replies.
     may_show_whole: bool,
 }
