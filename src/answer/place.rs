@@ -9,4 +9,12 @@ impl QuestionPlace for Place {
     fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
         Place::poll_lost(self, cx)
     }
+
+    fn walk_begins(&self) {
+        Place::walk_begins(self);
+    }
+
+    fn walk_ends(&self) {
+        Place::walk_ends(self);
+    }
 }

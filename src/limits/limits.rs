@@ -124,7 +124,8 @@ pub struct Limits {
     // Clients.
     /// Questions of all clients that have walks under way. Each costs memory and sockets for as long as the servers are
     /// silent; past it the client with most loses its oldest one. One whose servers are silent takes 20 KiB (measured,
-    /// sockets and timers included): all of them together take 30 MiB. The peers have 1,000 to 2,048.
+    /// sockets and timers included), and each further walk for it 8 KiB, which count as two fifths of a question: all of them
+    /// together take 32 MiB. The peers have 1,000 to 2,048.
     pub pending_questions: usize,
     /// Questions of one client (address, or /56 of IPv6) that have walks under way: others find room without anybody's loss.
     pub pending_questions_per_client: usize,
@@ -144,7 +145,7 @@ pub struct Limits {
     pub answers_per_pulse: usize,
     /// Length of a pulse. The aim is at most so many answers in 20 ms; timers may be some milliseconds late.
     pub pulse_ms: u64,
-    /// Walks under way.
+    /// Walks under way, also those that no client waits for; walks for clients are bounded by `pending_questions`.
     pub walks: usize,
     /// Questions whose usual hours are learned (`cache.keep-warm`); about 150 octets each. Past it the least recently asked
     /// is forgotten.

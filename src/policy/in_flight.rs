@@ -1,13 +1,15 @@
 //! How many questions may be in progress, and whose: the only admission of questions that have to wait.
 //!
 //! A question holds its place from its admission until the last walk for it has ended, so the table shows what is really in
-//! use: memory, and the sockets of walks. There is one table for the whole process.
+//! use: memory, and the sockets of walks. A question with one walk costs one place, and each further walk under way for it a
+//! part of a place. There is one table for the whole process.
 //!
 //! ```text
 //! free place ─► taken
-//! full       ─► the client with most places loses its oldest question (if it has more than the newcomer's client);
+//! full       ─► the client whose questions cost most loses its oldest one (if they cost more than the newcomer's client's);
 //!               otherwise the newcomer's client loses its own oldest, if that has had its time;
 //!               otherwise the newcomer is refused
+//! walks fill the reserve too ─► the client whose questions cost most loses its oldest one
 //! ```
 //!
 //! So a client with few questions in progress always gets a place, however many one client or all others have. If every client
@@ -30,6 +32,13 @@ use super::pulse::Pulses;
 use crate::env::Instant;
 use crate::limits::Limits;
 
+/// What a question with its first walk, and each further walk, cost: units of 4 KiB of memory (measured).
+const QUESTION_COST: usize = 5;
+const WALK_COST: usize = 2;
+/// Walks of questions that have a place may cost this part more than all places: a question that needs the addresses of
+/// servers must not lose its place for it when all others need none.
+const RESERVE_PART: usize = 15;
+
 /// Shared by all workers. Cheap to clone.
 #[derive(Clone)]
 pub struct InFlight(Arc<Shared>);
@@ -43,20 +52,22 @@ struct Shared {
 
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
-    places: usize,
-    per_client: usize,
+    cost: usize,
+    cost_with_reserve: usize,
+    cost_per_client: usize,
     datagrams_per_client: usize,
     least: Duration,
-    greedy: usize,
+    greedy_cost: usize,
     greedy_least: Duration,
 }
 
 #[derive(Default)]
 struct Table {
     clients: HashMap<ClientNet, Client, RandomState>,
-    /// Every client with a place. The last has most places; among equals, the one whose oldest question came first.
+    /// Every client with a place. The last costs most; among equals, the one whose oldest question came first.
     by_greed: BTreeSet<Greed>,
     total: usize,
+    cost: usize,
     next: u64,
 }
 
@@ -64,13 +75,14 @@ struct Table {
 struct Client {
     /// In the order of arrival.
     places: BTreeMap<u64, Arc<Inner>>,
+    cost: usize,
     /// Questions that came over UDP and have not been answered.
     datagrams: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Greed {
-    places: usize,
+    cost: usize,
     /// The complement of its number.
     oldest: u64,
     client: ClientNet,
@@ -94,6 +106,8 @@ struct Inner {
     came: Instant,
     is_datagram: bool,
     lost: AtomicBool,
+    /// Walks under way for the question. Changed and read with the table locked.
+    walks: AtomicUsize,
     /// Wakers of all tasks that work for the question.
     wakers: Mutex<SmallVec<[Waker; 2]>>,
 }
@@ -101,12 +115,16 @@ struct Inner {
 impl InFlight {
     /// An empty table.
     pub fn new(limits: &Limits) -> InFlight {
+        let cost = limits.pending_questions * QUESTION_COST;
+        // However small the table, one question may have walks as deep as they may be.
+        let reserve = (cost / RESERVE_PART).max((limits.glueless_depth + 1) * WALK_COST);
         let bounds = Bounds {
-            places: limits.pending_questions,
-            per_client: limits.pending_questions_per_client,
+            cost,
+            cost_with_reserve: cost + reserve,
+            cost_per_client: limits.pending_questions_per_client * QUESTION_COST,
             datagrams_per_client: limits.pending_datagrams_per_client,
             least: Duration::from_millis(limits.pending_least_ms),
-            greedy: limits.pending_greedy,
+            greedy_cost: limits.pending_greedy * QUESTION_COST,
             greedy_least: Duration::from_millis(limits.pending_greedy_least_ms),
         };
         let pulses = Pulses::new(limits.answers_per_pulse, Duration::from_millis(limits.pulse_ms));
@@ -128,25 +146,30 @@ impl InFlight {
     fn admit_as(&self, peer: IpAddr, is_datagram: bool, now: Instant) -> Option<Ticket> {
         let (client, bounds) = (ClientNet::of(peer), &self.0.bounds);
         let mut table = self.0.table.lock();
-        let (held, datagrams) = table.clients.get(&client).map_or((0, 0), |client| (client.places.len(), client.datagrams));
+        let (held, datagrams) = table.clients.get(&client).map_or((0, 0), |client| (client.cost, client.datagrams));
         // Loopback addresses cannot be forged from outside.
         if is_datagram && datagrams >= bounds.datagrams_per_client && !peer.is_loopback() {
             return None;
         }
-        if held >= bounds.per_client || table.total >= bounds.places {
-            let victim = if held >= bounds.per_client { client } else { table.who_loses(client, held)? };
+        let is_client_full = held + QUESTION_COST > bounds.cost_per_client;
+        if is_client_full || table.cost + QUESTION_COST > bounds.cost {
+            let victim = if is_client_full { client } else { table.who_loses(client, held)? };
             let (loses, oldest) = table.oldest_of(victim)?;
-            let is_greedier = loses > held + 1;
-            let least = if held >= bounds.greedy { bounds.greedy_least } else { bounds.least };
+            let is_greedier = loses > held + QUESTION_COST;
+            let least = if held >= bounds.greedy_cost { bounds.greedy_least } else { bounds.least };
             if !is_greedier && now.duration_since(oldest.came) < least {
                 return None;
             }
-            table.remove(&oldest);
-            self.0.shed.fetch_add(1, Ordering::Relaxed);
-            oldest.lose();
+            self.shed_one(&mut table, &oldest);
         }
         let inner = table.insert(client, is_datagram, now);
         Some(Ticket(Place(Arc::new(Held { in_flight: self.clone(), inner }))))
+    }
+
+    fn shed_one(&self, table: &mut Table, place: &Inner) {
+        table.remove(place);
+        self.0.shed.fetch_add(1, Ordering::Relaxed);
+        place.lose();
     }
 
     /// When the answer to a question that came over UDP may leave to `peer`.
@@ -161,7 +184,7 @@ impl InFlight {
 
     /// Nobody should begin what no client waits for.
     pub fn is_crowded(&self) -> bool {
-        self.0.table.lock().total > self.0.bounds.places / 2
+        self.0.table.lock().cost > self.0.bounds.cost / 2
     }
 
     /// Places taken.
@@ -179,27 +202,46 @@ impl Table {
     /// The client whose oldest question loses its place when there is none for `client`, which has `held`.
     fn who_loses(&self, client: ClientNet, held: usize) -> Option<ClientNet> {
         let greediest = self.by_greed.last()?;
-        let loses = if greediest.places > held { greediest.client } else { client };
+        let loses = if greediest.cost > held { greediest.client } else { client };
         Some(loses)
     }
 
     fn oldest_of(&self, client: ClientNet) -> Option<(usize, Arc<Inner>)> {
-        let places = &self.clients.get(&client)?.places;
-        places.first_key_value().map(|(_, oldest)| (places.len(), Arc::clone(oldest)))
+        let client = self.clients.get(&client)?;
+        client.places.first_key_value().map(|(_, oldest)| (client.cost, Arc::clone(oldest)))
     }
 
     fn insert(&mut self, client: ClientNet, is_datagram: bool, came: Instant) -> Arc<Inner> {
         self.next += 1;
         let number = self.next;
-        let inner = Arc::new(Inner { number, client, came, is_datagram, lost: AtomicBool::new(false), wakers: Mutex::default() });
+        let (lost, walks, wakers) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::default());
+        let inner = Arc::new(Inner { number, client, came, is_datagram, lost, walks, wakers });
         let entry = self.clients.entry(client).or_default();
         let before = entry.greed(client);
         entry.places.insert(number, Arc::clone(&inner));
+        entry.cost += QUESTION_COST;
         entry.datagrams += usize::from(is_datagram);
         let after = entry.greed(client);
         self.order(before, after);
         self.total += 1;
+        self.cost += QUESTION_COST;
         inner
+    }
+
+    /// The question has this many walks under way.
+    fn set_walks(&mut self, inner: &Inner, walks: usize) {
+        let was = inner.cost();
+        inner.walks.store(walks, Ordering::Relaxed);
+        let is = inner.cost();
+        let Some(entry) = self.clients.get_mut(&inner.client).filter(|entry| entry.places.contains_key(&inner.number)) else { return };
+        if was == is {
+            return;
+        }
+        let before = entry.greed(inner.client);
+        entry.cost = entry.cost + is - was;
+        let after = entry.greed(inner.client);
+        self.cost = self.cost + is - was;
+        self.order(before, after);
     }
 
     /// Removes the place; the datagram stays counted until it is answered.
@@ -209,8 +251,10 @@ impl Table {
         if entry.places.remove(&inner.number).is_none() {
             return;
         }
+        entry.cost -= inner.cost();
         let after = entry.greed(inner.client);
         self.total -= 1;
+        self.cost -= inner.cost();
         self.order(before, after);
         self.forget_if_gone(inner.client);
     }
@@ -237,7 +281,7 @@ impl Table {
 impl Client {
     fn greed(&self, client: ClientNet) -> Option<Greed> {
         let (oldest, _) = self.places.first_key_value()?;
-        Some(Greed { places: self.places.len(), oldest: !oldest, client })
+        Some(Greed { cost: self.cost, oldest: !oldest, client })
     }
 }
 
@@ -258,6 +302,27 @@ impl Place {
     }
 }
 
+impl Place {
+    /// One more walk is under way for the question. Where there is no room for it, a question loses its place.
+    pub fn walk_begins(&self) {
+        let (in_flight, inner) = (&self.0.in_flight, &self.0.inner);
+        let mut table = in_flight.0.table.lock();
+        table.set_walks(inner, inner.walks.load(Ordering::Relaxed) + 1);
+        while table.cost > in_flight.0.bounds.cost_with_reserve {
+            let Some((_, oldest)) = table.by_greed.last().map(|greed| greed.client).and_then(|client| table.oldest_of(client)) else {
+                break;
+            };
+            in_flight.shed_one(&mut table, &oldest);
+        }
+    }
+
+    /// A walk has ended.
+    pub fn walk_ends(&self) {
+        let inner = &self.0.inner;
+        self.0.in_flight.0.table.lock().set_walks(inner, inner.walks.load(Ordering::Relaxed).saturating_sub(1));
+    }
+}
+
 impl Ticket {
     /// The place, which the walks keep when they continue after the client has its answer.
     pub fn place(&self) -> &Place {
@@ -272,6 +337,10 @@ impl Drop for Ticket {
 }
 
 impl Inner {
+    fn cost(&self) -> usize {
+        QUESTION_COST + WALK_COST * self.walks.load(Ordering::Relaxed).saturating_sub(1)
+    }
+
     fn lose(&self) {
         self.lost.store(true, Ordering::Release);
         std::mem::take(&mut *self.wakers.lock()).into_iter().for_each(Waker::wake);
@@ -359,6 +428,34 @@ mod tests {
         assert!(in_flight.admit(client(200), now + Duration::from_millis(199)).is_none());
         assert!(in_flight.admit(client(200), now + Duration::from_millis(200)).is_some());
         assert!(is_lost(&forged[0]) && !is_lost(&forged[1]));
+    }
+
+    /// Questions with many walks at a time (servers named in zones whose servers are named in other zones, all silent) fill
+    /// no more memory than others; who has them loses them.
+    #[test]
+    fn walks_count_too() {
+        let (in_flight, now) = (in_flight(60, 40), Instant::now());
+        let greedy: Vec<_> = (0..30).filter_map(|_| in_flight.admit(client(1), now)).collect();
+        let modest: Vec<_> = (2..32).filter_map(|last| in_flight.admit(client(last), now)).collect();
+        assert_eq!((greedy.len(), modest.len()), (30, 30));
+        greedy.iter().chain(&modest).for_each(|ticket| ticket.place().walk_begins());
+        assert_eq!(in_flight.shed(), 0, "a place has room for one walk");
+        modest.iter().take(5).for_each(|ticket| ticket.place().walk_begins());
+        assert_eq!(in_flight.shed(), 0, "and there is a reserve");
+        for ticket in &greedy {
+            (0..7).for_each(|_| ticket.place().walk_begins());
+            assert!(in_flight.0.table.lock().cost <= 60 * QUESTION_COST * 16 / 15);
+        }
+        assert!(modest.iter().all(|ticket| !is_lost(ticket)));
+        let left = greedy.iter().filter(|ticket| !is_lost(ticket)).count();
+        assert!((6..=10).contains(&left), "{left} questions of eight walks");
+        for ticket in &greedy {
+            (0..8).for_each(|_| ticket.place().walk_ends());
+        }
+        assert_eq!(in_flight.0.table.lock().cost, (left + 30) * QUESTION_COST + 5 * WALK_COST);
+        drop((greedy, modest));
+        let table = in_flight.0.table.lock();
+        assert!((table.cost, table.total) == (0, 0) && table.clients.is_empty() && table.by_greed.is_empty());
     }
 
     #[test]

@@ -18,13 +18,15 @@ const FLOOD_FIRST: u64 = 40;
 
 /// A zone whose only server never replies, and `HONEST` domains that are all right.
 fn world() -> World {
-    let world = World::new(1)
-        .zone(".")
-        .server("a.root.example.")
-        .serves()
-        .zone("example.")
-        .server("a.nic.example.")
-        .serves()
+    world_with(&[])
+}
+
+/// The same with these records in `example.`.
+fn world_with(delegations: &[String]) -> World {
+    let world = World::new(1).zone(".").server("a.root.example.").serves().zone("example.").server("a.nic.example.").serves();
+    let world = delegations
+        .iter()
+        .fold(world, |world, record| world.record(record))
         .zone("silent.example.")
         .server("ns.silent.example.")
         .serves()
@@ -86,6 +88,39 @@ fn a_few_greedy_clients_do_not_keep_others_from_an_answer() {
     // No more is under way than the flood's last questions, and they end.
     world.wait_ms(12_000);
     assert_eq!((world.stat("questions-under-way"), world.stat("waiting"), world.walks_in_progress()), (0, 0, 0));
+}
+
+/// One question may have a walk for each server name on the way, each with memory of its own.
+#[test]
+fn questions_with_many_walks_are_fewer() {
+    if !is_cairn() {
+        return;
+    }
+    let chains = 60;
+    let delegations: Vec<String> = (0..chains)
+        .flat_map(|chain| {
+            let next = move |at: usize| if at < 5 { format!("d{}c{chain}", at + 1) } else { format!("c{chain}.silent") };
+            (0..6).map(move |at| format!("d{at}c{chain}.example. NS ns.{}.example.", next(at)))
+        })
+        .collect();
+    let mut world = world_with(&delegations).listening().limit(|limits| limits.pending_questions = 40);
+    world.talkative = false;
+    let (mut most_walks, mut answered) = (0, 0);
+    for chain in 0..chains {
+        world.send(&format!("www.d0c{chain}.example. A"), SocketAddr::from(([203, 0, 113, 1], 1_024 + chain as u16)));
+        if chain >= 20 {
+            world.send(&format!("www.good{}.example. A", chain - 20), SocketAddr::from(([198, 51, 100, 200], 30_000)));
+        }
+        world.wait_ms(STEP_MS);
+        let (questions, walks) = (world.stat("questions-under-way") as usize, world.walks_in_progress());
+        assert!(5 * questions + 2 * walks.saturating_sub(questions) <= 40 * 5 + 16, "{questions} questions, {walks} walks");
+        most_walks = most_walks.max(walks);
+        answered += world.take_replies().iter().filter(|(peer, reply)| peer.port() == 30_000 && reply.rcode == Rcode::NOERROR).count();
+    }
+    world.wait_ms(500);
+    answered += world.take_replies().iter().filter(|(peer, reply)| peer.port() == 30_000 && reply.rcode == Rcode::NOERROR).count();
+    assert!(most_walks >= 60, "{most_walks}");
+    assert!(answered >= ENOUGH, "{answered} of {HONEST}");
 }
 
 /// Forged addresses: no client is greedier than another.

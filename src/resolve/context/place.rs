@@ -10,6 +10,29 @@ use std::task::{Context, Poll};
 pub trait QuestionPlace {
     /// Ready when the place was given to another question.
     fn poll_lost(&self, cx: &Context<'_>) -> Poll<()>;
+
+    /// One more walk is under way for the question: it takes memory too.
+    fn walk_begins(&self);
+
+    /// A walk has ended.
+    fn walk_ends(&self);
+}
+
+/// A walk that is under way for a question with a place.
+pub(in crate::resolve) struct UnderWay(Option<Rc<dyn QuestionPlace>>);
+
+impl UnderWay {
+    /// The walk ends when the value is dropped.
+    pub(in crate::resolve) fn begin(place: Option<&Rc<dyn QuestionPlace>>) -> UnderWay {
+        place.inspect(|place| place.walk_begins());
+        UnderWay(place.cloned())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.as_ref().inspect(|place| place.walk_ends());
+    }
 }
 
 /// The result of `work`, or `None` where the place is lost first. The place is polled before the work, so that the work

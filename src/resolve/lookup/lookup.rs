@@ -12,7 +12,7 @@ use crate::record::Question;
 use crate::resolve::context::budget::Bound;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
-use crate::resolve::context::place::unless_lost;
+use crate::resolve::context::place::{UnderWay, unless_lost};
 use crate::resolve::context::task::{in_background, within};
 use crate::resolve::context::trace::Step;
 use crate::resolve::iterate::sub_query::SubQuery;
@@ -103,7 +103,7 @@ impl Lookup {
                 Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
                 // Whoever made the row so long has no part in this question: it walks without waiting for others.
                 Join::TooLong => {
-                    let before = Before::of(context);
+                    let (before, _under_way) = (Before::of(context), UnderWay::begin(context.place.as_ref()));
                     return self.walk(question, context).await.map_err(|failure| before.with_own_limit(failure, context));
                 }
                 Join::Full => {
@@ -134,6 +134,7 @@ impl Lookup {
     fn start(&self, question: Question, context: Context, ticket: Ticket) {
         let lookup = self.clone();
         self.network().metrics().count(Counter::Walks);
+        let under_way = UnderWay::begin(context.place.as_ref());
         in_background(boxed(|| async move {
             let context = Context { walk: Some(ticket.id), ..context };
             let limit = Duration::from_millis(context.routes.limits.walk_time_ms);
@@ -153,6 +154,7 @@ impl Lookup {
                 }
                 result = Err(failure);
             }
+            drop(under_way);
             ticket.publish(Arc::new(result));
         }));
     }
