@@ -75,7 +75,7 @@ fn answer(explained: &Explained, outcome: &Outcome) -> event::Answer {
         authority: records(&outcome.authority),
         ede: outcome.edes.iter().map(Into::into).collect(),
         upstream_queries: explained.upstream_queries(),
-        advice: (outcome.security == Security::Bogus).then(|| advice::BOGUS.to_owned()),
+        advice: (outcome.security == Security::Bogus).then(|| bogus(explained)),
     }
 }
 
@@ -86,9 +86,9 @@ fn failed(explained: &Explained, outcome: &Outcome) -> event::Failed {
     });
     let withheld = explained.withheld();
     let advice = match (failure, withheld) {
-        (Some(failure), _) => advice::of_failure(failure, &explained.events),
-        (None, Some(_)) => advice::BOGUS,
-        (None, None) => advice::OTHER,
+        (Some(failure), _) => advice::of_failure(failure, &explained.question.name, &explained.events),
+        (None, Some(_)) => bogus(explained),
+        (None, None) => advice::OTHER.to_owned(),
     };
     event::Failed {
         rcode: outcome.rcode().to_string(),
@@ -97,8 +97,12 @@ fn failed(explained: &Explained, outcome: &Outcome) -> event::Failed {
         ede: outcome.edes.iter().map(Into::into).collect(),
         withheld: withheld.map(records).unwrap_or_default(),
         upstream_queries: explained.upstream_queries(),
-        advice: advice.to_owned(),
+        advice,
     }
+}
+
+fn bogus(explained: &Explained) -> String {
+    advice::of_bogus(&explained.question.name, &explained.outcome.edes, &explained.events)
 }
 
 fn records(sets: &[RrSet]) -> Vec<Record> {

@@ -122,8 +122,11 @@ pub(super) fn of(event: &Event) -> String {
             format!("the same reply from {} has {}, {reason}", event.zone, event.question)
         }
         Event::Offline(event) => {
-            let reason = if event.without_route { "it has no route" } else { "no server of any zone answers" };
-            format!("this machine is offline ({reason}): no queries are sent until the network is back, which is probed all the time")
+            if event.without_route {
+                "this machine has no route to any server: queries wait until it has one".to_owned()
+            } else {
+                "no server has replied for a second: queries wait until a root server or forwarder replies to a probe".to_owned()
+            }
         }
         Event::Alias(event) => format!("{} is an alias ({}) of {}", event.from, event.rtype, event.to),
         Event::Cached(event) => format!(
@@ -263,7 +266,7 @@ fn reply_kind(kind: ReplyKind) -> &'static str {
         ReplyKind::Refused => {
             "it does not serve this zone, or not to this client; the zone's operator must fix the server or the delegation"
         }
-        ReplyKind::Servfail => "it cannot answer now; the zone's operator must fix the server",
+        ReplyKind::Servfail => "the server is reached and cannot answer; its operator must look at its log",
         ReplyKind::NeedsPlainDns => "it does not understand EDNS; asked again without",
         ReplyKind::NewCookie => "it requires the server cookie that it sent; asked again with it",
         ReplyKind::Broken => "not usable",
@@ -321,7 +324,7 @@ fn answer(answer: &Answer) -> String {
 fn failed(failed: &Failed) -> String {
     let mut lines = vec![format!("✗ Failed: {}, {}", failed.rcode, sent(failed.upstream_queries))];
     if !failed.withheld.is_empty() {
-        lines.push("    Data received, but DNSSEC validation failed; only clients with CD get it:".to_owned());
+        lines.push("    Data received, validation failed: clients get SERVFAIL, and the data only with CD:".to_owned());
         lines.extend(failed.withheld.iter().map(|withheld| format!("    {}", record(withheld))));
     }
     lines.extend(failed.ede.iter().map(|error| format!("    {}", ede(error))));

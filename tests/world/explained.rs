@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 
 use cairn::answer::{Client, Explain, Outcome, Transport};
 use cairn::config::ZoneSettings;
-use cairn::record::{Name, Question, RrSet, Rtype, Security, rdata_to_text};
+use cairn::record::{Name, Question, Rcode, RrSet, Rtype, Security, rdata_to_text};
 
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
 use super::sim::packet::{AA, AD, CD, Edns, Packet, RD};
+use super::sim::plan::Lame;
 use super::sim::record::Rr;
 use super::sim::signing::Key;
 use super::sim::world::{World, name};
@@ -173,5 +174,69 @@ fn an_explanation_concludes_what_the_client_gets() {
                 world.pass(400);
             }
         }
+    }
+}
+
+/// A zone whose server has one fault each, and what is said of it.
+#[test]
+fn the_advice_names_the_right_party() {
+    if !is_cairn() {
+        return;
+    }
+    const DAY: u64 = 86_400;
+    let unsigned = |zone: &mut Zone| {
+        for owner in zone.names().cloned().collect::<Vec<_>>() {
+            [Rtype::RRSIG, Rtype::NSEC, Rtype::DNSKEY].into_iter().for_each(|rtype| zone.remove(&owner, rtype));
+        }
+        zone.signed = false;
+    };
+    let altered = |zone: &mut Zone| {
+        zone.remove(&name("www.altered."), Rtype::A);
+        zone.add(Rr::parse("www.altered. 300 A 192.0.2.66"));
+    };
+    let signed = [(".", 1), ("late.", 2), ("early.", 3), ("wrongds.", 4), ("unsigned.", 5), ("altered.", 6)];
+    let mut world = World::new(71).zone(".");
+    for zone in ["dead", "failing", "refusing", "lame", "late", "early", "wrongds", "unsigned", "altered"] {
+        world = world.zone(&format!("{zone}.")).record(&format!("www.{zone}. 300 A 192.0.2.1")).server(&format!("ns.{zone}.")).serves();
+    }
+    let mut world = world
+        .server("ns.dead.")
+        .dead()
+        .server("ns.failing.")
+        .fails(Rcode::SERVFAIL)
+        .server("ns.refusing.")
+        .lame(Lame::Refuses)
+        .server("ns.lame.")
+        .lame(Lame::RefersUp)
+        .sign(&signed, WALL_S)
+        .server("ns.late.")
+        .tells("late.", |zone| zone.sign(Key::new(2), WALL_S - 60 * DAY))
+        .server("ns.early.")
+        .tells("early.", |zone| zone.sign(Key::new(3), WALL_S + 60 * DAY))
+        .server("ns.wrongds.")
+        .tells("wrongds.", |zone| zone.sign(Key::new(14), WALL_S))
+        .server("ns.unsigned.")
+        .tells("unsigned.", unsigned)
+        .server("ns.altered.")
+        .tells("altered.", altered)
+        .trust_anchor(&format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey())));
+    for (zone, expected) in [
+        ("dead.", "the zone's servers are down, or the way to them is blocked"),
+        ("failing.", "the zone's servers answer SERVFAIL, so they are reached and cannot answer"),
+        ("refusing.", "the zone's servers refuse the query"),
+        ("lame.", "the zone's servers answer, but not for this zone"),
+        ("late.", "because its signatures have expired"),
+        ("early.", "look at this machine's clock, which is probably behind"),
+        ("wrongds.", "the operator of wrongds. must replace the DS record at the registrar"),
+        ("unsigned.", "the operator of unsigned. must replace the DS record at the registrar by one of a key that is in use, or remove it"),
+        ("altered.", "the zone's operator must sign the zone again"),
+    ] {
+        let explained = world.explain_as(&Explain::new(Question::new(name(&format!("www.{zone}")), Rtype::A), None));
+        let text: Vec<String> = cairn::explain::lines(&explained).into_iter().filter_map(|line| line.line).collect();
+        let text = text.join("\n");
+        assert!(text.lines().any(|line| line.contains("What to do: ") && line.contains(expected)), "{zone}:\n{text}");
+        assert_eq!(text.matches("What to do: ").count(), 1, "{text}");
+        assert!(text.matches("Data received, validation failed: clients get SERVFAIL").count() <= 1, "{text}");
+        assert!(!text.contains("this machine's own network") && !text.contains(" NAME"), "{text}");
     }
 }
