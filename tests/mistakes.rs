@@ -68,7 +68,7 @@ const ROWS: &[Row] = &[
     Row(In::Zone("sub NS ns.sub"), Served, "5: warning: found no glue for ns.sub.example.org., expected A or AAAA: it lies in sub.example.org. itself", 0),
     Row(In::Zone("host.example.net. A 192.0.2.2"), Served, "5: warning: found a record for host.example.net., expected names in example.org.: it is left out; write it into the file of its own zone", 0),
     Row(In::Zone("www 300 A 192.0.2.2\nwww 600 A 192.0.2.3"), Served, "6: warning: found TTL 600 for www.example.org. A after 300, expected one TTL in a set: 300 is used", 0),
-    Row(In::Zone("müller A 192.0.2.2"), Served, "5: warning: found the name `müller`, expected ASCII: clients ask for its xn-- form (RFC 5891 4.4)", 0),
+    Row(In::Zone("müller A 192.0.2.2"), Served, "5: warning: found the name `müller`, expected ASCII, which clients ask for (RFC 5891 4.4): write `xn--mller-kva`", 0),
     Row(In::Zone("$TTLL 60"), NotServed, "5:1: found `$TTLL`, expected $ORIGIN, $TTL, $INCLUDE or $GENERATE; did you mean $TTL?", 2),
     Row(In::Zone("$INCLUDE missing.inc"), NotServed, "5:10: found `missing.inc`, expected a file that can be included, but zones/missing.inc: there is no such file or folder", 2),
     Row(In::Zone("www MX mail"), NotServed, "5:8: found `mail`, expected a number from 0 to 65535", 2),

@@ -14,15 +14,16 @@ use super::exit_code::{FAILED, GOOD, MISTAKE};
 use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::answer::Explain;
+use crate::config::nearest;
 use crate::explain::{Chain, Event, Line, Mark, NoServer, chain_picture};
-use crate::record::{Name, Question, Rtype};
+use crate::record::{Name, Question, Rtype, reverse_name, to_ascii_name};
 use crate::server::{self, Sources};
 
 const EXAMPLES: &str = "\
 Examples:
   cairn explain www.example.com            the IPv4 addresses
   cairn explain example.com MX             another type
-  cairn explain 2.0.0.127.in-addr.arpa PTR
+  cairn explain 192.0.2.1                  the name of an address (PTR)
   cairn explain www.example.com --json     one JSON object per step
   cairn explain www.example.com --as 192.0.2.9    the reply to a client at this address, and why
   cairn explain www.example.com --cd       the reply to a client that sets CD: data that fails validation too
@@ -33,12 +34,12 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExplainArgs {
-    /// The name, with or without its final dot
-    #[arg(value_parser = parse_name)]
-    name: Name,
-    /// The record type: A, AAAA, MX, TXT, … or TYPE123
-    #[arg(default_value = "A", value_name = "TYPE", value_parser = parse_type)]
-    rtype: Rtype,
+    /// The name, with or without its final dot; also a URL, or an address, whose PTR record is looked up
+    #[arg(value_parser = parse_subject)]
+    name: Subject,
+    /// The record type: A, AAAA, MX, TXT, … or TYPE123; A if left out
+    #[arg(value_name = "TYPE", value_parser = parse_type)]
+    rtype: Option<Rtype>,
     /// One JSON object per step
     #[arg(long)]
     json: bool,
@@ -65,8 +66,47 @@ pub(super) fn parse_name(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(|error| error.to_string())
 }
 
+/// What is to be explained.
+#[derive(Clone, Debug, PartialEq)]
+struct Subject {
+    name: Name,
+    /// The type that is looked up if none is given.
+    usual_type: Rtype,
+}
+
+/// The name in what people paste: a name, a URL, a mail address, an address.
+fn parse_subject(text: &str) -> Result<Subject, String> {
+    let host = host_of(text.trim());
+    let bare = host.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(host);
+    let without_port = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|octet| octet.is_ascii_digit()));
+    let address = bare.parse::<IpAddr>().ok().or_else(|| without_port.and_then(|(address, _)| address.parse().ok()));
+    if let Some(name) = address.and_then(reverse_name) {
+        return Ok(Subject { name, usual_type: Rtype::PTR });
+    }
+    let host = without_port.map_or(host, |(host, _)| host);
+    let ascii = to_ascii_name(host).ok_or("its xn-- form is not known: write that form")?;
+    parse_name(&ascii).map(|name| Subject { name, usual_type: Rtype::A })
+}
+
+/// A URL without scheme, user, path; a mail address without its user. `/` is also a letter of names in reverse zones (RFC 2317).
+fn host_of(text: &str) -> &str {
+    let (is_url, rest) = text.split_once("://").map_or((false, text), |(_, rest)| (true, rest));
+    let end = match is_url || !rest.trim_end_matches('.').to_ascii_lowercase().ends_with(".arpa") {
+        true => rest.find(['/', '?', '#']).unwrap_or(rest.len()),
+        false => rest.len(),
+    };
+    let rest = &rest[..end];
+    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+}
+
 fn parse_type(text: &str) -> Result<Rtype, String> {
-    text.parse().map_err(|_| "there is no such record type".to_owned())
+    text.parse().map_err(|_| {
+        let known: Vec<&str> = Rtype::KNOWN.iter().filter_map(|rtype| rtype.mnemonic()).collect();
+        match nearest(text, &known) {
+            Some(near) => format!("there is no such record type; did you mean {near}?"),
+            None => "there is no such record type".to_owned(),
+        }
+    })
 }
 
 pub(super) fn explain(args: &ExplainArgs, everywhere: &Everywhere) -> u8 {
@@ -100,7 +140,7 @@ fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain
         }
     };
     let query = Explain {
-        question: Question::new(args.name.clone(), args.rtype),
+        question: Question::new(args.name.name.clone(), args.rtype.unwrap_or(args.name.usual_type)),
         client: args.client,
         recursion_desired: !args.no_rd,
         checking_disabled: args.cd,
@@ -156,4 +196,37 @@ fn print_line(line: &Line, json: bool) {
             Mark::Bad => paint.bad(text),
         }
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_paste_is_understood() {
+        for (text, expected) in [
+            ("www.example.com", "www.example.com. A"),
+            ("https://www.example.com/path?q=1#top", "www.example.com. A"),
+            ("https://user:word@www.example.com:8443/", "www.example.com. A"),
+            ("www.example.com/path", "www.example.com. A"),
+            ("www.example.com:443", "www.example.com. A"),
+            ("hostmaster@example.com", "example.com. A"),
+            ("m\u{fc}nchen.example", "xn--mnchen-3ya.example. A"),
+            ("8.8.8.8", "8.8.8.8.in-addr.arpa. PTR"),
+            ("192.0.2.1:53", "1.2.0.192.in-addr.arpa. PTR"),
+            ("https://192.0.2.1/", "1.2.0.192.in-addr.arpa. PTR"),
+            ("[2001:db8::1]:53", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR"),
+            ("2001:db8::1", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. PTR"),
+            ("0/25.2.0.192.in-addr.arpa", "0/25.2.0.192.in-addr.arpa. A"),
+            (".", ". A"),
+        ] {
+            let Subject { name, usual_type } = parse_subject(text).expect(text);
+            assert_eq!(format!("{name} {usual_type}"), expected, "{text}");
+        }
+        for text in ["", "a..b", "https://", "mu\u{308}nchen.example"] {
+            assert!(parse_subject(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_type("AAAAA"), Err("there is no such record type; did you mean AAAA?".to_owned()));
+        assert_eq!(parse_type("mx"), Ok(Rtype::MX));
+    }
 }

@@ -22,7 +22,7 @@ use super::problem::{Mark, Positions, Problem};
 use super::quantity::{parse_duration, parse_size};
 use super::settings::{RouteSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
-use crate::record::Name;
+use crate::record::{Name, to_ascii_name};
 
 impl Settings {
     /// Reads a whole configuration file. `file_name` is used in messages, and its folder completes relative paths.
@@ -368,7 +368,8 @@ fn domain_name(text: &str) -> Result<Name, String> {
         return Err(format!("\"{text}\": write \"{rest}\", which is for all names below it as well"));
     }
     if !text.is_ascii() {
-        return Err(format!("\"{text}\" is not ASCII: write its xn-- form"));
+        let form = to_ascii_name(text).map_or("its xn-- form".to_owned(), |form| format!("\"{form}\""));
+        return Err(format!("\"{text}\" is not ASCII: write {form}"));
     }
     if text.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) || text.contains("://") {
         return Err(format!("\"{text}\" is not a domain name"));
@@ -568,7 +569,7 @@ to   = ["192.0.2.1"]
                 "[policy]\nrebinding-allow = ['a..b', 'ä.example']",
                 &[
                     "2:20: policy.rebinding-allow: \"a..b\" is not a domain name: a name has an empty label (two dots in a row)",
-                    "2:28: policy.rebinding-allow: \"ä.example\" is not ASCII: write its xn-- form",
+                    "2:28: policy.rebinding-allow: \"ä.example\" is not ASCII: write \"xn--4ca.example\"",
                 ],
             ),
             ("[[stub]]\nzone = '*.a'\nto = ['::1']", &["2:8: stub.zone: \"*.a\": write \"a\", which is for all names below it as well"]),

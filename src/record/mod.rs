@@ -8,6 +8,7 @@
 mod ede;
 mod layout;
 mod name;
+mod punycode;
 mod question;
 mod rank;
 mod reverse;
@@ -19,6 +20,7 @@ pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, rdata_has_fields, rdata_names, strings};
 pub use name::{Name, NameError};
 pub(crate) use name::{presentation_to_wire as name_from_text, wire_len as wire_name_len};
+pub use punycode::to_ascii_name;
 pub use question::{Class, Question, Rcode};
 pub use rank::{Rank, Security};
 pub use reverse::reverse_name;

@@ -12,7 +12,7 @@ use super::super::problem::{Place, Problems};
 use super::free_text;
 use crate::config::nearest;
 use crate::limits::zone::MASTER_TEXT_BYTES_MAX;
-use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration, rdata_from_tokens, rdata_is_well_formed};
+use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration, rdata_from_tokens, rdata_is_well_formed, to_ascii_name};
 
 /// RFC 2181 8.
 const TTL_MAX: u32 = i32::MAX as u32;
@@ -128,7 +128,10 @@ impl<'p> Parser<'p> {
         self.owner = Some(self.owner_name(first)?);
         if !first.raw.is_ascii() {
             let owner = first.shown();
-            self.problems.warning(place, format!("found the name {owner}, expected ASCII: clients ask for its xn-- form (RFC 5891 4.4)"));
+            let form = std::str::from_utf8(first.raw).ok().and_then(to_ascii_name);
+            let form = form.map_or_else(|| "its xn-- form".to_owned(), |form| format!("`{form}`"));
+            self.problems
+                .warning(place, format!("found the name {owner}, expected ASCII, which clients ask for (RFC 5891 4.4): write {form}"));
         }
         match tokens.len() {
             1 => Err(end_of_entry(tokens, "TTL, class, type and data after the owner")),

@@ -149,7 +149,7 @@ fn slips_are_told_with_the_way_out() {
         ),
         (
             "m\u{fc}ller A 192.0.2.1",
-            &["main:5: warning: found the name `m\u{fc}ller`, expected ASCII: clients ask for its xn-- form (RFC 5891 4.4)"],
+            &["main:5: warning: found the name `m\u{fc}ller`, expected ASCII, which clients ask for (RFC 5891 4.4): write `xn--mller-kva`"],
         ),
         (
             "_dmarc TXT v=DMARC1; p=none",
