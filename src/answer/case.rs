@@ -10,7 +10,7 @@ use super::refusal::{Refusal, Refused};
 use super::request::Request;
 use super::service::Service;
 use super::snapshot::Snapshot;
-use crate::record::Name;
+use crate::record::{Name, Question, Rtype};
 use crate::resolve::Resolver;
 
 pub(super) struct Case<'a> {
@@ -48,11 +48,14 @@ impl Case<'_> {
         self.snapshot.refused(refusal, client)
     }
 
-    /// The root and the TLDs: that they are cached says nothing about what clients asked for, and people who walk the tree
-    /// themselves (`dig +trace`) begin with them without RD. A name with a rule of its own is not public.
+    /// The root and the TLDs, and the addresses of the root's servers: that they are cached says nothing about what clients
+    /// asked for, and people who walk the tree themselves (`dig +trace`) begin with them without RD. A name with a rule of
+    /// its own is not public.
     pub fn is_top_of_the_tree(&self) -> bool {
-        let name = &self.request.question.name;
-        name.label_count() <= 1 && self.snapshot.routes.rule_for(name).is_none_or(|rule| rule.zone.is_root())
+        let Question { name, rtype, .. } = &self.request.question;
+        let is_address = matches!(*rtype, Rtype::A | Rtype::AAAA);
+        let is_root_server = || is_address && self.snapshot.routes.hints.iter().any(|(server, _)| server == name);
+        (name.label_count() <= 1 || is_root_server()) && self.snapshot.routes.rule_for(name).is_none_or(|rule| rule.zone.is_root())
     }
 
     /// Why nothing outside the hosted zones is looked up for this request; `None` if the client may recurse.

@@ -218,9 +218,15 @@ async fn resolved(case: &Case<'_>, LookUp { begun }: LookUp, place: Option<Place
 }
 
 /// The servers to which a query without RD is referred (RFC 1034 4.3.1): those of the deepest cached cut, or those of the root
-/// hints. They are the answer if the query asked for the root's servers (RFC 9609).
+/// hints. They are the answer if the query asked for the root's servers (RFC 9609), and so are the addresses of one in the hints.
 fn nearest_servers(case: &Case<'_>) -> Outcome {
     let question = &case.request.question;
+    let (_, hinted) = case.snapshot.routes.hinted();
+    let asked_for = hinted.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
+    let answers: Vec<RrSet> = asked_for.collect();
+    if !answers.is_empty() {
+        return Outcome { answers, ..Outcome::default() };
+    }
     let (servers, addresses) = match case.resolver.known_servers(&question.name) {
         Some(servers) => (Some(servers), Vec::new()),
         None => case.snapshot.routes.hinted(),

@@ -129,6 +129,32 @@ fn a_signature_left_out_once_is_asked_for_again() {
     }
 }
 
+/// The same for a denial, whose proof lacks one signature.
+#[test]
+fn a_signature_left_out_of_a_denial_is_asked_for_again() {
+    if !is_cairn() {
+        return;
+    }
+    for (question, rcode) in [
+        ("www.example. AAAA", Rcode::NOERROR),
+        ("none.example. A", Rcode::NXDOMAIN),
+        ("near.example. AAAA", Rcode::NOERROR),
+        ("a.wild.example. TXT", Rcode::NOERROR),
+    ] {
+        for left_out in [Rtype::NSEC, Rtype::SOA] {
+            for forwarders in 1..=2 {
+                let forwarders = &FORWARDERS[..forwarders];
+                let left = Rc::new(Cell::new(forwarders.len() as u32));
+                let world = world(706, forwarders, |manner| manner.forgets_rrsig = Some((left_out, left.clone())));
+                let mut world = forwarding(signed(world), vec![rule(".", forwarders)]);
+                let answer = world.ask(&format!("{question} AD"));
+                let what = format!("{question}, {left_out} of {forwarders:?}");
+                assert_eq!((answer.rcode(), answer.packet.has(AD)), (rcode, true), "{what}: {answer:?}");
+            }
+        }
+    }
+}
+
 /// Where it is left out each time that is bogus, and not for longer than the forwarder takes to mend it.
 #[test]
 fn a_verdict_over_an_incomplete_reply_is_short() {

@@ -36,6 +36,28 @@ fn the_roots_servers_are_told_without_recursion() {
     }
 }
 
+/// Who begins to walk the tree asks for them next. Everybody knows them: they say nothing about what clients asked for.
+#[test]
+fn addresses_of_root_servers_are_told_without_recursion() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world(905);
+    let expected = world.ask("a.root-servers.net. A").data();
+    let mut world = self::world(905);
+    for known in [false, true] {
+        world.forget();
+        let answer = world.ask("a.root-servers.net. A norec");
+        assert_eq!((answer.rcode(), answer.data()), (Rcode::NOERROR, expected.clone()), "known: {known}: {answer:?}");
+        let none = world.ask("a.root-servers.net. TXT norec");
+        assert_eq!(none.rcode(), Rcode::REFUSED, "known: {known}: {none:?}");
+        let other = world.ask("z.root-servers.net. A norec");
+        assert_eq!(other.rcode(), Rcode::REFUSED, "known: {known}: {other:?}");
+        assert_eq!(world.log().len(), 0, "nobody is asked");
+        world.ask("www.example. A");
+    }
+}
+
 #[test]
 fn what_is_known_of_a_tld_is_told_without_recursion() {
     if !is_cairn() {
