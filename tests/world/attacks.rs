@@ -97,6 +97,7 @@ fn attacks() -> Vec<Attack> {
     all.extend([
         attack("zones that need each other, asked ten times", 2, 50, cycle(), vec!["www.one.example. A".to_owned(); 10]),
         attack("a tree of name servers without addresses", 20, 70, glueless_tree(), one("www.t0.example. A")),
+        attack("the same, on a slow link", 20, 70, glueless_tree().delay(150), one("www.t0.example. A")),
         attack("eight servers that fail, asked twenty times", 6, 10, failing(), vec!["www.evil.example. A".to_owned(); 20]),
         attack("one name server with 60 dead addresses", 6, 50, dead_addresses(), one("www.evil.example. A")),
         attack("the same, a name of many labels", 6, 50, dead_addresses(), one("www.a.b.c.d.evil.example. A")),

@@ -55,6 +55,16 @@ impl Means {
 #[derive(Clone)]
 pub struct Budget(Rc<Inner>);
 
+/// One search for the address of a server, in flight.
+pub struct SearchInFlight(Budget);
+
+impl Drop for SearchInFlight {
+    fn drop(&mut self) {
+        let in_flight = &self.0.0.searches_in_flight;
+        in_flight.set(in_flight.get().saturating_sub(1));
+    }
+}
+
 struct Inner {
     queries_left: Cell<u32>,
     queries_sent: Cell<u32>,
@@ -63,6 +73,7 @@ struct Inner {
     searches_left: Cell<u32>,
     searches_most: u32,
     searches_in_vain: Cell<usize>,
+    searches_in_flight: Cell<usize>,
     minimised_in_vain_left: Cell<u32>,
     too_deep: Cell<bool>,
     crowded_out: Cell<bool>,
@@ -81,6 +92,7 @@ impl Budget {
             searches_left: Cell::new(limits.searches_in_vain_per_question),
             searches_most: limits.searches_in_vain_per_question,
             searches_in_vain: Cell::new(0),
+            searches_in_flight: Cell::new(0),
             minimised_in_vain_left: Cell::new(limits.minimised_in_vain_per_question),
             too_deep: Cell::new(false),
             crowded_out: Cell::new(false),
@@ -157,6 +169,17 @@ impl Budget {
     pub fn searched_in_vain(&self, cost: u32) {
         less(&self.0.searches_left, cost);
         self.0.searches_in_vain.set(self.0.searches_in_vain.get() + 1);
+    }
+
+    /// A search is in flight until the result is dropped.
+    pub fn search(&self) -> SearchInFlight {
+        self.0.searches_in_flight.set(self.0.searches_in_flight.get() + 1);
+        SearchInFlight(self.clone())
+    }
+
+    /// Searches in flight, those on behalf of other searches included.
+    pub fn searches_in_flight(&self) -> usize {
+        self.0.searches_in_flight.get()
     }
 
     /// Searches that found no address.

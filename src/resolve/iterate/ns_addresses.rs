@@ -32,8 +32,8 @@ enum NextSearch {
 impl Walk<'_> {
     /// Looks for the address of one more of the cut's servers. `false`: there is none left to look for.
     ///
-    /// While one look-up takes long, or has found nothing, others begin: seven of eight names may be of no use, and the
-    /// client waits.
+    /// While one look-up waits long for silent servers, others begin: seven of eight names may be of no use, and the client
+    /// waits. One that needs further look-ups is waited for, or a tree of names (iDNS, 2011) would be walked in all branches.
     pub(in crate::resolve) async fn find_address(&self, cut: &mut Cut, slist: &mut Slist) -> bool {
         let mut look_ups = NsLookUps::default();
         let mut wanted = 1;
@@ -62,6 +62,7 @@ impl Walk<'_> {
                 return false;
             }
             wanted = match within(NS_LOOK_UP_PATIENCE, look_ups.next()).await {
+                None if self.context.budget.searches_in_flight() > look_ups.len() + usize::from(self.context.depth) => 0,
                 None => look_ups.len(),
                 Some((at, looked_up)) => {
                     if self.take_addresses(cut, slist, at, looked_up) || look_ups.is_empty() {
@@ -136,7 +137,9 @@ impl Walk<'_> {
     /// Looks up addresses of one server, one family after the other until there is one that is new. `has_many`: the zone has many
     /// other servers, so that silence to the first question is enough.
     fn look_up_server(&self, server: Server, search: Search, has_many: bool) -> BoxFuture<'_, LookedUp> {
+        let in_flight = self.context.budget.search();
         boxed(|| async move {
+            let _in_flight = in_flight;
             let mut types = [(Rtype::A, self.context.routes.recursion.ipv4), (Rtype::AAAA, self.context.routes.recursion.ipv6)];
             if !self.servers.network().can_count_on(Family::V4) {
                 types.reverse();
