@@ -13,6 +13,7 @@ use super::snapshot::Snapshot;
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::Resolver;
 
+#[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     pub service: &'a Service,
     pub resolver: &'a Resolver,

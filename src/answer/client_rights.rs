@@ -20,18 +20,23 @@ pub(super) struct ClientRights {
     pub allowed: bool,
     /// May have this question looked up: allowed, and either RD is set or the cache may be read without RD.
     pub may_recurse: bool,
+    /// Gets synthesised AAAA records (RFC 6147). Not with DO and CD: the client validates by itself (5.5). Not without RD: what
+    /// is cached would not tell whether the name has AAAA records.
+    pub dns64: bool,
 }
 
 impl ClientRights {
-    /// Decided by the access lists of the snapshot, the client's address and RD.
-    pub fn of(snapshot: &Snapshot, flags: Flags, client: IpAddr) -> ClientRights {
+    /// Decided by the access lists of the snapshot, the client's address, RD, DO and CD.
+    pub fn of(snapshot: &Snapshot, flags: Flags, dnssec_ok: bool, client: IpAddr) -> ClientRights {
         let access = snapshot.policy.access(client, flags.has(Flags::RD));
-        ClientRights { allowed: access.allowed, may_recurse: access.may_read_cache }
+        let validates = dnssec_ok && flags.has(Flags::CD);
+        let dns64 = access.allowed && flags.has(Flags::RD) && !validates && snapshot.policy.dns64.serves(client);
+        ClientRights { allowed: access.allowed, may_recurse: access.may_read_cache, dns64 }
     }
 
     /// The policy group of ready answers: clients of one group get the same answer.
     pub fn group(self) -> u8 {
-        u8::from(self.allowed) | u8::from(self.may_recurse) << 1
+        u8::from(self.allowed) | u8::from(self.may_recurse) << 1 | u8::from(self.dns64) << 2
     }
 }
 
@@ -45,10 +50,10 @@ impl Requester {
     }
 
     /// The operator has all rights.
-    pub fn rights(self, snapshot: &Snapshot, flags: Flags) -> ClientRights {
+    pub fn rights(self, snapshot: &Snapshot, flags: Flags, dnssec_ok: bool) -> ClientRights {
         match self {
-            Requester::Client(client) => ClientRights::of(snapshot, flags, client),
-            Requester::Operator => ClientRights { allowed: true, may_recurse: true },
+            Requester::Client(client) => ClientRights::of(snapshot, flags, dnssec_ok, client),
+            Requester::Operator => ClientRights { allowed: true, may_recurse: true, dns64: false },
         }
     }
 }

@@ -22,6 +22,8 @@ pub enum Note {
     NotFollowed { target: Name, refused: Refused },
     /// The rebinding guard removed addresses from this RRset; `dropped` is the first of them.
     Stripped { name: Name, rtype: Rtype, dropped: IpAddr },
+    /// AAAA records were made of the A records of this name (RFC 6147); the first address, and what stands for it.
+    Synthesised { name: Name, from: IpAddr, to: IpAddr },
     /// DNSSEC validation failed; only a client that sets CD gets these records.
     Withheld(Box<Answer>),
     /// The look-up ended without an answer.
@@ -48,6 +50,7 @@ impl Explained {
             | Note::Refused(_)
             | Note::NotFollowed { .. }
             | Note::Stripped { .. }
+            | Note::Synthesised { .. }
             | Note::Withheld(_)
             | Note::Failed(_) => 0,
         });

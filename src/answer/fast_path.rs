@@ -51,8 +51,8 @@ pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], le
     if snapshot.restricted(qname, asked.qtype).is_some_and(|apex| !snapshot.may_ask_zone(apex, client.peer.ip())) {
         return None;
     }
-    let rights = ClientRights::of(snapshot, asked.flags, client.peer.ip());
     let dnssec_ok = asked.edns.is_some_and(|(_, dnssec_ok)| dnssec_ok);
+    let rights = ClientRights::of(snapshot, asked.flags, dnssec_ok, client.peer.ip());
     let key = AnswerKey { qname, qtype: asked.qtype, dnssec_ok, group: rights.group(), generation: snapshot.generation };
     let cookie_bytes = asked.client_cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
     let reserved = asked.edns.map_or(0, |_| 11 + cookie_bytes);

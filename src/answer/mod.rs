@@ -9,6 +9,7 @@
 mod case;
 mod client_rights;
 mod cookie;
+mod dns64;
 mod explained;
 mod failure_log;
 mod fast_path;

@@ -7,6 +7,8 @@
 //! look up  forward and stub rules, cache, walk           in `resolve`
 //!    ▼
 //! review   each in turn changes the outcome              rebinding guard, additional data, closed zones, report agent
+//!    ▼
+//! DNS64    AAAA made of A, for which the same way is gone     where the client is to have them
 //! ```
 //!
 //! A zone or rule of the operator always takes precedence over a built-in special-use name.
@@ -14,6 +16,7 @@
 use std::rc::Rc;
 
 use super::case::Case;
+use super::dns64;
 use super::explained::Note;
 use super::hosted::{authoritative_outcome, local_answer};
 use super::local_data;
@@ -44,11 +47,12 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
         hosted_zone,
         client_outside_allow,
         ptr_of_listed_name,
+        name_of_translated_address,
         special_use_name,
         recursion_turned_off,
         cache_without_rd,
     ],
-    reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones, review::report_agent],
+    reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones, review::report_agent, dns64::mapped_addresses],
 };
 
 /// What a rule decides about a request.
@@ -64,6 +68,8 @@ pub(super) enum Decision {
 pub(super) struct LookUp {
     /// What hosted zones answered before an alias led out of them.
     pub begun: Option<Box<LocalAnswer>>,
+    /// The outcome for AAAA, where no more than A is left to look up (RFC 6147).
+    pub aaaa: Option<Box<Outcome>>,
 }
 
 /// A decision that needs no waiting, or the look-up that is left to do.
@@ -75,6 +81,15 @@ pub(super) enum Decided {
 impl Pipeline {
     /// The first rule that applies decides; without one the name is looked up.
     pub fn decide(&self, case: &Case<'_>) -> Decided {
+        match self.decide_by_rules(case) {
+            Decided::Outcome(outcome) if dns64::is_wanted(case, &outcome) => {
+                Decided::LookUp(LookUp { aaaa: Some(Box::new(outcome)), ..LookUp::default() })
+            }
+            decided => decided,
+        }
+    }
+
+    fn decide_by_rules(&self, case: &Case<'_>) -> Decided {
         match self.rules.iter().find_map(|rule| rule(case)) {
             Some(Decision::Reply(outcome)) => Decided::Outcome(self.reviewed(case, outcome)),
             Some(Decision::Refuse(refusal)) => Decided::Outcome(self.reviewed(case, case.refuse(&refusal))),
@@ -85,8 +100,29 @@ impl Pipeline {
 
     /// Looks the name up, waits for the result and reviews it.
     pub async fn look_up(&self, case: &Case<'_>, look_up: LookUp, place: Option<Place>) -> Outcome {
-        let outcome = resolved(case, look_up, place).await;
-        self.reviewed(case, outcome)
+        let context = client_context(case, place);
+        let outcome = self.looked_up(case, look_up, &context).await;
+        let outcome = if dns64::is_wanted(case, &outcome) { self.with_synthesised(case, outcome, &context).await } else { outcome };
+        case.recorder.note(|| Note::LookedUp { upstream_queries: context.budget.queries_sent() });
+        outcome
+    }
+
+    async fn looked_up(&self, case: &Case<'_>, look_up: LookUp, context: &Context) -> Outcome {
+        match look_up.aaaa {
+            Some(outcome) => *outcome,
+            None => self.reviewed(case, resolved(case, look_up, context).await),
+        }
+    }
+
+    /// A goes the whole way that AAAA went, under the budget of the one question that the client asked.
+    async fn with_synthesised(&self, case: &Case<'_>, aaaa: Outcome, context: &Context) -> Outcome {
+        let request = dns64::request_for_a(case.request);
+        let for_a = Case { request: &request, ..*case };
+        let a = match self.decide_by_rules(&for_a) {
+            Decided::Outcome(outcome) => outcome,
+            Decided::LookUp(look_up) => self.looked_up(&for_a, look_up, context).await,
+        };
+        dns64::combined(case, aaaa, a)
     }
 
     fn reviewed(&self, case: &Case<'_>, mut outcome: Outcome) -> Outcome {
@@ -111,10 +147,14 @@ fn ptr_of_listed_name(case: &Case<'_>) -> Option<Decision> {
     local_data::made_ptr(case.snapshot, &case.request.question).map(|ptr| answered_locally(case, ptr))
 }
 
+fn name_of_translated_address(case: &Case<'_>) -> Option<Decision> {
+    dns64::reverse_alias(case).map(|alias| answered_locally(case, alias))
+}
+
 fn answered_locally(case: &Case<'_>, answer: LocalAnswer) -> Decision {
-    case.recorder.note(|| Note::Special { name: answer.zone.clone(), document: local_data::LOCAL_DATA });
+    case.recorder.note(|| Note::Special { name: answer.zone.clone(), document: answer.document.unwrap_or(local_data::LOCAL_DATA) });
     if answer.onward.is_some() && case.why_not_recurse().is_none() {
-        return Decision::LookUp(LookUp { begun: Some(Box::new(answer)) });
+        return Decision::LookUp(LookUp { begun: Some(Box::new(answer)), ..LookUp::default() });
     }
     Decision::Reply(Outcome {
         authoritative: true,
@@ -162,7 +202,7 @@ fn hosted_zone(case: &Case<'_>) -> Option<Decision> {
         End::Complete => Decision::Reply(authoritative_outcome(hosted)),
         End::Delegated { .. } if hosted.answers.is_empty() => Decision::LookUp(LookUp::default()),
         End::ChildApex { .. } | End::Delegated { .. } | End::Outside(_) => {
-            Decision::LookUp(LookUp { begun: Some(Box::new(local_answer(hosted))) })
+            Decision::LookUp(LookUp { begun: Some(Box::new(local_answer(hosted))), ..LookUp::default() })
         }
     })
 }
@@ -187,15 +227,19 @@ fn cache_without_rd(case: &Case<'_>) -> Option<Decision> {
 
 // Looking up.
 
-async fn resolved(case: &Case<'_>, LookUp { begun }: LookUp, place: Option<Place>) -> Outcome {
-    let (request, resolver, authoritative) = (case.request, case.resolver, begun.is_some());
+fn client_context(case: &Case<'_>, place: Option<Place>) -> Context {
     let mut context = Context::client(case.snapshot.routes.clone(), case.snapshot.clone(), case.recorder.trace.clone());
     // Without RD no server is asked.
-    context.cache_only = !request.wants(Flags::RD);
+    context.cache_only = !case.request.wants(Flags::RD);
     context.client = case.requester.key();
     context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
-    let result = resolver.resolve_in_time(&request.question, begun.map(|begun| *begun), &context).await;
-    case.recorder.note(|| Note::LookedUp { upstream_queries: context.budget.queries_sent() });
+    context
+}
+
+async fn resolved(case: &Case<'_>, look_up: LookUp, context: &Context) -> Outcome {
+    let (request, begun) = (case.request, look_up.begun);
+    let authoritative = begun.is_some();
+    let result = case.resolver.resolve_in_time(&request.question, begun.map(|begun| *begun), context).await;
     let mut outcome = match result {
         Ok(answer) => {
             let checking_disabled = request.wants(Flags::CD);

@@ -467,6 +467,7 @@ fn note(note: &Note) -> String {
         Note::Stripped { name, .. } => format!("stripped {name}"),
         Note::Withheld(_) => "withheld".to_owned(),
         Note::Failed(failure) => failure.to_string(),
+        Note::Synthesised { name, from, to } => format!("{to} for {from} of {name}"),
         Note::LookedUp { upstream_queries } => format!("{upstream_queries} queries"),
     }
 }

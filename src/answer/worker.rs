@@ -61,7 +61,7 @@ struct Prepared {
 
 impl Prepared {
     fn new(snapshot: Arc<Snapshot>, request: Box<Request>, requester: Requester) -> Prepared {
-        let rights = requester.rights(&snapshot, request.flags);
+        let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
         Prepared { snapshot, request, requester, rights }
     }
 

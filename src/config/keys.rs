@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
 use super::settings::{LogFormat, LogLevel, QnameMinimisation, RouteSettings, Settings, Sha1, ZoneSettings};
+use super::translation::TranslationPrefix;
 use crate::record::Name;
 
 /// One key of a section whose settings are kept in a `T`.
@@ -43,6 +44,8 @@ pub(super) enum Kind<T> {
     Names(fn(&mut T) -> &mut Vec<Name>),
     NegativeAnchors(fn(&mut T) -> &mut Vec<NegativeAnchor>),
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
+    /// The prefix of a translator.
+    Translation(fn(&mut T) -> &mut TranslationPrefix),
     /// Records in master-file form, read where master files are understood.
     Records(fn(&mut T) -> &mut Vec<String>),
     /// At least one address.
@@ -57,11 +60,12 @@ pub(super) struct Section {
     pub(super) rows: &'static [Row<Settings>],
 }
 
-pub(super) const SECTIONS: [Section; 5] = [
+pub(super) const SECTIONS: [Section; 6] = [
     Section { name: "server", rows: SERVER },
     Section { name: "recursion", rows: RECURSION },
     Section { name: "cache", rows: CACHE },
     Section { name: "policy", rows: POLICY },
+    Section { name: "dns64", rows: DNS64 },
     Section { name: "log", rows: LOG },
 ];
 
@@ -366,6 +370,23 @@ const POLICY: &[Row<Settings>] = &[
     },
 ];
 
+const DNS64: &[Row<Settings>] = &[
+    Row {
+        key: "clients",
+        kind: Kind::Prefixes(|s| &mut s.dns64.clients),
+        default: "[]",
+        doc: "Clients in `allow` that get an IPv6 address behind `prefix` for each IPv4 address of a name without IPv6 addresses",
+        why: "RFC 6147; for networks that reach IPv4 only through a translator (NAT64)",
+    },
+    Row {
+        key: "prefix",
+        kind: Kind::Translation(|s| &mut s.dns64.prefix),
+        default: "\"64:ff9b::/96\"",
+        doc: "The prefix that the translator forwards; behind 64:ff9b::/96 no private addresses are given",
+        why: "RFC 6052 2.1, 3.1",
+    },
+];
+
 const LOG: &[Row<Settings>] = &[
     Row {
         key: "level",
@@ -464,6 +485,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::NegativeAnchors(_) => "a list of domain names, each optionally followed by \" until \" and a date".to_owned(),
         Kind::Records(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
+        Kind::Translation(_) => "an IPv6 prefix of the length 32, 40, 48, 56, 64 or 96".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
     }
 }

@@ -20,6 +20,7 @@ mod reader;
 mod restart;
 mod settings;
 mod show;
+mod translation;
 
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
@@ -37,3 +38,4 @@ pub use settings::{PolicySettings, ZoneSettings};
 pub use show::reference_markdown;
 pub use show::{KeyReference, SectionReference, Shown, reference, show};
 pub use socket_addr::parse_socket;
+pub use translation::TranslationPrefix;

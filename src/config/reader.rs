@@ -295,6 +295,10 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::NegativeAnchors(slot) => *slot(target) = each(value, wrong, |text| NegativeAnchor::parse(text, domain_name))?,
         Kind::Records(slot) => *slot(target) = each(value, wrong, |text| Ok(text.to_owned()))?,
         Kind::Prefixes(slot) => *slot(target) = each(value, wrong, |text| text.parse::<Prefix>())?,
+        Kind::Translation(slot) => {
+            let text = plain.as_str().ok_or_else(wrong)?;
+            *slot(target) = text.parse().map_err(|what| vec![(value.span(), what, None)])?;
+        }
         Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
         Kind::Servers(slot) => *slot(target) = each(value, wrong, parse_socket)?,
     }

@@ -11,6 +11,7 @@ use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
+use super::translation::TranslationPrefix;
 use crate::record::{Name, RrSet};
 
 /// All settings of one configuration file.
@@ -20,6 +21,7 @@ pub struct Settings {
     pub recursion: RecursionSettings,
     pub cache: CacheSettings,
     pub policy: PolicySettings,
+    pub dns64: Dns64Settings,
     pub log: LogSettings,
     pub zones: Vec<ZoneSettings>,
     pub forwards: Vec<RouteSettings>,
@@ -126,6 +128,14 @@ pub struct PolicySettings {
     pub hosts_file: Option<PathBuf>,
     /// What both say, once it has been read and checked.
     pub local_records: Vec<RrSet>,
+}
+
+/// The section `[dns64]` (RFC 6147).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dns64Settings {
+    /// Clients that get synthesised AAAA records.
+    pub clients: Vec<Prefix>,
+    pub prefix: TranslationPrefix,
 }
 
 /// The section `[log]`.
@@ -285,6 +295,12 @@ impl Default for PolicySettings {
             hosts_file: None,
             local_records: Vec::new(),
         }
+    }
+}
+
+impl Default for Dns64Settings {
+    fn default() -> Dns64Settings {
+        Dns64Settings { clients: Vec::new(), prefix: TranslationPrefix::WELL_KNOWN }
     }
 }
 

@@ -125,6 +125,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::NegativeAnchors(slot) => list_text(slot(&mut copy)),
         Kind::Records(slot) => list_text(slot(&mut copy)),
         Kind::Prefixes(slot) => list_text(slot(&mut copy)),
+        Kind::Translation(slot) => quoted(slot(&mut copy)),
         Kind::Listen(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::Servers(slot) => list_text(slot(&mut copy)),
     }

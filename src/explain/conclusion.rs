@@ -17,6 +17,7 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
         Note::Refused(_)
         | Note::NotFollowed { .. }
         | Note::Stripped { .. }
+        | Note::Synthesised { .. }
         | Note::Withheld(_)
         | Note::Failed(_)
         | Note::LookedUp { .. } => None,
@@ -41,6 +42,9 @@ fn of_note(note: &Note) -> Option<Event> {
         })),
         Note::Stripped { name, rtype, dropped } => {
             Some(Event::Stripped(event::Stripped { name: name.to_string(), rtype: rtype.to_string(), address: dropped.to_string() }))
+        }
+        Note::Synthesised { name, from, to } => {
+            Some(Event::Synthesised(event::Synthesised { name: name.to_string(), from: from.to_string(), to: to.to_string() }))
         }
         Note::Hosted { .. } | Note::Special { .. } | Note::Refused(_) | Note::Withheld(_) | Note::Failed(_) | Note::LookedUp { .. } => None,
     }

@@ -34,6 +34,7 @@ pub enum Event {
     SpecialUse(SpecialUse),
     NotFollowed(NotFollowed),
     Stripped(Stripped),
+    Synthesised(Synthesised),
     // The walk.
     Begin(Begin),
     CacheHit(CacheHit),
@@ -112,6 +113,16 @@ pub struct Stripped {
     pub rtype: String,
     /// The first address that was removed.
     pub address: String,
+}
+
+/// AAAA records were made of A records for this client (RFC 6147).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Synthesised {
+    pub name: String,
+    /// The first IPv4 address.
+    pub from: String,
+    /// The IPv6 address that stands for it.
+    pub to: String,
 }
 
 /// A question of the walk begins.

@@ -17,6 +17,7 @@ pub(super) fn mark(event: &Event) -> Mark {
         | Event::SpecialUse(_)
         | Event::NotFollowed(_)
         | Event::Stripped(_)
+        | Event::Synthesised(_)
         | Event::Begin(_)
         | Event::CacheHit(_)
         | Event::Local(_)
@@ -71,6 +72,7 @@ pub(super) fn of(event: &Event) -> String {
         }
         Event::OwnProcess(event) => format!("Resolved by this process, with an empty cache and {}", event.settings),
         Event::Hosted(event) => format!("{} is in {}, a zone hosted here", event.question, event.zone),
+        Event::SpecialUse(event) if is_configured(&event.document) => special_use(&event.question, &event.name, &event.document),
         Event::SpecialUse(event) => format!(
             "{}\n    To resolve it like any other name: special-use-except = [\"{}\"] in [policy], or a zone or rule of your own",
             special_use(&event.question, &event.name, &event.document),
@@ -82,6 +84,9 @@ pub(super) fn of(event: &Event) -> String {
         ),
         Event::Stripped(event) => {
             format!("Rebinding protection removes {} from {} {}", event.address, event.name, event.rtype)
+        }
+        Event::Synthesised(event) => {
+            format!("DNS64 for this client: {} has no usable IPv6 address, so {} stands for {}", event.name, event.to, event.from)
         }
         Event::Begin(event) => format!("{}  ({})", event.question, purpose(event.purpose)),
         Event::CacheHit(event) => cache_hit(event),
@@ -152,9 +157,20 @@ pub(super) fn of(event: &Event) -> String {
     }
 }
 
+/// What the operator set up is not reached by `special-use-except`.
+fn is_configured(document: &str) -> bool {
+    document == "local-data" || document == DNS64_REVERSE
+}
+
+/// RFC 6147 on the names of translated addresses.
+const DNS64_REVERSE: &str = "RFC 6147 5.3.1";
+
 fn special_use(question: &str, name: &str, document: &str) -> String {
     if document == "local-data" {
         return format!("{question} is in `local-data` or `hosts-file` of this server's configuration, and is answered from there");
+    }
+    if document == DNS64_REVERSE {
+        return format!("{question} is about an address behind `dns64.prefix`: an alias leads to the name of the IPv4 address in it");
     }
     format!("{question} is a special-use name: {document} sets {name} apart from the public DNS, so it is answered here and never sent out")
 }

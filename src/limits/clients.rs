@@ -18,6 +18,8 @@ pub const REBINDING_TEXT_BYTES_MAX: usize = 160;
 /// Names whose addresses are looked for in the cache for the additional section. A large MX RRset has fewer; each name costs
 /// two look-ups.
 pub const ADDITIONAL_NAMES_MAX: usize = 16;
+/// The longest TTL of a synthesised AAAA record where no SOA says how long the denial of AAAA may be repeated (RFC 6147 5.1.7).
+pub const SYNTHESISED_TTL_S_MAX: u32 = 600;
 /// Log lines about failed questions in one second; further ones are counted and the count is logged.
 pub const FAILURE_LINES_PER_SECOND_MAX: u32 = 10;
 /// Seconds between two log lines about the same name.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Acl, LocalData, Rebinding, SpecialUse};
+use super::{Acl, Dns64, LocalData, Rebinding, SpecialUse};
 use crate::config::Settings;
 
 /// The compiled policy.
@@ -15,6 +15,7 @@ pub struct Policy {
     pub special_use: SpecialUse,
     pub local_data: LocalData,
     pub rebinding: Rebinding,
+    pub dns64: Dns64,
 }
 
 /// What a client may do.
@@ -35,6 +36,7 @@ impl Policy {
             special_use: SpecialUse::new(&settings.policy.special_use_except),
             local_data: LocalData::new(&settings.policy.local_records),
             rebinding: Rebinding::new(settings.policy.rebinding_protection, &settings.policy.rebinding_allow),
+            dns64: Dns64::new(settings),
         }
     }
 

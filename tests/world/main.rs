@@ -4,6 +4,7 @@ mod address_families;
 mod alias_tail;
 mod aliases;
 mod attacks;
+mod dns64;
 mod edns;
 mod error_reports;
 mod explained;
