@@ -52,6 +52,14 @@ fn a_failure_is_reported_once() {
         counts.push(reports(&world, "broken.example.").0);
     }
     assert!(counts[5] >= 1 && counts[2..].iter().all(|count| *count == counts[2] && *count <= 2), "{counts:?}");
+    // Nor again when what the agent's server said has expired.
+    let sent = reports(&world, "").1;
+    for _ in 0..3 {
+        world.pass(1_000);
+        assert_eq!(world.ask("www.broken.example. A").rcode(), Rcode::SERVFAIL);
+        world.wait_ms(10_000);
+    }
+    assert_eq!(reports(&world, "").1, sent, "queries to the agent's server");
 }
 
 /// Whoever has names fail without end cannot make this resolver flood the agent that the names' zone has called.
