@@ -20,9 +20,8 @@ pub trait Engine: Send + Sync + 'static {
     /// opens and closes sockets meanwhile.
     fn work(&self, worker: usize, sockets: WorkerSockets, changes: SocketChanges, stop: watch::Receiver<bool>);
 
-    /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail. Returns how
-    /// the broken zones are served.
-    fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Vec<BrokenZoneServed>;
+    /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail.
+    fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Swapped;
 
     /// Zones, network and cache, for `cairn status`.
     fn status(&self) -> Map<String, Value>;
@@ -38,6 +37,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The cache that is saved, if there is one.
     fn cache(&self) -> Option<&Cache>;
+}
+
+/// What is to be said of the zones of a reload.
+#[derive(Debug, Default)]
+pub struct Swapped {
+    /// How the broken zones are served.
+    pub broken: Vec<BrokenZoneServed>,
+    /// Sentences about zones that are served as they were read.
+    pub warnings: Vec<String>,
 }
 
 /// A zone whose file cannot be read.
@@ -84,12 +92,12 @@ pub(super) mod testing {
             let _ = runtime.block_on(stop.wait_for(|stop| *stop));
         }
 
-        fn reload(&self, _sources: Sources, _addrs: &[SocketAddr]) -> Vec<BrokenZoneServed> {
+        fn reload(&self, _sources: Sources, _addrs: &[SocketAddr]) -> Swapped {
             self.reloads.fetch_add(1, Ordering::SeqCst);
             if let Some(at_work) = &self.at_work {
                 at_work.send(()).expect("the test waits");
             }
-            Vec::new()
+            Swapped::default()
         }
 
         fn status(&self) -> Map<String, Value> {

@@ -27,6 +27,7 @@ mod records;
 mod run;
 #[cfg(test)]
 mod scratch;
+mod serials;
 mod server;
 mod socket;
 mod state;

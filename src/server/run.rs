@@ -344,8 +344,9 @@ async fn take_over(engine: Arc<dyn Engine>, life: &Life, sources: Sources, liste
         let _ = priority::give_way();
         engine.reload(sources, &addrs)
     });
-    let broken = swapped.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-    lines.extend(broken.iter().map(ToString::to_string).chain(problems));
+    let swapped = swapped.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    lines.extend(swapped.broken.iter().map(ToString::to_string).chain(problems));
+    lines.extend(swapped.warnings);
     lines.push(format!("reloaded: {zones}"));
     let status = format!("serving on {}; {zones}", listed(listening.addrs()));
     (ReloadReport { good: is_whole && changed.failed.is_empty(), lines }, status)

@@ -14,10 +14,11 @@ use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
-use super::engine::{BrokenZoneServed, Engine};
+use super::engine::{BrokenZoneServed, Engine, Swapped};
 use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
+use super::serials::unraised_serials;
 use super::{cache_file, notify, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
@@ -129,7 +130,7 @@ impl Engine for Server {
         }
     }
 
-    fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Vec<BrokenZoneServed> {
+    fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Swapped {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         // A zone whose file is broken now is served as it was read last.
         let before = self.service.snapshot().zones.clone();
@@ -140,6 +141,7 @@ impl Engine for Server {
             serial: before.get(broken.name.as_wire()).map(|zone| zone.serial()),
         });
         let broken = broken.collect();
+        let warnings = unraised_serials(&sources.zones, &before);
         let zones = zone_states(&sources, &before);
         let retired = self.service.reload(parts(sources, kept, addrs, generation));
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
@@ -150,7 +152,7 @@ impl Engine for Server {
                 thread::sleep(RETIRE_CHECK_EVERY);
             }
         });
-        broken
+        Swapped { broken, warnings }
     }
 
     fn status(&self) -> Map<String, Value> {

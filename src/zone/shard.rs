@@ -196,6 +196,11 @@ impl<'z> SetRef<'z> {
         SetRef { rtype, ttl: 0, data: &[], sigs: &[] }
     }
 
+    /// Whether both hold the same records in the same order.
+    pub(super) fn is_same_octets(self, other: SetRef<'_>) -> bool {
+        (self.data, self.sigs) == (other.data, other.sigs)
+    }
+
     /// RDATA of the records, in the order of the file.
     pub fn rdatas(self) -> RdataIter<'z> {
         RdataIter::over(self.data)
