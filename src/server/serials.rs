@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use super::load::LoadedZone;
-use crate::zone::Zones;
+use crate::zone::{Zones, have_same_data};
 
 /// A sentence about each such zone. `before`: the zones in force.
 pub(super) fn unraised_serials(zones: &[LoadedZone], before: &Zones) -> Vec<String> {
     let is_unraised = |loaded: &&LoadedZone| {
         let old = before.get(loaded.file.name.as_wire());
-        old.is_some_and(|old| !Arc::ptr_eq(old, &loaded.zone) && old.serial() == loaded.zone.serial() && !old.has_data_of(&loaded.zone))
+        old.is_some_and(|old| !Arc::ptr_eq(old, &loaded.zone) && old.serial() == loaded.zone.serial() && !have_same_data(old, &loaded.zone))
     };
     let told = |loaded: &LoadedZone| {
         let (path, name, serial) = (loaded.file.path.display(), &loaded.file.name, loaded.zone.serial());

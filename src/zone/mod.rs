@@ -31,6 +31,6 @@ pub use master::{load_zone, parse_records};
 pub use problem::{Problem, Severity};
 pub use shard::SetRef;
 pub use transfer::TransferReader;
-pub use tree::Zone;
+pub use tree::{Zone, have_same_data};
 pub use zonemd::{ZonemdVerdict, verify_zonemd};
 pub use zones::{ZoneWithoutData, Zones};

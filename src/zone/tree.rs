@@ -69,20 +69,6 @@ impl Zone {
         self.shards.iter().flat_map(|shard| shard.nodes()).flat_map(|node| node.sets().map(move |set| (node.name(), set)))
     }
 
-    /// Whether both have the same records; their order does not matter.
-    pub fn has_data_of(&self, other: &Zone) -> bool {
-        let sorted = |set: SetRef<'_>| {
-            let mut all: Vec<Vec<u8>> = set.rdatas().chain(set.sigs()).map(<[u8]>::to_vec).collect();
-            all.sort_unstable();
-            all
-        };
-        let has = |owner: &[u8], set: SetRef<'_>| {
-            let own = self.node(owner).and_then(|node| node.set(set.rtype));
-            own.is_some_and(|own| own.ttl == set.ttl && (own.is_same_octets(set) || sorted(own) == sorted(set)))
-        };
-        self.records == other.records && other.sets().all(|(owner, set)| has(owner, set))
-    }
-
     /// Every owner name, in no order; empty non-terminals included.
     pub(super) fn owners(&self) -> impl Iterator<Item = &[u8]> {
         self.shards.iter().flat_map(|shard| shard.nodes()).map(|node| node.name())
@@ -98,6 +84,20 @@ impl Zone {
         let hash = hash_name(&self.state, name);
         self.shards.get(shard_of(hash, self.shards.len()))?.find(hash, name)
     }
+}
+
+/// Whether both have the same records; their order does not matter.
+pub fn have_same_data(one: &Zone, other: &Zone) -> bool {
+    let sorted = |set: SetRef<'_>| {
+        let mut all: Vec<Vec<u8>> = set.rdatas().chain(set.sigs()).map(<[u8]>::to_vec).collect();
+        all.sort_unstable();
+        all
+    };
+    let has = |owner: &[u8], set: SetRef<'_>| {
+        let own = one.node(owner).and_then(|node| node.set(set.rtype));
+        own.is_some_and(|own| own.ttl == set.ttl && (own.is_same_octets(set) || sorted(own) == sorted(set)))
+    };
+    one.records == other.records && other.sets().all(|(owner, set)| has(owner, set))
 }
 
 impl fmt::Debug for Zone {
