@@ -209,7 +209,8 @@ mod tests {
         waiting.extend([(1, 2), (2, 1), (2, 2), (3, 1)]);
         let (mut queue, goes) = queue(8, &waiting);
         assert_eq!(queue.count, 8);
-        (goes[0].set(true), goes[7].set(true));
+        goes[0].set(true);
+        goes[7].set(true);
         queue.push(3, server(2), (10, Rc::default()));
         assert_eq!(queue.count, 7, "those that have gone make room");
         assert_eq!(turns(&mut queue, |_| true), [1, 8, 9, 6, 10, 2, 3]);
