@@ -14,6 +14,8 @@ use crate::resolve::{Answer, Event, Failure, Trace};
 pub enum Note {
     /// The query name lies in a zone that is hosted here.
     Hosted { zone: Name },
+    /// `local-data` or `hosts-file` has the query name.
+    Listed,
     /// A special-use name, and the document that defines it.
     Special { name: Name, document: &'static str },
     /// The client gets REFUSED.
@@ -46,6 +48,7 @@ impl Explained {
         let looked_up = self.notes.iter().map(|note| match note {
             Note::LookedUp { upstream_queries } => *upstream_queries,
             Note::Hosted { .. }
+            | Note::Listed
             | Note::Special { .. }
             | Note::Refused(_)
             | Note::NotFollowed { .. }

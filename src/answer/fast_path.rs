@@ -7,7 +7,7 @@ use super::client_rights::ClientRights;
 use super::cookie::SERVER_COOKIE_BYTES;
 use super::outcome::Outcome;
 use super::reply::{Manner, body, udp_limit};
-use super::request::{Request, refuse_type};
+use super::request::{ParsedQuery, Request};
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::{Client, Transport};
@@ -15,7 +15,7 @@ use crate::cache::AnswerKey;
 use crate::env::BootTime;
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::record::{Class, Name, Question, Rtype, Security};
-use crate::wire::{Flags, Opcode, OptionCode, QueryView};
+use crate::wire::{Flags, OptionCode};
 
 /// A reply that has been written into its slot.
 pub(super) struct Given {
@@ -31,58 +31,56 @@ pub(super) struct Given {
     pub refresh: Option<Question>,
 }
 
-/// The parts of the query, besides its name, that are needed after its packet has been overwritten.
-struct Asked {
-    qtype: Rtype,
-    flags: Flags,
-    /// UDP size and DO, if the query had EDNS.
-    edns: Option<(u16, bool)>,
-    client_cookie: Option<[u8; 8]>,
-    server_cookie: Option<[u8; SERVER_COOKIE_BYTES]>,
-}
-
 /// Octets of the longest name, rounded up to whole lanes.
 const NAME_SPACE: usize = 256;
 const LANE: usize = 16;
 
-pub(super) fn answer(service: &Service, snapshot: &Snapshot, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> Option<Given> {
-    let mut name_space = [0; NAME_SPACE];
-    let (qname, asked) = Asked::read(&slot[..len], &mut name_space)?;
-    if snapshot.restricted(qname, asked.qtype).is_some_and(|apex| !snapshot.may_ask_zone(apex, client.peer.ip())) {
+/// `slot` holds the packet of the query in its first `len` octets. `None`: no answer is ready, and the slot is as it was.
+pub(super) fn answer(
+    service: &Service,
+    snapshot: &Snapshot,
+    query: &ParsedQuery,
+    slot: &mut [u8],
+    client: &Client,
+    now: BootTime,
+) -> Option<Given> {
+    if query.class != Class::IN {
         return None;
     }
-    let dnssec_ok = asked.edns.is_some_and(|(_, dnssec_ok)| dnssec_ok);
-    let rights = ClientRights::of(snapshot, asked.flags, dnssec_ok, client.peer.ip());
-    let key = AnswerKey { qname, qtype: asked.qtype, dnssec_ok, group: rights.group(), generation: snapshot.generation };
-    let cookie_bytes = asked.client_cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
-    let reserved = asked.edns.map_or(0, |_| 11 + cookie_bytes);
+    let mut name_space = [0; NAME_SPACE];
+    let qname = fold(query.qname_wire(slot), &mut name_space)?;
+    if snapshot.restricted(qname, query.qtype).is_some_and(|apex| !snapshot.may_ask_zone(apex, client.peer.ip())) {
+        return None;
+    }
+    let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+    let rights = ClientRights::of(snapshot, query.flags, dnssec_ok, client.peer.ip());
+    let cookie = query.edns.and_then(|edns| edns.cookie);
+    let key = AnswerKey { qname, qtype: query.qtype, dnssec_ok, group: rights.group(), generation: snapshot.generation };
+    let cookie_bytes = cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
+    let reserved = query.edns.map_or(0, |_| 11 + cookie_bytes);
     let limit = match client.transport {
-        Transport::Udp => udp_limit(asked.edns.map(|(size, _)| size)),
+        Transport::Udp => udp_limit(query.edns.map(|edns| edns.udp_size)),
         Transport::Stream => usize::from(u16::MAX),
     };
     // From here on the query in the slot is overwritten, so nothing may fail any more.
     let limit = limit.min(slot.len()).checked_sub(reserved)?;
     let hit = service.cache().answers().copy(&key, now, limit, slot)?;
-    let wants_ad = asked.flags.has(Flags::AD) || dnssec_ok;
-    let flags = Flags(hit.flags.0 & (Flags::AA | 15) | asked.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
+    let wants_ad = query.flags.has(Flags::AD) || dnssec_ok;
+    let flags = Flags(hit.flags.0 & (Flags::AA | 15) | query.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
         .with(Flags::RA, rights.allowed && snapshot.recursion)
         .with(Flags::AD, hit.secure && wants_ad);
     slot[2..4].copy_from_slice(&flags.0.to_be_bytes());
     slot[4..6].copy_from_slice(&1u16.to_be_bytes());
     let mut len = hit.len;
-    if asked.edns.is_some() {
-        let cookie = asked.client_cookie.map(|theirs| (theirs, make_cookie(service, &theirs, client.peer.ip())));
+    if query.edns.is_some() {
+        let cookie = cookie.map(|cookie| (cookie.client, make_cookie(service, &cookie.client, client.peer.ip())));
         len = append_opt(slot, len, dnssec_ok, cookie)?;
     }
     let refresh = (hit.due_for_prefetch && rights.may_recurse && !flags.has(Flags::AA))
-        .then(|| Some(Question::new(Name::from_wire(qname).ok()?, asked.qtype)))
+        .then(|| Some(Question::new(Name::from_wire(qname).ok()?, query.qtype)))
         .flatten();
-    let trusted = rights.allowed
-        || match (&asked.client_cookie, &asked.server_cookie) {
-            (Some(theirs), Some(ours)) => service.cookies.check(theirs, ours, client.peer.ip(), service.resolve.clock.wall()),
-            _ => false,
-        };
-    Some(Given { len, trusted, qtype: asked.qtype, hosted: flags.has(Flags::AA), rcode: flags.rcode(), refresh })
+    let trusted = rights.allowed || cookie.is_some_and(|cookie| service.made(&cookie, client.peer.ip()));
+    Some(Given { len, trusted, qtype: query.qtype, hosted: flags.has(Flags::AA), rcode: flags.rcode(), refresh })
 }
 
 /// Keeps a finished answer for the next client that asks the same question.
@@ -109,34 +107,6 @@ pub(super) fn keep(
         cache.answers().put_own(&key, &message, now);
     } else {
         cache.answers().put(&key, &message, outcome.security == Security::Secure, now);
-    }
-}
-
-impl Asked {
-    /// `None` unless this is an ordinary question of class IN: the full path reports what is wrong with others. The name is
-    /// returned in lower case, in `name_space`.
-    fn read<'a>(packet: &[u8], name_space: &'a mut [u8; NAME_SPACE]) -> Option<(&'a [u8], Asked)> {
-        let view = QueryView::check(packet).ok()?;
-        if view.flags().opcode() != Opcode::QUERY || view.qclass() != Class::IN || refuse_type(view.qtype()).is_some() {
-            return None;
-        }
-        let mut asked = Asked { qtype: view.qtype(), flags: view.flags(), edns: None, client_cookie: None, server_cookie: None };
-        if let Some(edns) = view.edns() {
-            if edns.version != 0 {
-                return None;
-            }
-            asked.edns = Some((edns.udp_size, edns.dnssec_ok));
-            if !edns.data.is_empty()
-                && let Some(cookie) = edns.option(OptionCode::COOKIE)
-            {
-                if !matches!(cookie.len(), 8 | 16..=40) {
-                    return None;
-                }
-                asked.client_cookie = cookie.first_chunk::<8>().copied();
-                asked.server_cookie = cookie.get(8..).and_then(|ours| ours.try_into().ok());
-            }
-        }
-        Some((fold(view.qname_wire(), name_space)?, asked))
     }
 }
 

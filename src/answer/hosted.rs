@@ -3,7 +3,7 @@
 use super::outcome::Outcome;
 use crate::authority::{End, ZoneAnswer};
 use crate::record::Security;
-use crate::resolve::LocalAnswer;
+use crate::resolve::{LocalAnswer, LocalSource};
 
 /// The reply of an authoritative server of the zone. A referral has no AA (RFC 1034 4.3.2 step 3 b).
 pub(super) fn authoritative_outcome(hosted: ZoneAnswer) -> Outcome {
@@ -38,7 +38,14 @@ pub(super) fn authoritative_outcome(hosted: ZoneAnswer) -> Outcome {
 /// The part of an answer that hosted zones give, from which a walk continues.
 pub(super) fn local_answer(hosted: ZoneAnswer) -> LocalAnswer {
     let onward = hosted.onward().cloned();
-    LocalAnswer { zone: hosted.apex, document: None, rcode: hosted.rcode, answers: hosted.answers, authority: hosted.authority, onward }
+    LocalAnswer {
+        zone: hosted.apex,
+        source: LocalSource::Zone,
+        rcode: hosted.rcode,
+        answers: hosted.answers,
+        authority: hosted.authority,
+        onward,
+    }
 }
 
 #[cfg(test)]

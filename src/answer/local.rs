@@ -10,7 +10,7 @@ use super::snapshot::Snapshot;
 use crate::authority;
 use crate::env::BootTime;
 use crate::record::{Name, Question};
-use crate::resolve::{Cause, Failure, Local, LocalAnswer, LocalCut};
+use crate::resolve::{Cause, Failure, Local, LocalAnswer, LocalCut, LocalSource};
 
 /// The data that a query finds without asking a server: zones and special-use names of its snapshot.
 impl Local for Snapshot {
@@ -25,9 +25,8 @@ impl Local for Snapshot {
             return Some(ptr);
         }
         let (zone, document, outcome) = self.special(question)?;
-        let rcode = outcome.rcode();
-        let document = Some(document);
-        Some(LocalAnswer { zone, document, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
+        let (rcode, source) = (outcome.rcode(), LocalSource::SpecialUse(document));
+        Some(LocalAnswer { zone, source, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
     }
 
     fn without_data(&self, question: &Question) -> Option<Failure> {

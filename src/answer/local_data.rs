@@ -3,10 +3,7 @@
 use super::snapshot::Snapshot;
 use crate::policy::LocalFound;
 use crate::record::{Question, Rcode, RrSet};
-use crate::resolve::LocalAnswer;
-
-/// What an explanation calls the source of such an answer.
-pub const LOCAL_DATA: &str = "local-data";
+use crate::resolve::{LocalAnswer, LocalSource};
 
 /// `onward`: the listed alias leads to a name that is not listed. `None`: nothing is listed for the name.
 pub(super) fn listed(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
@@ -45,5 +42,5 @@ pub(super) fn made_ptr(snapshot: &Snapshot, question: &Question) -> Option<Local
 }
 
 fn complete(question: &Question, answers: Vec<RrSet>, authority: Vec<RrSet>) -> LocalAnswer {
-    LocalAnswer { zone: question.name.clone(), document: Some(LOCAL_DATA), rcode: Rcode::NOERROR, answers, authority, onward: None }
+    LocalAnswer { zone: question.name.clone(), source: LocalSource::Listed, rcode: Rcode::NOERROR, answers, authority, onward: None }
 }

@@ -1,7 +1,8 @@
 //! Request, decision, outcome: the only way to every reply, and to every explanation of a reply.
 //!
 //! ```text
-//! decide   the first rule that has something to say      class, local data, hosted zones without and with data, access, special-use names, RD
+//! decide   the first rule that has something to say      class, local data, hosted zones without and with data, access,
+//!    │                                                    PTR of local data, special-use names, recursion turned off, RD
 //!    │     none has: look it up
 //!    ▼
 //! look up  forward and stub rules, cache, walk           in `resolve`
@@ -26,7 +27,7 @@ use super::review;
 use crate::authority::{self, End};
 use crate::policy::Place;
 use crate::record::{Class, Rcode, RrSet, Rtype, Security};
-use crate::resolve::{Cause, Context, Local, LocalAnswer, QuestionPlace};
+use crate::resolve::{Cause, Context, Local, LocalAnswer, LocalSource, QuestionPlace};
 use crate::wire::Flags;
 
 pub(super) type Rule = fn(&Case<'_>) -> Option<Decision>;
@@ -152,7 +153,10 @@ fn name_of_translated_address(case: &Case<'_>) -> Option<Decision> {
 }
 
 fn answered_locally(case: &Case<'_>, answer: LocalAnswer) -> Decision {
-    case.recorder.note(|| Note::Special { name: answer.zone.clone(), document: answer.document.unwrap_or(local_data::LOCAL_DATA) });
+    case.recorder.note(|| match answer.source {
+        LocalSource::SpecialUse(document) => Note::Special { name: answer.zone.clone(), document },
+        LocalSource::Zone | LocalSource::Listed => Note::Listed,
+    });
     if answer.onward.is_some() && case.why_not_recurse().is_none() {
         return Decision::LookUp(LookUp { begun: Some(Box::new(answer)), ..LookUp::default() });
     }

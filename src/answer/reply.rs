@@ -147,8 +147,8 @@ fn write_set(writer: &mut Writer, section: Section, set: &RrSet, dnssec_ok: bool
 fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit: usize) -> Options {
     let mut options = Options::new();
     let Some(edns) = &request.edns else { return options };
-    if let (Some(ours), Some(theirs)) = (manner.cookie, &edns.cookie) {
-        options.push((OptionCode::COOKIE, joined(&theirs[..theirs.len().min(8)], ours)));
+    if let (Some(ours), Some(theirs)) = (manner.cookie, edns.cookie) {
+        options.push((OptionCode::COOKIE, joined(&theirs.client, ours)));
     }
     if let Some(agent) = &outcome.report_agent {
         options.push((OptionCode::REPORT_CHANNEL, SmallVec::from_slice(agent.as_wire())));

@@ -3,8 +3,22 @@
 //! RFC 1035 4.1, RFC 6891 6.1.3 (versions) and 7 (FORMERR), RFC 7873 5.2 (cookies), RFC 9619 (one question).
 
 use super::Transport;
-use crate::record::{Class, Question, Rcode, Rtype};
-use crate::wire::{Flags, Header, Malformed, Opcode, OptionCode, QueryView};
+use super::cookie::SERVER_COOKIE_BYTES;
+use crate::record::{Class, Name, Question, Rcode, Rtype};
+use crate::wire::{Flags, HEADER_BYTES, Header, Malformed, Opcode, OptionCode, QueryView};
+
+/// A well-formed query without its name, which stays in the packet. The packet is checked once, for the fast path and the full
+/// path alike.
+#[derive(Clone, Copy, Debug)]
+pub struct ParsedQuery {
+    pub id: u16,
+    pub flags: Flags,
+    pub qtype: Rtype,
+    pub class: Class,
+    pub edns: Option<RequestEdns>,
+    /// Length of QNAME on the wire, final zero included.
+    qname_len: usize,
+}
 
 /// A well-formed query, owned, for the path that waits.
 #[derive(Clone, Debug)]
@@ -20,29 +34,40 @@ pub struct Request {
 }
 
 /// EDNS of a query.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct RequestEdns {
     pub udp_size: u16,
     pub dnssec_ok: bool,
-    /// 8 octets of the client, and the server cookie that it got from us before, if any.
-    pub cookie: Option<Vec<u8>>,
+    pub cookie: Option<RequestCookie>,
+}
+
+/// The COOKIE option of a query (RFC 7873 4.1).
+#[derive(Clone, Copy, Debug)]
+pub struct RequestCookie {
+    pub client: [u8; 8],
+    /// The server cookie, if it has the length of ours. One of another length was not made here.
+    pub server: Option<[u8; SERVER_COOKIE_BYTES]>,
 }
 
 impl Request {
     /// Whether the client wants DNSSEC records.
     pub fn dnssec_ok(&self) -> bool {
-        self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
     /// Whether this header flag is set.
     pub fn wants(&self, flag: u16) -> bool {
         self.flags.has(flag)
     }
+
+    /// The cookie of the query, if it has one.
+    pub fn cookie(&self) -> Option<&RequestCookie> {
+        self.edns.as_ref()?.cookie.as_ref()
+    }
 }
 
-/// A packet after reading: to be answered, to be answered with a bare error, or not to be answered.
-pub enum Read {
-    Request(Box<Request>),
+/// A packet that is no well-formed query: it gets a bare error, or no reply.
+pub enum Unreadable {
     /// RCODE alone; the question is repeated if one could be read.
     Error {
         rcode: Rcode,
@@ -52,54 +77,76 @@ pub enum Read {
     Silence,
 }
 
-/// Reads and checks a packet that came over `transport`.
-pub fn read(packet: &[u8], transport: Transport) -> Read {
-    let view = match QueryView::check(packet) {
-        Ok(view) => view,
-        Err((Malformed::Unanswerable, _)) => return Read::Silence,
-        Err((Malformed::NoQuestion, _)) => return unreadable(packet),
-        Err((Malformed::AfterQuestion, qname_len)) => {
-            let echo = packet.get(12..12 + qname_len + 4).unwrap_or(&[]).to_vec();
-            return Read::Error { rcode: Rcode::FORMERR, echo, edns: false };
-        }
-    };
-    let error = |rcode, edns| Read::Error { rcode, echo: view.question_wire().to_vec(), edns };
+/// Reads and checks a packet.
+#[inline]
+pub fn read(packet: &[u8]) -> Result<ParsedQuery, Unreadable> {
+    let view = QueryView::check(packet).map_err(|(malformed, qname_len)| unreadable(packet, malformed, qname_len))?;
+    let error = |rcode, edns| Err(error_with_question(&view, rcode, edns));
     if view.flags().opcode() != Opcode::QUERY {
         return error(Rcode::NOTIMP, false);
     }
-    if let Some(edns) = view.edns() {
-        if edns.version != 0 {
+    let mut edns = None;
+    if let Some(opt) = view.edns() {
+        if opt.version != 0 {
             return error(Rcode::BADVERS, true);
         }
-        // RFC 7873 5.2.2: 8 octets, or 8 and a server cookie of 8 to 32.
-        if edns.option(OptionCode::COOKIE).is_some_and(|cookie| !matches!(cookie.len(), 8 | 16..=40)) {
-            return error(Rcode::FORMERR, true);
+        let mut cookie = None;
+        if !opt.data.is_empty()
+            && let Some(sent) = opt.option(OptionCode::COOKIE)
+        {
+            // RFC 7873 5.2.2: 8 octets, or 8 and a server cookie of 8 to 32.
+            let Some((client, server)) = sent.split_first_chunk::<8>().filter(|(_, server)| matches!(server.len(), 0 | 8..=32)) else {
+                return error(Rcode::FORMERR, true);
+            };
+            cookie = Some(RequestCookie { client: *client, server: server.try_into().ok() });
         }
+        edns = Some(RequestEdns { udp_size: opt.udp_size, dnssec_ok: opt.dnssec_ok, cookie });
     }
     if let Some(rcode) = refuse_type(view.qtype()) {
-        return error(rcode, view.edns().is_some());
+        return error(rcode, edns.is_some());
     }
-    let Ok(name) = view.qname() else { return error(Rcode::FORMERR, false) };
-    Read::Request(Box::new(Request {
-        id: view.id(),
-        flags: view.flags(),
-        question: Question::new(name, view.qtype()),
-        class: view.qclass(),
-        question_wire: view.question_wire().to_vec(),
-        edns: view.edns().map(|edns| RequestEdns {
-            udp_size: edns.udp_size,
-            dnssec_ok: edns.dnssec_ok,
-            cookie: edns.option(OptionCode::COOKIE).map(<[u8]>::to_vec),
-        }),
-        transport,
-    }))
+    let qname_len = view.qname_wire().len();
+    Ok(ParsedQuery { id: view.id(), flags: view.flags(), qtype: view.qtype(), class: view.qclass(), edns, qname_len })
+}
+
+impl ParsedQuery {
+    /// QNAME as it was sent; `packet` is the one that was read.
+    pub fn qname_wire<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
+        packet.get(HEADER_BYTES..HEADER_BYTES + self.qname_len).unwrap_or_default()
+    }
+
+    /// The owned query; `packet` is the one that was read, and came over `transport`.
+    pub fn to_request(self, packet: &[u8], transport: Transport) -> Result<Request, Unreadable> {
+        let ParsedQuery { id, flags, qtype, class, edns, qname_len } = self;
+        // It was well formed when the packet was read.
+        let name = Name::from_wire(self.qname_wire(packet)).map_err(|_| Unreadable::Silence)?;
+        let question_wire = packet.get(HEADER_BYTES..HEADER_BYTES + qname_len + 4).unwrap_or_default().to_vec();
+        Ok(Request { id, flags, question: Question::new(name, qtype), class, question_wire, edns, transport })
+    }
+}
+
+#[cold]
+fn unreadable(packet: &[u8], malformed: Malformed, qname_len: usize) -> Unreadable {
+    match malformed {
+        Malformed::Unanswerable => Unreadable::Silence,
+        Malformed::NoQuestion => without_question(packet),
+        Malformed::AfterQuestion => {
+            let echo = packet.get(HEADER_BYTES..HEADER_BYTES + qname_len + 4).unwrap_or_default().to_vec();
+            Unreadable::Error { rcode: Rcode::FORMERR, echo, edns: false }
+        }
+    }
+}
+
+#[cold]
+fn error_with_question(view: &QueryView<'_>, rcode: Rcode, edns: bool) -> Unreadable {
+    Unreadable::Error { rcode, echo: view.question_wire().to_vec(), edns }
 }
 
 /// An unknown opcode gets NOTIMP even if the question section makes no sense to us.
-fn unreadable(packet: &[u8]) -> Read {
+fn without_question(packet: &[u8]) -> Unreadable {
     let opcode = Header::read(packet).map(|header| header.flags.opcode());
     let rcode = if opcode.is_some_and(|opcode| opcode != Opcode::QUERY) { Rcode::NOTIMP } else { Rcode::FORMERR };
-    Read::Error { rcode, echo: Vec::new(), edns: false }
+    Unreadable::Error { rcode, echo: Vec::new(), edns: false }
 }
 
 /// Types that no zone holds (RFC 6895 3.1). Zone transfers are not queries of this pipeline.

@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use super::cookie::Cookies;
 use super::failure_log::{FailureLog, Subject};
 use super::local_root::LocalRoot;
+use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
 use crate::config::Settings;
@@ -83,6 +84,11 @@ impl Service {
         })
     }
 
+    /// The limits of this process.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Puts a new configuration in force. Zones, policy and routes change in one step. The cache stays, except at and below
     /// names that other servers are responsible for now; ready answers of the old configuration are not used any more.
     pub fn reload(&self, parts: Parts) -> Retired {
@@ -117,6 +123,11 @@ impl Service {
         let count = self.cache().flush(name, subtree);
         self.resolve.forget_trust(name);
         count
+    }
+
+    /// Whether we made this server cookie for this address. A client that returns it has received it there (RFC 7873 5.2.3).
+    pub(super) fn made(&self, cookie: &RequestCookie, client: IpAddr) -> bool {
+        cookie.server.is_some_and(|server| self.cookies.check(&cookie.client, &server, client, self.resolve.clock.wall()))
     }
 
     /// Whether this name may have a line in the log.

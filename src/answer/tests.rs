@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use crate::limits::Limits;
 use crate::record::{Class, EdeCode, Name, Question, Rank, Rcode, RrSet, Rtype, Security};
-use crate::resolve::Step;
+use crate::resolve::{LocalSource, Step};
 use crate::validate::Anchor;
 use crate::wire::{Flags, Header, OptionCode, Writer};
 use crate::zone::{Zones, load_zone};
@@ -400,7 +400,7 @@ async fn an_alias_opens_no_zone_that_is_closed() {
         ("open.test. MX", "NoError aa ra 1/0/0", "NoError aa  1/0/0", "NoError aa  1/0/0"),
     ];
     let worker = worker_with_a_secret();
-    // Whoever asks first, the others must not get what was kept for him.
+    // Whichever client asks first, the others must not get the answer that was kept for it.
     for peers in [[INSIDER, FRIEND, STRANGER], [STRANGER, FRIEND, INSIDER]] {
         for (question, inside, friend, stranger) in rows {
             for peer in peers {
@@ -450,7 +450,9 @@ async fn explained_as_a_client_would_be_answered() {
         let explained = worker.explain(&Explain::new(question.clone(), client)).await;
         let mut told: Vec<String> = explained.notes.iter().map(note).collect();
         told.extend(explained.events.iter().filter_map(|event| match &event.step {
-            Step::Local { question, document: Some(document), .. } => Some(format!("special {} {document}", question.name)),
+            Step::Local { question, source: LocalSource::SpecialUse(document), .. } => {
+                Some(format!("special {} {document}", question.name))
+            }
             _ => None,
         }));
         told.push(explained.outcome.rcode().to_string());
@@ -461,6 +463,7 @@ async fn explained_as_a_client_would_be_answered() {
 fn note(note: &Note) -> String {
     match note {
         Note::Hosted { zone } => format!("hosted {zone}"),
+        Note::Listed => "listed".to_owned(),
         Note::Special { name, document } => format!("special {name} {document}"),
         Note::Refused(refused) => refused.why.to_owned(),
         Note::NotFollowed { target, refused } => format!("without {target}: {}", refused.why),
@@ -551,7 +554,8 @@ fn errors_leave_room_for_the_question() {
     for cookie in [&b""[..], b"client08"] {
         for size in [512, 600, 1232] {
             let packet = query(&format!("{long} A"), Flags::RD, Some(Edns { size, cookie }));
-            let super::request::Read::Request(request) = super::request::read(&packet, Transport::Udp) else { panic!("a good query") };
+            let parsed = super::request::read(&packet).ok().expect("a good query");
+            let request = parsed.to_request(&packet, Transport::Udp).ok().expect("a good query");
             let edes = vec![crate::record::Ede::new(crate::record::EdeCode::OTHER, "z".repeat(200)); 3];
             let outcome = super::Outcome { edes, ..super::Outcome::error(Rcode::SERVFAIL) };
             let cookie = (!cookie.is_empty()).then_some(&[7u8; 16][..]);

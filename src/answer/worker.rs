@@ -15,7 +15,7 @@ use super::failure_log::Subject;
 use super::outcome::Outcome;
 use super::pipeline::{Decided, LookUp, PIPELINE, Pipeline};
 use super::reply::{Manner, bare_error, encode};
-use super::request::{Read, Request, read};
+use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Explain, Transport, fast_path};
@@ -54,13 +54,13 @@ pub struct Pending {
 /// A request and what its reply depends on, read once.
 struct Prepared {
     snapshot: Arc<Snapshot>,
-    request: Box<Request>,
+    request: Request,
     requester: Requester,
     rights: ClientRights,
 }
 
 impl Prepared {
-    fn new(snapshot: Arc<Snapshot>, request: Box<Request>, requester: Requester) -> Prepared {
+    fn new(snapshot: Arc<Snapshot>, request: Request, requester: Requester) -> Prepared {
         let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
         Prepared { snapshot, request, requester, rights }
     }
@@ -123,46 +123,53 @@ impl Worker {
     /// `slot` holds the query in its first `len` octets; the reply overwrites it.
     pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         let Moment { now, snapshot } = moment;
-        if let Some(given) = fast_path::answer(&self.service, snapshot, slot, len, client, *now) {
-            self.metrics.query(over(client), QueryType::of(given.qtype.0));
-            self.metrics.reply(metrics::Outcome::of(given.rcode));
-            self.metrics.count(if given.hosted { Counter::ReadyHosted } else { Counter::CacheHits });
-            if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
-                let snapshot = Arc::clone(snapshot);
-                self.note_warm(&snapshot, &question);
-                self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
-            }
-            return if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) };
+        let query = match read(&slot[..len]) {
+            Ok(query) => query,
+            Err(unreadable) => return self.at_once_error(moment, unreadable, slot, len, client),
+        };
+        let Some(given) = fast_path::answer(&self.service, snapshot, &query, slot, client, *now) else {
+            return self.at_once_unready(moment, query, slot, len, client);
+        };
+        self.metrics.query(over(client), QueryType::of(given.qtype.0));
+        self.metrics.reply(metrics::Outcome::of(given.rcode));
+        self.metrics.count(if given.hosted { Counter::ReadyHosted } else { Counter::CacheHits });
+        if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
+            let snapshot = Arc::clone(snapshot);
+            self.note_warm(&snapshot, &question);
+            self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
         }
-        self.at_once_unready(moment, slot, len, client)
+        if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) }
     }
 
     /// Answers that are not kept ready, but need no waiting either.
-    fn at_once_unready(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        let packet = &slot[..len];
-        let mut proven = false;
-        let reply = match read(packet, client.transport) {
-            Read::Silence => return AtOnce::Silence,
-            Read::Error { rcode, echo, edns } => {
-                self.metrics.count(Counter::Malformed);
-                self.metrics.reply(metrics::Outcome::of(rcode.0));
-                bare_error(packet, rcode, &echo, edns)
+    fn at_once_unready(&self, moment: &Moment, query: ParsedQuery, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+        let Ok(request) = query.to_request(&slot[..len], client.transport) else { return AtOnce::Silence };
+        self.metrics.query(over(client), QueryType::of(request.question.rtype.0));
+        let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip()));
+        match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
+            Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending { prepared, look_up })),
+            Decided::Outcome(outcome) => {
+                let proven = prepared.request.cookie().is_some_and(|cookie| self.service.made(cookie, client.peer.ip()));
+                let reply = self.finish(&prepared, client.peer.ip(), &outcome);
+                self.put(moment, &reply, proven, slot, client)
             }
-            Read::Request(request) => {
-                self.metrics.query(over(client), QueryType::of(request.question.rtype.0));
-                let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip()));
-                match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
-                    Decided::LookUp(look_up) => return AtOnce::Later(Box::new(Pending { prepared, look_up })),
-                    Decided::Outcome(outcome) => {
-                        proven = self.has_our_cookie(&prepared.request, client.peer.ip());
-                        Some(self.finish(&prepared, client.peer.ip(), &outcome))
-                    }
-                }
-            }
-        };
+        }
+    }
+
+    #[cold]
+    fn at_once_error(&self, moment: &Moment, unreadable: Unreadable, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+        let Unreadable::Error { rcode, echo, edns } = unreadable else { return AtOnce::Silence };
+        self.metrics.count(Counter::Malformed);
+        self.metrics.reply(metrics::Outcome::of(rcode.0));
+        let Some(reply) = bare_error(&slot[..len], rcode, &echo, edns) else { return AtOnce::Silence };
+        self.put(moment, &reply, false, slot, client)
+    }
+
+    /// `proven`: the client has proved its address by our cookie.
+    fn put(&self, moment: &Moment, reply: &[u8], proven: bool, slot: &mut [u8], client: &Client) -> AtOnce {
         self.metrics.count(Counter::AtOnce);
-        let Some(reply) = reply.filter(|reply| reply.len() <= slot.len()) else { return AtOnce::Silence };
-        slot[..reply.len()].copy_from_slice(&reply);
+        let Some(place) = slot.get_mut(..reply.len()) else { return AtOnce::Silence };
+        place.copy_from_slice(reply);
         if proven || moment.snapshot.policy.allow.contains(client.peer.ip()) {
             return AtOnce::Reply(reply.len());
         }
@@ -171,8 +178,9 @@ impl Worker {
 
     /// The reply that `at_once` could not give. Takes no longer than clients wait. A query with a place among those in progress
     /// fails when it loses the place.
-    pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
-        let Pending { prepared, look_up } = *pending;
+    pub async fn later(self: &Rc<Self>, mut pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
+        let look_up = std::mem::take(&mut pending.look_up);
+        let prepared = &pending.prepared;
         self.metrics.count(Counter::LookedUp);
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
@@ -180,16 +188,16 @@ impl Worker {
         if outcome.repeatable {
             self.note_warm(&prepared.snapshot, &prepared.request.question);
         }
-        self.finish(&prepared, client.peer.ip(), &outcome)
+        self.finish(prepared, client.peer.ip(), &outcome)
     }
 
     /// Any query from its first octet to its reply, without ready answers: tests compare ready answers with it.
     #[cfg(any(test, feature = "internals"))]
     pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
-        let request = match read(query, client.transport) {
-            Read::Silence => return None,
-            Read::Error { rcode, echo, edns } => return bare_error(query, rcode, &echo, edns),
-            Read::Request(request) => request,
+        let request = match read(query).and_then(|parsed| parsed.to_request(query, client.transport)) {
+            Err(Unreadable::Silence) => return None,
+            Err(Unreadable::Error { rcode, echo, edns }) => return bare_error(query, rcode, &echo, edns),
+            Ok(request) => request,
         };
         let prepared = Prepared::new(self.service.snapshot(), request, Requester::Client(client.peer.ip()));
         let decided = self.pipeline.decide(&prepared.case(self, &Recorder::off()));
@@ -210,10 +218,11 @@ impl Worker {
     }
 
     async fn run(self: &Rc<Self>, query: &Explain, recorder: Recorder) -> Explained {
-        let outcome = match read(&query.query(), Transport::Stream) {
-            Read::Silence => Outcome::error(Rcode::FORMERR),
-            Read::Error { rcode, .. } => Outcome::error(rcode),
-            Read::Request(request) => {
+        let packet = query.query();
+        let outcome = match read(&packet).and_then(|parsed| parsed.to_request(&packet, Transport::Stream)) {
+            Err(Unreadable::Silence) => Outcome::error(Rcode::FORMERR),
+            Err(Unreadable::Error { rcode, .. }) => Outcome::error(rcode),
+            Ok(request) => {
                 let requester = query.client.map_or(Requester::Operator, Requester::Client);
                 let prepared = Prepared::new(self.service.snapshot(), request, requester);
                 let case = prepared.case(self, &recorder);
@@ -259,14 +268,7 @@ impl Worker {
     }
 
     fn cookie_for(&self, request: &Request, client: IpAddr) -> Option<[u8; super::cookie::SERVER_COOKIE_BYTES]> {
-        let theirs = request.edns.as_ref()?.cookie.as_ref()?.first_chunk::<8>()?;
-        Some(self.service.cookies.make(theirs, client, self.service.resolve.clock.wall()))
-    }
-
-    /// RFC 7873 5.2.3: a client that returns our cookie has received it at this address.
-    fn has_our_cookie(&self, request: &Request, client: IpAddr) -> bool {
-        let cookie = request.edns.as_ref().and_then(|edns| edns.cookie.as_ref()).and_then(|cookie| cookie.split_at_checked(8));
-        cookie.is_some_and(|(theirs, ours)| self.service.cookies.check(theirs, ours, client, self.service.resolve.clock.wall()))
+        Some(self.service.cookies.make(&request.cookie()?.client, client, self.service.resolve.clock.wall()))
     }
 
     /// Response rate limiting over UDP, for clients outside `server.allow` that have not proved their address by a cookie.

@@ -1,7 +1,7 @@
 //! Names and types that do not exist (RFC 2308), with the SOA that limits the time and the records that prove it.
 //!
-//! NXDOMAIN counts for every type of its name (RFC 2308 5) and, if it is proved, for every name below (RFC 8020; an unproved
-//! one from a broken server would hide a whole subtree, so only Secure ones count there). An NXDOMAIN for a DS question comes
+//! NXDOMAIN counts for every type of its name (RFC 2308 5) and, if it is Secure, for every name below (RFC 8020): an unproved
+//! NXDOMAIN of a broken server would hide a whole subtree. An NXDOMAIN for a DS question comes
 //! from the parent zone and counts for DS only, because a configured route or trust anchor may lead to a zone of that name
 //! which the parent does not know. A denial replaces the RRset that it denies and is replaced by it, by the rules of `sets.rs`.
 //!

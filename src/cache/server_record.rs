@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::env::BootTime;
 use crate::limits::servers::{BACK_OFF_DOUBLINGS_MAX, RTT_MARGIN_MIN, TIMEOUT_DOUBLINGS_MAX, TIMEOUT_MAX};
 
-/// The time-out for a server that was never heard.
+/// The time-out for a server that has never replied.
 pub const TIMEOUT_INITIAL: Duration = Duration::from_millis(400);
 /// A server that has replied within this time is alive: a missing reply was lost on the way, and waiting longer for the next
 /// one would not help.

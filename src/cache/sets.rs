@@ -364,7 +364,7 @@ mod tests {
         cache.sets().put(&ns(86_400, childs), Rank::AuthAnswer, Security::Indeterminate, at(200));
         assert_eq!(ttl(200), Some(100));
         assert_eq!(ttl(300), None);
-        // The parent's word does.
+        // Another referral from the parent does.
         cache.sets().put(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(300));
         cache.sets().put(&ns(300, parents), Rank::Referral, Security::Indeterminate, at(500));
         assert_eq!(ttl(500), Some(300));

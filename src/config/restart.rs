@@ -1,4 +1,4 @@
-//! Keys whose value a running server does not take over: it is in force after a restart.
+//! Keys whose new value takes effect only after a restart: a reload leaves the running server at the old one.
 
 use super::settings::Settings;
 use super::show::{Shown, show};

@@ -11,6 +11,7 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
     let question = || explained.question.to_string();
     let events = explained.notes.iter().filter_map(|note| match note {
         Note::Hosted { zone } => Some(Event::Hosted(event::Hosted { question: question(), zone: zone.to_string() })),
+        Note::Listed => Some(Event::LocalData(event::LocalData { question: question() })),
         Note::Special { name, document } => {
             Some(Event::SpecialUse(event::SpecialUse { question: question(), name: name.to_string(), document: (*document).to_owned() }))
         }
@@ -46,7 +47,13 @@ fn of_note(note: &Note) -> Option<Event> {
         Note::Synthesised { name, from, to } => {
             Some(Event::Synthesised(event::Synthesised { name: name.to_string(), from: from.to_string(), to: to.to_string() }))
         }
-        Note::Hosted { .. } | Note::Special { .. } | Note::Refused(_) | Note::Withheld(_) | Note::Failed(_) | Note::LookedUp { .. } => None,
+        Note::Hosted { .. }
+        | Note::Listed
+        | Note::Special { .. }
+        | Note::Refused(_)
+        | Note::Withheld(_)
+        | Note::Failed(_)
+        | Note::LookedUp { .. } => None,
     }
 }
 

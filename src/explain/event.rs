@@ -31,6 +31,7 @@ pub enum Event {
     OwnProcess(OwnProcess),
     // Decisions.
     Hosted(Hosted),
+    LocalData(LocalData),
     SpecialUse(SpecialUse),
     NotFollowed(NotFollowed),
     Stripped(Stripped),
@@ -88,6 +89,12 @@ pub struct Hosted {
     pub zone: String,
 }
 
+/// `local-data` or `hosts-file` of the configuration has the name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LocalData {
+    pub question: String,
+}
+
 /// The name is a special-use name (RFC 6761).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpecialUse {
@@ -141,11 +148,21 @@ pub struct CacheHit {
     pub ttl_s: u32,
 }
 
-/// A hosted zone or a special-use name answers, at the target of an alias.
+/// Where a local answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LocalSource {
+    Zone,
+    LocalData,
+    SpecialUse,
+}
+
+/// A hosted zone, local data or a special-use name answers, at the target of an alias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Local {
     pub question: String,
     pub zone: String,
+    pub source: LocalSource,
     /// The document of a special-use name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,

@@ -1,8 +1,8 @@
 //! Each event as a line of text for people: a function of the event alone, so that text and JSON cannot disagree.
 
 use super::event::{
-    AliasTailReason, Answer, Asked, CacheHit, CacheHitKind, Chain, ChainLink, Choice, Ede, Event, Failed, Family, Mark, Purpose, Rank,
-    Record, Refused, Reply, ReplyKind, Security,
+    AliasTailReason, Answer, Asked, CacheHit, CacheHitKind, Chain, ChainLink, Choice, Ede, Event, Failed, Family, LocalSource, Mark,
+    Purpose, Rank, Record, Refused, Reply, ReplyKind, Security,
 };
 
 pub(super) fn mark(event: &Event) -> Mark {
@@ -14,6 +14,7 @@ pub(super) fn mark(event: &Event) -> Mark {
         Event::Reply(reply) if !is_useful(reply.kind) => Mark::Bad,
         Event::Chain(chain) if chain.links.iter().any(|link| link.broken) => Mark::Bad,
         Event::Hosted(_)
+        | Event::LocalData(_)
         | Event::SpecialUse(_)
         | Event::NotFollowed(_)
         | Event::Stripped(_)
@@ -73,6 +74,7 @@ pub(super) fn of(event: &Event) -> String {
         Event::OwnProcess(event) => format!("Resolved by this process, with an empty cache and {}", event.settings),
         Event::Hosted(event) => format!("{} is in {}, a zone hosted here", event.question, event.zone),
         Event::SpecialUse(event) if is_configured(&event.document) => special_use(&event.question, &event.name, &event.document),
+        Event::LocalData(event) => local_data(&event.question),
         Event::SpecialUse(event) => format!(
             "{}\n    To resolve it like any other name: special-use-except = [\"{}\"] in [policy], or a zone or rule of your own",
             special_use(&event.question, &event.name, &event.document),
@@ -90,9 +92,10 @@ pub(super) fn of(event: &Event) -> String {
         }
         Event::Begin(event) => format!("{}  ({})", event.question, purpose(event.purpose)),
         Event::CacheHit(event) => cache_hit(event),
-        Event::Local(event) => match &event.document {
-            Some(document) => special_use(&event.question, &event.zone, document),
-            None => format!("{} is in {}, a zone hosted here", event.question, event.zone),
+        Event::Local(event) => match event.source {
+            LocalSource::Zone => format!("{} is in {}, a zone hosted here", event.question, event.zone),
+            LocalSource::LocalData => local_data(&event.question),
+            LocalSource::SpecialUse => special_use(&event.question, &event.zone, event.document.as_deref().unwrap_or("an RFC")),
         },
         Event::LocalRoot(event) => format!("local copy of the root zone: asked for {}", event.question),
         Event::Routed(event) => match event.forward {
@@ -157,18 +160,19 @@ pub(super) fn of(event: &Event) -> String {
     }
 }
 
+fn local_data(question: &str) -> String {
+    format!("{question} is in `local-data` or `hosts-file` of this server's configuration, and is answered from there")
+}
+
 /// What the operator set up is not reached by `special-use-except`.
 fn is_configured(document: &str) -> bool {
-    document == "local-data" || document == DNS64_REVERSE
+    document == DNS64_REVERSE
 }
 
 /// RFC 6147 on the names of translated addresses.
 const DNS64_REVERSE: &str = "RFC 6147 5.3.1";
 
 fn special_use(question: &str, name: &str, document: &str) -> String {
-    if document == "local-data" {
-        return format!("{question} is in `local-data` or `hosts-file` of this server's configuration, and is answered from there");
-    }
     if document == DNS64_REVERSE {
         return format!("{question} is about an address behind `dns64.prefix`: an alias leads to the name of the IPv4 address in it");
     }

@@ -6,7 +6,7 @@ use super::event::{self, Event};
 use super::line::Line;
 use super::text;
 use crate::record::Rank;
-use crate::resolve::{self, Step};
+use crate::resolve::{self, LocalSource, Step};
 
 /// Consecutive sets of glue are one line for people.
 pub(super) fn lines(events: &[resolve::Event]) -> Vec<Line> {
@@ -37,8 +37,13 @@ fn of(step: &Step) -> Event {
         Step::CacheHit { question, what, age_s, ttl_s } => {
             Event::CacheHit(event::CacheHit { question: question.to_string(), what: (*what).into(), age_s: *age_s, ttl_s: *ttl_s })
         }
-        Step::Local { question, zone, document } => {
-            Event::Local(event::Local { question: question.to_string(), zone: zone.to_string(), document: document.map(str::to_owned) })
+        Step::Local { question, zone, source } => {
+            let (source, document) = match source {
+                LocalSource::Zone => (event::LocalSource::Zone, None),
+                LocalSource::Listed => (event::LocalSource::LocalData, None),
+                LocalSource::SpecialUse(document) => (event::LocalSource::SpecialUse, Some((*document).to_owned())),
+            };
+            Event::Local(event::Local { question: question.to_string(), zone: zone.to_string(), source, document })
         }
         Step::LocalRoot { question, kind } => Event::LocalRoot(event::LocalRoot { question: question.to_string(), kind: (*kind).into() }),
         Step::Routed { zone, forward } => Event::Routed(event::Routed { zone: zone.to_string(), forward: *forward }),

@@ -26,7 +26,7 @@ pub struct LocalData {
 #[derive(Clone, Debug, PartialEq)]
 pub enum LocalFound {
     Sets(Vec<RrSet>),
-    /// The listed name is an alias, and its target was not asked for.
+    /// The name is listed with CNAME alone, and the question is for another type.
     Alias {
         set: RrSet,
         target: Name,

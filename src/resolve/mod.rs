@@ -28,7 +28,7 @@ mod reply;
 
 pub use context::context::Context;
 pub use context::failure::{Cause, Failure};
-pub use context::local::{Local, LocalAnswer, LocalCut};
+pub use context::local::{Local, LocalAnswer, LocalCut, LocalSource};
 pub use context::place::QuestionPlace;
 pub use context::routes::{Anchors, Routes, RoutesInForce};
 #[cfg(test)]

@@ -405,7 +405,7 @@ fn announce(sources: &Sources, ports: &Ports) {
     }
 }
 
-/// Every mistake of a zone that is not served, or not as its file says.
+/// Logs every mistake in zones that are not served, or that are served as they were read last.
 fn log_broken_zones(sources: &Sources) {
     for problem in sources.zone_problems().into_iter().take(START_WARNINGS_MAX) {
         error!("{problem}");

@@ -204,7 +204,7 @@ impl Engine for Server {
                     }
                 });
                 if let Err(error) = spawned {
-                    tracing::warn!(%error, "no thread for an explanation");
+                    tracing::warn!(%error, "could not start a thread for an explanation");
                 }
             }
             Command::Flush { name, subtree } => {
@@ -220,7 +220,7 @@ impl Engine for Server {
                     });
                 });
                 if let Err(error) = spawned {
-                    tracing::warn!(%error, "no thread for a dump");
+                    tracing::warn!(%error, "could not start a thread for a dump of the cache");
                 }
             }
             Command::Save { file, opened } => self.beside("save", move |service| match save(service.cache(), &file, opened) {
@@ -343,7 +343,7 @@ fn in_background(name: &'static str, work: impl FnOnce() + Send + 'static) {
         work();
     });
     if let Err(error) = spawned {
-        tracing::warn!(%error, name, "no thread for work in the background");
+        tracing::warn!(%error, name, "could not start a thread for work in the background");
     }
 }
 

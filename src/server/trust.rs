@@ -20,7 +20,6 @@ use super::{local_root, state};
 use crate::answer::{Service, Worker};
 use crate::config::NegativeAnchor;
 use crate::env::{Random, RealNet};
-use crate::limits::Limits;
 use crate::limits::server::TRUST_FILE_BYTES_MAX;
 use crate::record::Name;
 use crate::validate::{AlgorithmName, Date, KeyState, TrustPoints};
@@ -137,7 +136,7 @@ fn tell_endless(service: &Service) {
 
 /// Sets a negative trust anchor for this many seconds.
 pub(super) fn add_negative(service: &Service, name: &Name, seconds: Option<u64>) -> Result<NegativeAnchor, String> {
-    let limits = Limits::default();
+    let limits = service.limits();
     let seconds = seconds.unwrap_or(limits.negative_anchor_s);
     if !(1..=limits.negative_anchor_most_s).contains(&seconds) {
         return Err("a negative trust anchor lasts from one second to one week (RFC 7646 2)".to_owned());

@@ -5,7 +5,7 @@
 
 use super::edns::{Edns, options};
 use super::header::{Flags, HEADER_BYTES, Header};
-use crate::record::{Class, Name, NameError, Rtype};
+use crate::record::{Class, Rtype};
 
 /// Why a packet is no query, and so how it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,9 +70,10 @@ impl<'a> QueryView<'a> {
         &self.bytes[HEADER_BYTES..HEADER_BYTES + self.qname_len]
     }
 
-    /// QNAME in lower case; fails where it is longer than 255 octets.
-    pub fn qname(&self) -> Result<Name, NameError> {
-        Name::from_wire(self.qname_wire())
+    /// QNAME in lower case.
+    #[cfg(any(test, feature = "internals"))]
+    pub fn qname(&self) -> Result<crate::record::Name, crate::record::NameError> {
+        crate::record::Name::from_wire(self.qname_wire())
     }
 
     /// QTYPE.

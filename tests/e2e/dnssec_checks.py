@@ -81,7 +81,7 @@ def tampering(server, case, question, codes):
         if not codes:
             return got.rcode == "NOERROR" and got.values(rtype) and not got.has(AD), seen(got)
         said = {code for code, _ in got.ede}
-        # The controls are asked for the verdict; how they put it is theirs.
+        # Other servers must agree on the verdict, not on the code of the extended error.
         right = said & codes if tally.server == tally.judged else True
         return got.rcode == "SERVFAIL" and not got.answer and not got.has(AD) and right, f"wanted EDE {codes}: {seen(got)}"
 

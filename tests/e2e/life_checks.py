@@ -126,7 +126,7 @@ def no_config_checks(subject):
                 hosted = ready and reply(LOCAL, "www.hosted.example", "A", port=port).values("A")
                 text = subject.log("bare")
                 told = not taken or ("5300" in text and f"{LOCAL}:53" in text)
-                # Whose folder this is, is not known: its zones do not count.
+                # No configuration names this folder, so its zones are not served.
                 return ready and hosted != ["192.0.2.80"] and told, f"ready {ready}, hosted {hosted}: {text}"
             finally:
                 process.terminate()

@@ -10,7 +10,7 @@ import wire
 from asking import PLACES, NoReply, ask, framed, tally, tcp_exchange
 from wire import AA, AD, CD, RA, RD, TC, Broken, Reply
 
-# Owner -> why Cairn's answer is its own. The check is then that both peers differ from it in nothing but this.
+# Owner -> why Cairn's answer differs from both peers on purpose. No more than the RCODE and the answer section may differ.
 MEANT = {
     "private.example.com": "the rebinding guard says which name and how to allow it; peers give nothing, or SERVFAIL",
     "mixed.example.com": "the rebinding guard keeps the public addresses; BIND fails the whole name",

@@ -58,7 +58,7 @@ def root_stage(words, stage):
             if not subject.start([f"{place.v4}:53"], place.v4):
                 sys.exit(f"{name} does not start: {subject.log()}")
             zone_checks(place.v4, zone)
-            # Anew, so that nothing is known of what the questions for DS denied.
+            # A new start empties the cache of what the DS questions have denied.
             subject.stop()
             if not subject.start([f"{place.v4}:53"], place.v4):
                 sys.exit(f"{name} does not start again: {subject.log()}")

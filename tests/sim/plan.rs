@@ -51,7 +51,7 @@ pub struct Manner {
     pub minimal: bool,
     /// Added to the additional section (or, for NS and SOA, the authority section) of every reply: lies.
     pub slips_in: Vec<Rr>,
-    /// The same lies stand in the answer section too, with one about whatever an alias there leads to.
+    /// The same false records are in the answer section too, with one more at the target of each alias there.
     pub lies_in_answers: bool,
     /// Addresses of names that are not servers are replaced by others, so that their signatures do not verify.
     pub forges: bool,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use cairn::answer::{Client, Explain, Outcome, Transport};
 use cairn::config::ZoneSettings;
+use cairn::explain;
 use cairn::record::{Name, Question, Rcode, RrSet, Rtype, Security, rdata_to_text};
 
 use super::sim::clock::WALL_S;
@@ -39,6 +40,7 @@ fn world() -> World {
         .records(&["mixed.plain. 300 A 10.0.0.2", "mixed.plain. 300 A 192.0.2.12", "plain. 300 MX 10 www.plain."])
         .records(&["loop.plain. 300 CNAME pool.plain.", "pool.plain. 300 CNAME loop.plain.", "into.plain. 300 CNAME www.hosted.test2."])
         .records(&["shut.plain. 300 CNAME pay.shut.hosted.test2.", "local.plain. 300 CNAME localhost."])
+        .record("disk.plain. 300 CNAME nas.plain.")
         .zone("dead.plain.")
         .record("www.dead.plain. 300 A 192.0.2.13")
         .server("ns.dead.plain.")
@@ -62,11 +64,12 @@ fn world() -> World {
             let allow = ["127.0.0.9/32", "198.51.100.9/32"].map(|prefix| prefix.parse().expect("a prefix"));
             let zone = ZoneSettings { name: name("shut.hosted.test2."), allow: allow.to_vec(), ..Default::default() };
             settings.zones.push(zone);
+            settings.policy.local_records = vec![RrSet::with(name("nas.plain."), Rtype::A, 300, &[192, 0, 2, 14])];
             settings.policy.allow_snoop = vec!["127.0.0.1".parse().expect("a prefix")];
         })
 }
 
-const NAMES: [&str; 34] = [
+const NAMES: [&str; 36] = [
     "www.example.",
     "example.",
     "no.example.",
@@ -88,6 +91,8 @@ const NAMES: [&str; 34] = [
     "into.plain.",
     "shut.plain.",
     "local.plain.",
+    "nas.plain.",
+    "disk.plain.",
     "www.dead.plain.",
     "hosted.test2.",
     "www.hosted.test2.",
@@ -238,5 +243,30 @@ fn the_advice_names_the_right_party() {
         assert_eq!(text.matches("What to do: ").count(), 1, "{text}");
         assert!(text.matches("Data received, validation failed: clients get SERVFAIL").count() <= 1, "{text}");
         assert!(!text.contains("this machine's own network") && !text.contains(" NAME"), "{text}");
+    }
+}
+
+/// An explanation says which data of this server has the answer, and advises on nothing else.
+#[test]
+fn each_kind_of_local_data_is_called_by_its_name() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world();
+    let listed = "nas.plain. A is in `local-data` or `hosts-file` of this server's configuration, and is answered from there";
+    for (owner, expected) in [
+        ("nas.plain.", listed),
+        ("disk.plain.", listed),
+        ("www.hosted.test2.", "www.hosted.test2. A is in hosted.test2., a zone hosted here"),
+        ("into.plain.", "www.hosted.test2. A is in hosted.test2., a zone hosted here"),
+        ("localhost.", "localhost. A is a special-use name: RFC 6761 6.3"),
+        ("local.plain.", "localhost. A is a special-use name: RFC 6761 6.3"),
+    ] {
+        let explained =
+            world.explain_as(&Explain::new(Question::new(name(owner), Rtype::A), FRIEND.parse().ok().map(|peer: SocketAddr| peer.ip())));
+        let lines = explain::lines(&explained);
+        let told = lines.iter().filter_map(|line| line.line.as_deref()).find(|line| line.contains(expected));
+        let told = told.unwrap_or_else(|| panic!("{owner}: {lines:?}"));
+        assert_eq!(told.contains("special-use-except"), owner == "localhost.", "{owner}: {told}");
     }
 }

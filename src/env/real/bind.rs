@@ -5,7 +5,7 @@
 //! without it, which fails if the port is in use. Then sharing is switched on and the others are bound. The first bind
 //! of a second server fails in the same way.
 //!
-//! `[::]` takes IPv6 only: `0.0.0.0` is another address and may be bound beside it.
+//! A socket on `[::]` receives IPv6 only, so that `0.0.0.0` can be bound to the same port.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};

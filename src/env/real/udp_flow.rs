@@ -7,9 +7,9 @@
 //! place, on a socket that was used before if there is one. A uniform choice of the caller stays uniform: each part of
 //! the range is met with the same probability as before, and within its own part the kernel's draw is uniform too.
 //!
-//! A socket on watch costs as much as sending: it is registered and removed, and each datagram wakes the reactor's
-//! descriptor when it comes and again when one has left. While this thread is busy, a reply has arrived by the time
-//! that the other tasks have had their turn. So a flow looks for its reply then, and goes on watch only if there is none.
+//! To register a socket with the reactor costs as much as sending: two system calls, and each datagram wakes the reactor's
+//! descriptor when it arrives and again when one has left. While this thread is busy, a reply has often arrived by the time
+//! that the other tasks have had their turn. So a flow tries to receive then, and registers only if there is no reply.
 
 use std::cell::{Cell, RefCell};
 use std::io;

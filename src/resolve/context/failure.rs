@@ -132,9 +132,9 @@ impl Failure {
         self.own_limit != OwnLimit::No || self.cause == Cause::Internal
     }
 
-    /// May it be remembered for the question? Not where another client, or a later attempt, may succeed.
-    /// `is_own`: it is the question of a client, asked with a whole budget. A limit that was met on the way to something
-    /// else is no knowledge about the names there, which others ask for too.
+    /// Whether the failure may be remembered for the question: not if another client, or a later attempt, may succeed.
+    /// `is_own`: a client asked the question itself, with a whole budget. A budget spent on another question says nothing about
+    /// the names that were looked up for it.
     pub fn may_be_remembered(&self, is_own: bool) -> bool {
         match self.own_limit {
             OwnLimit::Passing => return false,

@@ -30,13 +30,23 @@ pub trait Local {
     fn own_addresses(&self) -> Arc<[SocketAddr]>;
 }
 
+/// Where a local answer comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LocalSource {
+    /// A zone that is hosted here.
+    Zone,
+    /// `local-data` or `hosts-file` of the configuration.
+    Listed,
+    /// A special-use name; the document sets it apart.
+    SpecialUse(&'static str),
+}
+
 /// An answer from local data.
 #[derive(Clone, Debug)]
 pub struct LocalAnswer {
-    /// The hosted zone or special-use name that holds it.
+    /// The hosted zone, the special-use name or the listed name that holds it.
     pub zone: Name,
-    /// The document that sets a special-use name apart.
-    pub document: Option<&'static str>,
+    pub source: LocalSource,
     pub rcode: Rcode,
     /// In chain order; ends with an alias when `onward` is set.
     pub answers: Vec<RrSet>,

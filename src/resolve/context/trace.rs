@@ -13,6 +13,7 @@ use crate::env::Instant;
 use crate::limits::walk::TRACE_EVENTS_MAX;
 use crate::record::{Name, Question, Rank, Rcode, Rtype, Security};
 use crate::resolve::context::failure::Cause;
+use crate::resolve::context::local::LocalSource;
 use crate::resolve::reply::classify::Kind;
 use crate::upstream::TcpReason;
 use crate::validate::Signed;
@@ -32,12 +33,11 @@ pub enum Step {
         age_s: u32,
         ttl_s: u32,
     },
-    /// The name is hosted here or special, and is not asked for outside.
+    /// This server itself has the answer, and no other server is asked.
     Local {
         question: Question,
         zone: Name,
-        /// The document that makes it special; `None` where it is hosted.
-        document: Option<&'static str>,
+        source: LocalSource,
     },
     /// The local copy of the root zone replies in place of the root servers.
     LocalRoot {

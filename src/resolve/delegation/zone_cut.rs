@@ -302,8 +302,8 @@ fn kept_glue(mut bytes: &[u8]) -> SmallVec<[SocketAddr; 2]> {
     found
 }
 
-/// The glue that the zone above has for a server which is named in its own zone's delegation: where the zone's own addresses
-/// lead nowhere, the parent's may still be right.
+/// The parent's glue for a name server whose name lies in the zone that it serves: if the addresses that the zone itself gives
+/// do not work, the glue may still be right.
 pub fn parent_glue(cache: &Cache, name: &Name, now: BootTime) -> SmallVec<[SocketAddr; 2]> {
     let cut = deepest_known(cache, name, Rtype::A, now);
     let server = cut.into_iter().flat_map(|cut| cut.servers).find(|server| server.name.as_ref() == Some(name));
@@ -318,7 +318,7 @@ pub fn forget(cache: &Cache, zone: &Name) {
 /// The deepest live delegation on the way to `name` of which every delegation above is alive too. For DS the
 /// search ends above the name, because the parent answers (RFC 4035 3.1.4.1).
 pub fn deepest_known(cache: &Cache, name: &Name, rtype: Rtype, now: BootTime) -> Option<Cut> {
-    // A delegation that expires in between leaves the one above it.
+    // If a delegation expires during this search, the search goes on with the one above it.
     let load = |zone: &&[u8]| {
         cache.sets().show(zone, DELEGATION, now, |shown| Some(Cut { from_cache: true, age_s: shown.age_s, ..Cut::kept(zone, shown.data)? }))
     };

@@ -1,7 +1,8 @@
-//! How much time failed signature checks may cost in a second: those of one client, those of one zone, and all together.
+//! How much time failed signature checks may cost in a second: for one client, for one zone, and in all.
 //!
-//! No client and no zone can use up what all may cost. When several of them together do, clients and zones that have cost
-//! next to nothing in this second still get their checks, out of a reserve as large as the whole.
+//! The limit of one client or zone is lower than the limit of all, so none of them can reach the latter alone. When several of
+//! them together reach it, clients and zones that have cost next to nothing in this second still get their checks, from a
+//! reserve of the same size.
 
 use std::collections::HashMap;
 
@@ -65,7 +66,7 @@ mod tests {
         Name::parse(text).expect(text)
     }
 
-    /// So many failed checks of 50 µs; how many of them were granted.
+    /// Asks for `count` failed checks of 50 µs each, and returns how many of them were granted.
     fn granted(rate: &FailureRate, count: u32, client: u64, of: &str, ms: u64) -> u32 {
         (0..count).filter(|_| rate.take(50, client, &zone(of), BootTime(ms), &Limits::default())).count() as u32
     }

@@ -83,8 +83,8 @@ impl Validator {
         link
     }
 
-    /// Other servers of the zone cannot mend the chain above it. But where the zone's own keys are proved and its reply has no
-    /// signatures, the chain was looked for below the zone, in vain, because this server left them out.
+    /// Other servers of the zone cannot repair the chain of trust above the zone. But a reply without signatures from a zone
+    /// whose keys are proved means that this server left the signatures out, and the search for a zone cut below was in vain.
     async fn another_server_may_help(&self, link: &Link, context: &Context) -> bool {
         let is_unsigned = link.sets().iter().all(|set| set.sigs.is_empty());
         match &link.zone {

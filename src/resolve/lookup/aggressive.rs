@@ -137,8 +137,8 @@ fn expanded(network: &Network, question: &Question, closest_encloser: &Name, zon
     Some(Found::Alias { target: alias.target()?, sets: vec![alias], proof })
 }
 
-/// May data of `zone` answer for the name? Not where validation is turned off by now, and not where a trust anchor (RFC 4035
-/// 4.3), a rule or a hosted zone covers the name more closely.
+/// Whether data of `zone` may answer for the name: not if validation has been turned off there since, and not if a trust anchor
+/// (RFC 4035 4.3), a rule or a hosted zone covers the name more closely.
 pub(in crate::resolve) fn may_answer_for(network: &Network, zone: &Name, question: &Question, context: &Context) -> bool {
     let name = &question.name;
     let routes = &context.routes;

@@ -317,7 +317,7 @@ mod tests {
         assert_eq!((table.in_progress(), table.inner.lock().waits.len()), (0, 0));
     }
 
-    /// The other way round: the last of a row finds one more to wait for.
+    /// As the test above, but the row grows at its other end: its last walk finds one more to wait for.
     #[test]
     fn a_row_that_grows_at_its_end_is_bounded() {
         let table = Table::new(10_000);

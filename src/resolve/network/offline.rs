@@ -90,8 +90,8 @@ impl Offline {
         }
     }
 
-    /// While the network is away: how long a question that expired data could answer waits for a better answer. Hardly at all
-    /// where a probe has failed, otherwise until one has had time to. `None` while the network is there.
+    /// How long a question waits for fresh data before it is answered with expired data, while the network is away: hardly at
+    /// all after a failed probe; before, as long as a probe takes to fail. `None` while the network is there.
     pub fn patience(&self, now: BootTime) -> Option<Duration> {
         if !self.is_offline(now) {
             return None;

@@ -27,7 +27,7 @@ pub struct Answer {
     pub authoritative: bool,
     /// A part is not validated and comes from the alias tail of a reply: it is given to this client, and not kept.
     pub is_alias_tail: bool,
-    /// It ends in a denial without SOA: no record of it says how long that may be repeated (RFC 2308 5).
+    /// The answer ends in a denial without SOA, so no record says how long the denial may be cached (RFC 2308 5).
     pub denied_without_soa: bool,
     /// What the root key sentinel in the question's name says of this answer.
     pub root_key_sentinel: Option<SentinelVerdict>,

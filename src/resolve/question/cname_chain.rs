@@ -44,7 +44,7 @@ impl Resolver {
             if seen.len() > 1
                 && let Some(held) = context.local.find(&here)
             {
-                context.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone(), document: held.document });
+                context.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone(), source: held.source });
                 match take_local(&mut answer, held, context) {
                     Some(onward) => name = onward,
                     None => return Ok(self.done(question, answer, context)),
@@ -111,8 +111,8 @@ impl Resolver {
         Err(self.give_up(question, Failure::new(name, Cause::AliasTooLong), context))
     }
 
-    /// The next link where the chain comes below a DNAME that it has passed: that answers for the whole tree below it (RFC 6672
-    /// 3.2), so a DNAME that leads to a name below itself is not asked for again and again.
+    /// The next link of a chain that comes back below a DNAME which it has passed. The DNAME answers for the whole tree below it
+    /// (RFC 6672 3.2), so no server is asked again; otherwise a DNAME with a target below itself would cost a query each time.
     fn by_dname_again(&self, answer: &Answer, question: &Question, context: &Context) -> Option<Link> {
         let above = |set: &&RrSet| set.rtype == Rtype::DNAME && question.name.is_below(&set.name);
         let dname = answer.answers.iter().find(above)?;

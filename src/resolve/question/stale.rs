@@ -103,8 +103,8 @@ impl Resolver {
         Some(Link { security, stale: true, ..Link::new(found) })
     }
 
-    /// RFC 8767 4: expired data is used as if its TTL were not over; so it stays secure. But no RRset is authentic longer than
-    /// its signatures are valid (RFC 4035 5.3.3).
+    /// RFC 8767 4: expired data is used as if its TTL had not expired, so it stays Secure, but only as long as its signatures
+    /// are valid (RFC 4035 5.3.3).
     fn proved_still<'a>(&self, security: Security, sets: impl IntoIterator<Item = &'a RrSet>) -> Security {
         let state = self.validator().state();
         let now = if state.is_clock_unset() { Now::Unknown } else { Now::At(state.clock().wall().0) };

@@ -63,8 +63,8 @@ pub fn classify(header: Header, rcode: Rcode, content: &Scrubbed, expected: &Exp
         let child_side = expected.question.rtype == Rtype::DS && soa.name == expected.question.name && !soa.name.is_root();
         return if child_side && !expected.recursive { Kind::Lame } else { Kind::NoData };
     }
-    // RFC 2308 2.2: a denial may carry NS records without an SOA. From a resolver, which sets RA, those of the rule's zone and
-    // of zones below are no referral. Those of a zone above say that it does not know the rule's zone.
+    // RFC 2308 2.2: a denial may carry NS records without an SOA. In a reply of a resolver, which sets RA, NS records of the
+    // rule's zone or of zones below are no referral. NS records of a zone above mean that it does not know the rule's zone.
     let is_resolver = expected.recursive && header.flags.has(Flags::RA);
     let refers_elsewhere = (shows_delegation || content.refers_to_itself) && !is_resolver;
     if refers_elsewhere || content.refers_up {

@@ -70,7 +70,7 @@ impl Servers {
                 }
             })
             .collect();
-        // A slow network is not a dead one: without any sign of life the servers are tried on for a while.
+        // The network may be slow and not dead: while no server has replied, the same servers are asked again for a while.
         let early = !slist.has_reply
             && (1..slist.silent_max()).contains(&slist.asked)
             && context.began.elapsed() < Duration::from_millis(context.routes.limits.give_up_earliest_ms);

@@ -12,8 +12,8 @@ use crate::zone::parse_records;
 /// TTL of what a hosts file says: a change is seen soon after the reload that reads it.
 const HOSTS_TTL_S: u32 = 300;
 
-/// All records, those of `local-data` first: a name that is there is not looked for in the hosts file. Mistakes in
-/// `local-data` are mistakes of the configuration; those of the hosts file cost its line alone.
+/// All records, those of `local-data` first: a name in `local-data` is not taken from the hosts file. A mistake in `local-data`
+/// is a mistake of the configuration; of the hosts file, only the line with the mistake is left out.
 pub(super) fn local_records(settings: &Settings) -> LocalRecords {
     let mut read = LocalRecords::default();
     for text in &settings.policy.local_data {
