@@ -130,7 +130,7 @@ fn no_server_to_ask() {
     for words in ["stats", "cache flush example.com --subtree"] {
         let output = folder.cairn(words);
         assert_eq!(output.status.code(), Some(1), "{words}");
-        assert!(stderr(&output).contains("no server is running"), "{words}: {}", stderr(&output));
+        assert!(stderr(&output).contains("no server that you may use is running"), "{words}: {}", stderr(&output));
     }
 }
 
