@@ -30,6 +30,12 @@ impl Acl {
         Acl { v4: merged(v4), v6: merged(v6) }
     }
 
+    /// Whether no address is in it.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
+    }
+
     /// Whether one of the prefixes has this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {

@@ -25,8 +25,9 @@ impl Dns64 {
     }
 
     /// Whether addresses are synthesised for this client.
+    #[inline]
     pub fn serves(&self, client: IpAddr) -> bool {
-        self.clients.contains(client)
+        !self.clients.is_empty() && self.clients.contains(client)
     }
 
     /// The AAAA set made of an A set, for at most `ttl_max` seconds; `None` if no address of it can be reached through the
