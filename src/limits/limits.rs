@@ -81,7 +81,7 @@ pub struct Limits {
     pub error_reports_per_agent: u32,
     /// About one zone: reports about others go on.
     pub error_reports_per_zone: u32,
-    /// Octets of a transfer of the root zone, which has 1.5 MB today.
+    /// Octets of a transfer of the root zone: of its messages, which have 1.5 MB today, and of its records in memory.
     pub local_root_bytes: usize,
     /// For so long a copy of the root zone is used after it was confirmed last, whatever its SOA says.
     pub local_root_kept_s: u32,

@@ -11,6 +11,7 @@ use foldhash::quality::RandomState;
 
 use super::denial;
 use super::denial_chain::DenialChain;
+use super::lookup::lower;
 use super::name_table::{NameTable, hash_name};
 use super::problem::{Place, Problems};
 use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, ShardMaker, shard_of};
@@ -118,6 +119,22 @@ impl ZoneBuilder {
 
     pub(super) fn number(&self, name: &[u8]) -> Option<u32> {
         self.names.find(hash_name(&self.state, name), name)
+    }
+
+    /// The number of the name, or of its closest existing ancestor.
+    pub(super) fn closest(&self, name: &[u8]) -> Option<u32> {
+        let mut rest = name;
+        loop {
+            if let Some(number) = lower(rest).and_then(|folded| self.number(&folded.0[..rest.len()])) {
+                return Some(number);
+            }
+            rest = rest.get(1 + usize::from(*rest.first()?)..)?;
+        }
+    }
+
+    /// Octets that the records and their names take in memory.
+    pub(super) fn octets_held(&self) -> usize {
+        self.names.octets_held() + self.octets.len() + self.entries.len() * size_of::<Entry>()
     }
 
     pub(super) fn has(&self, name: u32, flag: u8) -> bool {

@@ -186,7 +186,7 @@ fn targets(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
 fn address_known(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: &mut Problems) {
     let (rtype, owner) = (entry.rtype, builder.name_of(entry));
     let shown = || Name::from_wire(target).map(|name| name.to_string()).unwrap_or_default();
-    let Some(number) = closest(builder, target) else { return };
+    let Some(number) = builder.closest(target) else { return };
     let exact = builder.names.name(number) == target;
     if exact && !builder.set(number, Rtype::CNAME).is_empty() {
         // RFC 2181 10.3.
@@ -204,16 +204,5 @@ fn address_known(builder: &ZoneBuilder, entry: &Entry, target: &[u8], problems: 
         problems.warning(entry.place, format!("found no address for {}, expected A or AAAA for the {rtype} of {owner}", shown()));
     } else if rtype == Rtype::NS && within(target, owner.as_wire()) && owner.as_wire() != builder.apex.as_wire() {
         problems.warning(entry.place, format!("found no glue for {}, expected A or AAAA: it lies in {owner} itself", shown()));
-    }
-}
-
-/// The number of the name, or of its closest existing ancestor.
-fn closest(builder: &ZoneBuilder, name: &[u8]) -> Option<u32> {
-    let mut rest = name;
-    loop {
-        if let Some(number) = builder.number(rest) {
-            return Some(number);
-        }
-        rest = rest.get(1 + usize::from(*rest.first()?)..)?;
     }
 }

@@ -27,6 +27,11 @@ impl NameTable {
         self.ends.len()
     }
 
+    /// Octets that the names and their numbers take in memory.
+    pub(super) fn octets_held(&self) -> usize {
+        self.octets.len() + (self.ends.len() + self.slots.len()) * size_of::<u32>()
+    }
+
     pub(super) fn name(&self, number: u32) -> &[u8] {
         let number = number as usize;
         let start = if number == 0 { 0 } else { self.ends[number - 1] as usize };

@@ -25,6 +25,7 @@ pub struct TransferReader {
     /// RDATA of the SOA that opened the transfer.
     opening_soa: Option<Vec<u8>>,
     octets_left: usize,
+    octets_max: usize,
     is_complete: bool,
 }
 
@@ -52,9 +53,11 @@ pub enum TransferError {
 }
 
 impl TransferReader {
-    /// Accepts replies to an AXFR query with this ID; `octets_max` bounds all messages together.
+    /// Accepts replies to an AXFR query with this ID. `octets_max` bounds all messages together, and also the records in
+    /// memory: compressed names, and the names between a long owner and the apex, take many times their octets on the wire.
     pub fn new(apex: Name, id: u16, octets_max: usize) -> TransferReader {
-        TransferReader { builder: ZoneBuilder::new(apex.clone()), apex, id, opening_soa: None, octets_left: octets_max, is_complete: false }
+        let builder = ZoneBuilder::new(apex.clone());
+        TransferReader { builder, apex, id, opening_soa: None, octets_left: octets_max, octets_max, is_complete: false }
     }
 
     /// Reads the next message; `true` if it completes the transfer.
@@ -96,6 +99,9 @@ impl TransferReader {
             }
             let place = Place { file: 0, line: 0 };
             self.builder.add(owner.as_wire(), record.rtype(), record.ttl(), &rdata, place).map_err(|_| TransferError::TooLarge)?;
+            if self.builder.octets_held() > self.octets_max {
+                return Err(TransferError::TooLarge);
+            }
         }
         Ok(self.is_complete)
     }
@@ -185,6 +191,16 @@ mod tests {
             (&[&[SOA, "example. NS ns.example.", SOA, "www.example. A 192.0.2.2"]], TransferError::AfterEnd),
         ] {
             assert_eq!(transfer(messages).expect_err("no transfer"), error);
+        }
+    }
+
+    #[test]
+    fn what_messages_expand_to_is_bounded() {
+        let deep = |top: char| format!("{}{top}.example. A 192.0.2.1", "a.".repeat(100));
+        let bytes = message(9, Flags::QR, &[SOA, &deep('x'), &deep('y')]);
+        for (octets_max, expected) in [(10_000, Err(TransferError::TooLarge)), (100_000, Ok(false))] {
+            assert!(bytes.len() < 1_000);
+            assert_eq!(TransferReader::new(name("example."), 9, octets_max).message(&bytes), expected);
         }
     }
 
