@@ -80,6 +80,7 @@ impl Problems {
         *count += 1;
         if *count <= PROBLEMS_MAX {
             let file = self.files.get(usize::from(place.file)).cloned().unwrap_or_else(|| "".into());
+            let message = without_controls(message);
             self.found.push((place.file, Problem { severity, file, line: place.line, column, message }));
         }
     }
@@ -106,4 +107,19 @@ impl Problems {
         }
         all
     }
+}
+
+/// Messages quote the file, and its control characters must not reach a terminal: they are written as in a master file.
+fn without_controls(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut shown = String::with_capacity(message.len() + 3);
+    for c in message.chars() {
+        match c.is_control() {
+            true => c.encode_utf8(&mut [0; 4]).bytes().for_each(|octet| shown.push_str(&format!("\\{octet:03}"))),
+            false => shown.push(c),
+        }
+    }
+    shown
 }

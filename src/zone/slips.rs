@@ -1,9 +1,11 @@
 //! Slips of the pen: records that are well-formed and cannot be intended. Each is a warning that ends with what to write.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::builder::{Entry, ZoneBuilder};
 use super::problem::Problems;
+use super::shard::{CUT, HIDDEN};
 use crate::record::{Name, Rtype, rdata_names, reverse_name, strings};
 
 /// An owner name that cannot be intended: with the zone's name twice, with a `*` inside a label, an address.
@@ -24,7 +26,7 @@ pub(super) fn owner(builder: &ZoneBuilder, node: &[Entry], problems: &mut Proble
             ),
         );
     }
-    let address = address_in(&written(builder, wire));
+    let address = address_in(builder, &written(builder, wire));
     let pointer = node.iter().find(|entry| entry.rtype == Rtype::PTR && !entry.is_sig);
     if let (Some(address), Some(pointer)) = (address, pointer)
         && let Some(reverse) = reverse_name(address).filter(|reverse| *reverse != own)
@@ -49,7 +51,7 @@ pub(super) fn targets(builder: &ZoneBuilder, entry: &Entry, problems: &mut Probl
             continue;
         }
         let text = written(builder, target);
-        if let Some(address) = address_in(&text) {
+        if let Some(address) = address_in(builder, &text) {
             let kind = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
             let way_out = match entry.rtype {
                 Rtype::CNAME => format!("write `{owner} {kind} {address}`"),
@@ -91,8 +93,10 @@ fn written(builder: &ZoneBuilder, wire: &[u8]) -> String {
     text
 }
 
-fn address_in(text: &str) -> Option<IpAddr> {
-    text.parse().ok()
+/// In the zone `in-addr.arpa.` itself four numbers are not an IPv4 address but the name that belongs there.
+fn address_in(builder: &ZoneBuilder, text: &str) -> Option<IpAddr> {
+    let is_reverse_zone = builder.apex.as_wire() == b"\x07in-addr\x04arpa\0";
+    text.parse().ok().filter(|address: &IpAddr| address.is_ipv6() || !is_reverse_zone)
 }
 
 /// `https://www.example.org/path`: the host, if the text is a URL.
@@ -101,11 +105,16 @@ fn host_of_url(text: &str) -> Option<&str> {
     rest.split(['/', ':', '?', '#']).next().filter(|host| !host.is_empty())
 }
 
-/// `www.example.org.example.org.`: the name without the second `example.org.`, which a missing final dot has added.
+/// `www.example.org.example.org.`: the name without the second `example.org.`, which a missing final dot has added. A zone of
+/// one label may delegate a name like itself on purpose, such as `com.com.`.
 fn without_second_apex(builder: &ZoneBuilder, wire: &[u8]) -> Option<Name> {
     let apex = builder.apex.as_wire();
     let (front, end) = wire.split_at(wire.len().checked_sub(apex.len()).filter(|_| apex.len() > 1)?);
     let intended = Name::from_wire(&[front, &[0]].concat()).ok()?;
+    let is_delegated = || builder.closest(wire).is_some_and(|number| builder.has(number, CUT | HIDDEN));
+    if builder.apex.label_count() == 1 && is_delegated() {
+        return None;
+    }
     (end.eq_ignore_ascii_case(apex) && intended.is_within(&builder.apex)).then_some(intended)
 }
 
@@ -141,7 +150,7 @@ fn texts(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
             );
         }
         for (entry, strings) in policies.iter().filter(|_| title == "SPF") {
-            let joins = |pair: &[String]| pair[0].len() < 255 && !pair[0].ends_with(' ') && !pair[1].starts_with(' ');
+            let joins = |pair: &[String]| pair[0].len() < 255 && !pair[0].ends_with(' ') && begins_spf_term(&pair[1]);
             if strings.windows(2).any(joins) {
                 problems.warning(
                     entry.place,
@@ -156,18 +165,21 @@ fn texts(builder: &ZoneBuilder, set: &[Entry], problems: &mut Problems) {
     }
 }
 
+/// Whether a string begins with a mechanism or modifier (RFC 7208 4.6.1); one that does not may continue a word.
+fn begins_spf_term(text: &str) -> bool {
+    let word = text.trim_start_matches(['+', '-', '~', '?']).split([' ', ':', '/', '=']).next().unwrap_or_default();
+    ["all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists", "redirect", "exp"].iter().any(|term| word.eq_ignore_ascii_case(term))
+}
+
 /// One policy with the mechanisms of both, and the `all` of the second.
 fn one_spf(first: &[String], other: &[String]) -> String {
     let words = |strings: &[String]| -> Vec<String> { strings.concat().split_whitespace().skip(1).map(str::to_owned).collect() };
     let is_all = |word: &&String| word.trim_start_matches(['+', '-', '~', '?']).eq_ignore_ascii_case("all");
     let (first, other) = (words(first), words(other));
     let all = other.iter().chain(&first).find(is_all);
+    let mut seen = HashSet::new();
     let mut joined = vec!["v=spf1"];
-    for word in first.iter().chain(&other).filter(|word| !is_all(word)) {
-        if !joined.contains(&word.as_str()) {
-            joined.push(word);
-        }
-    }
+    joined.extend(first.iter().chain(&other).filter(|word| !is_all(word)).map(String::as_str).filter(|word| seen.insert(*word)));
     joined.extend(all.map(String::as_str));
     joined.join(" ")
 }

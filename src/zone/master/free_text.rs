@@ -15,7 +15,7 @@ const STRINGS: [Rtype; 2] = [Rtype::TXT, Rtype::SPF];
 const CURLY_QUOTES: [char; 5] = ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}'];
 
 /// Warns of quotes that are missing or are no quotes of a master file. `cut_at` is the line of a comment that may be data.
-pub(super) fn quotes(rtype: Rtype, data: &[Token<'_>], cut_at: Option<u32>, place: Place, problems: &mut Problems) {
+pub(super) fn quotes(owner: &[u8], rtype: Rtype, data: &[Token<'_>], cut_at: Option<u32>, place: Place, problems: &mut Problems) {
     if let Some(line) = cut_at.filter(|_| FREE_TEXT.contains(&rtype)) {
         // `_dmarc TXT v=DMARC1; p=none`: outside quotes the rest of the line is a comment.
         if let Some(last) = data.iter().rfind(|token| token.line == line) {
@@ -34,13 +34,18 @@ pub(super) fn quotes(rtype: Rtype, data: &[Token<'_>], cut_at: Option<u32>, plac
     if data.iter().zip(&words).any(|(token, text)| !token.quoted && is_curly(text)) {
         let straight = words.join(" ").replace(CURLY_QUOTES, "");
         problems.warning(place, format!("found curly quotes in {rtype} data, which are text: write `{rtype} \"{straight}\"`"));
-    } else if data.len() > 1 && data.iter().all(|token| !token.quoted) {
+    } else if data.len() > 1 && data.iter().all(|token| !token.quoted) && !is_service(owner) {
         let (count, joined, whole) = (data.len(), words.concat(), words.join(" "));
         problems.warning(
             place,
             format!("found {count} strings without quotes in {rtype} data, which clients join to `{joined}`: write `{rtype} \"{whole}\"`"),
         );
     }
+}
+
+/// The strings of a service are pairs of key and value, which clients keep apart (RFC 6763 6.1).
+fn is_service(owner: &[u8]) -> bool {
+    owner.windows(5).any(|octets| matches!(octets, b"\x04_tcp" | b"\x04_udp"))
 }
 
 /// Warns of strings that the reader has split, because a string has at most 255 octets (RFC 1035 3.3).

@@ -114,11 +114,8 @@ impl<'p> Parser<'p> {
 
     fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {
         let Some(first) = tokens.first() else { return Ok(()) };
-        let after_owner = &tokens[usize::from(!entry.indented)..];
-        if let Ok(Head { rtype, used, .. }) = head(after_owner) {
-            free_text::quotes(rtype, &after_owner[used..], entry.cut_at, place, &mut self.problems);
-        }
         if entry.indented {
+            self.quotes(entry, tokens, place);
             return self.record(tokens, place).map_err(|error| indented_owner(error, tokens));
         }
         if first.raw.starts_with(b"$") && !first.quoted {
@@ -126,6 +123,7 @@ impl<'p> Parser<'p> {
         }
         // The owner counts for the next line even if the RDATA is wrong.
         self.owner = Some(self.owner_name(first)?);
+        self.quotes(entry, &tokens[1..], place);
         if !first.raw.is_ascii() {
             let owner = first.shown();
             let form = std::str::from_utf8(first.raw).ok().and_then(to_ascii_name);
@@ -136,6 +134,13 @@ impl<'p> Parser<'p> {
         match tokens.len() {
             1 => Err(end_of_entry(tokens, "TTL, class, type and data after the owner")),
             _ => self.record(&tokens[1..], place).map_err(|error| foreign_comment(error, first)),
+        }
+    }
+
+    fn quotes(&mut self, entry: Entry, after_owner: &[Token<'_>], place: Place) {
+        if let Ok(Head { rtype, used, .. }) = head(after_owner) {
+            let owner = self.owner.as_deref().unwrap_or_default();
+            free_text::quotes(owner, rtype, &after_owner[used..], entry.cut_at, place, &mut self.problems);
         }
     }
 

@@ -410,3 +410,33 @@ proptest! {
         let _ = parse_records("any", &text);
     }
 }
+
+/// Each of these looks like a slip of the pen and is none.
+#[test]
+fn honest_zones_give_no_warning() {
+    for (apex, text) in [
+        ("in-addr.arpa.", "4.3.2.1 PTR host.example.\n5.3.2.1 CNAME 6.3.2.1"),
+        ("com.", "com NS ns1.com\nns1.com A 192.0.2.2\nwww NS ns1.com.com."),
+        ("example.", "printer._http._tcp TXT txtvers=1 path=/x"),
+        ("example.", "$ORIGIN _ipp._tcp.example.\nprinter TXT txtvers=1 rp=x"),
+        ("example.", "b TXT \"v=spf1 include:mail.exam\" \"ple.org -all\""),
+    ] {
+        let text = format!("{APEX}{text}");
+        let loaded = load_zone(&name(apex), "main", &mut |_| Ok(text.as_bytes().to_vec()));
+        let (_, warnings) = loaded.unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+        assert_eq!(warnings.iter().map(Problem::to_string).collect::<Vec<_>>(), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn control_characters_of_a_file_reach_no_terminal() {
+    let (_, warnings) = load(&format!("{APEX}b TXT x\u{1b}[2J y\nb\\027* A 192.0.2.2"), &[]).expect("a zone");
+    assert_eq!(
+        warnings,
+        [
+            "main:5: warning: found 2 strings without quotes in TXT data, which clients join to `x\\027[2Jy`: write `TXT \"x\\027[2J y\"`",
+            "main:6: warning: found `*` inside the label `b\\027*` of b\\027*.example., where it stands for itself only (RFC 4592 2.1.1): \
+             write `*` as the whole first label for all names there"
+        ]
+    );
+}
