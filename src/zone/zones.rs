@@ -45,8 +45,8 @@ impl Zones {
         self.measured()
     }
 
-    #[cfg(any(test, feature = "internals"))]
     /// The same zones with `zone` added, or in place of the zone of the same name.
+    #[cfg(any(test, feature = "internals"))]
     pub fn with(&self, zone: Arc<Zone>) -> Zones {
         let mut next = self.clone();
         next.by_apex.insert(zone.apex().as_wire().into(), zone);
@@ -87,7 +87,6 @@ impl Zones {
     }
 
     /// The zones, in no order.
-    #[cfg(any(test, feature = "internals"))]
     #[cfg(any(test, feature = "internals"))]
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Zone>> {
         self.by_apex.values()

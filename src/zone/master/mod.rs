@@ -1,9 +1,8 @@
 //! Master files (RFC 1035 5): from text to a zone, or to plain RRsets.
 //!
-//! `parser.rs` reads entries and keeps what one entry leaves to the next (origin, owner, TTL); `free_text.rs` warns of
-//! missing quotes; `directives.rs` handles $ORIGIN,
-//! $TTL and $INCLUDE, `generate.rs` $GENERATE. `record` reads tokens and RDATA. A closure of the caller opens files, and
-//! decides what a relative path means.
+//! `parser.rs` reads entries and keeps what one entry leaves to the next (origin, owner, TTL); `free_text.rs` warns of missing
+//! quotes; `directives.rs` handles $ORIGIN, $TTL and $INCLUDE, `generate.rs` $GENERATE. `record` reads tokens and RDATA. A
+//! closure of the caller opens files, and decides what a relative path means.
 //!
 //! Where BIND, NSD and ldns disagree: a zone without NS or glue, with expired signatures or with data outside the zone (which
 //! is left out with a warning) is served; CNAME together with other data, types that only queries may have and SVCB values that
