@@ -109,7 +109,7 @@ const FOREIGN: &[(&str, Means)] = &[
     ("harden-dnssec-stripped", Means::Other("this is always done: the key is not needed")),
     ("harden-below-nxdomain", Means::Other("this is always done: the key is not needed")),
     ("bogus-priv", Means::Other("this is always done: the key is not needed")),
-    ("domain-needed", Means::Other("this is always done: the key is not needed")),
+    ("domain-needed", Means::Other("names of one label go where other names go: there is no such key")),
     ("use-caps-for-id", Means::Other("this is always done: the key is not needed")),
 ];
 
