@@ -198,6 +198,12 @@ fn a_server_is_kept_in_a_box() {
     let output = folder.cairn("probe-sandbox --config etc/cairn.toml");
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("one object");
+    // The account has its name, although the list of accounts cannot be read from inside.
+    let told = stderr(&output);
+    let uid = told.split_once("(uid ").and_then(|(_, rest)| rest.split_once(')')).expect("a uid is told").0;
+    let id = Command::new("id").args(["-un", uid]).output().expect("coreutils are there");
+    let name = if id.status.success() { stdout(&id) } else { uid.to_owned() };
+    assert!(told.contains(&format!("privileges: user {} (uid {uid})", name.trim())), "{name}: {told}");
     let is_missing = |part: &str| stderr(&output).contains(&format!("not in force: {part}"));
     // NET_BIND_SERVICE is kept where it was there.
     assert!(["CapInh", "CapAmb"].iter().all(|set| report["status"][set] == "0000000000000000"), "{report}");

@@ -60,6 +60,10 @@ pub(in crate::server) fn enter(user: Option<&Account>, sandbox: bool, paths: &Pa
         Err(why) => missing.push(format!("{part}: {why}")),
     };
     let kept = kept();
+    // The list of accounts cannot be read any more from inside.
+    let uid = user.map_or_else(account::effective_uid, |user| user.uid);
+    let own = || account::find(&uid.to_string()).ok().flatten();
+    let name = user.cloned().or_else(own).map_or_else(|| uid.to_string(), |account| account.name);
     if sandbox {
         // A process without the right to change its bounding set cannot use it either: it gets no new privileges.
         let _ = drop_bounding(&kept);
@@ -81,10 +85,7 @@ pub(in crate::server) fn enter(user: Option<&Account>, sandbox: bool, paths: &Pa
     } else {
         missing.push("sandbox: turned off by server.sandbox".to_owned());
     }
-    let uid = account::effective_uid();
-    let user = user
-        .map_or_else(|| account::find(&uid.to_string()).ok().flatten().map_or(uid.to_string(), |own| own.name), |user| user.name.clone());
-    Ok(InForce { user: format!("{user} (uid {uid})"), parts, missing })
+    Ok(InForce { user: format!("{name} (uid {uid})"), parts, missing })
 }
 
 /// A reload may change `listen` to another address with port 53. Nothing is kept that was not there.
