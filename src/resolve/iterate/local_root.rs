@@ -22,7 +22,8 @@ impl Walk<'_> {
         if !cut.zone.is_root() || cut.configured || self.context.avoid.contains(&LOCAL_ROOT) {
             return None;
         }
-        let bytes = self.context.local.root_reply(question, self.now())?;
+        let now = self.now();
+        let bytes = self.context.local.root_reply(question, now)?;
         let message = Message::parse(&bytes).ok()?;
         let expected = Expected { zone: &cut.zone, question, recursive: false, with_edns: true };
         let content = scrub(&message, &expected);
@@ -31,6 +32,6 @@ impl Walk<'_> {
             return None;
         }
         self.context.trace.emit(|| Step::LocalRoot { question: question.clone(), kind });
-        Some(ServerReply { kind, header: message.header(), rcode: message.rcode(), content, server: LOCAL_ROOT })
+        Some(ServerReply { kind, header: message.header(), rcode: message.rcode(), content, server: LOCAL_ROOT, received_at: now })
     }
 }

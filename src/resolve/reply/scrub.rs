@@ -49,6 +49,15 @@ impl Scrubbed {
     pub fn is_signed_denial(&self) -> bool {
         self.soa.iter().chain(&self.proof).any(|set| !set.sigs.is_empty())
     }
+
+    /// Takes `seconds` off every TTL.
+    pub fn age(&mut self, seconds: u32) {
+        let lists = [&mut self.answer, &mut self.alias_tail, &mut self.proof, &mut self.glue, &mut self.hints];
+        let single = [&mut self.soa, &mut self.referral, &mut self.ds, &mut self.own_servers];
+        for set in lists.into_iter().flatten().chain(single.into_iter().flatten()) {
+            set.ttl = set.ttl.saturating_sub(seconds);
+        }
+    }
 }
 
 /// Takes what the sender may say about the question; everything else is counted and dropped.

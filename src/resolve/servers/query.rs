@@ -57,14 +57,14 @@ impl Servers {
                     Err(_) => {}
                 }
             }
-            if reply.is_some() {
+            if let Some(reply) = reply {
                 slist.in_flight.take_awaited().for_each(|asking| self.listen_on(asking));
-                return Ok(reply);
+                return Ok(Some(reply.aged(self.now())));
             }
         }
         // The reply that was to be checked stands if the check brought nothing.
         if let Some(doubted) = slist.doubted.take() {
-            return Ok(Some(*doubted));
+            return Ok(Some(doubted.aged(self.now())));
         }
         // The next query would find no free socket either.
         if slist.no_socket { Err(Failure::new(cut.zone.clone(), Cause::NoSocket)) } else { Ok(None) }

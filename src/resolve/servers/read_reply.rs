@@ -170,7 +170,7 @@ impl Servers {
         });
         let Notes { has_cookie, case_mangled, .. } = reply.notes;
         let seen = Circumstances { has_opt: edns.is_some(), has_cookie, case_kept: !case_mangled, is_for_server: context.depth > 0 };
-        let reply = ServerReply { kind, header: message.header(), rcode, content, server: plan.address };
+        let reply = ServerReply { kind, header: message.header(), rcode, content, server: plan.address, received_at: now };
         match self.judge_form(plan, reply, seen, slist) {
             Judged::Believed(reply) => self.judge_reply(cut, plan, *reply, slist),
             Judged::AskedAgain => {
