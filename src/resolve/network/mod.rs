@@ -5,6 +5,5 @@
 pub(in crate::resolve) mod network;
 pub(in crate::resolve) mod offline;
 pub(in crate::resolve) mod probe;
-pub(in crate::resolve) mod report_agents;
 pub(in crate::resolve) mod rtt;
 pub(in crate::resolve) mod wakeups;

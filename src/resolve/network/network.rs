@@ -14,10 +14,8 @@ use siphasher::sip::SipHasher24;
 
 use crate::cache::{Cache, Family, FamilyStanding};
 use crate::env::{BootTime, Clock, Random};
-use crate::limits::Limits;
 use crate::metrics::{Counter, Recorder};
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
-use crate::resolve::network::report_agents::ReportAgents;
 use crate::resolve::network::rtt::UsualRtt;
 use crate::resolve::network::wakeups::Wakeups;
 use crate::upstream::Upstream;
@@ -30,7 +28,6 @@ pub(in crate::resolve) struct NetworkState {
     /// How long servers usually take to reply from here.
     usual_rtt: UsualRtt,
     wakeups: Wakeups,
-    report_agents: ReportAgents,
     /// How often the route to the servers has changed.
     route_changes: AtomicU64,
     /// When the failures of servers were forgiven last, in milliseconds since boot.
@@ -40,8 +37,8 @@ pub(in crate::resolve) struct NetworkState {
 }
 
 impl NetworkState {
-    /// The state of a start: online, no reports made.
-    pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, random: &Random, limits: &Limits) -> Arc<NetworkState> {
+    /// The state of a start: online.
+    pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, random: &Random) -> Arc<NetworkState> {
         let mut cookie_secret = [0; 16];
         random.fill(&mut cookie_secret);
         Arc::new(NetworkState {
@@ -50,7 +47,6 @@ impl NetworkState {
             offline: Offline::default(),
             usual_rtt: UsualRtt::default(),
             wakeups: Wakeups::default(),
-            report_agents: ReportAgents::new(limits),
             route_changes: AtomicU64::new(0),
             forgiven_at: AtomicU64::new(0),
             cookie_secret,
@@ -141,11 +137,6 @@ impl Network {
     /// The counters of this worker.
     pub(in crate::resolve) fn metrics(&self) -> &Recorder {
         &self.0.metrics
-    }
-
-    /// Agents for error reports.
-    pub(in crate::resolve) fn report_agents(&self) -> &ReportAgents {
-        &self.0.state.report_agents
     }
 
     /// The random numbers of this worker.

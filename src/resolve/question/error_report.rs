@@ -22,10 +22,10 @@ impl Resolver {
     /// Reports what is wrong with the zone of a client's question to the agent that the zone's servers have named.
     pub(in crate::resolve) fn report_error(&self, question: &Question, result: &Result<Answer, Failure>, context: &Context) {
         let Some(code) = code_of(result).filter(|_| context.routes.recursion.error_reporting) else { return };
-        let network = self.network();
-        let Some(agent) = network.report_agents().agent_for(&question.name, network.now()) else { return };
+        let (agents, now) = (self.report_agents(), self.network().now());
+        let Some(agent) = agents.agent_for(&question.name, now) else { return };
         let Some(report) = report_question(question, code, &agent.domain) else { return };
-        if !network.report_agents().take(&report.name, &agent, network.now()) {
+        if !agents.take(&report.name, &agent, now) {
             return;
         }
         let (resolver, context) = (self.clone(), context.background(Purpose::ErrorReport));

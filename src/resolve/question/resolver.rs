@@ -19,6 +19,7 @@ use crate::resolve::iterate::walker::Walker;
 use crate::resolve::lookup::lookup::{Lookup, LookupState};
 use crate::resolve::network::network::{Network, NetworkState};
 use crate::resolve::servers::allowance::SecondQueryAllowance;
+use crate::resolve::servers::report_agents::ReportAgents;
 use crate::resolve::servers::servers::Servers;
 use crate::upstream::Upstream;
 use crate::validate::TrustPoints;
@@ -29,6 +30,7 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     network: Arc<NetworkState>,
     allowance: Arc<SecondQueryAllowance>,
+    report_agents: Arc<ReportAgents>,
     lookup: Arc<LookupState>,
     trust: Arc<TrustState>,
 }
@@ -37,8 +39,9 @@ impl Shared {
     /// Shared by all workers; `in_force` holds the routes.
     pub fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>, random: &Random) -> Arc<Shared> {
         Arc::new(Shared {
-            network: NetworkState::new(cache.clone(), clock.clone(), random, &in_force.routes().limits),
+            network: NetworkState::new(cache.clone(), clock.clone(), random),
             allowance: Arc::default(),
+            report_agents: Arc::new(ReportAgents::new(in_force.routes().limits)),
             lookup: LookupState::new(in_force.routes().limits.walks),
             trust: TrustState::new(cache.clone(), clock.clone(), in_force),
             cache,
@@ -114,20 +117,26 @@ impl Shared {
 #[derive(Clone)]
 pub struct Resolver {
     validator: Validator,
+    report_agents: Arc<ReportAgents>,
 }
 
 impl Resolver {
     /// The resolver of one worker.
     pub fn new(shared: &Shared, upstream: Rc<Upstream>, random: Rc<Random>, metrics: Recorder) -> Resolver {
         let network = Network::new(shared.network.clone(), upstream, random, metrics);
-        let servers = Servers::new(network, shared.allowance.clone());
+        let servers = Servers::new(network, shared.allowance.clone(), shared.report_agents.clone());
         let lookup = Lookup::new(Walker::new(servers), shared.lookup.clone());
-        Resolver { validator: Validator::new(lookup, shared.trust.clone()) }
+        Resolver { validator: Validator::new(lookup, shared.trust.clone()), report_agents: shared.report_agents.clone() }
     }
 
     /// The validator of this worker.
     pub(in crate::resolve) fn validator(&self) -> &Validator {
         &self.validator
+    }
+
+    /// The agents for error reports, shared by all workers.
+    pub(in crate::resolve) fn report_agents(&self) -> &ReportAgents {
+        &self.report_agents
     }
 
     /// The network of this worker.

@@ -10,6 +10,7 @@ pub(in crate::resolve) mod pick;
 pub(in crate::resolve) mod plan;
 pub(in crate::resolve) mod query;
 pub(in crate::resolve) mod read_reply;
+pub(in crate::resolve) mod report_agents;
 pub(in crate::resolve) mod second_query;
 pub(in crate::resolve) mod send;
 pub(in crate::resolve) mod servers;

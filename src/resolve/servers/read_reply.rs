@@ -147,7 +147,7 @@ impl Servers {
             && !plan.recursive
             && context.routes.recursion.error_reporting
         {
-            self.network().report_agents().put(&cut.zone, agent, now);
+            self.report_agents.put(&cut.zone, agent, now);
         }
         if edns.is_some() && plan.standing.edns != EdnsState::Works {
             servers.abilities().set_edns(plan.address.ip(), EdnsState::Works);

@@ -8,20 +8,22 @@ use crate::cache::Cache;
 use crate::env::BootTime;
 use crate::resolve::network::network::Network;
 use crate::resolve::servers::allowance::SecondQueryAllowance;
+use crate::resolve::servers::report_agents::ReportAgents;
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub(in crate::resolve) struct Servers {
     network: Network,
     pub(in crate::resolve) allowance: Arc<SecondQueryAllowance>,
+    pub(in crate::resolve) report_agents: Arc<ReportAgents>,
     /// How many queries of this worker are overdue and still listened to.
     pub(in crate::resolve) overdue: Rc<Cell<usize>>,
 }
 
 impl Servers {
-    /// For one worker; second queries are paid from the shared allowance.
-    pub(in crate::resolve) fn new(network: Network, allowance: Arc<SecondQueryAllowance>) -> Servers {
-        Servers { network, allowance, overdue: Rc::default() }
+    /// For one worker; the allowance for second queries and the agents for error reports are shared.
+    pub(in crate::resolve) fn new(network: Network, allowance: Arc<SecondQueryAllowance>, report_agents: Arc<ReportAgents>) -> Servers {
+        Servers { network, allowance, report_agents, overdue: Rc::default() }
     }
 
     /// The network of this worker.

@@ -25,16 +25,11 @@ pub(in crate::resolve) struct ReportAgents {
     agents: Memo<Name>,
     reports: Memo<()>,
     minute: Mutex<Minute>,
-    bounds: Bounds,
+    limits: Limits,
 }
 
-struct Bounds {
-    all: u32,
-    per_agent: u32,
-    per_zone: u32,
-}
-
-/// The reports of one minute. An agent or zone is in a table only with a report that was made, so `Bounds::all` bounds them.
+/// The reports of one minute. An agent or zone is in a table only with a report that was made, so
+/// `Limits::error_reports_per_minute` bounds them.
 #[derive(Default)]
 struct Minute {
     number: u64,
@@ -53,14 +48,9 @@ pub(in crate::resolve) struct Agent {
 
 impl ReportAgents {
     /// Empty tables with these limits.
-    pub(in crate::resolve) fn new(limits: &Limits) -> ReportAgents {
-        let bounds = Bounds {
-            all: limits.error_reports_per_minute,
-            per_agent: limits.error_reports_per_agent,
-            per_zone: limits.error_reports_per_zone,
-        };
+    pub(in crate::resolve) fn new(limits: Limits) -> ReportAgents {
         let (agents, reports) = (Memo::new(limits.report_agents), Memo::new(limits.error_reports));
-        ReportAgents { agents, reports, minute: Mutex::default(), bounds }
+        ReportAgents { agents, reports, minute: Mutex::default(), limits }
     }
 
     /// A server of `zone` has named `agent` in a reply.
@@ -78,7 +68,7 @@ impl ReportAgents {
 
     /// May this report be made now? It counts as made then.
     pub(in crate::resolve) fn take(&self, report: &Name, agent: &Agent, now: BootTime) -> bool {
-        let is_due = self.reports.get(report, now).is_none() && self.minute.lock().take(agent, &self.bounds, now);
+        let is_due = self.reports.get(report, now).is_none() && self.minute.lock().take(agent, &self.limits, now);
         if is_due {
             self.reports.put(report.clone(), (), now + REPORT_AGAIN);
         }
@@ -87,15 +77,15 @@ impl ReportAgents {
 }
 
 impl Minute {
-    fn take(&mut self, agent: &Agent, bounds: &Bounds, now: BootTime) -> bool {
+    fn take(&mut self, agent: &Agent, limits: &Limits, now: BootTime) -> bool {
         let number = u64::from(now.secs()) / MINUTE_S;
         if self.number != number {
             *self = Minute { number, ..Minute::default() };
         }
         let has_room = |made: Option<&u32>, most: u32| made.is_none_or(|made| *made < most);
-        if self.all >= bounds.all
-            || !has_room(self.agents.get(&agent.domain), bounds.per_agent)
-            || !has_room(self.zones.get(&agent.zone), bounds.per_zone)
+        if self.all >= limits.error_reports_per_minute
+            || !has_room(self.agents.get(&agent.domain), limits.error_reports_per_agent)
+            || !has_room(self.zones.get(&agent.zone), limits.error_reports_per_zone)
         {
             return false;
         }
@@ -116,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_closest_zone_decides_and_a_report_is_made_once_an_hour() {
-        let (agents, now) = (ReportAgents::new(&Limits::default()), BootTime(0));
+        let (agents, now) = (ReportAgents::new(Limits::default()), BootTime(0));
         agents.put(&name("test."), name("a.example."), now);
         agents.put(&name("sub.test."), name("b.example."), now);
         let agent = |domain: &str, zone: &str| Some(Agent { domain: name(domain), zone: name(zone) });
@@ -132,7 +122,7 @@ mod tests {
     #[test]
     fn reports_of_one_minute_are_few() {
         let limits = Limits { error_reports_per_minute: 12, error_reports_per_agent: 8, error_reports_per_zone: 5, ..Limits::default() };
-        let agents = ReportAgents::new(&limits);
+        let agents = ReportAgents::new(limits);
         let mut number = 0;
         let mut made = |domain: &str, zone: &str, now: u64| {
             let agent = Agent { domain: name(domain), zone: name(zone) };
