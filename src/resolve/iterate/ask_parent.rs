@@ -4,7 +4,7 @@
 use crate::env::{BoxFuture, boxed};
 use crate::limits::walk::SEARCH_LOST_COST;
 use crate::record::{Question, Rank, RrSet, Rtype};
-use crate::resolve::context::failure::{Cause, Failure, OwnLimit};
+use crate::resolve::context::failure::Failure;
 use crate::resolve::context::trace::Purpose;
 use crate::resolve::delegation::zone_cut::Cut;
 use crate::resolve::iterate::walker::Walk;
@@ -43,7 +43,7 @@ impl Walk<'_> {
                     // It refers again: it would do so for the others too.
                     Ok(None) => break,
                     Err(failure) => {
-                        note_failure(slist, &failure);
+                        slist.on_failed_look_up(&failure);
                         break;
                     }
                 }
@@ -86,14 +86,5 @@ impl Walk<'_> {
         };
         sets.iter().for_each(|set| self.store_set(set, Rank::Glue));
         Ok(Some(sets))
-    }
-}
-
-/// An address was looked for and not found: was a limit the reason?
-fn note_failure(slist: &mut Slist, failure: &Failure) {
-    slist.circled |= failure.cause == Cause::Cycle;
-    let bound = if let Cause::Spent(bound) = failure.cause { Some(bound) } else { None };
-    if bound.is_some() || failure.own_limit != OwnLimit::No {
-        slist.limit(bound, failure.own_limit);
     }
 }

@@ -178,13 +178,7 @@ impl Walk<'_> {
             cut.servers[at].half_searched = looked_up.is_half;
             return true;
         }
-        for failure in &looked_up.failures {
-            slist.circled |= failure.cause == Cause::Cycle;
-            if failure.own_limit != OwnLimit::No {
-                let bound = if let Cause::Spent(bound) = failure.cause { Some(bound) } else { None };
-                slist.limit(bound, failure.own_limit);
-            }
-        }
+        looked_up.failures.iter().for_each(|failure| slist.on_failed_look_up(failure));
         // A denial, or a zone whose servers are silent, leads to no further look-ups.
         let is_end = |failure: &Failure| {
             failure.cause == Cause::NoReachableAuthority || failure.own_limit == OwnLimit::No && failure.cause != Cause::Cycle

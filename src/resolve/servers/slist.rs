@@ -9,7 +9,7 @@ use crate::limits::servers::{
 };
 use crate::limits::walk::FAULTS_MAX;
 use crate::resolve::context::budget::Bound;
-use crate::resolve::context::failure::{Fault, FaultKind, OwnLimit};
+use crate::resolve::context::failure::{Cause, Failure, Fault, FaultKind, OwnLimit};
 use crate::resolve::delegation::zone_cut::Server;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::in_flight::InFlight;
@@ -134,6 +134,15 @@ impl Slist {
     pub(in crate::resolve) fn limit(&mut self, bound: Option<Bound>, own_limit: OwnLimit) {
         self.bound = self.bound.or(bound);
         self.own_limit = if self.own_limit == OwnLimit::No { own_limit } else { self.own_limit.min(own_limit) };
+    }
+
+    /// The look-up of a server's address has failed: notes a circle or a limit that is the reason.
+    pub(in crate::resolve) fn on_failed_look_up(&mut self, failure: &Failure) {
+        self.circled |= failure.cause == Cause::Cycle;
+        if failure.own_limit != OwnLimit::No {
+            let bound = if let Cause::Spent(bound) = failure.cause { Some(bound) } else { None };
+            self.limit(bound, failure.own_limit);
+        }
     }
 
     /// The query did not reach this server, for no fault of its own.
