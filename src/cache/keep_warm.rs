@@ -1,5 +1,5 @@
-//! Names that are asked for at the same hours of the day: learned from use, so that they can be refreshed before they expire
-//! even if nobody has asked in the meantime.
+//! Questions that are asked at the same hours of the day: learned from use, so that their data can be refreshed before it
+//! expires even if no client has asked in the meantime.
 //!
 //! For each question and hour of the day (UTC) one octet records on which of the last eight days it was asked in that hour; the
 //! lowest bit is today. A question is warm in an hour in which it was asked on at least two of the seven days before.

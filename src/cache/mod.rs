@@ -9,9 +9,9 @@
 //!             ┌─► sets.rs: Sets         ┐
 //! cache.rs: ──┼─► denials.rs: Denials   ┼─► entries.rs, entry.rs: bytes ──► store.rs: shards ──► slab.rs
 //! Cache       ├─► answers.rs: Answers   │
-//!             └─► failures.rs: Failures ┘      server_*.rs, nsec_ranges.rs: apart
+//!             └─► failures.rs: Failures ┘      server_*.rs, families.rs, nsec_ranges.rs: apart
 //! ```
-//! `persist.rs` writes facts to a file and reads them again.
+//! `persist.rs` writes facts to a file and reads them again. `keep_warm.rs` and `memo.rs` are tables apart from the cache.
 //!
 //! Knows nothing of: sockets, clocks, files, DNSSEC, the walk.
 

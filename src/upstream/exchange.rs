@@ -93,7 +93,7 @@ impl Upstream {
         self.sockets.has_route(server)
     }
 
-    /// Whether queries wait for a socket. None should be sent then that is only a second one.
+    /// Whether queries wait for a socket. While they do, no second query should be sent.
     pub fn is_short_of_sockets(&self) -> bool {
         self.sockets.is_short()
     }
@@ -189,7 +189,7 @@ pub enum AskError {
     NoSocket(io::ErrorKind),
     /// There was no reply yet when another query needed the socket: says nothing of the server either.
     SocketLost,
-    /// Not sent, because what it asks for became known while it waited for a socket.
+    /// Not sent, because more became known while it waited for a socket (`SocketWait::known`).
     NotNeeded,
 }
 

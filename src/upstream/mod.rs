@@ -2,12 +2,13 @@
 //!
 //! `exchange.rs` is the whole exchange: it sends a datagram, and `matching.rs` judges whatever comes. Doubt leads to
 //! TCP. A reply that does not belong is dropped, and the wait for the true one goes on. The only state here is open
-//! sockets and connections; facts about servers (EDNS, cookies, letter case, speed) are arguments in each `Ask` and
-//! results in `Notes`.
+//! sockets and connections, and the queries that wait for a socket; facts about servers (EDNS, cookies, letter case,
+//! speed) are arguments in each `Ask` and results in `Notes`.
 //!
 //! There is one `Upstream` per worker. It spawns local tasks, so it must be used inside a `LocalSet`.
 //!
-//! Knows nothing of: which server to choose, what the sections mean, the cache, the client.
+//! Knows nothing of: which server to choose, what the sections mean, the cache, the client (only a number by
+//! which clients take turns for sockets).
 
 mod exchange;
 mod dns0x20;

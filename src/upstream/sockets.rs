@@ -63,7 +63,7 @@ struct Kept {
 }
 
 pub(super) enum OpenError {
-    /// While the query waited for a socket, the cache learned what it would have asked for.
+    /// `SocketWait::known` has grown while the query waited for a socket.
     NotNeeded,
     /// No descriptor, port or memory left.
     OwnShortage(io::ErrorKind),

@@ -209,7 +209,7 @@ impl TrustState {
     }
 }
 
-/// Names that have an anchor in one list and not in the other.
+/// The names of the anchors that are in only one of the lists.
 fn names_that_differ(these: &[Anchor], those: &[Anchor]) -> Vec<Name> {
     let gone = these.iter().filter(|anchor| !those.contains(anchor));
     let come = those.iter().filter(|anchor| !these.contains(anchor));

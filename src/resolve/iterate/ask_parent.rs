@@ -1,5 +1,5 @@
-//! Some servers refer to a zone without the glue that is needed, and answer when they are asked for the address: the last
-//! source of addresses of servers that are named in their own zone.
+//! Asks the parent for addresses that its referral lacks: some servers refer to a zone without the glue that is needed, and
+//! answer when they are asked for the address. For servers that are named in their own zone this is the last source.
 
 use crate::env::{BoxFuture, boxed};
 use crate::limits::walk::SEARCH_LOST_COST;

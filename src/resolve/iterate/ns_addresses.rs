@@ -214,8 +214,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Is it known, without asking, that this name has no address of a family in use? That what was said of it did not
-    /// validate for a client, or that a client gave up, is no such knowledge.
+    /// Is it known, without asking, that this name has no address of a family in use? A bogus denial, and a look-up that a
+    /// client gave up, do not count.
     fn has_no_address(&self, name: &Name) -> bool {
         let (cache, now) = (self.cache(), self.now());
         [Rtype::A, Rtype::AAAA].into_iter().filter(|rtype| self.context.routes.type_enabled(*rtype)).all(|rtype| {

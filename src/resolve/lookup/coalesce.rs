@@ -57,7 +57,7 @@ struct Waits {
 
 struct Entry {
     id: WalkId,
-    /// With which its walk began.
+    /// What its walk could do when it began.
     means: Means,
     result: Arc<Left>,
 }
@@ -132,8 +132,9 @@ impl Table {
         Arc::new(Table { inner: Mutex::default(), walks_max })
     }
 
-    /// `context` is the walk that needs the result, if a walk does; `means` is what a walk of one's own would have. Such a
-    /// walk takes the place of one that is not joined: those who wait for that one go on waiting.
+    /// `context` is the walk that needs the result, if a walk does; `means` is what the caller's own walk would have. If the
+    /// walk in progress is too poor to be joined, the caller's own replaces it in the table; those who wait for it go on
+    /// waiting.
     pub fn join(self: &Arc<Table>, wanted: &Wanted, context: Option<WalkId>, means: Means, joins: Joins) -> Join {
         let mut inner = self.inner.lock();
         let above = context.and_then(|context| inner.waits.get(&context)).map_or(0, |waits| waits.above + 1);

@@ -101,7 +101,7 @@ impl Lookup {
                     (waiter, false)
                 }
                 Join::Cycle => return Err(Failure::new(question.name.clone(), Cause::Cycle)),
-                // Whoever made the row so long has no part in this question: it walks without waiting for others.
+                // Questions of other clients made the row so long. This question must not fail for that: it walks by itself.
                 Join::TooLong => {
                     let (before, _under_way) = (Before::of(context), UnderWay::begin(context.place.as_ref()));
                     return self.walk(question, context).await.map_err(|failure| before.with_own_limit(failure, context));

@@ -1,4 +1,5 @@
-//! One client question to its end: the alias chain, the client's time, expired data, prefetch.
+//! One client question to its end: the alias chain, the client's time, expired data, prefetch, error reports, the root key
+//! sentinel.
 //!
 //! Knows nothing of: messages, sockets, who the client is.
 

@@ -30,9 +30,9 @@ impl Servers {
         Some(self.allowance.patience(&plan.standing, cut.has_shared_servers(), self.network().usual_rtt()))
     }
 
-    /// Asks a second server while the first one is waited for, if the allowance permits, no query
-    /// waits for a socket, and there is one without faults. The
-    /// first useful reply is taken; the other is listened to until its time-out, to measure its round-trip time.
+    /// Asks a second server while the first one is waited for, if no query waits for a socket, there is a server without
+    /// faults, and the allowance permits it. The first useful reply is taken; the other is listened to until its time-out, to
+    /// measure its round-trip time.
     pub(in crate::resolve) fn ask_second(&self, cut: &Cut, plan: &Plan, slist: &mut Slist, context: &Context) {
         if self.network().upstream().is_short_of_sockets() {
             return;
