@@ -63,9 +63,9 @@ pub struct Limits {
     /// What failed signature checks of all questions may cost in a second: a tenth of one core. Honest zones cause hardly any
     /// (KeyTrap, CVE-2023-50387, spread over many questions).
     pub failed_checks_us_per_second: u32,
-    /// One client may cause so large a part of it: one eighth.
+    /// One client may use up one part in so many of it: an eighth.
     pub failed_checks_clients: u32,
-    /// And one zone, which several clients may ask for: one quarter.
+    /// One zone, which several clients may ask for, may use up one part in so many of it: a quarter.
     pub failed_checks_zones: u32,
     /// A client and a zone that have cost no more than this in a second go on when the whole is spent, out of a reserve of
     /// the same size: the checks of a few names in a zone with colliding key tags.
@@ -77,13 +77,13 @@ pub struct Limits {
     /// Error reports in one minute. Nobody waits for them, and an operator needs only a few to see what is wrong; but a zone
     /// can name anybody as its agent, and have endless failing names asked for.
     pub error_reports_per_minute: u32,
-    /// To one agent: zones of one owner may all name another's.
+    /// Error reports in one minute to one agent: an attacker's zones may all name an agent that is not theirs.
     pub error_reports_per_agent: u32,
-    /// About one zone: reports about others go on.
+    /// Error reports in one minute about one zone: reports about other zones are still made.
     pub error_reports_per_zone: u32,
     /// Octets of a transfer of the root zone: of its messages, which have 1.5 MB today, and of its records in memory.
     pub local_root_bytes: usize,
-    /// For so long a copy of the root zone is used after it was confirmed last, whatever its SOA says.
+    /// Seconds that a copy of the root zone is used after it was last verified, even if its SOA allows more.
     pub local_root_kept_s: u32,
     /// Clients and zones that are told apart in one second; past it every failed check is refused.
     pub failed_checks_entries: usize,
@@ -118,7 +118,8 @@ pub struct Limits {
     pub stop_ms: u64,
 
     // Messages.
-    /// Largest UDP payload that is announced and sent (RFC 9715 3.2: avoids fragments, which can be forged).
+    /// Largest UDP payload that is announced to servers (RFC 9715 3.2: avoids fragments, which can be forged). What clients
+    /// are sent is `clients::UDP_REPLY_BYTES_MAX`.
     pub edns_udp_bytes: u16,
 
     // Clients.
@@ -143,7 +144,8 @@ pub struct Limits {
     /// Answers that had to be waited for which leave to one UDP client within one pulse (CVE-2024-33655, DNSBomb). A browser
     /// that opens a page waits for fewer.
     pub answers_per_pulse: usize,
-    /// Length of a pulse. The aim is at most so many answers in 20 ms; timers may be some milliseconds late.
+    /// Length of a pulse. No more answers than these should leave within 20 ms; a pulse is longer, because timers may be some
+    /// milliseconds late.
     pub pulse_ms: u64,
     /// Walks under way, also those that no client waits for; walks for clients are bounded by `pending_questions`.
     pub walks: usize,

@@ -49,8 +49,8 @@ pub const USELESS_REPLIES_MAX: usize = 5;
 /// Unanswered queries after which the servers of a cut are given up for a question. A network that loses one packet in
 /// three loses all of these once in six thousand times.
 pub const SILENT_QUERIES_MAX: usize = 8;
-/// As `SILENT_QUERIES_MAX`, where addresses of name servers had to be looked up: an attacker can cause any number of such look-ups (NXNSAttack,
-/// 2020).
+/// As `SILENT_QUERIES_MAX`, where addresses of name servers had to be looked up: an attacker can cause any number of such
+/// look-ups (NXNSAttack, 2020).
 pub const SILENT_QUERIES_LOOKED_UP_MAX: usize = 6;
 /// Unanswered queries for a minimised name after which the whole name is asked for: some servers do not reply for empty
 /// non-terminals (RFC 9156 3).
