@@ -1,6 +1,7 @@
 //! DNS64 (RFC 6147): for the clients of `dns64.clients`, names without IPv6 addresses have those behind the translator.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use cairn::answer::{Explain, Note};
 use cairn::config::Settings;
@@ -149,6 +150,23 @@ fn servers_that_fail_for_aaaa_do_not_matter() {
         assert!(answer.is(H2) && answer.ttl() == Some(600), "{answer:?}");
     }
     assert_eq!(world.ask("h2.example.com. AAAA").rcode(), Rcode::SERVFAIL, "others still see the failure");
+}
+
+/// The look-up of A has what time the one of AAAA has left: a client waits for one answer, not for two.
+#[test]
+fn both_look_ups_are_within_the_time_of_one_client() {
+    if !is_cairn() {
+        return;
+    }
+    for dropped in [Rtype::A, Rtype::AAAA] {
+        let world = world(906, "64:ff9b::/96").server("ns1.example.com.").delay(700);
+        let mut world = world.manner(move |manner| manner.drops = vec![dropped]);
+        let first = world.ask(&format!("h2.example.com. AAAA {H1}"));
+        assert!(first.took <= Duration::from_millis(4_500), "{dropped} is lost: {first:?}");
+        world.wait_ms(10_000);
+        let next = world.ask(&format!("h2.example.com. AAAA {H1}"));
+        assert!(next.took <= Duration::from_millis(4_500), "{dropped} is lost: {next:?}");
+    }
 }
 
 /// RFC 6147 5.3.1, and RFC 6052 2.2 for the prefix.

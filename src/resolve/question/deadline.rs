@@ -4,7 +4,6 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::env::Instant;
 use crate::metrics::Counter;
 use crate::record::Question;
 use crate::resolve::context::context::Context;
@@ -37,7 +36,6 @@ impl Resolver {
 
     async fn in_time(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
         let limits = context.routes.limits;
-        let began = Instant::now();
         let work = pin!(self.resolve(question, held, context));
         let network = self.network();
         let mut work = pin!(network.with_one_reading(work));
@@ -52,13 +50,13 @@ impl Resolver {
             }
         }
         let stale_after = Duration::from_millis(limits.stale_after_ms);
-        if let Some(result) = within(stale_after.saturating_sub(began.elapsed()), &mut work).await {
+        if let Some(result) = within(stale_after.saturating_sub(context.began.elapsed()), &mut work).await {
             return result;
         }
         if let Some(answer) = self.stale_answer(question, context) {
             return Ok(answer);
         }
-        let rest = Duration::from_millis(limits.give_up_latest_ms).saturating_sub(stale_after);
+        let rest = Duration::from_millis(limits.give_up_latest_ms).saturating_sub(context.began.elapsed());
         if let Some(result) = within(rest, &mut work).await {
             return result;
         }
