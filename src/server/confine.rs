@@ -9,15 +9,17 @@ use tracing::{info, warn};
 
 use super::load::{DEFAULT_CONFIG, DEFAULT_ZONES, Sources};
 use super::system::{self, InForce, Paths, ServeAs};
+use crate::config::Settings;
 use crate::limits::server::START_WARNINGS_MAX;
 
-/// What holds from now on. `folders` are what the server goes on to write to: its state, its control socket.
-pub(super) fn confine(serve_as: &ServeAs, sources: &Sources, folders: &[&Path]) -> Result<InForce, String> {
+/// What holds from now on. `folders` are those that the server goes on to write to, for its state and its control socket;
+/// `given` becomes the property of its user.
+pub(super) fn confine(serve_as: &ServeAs, sources: &Sources, folders: &[&Path], given: &[&Path]) -> Result<InForce, String> {
     if let Some(why) = &serve_as.stays_root {
         warn!("serving as root: {why}");
     }
-    for folder in folders {
-        serve_as.give(folder).map_err(|error| format!("{} cannot be given to the user: {error}", folder.display()))?;
+    for path in given {
+        serve_as.give(path).map_err(|error| format!("{} cannot be given to the user: {error}", path.display()))?;
     }
     let paths = paths(sources, folders);
     let in_force = match system::enter(serve_as.account.as_ref(), sources.settings.server.sandbox, &paths) {
@@ -38,28 +40,26 @@ pub(super) fn confine(serve_as: &ServeAs, sources: &Sources, folders: &[&Path]) 
     Ok(in_force)
 }
 
+/// The configuration file, and the files other than zones that it names.
+fn named(sources: &Sources) -> [Option<&Path>; 4] {
+    let Settings { recursion, policy, .. } = &sources.settings;
+    [sources.config_file.as_deref(), recursion.root_hints.as_deref(), recursion.trust_anchor.as_deref(), policy.hosts_file.as_deref()]
+}
+
 /// Files of the start that the user of the server may not read, or that are below a folder which it may not enter.
 fn out_of_reach(sources: &Sources) -> Vec<&Path> {
-    let recursion = &sources.settings.recursion;
-    let named = [sources.config_file.as_deref(), recursion.root_hints.as_deref(), recursion.trust_anchor.as_deref()];
     let zones = sources.zones.iter().map(|zone| zone.file.path.as_path());
     let included = sources.included.iter().map(PathBuf::as_path);
-    let all = named.into_iter().flatten().chain(zones).chain(included);
+    // A reload fails no more than the start for a file that could not be read then; and a pipe must not be opened.
+    let was_read = |file: &&Path| !sources.unusable_files.iter().any(|problem| Path::new(&problem.file) == *file);
+    let all = named(sources).into_iter().flatten().filter(was_read).chain(zones).chain(included);
     all.filter(|file| File::open(file).is_err()).take(START_WARNINGS_MAX).collect()
 }
 
 /// Folders, and not files, because a file that is replaced is another one for the kernel.
 fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
-    let recursion = &sources.settings.recursion;
     let parent = |file: &Path| file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
-    let named = [
-        Some(Path::new(DEFAULT_CONFIG)),
-        sources.config_file.as_deref(),
-        recursion.root_hints.as_deref(),
-        recursion.trust_anchor.as_deref(),
-        sources.settings.policy.hosts_file.as_deref(),
-    ];
-    let mut read: Vec<PathBuf> = named.into_iter().flatten().map(parent).collect();
+    let mut read: Vec<PathBuf> = named(sources).into_iter().flatten().chain([Path::new(DEFAULT_CONFIG)]).map(parent).collect();
     let mut write: Vec<PathBuf> = folders.iter().map(|folder| (*folder).to_owned()).collect();
     // For the names of functions in the report of a panic.
     read.extend(std::env::current_exe());

@@ -30,7 +30,7 @@ pub fn probe(options: &StartOptions, violation: Option<Violation>) -> Result<Val
     let state = state::folder(sources.settings.server.state_dir.as_deref()).ok();
     let folders: Vec<&Path> = state.as_deref().into_iter().collect();
     let serve_as = system::serve_as(sources.settings.server.user.as_deref()).map_err(RunError::Privileges)?;
-    confine(&serve_as, &sources, &folders).map_err(RunError::Privileges)?;
+    confine(&serve_as, &sources, &folders, &folders).map_err(RunError::Privileges)?;
     // Workers are threads that are started after this.
     let inside = thread::spawn(move || {
         let report = report(&sources, state.as_deref());

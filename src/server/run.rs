@@ -98,8 +98,10 @@ pub fn run(
     };
     // Bound before the privileges go: afterwards its folder may be out of reach.
     let control = socket::bind(socket::place(sources.settings.server.control_socket.as_deref()));
-    let folders = state.iter().map(|(_, folder)| folder.as_path()).chain(control.as_ref().map(socket::Bound::folder));
-    let in_force = confine(&serve_as, &sources, &folders.collect::<Vec<_>>()).map_err(RunError::Privileges)?;
+    let of_state = state.as_ref().map(|(_, folder)| folder.as_path());
+    let folders: Vec<&Path> = of_state.into_iter().chain(control.as_ref().map(socket::Bound::folder)).collect();
+    let given: Vec<&Path> = of_state.into_iter().chain(control.as_ref().map(socket::Bound::given)).collect();
+    let in_force = confine(&serve_as, &sources, &folders, &given).map_err(RunError::Privileges)?;
     let state = state.filter(|(_, folder)| is_still_usable(folder));
     let CacheSettings { persist, save_interval_s, .. } = sources.settings.cache;
     let keeping = state.as_ref().filter(|_| persist).map(|(_, folder)| Keeping::within(folder, save_interval_s));

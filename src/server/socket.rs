@@ -115,6 +115,14 @@ impl Bound {
     pub(super) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
+
+    /// What the user of the server gets: the folder, so that it can remove the socket at the end; but of a folder with other
+    /// files in it, such as `/run`, the socket alone.
+    pub(super) fn given(&self) -> &Path {
+        let is_other = |entry: io::Result<fs::DirEntry>| entry.is_ok_and(|entry| Some(&*entry.file_name()) != self.path.file_name());
+        let is_shared = fs::read_dir(self.folder()).is_ok_and(|mut entries| entries.any(is_other));
+        if is_shared { &self.path } else { self.folder() }
+    }
 }
 
 /// Answers what comes in. Inside a runtime.
@@ -415,6 +423,16 @@ mod tests {
         let mut lines = Vec::new();
         assert!(ask(&[path.to_owned()], command, |line| lines.push(line)).expect("answered"));
         lines
+    }
+
+    #[test]
+    fn a_folder_with_files_of_others_is_not_given_away() {
+        let scratch = Scratch::new();
+        let folder = scratch.path().join("run");
+        let bound = bind(folder.join("control.sock")).expect("the place is free");
+        assert_eq!(bound.given(), folder);
+        fs::write(folder.join("other.pid"), "").expect("a file");
+        assert_eq!(bound.given(), folder.join("control.sock"));
     }
 
     #[test]

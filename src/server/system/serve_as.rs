@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, lchown};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fstat, openat};
 
 use super::account::{self, Account};
 use super::folders::DEFAULT_USER;
@@ -68,29 +70,47 @@ fn is_mapped(id: u32, map: &str) -> bool {
 }
 
 impl ServeAs {
-    /// Makes the folder, and what root has left in it, the account's own. Links are not followed, and a file that has a second
-    /// name elsewhere stays root's: whoever could write to the folder may have made it.
-    pub(in crate::server) fn give(&self, folder: &Path) -> io::Result<()> {
+    /// Makes the file or folder, and what root has left in the folder, the account's own. Links are not followed, and a file
+    /// that has a second name elsewhere stays root's: whoever could write to the folder may have made it.
+    pub(in crate::server) fn give(&self, path: &Path) -> io::Result<()> {
         match &self.account {
-            Some(account) => give(folder, account, GIVEN_FOLDERS_DEPTH_MAX),
+            Some(account) => give(&hold(CWD, path)?, account, GIVEN_FOLDERS_DEPTH_MAX),
             None => Ok(()),
         }
     }
 }
 
-fn give(path: &Path, account: &Account, depth: usize) -> io::Result<()> {
-    let meta = fs::symlink_metadata(path)?;
-    if meta.is_dir() && depth > 0 {
-        for entry in fs::read_dir(path)? {
-            give(&entry?.path(), account, depth - 1)?;
+/// What has this name now, a link itself included. Whoever can write to the folder may give the name to something else at any
+/// time, so each step uses what is held, and no path.
+fn hold(folder: impl AsFd, name: impl rustix::path::Arg) -> io::Result<OwnedFd> {
+    Ok(openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn give(held: &OwnedFd, account: &Account, depth: usize) -> io::Result<()> {
+    let meta = fstat(held)?;
+    let kind = FileType::from_raw_mode(meta.st_mode);
+    if kind.is_dir() && depth > 0 {
+        let folder = openat(held, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        for entry in Dir::read_from(&folder)? {
+            let entry = entry?;
+            if ![c".", c".."].contains(&entry.file_name()) {
+                give(&hold(&folder, entry.file_name())?, account, depth - 1)?;
+            }
         }
     }
-    let is_of_root_alone = meta.uid() == 0 && (meta.is_dir() || meta.nlink() == 1) && !meta.is_symlink();
-    if is_of_root_alone { lchown(path, Some(account.uid), Some(account.gid)) } else { Ok(()) }
+    let is_of_root_alone = meta.st_uid == 0 && (kind.is_dir() || meta.st_nlink == 1) && !kind.is_symlink();
+    if is_of_root_alone {
+        chownat(held, c"", Some(Uid::from_raw(account.uid)), Some(Gid::from_raw(account.gid)), AtFlags::EMPTY_PATH)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt, chown, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::super::super::scratch::Scratch;
     use super::*;
 
     #[test]
@@ -121,6 +141,42 @@ mod tests {
             let tells = chosen.is_ok_and(|chosen| chosen.stays_root.is_some());
             assert_eq!(tells, own_uid == 0 && expected == Ok(None), "{configured:?} {own_uid} {accounts:?}: root is told why it stays");
         }
+    }
+
+    #[test]
+    fn only_what_is_of_root_alone_is_given() {
+        // Nobody else can give anything away.
+        if account::effective_uid() != 0 {
+            return;
+        }
+        let scratch = Scratch::new();
+        let at = |name: &str| scratch.path().join(name);
+        fs::create_dir_all(at("state/zones")).expect("a folder");
+        for file in ["state/cache", "state/zones/a.example", "state/theirs", "state/two-names", "elsewhere"] {
+            fs::write(at(file), "").expect(file);
+        }
+        chown(at("state/theirs"), Some(8), Some(8)).expect("theirs");
+        fs::hard_link(at("state/two-names"), at("second")).expect("a second name");
+        symlink(at("elsewhere"), at("state/link")).expect("a link");
+        let _socket = UnixListener::bind(at("control.sock")).expect("a socket");
+        let to = ServeAs { account: Some(account::testing::account("cairn", 7)), is_asked_for: false, stays_root: None };
+        to.give(&at("state")).expect("given");
+        to.give(&at("control.sock")).expect("given");
+        for (name, expected) in [
+            ("state", 7),
+            ("state/zones", 7),
+            ("state/cache", 7),
+            ("state/zones/a.example", 7),
+            ("control.sock", 7),
+            ("state/theirs", 8),
+            ("state/two-names", 0),
+            ("state/link", 0),
+            ("elsewhere", 0),
+        ] {
+            let meta = fs::symlink_metadata(at(name)).expect(name);
+            assert_eq!((meta.uid(), meta.gid()), (expected, expected), "{name}");
+        }
+        assert!(to.give(&at("missing")).is_err());
     }
 
     #[test]
