@@ -27,7 +27,7 @@ pub enum Violation {
 pub fn probe(options: &StartOptions, violation: Option<Violation>) -> Result<Value, RunError> {
     let sources = Sources::read(options).map_err(RunError::Files)?;
     logs::start(&sources.settings.log);
-    let state = state::folder(sources.settings.server.state_dir.as_deref()).ok();
+    let state = state::folder(&sources.settings.server).ok();
     let folders: Vec<&Path> = state.as_deref().into_iter().collect();
     let serve_as = system::serve_as(sources.settings.server.user.as_deref()).map_err(RunError::Privileges)?;
     confine(&serve_as, &sources, &folders, &folders).map_err(RunError::Privileges)?;

@@ -85,7 +85,7 @@ pub fn run(
     let limits = rlimit::limits(sources.settings.server.worker_count());
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
-    let state = match state::folder(sources.settings.server.state_dir.as_deref()).and_then(|folder| Ok((state::hold(&folder)?, folder))) {
+    let state = match state::folder(&sources.settings.server).and_then(|folder| Ok((state::hold(&folder)?, folder))) {
         Ok((held, folder)) => {
             info!("state: {}", folder.display());
             sources.state_folder = Some(folder.clone());
@@ -97,12 +97,12 @@ pub fn run(
         }
     };
     // Bound before the privileges go: afterwards its folder may be out of reach.
-    let control = socket::bind(socket::place(sources.settings.server.control_socket.as_deref()));
+    let control = socket::bind(socket::place(sources.settings.server.control_socket.as_deref()), sources.settings.server.user.as_deref());
     let of_state = state.as_ref().map(|(_, folder)| folder.as_path());
     let folders: Vec<&Path> = of_state.into_iter().chain(control.as_ref().map(socket::Bound::folder)).collect();
     let given: Vec<&Path> = of_state.into_iter().chain(control.as_ref().map(socket::Bound::given)).collect();
     let in_force = confine(&serve_as, &sources, &folders, &given).map_err(RunError::Privileges)?;
-    let state = state.filter(|(_, folder)| is_still_usable(folder));
+    let state = state.filter(|(_, folder)| is_still_usable(folder, sources.settings.server.user.as_deref()));
     let CacheSettings { persist, save_interval_s, .. } = sources.settings.cache;
     let keeping = state.as_ref().filter(|_| persist).map(|(_, folder)| Keeping::within(folder, save_interval_s));
     let life = Arc::new(Life::new(&sources, &ports.addrs, in_force.to_string()));
@@ -122,8 +122,8 @@ pub fn run(
 }
 
 /// The user that the server has become may not reach what root has made.
-fn is_still_usable(folder: &Path) -> bool {
-    let usable = state::usable(folder);
+fn is_still_usable(folder: &Path, user: Option<&str>) -> bool {
+    let usable = state::usable(folder, user);
     if let Err(error) = &usable {
         warn!("cache and trust state are not kept over a restart: {} cannot be used: {error}", folder.display());
     }

@@ -63,7 +63,7 @@ pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr], limits: Limits)
 pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) -> Result<(), String> {
     let settings = sources.config_file.as_ref().map_or_else(|| "the default settings".to_owned(), |file| file.display().to_string());
     each(Line::new(Event::OwnProcess(explain::OwnProcess { settings })));
-    let state_folder = state::place(sources.settings.server.state_dir.as_deref());
+    let state_folder = state::place(&sources.settings.server);
     let service = service_of(sources, &[], rlimit::limits(1))?;
     trust::restore(&service, state_folder.as_deref());
     explain::lines(&walk(&service, query)?).into_iter().for_each(each);

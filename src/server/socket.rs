@@ -137,9 +137,9 @@ pub(super) fn serve(bound: Bound, engine: Arc<dyn Engine>, control: Control) -> 
     }
 }
 
-/// Listens at `path`. A server that cannot have a control socket serves all the same.
-pub(super) fn bind(path: PathBuf) -> Option<Bound> {
-    match listen(&path) {
+/// Listens at `path`; `user` is `server.user`. A server that cannot have a control socket serves all the same.
+pub(super) fn bind(path: PathBuf, user: Option<&str>) -> Option<Bound> {
+    match listen(&path, user) {
         Ok(Some(listener)) => Some(Bound { path, listener }),
         Ok(None) => {
             warn!("no control socket, so no `cairn status`, `cairn reload` for this server: another Cairn has {}", path.display());
@@ -268,10 +268,10 @@ fn default_places() -> impl Iterator<Item = PathBuf> {
 }
 
 /// `None` if a live server has the path. A socket that a dead server left behind is replaced.
-fn listen(path: &Path) -> io::Result<Option<StdListener>> {
+fn listen(path: &Path, user: Option<&str>) -> io::Result<Option<StdListener>> {
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        belongs_to_us(folder)?;
+        belongs_to_us(folder, user)?;
     }
     if UnixStream::connect(path).is_ok() {
         return Ok(None);
@@ -413,7 +413,7 @@ mod tests {
     fn beside_a_server<T: Send + 'static>(path: PathBuf, asking: impl FnOnce(PathBuf) -> T + Send + 'static) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let bound = bind(path.clone()).expect("the place is free");
+            let bound = bind(path.clone(), None).expect("the place is free");
             let _serving = serve(bound, Arc::new(Idle::default()), control()).expect("inside a runtime");
             tokio::task::spawn_blocking(move || asking(path)).await.expect("no panic")
         })
@@ -429,7 +429,7 @@ mod tests {
     fn a_folder_with_files_of_others_is_not_given_away() {
         let scratch = Scratch::new();
         let folder = scratch.path().join("run");
-        let bound = bind(folder.join("control.sock")).expect("the place is free");
+        let bound = bind(folder.join("control.sock"), None).expect("the place is free");
         assert_eq!(bound.given(), folder);
         fs::write(folder.join("other.pid"), "").expect("a file");
         assert_eq!(bound.given(), folder.join("control.sock"));
@@ -503,7 +503,7 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).expect("the place is free"));
         let other = path.clone();
         beside_a_server(path, move |path| {
-            assert!(bind(path.clone()).is_none(), "it is taken");
+            assert!(bind(path.clone(), None).is_none(), "it is taken");
             assert_eq!(all_lines_of(&path, &Command::Stats).len(), 2, "and still works");
         });
         assert!(!other.exists());

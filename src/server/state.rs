@@ -11,19 +11,20 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::system::belongs_to_us;
+use crate::config::ServerSettings;
 
 /// The folder that packages create. Cairn never creates it: that is the installer's task.
 const SYSTEM: &str = "/var/lib/cairn";
 
 /// The configured folder; else systemd's $STATE_DIRECTORY, else the user's, else the system's. It is writable.
-pub(super) fn folder(configured: Option<&Path>) -> Result<PathBuf, String> {
-    folder_of(configured, |name| env::var_os(name), Path::new(SYSTEM))
+pub(super) fn folder(server: &ServerSettings) -> Result<PathBuf, String> {
+    folder_of(server, |name| env::var_os(name), Path::new(SYSTEM))
 }
 
 /// Where it would be: to be looked into, not to be written to. What is in it is believed, so a folder of others does not count.
-pub(super) fn place(configured: Option<&Path>) -> Option<PathBuf> {
-    let named = named(configured, |name| env::var_os(name));
-    named.or_else(|| Some(PathBuf::from(SYSTEM))).filter(|path| path.is_dir() && belongs_to_us(path).is_ok())
+pub(super) fn place(server: &ServerSettings) -> Option<PathBuf> {
+    let named = named(server.state_dir.as_deref(), |name| env::var_os(name));
+    named.or_else(|| Some(PathBuf::from(SYSTEM))).filter(|path| path.is_dir() && belongs_to_us(path, server.user.as_deref()).is_ok())
 }
 
 /// Holds the folder for this process, as long as the result lives: two servers would write over each other's files.
@@ -45,8 +46,9 @@ fn named(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>) -> O
     configured.map(Path::to_owned).or_else(|| first("STATE_DIRECTORY")).or_else(|| Some(first("XDG_STATE_HOME")?.join("cairn")))
 }
 
-fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, system: &Path) -> Result<PathBuf, String> {
-    if let Some(path) = named(configured, var) {
+fn folder_of(server: &ServerSettings, var: impl Fn(&str) -> Option<OsString>, system: &Path) -> Result<PathBuf, String> {
+    let usable = |folder: &Path| usable(folder, server.user.as_deref());
+    if let Some(path) = named(server.state_dir.as_deref(), var) {
         return usable(&path).map(|()| path.clone()).map_err(|error| format!("{} cannot be used: {error}", path.display()));
     }
     match system.is_dir().then(|| usable(system)) {
@@ -57,9 +59,9 @@ fn folder_of(configured: Option<&Path>, var: impl Fn(&str) -> Option<OsString>, 
 }
 
 /// Makes it if need be, and sees whether a file can be written there, though by nobody else.
-pub(super) fn usable(folder: &Path) -> io::Result<()> {
+pub(super) fn usable(folder: &Path, user: Option<&str>) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    belongs_to_us(folder)?;
+    belongs_to_us(folder, user)?;
     let probe = folder.join(format!(".probe-{}", std::process::id()));
     write_new(&probe, |_| Ok(()))?;
     fs::remove_file(probe)
@@ -99,7 +101,12 @@ fn write_new<T>(path: &Path, write: impl FnOnce(&mut fs::File) -> io::Result<T>)
 mod tests {
     use super::super::scratch::Scratch;
     use super::*;
+    use crate::config::Settings;
     use std::os::unix::fs::PermissionsExt;
+
+    fn settings(state_dir: Option<&Path>) -> ServerSettings {
+        ServerSettings { state_dir: state_dir.map(Path::to_owned), ..Settings::default().server }
+    }
 
     #[test]
     fn the_first_folder_that_is_named() {
@@ -107,7 +114,7 @@ mod tests {
         let at = |name: &str| scratch.path().join(name);
         let nowhere = at("none");
         let find = |configured: Option<&Path>, vars: &[(&str, OsString)], system: &Path| {
-            folder_of(configured, |name| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()), system)
+            folder_of(&settings(configured), |name| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()), system)
         };
         let systemd = ("STATE_DIRECTORY", env::join_paths([at("systemd"), at("second")]).expect("no colon"));
         let user = ("XDG_STATE_HOME", at("user").into_os_string());
@@ -128,7 +135,7 @@ mod tests {
         let scratch = Scratch::new();
         for (mode, fit) in [(0o700, true), (0o775, true), (0o777, false), (0o1777, false)] {
             fs::set_permissions(scratch.path(), fs::Permissions::from_mode(mode)).expect("it is ours");
-            let found = folder_of(Some(scratch.path()), |_| None, Path::new(SYSTEM));
+            let found = folder_of(&settings(Some(scratch.path())), |_| None, Path::new(SYSTEM));
             assert_eq!(found.is_ok(), fit, "{mode:o}: {found:?}");
             assert!(fit || found.is_err_and(|told| told.ends_with("anybody may write to it")));
         }

@@ -10,10 +10,11 @@ use super::account;
 /// The account that packages create for Cairn.
 pub(super) const DEFAULT_USER: &str = "cairn";
 
-/// Root, the user that started this process, and the default account.
-fn owners() -> Vec<u32> {
-    let cairn = account::find(DEFAULT_USER).ok().flatten().map(|account| account.uid);
-    [Some(0), starter(), cairn].into_iter().flatten().collect()
+/// Root, the user that started this process, the default account, and `user`: the value of `server.user`, to which an earlier
+/// start as root has given the folder.
+fn owners(user: Option<&str>) -> Vec<u32> {
+    let uid = |name: &str| account::find(name).ok().flatten().map(|account| account.uid);
+    [Some(0), starter(), uid(DEFAULT_USER), user.and_then(uid)].into_iter().flatten().collect()
 }
 
 /// The user that started this process: the owner of its folder below /proc.
@@ -21,10 +22,10 @@ fn starter() -> Option<u32> {
     fs::metadata("/proc/self").ok().map(|meta| meta.uid())
 }
 
-/// Refuses a folder that belongs to another user, or that others may write to.
-pub(in crate::server) fn belongs_to_us(folder: &Path) -> io::Result<()> {
+/// Refuses a folder that belongs to another user, or that others may write to. `user` is `server.user`.
+pub(in crate::server) fn belongs_to_us(folder: &Path, user: Option<&str>) -> io::Result<()> {
     let meta = fs::metadata(folder)?;
-    match why_foreign(meta.mode(), meta.uid(), &owners()) {
+    match why_foreign(meta.mode(), meta.uid(), &owners(user)) {
         Some(why) => Err(io::Error::new(io::ErrorKind::PermissionDenied, why)),
         None => Ok(()),
     }
@@ -54,6 +55,7 @@ mod tests {
         ] {
             assert_eq!(why_foreign(mode, owner, &[0, 100, 1000]).as_deref(), expected, "{mode:o} {owner}");
         }
-        assert!(owners().contains(&0));
+        assert!(owners(None).contains(&0));
+        assert!(owners(Some("65531")).contains(&65_531) && !owners(None).contains(&65_531), "of `server.user`, listed or not");
     }
 }
