@@ -21,7 +21,6 @@ use crate::cache::{Cache, LoadError, Loaded, Moment};
 use crate::env::{Clock, RealClock};
 use crate::limits::server::{CACHE_SAVE_AT_STOP_MAX, CLOCK_CHECKS_MAX};
 
-const FILE_NAME: &str = "cache";
 const BUFFER_BYTES: usize = 256 << 10;
 const CLOCK_CHECK_EVERY: Duration = Duration::from_secs(10);
 
@@ -35,7 +34,7 @@ pub(super) struct Keeping {
 
 impl Keeping {
     pub(super) fn within(folder: &Path, every_s: u32) -> Keeping {
-        Keeping { file: folder.join(FILE_NAME), every: Duration::from_secs(every_s.into()) }
+        Keeping { file: folder.join(state::CACHE), every: Duration::from_secs(every_s.into()) }
     }
 }
 
@@ -246,7 +245,7 @@ mod tests {
         live(&next, &keeping);
         assert!(holds(&next, &www()));
         // A file that is of no use is replaced at the next save.
-        scratch.write(FILE_NAME, "something else");
+        scratch.write(state::CACHE, "something else");
         live(&next, &keeping);
         let third = engine(&[]);
         live(&third, &keeping);
@@ -271,7 +270,7 @@ mod tests {
     #[test]
     fn a_save_that_is_given_up_leaves_the_old_file() {
         let scratch = Scratch::new();
-        let file = scratch.path().join(FILE_NAME);
+        let file = scratch.path().join(state::CACHE);
         let old = engine(&[www()]);
         save(old.cache().expect("a cache"), &file, &|| false).expect("written");
         let before = fs::read(&file).expect("it is there");

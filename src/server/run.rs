@@ -12,7 +12,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -85,7 +85,14 @@ pub fn run(
     let limits = rlimit::limits(sources.settings.server.worker_count());
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
-    let state = match state::folder(&sources.settings.server).and_then(|folder| Ok((state::hold(&folder)?, folder))) {
+    let becomes_another = serve_as.account.is_some();
+    let usable = |folder: PathBuf| {
+        if becomes_another {
+            state::is_for_state_alone(&folder)?
+        }
+        Ok((state::hold(&folder)?, folder))
+    };
+    let state = match state::folder(&sources.settings.server).and_then(usable) {
         Ok((held, folder)) => {
             info!("state: {}", folder.display());
             sources.state_folder = Some(folder.clone());

@@ -16,6 +16,14 @@ use crate::config::ServerSettings;
 /// The folder that packages create. Cairn never creates it: that is the installer's task.
 const SYSTEM: &str = "/var/lib/cairn";
 
+/// The saved cache.
+pub(super) const CACHE: &str = "cache";
+/// The state of the trust anchors (RFC 5011).
+pub(super) const ANCHORS: &str = "trust-anchors";
+const LOCK: &str = "lock";
+/// What stands in a folder that Cairn has used.
+const OWN_FILES: [&str; 3] = [LOCK, CACHE, ANCHORS];
+
 /// The configured folder; else systemd's $STATE_DIRECTORY, else the user's, else the system's. It is writable.
 pub(super) fn folder(server: &ServerSettings) -> Result<PathBuf, String> {
     folder_of(server, |name| env::var_os(name), Path::new(SYSTEM))
@@ -27,9 +35,21 @@ pub(super) fn place(server: &ServerSettings) -> Option<PathBuf> {
     named.or_else(|| Some(PathBuf::from(SYSTEM))).filter(|path| path.is_dir() && belongs_to_us(path, server.user.as_deref()).is_ok())
 }
 
+/// An error if the folder has files, and none that Cairn makes there. Everything in the folder becomes the property of the
+/// server's user, which must not happen to a folder such as `/var/lib`.
+pub(super) fn is_for_state_alone(folder: &Path) -> Result<(), String> {
+    let told = |error: io::Error| format!("{}: {error}", folder.display());
+    let is_shared = |names: &[OsString]| !names.is_empty() && !names.iter().any(|name| OWN_FILES.iter().any(|own| name == own));
+    let names = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>());
+    match is_shared(&names.map_err(told)?) {
+        true => Err(format!("{} holds files of others; name a folder for Cairn alone", folder.display())),
+        false => Ok(()),
+    }
+}
+
 /// Holds the folder for this process, as long as the result lives: two servers would write over each other's files.
 pub(super) fn hold(folder: &Path) -> Result<fs::File, String> {
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
     let told = |error: io::Error| format!("{}: {error}", path.display());
     let file = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(told)?;
     match file.try_lock() {
@@ -139,6 +159,17 @@ mod tests {
             assert_eq!(found.is_ok(), fit, "{mode:o}: {found:?}");
             assert!(fit || found.is_err_and(|told| told.ends_with("anybody may write to it")));
         }
+    }
+
+    #[test]
+    fn a_folder_of_others_is_not_given_away() {
+        let scratch = Scratch::new();
+        assert_eq!(is_for_state_alone(scratch.path()), Ok(()), "an empty one");
+        scratch.write("dpkg", "");
+        assert!(is_for_state_alone(scratch.path()).expect_err("it is shared").ends_with("name a folder for Cairn alone"));
+        hold(scratch.path()).expect("free");
+        assert_eq!(is_for_state_alone(scratch.path()), Ok(()), "it has been used before");
+        assert!(is_for_state_alone(&scratch.path().join("none")).is_err());
     }
 
     #[test]

@@ -24,7 +24,6 @@ use crate::limits::server::TRUST_FILE_BYTES_MAX;
 use crate::record::Name;
 use crate::validate::{AlgorithmName, Date, KeyState, TrustPoints};
 
-const ANCHORS: &str = "trust-anchors";
 const NEGATIVE: &str = "negative-trust-anchors";
 const NEGATIVE_TITLE: &str = "cairn negative trust anchors 1";
 /// Timers do not run while a machine sleeps, and clocks are set: so the dates are checked this often.
@@ -35,7 +34,7 @@ const REFRESH_WARM_EVERY: Duration = Duration::from_secs(10);
 /// Restores what an earlier run has saved.
 pub(super) fn restore(service: &Service, folder: Option<&Path>) {
     let Some(folder) = folder else { return };
-    let points = read(&folder.join(ANCHORS), TrustPoints::from_text).unwrap_or_default();
+    let points = read(&folder.join(state::ANCHORS), TrustPoints::from_text).unwrap_or_default();
     let negatives = read(&folder.join(NEGATIVE), read_negatives).unwrap_or_default();
     service.resolve.restore_trust(points, negatives);
 }
@@ -120,7 +119,7 @@ fn save(service: &Service, folder: Option<&Path>) {
     let set: Vec<NegativeAnchor> =
         service.resolve.negative_anchors().into_iter().filter(|(_, added)| *added).map(|(negative, _)| negative).collect();
     let negatives: String = set.iter().map(|negative| format!("{negative}\n")).collect();
-    for (name, text) in [(ANCHORS, service.resolve.trust_points().to_text()), (NEGATIVE, format!("{NEGATIVE_TITLE}\n{negatives}"))] {
+    for (name, text) in [(state::ANCHORS, service.resolve.trust_points().to_text()), (NEGATIVE, format!("{NEGATIVE_TITLE}\n{negatives}"))] {
         if let Err(error) = state::replace(&folder.join(name), text.as_bytes()) {
             warn!(%error, "{} could not be saved", folder.join(name).display());
         }
@@ -224,7 +223,7 @@ mod tests {
         add_negative(&first, &name, None).expect("an hour is fine");
         assert!(add_negative(&first, &name, Some(604_801)).expect_err("too long").contains("one week"));
         save(&first, Some(scratch.path()));
-        for file in [ANCHORS, NEGATIVE] {
+        for file in [state::ANCHORS, NEGATIVE] {
             let mode = fs::metadata(scratch.path().join(file)).expect("it is there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{file}");
         }
@@ -245,14 +244,14 @@ mod tests {
         for (anchors, negatives) in
             [("", ""), ("cairn trust anchors 1\nend", "broken.test"), ("\u{0}", "cairn negative trust anchors 1\nx.test\n")]
         {
-            scratch.write(ANCHORS, anchors);
+            scratch.write(state::ANCHORS, anchors);
             scratch.write(NEGATIVE, negatives);
             let service = service(&scratch);
             restore(&service, Some(scratch.path()));
             assert_eq!(rows(&service).map(|(_, count)| count), [2, 0, 1], "{anchors}");
         }
-        scratch.write_bytes(ANCHORS, &[0xff; 100]);
-        assert!(read(&scratch.path().join(ANCHORS), TrustPoints::from_text).is_none());
+        scratch.write_bytes(state::ANCHORS, &[0xff; 100]);
+        assert!(read(&scratch.path().join(state::ANCHORS), TrustPoints::from_text).is_none());
         assert!(read(scratch.path(), TrustPoints::from_text).is_none(), "a folder");
     }
 }
