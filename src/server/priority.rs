@@ -1,6 +1,6 @@
 //! Low priority for threads that are not urgent: workers get the processor first.
 //!
-//! `pages.rs`, `rlimit.rs` and this file are the only ones in `server` with `unsafe`: the standard library has no call for it.
+//! `unsafe`, because the standard library has no call for it.
 
 #![allow(unsafe_code)]
 
