@@ -10,8 +10,6 @@ use crate::policy::{denial_ttl, without_mapped_addresses};
 use crate::record::{Class, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{LocalAnswer, LocalSource};
 
-/// What an explanation calls the source of a made PTR answer.
-const REVERSE: &str = "RFC 6147 5.3.1";
 /// TTL of the alias that is made for the name of a translated address. It changes only with the configuration.
 const ALIAS_TTL_S: u32 = 600;
 
@@ -94,12 +92,5 @@ pub(super) fn reverse_alias(case: &Case<'_>) -> Option<LocalAnswer> {
     let asked = case.request.question.rtype;
     let onward = (asked != Rtype::CNAME && asked != Rtype::ANY).then_some(target);
     let zone = name.clone();
-    Some(LocalAnswer {
-        zone,
-        source: LocalSource::SpecialUse(REVERSE),
-        rcode: Rcode::NOERROR,
-        answers: vec![alias],
-        authority: Vec::new(),
-        onward,
-    })
+    Some(LocalAnswer { zone, source: LocalSource::Dns64, rcode: Rcode::NOERROR, answers: vec![alias], authority: Vec::new(), onward })
 }

@@ -16,6 +16,8 @@ pub enum Note {
     Hosted { zone: Name },
     /// `local-data` or `hosts-file` has the query name.
     Listed,
+    /// The query name stands for an address behind `dns64.prefix`.
+    TranslatedAddress,
     /// A special-use name, and the document that defines it.
     Special { name: Name, document: &'static str },
     /// The client gets REFUSED.
@@ -49,6 +51,7 @@ impl Explained {
             Note::LookedUp { upstream_queries } => *upstream_queries,
             Note::Hosted { .. }
             | Note::Listed
+            | Note::TranslatedAddress
             | Note::Special { .. }
             | Note::Refused(_)
             | Note::NotFollowed { .. }

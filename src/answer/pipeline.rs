@@ -154,6 +154,7 @@ fn name_of_translated_address(case: &Case<'_>) -> Option<Decision> {
 
 fn answered_locally(case: &Case<'_>, answer: LocalAnswer) -> Decision {
     case.recorder.note(|| match answer.source {
+        LocalSource::Dns64 => Note::TranslatedAddress,
         LocalSource::SpecialUse(document) => Note::Special { name: answer.zone.clone(), document },
         LocalSource::Zone | LocalSource::Listed => Note::Listed,
     });

@@ -12,6 +12,7 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
     let events = explained.notes.iter().filter_map(|note| match note {
         Note::Hosted { zone } => Some(Event::Hosted(event::Hosted { question: question(), zone: zone.to_string() })),
         Note::Listed => Some(Event::LocalData(event::LocalData { question: question() })),
+        Note::TranslatedAddress => Some(Event::TranslatedAddress(event::TranslatedAddress { question: question() })),
         Note::Special { name, document } => {
             Some(Event::SpecialUse(event::SpecialUse { question: question(), name: name.to_string(), document: (*document).to_owned() }))
         }
@@ -49,6 +50,7 @@ fn of_note(note: &Note) -> Option<Event> {
         }
         Note::Hosted { .. }
         | Note::Listed
+        | Note::TranslatedAddress
         | Note::Special { .. }
         | Note::Refused(_)
         | Note::Withheld(_)

@@ -32,6 +32,7 @@ pub enum Event {
     // Decisions.
     Hosted(Hosted),
     LocalData(LocalData),
+    TranslatedAddress(TranslatedAddress),
     SpecialUse(SpecialUse),
     NotFollowed(NotFollowed),
     Stripped(Stripped),
@@ -95,6 +96,12 @@ pub struct LocalData {
     pub question: String,
 }
 
+/// The name stands for an address behind `dns64.prefix`: an alias leads to the name of the IPv4 address in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TranslatedAddress {
+    pub question: String,
+}
+
 /// The name is a special-use name (RFC 6761).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpecialUse {
@@ -154,6 +161,7 @@ pub struct CacheHit {
 pub enum LocalSource {
     Zone,
     LocalData,
+    Dns64,
     SpecialUse,
 }
 

@@ -15,6 +15,7 @@ pub(super) fn mark(event: &Event) -> Mark {
         Event::Chain(chain) if chain.links.iter().any(|link| link.broken) => Mark::Bad,
         Event::Hosted(_)
         | Event::LocalData(_)
+        | Event::TranslatedAddress(_)
         | Event::SpecialUse(_)
         | Event::NotFollowed(_)
         | Event::Stripped(_)
@@ -73,8 +74,8 @@ pub(super) fn of(event: &Event) -> String {
         }
         Event::OwnProcess(event) => format!("Resolved by this process, with an empty cache and {}", event.settings),
         Event::Hosted(event) => format!("{} is in {}, a zone hosted here", event.question, event.zone),
-        Event::SpecialUse(event) if is_configured(&event.document) => special_use(&event.question, &event.name, &event.document),
         Event::LocalData(event) => local_data(&event.question),
+        Event::TranslatedAddress(event) => translated_address(&event.question),
         Event::SpecialUse(event) => format!(
             "{}\n    To resolve it like any other name: special-use-except = [\"{}\"] in [policy], or a zone or rule of your own",
             special_use(&event.question, &event.name, &event.document),
@@ -95,6 +96,7 @@ pub(super) fn of(event: &Event) -> String {
         Event::Local(event) => match event.source {
             LocalSource::Zone => format!("{} is in {}, a zone hosted here", event.question, event.zone),
             LocalSource::LocalData => local_data(&event.question),
+            LocalSource::Dns64 => translated_address(&event.question),
             LocalSource::SpecialUse => special_use(&event.question, &event.zone, event.document.as_deref().unwrap_or("an RFC")),
         },
         Event::LocalRoot(event) => format!("local copy of the root zone: asked for {}", event.question),
@@ -164,18 +166,11 @@ fn local_data(question: &str) -> String {
     format!("{question} is in `local-data` or `hosts-file` of this server's configuration, and is answered from there")
 }
 
-/// What the operator set up is not reached by `special-use-except`.
-fn is_configured(document: &str) -> bool {
-    document == DNS64_REVERSE
+fn translated_address(question: &str) -> String {
+    format!("{question} is about an address behind `dns64.prefix`: an alias leads to the name of the IPv4 address in it")
 }
 
-/// RFC 6147 on the names of translated addresses.
-const DNS64_REVERSE: &str = "RFC 6147 5.3.1";
-
 fn special_use(question: &str, name: &str, document: &str) -> String {
-    if document == DNS64_REVERSE {
-        return format!("{question} is about an address behind `dns64.prefix`: an alias leads to the name of the IPv4 address in it");
-    }
     format!("{question} is a special-use name: {document} sets {name} apart from the public DNS, so it is answered here and never sent out")
 }
 

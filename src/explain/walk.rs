@@ -41,6 +41,7 @@ fn of(step: &Step) -> Event {
             let (source, document) = match source {
                 LocalSource::Zone => (event::LocalSource::Zone, None),
                 LocalSource::Listed => (event::LocalSource::LocalData, None),
+                LocalSource::Dns64 => (event::LocalSource::Dns64, None),
                 LocalSource::SpecialUse(document) => (event::LocalSource::SpecialUse, Some((*document).to_owned())),
             };
             Event::Local(event::Local { question: question.to_string(), zone: zone.to_string(), source, document })

@@ -30,6 +30,14 @@ pub const FAILURE_TEXT_BYTES_MAX: usize = 200;
 /// Zones whose security status and keys are kept; past it the least recently used one is forgotten, and is
 /// found again from cached data.
 pub const TRUST_ZONES_MAX: usize = 20_000;
+/// Zones that only a rule of the configuration leads to.
+pub const ISLANDS_MAX: usize = 2_000;
+/// Seconds that such a zone is remembered while the public tree cannot be asked whether it has the zone.
+pub const ISLAND_S_MAX: u32 = 7 * 86_400;
+/// Seconds for which that conclusion is taken without asking again.
+pub const ISLAND_UNCHECKED_S: u32 = 60;
+/// Milliseconds that a question about such a zone waits for the public tree.
+pub const ISLAND_PROOF_MS_MAX: u64 = 700;
 /// Seconds that a conclusion about a zone is kept at most, whatever the TTLs of its records: a removed DS or a new key is
 /// noticed within a day.
 pub const TRUST_S_MAX: u32 = 86_400;

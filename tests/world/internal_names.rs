@@ -8,6 +8,7 @@ use cairn::resolve::Step;
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
 use super::sim::packet::AD;
+use super::sim::record::Rr;
 use super::sim::signing::Key;
 use super::sim::world::{World, name};
 use super::sim::zone::Zone;
@@ -118,5 +119,74 @@ fn an_explanation_names_the_rule() {
         });
         let detail = "insecure by a rule of the configuration: the public DNS has no such zone";
         assert_eq!(told, Some((Security::Insecure, detail.to_owned())), "{steps:#?}");
+    }
+}
+
+/// All servers of the public tree fall silent, or speak again.
+fn public_tree(world: &World, dead: bool) {
+    let mut plan = world.plan();
+    plan.servers.iter_mut().filter(|server| server.name != name("ns1.lan.test.")).for_each(|server| server.manner.dead = dead);
+}
+
+/// The public tree never has such a name, so nobody has to be asked.
+#[test]
+fn a_name_that_is_never_public_needs_no_internet() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = ruled(world(764), "lan.", false, false);
+    public_tree(&world, true);
+    let answer = world.ask("nas.lan. A DO");
+    assert!(answer.is("192.0.2.7") && !answer.packet.has(AD), "{answer:?}");
+    // A trust anchor of the internal name counts.
+    let other = format!("lan. 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(9).dnskey()));
+    let mut world = ruled(self::world(765), "lan.", false, false).trust_anchor(&other);
+    assert_eq!(world.ask("nas.lan. A").rcode(), Rcode::SERVFAIL);
+    let mut world = ruled(self::world(766), "lan.", false, true);
+    assert_eq!(world.ask("nas.lan. A").rcode(), Rcode::SERVFAIL, "`dnssec = true` insists");
+}
+
+/// What the public tree has denied once works while the public tree is silent.
+#[test]
+fn an_internal_zone_outlives_the_internet() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = ruled(world(767), "corp.example.", false, false);
+    assert!(world.ask("nas.corp.example. A DO").is("192.0.2.9"));
+    public_tree(&world, true);
+    for seconds in [5_000, 5_000, 90_000, 300_000] {
+        world.pass(seconds);
+        let answer = world.ask("nas.corp.example. A DO");
+        assert!(answer.is("192.0.2.9"), "after {seconds} s: {answer:?}");
+        assert!(answer.took.as_millis() < 1_500, "{answer:?}");
+    }
+    // Never seen before, and the public tree cannot be asked.
+    let mut world = ruled(self::world(768), "corp.example.", false, false);
+    public_tree(&world, true);
+    assert_eq!(world.ask("nas.corp.example. A").rcode(), Rcode::SERVFAIL);
+}
+
+/// A zone that the public tree signs from now on has to prove its data, whatever it was before.
+#[test]
+fn an_internal_zone_that_becomes_public_and_signed() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = ruled(world(769), "corp.example.", false, false);
+    assert!(world.ask("nas.corp.example. A DO").is("192.0.2.9"));
+    // The digest of no key that exists.
+    let ds = format!("corp.example. 300 DS 4711 13 2 {}", "AB".repeat(32));
+    world.change(|plan, _| {
+        let server = plan.servers.iter_mut().find(|server| server.name == name("ns1.example.")).expect("there");
+        let zone = server.kept.iter_mut().find(|zone| zone.apex == name("example.")).expect("its own copy");
+        zone.add(Rr::parse("corp.example. 300 NS ns1.lan.test."));
+        zone.add(Rr::parse(&ds));
+        zone.sign(Key::new(2), WALL_S);
+    });
+    world.pass(90_000);
+    for _ in 0..3 {
+        assert_eq!(world.ask("nas.corp.example. A DO").rcode(), Rcode::SERVFAIL);
+        world.pass(100);
     }
 }

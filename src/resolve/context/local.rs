@@ -37,6 +37,8 @@ pub enum LocalSource {
     Zone,
     /// `local-data` or `hosts-file` of the configuration.
     Listed,
+    /// The name of an address behind `dns64.prefix` (RFC 6147 5.3.1).
+    Dns64,
     /// A special-use name; the document sets it apart.
     SpecialUse(&'static str),
 }

@@ -4,6 +4,7 @@ pub(in crate::resolve) mod budget;
 pub(in crate::resolve) mod context;
 pub(in crate::resolve) mod failure;
 pub(in crate::resolve) mod local;
+pub(in crate::resolve) mod never_public;
 pub(in crate::resolve) mod place;
 pub(in crate::resolve) mod routes;
 pub(in crate::resolve) mod task;

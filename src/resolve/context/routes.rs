@@ -9,6 +9,7 @@ use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings};
 use crate::env::WallTime;
 use crate::limits::Limits;
 use crate::record::{Name, Question, RrSet, Rtype};
+use crate::resolve::context::never_public::never_public;
 use crate::validate::Anchor;
 
 /// TTL of the hints where they are told: the root is asked soon.
@@ -57,6 +58,8 @@ pub struct Rule {
     pub fallback: bool,
     /// A zone that the public tree denies has to be proved all the same.
     pub dnssec: bool,
+    /// The name at or above `zone` that the public tree never has.
+    never_public: Option<Name>,
 }
 
 impl Routes {
@@ -69,6 +72,7 @@ impl Routes {
                 to: route.to.clone(),
                 fallback: route.fallback,
                 dnssec: route.dnssec,
+                never_public: never_public(&route.zone),
             }
         };
         let mut rules: Vec<Rule> = settings.forwards.iter().map(rule(true)).chain(settings.stubs.iter().map(rule(false))).collect();
@@ -103,13 +107,25 @@ impl Routes {
         self.zones_by_rule().any(|by_rule| by_rule == zone)
     }
 
-    /// The same for a zone at or below `name`.
+    /// Is `zone` such a zone, and one that the public tree never has? No proof of that is needed. `anchored` is the closest trust anchor;
+    /// one of the internal name itself still has to prove its data.
+    pub fn is_internal_zone_by_rule(&self, zone: &Name, anchored: &Name) -> bool {
+        self.rules_that_make_zones()
+            .filter(|rule| rule.zone == *zone)
+            .any(|rule| rule.never_public.as_ref().is_some_and(|name| !anchored.is_within(name)))
+    }
+
+    /// Does the administrator say that there is a zone at or below `name`?
     pub fn has_zone_by_rule_within(&self, name: &Name) -> bool {
         self.zones_by_rule().any(|by_rule| by_rule.is_within(name))
     }
 
     fn zones_by_rule(&self) -> impl Iterator<Item = &Name> {
-        self.rules.iter().filter(|rule| !rule.zone.is_root() && !rule.to.is_empty() && !rule.dnssec).map(|rule| &rule.zone)
+        self.rules_that_make_zones().map(|rule| &rule.zone)
+    }
+
+    fn rules_that_make_zones(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| !rule.zone.is_root() && !rule.to.is_empty() && !rule.dnssec)
     }
 
     /// The root's servers and their addresses, as the hints have them.

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use crate::cache::DenialKind;
 use crate::env::{BoxFuture, boxed};
-use crate::limits::cache::{NO_DS_S_MAX, TRUST_S_MAX};
+use crate::limits::cache::{ISLAND_PROOF_MS_MAX, ISLAND_S_MAX, ISLAND_UNCHECKED_S, NO_DS_S_MAX, TRUST_S_MAX};
 use crate::limits::validation::SECOND_OPINIONS_MAX;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security, Validated};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Failure, OwnLimit};
 use crate::resolve::context::local::LocalCut;
-use crate::resolve::context::task::in_slices;
+use crate::resolve::context::task::{in_slices, within};
 use crate::resolve::context::trace::{ChainPart, Purpose, Step, ZoneKey};
 use crate::resolve::dnssec::judge::{judge, reply_of, sha1, work_step};
 use crate::resolve::dnssec::trust::{TRUST_S, Trust, UNKNOWN_S, bogus, bogus_s, insecure, turned_off};
@@ -158,15 +158,45 @@ impl ChainOfTrust {
         if *anchored == *zone {
             return self.keys_of(zone, Voucher::Anchors(&routes.anchors), context).await;
         }
+        if routes.is_internal_zone_by_rule(zone, anchored) {
+            return (Trust::InsecureByRule, TRUST_S);
+        }
+        match routes.is_zone_by_rule(zone) {
+            true => self.trust_by_rule(zone, context).await,
+            false => self.trust_from_above(zone, context).await,
+        }
+    }
+
+    async fn trust_from_above(&self, zone: &Name, context: &Context) -> (Trust, u32) {
         let Some(parent) = zone.parent() else { return (Trust::Insecure(None), TRUST_S) };
         match self.trust_of_data(&parent, context).await {
-            Trust::Secure(keys) => match self.trust_below(zone, keys, context).await {
-                (Trust::NoZone, seconds) if routes.is_zone_by_rule(zone) => (Trust::InsecureByRule, seconds),
-                trust => trust,
-            },
+            Trust::Secure(keys) => self.trust_below(zone, keys, context).await,
             Trust::Bogus(ede) => (Trust::Bogus(ede), UNKNOWN_S),
             trust => (trust, TRUST_S),
         }
+    }
+
+    /// The trust of a zone that a rule of the configuration leads to. Where the public tree has denied it before and cannot be
+    /// asked now, the zone still works: internal names do not depend on the Internet.
+    async fn trust_by_rule(&self, zone: &Name, context: &Context) -> (Trust, u32) {
+        let now = self.network().now();
+        let was_island = self.state.islands.get(zone, now).is_some();
+        let (trust, seconds) = if was_island {
+            let asked = within(Duration::from_millis(ISLAND_PROOF_MS_MAX), self.trust_from_above(zone, context)).await;
+            let (trust, seconds) = asked.unwrap_or_else(|| (Trust::Bogus(bogus(format!("no DS could be had for {zone}"))), UNKNOWN_S));
+            // A DS set that came meanwhile has ended the island.
+            if is_unknown(&trust, seconds) && self.state.islands.get(zone, now).is_some() {
+                return (Trust::InsecureByRule, ISLAND_UNCHECKED_S);
+            }
+            (trust, seconds)
+        } else {
+            self.trust_from_above(zone, context).await
+        };
+        if !matches!(trust, Trust::NoZone) {
+            return (trust, seconds);
+        }
+        self.state.islands.put(zone.clone(), (), now + Duration::from_secs(u64::from(ISLAND_S_MAX)));
+        (Trust::InsecureByRule, seconds)
     }
 
     /// A delegation out of a zone that is hosted here: its DS set needs no proof from above.
@@ -201,6 +231,7 @@ impl ChainOfTrust {
             match judgement.cut() {
                 CutVerdict::Secure(ds) => {
                     self.store_secure(&ds, context);
+                    self.state.islands.forget(zone);
                     if let Some(reason) = ds_set_is_unusable(&ds, sha1(context)) {
                         return (insecure(reason), ds.get().ttl);
                     }
@@ -323,6 +354,11 @@ fn proof_step(zone: &Name, trust: &Trust, context: &Context) -> Step {
     };
     let part = (!matches!(trust, Trust::NoZone)).then(|| Box::new(part));
     Step::Proof { subject: subject_of(zone), security, detail, part }
+}
+
+/// A reply was missing, so nothing is known about the zone.
+fn is_unknown(trust: &Trust, seconds: u32) -> bool {
+    matches!(trust, Trust::Bogus(_)) && seconds == UNKNOWN_S
 }
 
 /// A verdict that lacks data because of a limit of this question is not kept for others.

@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::cache::{Cache, Memo};
 use crate::config::NegativeAnchor;
 use crate::env::{BootTime, Clock};
-use crate::limits::cache::{FLUSHED_NAMES_MAX, TRUST_ZONES_MAX};
+use crate::limits::cache::{FLUSHED_NAMES_MAX, ISLANDS_MAX, TRUST_ZONES_MAX};
 use crate::record::Name;
 use crate::resolve::context::routes::{Anchors, Routes, RoutesInForce};
 use crate::resolve::dnssec::clock_watch::ClockWatch;
@@ -29,6 +29,9 @@ pub(in crate::resolve) struct TrustState {
     anchors: Mutex<TrustAnchors>,
     /// The conclusions about zones.
     pub(in crate::resolve) zones: Memo<Trust>,
+    /// Zones that only a rule of the configuration leads to, as they were last seen: they stay islands while the public tree
+    /// cannot be asked.
+    pub(in crate::resolve) islands: Memo<()>,
     pub(in crate::resolve) failure_rate: FailureRate,
     pub(in crate::resolve) clock_watch: ClockWatch,
 }
@@ -56,6 +59,7 @@ impl TrustState {
             anchors: Mutex::new(TrustAnchors::new(&in_force.routes())),
             in_force,
             zones: Memo::new(TRUST_ZONES_MAX),
+            islands: Memo::new(ISLANDS_MAX),
             failure_rate: FailureRate::default(),
             clock_watch,
         })
@@ -78,6 +82,7 @@ impl TrustState {
     /// Forgets conclusions about `name` and all zones below it.
     pub(in crate::resolve) fn forget_trust(&self, name: &Name) {
         self.zones.forget(name);
+        self.islands.forget(name);
     }
 
     /// Takes a new configuration; the state of trust points and the negative trust anchors set by an operator stay.

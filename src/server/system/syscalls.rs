@@ -4,7 +4,7 @@
 //! may use in place of those: on other kernels, without the vDSO, for its allocator and its threads. It has no call that starts
 //! a program, makes memory executable, or leads out of this process.
 //!
-//! A few calls are bound by their arguments: threads but no processes, sockets of four families, memory that is never executable.
+//! A few calls are bound by their arguments: threads but no processes, sockets of three families and of the routing tables, memory that is never executable.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -121,14 +121,11 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_capget,
     libc::SYS_getrusage,
     libc::SYS_getrlimit,
-    libc::SYS_prlimit64,
     libc::SYS_getpriority,
-    libc::SYS_setpriority,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_getparam,
     libc::SYS_sched_getscheduler,
-    libc::SYS_sched_setscheduler,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
@@ -175,7 +172,7 @@ const CONTROLS: &[libc::c_ulong] = &[libc::TCGETS, libc::TIOCGWINSZ, libc::FIONR
 /// What `prctl` may do: names of threads, names of memory, and never more rights.
 const PROCESS_CONTROLS: &[libc::c_int] = &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_NO_NEW_PRIVS, libc::PR_SET_VMA];
 
-const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
 
 /// Each would be a namespace of its own, in which a process could be root.
 const NAMESPACES: libc::c_int = libc::CLONE_NEWCGROUP
@@ -231,9 +228,15 @@ fn rules() -> Result<Rules, seccompiler::BackendError> {
     // The flags are the first argument on both processors that are known here.
     let is_thread = bits(0, libc::CLONE_THREAD, libc::CLONE_THREAD)?;
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_thread, bits(0, NAMESPACES, 0)?])?]);
-    let families: Vec<u64> = FAMILIES.iter().map(|family| number(*family)).collect();
-    rules.insert(libc::SYS_socket, one_of(0, families.clone())?);
-    rules.insert(libc::SYS_socketpair, one_of(0, families)?);
+    let mut sockets = one_of(0, FAMILIES.iter().map(|family| number(*family)).collect())?;
+    // Addresses and routes of this machine, and no other subject of the kernel.
+    sockets.push(SeccompRule::new(vec![is(0, number(libc::AF_NETLINK))?, is(2, number(libc::NETLINK_ROUTE))?])?);
+    rules.insert(libc::SYS_socket, sockets);
+    rules.insert(libc::SYS_socketpair, one_of(0, vec![number(libc::AF_UNIX)])?);
+    // Limits and priority of this process and of the calling thread, which 0 stands for.
+    for (call, whose) in [(libc::SYS_prlimit64, 0), (libc::SYS_setpriority, 1), (libc::SYS_sched_setscheduler, 0)] {
+        rules.insert(call, one_of(whose, vec![0])?);
+    }
     rules.insert(libc::SYS_ioctl, one_of(1, CONTROLS.to_vec())?);
     rules.insert(libc::SYS_prctl, one_of(0, PROCESS_CONTROLS.iter().map(|control| number(*control)).collect())?);
     // A signal to a thread of this process alone: how `abort` ends it.
@@ -275,9 +278,19 @@ mod tests {
         ] {
             assert!(!rules.contains_key(&call), "{call}");
         }
-        for call in
-            [libc::SYS_clone, libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_socket, libc::SYS_prctl, libc::SYS_ioctl, libc::SYS_tgkill]
-        {
+        for call in [
+            libc::SYS_clone,
+            libc::SYS_mmap,
+            libc::SYS_mprotect,
+            libc::SYS_socket,
+            libc::SYS_socketpair,
+            libc::SYS_prctl,
+            libc::SYS_prlimit64,
+            libc::SYS_setpriority,
+            libc::SYS_sched_setscheduler,
+            libc::SYS_ioctl,
+            libc::SYS_tgkill,
+        ] {
             assert!(!rules[&call].is_empty(), "{call} is bound by its arguments");
         }
     }
