@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod completions;
 mod config;
+mod doctor;
 mod exit_code;
 mod explain;
 mod health;
@@ -34,6 +35,7 @@ Examples:
   cairn explain www.example.com            walk a name from the root and show every step
   cairn check --config cairn.toml          find all mistakes before a server does
   cairn status                             what the running server serves, and what is wrong
+  cairn doctor                             what on this machine or its network keeps DNS from working
   cairn reload                             read configuration and zones again
   cairn config show                        every setting, its value, and where it came from
 
@@ -57,6 +59,7 @@ enum Command {
     Reload(reload::ReloadArgs),
     Status(status::StatusArgs),
     Health(health::HealthArgs),
+    Doctor(doctor::DoctorArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => reload::reload(&args, &everywhere),
         Command::Status(args) => status::status(&args, &everywhere),
         Command::Health(args) => health::health(&args, &everywhere),
+        Command::Doctor(args) => doctor::doctor(&args, &everywhere),
         Command::Config(config::ConfigCommand::Show(args)) => config::show(&args, &everywhere),
         Command::Cache(cache::CacheCommand::Dump(args)) => cache::dump(&args, &everywhere),
         Command::Cache(cache::CacheCommand::Load(args)) => cache::load(&args, &everywhere),

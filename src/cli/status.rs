@@ -47,6 +47,9 @@ fn shown(status: &Value, paint: Paint) -> Vec<String> {
     let online = if is_online { "online".to_owned() } else { paint.bad("offline: cached names are answered") };
     let family = |key: &str| text(&network[key]).unwrap_or_default();
     row("network", format!("{online}, IPv4 {}, IPv6 {}", family("ipv4"), family("ipv6")));
+    for seen in list(&network["interception"]).iter().filter_map(text) {
+        row("", paint.bad(&format!("queries to the root servers are intercepted: {seen}")));
+    }
     let cache = &status["cache"];
     let (bytes, limit) = (cache["bytes"].as_u64().unwrap_or(0), cache["limit-bytes"].as_u64().unwrap_or(0));
     let percent = bytes * 100 / limit.max(1);

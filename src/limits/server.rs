@@ -32,8 +32,26 @@ pub const ORDERS_WAITING_MAX: usize = 16;
 pub const HEALTH_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Queries that `cairn health` sends: one lost datagram is not a dead server.
 pub const HEALTH_QUERIES_MAX: usize = 2;
-/// Datagrams that `cairn health` reads for each query: others may belong to nobody's question.
-pub const HEALTH_REPLIES_MAX: usize = 8;
+/// Datagrams that a command reads for its one query: others may belong to nobody's question, and a server that sends only those
+/// is not worth more patience.
+pub const SINGLE_QUERY_DATAGRAMS_MAX: usize = 8;
+/// How long `cairn doctor` waits for the reply to each of its queries. Root servers reply within 0.3 s nearly everywhere.
+pub const DOCTOR_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// Times that `cairn doctor` sends a query over UDP: one lost datagram is no fault of the network.
+pub const DOCTOR_TRIES_MAX: usize = 3;
+/// Root servers of each address family that `cairn doctor` asks. What three agree on is not the fault of one.
+pub const DOCTOR_ROOTS_MAX: usize = 3;
+/// Servers of `[[forward]]` and `[[stub]]` that `cairn doctor` asks; each costs up to five queries at once.
+pub const DOCTOR_FORWARDERS_MAX: usize = 16;
+/// Of the addresses that a server listens on, `cairn doctor` asks so many.
+pub const DOCTOR_OWN_ADDRESSES_MAX: usize = 8;
+/// The longest wait of `cairn doctor` for all that it gathers: queries, files, the control socket of a server that hangs. What has
+/// not come by then counts as not known.
+pub const DOCTOR_TIME_MAX: Duration = Duration::from_secs(12);
+/// Octets of `/etc/resolv.conf` that are read. Honest ones have some hundred.
+pub const RESOLV_CONF_BYTES_MAX: u64 = 64 << 10;
+/// With fewer open files than this a server keeps few questions waiting; systemd's default is 524,288, that of old systems 4,096.
+pub const OPEN_FILES_MIN: u64 = 1_024;
 /// Zones without a mistake that `cairn status` prints one by one; `--json` has all.
 pub const STATUS_ZONES_MAX: usize = 50;
 /// Octets of the files that keep trust anchors (RFC 5011) and negative trust anchors. Honest ones have a few kilobytes.

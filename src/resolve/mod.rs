@@ -38,3 +38,5 @@ pub use dnssec::follow_anchors::Followed;
 pub use question::answer::{Answer, SentinelVerdict};
 pub use question::resolver::{Resolver, Shared};
 pub use reply::classify::Kind;
+#[cfg(any(test, feature = "internals"))]
+pub use reply::interception::Imposture;

@@ -1,15 +1,14 @@
 //! One question to a server over UDP, and whether an answer comes back: `cairn health`.
-//!
-//! Nothing of the answer is used but its header, so it needs none of the guards of a resolver's own queries.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::env::{Clock, Random, RealClock};
-use crate::limits::server::{HEALTH_QUERIES_MAX, HEALTH_REPLIES_MAX, HEALTH_WAIT_MAX};
+use super::single_query::SingleQuery;
+use crate::env::{Clock, RealClock};
+use crate::limits::server::{HEALTH_QUERIES_MAX, HEALTH_WAIT_MAX};
 use crate::record::{Question, Rcode};
-use crate::wire::{Flags, Header, Message, Writer};
+use crate::wire::Message;
 
 /// What a server did with a query.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub fn health(address: SocketAddr, question: &Question) -> Health {
         match ask(address, question) {
             Ok(Rcode::SERVFAIL) => return Health::Fails,
             Ok(rcode) => return Health::Answered { rcode, took: RealClock.boot().since(began) },
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 last = format!("nothing came within {} s", HEALTH_WAIT_MAX.as_secs());
             }
             Err(error) => return Health::Silent(error.to_string()),
@@ -41,31 +40,15 @@ pub fn health(address: SocketAddr, question: &Question) -> Health {
 }
 
 fn ask(address: SocketAddr, question: &Question) -> io::Result<Rcode> {
-    let any: SocketAddr = if address.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
-    let socket = UdpSocket::bind(any)?;
-    socket.connect(address)?;
-    socket.set_read_timeout(Some(HEALTH_WAIT_MAX))?;
-    let id = Random::from_system()?.u16();
-    let mut writer = Writer::new(Vec::with_capacity(512), 512);
-    writer.header(Header { id, flags: Flags(Flags::RD), counts: [0; 4] });
-    writer.question(question).map_err(|_| io::Error::other("the question does not fit into a message"))?;
-    let query = writer.finish();
-    let asked = Message::parse(&query).map_err(|_| io::Error::other("the query is no message"))?;
-    socket.send(&query)?;
-    let mut reply = [0; 4096];
-    // Each datagram waits anew; a server that sends only others' replies is not worth more patience than this.
-    for _ in 0..HEALTH_REPLIES_MAX {
-        let len = socket.recv(&mut reply)?;
-        let Ok(message) = Message::parse(&reply[..len]) else { continue };
-        if message.header().id == id && message.header().flags.has(Flags::QR) && message.question_wire() == asked.question_wire() {
-            return Ok(message.rcode());
-        }
-    }
-    Err(io::ErrorKind::TimedOut.into())
+    let single = SingleQuery { server: address, question, recursion_desired: true, dnssec: false, tcp: false, wait: HEALTH_WAIT_MAX };
+    let reply = single.ask()?;
+    Message::parse(&reply).map(|message| message.rcode()).map_err(|_| io::Error::other("the reply is no message"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
     use crate::record::{Name, Rtype};
 

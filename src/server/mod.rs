@@ -8,6 +8,7 @@
 mod cache_file;
 mod command;
 mod confine;
+mod doctor;
 mod engine;
 mod health;
 mod life;
@@ -29,12 +30,16 @@ mod run;
 mod scratch;
 mod serials;
 mod server;
+mod single_query;
 mod socket;
 mod state;
 mod system;
 mod trust;
 
 pub use command::Command;
+#[cfg(any(test, feature = "internals"))]
+pub use doctor::Finding;
+pub use doctor::{Report, Verdict, doctor};
 pub use health::{Health, health};
 pub use load::{Configuration, LoadedZone, Sources, StartOptions, configuration};
 pub(crate) use load::{root_hints, trust_anchors};

@@ -166,8 +166,16 @@ impl Engine for Server {
             FamilyStanding::Broken => "broken",
         };
         let recursion = &snapshot.routes.recursion;
+        let interception: Vec<String> = self
+            .service
+            .resolve
+            .interception()
+            .iter()
+            .map(|(server, how)| format!("the reply from {server} is not that of a root server, {how}"))
+            .collect();
         let network = json!({
             "online": !self.service.resolve.is_offline(),
+            "interception": interception,
             "ipv4": family(Family::V4, recursion.ipv4),
             "ipv6": family(Family::V6, recursion.ipv6),
         });

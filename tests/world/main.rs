@@ -10,6 +10,7 @@ mod error_reports;
 mod explained;
 mod floods;
 mod forwarding;
+mod interception;
 mod internal_names;
 mod isolation;
 mod log_lines;

@@ -15,6 +15,7 @@ use siphasher::sip::SipHasher24;
 use crate::cache::{Cache, Family, FamilyStanding};
 use crate::env::{BootTime, Clock, Random};
 use crate::metrics::{Counter, Recorder};
+use crate::resolve::network::interception::Interception;
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
 use crate::resolve::network::rtt::UsualRtt;
 use crate::resolve::network::wakeups::Wakeups;
@@ -25,6 +26,7 @@ pub(in crate::resolve) struct NetworkState {
     cache: Arc<Cache>,
     clock: Arc<dyn Clock>,
     offline: Offline,
+    interception: Interception,
     /// How long servers usually take to reply from here.
     usual_rtt: UsualRtt,
     wakeups: Wakeups,
@@ -45,6 +47,7 @@ impl NetworkState {
             cache,
             clock,
             offline: Offline::default(),
+            interception: Interception::default(),
             usual_rtt: UsualRtt::default(),
             wakeups: Wakeups::default(),
             route_changes: AtomicU64::new(0),
@@ -58,6 +61,11 @@ impl NetworkState {
         self.offline.is_offline(self.clock.boot())
     }
 
+    /// Root servers in whose place somebody else answers.
+    pub(in crate::resolve) fn interception(&self) -> &Interception {
+        &self.interception
+    }
+
     /// Links, addresses or routes of this machine have changed: walks that wait for the network try again at once. Where
     /// the route to the servers has changed, servers that did not answer may have been out of reach.
     pub(in crate::resolve) fn network_changed(&self, is_route_change: bool) {
@@ -68,6 +76,7 @@ impl NetworkState {
             self.cache.servers().forgive();
         }
         if is_route_change {
+            self.interception.forget();
             self.route_changes.fetch_add(1, Ordering::Relaxed);
         }
         self.wakeups.network_changed();
@@ -122,6 +131,11 @@ impl Network {
     /// Whether the network is away, shared by all workers.
     pub(in crate::resolve) fn offline(&self) -> &Offline {
         &self.0.state.offline
+    }
+
+    /// Whether queries to the root servers are intercepted, shared by all workers.
+    pub(in crate::resolve) fn interception(&self) -> &Interception {
+        self.0.state.interception()
     }
 
     /// Whether the network is away now.

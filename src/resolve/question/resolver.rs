@@ -1,5 +1,6 @@
 //! The storeys put together: what all workers share, and one worker's resolver.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::resolve::dnssec::validate::Validator;
 use crate::resolve::iterate::walker::Walker;
 use crate::resolve::lookup::lookup::{Lookup, LookupState};
 use crate::resolve::network::network::{Network, NetworkState};
+use crate::resolve::reply::interception::Imposture;
 use crate::resolve::servers::allowance::SecondQueryAllowance;
 use crate::resolve::servers::report_agents::ReportAgents;
 use crate::resolve::servers::servers::Servers;
@@ -57,6 +59,11 @@ impl Shared {
     /// Whether this machine's network is away now.
     pub fn is_offline(&self) -> bool {
         self.network.is_offline()
+    }
+
+    /// Root servers in whose place somebody else answers, at most one of each address family, and how that shows.
+    pub fn interception(&self) -> Vec<(IpAddr, Imposture)> {
+        self.network.interception().seen()
     }
 
     /// Number of walks in progress.

@@ -4,6 +4,7 @@
 
 pub(in crate::resolve) mod classify;
 pub(in crate::resolve) mod expected;
+pub(in crate::resolve) mod interception;
 pub(in crate::resolve) mod link;
 pub(in crate::resolve) mod scrub;
 pub(in crate::resolve) mod server_reply;

@@ -12,6 +12,7 @@ use crate::resolve::context::trace::Step;
 use crate::resolve::delegation::zone_cut::Cut;
 use crate::resolve::reply::classify::{Kind, classify};
 use crate::resolve::reply::expected::Expected;
+use crate::resolve::reply::interception::sender;
 use crate::resolve::reply::scrub::scrub;
 use crate::resolve::reply::server_reply::ServerReply;
 use crate::resolve::servers::form::{Circumstances, Judged};
@@ -159,6 +160,9 @@ impl Servers {
         let content = scrub(&message, &expected);
         let rcode = message.rcode();
         let kind = classify(message.header(), rcode, &content, &expected);
+        if cut.zone.is_root() && !cut.configured {
+            self.network().interception().note(plan.address.ip(), sender(message.header(), rcode, &content, &plan.question));
+        }
         context.trace.emit(|| Step::Reply {
             kind,
             rcode,

@@ -11,3 +11,4 @@ pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, con
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::Sources;
+pub(super) use warnings::open_resolver;

@@ -96,7 +96,7 @@ fn signatures(loaded: &LoadedZone, now: WallTime) -> Option<Problem> {
 }
 
 /// Recursion for everybody, at an address that others can reach (RFC 5358).
-fn open_resolver(configuration: &Configuration) -> Option<Problem> {
+pub(in crate::server) fn open_resolver(configuration: &Configuration) -> Option<Problem> {
     let settings = &configuration.settings;
     // Half of the addresses are as good as all of them; `2000::/3` is all of the IPv6 internet.
     let is_everybody = |prefix: &&Prefix| prefix.length() <= if prefix.network().is_ipv4() { 2 } else { 3 };

@@ -1,0 +1,332 @@
+"""Each fault really present, and `cairn doctor` names that one and no other; on a healthy machine it names none.
+
+The root is signed and served by NSD at an address of its own. In front of it, at the addresses of the root servers, stands a
+middlebox: it passes questions on, and is told to spoil the replies as networks do."""
+
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import network
+import wire
+from asking import LAN, LOCAL, guarded, tally, until
+from authorities import HERE, ROOT_ADDRESSES, Nsd
+from signed import sign_with_bind
+from space import ip
+from wire import AA, QR, RA
+
+TOOLS = ["ip", "nsd", "dnssec-signzone", "dnssec-keygen", "dnssec-dsfromkey", "cc"]
+BEHIND, FORWARDER, NOBODY, PORTAL, ABSENT = "127.8.8.8", "192.0.2.77", "192.0.2.78", "192.0.2.66", "2001:db8:c::99"
+SECONDS_MAX = 15
+A, OPT = wire.TYPES["A"], wire.TYPES["OPT"]
+
+
+def root_zone():
+    lines = ["$TTL 300", "@ SOA a.root-servers.net. nstld.example. 1 1800 900 604800 60", "com. NS ns.com.", "ns.com. A 192.5.6.30"]
+    for letter, address in zip("abcdefghijklm", [a for a in ROOT_ADDRESSES if ":" not in a]):
+        lines += [f"@ NS {letter}.root-servers.net.", f"{letter}.root-servers.net. A {address}"]
+    return "\n".join(lines) + "\n"
+
+
+class Middlebox(threading.Thread):
+    """Passes questions on to NSD; `spoil(question, reply, over_tcp)` is what becomes of each reply, None being silence."""
+
+    def __init__(self, addresses):
+        super().__init__(daemon=True)
+        self.addresses, self.selector, self.listeners, self.over_tcp = addresses, selectors.DefaultSelector(), [], True
+        self.spoil = honest
+        for address in addresses:
+            sock = self.bound(address, socket.SOCK_DGRAM)
+            self.selector.register(sock, selectors.EVENT_READ, self.datagram)
+        self.listen()
+        self.start()
+
+    def bound(self, address, kind):
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, 53))
+        return sock
+
+    def listen(self):
+        for address in self.addresses:
+            sock = self.bound(address, socket.SOCK_STREAM)
+            sock.listen()
+            self.listeners.append(sock)
+            self.selector.register(sock, selectors.EVENT_READ, self.connection)
+
+    def refuse_tcp(self):
+        """Nobody listens any more: the kernel resets each connection."""
+        for sock in self.listeners:
+            self.selector.unregister(sock)
+            sock.close()
+        self.listeners = []
+
+    def run(self):
+        while True:
+            for key, _ in self.selector.select():
+                try:
+                    key.data(key.fileobj)
+                except (OSError, ValueError, IndexError, struct.error):
+                    pass
+
+    def datagram(self, sock):
+        query, client = sock.recvfrom(65535)
+        reply = self.spoil(query, ask_behind(query), False)
+        if reply:
+            sock.sendto(reply, client)
+
+    def connection(self, listener):
+        conn, _ = listener.accept()
+        with conn:
+            conn.settimeout(1)
+            query = conn.recv(65535)[2:]
+            reply = self.spoil(query, ask_behind(query), True)
+            if reply:
+                conn.sendall(struct.pack("!H", len(reply)) + reply)
+
+
+def ask_behind(query):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(1)
+        sock.sendto(query, (BEHIND, 53))
+        return sock.recv(65535)
+
+
+def flags(reply, on=0, off=0):
+    return reply[:2] + struct.pack("!H", struct.unpack("!H", reply[2:4])[0] & ~off | on) + reply[4:]
+
+
+def question_of(query):
+    """The name's octets, the type, and the whole question."""
+    end = query.index(0, 12) + 1
+    return query[12:end], struct.unpack("!H", query[end:end + 2])[0], query[12:end + 4]
+
+
+def answer(query, address, more=0):
+    """A reply with one address, or with none."""
+    record = b"\xc0\x0c" + struct.pack("!HHIH", A, 1, 60, 4) + socket.inet_aton(address) if address else b""
+    return query[:2] + struct.pack("!H", QR | RA | more) + struct.pack("!4H", 1, int(bool(address)), 0, 0) + question_of(query)[2] + record
+
+
+def honest(query, reply, over_tcp):
+    return reply
+
+
+def hijacked(query, reply, over_tcp):
+    """A resolver in the place of the root servers, which knows DNSSEC."""
+    name, rtype, _ = question_of(query)
+    if rtype == A and name == wire.name_wire("example.com"):
+        return answer(query, "192.0.2.80")
+    return flags(reply, on=RA, off=AA)
+
+
+def without_large(query, reply, over_tcp):
+    return reply if over_tcp or len(reply) <= 512 else None
+
+
+def portal(query, reply, over_tcp):
+    return answer(query, PORTAL if question_of(query)[1] == A else None)
+
+
+def resolver(query, reply, over_tcp):
+    """A forwarder as it should be: what NSD knows, with RA."""
+    return hijacked(query, reply, over_tcp)
+
+
+def stripping(query, reply, over_tcp):
+    """A forwarder that does not understand EDNS: neither OPT nor signatures."""
+    name, rtype, question = question_of(query)
+    plain = query[:2] + struct.pack("!H4H", 0x0100, 1, 0, 0, 0) + question
+    return hijacked(plain, ask_behind(plain), over_tcp)
+
+
+def silent(query, reply, over_tcp):
+    return None
+
+
+class Rules:
+    """Routing rules that drop packets, which work in every kernel; the table of local addresses comes after them."""
+
+    def __init__(self, family, *rule):
+        self.family, self.rule = [f"-{family}"], rule
+
+    def __enter__(self):
+        ip(*self.family, "rule", "add", "pref", "100", "lookup", "local")
+        ip(*self.family, "rule", "del", "pref", "0")
+        ip(*self.family, "rule", "add", "pref", "10", *self.rule)
+
+    def __exit__(self, *_):
+        ip(*self.family, "rule", "del", "pref", "10")
+        ip(*self.family, "rule", "add", "pref", "0", "lookup", "local")
+        ip(*self.family, "rule", "del", "pref", "100")
+
+
+class Doctor:
+    """The program, the server that it looks at, and configurations that differ in one thing."""
+
+    def __init__(self, subject, folder, anchors):
+        self.subject, self.folder, self.anchors, self.count = subject, folder, anchors, 0
+        self.socket = folder / "run/control.sock"
+
+    def config(self, server="", recursion="", more="", listen=(LOCAL,), anchors=None):
+        self.count += 1
+        path = self.folder / f"doctor-{self.count}.toml"
+        at = ", ".join(f'"{address}"' for address in listen)
+        path.write_text(
+            f'[server]\nlisten = [{at}]\ncontrol-socket = "{self.socket}"\nstate-dir = "{self.folder / "state"}"\n{server}'
+            f'[recursion]\ntrust-anchor = "{anchors or self.anchors}"\n{recursion}{more}'
+        )
+        return path
+
+    def start(self):
+        self.subject.process = self.subject.run([self.subject.binary, "run", "--config", self.config()])
+        return until(lambda: self.socket.exists() and self.ask("status", "--json", "--config", self.config())[0] == 0, 10)
+
+    def ask(self, *words, env=None):
+        done = subprocess.run([self.subject.binary, *map(str, words)], capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})})
+        return done.returncode, done.stdout, done.stderr
+
+    def check(self, what, expected, said="", config=None, env=None):
+        """`expected`: the names of the checks that find something."""
+
+        def test():
+            begun = time.monotonic()
+            code, out, err = self.ask("doctor", "--json", "--config", config or self.config(), env=env)
+            took = time.monotonic() - begun
+            report = json.loads(out)
+            found = {finding["check"] for finding in report["findings"]}
+            words = " ".join(f"{finding['what']} {finding['fix']}" for finding in report["findings"])
+            good = found == expected and said in words and code == (1 if expected else 0) and report["healthy"] == (not expected)
+            return good and took <= SECONDS_MAX and not err, f"exit {code} after {took:.1f} s: {out} {err}"
+
+        guarded("doctor", what, test)
+
+
+def doctor_stage(words, make_stage):
+    if network.missing_tools(TOOLS):
+        sys.exit(1)
+    tally.server = tally.judged = "cairn"
+    with make_stage(words.keep) as stage:
+        if not network.make_network(ROOT_ADDRESSES):
+            sys.exit("this stage needs IPv6")
+        signed, ds = sign_with_bind(".", root_zone(), stage.folder, algorithm="RSASHA256")
+        anchors = stage.folder / "anchors"
+        anchors.write_text("\n".join(ds) + "\n")
+        nsd = Nsd("root", stage.folder, [BEHIND], [(".", signed)])
+        stage.running.append(nsd)
+        nsd.start()
+        nsd.wait()
+        roots, forwarder = Middlebox(ROOT_ADDRESSES), Middlebox([FORWARDER])
+        forwarder.spoil = resolver
+        if not network.mount_over("/etc/resolv.conf", f"nameserver {LOCAL}\n", stage.folder):
+            sys.exit("/etc/resolv.conf cannot be covered here")
+        # Folders that others may write to are refused, and those of this stage are below a temporary folder of ours.
+        folder = stage.folder / "doctor"
+        folder.mkdir(mode=0o700)
+        doctor = Doctor(stage.subject("cairn"), folder, anchors)
+        if tally.check("start", "answers within 10 s", doctor.start(), doctor.subject.log()):
+            healthy_checks(doctor)
+            machine_checks(doctor, stage.folder)
+            network_checks(doctor, roots)
+            forwarding_checks(doctor, forwarder)
+            interception_checks(doctor, roots)
+
+
+def healthy_checks(doctor):
+    doctor.check("a healthy machine: nothing", set())
+    doctor.check("a healthy machine that forwards everything: nothing", set(), config=doctor.config(more=f'[[forward]]\nzone = "."\nto = ["{FORWARDER}"]\n'))
+
+    def text():
+        code, out, err = doctor.ask("doctor", "--config", doctor.config())
+        return code == 0 and out.endswith("no fault found\n") and "good   clock\n" in out and not err, f"exit {code}: {out} {err}"
+
+    guarded("doctor", "as text, without a word of progress where nobody looks", text)
+    guarded("doctor", "wrong usage: exit 2", lambda: (doctor.ask("doctor", "--nonsense")[0] == 2, ""))
+
+
+def machine_checks(doctor, folder):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind((LAN, 53))
+        doctor.check("port 53 held by another process", {"port"}, f"process {os.getpid()}", config=doctor.config(listen=(LOCAL, LAN)))
+    doctor.check("an address that no interface has", {"port"}, ABSENT, config=doctor.config(listen=(LOCAL, ABSENT)))
+    doctor.check("a mistake in the configuration", {"configuration"}, "misspelt", config=doctor.config(server="misspelt = 1\n"))
+    doctor.check("everybody may ask", {"open resolver"}, "0.0.0.0/0", config=doctor.config(server='allow = ["0.0.0.0/0"]\n', listen=(LOCAL, LAN)))
+    network.mount_over("/etc/resolv.conf", f"nameserver {NOBODY}\n", folder)
+    doctor.check("resolv.conf leads elsewhere", {"resolv.conf"}, NOBODY)
+    network.mount_over("/etc/resolv.conf", f"nameserver {LOCAL}\n", folder)
+    process = doctor.subject.process
+    before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (64, 64))
+    doctor.check("64 open files", {"open files"}, "64 files")
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
+    with Rules(4, "from", LOCAL, "ipproto", "udp", "sport", "53", "blackhole"):
+        doctor.check("replies of the server are dropped", {"packet filter"}, f"{LOCAL}:53 over UDP")
+    process.send_signal(signal.SIGSTOP)
+    doctor.check("a server that hangs", {"server"}, "does not answer")
+    process.send_signal(signal.SIGCONT)
+    with tempfile.TemporaryDirectory(dir=folder) as aside:
+        doctor.socket.rename(f"{aside}/moved")
+        doctor.check("no control socket", {"server"}, f"Cairn runs (process {process.pid})")
+    doctor.subject.stop()
+    doctor.check("no server", {"server"}, "no Cairn runs here")
+    tally.check("start", "again", doctor.start(), doctor.subject.log())
+
+
+def network_checks(doctor, roots):
+    for what, spoil, expected, said in [
+        ("a resolver answers in place of the root servers", hijacked, {"interception"}, "offer recursion"),
+        ("large UDP replies are dropped", without_large, {"large answers"}, "1232 octets"),
+        ("a captive portal: one address for every name", portal, {"captive portal"}, PORTAL),
+        ("no reply of anybody", silent, {"network"}, "none of 6 servers"),
+    ]:
+        roots.spoil = spoil
+        doctor.check(what, expected, said)
+        roots.spoil = honest
+    roots.refuse_tcp()
+    doctor.check("TCP to port 53 is reset", {"TCP"}, "refused")
+    roots.listen()
+    rule = ["unreachable", "ipproto", "udp", "dport", "53"]
+    with Rules(6, *rule), RulesOfTcp():
+        doctor.check("IPv6 without a way out", {"IPv6"}, "over IPv4")
+    doctor.check("all is well again", set())
+    shim = doctor.folder / "clock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-o", shim, HERE / "clock.c"], check=True)
+    for days in (-400, 400):
+        env = {"LD_PRELOAD": str(shim), "CLOCK_SHIFT": str(days * 86400)}
+        doctor.check(f"the clock is wrong by {days} days", {"clock"}, "timedatectl", env=env)
+    stale = doctor.folder / "stale.anchors"
+    stale.write_text(f". IN DS 4711 8 2 {'ab' * 32}\n")
+    doctor.check("a stale trust anchor", {"trust anchors"}, "trusts 4711", config=doctor.config(anchors=stale))
+    doctor.check("no file of trust anchors", {"trust anchors"}, "gone.anchors", config=doctor.config(anchors=doctor.folder / "gone.anchors"))
+
+
+class RulesOfTcp:
+    """Beside a rule for UDP, the same for TCP."""
+
+    def __enter__(self):
+        ip("-6", "rule", "add", "pref", "11", "unreachable", "ipproto", "tcp", "dport", "53")
+
+    def __exit__(self, *_):
+        ip("-6", "rule", "del", "pref", "11")
+
+
+def forwarding_checks(doctor, forwarder):
+    everything = doctor.config(more=f'[[forward]]\nzone = "."\nto = ["{FORWARDER}"]\n')
+    forwarder.spoil = stripping
+    doctor.check("a forwarder that strips signatures", {"DNSSEC of forwarders"}, FORWARDER, config=everything)
+    forwarder.spoil = resolver
+    doctor.check("a forwarder where nobody is", {"forwarders"}, NOBODY, config=doctor.config(more=f'[[forward]]\nzone = "corp.example"\nto = ["{NOBODY}"]\n'))
+
+
+def interception_checks(doctor, roots):
+    """The running server notices it too."""
+
+
