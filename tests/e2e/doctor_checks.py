@@ -18,7 +18,7 @@ import time
 
 import network
 import wire
-from asking import LAN, LOCAL, guarded, tally, until
+from asking import LAN, LOCAL, NoReply, guarded, reply, tally, until
 from authorities import HERE, ROOT_ADDRESSES, Nsd
 from signed import sign_with_bind
 from space import ip
@@ -264,9 +264,10 @@ def machine_checks(doctor, folder):
     doctor.check("resolv.conf leads elsewhere", {"resolv.conf"}, NOBODY)
     network.mount_over("/etc/resolv.conf", f"nameserver {LOCAL}\n", folder)
     process = doctor.subject.process
-    before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (64, 64))
+    soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (64, hard))
     doctor.check("64 open files", {"open files"}, "64 files")
-    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (soft, hard))
     with Rules(4, "from", LOCAL, "ipproto", "udp", "sport", "53", "blackhole"):
         doctor.check("replies of the server are dropped", {"packet filter"}, f"{LOCAL}:53 over UDP")
     process.send_signal(signal.SIGSTOP)
@@ -327,6 +328,27 @@ def forwarding_checks(doctor, forwarder):
 
 
 def interception_checks(doctor, roots):
-    """The running server notices it too."""
+    """The running server notices it too, when it asks the root servers, and says so once."""
 
+    def told(spoil, expected):
+        def test():
+            doctor.subject.stop()
+            roots.spoil = spoil
+            started = doctor.start()
+            for label in ("one", "two", "three"):
+                try:
+                    reply(LOCAL, f"{label}.test-{time.monotonic_ns()}", "A", timeout=2)
+                except NoReply:
+                    pass
+            seen = json.loads(doctor.ask("status", "--json", "--config", doctor.config())[1])["network"]["interception"]
+            text = doctor.ask("status", "--config", doctor.config())[1]
+            logged = doctor.subject.log().count("root servers are intercepted")
+            roots.spoil = honest
+            # At most one line for each address family.
+            good = bool(seen) == expected and ("intercepted" in text) == expected and (1 if expected else 0) <= logged <= (2 if expected else 0)
+            return started and good, f"{seen}, {logged} lines: {text} {doctor.subject.log()[-600:]}"
 
+        return test
+
+    guarded("status", "honest root servers: no word of interception", told(honest, False))
+    guarded("status", "a resolver in place of the root servers", told(hijacked, True))

@@ -109,6 +109,7 @@ pub(super) mod testing {
             authoritative,
             recursion_available: false,
             truncated: false,
+            edns: true,
             rcode,
             servers: Vec::new(),
             addresses: Vec::new(),

@@ -14,6 +14,8 @@ pub(super) struct Seen {
     pub(super) authoritative: bool,
     pub(super) recursion_available: bool,
     pub(super) truncated: bool,
+    /// It has an OPT record (RFC 6891).
+    pub(super) edns: bool,
     pub(super) rcode: Rcode,
     /// Names of the servers in the answer's NS records.
     pub(super) servers: Vec<Name>,
@@ -43,6 +45,7 @@ impl Seen {
             authoritative: flags.has(Flags::AA),
             recursion_available: flags.has(Flags::RA),
             truncated: flags.has(Flags::TC),
+            edns: message.edns().is_some(),
             rcode: message.rcode(),
             servers: Vec::new(),
             addresses: Vec::new(),
@@ -101,7 +104,7 @@ mod tests {
             writer.record(Section::Answer, &root, rtype, Class::IN, 60, &rdata).expect("room");
         }
         let seen = Seen::read(&writer.finish()).expect("a message");
-        assert!(seen.authoritative && seen.recursion_available && !seen.truncated);
+        assert!(seen.authoritative && seen.recursion_available && !seen.truncated && !seen.edns);
         assert_eq!((seen.rcode, seen.keys), (Rcode::NOERROR, 1));
         assert_eq!(seen.servers, [Name::parse("a.root-servers.net.").expect("a name")]);
         assert_eq!(seen.addresses, ["192.0.2.1", "2001:db8::1"].map(|text| text.parse::<IpAddr>().expect(text)));

@@ -2,7 +2,7 @@
 
 use super::checks::Verdict;
 use super::facts::{Asked, Facts, Outcome, Role};
-use super::seen::Signature;
+use super::seen::{Seen, Signature};
 use crate::record::Rcode;
 use crate::validate::Date;
 
@@ -109,7 +109,9 @@ pub(super) fn forwarded_proofs(facts: &Facts) -> Verdict {
             "no forwarder sent an answer that should be signed"
         });
     }
-    let strips = |asked: &&Asked| asked.large.reply().is_some_and(|seen| !seen.truncated && seen.signatures.is_empty());
+    // Without EDNS there is no DO, and no signature is ever sent (RFC 3225).
+    let is_bare = |seen: &Seen| !seen.edns || (seen.rcode == Rcode::NOERROR && !seen.truncated && seen.signatures.is_empty());
+    let strips = |asked: &&Asked| asked.large.reply().is_some_and(is_bare);
     let stripping: Vec<String> = asked.filter(strips).map(|asked| asked.server.to_string()).collect();
     if stripping.is_empty() {
         return Verdict::Good;
@@ -124,7 +126,6 @@ pub(super) fn forwarded_proofs(facts: &Facts) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::super::checks::testing::{DAY, NOW, forwarder, keys, name, one_fault, seen, socket, told};
-    use super::super::seen::Seen;
     use super::*;
     use crate::env::WallTime;
 
@@ -161,6 +162,10 @@ mod tests {
             ("DNSSEC of forwarders", "192.0.2.9:53 forward DNSSEC questions without the signatures", "support DNSSEC", &|facts| {
                 facts.asked = vec![Asked { large: stripped(), ..forwarder("192.0.2.9:53") }];
             }),
+            ("DNSSEC of forwarders", "192.0.2.9:53 forward DNSSEC questions", "support DNSSEC", &|facts| {
+                let large = Outcome::Reply(Seen { edns: false, truncated: true, ..seen(false, Rcode::NOERROR) });
+                facts.asked = vec![Asked { large, ..forwarder("192.0.2.9:53") }];
+            }),
         ];
         for (check, what, fix, change) in rows {
             let (found_by, finding) = one_fault(change);
@@ -179,6 +184,11 @@ mod tests {
                 facts.trusted.tags = vec![1];
             },
             &|facts| facts.trusted.tags.clear(),
+            // The signatures come over TCP.
+            &|facts| {
+                let large = Outcome::Reply(Seen { truncated: true, ..seen(false, Rcode::NOERROR) });
+                facts.asked = vec![Asked { large, ..forwarder("192.0.2.9:53") }];
+            },
             // A forwarder for an internal zone, which is not signed.
             &|facts| {
                 let role = Role::Forwarder { zone: name("corp.example."), proofs: false };
