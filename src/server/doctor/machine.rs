@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::super::load::open_resolver as open_to_all;
 use super::super::port_owner::{PortOwner, Transport};
-use super::checks::Verdict;
 use super::facts::{Control, Facts, Held};
+use super::verdict::Verdict;
 use crate::limits::server::OPEN_FILES_MIN;
 
 /// Mistakes in the configuration keep a server from starting and from reloading.
@@ -193,8 +193,8 @@ pub(super) fn open_resolver(facts: &Facts) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checks::testing::{one_fault, socket, told};
     use super::super::facts::OwnReply;
+    use super::super::test_facts::{one_fault, socket, told};
     use super::*;
     use crate::config::{Prefix, Problem};
     use crate::server::port_owner::Process;

@@ -16,11 +16,15 @@ mod gather;
 mod machine;
 mod network;
 mod seen;
+#[cfg(test)]
+mod test_facts;
 mod trust;
+mod verdict;
 
+pub use checks::Report;
 #[cfg(any(test, feature = "internals"))]
-pub use checks::Finding;
-pub use checks::{Report, Verdict};
+pub use verdict::Finding;
+pub use verdict::Verdict;
 
 use super::load::StartOptions;
 use std::path::PathBuf;

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::checks::Verdict;
 use super::facts::{Asked, Facts, Outcome};
 use super::seen::Seen;
+use super::verdict::Verdict;
 use crate::record::{Name, Rcode};
 
 const NOBODY: &str = "no server outside replies";
@@ -184,7 +184,7 @@ pub(super) fn tcp(facts: &Facts) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checks::testing::{forwarder, name, one_fault, seen, told};
+    use super::super::test_facts::{forwarder, name, one_fault, seen, told};
     use super::*;
 
     fn addresses_of(ip: &str) -> Outcome {

@@ -1,8 +1,8 @@
 //! Checks of what DNSSEC and forwarding need: the clock, the trust anchors, forwarders that answer and pass signatures on.
 
-use super::checks::Verdict;
 use super::facts::{Asked, Facts, Outcome, Role};
 use super::seen::{Seen, Signature};
+use super::verdict::Verdict;
 use crate::record::Rcode;
 use crate::validate::Date;
 
@@ -125,7 +125,7 @@ pub(super) fn forwarded_proofs(facts: &Facts) -> Verdict {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checks::testing::{DAY, NOW, forwarder, keys, name, one_fault, seen, socket, told};
+    use super::super::test_facts::{DAY, NOW, forwarder, keys, name, one_fault, seen, socket, told};
     use super::*;
     use crate::env::WallTime;
 
