@@ -238,3 +238,20 @@ fn a_user_that_cannot_be_become_is_a_mistake() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("server.user: there is no account \"no-such-account\""), "{}", stderr(&output));
 }
+
+#[test]
+fn an_unbound_configuration_becomes_one_that_is_right() {
+    let folder = Folder::new("import");
+    folder.write("lan.conf", "forward-zone:\n  name: lan\n  forward-addr: 192.0.2.1@5353\n").write(
+        "unbound.conf",
+        "server:\n  interface: 127.0.0.1@5353\n  access-control: 192.0.2.0/24 allow\n  ratelimit: 100\n  \
+         local-data: \"nas.lan. A 192.0.2.7\"\ninclude: lan.conf\n",
+    );
+    let output = folder.cairn("import unbound.conf");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stderr(&output), "unbound.conf:4: ratelimit: there is no such key here\n");
+    folder.write("cairn.toml", &stdout(&output));
+    let checked = folder.cairn("check --config cairn.toml");
+    assert_eq!((checked.status.code(), stderr(&checked)), (Some(0), String::new()));
+    assert_eq!(folder.cairn("import none.conf").status.code(), Some(2));
+}

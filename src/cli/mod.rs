@@ -13,6 +13,7 @@ mod doctor;
 mod exit_code;
 mod explain;
 mod health;
+mod import;
 mod man;
 mod reload;
 mod run;
@@ -60,6 +61,7 @@ enum Command {
     Status(status::StatusArgs),
     Health(health::HealthArgs),
     Doctor(doctor::DoctorArgs),
+    Import(import::ImportArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
@@ -87,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::status(&args, &everywhere),
         Command::Health(args) => health::health(&args, &everywhere),
         Command::Doctor(args) => doctor::doctor(&args, &everywhere),
+        Command::Import(args) => import::import(&args),
         Command::Config(config::ConfigCommand::Show(args)) => config::show(&args, &everywhere),
         Command::Cache(cache::CacheCommand::Dump(args)) => cache::dump(&args, &everywhere),
         Command::Cache(cache::CacheCommand::Load(args)) => cache::load(&args, &everywhere),

@@ -21,6 +21,7 @@ mod restart;
 mod settings;
 mod show;
 mod translation;
+mod unbound;
 
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
@@ -39,3 +40,4 @@ pub use show::reference_markdown;
 pub use show::{KeyReference, SectionReference, Shown, reference, show};
 pub use socket_addr::parse_socket;
 pub use translation::TranslationPrefix;
+pub use unbound::{Statement, Translation, statements, translate};

@@ -48,6 +48,11 @@ pub const DOCTOR_OWN_ADDRESSES_MAX: usize = 8;
 /// The longest wait of `cairn doctor` for all that it gathers: queries, files, the control socket of a server that hangs. What has
 /// not come by then counts as not known.
 pub const DOCTOR_TIME_MAX: Duration = Duration::from_secs(12);
+/// Files that `cairn import` reads, with those that the first one includes, and how deep they include each other. Packages split
+/// unbound.conf into a handful.
+pub const IMPORT_FILES_MAX: usize = 1_000;
+/// See [`IMPORT_FILES_MAX`].
+pub const IMPORT_DEPTH_MAX: usize = 16;
 /// Octets of `/etc/resolv.conf` that are read. Honest ones have some hundred.
 pub const RESOLV_CONF_BYTES_MAX: u64 = 64 << 10;
 /// With fewer open files than this a server keeps few questions waiting; systemd's default is 524,288, that of old systems 4,096.

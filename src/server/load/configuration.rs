@@ -168,7 +168,7 @@ fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
 }
 
 /// A folder or a device in the place of a file is reported, not read: a pipe would block the server.
-pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, Problem> {
+pub(in crate::server) fn read_bytes(path: &Path) -> Result<Vec<u8>, Problem> {
     let problem = |what: String| Problem::of_file(path.display().to_string(), what);
     match fs::metadata(path).ok().and_then(|meta| no_file(&meta)) {
         Some(what) => Err(problem(what.to_owned())),

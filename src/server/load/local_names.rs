@@ -14,7 +14,7 @@ const HOSTS_TTL_S: u32 = 300;
 
 /// All records, those of `local-data` first: a name in `local-data` is not taken from the hosts file. A mistake in `local-data`
 /// is a mistake of the configuration; of the hosts file, only the line with the mistake is left out.
-pub(super) fn local_records(settings: &Settings) -> LocalRecords {
+pub(in crate::server) fn local_records(settings: &Settings) -> LocalRecords {
     let mut read = LocalRecords::default();
     for text in &settings.policy.local_data {
         let problem = |what: String| settings.problem_with("policy.local-data", format!("policy.local-data: \"{text}\": {what}"));
@@ -41,11 +41,11 @@ pub(super) fn local_records(settings: &Settings) -> LocalRecords {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct LocalRecords {
+pub(in crate::server) struct LocalRecords {
     pub(super) sets: Vec<RrSet>,
     /// Of each name and type in `sets`.
     places: HashMap<(Name, Rtype), usize>,
-    pub(super) mistakes: Vec<Problem>,
+    pub(in crate::server) mistakes: Vec<Problem>,
     /// The hosts file cannot be read.
     pub(super) unusable: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,

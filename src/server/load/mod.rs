@@ -6,9 +6,10 @@ mod root;
 mod sources;
 mod warnings;
 
-pub(super) use configuration::configuration_as_far_as_it_goes;
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
+pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes};
+pub(super) use local_names::local_records;
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::Sources;
 pub(super) use warnings::open_resolver;
