@@ -464,6 +464,7 @@ fn note(note: &Note) -> String {
     match note {
         Note::Hosted { zone } => format!("hosted {zone}"),
         Note::Listed => "listed".to_owned(),
+        Note::TranslatedAddress => "translated".to_owned(),
         Note::Special { name, document } => format!("special {name} {document}"),
         Note::Refused(refused) => refused.why.to_owned(),
         Note::NotFollowed { target, refused } => format!("without {target}: {}", refused.why),
