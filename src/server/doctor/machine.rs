@@ -34,8 +34,9 @@ pub(super) fn server(facts: &Facts) -> Verdict {
     };
     let running = facts.cairn_in_the_tables();
     match running {
-        _ if is_forbidden => {
-            Verdict::fault(format!("the control socket of the running server cannot be used: {why}"), "run `sudo cairn doctor`")
+        // Rights that this user lacks are no fault of the machine.
+        _ if is_forbidden && !facts.held.is_empty() => {
+            Verdict::NotKnown("its control socket is another user's: `sudo cairn doctor` can use it")
         }
         Some(process) => Verdict::fault(
             format!("Cairn runs (process {process}), but commands cannot reach it: {why}"),
@@ -222,7 +223,8 @@ mod tests {
             ("server", "no Cairn runs here: /run/cairn/control.sock is not there", "systemctl enable --now cairn", &|facts| {
                 facts.control = gone(false);
             }),
-            ("server", "cannot be used", "sudo cairn doctor", &|facts| facts.control = gone(true)),
+            // Nobody has the port, so the socket was left behind.
+            ("server", "no Cairn runs here", "systemctl enable --now cairn", &|facts| facts.control = gone(true)),
             ("server", "Cairn runs (process 12), but commands cannot reach it", "--control-socket", &|facts| {
                 facts.control = gone(false);
                 facts.held = vec![held("127.0.0.1:53", Some("cairn"))];
@@ -274,6 +276,11 @@ mod tests {
         let rows: &[&dyn Fn(&mut Facts)] = &[
             &|facts| facts.held = vec![held("127.0.0.1:53", None)],
             &|facts| facts.held = vec![held("127.0.0.1:53", Some("cairn"))],
+            // A user without rights for the control socket of the service.
+            &|facts| {
+                facts.control = gone(true);
+                facts.held = vec![held("127.0.0.1:53", Some("cairn"))];
+            },
             // Nobody configured it: a machine without IPv6.
             &|facts| facts.absent = vec![socket("[::1]:53")],
             &|facts| facts.resolv_conf.servers = Ok(Vec::new()),
