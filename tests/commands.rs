@@ -255,3 +255,18 @@ fn an_unbound_configuration_becomes_one_that_is_right() {
     assert_eq!((checked.status.code(), stderr(&checked)), (Some(0), String::new()));
     assert_eq!(folder.cairn("import none.conf").status.code(), Some(2));
 }
+
+/// Where no names are resolved, nobody outside is asked.
+#[test]
+fn doctor_looks_at_the_machine_and_says_what_it_did_not_look_at() {
+    let folder = Folder::new("doctor");
+    folder.write("cairn.toml", "[server]\nlisten = [\"127.0.0.1:1\"]\ncontrol-socket = \"none.sock\"\n[recursion]\nenabled = false\n");
+    let output = folder.cairn("doctor --json --config cairn.toml");
+    assert_eq!((output.status.code(), stderr(&output)), (Some(1), String::new()));
+    let report = stdout(&output);
+    assert!(report.contains("\"healthy\":false") && report.contains("no Cairn runs here: none.sock is not there"), "{report}");
+    assert!(report.contains("{\"check\":\"network\",\"verdict\":\"not-checked\",\"why\":\"no server outside is needed\"}"), "{report}");
+    let text = stdout(&folder.cairn("doctor --config cairn.toml"));
+    assert!(text.contains("fault  server: no Cairn runs here") && text.contains("\n       fix: start it: "), "{text}");
+    assert_eq!(folder.cairn("doctor --what").status.code(), Some(2));
+}

@@ -128,7 +128,7 @@ mod tests {
         let status = json!({
             "version": "0.1.0", "process": 7, "uptime-seconds": 93_784, "listening-on": ["127.0.0.1:53", "[::1]:53"],
             "configuration": "/etc/cairn/cairn.toml", "privileges": "user cairn (uid 105), landlock",
-            "network": { "online": true, "ipv4": "works", "ipv6": "broken" },
+            "network": { "online": true, "ipv4": "works", "ipv6": "broken", "interception": ["the reply from 192.0.2.1 is odd"] },
             "cache": { "bytes": 64 << 20, "limit-bytes": 256 << 20, "record-sets": 1000 },
             "zones": [
                 { "name": "a.example.", "state": "served", "serial": 7, "records": 3, "file": "zones/a.example.zone", "problem": null },
@@ -149,6 +149,7 @@ mod tests {
                 "privileges    user cairn (uid 105), landlock",
                 "configuration /etc/cairn/cairn.toml",
                 "network       online, IPv4 works, IPv6 broken",
+                "              queries to the root servers are intercepted: the reply from 192.0.2.1 is odd",
                 "cache         64 of 256 MiB (25 %), 1000 record sets",
                 "last reload   with mistakes, 1 min 1 s ago",
                 "              reloaded: 1 zone, and 2 that cannot be read",

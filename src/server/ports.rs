@@ -11,7 +11,7 @@ use crate::config::ServerSettings;
 use crate::env::{bind_tcp, bind_udp};
 
 /// The port that is used if no address was configured and port 53 cannot be bound.
-const FALLBACK_PORT: u16 = 5300;
+pub(super) const FALLBACK_PORT: u16 = 5300;
 
 /// The sockets of one worker: one of each kind per address, in the order of [`Ports::addrs`]. Non-blocking.
 #[derive(Debug, Default)]

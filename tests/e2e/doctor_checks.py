@@ -174,21 +174,21 @@ class Doctor:
     """The program, the server that it looks at, and configurations that differ in one thing."""
 
     def __init__(self, subject, folder, anchors):
-        self.subject, self.folder, self.anchors, self.count = subject, folder, anchors, 0
+        self.subject, self.folder, self.anchors, self.count, self.slowest = subject, folder, anchors, 0, 0
         self.socket = folder / "run/control.sock"
 
     def config(self, server="", recursion="", more="", listen=(LOCAL,), anchors=None):
         self.count += 1
         path = self.folder / f"doctor-{self.count}.toml"
-        at = ", ".join(f'"{address}"' for address in listen)
+        at = "listen = [{}]\n".format(", ".join(f'"{address}"' for address in listen)) if listen else ""
         path.write_text(
-            f'[server]\nlisten = [{at}]\ncontrol-socket = "{self.socket}"\nstate-dir = "{self.folder / "state"}"\n{server}'
+            f'[server]\n{at}control-socket = "{self.socket}"\nstate-dir = "{self.folder / "state"}"\n{server}'
             f'[recursion]\ntrust-anchor = "{anchors or self.anchors}"\n{recursion}{more}'
         )
         return path
 
-    def start(self):
-        self.subject.process = self.subject.run([self.subject.binary, "run", "--config", self.config()])
+    def start(self, **config):
+        self.subject.process = self.subject.run([self.subject.binary, "run", "--config", self.config(**config)])
         return until(lambda: self.socket.exists() and self.ask("status", "--json", "--config", self.config())[0] == 0, 10)
 
     def ask(self, *words, env=None):
@@ -202,6 +202,7 @@ class Doctor:
             begun = time.monotonic()
             code, out, err = self.ask("doctor", "--json", "--config", config or self.config(), env=env)
             took = time.monotonic() - begun
+            self.slowest = max(self.slowest, took)
             report = json.loads(out)
             found = {finding["check"] for finding in report["findings"]}
             words = " ".join(f"{finding['what']} {finding['fix']}" for finding in report["findings"])
@@ -239,6 +240,7 @@ def doctor_stage(words, make_stage):
             network_checks(doctor, roots)
             forwarding_checks(doctor, forwarder)
             interception_checks(doctor, roots)
+            tally.notes.append(f"the slowest run of cairn doctor: {doctor.slowest:.1f} s")
 
 
 def healthy_checks(doctor):
@@ -278,6 +280,11 @@ def machine_checks(doctor, folder):
         doctor.check("no control socket", {"server"}, f"Cairn runs (process {process.pid})")
     doctor.subject.stop()
     doctor.check("no server", {"server"}, "no Cairn runs here")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind((LOCAL, 53))
+        tally.check("start", "beside a process that has port 53", doctor.start(listen=()), doctor.subject.log())
+        doctor.check("port 53 held, so the server took port 5300", {"port", "resolv.conf"}, "cannot name a port", config=doctor.config(listen=()))
+    doctor.subject.stop()
     tally.check("start", "again", doctor.start(), doctor.subject.log())
 
 

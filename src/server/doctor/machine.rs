@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::super::load::open_resolver as open_to_all;
 use super::super::port_owner::{PortOwner, Transport};
+use super::super::ports::FALLBACK_PORT;
 use super::facts::{Control, Facts, Held};
 use super::verdict::Verdict;
 use crate::limits::server::OPEN_FILES_MIN;
@@ -51,7 +52,12 @@ pub(super) fn server(facts: &Facts) -> Verdict {
 
 /// Does another process have a configured port, or does no interface have the address?
 pub(super) fn port(facts: &Facts) -> Verdict {
+    let configured = facts.configuration.settings.server.listen.is_some();
     let listening: BTreeSet<SocketAddr> = match &facts.control {
+        // It was told on its command line to listen elsewhere, and does.
+        Control::Answers { listening, .. } if !configured && !listening.iter().any(|at| at.port() == FALLBACK_PORT) => {
+            return Verdict::Good;
+        }
         Control::Answers { listening, .. } => listening.iter().copied().collect(),
         Control::Hangs | Control::Unreachable { .. } => BTreeSet::new(),
     };
@@ -62,12 +68,8 @@ pub(super) fn port(facts: &Facts) -> Verdict {
         let places: Vec<String> = places.into_iter().collect();
         return Verdict::fault(format!("{} is held by {}", places.join(", "), who(&first.owner)), how_to_free(&first.owner));
     }
-    let absent: Vec<String> = facts
-        .absent
-        .iter()
-        .filter(|address| facts.configuration.settings.server.listen.is_some() && !address.ip().is_unspecified())
-        .map(ToString::to_string)
-        .collect();
+    let absent = facts.absent.iter().filter(|address| configured && !address.ip().is_unspecified());
+    let absent: Vec<String> = absent.map(ToString::to_string).collect();
     if absent.is_empty() {
         return Verdict::Good;
     }
@@ -138,7 +140,8 @@ pub(super) fn resolv_conf(facts: &Facts) -> Verdict {
     // resolv.conf(5): without a `nameserver` line the server on the local machine is asked.
     let local = [IpAddr::from([127, 0, 0, 1])];
     let first = if servers.is_empty() { local.first() } else { servers.first() };
-    let by_resolved = |ip: &IpAddr| is_of_resolved(*ip) && resolv_conf.behind_resolved.first().is_some_and(is_here);
+    // It asks the one that its routing domains name, which need not be the first.
+    let by_resolved = |ip: &IpAddr| is_of_resolved(*ip) && resolv_conf.behind_resolved.iter().any(is_here);
     match first {
         Some(first) if is_here(first) || by_resolved(first) => Verdict::Good,
         _ => {
@@ -231,12 +234,17 @@ mod tests {
             }),
             ("server", "does not answer", "restart it", &|facts| facts.control = Control::Hangs),
             ("port", "192.0.2.7:53 (UDP) is held by dnsmasq (process 12)", "systemctl disable --now dnsmasq", &|facts| {
+                facts.configuration.settings.server.listen = Some(vec![socket("192.0.2.7:53")]);
                 facts.held = vec![held("192.0.2.7:53", Some("dnsmasq"))];
             }),
             ("port", "is held by systemd-resolve", "DNSStubListener=no", &|facts| {
+                facts.configuration.settings.server.listen = Some(vec![socket("127.0.0.53:53")]);
                 facts.held = vec![held("127.0.0.53:53", Some("systemd-resolve"))];
             }),
-            ("port", "uid 0", "sudo cairn doctor", &|facts| facts.held = vec![held("192.0.2.7:53", None)]),
+            ("port", "uid 0", "sudo cairn doctor", &|facts| {
+                facts.configuration.settings.server.listen = Some(vec![socket("192.0.2.7:53")]);
+                facts.held = vec![held("192.0.2.7:53", None)];
+            }),
             ("port", "no interface of this machine has 192.0.2.7:53", "ip address", &|facts| {
                 facts.configuration.settings.server.listen = Some(vec![socket("192.0.2.7:53")]);
                 facts.absent = vec![socket("192.0.2.7:53")];
@@ -281,12 +289,19 @@ mod tests {
                 facts.control = gone(true);
                 facts.held = vec![held("127.0.0.1:53", Some("cairn"))];
             },
+            // `cairn run --listen` beside another server.
+            &|facts| {
+                let listening = vec![socket("127.0.0.2:53")];
+                facts.control = Control::Answers { process: 7, listening, privileges: String::new() };
+                facts.held = vec![held("127.0.0.1:53", Some("dnsmasq"))];
+                facts.resolv_conf.servers = Ok(vec![ip("127.0.0.2")]);
+            },
             // Nobody configured it: a machine without IPv6.
             &|facts| facts.absent = vec![socket("[::1]:53")],
             &|facts| facts.resolv_conf.servers = Ok(Vec::new()),
             &|facts| {
                 facts.resolv_conf.servers = Ok(vec![ip("127.0.0.53")]);
-                facts.resolv_conf.behind_resolved = vec![ip("127.0.0.1")];
+                facts.resolv_conf.behind_resolved = vec![ip("192.0.2.99"), ip("127.0.0.1")];
             },
             &|facts| {
                 let listening = vec![socket("0.0.0.0:53")];

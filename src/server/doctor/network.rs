@@ -123,7 +123,9 @@ fn sign(asked: &Asked, facts: &Facts) -> Option<String> {
         return None;
     }
     let outcomes = [&asked.small, &asked.recursive, &asked.invented, &asked.large];
-    if outcomes.iter().filter_map(|outcome| outcome.reply()).any(|seen| seen.recursion_available) {
+    // The servers of a private root may be resolvers as well.
+    let is_public = facts.configuration.settings.recursion.root_hints.is_none();
+    if is_public && outcomes.iter().filter_map(|outcome| outcome.reply()).any(|seen| seen.recursion_available) {
         return Some("they offer recursion (RA), which root servers never do".to_owned());
     }
     if invents(&asked.recursive) {
@@ -137,7 +139,7 @@ fn sign(asked: &Asked, facts: &Facts) -> Option<String> {
         if !seen.authoritative {
             return Some("their NS records of the root are not authoritative (AA)".to_owned());
         }
-        if facts.configuration.settings.recursion.root_hints.is_none() && !seen.servers.iter().any(is_of_the_root) {
+        if is_public && !seen.servers.iter().any(is_of_the_root) {
             return Some(format!("they name {} as a server of the root", seen.servers[0]));
         }
     }
@@ -286,7 +288,10 @@ mod tests {
                 facts.configuration.settings.recursion.root_hints = Some("hints".into());
                 facts.configuration.settings.recursion.dnssec = false;
                 each(facts, |asked| {
-                    change_reply(&mut asked.small, |seen| seen.servers = vec![name("ns.private.")]);
+                    change_reply(&mut asked.small, |seen| {
+                        seen.servers = vec![name("ns.private.")];
+                        seen.recursion_available = true;
+                    });
                     change_reply(&mut asked.large, |seen| seen.signatures.clear());
                 });
             },
