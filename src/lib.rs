@@ -32,6 +32,8 @@ pub mod cli;
 #[cfg(feature = "internals")]
 pub mod embed;
 #[cfg(feature = "internals")]
+pub mod switch;
+#[cfg(feature = "internals")]
 pub mod server;
 #[cfg(feature = "internals")]
 pub mod listen;
@@ -69,6 +71,8 @@ pub mod limits;
 mod cli;
 #[cfg(not(feature = "internals"))]
 mod embed;
+#[cfg(not(feature = "internals"))]
+mod switch;
 #[cfg(not(feature = "internals"))]
 mod server;
 #[cfg(not(feature = "internals"))]

@@ -230,6 +230,39 @@ fn a_server_is_kept_in_a_box() {
     assert!(stderr(&output).contains("turned off by server.sandbox"), "{}", stderr(&output));
 }
 
+/// Below another root nobody is asked and no tool is run: only files change.
+#[test]
+fn the_system_is_switched_and_switched_back() {
+    let folder = Folder::new("system");
+    const BEFORE: &str = "# mine\nsearch example.org\nnameserver 192.0.2.1\n";
+    fs::create_dir_all(folder.0.join("root/etc")).expect("a folder");
+    folder.write("root/etc/resolv.conf", BEFORE);
+    let text = || fs::read_to_string(folder.0.join("root/etc/resolv.conf")).expect("it is there");
+    let json = |words: &str| {
+        let output = folder.cairn(&format!("system {words} --root root --json --control-socket none.sock"));
+        let value: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap_or_else(|_| panic!("{words}: {output:?}"));
+        (output.status.code(), value)
+    };
+    let (code, dry) = json("install --address 127.0.0.1 --dry-run");
+    assert_eq!((code, dry["result"].as_str(), text().as_str()), (Some(0), Some("would-change"), BEFORE), "{dry}");
+    assert_eq!((dry["owner"].as_str(), dry["changes"][0]["path"].as_str()), (Some("plain-file"), Some("/etc/resolv.conf")), "{dry}");
+    assert_eq!(json("status").0, Some(1), "programs do not ask Cairn yet");
+    let (code, done) = json("install --address 127.0.0.1");
+    assert_eq!((code, done["result"].as_str()), (Some(0), Some("installed")), "{done}");
+    assert!(text().contains("nameserver 127.0.0.1\n") && text().contains("search example.org\n"), "{}", text());
+    let (code, status) = json("status");
+    assert_eq!(
+        (code, status["installed"].as_str(), status["changes"][0]["state"].as_str()),
+        (Some(0), Some("yes"), Some("in place")),
+        "{status}"
+    );
+    let (code, undone) = json("uninstall");
+    assert_eq!((code, undone["result"].as_str(), text().as_str()), (Some(0), Some("uninstalled"), BEFORE), "{undone}");
+    assert!(!folder.0.join("root/var/lib/cairn-system").exists());
+    let (code, port) = json("install --address 127.0.0.1:5300");
+    assert!(code == Some(1) && port["summary"].as_str().is_some_and(|why| why.contains("port 53")), "{port}");
+}
+
 #[test]
 fn a_user_that_cannot_be_become_is_a_mistake() {
     let folder = Folder::new("user");

@@ -19,6 +19,7 @@ use modules::Modules;
 const ORDER: &[&str] = &[
     "cli",
     "embed",
+    "switch",
     "server",
     "listen",
     "explain",

@@ -19,6 +19,7 @@ mod reload;
 mod run;
 mod stats;
 mod status;
+mod system;
 mod terminal;
 mod trust;
 
@@ -38,6 +39,7 @@ Examples:
   cairn status                             what the running server serves, and what is wrong
   cairn doctor                             what on this machine or its network keeps DNS from working
   cairn reload                             read configuration and zones again
+  cairn system install --dry-run           what would change to make Cairn the resolver of this system
   cairn config show                        every setting, its value, and where it came from
 
 Exit codes: 0 good, 1 the question failed, 2 usage or configuration.";
@@ -69,6 +71,8 @@ enum Command {
     Stats(stats::StatsArgs),
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    #[command(subcommand)]
+    System(system::SystemCommand),
     Man(man::ManArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Cache(cache::CacheCommand::Load(args)) => cache::load(&args, &everywhere),
         Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args, &everywhere),
         Command::Trust(command) => trust::trust(&command, &everywhere),
+        Command::System(command) => system::system(&command, &everywhere),
         Command::Stats(args) => stats::stats(&args, &everywhere),
         Command::Man(args) => man::man(&args, CommandLine::command()),
         Command::ProbeSandbox(args) => run::probe(&args, &everywhere),

@@ -38,7 +38,7 @@ pub(super) struct RunArgs {
 }
 
 /// The files to read: the same options for every command that reads them.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct FileArgs {
     /// The folder of NAME.zone files [default: zones beside the configuration file, else /etc/cairn/zones]
     #[arg(long, value_name = "DIR")]

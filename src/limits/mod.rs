@@ -13,6 +13,7 @@ pub mod clients;
 mod limits;
 pub mod server;
 pub mod servers;
+pub mod switch;
 pub mod upstream;
 pub mod validation;
 pub mod walk;

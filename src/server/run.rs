@@ -176,6 +176,14 @@ pub fn ignore_signals_for_the_server() {
     }
 }
 
+/// For a command that must not be ended half-way.
+pub fn ignore_signals_that_end() {
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let _inside = runtime.enter();
+        let _ = [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    }
+}
+
 fn order_by_signals(mut hang_up: Signal, order: mpsc::Sender<Order>) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

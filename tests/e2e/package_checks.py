@@ -20,6 +20,7 @@ TREE = Path(__file__).resolve().parent.parent.parent
 TOOLS = ["dpkg-deb", "objcopy", "lintian", "man", "systemd-analyze", "setpriv"]
 ZONE = "$TTL 60\n@ SOA ns hostmaster 1 1d 2h 4w 1h\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.80\n"
 EXPOSURE_MAX = 1.5
+RESOLV_CONF = "/etc/resolv.conf"
 # What dpkg, its triggers and the account tools write for any package.
 OF_THE_TOOLS = r"/(var/lib/(dpkg|systemd)|var/log|var/cache|etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|etc/\.pwd\.lock|tmp|run|dev|proc)"
 
@@ -127,8 +128,10 @@ class Copy:
 
 
 def installed(copy, deb):
-    accounts = ("/etc/passwd", "/etc/group", "/etc/shadow")
-    before = {file: copy.bytes_of(file) for file in accounts}
+    kept = ("/etc/passwd", "/etc/group", "/etc/shadow", RESOLV_CONF)
+    (copy.root / RESOLV_CONF[1:]).unlink(missing_ok=True)
+    (copy.root / RESOLV_CONF[1:]).write_text("# of this machine\nnameserver 198.51.100.99\noptions timeout:1")
+    before = {file: copy.bytes_of(file) for file in kept}
     shutil.copy(deb, copy.root / "tmp/cairn.deb")
     code, text = copy.say("dpkg", "--install", "/tmp/cairn.deb")
     if not tally.check("install", "dpkg installs it without a running systemd", code == 0, text):
@@ -176,6 +179,7 @@ def installed(copy, deb):
     guarded("install", "completions are there", completions)
     first_answer(copy)
     privileges(copy)
+    switched(copy)
     purged(copy, before)
 
 
@@ -313,11 +317,28 @@ def privileges(copy):
         guarded("privileges", f"{kind}: ended at once", violation(kind))
 
 
+def switched(copy):
+    """The resolver of the copy, when the package is purged."""
+    log = copy.layer / "log-switched"
+    with open(log, "w") as out:
+        process = subprocess.Popen(["chroot", copy.root, "/usr/bin/cairn", "run"], stdout=out, stderr=subprocess.STDOUT)
+
+    def install():
+        until(lambda: "serving on" in log.read_text(), 10)
+        code, text = copy.say("/usr/bin/cairn", "system", "install", "--name", "www.packaged.example")
+        _, seen = copy.say("getent", "ahosts", "www.packaged.example")
+        return code == 0 and "192.0.2.8" in seen and b"nameserver 127.0.0.1\n" in copy.bytes_of(RESOLV_CONF), text + seen + log.read_text()
+
+    guarded("system", "cairn system install: names resolve through it", install)
+    process.terminate()
+    process.wait(10)
+
+
 def purged(copy, before):
     def all_gone():
         code, text = copy.say("dpkg", "--purge", "cairn")
-        left = copy.left()
+        left = [path for path in copy.left() if path not in before]
         changed = [file for file, data in before.items() if copy.bytes_of(file) != data]
         return code == 0 and not left and not changed, f"exit {code}, left: {left}, changed: {changed}; {text}"
 
-    guarded("purge", "nothing is left: no file, no folder, no account", all_gone)
+    guarded("purge", "nothing is left: no file, no folder, no account, and the former resolver is back", all_gone)
