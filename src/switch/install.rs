@@ -29,6 +29,11 @@ pub struct Request {
 /// Between two tries to resolve the name.
 const TRY_AGAIN: Duration = Duration::from_millis(300);
 
+/// How long a name must go on resolving after a tool was run.
+const SETTLE: Duration = Duration::from_secs(2);
+
+const OVERWRITTEN: &str = "another program writes the files again and again";
+
 /// `tell` is given each step as it begins.
 pub fn install(view: &View, machine: &dyn Machine, request: &Request, tell: &mut dyn FnMut(&str)) -> Report {
     let refused = |error: io::Error| Report::default().refused(format!("nothing was changed: {error}"));
@@ -73,6 +78,8 @@ pub fn install(view: &View, machine: &dyn Machine, request: &Request, tell: &mut
     let is_again = known.is_some();
     if is_again && plan.changes.is_empty() {
         tell(&format!("everything is in place; resolving {} as any program does", request.name));
+        // Nothing is switched, so nobody has to get used to it.
+        let plan = Plan { tools: Vec::new(), ..plan };
         return match proved(view, machine, &plan, &request.name) {
             Ok(()) => Report { tools: Vec::new(), ..report }.ended("already-installed", true, "Cairn is the system's resolver already"),
             Err(why) => {
@@ -149,19 +156,42 @@ fn why(error: &io::Error) -> String {
     }
 }
 
-/// The system's path leads to Cairn, and the name resolves on it.
+/// The system's path leads to Cairn, and the name resolves on it. Where a tool was run, that must still be so a while later: an
+/// owner may write the file once more before it knows its new configuration, as dhcpcd does at `--rebind`.
 fn proved(view: &View, machine: &dyn Machine, plan: &Plan, name: &Name) -> Result<(), String> {
     let begun = machine.now();
+    let mut must_settle = !plan.tools.is_empty();
     loop {
         let left = NAME_TEST_MAX.saturating_sub(machine.now().since(begun));
-        let tried = leads_here(view, matches!(plan.owner, Owner::Resolved { .. }), plan.address)
-            .and_then(|()| machine.look_up(name, left.min(NAME_LOOK_UP_MAX)));
+        let tried = made_again(view, plan).and_then(|was_overwritten| {
+            must_settle |= was_overwritten;
+            leads_here(view, matches!(plan.owner, Owner::Resolved { .. }), plan.address)?;
+            machine.look_up(name, left.min(NAME_LOOK_UP_MAX))
+        });
         match tried {
-            Ok(()) => return Ok(()),
+            Ok(()) if !must_settle => return Ok(()),
+            Ok(()) if machine.now().since(begun) >= NAME_TEST_MAX + SETTLE => return Err(OVERWRITTEN.to_owned()),
+            Ok(()) => {
+                must_settle = false;
+                machine.pause(SETTLE);
+            }
             Err(why) if machine.now().since(begun) + TRY_AGAIN >= NAME_TEST_MAX => return Err(why),
             Err(_) => machine.pause(TRY_AGAIN),
         }
     }
+}
+
+/// Puts the changes there once more that somebody has overwritten, and says whether there were any.
+fn made_again(view: &View, plan: &Plan) -> Result<bool, String> {
+    let mut was_overwritten = false;
+    for change in &plan.changes {
+        let told = |error: io::Error| format!("{}: {}", change.path.display(), why(&error));
+        if !view.node(&change.path).map_err(told)?.is_same(&change.after) {
+            view.put(&change.path, &change.after, change.in_place).map_err(told)?;
+            was_overwritten = true;
+        }
+    }
+    Ok(was_overwritten)
 }
 
 fn rolled_back(view: &View, machine: &dyn Machine, manifest: &Manifest, report: Report, why: &str) -> Report {

@@ -41,7 +41,7 @@ def system_stage(words, stage_of):
         bin_folder.mkdir()
         os.environ["PATH"] = f"{bin_folder}:{os.environ['PATH']}"
         Path("/etc/nsswitch.conf").write_text("hosts: files dns\n")
-        for owner in (PlainFile, DanglingLink, Mounted, Openresolv, Resolved, ResolvedUplink, NetworkManager):
+        for owner in (PlainFile, DanglingLink, Mounted, Openresolv, Dhcpcd, Resolved, ResolvedUplink, NetworkManager):
             owner(stage.folder, bin_folder).play(cairn)
         failures(cairn)
 
@@ -231,6 +231,38 @@ class Openresolv(Owner):
     def end(self):
         for file in ("/usr/sbin/resolvconf", "/etc/resolvconf.conf", "/etc/resolv.conf.bak"):
             Path(file).unlink(missing_ok=True)
+
+
+class Dhcpcd(Owner):
+    name = "dhcpcd"
+
+    def missing(self):
+        return None if (UNPACKED / "dhcpcd/usr/sbin/dhcpcd").exists() else "dhcpcd (unpacked by .ci/run)"
+
+    def begin(self):
+        shutil.copy(UNPACKED / "dhcpcd/usr/sbin/dhcpcd", "/usr/sbin/dhcpcd")
+        shutil.copytree(UNPACKED / "dhcpcd/usr/lib/dhcpcd", "/usr/lib/dhcpcd", dirs_exist_ok=True)
+        os.makedirs("/var/lib/dhcpcd", exist_ok=True)
+        Path("/etc/dhcpcd.conf").write_text("allowinterfaces out0\nipv4only\nnoarp\nnodev\ninterface out0\nstatic ip_address=192.0.2.61/24\n"
+                                            f"static domain_name_servers={SILENT}\nstatic domain_search=example.com\n")
+        new_file("")
+        self.client = self.started()
+
+    def started(self):
+        with open(self.folder / "log", "a") as out:
+            client = subprocess.Popen(["dhcpcd", "--nobackground"], stdout=out, stderr=out)
+        until(lambda: "192.0.2.61" in subprocess.run(["ip", "addr", "show", "dev", "out0"], capture_output=True, text=True).stdout, 10)
+        until(lambda: "nameserver" in Path("/etc/resolv.conf").read_text(), 10)
+        return client
+
+    def again(self):
+        stop(self.client)
+        self.client = self.started()
+
+    def end(self):
+        stop(self.client)
+        for file in ("/usr/sbin/dhcpcd", "/etc/dhcpcd.conf"):
+            Path(file).unlink()
 
 
 class Resolved(Owner):
