@@ -162,8 +162,8 @@ impl Facts {
 /// Whether something is mounted at exactly this path, and then whether it is read-only (proc_pid_mountinfo(5)).
 fn mount_at(mounts: &str, path: &Path) -> Option<bool> {
     let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let at = fields.filter(|fields| fields.get(4).is_some_and(|point| Path::new(point) == path));
-    at.last().map(|fields| fields.get(5).is_some_and(|options| options.split(',').any(|option| option == "ro")))
+    let mut at = fields.filter(|fields| fields.get(4).is_some_and(|point| Path::new(point) == path));
+    at.next_back().map(|fields| fields.get(5).is_some_and(|options| options.split(',').any(|option| option == "ro")))
 }
 
 /// All of its configuration, in the order in which it counts (resolved.conf(5)).
@@ -178,8 +178,8 @@ fn resolved_configuration(view: &View) -> String {
 }
 
 fn stub_listens(configuration: &str) -> bool {
-    let values = configuration.lines().filter_map(|line| line.trim().strip_prefix("DNSStubListener=")).map(str::trim);
-    !values.last().is_some_and(|value| ["no", "false", "off", "0", "n", "f"].contains(&value.to_ascii_lowercase().as_str()))
+    let mut values = configuration.lines().filter_map(|line| line.trim().strip_prefix("DNSStubListener=")).map(str::trim);
+    !values.next_back().is_some_and(|value| ["no", "false", "off", "0", "n", "f"].contains(&value.to_ascii_lowercase().as_str()))
 }
 
 /// Whether the line for host names has the module `resolve` (nsswitch.conf(5)).

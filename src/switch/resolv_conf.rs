@@ -25,8 +25,8 @@ pub fn servers(text: &str) -> Vec<&str> {
 
 /// The search list; the last line with one counts.
 pub fn search(text: &str) -> Vec<&str> {
-    let lists = text.lines().filter_map(|line| value(line, "search").or_else(|| value(line, "domain")));
-    lists.last().map(|list| list.split_whitespace().collect()).unwrap_or_default()
+    let mut lists = text.lines().filter_map(|line| value(line, "search").or_else(|| value(line, "domain")));
+    lists.next_back().map(|list| list.split_whitespace().collect()).unwrap_or_default()
 }
 
 /// All options.
