@@ -6,7 +6,13 @@ use crate::record::{Question, Rcode, RrSet};
 use crate::resolve::{LocalAnswer, LocalSource};
 
 /// `onward`: the listed alias leads to a name that is not listed. `None`: nothing is listed for the name.
+#[inline]
 pub(super) fn listed(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
+    if snapshot.policy.local_data.is_empty() { None } else { listed_of_some(snapshot, question) }
+}
+
+#[inline(never)]
+fn listed_of_some(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
     let data = &snapshot.policy.local_data;
     let mut found = data.find(question)?;
     let mut answers: Vec<RrSet> = Vec::new();
@@ -33,7 +39,13 @@ pub(super) fn listed(snapshot: &Snapshot, question: &Question) -> Option<LocalAn
 }
 
 /// The PTR record made for a listed address.
+#[inline]
 pub(super) fn made_ptr(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
+    if snapshot.policy.local_data.is_empty() { None } else { made_of_some(snapshot, question) }
+}
+
+#[inline(never)]
+fn made_of_some(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
     Some(match snapshot.policy.local_data.find_made(question)? {
         LocalFound::Sets(sets) => complete(question, sets, Vec::new()),
         LocalFound::Alias { set, .. } => complete(question, vec![set], Vec::new()),

@@ -140,8 +140,10 @@ fn class_other_than_in(case: &Case<'_>) -> Option<Decision> {
 
 /// `local-data` is for clients in `allow`. What is listed without an answer of its own is an alias, which is followed.
 fn listed_name(case: &Case<'_>) -> Option<Decision> {
-    let listed = case.rights.allowed.then(|| local_data::listed(case.snapshot, &case.request.question))??;
-    Some(answered_locally(case, listed))
+    if !case.rights.allowed {
+        return None;
+    }
+    local_data::listed(case.snapshot, &case.request.question).map(|listed| answered_locally(case, listed))
 }
 
 fn ptr_of_listed_name(case: &Case<'_>) -> Option<Decision> {
@@ -152,6 +154,7 @@ fn name_of_translated_address(case: &Case<'_>) -> Option<Decision> {
     dns64::reverse_alias(case).map(|alias| answered_locally(case, alias))
 }
 
+#[inline(never)]
 fn answered_locally(case: &Case<'_>, answer: LocalAnswer) -> Decision {
     case.recorder.note(|| match answer.source {
         LocalSource::Dns64 => Note::TranslatedAddress,

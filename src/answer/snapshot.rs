@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused, Rules};
 use crate::config::Settings;
 use crate::limits::Limits;
-use crate::policy::{Acl, Policy};
+use crate::policy::{Acl, Policy, Special};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -166,8 +166,13 @@ impl Snapshot {
     }
 
     /// Special-use names, unless a forward or stub rule covers the name more closely.
+    #[inline]
     pub fn special(&self, question: &Question) -> Option<(Name, &'static str, Outcome)> {
-        let special = self.policy.special_use.find(question.name.as_wire())?;
+        self.special_outcome(question, self.policy.special_use.find(question.name.as_wire())?)
+    }
+
+    #[inline(never)]
+    fn special_outcome(&self, question: &Question, special: &Special) -> Option<(Name, &'static str, Outcome)> {
         let ruled = self.routes.nearest_rule(&question.name).is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));
         if ruled {
             return None;

@@ -4,9 +4,7 @@
 //!
 //! A plain answer (one RRset owned by the query name, nothing else) is not stored a second time: its fact is marked as ready
 //! (`sets.rs`) and the records are written from it, each as `c00c type class ttl length rdata`. When the answer is put, the
-//! result is compared with the message. Everything else (alias chains, denials, additional data) is an entry of its own, with
-//! this body after the name:
-//! (alias chains, denials, additional data) is an entry of its own, with this body after the name:
+//! result is compared with the message. Everything else (alias chains, denials, additional data) is an entry of its own, with this body after the name:
 //! ```text
 //!  0       2         8            12         13      14       16        18        20       20+2t
 //! ┌───────┬─────────┬────────────┬──────────┬───────┬────────┬─────────┬─────────┬────────┬─────────┐
@@ -77,15 +75,15 @@ impl<'a> Answers<'a> {
         if start > limit {
             return None;
         }
+        let store = &self.entries.store;
+        let hashed = store.hashed(key.qname);
+        let out = &mut out[..limit];
         let fact = Key::fact(key.qname, key.qtype.0);
-        let hit = self.entries.store.with(&fact, now_s, |bytes, first| from_set(bytes, key, now_s, first, &mut out[..limit], start));
-        let composite = || {
+        let mut hit = store.with_hashed(&hashed, &fact, now_s, |bytes, first| from_set(bytes, key, now_s, first, out, start));
+        if hit.is_none() {
             let composed = Key::answer(key.qname, key.qtype.0, key.dnssec_ok, key.group);
-            self.entries
-                .store
-                .with(&composed, now_s, |bytes, first| from_entry(bytes, key.generation, now_s, first, &mut out[..limit], start))
-        };
-        let hit = hit.or_else(composite);
+            hit = store.with_hashed(&hashed, &composed, now_s, |bytes, first| from_entry(bytes, key.generation, now_s, first, out, start));
+        }
         if hit.is_none() {
             self.entries.missed();
         }
@@ -213,21 +211,31 @@ fn records_len(bytes: &[u8], ttls_at: usize, ttl_count: usize) -> usize {
 /// Writes data (and signatures, if DO) as records; returns where they end and how many they are. Writes nothing unless all of
 /// it fits: `out` still holds the query, which the full path reads after a miss.
 fn write_set(bytes: &[u8], key: &AnswerKey<'_>, ttl: u32, rotation: usize, out: &mut [u8], start: usize) -> Option<(usize, u16)> {
+    let data = sets::data(bytes);
     let sigs = if key.dnssec_ok { sets::sigs(bytes) } else { &[] };
-    let size = items(sets::data(bytes)).chain(items(sigs)).map(|rdata| RECORD_HEAD_BYTES + rdata.len()).sum::<usize>();
-    if start + size > out.len() {
+    let (data_count, data_size) = measure(data);
+    let (_, sigs_size) = measure(sigs);
+    if start + data_size + sigs_size > out.len() {
         return None;
     }
     let mut writing = Writing { out, at: start, count: 0, ttl: ttl.to_be_bytes() };
-    let data = sets::data(bytes);
-    let turn = if key.qtype.is_address() { rotation % items(data).count().max(1) } else { 0 };
-    for rdata in items(data).skip(turn).chain(items(data).take(turn)) {
+    let turn = if data_count > 1 && key.qtype.is_address() { rotation % data_count } else { 0 };
+    for rdata in items(data).skip(turn) {
+        writing.record(key.qtype, rdata)?;
+    }
+    for rdata in items(data).take(turn) {
         writing.record(key.qtype, rdata)?;
     }
     for rdata in items(sigs) {
         writing.record(Rtype::RRSIG, rdata)?;
     }
     Some((writing.at, writing.count))
+}
+
+/// How many items there are, and the octets that they take as records.
+#[inline]
+fn measure(packed: &[u8]) -> (usize, usize) {
+    items(packed).fold((0, 0), |(count, size), rdata| (count + 1, size + RECORD_HEAD_BYTES + rdata.len()))
 }
 
 /// The items of a packed `RdataList`, in place.

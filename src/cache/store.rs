@@ -48,6 +48,23 @@ impl Store {
         self.shard(key, hash).lock().with(hash, key, now_s, read)
     }
 
+    /// A name, hashed for several keys of it.
+    pub fn hashed(&self, name: &[u8]) -> HashedName<'_> {
+        HashedName(self.hashing.of_name(name))
+    }
+
+    /// As `with`; `hashed` is the name of `key`.
+    pub fn with_hashed<R>(
+        &self,
+        hashed: &HashedName<'_>,
+        key: &Key<'_>,
+        now_s: u32,
+        read: impl FnOnce(&mut [u8], bool) -> Option<R>,
+    ) -> Option<R> {
+        let hash = with_rest_of_key(hashed.0.clone(), key);
+        self.shard(key, hash).lock().with(hash, key, now_s, read)
+    }
+
     /// Reads without marking the entry as used.
     pub fn peek<R>(&self, key: &Key<'_>, read: impl FnOnce(&mut [u8]) -> R) -> Option<R> {
         let hash = self.hashing.of(key);
@@ -156,6 +173,9 @@ pub struct Usage {
     pub entries: [usize; 4],
 }
 
+/// The part of a hash that all keys of one name have in common.
+pub struct HashedName<'a>(FoldHasher<'a>);
+
 /// Seeded, so that nobody can prepare names that share a bucket.
 pub struct Hashing {
     seed: u64,
@@ -174,11 +194,19 @@ impl Hashing {
     }
 
     fn of(&self, key: &Key<'_>) -> u64 {
-        let mut hasher = self.hasher();
-        hasher.write(key.name);
-        hasher.write_u64(u64::from(key.rtype) | u64::from(key.group) << 16 | (key.kind as u64) << 24);
-        hasher.finish()
+        with_rest_of_key(self.of_name(key.name), key)
     }
+
+    fn of_name(&self, name: &[u8]) -> FoldHasher<'_> {
+        let mut hasher = self.hasher();
+        hasher.write(name);
+        hasher
+    }
+}
+
+fn with_rest_of_key(mut hasher: FoldHasher<'_>, key: &Key<'_>) -> u64 {
+    hasher.write_u64(u64::from(key.rtype) | u64::from(key.group) << 16 | (key.kind as u64) << 24);
+    hasher.finish()
 }
 
 /// For keys that are hashes already.

@@ -61,6 +61,12 @@ impl LocalData {
         data
     }
 
+    /// Whether nothing is listed at all.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+
     /// What is listed for the question's name; `None` where nothing is.
     pub fn find(&self, question: &Question) -> Option<LocalFound> {
         if self.listed.is_empty() {

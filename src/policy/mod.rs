@@ -27,4 +27,4 @@ pub use local_data::{LocalData, LocalFound};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_rate::{Pace, ResponseRate};
 pub use snapshot::Policy;
-pub use special::{SpecialAnswer, SpecialUse};
+pub use special::{Special, SpecialAnswer, SpecialUse};

@@ -15,7 +15,8 @@ pub struct Zones {
     by_apex: HashMap<Box<[u8]>, Arc<Zone>, RandomState>,
     /// Zones that this server is to serve and has no data of, by apex, each with the reason. Never also in `by_apex`.
     without_data: HashMap<Box<[u8]>, Arc<ZoneWithoutData>, RandomState>,
-    /// Octets of the longest apex: longer suffixes need no look-up.
+    /// Octets of the shortest and of the longest apex: other suffixes need no look-up.
+    apex_len_min: usize,
     apex_len_max: usize,
     generation: u64,
 }
@@ -32,7 +33,7 @@ impl Zones {
     /// A later zone of the same name replaces the earlier one.
     pub fn new(zones: impl IntoIterator<Item = Arc<Zone>>, generation: u64) -> Zones {
         let by_apex = zones.into_iter().map(|zone| (zone.apex().as_wire().into(), zone)).collect();
-        Zones { by_apex, without_data: HashMap::default(), apex_len_max: 0, generation }.measured()
+        Zones { by_apex, generation, ..Zones::default() }.measured()
     }
 
     /// Those that have data already keep it.
@@ -64,7 +65,8 @@ impl Zones {
     }
 
     fn measured(mut self) -> Zones {
-        self.apex_len_max = self.by_apex.keys().chain(self.without_data.keys()).map(|apex| apex.len()).max().unwrap_or(0);
+        let lengths = || self.by_apex.keys().chain(self.without_data.keys()).map(|apex| apex.len());
+        (self.apex_len_min, self.apex_len_max) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
         self
     }
 
@@ -142,7 +144,7 @@ impl Zones {
             return None;
         }
         let mut rest = name;
-        loop {
+        while rest.len() >= self.apex_len_min {
             if rest.len() <= self.apex_len_max {
                 if let Some(zone) = self.by_apex.get(rest) {
                     return Some(zone);
@@ -153,6 +155,7 @@ impl Zones {
             }
             rest = parent(rest)?;
         }
+        None
     }
 
     /// The zone that answers a question: as `find`, but DS at a zone's apex belongs to the zone above
