@@ -5,6 +5,7 @@ Every address is local. No zone is stored: what a server says is computed from t
     root, shop., port.      one server each
     good{n}.shop.           a server of its own, DELAY_S away; www has an address
     big.shop.               TXT sets of 63 KB
+    fill.shop.              TXT sets of 1 KB, to fill a cache with
     silent.port.            two servers that never reply
     evil.port.              z{i}x{last}: its only server is ns.z{i+1}x{last}, without glue, and so on; the last one's is silent.
                             y{i}: the same number of zones with a silent server each, which do not hang together
@@ -25,7 +26,7 @@ sys.path[1:1] = [str(Path(__file__).resolve().parent.parent / "e2e")]
 
 from wire import TYPES, name_wire
 
-ROOT_AT, TLD_AT, BIG_AT = "198.41.0.4", "192.5.6.30", "45.2.0.1"
+ROOT_AT, TLD_AT, BIG_AT, FILL_AT = "198.41.0.4", "192.5.6.30", "45.2.0.1", "45.3.0.1"
 EVIL_AT, HELD_AT = "46.1.0.1", "46.2.0.1"
 SILENT_AT = ("46.0.0.1", "46.0.0.2")
 DATA_AT = "93.184.216.34"
@@ -102,6 +103,8 @@ def reply(at, owner, rtype):
         return evil(labels, owner, rtype)
     if at == HELD_AT:
         return below(zone, rtype, owner, lambda name, kind: [record(name, TXT, (b"\xff" + b"h" * 255) * 4)] if kind == TXT else None)
+    if at == FILL_AT:
+        return below(zone, rtype, owner, lambda name, kind: [record(name, TXT, (b"\xff" + b"f" * 255) * 4)] if kind == TXT else None)
     if at == BIG_AT:
         return below(zone, rtype, owner, lambda name, kind: [record(name, TXT, (b"\xff" + b"b" * 255) * (BIG_BYTES // 256))] if kind == TXT else None)
     return below(zone, rtype, owner, lambda name, kind: [record(name, A, octets(DATA_AT))] if kind == A and name != zone else None)
@@ -116,7 +119,7 @@ def top_level(labels, owner, rtype):
         return Said([record(owner, A, octets(TLD_AT))]) if rtype == A else Said(authority=[soa(top)])
     if second.startswith("good"):
         return referral(child, {f"ns.{child}": good_at(int(second[4:]))})
-    known = {"big": [BIG_AT], "silent": SILENT_AT, "evil": [EVIL_AT], "held": [HELD_AT]}.get(second)
+    known = {"big": [BIG_AT], "fill": [FILL_AT], "silent": SILENT_AT, "evil": [EVIL_AT], "held": [HELD_AT]}.get(second)
     if not known:
         return Said(authority=[soa(top)], rcode=3)
     return referral(child, {f"ns{number}.{child}": address for number, address in enumerate(known)})

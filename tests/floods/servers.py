@@ -52,6 +52,10 @@ class Server:
     def forget_peak(self):
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
+    def cache_said(self):
+        """What the server itself says of the size of its cache, where it can be asked."""
+        return ""
+
     def blames(self, names):
         """What the server itself says of these names' servers, where it can be asked."""
         return []
@@ -86,6 +90,9 @@ class Cairn(Server):
     def tell(self, *words):
         done = subprocess.run([self.binary, *words], capture_output=True, text=True, env=dict(os.environ, XDG_RUNTIME_DIR=str(self.folder)), timeout=30)
         return done.stdout + done.stderr
+
+    def cache_said(self):
+        return ", ".join(line.strip() for line in self.tell("stats").splitlines() if "cache-bytes" in line)
 
     def blames(self, names):
         said = [self.tell("explain", name) for name in names] + [self.tell("status")]
