@@ -126,7 +126,8 @@ pub struct Limits {
     /// Questions of all clients that have walks under way. Each costs memory and sockets for as long as the servers are
     /// silent; past it the client with most loses its oldest one. One whose servers are silent takes 20 KiB (measured,
     /// sockets and timers included), and each further walk for it 8 KiB, which count as two fifths of a question: all of them
-    /// together take 32 MiB. The peers have 1,000 to 2,048.
+    /// together take 24 MiB. With what TCP and the program itself take this must stay below 32 MiB beside a full cache. The
+    /// peers have 1,000 to 2,048.
     pub pending_questions: usize,
     /// Questions of one client (address, or /56 of IPv6) that have walks under way: others find room without anybody's loss.
     pub pending_questions_per_client: usize,
@@ -257,9 +258,9 @@ const LIMITS: Limits = Limits {
 
     edns_udp_bytes: 1_232,
 
-    pending_questions: 1_536,
-    pending_questions_per_client: 1_152,
-    pending_datagrams_per_client: 1_000,
+    pending_questions: 1_152,
+    pending_questions_per_client: 864,
+    pending_datagrams_per_client: 800,
     pending_least_ms: 200,
     pending_greedy: 48,
     pending_greedy_least_ms: 1_000,

@@ -72,6 +72,7 @@ pub fn run(
     };
     // Before zones and caches take their memory. If it fails, only some answers are slower.
     let small_pages = pages::stay_small();
+    pages::give_back_soon();
     let mut sources = Sources::read(options).map_err(RunError::Files)?;
     logs::start(&sources.settings.log);
     if let Err(error) = small_pages {

@@ -28,8 +28,6 @@ const NEGATIVE: &str = "negative-trust-anchors";
 const NEGATIVE_TITLE: &str = "cairn negative trust anchors 1";
 /// Timers do not run while a machine sleeps, and clocks are set: so the dates are checked this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// Names that are usually asked for at this hour are checked this often: the last tenth of a TTL of 100 s lasts 10 s.
-const REFRESH_WARM_EVERY: Duration = Duration::from_secs(10);
 
 /// Restores what an earlier run has saved.
 pub(super) fn restore(service: &Service, folder: Option<&Path>) {
@@ -80,13 +78,8 @@ pub(super) fn keep(service: Arc<Service>, folder: Option<PathBuf>) -> io::Result
             Ok((runtime, (random, random_of_copy))) => LocalSet::new().block_on(&runtime, async {
                 tokio::task::spawn_local(local_root::keep(service.clone(), Rc::new(RealNet::default()), random_of_copy));
                 let worker = Worker::new(service.clone(), Rc::new(RealNet::default()), random);
-                let refreshing = worker.clone();
-                tokio::task::spawn_local(async move {
-                    loop {
-                        refreshing.refresh_warm_questions();
-                        tokio::time::sleep(REFRESH_WARM_EVERY).await;
-                    }
-                });
+                let warming = worker.clone();
+                tokio::task::spawn_local(async move { warming.keep_warm().await });
                 keep_on(&service, &worker, folder.as_deref(), &woken).await;
             }),
             Err(error) => error!(%error, "trust anchors are not followed"),
