@@ -27,6 +27,8 @@ pub(super) struct Given {
     pub hosted: bool,
     /// The lower four bits; replies with higher ones are not kept ready.
     pub rcode: u16,
+    /// The answer is for a client that may use recursion, about names of others, and the first one of this second.
+    pub first: bool,
     /// The data expires soon and is popular: look it up again.
     pub refresh: Option<Question>,
 }
@@ -76,11 +78,10 @@ pub(super) fn answer(
         let cookie = cookie.map(|cookie| (cookie.client, make_cookie(service, &cookie.client, client.peer.ip())));
         len = append_opt(slot, len, dnssec_ok, cookie)?;
     }
-    let refresh = (hit.due_for_prefetch && rights.may_recurse && !flags.has(Flags::AA))
-        .then(|| Some(Question::new(Name::from_wire(qname).ok()?, query.qtype)))
-        .flatten();
+    let first = hit.first && rights.may_recurse && !flags.has(Flags::AA);
+    let refresh = (first && hit.due_for_prefetch).then(|| Some(Question::new(Name::from_wire(qname).ok()?, query.qtype))).flatten();
     let trusted = rights.allowed || cookie.is_some_and(|cookie| service.made(&cookie, client.peer.ip()));
-    Some(Given { len, trusted, qtype: query.qtype, hosted: flags.has(Flags::AA), rcode: flags.rcode(), refresh })
+    Some(Given { len, trusted, qtype: query.qtype, hosted: flags.has(Flags::AA), rcode: flags.rcode(), first, refresh })
 }
 
 /// Keeps a finished answer for the next client that asks the same question.

@@ -20,10 +20,11 @@ use super::service::Service;
 use super::snapshot::Snapshot;
 use super::{AtOnce, Client, Explain, Transport, fast_path};
 use crate::env::{BootTime, Net, Random};
+use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WARM_STEP};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::{self, Counter, Over, QueryType};
 use crate::policy::{Pace, Place, ResponseRate};
-use crate::record::{Question, Rcode};
+use crate::record::{Name, Question, Rcode};
 use crate::resolve::{Context, Followed, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::{Flags, Header, Message, OptionCode, Writer};
@@ -104,15 +105,30 @@ impl Worker {
         self.resolver.follow_anchors(snapshot.routes.clone(), snapshot).await
     }
 
-    /// Refreshes names that are usually asked for at this hour and whose data has expired or soon will.
-    pub fn refresh_warm_questions(&self) {
+    /// Refreshes the data of names that are usually asked for at this hour before it expires (`cache.keep-warm`). Never ends.
+    pub async fn keep_warm(&self) {
+        loop {
+            self.refresh_warm_questions();
+            tokio::time::sleep(KEEP_WARM_STEP).await;
+        }
+    }
+
+    /// One step: a part of these names, with a bound on the look-ups that begin. What is left has another turn soon.
+    fn refresh_warm_questions(&self) {
         let snapshot = self.service.snapshot();
-        if !snapshot.routes.keep_warm {
+        if !snapshot.routes.keep_warm || self.service.in_flight.is_crowded() {
             return;
         }
-        for question in self.service.keep_warm.due(self.service.resolve.clock.wall().0) {
-            self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot.clone(), Trace::off()));
+        let mut due = self.service.keep_warm.due(self.service.resolve.clock.wall().0);
+        if due.is_empty() {
+            return;
         }
+        // Data that is always near its end must not keep the rest from its turn.
+        let first = self.random.below(due.len());
+        due.rotate_left(first);
+        let context = Context::client(snapshot.routes.clone(), snapshot, Trace::off());
+        let begun = due.iter().filter(|question| self.resolver.refresh(question, KEEP_WARM_LEFT_S, &context));
+        begun.take(KEEP_WARM_LOOKUPS_PER_STEP).for_each(drop);
     }
 
     /// Reads the current configuration, for one batch of queries that arrived at `now`.
@@ -133,10 +149,12 @@ impl Worker {
         self.metrics.query(over(client), QueryType::of(given.qtype.0));
         self.metrics.reply(metrics::Outcome::of(given.rcode));
         self.metrics.count(if given.hosted { Counter::ReadyHosted } else { Counter::CacheHits });
+        if given.first && snapshot.routes.keep_warm {
+            self.note_warm_hit(&query, slot);
+        }
         if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
             let snapshot = Arc::clone(snapshot);
-            self.note_warm(&snapshot, &question);
-            self.resolver.refresh(&question, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
+            self.resolver.refresh(&question, 0, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
         }
         if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) }
     }
@@ -185,8 +203,8 @@ impl Worker {
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
         self.log_failure(&prepared.request.question, &outcome);
-        if outcome.repeatable {
-            self.note_warm(&prepared.snapshot, &prepared.request.question);
+        if outcome.repeatable && prepared.snapshot.routes.keep_warm {
+            self.note_warm(&prepared.request.question);
         }
         self.finish(prepared, client.peer.ip(), &outcome)
     }
@@ -236,9 +254,15 @@ impl Worker {
         Explained { question: query.question.clone(), notes, events, outcome }
     }
 
-    fn note_warm(&self, snapshot: &Snapshot, question: &Question) {
-        if snapshot.routes.keep_warm {
-            self.service.keep_warm.asked(question, self.service.resolve.clock.wall().0);
+    fn note_warm(&self, question: &Question) {
+        self.service.keep_warm.asked(question, self.service.resolve.clock.wall().0);
+    }
+
+    /// A name that is kept warm is asked for without a look-up: without this note its hours would be forgotten.
+    #[inline(never)]
+    fn note_warm_hit(&self, query: &ParsedQuery, slot: &[u8]) {
+        if let Ok(name) = Name::from_wire(query.qname_wire(slot)) {
+            self.note_warm(&Question::new(name, query.qtype));
         }
     }
 

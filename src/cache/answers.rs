@@ -45,6 +45,8 @@ pub struct Hit {
     pub flags: Flags,
     /// All data is Secure: AD may be set if the query asks for it.
     pub secure: bool,
+    /// The first hit of this second.
+    pub first: bool,
     /// In the last tenth of its TTL, at the first hit of this second: the data should be refreshed.
     pub due_for_prefetch: bool,
 }
@@ -165,6 +167,7 @@ fn from_set(bytes: &mut [u8], key: &AnswerKey<'_>, now_s: u32, first: bool, out:
         len,
         flags: Flags(0),
         secure: entry::security(bytes) == Security::Secure,
+        first,
         due_for_prefetch: first && entry::is_waning(bytes, now_s),
     })
 }
@@ -200,6 +203,7 @@ fn from_entry(bytes: &mut [u8], generation: u32, now_s: u32, first: bool, out: &
         len,
         flags: flags.with(Flags::AD, false),
         secure: flags.has(Flags::AD),
+        first,
         due_for_prefetch: first && ttl_count > 0 && entry::is_waning(bytes, now_s),
     })
 }

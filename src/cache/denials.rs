@@ -50,6 +50,13 @@ pub struct CachedDenial {
     pub due_for_prefetch: bool,
 }
 
+impl CachedDenial {
+    /// Whether less than a tenth of its TTL remains.
+    pub fn is_waning(&self) -> bool {
+        u64::from(self.ttl) * 10 <= u64::from(self.ttl) + u64::from(self.age_s)
+    }
+}
+
 /// The denials of a cache.
 #[derive(Clone, Copy)]
 pub struct Denials<'a> {

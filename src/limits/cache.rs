@@ -3,6 +3,8 @@
 //! The sizes and TTLs that an operator sets (`cache.size`, `cache.max-ttl`, `cache.negative-max-ttl`, `cache.stale-max`) are
 //! in `cache::CacheLimits`; what stands here is fixed.
 
+use std::time::Duration;
+
 /// Octets that the cache takes at least, even if `cache.size` is less: with less some of its parts could not hold one entry.
 pub const CACHE_BYTES_MIN: usize = 1 << 20;
 /// Octets for the entries about top-level domains, which floods of other names must not push out; at most a sixteenth of
@@ -46,3 +48,14 @@ pub const NO_DS_S_MAX: u32 = 3_600;
 /// Denials and errors that are checked with a second query, in ten minutes, for one server that has not yet given data for a
 /// name in mixed case. It bounds the cost of servers that mishandle mixed case (draft-vixie-dnsext-dns0x20).
 pub const CASE_CHECKS_MAX: u8 = 3;
+/// Parts of the table of warm questions (`cache.keep-warm`). One of them is looked at in each step, so each question comes up
+/// every 10 s.
+pub const KEEP_WARM_PARTS: usize = 10;
+/// Time between two steps.
+pub const KEEP_WARM_STEP: Duration = Duration::from_secs(1);
+/// Questions whose look-up `cache.keep-warm` begins in one step. Nobody waits for them, so they must not crowd out those of
+/// clients; 10,000 names with a TTL of five minutes need 37.
+pub const KEEP_WARM_LOOKUPS_PER_STEP: usize = 40;
+/// Data that has no more time left than this is refreshed for `cache.keep-warm`, however long its TTL was: a question comes up
+/// every 10 s, and its look-up may be put off once.
+pub const KEEP_WARM_LEFT_S: u32 = 25;

@@ -133,6 +133,14 @@ impl Engine {
         }
     }
 
+    /// Never ends.
+    pub async fn keep_warm(&self) {
+        match self {
+            Engine::Cairn(workers, _) => workers[0].keep_warm().await,
+            Engine::Reference(_) => std::future::pending().await,
+        }
+    }
+
     pub async fn in_full(&self, query: &[u8], client: &Client, worker: usize) -> Option<Vec<u8>> {
         match self {
             Engine::Cairn(workers, _) => workers[worker % workers.len()].in_full(query, client).await,

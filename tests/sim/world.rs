@@ -578,6 +578,18 @@ impl World {
         running.tasks.block_on(&running.runtime, running.engine.follow_anchors());
     }
 
+    /// For so long names are kept warm.
+    pub fn keep_warm(&mut self, seconds: u64) {
+        self.start();
+        let running = self.running.as_ref().expect("just started");
+        // A little less: the step at the end of this time is the first one of the next call.
+        let time = Duration::from_secs(seconds) - Duration::from_millis(10);
+        running.tasks.block_on(&running.runtime, async {
+            let _ = tokio::time::timeout(time, running.engine.keep_warm()).await;
+            sleep(Duration::from_millis(10)).await;
+        });
+    }
+
     /// Ends negative trust anchors whose time is over.
     pub fn tend_trust(&mut self) {
         let shared = self.shared();

@@ -13,6 +13,7 @@ mod forwarding;
 mod interception;
 mod internal_names;
 mod isolation;
+mod keep_warm;
 mod log_lines;
 mod misfits;
 mod offline;
