@@ -44,9 +44,16 @@ fn shown(status: &Value, paint: Paint) -> Vec<String> {
     row("configuration", text(&status["configuration"]).unwrap_or_else(|| "none: the defaults".to_owned()));
     let network = &status["network"];
     let is_online = network["online"] != Value::Bool(false);
-    let online = if is_online { "online".to_owned() } else { paint.bad("offline: cached names are answered") };
     let family = |key: &str| text(&network[key]).unwrap_or_default();
-    row("network", format!("{online}, IPv4 {}, IPv6 {}", family("ipv4"), family("ipv6")));
+    let nat64 = text(&network["nat64-prefix"]).map_or_else(String::new, |prefix| format!(", translator (NAT64) {prefix}"));
+    row(
+        "network",
+        match (is_online, network["without-route"] == Value::Bool(true)) {
+            (true, _) => format!("online, IPv4 {}, IPv6 {}{nat64}", family("ipv4"), family("ipv6")),
+            (false, true) => paint.bad("offline, no route to any server: cached names are answered"),
+            (false, false) => paint.bad("offline, no server replies: cached names are answered"),
+        },
+    );
     for seen in list(&network["interception"]).iter().filter_map(text) {
         row("", paint.bad(&format!("queries to the root servers are intercepted: {seen}")));
     }
@@ -161,5 +168,20 @@ mod tests {
                 "  not read: zones/d..e.zone: no name",
             ]
         );
+        for (network, expected) in [
+            (json!({ "online": true, "ipv4": "works", "ipv6": "off" }), "online, IPv4 works, IPv6 off"),
+            (
+                json!({ "online": true, "ipv4": "works", "ipv6": "works", "nat64-prefix": "64:ff9b::/96" }),
+                "online, IPv4 works, IPv6 works, translator (NAT64) 64:ff9b::/96",
+            ),
+            (
+                json!({ "online": false, "without-route": true, "ipv4": "unknown", "ipv6": "unknown" }),
+                "offline, no route to any server: cached names are answered",
+            ),
+            (json!({ "online": false, "ipv4": "unknown", "ipv6": "unknown" }), "offline, no server replies: cached names are answered"),
+        ] {
+            let told = shown(&json!({ "network": network }), paint);
+            assert!(told.contains(&format!("network       {expected}")), "{told:?}");
+        }
     }
 }

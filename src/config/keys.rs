@@ -46,6 +46,8 @@ pub(super) enum Kind<T> {
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
     /// The prefix of a translator.
     Translation(fn(&mut T) -> &mut TranslationPrefix),
+    /// The same, where there may be none.
+    OptionalTranslation(fn(&mut T) -> &mut Option<TranslationPrefix>),
     /// Records in master-file form, read where master files are understood.
     Records(fn(&mut T) -> &mut Vec<String>),
     /// At least one address.
@@ -124,6 +126,13 @@ const SERVER: &[Row<Settings>] = &[
         default: "true",
         doc: "Keep no capability but the one for ports below 1024, no files outside the configured folders (landlock) and few system calls (seccomp), where the kernel has these; looked at when the server starts",
         why: "a mistake in this program must not become a way into the system",
+    },
+    Row {
+        key: "nat64-prefix",
+        kind: Kind::OptionalTranslation(|s| &mut s.server.nat64_prefix),
+        default: "(none)",
+        doc: "Prefix of the network's translator (NAT64), through which servers that have only IPv4 addresses are queried where this machine has no route for IPv4",
+        why: "RFC 6052; a machine with IPv6 alone cannot resolve most names without it",
     },
 ];
 
@@ -485,7 +494,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::NegativeAnchors(_) => "a list of domain names, each optionally followed by \" until \" and a date".to_owned(),
         Kind::Records(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
-        Kind::Translation(_) => "an IPv6 prefix of the length 32, 40, 48, 56, 64 or 96".to_owned(),
+        Kind::Translation(_) | Kind::OptionalTranslation(_) => "an IPv6 prefix of the length 32, 40, 48, 56, 64 or 96".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
     }
 }

@@ -299,6 +299,10 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
             let text = plain.as_str().ok_or_else(wrong)?;
             *slot(target) = text.parse().map_err(|what| vec![(value.span(), what, None)])?;
         }
+        Kind::OptionalTranslation(slot) => {
+            let text = plain.as_str().ok_or_else(wrong)?;
+            *slot(target) = Some(text.parse().map_err(|what| vec![(value.span(), what, None)])?);
+        }
         Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
         Kind::Servers(slot) => *slot(target) = each(value, wrong, parse_socket)?,
     }

@@ -46,6 +46,8 @@ pub struct ServerSettings {
     /// Whom to become after a start as root; `None`: found out.
     pub user: Option<String>,
     pub sandbox: bool,
+    /// The translator through which servers with IPv4 alone are reached (RFC 6052).
+    pub nat64_prefix: Option<TranslationPrefix>,
 }
 
 /// The section `[recursion]`.
@@ -237,7 +239,16 @@ impl Default for ServerSettings {
         let loopback_v4 = Prefix::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8);
         let loopback_v6 = Prefix::new(Ipv6Addr::LOCALHOST.into(), 128);
         let allow = loopback_v4.into_iter().chain(loopback_v6).collect();
-        ServerSettings { listen: None, allow, workers: None, state_dir: None, control_socket: None, user: None, sandbox: true }
+        ServerSettings {
+            listen: None,
+            allow,
+            workers: None,
+            state_dir: None,
+            control_socket: None,
+            user: None,
+            sandbox: true,
+            nat64_prefix: None,
+        }
     }
 }
 

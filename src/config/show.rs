@@ -126,6 +126,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Records(slot) => list_text(slot(&mut copy)),
         Kind::Prefixes(slot) => list_text(slot(&mut copy)),
         Kind::Translation(slot) => quoted(slot(&mut copy)),
+        Kind::OptionalTranslation(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::Listen(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::Servers(slot) => list_text(slot(&mut copy)),
     }

@@ -35,6 +35,17 @@ impl TranslationPrefix {
         octets.into()
     }
 
+    /// Whether a translator with this prefix forwards to `address`. RFC 6052 3.1: the well-known prefix stands for addresses of
+    /// the public Internet only. Those for documentation count as public, as they do in the examples of RFC 6147 7; 192.0.0.0/24
+    /// has the addresses of `ipv4only.arpa.`, by which clients find the prefix (RFC 7050).
+    pub fn translates(self, address: Ipv4Addr) -> bool {
+        let [first, second, ..] = address.octets();
+        let is_reachable = first != 0 && first < 224 && !address.is_loopback() && !address.is_link_local();
+        let is_shared = first == 100 && second & 0xc0 == 64;
+        let is_benchmark = first == 198 && second & 0xfe == 18;
+        is_reachable && (self != TranslationPrefix::WELL_KNOWN || !(address.is_private() || is_shared || is_benchmark))
+    }
+
     /// The IPv4 address that `address` stands for; `None` outside the prefix. The bits behind it do not count, as they may be
     /// used some day (RFC 6052 2.2).
     pub fn extract(self, address: Ipv6Addr) -> Option<Ipv4Addr> {

@@ -1,10 +1,14 @@
 //! What a person can do about a failure: the deepest cause decides.
 
+use crate::cache::Family;
 use crate::record::{Ede, EdeCode, Name, Security};
 use crate::resolve::{Cause, ChainPart, Event, Failure, Kind, Step};
 
 const OFFLINE: &str = "this machine's own network is down, or a firewall keeps UDP and TCP port 53 from leaving it: look at the cable, the \
                        wireless network, the router; cached names are answered meanwhile";
+
+const WITHOUT_ROUTE: &str = "this machine has no route to any server, so its own network is down: look at the cable, the wireless network, the \
+                             router, and the default route (`ip route`); cached names are answered meanwhile";
 
 const RULE: &str = "these servers are named by a rule of your own configuration: look at the addresses after `to`; `fallback = true` would \
                     ask the public DNS when they fail";
@@ -13,8 +17,8 @@ pub(super) const OTHER: &str = "send a query that a server of this kind answers"
 
 /// Advice about a failure of the walk for `name`.
 pub(super) fn of_failure(failure: &Failure, name: &Name, events: &[Event]) -> String {
-    if ended_offline(events) {
-        return OFFLINE.to_owned();
+    if let Some(without_route) = ended_offline(events) {
+        return if without_route { WITHOUT_ROUTE } else { OFFLINE }.to_owned();
     }
     let by_rule = events.iter().any(|event| matches!(&event.step, Step::Routed { zone, .. } if *zone == failure.at));
     if by_rule {
@@ -34,7 +38,24 @@ pub(super) fn of_bogus(name: &Name, edes: &[Ede], events: &[Event]) -> String {
     let broken = broken_link(events);
     let zone = broken.map_or(name, |link| &link.name);
     let has = |code: EdeCode| edes.iter().any(|ede| ede.code == code);
-    let remedy = if has(EdeCode::SIGNATURE_EXPIRED) {
+    let is_anchored = broken.is_some_and(|link| link.anchored);
+    // Where even the keys that the configuration vouches for come without signatures, it is not the zone that lacks them.
+    let is_stripped = is_anchored && (has(EdeCode::RRSIGS_MISSING) || has(EdeCode::DNSKEY_MISSING));
+    let forwarded = events.iter().find_map(|event| match &event.step {
+        Step::Routed { zone, forward: true } => Some(zone),
+        _ => None,
+    });
+    let remedy = if let Some(rule) = forwarded.filter(|_| is_stripped || has(EdeCode::RRSIGS_MISSING)) {
+        format!(
+            "the servers of your own rule [[forward]] {rule} leave DNSSEC records out: turn DNSSEC on there, or forward to a resolver that \
+             passes signatures on"
+        )
+    } else if is_stripped && has(EdeCode::RRSIGS_MISSING) {
+        format!(
+            "something on the way to the servers strips DNSSEC records, because even the keys of {zone} come without signatures: look at the \
+             router and the firewall of this network"
+        )
+    } else if has(EdeCode::SIGNATURE_EXPIRED) {
         "the zone's operator must sign the zone again, because its signatures have expired; if this happens for every zone, this \
          machine's clock is ahead"
             .to_owned()
@@ -42,7 +63,7 @@ pub(super) fn of_bogus(name: &Name, edes: &[Ede], events: &[Event]) -> String {
         "look at this machine's clock, which is probably behind; if it is right, the zone's operator must sign the zone with the right \
          time"
             .to_owned()
-    } else if broken.is_some_and(|link| link.anchored) {
+    } else if is_anchored {
         format!("look at the trust anchor for {zone}, which its keys do not fit (`cairn trust show`, `recursion.trust-anchor`)")
     } else if broken.is_some() && (has(EdeCode::DNSKEY_MISSING) || has(EdeCode::RRSIGS_MISSING)) {
         format!(
@@ -58,6 +79,9 @@ pub(super) fn of_bogus(name: &Name, edes: &[Ede], events: &[Event]) -> String {
     } else {
         "the zone's operator must sign the zone again, or correct the DS record at the registrar".to_owned()
     };
+    if zone.is_root() {
+        return format!("{remedy}; meanwhile `dnssec = false` below [recursion] turns validation off");
+    }
     format!("{remedy}; meanwhile `cairn trust negative add {zone}` turns validation off there")
 }
 
@@ -72,9 +96,13 @@ fn broken_link(events: &[Event]) -> Option<&ChainPart> {
 
 /// Whether the walk ended while the network was away. A query after that shows that the network came back: then one zone's
 /// servers were silent, and not the world.
-fn ended_offline(events: &[Event]) -> bool {
-    let last = events.iter().rev().find(|event| matches!(event.step, Step::Offline { .. } | Step::Asked(_)));
-    last.is_some_and(|event| matches!(event.step, Step::Offline { .. }))
+///
+/// The value says whether the kernel had no route.
+fn ended_offline(events: &[Event]) -> Option<bool> {
+    match events.iter().rev().find(|event| matches!(event.step, Step::Offline { .. } | Step::Asked(_)))?.step {
+        Step::Offline { without_route } => Some(without_route),
+        _ => None,
+    }
 }
 
 /// The kinds of reply that the servers of a zone gave.
@@ -112,6 +140,18 @@ fn of_cause(cause: &Cause) -> &'static str {
         }
         Cause::ServersFailed => of_replies(&[]),
         Cause::NoServerAddress => "the names of the zone's servers have no addresses: its operator must fix the delegation at the parent",
+        Cause::FamilyMissing { is_off: true, .. } => {
+            "remove `ipv4 = false` or `ipv6 = false` below [recursion], or, where the network has a translator (NAT64), write its prefix below \
+             [server]: nat64-prefix = \"64:ff9b::/96\""
+        }
+        Cause::FamilyMissing { family: Family::V4, .. } => {
+            "this machine has no route for IPv4, and the zone is not at fault: where the network has a translator (NAT64), write its prefix \
+             below [server]: nat64-prefix = \"64:ff9b::/96\"; otherwise give this machine an IPv4 address and route"
+        }
+        Cause::FamilyMissing { family: Family::V6, .. } => {
+            "this machine has no route for IPv6: give it an IPv6 address and route, or forward this zone to a resolver that has them; the \
+             zone's operator should give it a server with IPv4 too"
+        }
         Cause::Cycle => "the zones' servers are named in each other and no glue breaks the cycle: their operators must add glue",
         Cause::AliasLoop | Cause::AliasTooLong => "the operator of the alias must fix it",
         Cause::Spent(_) => "resolving the name takes more work than one query may cause: the zone's operator must simplify it",

@@ -224,6 +224,9 @@ pub struct Asked {
     pub attempt: u8,
     pub choice: Choice,
     pub edns: bool,
+    /// The IPv6 address at which the network's translator (NAT64) receives the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub translated: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<PassedOver>,
 }
@@ -234,6 +237,8 @@ pub struct Asked {
 pub enum Choice {
     Fastest { rtt_ms: u32, of: usize },
     Untried { of: usize },
+    /// Asked before for the same question of the client, and no reply has come from it yet.
+    Unanswered { of: usize },
     Exploring { of: usize },
     SecondQuery,
     Race,
@@ -496,6 +501,7 @@ pub enum Cause {
     NoReachableAuthority,
     ServersFailed,
     NoServerAddress,
+    FamilyMissing,
     Cycle,
     AliasLoop,
     AliasTooLong,
@@ -516,6 +522,7 @@ impl From<&resolve::Cause> for Cause {
             resolve::Cause::NoReachableAuthority => Cause::NoReachableAuthority,
             resolve::Cause::ServersFailed => Cause::ServersFailed,
             resolve::Cause::NoServerAddress => Cause::NoServerAddress,
+            resolve::Cause::FamilyMissing { .. } => Cause::FamilyMissing,
             resolve::Cause::Cycle => Cause::Cycle,
             resolve::Cause::AliasLoop => Cause::AliasLoop,
             resolve::Cause::AliasTooLong => Cause::AliasTooLong,

@@ -85,9 +85,11 @@ pub(super) fn of(event: &Event) -> String {
             "The alias leads to {}, which is in no zone hosted here, and is not followed: {}\n    The rule: {}\n    What to do: {}",
             event.target, event.reason, event.rule, event.advice
         ),
-        Event::Stripped(event) => {
-            format!("Rebinding protection removes {} from {} {}", event.address, event.name, event.rtype)
-        }
+        Event::Stripped(event) => format!(
+            "Rebinding protection removes {} from {} {}, because public names do not lead to private addresses\n    To let it pass: \
+             rebinding-allow = [\"{}\"] in [policy]",
+            event.address, event.name, event.rtype, event.name
+        ),
         Event::Synthesised(event) => {
             format!("DNS64 for this client: {} has no usable IPv6 address, so {} stands for {}", event.name, event.to, event.from)
         }
@@ -214,6 +216,9 @@ fn asked(asked: &Asked) -> String {
     if !asked.edns {
         text.push_str(", without EDNS");
     }
+    if let Some(translated) = &asked.translated {
+        text.push_str(&format!(", through the network's translator (NAT64) at {translated}"));
+    }
     if let Some(over) = &asked.passed_over {
         let family = family(over.family);
         text.push_str(&format!(
@@ -229,6 +234,8 @@ fn choice(choice: &Choice) -> String {
     match choice {
         Choice::Fastest { rtt_ms, of: 1 } => format!("the only one left ({rtt_ms} ms)"),
         Choice::Untried { of: 1 } => "the only one, not asked before".to_owned(),
+        Choice::Unanswered { of: 1 } => "the only one, no reply from it so far".to_owned(),
+        Choice::Unanswered { of } => format!("no reply from it so far, one of {of}"),
         Choice::Fastest { rtt_ms, of } => format!("fastest of {of} ({rtt_ms} ms)"),
         Choice::Untried { of } => format!("not asked before, one of {of}"),
         Choice::Exploring { of } => format!("to measure it again, one of {of}"),
@@ -292,7 +299,7 @@ fn source(rank: Rank) -> &'static str {
     match rank {
         Rank::Glue => "glue: only for reaching servers",
         Rank::Referral => "from a referral",
-        Rank::Additional => "from an additional section",
+        Rank::Additional => "named beside the answer by the zone's server",
         Rank::Answer => "from an answer without AA",
         Rank::AuthAuthority => "from the authority section of an authoritative reply",
         Rank::AuthAnswer => "from an authoritative answer",

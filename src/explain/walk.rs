@@ -1,5 +1,6 @@
 //! Steps of the walk as events of the schema.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::event::{self, Event};
@@ -10,7 +11,14 @@ use crate::resolve::{self, LocalSource, Step};
 
 /// Consecutive sets of glue are one line for people.
 pub(super) fn lines(events: &[resolve::Event]) -> Vec<Line> {
-    let mut lines: Vec<Line> = events.iter().map(|event| Line::step(of(&event.step), millis(event.at), event.depth)).collect();
+    let mut asked = HashSet::new();
+    let mut lines: Vec<Line> = events
+        .iter()
+        .map(|event| {
+            let was_asked = matches!(&event.step, Step::Asked(query) if !asked.insert(query.address));
+            Line::step(told(of(&event.step), was_asked), millis(event.at), event.depth)
+        })
+        .collect();
     let mut at = 0;
     while at < events.len() {
         let run = events[at..].iter().take_while(|event| is_glue(&event.step)).count();
@@ -21,6 +29,16 @@ pub(super) fn lines(events: &[resolve::Event]) -> Vec<Line> {
         at += run.max(1);
     }
     lines
+}
+
+/// A server of which nothing was known may have been asked before by this very question.
+fn told(event: Event, was_asked: bool) -> Event {
+    match event {
+        Event::Asked(query @ event::Asked { choice: event::Choice::Untried { of }, .. }) if was_asked => {
+            Event::Asked(event::Asked { choice: event::Choice::Unanswered { of }, ..query })
+        }
+        event => event,
+    }
 }
 
 fn is_glue(step: &Step) -> bool {
@@ -107,6 +125,7 @@ fn of_asked(asked: &resolve::Asked) -> event::Asked {
         attempt: asked.attempt,
         choice: of_choice(asked.why),
         edns: asked.with_edns,
+        translated: asked.translated.map(|address| address.to_string()),
         passed_over: asked.passed_over.map(|over| event::PassedOver {
             family: over.family.into(),
             addresses: over.addresses,

@@ -4,7 +4,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Acl;
-use super::private_address::is_private_v4;
 use crate::config::{Settings, TranslationPrefix};
 use crate::limits::clients::SYNTHESISED_TTL_S_MAX;
 use crate::record::{Name, RdataList, RrSet, Rtype, reverse_name};
@@ -35,21 +34,10 @@ impl Dns64 {
     pub fn synthesised(&self, set: &RrSet, ttl_max: u32) -> Option<RrSet> {
         let mut made = RrSet::new(set.name.clone(), Rtype::AAAA, set.ttl.min(ttl_max));
         let addresses = set.data.iter().filter_map(|rdata| <[u8; 4]>::try_from(rdata).ok()).map(Ipv4Addr::from);
-        for address in addresses.filter(|address| self.translates(*address)) {
+        for address in addresses.filter(|address| self.prefix.translates(*address)) {
             made.data.push(&self.prefix.embed(address).octets());
         }
         (set.rtype == Rtype::A && !made.data.is_empty()).then_some(made)
-    }
-
-    /// No translator forwards to these. RFC 6052 3.1: the well-known prefix stands for addresses of the public Internet only.
-    /// Those for documentation count as public, as they do in the examples of RFC 6147 7; 192.0.0.0/24 has the addresses of
-    /// `ipv4only.arpa.`, by which clients find the prefix (RFC 7050).
-    fn translates(&self, address: Ipv4Addr) -> bool {
-        let [first, second, ..] = address.octets();
-        let is_reachable = first != 0 && first < 224 && !address.is_loopback() && !address.is_link_local();
-        let is_shared = first == 100 && second & 0xc0 == 64;
-        let is_benchmark = first == 198 && second & 0xfe == 18;
-        is_reachable && (self.prefix != TranslationPrefix::WELL_KNOWN || !(is_private_v4(address) || is_shared || is_benchmark))
     }
 
     /// The name in `in-addr.arpa.` that has the PTR record for a name in `ip6.arpa.` of an address behind the prefix

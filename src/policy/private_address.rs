@@ -29,7 +29,7 @@ fn private_v6(bytes: &[u8]) -> Option<Ipv6Addr> {
 }
 
 /// 0.0.0.0/8 reaches the client's own machine on many systems.
-pub(super) fn is_private_v4(address: Ipv4Addr) -> bool {
+fn is_private_v4(address: Ipv4Addr) -> bool {
     is_this_network(address) || address.is_loopback() || address.is_link_local() || address.is_private()
 }
 

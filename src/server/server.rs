@@ -159,8 +159,11 @@ impl Engine for Server {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
         let zones: Vec<Value> = zones.iter().map(ZoneState::shown).collect();
         let (now, snapshot, cache) = (self.clock.boot(), self.service.snapshot(), self.service.cache());
+        let is_online = !self.service.resolve.is_offline();
         let family = |family: Family, configured: Option<bool>| match cache.servers().families().standing(family, now) {
             _ if configured == Some(false) => "off",
+            // What worked before says nothing now.
+            _ if !is_online => "unknown",
             FamilyStanding::Works => "works",
             FamilyStanding::Doubtful => "doubtful",
             FamilyStanding::Broken => "broken",
@@ -174,8 +177,10 @@ impl Engine for Server {
             .map(|(server, how)| format!("the reply from {server} is not that of a root server, {how}"))
             .collect();
         let network = json!({
-            "online": !self.service.resolve.is_offline(),
+            "online": is_online,
             "interception": interception,
+            "without-route": self.service.resolve.is_without_route(),
+            "nat64-prefix": snapshot.routes.nat64_prefix.map(|prefix| prefix.to_string()),
             "ipv4": family(Family::V4, recursion.ipv4),
             "ipv6": family(Family::V6, recursion.ipv6),
         });

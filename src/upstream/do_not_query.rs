@@ -3,10 +3,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::config::TranslationPrefix;
+
 /// `own`: the addresses that Cairn listens on. A wildcard address among them stands for this machine's loopback
-/// addresses; its other addresses are recognised only if they are listed. Private ranges are allowed.
-pub fn may_ask(addr: SocketAddr, allow_loopback: bool, own: &[SocketAddr]) -> Result<(), DoNotQuery> {
-    let ip = addr.ip().to_canonical();
+/// addresses; its other addresses are recognised only if they are listed. Private ranges are allowed. `nat64`: an IPv6 address
+/// behind this prefix is the IPv4 address that it stands for.
+pub fn may_ask(addr: SocketAddr, allow_loopback: bool, own: &[SocketAddr], nat64: Option<TranslationPrefix>) -> Result<(), DoNotQuery> {
+    let ip = match addr.ip().to_canonical() {
+        IpAddr::V6(v6) => nat64.and_then(|prefix| prefix.extract(v6)).map_or(IpAddr::V6(v6), IpAddr::V4),
+        v4 @ IpAddr::V4(_) => v4,
+    };
     if addr.port() == 0 {
         return Err(DoNotQuery::NoPort);
     }
@@ -83,8 +89,12 @@ mod tests {
             ("198.51.100.1:5300", Ok(()), Ok(())),
         ] {
             let addr = addr.parse().expect(addr);
-            assert_eq!(may_ask(addr, false, &own), without_loopback, "{addr}");
-            assert_eq!(may_ask(addr, true, &own), with_loopback, "{addr} with loopback allowed");
+            assert_eq!(may_ask(addr, false, &own, None), without_loopback, "{addr}");
+            assert_eq!(may_ask(addr, true, &own, None), with_loopback, "{addr} with loopback allowed");
+            let IpAddr::V4(v4) = addr.ip() else { continue };
+            let nat64 = TranslationPrefix::WELL_KNOWN;
+            let translated = SocketAddr::new(nat64.embed(v4).into(), addr.port());
+            assert_eq!(may_ask(translated, false, &own, Some(nat64)), without_loopback, "{translated} through a translator");
         }
     }
 }

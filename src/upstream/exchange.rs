@@ -25,6 +25,7 @@ use super::matching::{Doubt, Proof, Verdict, judge};
 use super::query::{Ask, Query};
 use super::sockets::{OpenError, Socket, Sockets};
 use super::tcp::{Connections, TcpFault};
+use super::translator::Translator;
 use crate::env::{BoxFuture, Net, Random, is_own_shortage};
 use crate::limits::Limits;
 use crate::limits::upstream::NEAR_MISSES_MAX;
@@ -89,8 +90,8 @@ impl Upstream {
     }
 
     /// Does the kernel have a route to the server? Nothing is sent.
-    pub fn has_route(&self, server: SocketAddr) -> bool {
-        self.sockets.has_route(server)
+    pub fn has_route(&self, server: SocketAddr, translator: Option<Translator>) -> bool {
+        self.sockets.has_route(server, translator)
     }
 
     /// Whether queries wait for a socket. While they do, no second query should be sent.
@@ -281,7 +282,7 @@ impl<'a> Exchange<'a> {
         if socket.was_kept() && result.as_ref().is_err_and(is_not_mere_loss) {
             // The error may be about an earlier query, or the socket's local address is gone. This datagram was not sent.
             sockets.forget(server);
-            socket = sockets.replace(server, socket).map_err(error_of_opening)?;
+            socket = sockets.replace(self.ask, socket).map_err(error_of_opening)?;
             result = socket.flow.send(self.query.bytes());
         }
         match result {
@@ -465,10 +466,11 @@ impl<'a> Exchange<'a> {
         }
         self.notes.tcp_because = Some(reason);
         self.tcp_started = Instant::now();
-        let (connections, server, query, limit) = (&self.upstream.connections, self.ask.server, self.query, self.ask.tcp_timeout);
+        let (connections, query, limit) = (&self.upstream.connections, self.query, self.ask.tcp_timeout);
+        let (server, translator) = (self.ask.server, self.ask.translator);
         self.tcp =
             Some(Box::pin(
-                async move { tokio::time::timeout(limit, connections.ask(server, query)).await.unwrap_or(Err(TcpFault::Timeout)) },
+                async move { tokio::time::timeout(limit, connections.ask(server, translator, query)).await.unwrap_or(Err(TcpFault::Timeout)) },
             ));
     }
 

@@ -24,8 +24,10 @@ mod sockets;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod translator;
 
 pub use do_not_query::may_ask;
 pub use exchange::{AskError, Notes, Reply, TcpReason, Transport, Upstream};
 pub use query::{Ask, EdnsOut, SocketWait};
 pub use tcp::TcpFault;
+pub use translator::Translator;

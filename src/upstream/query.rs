@@ -8,6 +8,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::dns0x20;
+use super::translator::Translator;
 use crate::env::Random;
 use crate::record::{Class, Question, Rcode};
 use crate::wire::{Flags, Header, OptionCode, Writer};
@@ -22,6 +23,8 @@ const QUERY_BYTES_MAX: usize = 512;
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
     pub server: SocketAddr,
+    /// For a server to which IPv4 has no route.
+    pub translator: Option<Translator>,
     pub question: &'a Question,
     pub recursion_desired: bool,
     pub checking_disabled: bool,

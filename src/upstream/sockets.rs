@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::query::Ask;
 use super::socket_table::{Lease, SocketTable};
+use super::translator::{self, Translator};
 use crate::env::{Net, Random, UdpFlow, boxed, is_own_shortage};
 use crate::limits::upstream::{KEPT_SOCKETS_MAX, PORT_TRIES_MAX, SOCKET_AGE_MAX, SOCKET_USES_MAX};
 
@@ -101,7 +102,7 @@ impl Sockets {
             if let Some(kept) = may_be_kept.then(|| self.take_kept(server, now)).flatten() {
                 return Ok((Socket { flow: kept.flow, lease: granted, uses: kept.uses + 1, opened: kept.opened }, now));
             }
-            match self.open(server, 1) {
+            match self.open(server, ask.translator, 1) {
                 Ok(flow) => {
                     self.table.serve_next();
                     return Ok((Socket { flow, lease: granted, uses: 1, opened: now }, now));
@@ -135,22 +136,22 @@ impl Sockets {
     }
 
     /// Whether the kernel has a route to the server. Nothing is sent.
-    pub fn has_route(&self, server: SocketAddr) -> bool {
-        !matches!(self.open(server, 0), Err(OpenError::NoRoute(_)))
+    pub fn has_route(&self, server: SocketAddr, translator: Option<Translator>) -> bool {
+        !matches!(self.open(server, translator, 0), Err(OpenError::NoRoute(_)))
     }
 
     /// A new socket in place of one that turned out to be unusable.
-    pub fn replace(&self, server: SocketAddr, socket: Socket) -> Result<Socket, OpenError> {
+    pub fn replace(&self, ask: &Ask<'_>, socket: Socket) -> Result<Socket, OpenError> {
         let Socket { lease, .. } = socket;
-        Ok(Socket { flow: self.open(server, 1)?, lease, uses: 1, opened: Instant::now() })
+        Ok(Socket { flow: self.open(ask.server, ask.translator, 1)?, lease, uses: 1, opened: Instant::now() })
     }
 
     /// A new socket on a random port. `leased`: leases that the caller holds for it.
-    fn open(&self, server: SocketAddr, leased: usize) -> Result<Box<dyn UdpFlow>, OpenError> {
+    fn open(&self, server: SocketAddr, translator: Option<Translator>, leased: usize) -> Result<Box<dyn UdpFlow>, OpenError> {
         let mut last = io::ErrorKind::AddrInUse;
         for _ in 0..PORT_TRIES_MAX {
             let port = PORT_MIN + self.random.below(usize::from(u16::MAX - PORT_MIN) + 1) as u16;
-            match self.net.udp(server, port) {
+            match translator::udp(&*self.net, server, port, translator) {
                 Ok(flow) => return Ok(flow),
                 Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => last = error.kind(),
                 Err(error) if self.is_own_shortage(server, leased, &error) => {

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::matching::belongs_on_stream;
 use super::query::Query;
 use super::tcp_framing::FrameReader;
+use super::translator::{self, Translator};
 use crate::env::{BoxFuture, Net, Random, Stream, is_own_shortage};
 use crate::limits::upstream::{
     TCP_CONNECT_MAX, TCP_CONNECTIONS_MAX, TCP_CONNECTIONS_PER_SERVER_MAX, TCP_IDLE_MAX, TCP_QUERIES_PER_CONNECTION_MAX, TCP_SILENCE_MAX,
@@ -72,16 +73,16 @@ impl Connections {
     }
 
     /// Has no time limit of its own; the caller drops the future.
-    pub async fn ask(&self, server: SocketAddr, query: &Query) -> Result<Vec<u8>, TcpFault> {
-        let first = self.ask_once(server, query).await;
+    pub async fn ask(&self, server: SocketAddr, translator: Option<Translator>, query: &Query) -> Result<Vec<u8>, TcpFault> {
+        let first = self.ask_once(server, translator, query).await;
         match first {
-            Err(fault) if fault.is_worth_another_try() => self.ask_once(server, query).await,
+            Err(fault) if fault.is_worth_another_try() => self.ask_once(server, translator, query).await,
             _ => first,
         }
     }
 
-    async fn ask_once(&self, server: SocketAddr, query: &Query) -> Result<Vec<u8>, TcpFault> {
-        let connection = self.connection_to(server)?;
+    async fn ask_once(&self, server: SocketAddr, translator: Option<Translator>, query: &Query) -> Result<Vec<u8>, TcpFault> {
+        let connection = self.connection_to(server, translator)?;
         let reply = connection.submit(query, &self.random);
         let mut watch = SilenceWatch { connection: &connection, since: Instant::now(), answered: false };
         let result = reply.await;
@@ -96,7 +97,7 @@ impl Connections {
         }
     }
 
-    fn connection_to(&self, server: SocketAddr) -> Result<Rc<Connection>, TcpFault> {
+    fn connection_to(&self, server: SocketAddr, translator: Option<Translator>) -> Result<Rc<Connection>, TcpFault> {
         let mut open = self.open.borrow_mut();
         open.retain(|connection| !connection.ended.get());
         if let Some(found) = open.iter().find(|connection| connection.server == server && connection.has_room()) {
@@ -111,7 +112,7 @@ impl Connections {
         }
         let connection = Rc::new(Connection::new(server));
         open.push(Rc::clone(&connection));
-        tokio::task::spawn_local(drive(Rc::clone(&connection), self.net.tcp(server)));
+        tokio::task::spawn_local(drive(Rc::clone(&connection), translator::tcp(&*self.net, server, translator)));
         Ok(connection)
     }
 }

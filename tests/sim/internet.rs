@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use cairn::config::TranslationPrefix;
 use cairn::env::{BoxFuture, Net, Random, Stream, UdpFlow};
 use cairn::record::{Name, Rtype};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -135,6 +136,8 @@ struct Wires {
     /// The resolver's own host has no address of that family.
     without_ipv4: Cell<bool>,
     without_ipv6: Cell<bool>,
+    /// What is sent behind this prefix comes to the IPv4 address in it (NAT64).
+    translator: Cell<Option<TranslationPrefix>>,
     /// How many sockets the resolver's host has, and the error of the system for one more.
     sockets: Cell<Option<(usize, i32)>>,
     most_open: Cell<usize>,
@@ -151,6 +154,7 @@ impl Internet {
             ports: RefCell::default(),
             without_ipv4: Cell::new(false),
             without_ipv6: Cell::new(false),
+            translator: Cell::new(None),
             sockets: Cell::new(None),
             most_open: Cell::new(0),
         }))
@@ -191,6 +195,10 @@ impl Internet {
         self.0.without_ipv4.set(!ipv4);
         self.0.without_ipv6.set(!ipv6);
     }
+
+    pub fn set_translator(&self, prefix: Option<TranslationPrefix>) {
+        self.0.translator.set(prefix);
+    }
 }
 
 impl Wires {
@@ -205,6 +213,13 @@ impl Wires {
 
     fn unreachable(&self, server: SocketAddr) -> bool {
         if server.is_ipv4() { self.without_ipv4.get() } else { self.without_ipv6.get() }
+    }
+
+    /// Who receives what is sent to this address.
+    fn host(&self, to: SocketAddr) -> SocketAddr {
+        let IpAddr::V6(v6) = to.ip() else { return to };
+        let v4 = self.translator.get().and_then(|prefix| prefix.extract(v6));
+        v4.map_or(to, |v4| SocketAddr::new(v4.into(), to.port()))
     }
 
     fn note(&self, to: SocketAddr, from_port: u16, tcp: bool, wire: &[u8], outcome: String) {
@@ -310,7 +325,7 @@ impl Net for Internet {
             if wires.unreachable(server) {
                 return Err(io::ErrorKind::NetworkUnreachable.into());
             }
-            let link = wires.behind.link(server.ip()).filter(|link| link.tcp != Tcp::Filtered);
+            let link = wires.behind.link(wires.host(server).ip()).filter(|link| link.tcp != Tcp::Filtered);
             let Some(link) = link else {
                 wires.note(server, 0, true, &[], "no answer to the connection".into());
                 sleep(Duration::from_secs(127)).await;
@@ -348,7 +363,7 @@ impl UdpFlow for Flow {
         }
         let wires = &self.wires;
         let note = |outcome: String| wires.note(self.server, self.port, false, bytes, outcome);
-        let Some(link) = wires.behind.link(self.server.ip()) else {
+        let Some(link) = wires.behind.link(wires.host(self.server).ip()) else {
             note("nobody there".into());
             return Ok(());
         };
@@ -368,7 +383,7 @@ impl UdpFlow for Flow {
                 "lost on the way".into()
             } else {
                 let reply = Reply { wires: wires.clone(), link: link.clone(), inbox: self.inbox.clone(), arrived, tcp: false };
-                wires.behind.receive(Arrival { to: self.server, tcp: false, wire: bytes.to_vec(), reply })
+                wires.behind.receive(Arrival { to: wires.host(self.server), tcp: false, wire: bytes.to_vec(), reply })
             };
             if copy == 0 {
                 note(outcome);
@@ -444,7 +459,7 @@ impl AsyncWrite for Connection {
             this.written.drain(..2 + len);
             let arrived = Instant::now() + this.link.delay;
             let reply = Reply { wires: this.wires.clone(), link: this.link.clone(), inbox: this.inbox.clone(), arrived, tcp: true };
-            let outcome = this.wires.behind.receive(Arrival { to: this.server, tcp: true, wire: wire.clone(), reply });
+            let outcome = this.wires.behind.receive(Arrival { to: this.wires.host(this.server), tcp: true, wire: wire.clone(), reply });
             this.wires.note(this.server, 0, true, &wire, outcome);
         }
         Poll::Ready(Ok(bytes.len()))

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn::answer::{Client, Explain, Explained, Transport};
-use cairn::config::Settings;
+use cairn::config::{Settings, TranslationPrefix};
 use cairn::env::Clock;
 use cairn::limits::Limits;
 use cairn::record::{Name, Question, Rcode, Rtype};
@@ -60,6 +60,7 @@ pub struct World {
     listening: bool,
     reference: bool,
     families: (bool, bool),
+    translator: Option<TranslationPrefix>,
     sockets: Option<(usize, i32)>,
     /// Says what was asked when a test fails.
     pub talkative: bool,
@@ -121,6 +122,7 @@ impl World {
             listening: false,
             reference: false,
             families: (true, true),
+            translator: None,
             sockets: None,
             talkative: true,
             running: None,
@@ -386,6 +388,13 @@ impl World {
     }
 
     /// The resolver's host has so many sockets towards servers; the system reports one more with this error.
+    /// The resolver's network has a translator (NAT64) for this prefix.
+    pub fn translator(mut self, prefix: &str) -> World {
+        self.translator = Some(prefix.parse().expect(prefix));
+        self.running.iter().for_each(|running| running.internet.set_translator(self.translator));
+        self
+    }
+
     pub fn sockets(mut self, count: usize, error: i32) -> World {
         self.sockets = Some((count, error));
         self
@@ -729,6 +738,7 @@ impl World {
         let stage = Stage { plan: self.plan.clone(), history: self.history.clone() };
         let (clock, internet) = (Arc::new(SimClock::new()), Internet::new(Rc::new(stage), self.seed));
         internet.set_families(self.families.0, self.families.1);
+        internet.set_translator(self.translator);
         self.sockets.iter().for_each(|(count, error)| internet.set_sockets(*count, *error));
         let engine = Engine::start(self.configuration(clock.clone(), &internet));
         self.history.borrow_mut().begin(clock.clone());

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use cairn::answer::{Client, Explain, Outcome, Transport};
-use cairn::config::ZoneSettings;
+use cairn::config::{Settings, ZoneSettings};
 use cairn::explain;
 use cairn::record::{Name, Question, Rcode, RrSet, Rtype, Security, rdata_to_text};
 
@@ -269,4 +269,110 @@ fn each_kind_of_local_data_is_called_by_its_name() {
         let told = told.unwrap_or_else(|| panic!("{owner}: {lines:?}"));
         assert_eq!(told.contains("special-use-except"), owner == "localhost.", "{owner}: {told}");
     }
+}
+
+/// What stands between a name and its answer on this side: rules of this server, a forwarder, this machine's network.
+#[test]
+fn the_advice_names_this_side_where_the_fault_is_here() {
+    if !is_cairn() {
+        return;
+    }
+    const FORWARDER: &str = "192.0.2.200";
+    let forwards = |zone: &'static str, dnssec: bool| {
+        move |settings: &mut Settings| {
+            let text = format!("[[forward]]\nzone = '{zone}'\nto = ['{FORWARDER}']\ndnssec = {dnssec}\n");
+            settings.forwards = Settings::from_toml(&text, "cairn.toml").expect("valid").forwards;
+        }
+    };
+    let public = |seed: u64| World::new(seed).zone("example.").record("www.example. 300 A 192.0.2.1").record("lan.example. 300 A 10.0.0.1");
+    let anchored = |world: World| {
+        world
+            .sign(&[(".", 1), ("example.", 2)], WALL_S)
+            .trust_anchor(&format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey())))
+    };
+    let forwarder = |world: World, zones: &[&str]| {
+        let mut world = world.server("resolver.office.").at(FORWARDER);
+        for zone in zones {
+            world = world.zone(zone).server("resolver.office.").serves();
+        }
+        world.server("resolver.office.").manner(|manner| manner.recurses = true)
+    };
+    let is_dnssec = |rr: &Rr| matches!(rr.rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3);
+    let strips = move |packet: &mut Packet| [&mut packet.answer, &mut packet.authority].into_iter().for_each(|s| s.retain(|rr| !is_dnssec(rr)));
+    let loses_keys = move |packet: &mut Packet| {
+        strips(packet);
+        packet.answer.retain(|rr| !matches!(rr.rtype, Rtype::DNSKEY | Rtype::DS));
+    };
+    let warm = |mut world: World| {
+        world.ask_true("www.example. A");
+        world.pass(20);
+        world
+    };
+    let stripped = "the servers of your own rule [[forward]] . leave DNSSEC records out";
+    let rule = "these servers are named by a rule of your own configuration: look at the addresses after `to`";
+    let rows: Vec<(&str, World, &str, &str)> = vec![
+        ("local data", world(), "nas.plain.", "is in `local-data` or `hosts-file` of this server's configuration"),
+        ("a special-use name", world(), "x.onion.", "To resolve it like any other name: special-use-except"),
+        ("a private address", public(81), "lan.example.", "To let it pass: rebinding-allow = [\"lan.example.\"] in [policy]"),
+        (
+            "a forwarder that strips signatures",
+            forwarder(anchored(public(82)), &[".", "example."]).rewrites(strips).tune(forwards(".", false)),
+            "www.example.",
+            stripped,
+        ),
+        (
+            "a forwarder that knows no DNSSEC",
+            forwarder(anchored(public(83)), &[".", "example."]).rewrites(loses_keys).tune(forwards(".", false)),
+            "www.example.",
+            stripped,
+        ),
+        (
+            "a network that strips signatures",
+            anchored(public(84)).server("a.root-servers.net.").rewrites(strips).server("ns1.example.").rewrites(strips),
+            "www.example.",
+            "something on the way to the servers strips DNSSEC records, because even the keys of . come without signatures",
+        ),
+        ("a forwarder that is down", forwarder(public(85), &["example."]).dead().tune(forwards("example", false)), "www.example.", rule),
+        (
+            "a forwarder that refuses",
+            forwarder(public(86), &["example."]).fails(Rcode::REFUSED).tune(forwards("example", true)),
+            "www.example.",
+            rule,
+        ),
+    ];
+    for (what, mut world, owner, expected) in rows {
+        check_advice(what, &mut world, owner, expected);
+    }
+    let mut silent = warm(public(87));
+    silent.set_loss(1.0);
+    let text = check_advice("a network that swallows packets", &mut silent, "new.example.", "this machine's own network is down, or a firewall");
+    assert!(text.contains("no server has replied for a second"), "{text}");
+    let mut without_route = warm(public(88));
+    without_route.set_families(false, false);
+    let text = check_advice("a machine without a route", &mut without_route, "new.example.", "this machine has no route to any server, so");
+    assert!(!text.contains("firewall"), "{text}");
+}
+
+fn check_advice(what: &str, world: &mut World, owner: &str, expected: &str) -> String {
+    let explained = world.explain_as(&Explain::new(Question::new(name(owner), Rtype::A), None));
+    let text: Vec<String> = explain::lines(&explained).into_iter().filter_map(|line| line.line).collect();
+    let text = text.join("\n");
+    assert!(text.contains(expected), "{what}:\n{text}");
+    assert!(!text.contains("the zone's operator must"), "{what}: the zone's operator is not at fault:\n{text}");
+    text
+}
+
+/// A server that was asked before by the same question is not called new.
+#[test]
+fn a_server_that_is_asked_again_is_not_called_new() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = World::new(89).zone("dead.").record("www.dead. 300 A 192.0.2.1").server("ns.dead.").dead();
+    let explained = world.explain_as(&Explain::new(Question::new(name("www.dead."), Rtype::A), None));
+    let lines: Vec<String> = explain::lines(&explained).into_iter().filter_map(|line| line.line).collect();
+    let to_dead: Vec<&String> = lines.iter().filter(|line| line.contains("ask ns.dead.")).collect();
+    assert!(to_dead.len() > 1, "{lines:?}");
+    assert!(to_dead[0].contains("the only one, not asked before"), "{to_dead:?}");
+    assert!(to_dead[1..].iter().all(|line| !line.contains("not asked before")), "{to_dead:?}");
 }

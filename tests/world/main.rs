@@ -16,6 +16,7 @@ mod isolation;
 mod keep_warm;
 mod log_lines;
 mod misfits;
+mod nat64;
 mod offline;
 mod proofs;
 mod random_worlds;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::cache::FailureKind;
+use crate::cache::{FailureKind, Family};
 use crate::record::{Ede, EdeCode, Name, Rcode};
 use crate::resolve::context::budget::Bound;
 use crate::upstream::TcpFault;
@@ -63,6 +63,8 @@ pub enum Cause {
     ServersFailed,
     /// The delegation names servers whose addresses cannot be found.
     NoServerAddress,
+    /// All servers have addresses of this family alone, and this machine has no route for it, or does not use it (`is_off`).
+    FamilyMissing { family: Family, is_off: bool },
     /// The question needs its own answer first (TsuNAME and other cycles).
     Cycle,
     AliasLoop,
@@ -92,9 +94,8 @@ impl Failure {
             Cause::Spent(Bound::Walks(_)) | Cause::NoSocket | Cause::Shed => OwnLimit::Passing,
             Cause::Spent(Bound::UpstreamQueries(_) | Bound::Depth(_) | Bound::AddressSearches(_) | Bound::Time) => OwnLimit::Lasting,
             Cause::Spent(Bound::Referrals(_) | Bound::ServerNames(_)) => OwnLimit::No,
-            Cause::NoReachableAuthority | Cause::ServersFailed | Cause::NoServerAddress | Cause::Cycle | Cause::Remembered(_) => {
-                OwnLimit::No
-            }
+            Cause::NoReachableAuthority | Cause::ServersFailed | Cause::NoServerAddress | Cause::FamilyMissing { .. } => OwnLimit::No,
+            Cause::Cycle | Cause::Remembered(_) => OwnLimit::No,
             Cause::AliasLoop | Cause::AliasTooLong | Cause::TimedOut => OwnLimit::No,
             Cause::NotCached | Cause::ZoneNotLoaded(_) | Cause::Internal => OwnLimit::No,
         };
@@ -104,7 +105,7 @@ impl Failure {
     /// The RFC 8914 code and a sentence that names zone and servers.
     pub fn ede(&self) -> Ede {
         let code = match &self.cause {
-            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::TimedOut => EdeCode::NO_REACHABLE_AUTHORITY,
+            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::FamilyMissing { .. } | Cause::TimedOut => EdeCode::NO_REACHABLE_AUTHORITY,
             Cause::ServersFailed => EdeCode::NETWORK_ERROR,
             Cause::Remembered(ede) => return ede.clone(),
             Cause::ZoneNotLoaded(_) => EdeCode::INVALID_DATA,
@@ -143,6 +144,7 @@ impl Failure {
         }
         match &self.cause {
             Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::ServersFailed | Cause::Spent(_) => true,
+            Cause::FamilyMissing { .. } => true,
             Cause::AliasLoop | Cause::AliasTooLong => true,
             Cause::Cycle | Cause::Remembered(_) | Cause::TimedOut => false,
             Cause::NoSocket | Cause::NotCached | Cause::ZoneNotLoaded(_) | Cause::Shed | Cause::Internal => false,
@@ -156,6 +158,7 @@ impl fmt::Display for Failure {
             Cause::NoReachableAuthority => write!(f, "no server of {} answers", self.at)?,
             Cause::ServersFailed => write!(f, "no server of {} gives a usable answer", self.at)?,
             Cause::NoServerAddress => write!(f, "no address is known for any server of {}", self.at)?,
+            Cause::FamilyMissing { family, is_off } => return missing_family(f, &self.at, *family, *is_off),
             Cause::Cycle => write!(f, "finding the servers of {} needs the servers of {} first", self.at, self.at)?,
             Cause::AliasLoop => write!(f, "the alias at {} leads back to itself", self.at)?,
             Cause::AliasTooLong => write!(f, "the chain of aliases through {} is too long", self.at)?,
@@ -172,6 +175,15 @@ impl fmt::Display for Failure {
             write!(f, "{}{fault}", if index == 0 { ": " } else { ", " })?;
         }
         Ok(())
+    }
+}
+
+fn missing_family(f: &mut fmt::Formatter<'_>, zone: &Name, family: Family, is_off: bool) -> fmt::Result {
+    write!(f, "the servers of {zone} have only {family} addresses, and this machine ")?;
+    match (family, is_off) {
+        (_, true) => write!(f, "does not use {family} (recursion.{})", if family == Family::V4 { "ipv4" } else { "ipv6" }),
+        (Family::V4, false) => f.write_str("has no IPv4: set server.nat64-prefix"),
+        (Family::V6, false) => f.write_str("has no IPv6"),
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings};
+use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings, TranslationPrefix};
 use crate::env::WallTime;
 use crate::limits::Limits;
 use crate::record::{Name, Question, RrSet, Rtype};
 use crate::resolve::context::never_public::never_public;
+use crate::upstream::Translator;
 use crate::validate::Anchor;
 
 /// TTL of the hints where they are told: the root is asked soon.
@@ -31,6 +32,8 @@ pub trait RoutesInForce: Send + Sync {
 #[derive(Clone)]
 pub struct Routes {
     pub recursion: RecursionSettings,
+    /// Of the network's translator, if it is configured.
+    pub nat64_prefix: Option<TranslationPrefix>,
     pub limits: Limits,
     /// Trust anchors, of any name.
     pub anchors: Anchors,
@@ -79,6 +82,7 @@ impl Routes {
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.zone.label_count()));
         Routes {
             recursion: settings.recursion.clone(),
+            nat64_prefix: settings.server.nat64_prefix,
             limits,
             anchors,
             negatives: Arc::new(settings.recursion.negative_trust_anchors.clone()),
@@ -179,11 +183,17 @@ impl Routes {
         (!self.anchored(name)?.is_below(&off.name)).then_some(off)
     }
 
+    /// The translator with this prefix, through which servers that have only IPv4 are reached over IPv6.
+    pub fn translator_at(&self, prefix: TranslationPrefix) -> Option<Translator> {
+        let after_ipv4 = self.recursion.ipv4.unwrap_or(true);
+        self.recursion.ipv6.unwrap_or(true).then_some(Translator { prefix, after_ipv4 })
+    }
+
     /// Families that may be used towards servers. Unset means both until one is found not to work.
     pub fn family_enabled(&self, address: IpAddr) -> bool {
         match address {
-            IpAddr::V4(_) => self.recursion.ipv4.unwrap_or(true),
-            IpAddr::V6(_) => self.recursion.ipv6.unwrap_or(true),
+            IpAddr::V4(_) => self.type_enabled(Rtype::A),
+            IpAddr::V6(_) => self.type_enabled(Rtype::AAAA),
         }
     }
 
@@ -191,7 +201,7 @@ impl Routes {
     pub fn type_enabled(&self, rtype: Rtype) -> bool {
         match rtype {
             Rtype::AAAA => self.recursion.ipv6.unwrap_or(true),
-            _ => self.recursion.ipv4.unwrap_or(true),
+            _ => self.recursion.ipv4.unwrap_or(true) || self.nat64_prefix.is_some(),
         }
     }
 }

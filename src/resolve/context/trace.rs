@@ -163,6 +163,8 @@ pub struct Asked {
     pub why: Choice,
     pub attempt: u8,
     pub with_edns: bool,
+    /// Where the network's translator receives the query; `None` where it goes to the server itself.
+    pub translated: Option<IpAddr>,
     pub passed_over: Option<PassedOver>,
 }
 

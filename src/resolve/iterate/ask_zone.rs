@@ -2,8 +2,10 @@
 //! cost: every address tried twice (more often in the first two seconds, while no server has replied), too many useless
 //! replies, or the budget spent.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
+use crate::cache::Family;
 use crate::limits::servers::SILENT_ROOT_MAX;
 use crate::limits::walk::WALK_ROUNDS_MAX;
 use crate::record::Question;
@@ -69,16 +71,30 @@ impl Walk<'_> {
         let cause = match (cut.address_count(), slist.has_reply) {
             // The walk that began the circle may find another way: for the walks inside it nothing is certain.
             (0, _) if slist.circled && context.depth > 0 => Cause::Cycle,
-            (0, _) => slist.bound.map_or(Cause::NoServerAddress, Cause::Spent),
+            (0, _) => slist.bound.map_or_else(|| self.missing_family(cut).unwrap_or(Cause::NoServerAddress), Cause::Spent),
             (_, false) if slist.lost_socket => Cause::NoSocket,
             (_, true) => Cause::ServersFailed,
-            (_, false) => Cause::NoReachableAuthority,
+            (_, false) => self.missing_family(cut).unwrap_or(Cause::NoReachableAuthority),
         };
         Err(Failure {
             faults: std::mem::take(&mut slist.faults).into(),
             own_limit: slist.own_limit,
             ..Failure::new(cut.zone.clone(), cause)
         })
+    }
+
+    /// Do all servers have addresses of one family alone, for which this machine has no route, although it has one for others?
+    fn missing_family(&self, cut: &Cut) -> Option<Cause> {
+        let (network, routes) = (self.servers.network(), &self.context.routes);
+        if network.is_offline() {
+            return None;
+        }
+        let all = cut.servers.iter().flat_map(|server| server.addresses.iter().chain(&server.hints));
+        let families = |address: &SocketAddr| Family::of(address.ip());
+        let first = all.clone().next()?;
+        let (family, is_off) = (families(first), !routes.family_enabled(first.ip()));
+        let is_missing = all.clone().all(|address| families(address) == family && (is_off || !network.has_route(*address, routes)));
+        is_missing.then_some(Cause::FamilyMissing { family, is_off })
     }
 
     /// Decides the next step and adds addresses where that is the step; asking is left to the caller. A source that has

@@ -140,18 +140,18 @@ impl Walk<'_> {
         let in_flight = self.context.budget.search();
         boxed(|| async move {
             let _in_flight = in_flight;
-            let mut types = [(Rtype::A, self.context.routes.recursion.ipv4), (Rtype::AAAA, self.context.routes.recursion.ipv6)];
+            let mut types = [Rtype::A, Rtype::AAAA].map(|rtype| (rtype, self.context.routes.type_enabled(rtype)));
             if !self.servers.network().can_count_on(Family::V4) {
                 types.reverse();
             }
             let mut looked_up = LookedUp::default();
             let Some(name) = &server.name else { return looked_up };
-            for (rtype, _) in types.iter().filter(|(_, enabled)| *enabled != Some(false)) {
+            for (rtype, _) in types.iter().filter(|(_, enabled)| *enabled) {
                 match self.server_address(&Question::new(name.clone(), *rtype), search == Search::None).await {
                     Ok((sets, _)) if !sets.iter().any(|set| server.lacks(set)) => {}
                     Ok((sets, from_parent)) => {
                         (looked_up.sets, looked_up.from_parent) = (sets, from_parent);
-                        looked_up.is_half = *rtype == types[0].0 && types[1].1 != Some(false);
+                        looked_up.is_half = *rtype == types[0].0 && types[1].1;
                         break;
                     }
                     Err(failure) => {
@@ -181,7 +181,8 @@ impl Walk<'_> {
         looked_up.failures.iter().for_each(|failure| slist.on_failed_look_up(failure));
         // A denial, or a zone whose servers are silent, leads to no further look-ups.
         let is_end = |failure: &Failure| {
-            failure.cause == Cause::NoReachableAuthority || failure.own_limit == OwnLimit::No && failure.cause != Cause::Cycle
+            matches!(failure.cause, Cause::NoReachableAuthority | Cause::FamilyMissing { .. })
+                || failure.own_limit == OwnLimit::No && failure.cause != Cause::Cycle
         };
         if cut.servers[at].addresses.is_empty() && looked_up.failures.iter().all(is_end) {
             slist.names_without_address += 1;

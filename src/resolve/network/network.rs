@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use crate::cache::{Cache, Family, FamilyStanding};
 use crate::env::{BootTime, Clock, Random};
 use crate::metrics::{Counter, Recorder};
 use crate::resolve::network::interception::Interception;
+use crate::resolve::context::routes::Routes;
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
 use crate::resolve::network::rtt::UsualRtt;
 use crate::resolve::network::wakeups::Wakeups;
-use crate::upstream::Upstream;
+use crate::upstream::{Translator, Upstream};
 
 /// Shared by all workers.
 pub(in crate::resolve) struct NetworkState {
@@ -64,6 +65,11 @@ impl NetworkState {
     /// Root servers in whose place somebody else answers.
     pub(in crate::resolve) fn interception(&self) -> &Interception {
         &self.interception
+    }
+
+    /// Whether the kernel has no route to any server.
+    pub(in crate::resolve) fn is_without_route(&self) -> bool {
+        self.offline.is_without_route()
     }
 
     /// Links, addresses or routes of this machine have changed: walks that wait for the network try again at once. Where
@@ -182,6 +188,24 @@ impl Network {
             self.0.upstream.forget_connections();
         }
         &self.0.upstream
+    }
+
+    /// The translator for servers to which IPv4 has no route, if one is known.
+    pub(in crate::resolve) fn translator(&self, routes: &Routes) -> Option<Translator> {
+        routes.translator_at(routes.nat64_prefix?)
+    }
+
+    /// Does the kernel have a route to the server, or to the translator in front of it? Nothing is sent.
+    pub(in crate::resolve) fn has_route(&self, server: SocketAddr, routes: &Routes) -> bool {
+        self.upstream().has_route(server, self.translator(routes))
+    }
+
+    /// Where the translator receives what is sent to the server; `None` where queries go to the server itself.
+    pub(in crate::resolve) fn translated(&self, server: SocketAddr, routes: &Routes) -> Option<IpAddr> {
+        let translator = self.translator(routes)?;
+        let translated = translator.address_for(server)?;
+        let is_direct = translator.after_ipv4 && self.upstream().has_route(server, None);
+        (!is_direct).then(|| translated.ip())
     }
 
     /// Counts a query to a server.

@@ -23,7 +23,7 @@ impl Network {
     /// Waits while the network is away. The walks of all workers wait for one probe.
     pub(in crate::resolve) async fn wait_for_network(&self, server: SocketAddr, context: &Context) {
         let mut is_traced = false;
-        while self.is_offline() && !(self.offline().is_without_route() && self.upstream().has_route(server)) {
+        while self.is_offline() && !(self.offline().is_without_route() && self.has_route(server, &context.routes)) {
             if !std::mem::replace(&mut is_traced, true) {
                 context.trace.emit(|| Step::Offline { without_route: self.offline().is_without_route() });
             }
@@ -65,7 +65,7 @@ impl Network {
                 turn += 1;
                 let has_replied = tokio::select! {
                     biased;
-                    has_replied = network.ask_probe(&targets, &question) => has_replied,
+                    has_replied = network.ask_probe(&targets, &question, &routes) => has_replied,
                     _ = changes.changed() => {
                         tokio::time::sleep_until(began + PROBE_AGAIN).await;
                         continue;
@@ -121,15 +121,16 @@ impl Network {
 
     /// Does the kernel have a route to any server that would be probed?
     pub(in crate::resolve) fn has_route_to_any(&self, routes: &Routes) -> bool {
-        self.probe_targets(routes, false).iter().any(|(target, _)| self.upstream().has_route(*target))
+        self.probe_targets(routes, false).iter().any(|(target, _)| self.has_route(*target, routes))
     }
 
     /// Asks the first target to which there is a route. Any reply at all shows that the network is there.
-    async fn ask_probe(&self, targets: &[Target], question: &Question) -> bool {
+    async fn ask_probe(&self, targets: &[Target], question: &Question, routes: &Routes) -> bool {
         for (server, recursion_desired) in targets {
             self.count_query();
             let ask = Ask {
                 server: *server,
+                translator: self.translator(routes),
                 question,
                 recursion_desired: *recursion_desired,
                 checking_disabled: false,

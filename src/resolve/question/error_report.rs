@@ -45,6 +45,7 @@ fn code_of(result: &Result<Answer, Failure>) -> Option<EdeCode> {
             Cause::Cycle
             | Cause::AliasLoop
             | Cause::AliasTooLong
+            | Cause::FamilyMissing { .. }
             | Cause::Spent(_)
             | Cause::Remembered(_)
             | Cause::TimedOut

@@ -66,6 +66,11 @@ impl Shared {
         self.network.interception().seen()
     }
 
+    /// Whether the kernel has no route to any server.
+    pub fn is_without_route(&self) -> bool {
+        self.network.is_without_route()
+    }
+
     /// Number of walks in progress.
     pub fn walks_in_progress(&self) -> usize {
         self.lookup.in_progress()

@@ -13,6 +13,7 @@ use crate::resolve::servers::choose::{Candidate, Order, choose};
 use crate::resolve::servers::plan::Picked;
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
+use crate::upstream::may_ask;
 
 /// A server that has replied within this time is taken to be unchanged.
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -33,6 +34,7 @@ impl Servers {
         let standing_of = |address: &SocketAddr| families.standing(Family::of(address.ip()), now);
         let is_cut_off = |address: &SocketAddr| standing_of(address) == FamilyStanding::Broken;
         let own = context.local.own_addresses();
+        let nat64 = self.network().translator(&context.routes).map(|translator| translator.prefix);
         let most = context.routes.limits.addresses_per_ns;
         let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
         for server in &cut.servers {
@@ -43,7 +45,7 @@ impl Servers {
                 context.routes.family_enabled(address.ip())
                     && only.is_none_or(|only| Family::of(address.ip()) == only)
                     && context.avoid.iter().filter(|avoided| avoided == address).count() <= rejected_max
-                    && (cut.configured || crate::upstream::may_ask(**address, context.routes.recursion.query_loopback, &own).is_ok())
+                    && (cut.configured || may_ask(**address, context.routes.recursion.query_loopback, &own, nat64).is_ok())
             });
             let reachable = usable.clone().filter(|address| !is_cut_off(address));
             for address in reachable.chain(usable.filter(|address| is_cut_off(address))).take(most) {

@@ -59,6 +59,7 @@ impl Servers {
         let sent = self.network().offline().asked(self.now());
         let client_rest = Duration::from_millis(limits.give_up_latest_ms).saturating_sub(ANSWER_MARGIN + context.began.elapsed());
         let (wait, client) = (client_rest.max(timeout), context.client);
+        let translator = self.network().translator(&context.routes);
         let may_be_outrun = !cut.configured && !cut.forward;
         let (network, overdue) = (self.network().clone(), Rc::new(Cell::new(false)));
         let is_overdue = overdue.clone();
@@ -77,6 +78,7 @@ impl Servers {
             };
             let ask = Ask {
                 server,
+                translator,
                 question: &question,
                 recursion_desired: recursive,
                 checking_disabled: recursive && dnssec,
@@ -107,6 +109,7 @@ fn trace_asked(network: &Network, cut: &Cut, plan: &Plan, attempt: u8, context: 
             why: plan.why,
             attempt,
             with_edns: plan.with_edns,
+            translated: network.translated(plan.address, &context.routes),
             passed_over: passed_over(network, cut, plan, context),
         })
     });
