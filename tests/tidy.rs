@@ -5,6 +5,8 @@
 
 #[path = "tidy/modules.rs"]
 mod modules;
+#[path = "tidy/schema.rs"]
+mod schema;
 #[path = "tidy/whole.rs"]
 mod whole;
 
@@ -479,6 +481,7 @@ fn the_project_as_a_whole_keeps_the_rules() {
         whole::too_few_are_documented(&sources),
         whole::named_paths_exist(&sources),
         whole::examples_are_of_this_release(&sources),
+        schema::the_schema_is_described(&sources),
         whole::ways_lead_through_real_functions(&sources),
     ]
     .concat();
