@@ -235,14 +235,25 @@ pub struct Asked {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Choice {
-    Fastest { rtt_ms: u32, of: usize },
-    Untried { of: usize },
+    Fastest {
+        rtt_ms: u32,
+        of: usize,
+    },
+    Untried {
+        of: usize,
+    },
     /// Asked before for the same question of the client, and no reply has come from it yet.
-    Unanswered { of: usize },
-    Exploring { of: usize },
+    Unanswered {
+        of: usize,
+    },
+    Exploring {
+        of: usize,
+    },
     SecondQuery,
     Race,
-    FamilyTest { family: Family },
+    FamilyTest {
+        family: Family,
+    },
     LastResort,
     Configured,
 }
@@ -269,6 +280,9 @@ pub struct Reply {
     pub mismatched: u16,
     /// Records that were not asked for or out of bailiwick.
     pub dropped: usize,
+    /// A rule of the configuration names the server, not a delegation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_rule: bool,
 }
 
 /// No reply came in time.

@@ -257,7 +257,7 @@ fn family(family: Family) -> &'static str {
 fn reply(reply: &Reply) -> String {
     let reason = reply.tcp_reason.as_ref().map(|reason| format!(" because {reason}")).unwrap_or_default();
     let over = if reply.tcp { format!(", over TCP{reason}") } else { String::new() };
-    let mut text = format!("{}: {} ({:.1} ms{over})", reply.rcode, reply_kind(reply.kind), reply.took_ms);
+    let mut text = format!("{}: {} ({:.1} ms{over})", reply.rcode, reply_kind(reply), reply.took_ms);
     if !reply.tcp && reply.tcp_reason.is_some() {
         text.push_str(&format!(", asked over TCP as well{reason}"));
     }
@@ -270,8 +270,10 @@ fn reply(reply: &Reply) -> String {
     text
 }
 
-fn reply_kind(kind: ReplyKind) -> &'static str {
-    match kind {
+fn reply_kind(reply: &Reply) -> &'static str {
+    match reply.kind {
+        ReplyKind::Lame | ReplyKind::RecursionLame if reply.by_rule => "a rule names this server, but it does not serve the zone",
+        ReplyKind::Refused if reply.by_rule => "a rule names this server, but it does not serve this zone, or not to this client",
         ReplyKind::Answer => "the answer",
         ReplyKind::Alias => "an alias",
         ReplyKind::Referral => "a referral to the zone below",

@@ -11,12 +11,17 @@ use crate::resolve::{self, LocalSource, Step};
 
 /// Consecutive sets of glue are one line for people.
 pub(super) fn lines(events: &[resolve::Event]) -> Vec<Line> {
-    let mut asked = HashSet::new();
+    let (mut asked, mut ruled, mut by_rule) = (HashSet::new(), HashSet::new(), false);
     let mut lines: Vec<Line> = events
         .iter()
         .map(|event| {
-            let was_asked = matches!(&event.step, Step::Asked(query) if !asked.insert(query.address));
-            Line::step(told(of(&event.step), was_asked), millis(event.at), event.depth)
+            let mut was_asked = false;
+            match &event.step {
+                Step::Routed { zone, .. } => drop(ruled.insert(zone)),
+                Step::Asked(query) => (was_asked, by_rule) = (!asked.insert(query.address), ruled.contains(&query.zone)),
+                _ => {}
+            }
+            Line::step(told(of(&event.step), was_asked, by_rule), millis(event.at), event.depth)
         })
         .collect();
     let mut at = 0;
@@ -31,12 +36,14 @@ pub(super) fn lines(events: &[resolve::Event]) -> Vec<Line> {
     lines
 }
 
-/// A server of which nothing was known may have been asked before by this very question.
-fn told(event: Event, was_asked: bool) -> Event {
+/// With what earlier steps say: a server of which nothing was known may have been asked before by this very question, and one
+/// that a rule names has no delegation.
+fn told(event: Event, was_asked: bool, by_rule: bool) -> Event {
     match event {
         Event::Asked(query @ event::Asked { choice: event::Choice::Untried { of }, .. }) if was_asked => {
             Event::Asked(event::Asked { choice: event::Choice::Unanswered { of }, ..query })
         }
+        Event::Reply(reply) => Event::Reply(event::Reply { by_rule, ..reply }),
         event => event,
     }
 }
@@ -80,6 +87,7 @@ fn of(step: &Step) -> Event {
             tcp_reason: tcp_because.map(|reason| reason.to_string()),
             mismatched: *near_misses,
             dropped: *dropped,
+            by_rule: false,
         }),
         Step::AliasTail { question, zone, because } => {
             Event::AliasTail(event::AliasTail { question: question.to_string(), zone: zone.to_string(), reason: (*because).into() })

@@ -298,7 +298,8 @@ fn the_advice_names_this_side_where_the_fault_is_here() {
         world.server("resolver.office.").manner(|manner| manner.recurses = true)
     };
     let is_dnssec = |rr: &Rr| matches!(rr.rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3);
-    let strips = move |packet: &mut Packet| [&mut packet.answer, &mut packet.authority].into_iter().for_each(|s| s.retain(|rr| !is_dnssec(rr)));
+    let strips =
+        move |packet: &mut Packet| [&mut packet.answer, &mut packet.authority].into_iter().for_each(|s| s.retain(|rr| !is_dnssec(rr)));
     let loses_keys = move |packet: &mut Packet| {
         strips(packet);
         packet.answer.retain(|rr| !matches!(rr.rtype, Rtype::DNSKEY | Rtype::DS));
@@ -332,6 +333,12 @@ fn the_advice_names_this_side_where_the_fault_is_here() {
             "www.example.",
             "something on the way to the servers strips DNSSEC records, because even the keys of . come without signatures",
         ),
+        (
+            "a forwarder that is no resolver",
+            forwarder(public(90), &["example."]).lame(Lame::RefersUp).tune(forwards("example", false)),
+            "www.example.",
+            rule,
+        ),
         ("a forwarder that is down", forwarder(public(85), &["example."]).dead().tune(forwards("example", false)), "www.example.", rule),
         (
             "a forwarder that refuses",
@@ -345,7 +352,8 @@ fn the_advice_names_this_side_where_the_fault_is_here() {
     }
     let mut silent = warm(public(87));
     silent.set_loss(1.0);
-    let text = check_advice("a network that swallows packets", &mut silent, "new.example.", "this machine's own network is down, or a firewall");
+    let text =
+        check_advice("a network that swallows packets", &mut silent, "new.example.", "this machine's own network is down, or a firewall");
     assert!(text.contains("no server has replied for a second"), "{text}");
     let mut without_route = warm(public(88));
     without_route.set_families(false, false);
