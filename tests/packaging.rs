@@ -21,7 +21,20 @@ fn as_shipped_it_changes_nothing() {
 fn each_key_stands_with_its_default() {
     let settings = Settings::from_toml(&in_force(EXAMPLE), "cairn.toml").expect("the example is valid with every key in force");
     let defaults = show(&Settings::default(), "cairn.toml");
-    let found_out = ["workers", "state-dir", "control-socket", "user", "root-hints", "trust-anchor", "ipv4", "ipv6", "hosts-file", "nat64-prefix"];
+    let found_out = [
+        "workers",
+        "state-dir",
+        "control-socket",
+        "user",
+        "root-hints",
+        "trust-anchor",
+        "ipv4",
+        "ipv6",
+        "hosts-file",
+        "nat64-prefix",
+        "identity",
+        "version",
+    ];
     for line in show(&settings, "cairn.toml") {
         let Some(default) = defaults.iter().find(|other| (other.section, other.key) == (line.section, line.key)) else {
             continue;

@@ -46,7 +46,7 @@ pub(super) fn answer(
     client: &Client,
     now: BootTime,
 ) -> Option<Given> {
-    if query.class != Class::IN {
+    if query.class != Class::IN || query.edns.is_some_and(|edns| edns.nsid) && snapshot.policy.identity.nsid().is_some() {
         return None;
     }
     let mut name_space = [0; NAME_SPACE];

@@ -134,8 +134,19 @@ impl Pipeline {
 
 // The rules.
 
+/// In class CH a server tells of itself (RFC 4892). Such a reply is not kept ready: ready answers have no class.
 fn class_other_than_in(case: &Case<'_>) -> Option<Decision> {
-    (case.request.class != Class::IN).then(|| Decision::Refuse(Refusal::Class))
+    let request = case.request;
+    if request.class == Class::IN {
+        return None;
+    }
+    let identity = &case.snapshot.policy.identity;
+    let Some(set) = (request.class == Class::CH).then(|| identity.find(&request.question.name, case.rights.allowed)).flatten() else {
+        return Some(Decision::Refuse(Refusal::Class));
+    };
+    let is_asked_for = matches!(request.question.rtype, Rtype::TXT | Rtype::ANY);
+    let answers = if is_asked_for { vec![set] } else { Vec::new() };
+    Some(Decision::Reply(Outcome { authoritative: true, answers, own: true, ..Outcome::default() }))
 }
 
 /// `local-data` is for clients in `allow`. What is listed without an answer of its own is an alias, which is followed.

@@ -29,6 +29,8 @@ pub struct Manner<'a> {
     pub recursion_available: bool,
     /// The server cookie for the client's cookie.
     pub cookie: Option<&'a [u8]>,
+    /// The name of this server, for a client that asks for it (RFC 5001).
+    pub nsid: Option<&'a [u8]>,
     /// The first record of address RRsets, which rotate.
     pub turn: usize,
 }
@@ -52,7 +54,7 @@ pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer:
     // The question fits: it came in a packet no longer than this reply may be.
     let _ = writer.question_wire(&request.question_wire);
     let empty = writer.mark();
-    if write_sections(&mut writer, request.dnssec_ok(), outcome, manner).is_err() {
+    if write_sections(&mut writer, request.class, request.dnssec_ok(), outcome, manner).is_err() {
         flags = flags.with(Flags::TC, true);
         if !manner.allowed {
             writer.rollback(empty);
@@ -75,7 +77,7 @@ pub fn body(question_wire: &[u8], outcome: &Outcome, dnssec_ok: bool, manner: &M
         counts: [0; 4],
     });
     writer.question_wire(question_wire).ok()?;
-    write_sections(&mut writer, dnssec_ok, outcome, &Manner { turn: 0, ..*manner }).ok()?;
+    write_sections(&mut writer, Class::IN, dnssec_ok, outcome, &Manner { turn: 0, ..*manner }).ok()?;
     Some(writer.finish())
 }
 
@@ -106,22 +108,22 @@ fn flags_of(request: &Request, outcome: &Outcome, manner: &Manner<'_>) -> Flags 
         .with_rcode(outcome.rcode().0)
 }
 
-fn write_sections(writer: &mut Writer, dnssec_ok: bool, outcome: &Outcome, manner: &Manner<'_>) -> Result<(), Full> {
+fn write_sections(writer: &mut Writer, class: Class, dnssec_ok: bool, outcome: &Outcome, manner: &Manner<'_>) -> Result<(), Full> {
     for set in &outcome.answers {
-        write_set(writer, Section::Answer, set, dnssec_ok, manner.turn)?;
+        write_set(writer, class, Section::Answer, set, dnssec_ok, manner.turn)?;
     }
     for set in &outcome.authority {
         let proof = matches!(set.rtype, Rtype::NSEC | Rtype::NSEC3 | Rtype::DS);
         if dnssec_ok || !proof {
-            write_set(writer, Section::Authority, set, dnssec_ok, 0)?;
+            write_set(writer, class, Section::Authority, set, dnssec_ok, 0)?;
         }
     }
     for set in &outcome.glue {
-        write_set(writer, Section::Additional, set, false, manner.turn)?;
+        write_set(writer, class, Section::Additional, set, false, manner.turn)?;
     }
     for set in &outcome.additional {
         let mark = writer.mark();
-        if write_set(writer, Section::Additional, set, dnssec_ok, manner.turn).is_err() {
+        if write_set(writer, class, Section::Additional, set, dnssec_ok, manner.turn).is_err() {
             writer.rollback(mark);
             break;
         }
@@ -129,16 +131,16 @@ fn write_sections(writer: &mut Writer, dnssec_ok: bool, outcome: &Outcome, manne
     Ok(())
 }
 
-fn write_set(writer: &mut Writer, section: Section, set: &RrSet, dnssec_ok: bool, turn: usize) -> Result<(), Full> {
+fn write_set(writer: &mut Writer, class: Class, section: Section, set: &RrSet, dnssec_ok: bool, turn: usize) -> Result<(), Full> {
     let count = set.data.len();
     // Only address RRsets rotate: the order of other records may matter to a client.
     let first = if set.rtype.is_address() && count > 1 { turn % count } else { 0 };
     for rdata in set.data.iter().skip(first).chain(set.data.iter().take(first)) {
-        writer.record(section, &set.name, set.rtype, Class::IN, set.ttl, rdata)?;
+        writer.record(section, &set.name, set.rtype, class, set.ttl, rdata)?;
     }
     if dnssec_ok {
         for rdata in set.sigs.iter() {
-            writer.record(section, &set.name, Rtype::RRSIG, Class::IN, set.ttl, rdata)?;
+            writer.record(section, &set.name, Rtype::RRSIG, class, set.ttl, rdata)?;
         }
     }
     Ok(())
@@ -149,6 +151,9 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
     let Some(edns) = &request.edns else { return options };
     if let (Some(ours), Some(theirs)) = (manner.cookie, edns.cookie) {
         options.push((OptionCode::COOKIE, joined(&theirs.client, ours)));
+    }
+    if let Some(nsid) = manner.nsid {
+        options.push((OptionCode::NSID, SmallVec::from_slice(nsid)));
     }
     if let Some(agent) = &outcome.report_agent {
         options.push((OptionCode::REPORT_CHANNEL, SmallVec::from_slice(agent.as_wire())));

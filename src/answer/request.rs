@@ -39,6 +39,8 @@ pub struct RequestEdns {
     pub udp_size: u16,
     pub dnssec_ok: bool,
     pub cookie: Option<RequestCookie>,
+    /// The client asks for the server's name (RFC 5001 2.1).
+    pub nsid: bool,
 }
 
 /// The COOKIE option of a query (RFC 7873 4.1).
@@ -100,7 +102,8 @@ pub fn read(packet: &[u8]) -> Result<ParsedQuery, Unreadable> {
             };
             cookie = Some(RequestCookie { client: *client, server: server.try_into().ok() });
         }
-        edns = Some(RequestEdns { udp_size: opt.udp_size, dnssec_ok: opt.dnssec_ok, cookie });
+        let nsid = !opt.data.is_empty() && opt.option(OptionCode::NSID).is_some();
+        edns = Some(RequestEdns { udp_size: opt.udp_size, dnssec_ok: opt.dnssec_ok, cookie, nsid });
     }
     if let Some(rcode) = refuse_type(view.qtype()) {
         return error(rcode, edns.is_some());

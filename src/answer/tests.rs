@@ -560,12 +560,79 @@ fn errors_leave_room_for_the_question() {
             let edes = vec![crate::record::Ede::new(crate::record::EdeCode::OTHER, "z".repeat(200)); 3];
             let outcome = super::Outcome { edes, ..super::Outcome::error(Rcode::SERVFAIL) };
             let cookie = (!cookie.is_empty()).then_some(&[7u8; 16][..]);
-            let manner = super::reply::Manner { allowed: true, recursion_available: true, cookie, turn: 0 };
+            let manner = super::reply::Manner { allowed: true, recursion_available: true, cookie, nsid: None, turn: 0 };
             let reply = super::reply::encode(&request, &outcome, &manner, Vec::new());
             let message = crate::wire::Message::parse(&reply).expect("own reply");
             assert!(message.question().is_some() && message.edns().is_some() && reply.len() <= usize::from(size), "{size}");
             let texts = crate::wire::options(message.edns().expect("OPT").data).flatten().filter(|option| option.code == OptionCode::EDE);
             assert_eq!(texts.count(), 3);
         }
+    }
+}
+
+fn chaos(question: &str) -> Vec<u8> {
+    let mut packet = query(question, 0, None);
+    let class = packet.len() - 1;
+    packet[class] = Class::CH.0 as u8;
+    packet
+}
+
+/// RFC 4892 and RFC 5001: a server tells of itself what it was told to tell.
+#[test]
+fn what_a_server_tells_of_itself() {
+    let own = concat!("cairn ", env!("CARGO_PKG_VERSION"));
+    let set = |settings: &mut Settings| {
+        settings.server.identity = Some("ns1.fra".to_owned());
+        settings.server.version = Some("a resolver".to_owned());
+    };
+    let with = |change: &dyn Fn(&mut Settings)| {
+        let mut parts = parts();
+        change(&mut parts.settings);
+        let service = Service::new(parts, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+        Worker::new(service, Rc::new(NoNet), Random::from_seed(2))
+    };
+    let (fresh, told) = (with(&|_| {}), with(&set));
+    let refused = "Refused";
+    for (worker, question, friend, stranger) in [
+        (&fresh, "version.bind. TXT", own, refused),
+        (&fresh, "VERSION.BIND. TXT", own, refused),
+        (&fresh, "id.server. TXT", refused, refused),
+        (&fresh, "www.example.org. A", refused, refused),
+        (&told, "version.server. TXT", "a resolver", "a resolver"),
+        (&told, "hostname.bind. TXT", "ns1.fra", "ns1.fra"),
+        (&told, "id.server. TXT", "ns1.fra", "ns1.fra"),
+        (&told, "id.server. A", "NoError", "NoError"),
+        (&told, "authors.bind. TXT", refused, refused),
+    ] {
+        for (peer, expected) in [(FRIEND, friend), (STRANGER, stranger)] {
+            // Whatever was said in class CH is not repeated in class IN, nor the other way round.
+            for _ in 0..2 {
+                let reply = ask(worker, &chaos(question), &client(peer, Transport::Udp)).expect("at once");
+                let message = Message::from_vec(&reply).expect("hickory reads it");
+                let said = message.answers.first().map_or_else(
+                    || format!("{:?}", message.metadata.response_code),
+                    |record| {
+                        assert_eq!((u16::from(record.dns_class), record.ttl), (Class::CH.0, 0));
+                        record.data.to_string()
+                    },
+                );
+                assert_eq!(said.trim_matches('"'), expected, "{question} of {peer}");
+            }
+        }
+    }
+    let nsid = |worker: &Worker, options: &[(OptionCode, &[u8])]| {
+        let mut writer = Writer::new(Vec::new(), 512);
+        writer.header(Header { id: 1, flags: Flags(Flags::RD), counts: [0; 4] });
+        writer.question(&Question::new(Name::parse("www.example.org.").expect("a name"), Rtype::A)).expect("room");
+        writer.opt(1232, Rcode::NOERROR, false, options).expect("room");
+        let reply = ask(worker, &writer.finish(), &client(STRANGER, Transport::Udp)).expect("at once");
+        let message = crate::wire::Message::parse(&reply).expect("own reply");
+        message.edns().expect("OPT").option(OptionCode::NSID).map(<[u8]>::to_vec)
+    };
+    // Also where the answer is ready.
+    for _ in 0..2 {
+        assert_eq!(nsid(&told, &[(OptionCode::NSID, b"")]), Some(b"ns1.fra".to_vec()));
+        assert_eq!(nsid(&told, &[]), None, "not for those who do not ask");
+        assert_eq!(nsid(&fresh, &[(OptionCode::NSID, b"")]), None);
     }
 }

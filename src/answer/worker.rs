@@ -283,6 +283,7 @@ impl Worker {
             allowed: rights.allowed,
             recursion_available: rights.allowed && snapshot.recursion,
             cookie: cookie.as_ref().map(|cookie| &cookie[..]),
+            nsid: snapshot.policy.identity.nsid().filter(|_| request.edns.is_some_and(|edns| edns.nsid)),
             turn: self.random.below(1 << 16),
         };
         if outcome.repeatable {

@@ -41,6 +41,8 @@ pub(super) enum Kind<T> {
     AccountOrFoundOut(fn(&mut T) -> &mut Option<String>),
     Name(fn(&mut T) -> &mut Name),
     OptionalName(fn(&mut T) -> &mut Option<Name>),
+    /// A text that fits into one character string (RFC 1035 3.3).
+    OptionalText(fn(&mut T) -> &mut Option<String>),
     Names(fn(&mut T) -> &mut Vec<Name>),
     NegativeAnchors(fn(&mut T) -> &mut Vec<NegativeAnchor>),
     Prefixes(fn(&mut T) -> &mut Vec<Prefix>),
@@ -133,6 +135,20 @@ const SERVER: &[Row<Settings>] = &[
         default: "(none)",
         doc: "Prefix of the network's translator (NAT64), through which servers that have only IPv4 addresses are queried where this machine has no route for IPv4",
         why: "RFC 6052; a machine with IPv6 alone cannot resolve most names without it",
+    },
+    Row {
+        key: "identity",
+        kind: Kind::OptionalText(|s| &mut s.server.identity),
+        default: "(not told)",
+        doc: "Name of this server, which everybody may ask for: `id.server` and `hostname.bind` in class CH, and the EDNS option NSID",
+        why: "RFC 4892, RFC 5001: with one address on many servers it shows which of them answers",
+    },
+    Row {
+        key: "version",
+        kind: Kind::OptionalText(|s| &mut s.server.version),
+        default: "(cairn and its version, for clients in `allow` only)",
+        doc: "Text that everybody gets who asks for `version.bind` or `version.server` in class CH; \"\" tells nobody",
+        why: "strangers need not learn which faults a server may have",
     },
 ];
 
@@ -490,6 +506,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::FolderOrFoundOut(_) => "the path of a folder".to_owned(),
         Kind::AccountOrFoundOut(_) => "the name of an account".to_owned(),
         Kind::Name(_) | Kind::OptionalName(_) => "a domain name".to_owned(),
+        Kind::OptionalText(_) => "a text of at most 255 octets".to_owned(),
         Kind::Names(_) => "a list of domain names".to_owned(),
         Kind::NegativeAnchors(_) => "a list of domain names, each optionally followed by \" until \" and a date".to_owned(),
         Kind::Records(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),

@@ -291,6 +291,10 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
             let text = plain.as_str().ok_or_else(wrong)?;
             *slot(target) = Some(domain_name(text).map_err(|what| vec![(value.span(), what, None)])?);
         }
+        Kind::OptionalText(slot) => {
+            let text = plain.as_str().filter(|text| text.len() <= 255 && !text.contains(char::is_control));
+            *slot(target) = Some(text.ok_or_else(wrong)?.to_owned());
+        }
         Kind::Names(slot) => *slot(target) = each(value, wrong, domain_name)?,
         Kind::NegativeAnchors(slot) => *slot(target) = each(value, wrong, |text| NegativeAnchor::parse(text, domain_name))?,
         Kind::Records(slot) => *slot(target) = each(value, wrong, |text| Ok(text.to_owned()))?,
@@ -533,7 +537,7 @@ to   = ["192.0.2.1"]
             (
                 "[server]\nqqqqqqqq = 1",
                 &[
-                    "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir, control-socket, user, sandbox",
+                    "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir, control-socket, user, sandbox, nat64-prefix, identity, version",
                 ],
             ),
             ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs in [server]"]),

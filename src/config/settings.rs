@@ -48,6 +48,10 @@ pub struct ServerSettings {
     pub sandbox: bool,
     /// The translator through which servers with IPv4 alone are reached (RFC 6052).
     pub nat64_prefix: Option<TranslationPrefix>,
+    /// The name by which this server is told from others (RFC 4892, RFC 5001); `None` or empty: not told.
+    pub identity: Option<String>,
+    /// The version that is told to everybody; `None`: the program's own, to clients in `allow`.
+    pub version: Option<String>,
 }
 
 /// The section `[recursion]`.
@@ -248,6 +252,8 @@ impl Default for ServerSettings {
             user: None,
             sandbox: true,
             nat64_prefix: None,
+            identity: None,
+            version: None,
         }
     }
 }

@@ -118,6 +118,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Word(words, _, get) => words.get(get(settings)).map_or_else(unset, quoted),
         Kind::File(slot) => path_text(slot(&mut copy)),
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
+        Kind::OptionalText(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::AccountOrFoundOut(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::Name(slot) => quoted(slot(&mut copy)),
         Kind::OptionalName(slot) => slot(&mut copy).as_ref().map_or_else(|| "(none)".to_owned(), quoted),

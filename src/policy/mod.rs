@@ -10,6 +10,7 @@
 mod acl;
 mod client;
 mod dns64;
+mod identity;
 mod in_flight;
 mod local_data;
 mod private_address;
@@ -22,6 +23,7 @@ mod special;
 pub use acl::Acl;
 pub use client::ClientNet;
 pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
+pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};
 pub use local_data::{LocalData, LocalFound};
 pub use rebinding::{Rebinding, Verdict};

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::{Acl, Dns64, LocalData, Rebinding, SpecialUse};
+use super::{Acl, Dns64, Identity, LocalData, Rebinding, SpecialUse};
 use crate::config::Settings;
 
 /// The compiled policy.
@@ -16,6 +16,7 @@ pub struct Policy {
     pub local_data: LocalData,
     pub rebinding: Rebinding,
     pub dns64: Dns64,
+    pub identity: Identity,
 }
 
 /// What a client may do.
@@ -37,6 +38,7 @@ impl Policy {
             local_data: LocalData::new(&settings.policy.local_records),
             rebinding: Rebinding::new(settings.policy.rebinding_protection, &settings.policy.rebinding_allow),
             dns64: Dns64::new(settings),
+            identity: Identity::new(settings),
         }
     }
 

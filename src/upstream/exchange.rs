@@ -468,10 +468,9 @@ impl<'a> Exchange<'a> {
         self.tcp_started = Instant::now();
         let (connections, query, limit) = (&self.upstream.connections, self.query, self.ask.tcp_timeout);
         let (server, translator) = (self.ask.server, self.ask.translator);
-        self.tcp =
-            Some(Box::pin(
-                async move { tokio::time::timeout(limit, connections.ask(server, translator, query)).await.unwrap_or(Err(TcpFault::Timeout)) },
-            ));
+        self.tcp = Some(Box::pin(async move {
+            tokio::time::timeout(limit, connections.ask(server, translator, query)).await.unwrap_or(Err(TcpFault::Timeout))
+        }));
     }
 
     fn is_guessed_at(&self) -> bool {

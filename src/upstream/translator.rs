@@ -39,11 +39,7 @@ pub(super) fn udp(net: &dyn Net, server: SocketAddr, port: u16, translator: Opti
 }
 
 /// `Net::tcp` in the same way.
-pub(super) fn tcp(
-    net: &dyn Net,
-    server: SocketAddr,
-    translator: Option<Translator>,
-) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
+pub(super) fn tcp(net: &dyn Net, server: SocketAddr, translator: Option<Translator>) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
     match translator.and_then(|translator| Some((translator.address_for(server)?, translator.after_ipv4))) {
         None => net.tcp(server),
         Some((translated, false)) => net.tcp(translated),

@@ -7,6 +7,8 @@ use super::header::Flags;
 pub struct OptionCode(pub u16);
 
 impl OptionCode {
+    /// RFC 5001 2.1.
+    pub const NSID: OptionCode = OptionCode(3);
     /// RFC 7873 4.
     pub const COOKIE: OptionCode = OptionCode(10);
     /// RFC 8914 2.

@@ -31,7 +31,8 @@ pub fn the_schema_is_described(sources: &[Source]) -> Vec<String> {
     let named = quoted(section);
     for name in ["Purpose", "CacheHitKind", "LocalSource", "AliasTailReason", "ReplyKind", "Choice", "Rank", "Security"] {
         let words = variants(code, &format!("enum {name} {{")).into_iter().chain(words(code, name)).map(|word| kebab(&word));
-        complaints.extend(words.filter(|word| !named.contains(word.as_str())).map(|word| format!("{PAGE}: `{word}` of {name} is not named")));
+        complaints
+            .extend(words.filter(|word| !named.contains(word.as_str())).map(|word| format!("{PAGE}: `{word}` of {name} is not named")));
     }
     let causes: BTreeSet<String> = variants(code, "enum Cause {").iter().map(|cause| kebab(cause)).collect();
     let list = section.split_once("`cause` is one of").and_then(|(_, rest)| rest.split_once('.')).map_or("", |(list, _)| list);

@@ -66,7 +66,8 @@ fn over_tcp_too() {
     world.ask_true("big.old.example. A");
     let by_tcp: Vec<_> = world.log().into_iter().filter(|seen| seen.tcp).collect();
     assert!(!by_tcp.is_empty() && by_tcp.iter().all(|seen| seen.to.is_ipv6()), "{} connections", by_tcp.len());
-    let mut closed = self::world(942, false, true).translator(WELL_KNOWN).tune(nat64).server("ns1.old.example.").truncates().tcp(Tcp::Closed);
+    let mut closed =
+        self::world(942, false, true).translator(WELL_KNOWN).tune(nat64).server("ns1.old.example.").truncates().tcp(Tcp::Closed);
     assert_eq!(closed.ask("big.old.example. A").rcode(), Rcode::SERVFAIL);
 }
 

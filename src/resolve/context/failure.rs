@@ -64,7 +64,10 @@ pub enum Cause {
     /// The delegation names servers whose addresses cannot be found.
     NoServerAddress,
     /// All servers have addresses of this family alone, and this machine has no route for it, or does not use it (`is_off`).
-    FamilyMissing { family: Family, is_off: bool },
+    FamilyMissing {
+        family: Family,
+        is_off: bool,
+    },
     /// The question needs its own answer first (TsuNAME and other cycles).
     Cycle,
     AliasLoop,
@@ -105,7 +108,9 @@ impl Failure {
     /// The RFC 8914 code and a sentence that names zone and servers.
     pub fn ede(&self) -> Ede {
         let code = match &self.cause {
-            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::FamilyMissing { .. } | Cause::TimedOut => EdeCode::NO_REACHABLE_AUTHORITY,
+            Cause::NoReachableAuthority | Cause::NoServerAddress | Cause::FamilyMissing { .. } | Cause::TimedOut => {
+                EdeCode::NO_REACHABLE_AUTHORITY
+            }
             Cause::ServersFailed => EdeCode::NETWORK_ERROR,
             Cause::Remembered(ede) => return ede.clone(),
             Cause::ZoneNotLoaded(_) => EdeCode::INVALID_DATA,
