@@ -132,7 +132,7 @@ const SERVER: &[Row<Settings>] = &[
     Row {
         key: "nat64-prefix",
         kind: Kind::OptionalTranslation(|s| &mut s.server.nat64_prefix),
-        default: "(none)",
+        default: "(asked of the forwarders and of the system's resolvers, RFC 7050)",
         doc: "Prefix of the network's translator (NAT64), through which servers that have only IPv4 addresses are queried where this machine has no route for IPv4",
         why: "RFC 6052; a machine with IPv6 alone cannot resolve most names without it",
     },

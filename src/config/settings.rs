@@ -78,6 +78,8 @@ pub struct RecursionSettings {
     pub error_reporting: bool,
     /// Servers may have loopback addresses.
     pub query_loopback: bool,
+    /// The resolvers of this machine's network, as the system has them; no key of the file.
+    pub system_resolvers: Vec<SocketAddr>,
     /// Queries servers over IPv4; `None`: detected.
     pub ipv4: Option<bool>,
     /// Queries servers over IPv6; `None`: detected.
@@ -277,6 +279,7 @@ impl Default for RecursionSettings {
             trust_anchor_signal: false,
             error_reporting: true,
             query_loopback: false,
+            system_resolvers: Vec::new(),
             ipv4: None,
             ipv6: None,
         }

@@ -15,6 +15,12 @@ pub struct TranslationPrefix {
     length: u8,
 }
 
+/// RFC 6052 2.2.
+const LENGTHS: [u8; 6] = [32, 40, 48, 56, 64, 96];
+
+/// RFC 7050 2.2: the addresses of `ipv4only.arpa.`.
+const WELL_KNOWN_IPV4: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 0, 170), Ipv4Addr::new(192, 0, 0, 171)];
+
 /// RFC 6052 2.2: bits 64 to 71 belong to no address.
 const RESERVED_OCTET: usize = 8;
 
@@ -22,6 +28,25 @@ impl TranslationPrefix {
     /// RFC 6052 2.1.
     pub const WELL_KNOWN: TranslationPrefix =
         TranslationPrefix { network: [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], length: 96 };
+
+    /// RFC 7050 3: the prefix behind which these addresses of `ipv4only.arpa.` stand, if they were made by a translator's DNS64.
+    /// Where the well-known IPv4 addresses appear at several places, that place counts where both of them do.
+    pub fn found_in(addresses: &[Ipv6Addr]) -> Option<TranslationPrefix> {
+        let at_length = |length: u8| {
+            let prefixes = addresses.iter().filter_map(move |address| {
+                let mut network = [0; 16];
+                let octets = usize::from(length) / 8;
+                network[..octets].copy_from_slice(&address.octets()[..octets]);
+                let prefix = TranslationPrefix { network, length };
+                let is_made = WELL_KNOWN_IPV4.iter().any(|v4| prefix.embed(*v4) == *address);
+                (is_made && network[RESERVED_OCTET] == 0).then_some(prefix)
+            });
+            prefixes.collect::<Vec<_>>()
+        };
+        let all: Vec<TranslationPrefix> = LENGTHS.iter().rev().flat_map(|length| at_length(*length)).collect();
+        let has_both = |prefix: &&TranslationPrefix| WELL_KNOWN_IPV4.iter().all(|v4| addresses.contains(&prefix.embed(*v4)));
+        all.iter().find(has_both).or(all.first()).copied()
+    }
 
     /// Where the four octets of the IPv4 address stand.
     fn places(self) -> impl Iterator<Item = usize> {
@@ -74,7 +99,7 @@ impl FromStr for TranslationPrefix {
         let IpAddr::V6(network) = prefix.network() else {
             return Err(format!("\"{text}\" is not an IPv6 prefix such as 64:ff9b::/96"));
         };
-        if !matches!(prefix.length(), 32 | 40 | 48 | 56 | 64 | 96) {
+        if !LENGTHS.contains(&prefix.length()) {
             return Err(format!("\"{text}\": the prefix of a translator has the length 32, 40, 48, 56, 64 or 96 (RFC 6052 2.2)"));
         }
         let network = network.octets();
@@ -113,6 +138,29 @@ mod tests {
         assert_eq!("64:ff9b::/96".parse(), Ok(TranslationPrefix::WELL_KNOWN));
         let with_suffix = "2001:db8:c000:221:0:0:0:7".parse().expect("an address");
         assert_eq!("2001:db8::/32".parse::<TranslationPrefix>().expect("a prefix").extract(with_suffix), Some(v4));
+    }
+
+    /// The examples of RFC 7050 3, and addresses that no translator made.
+    #[test]
+    fn finds_the_prefix_of_a_network() {
+        for (addresses, expected) in [
+            (&["64:ff9b::c000:aa", "64:ff9b::c000:ab"][..], Some("64:ff9b::/96")),
+            (&["64:ff9b::192.0.0.171"], Some("64:ff9b::/96")),
+            (&["2001:db8:122:344::192.0.0.170"], Some("2001:db8:122:344::/96")),
+            (&["2001:db8:122:344:c0:0:aa00:0"], Some("2001:db8:122:344::/64")),
+            (&["2001:db8:122:3c0:0:aa::"], Some("2001:db8:122:300::/56")),
+            (&["2001:db8:122:c000:0:aa00::"], Some("2001:db8:122::/48")),
+            (&["2001:db8:1c0:0:aa::"], Some("2001:db8:100::/40")),
+            (&["2001:db8:c000:aa::"], Some("2001:db8::/32")),
+            // The prefix itself has the octets of 192.0.0.170: the second address shows which are the translated ones.
+            (&["2001:db8:c000:aa::c000:aa", "2001:db8:c000:aa::c000:ab"], Some("2001:db8:c000:aa::/96")),
+            (&["2001:db8::1", "64:ff9b::192.0.2.1", "2001:db8:c000:aa::1"], None),
+            (&[], None),
+        ] {
+            let read: Vec<Ipv6Addr> = addresses.iter().map(|text| text.parse().expect(text)).collect();
+            let found = TranslationPrefix::found_in(&read).map(|prefix| prefix.to_string());
+            assert_eq!(found.as_deref(), expected, "{addresses:?}");
+        }
     }
 
     #[test]

@@ -69,3 +69,6 @@ pub const FORWARDER_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// How long the look-ups of servers' addresses are waited for before as many others begin. Most end sooner; and a client waits
 /// `Limits::give_up_latest_ms` for the last of 13 names, while the others' servers are silent.
 pub const NS_LOOK_UP_PATIENCE: Duration = Duration::from_millis(400);
+
+/// Resolvers of the network that are asked for the prefix of its translator (RFC 7050): the system's own list has three at most.
+pub const NAT64_RESOLVERS_MAX: usize = 3;

@@ -180,7 +180,7 @@ impl Engine for Server {
             "online": is_online,
             "interception": interception,
             "without-route": self.service.resolve.is_without_route(),
-            "nat64-prefix": snapshot.routes.nat64_prefix.map(|prefix| prefix.to_string()),
+            "nat64-prefix": snapshot.routes.nat64_prefix.or_else(|| self.service.resolve.nat64_prefix()).map(|prefix| prefix.to_string()),
             "ipv4": family(Family::V4, recursion.ipv4),
             "ipv6": family(Family::V6, recursion.ipv6),
         });

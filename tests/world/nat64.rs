@@ -178,3 +178,43 @@ fn the_failure_passes_with_its_reason() {
     world.network_changed();
     world.ask_true("big.old.example. A");
 }
+
+/// RFC 7050: the network's own resolver tells the prefix, when it is needed and not before.
+#[test]
+fn the_prefix_is_found_out() {
+    if !is_cairn() {
+        return;
+    }
+    let near = |ipv4: bool, has_dns64: bool| {
+        let world = world(952, ipv4, true).translator("2001:db8:64::/96").zone("ipv4only.arpa.");
+        let world = world.record("ipv4only.arpa. 300 A 192.0.0.170");
+        let world = if has_dns64 {
+            world.records(&["ipv4only.arpa. 300 AAAA 2001:db8:64::c000:aa", "ipv4only.arpa. 300 AAAA 2001:db8:64::c000:ab"])
+        } else {
+            world
+        };
+        let world = world.server("resolver.network.").at("2001:db8::53").serves();
+        world.tune(|settings| settings.recursion.system_resolvers = vec!["[2001:db8::53]:53".parse().expect("an address")])
+    };
+    let looked = |world: &World| world.log().iter().filter(|seen| seen.name() == name("ipv4only.arpa.")).count();
+    let mut world = near(false, true);
+    world.ask_true("www.example. A");
+    assert_eq!(looked(&world), 0, "nothing needs it");
+    world.ask_true("www.old.example. A");
+    world.ask_true("big.old.example. A");
+    assert_eq!(looked(&world), 1);
+    assert!(explained(&mut world, "x.old.example.").1.contains("(NAT64) at 2001:db8:64::"));
+    // In another network there may be another translator, or none.
+    world.network_changed();
+    world.ask_true("y.old.example. A");
+    assert_eq!(looked(&world), 2);
+
+    let mut without = near(false, false);
+    for host in ["www", "mail", "big"] {
+        assert_eq!(without.ask(&format!("{host}.old.example. A")).rcode(), Rcode::SERVFAIL);
+    }
+    assert_eq!(looked(&without), 1, "asked once in a while");
+    let mut both = near(true, true);
+    both.ask_true("www.old.example. A");
+    assert_eq!(looked(&both), 0, "a machine with IPv4");
+}

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings, TranslationPrefix};
 use crate::env::WallTime;
 use crate::limits::Limits;
+use crate::limits::servers::NAT64_RESOLVERS_MAX;
 use crate::record::{Name, Question, RrSet, Rtype};
 use crate::resolve::context::never_public::never_public;
-use crate::upstream::Translator;
+use crate::upstream::{Translator, may_ask};
 use crate::validate::Anchor;
 
 /// TTL of the hints where they are told: the root is asked soon.
@@ -187,6 +188,14 @@ impl Routes {
     pub fn translator_at(&self, prefix: TranslationPrefix) -> Option<Translator> {
         let after_ipv4 = self.recursion.ipv4.unwrap_or(true);
         self.recursion.ipv6.unwrap_or(true).then_some(Translator { prefix, after_ipv4 })
+    }
+
+    /// Who is asked for the prefix of the network's translator (RFC 7050 3): the forwarders for everything, and the resolvers
+    /// that the system knows. Not this server itself.
+    pub fn resolvers_of_the_network(&self, own: &[SocketAddr]) -> Vec<SocketAddr> {
+        let forwarders = self.rule_for(&Name::root()).filter(|rule| rule.forward).map_or(&[][..], |rule| &rule.to[..]);
+        let all = forwarders.iter().chain(&self.recursion.system_resolvers).copied();
+        all.filter(|server| may_ask(*server, true, own, None).is_ok()).take(NAT64_RESOLVERS_MAX).collect()
     }
 
     /// Families that may be used towards servers. Unset means both until one is found not to work.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use crate::cache::Family;
+use crate::env::boxed;
 use crate::limits::servers::SILENT_ROOT_MAX;
 use crate::limits::walk::WALK_ROUNDS_MAX;
 use crate::record::Question;
@@ -29,6 +30,19 @@ impl Walk<'_> {
         minimised: bool,
         slist: &mut Slist,
     ) -> Result<ServerReply, Failure> {
+        match self.ask_servers(cut, question, minimised, slist).await {
+            Err(Failure { cause: Cause::FamilyMissing { family: Family::V4, is_off: false }, .. })
+                if boxed(|| self.servers.network().find_translator(self.context)).await =>
+            {
+                // Now there is a way to the same servers.
+                slist.reach_all_again();
+                self.ask_servers(cut, question, minimised, slist).await
+            }
+            result => result,
+        }
+    }
+
+    async fn ask_servers(&self, cut: &mut Cut, question: &Question, minimised: bool, slist: &mut Slist) -> Result<ServerReply, Failure> {
         if let Some(reply) = self.local_root_reply(cut, question) {
             return Ok(reply);
         }

@@ -3,6 +3,7 @@
 //! Knows nothing of: zones, delegations, which server is asked.
 
 pub(in crate::resolve) mod interception;
+pub(in crate::resolve) mod find_translator;
 pub(in crate::resolve) mod network;
 pub(in crate::resolve) mod offline;
 pub(in crate::resolve) mod probe;

@@ -13,10 +13,12 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 
 use crate::cache::{Cache, Family, FamilyStanding};
+use crate::config::TranslationPrefix;
 use crate::env::{BootTime, Clock, Random};
 use crate::metrics::{Counter, Recorder};
 use crate::resolve::network::interception::Interception;
 use crate::resolve::context::routes::Routes;
+use crate::resolve::network::find_translator::FoundTranslator;
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
 use crate::resolve::network::rtt::UsualRtt;
 use crate::resolve::network::wakeups::Wakeups;
@@ -31,6 +33,7 @@ pub(in crate::resolve) struct NetworkState {
     /// How long servers usually take to reply from here.
     usual_rtt: UsualRtt,
     wakeups: Wakeups,
+    found_translator: FoundTranslator,
     /// How often the route to the servers has changed.
     route_changes: AtomicU64,
     /// When the failures of servers were forgiven last, in milliseconds since boot.
@@ -51,6 +54,7 @@ impl NetworkState {
             interception: Interception::default(),
             usual_rtt: UsualRtt::default(),
             wakeups: Wakeups::default(),
+            found_translator: FoundTranslator::default(),
             route_changes: AtomicU64::new(0),
             forgiven_at: AtomicU64::new(0),
             cookie_secret,
@@ -65,6 +69,11 @@ impl NetworkState {
     /// Root servers in whose place somebody else answers.
     pub(in crate::resolve) fn interception(&self) -> &Interception {
         &self.interception
+    }
+
+    /// The prefix of the network's translator, if it was found out.
+    pub(in crate::resolve) fn nat64_prefix(&self) -> Option<TranslationPrefix> {
+        self.found_translator.prefix()
     }
 
     /// Whether the kernel has no route to any server.
@@ -84,6 +93,7 @@ impl NetworkState {
         if is_route_change {
             self.interception.forget();
             self.route_changes.fetch_add(1, Ordering::Relaxed);
+            self.found_translator.forget();
         }
         self.wakeups.network_changed();
     }
@@ -192,7 +202,12 @@ impl Network {
 
     /// The translator for servers to which IPv4 has no route, if one is known.
     pub(in crate::resolve) fn translator(&self, routes: &Routes) -> Option<Translator> {
-        routes.translator_at(routes.nat64_prefix?)
+        routes.translator_at(routes.nat64_prefix.or_else(|| self.found_translator().prefix())?)
+    }
+
+    /// What was found out about the network's translator.
+    pub(in crate::resolve) fn found_translator(&self) -> &FoundTranslator {
+        &self.0.state.found_translator
     }
 
     /// Does the kernel have a route to the server, or to the translator in front of it? Nothing is sent.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::cache::Cache;
 use crate::config::NegativeAnchor;
+use crate::config::TranslationPrefix;
 use crate::env::{Clock, Random};
 use crate::metrics::Recorder;
 use crate::record::{Name, RrSet};
@@ -64,6 +65,11 @@ impl Shared {
     /// Root servers in whose place somebody else answers, at most one of each address family, and how that shows.
     pub fn interception(&self) -> Vec<(IpAddr, Imposture)> {
         self.network.interception().seen()
+    }
+
+    /// The prefix of the network's translator, if it was found out (RFC 7050).
+    pub fn nat64_prefix(&self) -> Option<TranslationPrefix> {
+        self.network.nat64_prefix()
     }
 
     /// Whether the kernel has no route to any server.

@@ -167,6 +167,13 @@ impl Slist {
         }
     }
 
+    /// No server could be reached, and now all can: what was tried means nothing.
+    pub(in crate::resolve) fn reach_all_again(&mut self) {
+        self.tried.clear();
+        self.faults.clear();
+        (self.asked, self.silent) = (0, 0);
+    }
+
     /// Notes a fault of a server, for the failure.
     pub(in crate::resolve) fn fault(&mut self, server: SocketAddr, kind: FaultKind) {
         let fault = Fault { server: server.ip(), kind };

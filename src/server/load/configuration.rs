@@ -34,6 +34,8 @@ pub struct StartOptions {
     pub strict: bool,
     /// The folder of zone files that was read before: it is missing by mistake.
     pub folder_read_before: Option<PathBuf>,
+    /// The system's resolvers as they were read before the sandbox closed their file.
+    pub resolvers_read_before: Vec<SocketAddr>,
 }
 
 /// The settings in force, and the file they came from.

@@ -4,6 +4,7 @@ mod configuration;
 mod local_names;
 mod root;
 mod sources;
+mod system_resolvers;
 mod warnings;
 
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, configuration};

@@ -14,6 +14,7 @@ use super::configuration::{
 };
 use super::local_names::local_records;
 use super::root::{root_hints, trust_anchors};
+use super::system_resolvers::system_resolvers;
 use super::warnings::across_files;
 use crate::config::{Problem, Settings};
 use crate::env::{Clock, RealClock};
@@ -77,6 +78,7 @@ impl Sources {
         warnings.extend(across_files(&configuration, &zones, RealClock.wall()));
         let Configuration { mut settings, file: config_file } = configuration;
         settings.policy.local_records = local.sets;
+        settings.recursion.system_resolvers = system_resolvers().unwrap_or_else(|| options.resolvers_read_before.clone());
         let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());
         let root_hints = named(&settings, "recursion.root-hints", hints, root_hints).map_err(|m| problems.extend(m)).unwrap_or_default();
         let trust_anchors =
@@ -104,7 +106,8 @@ impl Sources {
     /// What a reload reads: what was there this time must be there.
     pub fn read_again(&self, options: &StartOptions) -> StartOptions {
         let config = self.config_file.clone().or_else(|| options.config.clone());
-        StartOptions { config, folder_read_before: self.zone_folder.clone(), ..options.clone() }
+        let resolvers_read_before = self.settings.recursion.system_resolvers.clone();
+        StartOptions { config, folder_read_before: self.zone_folder.clone(), resolvers_read_before, ..options.clone() }
     }
 
     /// The mistakes in zone files.
