@@ -485,7 +485,7 @@ pub(super) const ROUTE: &[Row<RouteSettings>] = &[
         key: "dnssec",
         kind: Kind::Switch(|r| &mut r.dnssec),
         default: "false",
-        doc: "Insist on proof for a zone that the public tree denies; with false the rule makes such a zone insecure, unless a trust anchor or a signed delegation says otherwise",
+        doc: "Insist on proof for a zone that the public tree denies; with false the rule makes such a zone insecure, unless a trust anchor or a signed delegation says otherwise; names that are never public (`lan`, `corp`, `internal`, `home.arpa`, private reverse zones) need no Internet for that",
         why: "internal zones are seldom signed",
     },
 ];

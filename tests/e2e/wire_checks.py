@@ -184,7 +184,7 @@ def odd_packet_checks(server, client):
     rcode_is("two OPT: FORMERR", wire.query("www.example.com", "A", extra=wire.opt() * 2, counts=(1, 0, 0, 2)), "FORMERR")
     rcode_is("OPT with a cut-off option: FORMERR", wire.query("www.example.com", "A", extra=wire.opt(options=b"\0\x0a\0\xff")), "FORMERR")
     rcode_is("EDNS version 1: BADVERS", wire.query("www.example.com", "A", extra=wire.opt(version=1)), "BADVERS")
-    rcode_is("class CH: REFUSED", wire.query("version.bind", "TXT", klass="CH"), "REFUSED")
+    rcode_is("class CH: REFUSED", wire.query("authors.bind", "TXT", klass="CH"), "REFUSED")
     rcode_is("AXFR from a resolver: no", wire.query("example.com", "AXFR"), "REFUSED", "NOTIMP", "NOTAUTH", "FORMERR")
     rcode_is("type OPT as a question: no", wire.query("example.com", "OPT"), "FORMERR", "REFUSED", "NOTIMP")
     rcode_is("type TKEY as a question: no", wire.query("example.com", "TKEY"), "FORMERR", "REFUSED", "NOTIMP")

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Mutex;
 
 use crate::config::TranslationPrefix;
 use crate::env::BootTime;
@@ -30,6 +31,8 @@ pub struct FoundTranslator {
     prefix: ArcSwapOption<TranslationPrefix>,
     /// When a search ended without one, in milliseconds since boot, plus one; 0: never.
     missed: AtomicU64,
+    /// Held by the walk that looks, while others wait for what it finds.
+    looking: Mutex<()>,
 }
 
 impl FoundTranslator {
@@ -53,14 +56,16 @@ impl FoundTranslator {
 }
 
 impl Network {
-    /// Looks for the translator's prefix if it is neither configured nor known. True if it was found just now.
+    /// Looks for the translator's prefix if it is neither configured nor known. True if it was found meanwhile.
     pub(in crate::resolve) async fn find_translator(&self, context: &Context) -> bool {
         let (routes, found) = (&context.routes, self.found_translator());
-        if routes.nat64_prefix.is_some() || routes.recursion.ipv6 == Some(false) || !found.may_look(self.now()) {
+        let is_known = routes.nat64_prefix.is_some() || found.prefix().is_some();
+        if is_known || routes.recursion.ipv6 == Some(false) {
             return false;
         }
-        if found.prefix().is_some() {
-            return false;
+        let _turn = found.looking.lock().await;
+        if found.prefix().is_some() || !found.may_look(self.now()) {
+            return found.prefix().is_some();
         }
         let Ok(name) = Name::parse("ipv4only.arpa.") else { return false };
         let question = Question::new(name, Rtype::AAAA);
