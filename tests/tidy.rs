@@ -77,6 +77,7 @@ const WAITING_FILES: &[&str] = &[
     "src/resolve/lookup/coalesce.rs",
     "src/resolve/lookup/lookup.rs",
     "src/resolve/network/find_translator.rs",
+    "src/resolve/network/found_translator.rs",
     "src/resolve/network/network.rs",
     "src/resolve/network/probe.rs",
     "src/resolve/network/wakeups.rs",

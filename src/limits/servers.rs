@@ -72,3 +72,5 @@ pub const NS_LOOK_UP_PATIENCE: Duration = Duration::from_millis(400);
 
 /// Resolvers of the network that are asked for the prefix of its translator (RFC 7050): the system's own list has three at most.
 pub const NAT64_RESOLVERS_MAX: usize = 3;
+/// How long one of them is waited for: they are near, and a client waits for the answer.
+pub const NAT64_PATIENCE: Duration = Duration::from_millis(500);

@@ -6,54 +6,15 @@
 //! without it there is no way at all.
 
 use std::net::{Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use arc_swap::ArcSwapOption;
-use tokio::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use crate::config::TranslationPrefix;
-use crate::env::BootTime;
+use crate::limits::servers::NAT64_PATIENCE;
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::context::context::Context;
 use crate::resolve::network::network::Network;
 use crate::upstream::{Ask, SocketWait};
 use crate::wire::{Message, Section};
-
-/// A network that has no translator is asked again after this time, or when it changes.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// The resolvers of the network are near.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// What is known of the network's translator. Shared by all workers.
-#[derive(Default)]
-pub struct FoundTranslator {
-    prefix: ArcSwapOption<TranslationPrefix>,
-    /// When a search ended without one, in milliseconds since boot, plus one; 0: never.
-    missed: AtomicU64,
-    /// Held by the walk that looks, while others wait for what it finds.
-    looking: Mutex<()>,
-}
-
-impl FoundTranslator {
-    /// The prefix, if it was found.
-    pub fn prefix(&self) -> Option<TranslationPrefix> {
-        self.prefix.load().as_ref().map(|prefix| **prefix)
-    }
-
-    /// Another network may have another translator.
-    pub fn forget(&self) {
-        self.prefix.store(None);
-        self.missed.store(0, Ordering::Relaxed);
-    }
-
-    fn may_look(&self, now: BootTime) -> bool {
-        match self.missed.load(Ordering::Relaxed) {
-            0 => true,
-            missed => now.since(BootTime(missed - 1)) >= LOOK_AGAIN,
-        }
-    }
-}
 
 impl Network {
     /// Looks for the translator's prefix if it is neither configured nor known. True if it was found meanwhile.
@@ -94,11 +55,11 @@ impl Network {
             checking_disabled: false,
             edns: None,
             randomise_case: true,
-            timeout: PATIENCE,
+            timeout: NAT64_PATIENCE,
             overdue: None,
-            tcp_timeout: PATIENCE,
+            tcp_timeout: NAT64_PATIENCE,
             force_tcp: false,
-            wait: SocketWait { most: PATIENCE, client: 0, known: None },
+            wait: SocketWait { most: NAT64_PATIENCE, client: 0, known: None },
         };
         let Ok(reply) = self.upstream().ask(&ask).await else { return Vec::new() };
         let Ok(message) = Message::parse(&reply.bytes) else { return Vec::new() };
@@ -109,24 +70,5 @@ impl Network {
             <[u8; 16]>::try_from(&rdata[..]).ok().map(Ipv6Addr::from)
         });
         addresses.collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_without_a_translator_is_not_asked_all_the_time() {
-        let found = FoundTranslator::default();
-        assert!(found.may_look(BootTime(5)));
-        found.missed.store(10_001, Ordering::Relaxed);
-        assert!(!found.may_look(BootTime(69_999)) && found.may_look(BootTime(70_000)));
-        found.forget();
-        assert!(found.may_look(BootTime(10_001)));
-        found.prefix.store(Some(TranslationPrefix::WELL_KNOWN.into()));
-        assert_eq!(found.prefix(), Some(TranslationPrefix::WELL_KNOWN));
-        found.forget();
-        assert_eq!(found.prefix(), None);
     }
 }

@@ -4,6 +4,7 @@
 
 pub(in crate::resolve) mod interception;
 pub(in crate::resolve) mod find_translator;
+pub(in crate::resolve) mod found_translator;
 pub(in crate::resolve) mod network;
 pub(in crate::resolve) mod offline;
 pub(in crate::resolve) mod probe;

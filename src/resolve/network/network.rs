@@ -17,7 +17,7 @@ use crate::config::TranslationPrefix;
 use crate::env::{BootTime, Clock, Random};
 use crate::metrics::{Counter, Recorder};
 use crate::resolve::context::routes::Routes;
-use crate::resolve::network::find_translator::FoundTranslator;
+use crate::resolve::network::found_translator::FoundTranslator;
 use crate::resolve::network::interception::Interception;
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
 use crate::resolve::network::rtt::UsualRtt;
