@@ -6,6 +6,7 @@ use cairn::record::{Rcode, Rtype, rdata_to_text};
 
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
+use super::sim::packet::AD;
 use super::sim::record::Rr;
 use super::sim::signing::Key;
 use super::sim::world::{Answer, World};
@@ -160,6 +161,34 @@ fn a_minimum_ttl_holds_for_ttl_0() {
                 let is_kept = told > 0 && (signed || !question.contains("other."));
                 assert_eq!(world.log().is_empty(), is_kept, "{what}: {second:?}");
             }
+        }
+    }
+}
+
+/// RFC 4035 3.2.3: the alias is proved, and what this server has itself is not.
+#[test]
+fn a_proved_alias_into_data_of_this_server_is_not_proved() {
+    if !is_cairn() {
+        return;
+    }
+    let anchor = format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey()));
+    let aliases = ["a.example. 300 CNAME www.home.test.", "b.example. 300 CNAME no.home.test.", "c.example. 300 CNAME localhost."];
+    let onward = "d.example. 300 CNAME out.home.test.";
+    let text = "@ 300 IN SOA ns hostmaster 1 3600 600 86400 300\n@ 300 IN NS ns\nns 300 IN A 192.0.2.53\nwww 300 IN A 192.0.2.54\n\
+                out 300 IN CNAME www.example.\n";
+    let world = World::new(98).zone(".").zone("example.").records(&aliases).records(&[onward, "www.example. 300 A 192.0.2.1"]);
+    let mut world = world.sign(&[(".", 1), ("example.", 2)], WALL_S).trust_anchor(&anchor).hosts("home.test.", text);
+    assert!(world.ask("www.example. A DO").packet.has(AD));
+    for (question, rcode) in [
+        ("a.example. A DO", Rcode::NOERROR),
+        ("a.example. AAAA DO", Rcode::NOERROR),
+        ("b.example. A DO", Rcode::NXDOMAIN),
+        ("c.example. A DO", Rcode::NOERROR),
+        ("d.example. A DO", Rcode::NOERROR),
+    ] {
+        for _ in 0..2 {
+            let answer = world.ask(question);
+            assert!(answer.rcode() == rcode && !answer.packet.has(AD), "{question}: {answer:?}");
         }
     }
 }

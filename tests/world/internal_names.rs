@@ -190,3 +190,65 @@ fn an_internal_zone_that_becomes_public_and_signed() {
         world.pass(100);
     }
 }
+
+/// The forwarder has one name of its own, and relays what the public tree says about the others.
+#[test]
+fn a_relayed_denial_denies_no_name_of_the_forwarder() {
+    if !is_cairn() {
+        return;
+    }
+    let anchor = format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey()));
+    let without = |zone: &mut Zone| {
+        let doomed: Vec<Name> = zone.names().filter(|owner| owner.is_within(&name("office9.example."))).cloned().collect();
+        doomed.iter().for_each(|owner| zone.types(owner).collect::<Vec<_>>().into_iter().for_each(|rtype| zone.remove(owner, rtype)));
+        zone.sign(Key::new(2), WALL_S);
+    };
+    let world = World::new(770)
+        .zone(".")
+        .zone("example.")
+        .zone("printer.office9.example.")
+        .record("printer.office9.example. 5 A 192.0.2.7")
+        .server("ns1.lan.test.")
+        .at(INTERNAL)
+        .manner(|manner| manner.recurses = true)
+        .sign(&[(".", 1), ("example.", 2)], WALL_S)
+        .trust_anchor(&anchor);
+    let world = world.server("ns1.example.").tells("example.", without).server("ns1.lan.test.").tells("example.", without);
+    let mut world = ruled(world, "office9.example.", false, false);
+    assert!(world.ask("printer.office9.example. A DO").is("192.0.2.7"));
+    for question in ["office9.example. SOA DO", "office9.example. A DO", "wpad.office9.example. A DO"] {
+        assert_eq!(world.ask(question).rcode(), Rcode::NXDOMAIN, "{question}");
+        world.pass(6);
+        let answer = world.ask("printer.office9.example. A DO");
+        assert!(answer.is("192.0.2.7"), "after {question}: {answer:?}");
+    }
+}
+
+/// The rule covers names that the public zone above answers by a wildcard.
+#[test]
+fn a_wildcard_of_the_zone_above_is_relayed_with_its_proof() {
+    if !is_cairn() {
+        return;
+    }
+    let anchor = format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey()));
+    for (seed, question) in
+        [(771, "h.int.example. A DO"), (772, "int.example. A DO"), (773, "int.example. AAAA DO"), (774, "h.int.example. TXT DO")]
+    {
+        let world = World::new(seed)
+            .zone(".")
+            .zone("example.")
+            .records(&["*.example. 300 A 192.0.2.9", "*.example. 300 AAAA 2001:db8::9", "*.example. 300 TXT text"])
+            .zone("lan.")
+            .server("ns1.lan.test.")
+            .at(INTERNAL)
+            .manner(|manner| manner.recurses = true)
+            .sign(&[(".", 1), ("example.", 2)], WALL_S)
+            .trust_anchor(&anchor);
+        let mut world = ruled(world, "int.example.", false, false);
+        for _ in 0..2 {
+            let answer = world.ask(question);
+            assert!(answer.rcode() == Rcode::NOERROR && !answer.data().is_empty(), "{question}: {answer:?}");
+            world.pass(400);
+        }
+    }
+}

@@ -70,10 +70,12 @@ fn store_range(network: &Network, zone: &Name, place: Place<'_>, set: &Validated
     cache.nsec_ranges().put(zone, place, set.clone(), cache.limits().negative_max_ttl, received);
 }
 
-/// RFC 8020 2: no name exists below one that is proved not to exist.
+/// RFC 8020 2: no name exists below one that is proved not to exist. The proof is as close as the zone that gives it: a forwarder
+/// that relays a denial of the root still has names of its own below.
 fn below_nxdomain(network: &Network, question: &Question, context: &Context) -> Option<Link> {
     let (above, denied) = network.cache().denials().get_nxdomain_above(&question.name, network.now())?;
-    if !may_answer_for(network, &above, question, context) {
+    let denied_by = denied.soa.as_ref().map_or(&above, |soa| &soa.name);
+    if !may_answer_for(network, denied_by, question, context) {
         return None;
     }
     let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security: denied.security };

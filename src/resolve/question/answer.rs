@@ -69,19 +69,24 @@ impl Answer {
 
     /// A chain is only as good as its weakest link: Bogus, then Indeterminate, then Insecure, then Secure.
     pub(in crate::resolve) fn weaken(&mut self, link: &Link) {
+        self.weaken_to(link.security);
+        self.stale |= link.stale;
+        self.is_alias_tail |= link.is_alias_tail && link.security != Security::Secure;
+        if self.ede.is_none() {
+            self.ede = link.ede.clone();
+        }
+    }
+
+    /// Part of the answer is only as good as this.
+    pub(in crate::resolve) fn weaken_to(&mut self, security: Security) {
         let order = |security: Security| match security {
             Security::Bogus => 0,
             Security::Indeterminate => 1,
             Security::Insecure => 2,
             Security::Secure => 3,
         };
-        if order(link.security) < order(self.security) {
-            self.security = link.security;
-        }
-        self.stale |= link.stale;
-        self.is_alias_tail |= link.is_alias_tail && link.security != Security::Secure;
-        if self.ede.is_none() {
-            self.ede = link.ede.clone();
+        if order(security) < order(self.security) {
+            self.security = security;
         }
     }
 }

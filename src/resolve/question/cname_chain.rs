@@ -45,11 +45,12 @@ impl Resolver {
                 && let Some(held) = context.local.find(&here)
             {
                 context.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone(), source: held.source });
+                // RFC 4035 3.2.3: AD only where each RRset is authentic, and nothing proves data of this server's own.
+                answer.weaken_to(Security::Insecure);
                 match take_local(&mut answer, held, context) {
                     Some(onward) => name = onward,
                     None => return Ok(self.done(question, answer, context)),
                 }
-                answer.security = Security::Insecure;
                 continue;
             }
             let asked_s = self.network().now().secs();

@@ -9,6 +9,7 @@
 use crate::limits::walk::REPLY_SETS_MAX;
 use crate::record::{Class, Name, RrSet, Rtype};
 use crate::resolve::reply::expected::Expected;
+use crate::validate::signer_of;
 use crate::wire::{Flags, Message, Section};
 
 /// The RDATA of most records fits.
@@ -182,7 +183,7 @@ fn is_dname_above(set: &RrSet, name: &Name, zone: &Name) -> bool {
 
 fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: &mut Scrubbed) {
     let mut ds: Vec<RrSet> = Vec::new();
-    let above = relayed_from_above(&sets, expected);
+    let above = relayed_from_above(&sets, &out.answer, expected);
     for set in sets {
         let in_zone = set.name.is_within(above.as_ref().unwrap_or(expected.zone));
         match set.rtype {
@@ -216,11 +217,15 @@ fn keep_authority(sets: Vec<RrSet>, expected: &Expected<'_>, flags: Flags, out: 
     }
 }
 
-/// The zone above the rule's whose denial a forwarder relays. Its SOA is kept for this question only, and its NSEC and
-/// NSEC3 records count for nothing without their signatures.
-fn relayed_from_above(authority: &[RrSet], expected: &Expected<'_>) -> Option<Name> {
-    let is_above = |set: &&RrSet| set.rtype == Rtype::SOA && expected.zone.is_below(&set.name);
-    authority.iter().filter(|_| expected.recursive).find(is_above).map(|soa| soa.name.clone())
+/// The zone above the rule's whose denial or wildcard a forwarder relays. Its SOA is kept for this question only, and its NSEC
+/// and NSEC3 records count for nothing without their signatures.
+fn relayed_from_above(authority: &[RrSet], answer: &[RrSet], expected: &Expected<'_>) -> Option<Name> {
+    if !expected.recursive {
+        return None;
+    }
+    let denier = authority.iter().find(|set| set.rtype == Rtype::SOA).map(|soa| soa.name.clone());
+    let signers = answer.iter().filter_map(signer_of);
+    denier.into_iter().chain(signers).find(|zone| expected.zone.is_below(zone))
 }
 
 /// A cut strictly above a DS question's name, or at or above any other question's name (RFC 4035 3.1.4.1).

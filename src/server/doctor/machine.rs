@@ -170,7 +170,7 @@ fn how_to_point_here(here: &[SocketAddr]) -> String {
         IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
         IpAddr::V6(_) => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
     };
-    format!("write `nameserver {ip}` as the first server, by the program that keeps the file (NetworkManager, systemd-resolved, dhcpcd)")
+    format!("run `sudo cairn system install`, or write `nameserver {ip}` as the first server into the file")
 }
 
 /// Each question that waits for a server needs a descriptor.
