@@ -260,7 +260,7 @@ mod tests {
             ("resolv.conf", "192.0.2.99, 127.0.0.1", "nameserver", &|facts| {
                 facts.resolv_conf.servers = Ok(vec![ip("192.0.2.99"), ip("127.0.0.1")]);
             }),
-            ("resolv.conf", "ask 127.0.0.53", "systemd-resolved", &|facts| facts.resolv_conf.servers = Ok(vec![ip("127.0.0.53")])),
+            ("resolv.conf", "ask 127.0.0.53", "cairn system install", &|facts| facts.resolv_conf.servers = Ok(vec![ip("127.0.0.53")])),
             ("resolv.conf", "cannot be read", "nameserver", &|facts| facts.resolv_conf.servers = Err("no such file".to_owned())),
             ("resolv.conf", "listens on 127.0.0.1:5300", "cannot name a port", &|facts| {
                 let listening = vec![socket("127.0.0.1:5300")];
