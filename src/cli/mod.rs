@@ -22,6 +22,7 @@ mod status;
 mod system;
 mod terminal;
 mod trust;
+mod zone;
 
 use std::process::ExitCode;
 
@@ -73,6 +74,8 @@ enum Command {
     Trust(trust::TrustCommand),
     #[command(subcommand)]
     System(system::SystemCommand),
+    #[command(subcommand)]
+    Zone(zone::ZoneCommand),
     Man(man::ManArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Cache(cache::CacheCommand::Flush(args)) => cache::flush(&args, &everywhere),
         Command::Trust(command) => trust::trust(&command, &everywhere),
         Command::System(command) => system::system(&command, &everywhere),
+        Command::Zone(command) => zone::zone(&command, &everywhere),
         Command::Stats(args) => stats::stats(&args, &everywhere),
         Command::Man(args) => man::man(&args, CommandLine::command()),
         Command::ProbeSandbox(args) => run::probe(&args, &everywhere),

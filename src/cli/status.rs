@@ -85,14 +85,33 @@ fn shown(status: &Value, paint: Paint) -> Vec<String> {
     lines
 }
 
-fn zone_line(zone: &Value, paint: Paint) -> String {
+/// One zone, also for `cairn zone list`.
+pub(super) fn zone_line(zone: &Value, paint: Paint) -> String {
     let name = text(&zone["name"]).unwrap_or_default();
     let figures = format!("serial {}, {} records", zone["serial"], zone["records"]);
     let problem = text(&zone["problem"]).unwrap_or_default();
+    if text(&zone["role"]).as_deref() == Some("secondary") {
+        return secondary_line(&name, &figures, &problem, zone, paint);
+    }
     match text(&zone["state"]).as_deref() {
         Some("served") => format!("  {name}  {figures}, {}", text(&zone["file"]).unwrap_or_default()),
         Some("served-as-read-before") => format!("  {name}  {figures}, {} {problem}", paint.bad("as read before:")),
         _ => format!("  {name}  {} {problem}", paint.bad("not served (SERVFAIL):")),
+    }
+}
+
+fn secondary_line(name: &str, figures: &str, problem: &str, zone: &Value, paint: Paint) -> String {
+    let primaries: Vec<String> = list(&zone["primaries"]).iter().filter_map(text).collect();
+    let next = match &zone["next-check-seconds"] {
+        Value::Null => "check under way".to_owned(),
+        seconds => format!("next check in {}", time(seconds)),
+    };
+    let error = text(&zone["last-error"]).map(|error| format!(", {} {error}", paint.bad("last error:"))).unwrap_or_default();
+    let of = format!("secondary of {}, {next}", primaries.join(", "));
+    match text(&zone["state"]).as_deref() {
+        Some("served") => format!("  {name}  {figures}, {of}, expires in {}{error}", time(&zone["expires-seconds"])),
+        Some("expired") => format!("  {name}  {} {of}{error}", paint.bad("expired (SERVFAIL):")),
+        _ => format!("  {name}  {} {of}: {problem}", paint.bad("not served (SERVFAIL):")),
     }
 }
 

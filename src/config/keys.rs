@@ -6,9 +6,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::address_entry::AddressEntry;
 use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
-use super::settings::{LogFormat, LogLevel, QnameMinimisation, RouteSettings, Settings, Sha1, ZoneSettings};
+use super::secret::Secret;
+use super::settings::{KeyAlgorithm, KeySettings, LogFormat, LogLevel, QnameMinimisation, RouteSettings, Settings, Sha1, ZoneSettings};
 use super::translation::TranslationPrefix;
 use crate::record::Name;
 
@@ -33,7 +35,6 @@ pub(super) enum Kind<T> {
     Bytes(fn(&mut T) -> &mut u64, u64, u64),
     /// One of a few words; the value is the word's index in the list.
     Word(&'static [&'static str], fn(&mut T, usize), fn(&T) -> usize),
-    File(fn(&mut T) -> &mut PathBuf),
     FileOrBuiltIn(fn(&mut T) -> &mut Option<PathBuf>),
     /// A folder whose default is found when the program runs.
     FolderOrFoundOut(fn(&mut T) -> &mut Option<PathBuf>),
@@ -56,6 +57,14 @@ pub(super) enum Kind<T> {
     Listen(fn(&mut T) -> &mut Option<Vec<SocketAddr>>),
     /// At least one address.
     Servers(fn(&mut T) -> &mut Vec<SocketAddr>),
+    /// Servers, each perhaps with a TSIG key.
+    Peers(fn(&mut T) -> &mut Vec<AddressEntry>),
+    /// The same, with a default that another key gives.
+    PeersOrDerived(fn(&mut T) -> &mut Option<Vec<AddressEntry>>),
+    /// Addresses, prefixes and TSIG keys of clients.
+    Clients(fn(&mut T) -> &mut Vec<AddressEntry>),
+    /// The secret of a TSIG key, in base 64.
+    Secret(fn(&mut T) -> &mut Option<Secret>),
 }
 
 /// A `[name]` table, which may appear once.
@@ -74,7 +83,7 @@ pub(super) const SECTIONS: [Section; 6] = [
 ];
 
 /// The names of the `[[name]]` tables, which may appear many times.
-pub(super) const LISTS: [&str; 3] = ["zone", "forward", "stub"];
+pub(super) const LISTS: [&str; 4] = ["key", "zone", "forward", "stub"];
 
 /// Seven days: RFC 8767 4 names this as the longest sensible cap on TTLs.
 const WEEK: u64 = 604_800;
@@ -433,12 +442,47 @@ const LOG: &[Row<Settings>] = &[
     },
 ];
 
+pub(super) const KEY: &[Row<KeySettings>] = &[
+    Row {
+        key: "name",
+        kind: Kind::Name(|k| &mut k.name),
+        default: "(needed)",
+        doc: "The key's name, which both sides must write alike",
+        why: "RFC 8945",
+    },
+    Row {
+        key: "algorithm",
+        kind: Kind::Word(
+            &["hmac-sha256", "hmac-sha384", "hmac-sha512"],
+            |k, at| k.algorithm = [KeyAlgorithm::Sha256, KeyAlgorithm::Sha384, KeyAlgorithm::Sha512][at],
+            |k| k.algorithm as usize,
+        ),
+        default: r#""hmac-sha256""#,
+        doc: "The hash that messages are signed with",
+        why: "RFC 8945 6",
+    },
+    Row {
+        key: "secret",
+        kind: Kind::Secret(|k| &mut k.secret),
+        default: "(needed, or `secret-file`)",
+        doc: "The shared secret; `cairn zone key NAME` makes one",
+        why: "",
+    },
+    Row {
+        key: "secret-file",
+        kind: Kind::FileOrBuiltIn(|k| &mut k.secret_file),
+        default: "(needed, or `secret`)",
+        doc: "File that holds the shared secret in base 64, and nothing else",
+        why: "a configuration file is read by more people than a secret should be",
+    },
+];
+
 pub(super) const ZONE: &[Row<ZoneSettings>] = &[
     Row { key: "name", kind: Kind::Name(|z| &mut z.name), default: "(needed)", doc: "The zone's name", why: "" },
     Row {
         key: "file",
-        kind: Kind::File(|z| &mut z.file),
-        default: "(needed)",
+        kind: Kind::FileOrBuiltIn(|z| &mut z.file),
+        default: "(needed, except with `primaries`)",
         doc: "Master file of the zone; a relative path starts at the folder of the configuration file",
         why: "RFC 1035 5",
     },
@@ -448,6 +492,27 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
         default: r#"["0.0.0.0/0", "::/0"]"#,
         doc: "Clients that may query the zone",
         why: "a hosted zone is public",
+    },
+    Row {
+        key: "primaries",
+        kind: Kind::Peers(|z| &mut z.primaries),
+        default: "[]",
+        doc: "Servers that the zone is transferred from, which makes this server a secondary of the zone; with ` key NAME` behind an address, messages are signed with that `[[key]]`",
+        why: "RFC 1034 4.3.5, RFC 1995, RFC 5936",
+    },
+    Row {
+        key: "transfer",
+        kind: Kind::Clients(|z| &mut z.transfer),
+        default: "[]",
+        doc: "Clients that may transfer the zone (AXFR, IXFR): addresses, prefixes, each with or without ` key NAME`, or `key NAME` alone for whoever has that key",
+        why: "a transfer shows all names of a zone at once",
+    },
+    Row {
+        key: "notify",
+        kind: Kind::PeersOrDerived(|z| &mut z.notify),
+        default: "(the single addresses of `transfer`)",
+        doc: "Servers that are told of each change of the zone",
+        why: "RFC 1996",
     },
     Row {
         key: "report-channel",
@@ -502,7 +567,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         }
         Kind::Bytes(_, least, most) => format!("a size (bytes or \"64MiB\") from {} to {}", show_size(*least), show_size(*most)),
         Kind::Word(words, _, _) => one_of(words),
-        Kind::File(_) | Kind::FileOrBuiltIn(_) => "the path of a file".to_owned(),
+        Kind::FileOrBuiltIn(_) => "the path of a file".to_owned(),
         Kind::FolderOrFoundOut(_) => "the path of a folder".to_owned(),
         Kind::AccountOrFoundOut(_) => "the name of an account".to_owned(),
         Kind::Name(_) | Kind::OptionalName(_) => "a domain name".to_owned(),
@@ -513,6 +578,9 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
         Kind::Translation(_) | Kind::OptionalTranslation(_) => "an IPv6 prefix of the length 32, 40, 48, 56, 64 or 96".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
+        Kind::Peers(_) | Kind::PeersOrDerived(_) => "a list of addresses such as \"192.0.2.1\" or \"192.0.2.1:5353 key NAME\"".to_owned(),
+        Kind::Clients(_) => "a list such as \"192.0.2.1\", \"192.0.2.0/24 key NAME\", \"key NAME\"".to_owned(),
+        Kind::Secret(_) => "a secret in base 64".to_owned(),
     }
 }
 

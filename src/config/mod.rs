@@ -6,6 +6,7 @@
 //!
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 
+mod address_entry;
 mod foreign;
 mod keys;
 mod language;
@@ -18,11 +19,13 @@ mod problem;
 mod quantity;
 mod reader;
 mod restart;
+mod secret;
 mod settings;
 mod show;
 mod translation;
 mod unbound;
 
+pub use address_entry::AddressEntry;
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use origin::Origin;
@@ -30,11 +33,13 @@ pub use prefix::Prefix;
 pub use problem::{Mark, Problem};
 pub use quantity::parse_duration as duration_from_text;
 pub use restart::{AfterRestart, after_restart, in_force, waits_for_restart};
-pub use settings::{
-    CacheSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation, RecursionSettings, RouteSettings, ServerSettings, Settings, Sha1,
-};
+pub use secret::Secret;
 #[cfg(any(test, feature = "internals"))]
-pub use settings::{PolicySettings, ZoneSettings};
+pub use settings::PolicySettings;
+pub use settings::{
+    CacheSettings, KeyAlgorithm, KeySettings, LogFormat, LogLevel, LogSettings, QnameMinimisation, RecursionSettings, RouteSettings,
+    ServerSettings, Settings, Sha1, ZoneSettings,
+};
 #[cfg(any(test, feature = "internals"))]
 pub use show::reference_markdown;
 pub use show::{KeyReference, SectionReference, Shown, reference, show};

@@ -32,7 +32,6 @@ impl Prefix {
     }
 
     /// Whether the address begins with this prefix.
-    #[cfg(any(test, feature = "internals"))]
     pub fn contains(&self, address: IpAddr) -> bool {
         mask(address.to_canonical(), self.length) == Some(self.network)
     }

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use super::address_entry::AddressEntry;
 use super::foreign;
-use super::keys::{Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
 use super::language;
 use super::nearest::{hint_for_key, home_of, nearest};
 use super::negative::NegativeAnchor;
@@ -20,7 +21,8 @@ use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
 use super::quantity::{parse_duration, parse_size};
-use super::settings::{RouteSettings, Settings, ZoneSettings};
+use super::secret::Secret;
+use super::settings::{KeySettings, RouteSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
 use crate::record::{Name, to_ascii_name};
 
@@ -87,11 +89,8 @@ impl<'a> Reader<'a> {
         for (key, value) in root {
             let name = key.get_ref().as_ref();
             match name {
-                "zone" => {
-                    settings.zones = self.list(name, value, ZONE, &["name", "file"], |zone: &mut ZoneSettings, line, of| {
-                        (zone.line, zone.name_mark, zone.file_mark) = (line, of("name"), of("file"));
-                    })
-                }
+                "key" => settings.keys = self.keys(name, value),
+                "zone" => settings.zones = self.zones(name, value),
                 "forward" => settings.forwards = self.routes(name, value),
                 "stub" => settings.stubs = self.routes(name, value),
                 _ => match SECTIONS.iter().find(|section| section.name == name) {
@@ -101,6 +100,41 @@ impl<'a> Reader<'a> {
             }
         }
         self.whole(root, settings);
+    }
+
+    fn keys(&mut self, name: &str, value: &Value<'_>) -> Vec<KeySettings> {
+        let mut keys = self.list(name, value, KEY, &["name"], |key: &mut KeySettings, _, of| {
+            let (file, secret) = (of("secret-file"), of("secret"));
+            (key.name_mark, key.secret_mark) = (of("name"), if file == Mark::default() { secret } else { file });
+        });
+        for key in keys.extract_if(.., |key| key.secret.is_some() == key.secret_file.is_some()) {
+            if key.secret.is_none() && key.secret_mark != Mark::default() {
+                // What was written is wrong, and has been reported already.
+                continue;
+            }
+            let what = match key.secret {
+                Some(_) => format!("this [[key]] {} has both \"secret\" and \"secret-file\"; keep one of them", key.name),
+                None => format!("this [[key]] {} needs the key \"secret\" or \"secret-file\"", key.name),
+            };
+            let hint = Some("`cairn zone key NAME` makes a key".to_owned()).filter(|_| key.secret.is_none());
+            self.problems.push(Problem { hint, ..Problem::at(self.file_name, &key.name_mark, what) });
+        }
+        keys
+    }
+
+    fn zones(&mut self, name: &str, value: &Value<'_>) -> Vec<ZoneSettings> {
+        let mut zones = self.list(name, value, ZONE, &["name"], |zone: &mut ZoneSettings, line, of| {
+            zone.line = line;
+            (zone.name_mark, zone.file_mark, zone.primaries_mark) = (of("name"), of("file"), of("primaries"));
+        });
+        for zone in zones.extract_if(.., |zone| zone.file.is_none() && zone.primaries.is_empty()) {
+            // What was written and is wrong has been reported already.
+            if zone.file_mark == Mark::default() && zone.primaries_mark == Mark::default() {
+                let what = "this [[zone]] needs the key \"file\"; a secondary has \"primaries\" instead".to_owned();
+                self.problems.push(Problem::at(self.file_name, &Mark { column: 1, line: zone.line, ..zone.name_mark }, what));
+            }
+        }
+        zones
     }
 
     fn routes(&mut self, name: &str, value: &Value<'_>) -> Vec<RouteSettings> {
@@ -201,10 +235,42 @@ impl<'a> Reader<'a> {
             let span = value_at(root, "cache", "min-ttl").or_else(|| value_at(root, "cache", "max-ttl")).unwrap_or(0..0);
             self.problem(&span, "cache.min-ttl is longer than cache.max-ttl".to_owned(), None);
         }
+        self.twice("key", settings.keys.iter().map(|key| (&key.name, &key.name_mark, "[[key]]")));
+        self.unknown_keys(root);
         self.twice("zone", settings.zones.iter().map(|zone| (&zone.name, &zone.name_mark, "[[zone]]")));
         let forwards = settings.forwards.iter().map(|route| (&route.zone, &route.zone_mark, "[[forward]]"));
         let stubs = settings.stubs.iter().map(|route| (&route.zone, &route.zone_mark, "[[stub]]"));
         self.twice("route", forwards.chain(stubs));
+    }
+
+    /// Entries of zones that name a `[[key]]` which is not there.
+    fn unknown_keys(&mut self, root: &Table<'_>) {
+        let entries = |list: &str| root.get(list).and_then(|value| value.get_ref().as_array());
+        let tables = |list: &str| entries(list).into_iter().flatten().filter_map(|entry| entry.get_ref().as_table());
+        let text = |value: &Value<'_>| domain_name(value.get_ref().as_str()?).ok();
+        // A key with a mistake of its own is known too.
+        let known: Vec<Name> = tables("key").filter_map(|table| text(table.get("name")?)).collect();
+        let mut unknown = Vec::new();
+        for table in tables("zone") {
+            for key in ["primaries", "transfer", "notify"] {
+                let elements = table.get(key).and_then(|value| value.get_ref().as_array());
+                for element in elements.into_iter().flatten() {
+                    let entry = element.get_ref().as_str().and_then(|text| AddressEntry::parse_clients(text, domain_name).ok());
+                    if let Some(name) = entry.and_then(|entry| entry.key).filter(|name| !known.contains(name)) {
+                        let near: Vec<String> = known.iter().map(Name::to_string).collect();
+                        let near: Vec<&str> = near.iter().map(String::as_str).collect();
+                        let hint = match nearest(&name.to_string(), &near) {
+                            Some(near) => format!("did you mean {near}?"),
+                            None => format!("write [[key]] with name = \"{name}\" and its secret; `cairn zone key {name}` makes one"),
+                        };
+                        unknown.push((element.span(), format!("zone.{key}: there is no [[key]] {name}"), hint));
+                    }
+                }
+            }
+        }
+        for (span, what, hint) in unknown {
+            self.problem(&span, what, Some(hint));
+        }
     }
 
     /// Each name may appear once, because it is not clear which of two entries should win.
@@ -277,7 +343,6 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
                 }
             }
         }
-        Kind::File(slot) => *slot(target) = file(plain, folder).ok_or_else(wrong)?,
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => *slot(target) = Some(file(plain, folder).ok_or_else(wrong)?),
         Kind::AccountOrFoundOut(slot) => {
             let name = plain.as_str().filter(|name| !name.is_empty() && !name.contains([':', '/']) && !name.contains(char::is_whitespace));
@@ -309,6 +374,13 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         }
         Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
         Kind::Servers(slot) => *slot(target) = each(value, wrong, parse_socket)?,
+        Kind::Peers(slot) => *slot(target) = each(value, wrong, |text| AddressEntry::parse_host(text, domain_name))?,
+        Kind::PeersOrDerived(slot) => *slot(target) = Some(each(value, wrong, |text| AddressEntry::parse_host(text, domain_name))?),
+        Kind::Clients(slot) => *slot(target) = each(value, wrong, |text| AddressEntry::parse_clients(text, domain_name))?,
+        Kind::Secret(slot) => {
+            let text = plain.as_str().ok_or_else(|| vec![(value.span(), "expected a secret in base 64, in quotes".to_owned(), None)])?;
+            *slot(target) = Some(Secret::parse(text).map_err(|what| vec![(value.span(), what, None)])?);
+        }
     }
     Ok(())
 }
@@ -498,7 +570,7 @@ to   = ["192.0.2.1"]
         assert_eq!(read.policy.allow_snoop, ["127.0.0.1/32".parse().expect("a prefix")]);
         assert_eq!(read.policy.special_use_except, [name("home.arpa.")]);
         assert_eq!((read.log.level, read.log.format), (LogLevel::Debug, LogFormat::Json));
-        assert_eq!((&read.zones[0].name, &read.zones[0].file), (&name("example.org."), &"/etc/cairn/zones/example.org.zone".into()));
+        assert_eq!((&read.zones[0].name, &read.zones[0].file), (&name("example.org."), &Some("/etc/cairn/zones/example.org.zone".into())));
         assert_eq!((read.zones[0].line, read.zones[1].line), (40, 45));
         assert_eq!(read.zones[1].allow, [Prefix::ALL_IPV4, Prefix::ALL_IPV6]);
         assert_eq!((read.forwards[0].to.len(), read.forwards[0].fallback), (3, true));
@@ -586,6 +658,30 @@ to   = ["192.0.2.1"]
             ),
             ("[[stub]]\nzone = '*.a'\nto = ['::1']", &["2:8: stub.zone: \"*.a\": write \"a\", which is for all names below it as well"]),
             ("[[zone]]\nfile = 'x'", &["1:1: this [[zone]] needs the key \"name\""]),
+            ("[[zone]]\nname = 'x'", &["1:1: this [[zone]] needs the key \"file\"; a secondary has \"primaries\" instead"]),
+            (
+                "[[zone]]\nname = 'x'\nprimaries = ['192.0.2.0/24']",
+                &["3:14: zone.primaries: \"192.0.2.0/24\" is a prefix; the address of one server is needed here"],
+            ),
+            (
+                "[[zone]]\nname = 'x'\nfile = 'x'\ntransfer = ['::1', 'key kye.a']\nnotify = ['::1 key b']\n[[key]]\nname = 'key.a'\nsecret = 'AAAA'",
+                &[
+                    "4:20: zone.transfer: there is no [[key]] kye.a.; did you mean key.a.?",
+                    "5:11: zone.notify: there is no [[key]] b.; write [[key]] with name = \"b.\" and its secret; `cairn zone key b.` makes one",
+                ],
+            ),
+            (
+                "[[key]]\nname = 'a'\n[[key]]\nname = 'b'\nsecret = 'AAAA'\nsecret-file = 'x'\n[[key]]\nname = 'c'\nsecret = 'AA'",
+                &[
+                    "2:8: this [[key]] a. needs the key \"secret\" or \"secret-file\"; `cairn zone key NAME` makes a key",
+                    "4:8: this [[key]] b. has both \"secret\" and \"secret-file\"; keep one of them",
+                    "9:10: key.secret: the secret is not base 64: `cairn zone key NAME` makes a key",
+                ],
+            ),
+            (
+                "[[key]]\nname = 'a'\nalgorithm = 'hmac-md5'\nsecret = 'AAAA'",
+                &["3:13: key.algorithm: expected \"hmac-sha256\", \"hmac-sha384\" or \"hmac-sha512\", found \"hmac-md5\""],
+            ),
             (
                 "[[stub]]\nzone = 'a'\nto = []",
                 &[

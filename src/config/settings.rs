@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::address_entry::AddressEntry;
 use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
+use super::secret::Secret;
 use super::translation::TranslationPrefix;
 use crate::record::{Name, RrSet};
 
@@ -23,6 +25,7 @@ pub struct Settings {
     pub policy: PolicySettings,
     pub dns64: Dns64Settings,
     pub log: LogSettings,
+    pub keys: Vec<KeySettings>,
     pub zones: Vec<ZoneSettings>,
     pub forwards: Vec<RouteSettings>,
     pub stubs: Vec<RouteSettings>,
@@ -170,12 +173,41 @@ pub enum LogFormat {
     Json,
 }
 
-/// One `[[zone]]`: a zone served from a master file.
+/// One `[[key]]`: a secret that this server shares with others (RFC 8945).
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeySettings {
+    pub name: Name,
+    pub algorithm: KeyAlgorithm,
+    /// Written in the configuration, or read from `secret_file` by whoever reads files.
+    pub secret: Option<Secret>,
+    pub secret_file: Option<PathBuf>,
+    /// Place of the value of `name`.
+    pub name_mark: Mark,
+    /// Place of the value of `secret` or `secret-file`.
+    pub secret_mark: Mark,
+}
+
+/// The hash of a TSIG key (RFC 8945 6); those that are still recommended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAlgorithm {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// One `[[zone]]`: a zone served from a master file, or as a secondary of other servers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ZoneSettings {
     pub name: Name,
-    pub file: PathBuf,
+    /// `None` only where there are primaries.
+    pub file: Option<PathBuf>,
     pub allow: Vec<Prefix>,
+    /// Servers that the zone is transferred from; not empty: it is a secondary.
+    pub primaries: Vec<AddressEntry>,
+    /// Who may transfer the zone.
+    pub transfer: Vec<AddressEntry>,
+    /// Who is told of changes; `None`: the single addresses of `transfer`.
+    pub notify: Option<Vec<AddressEntry>>,
     /// The agent domain for error reports about this zone (RFC 9567).
     pub report_channel: Option<Name>,
     /// Line in the configuration file, from 1.
@@ -184,6 +216,21 @@ pub struct ZoneSettings {
     pub name_mark: Mark,
     /// Place of the value of `file`.
     pub file_mark: Mark,
+    /// Place of the value of `primaries`.
+    pub primaries_mark: Mark,
+}
+
+impl ZoneSettings {
+    /// Whether the data comes from other servers.
+    pub fn is_secondary(&self) -> bool {
+        !self.primaries.is_empty()
+    }
+
+    /// The servers that are told of changes.
+    pub fn told_of_changes(&self) -> Vec<AddressEntry> {
+        let of_transfer = || self.transfer.iter().filter(|entry| entry.host().is_some()).cloned().collect();
+        self.notify.clone().unwrap_or_else(of_transfer)
+    }
 }
 
 /// One `[[forward]]` (asked with RD=1) or `[[stub]]` (asked with RD=0).
@@ -332,9 +379,32 @@ impl Default for LogSettings {
 
 impl Default for ZoneSettings {
     fn default() -> ZoneSettings {
-        let allow = vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6];
-        let (name_mark, file_mark) = (Mark::default(), Mark::default());
-        ZoneSettings { name: Name::root(), file: PathBuf::new(), allow, report_channel: None, line: 0, name_mark, file_mark }
+        ZoneSettings {
+            name: Name::root(),
+            file: None,
+            allow: vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6],
+            primaries: Vec::new(),
+            transfer: Vec::new(),
+            notify: None,
+            report_channel: None,
+            line: 0,
+            name_mark: Mark::default(),
+            file_mark: Mark::default(),
+            primaries_mark: Mark::default(),
+        }
+    }
+}
+
+impl Default for KeySettings {
+    fn default() -> KeySettings {
+        KeySettings {
+            name: Name::root(),
+            algorithm: KeyAlgorithm::Sha256,
+            secret: None,
+            secret_file: None,
+            name_mark: Mark::default(),
+            secret_mark: Mark::default(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{Kind, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, ROUTE, Row, SECTIONS, ZONE, expected};
 use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
@@ -32,6 +32,7 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
             lines.push(Shown { section: section.name, entry: None, key: row.key, value: value_text(row, settings), origin });
         }
     }
+    show_list("key", KEY, &settings.keys, |key| key.name_mark.line, file, &mut lines);
     show_list("zone", ZONE, &settings.zones, |zone| zone.line, file, &mut lines);
     show_list("forward", ROUTE, &settings.forwards, |route| route.line, file, &mut lines);
     show_list("stub", ROUTE, &settings.stubs, |route| route.line, file, &mut lines);
@@ -59,6 +60,7 @@ pub struct KeyReference {
 /// All keys, in the order of the table.
 pub fn reference() -> Vec<SectionReference> {
     let mut sections: Vec<_> = SECTIONS.iter().map(|section| section_reference(format!("[{}]", section.name), section.rows)).collect();
+    sections.push(section_reference("[[key]]".to_owned(), KEY));
     sections.push(section_reference("[[zone]]".to_owned(), ZONE));
     sections.push(section_reference("[[forward]] and [[stub]]".to_owned(), ROUTE));
     sections
@@ -116,7 +118,6 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Seconds(slot, _, _) => show_duration(u64::from(*slot(&mut copy))),
         Kind::Bytes(slot, _, _) => show_size(*slot(&mut copy)),
         Kind::Word(words, _, get) => words.get(get(settings)).map_or_else(unset, quoted),
-        Kind::File(slot) => path_text(slot(&mut copy)),
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
         Kind::OptionalText(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::AccountOrFoundOut(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
@@ -130,6 +131,9 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::OptionalTranslation(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::Listen(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::Servers(slot) => list_text(slot(&mut copy)),
+        Kind::Peers(slot) | Kind::Clients(slot) => list_text(slot(&mut copy)),
+        Kind::PeersOrDerived(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
+        Kind::Secret(slot) => slot(&mut copy).as_ref().map_or_else(unset, |_| "(set, and not shown)".to_owned()),
     }
 }
 

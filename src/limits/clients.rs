@@ -37,6 +37,8 @@ pub const RESPONSES_BURST_MAX: u32 = 1_000;
 pub const LAST_BATCHES_MAX: usize = 16;
 /// Questions of one TCP connection that are taken before other connections get their turn: as many as a UDP batch has.
 pub const TURN_QUESTIONS_MAX: usize = 64;
+/// Octets of a zone transfer that wait for the client to read them; the next message is made when fewer wait.
+pub const TRANSFER_AHEAD_BYTES: usize = 32 << 10;
 /// Octets of an empty buffer that an idle TCP connection keeps; a larger buffer is freed.
 pub const KEPT_BUFFER_BYTES_MAX: usize = 4_096;
 /// Connections that are looked at for one that is idle, when a new one needs room; if all of these are busy, the first is

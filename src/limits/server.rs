@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// Octets of a configuration file. A longer one is some other file, named by mistake.
 pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
+/// Octets of a file with the secret of a TSIG key: some hundred octets in base 64.
+pub const SECRET_FILE_BYTES_MAX: u64 = 4_096;
 /// Files of a folder that are compared with the name of a missing file, to suggest the one that was meant.
 pub const NEAR_FILES_MAX: usize = 10_000;
 /// Syntax mistakes of one configuration file that are reported. Each costs one more reading of the file.
@@ -67,6 +69,28 @@ pub const CACHE_SAVE_AT_STOP_MAX: Duration = Duration::from_secs(20);
 /// Checks, 10 s apart, of a clock that is earlier than the saved cache. A machine without a battery-backed clock learns the
 /// time within 15 minutes of its start, or never.
 pub const CLOCK_CHECKS_MAX: usize = 90;
+/// The longest time between two NOTIFYs (RFC 1996) of one change to a server that does not answer.
+pub const NOTIFY_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// The longest wait for the answer to one NOTIFY.
+pub const NOTIFY_WAIT_MAX: Duration = Duration::from_secs(3);
+/// NOTIFYs whose answers are waited for, of all zones; each is a socket.
+pub const NOTIFIES_UNDER_WAY_MAX: usize = 64;
+/// Seconds that refresh, retry and expire of a secondary's SOA may be, whatever the SOA says: a zone with zeros must not ask all
+/// the time, and a year without a check is none.
+pub const SECONDARY_TIMER_S_LIMITS: RangeInclusive<u32> = 1..=31_536_000;
+/// The longest wait before a secondary without any data asks its primaries again.
+pub const FIRST_RETRY_MAX: Duration = Duration::from_secs(300);
+/// Checks and transfers of secondaries that are under way together; others wait for their turn.
+pub const CHECKS_UNDER_WAY_MAX: usize = 16;
+/// The longest wait for the SOA of a primary, over UDP and then over TCP.
+pub const PRIMARY_WAIT_MAX: Duration = Duration::from_secs(2);
+/// The longest wait for the next octets of a transfer from a primary.
+pub const TRANSFER_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// The longest transfer from a primary, the zone's own size aside.
+pub const TRANSFER_TIME_MAX: Duration = Duration::from_secs(1_800);
+/// Octets of a zone that is transferred from a primary: of its messages, and of its records in memory. The primary is another
+/// machine, whose mistakes must not fill this one.
+pub const TRANSFERRED_ZONE_BYTES_MAX: usize = 1 << 30;
 /// The longest transfer of the root zone from one server; it takes a second or two.
 pub const ROOT_TRANSFER_MAX: Duration = Duration::from_secs(60);
 /// Servers that are asked for the root zone before the SOA's retry interval is waited for.

@@ -30,3 +30,12 @@ pub const ADDITIONAL_SETS_MAX: usize = 32;
 /// CNAMEs and AliasMode records that are followed for the additional section of one SVCB or HTTPS RRset (RFC 9460 2.4.2: chains
 /// may be limited, and 8 is a common limit). It ends an alias of itself.
 pub const SERVICE_ALIASES_MAX: usize = 8;
+/// Octets of one message of a transfer to others, signature included. Compression pointers reach no further, and other clients
+/// of the worker wait for the time that one message takes.
+pub const TRANSFER_MESSAGE_BYTES: usize = 16 << 10;
+/// Messages of a transfer without a signature between two that are signed (RFC 8945 5.3.1).
+pub const UNSIGNED_MESSAGES_MAX: usize = 99;
+/// Changes of one zone that are remembered for incremental transfers. A secondary that was away for longer gets the whole zone.
+pub const DIFFS_PER_ZONE_MAX: usize = 100;
+/// Octets of these changes. One that is larger than the zone is not sent in any case.
+pub const DIFF_OCTETS_PER_ZONE_MAX: usize = 16 << 20;

@@ -32,14 +32,16 @@ pub(super) fn base32_from_text(text: &[u8], out: &mut Vec<u8>) -> bool {
     from_text(text, 5, |octet| digit(BASE32, octet), out)
 }
 
-pub(super) fn base64_to_text(bytes: &[u8], out: &mut String) {
+/// With padding (RFC 4648 4).
+pub fn base64_to_text(bytes: &[u8], out: &mut String) {
     to_text(bytes, 6, BASE64, out);
     for _ in 0..(3 - bytes.len() % 3) % 3 {
         out.push('=');
     }
 }
 
-pub(super) fn base64_from_text(text: &[u8], out: &mut Vec<u8>) -> bool {
+/// False if the text is not base 64 with its padding (RFC 4648 4).
+pub fn base64_from_text(text: &[u8], out: &mut Vec<u8>) -> bool {
     let padding = text.iter().rev().take_while(|octet| **octet == b'=').count();
     text.len().is_multiple_of(4) && padding <= 2 && from_text(&text[..text.len() - padding], 6, base64_digit, out)
 }

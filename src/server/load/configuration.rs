@@ -251,16 +251,17 @@ pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) 
     let mut by_name: BTreeMap<Name, ZoneFile> = BTreeMap::new();
     let mut from_configuration: BTreeSet<Name> = BTreeSet::new();
     for zone in &configuration.settings.zones {
-        let file = ZoneFile { name: zone.name.clone(), path: zone.file.clone(), allow: zone.allow.clone() };
+        from_configuration.insert(zone.name.clone());
+        // The data of a secondary comes from its primaries, whatever lies in the zone folder.
+        let Some(path) = zone.file.clone().filter(|_| !zone.is_secondary()) else { continue };
+        let file = ZoneFile { name: zone.name.clone(), path, allow: zone.allow.clone() };
         if let Some((why, hint)) = why_not_readable(&file.path) {
             let named_in = configuration.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
             let problem = Problem::at(named_in, &zone.file_mark, format!("zone.file of {}: {why}", file.name));
             let problems = vec![Problem { hint, ..problem }];
             found.broken.push(BrokenZone { name: file.name, path: file.path, problems });
-            from_configuration.insert(zone.name.clone());
             continue;
         }
-        from_configuration.insert(zone.name.clone());
         by_name.entry(zone.name.clone()).or_insert(file);
     }
     let folder = found.folder.clone();

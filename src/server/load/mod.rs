@@ -1,6 +1,7 @@
 //! What a server starts from, read from files and checked: configuration, zones, root hints, trust anchors.
 
 mod configuration;
+mod keys;
 mod local_names;
 mod root;
 mod sources;

@@ -12,6 +12,7 @@ use super::configuration::{
     BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable,
     zone_files,
 };
+use super::keys::read_secrets;
 use super::local_names::local_records;
 use super::root::{root_hints, trust_anchors};
 use super::system_resolvers::system_resolvers;
@@ -79,6 +80,7 @@ impl Sources {
         let Configuration { mut settings, file: config_file } = configuration;
         settings.policy.local_records = local.sets;
         settings.recursion.system_resolvers = system_resolvers().unwrap_or_else(|| options.resolvers_read_before.clone());
+        problems.extend(read_secrets(&mut settings.keys, config_file.as_deref(), &mut warnings));
         let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());
         let root_hints = named(&settings, "recursion.root-hints", hints, root_hints).map_err(|m| problems.extend(m)).unwrap_or_default();
         let trust_anchors =
