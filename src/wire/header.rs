@@ -10,6 +10,8 @@ pub struct Opcode(pub u8);
 impl Opcode {
     /// A standard query.
     pub const QUERY: Opcode = Opcode(0);
+    /// A zone has changed (RFC 1996).
+    pub const NOTIFY: Opcode = Opcode(4);
 }
 
 /// The two flag octets as one number.

@@ -131,6 +131,13 @@ impl<'a> Message<'a> {
         places.iter().filter(|place| place.rtype != Rtype::OPT).map(|place| Record { bytes: self.bytes, place: *place })
     }
 
+    /// The last record of the message, and the offsets at which it begins and ends.
+    pub fn last_record(&self) -> Option<(Record<'_>, usize, usize)> {
+        let place = *self.places.last()?;
+        let end = usize::from(place.data) + usize::from(place.data_len);
+        Some((Record { bytes: self.bytes, place }, usize::from(place.owner), end))
+    }
+
     /// OPT, if there is one.
     pub fn edns(&self) -> Option<Edns<'a>> {
         let place = self.places[self.starts[1].min(self.places.len())..].iter().find(|place| place.rtype == Rtype::OPT)?;

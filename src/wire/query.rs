@@ -136,6 +136,10 @@ fn find_opt_among<'a>(bytes: &'a [u8], mut at: usize, header: Header) -> Result<
         let data_at = at + owner_len + 10;
         let data_len = u16::from_be_bytes([fixed[8], fixed[9]]) as usize;
         let data = bytes.get(data_at..data_at + data_len).ok_or(())?;
+        // Signed messages are read elsewhere.
+        if fixed[..2] == Rtype::TSIG.0.to_be_bytes() {
+            return Err(());
+        }
         if fixed[..2] == Rtype::OPT.0.to_be_bytes() {
             if found.is_some() || index < before || owner_len != 1 || bytes[at] != 0 {
                 return Err(());

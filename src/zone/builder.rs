@@ -47,7 +47,7 @@ pub(super) struct Entry {
 }
 
 /// The builder cannot take more: 4 GiB of names or of RDATA.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
 impl ZoneBuilder {

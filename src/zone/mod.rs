@@ -1,8 +1,10 @@
 //! Authoritative data: the zones Cairn hosts.
 //!
-//! `master/` reads master files (RFC 1035 5) and `transfer.rs` the messages of a zone transfer (RFC 5936); `builder.rs`
+//! `master/` reads master files (RFC 1035 5) and `transfer.rs` and `incremental.rs` the messages of a zone
+//! transfer (RFC 5936, RFC 1995); `builder.rs`
 //! collects the records, `check.rs` and `slips.rs` check them as a zone, `tree.rs` is the finished snapshot that all workers share,
 //! `shard.rs` its packed parts. `lookup.rs` finds data (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves non-existence,
+//! `diff.rs` compares two versions of a zone (RFC 1995),
 //! `zonemd.rs` checks the digest of a whole zone (RFC 8976), `zones.rs` is the set of all hosted zones. Everything here is pure
 //! and synchronous; the caller provides the text of files.
 //!
@@ -11,7 +13,9 @@
 mod check;
 mod denial;
 mod denial_chain;
+mod diff;
 mod builder;
+mod incremental;
 mod lookup;
 mod master;
 #[cfg(test)]
@@ -26,6 +30,8 @@ mod zonemd;
 mod zones;
 
 pub use denial::Missing;
+pub use diff::{Cursor, Diff, RecordRef, is_newer, octets_of, records_from};
+pub use incremental::{IncrementalReader, Received};
 pub use lookup::{Found, dname_target};
 pub use master::{load_zone, parse_records};
 pub use problem::{Problem, Severity};

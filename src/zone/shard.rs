@@ -57,6 +57,18 @@ impl Shard {
         self.slots.iter().filter(|slot| **slot != 0).filter_map(|slot| self.node(*slot))
     }
 
+    /// The node that begins at this offset, and the offset of the next one; `None` at the end.
+    pub(super) fn node_at(&self, at: usize) -> Option<(NodeRef<'_>, usize)> {
+        let node = self.octets.get(at..).filter(|rest| !rest.is_empty()).map(NodeRef)?;
+        let mut sets = node.sets();
+        sets.by_ref().for_each(drop);
+        Some((node, self.octets.len() - sets.rest.len()))
+    }
+
+    pub(super) fn octets(&self) -> usize {
+        self.octets.len()
+    }
+
     fn node(&self, slot: u64) -> Option<NodeRef<'_>> {
         self.octets.get((slot as u32 - 1) as usize..).map(NodeRef)
     }

@@ -20,6 +20,8 @@ use crate::wire::{Flags, Message, Section};
 /// A zone transfer in progress.
 pub struct TransferReader {
     apex: Name,
+    /// AXFR, or IXFR that is answered with the whole zone.
+    asked: Rtype,
     id: u16,
     builder: ZoneBuilder,
     /// RDATA of the SOA that opened the transfer.
@@ -48,6 +50,8 @@ pub enum TransferError {
     AfterEnd,
     /// More octets than allowed.
     TooLarge,
+    /// An incremental transfer does not fit the data that is held.
+    Misfit(String),
     /// The records do not make a zone.
     NoZone(String),
 }
@@ -56,24 +60,19 @@ impl TransferReader {
     /// Accepts replies to an AXFR query with this ID. `octets_max` bounds all messages together, and also the records in
     /// memory: compressed names, and the names between a long owner and the apex, take many times their octets on the wire.
     pub fn new(apex: Name, id: u16, octets_max: usize) -> TransferReader {
+        TransferReader::for_question(apex, Rtype::AXFR, id, octets_max)
+    }
+
+    pub(super) fn for_question(apex: Name, asked: Rtype, id: u16, octets_max: usize) -> TransferReader {
         let builder = ZoneBuilder::new(apex.clone());
-        TransferReader { builder, apex, id, opening_soa: None, octets_left: octets_max, octets_max, is_complete: false }
+        TransferReader { builder, apex, asked, id, opening_soa: None, octets_left: octets_max, octets_max, is_complete: false }
     }
 
     /// Reads the next message; `true` if it completes the transfer.
     pub fn message(&mut self, bytes: &[u8]) -> Result<bool, TransferError> {
         self.octets_left = self.octets_left.checked_sub(bytes.len()).ok_or(TransferError::TooLarge)?;
         let message = Message::parse(bytes).map_err(|_| TransferError::Malformed)?;
-        let header = message.header();
-        // RFC 5936 2.2.1, 2.2.2: only the first message must have the question.
-        let asks_otherwise = message.question().is_some_and(|question| question != (self.apex.clone(), Rtype::AXFR, Class::IN));
-        if header.id != self.id || !header.flags.has(Flags::QR) || asks_otherwise {
-            return Err(TransferError::Unrelated);
-        }
-        match message.rcode() {
-            Rcode::NOERROR => {}
-            rcode => return Err(TransferError::Refused(rcode)),
-        }
+        check_message(&message, &self.apex, self.id, self.asked)?;
         for record in message.records(Section::Answer) {
             if self.is_complete {
                 return Err(TransferError::AfterEnd);
@@ -107,20 +106,36 @@ impl TransferReader {
     }
 
     /// The zone, once the transfer is complete.
-    pub fn finish(mut self) -> Result<Zone, TransferError> {
+    pub fn finish(self) -> Result<Zone, TransferError> {
         if !self.is_complete {
             return Err(TransferError::NoOpeningSoa);
         }
-        let mut problems = Problems::default();
-        problems.add_file(&format!("transfer of {}", self.apex));
-        self.builder.arrange();
-        check::zone(&self.builder, &mut problems);
-        let zone = if problems.error_count() == 0 { self.builder.finish(&mut problems) } else { None };
-        match zone {
-            Some(zone) => Ok(zone),
-            None => Err(TransferError::NoZone(problems.finish().first().map_or_else(String::new, ToString::to_string))),
-        }
+        finished(self.builder)
     }
+}
+
+/// Whether the message is a good reply to the question with this ID.
+pub(super) fn check_message(message: &Message<'_>, apex: &Name, id: u16, asked: Rtype) -> Result<(), TransferError> {
+    let header = message.header();
+    // RFC 5936 2.2.1, 2.2.2: only the first message must have the question.
+    let asks_otherwise = message.question().is_some_and(|question| question != (apex.clone(), asked, Class::IN));
+    if header.id != id || !header.flags.has(Flags::QR) || asks_otherwise {
+        return Err(TransferError::Unrelated);
+    }
+    match message.rcode() {
+        Rcode::NOERROR => Ok(()),
+        rcode => Err(TransferError::Refused(rcode)),
+    }
+}
+
+/// The zone of all records that were received.
+pub(super) fn finished(mut builder: ZoneBuilder) -> Result<Zone, TransferError> {
+    let mut problems = Problems::default();
+    problems.add_file(&format!("transfer of {}", builder.apex));
+    builder.arrange();
+    check::zone(&builder, &mut problems);
+    let zone = if problems.error_count() == 0 { builder.finish(&mut problems) } else { None };
+    zone.ok_or_else(|| TransferError::NoZone(problems.finish().first().map_or_else(String::new, ToString::to_string)))
 }
 
 impl fmt::Display for TransferError {
@@ -134,6 +149,7 @@ impl fmt::Display for TransferError {
             TransferError::OutsideZone(name) => write!(f, "{name} is outside the zone"),
             TransferError::AfterEnd => f.write_str("records follow the closing SOA"),
             TransferError::TooLarge => f.write_str("the zone is larger than allowed"),
+            TransferError::Misfit(why) => write!(f, "the changes do not fit the data held: {why}"),
             TransferError::NoZone(why) => write!(f, "the records are no zone: {why}"),
         }
     }

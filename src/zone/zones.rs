@@ -47,16 +47,15 @@ impl Zones {
     }
 
     /// The same zones with `zone` added, or in place of the zone of the same name.
-    #[cfg(any(test, feature = "internals"))]
     pub fn with(&self, zone: Arc<Zone>) -> Zones {
         let mut next = self.clone();
+        next.without_data.remove(zone.apex().as_wire());
         next.by_apex.insert(zone.apex().as_wire().into(), zone);
         next.generation += 1;
         next.measured()
     }
 
     /// The same zones without the one at `apex`.
-    #[cfg(any(test, feature = "internals"))]
     pub fn without(&self, apex: &[u8]) -> Zones {
         let mut next = self.clone();
         next.by_apex.remove(apex);
@@ -89,7 +88,6 @@ impl Zones {
     }
 
     /// The zones, in no order.
-    #[cfg(any(test, feature = "internals"))]
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Zone>> {
         self.by_apex.values()
     }
