@@ -2,7 +2,8 @@
 //!
 //! `pipeline.rs` has the order of decisions on one screen. `Worker::at_once` runs it inside the receive batch as far as that
 //! needs no waiting, `Worker::later` continues, and `Worker::explain` is the same run with its decisions recorded. Ready
-//! answers (`fast_path.rs`) repeat what the pipeline answered, and decide nothing.
+//! answers (`fast_path.rs`) repeat what the pipeline answered, and decide nothing. What servers of a zone say to one another
+//! (transfers, NOTIFY, signed messages) is `zone_message.rs`.
 //!
 //! Knows nothing of: sockets, files, the wire towards servers.
 
@@ -17,6 +18,7 @@ mod hosted;
 mod local;
 mod local_data;
 mod local_root;
+mod notified;
 mod outcome;
 mod pipeline;
 #[cfg(test)]
@@ -33,6 +35,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod worker;
+mod zone_message;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -67,6 +70,14 @@ pub enum AtOnce<P = Box<Pending>> {
     Silence,
     /// It takes waiting: give this to `later`. The slot is as it was.
     Later(P),
+    /// Many messages, over a stream only.
+    Many(Box<dyn Messages>),
+}
+
+/// A reply of many messages (RFC 5936 2.2). Each is made when it can be sent, so that none waits in memory.
+pub trait Messages {
+    /// `None` after the last.
+    fn next(&mut self) -> Option<Vec<u8>>;
 }
 
 /// A query to be explained.

@@ -33,6 +33,8 @@ pub struct Manner<'a> {
     pub nsid: Option<&'a [u8]>,
     /// The first record of address RRsets, which rotate.
     pub turn: usize,
+    /// Octets to leave for a signature (RFC 8945).
+    pub signature_bytes: usize,
 }
 
 /// Octets that a UDP reply may have. `edns_size`: what the client announced (RFC 6891 6.2.3), `None` without EDNS.
@@ -46,10 +48,11 @@ pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer:
         Transport::Udp => udp_limit(request.edns.as_ref().map(|edns| edns.udp_size)),
         Transport::Stream => usize::from(u16::MAX),
     };
+    let limit = limit.saturating_sub(manner.signature_bytes);
     let options = edns_options(request, outcome, manner, limit);
     let reserved = if request.edns.is_some() { OPT_BYTES + options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>() } else { 0 };
     let mut writer = Writer::new(buffer, limit);
-    writer.set_limit(limit - reserved);
+    writer.set_limit(limit.saturating_sub(reserved));
     let mut flags = flags_of(request, outcome, manner);
     // The question fits: it came in a packet no longer than this reply may be.
     let _ = writer.question_wire(&request.question_wire);

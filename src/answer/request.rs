@@ -5,7 +5,7 @@
 use super::Transport;
 use super::cookie::SERVER_COOKIE_BYTES;
 use crate::record::{Class, Name, Question, Rcode, Rtype};
-use crate::wire::{Flags, HEADER_BYTES, Header, Malformed, Opcode, OptionCode, QueryView};
+use crate::wire::{Flags, HEADER_BYTES, Header, Malformed, Message, Opcode, OptionCode, QueryView, Section};
 
 /// A well-formed query without its name, which stays in the packet. The packet is checked once, for the fast path and the full
 /// path alike.
@@ -68,7 +68,7 @@ impl Request {
     }
 }
 
-/// A packet that is no well-formed query: it gets a bare error, or no reply.
+/// A packet that is no well-formed query: it gets a bare error, no reply, or is for another reader.
 pub enum Unreadable {
     /// RCODE alone; the question is repeated if one could be read.
     Error {
@@ -77,6 +77,8 @@ pub enum Unreadable {
         edns: bool,
     },
     Silence,
+    /// A zone transfer, NOTIFY, or a message that is signed: `zone_message.rs` reads it.
+    ForZones,
 }
 
 /// Reads and checks a packet.
@@ -85,7 +87,7 @@ pub fn read(packet: &[u8]) -> Result<ParsedQuery, Unreadable> {
     let view = QueryView::check(packet).map_err(|(malformed, qname_len)| unreadable(packet, malformed, qname_len))?;
     let error = |rcode, edns| Err(error_with_question(&view, rcode, edns));
     if view.flags().opcode() != Opcode::QUERY {
-        return error(Rcode::NOTIMP, false);
+        return if view.flags().opcode() == Opcode::NOTIFY { Err(Unreadable::ForZones) } else { error(Rcode::NOTIMP, false) };
     }
     let mut edns = None;
     if let Some(opt) = view.edns() {
@@ -106,6 +108,9 @@ pub fn read(packet: &[u8]) -> Result<ParsedQuery, Unreadable> {
         edns = Some(RequestEdns { udp_size: opt.udp_size, dnssec_ok: opt.dnssec_ok, cookie, nsid });
     }
     if let Some(rcode) = refuse_type(view.qtype()) {
+        if matches!(view.qtype(), Rtype::AXFR | Rtype::IXFR) {
+            return Err(Unreadable::ForZones);
+        }
         return error(rcode, edns.is_some());
     }
     let qname_len = view.qname_wire().len();
@@ -133,11 +138,19 @@ fn unreadable(packet: &[u8], malformed: Malformed, qname_len: usize) -> Unreadab
     match malformed {
         Malformed::Unanswerable => Unreadable::Silence,
         Malformed::NoQuestion => without_question(packet),
+        Malformed::AfterQuestion if is_signed(packet) => Unreadable::ForZones,
         Malformed::AfterQuestion => {
             let echo = packet.get(HEADER_BYTES..HEADER_BYTES + qname_len + 4).unwrap_or_default().to_vec();
             Unreadable::Error { rcode: Rcode::FORMERR, echo, edns: false }
         }
     }
+}
+
+/// Whether there is a TSIG record (RFC 8945), in its place or not.
+fn is_signed(packet: &[u8]) -> bool {
+    let sections = [Section::Answer, Section::Authority, Section::Additional];
+    let has = |message: &Message<'_>, section| message.records(section).any(|record| record.rtype() == Rtype::TSIG);
+    Message::parse(packet).is_ok_and(|message| sections.into_iter().any(|section| has(&message, section)))
 }
 
 #[cold]

@@ -9,8 +9,10 @@ use arc_swap::ArcSwapOption;
 use super::cookie::Cookies;
 use super::failure_log::{FailureLog, Subject};
 use super::local_root::LocalRoot;
+use super::notified::Notified;
 use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
+use crate::authority::Histories;
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
 use crate::config::Settings;
 use crate::env::{Clock, Random};
@@ -43,6 +45,8 @@ pub struct Service {
     /// The questions of all workers that wait for a look-up.
     pub in_flight: InFlight,
     pub metrics: Registry,
+    /// Zones whose primaries have something new.
+    pub notified: Notified,
     /// Shared, so that all workers together write one line for a name.
     pub(super) failure_log: FailureLog,
     /// Questions that are asked at the same hours every day.
@@ -53,12 +57,12 @@ pub struct Service {
 /// A configuration that has been replaced. Queries in progress may still use it, and whoever drops the last reference frees all
 /// of its zones, which takes long; so a thread that may be slow holds this until it is unused.
 #[must_use]
-pub struct Retired(Arc<Configured>);
+pub struct Retired(Option<Arc<Configured>>, Arc<Zones>);
 
 impl Retired {
     /// Whether no query uses it any more, so that it can be dropped.
     pub fn is_unused(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
+        self.0.as_ref().is_none_or(|configured| Arc::strong_count(configured) == 1) && Arc::strong_count(&self.1) == 1
     }
 }
 
@@ -68,8 +72,9 @@ impl Service {
         let cache = Arc::new(Cache::new(cache_limits(&parts.settings), random));
         let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
         let local_root = Arc::new(ArcSwapOption::empty());
-        let configured = Configured::new(&parts.settings, &limits, parts.zones, parts.own_addresses, local_root.clone());
-        let present = Arc::new(Present::new(Snapshot::new(1, Arc::new(routes), Arc::new(configured))));
+        let configured = Configured::new(&parts.settings, &limits, parts.own_addresses, local_root.clone());
+        let snapshot = Snapshot::new(1, Arc::new(routes), parts.zones, Arc::new(Histories::default()), Arc::new(configured));
+        let present = Arc::new(Present::new(snapshot));
         Arc::new(Service {
             resolve: Shared::new(cache, clock, present.clone(), random),
             present,
@@ -78,6 +83,7 @@ impl Service {
             limits,
             in_flight: InFlight::new(&limits),
             metrics: Registry::default(),
+            notified: Notified::default(),
             failure_log: FailureLog::default(),
             keep_warm: KeepWarm::new(limits.keep_warm_questions),
             generation: AtomicU32::new(1),
@@ -93,18 +99,33 @@ impl Service {
     /// names that other servers are responsible for now; ready answers of the old configuration are not used any more.
     pub fn reload(&self, parts: Parts) -> Retired {
         let routes = Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone());
-        let configured =
-            Arc::new(Configured::new(&parts.settings, &self.limits, parts.zones.clone(), parts.own_addresses, self.local_root.clone()));
+        let configured = Arc::new(Configured::new(&parts.settings, &self.limits, parts.own_addresses, self.local_root.clone()));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let old = self.snapshot();
+        // Comparing zones takes time, so it is done before the swap.
+        let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), configured);
+        let changed = changed.with_zones(generation, parts.zones.clone());
         self.resolve.reload(routes, |routes| {
-            self.present.store(Snapshot::new(generation, routes, configured));
+            self.present.store(changed.with_routes(routes));
             // Names below an added zone were answered by others until now; names below a removed zone will be.
             let unlike =
                 |these: &Zones, those: &Zones| -> Vec<Name> { these.apexes().filter(|apex| !those.has(apex.as_wire())).cloned().collect() };
             [unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat()
         });
-        Retired(old.configured())
+        Retired(Some(old.configured()), old.zones.clone())
+    }
+
+    /// Puts other hosted zones in force, as `reload` does, and nothing else. Never at the same time as `reload`.
+    pub fn replace_zones(&self, zones: Arc<Zones>) -> Retired {
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let old = self.snapshot();
+        let changed = old.with_zones(generation, zones);
+        self.resolve.reload_locals(|| {
+            // Trust anchors may have changed the routes meanwhile.
+            let routes = self.present.load().routes.clone();
+            self.present.store(changed.with_routes(routes));
+        });
+        Retired(None, old.zones.clone())
     }
 
     /// Puts a copy of the root zone in use; with `None`, stops using one.

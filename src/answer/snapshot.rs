@@ -12,7 +12,8 @@ use foldhash::quality::RandomState;
 use super::local_root::LocalRoot;
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused, Rules};
-use crate::config::Settings;
+use crate::authority::{Histories, Keyring};
+use crate::config::{AddressEntry, Settings};
 use crate::limits::Limits;
 use crate::policy::{Acl, Policy, Special};
 use crate::record::{Name, Question, Rtype};
@@ -25,14 +26,26 @@ pub struct Snapshot {
     /// Number of the configuration; a change of trust anchors at run time does not increase it.
     pub generation: u32,
     pub routes: Arc<Routes>,
+    /// A zone may change between two reloads.
+    pub zones: Arc<Zones>,
+    pub histories: Arc<Histories>,
     configured: Arc<Configured>,
+}
+
+/// Who transfers a zone.
+pub struct ZoneRules {
+    /// Not empty: this server is a secondary.
+    pub primaries: Vec<AddressEntry>,
+    pub transfer: Vec<AddressEntry>,
 }
 
 /// The part of a snapshot that only a reload changes.
 pub struct Configured {
     pub recursion: bool,
     pub policy: Policy,
-    pub zones: Arc<Zones>,
+    /// The TSIG keys.
+    pub keyring: Keyring,
+    zone_rules: HashMap<Name, ZoneRules>,
     /// The access lists of zones that are not open to everybody.
     zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
     /// Agents for error reports of hosted zones (RFC 9567).
@@ -49,7 +62,6 @@ impl Configured {
     pub fn new(
         settings: &Settings,
         limits: &Limits,
-        zones: Arc<Zones>,
         own_addresses: Vec<SocketAddr>,
         local_root: Arc<ArcSwapOption<LocalRoot>>,
     ) -> Configured {
@@ -59,25 +71,22 @@ impl Configured {
         let zone_acls =
             settings.zones.iter().filter(|zone| !everybody(&zone.allow)).map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
         let report_agents = settings.zones.iter().filter_map(|zone| Some((zone.name.as_wire().into(), zone.report_channel.clone()?)));
+        let zone_rules = settings.zones.iter().map(|zone| {
+            let (primaries, transfer) = (zone.primaries.clone(), zone.transfer.clone());
+            (zone.name.clone(), ZoneRules { primaries, transfer })
+        });
         Configured {
             recursion: settings.recursion.enabled,
             policy: Policy::new(settings),
             zone_acls: zone_acls.collect(),
             report_agents: report_agents.collect(),
-            zones,
+            keyring: Keyring::new(&settings.keys),
+            zone_rules: zone_rules.collect(),
             own_addresses: own_addresses.into(),
             local_root,
             aliases_max: limits.aliases,
             rules: Rules::new(settings),
         }
-    }
-}
-
-impl Configured {
-    #[inline(never)]
-    fn closed_to_some(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
-        let (zone, _) = self.zones.find_for(name, rtype)?;
-        self.zone_acls.contains_key(zone.apex().as_wire()).then_some(zone.apex())
     }
 }
 
@@ -128,8 +137,37 @@ impl RoutesInForce for Present {
 
 impl Snapshot {
     /// Joins what a reload changes with the routes, which trust anchors change too.
-    pub fn new(generation: u32, routes: Arc<Routes>, configured: Arc<Configured>) -> Snapshot {
-        Snapshot { generation, routes, configured }
+    pub fn new(
+        generation: u32,
+        routes: Arc<Routes>,
+        zones: Arc<Zones>,
+        histories: Arc<Histories>,
+        configured: Arc<Configured>,
+    ) -> Snapshot {
+        Snapshot { generation, routes, zones, histories, configured }
+    }
+
+    /// The same with other routes.
+    pub fn with_routes(self, routes: Arc<Routes>) -> Snapshot {
+        Snapshot { routes, ..self }
+    }
+
+    /// Who transfers the zone, if the configuration has it.
+    pub fn zone_rules(&self, apex: &Name) -> Option<&ZoneRules> {
+        self.zone_rules.get(apex)
+    }
+
+    /// The same with other zones; whoever may transfer one gets the difference (RFC 1995).
+    pub fn with_zones(&self, generation: u32, zones: Arc<Zones>) -> Snapshot {
+        let is_wanted = |apex: &Name| self.zone_rules(apex).is_some_and(|rules| !rules.transfer.is_empty());
+        let histories = Arc::new(self.histories.followed_by(&self.zones, &zones, is_wanted));
+        Snapshot { generation, zones, histories, ..self.clone() }
+    }
+
+    #[inline(never)]
+    fn closed_to_some(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
+        let (zone, _) = self.zones.find_for(name, rtype)?;
+        self.zone_acls.contains_key(zone.apex().as_wire()).then_some(zone.apex())
     }
 
     /// The part that only a reload changes.
@@ -153,7 +191,7 @@ impl Snapshot {
     /// The hosted zone that answers a question for `name` and `rtype`, if it is not open to everybody.
     #[inline]
     pub fn restricted(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
-        if self.zone_acls.is_empty() { None } else { self.configured.closed_to_some(name, rtype) }
+        if self.zone_acls.is_empty() { None } else { self.closed_to_some(name, rtype) }
     }
 
     pub(super) fn refused(&self, refusal: &Refusal, client: IpAddr) -> Refused {

@@ -18,7 +18,9 @@ use super::reply::{Manner, bare_error, encode};
 use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
+use super::zone_message::{self, ZoneMessage};
 use super::{AtOnce, Client, Explain, Transport, fast_path};
+use crate::authority::Signer;
 use crate::env::{BootTime, Net, Random};
 use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WARM_STEP};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
@@ -58,16 +60,18 @@ struct Prepared {
     request: Request,
     requester: Requester,
     rights: ClientRights,
+    /// The request was signed, and so is the reply.
+    signer: Option<Signer>,
 }
 
 impl Prepared {
     fn new(snapshot: Arc<Snapshot>, request: Request, requester: Requester) -> Prepared {
         let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
-        Prepared { snapshot, request, requester, rights }
+        Prepared { snapshot, request, requester, rights, signer: None }
     }
 
     fn case<'a>(&'a self, worker: &'a Worker, recorder: &'a Recorder) -> Case<'a> {
-        let Prepared { snapshot, request, requester, rights } = self;
+        let Prepared { snapshot, request, requester, rights, .. } = self;
         let (service, resolver) = (&*worker.service, &worker.resolver);
         Case { service, resolver, snapshot, request, requester: *requester, rights: *rights, recorder }
     }
@@ -162,8 +166,12 @@ impl Worker {
     /// Answers that are not kept ready, but need no waiting either.
     fn at_once_unready(&self, moment: &Moment, query: ParsedQuery, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         let Ok(request) = query.to_request(&slot[..len], client.transport) else { return AtOnce::Silence };
+        self.decide(moment, request, None, slot, client)
+    }
+
+    fn decide(&self, moment: &Moment, request: Request, signer: Option<Signer>, slot: &mut [u8], client: &Client) -> AtOnce {
         self.metrics.query(over(client), QueryType::of(request.question.rtype.0));
-        let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip()));
+        let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip())) };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending { prepared, look_up })),
             Decided::Outcome(outcome) => {
@@ -176,11 +184,37 @@ impl Worker {
 
     #[cold]
     fn at_once_error(&self, moment: &Moment, unreadable: Unreadable, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        let Unreadable::Error { rcode, echo, edns } = unreadable else { return AtOnce::Silence };
+        let (rcode, echo, edns) = match unreadable {
+            Unreadable::Error { rcode, echo, edns } => (rcode, echo, edns),
+            Unreadable::Silence => return AtOnce::Silence,
+            Unreadable::ForZones => return self.at_once_zone_message(moment, slot, len, client),
+        };
         self.metrics.count(Counter::Malformed);
         self.metrics.reply(metrics::Outcome::of(rcode.0));
         let Some(reply) = bare_error(&slot[..len], rcode, &echo, edns) else { return AtOnce::Silence };
         self.put(moment, &reply, false, slot, client)
+    }
+
+    fn at_once_zone_message(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+        match zone_message::answer(&self.service, &moment.snapshot, &slot[..len], client) {
+            ZoneMessage::Silence => AtOnce::Silence,
+            ZoneMessage::Reply(reply) => {
+                self.metrics.reply(metrics::Outcome::of(Header::read(&reply).map_or(0, |header| header.flags.rcode())));
+                self.put(moment, &reply, false, slot, client)
+            }
+            ZoneMessage::Transfer(messages) => AtOnce::Many(messages),
+            ZoneMessage::Question { packet, mut signer } => {
+                match read(&packet).and_then(|query| query.to_request(&packet, client.transport)) {
+                    Ok(request) => self.decide(moment, request, Some(signer), slot, client),
+                    Err(Unreadable::Error { rcode, echo, edns }) => {
+                        let Some(mut reply) = bare_error(&packet, rcode, &echo, edns) else { return AtOnce::Silence };
+                        signer.sign(&mut reply, self.service.resolve.clock.wall());
+                        self.put(moment, &reply, false, slot, client)
+                    }
+                    Err(Unreadable::Silence | Unreadable::ForZones) => AtOnce::Silence,
+                }
+            }
+        }
     }
 
     /// `proven`: the client has proved its address by our cookie.
@@ -213,7 +247,7 @@ impl Worker {
     #[cfg(any(test, feature = "internals"))]
     pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
         let request = match read(query).and_then(|parsed| parsed.to_request(query, client.transport)) {
-            Err(Unreadable::Silence) => return None,
+            Err(Unreadable::Silence | Unreadable::ForZones) => return None,
             Err(Unreadable::Error { rcode, echo, edns }) => return bare_error(query, rcode, &echo, edns),
             Ok(request) => request,
         };
@@ -240,6 +274,7 @@ impl Worker {
         let outcome = match read(&packet).and_then(|parsed| parsed.to_request(&packet, Transport::Stream)) {
             Err(Unreadable::Silence) => Outcome::error(Rcode::FORMERR),
             Err(Unreadable::Error { rcode, .. }) => Outcome::error(rcode),
+            Err(Unreadable::ForZones) => Outcome::error(Rcode::REFUSED),
             Ok(request) => {
                 let requester = query.client.map_or(Requester::Operator, Requester::Client);
                 let prepared = Prepared::new(self.service.snapshot(), request, requester);
@@ -285,11 +320,16 @@ impl Worker {
             cookie: cookie.as_ref().map(|cookie| &cookie[..]),
             nsid: snapshot.policy.identity.nsid().filter(|_| request.edns.is_some_and(|edns| edns.nsid)),
             turn: self.random.below(1 << 16),
+            signature_bytes: prepared.signer.as_ref().map_or(0, Signer::octets),
         };
         if outcome.repeatable {
             fast_path::keep(&self.service, snapshot, request, *rights, outcome, &manner);
         }
-        encode(request, outcome, &manner, Vec::with_capacity(512))
+        let mut reply = encode(request, outcome, &manner, Vec::with_capacity(512));
+        if let Some(mut signer) = prepared.signer.clone() {
+            signer.sign(&mut reply, self.service.resolve.clock.wall());
+        }
+        reply
     }
 
     fn cookie_for(&self, request: &Request, client: IpAddr) -> Option<[u8; super::cookie::SERVER_COOKIE_BYTES]> {

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!   stream ─► inbox ─► take_questions ─┬─ at once ─────────► outbox ─► stream
-//!                          ▲           └─ in full ─► give ───►
+//!                          ▲           ├─ in full ─► give ───►
+//!                          │           └─ transfers, a message when the one before has left ─► outbox
 //!                          └──────── again ◄───────── no room
 //! ```
 //!
@@ -27,9 +28,9 @@ use tokio::time::{Instant, Sleep};
 use super::dispatch::{Answer, Dispatch, MESSAGE_BYTES};
 use super::failure;
 use super::limits::Permit;
-use crate::answer::{AtOnce, Client, Transport};
+use crate::answer::{AtOnce, Client, Messages, Transport};
 use crate::env::{Accepted, Stream, boxed};
-use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, TURN_QUESTIONS_MAX};
+use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, TRANSFER_AHEAD_BYTES, TURN_QUESTIONS_MAX};
 use crate::metrics::{Counter, Gauge, Histogram, Recorder};
 use crate::record::Rcode;
 use crate::wire::HEADER_BYTES;
@@ -55,6 +56,10 @@ pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, 
             Taken::Garbage => return,
             Taken::Turn => tokio::task::yield_now().await,
             Taken::All => {}
+        }
+        if connection.continue_transfers() {
+            // Making a message takes time: other connections get their turn.
+            tokio::task::yield_now().await;
         }
         if connection.is_over() {
             break;
@@ -113,12 +118,20 @@ struct Connection<A> {
     replies: Rc<Replies>,
     /// Questions in progress. Each task passes its answer to `replies`.
     tasks: JoinSet<()>,
+    /// Replies of many messages, in progress.
+    transfers: VecDeque<Ongoing>,
     /// When the unfinished message at the end of `inbox` began, if there is one.
     message_began: Option<Instant>,
     /// When there was last something to do.
     busy_until: Instant,
     read_ended: bool,
     is_stopping: bool,
+}
+
+/// A reply of many messages, and one of them that found no room.
+struct Ongoing {
+    messages: Box<dyn Messages>,
+    unsent: Option<Vec<u8>>,
 }
 
 impl<A: Answer> Connection<A> {
@@ -136,6 +149,7 @@ impl<A: Answer> Connection<A> {
             }),
             dispatch,
             tasks: JoinSet::new(),
+            transfers: VecDeque::new(),
             message_began: None,
             busy_until: now,
             read_ended: false,
@@ -173,6 +187,10 @@ impl<A: Answer> Connection<A> {
                 }
                 AtOnce::Silence => true,
                 AtOnce::Later(pending) => self.answer_later(&slot[..len], pending),
+                AtOnce::Many(messages) => {
+                    self.transfers.push_back(Ongoing { messages, unsent: None });
+                    true
+                }
             };
             match (is_taken, again) {
                 (true, Some(query)) => self.replies.permit.release(query.len()),
@@ -220,6 +238,22 @@ impl<A: Answer> Connection<A> {
         true
     }
 
+    /// Puts the next message of a transfer into the outbox, if the client has read those before. Transfers take turns.
+    fn continue_transfers(&mut self) -> bool {
+        if self.replies.unsent_bytes() >= TRANSFER_AHEAD_BYTES || !self.replies.has_room() {
+            return false;
+        }
+        let Some(mut ongoing) = self.transfers.pop_front() else { return false };
+        if let Some(message) = ongoing.unsent.take().or_else(|| ongoing.messages.next()) {
+            if !self.replies.push(&message) {
+                ongoing.unsent = Some(message);
+            }
+            self.transfers.push_back(ongoing);
+        }
+        self.busy_until = Instant::now();
+        true
+    }
+
     /// Sets the deadlines after questions were taken.
     fn note(&mut self, taken: usize) {
         if taken > 0 {
@@ -236,11 +270,11 @@ impl<A: Answer> Connection<A> {
         if self.inbox.is_empty() && self.inbox.capacity() > KEPT_BUFFER_BYTES_MAX {
             self.inbox = Vec::new();
         }
-        self.replies.permit.questions_under_way(self.tasks.len());
+        self.replies.permit.questions_under_way(self.tasks.len() + self.transfers.len());
     }
 
     fn may_take(&self) -> bool {
-        self.tasks.len() < self.dispatch.bounds.questions_per_connection && self.replies.has_room()
+        self.tasks.len() + self.transfers.len() < self.dispatch.bounds.questions_per_connection && self.replies.has_room()
     }
 
     fn may_read(&self) -> bool {
@@ -249,7 +283,7 @@ impl<A: Answer> Connection<A> {
 
     fn is_over(&self) -> bool {
         let nothing_comes = self.is_stopping || self.read_ended && message_at(&self.inbox, 0).is_none();
-        nothing_comes && self.tasks.is_empty() && self.replies.is_empty()
+        nothing_comes && self.tasks.is_empty() && self.transfers.is_empty() && self.replies.is_empty()
     }
 
     /// Moves everything that can move; answers first, so that the write carries all that are ready.
@@ -281,7 +315,7 @@ impl<A: Answer> Connection<A> {
         }
         if moved {
             self.busy_until = Instant::now();
-            self.replies.permit.questions_under_way(self.tasks.len());
+            self.replies.permit.questions_under_way(self.tasks.len() + self.transfers.len());
         }
         moved
     }
@@ -325,7 +359,7 @@ impl<A: Answer> Connection<A> {
         let message = self.dispatch.bounds.message;
         let unread = self.replies.unread_since().map(|since| since + message);
         let unfinished = self.message_began.map(|began| began + message);
-        let waits_for_client = self.tasks.is_empty() && self.replies.is_empty() && unfinished.is_none();
+        let waits_for_client = self.tasks.is_empty() && self.transfers.is_empty() && self.replies.is_empty() && unfinished.is_none();
         let idle = waits_for_client.then(|| self.busy_until + self.dispatch.connections.idle_timeout());
         [unread, unfinished, idle].into_iter().flatten().min()
     }
@@ -366,6 +400,10 @@ struct Replies {
 impl Replies {
     fn is_empty(&self) -> bool {
         self.outbox.borrow().unsent().is_empty() && self.again.borrow().is_empty()
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.outbox.borrow().unsent().len()
     }
 
     /// Whether there is room for one more message of any length.

@@ -141,7 +141,8 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
                 at_once_count += 1;
                 entry.len = len.min(slot.len());
             }
-            AtOnce::Silence => entry.len = 0,
+            // Many messages have no place in a datagram.
+            AtOnce::Silence | AtOnce::Many(_) => entry.len = 0,
             AtOnce::Later(pending) => {
                 if let Some(outbox) = outbox {
                     answer_later(outbox, &slot[..entry.len], pending, client);

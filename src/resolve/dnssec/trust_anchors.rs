@@ -100,6 +100,12 @@ impl TrustState {
         self.publish(&mut anchors, routes, |routes| [swap(routes), changed].concat());
     }
 
+    /// Runs `swap` while no change of trust anchors is put in force.
+    pub(in crate::resolve) fn undisturbed(&self, swap: impl FnOnce()) {
+        let _anchors = self.anchors.lock();
+        swap();
+    }
+
     /// Puts in force what was saved at an earlier run, before the first question.
     pub(in crate::resolve) fn restore_trust(&self, points: TrustPoints, negatives: Vec<NegativeAnchor>) {
         self.clock_watch.seen(points.checked());

@@ -90,6 +90,11 @@ impl Shared {
         self.trust.reload(routes, swap);
     }
 
+    /// Runs `swap`, which replaces the data of hosted zones, while no change of trust anchors is put in force.
+    pub fn reload_locals(&self, swap: impl FnOnce()) {
+        self.trust.undisturbed(swap);
+    }
+
     /// Removes the conclusions about the zones at and below `name`.
     pub fn forget_trust(&self, name: &Name) {
         self.trust.forget_trust(name);
