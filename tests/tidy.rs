@@ -46,6 +46,7 @@ const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];
 
 /// The files that wait: `async`, `.await`, tokio. All others decide, and can be tested without a runtime.
 const WAITING_FILES: &[&str] = &[
+    "src/answer/notified.rs",
     "src/answer/pipeline.rs",
     "src/answer/worker.rs",
     "src/embed/resolver.rs",
@@ -96,6 +97,9 @@ const WAITING_FILES: &[&str] = &[
     "src/server/cache_file.rs",
     "src/server/command.rs",
     "src/server/engine.rs",
+    "src/server/hosting/keeper.rs",
+    "src/server/hosting/mod.rs",
+    "src/server/hosting/primary.rs",
     "src/server/listening.rs",
     "src/server/run.rs",
     "src/server/server.rs",

@@ -51,6 +51,14 @@ pub enum Command {
     NegativeRemove {
         name: Name,
     },
+    /// Transfers a secondary zone again, whole.
+    ZoneRetransfer {
+        name: Name,
+    },
+    /// Tells the other servers of a zone of its serial.
+    ZoneNotify {
+        name: Name,
+    },
 }
 
 /// What an operator tells the control thread of a running server.

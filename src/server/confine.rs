@@ -66,6 +66,8 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     write.extend([Some(PathBuf::from(DEFAULT_ZONES)), sources.zone_folder.clone()].into_iter().flatten());
     write.extend(sources.zones.iter().map(|zone| parent(&zone.file.path)));
     write.extend(sources.broken_zones.iter().map(|zone| parent(&zone.path)));
+    write.extend(sources.settings.zones.iter().filter(|zone| zone.is_secondary()).filter_map(|zone| zone.file.as_deref()).map(parent));
+    read.extend(sources.settings.keys.iter().filter_map(|key| key.secret_file.as_deref()).map(parent));
     read.extend(sources.included.iter().map(|file| parent(file)));
     for list in [&mut read, &mut write] {
         list.sort();

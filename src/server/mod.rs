@@ -1,7 +1,8 @@
 //! The life of a running server: start, reload, stop, the control socket; all file input and output.
 //!
 //! Runs on a thread of its own beside the workers, never in the path of a query. `run.rs` is the life cycle, `engine.rs` the
-//! interface of what answers, `server.rs` the engine in service, `load/` reads files.
+//! interface of what answers, `server.rs` the engine in service, `load/` reads files,
+//! `hosting/` speaks with other servers of hosted zones.
 //!
 //! Knows nothing of: how a question is answered, DNS messages, clap.
 
@@ -11,6 +12,7 @@ mod confine;
 mod doctor;
 mod engine;
 mod health;
+mod hosting;
 mod import;
 mod life;
 mod listening;

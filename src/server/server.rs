@@ -15,6 +15,7 @@ use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
 use super::engine::{BrokenZoneServed, Engine, Swapped};
+use super::hosting::{Hosting, Order};
 use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
@@ -37,9 +38,12 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
     let workers = sources.settings.server.worker_count();
     let state_folder = sources.state_folder.clone();
     let zones = zone_states(&sources, &Zones::default());
+    let zone_settings = sources.settings.zones.clone();
     let service = service_of(sources, addrs, limits)?;
     let admission = Admission { bounds: Bounds::share(&limits, workers), in_flight: service.in_flight.clone() };
     trust::restore(&service, state_folder.as_deref());
+    let hosting = Hosting::start(service.clone(), state_folder.clone(), zone_settings);
+    let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
     let beats = (0..workers).map(|_| AtomicU64::new(0)).collect();
     let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
     Ok(Arc::new(Server {
@@ -49,6 +53,7 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
         admission,
         generation: AtomicU64::new(1),
         zones: Mutex::new(zones),
+        hosting,
         beats,
     }))
 }
@@ -80,6 +85,8 @@ struct Server {
     generation: AtomicU64,
     /// As they were loaded, or could not be.
     zones: Mutex<Vec<ZoneState>>,
+    /// Speaks with other servers of the zones.
+    hosting: Hosting,
     /// Each worker counts on, where a service manager watches whether all are alive.
     beats: Arc<[AtomicU64]>,
 }
@@ -132,9 +139,12 @@ impl Engine for Server {
 
     fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Swapped {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        let zone_settings = sources.settings.zones.clone();
+        let swapping = self.hosting.swapping();
         // A zone whose file is broken now is served as it was read last.
         let before = self.service.snapshot().zones.clone();
-        let kept = sources.broken_zones.iter().filter_map(|broken| before.get(broken.name.as_wire()).cloned()).collect();
+        let broken = sources.broken_zones.iter().map(|broken| &broken.name);
+        let kept = broken.chain(secondaries(&sources)).filter_map(|name| before.get(name.as_wire()).cloned()).collect();
         let broken = sources.broken_zones.iter().map(|broken| BrokenZoneServed {
             name: broken.name.clone(),
             why: broken.problems.first().map(ToString::to_string).unwrap_or_default(),
@@ -144,6 +154,8 @@ impl Engine for Server {
         let warnings = unraised_serials(&sources.zones, &before);
         let zones = zone_states(&sources, &before);
         let retired = self.service.reload(parts(sources, kept, addrs, generation));
+        drop(swapping);
+        self.hosting.order(Order::Configured(zone_settings));
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
         // That thread forgets data of names that changed hands a second time.
         self.trust_changed.notify_one();
@@ -157,7 +169,10 @@ impl Engine for Server {
 
     fn status(&self) -> Map<String, Value> {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        let zones: Vec<Value> = zones.iter().map(ZoneState::shown).collect();
+        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown()));
+        let mut zones: Vec<(Name, Value)> = of_files.chain(self.hosting.shown.lines(self.clock.boot())).collect();
+        zones.sort_by(|one, other| one.0.cmp(&other.0));
+        let zones: Vec<Value> = zones.into_iter().map(|(_, shown)| shown).collect();
         let (now, snapshot, cache) = (self.clock.boot(), self.service.snapshot(), self.service.cache());
         let is_online = !self.service.resolve.is_offline();
         let family = |family: Family, configured: Option<bool>| match cache.servers().families().standing(family, now) {
@@ -277,6 +292,12 @@ impl Engine for Server {
                         .error(format!("no negative trust anchor was set for {name} while running; `cairn trust negative list` shows all"));
                 }
             },
+            Command::ZoneRetransfer { name } => {
+                self.hosting.order(Order::Retransfer(name, reply));
+            }
+            Command::ZoneNotify { name } => {
+                self.hosting.order(Order::Notify(name, reply));
+            }
         }
     }
 
@@ -320,7 +341,7 @@ impl ZoneState {
         };
         let (serial, records) = self.served.unzip();
         json!({
-            "name": self.name.to_string(), "state": state, "serial": serial, "records": records,
+            "name": self.name.to_string(), "role": "primary", "state": state, "serial": serial, "records": records,
             "file": self.file.display().to_string(), "problem": self.problem,
         })
     }
@@ -360,10 +381,17 @@ fn in_background(name: &'static str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// `kept`: data of broken zones from an earlier load.
+/// Zones that this server keeps from others.
+fn secondaries(sources: &Sources) -> impl Iterator<Item = &Name> {
+    sources.settings.zones.iter().filter(|zone| zone.is_secondary()).map(|zone| &zone.name)
+}
+
+/// `kept`: data of broken and of secondary zones that were served before.
 fn parts(sources: Sources, kept: Vec<Arc<Zone>>, addrs: &[SocketAddr], generation: u64) -> Parts {
-    let zones = sources.zones.into_iter().map(|loaded| loaded.zone).chain(kept);
     let missing = sources.broken_zones.iter().map(|broken| ZoneWithoutData { apex: broken.name.clone(), why: broken.why() });
+    let no_copy = |name: &Name| ZoneWithoutData { apex: name.clone(), why: "no primary of the zone has answered yet".to_owned() };
+    let missing: Vec<ZoneWithoutData> = missing.chain(secondaries(&sources).map(no_copy)).collect();
+    let zones = sources.zones.into_iter().map(|loaded| loaded.zone).chain(kept);
     Parts {
         zones: Arc::new(Zones::new(zones, generation).with_missing(missing)),
         settings: sources.settings,

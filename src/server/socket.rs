@@ -75,6 +75,12 @@ enum Line {
     NegativeRemove {
         name: String,
     },
+    ZoneRetransfer {
+        name: String,
+    },
+    ZoneNotify {
+        name: String,
+    },
 }
 
 fn set() -> bool {
@@ -199,6 +205,8 @@ pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -
         Command::NegativeAdd { name, seconds } => Line::NegativeAdd { name: name.to_string(), seconds: *seconds },
         Command::NegativeList => Line::NegativeList,
         Command::NegativeRemove { name } => Line::NegativeRemove { name: name.to_string() },
+        Command::ZoneRetransfer { name } => Line::ZoneRetransfer { name: name.to_string() },
+        Command::ZoneNotify { name } => Line::ZoneNotify { name: name.to_string() },
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
     let (file, outcome) = match command {
@@ -256,9 +264,10 @@ pub fn why_no_server(places: &[PathBuf]) -> String {
     found.collect::<Vec<_>>().join(", ")
 }
 
-/// A reload reads every zone before it tells anything.
+/// A reload reads every zone before it tells anything, and a transfer of a large zone takes long too.
 fn patience(command: &Command) -> Duration {
-    if *command == Command::Reload { CONTROL_RELOAD_WAIT_MAX } else { CONTROL_WAIT_MAX }
+    let is_long = matches!(command, Command::Reload | Command::ZoneRetransfer { .. });
+    if is_long { CONTROL_RELOAD_WAIT_MAX } else { CONTROL_WAIT_MAX }
 }
 
 /// The user's own run-time folder, then the system's.
@@ -383,6 +392,8 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
         Line::NegativeAdd { name, seconds } => Command::NegativeAdd { name: name_of(&name)?, seconds },
         Line::NegativeList => Command::NegativeList,
         Line::NegativeRemove { name } => Command::NegativeRemove { name: name_of(&name)? },
+        Line::ZoneRetransfer { name } => Command::ZoneRetransfer { name: name_of(&name)? },
+        Line::ZoneNotify { name } => Command::ZoneNotify { name: name_of(&name)? },
     })
 }
 

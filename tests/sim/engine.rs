@@ -86,6 +86,7 @@ impl Engine {
         match worker.at_once(&worker.moment(clock.boot()), &mut slot, query.len(), client) {
             AtOnce::Reply(len) => Some(slot[..len].to_vec()),
             AtOnce::Silence => Some(Vec::new()),
+            AtOnce::Many(_) => None,
             AtOnce::Later(_) => {
                 assert_eq!(&slot[..query.len()], query, "at_once says Later but wrote into the slot");
                 None

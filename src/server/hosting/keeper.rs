@@ -1,0 +1,517 @@
+//! The loop that keeps secondary zones and sends NOTIFY: it performs what `authority::Secondary` and `authority::Notifies` say
+//! is due, and tells them what came of it.
+//!
+//! ```text
+//! orders, NOTIFY heard, answers of tasks, time ─► what is due ─► tasks: a check of one zone, one NOTIFY
+//! ```
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{spawn_blocking, spawn_local};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::copies;
+use super::order::Order;
+use super::primary::{self, Fetched, Primary};
+use super::shown::{SecondaryShown, Shown};
+use crate::answer::Service;
+use crate::authority::{Notifies, Secondary, Target, Timers, is_notify_reply, notify_message, sign_request};
+use crate::config::{AddressEntry, ZoneSettings};
+use crate::env::{BootTime, Net, Random};
+use crate::limits::server::{CHECKS_UNDER_WAY_MAX, NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX, TRANSFERRED_ZONE_BYTES_MAX};
+use crate::record::Name;
+use crate::server::command::Reply;
+use crate::server::priority;
+use crate::zone::{Zone, ZoneWithoutData, Zones};
+
+/// The longest sleep: clocks that run on in suspend are looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How soon after its last use replaced data is freed.
+const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
+
+pub(super) struct Keeper {
+    service: Arc<Service>,
+    folder: Option<PathBuf>,
+    shown: Arc<Shown>,
+    swapping: Arc<Mutex<()>>,
+    notifies: Notifies,
+    settings: Vec<ZoneSettings>,
+    /// The serial that the other servers of each zone were told of last.
+    told: BTreeMap<Name, u32>,
+    secondaries: BTreeMap<Name, Kept>,
+}
+
+/// A secondary zone.
+struct Kept {
+    machine: Secondary,
+    primaries: Vec<AddressEntry>,
+    /// The primary that is asked first: the one that answered last, or sent NOTIFY.
+    first: usize,
+    path: Option<PathBuf>,
+    /// The data, kept also after it has expired.
+    held: Option<Arc<Zone>>,
+    /// The next check transfers the whole zone.
+    is_forced: bool,
+    /// Operators who wait for the result of a check.
+    waiting: Vec<Reply>,
+    has_expired: bool,
+    last_good: Option<(BootTime, String)>,
+    last_error: Option<String>,
+}
+
+/// What a task has found out.
+enum Event {
+    Answered(Target, u32),
+    Checked { zone: Name, outcome: Result<Checked, String> },
+}
+
+struct Checked {
+    /// Index of the primary.
+    primary: usize,
+    timers: Timers,
+    /// `None`: what is held is right.
+    new: Option<Arc<Zone>>,
+    /// Of the other primaries.
+    errors: Vec<String>,
+}
+
+/// What the tasks need.
+struct Tools {
+    net: Rc<dyn Net>,
+    random: Rc<Random>,
+    events: mpsc::UnboundedSender<Event>,
+    checks: Arc<Semaphore>,
+    sockets: Arc<Semaphore>,
+}
+
+impl Keeper {
+    pub(super) fn new(service: Arc<Service>, folder: Option<PathBuf>, shown: Arc<Shown>, swapping: Arc<Mutex<()>>) -> Keeper {
+        let (notifies, settings, told, secondaries) = (Notifies::default(), Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Keeper { service, folder, shown, swapping, notifies, settings, told, secondaries }
+    }
+
+    pub(super) async fn run(mut self, net: Rc<dyn Net>, random: Rc<Random>, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let (events, mut heard) = mpsc::unbounded_channel();
+        let (checks, sockets) = (Arc::new(Semaphore::new(CHECKS_UNDER_WAY_MAX)), Arc::new(Semaphore::new(NOTIFIES_UNDER_WAY_MAX)));
+        let tools = Tools { net, random, events, checks, sockets };
+        let service = self.service.clone();
+        loop {
+            self.perform(&tools);
+            let now = self.now();
+            let next = self.secondaries.values().filter_map(|kept| kept.machine.next()).chain(self.notifies.next()).min();
+            let wait = next.map_or(LOOK_AGAIN, |next| next.since(now).min(LOOK_AGAIN));
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => return,
+                },
+                Some(event) = heard.recv() => self.take(event, &tools.random),
+                zones = service.notified.take() => zones.into_iter().for_each(|(zone, from)| self.notified(&zone, from)),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> BootTime {
+        self.service.resolve.clock.boot()
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Configured(zones) => self.take_over(zones),
+            Order::Retransfer(zone, reply) => {
+                let now = self.now();
+                match self.secondaries.get_mut(&zone) {
+                    Some(kept) => {
+                        kept.is_forced = true;
+                        kept.waiting.push(reply);
+                        kept.machine.heard(now);
+                    }
+                    None => {
+                        reply.error(format!("{zone} is not a secondary zone of this server: a [[zone]] with `primaries` makes it one"));
+                    }
+                }
+            }
+            Order::Notify(zone, reply) => {
+                let told =
+                    self.settings.iter().find(|settings| settings.name == zone).map(ZoneSettings::told_of_changes).unwrap_or_default();
+                match self.service.snapshot().zones.get(zone.as_wire()) {
+                    Some(served) if !told.is_empty() => {
+                        self.notifies.changed(&zone, served.serial(), &told, self.now());
+                        let servers: Vec<String> = told.iter().map(ToString::to_string).collect();
+                        reply.line(json!({ "line": format!("NOTIFY of serial {} goes to {}", served.serial(), servers.join(", ")) }));
+                    }
+                    Some(_) => {
+                        reply.error(format!("nobody is told of {zone}: write `notify` or `transfer` with addresses in its [[zone]]"));
+                    }
+                    None => {
+                        reply.error(format!("{zone} is not served here"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A configuration is in force.
+    pub(super) fn take_over(&mut self, zones: Vec<ZoneSettings>) {
+        let now = self.now();
+        for settings in zones.iter().filter(|settings| settings.is_secondary()) {
+            let path = copies::path_of(settings, self.folder.as_deref());
+            if path.is_none() && !self.secondaries.contains_key(&settings.name) {
+                warn!("zone {}: its copy is not kept over a restart: set `state-dir`, or `file` in its [[zone]]", settings.name);
+            }
+            match self.secondaries.get_mut(&settings.name) {
+                Some(kept) => {
+                    if kept.primaries != settings.primaries {
+                        (kept.primaries, kept.first) = (settings.primaries.clone(), 0);
+                        kept.machine.heard(now);
+                    }
+                    kept.path = path;
+                }
+                None => {
+                    let kept = self.begun(settings, path, now);
+                    self.secondaries.insert(settings.name.clone(), kept);
+                }
+            }
+        }
+        self.secondaries.retain(|name, _| zones.iter().any(|settings| settings.name == *name && settings.is_secondary()));
+        self.settings = zones;
+        self.shown.keep(|name| self.secondaries.contains_key(name));
+        let names: Vec<Name> = self.secondaries.keys().cloned().collect();
+        names.iter().for_each(|name| self.show(name));
+        self.tell_of_changes();
+    }
+
+    /// A zone that is a secondary from now on, with the copy of an earlier run if it has not expired.
+    fn begun(&self, settings: &ZoneSettings, path: Option<PathBuf>, now: BootTime) -> Kept {
+        let mut kept = Kept {
+            machine: Secondary::new(now),
+            primaries: settings.primaries.clone(),
+            first: 0,
+            path,
+            held: None,
+            is_forced: false,
+            waiting: Vec::new(),
+            has_expired: false,
+            last_good: None,
+            last_error: None,
+        };
+        let read = kept.path.as_ref().map(|path| copies::read(path, &settings.name));
+        match read {
+            Some(Ok(Some((zone, checked)))) => {
+                let age = Duration::from_secs(self.service.resolve.clock.wall().0.saturating_sub(checked.0));
+                let zone = Arc::new(zone);
+                if let Some(timers) = timers_of(&zone) {
+                    info!("zone {}: copy with serial {}, last checked {} s ago", settings.name, zone.serial(), age.as_secs());
+                    kept.machine = Secondary::with_copy(timers, age, now);
+                    kept.has_expired = kept.machine.expire(now);
+                    if !kept.has_expired {
+                        install(&self.service, &self.swapping, &zone);
+                    }
+                    kept.held = Some(zone);
+                }
+            }
+            Some(Err(why)) => warn!("zone {}: its copy is not used: {why}", settings.name),
+            Some(Ok(None)) | None => {}
+        }
+        kept
+    }
+
+    fn notified(&mut self, zone: &Name, from: std::net::IpAddr) {
+        let now = self.now();
+        if let Some(kept) = self.secondaries.get_mut(zone) {
+            let is_from = |entry: &AddressEntry| entry.host().is_some_and(|host| host.ip().to_canonical() == from.to_canonical());
+            if let Some(first) = kept.primaries.iter().position(is_from) {
+                kept.first = first;
+            }
+            kept.machine.heard(now);
+        }
+    }
+
+    fn take(&mut self, event: Event, random: &Random) {
+        match event {
+            Event::Answered(target, serial) => self.notifies.answered(&target, serial),
+            Event::Checked { zone, outcome } => self.checked(&zone, outcome, random.u16()),
+        }
+    }
+
+    fn checked(&mut self, zone: &Name, outcome: Result<Checked, String>, chance: u16) {
+        let (now, wall) = (self.now(), self.service.resolve.clock.wall());
+        let Some(kept) = self.secondaries.get_mut(zone) else { return };
+        let waiting = std::mem::take(&mut kept.waiting);
+        match outcome {
+            Ok(Checked { primary, timers, new, errors }) => {
+                kept.machine.succeeded(timers, now, chance);
+                let server = kept.primaries.get(primary).map(ToString::to_string).unwrap_or_default();
+                (kept.first, kept.last_good) = (primary, Some((now, server.clone())));
+                kept.last_error = errors.last().cloned();
+                let serial = new.as_ref().or(kept.held.as_ref()).map(|zone| zone.serial()).unwrap_or_default();
+                for reply in waiting {
+                    reply.line(json!({ "line": format!("transferred from {server}: serial {serial}") }));
+                }
+                match new {
+                    Some(new) => {
+                        info!("zone {zone}: serial {serial} from {server}, {} records", new.record_count());
+                        kept.held = Some(new);
+                    }
+                    None => {
+                        if let Some(Err(error)) = kept.path.as_ref().map(|path| copies::touch(path, zone, wall)) {
+                            warn!("zone {zone}: its copy cannot be kept: {error}");
+                        }
+                        if let Some(held) = kept.held.clone().filter(|_| kept.has_expired) {
+                            install(&self.service, &self.swapping, &held);
+                        }
+                    }
+                }
+                kept.has_expired = false;
+            }
+            Err(why) => {
+                kept.machine.failed(now, chance);
+                if kept.last_error.as_ref() != Some(&why) {
+                    warn!("zone {zone}: no primary has given an answer that can be used: {why}");
+                }
+                for reply in waiting {
+                    reply.error(why.clone());
+                }
+                kept.last_error = Some(why);
+            }
+        }
+        self.show(zone);
+        self.tell_of_changes();
+    }
+
+    /// Starts what is due.
+    fn perform(&mut self, tools: &Tools) {
+        let now = self.now();
+        let names: Vec<Name> = self.secondaries.keys().cloned().collect();
+        for name in names {
+            let Some(kept) = self.secondaries.get_mut(&name) else { continue };
+            let mut has_changed = false;
+            if kept.machine.expire(now) {
+                (kept.has_expired, has_changed) = (true, true);
+                warn!("zone {name}: expired, its names get SERVFAIL: no primary has answered for as long as its SOA allows");
+                withdraw(&self.service, &self.swapping, &name);
+            }
+            if kept.machine.is_due(now) {
+                kept.machine.begin();
+                has_changed = true;
+                let is_forced = std::mem::take(&mut kept.is_forced);
+                let check = Check {
+                    service: self.service.clone(),
+                    swapping: self.swapping.clone(),
+                    zone: name.clone(),
+                    primaries: kept.primaries.clone(),
+                    first: kept.first,
+                    held: kept.held.clone(),
+                    path: kept.path.clone(),
+                    is_forced,
+                };
+                let (net, random, events, checks) = (tools.net.clone(), tools.random.clone(), tools.events.clone(), tools.checks.clone());
+                spawn_local(async move {
+                    // Never closed.
+                    let _permit = checks.acquire_owned().await;
+                    let zone = check.zone.clone();
+                    let outcome = check.run(&*net, &random).await;
+                    let _ = events.send(Event::Checked { zone, outcome });
+                });
+            }
+            if has_changed {
+                self.show(&name);
+            }
+        }
+        for (target, serial) in self.notifies.due(now) {
+            let (service, net, random) = (self.service.clone(), tools.net.clone(), tools.random.clone());
+            let (events, sockets) = (tools.events.clone(), tools.sockets.clone());
+            spawn_local(async move {
+                let _permit = sockets.acquire_owned().await;
+                match notify(&service, &*net, &random, &target).await {
+                    Ok(()) => {
+                        let _ = events.send(Event::Answered(target, serial));
+                    }
+                    Err(why) => tracing::debug!(zone = %target.zone, server = %target.server, "NOTIFY is not answered: {why}"),
+                }
+            });
+        }
+    }
+
+    /// Zones whose serial is not the one that was told last.
+    fn tell_of_changes(&mut self) {
+        let (now, snapshot) = (self.now(), self.service.snapshot());
+        for settings in &self.settings {
+            let Some(zone) = snapshot.zones.get(settings.name.as_wire()) else { continue };
+            if self.told.insert(settings.name.clone(), zone.serial()) != Some(zone.serial()) {
+                self.notifies.changed(&settings.name, zone.serial(), &settings.told_of_changes(), now);
+            }
+        }
+        let settings = &self.settings;
+        let is_configured = |name: &Name| settings.iter().any(|settings| settings.name == *name);
+        self.told.retain(|name, _| is_configured(name));
+        self.notifies.keep(is_configured);
+    }
+
+    fn show(&self, name: &Name) {
+        let Some(kept) = self.secondaries.get(name) else { return };
+        let served = kept.held.as_ref().filter(|_| !kept.has_expired);
+        let shown = SecondaryShown {
+            primaries: kept.primaries.iter().map(ToString::to_string).collect(),
+            served: served.map(|zone| (zone.serial(), zone.record_count())),
+            next_check: kept.machine.next_check(),
+            expires: kept.machine.expires(),
+            has_expired: kept.has_expired,
+            last_good: kept.last_good.clone(),
+            last_error: kept.last_error.clone(),
+        };
+        self.shown.set(name, shown);
+    }
+}
+
+/// One check of one zone: primaries are asked in turn until one gives an answer that can be used.
+struct Check {
+    service: Arc<Service>,
+    swapping: Arc<Mutex<()>>,
+    zone: Name,
+    primaries: Vec<AddressEntry>,
+    first: usize,
+    held: Option<Arc<Zone>>,
+    path: Option<PathBuf>,
+    is_forced: bool,
+}
+
+impl Check {
+    async fn run(&self, net: &dyn Net, random: &Random) -> Result<Checked, String> {
+        let mut errors = Vec::new();
+        for offset in 0..self.primaries.len() {
+            let at = (self.first + offset) % self.primaries.len();
+            let Some(entry) = self.primaries.get(at) else { continue };
+            match self.ask(entry, net, random).await {
+                Ok((timers, new)) => return Ok(Checked { primary: at, timers, new, errors }),
+                Err(why) => errors.push(format!("{entry}: {why}")),
+            }
+        }
+        Err(errors.join("; "))
+    }
+
+    async fn ask(&self, entry: &AddressEntry, net: &dyn Net, random: &Random) -> Result<(Timers, Option<Arc<Zone>>), String> {
+        let server = entry.host().ok_or_else(|| "it has no address".to_owned())?;
+        let keyring = &self.service.snapshot().keyring;
+        let key = match &entry.key {
+            Some(name) => Some(keyring.get(name).cloned().ok_or_else(|| format!("the key {name} has no secret"))?),
+            None => None,
+        };
+        let clock = &*self.service.resolve.clock;
+        let primary = Primary { net, random, clock, zone: &self.zone, server, key, octets_max: TRANSFERRED_ZONE_BYTES_MAX };
+        let mut fetched = primary.fetch(self.held.as_ref(), self.is_forced).await?;
+        loop {
+            let arrived = match fetched {
+                Fetched::UpToDate(timers) => return Ok((timers, None)),
+                Fetched::Arrived(arrived) => arrived,
+            };
+            let is_incremental = matches!(arrived, primary::Arrived::Changes(_));
+            match self.put_in_force(arrived).await {
+                Ok(new) => return Ok((timers_of(&new).ok_or_else(|| "its SOA is malformed".to_owned())?, Some(new))),
+                // Changes whose records make no zone together: the whole zone may be a good one.
+                Err(_) if is_incremental => fetched = primary.fetch(None, true).await?,
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    /// Makes the zone, serves it, and keeps it for the next start; on a thread that may be slow.
+    async fn put_in_force(&self, arrived: primary::Arrived) -> Result<Arc<Zone>, String> {
+        let (service, swapping, path) = (self.service.clone(), self.swapping.clone(), self.path.clone());
+        let done = spawn_blocking(move || {
+            let _ = priority::give_way();
+            let zone = Arc::new(arrived.finish()?);
+            install(&service, &swapping, &zone);
+            if let Some(path) = path
+                && let Err(error) = copies::write(&path, &zone, service.resolve.clock.wall())
+            {
+                warn!("zone {}: its copy cannot be kept: {}: {error}", zone.apex(), path.display());
+            }
+            Ok(zone)
+        });
+        done.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+}
+
+fn timers_of(zone: &Zone) -> Option<Timers> {
+    Timers::of_soa(zone.soa().rdatas().next()?)
+}
+
+/// Serves the zone, if the configuration still has it as a secondary.
+fn install(service: &Service, swapping: &Mutex<()>, zone: &Arc<Zone>) {
+    replace(service, swapping, zone.apex(), |zones| zones.with(zone.clone()));
+}
+
+/// Answers names of the zone with SERVFAIL.
+fn withdraw(service: &Service, swapping: &Mutex<()>, zone: &Name) {
+    let why = "the copy of the zone has expired: no primary has answered for as long as its SOA allows".to_owned();
+    let missing = ZoneWithoutData { apex: zone.clone(), why };
+    replace(service, swapping, zone, |zones| zones.without(zone.as_wire()).with_missing([missing]));
+}
+
+fn replace(service: &Service, swapping: &Mutex<()>, zone: &Name, change: impl FnOnce(&Zones) -> Zones) {
+    let _held = swapping.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = service.snapshot();
+    if snapshot.zone_rules(zone).is_none_or(|rules| rules.primaries.is_empty()) {
+        return;
+    }
+    let zones = Arc::new(change(&snapshot.zones));
+    drop(snapshot);
+    let retired = service.replace_zones(zones);
+    let spawned = thread::Builder::new().name("retire".to_owned()).spawn(move || {
+        let _ = priority::give_way();
+        while !retired.is_unused() {
+            thread::sleep(RETIRE_CHECK_EVERY);
+        }
+    });
+    if let Err(error) = spawned {
+        warn!(%error, "could not start a thread for work in the background");
+    }
+}
+
+/// Sends one NOTIFY and waits for its answer.
+async fn notify(service: &Service, net: &dyn Net, random: &Random, target: &Target) -> Result<(), String> {
+    let snapshot = service.snapshot();
+    let zone = snapshot.zones.get(target.zone.as_wire()).ok_or_else(|| "the zone has no data".to_owned())?;
+    let id = random.u16();
+    let mut packet = notify_message(zone, id);
+    let mut verifier = match &target.key {
+        Some(name) => {
+            let key = snapshot.keyring.get(name).ok_or_else(|| format!("the key {name} has no secret"))?;
+            Some(sign_request(key, &mut packet, service.resolve.clock.wall()))
+        }
+        None => None,
+    };
+    drop(snapshot);
+    let exchange = async {
+        let flow = primary::open(net, random, target.server).map_err(|error| error.to_string())?;
+        flow.send(&packet).map_err(|error| error.to_string())?;
+        let mut space = vec![0; 4_096];
+        loop {
+            let len = poll_fn(|cx| flow.poll_recv(cx, &mut space)).await.map_err(|error| error.to_string())?;
+            let reply = space.get(..len).unwrap_or_default();
+            let reply = match &mut verifier {
+                Some(verifier) => match verifier.verify(reply, service.resolve.clock.wall()) {
+                    Ok(reply) => reply,
+                    Err(distrust) => return Err(distrust.to_string()),
+                },
+                None => reply.to_vec(),
+            };
+            if is_notify_reply(&reply, &target.zone, id) {
+                return Ok(());
+            }
+        }
+    };
+    timeout(NOTIFY_WAIT_MAX, exchange).await.map_err(|_| "no answer".to_owned())?
+}

@@ -1,0 +1,64 @@
+//! What a server does for its hosted zones beside answering: it tells other servers of changes (NOTIFY, RFC 1996) and keeps
+//! copies of zones from their primaries (RFC 1034 4.3.5).
+//!
+//! One thread does all of it. `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one
+//! primary; `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
+
+mod copies;
+mod keeper;
+mod order;
+mod primary;
+mod shown;
+
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use self::keeper::Keeper;
+pub(super) use self::order::Order;
+pub(super) use self::shown::Shown;
+use crate::answer::Service;
+use crate::config::ZoneSettings;
+use crate::env::{Random, RealNet};
+
+/// The thread, from outside.
+pub(super) struct Hosting {
+    orders: mpsc::UnboundedSender<Order>,
+    pub(super) shown: Arc<Shown>,
+    swapping: Arc<Mutex<()>>,
+}
+
+impl Hosting {
+    /// Puts the copies of an earlier run in force and starts the thread. Before the first question is answered.
+    pub(super) fn start(service: Arc<Service>, folder: Option<PathBuf>, zones: Vec<ZoneSettings>) -> io::Result<Hosting> {
+        let (orders, received) = mpsc::unbounded_channel();
+        let (shown, swapping) = (Arc::new(Shown::default()), Arc::new(Mutex::new(())));
+        let mut keeper = Keeper::new(service, folder, shown.clone(), swapping.clone());
+        keeper.take_over(zones);
+        thread::Builder::new().name("zones".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime.and_then(|runtime| Ok((runtime, Random::from_system()?))) {
+                Ok((runtime, random)) => {
+                    LocalSet::new().block_on(&runtime, keeper.run(Rc::new(RealNet::default()), Rc::new(random), received));
+                }
+                Err(error) => tracing::error!(%error, "secondary zones are not kept, and nobody is told of changes"),
+            }
+        })?;
+        Ok(Hosting { orders, shown, swapping })
+    }
+
+    /// False if the thread has ended.
+    pub(super) fn order(&self, order: Order) -> bool {
+        self.orders.send(order).is_ok()
+    }
+
+    /// Held while the hosted zones are replaced: two that replace them must not lose what the other has put in force.
+    pub(super) fn swapping(&self) -> MutexGuard<'_, ()> {
+        self.swapping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,15 @@
+//! What the thread that keeps hosted zones is asked to do.
+
+use crate::config::ZoneSettings;
+use crate::record::Name;
+use crate::server::command::Reply;
+
+/// By a reload, or by a command.
+pub(in crate::server) enum Order {
+    /// A configuration is in force; its zones.
+    Configured(Vec<ZoneSettings>),
+    /// Transfer the whole zone again.
+    Retransfer(Name, Reply),
+    /// Tell the other servers of the zone, whether it has changed or not.
+    Notify(Name, Reply),
+}

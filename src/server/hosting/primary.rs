@@ -1,0 +1,270 @@
+//! One primary of one zone: what is its serial, and the zone itself (RFC 1034 4.3.5, RFC 1995, RFC 5936).
+//!
+//! The serial is asked for over UDP, and over TCP where that fails. Changes are asked for if there is something that they can
+//! be applied to; if they do not fit, or the primary does not have them, the whole zone is asked for at once on a new
+//! connection. With a TSIG key every message must be signed.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::authority::{Key, Timers, Verifier, sign_request};
+use crate::env::{Clock, Net, Random, Stream, UdpFlow};
+use crate::limits::server::{PRIMARY_WAIT_MAX, TRANSFER_SILENCE_MAX, TRANSFER_TIME_MAX};
+use crate::record::{Class, Name, Question, Rcode, Rtype};
+use crate::wire::{Flags, Header, Message, Section, Writer};
+use crate::zone::{IncrementalReader, Received, TransferReader, Zone, is_newer};
+
+/// A primary, and what is needed to speak with it.
+pub(super) struct Primary<'a> {
+    pub(super) net: &'a dyn Net,
+    pub(super) random: &'a Random,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) zone: &'a Name,
+    pub(super) server: SocketAddr,
+    pub(super) key: Option<Arc<Key>>,
+    /// Octets of a transfer, and of the zone in memory.
+    pub(super) octets_max: usize,
+}
+
+/// What a primary has.
+pub(super) enum Fetched {
+    /// The data held is right.
+    UpToDate(Timers),
+    /// A transfer that is complete; making the zone of it takes time.
+    Arrived(Arrived),
+}
+
+pub(super) enum Arrived {
+    Whole(Box<TransferReader>),
+    Changes(Box<IncrementalReader>),
+}
+
+impl Arrived {
+    /// The zone; for a thread that may be slow.
+    pub(super) fn finish(self) -> Result<Zone, String> {
+        let zone = match self {
+            Arrived::Whole(reader) => reader.finish(),
+            Arrived::Changes(reader) => reader.finish(),
+        };
+        zone.map_err(|error| error.to_string())
+    }
+}
+
+impl Primary<'_> {
+    /// Checks the serial, and transfers what is newer than `held`. With `is_forced` the whole zone is transferred in any case.
+    pub(super) async fn fetch(&self, held: Option<&Arc<Zone>>, is_forced: bool) -> Result<Fetched, String> {
+        if is_forced {
+            return self.whole().await.map(Fetched::Arrived);
+        }
+        let soa = self.soa().await?;
+        let (serial, timers) = (serial_of(&soa), Timers::of_soa(&soa));
+        let (Some(serial), Some(timers)) = (serial, timers) else { return Err("its SOA is malformed".to_owned()) };
+        let Some(held) = held else { return self.whole().await.map(Fetched::Arrived) };
+        if serial == held.serial() {
+            return Ok(Fetched::UpToDate(timers));
+        }
+        if !is_newer(serial, held.serial()) {
+            return Err(format!("it has serial {serial}, which is older than {} here", held.serial()));
+        }
+        match timeout(TRANSFER_TIME_MAX, self.changes(held)).await {
+            Ok(Ok(Some(arrived))) => Ok(Fetched::Arrived(arrived)),
+            Ok(Ok(None)) => Ok(Fetched::UpToDate(timers)),
+            Ok(Err(why)) => {
+                tracing::debug!(zone = %self.zone, server = %self.server, "no incremental transfer, the whole zone instead: {why}");
+                self.whole().await.map(Fetched::Arrived)
+            }
+            Err(_) => Err("the transfer took too long".to_owned()),
+        }
+    }
+
+    async fn whole(&self) -> Result<Arrived, String> {
+        let transfer = async {
+            let id = self.random.u16();
+            let (packet, verifier) = self.query(Rtype::AXFR, id, None)?;
+            let mut reader = TransferReader::new(self.zone.clone(), id, self.octets_max);
+            self.messages(&packet, verifier, |message| reader.message(message).map_err(|error| error.to_string())).await?;
+            Ok(Arrived::Whole(Box::new(reader)))
+        };
+        timeout(TRANSFER_TIME_MAX, transfer).await.map_err(|_| "the transfer took too long".to_owned())?
+    }
+
+    /// `None`: the primary says that there is nothing newer.
+    async fn changes(&self, held: &Arc<Zone>) -> Result<Option<Arrived>, String> {
+        let id = self.random.u16();
+        let (packet, verifier) = self.query(Rtype::IXFR, id, Some(held))?;
+        let mut reader = IncrementalReader::new(held.clone(), id, self.octets_max);
+        let mut is_up_to_date = false;
+        let each = |message: &[u8]| {
+            let received = reader.message(message).map_err(|error| error.to_string())?;
+            is_up_to_date = received == Received::UpToDate;
+            Ok(received != Received::More)
+        };
+        self.messages(&packet, verifier, each).await?;
+        if is_up_to_date {
+            return Ok(None);
+        }
+        // Records that do not make a zone together are found only now: the whole zone may still be a good one.
+        Ok(Some(Arrived::Changes(Box::new(reader))))
+    }
+
+    /// Sends the query over TCP and gives each message of the reply to `each`, until it returns true.
+    async fn messages(
+        &self,
+        packet: &[u8],
+        mut verifier: Option<Verifier>,
+        mut each: impl FnMut(&[u8]) -> Result<bool, String>,
+    ) -> Result<(), String> {
+        let mut stream = self.connect().await?;
+        send(&mut *stream, packet).await.map_err(told)?;
+        loop {
+            let message = timeout(TRANSFER_SILENCE_MAX, receive(&mut *stream)).await;
+            let message = message.map_err(|_| "it stopped sending before the zone was complete".to_owned())?.map_err(told)?;
+            let message = self.verified(message, verifier.as_mut())?;
+            if each(&message)? {
+                // RFC 8945 5.3.1: the last message is signed.
+                return match verifier.is_none_or(|verifier| verifier.is_complete()) {
+                    true => Ok(()),
+                    false => Err("the last message is not signed".to_owned()),
+                };
+            }
+        }
+    }
+
+    fn verified(&self, message: Vec<u8>, verifier: Option<&mut Verifier>) -> Result<Vec<u8>, String> {
+        match verifier {
+            Some(verifier) => verifier.verify(&message, self.clock.wall()).map_err(|distrust| distrust.to_string()),
+            None => Ok(message),
+        }
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Stream>, String> {
+        let connected = timeout(PRIMARY_WAIT_MAX, self.net.tcp(self.server)).await;
+        connected.map_err(|_| "no connection within the time allowed".to_owned())?.map_err(|error| error.to_string())
+    }
+
+    /// RDATA of the zone's SOA.
+    async fn soa(&self) -> Result<Vec<u8>, String> {
+        for _ in 0..2 {
+            match timeout(PRIMARY_WAIT_MAX, self.soa_over_udp()).await {
+                Ok(Ok(Some(soa))) => return Ok(soa),
+                // Truncated, or an error of the network: TCP is asked.
+                Ok(Ok(None)) => break,
+                Ok(Err(Failed::Answer(why))) => return Err(why),
+                Ok(Err(Failed::Network)) => break,
+                Err(_) => {}
+            }
+        }
+        let id = self.random.u16();
+        let (packet, mut verifier) = self.query(Rtype::SOA, id, None)?;
+        let mut stream = self.connect().await?;
+        let exchange = async {
+            send(&mut *stream, &packet).await?;
+            receive(&mut *stream).await
+        };
+        let reply = timeout(PRIMARY_WAIT_MAX, exchange).await.map_err(|_| "no reply".to_owned())?.map_err(told)?;
+        self.soa_in(&self.verified(reply, verifier.as_mut())?, id)?.ok_or_else(|| "its reply is truncated".to_owned())
+    }
+
+    async fn soa_over_udp(&self) -> Result<Option<Vec<u8>>, Failed> {
+        let id = self.random.u16();
+        let (packet, mut verifier) = self.query(Rtype::SOA, id, None).map_err(Failed::Answer)?;
+        let flow = open(self.net, self.random, self.server).map_err(|_| Failed::Network)?;
+        flow.send(&packet).map_err(|_| Failed::Network)?;
+        let mut space = vec![0; 4_096];
+        loop {
+            let len = poll_fn(|cx| flow.poll_recv(cx, &mut space)).await.map_err(|_| Failed::Network)?;
+            let reply = space.get(..len).unwrap_or_default().to_vec();
+            // A forged or late reply does not end the wait.
+            if Header::read(&reply).is_none_or(|header| header.id != id || !header.flags.has(Flags::QR)) {
+                continue;
+            }
+            let reply = self.verified(reply, verifier.as_mut()).map_err(Failed::Answer)?;
+            return self.soa_in(&reply, id).map_err(Failed::Answer);
+        }
+    }
+
+    /// `None` if the reply is truncated.
+    fn soa_in(&self, reply: &[u8], id: u16) -> Result<Option<Vec<u8>>, String> {
+        let message = Message::parse(reply).map_err(|error| error.to_string())?;
+        let header = message.header();
+        if header.id != id || message.question() != Some((self.zone.clone(), Rtype::SOA, Class::IN)) {
+            return Err("its reply does not belong to the question".to_owned());
+        }
+        if message.rcode() != Rcode::NOERROR {
+            return Err(format!("it answers {}", message.rcode()));
+        }
+        if header.flags.has(Flags::TC) {
+            return Ok(None);
+        }
+        if !header.flags.has(Flags::AA) {
+            return Err("it is not authoritative for the zone, or its own copy has expired".to_owned());
+        }
+        let soa = message.records(Section::Answer).find(|record| record.rtype() == Rtype::SOA && record.owner().as_ref() == Ok(self.zone));
+        let mut rdata = Vec::new();
+        match soa.map(|soa| soa.expand_rdata(&mut rdata)) {
+            Some(Ok(())) => Ok(Some(rdata)),
+            Some(Err(_)) => Err("its SOA is malformed".to_owned()),
+            None => Err("it has no SOA of the zone".to_owned()),
+        }
+    }
+
+    /// `held`: for IXFR, whose SOA says from where the changes are wanted (RFC 1995 3).
+    fn query(&self, rtype: Rtype, id: u16, held: Option<&Arc<Zone>>) -> Result<(Vec<u8>, Option<Verifier>), String> {
+        let mut writer = Writer::new(Vec::new(), 4_096);
+        writer.header(Header { id, flags: Flags(0), counts: [0; 4] });
+        let no_room = |_| "the query does not fit".to_owned();
+        writer.question(&Question::new(self.zone.clone(), rtype)).map_err(no_room)?;
+        if let Some((soa, rdata)) = held.map(|held| held.soa()).and_then(|soa| Some((soa, soa.rdatas().next()?))) {
+            writer.record(Section::Authority, self.zone, Rtype::SOA, Class::IN, soa.ttl, rdata).map_err(no_room)?;
+        }
+        let mut packet = writer.finish();
+        let verifier = self.key.as_ref().map(|key| sign_request(key, &mut packet, self.clock.wall()));
+        Ok((packet, verifier))
+    }
+}
+
+enum Failed {
+    Network,
+    /// There is an answer, and it is no good.
+    Answer(String),
+}
+
+/// A socket for one exchange, at a port that is hard to guess (RFC 5452 9.2).
+pub(super) fn open(net: &dyn Net, random: &Random, server: SocketAddr) -> io::Result<Box<dyn UdpFlow>> {
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for _ in 0..4 {
+        match net.udp(server, 1_024 + random.below(64_512) as u16) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+            opened => return opened,
+        }
+    }
+    Err(last)
+}
+
+async fn send(stream: &mut dyn Stream, packet: &[u8]) -> io::Result<()> {
+    let framed = [&(packet.len() as u16).to_be_bytes(), packet].concat();
+    stream.write_all(&framed).await
+}
+
+async fn receive(stream: &mut dyn Stream) -> io::Result<Vec<u8>> {
+    let len = stream.read_u16().await?;
+    let mut message = vec![0; usize::from(len)];
+    stream.read_exact(&mut message).await?;
+    Ok(message)
+}
+
+fn told(error: io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it closed the connection before the reply was complete".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn serial_of(soa: &[u8]) -> Option<u32> {
+    soa.last_chunk::<20>().map(|numbers| u32::from_be_bytes([numbers[0], numbers[1], numbers[2], numbers[3]]))
+}

@@ -1,0 +1,68 @@
+//! What is known of each secondary zone, for `cairn status` and `cairn zone list`.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use crate::env::BootTime;
+use crate::record::Name;
+
+/// Written by the thread that keeps the zones.
+#[derive(Default)]
+pub(in crate::server) struct Shown(Mutex<BTreeMap<Name, SecondaryShown>>);
+
+#[derive(Clone, Default)]
+pub(super) struct SecondaryShown {
+    pub(super) primaries: Vec<String>,
+    /// Serial and number of records of the data that is served.
+    pub(super) served: Option<(u32, usize)>,
+    /// `None` during a check.
+    pub(super) next_check: Option<BootTime>,
+    pub(super) expires: Option<BootTime>,
+    pub(super) has_expired: bool,
+    /// When a primary last gave an answer that could be used, and which one.
+    pub(super) last_good: Option<(BootTime, String)>,
+    /// Why the last check failed.
+    pub(super) last_error: Option<String>,
+}
+
+impl Shown {
+    pub(super) fn set(&self, zone: &Name, shown: SecondaryShown) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.clone(), shown);
+    }
+
+    pub(super) fn keep(&self, is_kept: impl Fn(&Name) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|zone, _| is_kept(zone));
+    }
+
+    /// One object for each zone, in the form of `cairn status`.
+    pub(in crate::server) fn lines(&self, now: BootTime) -> Vec<(Name, Value)> {
+        let zones = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.iter().map(|(zone, shown)| (zone.clone(), shown.line(zone, now))).collect()
+    }
+}
+
+impl SecondaryShown {
+    fn line(&self, zone: &Name, now: BootTime) -> Value {
+        let state = match (self.served, self.has_expired) {
+            (Some(_), _) => "served",
+            (None, true) => "expired",
+            (None, false) => "not-served",
+        };
+        let until = |time: Option<BootTime>| time.map(|time| time.since(now).as_secs());
+        let (serial, records) = self.served.unzip();
+        // What keeps the zone from being served is a problem; a check that failed while it is served is told beside.
+        let problem = match (self.served, &self.last_error) {
+            (Some(_), _) => None,
+            (None, Some(error)) => Some(error.clone()),
+            (None, None) => Some("no primary has answered yet".to_owned()),
+        };
+        json!({
+            "name": zone.to_string(), "role": "secondary", "state": state, "serial": serial, "records": records,
+            "primaries": self.primaries, "next-check-seconds": until(self.next_check), "expires-seconds": until(self.expires),
+            "checked-seconds-ago": self.last_good.as_ref().map(|(time, _)| now.since(*time).as_secs()),
+            "checked-at": self.last_good.as_ref().map(|(_, primary)| primary), "last-error": self.last_error, "problem": problem,
+        })
+    }
+}
