@@ -36,6 +36,8 @@ mod snapshot;
 mod tests;
 mod worker;
 mod zone_message;
+#[cfg(test)]
+mod zone_message_tests;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -71,7 +73,9 @@ pub enum AtOnce<P = Box<Pending>> {
     /// It takes waiting: give this to `later`. The slot is as it was.
     Later(P),
     /// Many messages, over a stream only.
-    Many(Box<dyn Messages>),
+    ///
+    /// Boxed twice, so that this stays as small as for a hit.
+    Many(Box<Box<dyn Messages>>),
 }
 
 /// A reply of many messages (RFC 5936 2.2). Each is made when it can be sent, so that none waits in memory.

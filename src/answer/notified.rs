@@ -23,6 +23,12 @@ impl Notified {
         self.bell.notify_one();
     }
 
+    /// Takes all without waiting.
+    #[cfg(test)]
+    pub(super) fn heard_so_far(&self) -> BTreeMap<Name, IpAddr> {
+        std::mem::take(&mut *self.zones.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Waits until there is one at least, and takes all.
     pub async fn take(&self) -> BTreeMap<Name, IpAddr> {
         loop {

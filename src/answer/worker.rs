@@ -202,7 +202,7 @@ impl Worker {
                 self.metrics.reply(metrics::Outcome::of(Header::read(&reply).map_or(0, |header| header.flags.rcode())));
                 self.put(moment, &reply, false, slot, client)
             }
-            ZoneMessage::Transfer(messages) => AtOnce::Many(messages),
+            ZoneMessage::Transfer(messages) => AtOnce::Many(Box::new(messages)),
             ZoneMessage::Question { packet, mut signer } => {
                 match read(&packet).and_then(|query| query.to_request(&packet, client.transport)) {
                     Ok(request) => self.decide(moment, request, Some(signer), slot, client),

@@ -10,6 +10,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::failure_log::Subject;
 use super::reply::bare_error;
 use super::service::Service;
 use super::snapshot::Snapshot;
@@ -17,7 +18,7 @@ use super::{Client, Messages, Transport};
 use crate::authority::{Outgoing, Request, Signer, Wanted, verify_request};
 use crate::env::Clock;
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
-use crate::record::{Class, Name, Rcode, Rtype};
+use crate::record::{Class, Name, Question, Rcode, Rtype};
 use crate::wire::{Flags, Header, Message, Opcode, Section};
 
 /// What becomes of such a message.
@@ -40,7 +41,9 @@ pub(super) fn answer(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8],
         Request::Signed { message, signer } => (message, Some(signer)),
         Request::Malformed => return bare(packet, Rcode::FORMERR, &[], None),
         Request::Refused { error, key, reply } => {
-            tracing::info!(client = %client.peer, %key, "signature refused: {error}");
+            if service.may_log(Subject::Failure, &Question::new(key.clone(), Rtype::TSIG)) {
+                tracing::info!(client = %client.peer, %key, "signature refused: {error}");
+            }
             return ZoneMessage::Reply(reply);
         }
     };
@@ -90,6 +93,13 @@ impl Asked<'_> {
         bare(self.message, rcode, &self.question_wire, signer.as_mut().map(|signer| (signer, self.service)))
     }
 
+    /// What strangers do must not fill the log.
+    fn log(&self, what: &str) {
+        if self.service.may_log(Subject::Failure, &Question::new(self.name.clone(), Rtype::AXFR)) {
+            tracing::info!(client = %self.client.peer, zone = %self.name, "{what}");
+        }
+    }
+
     /// RFC 1996 3.10, 3.11: a NOTIFY of a stranger is ignored; that of a primary has its zone checked, whatever it says.
     fn notify(&self, mut signer: Option<Signer>) -> ZoneMessage {
         let Some(rules) = self.snapshot.zone_rules(&self.name).filter(|rules| !rules.primaries.is_empty()) else {
@@ -102,7 +112,7 @@ impl Asked<'_> {
             .iter()
             .any(|primary| primary.host().is_some_and(|host| is_of(host.ip())) || primary.key.is_some() && primary.key.as_ref() == key);
         if !is_primary {
-            tracing::info!(client = %self.client.peer, zone = %self.name, "NOTIFY ignored: it is not from a primary of this zone");
+            self.log("NOTIFY ignored: it is not from a primary of this zone");
             return ZoneMessage::Silence;
         }
         self.service.notified.heard(&self.name, peer);
@@ -119,7 +129,7 @@ impl Asked<'_> {
     fn transfer(&self, wanted: Option<Wanted>, signer: Option<Signer>) -> ZoneMessage {
         let snapshot = self.snapshot;
         let refuse = |rcode: Rcode, why: &str, signer: Option<Signer>| {
-            tracing::info!(client = %self.client.peer, zone = %self.name, "transfer refused: {why}");
+            self.log(&format!("transfer refused: {why}"));
             self.error(rcode, signer)
         };
         let rules = snapshot.zone_rules(&self.name);

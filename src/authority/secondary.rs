@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 use crate::env::BootTime;
-use crate::limits::server::{FIRST_RETRY_MAX, SECONDARY_TIMER_S_LIMITS};
+use crate::limits::server::{FIRST_RETRY_MAX, HEARD_CHECK_INTERVAL_MIN, SECONDARY_TIMER_S_LIMITS};
 
 /// The timers of a SOA (RFC 1035 3.3.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Secondary {
     /// Of the data that is held; `None`: there has never been any.
     timers: Option<Timers>,
     due: BootTime,
+    /// When the last check began.
+    begun: Option<BootTime>,
     /// When the data may no longer be served; `None` without data, and once it has expired.
     expires: Option<BootTime>,
     is_checking: bool,
@@ -56,7 +58,7 @@ pub struct Secondary {
 impl Secondary {
     /// Without data: checked at once.
     pub fn new(now: BootTime) -> Secondary {
-        Secondary { timers: None, due: now, expires: None, is_checking: false, again: false, failures: 0 }
+        Secondary { timers: None, due: now, begun: None, expires: None, is_checking: false, again: false, failures: 0 }
     }
 
     /// With data that was last known to be right `age` ago; checked at once.
@@ -70,8 +72,8 @@ impl Secondary {
     }
 
     /// A check begins.
-    pub fn begin(&mut self) {
-        (self.is_checking, self.again) = (true, false);
+    pub fn begin(&mut self, now: BootTime) {
+        (self.is_checking, self.again, self.begun) = (true, false, Some(now));
     }
 
     /// A primary has said, or sent, what is right now. `chance` is any number.
@@ -92,13 +94,18 @@ impl Secondary {
 
     fn wait(&mut self, interval: Duration, now: BootTime) {
         self.is_checking = false;
-        self.due = if std::mem::take(&mut self.again) { now } else { now + interval };
+        self.due = if std::mem::take(&mut self.again) { self.soonest(now) } else { now + interval };
     }
 
     /// NOTIFY, or an order of the operator.
     pub fn heard(&mut self, now: BootTime) {
         self.again = self.is_checking;
-        self.due = self.due.min(now);
+        self.due = self.due.min(self.soonest(now));
+    }
+
+    /// Whoever can forge NOTIFYs must not have a primary asked without pause.
+    fn soonest(&self, now: BootTime) -> BootTime {
+        self.begun.map_or(now, |begun| now.max(begun + HEARD_CHECK_INTERVAL_MIN))
     }
 
     /// True once when the data has expired.
@@ -147,7 +154,7 @@ mod tests {
         for second in 0..until {
             if secondary.is_due(AT(second)) {
                 checks.push(second);
-                secondary.begin();
+                secondary.begin(AT(second));
                 match succeeds(second) {
                     true => secondary.succeeded(timers, AT(second), 0),
                     false => secondary.failed(AT(second), 0),
@@ -196,26 +203,41 @@ mod tests {
     #[test]
     fn notify_is_heeded_also_during_a_check() {
         let mut secondary = Secondary::new(AT(0));
-        secondary.begin();
+        secondary.begin(AT(0));
         secondary.succeeded(timers(100, 10, 1_000), AT(0), 0);
         assert!(!secondary.is_due(AT(50)));
         secondary.heard(AT(50));
         assert!(secondary.is_due(AT(50)));
-        secondary.begin();
+        secondary.begin(AT(50));
         secondary.heard(AT(51));
         assert_eq!((secondary.is_due(AT(51)), secondary.next_check()), (false, None));
         secondary.succeeded(timers(100, 10, 1_000), AT(52), 0);
         assert!(secondary.is_due(AT(52)), "what the check asked may be older than the NOTIFY");
-        secondary.begin();
+        secondary.begin(AT(52));
         secondary.succeeded(timers(100, 10, 1_000), AT(53), 0);
         assert!(!secondary.is_due(AT(60)));
+    }
+
+    #[test]
+    fn many_notifies_do_not_make_many_checks() {
+        let (mut secondary, mut checks) = (Secondary::new(AT(0)), 0);
+        for millisecond in 0..10_000 {
+            let now = BootTime(millisecond);
+            secondary.heard(now);
+            if secondary.is_due(now) {
+                checks += 1;
+                secondary.begin(now);
+                secondary.succeeded(timers(100, 10, 1_000), now, 0);
+            }
+        }
+        assert_eq!(checks, 20, "two in a second");
     }
 
     #[test]
     fn intervals_are_shortened_by_a_tenth_at_most() {
         let due = |chance: u16| {
             let mut secondary = Secondary::new(AT(0));
-            secondary.begin();
+            secondary.begin(AT(0));
             secondary.succeeded(timers(100, 10, 1_000), AT(0), chance);
             secondary.next_check().expect("not checking").0
         };

@@ -78,6 +78,8 @@ pub const NOTIFIES_UNDER_WAY_MAX: usize = 64;
 /// Seconds that refresh, retry and expire of a secondary's SOA may be, whatever the SOA says: a zone with zeros must not ask all
 /// the time, and a year without a check is none.
 pub const SECONDARY_TIMER_S_LIMITS: RangeInclusive<u32> = 1..=31_536_000;
+/// Between two checks of a secondary that NOTIFYs cause; enough to be in step within two seconds.
+pub const HEARD_CHECK_INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// The longest wait before a secondary without any data asks its primaries again.
 pub const FIRST_RETRY_MAX: Duration = Duration::from_secs(300);
 /// Checks and transfers of secondaries that are under way together; others wait for their turn.

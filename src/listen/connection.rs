@@ -130,7 +130,7 @@ struct Connection<A> {
 
 /// A reply of many messages, and one of them that found no room.
 struct Ongoing {
-    messages: Box<dyn Messages>,
+    messages: Box<Box<dyn Messages>>,
     unsent: Option<Vec<u8>>,
 }
 
@@ -568,6 +568,27 @@ mod tests {
             ids.push(reply(client).await.expect("open")[1]);
         }
         ids
+    }
+
+    /// A transfer is made as it is read, and other questions of the connection are answered meanwhile.
+    #[tokio::test(start_paused = true)]
+    async fn messages_of_a_transfer_are_made_when_there_is_room() {
+        with(bounds(), |dialler, _| async move {
+            let mut client = dialler.dial(peer(1), 4096);
+            ask(&mut client, &[query(1, b'm', 200), query(2, b'e', 0)]).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let made = || super::super::fake::MADE.with(Cell::get);
+            assert!((1..40).contains(&made()), "{} messages wait for the client", made());
+            let mut seen = Vec::new();
+            while seen.len() < 201 {
+                seen.push(reply(&mut client).await.expect("open")[1]);
+            }
+            assert_eq!((seen.iter().filter(|id| **id == 1).count(), made()), (200, 200));
+            assert!(seen.iter().position(|id| *id == 2).is_some_and(|at| at < 40), "the other question did not wait for all of it");
+            ask(&mut client, &[query(3, b'e', 0)]).await;
+            assert_eq!(ids(&mut client, 1).await, [3]);
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

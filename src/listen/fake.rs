@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::dispatch::{Admission, Answer, Dispatch};
 use super::limits::Bounds;
-use crate::answer::{AtOnce, Client};
+use crate::answer::{AtOnce, Client, Messages};
 use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Instant, Rest, StreamListener, WallTime};
 use crate::limits::Limits;
 use crate::metrics::{Recorder, Registry};
@@ -27,7 +27,28 @@ pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
     [&[0, id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[what, argument]].concat()
 }
 
-/// `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
+thread_local! {
+    /// Messages of transfers that were made.
+    pub static MADE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Some messages of 1,024 octets with one ID.
+struct Echoes {
+    id: u8,
+    left: u8,
+}
+
+impl Messages for Echoes {
+    fn next(&mut self) -> Option<Vec<u8>> {
+        self.left = self.left.checked_sub(1)?;
+        MADE.with(|made| made.set(made.get() + 1));
+        let mut message = vec![0; 1_024];
+        message[1] = self.id;
+        Some(message)
+    }
+}
+
+/// `m` `argument` messages, `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
 /// `argument` x 10 ms, `g` never, a failure when its place is lost, `p` panic, `b` a reply of `argument` x 256 octets.
 pub struct Fake(Recorder);
 
@@ -54,6 +75,7 @@ impl Answer for Fake {
                 AtOnce::Reply(len)
             }
             Some(b's') => AtOnce::Silence,
+            Some(b'm') => AtOnce::Many(Box::new(Box::new(Echoes { id: slot[1], left: slot[13] }))),
             Some(b'B') => AtOnce::Reply(slot.len()),
             Some(b'P') => panic!("asked to"),
             _ => AtOnce::Later(slot[..len].to_vec()),

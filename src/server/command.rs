@@ -86,7 +86,7 @@ impl PartialEq for Opened {
 
 /// Takes the lines of an answer. The answer is complete when this is dropped.
 #[derive(Clone, Debug)]
-pub struct Reply(pub(super) mpsc::Sender<Value>);
+pub struct Reply(pub(in crate::server) mpsc::Sender<Value>);
 
 impl Reply {
     /// False if the reader is gone, or too slow.

@@ -303,7 +303,7 @@ impl Keeper {
                 withdraw(&self.service, &self.swapping, &name);
             }
             if kept.machine.is_due(now) {
-                kept.machine.begin();
+                kept.machine.begin(now);
                 has_changed = true;
                 let is_forced = std::mem::take(&mut kept.is_forced);
                 let check = Check {
@@ -514,4 +514,130 @@ async fn notify(service: &Service, net: &dyn Net, random: &Random, target: &Targ
         }
     };
     timeout(NOTIFY_WAIT_MAX, exchange).await.map_err(|_| "no answer".to_owned())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use tokio::task::LocalSet;
+    use tokio::time::sleep;
+
+    use super::super::super::scratch::Scratch;
+    use super::super::fake::{OneServer, Server, TestClock, name, server, zone};
+    use super::*;
+    use crate::answer::Parts;
+    use crate::config::Settings;
+    use crate::limits::Limits;
+    use crate::record::Rtype;
+
+    const CONFIG: &str = "[[zone]]\nname = 'example'\nprimaries = ['192.0.2.1']\n";
+
+    fn service(clock: TestClock) -> Arc<Service> {
+        let missing = ZoneWithoutData { apex: name("example."), why: "none yet".to_owned() };
+        let parts = Parts {
+            settings: Settings::from_toml(CONFIG, "cairn.toml").expect("valid"),
+            hints: Vec::new(),
+            anchors: Arc::default(),
+            zones: Arc::new(Zones::default().with_missing([missing])),
+            own_addresses: Vec::new(),
+        };
+        Service::new(parts, Limits::default(), Arc::new(clock), &Random::from_seed(1))
+    }
+
+    /// Keeps the zone of `CONFIG` while `test` lasts.
+    async fn kept<T>(folder: &Scratch, net: Rc<OneServer>, test: impl AsyncFnOnce(Arc<Service>, mpsc::UnboundedSender<Order>) -> T) -> T {
+        let service = service(TestClock::new());
+        let (orders, received) = mpsc::unbounded_channel();
+        let folder = Some(folder.path().to_owned());
+        let mut keeper = Keeper::new(service.clone(), folder, Arc::default(), Arc::default());
+        keeper.take_over(Settings::from_toml(CONFIG, "cairn.toml").expect("valid").zones);
+        let run = async {
+            let task = spawn_local(keeper.run(net, Rc::new(Random::from_seed(2)), received));
+            let result = test(service, orders).await;
+            task.abort();
+            result
+        };
+        LocalSet::new().run_until(run).await
+    }
+
+    fn serial(service: &Service) -> Option<u32> {
+        service.snapshot().zones.get(name("example.").as_wire()).map(|zone| zone.serial())
+    }
+
+    fn net(server: Option<Server>) -> Rc<OneServer> {
+        Rc::new(OneServer(Rc::new(RefCell::new(server.map(Rc::new)))))
+    }
+
+    fn put(net: &OneServer, server: Option<Server>) {
+        *net.0.borrow_mut() = server.map(Rc::new);
+    }
+
+    /// The zone of the tests has refresh 2, retry 3 and expire 4 seconds.
+    #[tokio::test(start_paused = true)]
+    async fn a_copy_follows_expires_and_comes_back() {
+        let (scratch, net) = (Scratch::new(), net(None));
+        let (one, two) = (zone(1, ""), zone(2, "new A 192.0.2.9\n"));
+        kept(&scratch, net.clone(), async |service, _orders| {
+            assert_eq!(serial(&service), None);
+            put(&net, Some(server(&[one.clone()])));
+            sleep(Duration::from_secs(4)).await;
+            assert_eq!(serial(&service), Some(1), "asked again soon, without data");
+            put(&net, Some(server(&[one.clone(), two.clone()])));
+            sleep(Duration::from_millis(2_500)).await;
+            assert_eq!(serial(&service), Some(2), "after refresh");
+            put(&net, None);
+            sleep(Duration::from_millis(3_000)).await;
+            assert_eq!(serial(&service), Some(2), "not expired yet");
+            sleep(Duration::from_millis(3_500)).await;
+            let snapshot = service.snapshot();
+            assert!(serial(&service).is_none() && snapshot.zones.has(name("example.").as_wire()), "expired, and nobody else answers");
+            put(&net, Some(server(&[two.clone()])));
+            sleep(Duration::from_millis(3_500)).await;
+            assert_eq!(serial(&service), Some(2), "right again, without a transfer");
+            let asked = net.0.borrow().as_ref().map(|server| server.asked.borrow().clone());
+            assert!(asked.is_some_and(|asked| !asked.is_empty() && asked.iter().all(|rtype| *rtype == Rtype::SOA)));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_copy_is_served_after_a_restart() {
+        let scratch = Scratch::new();
+        kept(&scratch, net(Some(server(&[zone(7, "")]))), async |service, _orders| {
+            sleep(Duration::from_millis(1_500)).await;
+            assert_eq!(serial(&service), Some(7));
+        })
+        .await;
+        kept(&scratch, net(None), async |service, _orders| {
+            assert_eq!(serial(&service), Some(7), "before the first check");
+            sleep(Duration::from_secs(6)).await;
+            assert_eq!(serial(&service), None, "expired");
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operator_is_told_how_a_transfer_went() {
+        let scratch = Scratch::new();
+        let net = net(Some(server(&[zone(7, "")])));
+        kept(&scratch, net.clone(), async |_service, orders| {
+            for (zone, is_there, expected) in [
+                ("example.", true, "transferred from 192.0.2.1: serial 7"),
+                ("example.", false, "192.0.2.1: connection refused"),
+                ("other.", false, "other. is not a secondary zone of this server: a [[zone]] with `primaries` makes it one"),
+            ] {
+                sleep(Duration::from_secs(1)).await;
+                if !is_there {
+                    put(&net, None);
+                }
+                let (sender, mut lines) = mpsc::channel(4);
+                orders.send(Order::Retransfer(name(zone), Reply(sender))).expect("it runs");
+                let line = lines.recv().await.expect("a line");
+                let told = line["line"].as_str().or(line["error"].as_str()).expect("text").to_owned();
+                assert_eq!(told, expected);
+            }
+        })
+        .await;
+    }
 }

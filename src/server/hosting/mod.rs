@@ -5,6 +5,8 @@
 //! primary; `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
 mod copies;
+#[cfg(test)]
+mod fake;
 mod keeper;
 mod order;
 mod primary;

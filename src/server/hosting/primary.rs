@@ -268,3 +268,89 @@ fn told(error: io::Error) -> String {
 fn serial_of(soa: &[u8]) -> Option<u32> {
     soa.last_chunk::<20>().map(|numbers| u32::from_be_bytes([numbers[0], numbers[1], numbers[2], numbers[3]]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use tokio::task::LocalSet;
+
+    use super::super::fake::{OneServer, Server, TestClock, keys, name, server, zone};
+    use super::*;
+    use crate::authority::Keyring;
+    use crate::zone::have_same_data;
+
+    /// What was fetched: `up to date`, or how the zone came; and what the server was asked.
+    async fn fetched(server: Server, held: Option<&Arc<Zone>>, is_forced: bool, key: Option<&str>) -> (Result<String, String>, Vec<Rtype>) {
+        let (server, random) = (Rc::new(server), Random::from_seed(1));
+        let (net, clock) = (OneServer::new(server.clone()), TestClock::new());
+        let key = key.map(|secret| keys(secret).get(&name("k.")).cloned().expect("the key"));
+        let apex = name("example.");
+        let address = SocketAddr::from(([192, 0, 2, 1], 53));
+        let primary = Primary { net: &net, random: &random, clock: &clock, zone: &apex, server: address, key, octets_max: 10 << 20 };
+        let fetched = LocalSet::new().run_until(primary.fetch(held, is_forced)).await;
+        let told = fetched.and_then(|fetched| match fetched {
+            Fetched::UpToDate(_) => Ok("up to date".to_owned()),
+            Fetched::Arrived(arrived) => {
+                let how = if matches!(arrived, Arrived::Whole(_)) { "whole" } else { "changes" };
+                let zone = arrived.finish()?;
+                assert!(have_same_data(&zone, &server.zone), "{how}");
+                Ok(how.to_owned())
+            }
+        });
+        let asked = server.asked.borrow().clone();
+        (told, asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_newer_is_transferred() {
+        let (one, two) = (zone(1, "a TXT 1\n"), zone(2, "a TXT 2\n"));
+        let both = || server(&[one.clone(), two.clone()]);
+        let none = || server(&[two.clone()]);
+        let (soa, axfr, ixfr) = (Rtype::SOA, Rtype::AXFR, Rtype::IXFR);
+        for (server, held, is_forced, expected, asked) in [
+            (both(), None, false, "whole", vec![soa, axfr]),
+            (both(), Some(&two), false, "up to date", vec![soa]),
+            (both(), Some(&two), true, "whole", vec![axfr]),
+            (both(), Some(&one), false, "changes", vec![soa, ixfr]),
+            // The server does not know the way from there: the reply to IXFR is the whole zone.
+            (none(), Some(&one), false, "changes", vec![soa, ixfr]),
+            (Server { refuses_ixfr: true, ..both() }, Some(&one), false, "whole", vec![soa, ixfr, axfr]),
+            // What is held is another version with the same serial: the changes do not fit.
+            (both(), Some(&zone(1, "a TXT 9\n")), false, "whole", vec![soa, ixfr, axfr]),
+        ] {
+            let (told, was_asked) = fetched(server, held, is_forced, None).await;
+            assert_eq!((told, was_asked), (Ok(expected.to_owned()), asked));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_good_changes_nothing() {
+        let (one, two) = (zone(1, ""), zone(2, "a TXT 2\n"));
+        for (server, held, told) in [
+            (server(&[one.clone()]), Some(&two), "it has serial 1, which is older than 2 here"),
+            (Server { cuts: true, ..server(&[two.clone()]) }, None, "it closed the connection before the reply was complete"),
+        ] {
+            assert_eq!(fetched(server, held, false, None).await.0, Err(told.to_owned()));
+        }
+        let apex = name("other.");
+        let (net, random, clock) = (OneServer::new(Rc::new(server(&[two]))), Random::from_seed(1), TestClock::new());
+        let address = SocketAddr::from(([192, 0, 2, 1], 53));
+        let small = Primary { net: &net, random: &random, clock: &clock, zone: &apex, server: address, key: None, octets_max: 100 };
+        let error = LocalSet::new().run_until(small.fetch(None, true)).await.err();
+        assert_eq!(error.as_deref(), Some("the zone is larger than allowed"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_a_key_every_message_must_be_signed() {
+        let (one, two) = (zone(1, ""), zone(2, "a TXT 2\n"));
+        let with = |secret: &str| Server { keys: keys(secret), ..server(&[one.clone(), two.clone()]) };
+        assert_eq!(fetched(with("c2VjcmV0"), Some(&one), false, Some("c2VjcmV0")).await.0, Ok("changes".to_owned()));
+        assert_eq!(fetched(with("c2VjcmV0"), None, false, Some("c2VjcmV0")).await.0, Ok("whole".to_owned()));
+        let told = fetched(with("AAAA"), None, false, Some("c2VjcmV0")).await.0.expect_err("another secret");
+        assert!(told.contains("BADSIG"), "{told}");
+        let unknown = Server { keys: Keyring::default(), ..server(&[two.clone()]) };
+        let told = fetched(unknown, None, false, Some("c2VjcmV0")).await.0.expect_err("no such key");
+        assert!(told.contains("BADKEY"), "{told}");
+    }
+}
