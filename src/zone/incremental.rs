@@ -372,6 +372,23 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        /// No reply makes the reader panic, however its octets are damaged.
+        #[test]
+        fn damaged_replies_are_refused(at in 12_usize..400, octet in 0_u8..=255, cut in 0_usize..400) {
+            let held = zone(1, "a TXT 1\n");
+            let lines = [soa(3), soa(1), "a.example. 300 TXT 1".to_owned(), soa(3), "b.example. 300 MX 1 a.example.".to_owned(), soa(3)];
+            let mut bytes = message(&lines);
+            let at = at % bytes.len();
+            bytes[at] = octet;
+            bytes.truncate(bytes.len().saturating_sub(cut / 8));
+            let mut reader = IncrementalReader::new(held, 9, 100_000);
+            if reader.message(&bytes) == Ok(Received::Complete) {
+                let _ = reader.finish();
+            }
+        }
+    }
+
     /// What the difference of two versions says leads from one to the other.
     #[test]
     fn differences_applied_give_the_other_version() {

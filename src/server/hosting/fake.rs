@@ -145,10 +145,10 @@ pub(super) fn keys(secret: &str) -> Keyring {
     Keyring::new(&Settings::from_toml(&text, "c.toml").expect("valid").keys)
 }
 
-pub(super) fn server(versions: &[Arc<Zone>]) -> Server {
+pub(super) fn server(versions: &[&Arc<Zone>]) -> Server {
     let zones = |zone: &Arc<Zone>| Zones::new([zone.clone()], 1);
-    let followed = |histories: Histories, pair: &[Arc<Zone>]| histories.followed_by(&zones(&pair[0]), &zones(&pair[1]), |_| true);
+    let followed = |histories: Histories, pair: &[&Arc<Zone>]| histories.followed_by(&zones(pair[0]), &zones(pair[1]), |_| true);
     let histories = versions.windows(2).fold(Histories::default(), followed);
-    let zone = versions.last().expect("one").clone();
+    let zone = (*versions.last().expect("one")).clone();
     Server { zone, histories, keys: Keyring::default(), refuses_ixfr: false, cuts: false, asked: RefCell::default() }
 }

@@ -315,6 +315,7 @@ impl Keeper {
                     held: kept.held.clone(),
                     path: kept.path.clone(),
                     is_forced,
+                    has_expired: kept.has_expired,
                 };
                 let (net, random, events, checks) = (tools.net.clone(), tools.random.clone(), tools.events.clone(), tools.checks.clone());
                 spawn_local(async move {
@@ -385,6 +386,7 @@ struct Check {
     held: Option<Arc<Zone>>,
     path: Option<PathBuf>,
     is_forced: bool,
+    has_expired: bool,
 }
 
 impl Check {
@@ -409,7 +411,8 @@ impl Check {
             None => None,
         };
         let clock = &*self.service.resolve.clock;
-        let primary = Primary { net, random, clock, zone: &self.zone, server, key, octets_max: TRANSFERRED_ZONE_BYTES_MAX };
+        let (zone, takes_older) = (&self.zone, self.has_expired);
+        let primary = Primary { net, random, clock, zone, server, key, takes_older, octets_max: TRANSFERRED_ZONE_BYTES_MAX };
         let mut fetched = primary.fetch(self.held.as_ref(), self.is_forced).await?;
         loop {
             let arrived = match fetched {
@@ -580,10 +583,10 @@ mod tests {
         let (one, two) = (zone(1, ""), zone(2, "new A 192.0.2.9\n"));
         kept(&scratch, net.clone(), async |service, _orders| {
             assert_eq!(serial(&service), None);
-            put(&net, Some(server(&[one.clone()])));
+            put(&net, Some(server(&[&one])));
             sleep(Duration::from_secs(4)).await;
             assert_eq!(serial(&service), Some(1), "asked again soon, without data");
-            put(&net, Some(server(&[one.clone(), two.clone()])));
+            put(&net, Some(server(&[&one, &two])));
             sleep(Duration::from_millis(2_500)).await;
             assert_eq!(serial(&service), Some(2), "after refresh");
             put(&net, None);
@@ -592,7 +595,7 @@ mod tests {
             sleep(Duration::from_millis(3_500)).await;
             let snapshot = service.snapshot();
             assert!(serial(&service).is_none() && snapshot.zones.has(name("example.").as_wire()), "expired, and nobody else answers");
-            put(&net, Some(server(&[two.clone()])));
+            put(&net, Some(server(&[&two])));
             sleep(Duration::from_millis(3_500)).await;
             assert_eq!(serial(&service), Some(2), "right again, without a transfer");
             let asked = net.0.borrow().as_ref().map(|server| server.asked.borrow().clone());
@@ -604,7 +607,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_copy_is_served_after_a_restart() {
         let scratch = Scratch::new();
-        kept(&scratch, net(Some(server(&[zone(7, "")]))), async |service, _orders| {
+        kept(&scratch, net(Some(server(&[&zone(7, "")]))), async |service, _orders| {
             sleep(Duration::from_millis(1_500)).await;
             assert_eq!(serial(&service), Some(7));
         })
@@ -620,7 +623,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_operator_is_told_how_a_transfer_went() {
         let scratch = Scratch::new();
-        let net = net(Some(server(&[zone(7, "")])));
+        let net = net(Some(server(&[&zone(7, "")])));
         kept(&scratch, net.clone(), async |_service, orders| {
             for (zone, is_there, expected) in [
                 ("example.", true, "transferred from 192.0.2.1: serial 7"),

@@ -27,6 +27,8 @@ pub(super) struct Primary<'a> {
     pub(super) zone: &'a Name,
     pub(super) server: SocketAddr,
     pub(super) key: Option<Arc<Key>>,
+    /// What is held has expired, so that older data is better than none.
+    pub(super) takes_older: bool,
     /// Octets of a transfer, and of the zone in memory.
     pub(super) octets_max: usize,
 }
@@ -67,6 +69,9 @@ impl Primary<'_> {
         let Some(held) = held else { return self.whole().await.map(Fetched::Arrived) };
         if serial == held.serial() {
             return Ok(Fetched::UpToDate(timers));
+        }
+        if !is_newer(serial, held.serial()) && self.takes_older {
+            return self.whole().await.map(Fetched::Arrived);
         }
         if !is_newer(serial, held.serial()) {
             return Err(format!("it has serial {serial}, which is older than {} here", held.serial()));
@@ -287,7 +292,16 @@ mod tests {
         let key = key.map(|secret| keys(secret).get(&name("k.")).cloned().expect("the key"));
         let apex = name("example.");
         let address = SocketAddr::from(([192, 0, 2, 1], 53));
-        let primary = Primary { net: &net, random: &random, clock: &clock, zone: &apex, server: address, key, octets_max: 10 << 20 };
+        let primary = Primary {
+            net: &net,
+            random: &random,
+            clock: &clock,
+            zone: &apex,
+            server: address,
+            key,
+            takes_older: false,
+            octets_max: 10 << 20,
+        };
         let fetched = LocalSet::new().run_until(primary.fetch(held, is_forced)).await;
         let told = fetched.and_then(|fetched| match fetched {
             Fetched::UpToDate(_) => Ok("up to date".to_owned()),
@@ -305,8 +319,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_newer_is_transferred() {
         let (one, two) = (zone(1, "a TXT 1\n"), zone(2, "a TXT 2\n"));
-        let both = || server(&[one.clone(), two.clone()]);
-        let none = || server(&[two.clone()]);
+        let both = || server(&[&one, &two]);
+        let none = || server(&[&two]);
         let (soa, axfr, ixfr) = (Rtype::SOA, Rtype::AXFR, Rtype::IXFR);
         for (server, held, is_forced, expected, asked) in [
             (both(), None, false, "whole", vec![soa, axfr]),
@@ -328,28 +342,41 @@ mod tests {
     async fn what_is_no_good_changes_nothing() {
         let (one, two) = (zone(1, ""), zone(2, "a TXT 2\n"));
         for (server, held, told) in [
-            (server(&[one.clone()]), Some(&two), "it has serial 1, which is older than 2 here"),
-            (Server { cuts: true, ..server(&[two.clone()]) }, None, "it closed the connection before the reply was complete"),
+            (server(&[&one]), Some(&two), "it has serial 1, which is older than 2 here"),
+            (Server { cuts: true, ..server(&[&two]) }, None, "it closed the connection before the reply was complete"),
         ] {
             assert_eq!(fetched(server, held, false, None).await.0, Err(told.to_owned()));
         }
-        let apex = name("other.");
-        let (net, random, clock) = (OneServer::new(Rc::new(server(&[two]))), Random::from_seed(1), TestClock::new());
+        let apex = name("example.");
+        let (net, random, clock) = (OneServer::new(Rc::new(server(&[&two]))), Random::from_seed(1), TestClock::new());
         let address = SocketAddr::from(([192, 0, 2, 1], 53));
-        let small = Primary { net: &net, random: &random, clock: &clock, zone: &apex, server: address, key: None, octets_max: 100 };
+        let small = Primary {
+            net: &net,
+            random: &random,
+            clock: &clock,
+            zone: &apex,
+            server: address,
+            key: None,
+            takes_older: true,
+            octets_max: 100,
+        };
         let error = LocalSet::new().run_until(small.fetch(None, true)).await.err();
         assert_eq!(error.as_deref(), Some("the zone is larger than allowed"));
+        let large = Primary { octets_max: 10 << 20, ..small };
+        let later = zone(3, "");
+        let older = LocalSet::new().run_until(large.fetch(Some(&later), false)).await;
+        assert!(matches!(older, Ok(Fetched::Arrived(Arrived::Whole(_)))), "older data is better than expired data");
     }
 
     #[tokio::test(start_paused = true)]
     async fn with_a_key_every_message_must_be_signed() {
         let (one, two) = (zone(1, ""), zone(2, "a TXT 2\n"));
-        let with = |secret: &str| Server { keys: keys(secret), ..server(&[one.clone(), two.clone()]) };
+        let with = |secret: &str| Server { keys: keys(secret), ..server(&[&one, &two]) };
         assert_eq!(fetched(with("c2VjcmV0"), Some(&one), false, Some("c2VjcmV0")).await.0, Ok("changes".to_owned()));
         assert_eq!(fetched(with("c2VjcmV0"), None, false, Some("c2VjcmV0")).await.0, Ok("whole".to_owned()));
         let told = fetched(with("AAAA"), None, false, Some("c2VjcmV0")).await.0.expect_err("another secret");
         assert!(told.contains("BADSIG"), "{told}");
-        let unknown = Server { keys: Keyring::default(), ..server(&[two.clone()]) };
+        let unknown = Server { keys: Keyring::default(), ..server(&[&two]) };
         let told = fetched(unknown, None, false, Some("c2VjcmV0")).await.0.expect_err("no such key");
         assert!(told.contains("BADKEY"), "{told}");
     }
