@@ -560,8 +560,7 @@ fn errors_leave_room_for_the_question() {
             let edes = vec![crate::record::Ede::new(crate::record::EdeCode::OTHER, "z".repeat(200)); 3];
             let outcome = super::Outcome { edes, ..super::Outcome::error(Rcode::SERVFAIL) };
             let cookie = (!cookie.is_empty()).then_some(&[7u8; 16][..]);
-            let manner =
-                super::reply::Manner { allowed: true, recursion_available: true, cookie, nsid: None, turn: 0, signature_bytes: 0 };
+            let manner = super::reply::Manner { allowed: true, recursion_available: true, cookie, nsid: None, turn: 0, signature_bytes: 0 };
             let reply = super::reply::encode(&request, &outcome, &manner, Vec::new());
             let message = crate::wire::Message::parse(&reply).expect("own reply");
             assert!(message.question().is_some() && message.edns().is_some() && reply.len() <= usize::from(size), "{size}");
