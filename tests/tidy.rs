@@ -97,7 +97,6 @@ const WAITING_FILES: &[&str] = &[
     "src/server/cache_file.rs",
     "src/server/command.rs",
     "src/server/engine.rs",
-    "src/server/hosting/fake.rs",
     "src/server/hosting/keeper.rs",
     "src/server/hosting/mod.rs",
     "src/server/hosting/primary.rs",

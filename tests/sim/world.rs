@@ -886,11 +886,8 @@ fn query(question: &str, id: u16) -> (Vec<u8>, Client) {
 }
 
 pub fn client(tcp: bool) -> Client {
-    Client {
-        peer: SocketAddr::from(([127, 0, 0, 1], 40_000)),
-        local: SocketAddr::from(([127, 0, 0, 1], 53)),
-        transport: if tcp { Transport::Stream } else { Transport::Udp },
-    }
+    let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    Client { peer: at(40_000), local: at(53), transport: if tcp { Transport::Stream } else { Transport::Udp } }
 }
 
 /// How often each question went out, for counts in tests.

@@ -5,8 +5,6 @@
 //! primary; `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
 mod copies;
-#[cfg(test)]
-mod fake;
 mod keeper;
 mod order;
 mod primary;
@@ -64,3 +62,6 @@ impl Hosting {
         self.swapping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod fake;
