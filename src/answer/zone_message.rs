@@ -49,14 +49,18 @@ pub(super) fn answer(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8],
     };
     let question = Message::parse(&message).ok().and_then(|parsed| {
         let (name, rtype, class) = parsed.question()?;
-        let has_edns = parsed.edns().is_some();
-        Some((name, rtype, class, parsed.question_wire().to_vec(), has_edns, serial_asked_from(&parsed)))
+        Some((name, rtype, class, parsed.question_wire().to_vec(), parsed.edns().map(|edns| edns.version), serial_asked_from(&parsed)))
     });
     let flags = Header::read(&message).map_or(Flags(0), |header| header.flags);
-    let (Some((name, rtype, class, question_wire, has_edns, serial)), false) = (question, flags.has(Flags::QR)) else {
+    let (Some((name, rtype, class, question_wire, edns_version, serial)), false) = (question, flags.has(Flags::QR)) else {
         return bare(&message, Rcode::FORMERR, &[], signer.as_mut().map(|signer| (signer, service)));
     };
+    let has_edns = edns_version.is_some();
     let asked = Asked { service, snapshot, message: &message, client, name, question_wire, has_edns };
+    if edns_version.is_some_and(|version| version != 0) {
+        // RFC 6891 6.1.3.
+        return asked.error(Rcode::BADVERS, signer);
+    }
     match (flags.opcode(), rtype) {
         (Opcode::NOTIFY, _) if class == Class::IN && rtype == Rtype::SOA => asked.notify(signer),
         (Opcode::QUERY, Rtype::AXFR) if class == Class::IN => asked.transfer(Some(Wanted::Whole), signer),
@@ -90,7 +94,7 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn error(&self, rcode: Rcode, mut signer: Option<Signer>) -> ZoneMessage {
-        bare(self.message, rcode, &self.question_wire, signer.as_mut().map(|signer| (signer, self.service)))
+        bare_with(self.message, rcode, &self.question_wire, self.has_edns, signer.as_mut().map(|signer| (signer, self.service)))
     }
 
     /// What strangers do must not fill the log.
@@ -169,7 +173,12 @@ impl Asked<'_> {
 
 /// A reply without records, signed if the request was.
 fn bare(message: &[u8], rcode: Rcode, question: &[u8], signer: Option<(&mut Signer, &Service)>) -> ZoneMessage {
-    let Some(mut reply) = bare_error(message, rcode, question, false) else { return ZoneMessage::Silence };
+    bare_with(message, rcode, question, false, signer)
+}
+
+/// The same, with OPT if the request had it.
+fn bare_with(message: &[u8], rcode: Rcode, question: &[u8], has_edns: bool, signer: Option<(&mut Signer, &Service)>) -> ZoneMessage {
+    let Some(mut reply) = bare_error(message, rcode, question, has_edns) else { return ZoneMessage::Silence };
     if let Some((signer, service)) = signer {
         signer.sign(&mut reply, service.resolve.clock.wall());
     }

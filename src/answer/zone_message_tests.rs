@@ -116,6 +116,20 @@ fn ixfr_by_serial_and_transport() {
     }
 }
 
+/// RFC 6891 6.1.1, 6.1.3.
+#[test]
+fn edns_of_a_refusal_and_of_an_unknown_version() {
+    let worker = worker();
+    for (version, peer, expected) in [(0, "192.0.2.77", "REFUSED 0"), (1, "192.0.2.1", "BADVERS 0"), (0, "192.0.2.1", "NOERROR 14")] {
+        let mut packet = message(Opcode::QUERY, "example.org", Rtype::AXFR, None);
+        packet[11] = 1;
+        packet.extend_from_slice(&[0, 0, 41, 4, 208, 0, version, 0, 0, 0, 0]);
+        let (reply, replies) = said(&worker, &packet, peer, Transport::Stream);
+        assert_eq!(reply, expected);
+        assert!(Message::parse(&replies[0]).expect("well formed").edns().is_some());
+    }
+}
+
 #[test]
 fn every_message_of_a_signed_transfer_is_signed() {
     let worker = worker();

@@ -329,7 +329,7 @@ mod tests {
     fn a_zone_arrives_as_it_was_sent() {
         let many: String =
             (0..5_000).map(|n| format!("h{n} A 192.0.2.1\nh{n} MX 10 mail.H{}\nh{n} TXT \"some text {n}\"\n", n % 7)).collect();
-        let odd = "$GENERATE 1-9 *.w$ CNAME www.EXAMPLE.\nx SRV 1 2 3 ns\ny MX 1 .\nz MX 1 mail.other.example2.\nbig TXT ";
+        let odd = "ns RRSIG A 8 2 300 20300101000000 20200101000000 1 example. Zm9v\n@ NSEC ns NS SOA\n$GENERATE 1-9 *.w$ CNAME www.EXAMPLE.\nx SRV 1 2 3 ns\ny MX 1 .\nz MX 1 mail.other.example2.\nbig TXT ";
         let big: String = (0..240).map(|_| format!("\"{}\" ", "x".repeat(250))).collect();
         for (apex, text) in [("example.", many.as_str()), ("example.", &format!("{odd}{big}\n")), (".", "www A 192.0.2.1\nm MX 10 www\n")] {
             let zone = zone(apex, 7, text);

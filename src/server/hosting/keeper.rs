@@ -248,7 +248,8 @@ impl Keeper {
     fn checked(&mut self, zone: &Name, outcome: Result<Checked, String>, chance: u16) {
         let (now, wall) = (self.now(), self.service.resolve.clock.wall());
         let Some(kept) = self.secondaries.get_mut(zone) else { return };
-        let waiting = std::mem::take(&mut kept.waiting);
+        // Who asked for a transfer during this check waits for the next one.
+        let waiting = if kept.is_forced { Vec::new() } else { std::mem::take(&mut kept.waiting) };
         match outcome {
             Ok(Checked { primary, timers, new, errors }) => {
                 kept.machine.succeeded(timers, now, chance);
