@@ -19,6 +19,11 @@ pub const GENERATED_WIDTH_MAX: usize = 253;
 pub const SMALL_FILE_SET_BYTES_MAX: usize = 65_536;
 /// Mistakes of one load that are reported; further ones are only counted. A person mends the first few and looks again.
 pub const PROBLEMS_MAX: usize = 100;
+/// Fields of one record's data that are compared one by one when the data is replaced in a master file, so that fields which stay
+/// keep their form. Each costs one reading of the data; more fields are replaced as a whole.
+pub const KEPT_FIELDS_MAX: usize = 64;
+/// Lines of a master file around a new one that are looked at for how records are written there.
+pub const NEIGHBOUR_LINES_MAX: usize = 200;
 /// NSEC3 iterations of a hosted zone above which the check warns: validators treat such a zone as unsigned or refuse its
 /// denials (RFC 9276 3.2 lets them choose the number; the common ones chose 50 to 150).
 pub const NSEC3_ITERATIONS_MAX: u16 = 50;

@@ -33,7 +33,7 @@ pub use denial::Missing;
 pub use diff::{Cursor, Diff, RecordRef, is_newer, octets_of, records_from};
 pub use incremental::{IncrementalReader, Received};
 pub use lookup::{Found, dname_target};
-pub use master::{load_zone, parse_records};
+pub use master::{Change, Delta, MasterFile, NewRecord, Refusal, ZoneRecord, load_zone, parse_records, record_type, relative_name, serial};
 pub use problem::{Problem, Severity};
 pub use shard::SetRef;
 pub use transfer::TransferReader;

@@ -61,6 +61,11 @@ impl Problems {
         Some(number)
     }
 
+    /// The name of a registered file.
+    pub(super) fn file_name(&self, number: u16) -> Arc<str> {
+        self.files.get(usize::from(number)).cloned().unwrap_or_else(|| "".into())
+    }
+
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
         self.add(Severity::Error, place, 0, message.into());
     }
@@ -79,7 +84,7 @@ impl Problems {
         let count = &mut self.counts[severity as usize];
         *count += 1;
         if *count <= PROBLEMS_MAX {
-            let file = self.files.get(usize::from(place.file)).cloned().unwrap_or_else(|| "".into());
+            let file = self.file_name(place.file);
             let message = without_controls(message);
             self.found.push((place.file, Problem { severity, file, line: place.line, column, message }));
         }

@@ -28,6 +28,8 @@ pub struct Token<'a> {
     pub line: u32,
     /// In octets, from 1.
     pub column: u32,
+    /// Where `raw` begins in the text.
+    pub at: usize,
 }
 
 /// What [`Lexer::next_entry`] returns besides the tokens.
@@ -39,6 +41,9 @@ pub struct Entry {
     /// The line of the first comment that may have been meant as data: `;` directly after an unquoted token, or `tag=value`
     /// after a `tag=value`.
     pub cut_at: Option<u32>,
+    /// Where its first line begins in the text, and where the line after its last one begins.
+    pub start: usize,
+    pub end: usize,
 }
 
 /// An error at a place in the text: what was found, and what was expected.
@@ -69,7 +74,7 @@ impl<'a> Token<'a> {
     /// A token that is not part of a longer text.
     #[cfg(test)]
     pub fn plain(raw: &'a [u8]) -> Token<'a> {
-        Token { raw, quoted: false, joined: false, line: 1, column: 1 }
+        Token { raw, quoted: false, joined: false, line: 1, column: 1, at: 0 }
     }
 
     /// Compares an unquoted token without regard to letter case.
@@ -124,12 +129,14 @@ impl<'a> Lexer<'a> {
             if self.at >= self.text.len() {
                 return Ok(None);
             }
-            let mut entry = Entry { line: self.line, indented: matches!(self.peek(), Some(b' ' | b'\t')), cut_at: None };
+            let mut entry =
+                Entry { line: self.line, indented: matches!(self.peek(), Some(b' ' | b'\t')), cut_at: None, start: self.at, end: self.at };
             if let Err(error) = self.read_entry(tokens, &mut entry.cut_at) {
                 self.skip_line();
                 return Err(error);
             }
             if !tokens.is_empty() {
+                entry.end = self.at;
                 return Ok(Some(entry));
             }
         }
@@ -206,7 +213,7 @@ impl<'a> Lexer<'a> {
                 _ => self.at += 1,
             }
         }
-        Ok(Token { raw: &self.text[start..self.at], quoted: false, joined: false, line: self.line, column })
+        Ok(Token { raw: &self.text[start..self.at], quoted: false, joined: false, line: self.line, column, at: start })
     }
 
     fn quoted(&mut self) -> Result<Token<'a>, TextError> {
@@ -226,7 +233,7 @@ impl<'a> Lexer<'a> {
         }
         let raw = &self.text[start..self.at];
         self.at += 1;
-        Ok(Token { raw, quoted: true, joined: false, line: self.line, column })
+        Ok(Token { raw, quoted: true, joined: false, line: self.line, column, at: start })
     }
 
     fn skip_escape(&mut self) -> Result<(), TextError> {

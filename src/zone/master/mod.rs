@@ -4,21 +4,32 @@
 //! quotes; `directives.rs` handles $ORIGIN, $TTL and $INCLUDE, `generate.rs` $GENERATE. `record` reads tokens and RDATA. A
 //! closure of the caller opens files, and decides what a relative path means.
 //!
+//! For changes, `lines.rs` keeps a file as its lines, `change.rs` says which records go and come, and `rewrite.rs` writes them
+//! as the lines around them are written (`style.rs`), with the next serial (`serial.rs`).
+//!
 //! Where BIND, NSD and ldns disagree: a zone without NS or glue, with expired signatures or with data outside the zone (which
 //! is left out with a warning) is served; CNAME together with other data, types that only queries may have and SVCB values that
 //! RFC 9460 forbids are refused, because answers from them would be wrong.
 //!
 //! Knows nothing of: directories, reloading, what makes a good zone.
 
+mod change;
 mod directives;
 mod free_text;
 mod generate;
+mod lines;
 mod parser;
+mod rewrite;
+mod serial;
+mod style;
 
 use std::collections::HashMap;
 use std::io;
 
+pub use self::change::{Change, Delta, NewRecord, Refusal, record_type, serial};
+pub use self::lines::{MasterFile, ZoneRecord};
 use self::parser::{Open, Parser, Record};
+pub use self::style::relative_name;
 use super::builder::ZoneBuilder;
 use super::check;
 use super::lookup::within;
@@ -88,5 +99,7 @@ pub fn parse_records(file: &str, text: &[u8]) -> Result<(Vec<RrSet>, Vec<Problem
     }
 }
 
+#[cfg(test)]
+mod edit_tests;
 #[cfg(test)]
 mod tests;

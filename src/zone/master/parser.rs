@@ -17,6 +17,9 @@ use crate::record::{Entry, Lexer, Name, Rtype, TextError, Token, parse_duration,
 /// RFC 2181 8.
 const TTL_MAX: u32 = i32::MAX as u32;
 
+/// The number of the file that is read first.
+pub(super) const MAIN_FILE: u16 = 0;
+
 /// Opens a file by its name in the configuration or after $INCLUDE.
 pub type Open<'o> = &'o mut dyn FnMut(&str) -> io::Result<Vec<u8>>;
 
@@ -39,7 +42,7 @@ pub(super) struct Parser<'p> {
     pub(super) owner: Option<SmallVec<[u8; 64]>>,
     /// From $TTL, or from a SOA without one.
     pub(super) default_ttl: Option<u32>,
-    last_ttl: Option<u32>,
+    pub(super) last_ttl: Option<u32>,
     /// The TTL of a record where nothing in the file says one.
     pub(super) without_ttl: Option<u32>,
     said_last_ttl_used: bool,
@@ -74,15 +77,25 @@ impl<'p> Parser<'p> {
 
     /// Reads the main file.
     pub(super) fn load(&mut self, file: &str) {
-        let number = self.problems.add_file(file).unwrap_or(0);
-        let whole = Place { file: number, line: 0 };
+        if let Some(text) = self.main_text(file) {
+            self.entries(&text, MAIN_FILE, 0);
+        }
+    }
+
+    /// The text of the main file.
+    pub(super) fn main_text(&mut self, file: &str) -> Option<Vec<u8>> {
+        self.problems.add_file(file);
         match self.read(file) {
             // Every second octet of such text is 0: one error is better than one for each line.
             Ok(text) if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") => {
-                self.problems.error(Place { file: number, line: 1 }, "found UTF-16 text, expected a file saved as ASCII or UTF-8");
+                self.problems.error(Place { file: MAIN_FILE, line: 1 }, "found UTF-16 text, expected a file saved as ASCII or UTF-8");
+                None
             }
-            Ok(text) => self.entries(&text, number, 0),
-            Err(error) => self.problems.error(whole, format!("cannot read the file: {error}")),
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.problems.error(Place { file: MAIN_FILE, line: 0 }, format!("cannot read the file: {error}"));
+                None
+            }
         }
     }
 
@@ -112,7 +125,7 @@ impl<'p> Parser<'p> {
         }
     }
 
-    fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {
+    pub(super) fn entry(&mut self, entry: Entry, tokens: &[Token<'_>], place: Place, depth: usize) -> Result<(), TextError> {
         let Some(first) = tokens.first() else { return Ok(()) };
         if entry.indented {
             self.quotes(entry, tokens, place);
@@ -275,7 +288,7 @@ fn rtype(token: &Token<'_>) -> Result<Rtype, TextError> {
     }
 }
 
-fn no_type(written: &[u8]) -> String {
+pub(super) fn no_type(written: &[u8]) -> String {
     let mnemonics: Vec<&str> = Rtype::KNOWN.iter().filter(|rtype| !rtype.is_meta()).filter_map(|rtype| rtype.mnemonic()).collect();
     // With a single letter nearly every type would be near.
     match std::str::from_utf8(written).ok().filter(|written| written.len() > 1).and_then(|written| nearest(written, &mnemonics)) {
