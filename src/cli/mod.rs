@@ -23,6 +23,8 @@ mod system;
 mod terminal;
 mod trust;
 mod zone;
+mod zone_records;
+mod zone_shown;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ Examples:
   cairn check --config cairn.toml          find all mistakes before a server does
   cairn status                             what the running server serves, and what is wrong
   cairn doctor                             what on this machine or its network keeps DNS from working
+  cairn zone add example.org www 300 A 192.0.2.10    a record in a hosted zone, in force at once
   cairn reload                             read configuration and zones again
   cairn system install --dry-run           what would change to make Cairn the resolver of this system
   cairn config show                        every setting, its value, and where it came from

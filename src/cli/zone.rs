@@ -1,45 +1,56 @@
-//! `cairn zone`: hosted zones, and the keys that servers of a zone share.
+//! `cairn zone`: hosted zones, their records, and the keys that servers of a zone share.
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value;
 
 use super::exit_code::{FAILED, GOOD};
 use super::explain::parse_name;
 use super::run::Everywhere;
-use super::stats::{ask_and, ask_server};
-use super::status::zone_line;
-use super::terminal::{Paint, complain, say};
+use super::stats::ask_server;
+use super::terminal::{complain, say};
+use super::zone_records::{self, AddArgs, ImportArgs, RemoveArgs, SetArgs};
+use super::zone_shown::{self, ListArgs, ShowArgs, ZoneArgs};
 use crate::env::Random;
 use crate::record::{Name, base64_to_text};
 use crate::server::Command;
 
 const EXAMPLES: &str = "\
 Examples:
-  cairn zone key transfer.example                 make a TSIG key; print it for cairn.toml, dig and nsupdate, kdig and knsupdate
-  cairn zone key transfer.example --format bind   only the form of `dig -k`, `nsupdate -k` and named.conf
-  cairn zone list                                 all hosted zones, and how current the copies of secondaries are
-  cairn zone retransfer example.org               transfer a secondary zone again, whole
-  cairn zone notify example.org                   tell the other servers of a zone of its serial";
+  cairn zone list                                             all hosted zones, and how current the copies of secondaries are
+  cairn zone show example.org                                 all records of one
+  cairn zone add example.org www 300 A 192.0.2.10             one more record
+  cairn zone add example.org @ 1h MX '10 mail'                for the zone's own name; DATA in one argument
+  cairn zone add example.org @ 1h TXT '\"v=spf1 mx -all\"'      text in quotes, and apostrophes for the shell
+  cairn zone set example.org www 300 A 192.0.2.11 192.0.2.12  in place of all A records of www
+  cairn zone remove example.org www A 192.0.2.11              one record; without DATA all of a type; without TYPE the name
+  cairn zone import example.org more.txt                      add the records of a file
+  cairn zone export example.org                               the zone and nothing else, for `> FILE` and another server
+  cairn zone key transfer.example                             make a TSIG key; print it for cairn.toml, dig and nsupdate, kdig
+  cairn zone key transfer.example --format bind               only the form of `dig -k`, `nsupdate -k` and named.conf
+  cairn zone retransfer example.org                           transfer a secondary zone again, whole
+  cairn zone notify example.org                               tell the other servers of a zone of its serial
 
-/// Show hosted zones, and make keys for their servers
+NAME is relative to the zone (www), @ is the zone itself, and a name with a final dot is absolute (www.example.org.).
+A change is written into the zone's file: comments, order and spacing stay, and the serial is raised. What would make
+the zone wrong is refused. A running server has the change in force when the command ends.";
+
+/// Show and change hosted zones and their records, and make keys for their servers
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(super) enum ZoneCommand {
-    /// Show all hosted zones of the running server
     List(ListArgs),
+    Show(ShowArgs),
+    Add(AddArgs),
+    Set(SetArgs),
+    Remove(RemoveArgs),
+    Import(ImportArgs),
+    /// Print the zone and nothing else, as a master file
+    Export(ZoneArgs),
     /// Make a TSIG key (RFC 8945): a secret that two servers share
     Key(KeyArgs),
     /// Transfer a secondary zone again, whole, and wait for the result
     Retransfer(NameArgs),
     /// Send NOTIFY (RFC 1996) to the other servers of a zone
     Notify(NameArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    /// One JSON object for each zone
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -104,20 +115,15 @@ enum Format {
 pub(super) fn zone(command: &ZoneCommand, everywhere: &Everywhere) -> u8 {
     match command {
         ZoneCommand::Key(args) => key(args),
-        ZoneCommand::List(args) => ask_and(&Command::Status, everywhere, |status| match status["error"].as_str() {
-            Some(error) => say!("{error}"),
-            None => listed(status, args.json).iter().for_each(|line| say!("{line}")),
-        }),
+        ZoneCommand::List(args) => zone_shown::list(args, everywhere),
+        ZoneCommand::Show(args) => zone_shown::show(args, everywhere),
+        ZoneCommand::Export(args) => zone_shown::export(args, everywhere),
+        ZoneCommand::Add(args) => zone_records::add(args, everywhere),
+        ZoneCommand::Set(args) => zone_records::set(args, everywhere),
+        ZoneCommand::Remove(args) => zone_records::remove(args, everywhere),
+        ZoneCommand::Import(args) => zone_records::import(args, everywhere),
         ZoneCommand::Retransfer(args) => ask_server(&Command::ZoneRetransfer { name: args.zone.clone() }, everywhere),
         ZoneCommand::Notify(args) => ask_server(&Command::ZoneNotify { name: args.zone.clone() }, everywhere),
-    }
-}
-
-fn listed(status: &Value, json: bool) -> Vec<String> {
-    let zones = status["zones"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match json {
-        true => zones.iter().map(ToString::to_string).collect(),
-        false => zones.iter().map(|zone| zone_line(zone, Paint::stdout())).collect(),
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
 /// Octets of a file with the secret of a TSIG key: some hundred octets in base 64.
 pub const SECRET_FILE_BYTES_MAX: u64 = 4_096;
+/// How often a command that changes a zone's file starts again, because others have changed the file meanwhile.
+pub const ZONE_EDIT_TRIES_MAX: usize = 100;
 /// Files of a folder that are compared with the name of a missing file, to suggest the one that was meant.
 pub const NEAR_FILES_MAX: usize = 10_000;
 /// Syntax mistakes of one configuration file that are reported. Each costs one more reading of the file.

@@ -342,7 +342,9 @@ impl ZoneState {
         let (serial, records) = self.served.unzip();
         json!({
             "name": self.name.to_string(), "role": "primary", "state": state, "serial": serial, "records": records,
-            "file": self.file.display().to_string(), "problem": self.problem,
+            // Whole: whoever reads it is in another folder.
+            "file": std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone()).display().to_string(),
+            "problem": self.problem,
         })
     }
 }

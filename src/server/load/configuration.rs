@@ -63,7 +63,7 @@ pub struct LoadedZone {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct ZoneFiles {
+pub(in crate::server) struct ZoneFiles {
     pub files: Vec<ZoneFile>,
     /// The folder that was searched, if there is one.
     pub folder: Option<PathBuf>,
@@ -234,7 +234,7 @@ fn near_file(path: &Path) -> Option<String> {
 /// Every `[[zone]]`, and every `NAME.zone` of the zone folder that no `[[zone]]` names.
 ///
 /// The folder is the one of the command line, else `zones` beside the configuration file, else `/etc/cairn/zones`.
-pub(super) fn zone_files(configuration: &Configuration, options: &StartOptions) -> ZoneFiles {
+pub(in crate::server) fn zone_files(configuration: &Configuration, options: &StartOptions) -> ZoneFiles {
     let folder = zone_folder(configuration, options);
     let mut found = ZoneFiles { folder: folder.as_ref().map(|(folder, _)| folder.clone()), ..ZoneFiles::default() };
     found.notes.extend(folder.filter(|(_, place)| *place == Place::DevelopmentTree).map(|(folder, _)| {

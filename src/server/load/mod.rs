@@ -10,7 +10,7 @@ mod warnings;
 
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
-pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes};
+pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes, zone_files};
 pub(super) use local_names::local_records;
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::Sources;
