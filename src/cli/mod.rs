@@ -134,12 +134,18 @@ mod tests {
         for help in own.into_iter().chain(below) {
             for line in help.lines().filter(|line| line.starts_with("  cairn ")) {
                 let example = line.split("   ").find(|part| !part.trim().is_empty()).unwrap_or(line);
-                let parsed = CommandLine::try_parse_from(example.split_whitespace());
+                let parsed = CommandLine::try_parse_from(words(example));
                 assert!(parsed.is_ok(), "{example}: {parsed:?}");
                 count += 1;
             }
         }
         assert!(count >= 10, "{count} examples");
+    }
+
+    /// As a shell takes them apart: apostrophes hold words together.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('\'').enumerate().map(|(at, part)| if at % 2 == 0 { part.replace(' ', "\n") } else { part.to_owned() });
+        parts.collect::<String>().split('\n').filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
     #[test]

@@ -84,6 +84,8 @@ const ROWS: &[(&str, &str, &str)] = &[
     ("www\tA 192.0.2.2\n\tAAAA 2001:db8::1\n", "remove www A", "www\tAAAA 2001:db8::1\n"),
     ("www A 192.0.2.2\n A 192.0.2.3\nftp A 192.0.2.4\n", "remove www", "ftp A 192.0.2.4\n"),
     ("www A 192.0.2.2\nwww A 192.0.2.2\n", "remove www A 192.0.2.2", ""),
+    ("www 60 A 192.0.2.2\nwww A 192.0.2.2\nwww 30 A 192.0.2.2\n", "set www 3600 A 192.0.2.2", "www A 192.0.2.2\n"),
+    ("www 60 A 192.0.2.2\nwww 30 A 192.0.2.2\n", "set www 3600 A 192.0.2.2", "www 3600 A 192.0.2.2\n"),
     ("mx MX 10 Mail\n", "remove mx MX 10 mail.example.org.", ""),
 ];
 

@@ -75,15 +75,16 @@ impl<'f, 'd> Plan<'f, 'd> {
     fn of(file: &'f MasterFile, delta: &'d Delta) -> Result<Plan<'f, 'd>, Refusal> {
         let mut sets: BTreeMap<(&Name, Rtype), SetChange<'d>> = BTreeMap::new();
         let keys: HashSet<(&Name, Rtype)> = delta.removed.iter().map(|record| (&record.owner, record.rtype)).collect();
-        let mut held: HashMap<(&Name, Rtype, Vec<u8>), Vec<usize>> = HashMap::new();
+        let mut held: HashMap<(&Name, Rtype, u32, Vec<u8>), Vec<usize>> = HashMap::new();
         for (number, Held { record, .. }) in file.records.iter().enumerate() {
             if keys.contains(&(&record.owner, record.rtype)) {
-                held.entry((&record.owner, record.rtype, record.canonical())).or_default().push(number);
+                held.entry((&record.owner, record.rtype, record.ttl, record.canonical())).or_default().push(number);
             }
         }
         for record in &delta.removed {
-            // The same record may be written twice, with two TTLs.
-            let Some(numbers) = held.remove(&(&record.owner, record.rtype, record.canonical())) else { continue };
+            // The same record may be written twice.
+            let key = (&record.owner, record.rtype, record.ttl, record.canonical());
+            let Some(numbers) = held.remove(&key) else { continue };
             for number in &numbers {
                 if let Some(place) = file.made_elsewhere(&file.records[*number]) {
                     let what = format!("{} {} {}", record.owner, record.rtype, record.data());
