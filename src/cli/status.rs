@@ -203,4 +203,36 @@ mod tests {
             assert!(told.contains(&format!("network       {expected}")), "{told:?}");
         }
     }
+
+    #[test]
+    fn secondaries_tell_how_current_they_are() {
+        let zone = |state: &str, served: bool, next: Value, error: Value| {
+            json!({
+                "name": "a.example.", "role": "secondary", "state": state, "serial": if served { json!(7) } else { Value::Null },
+                "records": if served { json!(3) } else { Value::Null }, "primaries": ["192.0.2.1 key k.", "192.0.2.2"],
+                "next-check-seconds": next, "expires-seconds": 3_700, "last-error": error,
+                "problem": if served { Value::Null } else { json!("192.0.2.1: no reply") },
+            })
+        };
+        for (zone, expected) in [
+            (
+                zone("served", true, json!(61), Value::Null),
+                "  a.example.  serial 7, 3 records, secondary of 192.0.2.1 key k., 192.0.2.2, next check in 1 min 1 s, expires in 1 h 1 min",
+            ),
+            (
+                zone("served", true, Value::Null, json!("192.0.2.1: no reply")),
+                "  a.example.  serial 7, 3 records, secondary of 192.0.2.1 key k., 192.0.2.2, check under way, expires in 1 h 1 min, last error: 192.0.2.1: no reply",
+            ),
+            (
+                zone("expired", false, json!(5), json!("192.0.2.1: no reply")),
+                "  a.example.  expired (SERVFAIL): secondary of 192.0.2.1 key k., 192.0.2.2, next check in 5 s, last error: 192.0.2.1: no reply",
+            ),
+            (
+                zone("not-served", false, json!(5), json!("192.0.2.1: no reply")),
+                "  a.example.  not served (SERVFAIL): secondary of 192.0.2.1 key k., 192.0.2.2, next check in 5 s: 192.0.2.1: no reply",
+            ),
+        ] {
+            assert_eq!(zone_line(&zone, Paint::none()), expected);
+        }
+    }
 }
