@@ -76,7 +76,8 @@ impl Outcome {
         }
         // RFC 8509 3.1.
         if answer.root_key_sentinel == Some(SentinelVerdict::Withhold) && !checking_disabled {
-            return Outcome::error(Rcode::SERVFAIL);
+            edes.push(Ede::new(EdeCode::OTHER, "the root key sentinel in the name: this is the answer to what it asks (RFC 8509)"));
+            return Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) };
         }
         if answer.stale {
             let code = if answer.rcode == Rcode::NXDOMAIN { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER };

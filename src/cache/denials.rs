@@ -157,19 +157,21 @@ impl<'a> Denials<'a> {
         let ttl = negative_ttl(denial, &self.entries.limits);
         if let Some(soa) = &mut denial.soa {
             soa.ttl = ttl;
-            denial.proof.iter_mut().for_each(|set| set.ttl = set.ttl.min(ttl));
+            let least = self.entries.limits.min_ttl;
+            denial.proof.iter_mut().for_each(|set| set.ttl = set.ttl.max(least).min(ttl));
         }
     }
 }
 
-/// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM, and no longer than the proof (RFC 4035 5.3.3).
+/// RFC 2308 5: the smaller of the SOA's TTL and its MINIMUM, and no longer than the proof (RFC 4035 5.3.3); within the limits of
+/// the configuration. Without SOA there is nothing that `min-ttl` could lengthen.
 fn negative_ttl(denial: &Denial, limits: &CacheLimits) -> u32 {
     let Some(soa) = &denial.soa else {
         return TTL_WITHOUT_SOA.min(limits.negative_max_ttl).min(limits.max_ttl);
     };
     let minimum = soa.data.first().and_then(|rdata| rdata.last_chunk::<4>()).map_or(0, |last| u32::from_be_bytes(*last));
     let proof = denial.proof.iter().map(|set| set.ttl).min().unwrap_or(u32::MAX);
-    soa.ttl.min(minimum).min(proof).min(limits.negative_max_ttl).min(limits.max_ttl)
+    soa.ttl.min(minimum).min(proof).max(limits.min_ttl).min(limits.negative_max_ttl).min(limits.max_ttl)
 }
 
 /// Whether existing data survives a new denial. Proved data survives an unproved one. The parent's delegation survives, because

@@ -12,7 +12,7 @@ pub struct CacheLimits {
     pub bytes: usize,
     /// Seconds that data is kept at most (`cache.max-ttl`).
     pub max_ttl: u32,
-    /// Seconds. Data with a smaller TTL is kept this long; TTL 0 stays 0 (`cache.min-ttl`).
+    /// Seconds. Data and denials with a smaller TTL are kept this long (`cache.min-ttl`).
     pub min_ttl: u32,
     pub negative_max_ttl: u32,
     /// Seconds that expired data may still be served when servers fail (RFC 8767 5; `cache.stale-max`).

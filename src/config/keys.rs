@@ -298,7 +298,7 @@ const CACHE: &[Row<Settings>] = &[
         key: "min-ttl",
         kind: Kind::Seconds(|s| &mut s.cache.min_ttl_s, 0, 3_600),
         default: "0",
-        doc: "Shortest time that a record is cached, even if its TTL is shorter",
+        doc: "Shortest time that a record or a denial is cached, even if its TTL is shorter",
         why: "a value above 0 overrides the zone's operator",
     },
     Row {

@@ -61,6 +61,9 @@ pub const SILENT_ROOT_MAX: usize = 2;
 /// BADCOOKIE replies after which TCP is used, which needs no cookie (RFC 7873 5.3): several servers behind one address may
 /// each have a secret of their own.
 pub const BADCOOKIE_REPLIES_MAX: u8 = 2;
+/// Queries after a reply of a signed zone's last server that came without OPT, and may be an error that passes. Peers send a
+/// query four or five times in all.
+pub const ODD_CHECKS_MAX: u8 = 3;
 /// The longest wait for TCP that is to vouch for a reply over UDP (RFC 5452 9.2). Where TCP is filtered the query then goes
 /// over UDP.
 pub const TCP_VOUCHING_MAX: Duration = Duration::from_millis(500);

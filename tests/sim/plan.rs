@@ -35,6 +35,12 @@ pub struct Manner {
     /// What it makes of queries with an EDNS option, and of queries with EDNS.
     pub no_options: Option<Misfit>,
     pub no_edns: Option<Misfit>,
+    /// `no_options` counts for names in mixed case only.
+    pub no_options_in_mixed_case: bool,
+    /// What it does not understand is answered without OPT.
+    pub bare: bool,
+    /// This instead of the next replies over UDP, without OPT: an overload, or a box on the way.
+    pub passing: Option<(Misfit, Rc<Cell<u32>>)>,
     /// Queries for these types get lost.
     pub drops: Vec<Rtype>,
     /// Every UDP reply is truncated.
@@ -96,6 +102,8 @@ pub enum Cookie {
     Of(u8),
     /// Each reply's is another one's, as of many machines behind one address.
     Anything,
+    /// None is ever right, over TCP neither.
+    Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,6 +127,9 @@ impl Default for Manner {
             lower_only: None,
             no_options: None,
             no_edns: None,
+            no_options_in_mixed_case: false,
+            bare: false,
+            passing: None,
             drops: Vec::new(),
             truncates: false,
             lowers_case: false,
@@ -358,7 +369,8 @@ impl Plan {
             return silent(format!("{} drops the type", server.name));
         }
         let mut reply = query.reply();
-        if let Some(misfit) = misfit(manner, &query) {
+        let passing = if tcp { None } else { passing(manner) };
+        if let Some(misfit) = passing.or_else(|| misfit(manner, &query)) {
             let word = format!("{} misunderstands: {misfit:?}", server.name);
             match misfit {
                 Misfit::Silent => return silent(word),
@@ -370,7 +382,7 @@ impl Plan {
                     reply.authority.extend(zone.and_then(Zone::soa).cloned());
                 }
             }
-            if manner.no_edns.is_some() {
+            if manner.no_edns.is_some() || manner.bare || passing.is_some() {
                 reply.edns = None;
             }
             return Told { bytes: Some(reply.encode()), honest: None, forged: false, word };
@@ -388,7 +400,7 @@ impl Plan {
         }
         if let Some(cookie) = manner.wants_cookie
             && !give_cookie(cookie, &query, &mut reply)
-            && !tcp
+            && (!tcp || cookie == Cookie::Never)
         {
             reply.rcode = Rcode::BADCOOKIE;
             return Told { bytes: Some(reply.encode()), honest: None, forged: false, word: format!("{} BADCOOKIE", server.name) };
@@ -470,7 +482,10 @@ impl Plan {
         let Some(asked) = &reply.question else { return };
         let Some(cut) = reply.authority.iter().find(|rr| rr.rtype == Rtype::NS && asked.name.is_below(&rr.name)) else { return };
         let Some(parent) = cut.name.parent().and_then(|above| self.zone_of(&above)) else { return };
-        let own = [asked.rtype, Rtype::CNAME].map(|rtype| parent.set(&asked.name, rtype)).concat();
+        let mut own = [asked.rtype, Rtype::CNAME].map(|rtype| parent.set(&asked.name, rtype)).concat();
+        if let Some(target) = own.first().filter(|rr| rr.rtype == Rtype::CNAME).and_then(Rr::target) {
+            own.extend_from_slice(parent.set(&target, asked.rtype));
+        }
         if !own.is_empty() {
             (reply.answer, reply.flags) = (own, reply.flags | AA);
             reply.authority.clear();
@@ -586,11 +601,18 @@ impl Plan {
     }
 }
 
+fn passing(manner: &Manner) -> Option<Misfit> {
+    let (misfit, left) = manner.passing.as_ref().filter(|(_, left)| left.get() > 0)?;
+    left.set(left.get() - 1);
+    Some(*misfit)
+}
+
 fn misfit(manner: &Manner, query: &Packet) -> Option<Misfit> {
     let is_mixed = query.question.as_ref().is_some_and(|asked| asked.wire.iter().any(u8::is_ascii_uppercase));
     let has_options = query.edns.as_ref().is_some_and(|edns| !edns.options.is_empty());
     let lower_only = manner.lower_only.filter(|_| is_mixed);
-    lower_only.or(manner.no_options.filter(|_| has_options)).or(manner.no_edns.filter(|_| query.edns.is_some()))
+    let no_options = manner.no_options.filter(|_| has_options && (is_mixed || !manner.no_options_in_mixed_case));
+    lower_only.or(no_options).or(manner.no_edns.filter(|_| query.edns.is_some()))
 }
 
 /// RFC 7873 5.2: puts a cookie into the reply; was the right one in the query?
@@ -600,7 +622,7 @@ fn give_cookie(cookie: Cookie, query: &Packet, reply: &mut Packet) -> bool {
     let (client, server) = theirs.split_at(theirs.len().min(8));
     let (made, is_right) = match cookie {
         Cookie::Of(secret) => ([secret; 16], server == [secret; 16]),
-        Cookie::Anything => ([query.id as u8; 16], false),
+        Cookie::Anything | Cookie::Never => ([query.id as u8; 16], false),
     };
     reply.edns.iter_mut().for_each(|edns| edns.options.push((10, [client, &made].concat())));
     is_right

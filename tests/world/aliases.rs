@@ -192,3 +192,32 @@ fn a_proved_alias_into_data_of_this_server_is_not_proved() {
         }
     }
 }
+
+/// It holds for denials too, whose TTL is the MINIMUM of the SOA.
+#[test]
+fn a_minimum_ttl_holds_for_denials() {
+    if !is_cairn() {
+        return;
+    }
+    for (signed, min_ttl_s) in [(false, 60), (true, 60), (false, 0), (true, 0)] {
+        let mut world = World::new(804).zone("example.");
+        if signed {
+            world = world.anchored().zone("example.").signed();
+        }
+        let mut world = world
+            .records(&["example. 300 SOA ns1.example. . 1 3600 600 86400 0", "a.example. A 192.0.2.1", "c.example. CNAME no2.example."])
+            .tune(move |settings| settings.cache.min_ttl_s = min_ttl_s);
+        for question in ["a.example. AAAA", "no.example. A", "c.example. A"] {
+            let first = world.ask(question);
+            world.pass(20);
+            world.forget();
+            let second = world.ask(question);
+            assert_eq!(first.rcode(), second.rcode());
+            assert_eq!(world.log().is_empty(), min_ttl_s > 0, "{question}, min-ttl {min_ttl_s}, signed: {signed}: {second:?}");
+            world.pass(61);
+            world.forget();
+            world.ask(question);
+            assert!(!world.log().is_empty(), "it ends: {question}, signed: {signed}");
+        }
+    }
+}

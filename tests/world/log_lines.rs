@@ -56,3 +56,21 @@ fn a_name_gets_one_line_a_minute_from_all_workers_together() {
         assert_eq!((log.lines_with("home.example."), log.lines_with("www.broken.example. A fails")), (2, 2));
     });
 }
+
+/// A SERVFAIL of the root key sentinel (RFC 8509) has its reason in the log too.
+#[test]
+fn the_root_key_sentinel_says_why_it_fails() {
+    if !is_cairn() {
+        return;
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let owner = "root-key-sentinel-is-ta-00001.example.";
+        let mut world = World::new(71).anchored().zone("example.").signed().record(&format!("{owner} A 192.0.2.1"));
+        world.ask(&format!("{owner} A"));
+        assert_eq!(log.lines_with("fails: "), 1);
+        assert_eq!(log.lines_with("root key sentinel"), 1);
+    });
+}

@@ -1,12 +1,13 @@
 //! Servers that do not cope with mixed letter case, with EDNS options, or with EDNS, whatever they reply then.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use cairn::record::{Rcode, Rtype};
 
 use super::sim::engine::is_cairn;
 use super::sim::internet::Seen;
-use super::sim::packet::{Packet, TC};
+use super::sim::packet::{AD, Packet, TC};
 use super::sim::plan::Manner;
 use super::sim::{Forger, Misfit, Tcp, World};
 
@@ -251,5 +252,115 @@ fn forged_letter_cases_do_not_add_up() {
         world.forget();
         assert!(world.ask("ftp.shop.example. A").is("192.0.2.3"));
         assert!(world.queries_to("ns1.shop.example.").iter().all(has_mixed_case), "after {question}");
+    }
+}
+
+/// A signed zone with names at one and at two labels below its apex.
+fn signed_world(seed: u64) -> World {
+    let world = World::new(seed).anchored().zone("example.").signed().zone("shop.example.").signed();
+    let records = ["www.shop.example. A 192.0.2.1", "al.shop.example. CNAME www.shop.example.", "x.y.shop.example. A 192.0.2.2"];
+    world.records(&records).server("ns1.shop.example.")
+}
+
+/// Without DO there are no signatures: whatever else is left out of queries, EDNS stays in them.
+#[test]
+fn a_signed_zone_is_proved_whatever_its_server_cannot_read() {
+    if !is_cairn() {
+        return;
+    }
+    let errors = [Rcode::REFUSED, Rcode::SERVFAIL, Rcode::FORMERR, Rcode::NOTIMP, Rcode::BADVERS, Rcode::BADCOOKIE].map(Misfit::Fails);
+    let misfits = [Misfit::NoData, Misfit::NxDomain, Misfit::Silent].into_iter().chain(errors);
+    let mut wrong = Vec::new();
+    for (misfit, bare) in misfits.flat_map(|misfit| [(misfit, false), (misfit, true)]) {
+        let is_extended = [Rcode::BADVERS, Rcode::BADCOOKIE].map(Misfit::Fails).contains(&misfit);
+        if bare && is_extended {
+            continue;
+        }
+        for unread in ["case", "options", "both together", "either"] {
+            if is_extended && unread == "case" {
+                continue;
+            }
+            for tcp in [Tcp::Open, Tcp::Closed, Tcp::Filtered] {
+                let mut world = signed_world(110).tcp(tcp).manner(|manner| {
+                    manner.bare = bare;
+                    manner.lower_only = Some(misfit).filter(|_| matches!(unread, "case" | "either"));
+                    manner.no_options = Some(misfit).filter(|_| unread != "case");
+                    manner.no_options_in_mixed_case = unread == "both together";
+                });
+                let what = format!("{misfit:?}, without OPT: {bare}, unread: {unread}, TCP {tcp:?}");
+                for (question, rcode) in [("www", Rcode::NOERROR), ("al", Rcode::NOERROR), ("x.y", Rcode::NOERROR), ("no", Rcode::NXDOMAIN)]
+                {
+                    let answer = world.ask(&format!("{question}.shop.example. A DO"));
+                    if answer.rcode() != rcode || answer.packet.flags & AD == 0 {
+                        wrong.push(format!("{question}, {what}: {answer:?}"));
+                    }
+                }
+                let queries = world.queries_to("ns1.shop.example.").len();
+                if queries > 30 {
+                    wrong.push(format!("{queries} queries, {what}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Up to three errors or denials without OPT, of a box on the way or an overload, cost no answer and teach nothing.
+#[test]
+fn passing_errors_do_not_make_a_signed_zone_bogus() {
+    if !is_cairn() {
+        return;
+    }
+    let errors = [Rcode::REFUSED, Rcode::SERVFAIL, Rcode::FORMERR, Rcode::NOTIMP].map(Misfit::Fails);
+    let mut wrong = Vec::new();
+    for misfit in [Misfit::NoData, Misfit::NxDomain].into_iter().chain(errors) {
+        for (count, tcp) in (1..=3).flat_map(|count| [Tcp::Open, Tcp::Closed, Tcp::Filtered].map(|tcp| (count, tcp))) {
+            for known in [false, true] {
+                let left = Rc::new(Cell::new(0));
+                let mut world = signed_world(111).tcp(tcp).manner(|manner| manner.passing = Some((misfit, left.clone())));
+                if known {
+                    world.ask("al.shop.example. A");
+                }
+                left.set(if known { 1 } else { count });
+                let what = format!("{count} times {misfit:?}, TCP {tcp:?}, known before: {known}");
+                for question in ["www.shop.example. A DO", "x.y.shop.example. A DO", "www.shop.example. A DO"] {
+                    let answer = world.ask(question);
+                    if answer.rcode() != Rcode::NOERROR || answer.packet.flags & AD == 0 {
+                        wrong.push(format!("{question}, {what}: {answer:?}"));
+                    }
+                }
+                world.pass(20);
+                world.forget();
+                world.ask("no.shop.example. A");
+                let is_full = |seen: &Seen| {
+                    let edns = seen.query.as_ref().and_then(|query| query.edns.as_ref());
+                    seen.tcp || has_mixed_case(seen) && edns.is_some_and(|edns| !edns.options.is_empty())
+                };
+                if !world.queries_to("ns1.shop.example.").iter().all(is_full) {
+                    wrong.push(format!("the form stays, {what}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Where a server of a signed zone knows no EDNS, another one of the zone does.
+#[test]
+fn a_signed_zone_is_asked_of_the_servers_that_know_edns() {
+    if !is_cairn() {
+        return;
+    }
+    for misfit in MISFITS {
+        for seed in 0..6 {
+            let mut world = signed_world(seed).manner(|manner| manner.no_edns = Some(misfit)).server("ns2.shop.example.");
+            for question in ["www.shop.example. A DO", "x.y.shop.example. A DO"] {
+                let answer = world.ask(question);
+                assert!(
+                    answer.rcode() == Rcode::NOERROR && answer.packet.flags & AD != 0,
+                    "{misfit:?}, seed {seed}: {question} {answer:?}"
+                );
+            }
+        }
     }
 }

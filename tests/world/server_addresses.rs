@@ -229,3 +229,91 @@ fn a_parent_without_the_address_is_not_asked_on_and_on() {
     let asked = world.log().iter().filter(|seen| seen.name().is_within(&name("lone.example."))).count();
     assert!(asked <= 10, "{asked} queries");
 }
+
+/// A parent without glue that has, when it is asked, the address of one of the zone's servers only.
+fn one_known_of(names: usize, seed: u64) -> World {
+    let ns: Vec<String> = (1..=names).map(|n| format!("lone.example. NS ns{n}.lone.example.")).collect();
+    let mut world = World::new(seed).zone("example.");
+    for line in &ns {
+        world = world.record(line);
+    }
+    let world = world.server("ns1.example.").manner(|manner| manner.hides_glue = true).zone("lone.example.");
+    let world = world.record("www.lone.example. A 192.0.2.1").record("mail.lone.example. A 192.0.2.2");
+    world.server(&format!("ns{}.lone.example.", 1 + seed as usize % names))
+}
+
+#[test]
+fn the_parent_is_asked_for_every_name_of_a_usual_set() {
+    if !is_cairn() {
+        return;
+    }
+    for names in [2, 4, 8, 13] {
+        for seed in SEEDS {
+            let mut world = one_known_of(names, seed);
+            let answer = world.ask("www.lone.example. A");
+            assert!(answer.is("192.0.2.1"), "{names} names, seed {seed}: {answer:?}");
+            assert!(world.log().len() <= 24, "{names} names, seed {seed}: {} queries", world.log().len());
+        }
+    }
+}
+
+/// One of the names is the zone's own: that it has no address is no word about the zone.
+#[test]
+fn one_of_the_servers_may_have_the_name_of_the_zone() {
+    if !is_cairn() {
+        return;
+    }
+    for seed in SEEDS {
+        let mut world = one_known_of(3, seed).zone("example.").record("lone.example. NS lone.example.");
+        for question in ["www.lone.example. A", "mail.lone.example. A", "no.lone.example. A"] {
+            let answer = world.ask(question);
+            assert!(answer.rcode() != Rcode::SERVFAIL, "seed {seed}, {question}: {answer:?}");
+        }
+    }
+}
+
+/// Of a set that is larger than any zone needs, each question asks for some names, and the next one goes on with others.
+#[test]
+fn the_next_question_goes_on_with_the_other_names() {
+    if !is_cairn() {
+        return;
+    }
+    for seed in SEEDS {
+        let mut world = one_known_of(20, seed);
+        let mut found = false;
+        for turn in 0..8 {
+            world.forget();
+            let answer = world.ask("www.lone.example. A");
+            assert!(world.log().len() <= 12, "seed {seed}, turn {turn}: {} queries", world.log().len());
+            found = answer.is("192.0.2.1");
+            if found {
+                break;
+            }
+            let text = format!("{answer:?}");
+            assert!(!text.contains("no address is known"), "seed {seed}: {text}");
+        }
+        assert!(found, "seed {seed}");
+        assert!(world.ask("mail.lone.example. A").is("192.0.2.2"), "seed {seed}");
+    }
+}
+
+/// The parent says that the server's name is an alias into the child, and what its address is.
+#[test]
+fn the_parents_alias_may_lead_into_the_child() {
+    if !is_cairn() {
+        return;
+    }
+    for seed in SEEDS {
+        let mut world = World::new(seed)
+            .zone("example.")
+            .records(&["lone.example. NS ns.lone.example.", "ns.lone.example. CNAME real.lone.example.", "real.lone.example. A 9.9.77.1"])
+            .server("ns1.example.")
+            .manner(|manner| manner.hides_glue = true)
+            .zone("lone.example.")
+            .record("www.lone.example. A 192.0.2.1")
+            .server("real.lone.example.")
+            .at("9.9.77.1");
+        let answer = world.ask("www.lone.example. A");
+        assert!(answer.is("192.0.2.1"), "seed {seed}: {answer:?}");
+    }
+}

@@ -48,9 +48,10 @@ impl Walk<'_> {
         }
         let context = self.context;
         let question = Rc::new(question.clone());
+        let needs_edns = self.servers.needs_edns(cut, context);
         let plan = |Picked { address, why, standing, .. }: Picked, cut: &Cut, slist: &Slist| {
-            let with_edns = with_edns(address, &standing, slist);
-            Plan::new(question.clone(), minimised, address, why, standing, cut.forward, with_edns)
+            let with_edns = needs_edns || with_edns(address, &standing, slist);
+            Plan { needs_edns, ..Plan::new(question.clone(), minimised, address, why, standing, cut.forward, with_edns) }
         };
         for _ in 0..WALK_ROUNDS_MAX {
             let is_enough = slist.is_enough(context.routes.limits.tries_per_cut);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::cache::{EdnsState, Family, FamilyStanding, Standing, Usable};
+use crate::env::WallTime;
 use crate::limits::servers::TRIES_PER_ADDRESS_MAX;
+use crate::record::Rtype;
 use crate::resolve::context::context::Context;
 use crate::resolve::delegation::zone_cut::{Cut, Server};
 use crate::resolve::servers::choose::{Candidate, Order, choose};
@@ -103,6 +105,19 @@ impl Servers {
             |server: &Server| usize::from(self.silence_allowed(server, slist, context).saturating_sub(slist.silence_of(server)));
         let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();
         slist.silent_max().saturating_sub(slist.silent).min(of_servers)
+    }
+}
+
+impl Servers {
+    /// Is the zone signed, as far as its parent has said, and is that to be proved?
+    pub(in crate::resolve) fn needs_edns(&self, cut: &Cut, context: &Context) -> bool {
+        let routes = &context.routes;
+        // A negative trust anchor that has ended counts as well: the server is then asked as if the zone were not signed.
+        let is_proved = || routes.anchored(&cut.zone).is_some() && routes.turned_off(&cut.zone, WallTime(0)).is_none();
+        !cut.configured
+            && routes.recursion.dnssec
+            && is_proved()
+            && self.cache().sets().get(&cut.zone, Rtype::DS, self.now()).is_some_and(|ds| !ds.set.data.is_empty())
     }
 }
 

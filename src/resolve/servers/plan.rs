@@ -32,6 +32,8 @@ pub(in crate::resolve) struct Plan {
     pub(in crate::resolve) standing: Standing,
     pub(in crate::resolve) recursive: bool,
     pub(in crate::resolve) with_edns: bool,
+    /// The zone is signed: a reply without DO in its query has no signatures, and is of no use.
+    pub(in crate::resolve) needs_edns: bool,
     pub(in crate::resolve) form: Form,
     pub(in crate::resolve) stage: Stage,
     /// Of a check, and of what confirms it: the form in which the question was asked first, and the simpler form that is
@@ -106,6 +108,7 @@ impl Plan {
             standing,
             recursive,
             with_edns,
+            needs_edns: false,
             form,
             stage,
             asked_in: form,
@@ -151,6 +154,8 @@ impl Plan {
         }
         if !plan.with_edns {
             plan.form.edns = EdnsForm::None;
+        } else if plan.needs_edns {
+            plan.form.edns = plan.form.edns.min(EdnsForm::NoOptions);
         }
         plan.with_edns = plan.form.edns != EdnsForm::None;
         let cookie_vouches = plan.form.edns == EdnsForm::Full && !manner.cookie.is_empty();

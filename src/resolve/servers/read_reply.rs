@@ -173,7 +173,18 @@ impl Servers {
             dropped: content.dropped,
         });
         let Notes { has_cookie, case_mangled, .. } = reply.notes;
-        let seen = Circumstances { has_opt: edns.is_some(), has_cookie, case_kept: !case_mangled, is_for_server: context.depth > 0 };
+        let is_open = |address: &SocketAddr| {
+            let tried = slist.get(*address);
+            tried.count == 0 && !tried.spent && context.routes.family_enabled(address.ip()) && !context.avoid.contains(address)
+        };
+        let seen = Circumstances {
+            has_opt: edns.is_some(),
+            has_cookie,
+            case_kept: !case_mangled,
+            is_for_server: context.depth > 0,
+            is_last: !cut.servers.iter().flat_map(|server| &server.addresses).any(is_open),
+            over_tcp,
+        };
         let reply = ServerReply { kind, header: message.header(), rcode, content, server: plan.address, received_at: now };
         match self.judge_form(plan, reply, seen, slist) {
             Judged::Believed(reply) => self.judge_reply(cut, plan, *reply, slist),
@@ -215,14 +226,15 @@ impl Servers {
                 }
                 return None;
             }
-            Kind::NeedsPlainDns => {
+            Kind::NeedsPlainDns if !plan.needs_edns => {
                 let tried = slist.of(address);
                 tried.plain = true;
                 tried.count = tried.count.saturating_sub(1);
                 return None;
             }
-            // The reply carries the cookie that the server wants (RFC 7873 5.3).
-            Kind::NewCookie if slist.get(address).new_cookies < BADCOOKIE_REPLIES_MAX => {
+            // The reply carries the cookie that the server wants (RFC 7873 5.3). Where that is wrong too, TCP comes next, and
+            // then no cookie.
+            Kind::NewCookie if slist.get(address).new_cookies <= BADCOOKIE_REPLIES_MAX => {
                 let tried = slist.of(address);
                 tried.new_cookies += 1;
                 tried.count = tried.count.saturating_sub(1);
@@ -236,7 +248,7 @@ impl Servers {
             Kind::Lame | Kind::Referral => (Unfit::Lame, LAME_S, FaultKind::Lame),
             Kind::Refused => (Unfit::Refused, REFUSED_S, FaultKind::Rcode(reply.rcode)),
             Kind::ServFail => (Unfit::ServFail, SERVFAIL_S, FaultKind::Rcode(reply.rcode)),
-            Kind::Broken | Kind::NewCookie => (Unfit::FormErr, BROKEN_S, FaultKind::Rcode(reply.rcode)),
+            Kind::Broken | Kind::NeedsPlainDns | Kind::NewCookie => (Unfit::FormErr, BROKEN_S, FaultKind::Rcode(reply.rcode)),
         };
         // A refused shortened question says nothing about the server: it may answer the whole one.
         if !plan.minimised {
@@ -303,6 +315,10 @@ impl Servers {
         match error {
             AskError::TcpFailed { fault: TcpFault::Busy, .. } => None,
             AskError::TcpFailed { .. } if plan.tcp_vouches && plan.stage == Stage::First => Some(self.without_tcp(plan)),
+            AskError::TcpFailed { .. } if slist.get(plan.address).new_cookies == BADCOOKIE_REPLIES_MAX => {
+                slist.of(plan.address).new_cookies += 1;
+                Some(self.without_tcp(plan))
+            }
             AskError::TcpFailed { .. } if error.notes().case_mangled && slist.get(plan.address).other_case < OTHER_CASE_REPLIES_MAX => {
                 slist.of(plan.address).other_case += 1;
                 self.note_case(plan, error);

@@ -34,6 +34,8 @@ impl Servers {
         };
         let server = plan.address;
         let mut manner = self.cache().servers().manner(server.ip(), self.now());
+        let new_cookies = slist.get(server).new_cookies;
+        manner.no_options |= new_cookies > BADCOOKIE_REPLIES_MAX;
         let plan = plan.formed(&manner, slist.get(server).silent);
         trace_asked(self.network(), cut, &plan, attempt, context);
         self.cache().servers().on_asked(server.ip(), self.now());
@@ -52,7 +54,7 @@ impl Servers {
         }
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.network().client_cookie(server.ip()));
         cookie.extend_from_slice(&manner.cookie);
-        let force_tcp = plan.tcp_vouches || slist.get(server).new_cookies >= BADCOOKIE_REPLIES_MAX;
+        let force_tcp = plan.tcp_vouches || new_cookies >= BADCOOKIE_REPLIES_MAX && !manner.no_tcp;
         let (limits, dnssec) = (context.routes.limits, context.routes.recursion.dnssec);
         self.network().count_query();
         self.allowance.earn();

@@ -49,8 +49,8 @@ pub struct Slist {
     pub(in crate::resolve) again: Option<Box<Plan>>,
     /// A reply that is checked or confirmed by another query, and stands if that brings nothing.
     pub(in crate::resolve) doubted: Option<Box<ServerReply>>,
-    /// A denial or an error of this server was checked.
-    pub(in crate::resolve) checked: Option<SocketAddr>,
+    /// How often a denial or an error was checked, of whichever server.
+    pub(in crate::resolve) checks: u8,
     /// A query was not sent because we had no socket left.
     pub(in crate::resolve) no_socket: bool,
     /// A query lost its socket to others before there was a reply.
@@ -68,7 +68,7 @@ pub(in crate::resolve) struct Tried {
     pub(in crate::resolve) spent: bool,
     pub(in crate::resolve) was_empty: bool,
     pub(in crate::resolve) plain: bool,
-    /// BADCOOKIE replies.
+    /// BADCOOKIE replies, and one more where TCP failed after them.
     pub(in crate::resolve) new_cookies: u8,
     /// Replies in another letter case than the question.
     pub(in crate::resolve) other_case: u8,
