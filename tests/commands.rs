@@ -303,3 +303,58 @@ fn doctor_looks_at_the_machine_and_says_what_it_did_not_look_at() {
     assert!(text.contains("fault  server: no Cairn runs here") && text.contains("\n       fix: start it: "), "{text}");
     assert_eq!(folder.cairn("doctor --what").status.code(), Some(2));
 }
+
+/// What is refused leaves the file as it is, and says why.
+#[test]
+fn records_of_a_zone_are_changed_or_refused() {
+    let folder = Folder::new("records");
+    let file = "zones/example.org.zone";
+    let text = |folder: &Folder| fs::read_to_string(folder.0.join(file)).expect("it is there");
+    folder.write("cairn.toml", "").write(file, &format!("{ZONE}$GENERATE 1-2 h$ A 192.0.2.$\n"));
+    let before = text(&folder);
+    for (words, code, told) in [
+        ("add example.org www 60 CNAME", 2, "<DATA>"),
+        ("add example.org www 60 MX 10 ns", 2, "DATA is one argument: write '10 ns'"),
+        ("add example.org www soon A 192.0.2.2", 2, "5m, 1h, 1d"),
+        ("add example.org www 60 IN A", 2, "found the class IN"),
+        ("add example.org www 60 AAA 192.0.2.2", 2, "a record type"),
+        ("add example.org www 60 A 192.0.2", 2, "A data '192.0.2': found `192.0.2`, expected an IPv4 address"),
+        ("add example.org www 60 TXT a;b", 2, "write quotes around the text"),
+        ("add example.org ns 60 CNAME www", 1, "zones/example.org.zone:5: found CNAME beside the A of line 4"),
+        ("add example.org www.example.org 60 A 192.0.2.2", 1, "write www.example.org. with a final dot"),
+        ("add example.org www.example.net. 60 A 192.0.2.2", 1, "www.example.net. is not within example.org."),
+        ("add exmaple.org www 60 A 192.0.2.2", 1, "there is no zone exmaple.org. here; did you mean example.org.?"),
+        ("add example.org @ 60 SOA ns", 2, "SOA data 'ns'"),
+        ("remove example.org www", 1, "there is no record of www.example.org."),
+        ("remove example.org ns A 192.0.2.9", 1, "no A record with this data; it has '192.0.2.1'"),
+        ("remove example.org @", 1, "exactly one SOA record"),
+        ("remove example.org @ NS", 1, "without an NS record"),
+        ("remove example.org h2", 1, "is made by the $GENERATE at zones/example.org.zone:5: change it there"),
+        ("import example.org none", 1, "none: there is no such file"),
+        ("show example.net", 1, "there is no zone example.net. here"),
+    ] {
+        let output = folder.cairn(&format!("zone {words} --config cairn.toml"));
+        assert_eq!(output.status.code(), Some(code), "{words}: {}", stderr(&output));
+        assert!(stderr(&output).contains(told), "{words}: {}", stderr(&output));
+        assert_eq!(text(&folder), before, "{words}");
+    }
+    let output = folder.cairn("zone add example.org www 1h A 192.0.2.2 --config cairn.toml");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("+ www.example.org. 3600 A 192.0.2.2\nexample.org. serial 8 is in zones/"), "{}", stdout(&output));
+    let expected = before.replace(" 7 ", " 8 ").replace("ns A 192.0.2.1\n", "ns A 192.0.2.1\nwww A 192.0.2.2\n");
+    assert_eq!(text(&folder), expected);
+    let again = folder.cairn("zone add example.org www 1h A 192.0.2.2 --config cairn.toml");
+    assert!(again.status.code() == Some(0) && stdout(&again).contains("nothing changed"), "{}", stdout(&again));
+    let listed = stdout(&folder.cairn("zone list --config cairn.toml"));
+    assert_eq!(listed, "example.org.  serial 8, 6 records, no server runs, zones/example.org.zone\n");
+    let exported = stdout(&folder.cairn("zone export example.org --config cairn.toml"));
+    assert!(exported.starts_with("example.org. 3600 IN SOA ns.example.org. ") && exported.lines().count() == 6, "{exported}");
+    folder.write(file, &exported);
+    assert_eq!(stdout(&folder.cairn("zone export example.org --config cairn.toml")), exported);
+    folder.write(file, &format!("{ZONE}www A 192.0.2\n"));
+    for words in ["add example.org ftp 60 A 192.0.2.2", "show example.org", "export example.org"] {
+        let output = folder.cairn(&format!("zone {words} --config cairn.toml"));
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        assert!(stderr(&output).contains("zones/example.org.zone:5:7: found `192.0.2`"), "{words}: {}", stderr(&output));
+    }
+}

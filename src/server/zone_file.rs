@@ -133,9 +133,8 @@ pub fn read_records(zone: &Name, file: &Path, ttl: u32) -> Result<Vec<ZoneRecord
 
 /// Makes a change. On any error the file is as it was.
 pub fn change_zone(zone: &HostedZone, change: &Change) -> Result<Changed, ZoneError> {
-    // A link stays a link.
+    // A link stays a link. What the file includes is beside the link.
     let path = fs::canonicalize(&zone.path).unwrap_or_else(|_| zone.path.clone());
-    let zone = HostedZone { path: path.clone(), ..zone.clone() };
     for _ in 0..ZONE_EDIT_TRIES_MAX {
         // A command that replaces the file leaves the lock of the old one behind.
         let held = File::open(&path).and_then(|file| file.lock().map(|()| file)).ok();
@@ -143,7 +142,7 @@ pub fn change_zone(zone: &HostedZone, change: &Change) -> Result<Changed, ZoneEr
         if held.as_ref().is_some_and(|held| !is_same_file(held, &path)) {
             continue;
         }
-        let (changed, edited) = changed(&zone, text.clone(), change)?;
+        let (changed, edited) = changed(zone, text.clone(), change)?;
         let Some(edited) = edited else { return Ok(changed) };
         match replace_keeping_owner(&path, &edited, &text) {
             Ok(true) => return Ok(changed),
