@@ -81,7 +81,9 @@ impl Outcome {
         }
         if answer.stale {
             let code = if answer.rcode == Rcode::NXDOMAIN { EdeCode::STALE_NXDOMAIN } else { EdeCode::STALE_ANSWER };
-            edes.push(Ede::new(code, "servers could not be reached; this data has expired"));
+            let is_unproved = edes.iter().any(|ede| ede.code == EdeCode::DNSSEC_BOGUS);
+            let why = if is_unproved { "be validated" } else { "be had" };
+            edes.push(Ede::new(code, format!("newer data could not {why}; this data has expired")));
         }
         Outcome {
             rcode: Some(answer.rcode),

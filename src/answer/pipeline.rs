@@ -250,6 +250,7 @@ fn client_context(case: &Case<'_>, place: Option<Place>) -> Context {
     let mut context = Context::client(case.snapshot.routes.clone(), case.snapshot.clone(), case.recorder.trace.clone());
     // Without RD no server is asked.
     context.cache_only = !case.request.wants(Flags::RD);
+    context.checking_disabled = case.request.wants(Flags::CD);
     context.client = case.requester.key();
     context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
     context

@@ -45,6 +45,8 @@ pub struct CachedDenial {
     pub soa: Option<RrSet>,
     pub proof: Vec<RrSet>,
     pub security: Security,
+    /// What its last validation found, of this run or of an earlier one.
+    pub last_judged: Security,
     pub ttl: u32,
     pub age_s: u32,
     pub due_for_prefetch: bool,
@@ -75,26 +77,25 @@ impl<'a> Denials<'a> {
         found.or_else(|| self.look(&Key::fact(wire, TYPE_OF_NXDOMAIN), now))
     }
 
-    /// Also a denial that has expired no more than `stale_max` seconds ago (RFC 8767).
-    pub fn get_stale(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
-        let (wire, now_s) = (question.name.as_wire(), now.secs());
-        let usable = |bytes: &[u8]| {
+    /// All denials for this question, those too that have expired no more than `stale_max` seconds ago (RFC 8767): of the type
+    /// and of the name, as they are known now and as they were last proved.
+    pub fn all_stale(&self, question: &Question, now: BootTime) -> impl Iterator<Item = CachedDenial> {
+        let (entries, wire, now_s) = (self.entries, question.name.as_wire(), now.secs());
+        let stale_max = entries.limits.stale_max;
+        let usable = move |bytes: &[u8]| {
             let past = now_s.saturating_sub(entry::expires(bytes));
-            entry::is_denial(bytes)
-                && (entry::remaining(bytes, now_s) > 0 || self.entries.limits.stale_max > 0 && past <= self.entries.limits.stale_max)
+            entry::is_denial(bytes) && (entry::remaining(bytes, now_s) > 0 || stale_max > 0 && past <= stale_max)
         };
-        [question.rtype.0, TYPE_OF_NXDOMAIN].into_iter().find_map(|rtype| {
-            self.entries.store.with(&Key::fact(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
-        })
+        let [own, name] = [question.rtype.0, TYPE_OF_NXDOMAIN];
+        [Key::fact(wire, own), Key::fact(wire, name), Key::proved(wire, own), Key::proved(wire, name)]
+            .into_iter()
+            .filter_map(move |key| entries.store.with(&key, now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first))))
     }
 
-    /// The last denial that was proved, as with [`Sets::get_proved`](sets::Sets::get_proved).
-    pub fn get_proved(&self, question: &Question, now: BootTime) -> Option<CachedDenial> {
-        let (wire, now_s) = (question.name.as_wire(), now.secs());
-        let usable = |bytes: &[u8]| entry::is_denial(bytes) && now_s.saturating_sub(entry::expires(bytes)) <= self.entries.limits.stale_max;
-        [question.rtype.0, TYPE_OF_NXDOMAIN].into_iter().find_map(|rtype| {
-            self.entries.store.with(&Key::proved(wire, rtype), now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first)))
-        })
+    /// The name and type under which such a denial of this question is kept: an NXDOMAIN counts for all types.
+    pub fn kept_as(question: &Question, kind: DenialKind) -> Question {
+        let for_all_types = kind == DenialKind::NxDomain && question.rtype != Rtype::DS;
+        Question::new(question.name.clone(), if for_all_types { Rtype(TYPE_OF_NXDOMAIN) } else { question.rtype })
     }
 
     /// A proved NXDOMAIN for an ancestor of this name (RFC 8020), and that ancestor.
@@ -113,15 +114,17 @@ impl<'a> Denials<'a> {
         }
         let (wire, now_s) = (question.name.as_wire(), now.secs());
         let exact = Key::fact(wire, question.rtype.0);
-        let for_all_types = denial.kind == DenialKind::NxDomain && question.rtype != Rtype::DS;
-        let key = if for_all_types { Key::fact(wire, TYPE_OF_NXDOMAIN) } else { exact };
+        let kept_as = Denials::kept_as(question, denial.kind);
+        let key = Key::fact(wire, kept_as.rtype.0);
+        let for_all_types = key.rtype != exact.rtype;
+        let is_unproved = matches!(denial.security, Security::Indeterminate | Security::Bogus);
+        let as_proved = |old: &[u8]| entry::as_proved(old, now_s, self.entries.limits.stale_max);
         if for_all_types && self.entries.store.peek(&exact, |old| stands(old, denial.security, now_s)) == Some(true) {
             return Stored::Outranked;
         }
         let (mut outranked, mut replaced) = (false, None);
         let stored = self.entries.store.update(&key, |old| {
-            let is_unproved = denial.security == Security::Indeterminate;
-            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.entries.limits.stale_max));
+            replaced = old.as_deref().filter(|_| is_unproved).and_then(as_proved);
             outranked = old.as_deref().is_some_and(|old| stands(old, denial.security, now_s));
             // Without SOA nothing shows the age of the denial. When it is stored again, because it was proved or used, its time
             // must not start again.
@@ -134,13 +137,21 @@ impl<'a> Denials<'a> {
         }
         if stored {
             let other = if for_all_types { exact } else { Key::fact(wire, TYPE_OF_NXDOMAIN) };
-            match denial.security {
-                Security::Indeterminate | Security::Bogus => self.entries.keep_proved(wire, key.rtype, replaced),
-                Security::Secure | Security::Insecure => self.entries.forget_proved(wire, question.rtype.0),
-            }
             let contradicts = for_all_types || denial.kind == DenialKind::NoData;
-            self.entries.store.remove_if(&other, |old| contradicts && !stands(old, denial.security, now_s));
+            let mut contradicted = None;
+            self.entries.store.remove_if(&other, |old| {
+                let is_doomed = contradicts && !stands(old, denial.security, now_s);
+                contradicted = Some(old).filter(|_| is_doomed && is_unproved).and_then(as_proved);
+                is_doomed
+            });
+            if is_unproved {
+                self.entries.keep_proved(wire, key.rtype, replaced);
+                self.entries.keep_proved(wire, other.rtype, contradicted);
+            } else {
+                self.entries.forget_proved(wire, question.rtype.0);
+            }
             Failures::of(self.entries).remove(question);
+            Failures::of(self.entries).remove(&kept_as);
         }
         if stored { Stored::Yes } else { Stored::No }
     }
@@ -226,6 +237,7 @@ pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedDenial {
         soa,
         proof,
         security: entry::security(bytes),
+        last_judged: entry::last_judged(bytes),
         ttl,
         age_s,
         due_for_prefetch: first_this_second && ttl > 0 && entry::is_waning(bytes, now_s),

@@ -9,11 +9,12 @@
 //! ```
 //! `kind` is never 0, which marks a free slot. `expires` counts seconds since boot; `ttl` is the TTL at the start, so the age
 //! is `ttl - (expires - now)`. `length` is that of the whole entry. `used` holds the low octet of the second of the last hit.
-//! `sub` of a fact has its rank (bits 0-2), its security status (3-4) and whether it is a denial (7); `sub` of a ready answer
-//! is the policy group, which is part of its key.
+//! `sub` of a fact has its rank (bits 0-2), its security status (3-4), the one that it had at an earlier run of the server if it
+//! comes from a saved cache (5-6), and whether it is a denial (7); `sub` of a ready answer is the policy group, which is part of
+//! its key.
 //!
 //! A *fact* is what is known of one name and type: an RRset or its denial, never both. A *proved* entry has the form of a fact:
-//! the last one that was Secure and has expired, kept while unvalidated data has its place.
+//! the last one that was validated, kept while unvalidated data has its place.
 
 use crate::record::{Name, Rank, Security};
 
@@ -160,13 +161,17 @@ pub fn shorten(entry: &mut [u8], cap: u32, now_s: u32) {
 }
 
 /// Adapts a saved entry to this run: it expires at `end_s`, at most `cap` seconds from now, counts as not validated, and its
-/// first hit counts as a use.
-pub fn reopen(entry: &mut [u8], end_s: u32, cap: u32, now_s: u32) {
+/// first hit counts as a use. `is_own`: this server has saved it, so that what its last validation found is believed.
+pub fn reopen(entry: &mut [u8], end_s: u32, cap: u32, now_s: u32, is_own: bool) {
+    let earlier = if is_own { last_judged(entry) } else { Security::Indeterminate };
     // No entry has more time left than its TTL.
     let end_s = end_s.min(now_s.saturating_add(ttl(entry)));
     entry[4..8].copy_from_slice(&end_s.to_le_bytes());
     shorten(entry, cap, now_s);
     set_security(entry, Security::Indeterminate);
+    if earlier != Security::Bogus {
+        entry[16] |= (earlier as u8) << EARLIER_SHIFT;
+    }
     entry[15] = (now_s as u8).wrapping_sub(1);
 }
 
@@ -175,6 +180,7 @@ pub fn sub_of_set(rank: Rank, security: Security) -> u8 {
     rank as u8 | (security as u8) << 3
 }
 
+const EARLIER_SHIFT: u8 = 5;
 const DENIAL: u8 = 0x80;
 const DENIAL_NX: u8 = 0x01;
 
@@ -192,10 +198,11 @@ fn has_form_of_fact(entry: &[u8]) -> bool {
     entry[0] == Kind::Fact as u8 || entry[0] == Kind::Proved as u8
 }
 
-/// The fact as a proved entry, if it may be kept as one: Secure, and expired no more than `stale_max` seconds ago.
+/// The fact as a proved entry, if it may be kept as one: found Secure or Insecure, and expired no more than `stale_max` seconds
+/// ago. It keeps its time.
 pub fn as_proved(entry: &[u8], now_s: u32, stale_max: u32) -> Option<Vec<u8>> {
-    let is_stale = remaining(entry, now_s) == 0 && now_s.saturating_sub(expires(entry)) <= stale_max;
-    (is_stale && stale_max > 0 && security(entry) == Security::Secure).then(|| {
+    let is_servable = stale_max > 0 && now_s.saturating_sub(expires(entry)) <= stale_max;
+    (is_servable && matches!(last_judged(entry), Security::Secure | Security::Insecure)).then(|| {
         let mut proved = entry.to_vec();
         proved[0] = Kind::Proved as u8;
         proved
@@ -227,9 +234,17 @@ pub fn security(entry: &[u8]) -> Security {
     Security::from_u8(entry[16] >> 3 & 3).unwrap_or_default()
 }
 
+/// What the last validation of a fact found, of this run or of an earlier one: it says what may be served stale.
+pub fn last_judged(entry: &[u8]) -> Security {
+    match security(entry) {
+        Security::Indeterminate => Security::from_u8(entry[16] >> EARLIER_SHIFT & 3).unwrap_or_default(),
+        now => now,
+    }
+}
+
 /// Changes the security status of a fact.
 pub fn set_security(entry: &mut [u8], security: Security) {
-    entry[16] = entry[16] & !0x18 | (security as u8) << 3;
+    entry[16] = entry[16] & !0x78 | (security as u8) << 3;
 }
 
 /// The kind of a failure.

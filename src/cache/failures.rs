@@ -1,8 +1,9 @@
 //! Questions that could not be answered (RFC 9520), so that for a while the same question causes no queries.
 //!
 //! The caller gives the first time; each failure soon after the end of the last one doubles it, up to five minutes (RFC 9520
-//! 3.2). A failure that is stored while another one is live changes nothing, so that many walks that fail together do not add
-//! up. Any answer stored for the question removes the failure.
+//! 3.2). A failure that is stored while another one is live does not make its time longer, so that many walks that fail
+//! together do not add up; but that data is bogus counts more than that it could not be had, and that the data itself is wrong
+//! counts most. Any answer stored for the question removes the failure.
 //!
 //! The body of the entry: EDE code u16, then the reason as text. `sub` is its kind.
 
@@ -83,9 +84,10 @@ impl<'a> Failures<'a> {
                 let (last, left) = (entry::ttl(old), entry::remaining(old, now_s));
                 if left > 0 {
                     counts_for = left;
-                    return None;
-                }
-                if now_s.saturating_sub(entry::expires(old)) <= last.saturating_mul(2) {
+                    if weight(kind) <= weight(kind_of(old)) {
+                        return None;
+                    }
+                } else if now_s.saturating_sub(entry::expires(old)) <= last.saturating_mul(2) {
                     counts_for = last.saturating_mul(2).clamp(counts_for, FAILURE_TTL_S_MAX);
                 }
             }
@@ -103,17 +105,29 @@ impl<'a> Failures<'a> {
     }
 }
 
-/// Reads the body of a failure.
-pub fn read(bytes: &[u8], now_s: u32) -> CachedFailure {
-    let at = entry::body_at(bytes);
-    let ede = Ede::new(EdeCode(entry::u16_at(bytes, at)), String::from_utf8_lossy(&bytes[at + 2..]));
-    let kind = match entry::sub(bytes) {
+/// What is said against old data in place of new data.
+fn weight(kind: FailureKind) -> u8 {
+    match kind {
+        FailureKind::LookUp | FailureKind::GivenUp => 0,
+        FailureKind::BogusChain => 1,
+        FailureKind::BogusData => 2,
+    }
+}
+
+fn kind_of(bytes: &[u8]) -> FailureKind {
+    match entry::sub(bytes) {
         sub if sub == FailureKind::GivenUp as u8 => FailureKind::GivenUp,
         sub if sub == FailureKind::BogusData as u8 => FailureKind::BogusData,
         sub if sub == FailureKind::BogusChain as u8 => FailureKind::BogusChain,
         _ => FailureKind::LookUp,
-    };
-    CachedFailure { kind, ede, ttl: entry::remaining(bytes, now_s), age_s: entry::age(bytes, now_s) }
+    }
+}
+
+/// Reads the body of a failure.
+pub fn read(bytes: &[u8], now_s: u32) -> CachedFailure {
+    let at = entry::body_at(bytes);
+    let ede = Ede::new(EdeCode(entry::u16_at(bytes, at)), String::from_utf8_lossy(&bytes[at + 2..]));
+    CachedFailure { kind: kind_of(bytes), ede, ttl: entry::remaining(bytes, now_s), age_s: entry::age(bytes, now_s) }
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ mod table;
 
 pub use answers::AnswerKey;
 pub use cache::{Cache, Entry};
-pub use denials::{CachedDenial, Denial, DenialKind};
+pub use denials::{CachedDenial, Denial, DenialKind, Denials};
 pub use entries::CacheLimits;
 pub use failures::FailureKind;
 pub use families::{Family, FamilyStanding};

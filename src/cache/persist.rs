@@ -16,8 +16,10 @@
 //!
 //! Saved are RRsets (delegations too) and denials, with their proofs, as long as they may be served. Not saved are bogus data,
 //! failures, ready answers and statistics of servers, which are learned again with the first questions. Data from a file counts
-//! as not validated: its signatures are verified again before it is Secure or Insecure. Data that was learned since the start
-//! is newer, and saved data never replaces or displaces it.
+//! as not validated: its signatures are verified again before it is Secure or Insecure. What its last validation found comes
+//! along in the server's own file, and decides whether it may be served stale, without AD: only the owner of the state folder,
+//! where the followed trust anchors are as well, can write that file. A file from elsewhere is not believed in this. Data that
+//! was learned since the start is newer, and saved data never replaces or displaces it.
 //!
 //! Within one boot, the boot clock, which nobody sets, tells how long the server was away. Across boots the wall clock tells
 //! it. If the wall clock shows a time before the save, the time away is unknown and nothing is loaded, because data of unknown
@@ -101,8 +103,17 @@ impl Cache {
         Ok(count)
     }
 
-    /// Loads block by block; a damaged block and everything after it is dropped.
+    /// Loads what this server has saved, block by block; a damaged block and everything after it is dropped.
     pub fn load(&self, now: &Moment, from: &mut impl Read) -> Result<Loaded, LoadError> {
+        self.load_of(now, from, true)
+    }
+
+    /// The same with a file that may come from anywhere.
+    pub fn load_brought(&self, now: &Moment, from: &mut impl Read) -> Result<Loaded, LoadError> {
+        self.load_of(now, from, false)
+    }
+
+    fn load_of(&self, now: &Moment, from: &mut impl Read, is_own: bool) -> Result<Loaded, LoadError> {
         let mut head = [0; HEAD_BYTES];
         fill(from, &mut head)?.then_some(()).ok_or(LoadError::Foreign)?;
         let saved = read_head(&head)?;
@@ -111,7 +122,7 @@ impl Cache {
         let mut block = Vec::new();
         loop {
             match next_block(from, &mut block)? {
-                Next::Block => self.take_block(&block, saved.boot.secs(), now.boot.secs(), &mut loaded),
+                Next::Block => self.take_block(&block, saved.boot.secs(), now.boot.secs(), is_own, &mut loaded),
                 Next::End => return Ok(loaded),
                 Next::Damage => return Ok(Loaded { damaged: true, ..loaded }),
             }
@@ -119,22 +130,19 @@ impl Cache {
     }
 
     fn is_worth_saving(&self, bytes: &[u8], now_s: u32) -> bool {
-        bytes[0] == Kind::Fact as u8
-            && entry::security(bytes) != Security::Bogus
-            && self.is_servable(bytes, entry::expires(bytes).into(), now_s)
+        is_saved_kind(bytes) && entry::security(bytes) != Security::Bogus && self.is_servable(entry::expires(bytes).into(), now_s)
     }
 
     /// Whether the entry is live, or may be served stale.
-    fn is_servable(&self, bytes: &[u8], expires: i64, now_s: u32) -> bool {
-        let kept_for = if entry::is_set(bytes) { self.entries.limits.stale_max } else { 0 };
-        expires + i64::from(kept_for) > i64::from(now_s)
+    fn is_servable(&self, expires: i64, now_s: u32) -> bool {
+        expires + i64::from(self.entries.limits.stale_max) > i64::from(now_s)
     }
 
-    fn take_block(&self, block: &[u8], saved_s: u32, now_s: u32, loaded: &mut Loaded) {
+    fn take_block(&self, block: &[u8], saved_s: u32, now_s: u32, is_own: bool, loaded: &mut Loaded) {
         let mut rest = &block[BLOCK_HEAD_BYTES..];
         while let Some((one, after)) = first_entry(rest) {
             let end = i64::from(entry::expires(one)) - i64::from(saved_s) + i64::from(now_s) - loaded.age_s.min(u64::from(u32::MAX)) as i64;
-            if self.take(one, end, now_s) {
+            if self.take(one, end, now_s, is_own) {
                 loaded.taken += 1;
             } else {
                 loaded.left += 1;
@@ -145,14 +153,14 @@ impl Cache {
         loaded.damaged |= !rest.is_empty();
     }
 
-    fn take(&self, saved: &[u8], end: i64, now_s: u32) -> bool {
+    fn take(&self, saved: &[u8], end: i64, now_s: u32, is_own: bool) -> bool {
         let Ok(end_s) = u32::try_from(end) else { return false };
-        if !is_sound(saved) || !self.is_servable(saved, end, now_s) {
+        if !is_sound(saved) || !self.is_servable(end, now_s) {
             return false;
         }
         let mut bytes = saved.to_vec();
         let cap = if entry::is_set(&bytes) { self.entries.limits.max_ttl } else { self.entries.limits.negative_max_ttl };
-        entry::reopen(&mut bytes, end_s, cap, now_s);
+        entry::reopen(&mut bytes, end_s, cap, now_s, is_own);
         if entry::is_set(&bytes) {
             sets::clear_marks(&mut bytes);
         }
@@ -266,12 +274,17 @@ fn first_entry(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     if len <= entry::HEAD_BYTES { None } else { rest.split_at_checked(len) }
 }
 
+/// A fact, or the last validated one where unvalidated data has its place.
+fn is_saved_kind(bytes: &[u8]) -> bool {
+    bytes[0] == Kind::Fact as u8 || bytes[0] == Kind::Proved as u8
+}
+
 /// Whether these octets, of the length that their head says, may be stored in a slot. All code that reads entries relies on
 /// what is checked here.
 fn is_sound(bytes: &[u8]) -> bool {
     let name = bytes.get(entry::HEAD_BYTES..entry::HEAD_BYTES + usize::from(bytes[1]));
     let is_name = name.is_some_and(|name| Name::from_wire(name).is_ok_and(|folded| folded.as_wire() == name));
-    if !is_name || bytes[0] != Kind::Fact as u8 || entry::ttl(bytes) == 0 {
+    if !is_name || !is_saved_kind(bytes) || entry::ttl(bytes) == 0 {
         return false;
     }
     let rtype = Rtype(Key::of(bytes).rtype);
@@ -440,7 +453,13 @@ mod tests {
     fn what_ended_meanwhile_is_stale_or_gone() {
         let file = saved(&filled(), &moment(1010));
         let (cache, result) = loaded(&file, &moment(1700));
-        assert_eq!(result.map(|loaded| (loaded.taken, loaded.left)).expect("whole"), (6, 2), "denials have ended");
+        assert_eq!(result.map(|loaded| (loaded.taken, loaded.left)).expect("whole"), (8, 0));
+        assert!(cache.denials().get(&Question::new(name("missing.test."), Rtype::A), at(1700)).is_none());
+        let stale: Vec<_> = cache.denials().all_stale(&Question::new(name("missing.test."), Rtype::A), at(1700)).collect();
+        assert_eq!(
+            stale.iter().map(|got| (got.security, got.last_judged)).collect::<Vec<_>>(),
+            [(Security::Indeterminate, Security::Secure)]
+        );
         assert!(cache.sets().get(&name("plain.test."), Rtype::A, at(1700)).is_none());
         assert_eq!(cache.sets().get_stale(&name("plain.test."), Rtype::A, at(1700)).map(|got| got.stale_s), Some(100));
         let (_, result) = loaded(&file, &moment(1600 + 86_400));

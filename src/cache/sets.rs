@@ -29,6 +29,8 @@ pub struct CachedSet {
     pub set: RrSet,
     pub rank: Rank,
     pub security: Security,
+    /// What its last validation found, of this run or of an earlier one.
+    pub last_judged: Security,
     /// The TTL with which it was stored, within the limits of the cache.
     pub original_ttl: u32,
     pub age_s: u32,
@@ -130,11 +132,12 @@ impl<'a> Sets<'a> {
             }
         }
         let key = Key::fact(set.name.as_wire(), set.rtype.0);
+        let is_unproved = matches!(security, Security::Indeterminate | Security::Bogus);
+        let as_proved = |old: &[u8]| entry::as_proved(old, now_s, self.entries.limits.stale_max);
         let (mut outranked, mut replaced) = (false, None);
         let stored = self.entries.store.update(&key, |old| {
             let mut ttl = ttl;
-            let is_unproved = security == Security::Indeterminate && rank.may_answer();
-            replaced = old.as_deref().filter(|_| is_unproved).and_then(|old| entry::as_proved(old, now_s, self.entries.limits.stale_max));
+            replaced = old.as_deref().filter(|_| is_unproved).and_then(as_proved);
             if let Some(old) = old.filter(|old| entry::remaining(old, now_s) > 0) {
                 outranked = !may_replace(old, rank, security);
                 if set.rtype == Rtype::NS && rank > Rank::Referral && entry::is_set(old) {
@@ -146,33 +149,46 @@ impl<'a> Sets<'a> {
         if outranked {
             return Stored::Outranked;
         }
+        if stored && is_unproved {
+            self.entries.keep_proved(set.name.as_wire(), set.rtype.0, replaced);
+        }
         if stored && rank.may_answer() {
-            match security {
-                Security::Indeterminate | Security::Bogus => self.entries.keep_proved(set.name.as_wire(), set.rtype.0, replaced),
-                Security::Secure | Security::Insecure => self.entries.forget_proved(set.name.as_wire(), set.rtype.0),
+            let mut denied = None;
+            self.entries.store.remove_if(&nxdomain, |old| {
+                denied = Some(old).filter(|_| is_unproved).and_then(as_proved);
+                true
+            });
+            match is_unproved {
+                true => self.entries.keep_proved(set.name.as_wire(), TYPE_OF_NXDOMAIN, denied),
+                false => self.entries.forget_proved(set.name.as_wire(), set.rtype.0),
             }
-            self.entries.store.remove_if(&nxdomain, |_| true);
             Failures::of(self.entries).remove(&Question::new(set.name.clone(), set.rtype));
         }
         if stored { Stored::Yes } else { Stored::No }
     }
 
     /// Stores the result of a validation, if the RRset is still the one that was validated. `ttl_cap` may shorten its time (the
-    /// end of a signature, RFC 4035 5.3.3; the short time of a bogus RRset).
+    /// end of a signature, RFC 4035 5.3.3; the short time of a bogus RRset). A live Secure RRset stays Secure: the reply that
+    /// brought it once more says nothing against it. Other data that was validated is kept beside the bogus one.
     pub fn mark_security(&self, set: &RrSet, security: Security, ttl_cap: Option<u32>, now: BootTime) -> bool {
         let key = Key::fact(set.name.as_wire(), set.rtype.0);
         let now_s = now.secs();
+        let is_bogus = security == Security::Bogus;
+        let mut proved = None;
         let marked = self.entries.store.peek(&key, |bytes| {
             let same = entry::is_set(bytes) && data(bytes) == set.data.as_packed() && sigs(bytes) == set.sigs.as_packed();
-            if same {
+            let stands = is_bogus && entry::security(bytes) == Security::Secure && entry::remaining(bytes, now_s) > 0;
+            if same && !stands {
+                proved = Some(&*bytes).filter(|_| is_bogus).and_then(|old| entry::as_proved(old, now_s, self.entries.limits.stale_max));
                 entry::set_security(bytes, security);
                 clear_ready(bytes);
                 if let Some(cap) = ttl_cap {
                     entry::shorten(bytes, cap, now_s);
                 }
             }
-            same
+            same && !stands
         });
+        self.entries.keep_proved(set.name.as_wire(), set.rtype.0, proved);
         marked == Some(true)
     }
 
@@ -218,6 +234,7 @@ pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedSet {
         },
         rank: entry::rank(bytes),
         security: entry::security(bytes),
+        last_judged: entry::last_judged(bytes),
         original_ttl: entry::ttl(bytes),
         age_s: entry::age(bytes, now_s),
         stale_s: now_s.saturating_sub(entry::expires(bytes)),

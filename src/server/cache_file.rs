@@ -152,14 +152,14 @@ pub(super) fn save_into(cache: &Cache, out: &mut impl Write, give_up: &dyn Fn() 
     Ok(count)
 }
 
-/// Loads a saved file into the cache.
-pub(super) fn load(cache: &Cache, file: &Path, give_up: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
-    load_from(cache, File::open(file)?, give_up)
+/// Loads the server's own file into the cache.
+fn load(cache: &Cache, file: &Path, give_up: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
+    cache.load(&moment(), &mut BufReader::with_capacity(BUFFER_BYTES, Interruptible { inner: File::open(file)?, give_up }))
 }
 
-/// Takes into the cache what `inner` has of a save.
-pub(super) fn load_from(cache: &Cache, inner: impl Read, give_up: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
-    cache.load(&moment(), &mut BufReader::with_capacity(BUFFER_BYTES, Interruptible { inner, give_up }))
+/// Takes into the cache what a file of another server, or of anybody, has of a save.
+pub(super) fn load_brought(cache: &Cache, from: impl Read) -> Result<Loaded, LoadError> {
+    cache.load_brought(&moment(), &mut BufReader::with_capacity(BUFFER_BYTES, from))
 }
 
 fn moment() -> Moment {

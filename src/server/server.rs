@@ -1,5 +1,6 @@
 //! The engine in service, and one query explained in this process.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -367,8 +368,8 @@ fn save(cache: &Cache, file: &Path, opened: Option<Opened>) -> io::Result<usize>
 
 fn load(cache: &Cache, file: &Path, opened: Option<Opened>) -> Result<Loaded, LoadError> {
     match opened {
-        Some(opened) => cache_file::load_from(cache, &*opened.0, &|| false),
-        None => cache_file::load(cache, file, &|| false),
+        Some(opened) => cache_file::load_brought(cache, &*opened.0),
+        None => cache_file::load_brought(cache, File::open(file)?),
     }
 }
 

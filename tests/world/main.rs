@@ -18,6 +18,7 @@ mod log_lines;
 mod misfits;
 mod nat64;
 mod offline;
+mod old_data;
 mod proofs;
 mod random_worlds;
 #[path = "../rpl/mod.rs"]

@@ -44,6 +44,8 @@ pub struct Context {
     pub avoid: Rc<Vec<SocketAddr>>,
     /// Only the cache is read (RD=0): no server is asked.
     pub cache_only: bool,
+    /// The client validates by itself (CD): it is given data that does not validate.
+    pub checking_disabled: bool,
     /// Glue is enough: the address is used to ask that server, and not given to a client.
     pub glue_will_do: bool,
     /// Whose question it is: a hash of the client's network, the same for all its questions. 0 where no client asked.
@@ -73,6 +75,7 @@ impl Context {
             dates_open: Rc::default(),
             avoid: Rc::default(),
             cache_only: false,
+            checking_disabled: false,
             glue_will_do: false,
             client: 0,
             place: None,

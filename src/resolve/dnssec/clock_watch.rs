@@ -28,11 +28,6 @@ impl ClockWatch {
         ClockWatch { started, earliest: AtomicU64::new(PROGRAM_DATE.0), over: AtomicBool::new(false), is_logged: AtomicBool::new(false) }
     }
 
-    /// When this program began.
-    pub fn started(&self) -> BootTime {
-        self.started
-    }
-
     /// A valid signature was seen at this time, at an earlier run.
     pub fn seen(&self, wall: u64) {
         self.earliest.fetch_max(wall, Ordering::Relaxed);

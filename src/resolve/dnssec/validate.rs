@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Denial, DenialKind, FailureKind};
+use crate::cache::{Denial, DenialKind, Denials, FailureKind};
 use crate::env::BootTime;
 use crate::limits::validation::VALIDATION_TURNS_MAX;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
@@ -94,9 +94,12 @@ impl Validator {
         }
     }
 
-    /// It did not validate a moment ago: the reason was kept with it.
+    /// It did not validate a moment ago, for this type or for another one: the reason was kept for each of its facts.
     fn known_bogus(&self, question: &Question, link: Link) -> Link {
-        let kept = self.network().cache().failures().get(question, self.network().now());
+        let why = |of: &Question| self.network().cache().failures().get(of, self.network().now());
+        let (wrong, other): (Vec<_>, Vec<_>) =
+            facts_of(question, &link).iter().filter_map(why).partition(|failed| failed.kind == FailureKind::BogusData);
+        let kept = wrong.into_iter().chain(other).next().or_else(|| why(question));
         let is_chain_bogus = kept.as_ref().is_some_and(|failed| failed.kind == FailureKind::BogusChain);
         let ede = kept.map_or_else(|| bogus(format!("{question} did not prove right a moment ago")), |failed| failed.ede);
         Link { ede: Some(ede), is_chain_bogus, ..link }
@@ -263,9 +266,16 @@ impl Validator {
             self.network().cache().denials().put(question, &denial, now);
         }
         let kind = if link.is_chain_bogus { FailureKind::BogusChain } else { FailureKind::BogusData };
-        let seconds = self.network().cache().failures().put_bogus(question, kind, ede, least_s, now);
+        let keep = |of: &Question, seconds| self.network().cache().failures().put_bogus(of, kind, ede, seconds, now);
+        let seconds = keep(question, least_s);
+        if let Found::Denied(denial) = &link.found {
+            keep(&Denials::kept_as(question, denial.kind), seconds);
+        }
         for set in link.sets() {
-            self.network().cache().sets().mark_security(set, Security::Bogus, Some(seconds), now);
+            if self.network().cache().sets().mark_security(set, Security::Bogus, Some(seconds), now) {
+                // An alias answers for other types too, and what came with ANY answers for its own.
+                keep(&Question::new(set.name.clone(), set.rtype), seconds.min(set.ttl));
+            }
         }
     }
 
@@ -290,6 +300,14 @@ impl Validator {
             }
             Found::TooLong { .. } => {}
         }
+    }
+}
+
+/// The names and types under which the cache keeps what the link consists of.
+fn facts_of(question: &Question, link: &Link) -> Vec<Question> {
+    match &link.found {
+        Found::Denied(denial) => vec![Denials::kept_as(question, denial.kind)],
+        _ => link.sets().iter().map(|set| Question::new(set.name.clone(), set.rtype)).collect(),
     }
 }
 

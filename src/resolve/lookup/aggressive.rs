@@ -21,6 +21,7 @@ pub(in crate::resolve) fn synthesised(network: &Network, question: &Question, co
         return None;
     }
     let link = below_nxdomain(network, question, context).or_else(|| from_ranges(network, question, context))?;
+    store_denial(network, question, &link, context);
     context.trace.emit(|| {
         let ttl_s = match &link.found {
             Found::Denied(denial) => denial.soa.as_ref().map_or(0, |soa| soa.ttl),
@@ -35,6 +36,20 @@ pub(in crate::resolve) fn synthesised(network: &Network, question: &Question, co
         Step::CacheHit { question: question.clone(), what, age_s: 0, ttl_s }
     });
     Some(link)
+}
+
+/// The types that clients ask for together are kept one by one too, as if a server had denied them: a client that gets no answer
+/// for one of them, once nothing new validates, may not use the others (RFC 8767). Other types would only fill the cache.
+fn store_denial(network: &Network, question: &Question, link: &Link, context: &Context) {
+    let is_asked_together = question.rtype.is_address() || question.rtype == Rtype::HTTPS;
+    if let Found::Denied(denial) = &link.found
+        && denial.kind == DenialKind::NoData
+        && is_asked_together
+        && context.purpose == Purpose::Client
+        && context.routes.serve_stale
+    {
+        network.cache().denials().put(question, denial, network.now());
+    }
 }
 
 /// Stores the ranges and wildcards of a validated reply, which was `received` before its validation began.

@@ -69,7 +69,13 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
         return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
     }
     // A failure keeps queries from being sent (RFC 9520). Where none would be sent, a referral says more.
-    let counts = |kind| !context.cache_only && (is_validated || kind == FailureKind::LookUp);
+    // That data did not validate keeps no client from it that validates by itself.
+    let may_be_bogus = !is_validated || context.purpose == Purpose::Client && context.checking_disabled;
+    let counts = |kind| match kind {
+        FailureKind::LookUp => !context.cache_only,
+        FailureKind::GivenUp => !context.cache_only && is_validated,
+        FailureKind::BogusData | FailureKind::BogusChain => !context.cache_only && !may_be_bogus,
+    };
     if let Some(failed) = cache.failures().get(question, now).filter(|failed| counts(failed.kind)) {
         hit(CacheHit::Failure, failed.age_s, failed.ttl);
         let failure = Failure { kind: failed.kind, ..Failure::new(question.name.clone(), Cause::Remembered(failed.ede)) };

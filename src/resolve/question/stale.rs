@@ -2,34 +2,36 @@
 //! (RFC 8767).
 
 use crate::cache::{CachedDenial, CachedSet, Denial, DenialKind, FailureKind};
-use crate::record::{Ede, EdeCode, Question, Rcode, RrSet, Security};
+use crate::record::{Ede, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::Failure;
 use crate::resolve::context::trace::{CacheHit, Purpose, Step};
+use crate::resolve::lookup::aggressive::may_answer_for;
 use crate::resolve::lookup::cached::sets_that_answer;
 use crate::resolve::question::answer::Answer;
 use crate::resolve::question::resolver::Resolver;
-use crate::resolve::reply::link::{Found, Link};
+use crate::resolve::reply::link::{Found, Link, alias_by_dname};
 use crate::validate::{Now, has_expired_signature};
 
 impl Resolver {
-    /// One validated link of the chain, or expired data where it cannot be had.
+    /// One validated link of the chain, or expired data where it cannot be had (RFC 8767 4). A client that validates by itself
+    /// can have what does not validate here.
     pub(in crate::resolve) async fn link_or_stale(&self, question: &Question, context: &Context) -> Result<Link, Failure> {
         match self.validator().link(question, context).await {
             Err(failure) if failure.kind == FailureKind::BogusChain => {
                 self.proved_earlier(question, Some(&failure.ede()), context).ok_or(failure)
             }
             Err(failure) if failure.may_serve_stale() => self.stale(question, context).ok_or(failure),
-            Ok(link) if link.security == Security::Bogus && link.is_chain_bogus => {
+            Ok(link) if link.security == Security::Bogus && link.is_chain_bogus && !context.checking_disabled => {
                 Ok(self.proved_earlier(question, link.ede.as_ref(), context).unwrap_or(link))
             }
             result => result,
         }
     }
 
-    /// What was proved before the chain of trust broke. It is not called secure, and the reason goes along.
+    /// What was validated before the chain of trust broke. It is not called secure, and the reason goes along.
     fn proved_earlier(&self, question: &Question, reason: Option<&Ede>, context: &Context) -> Option<Link> {
-        let link = self.stale(question, context).filter(|link| link.security == Security::Secure)?;
+        let link = self.stale(question, context)?;
         let text = reason.map(|ede| ede.text.clone()).unwrap_or_default();
         Some(Link { security: Security::Indeterminate, ede: Some(Ede::new(EdeCode::DNSSEC_BOGUS, text)), ..link })
     }
@@ -49,6 +51,9 @@ impl Resolver {
                 }
                 Found::Alias { sets, target, .. } => {
                     answer.add(sets);
+                    if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) {
+                        return Some(answer);
+                    }
                     name = target;
                 }
                 Found::Denied(denial) => {
@@ -56,51 +61,74 @@ impl Resolver {
                     answer.add_proof(denial.soa.into_iter().chain(denial.proof));
                     return Some(answer);
                 }
-                Found::TooLong { .. } => return None,
+                Found::TooLong { dname } => {
+                    answer.rcode = Rcode::YXDOMAIN;
+                    answer.add([dname]);
+                    return Some(answer);
+                }
             }
         }
         None
     }
 
-    /// One link out of expired data.
+    /// One link out of expired data: the newest of it.
     fn stale(&self, question: &Question, context: &Context) -> Option<Link> {
         if !context.routes.serve_stale || context.purpose != Purpose::Client {
             return None;
         }
-        let now = self.network().now();
-        for rtype in sets_that_answer(question.rtype) {
-            let cache = self.network().cache();
-            let usable = |cached: &CachedSet| cached.rank.may_answer() && self.may_be_stale(cached.security, cached.age_s, context);
-            let expired = cache.sets().get_stale(&question.name, rtype, now).filter(usable);
-            let Some(mut cached) = expired.or_else(|| cache.sets().get_proved(&question.name, rtype, now).filter(usable)) else { continue };
-            context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: cached.age_s, ttl_s: 0 });
-            cached.set.ttl = context.routes.limits.stale_ttl_s;
-            let mut link = Link::new(if rtype == question.rtype {
-                Found::Answer { sets: vec![cached.set], proof: Vec::new() }
-            } else {
-                Found::Alias { target: cached.set.target()?, sets: vec![cached.set], proof: Vec::new() }
-            });
-            link.security = self.proved_still(cached.security, link.sets());
-            link.stale = true;
-            return Some(link);
+        let here = sets_that_answer(question.rtype).flat_map(|rtype| self.stale_sets(&question.name, rtype, context));
+        let set = here.chain(self.stale_dname(question, context)).min_by_key(|cached| cached.age_s);
+        // A client that gets SERVFAIL for one address family may not use the other. But a server that denies one type by denying
+        // the name is more common than a name that has gone: only a proof counts more than data.
+        let newer =
+            |denied: &CachedDenial| set.as_ref().is_none_or(|cached| denied.last_judged == Security::Secure && denied.age_s < cached.age_s);
+        let usable = |denied: &CachedDenial| may_be_stale(denied.last_judged, context);
+        let denials = self.network().cache().denials();
+        let denied = denials.all_stale(question, self.network().now());
+        let denied = denied.filter(usable).filter(newer).min_by_key(|denied| denied.age_s);
+        let age_s = denied.as_ref().map(|denied| denied.age_s).or_else(|| set.as_ref().map(|cached| cached.age_s))?;
+        context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s, ttl_s: 0 });
+        match denied {
+            Some(denied) => Some(self.link_of_denial(denied, context)),
+            None => self.link_of_set(question, set?, context),
         }
-        self.stale_denial(question, context)
     }
 
-    /// A denial too: a client that gets SERVFAIL for one address family may not use the other.
-    fn stale_denial(&self, question: &Question, context: &Context) -> Option<Link> {
-        let (cache, now) = (self.network().cache(), self.network().now());
-        let usable = |denied: &CachedDenial| self.may_be_stale(denied.security, denied.age_s, context);
-        let expired = cache.denials().get_stale(question, now).filter(usable);
-        let denied = expired.or_else(|| cache.denials().get_proved(question, now).filter(usable))?;
-        context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s: denied.age_s, ttl_s: 0 });
+    /// As it is known now, and as it was last validated.
+    fn stale_sets(&self, name: &Name, rtype: Rtype, context: &Context) -> impl Iterator<Item = CachedSet> + use<> {
+        let (sets, now) = (self.network().cache().sets(), self.network().now());
+        let usable = |cached: &CachedSet| cached.rank.may_answer() && may_be_stale(cached.last_judged, context);
+        [sets.get_stale(name, rtype, now).filter(usable), sets.get_proved(name, rtype, now).filter(usable)].into_iter().flatten()
+    }
+
+    /// One forged DNAME would redirect a whole subtree, so it must have been secure.
+    fn stale_dname(&self, question: &Question, context: &Context) -> Option<CachedSet> {
+        let owners = (1..question.name.label_count()).rev().map(|labels| question.name.suffix(labels));
+        let mut found = owners.flat_map(|owner| self.stale_sets(&owner, Rtype::DNAME, context));
+        let is_secure = |cached: &CachedSet| cached.last_judged == Security::Secure;
+        found.find(|cached| is_secure(cached) && may_answer_for(self.network(), &cached.set.name, question, context))
+    }
+
+    fn link_of_set(&self, question: &Question, cached: CachedSet, context: &Context) -> Option<Link> {
+        let set = RrSet { ttl: stale_ttl(cached.set.ttl, context), ..cached.set };
+        let link = match set.rtype {
+            rtype if rtype == question.rtype && set.name == question.name => {
+                Link::new(Found::Answer { sets: vec![set], proof: Vec::new() })
+            }
+            Rtype::DNAME => alias_by_dname(&question.name, set)?,
+            _ => Link::new(Found::Alias { target: set.target()?, sets: vec![set], proof: Vec::new() }),
+        };
+        let security = self.proved_still(cached.security, link.sets());
+        Some(Link { security, stale: true, ..link })
+    }
+
+    fn link_of_denial(&self, denied: CachedDenial, context: &Context) -> Link {
         let CachedDenial { kind, mut soa, mut proof, security, .. } = denied;
         for set in soa.iter_mut().chain(&mut proof) {
-            set.ttl = context.routes.limits.stale_ttl_s;
+            set.ttl = stale_ttl(set.ttl, context);
         }
         let security = self.proved_still(security, soa.iter().chain(&proof));
-        let found = Found::Denied(Denial { kind, soa, proof, security });
-        Some(Link { security, stale: true, ..Link::new(found) })
+        Link { security, stale: true, ..Link::new(Found::Denied(Denial { kind, soa, proof, security })) }
     }
 
     /// RFC 8767 4: expired data is used as if its TTL had not expired, so it stays Secure, but only as long as its signatures
@@ -113,15 +141,19 @@ impl Resolver {
             security => security,
         }
     }
+}
 
-    /// Never bogus data, nor data that was not validated: a forged reply would only have to delay its validation. Data from
-    /// before this start of the server was validated then.
-    fn may_be_stale(&self, security: Security, age_s: u32, context: &Context) -> bool {
-        let uptime = self.network().now().since(self.validator().state().clock_watch.started());
-        match security {
-            Security::Bogus => false,
-            Security::Indeterminate => !context.routes.recursion.dnssec || u64::from(age_s) > uptime.as_secs() + 1,
-            Security::Secure | Security::Insecure => true,
-        }
+/// What has not expired ends at its own time.
+fn stale_ttl(left: u32, context: &Context) -> u32 {
+    let stale_ttl_s = context.routes.limits.stale_ttl_s;
+    if left == 0 { stale_ttl_s } else { left.min(stale_ttl_s) }
+}
+
+/// Never bogus data, nor data that was never validated: a forged reply would only have to delay its validation.
+fn may_be_stale(last_judged: Security, context: &Context) -> bool {
+    match last_judged {
+        Security::Bogus => false,
+        Security::Indeterminate => !context.routes.recursion.dnssec,
+        Security::Secure | Security::Insecure => true,
     }
 }
