@@ -34,6 +34,8 @@ fn each_key_stands_with_its_default() {
         "nat64-prefix",
         "identity",
         "version",
+        "waiting-questions-per-client",
+        "connections-per-client",
     ];
     for line in show(&settings, "cairn.toml") {
         let Some(default) = defaults.iter().find(|other| (other.section, other.key) == (line.section, line.key)) else {

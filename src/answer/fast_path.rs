@@ -14,6 +14,7 @@ use super::{Client, Transport};
 use crate::cache::AnswerKey;
 use crate::env::BootTime;
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
+use crate::metrics::Source;
 use crate::record::{Class, Name, Question, Rtype, Security};
 use crate::wire::{Flags, OptionCode};
 
@@ -23,8 +24,7 @@ pub(super) struct Given {
     /// The client may use recursion, or has proved its address by our cookie.
     pub trusted: bool,
     pub qtype: Rtype,
-    /// The data comes from a zone that is hosted here.
-    pub hosted: bool,
+    pub source: Source,
     /// The lower four bits; replies with higher ones are not kept ready.
     pub rcode: u16,
     /// The answer is for a client that may use recursion, about names of others, and the first one of this second.
@@ -81,7 +81,12 @@ pub(super) fn answer(
     let first = hit.first && rights.may_recurse && !flags.has(Flags::AA);
     let refresh = (first && hit.due_for_prefetch).then(|| Some(Question::new(Name::from_wire(qname).ok()?, query.qtype))).flatten();
     let trusted = rights.allowed || cookie.is_some_and(|cookie| service.made(&cookie, client.peer.ip()));
-    Some(Given { len, trusted, qtype: query.qtype, hosted: flags.has(Flags::AA), rcode: flags.rcode(), first, refresh })
+    let source = match (flags.has(Flags::AA), hit.own) {
+        (true, _) => Source::Zone,
+        (false, false) => Source::Cache,
+        (false, true) => Source::Policy,
+    };
+    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, refresh })
 }
 
 /// Keeps a finished answer for the next client that asks the same question.

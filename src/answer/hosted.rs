@@ -2,6 +2,7 @@
 
 use super::outcome::Outcome;
 use crate::authority::{End, ZoneAnswer};
+use crate::metrics::Source;
 use crate::record::Security;
 use crate::resolve::{LocalAnswer, LocalSource};
 
@@ -30,6 +31,7 @@ pub(super) fn authoritative_outcome(hosted: ZoneAnswer) -> Outcome {
         additional,
         glue,
         own: true,
+        source: Source::Zone,
         repeatable: true,
         ..Outcome::default()
     }

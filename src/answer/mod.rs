@@ -24,6 +24,7 @@ mod pipeline;
 #[cfg(test)]
 mod pipeline_tests;
 mod place;
+mod query_log;
 mod refusal;
 #[cfg(test)]
 mod reload_tests;

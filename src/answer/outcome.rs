@@ -1,6 +1,7 @@
 //! The one table from results to response code, flags, sections and extended DNS error.
 
 use super::refusal::Refusal;
+use crate::metrics::Source;
 use crate::policy::SpecialAnswer;
 use crate::record::{Ede, EdeCode, Name, Rcode, RrSet, Security};
 use crate::resolve::{self, Cause, Failure, SentinelVerdict};
@@ -23,6 +24,8 @@ pub struct Outcome {
     pub report_agent: Option<Name>,
     /// All data is this server's own: its TTLs do not count down, and no server has to be asked for it again.
     pub own: bool,
+    /// For reports: where it came from.
+    pub source: Source,
     /// Whether the encoded reply may answer later clients too.
     pub repeatable: bool,
 }

@@ -25,6 +25,7 @@ use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::review;
 use crate::authority::{self, End};
+use crate::metrics::Source;
 use crate::policy::Place;
 use crate::record::{Class, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Cause, Context, Local, LocalAnswer, LocalSource, QuestionPlace};
@@ -181,6 +182,7 @@ fn answered_locally(case: &Case<'_>, answer: LocalAnswer) -> Decision {
         answers: answer.answers,
         authority: answer.authority,
         own: true,
+        source: Source::Zone,
         repeatable: true,
         ..Outcome::default()
     })
@@ -193,7 +195,7 @@ fn zone_without_data(case: &Case<'_>) -> Option<Decision> {
     if !case.may_ask_zone(&failure.at) {
         return Some(Decision::Refuse(Refusal::Zone(failure.at)));
     }
-    let outcome = Outcome::failed(&failure);
+    let outcome = Outcome { source: Source::Zone, ..Outcome::failed(&failure) };
     case.recorder.note(|| Note::Failed(Box::new(failure)));
     Some(Decision::Reply(outcome))
 }
@@ -260,17 +262,19 @@ async fn resolved(case: &Case<'_>, look_up: LookUp, context: &Context) -> Outcom
     let (request, begun) = (case.request, look_up.begun);
     let authoritative = begun.is_some();
     let result = case.resolver.resolve_in_time(&request.question, begun.map(|begun| *begun), context).await;
+    let looked_up = if context.budget.has_waited() { Source::Walk } else { Source::Cache };
     let mut outcome = match result {
         Ok(answer) => {
             let checking_disabled = request.wants(Flags::CD);
             if Outcome::withholds(&answer, checking_disabled) {
                 case.recorder.note(|| Note::Withheld(Box::new(answer.clone())));
             }
-            Outcome::resolved(answer, checking_disabled)
+            let source = if answer.stale { Source::Stale } else { looked_up };
+            Outcome { source, ..Outcome::resolved(answer, checking_disabled) }
         }
         Err(failure) if failure.cause == Cause::NotCached => return nearest_servers(case),
         Err(failure) => {
-            let outcome = Outcome::failed(&failure);
+            let outcome = Outcome { source: looked_up, ..Outcome::failed(&failure) };
             case.recorder.note(|| Note::Failed(Box::new(failure)));
             outcome
         }
@@ -289,7 +293,7 @@ fn nearest_servers(case: &Case<'_>) -> Outcome {
     let asked_for = hinted.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
     let answers: Vec<RrSet> = asked_for.collect();
     if !answers.is_empty() {
-        return Outcome { answers, ..Outcome::default() };
+        return Outcome { answers, source: Source::Cache, ..Outcome::default() };
     }
     let (servers, addresses) = match case.resolver.known_servers(&question.name) {
         Some(servers) => (Some(servers), Vec::new()),
@@ -297,5 +301,5 @@ fn nearest_servers(case: &Case<'_>) -> Outcome {
     };
     let is_answer = |servers: &RrSet| servers.name.is_root() && question.name.is_root() && question.rtype == Rtype::NS;
     let (answers, authority) = servers.into_iter().partition(is_answer);
-    Outcome { answers, authority, additional: addresses, ..Outcome::default() }
+    Outcome { answers, authority, additional: addresses, source: Source::Cache, ..Outcome::default() }
 }

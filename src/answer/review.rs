@@ -44,7 +44,8 @@ pub(super) fn rebinding_guard(case: &Case<'_>, outcome: &mut Outcome) {
     });
     if let Some(ede) = reason {
         if case.service.may_log(Subject::Filtered, question) {
-            tracing::info!(question = %question, "{}", ede.text);
+            let (name, rtype) = (&question.name, question.rtype);
+            tracing::info!(event = "answer-filtered", %name, "type" = %rtype, reason = ede.text, "{question} is filtered: {}", ede.text);
         }
         outcome.security = Security::Insecure;
         outcome.edes.push(ede);

@@ -15,10 +15,10 @@ use super::snapshot::{Configured, Present, Snapshot};
 use crate::authority::Histories;
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
 use crate::config::Settings;
-use crate::env::{Clock, Random};
+use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
-use crate::metrics::{Distribution, Registry};
-use crate::policy::InFlight;
+use crate::metrics::{Distribution, Registry, quantile};
+use crate::policy::{InFlight, LimitLog};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
@@ -47,11 +47,15 @@ pub struct Service {
     pub metrics: Registry,
     /// Zones whose primaries have something new.
     pub notified: Notified,
+    /// Shared, so that all workers together write one line a minute for a limit.
+    pub limit_log: Arc<LimitLog>,
     /// Shared, so that all workers together write one line for a name.
     pub(super) failure_log: FailureLog,
     /// Questions that are asked at the same hours every day.
     pub(super) keep_warm: KeepWarm,
     generation: AtomicU32,
+    /// When it was made.
+    began: BootTime,
 }
 
 /// A configuration that has been replaced. Queries in progress may still use it, and whoever drops the last reference frees all
@@ -75,7 +79,9 @@ impl Service {
         let configured = Configured::new(&parts.settings, &limits, parts.own_addresses, local_root.clone());
         let snapshot = Snapshot::new(1, Arc::new(routes), parts.zones, Arc::new(Histories::default()), Arc::new(configured));
         let present = Arc::new(Present::new(snapshot));
+        let began = clock.boot();
         Arc::new(Service {
+            began,
             resolve: Shared::new(cache, clock, present.clone(), random),
             present,
             local_root,
@@ -84,6 +90,7 @@ impl Service {
             in_flight: InFlight::new(&limits),
             metrics: Registry::default(),
             notified: Notified::default(),
+            limit_log: Arc::default(),
             failure_log: FailureLog::default(),
             keep_warm: KeepWarm::new(limits.keep_warm_questions),
             generation: AtomicU32::new(1),
@@ -97,9 +104,16 @@ impl Service {
 
     /// Puts a new configuration in force. Zones, policy and routes change in one step. The cache stays, except at and below
     /// names that other servers are responsible for now; ready answers of the old configuration are not used any more.
+    #[cfg(any(test, feature = "internals"))]
     pub fn reload(&self, parts: Parts) -> Retired {
+        self.reload_within(parts, self.limits)
+    }
+
+    /// The same with other limits towards clients; all other limits stay as they were at the start.
+    pub fn reload_within(&self, parts: Parts, limits: Limits) -> Retired {
+        self.in_flight.set_limits(&limits);
         let routes = Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone());
-        let configured = Arc::new(Configured::new(&parts.settings, &self.limits, parts.own_addresses, self.local_root.clone()));
+        let configured = Arc::new(Configured::new(&parts.settings, &limits, parts.own_addresses, self.local_root.clone()));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let old = self.snapshot();
         // Comparing zones takes time, so it is done before the swap.
@@ -155,7 +169,8 @@ impl Service {
     pub(super) fn may_log(&self, subject: Subject, question: &Question) -> bool {
         let Some(admitted) = self.failure_log.admit(subject, question, self.resolve.clock.boot()) else { return false };
         if admitted.withheld > 0 {
-            tracing::info!(count = admitted.withheld, "more names failed or were filtered, without lines of their own");
+            let count = admitted.withheld;
+            tracing::info!(event = "lines-left-out", count, "{count} more names failed or were filtered, without lines of their own");
         }
         true
     }
@@ -175,15 +190,19 @@ impl Service {
                 Some((_, sum)) => *sum += row.value,
                 None => rows.push((row.name.to_owned(), row.value)),
             }
-            let labels: Vec<String> = row.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            rows.push((format!("{}{{{}}}", row.name, labels.join(",")), row.value));
+            rows.push((format!("{}{{{}}}", row.name, labelled(&row.labels)), row.value));
         }
-        for Distribution { name, buckets, sum, .. } in self.metrics.histograms() {
+        for Distribution { name, labels, buckets, sum, .. } in self.metrics.histograms() {
+            let labels = labelled(&labels);
             let bound = |bound: Option<u64>| bound.map_or_else(|| "any".to_owned(), |bound| bound.to_string());
-            rows.extend(buckets.into_iter().map(|(upper, count)| (format!("{name}{{at-most={}}}", bound(upper)), count)));
-            rows.push((format!("{name}-sum"), sum));
+            rows.extend(buckets.iter().map(|(upper, count)| (format!("{name}{{{labels},at-most={}}}", bound(*upper)), *count)));
+            rows.push((format!("{name}-sum{{{labels}}}"), sum));
         }
+        let at = |rows: &[(String, u64)], name: &str| rows.iter().find(|(known, _)| known == name).map_or(0, |(_, value)| *value);
+        let hits = at(&rows, "answers-at-once{source=cache}") + at(&rows, "looked-up-hits");
+        rows.push(("cache-hits".to_owned(), hits));
         let others = [
+            ("uptime-seconds", now.since(self.began).as_secs()),
             ("walks-under-way", self.resolve.walks_in_progress() as u64),
             ("questions-under-way", self.in_flight.total() as u64),
             ("questions-shed", self.in_flight.shed() as u64),
@@ -202,6 +221,18 @@ impl Service {
         rows
     }
 
+    /// Percentiles in milliseconds by source, as far as there are answers: `answer-ms{source=cache,quantile=0.5}`.
+    pub fn latencies(&self) -> Vec<(String, f64)> {
+        let mut rows = Vec::new();
+        for Distribution { labels, buckets, .. } in self.metrics.histograms() {
+            for part in LATENCY_PARTS {
+                let Some(us) = quantile(&buckets, part) else { continue };
+                rows.push((format!("answer-ms{{{},quantile={part}}}", labelled(&labels)), us / 1_000.0));
+            }
+        }
+        rows
+    }
+
     /// The cache of all workers.
     pub fn cache(&self) -> &Cache {
         &self.resolve.cache
@@ -211,6 +242,13 @@ impl Service {
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.present.load_full()
     }
+}
+
+/// The percentiles of reports.
+const LATENCY_PARTS: [f64; 3] = [0.5, 0.95, 0.99];
+
+fn labelled(labels: &[(&str, &str)]) -> String {
+    labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
 }
 
 fn cache_limits(settings: &Settings) -> CacheLimits {

@@ -15,7 +15,7 @@ use super::refusal::{Refusal, Refused, Rules};
 use crate::authority::{Histories, Keyring};
 use crate::config::{AddressEntry, Settings};
 use crate::limits::Limits;
-use crate::policy::{Acl, Policy, Special};
+use crate::policy::{Acl, Policy, Rate, Special};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -46,6 +46,8 @@ pub struct Configured {
     /// The TSIG keys.
     pub keyring: Keyring,
     zone_rules: HashMap<Name, ZoneRules>,
+    /// For clients outside `server.allow`.
+    pub response_rate: Rate,
     /// The access lists of zones that are not open to everybody.
     zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
     /// Agents for error reports of hosted zones (RFC 9567).
@@ -78,6 +80,7 @@ impl Configured {
         Configured {
             recursion: settings.recursion.enabled,
             policy: Policy::new(settings),
+            response_rate: Rate::new(limits),
             zone_acls: zone_acls.collect(),
             report_agents: report_agents.collect(),
             keyring: Keyring::new(&settings.keys),

@@ -14,6 +14,7 @@ use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
 use super::outcome::Outcome;
 use super::pipeline::{Decided, LookUp, PIPELINE, Pipeline};
+use super::query_log::{self, Answered};
 use super::reply::{Manner, bare_error, encode};
 use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
@@ -21,12 +22,12 @@ use super::snapshot::Snapshot;
 use super::zone_message::{self, ZoneMessage};
 use super::{AtOnce, Client, Explain, Transport, fast_path};
 use crate::authority::Signer;
-use crate::env::{BootTime, Net, Random};
+use crate::env::{BootTime, Instant, Net, Random};
 use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WARM_STEP};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
-use crate::metrics::{self, Counter, Over, QueryType};
-use crate::policy::{Pace, Place, ResponseRate};
-use crate::record::{Name, Question, Rcode};
+use crate::metrics::{self, ClientFamily, ClientLimit, Counter, Over, QueryType, Source};
+use crate::policy::{ClientNet, Pace, Place, ResponseRate};
+use crate::record::{Name, Question, Rcode, Rtype};
 use crate::resolve::{Context, Followed, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::{Flags, Header, Message, OptionCode, Writer};
@@ -45,6 +46,8 @@ pub struct Worker {
 /// The clock and the snapshot for all queries of one batch. Dropped before anything is waited for.
 pub struct Moment {
     now: BootTime,
+    /// The same for a log of every query; `None`: there is none.
+    logged_from: Option<Instant>,
     snapshot: Guard<Arc<Snapshot>>,
 }
 
@@ -137,12 +140,12 @@ impl Worker {
 
     /// Reads the current configuration, for one batch of queries that arrived at `now`.
     pub fn moment(&self, now: BootTime) -> Moment {
-        Moment { now, snapshot: self.service.present.load() }
+        Moment { now, logged_from: query_log::is_wanted().then(Instant::now), snapshot: self.service.present.load() }
     }
 
     /// `slot` holds the query in its first `len` octets; the reply overwrites it.
     pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        let Moment { now, snapshot } = moment;
+        let Moment { now, logged_from, snapshot } = moment;
         let query = match read(&slot[..len]) {
             Ok(query) => query,
             Err(unreadable) => return self.at_once_error(moment, unreadable, slot, len, client),
@@ -150,9 +153,13 @@ impl Worker {
         let Some(given) = fast_path::answer(&self.service, snapshot, &query, slot, client, *now) else {
             return self.at_once_unready(moment, query, slot, len, client);
         };
-        self.metrics.query(over(client), QueryType::of(given.qtype.0));
-        self.metrics.reply(metrics::Outcome::of(given.rcode));
-        self.metrics.count(if given.hosted { Counter::ReadyHosted } else { Counter::CacheHits });
+        self.count_query(client, given.qtype);
+        self.metrics.answer(metrics::Outcome::of(given.rcode));
+        self.metrics.at_once(given.source);
+        if let Some(came) = logged_from {
+            let rcode = Rcode(given.rcode);
+            Answered { client, rtype: given.qtype, rcode, source: given.source, came: *came }.log_wire(query.qname_wire(slot));
+        }
         if given.first && snapshot.routes.keep_warm {
             self.note_warm_hit(&query, slot);
         }
@@ -160,7 +167,7 @@ impl Worker {
             let snapshot = Arc::clone(snapshot);
             self.resolver.refresh(&question, 0, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
         }
-        if given.trusted { AtOnce::Reply(given.len) } else { self.paced(slot, given.len, client, *now) }
+        if given.trusted { AtOnce::Reply(given.len) } else { self.paced(moment, slot, given.len, client) }
     }
 
     /// Answers that are not kept ready, but need no waiting either.
@@ -170,16 +177,22 @@ impl Worker {
     }
 
     fn decide(&self, moment: &Moment, request: Request, signer: Option<Signer>, slot: &mut [u8], client: &Client) -> AtOnce {
-        self.metrics.query(over(client), QueryType::of(request.question.rtype.0));
+        self.count_query(client, request.question.rtype);
         let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip())) };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending { prepared, look_up })),
             Decided::Outcome(outcome) => {
                 let proven = prepared.request.cookie().is_some_and(|cookie| self.service.made(cookie, client.peer.ip()));
                 let reply = self.finish(&prepared, client.peer.ip(), &outcome);
-                self.put(moment, &reply, proven, slot, client)
+                self.log_answered(&prepared.request.question, client, &outcome, moment.logged_from);
+                self.put(moment, &reply, outcome.source, proven, slot, client)
             }
         }
+    }
+
+    #[inline]
+    fn count_query(&self, client: &Client, rtype: Rtype) {
+        self.metrics.query(over(client), ClientFamily::of(client.peer.ip()), QueryType::of(rtype.0));
     }
 
     #[cold]
@@ -190,17 +203,17 @@ impl Worker {
             Unreadable::ForZones => return self.at_once_zone_message(moment, slot, len, client),
         };
         self.metrics.count(Counter::Malformed);
-        self.metrics.reply(metrics::Outcome::of(rcode.0));
+        self.metrics.answer(metrics::Outcome::of(rcode.0));
         let Some(reply) = bare_error(&slot[..len], rcode, &echo, edns) else { return AtOnce::Silence };
-        self.put(moment, &reply, false, slot, client)
+        self.put(moment, &reply, Source::Policy, false, slot, client)
     }
 
     fn at_once_zone_message(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         match zone_message::answer(&self.service, &moment.snapshot, &slot[..len], client) {
             ZoneMessage::Silence => AtOnce::Silence,
             ZoneMessage::Reply(reply) => {
-                self.metrics.reply(metrics::Outcome::of(Header::read(&reply).map_or(0, |header| header.flags.rcode())));
-                self.put(moment, &reply, false, slot, client)
+                self.metrics.answer(metrics::Outcome::of(Header::read(&reply).map_or(0, |header| header.flags.rcode())));
+                self.put(moment, &reply, Source::Zone, false, slot, client)
             }
             ZoneMessage::Transfer(messages) => AtOnce::Many(Box::new(messages)),
             ZoneMessage::Question { packet, mut signer } => {
@@ -209,7 +222,7 @@ impl Worker {
                     Err(Unreadable::Error { rcode, echo, edns }) => {
                         let Some(mut reply) = bare_error(&packet, rcode, &echo, edns) else { return AtOnce::Silence };
                         signer.sign(&mut reply, self.service.resolve.clock.wall());
-                        self.put(moment, &reply, false, slot, client)
+                        self.put(moment, &reply, Source::Zone, false, slot, client)
                     }
                     Err(Unreadable::Silence | Unreadable::ForZones) => AtOnce::Silence,
                 }
@@ -218,29 +231,34 @@ impl Worker {
     }
 
     /// `proven`: the client has proved its address by our cookie.
-    fn put(&self, moment: &Moment, reply: &[u8], proven: bool, slot: &mut [u8], client: &Client) -> AtOnce {
-        self.metrics.count(Counter::AtOnce);
+    fn put(&self, moment: &Moment, reply: &[u8], source: Source, proven: bool, slot: &mut [u8], client: &Client) -> AtOnce {
+        self.metrics.at_once(source);
+        self.metrics.count(Counter::NotReady);
         let Some(place) = slot.get_mut(..reply.len()) else { return AtOnce::Silence };
         place.copy_from_slice(reply);
         if proven || moment.snapshot.policy.allow.contains(client.peer.ip()) {
             return AtOnce::Reply(reply.len());
         }
-        self.paced(slot, reply.len(), client, moment.now)
+        self.paced(moment, slot, reply.len(), client)
     }
 
     /// The reply that `at_once` could not give. Takes no longer than clients wait. A query with a place among those in progress
     /// fails when it loses the place.
     pub async fn later(self: &Rc<Self>, mut pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
+        let came = Instant::now();
         let look_up = std::mem::take(&mut pending.look_up);
         let prepared = &pending.prepared;
         self.metrics.count(Counter::LookedUp);
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
-        self.log_failure(&prepared.request.question, &outcome);
+        self.log_failure(&prepared.request.question, client.peer.ip(), &outcome);
         if outcome.repeatable && prepared.snapshot.routes.keep_warm {
             self.note_warm(&prepared.request.question);
         }
-        self.finish(prepared, client.peer.ip(), &outcome)
+        let reply = self.finish(prepared, client.peer.ip(), &outcome);
+        self.metrics.took(outcome.source, came.elapsed().as_micros() as u64);
+        self.log_answered(&prepared.request.question, client, &outcome, query_log::is_wanted().then_some(came));
+        reply
     }
 
     /// Any query from its first octet to its reply, without ready answers: tests compare ready answers with it.
@@ -301,18 +319,28 @@ impl Worker {
         }
     }
 
-    fn log_failure(&self, question: &Question, outcome: &Outcome) {
+    fn log_answered(&self, question: &Question, client: &Client, outcome: &Outcome, came: Option<Instant>) {
+        if let Some(came) = came {
+            let (rtype, rcode, source) = (question.rtype, outcome.rcode(), outcome.source);
+            Answered { client, rtype, rcode, source, came }.log(&question.name);
+        }
+    }
+
+    fn log_failure(&self, question: &Question, client: IpAddr, outcome: &Outcome) {
         if outcome.rcode() != Rcode::SERVFAIL || !self.service.may_log(Subject::Failure, question) {
             return;
         }
         let (code, reason) = outcome.edes.first().map_or((None, ""), |ede| (Some(ede.code.0), ede.text.as_str()));
-        tracing::info!(ede = code, "{question} fails: {reason}");
+        tracing::info!(
+            event = "question-failed", name = %question.name, "type" = %question.rtype, %client, rcode = %outcome.rcode(), reason, ede = code,
+            "{question} fails: {reason} (asked by {client})"
+        );
     }
 
     /// Encodes the reply, and keeps it as a ready answer where that is right.
     fn finish(&self, prepared: &Prepared, client: IpAddr, outcome: &Outcome) -> Vec<u8> {
         let Prepared { snapshot, request, rights, .. } = prepared;
-        self.metrics.reply(metrics::Outcome::of(outcome.rcode().0));
+        self.metrics.answer(metrics::Outcome::of(outcome.rcode().0));
         let cookie = self.cookie_for(request, client);
         let manner = Manner {
             allowed: rights.allowed,
@@ -337,11 +365,16 @@ impl Worker {
     }
 
     /// Response rate limiting over UDP, for clients outside `server.allow` that have not proved their address by a cookie.
-    fn paced(&self, slot: &mut [u8], len: usize, client: &Client, now: BootTime) -> AtOnce {
+    fn paced(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         if client.transport != Transport::Udp {
             return AtOnce::Reply(len);
         }
-        match self.response_rate.borrow_mut().pace(client.peer.ip(), now) {
+        let pace = self.response_rate.borrow_mut().pace(client.peer.ip(), moment.snapshot.response_rate, moment.now);
+        if pace != Pace::Send {
+            self.metrics.limit_reached(ClientLimit::Responses);
+            self.service.limit_log.reached(ClientLimit::Responses, ClientNet::of(client.peer.ip()), moment.now);
+        }
+        match pace {
             Pace::Send => AtOnce::Reply(len),
             Pace::Drop => AtOnce::Silence,
             Pace::Slip => AtOnce::Reply(slip(slot, len)),

@@ -47,6 +47,8 @@ pub struct Hit {
     pub secure: bool,
     /// The first hit of this second.
     pub first: bool,
+    /// Data of this server: [`put_own`](Answers::put_own).
+    pub own: bool,
     /// In the last tenth of its TTL, at the first hit of this second: the data should be refreshed.
     pub due_for_prefetch: bool,
 }
@@ -168,6 +170,7 @@ fn from_set(bytes: &mut [u8], key: &AnswerKey<'_>, now_s: u32, first: bool, out:
         flags: Flags(0),
         secure: entry::security(bytes) == Security::Secure,
         first,
+        own: false,
         due_for_prefetch: first && entry::is_waning(bytes, now_s),
     })
 }
@@ -204,6 +207,7 @@ fn from_entry(bytes: &mut [u8], generation: u32, now_s: u32, first: bool, out: &
         flags: flags.with(Flags::AD, false),
         secure: flags.has(Flags::AD),
         first,
+        own: ttl_count == 0,
         due_for_prefetch: first && ttl_count > 0 && entry::is_waning(bytes, now_s),
     })
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::ask::ask_server;
 use super::exit_code::MISTAKE;
 use super::explain::parse_name;
 use super::run::Everywhere;
-use super::stats::ask_server;
 use super::terminal::complain;
 use crate::record::Name;
 use crate::server::Command;

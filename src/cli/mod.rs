@@ -5,6 +5,7 @@
 //!
 //! Knows nothing of: sockets, how names are resolved.
 
+mod ask;
 mod cache;
 mod check;
 mod completions;
@@ -15,12 +16,14 @@ mod explain;
 mod health;
 mod import;
 mod man;
+mod numbers;
 mod reload;
 mod run;
 mod stats;
 mod status;
 mod system;
 mod terminal;
+mod time;
 mod trust;
 mod zone;
 mod zone_records;

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde_json::Value;
 
+use super::ask::ask_and;
 use super::exit_code::{FAILED, GOOD};
 use super::run::Everywhere;
-use super::stats::ask_and;
 use super::terminal::{Paint, complain, say};
 use crate::server::Command;
 

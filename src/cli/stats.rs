@@ -1,69 +1,63 @@
-//! `cairn stats`: the running server's counters.
+//! `cairn stats`: the running server's numbers, once or each second.
+
+use std::io::IsTerminal;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
-use serde_json::Value;
 
-use super::exit_code::{FAILED, GOOD};
+use super::ask::ask_and;
+use super::exit_code::GOOD;
+use super::numbers::{Numbers, shown};
 use super::run::Everywhere;
-use super::terminal::{complain, say};
-use crate::server::{self, Command};
+use super::terminal::{Paint, say};
+use crate::server::Command;
 
 const EXAMPLES: &str = "\
 Examples:
   cairn stats
-  cairn stats --json";
+  cairn stats --watch                redraws each second; totals, and in parentheses what came in the last second
+  cairn stats --json                 one JSON object; the names are in docs/stats.md
 
-/// Show the running server's counters
+Only the user of the server and root can ask it. In a container: docker exec CONTAINER cairn stats";
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Cursor to the first column of the first line, and everything behind it erased.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Show the running server's numbers: questions, answers, cache, times, limits that were reached
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct StatsArgs {
     /// One JSON object
     #[arg(long)]
     json: bool,
+    /// Again each second, with what the last second brought
+    #[arg(long)]
+    watch: bool,
 }
 
 pub(super) fn stats(args: &StatsArgs, everywhere: &Everywhere) -> u8 {
-    if args.json { ask_and(&Command::Stats, everywhere, |line| say!("{line}")) } else { ask_server(&Command::Stats, everywhere) }
-}
-
-/// Sends a command to the running server and prints each line of its answer; the members of an object one below the other.
-pub(super) fn ask_server(command: &Command, everywhere: &Everywhere) -> u8 {
-    ask_and(command, everywhere, print_members)
-}
-
-/// The same, printed in another way.
-pub(super) fn ask_and(command: &Command, everywhere: &Everywhere, mut print: impl FnMut(&Value)) -> u8 {
-    let mut has_failed = false;
-    let places = everywhere.control_sockets();
-    let outcome = server::ask(&places, command, |line| {
-        has_failed |= line.get("error").is_some() || line.get("good") == Some(&Value::Bool(false));
-        print(&line);
-    });
-    match outcome {
-        Ok(true) if !has_failed => GOOD,
-        Ok(true) => FAILED,
-        Ok(false) => {
-            let found = server::why_no_server(&places);
-            complain!("cairn: no server that you may use is running here (start one with `cairn run`): {found}");
-            FAILED
+    let mut before: Option<(Instant, Numbers)> = None;
+    let clear = if std::io::stdout().is_terminal() { CLEAR } else { "" };
+    loop {
+        let began = Instant::now();
+        let code = ask_and(&Command::Stats, everywhere, |line| {
+            if args.json || line.get("error").is_some() {
+                return say!("{line}");
+            }
+            let now = Numbers::of(line);
+            let lines = shown(&now, before.as_ref().map(|(at, numbers)| (began - *at, numbers)), Paint::stdout());
+            if args.watch {
+                say!("{clear}{}", lines.join("\n"));
+            } else {
+                lines.iter().for_each(|line| say!("{line}"));
+            }
+            before = Some((began, now));
+        });
+        if !args.watch || code != GOOD {
+            return code;
         }
-        Err(error) => {
-            complain!("cairn: lost the connection to the running server: {error}");
-            FAILED
-        }
-    }
-}
-
-fn print_members(line: &Value) {
-    if let Some(text) = line.get("line").and_then(Value::as_str) {
-        return say!("{text}");
-    }
-    let Some(members) = line.as_object() else { return say!("{line}") };
-    let width = members.keys().map(|key| key.chars().count()).max().unwrap_or(0);
-    for (key, value) in members {
-        match value.as_str() {
-            Some(text) => say!("{key:width$}  {text}"),
-            None => say!("{key:width$}  {value}"),
-        }
+        thread::sleep(EVERY.saturating_sub(began.elapsed()));
     }
 }

@@ -3,9 +3,10 @@
 use clap::Args;
 use serde_json::Value;
 
+use super::ask::ask_and;
 use super::run::Everywhere;
-use super::stats::ask_and;
 use super::terminal::{Paint, say};
+use super::time::time;
 use crate::limits::server::STATUS_ZONES_MAX;
 use crate::server::Command;
 
@@ -37,7 +38,7 @@ fn shown(status: &Value, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     let mut row = |title: &str, value: String| lines.push(format!("{title:14}{value}"));
     row("version", text(&status["version"]).unwrap_or_default());
-    row("running", format!("{}, process {}", time(&status["uptime-seconds"]), status["process"]));
+    row("running", format!("{}, process {}", time(status["uptime-seconds"].as_u64().unwrap_or(0)), status["process"]));
     let listening: Vec<String> = list(&status["listening-on"]).iter().filter_map(text).collect();
     row("listening on", listening.join(", "));
     row("privileges", text(&status["privileges"]).unwrap_or_default());
@@ -120,7 +121,7 @@ fn last_reload(last: &Value, paint: Paint) -> String {
         return "none since the start".to_owned();
     }
     let result = if last["good"] == Value::Bool(true) { paint.good("good") } else { paint.bad("with mistakes") };
-    format!("{result}, {} ago", time(&last["seconds-ago"]))
+    format!("{result}, {} ago", time(last["seconds-ago"].as_u64().unwrap_or(0)))
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -129,19 +130,6 @@ fn list(value: &Value) -> &[Value] {
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
-}
-
-/// The two largest units.
-fn time(seconds: &Value) -> String {
-    let seconds = seconds.as_u64().unwrap_or(0);
-    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let parts = units.iter().scan(seconds, |rest, (unit, name)| {
-        let count = *rest / unit;
-        *rest %= unit;
-        Some((count, name))
-    });
-    let shown: Vec<String> = parts.skip_while(|(count, _)| *count == 0).take(2).map(|(count, name)| format!("{count} {name}")).collect();
-    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
 }
 
 #[cfg(test)]

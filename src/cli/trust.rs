@@ -2,9 +2,9 @@
 
 use clap::{Args, Subcommand};
 
+use super::ask::ask_server;
 use super::explain::parse_name;
 use super::run::Everywhere;
-use super::stats::ask_server;
 use crate::config::duration_from_text;
 use crate::record::Name;
 use crate::server::Command;

@@ -31,6 +31,7 @@ pub(super) enum Kind<T> {
     /// A switch whose default is detected when the program runs.
     SwitchOrFoundOut(fn(&mut T) -> &mut Option<bool>),
     Count(fn(&mut T) -> &mut Option<usize>, u64, u64),
+    Number(fn(&mut T) -> &mut usize, u64, u64),
     Seconds(fn(&mut T) -> &mut u32, u64, u64),
     Bytes(fn(&mut T) -> &mut u64, u64, u64),
     /// One of a few words; the value is the word's index in the list.
@@ -73,12 +74,13 @@ pub(super) struct Section {
     pub(super) rows: &'static [Row<Settings>],
 }
 
-pub(super) const SECTIONS: [Section; 6] = [
+pub(super) const SECTIONS: [Section; 7] = [
     Section { name: "server", rows: SERVER },
     Section { name: "recursion", rows: RECURSION },
     Section { name: "cache", rows: CACHE },
     Section { name: "policy", rows: POLICY },
     Section { name: "dns64", rows: DNS64 },
+    Section { name: "limits", rows: LIMITS },
     Section { name: "log", rows: LOG },
 ];
 
@@ -421,6 +423,79 @@ const DNS64: &[Row<Settings>] = &[
     },
 ];
 
+const LIMITS: &[Row<Settings>] = &[
+    Row {
+        key: "responses-per-second",
+        kind: Kind::Number(|s| &mut s.limits.responses_per_second, 1, 1_000_000),
+        default: "200",
+        doc: "UDP answers in a second to one IPv4 /24 or IPv6 /56 outside `server.allow`, for each worker; above it every second answer is sent truncated and the others are left out",
+        why: "whoever forges a victim's address must not get a flood out of this server",
+    },
+    Row {
+        key: "responses-burst",
+        kind: Kind::Number(|s| &mut s.limits.responses_burst, 1, 1_000_000),
+        default: "1000",
+        doc: "Answers that such a prefix may get at once after it was quiet",
+        why: "",
+    },
+    Row {
+        key: "waiting-questions",
+        kind: Kind::Number(|s| &mut s.limits.waiting_questions, 16, 8_000),
+        default: "1536",
+        doc: "Questions of all clients that may wait for servers at the same time; each takes about 20 KiB of memory and a socket. Past it the client with most loses its oldest question",
+        why: "",
+    },
+    Row {
+        key: "waiting-questions-per-client",
+        kind: Kind::Count(|s| &mut s.limits.waiting_questions_per_client, 1, 8_000),
+        default: "(1152, at most three quarters of `waiting-questions`)",
+        doc: "The same for one client (an IPv4 address or an IPv6 /56)",
+        why: "others must find room",
+    },
+    Row {
+        key: "waiting-datagrams-per-client",
+        kind: Kind::Number(|s| &mut s.limits.waiting_datagrams_per_client, 1, 8_000),
+        default: "1000",
+        doc: "Of these, questions over UDP of one client that is not this machine; further ones are not answered",
+        why: "CVE-2024-33655: the sender's address may be forged",
+    },
+    Row {
+        key: "connections",
+        kind: Kind::Number(|s| &mut s.limits.connections, 2, 1_000_000),
+        default: "8192",
+        doc: "TCP connections of all clients, at most a quarter of the files that the process may open; past it the one that has been idle longest is closed",
+        why: "",
+    },
+    Row {
+        key: "connections-per-client",
+        kind: Kind::Count(|s| &mut s.limits.connections_per_client, 1, 1_000_000),
+        default: "(2048, at most half of `connections`)",
+        doc: "TCP connections of one client",
+        why: "others must find room",
+    },
+    Row {
+        key: "questions-per-connection",
+        kind: Kind::Number(|s| &mut s.limits.questions_per_connection, 1, 10_000),
+        default: "128",
+        doc: "Questions in progress on one TCP connection; further ones are read when one is answered",
+        why: "RFC 7766 6.2.1.1",
+    },
+    Row {
+        key: "connection-idle",
+        kind: Kind::Seconds(|s| &mut s.limits.connection_idle_s, 1, 3_600),
+        default: "10",
+        doc: "A TCP connection without a question is closed after this time, five times as early when three quarters of all connections are in use",
+        why: "RFC 7766 6.2.3: a few seconds",
+    },
+    Row {
+        key: "connection-message",
+        kind: Kind::Seconds(|s| &mut s.limits.connection_message_s, 1, 120),
+        default: "5",
+        doc: "A message over TCP that is not complete after this time ends the connection, and so does an answer that is not read",
+        why: "slow clients must not hold connections",
+    },
+];
+
 const LOG: &[Row<Settings>] = &[
     Row {
         key: "level",
@@ -430,14 +505,14 @@ const LOG: &[Row<Settings>] = &[
             |s| s.log.level as usize,
         ),
         default: r#""info""#,
-        doc: "Lowest level that is logged; info has what an operator acts on",
+        doc: "Lowest level that is logged; info has what an operator acts on, debug a line for each query",
         why: "",
     },
     Row {
         key: "format",
         kind: Kind::Word(&["text", "json"], |s, at| s.log.format = [LogFormat::Text, LogFormat::Json][at], |s| s.log.format as usize),
         default: r#""text""#,
-        doc: "Log lines for people (text) or for programs (json)",
+        doc: "Log lines for people (text) or for programs (json); docs/stats.md has the fields",
         why: "",
     },
 ];
@@ -560,7 +635,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
     use super::quantity::{show_duration, show_size};
     match kind {
         Kind::Switch(_) | Kind::SwitchOrFoundOut(_) => "true or false".to_owned(),
-        Kind::Count(_, least, most) => format!("a whole number from {least} to {most}"),
+        Kind::Count(_, least, most) | Kind::Number(_, least, most) => format!("a whole number from {least} to {most}"),
         Kind::Seconds(_, least, most) => {
             let (least, most) = (show_duration(*least), show_duration(*most));
             format!("a duration (seconds, \"90s\", \"10m\", \"2d\") from {least} to {most}")

@@ -326,6 +326,10 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
             let count = plain.as_integer().and_then(whole_number).filter(|count| (least..=most).contains(&count)).ok_or_else(wrong)?;
             *slot(target) = Some(usize::try_from(count).map_err(|_| wrong())?);
         }
+        Kind::Number(slot, least, most) => {
+            let count = plain.as_integer().and_then(whole_number).filter(|count| (least..=most).contains(&count)).ok_or_else(wrong)?;
+            *slot(target) = usize::try_from(count).map_err(|_| wrong())?;
+        }
         Kind::Seconds(slot, least, most) => {
             let seconds = amount(plain, parse_duration).filter(|seconds| (least..=most).contains(&seconds)).ok_or_else(wrong)?;
             *slot(target) = u32::try_from(seconds).map_err(|_| wrong())?;

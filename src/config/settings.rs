@@ -4,6 +4,7 @@
 //! the configuration file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
 use super::secret::Secret;
 use super::translation::TranslationPrefix;
+use crate::limits::Limits;
 use crate::record::{Name, RrSet};
 
 /// All settings of one configuration file.
@@ -24,6 +26,7 @@ pub struct Settings {
     pub cache: CacheSettings,
     pub policy: PolicySettings,
     pub dns64: Dns64Settings,
+    pub limits: LimitSettings,
     pub log: LogSettings,
     pub keys: Vec<KeySettings>,
     pub zones: Vec<ZoneSettings>,
@@ -147,6 +150,91 @@ pub struct Dns64Settings {
     /// Clients that get synthesised AAAA records.
     pub clients: Vec<Prefix>,
     pub prefix: TranslationPrefix,
+}
+
+/// The section `[limits]`: what clients may cost. `None`: a part of what all clients may have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitSettings {
+    /// UDP answers in a second to one prefix outside `server.allow`.
+    pub responses_per_second: usize,
+    /// Answers at once to such a prefix that was quiet.
+    pub responses_burst: usize,
+    /// Questions of all clients that wait for servers.
+    pub waiting_questions: usize,
+    pub waiting_questions_per_client: Option<usize>,
+    pub waiting_datagrams_per_client: usize,
+    pub connections: usize,
+    pub connections_per_client: Option<usize>,
+    pub questions_per_connection: usize,
+    /// Seconds that a connection may be without a question.
+    pub connection_idle_s: u32,
+    /// Seconds that one message over a connection may take.
+    pub connection_message_s: u32,
+}
+
+/// A limit that is lower than what the file asks for, because this process may not open more files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    pub key: &'static str,
+    pub asked: usize,
+    pub in_force: usize,
+}
+
+impl LimitSettings {
+    /// The limits of a process with so many workers that may open so many files.
+    pub fn within(&self, descriptors: usize, workers: usize) -> Limits {
+        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let limits = Limits {
+            responses_per_second: small(self.responses_per_second),
+            responses_burst: small(self.responses_burst),
+            pending_questions: self.waiting_questions,
+            pending_datagrams_per_client: self.waiting_datagrams_per_client,
+            tcp_connections: self.connections,
+            tcp_questions_per_connection: self.questions_per_connection,
+            tcp_idle_ms: u64::from(self.connection_idle_s) * 1_000,
+            tcp_message_ms: u64::from(self.connection_message_s) * 1_000,
+            ..Limits::default()
+        };
+        let limits = limits.within_descriptors(descriptors, workers);
+        // The defaults leave room for other clients; whoever sets a number may give one client everything.
+        let of_one = |asked: Option<usize>, all: usize, default: usize| asked.map_or(default, |asked| asked.min(all));
+        Limits {
+            pending_questions_per_client: of_one(
+                self.waiting_questions_per_client,
+                limits.pending_questions,
+                limits.pending_questions_per_client,
+            ),
+            tcp_connections_per_client: of_one(self.connections_per_client, limits.tcp_connections, limits.tcp_connections_per_client),
+            ..limits
+        }
+    }
+
+    /// What was asked for, and not by default, and is more than these limits allow.
+    pub fn held_back(&self, limits: &Limits) -> Vec<HeldBack> {
+        let default = LimitSettings::default();
+        let set = |count: usize, default: usize| (count != default).then_some(count);
+        let asked = [
+            ("limits.waiting-questions", set(self.waiting_questions, default.waiting_questions), limits.pending_questions),
+            ("limits.waiting-questions-per-client", self.waiting_questions_per_client, limits.pending_questions_per_client),
+            ("limits.connections", set(self.connections, default.connections), limits.tcp_connections),
+            ("limits.connections-per-client", self.connections_per_client, limits.tcp_connections_per_client),
+        ];
+        let held_back = |(key, asked, in_force): (&'static str, Option<usize>, usize)| {
+            asked.filter(|asked| *asked > in_force).map(|asked| HeldBack { key, asked, in_force })
+        };
+        asked.into_iter().filter_map(held_back).collect()
+    }
+}
+
+impl fmt::Display for HeldBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let HeldBack { key, asked, in_force } = self;
+        write!(
+            f,
+            "{key}: {asked} asked for, {in_force} in force: this process may not open enough files, or the limit for all clients is lower; \
+             LimitNOFILE= in the systemd unit or `ulimit -n` raises the number of files"
+        )
+    }
 }
 
 /// The section `[log]`.
@@ -371,6 +459,24 @@ impl Default for Dns64Settings {
     }
 }
 
+impl Default for LimitSettings {
+    fn default() -> LimitSettings {
+        let limits = Limits::default();
+        LimitSettings {
+            responses_per_second: limits.responses_per_second as usize,
+            responses_burst: limits.responses_burst as usize,
+            waiting_questions: limits.pending_questions,
+            waiting_questions_per_client: None,
+            waiting_datagrams_per_client: limits.pending_datagrams_per_client,
+            connections: limits.tcp_connections,
+            connections_per_client: None,
+            questions_per_connection: limits.tcp_questions_per_connection,
+            connection_idle_s: 10,
+            connection_message_s: 5,
+        }
+    }
+}
+
 impl Default for LogSettings {
     fn default() -> LogSettings {
         LogSettings { level: LogLevel::Info, format: LogFormat::Text }
@@ -419,5 +525,25 @@ impl Default for RouteSettings {
             zone_mark: Mark::default(),
             to_mark: Mark::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_those_of_the_file_as_far_as_the_process_allows() {
+        assert_eq!(LimitSettings::default().within(1 << 20, 2), Limits::default(), "idle and message times too");
+        let read = |text: &str| Settings::from_toml(&format!("[limits]\n{text}"), "c.toml").expect(text).limits;
+        let limits =
+            read("connections = 100\nconnections-per-client = 100\nwaiting-questions = 40\nconnection-idle = '1m'").within(1 << 20, 2);
+        assert_eq!((limits.tcp_connections, limits.tcp_connections_per_client, limits.tcp_idle_ms), (100, 100, 60_000));
+        assert_eq!((limits.pending_questions, limits.pending_questions_per_client), (40, 30), "others find room");
+        let asked = read("connections = 5000\nwaiting-questions-per-client = 4000");
+        let held_back = asked.held_back(&asked.within(4_096, 2));
+        let keys: Vec<_> = held_back.iter().map(|held_back| (held_back.key, held_back.asked, held_back.in_force)).collect();
+        assert_eq!(keys, [("limits.waiting-questions-per-client", 4_000, 1_536), ("limits.connections", 5_000, 1_024)]);
+        assert_eq!(LimitSettings::default().held_back(&LimitSettings::default().within(64, 2)), [], "nobody asked for them");
     }
 }

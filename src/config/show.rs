@@ -115,6 +115,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Switch(slot) => slot(&mut copy).to_string(),
         Kind::SwitchOrFoundOut(slot) => slot(&mut copy).map_or_else(unset, |switch| switch.to_string()),
         Kind::Count(slot, _, _) => slot(&mut copy).map_or_else(unset, |count| count.to_string()),
+        Kind::Number(slot, _, _) => slot(&mut copy).to_string(),
         Kind::Seconds(slot, _, _) => show_duration(u64::from(*slot(&mut copy))),
         Kind::Bytes(slot, _, _) => show_size(*slot(&mut copy)),
         Kind::Word(words, _, get) => words.get(get(settings)).map_or_else(unset, quoted),

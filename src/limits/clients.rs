@@ -28,11 +28,8 @@ pub const FAILURE_SAME_NAME_S_MIN: u32 = 60;
 pub const PULSE_CLIENTS_MIN: usize = 256;
 /// Buckets of the response rate limiter of hosted zones, 24 octets each. A flood from more prefixes shares buckets.
 pub const RESPONSE_RATE_BUCKETS_MAX: usize = 1 << 14;
-/// UDP replies from hosted zones to one client prefix in a second. A real busy client, such as a resolver with a cold cache,
-/// stays well below; a victim of reflection gets no more.
-pub const RESPONSES_PER_SECOND_MAX: u32 = 200;
-/// Replies that a prefix which was quiet may get at once: five seconds' worth.
-pub const RESPONSES_BURST_MAX: u32 = 1_000;
+/// Seconds between two log lines about the same limit towards clients.
+pub const LIMIT_LINES_S_MIN: u32 = 60;
 /// Batches of 64 queries that are still read from a socket at an orderly stop: some milliseconds of work.
 pub const LAST_BATCHES_MAX: usize = 16;
 /// Questions of one TCP connection that are taken before other connections get their turn: as many as a UDP batch has.

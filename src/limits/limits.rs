@@ -123,6 +123,11 @@ pub struct Limits {
     pub edns_udp_bytes: u16,
 
     // Clients.
+    /// UDP replies from hosted zones in a second to one client prefix outside `server.allow`. A real busy client, such as a
+    /// resolver with a cold cache, stays well below; a victim of reflection gets no more.
+    pub responses_per_second: u32,
+    /// Replies that a prefix which was quiet may get at once: five seconds' worth.
+    pub responses_burst: u32,
     /// Questions of all clients that have walks under way. Each costs memory and sockets for as long as the servers are
     /// silent; past it the client with most loses its oldest one. One whose servers are silent takes 20 KiB (measured,
     /// sockets and timers included), and each further walk for it 8 KiB, which count as two fifths of a question: all of them
@@ -258,6 +263,8 @@ const LIMITS: Limits = Limits {
 
     edns_udp_bytes: 1_232,
 
+    responses_per_second: 200,
+    responses_burst: 1_000,
     pending_questions: 1_152,
     pending_questions_per_client: 864,
     pending_datagrams_per_client: 800,

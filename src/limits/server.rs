@@ -17,6 +17,8 @@ pub const NEAR_FILES_MAX: usize = 10_000;
 pub const TOML_MISTAKES_MAX: usize = 50;
 /// Warnings about zones and files that are logged at a start or reload; `cairn check` prints all.
 pub const START_WARNINGS_MAX: usize = 20;
+/// Zones that get a log line each at a start; more of them get one line together.
+pub const START_ZONES_MAX: usize = 20;
 /// Octets of a request on the control socket, which is one short line of JSON.
 pub const CONTROL_REQUEST_BYTES_MAX: usize = 64 << 10;
 /// Commands under way on the control socket. People and their scripts send one at a time.
@@ -30,6 +32,8 @@ pub const CONTROL_LINES_MAX: usize = 1_024;
 pub const CONTROL_WAIT_MAX: Duration = Duration::from_secs(20);
 /// The same while a reload reads every zone.
 pub const CONTROL_RELOAD_WAIT_MAX: Duration = Duration::from_secs(600);
+/// The longest wait of a reload for the workers to close an address; they need milliseconds, one that is stuck needs for ever.
+pub const ADDRESS_CLOSE_MAX: Duration = Duration::from_secs(5);
 /// Orders (reload, stop) that wait for the control thread.
 pub const ORDERS_WAITING_MAX: usize = 16;
 /// The longest wait of `cairn health` for each of its queries.

@@ -27,11 +27,11 @@ use tokio::time::{Instant, Sleep};
 
 use super::dispatch::{Answer, Dispatch, MESSAGE_BYTES};
 use super::failure;
-use super::limits::Permit;
+use super::limits::{Bounds, Permit};
 use crate::answer::{AtOnce, Client, Messages, Transport};
 use crate::env::{Accepted, Stream, boxed};
 use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, TRANSFER_AHEAD_BYTES, TURN_QUESTIONS_MAX};
-use crate::metrics::{Counter, Gauge, Histogram, Recorder};
+use crate::metrics::{Counter, Gauge, Recorder};
 use crate::record::Rcode;
 use crate::wire::HEADER_BYTES;
 
@@ -49,7 +49,7 @@ pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, 
         async move { drop(stop.wait_for(|stop| *stop).await) }
     };
     let (mut stop, now) = (pin!(stop), Instant::now());
-    let mut timer = pin!(tokio::time::sleep_until(now + dispatch.bounds.idle));
+    let mut timer = pin!(tokio::time::sleep_until(now + dispatch.bounds.now().idle));
     let mut connection = Connection::new(dispatch, accepted, permit, now);
     loop {
         match connection.take_questions() {
@@ -112,6 +112,8 @@ enum Event {
 
 struct Connection<A> {
     dispatch: Rc<Dispatch<A>>,
+    /// As they were when the connection began.
+    bounds: Bounds,
     stream: Box<dyn Stream>,
     client: Client,
     inbox: Vec<u8>,
@@ -136,7 +138,9 @@ struct Ongoing {
 
 impl<A: Answer> Connection<A> {
     fn new(dispatch: Rc<Dispatch<A>>, accepted: Accepted, permit: Permit, now: Instant) -> Connection<A> {
+        let bounds = dispatch.bounds.now();
         Connection {
+            bounds,
             stream: accepted.stream,
             client: Client { peer: accepted.peer, local: accepted.local, transport: Transport::Stream },
             inbox: Vec::new(),
@@ -144,7 +148,7 @@ impl<A: Answer> Connection<A> {
                 permit,
                 outbox: RefCell::new(Outbox { bytes: Vec::new(), written: 0, moved: now }),
                 again: RefCell::default(),
-                bytes_most: dispatch.bounds.bytes_per_connection,
+                bytes_most: bounds.bytes_per_connection,
                 is_crowded: Cell::new(false),
             }),
             dispatch,
@@ -159,6 +163,7 @@ impl<A: Answer> Connection<A> {
 
     fn take_questions(&mut self) -> Taken {
         let (mut at, mut taken, mut outcome) = (0, 0, Taken::All);
+        let began = self.dispatch.batch_begins();
         let moment = self.dispatch.moment();
         while self.may_take() {
             if taken == TURN_QUESTIONS_MAX {
@@ -211,6 +216,9 @@ impl<A: Answer> Connection<A> {
             }
             taken += 1;
         }
+        if taken > 0 {
+            self.dispatch.batch_ends(began);
+        }
         self.inbox.drain(..at);
         self.replies.permit.release(at);
         self.note(taken);
@@ -230,9 +238,7 @@ impl<A: Answer> Connection<A> {
         }
         let query = query.to_vec();
         self.tasks.spawn_local(boxed(|| async move {
-            let came = Instant::now();
             let reply = dispatch.later(&query, pending, &client, &waiting).await;
-            dispatch.metrics.observe(Histogram::Wait, came.elapsed().as_millis() as u64);
             replies.give(query, reply);
         }));
         true
@@ -274,7 +280,7 @@ impl<A: Answer> Connection<A> {
     }
 
     fn may_take(&self) -> bool {
-        self.tasks.len() + self.transfers.len() < self.dispatch.bounds.questions_per_connection && self.replies.has_room()
+        self.tasks.len() + self.transfers.len() < self.bounds.questions_per_connection && self.replies.has_room()
     }
 
     fn may_read(&self) -> bool {
@@ -356,7 +362,7 @@ impl<A: Answer> Connection<A> {
 
     /// `None` while the silence is only ours; `in_full` has its own deadline.
     fn deadline(&self) -> Option<Instant> {
-        let message = self.dispatch.bounds.message;
+        let message = self.bounds.message;
         let unread = self.replies.unread_since().map(|since| since + message);
         let unfinished = self.message_began.map(|began| began + message);
         let waits_for_client = self.tasks.is_empty() && self.transfers.is_empty() && self.replies.is_empty() && unfinished.is_none();
@@ -529,7 +535,6 @@ mod tests {
 
     use super::super::dispatch::Admission;
     use super::super::fake::{Dialler, Fake, admission, admission_with, bounds, dispatch_with, listener, peer, query};
-    use super::super::limits::Bounds;
     use super::super::stream::accept;
     use super::*;
     use crate::limits::Limits;

@@ -12,15 +12,18 @@ use std::task::Poll;
 use tokio::sync::{Notify, watch};
 
 use super::failure;
-use super::limits::{Bounds, Connections};
+use super::limits::{Connections, LiveBounds};
 use crate::answer::{AtOnce, Client, Moment, Pending, Transport, Worker};
 use crate::env::{BootTime, Clock, Instant};
-use crate::metrics::{Counter, Gauge, Recorder};
-use crate::policy::{InFlight, Place, Ticket};
+use crate::metrics::{ClientLimit, Counter, Gauge, Recorder};
+use crate::policy::{ClientNet, InFlight, LimitLog, Place, Ticket};
 use crate::record::Rcode;
 
 /// The largest message over TCP (RFC 1035 4.2.2).
 pub const MESSAGE_BYTES: usize = u16::MAX as usize;
+
+/// Batches of answers for each that is timed. Reading the clock twice costs as much as a tenth of a cached answer.
+const BATCHES_PER_TIMED: u32 = 16;
 
 /// The answering side: `answer::Worker` in service, a fake in tests; never a dynamic call.
 pub trait Answer: 'static {
@@ -64,9 +67,11 @@ impl Answer for Worker {
 /// The limits that a worker is started with.
 #[derive(Clone)]
 pub struct Admission {
-    pub bounds: Bounds,
+    pub bounds: LiveBounds,
     /// Shared by all workers.
     pub in_flight: InFlight,
+    /// Shared by all workers.
+    pub limit_log: Arc<LimitLog>,
 }
 
 /// A question whose client waits for the answer.
@@ -98,11 +103,14 @@ impl Drop for Waiting {
 pub struct Dispatch<A> {
     answer: Rc<A>,
     clock: Arc<dyn Clock>,
-    pub bounds: Bounds,
+    pub bounds: LiveBounds,
     pub metrics: Recorder,
     /// Shared by all workers.
     pub in_flight: InFlight,
+    limit_log: Arc<LimitLog>,
     waiting: Rc<AllWaiting>,
+    /// Batches since the start.
+    batches: Cell<u32>,
     pub connections: Rc<Connections>,
     pub stop: watch::Receiver<bool>,
     /// A buffer for one message of the largest size. A task borrows it to read or answer on a stream, never across an await; so
@@ -117,9 +125,11 @@ impl<A: Answer> Dispatch<A> {
             metrics: answer.metrics().clone(),
             answer,
             clock,
-            bounds: admission.bounds,
+            bounds: admission.bounds.clone(),
             in_flight: admission.in_flight,
+            limit_log: admission.limit_log,
             waiting: Rc::default(),
+            batches: Cell::new(0),
             connections: Rc::new(Connections::new(admission.bounds)),
             stop,
             scratch: RefCell::new(vec![0; MESSAGE_BYTES]),
@@ -129,6 +139,21 @@ impl<A: Answer> Dispatch<A> {
     /// Reads the clock and the configuration, once for each batch.
     pub fn moment(&self) -> A::Moment {
         self.answer.moment(self.clock.boot())
+    }
+
+    /// When this batch began, if it is one of those whose time is taken.
+    #[inline]
+    pub fn batch_begins(&self) -> Option<Instant> {
+        let number = self.batches.replace(self.batches.get().wrapping_add(1));
+        number.is_multiple_of(BATCHES_PER_TIMED).then(Instant::now)
+    }
+
+    /// The answers of a batch have left.
+    #[inline]
+    pub fn batch_ends(&self, began: Option<Instant>) {
+        if let Some(began) = began {
+            self.metrics.batch_took(began.elapsed().as_micros() as u64);
+        }
     }
 
     /// Answers without waiting if possible. A panic gives SERVFAIL.
@@ -143,13 +168,24 @@ impl<A: Answer> Dispatch<A> {
     /// `None`: there is no room for one more question of this client.
     pub fn admit(&self, client: &Client) -> Option<Waiting> {
         let (peer, now) = (client.peer.ip(), Instant::now());
-        let ticket = match client.transport {
-            Transport::Udp => self.in_flight.admit_datagram(peer, now)?,
-            Transport::Stream => self.in_flight.admit(peer, now)?,
+        let admitted = match client.transport {
+            Transport::Udp => self.in_flight.admit_datagram(peer, now),
+            Transport::Stream => self.in_flight.admit(peer, now),
         };
+        match &admitted {
+            Ok(ticket) => ticket.cost.into_iter().for_each(|(limit, client)| self.limit_reached(limit, client)),
+            Err(limit) => self.limit_reached(*limit, ClientNet::of(peer)),
+        }
+        let ticket = admitted.ok()?;
         self.waiting.count.set(self.waiting.count.get() + 1);
         self.metrics.up(Gauge::Waiting);
         Some(Waiting { ticket, metrics: self.metrics.clone(), all: Rc::clone(&self.waiting) })
+    }
+
+    /// Counts it, and tells it to the log.
+    pub fn limit_reached(&self, limit: ClientLimit, client: ClientNet) {
+        self.metrics.limit_reached(limit);
+        self.limit_log.reached(limit, client, self.clock.boot());
     }
 
     /// Waits until no client of this worker waits for an answer.

@@ -15,7 +15,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::dispatch::{Admission, Answer, Dispatch};
-use super::limits::Bounds;
+use super::limits::{Bounds, LiveBounds};
 use crate::answer::{AtOnce, Client, Messages};
 use crate::env::{Accepted, BootTime, Clock, Datagram, DatagramBatch, DatagramSocket, Instant, Rest, StreamListener, WallTime};
 use crate::limits::Limits;
@@ -116,12 +116,12 @@ pub fn bounds() -> Bounds {
 
 /// For one worker, with the default number of questions under way.
 pub fn admission(bounds: Bounds) -> Admission {
-    Admission { bounds, in_flight: InFlight::new(&Limits::default()) }
+    Admission { bounds: LiveBounds::new(bounds), in_flight: InFlight::new(&Limits::default()), limit_log: Arc::default() }
 }
 
 /// The same with other limits on questions under way.
 pub fn admission_with(limits: &Limits) -> Admission {
-    Admission { bounds: Bounds::share(limits, 1), in_flight: InFlight::new(limits) }
+    Admission { bounds: LiveBounds::new(Bounds::share(limits, 1)), in_flight: InFlight::new(limits), limit_log: Arc::default() }
 }
 
 pub fn dispatch(bounds: Bounds) -> (Rc<Dispatch<Fake>>, watch::Sender<bool>) {

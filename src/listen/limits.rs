@@ -6,8 +6,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -46,11 +48,41 @@ impl Bounds {
     }
 }
 
+/// The bounds in force, which a reload changes. Shared by all workers.
+#[derive(Clone)]
+pub struct LiveBounds(Arc<ArcSwap<Bounds>>);
+
+impl LiveBounds {
+    /// These bounds.
+    pub fn new(bounds: Bounds) -> LiveBounds {
+        LiveBounds(Arc::new(ArcSwap::from_pointee(bounds)))
+    }
+
+    /// The bounds now.
+    pub fn now(&self) -> Bounds {
+        **self.0.load()
+    }
+
+    /// For connections from now on.
+    pub fn set(&self, bounds: Bounds) {
+        self.0.store(Arc::new(bounds));
+    }
+}
+
+/// Connections that were closed to make room for a new one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Evicted {
+    /// One of the same client, which has reached its limit.
+    pub of_client: bool,
+    /// One of anybody, because of the limit on all.
+    pub of_all: bool,
+}
+
 /// The connections of one worker. A new one is never refused: at a limit, the connection that has been without a question for
 /// longest is closed, one of the same client if the client's limit is reached. When octets run out, a request for more fails,
 /// or a connection of the client that holds most is closed.
 pub struct Connections {
-    bounds: Bounds,
+    bounds: LiveBounds,
     /// Octets held for all connections.
     bytes: Cell<usize>,
     /// Grows with each question of any connection; defines the order of "longest idle".
@@ -96,23 +128,23 @@ struct SignsOfLife {
 
 impl Connections {
     /// No connection yet.
-    pub fn new(bounds: Bounds) -> Connections {
+    pub fn new(bounds: LiveBounds) -> Connections {
         Connections { bounds, bytes: Cell::new(0), stamp: Cell::new(0), table: RefCell::default(), emptied: Notify::new() }
     }
 
-    /// Always admits the connection; the number is that of connections closed for it.
-    pub fn admit(self: &Rc<Self>, peer: IpAddr) -> (Permit, usize) {
-        let client = ClientNet::of(peer);
+    /// Always admits the connection, and says which were closed for it.
+    pub fn admit(self: &Rc<Self>, peer: IpAddr) -> (Permit, Evicted) {
+        let (client, bounds) = (ClientNet::of(peer), self.bounds.now());
         let mut table = self.table.borrow_mut();
-        let mut evicted = 0;
+        let mut evicted = Evicted::default();
         let of_client = table.of_client.get(&client).map_or(0, BTreeMap::len);
-        if of_client >= self.bounds.connections_per_client {
+        if of_client >= bounds.connections_per_client {
             let longest_idle = table.longest_idle(Some(client), &self.stamp);
-            evicted += usize::from(self.close(longest_idle, &mut table));
+            evicted.of_client = self.close(longest_idle, &mut table);
         }
-        if table.entries.len() >= self.bounds.connections {
+        if table.entries.len() >= bounds.connections {
             let longest_idle = table.longest_idle(None, &self.stamp);
-            evicted += usize::from(self.close(longest_idle, &mut table));
+            evicted.of_all = self.close(longest_idle, &mut table);
         }
         let number = tick(&self.stamp);
         let signs = Rc::new(SignsOfLife::default());
@@ -138,8 +170,9 @@ impl Connections {
 
     /// The idle time-out, shorter when three quarters of the places are taken (RFC 7766 6.2.3 leaves it to the server's load).
     pub fn idle_timeout(&self) -> Duration {
-        let crowded = self.table.borrow().entries.len() > self.bounds.connections / 4 * 3;
-        if crowded { self.bounds.idle / 5 } else { self.bounds.idle }
+        let bounds = self.bounds.now();
+        let crowded = self.table.borrow().entries.len() > bounds.connections / 4 * 3;
+        if crowded { bounds.idle / 5 } else { bounds.idle }
     }
 
     /// Octets held for all connections.
@@ -284,7 +317,7 @@ impl Permit {
             return false;
         }
         self.runs();
-        if connections.bytes.get() + more > connections.bounds.bytes && !self.make_room(more, must) {
+        if connections.bytes.get() + more > connections.bounds.now().bytes && !self.make_room(more, must) {
             return false;
         }
         connections.bytes.set(connections.bytes.get() + more);
@@ -296,7 +329,8 @@ impl Permit {
         let connections = &self.connections;
         let mut table = connections.table.borrow_mut();
         let Some(client) = table.entries.get(&self.number).map(|entry| entry.client) else { return false };
-        while connections.bytes.get() + more > connections.bounds.bytes {
+        let bytes_max = connections.bounds.now().bytes;
+        while connections.bytes.get() + more > bytes_max {
             let ours = table.waiting.get(&client).copied().unwrap_or(0) + self.bytes();
             match table.greediest() {
                 Some((of_client, number)) if must || of_client >= ours => {
@@ -361,7 +395,7 @@ mod tests {
     #[test]
     fn bytes_are_refused_or_made_free_at_the_cost_of_the_greediest_client() {
         let bounds = Bounds { connections: 10, connections_per_client: 10, bytes: 1_000, ..bounds() };
-        let connections = Rc::new(Connections::new(bounds));
+        let connections = Rc::new(Connections::new(LiveBounds::new(bounds)));
         let admit = |last| connections.admit(client(last)).0;
         let (greedy, also_greedy, slow, quick) = (admit(1), admit(1), admit(2), admit(3));
         assert!(greedy.reserve(300, false) && also_greedy.reserve(350, false) && slow.reserve(340, false));
@@ -391,7 +425,7 @@ mod tests {
     #[tokio::test]
     async fn the_longest_idle_goes() {
         let tasks = tokio::task::LocalSet::new();
-        let connections = Rc::new(Connections::new(bounds()));
+        let connections = Rc::new(Connections::new(LiveBounds::new(bounds())));
         let admit = |last: u8| {
             let (permit, evicted) = connections.admit(client(last));
             connections.set_task(permit.number(), tasks.spawn_local(std::future::pending::<()>()).abort_handle());
@@ -405,15 +439,17 @@ mod tests {
         second.questions_under_way(1);
         // In all, the first is the oldest but has spoken, the second waits for an answer: the third goes.
         let (fifth, evicted) = admit(3);
-        assert_eq!((evicted, present(&connections)), (1, vec![first.number(), second.number(), fourth.number(), fifth.number()]));
+        let of_all = Evicted { of_all: true, of_client: false };
+        assert_eq!((evicted, present(&connections)), (of_all, vec![first.number(), second.number(), fourth.number(), fifth.number()]));
         drop(third);
         drop(fifth);
         // The client's own limit closes one of its own.
         let (sixth, evicted) = admit(2);
-        assert_eq!(evicted, 0);
+        assert_eq!(evicted, Evicted::default());
         fourth.question_came();
         let (seventh, evicted) = admit(2);
-        assert_eq!((evicted, present(&connections)), (1, vec![first.number(), second.number(), fourth.number(), seventh.number()]));
+        let of_client = Evicted { of_all: false, of_client: true };
+        assert_eq!((evicted, present(&connections)), (of_client, vec![first.number(), second.number(), fourth.number(), seventh.number()]));
         drop((first, second, fourth, sixth, seventh));
         let table = connections.table.borrow();
         assert_eq!((table.entries.len(), table.order.len(), table.of_client.len()), (0, 0, 0));

@@ -17,7 +17,7 @@ mod udp;
 mod worker;
 
 pub use dispatch::Admission;
-pub use limits::Bounds;
+pub use limits::{Bounds, LiveBounds};
 #[cfg(any(test, feature = "internals"))]
 pub use worker::serve_worker;
 pub use worker::{SocketChange, SocketChanges, Sockets, run_worker};

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::connection;
 use super::dispatch::{Answer, Dispatch};
 use crate::env::{Accepted, StreamListener};
-use crate::metrics::Counter;
+use crate::metrics::{ClientLimit, Counter};
+use crate::policy::ClientNet;
 
 /// Pause after an accept that failed for want of descriptors or memory, until closed connections are really gone.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
@@ -33,7 +34,12 @@ pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn Stre
 fn start<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
     let (permit, evicted) = dispatch.connections.admit(accepted.peer.ip());
     dispatch.metrics.count(Counter::Connections);
-    dispatch.metrics.add(Counter::ConnectionsEvicted, evicted);
+    for (is_closed, limit) in [(evicted.of_client, ClientLimit::ConnectionsPerClient), (evicted.of_all, ClientLimit::Connections)] {
+        if is_closed {
+            dispatch.metrics.count(Counter::ConnectionsEvicted);
+            dispatch.limit_reached(limit, ClientNet::of(accepted.peer.ip()));
+        }
+    }
     let number = permit.number();
     let task = tokio::task::spawn_local(connection::converse(Rc::clone(dispatch), accepted, permit));
     dispatch.connections.set_task(number, task.abort_handle());

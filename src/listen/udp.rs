@@ -15,7 +15,7 @@ use super::failure;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest, boxed};
 use crate::limits::clients::LAST_BATCHES_MAX;
-use crate::metrics::{Counter, Histogram};
+use crate::metrics::Counter;
 use crate::record::Rcode;
 
 /// Pause after an error of the socket itself (no memory, interface gone), so that the loop does not spin.
@@ -127,6 +127,7 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
     batch: &mut DatagramBatch,
     outbox: Option<&Rc<Outbox<A, S>>>,
 ) {
+    let began = dispatch.batch_begins();
     let moment = dispatch.moment();
     let mut at_once_count = 0;
     for index in 0..batch.len() {
@@ -152,6 +153,7 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
         }
     }
     let unsent = if batch.filled().next().is_some() { socket.send(batch) } else { 0 };
+    dispatch.batch_ends(began);
     dispatch.metrics.add(Counter::UdpQueries, batch.len());
     dispatch.metrics.add(Counter::UdpAtOnce, at_once_count);
     dispatch.metrics.add(Counter::UdpUnsent, unsent);
@@ -167,10 +169,8 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves a task several times, and this one has some kilobytes.
     tokio::task::spawn_local(boxed(|| async move {
-        let came = Instant::now();
         let Some(reply) = outbox.dispatch.later(&query, pending, &client, &waiting).await else { return };
         let now = Instant::now();
-        outbox.dispatch.metrics.observe(Histogram::Wait, (now - came).as_millis() as u64);
         let leaves_at = outbox.dispatch.in_flight.leave_at(client.peer.ip(), now);
         if leaves_at <= now {
             return outbox.put(&reply, client.peer, client.local);

@@ -111,7 +111,7 @@ pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
         dispatch.answered_all().await;
         dispatch.connections.emptied().await;
     };
-    let _ = tokio::time::timeout(dispatch.bounds.stop, rest).await;
+    let _ = tokio::time::timeout(dispatch.bounds.now().stop, rest).await;
 }
 
 /// The sockets of one worker, as `env::bind_udp` and `env::bind_tcp` return them.

@@ -1,6 +1,6 @@
 //! The table of all counters, gauges and histograms. A family is a name with a value for each combination of its labels.
 
-use super::labels::{Outcome, Over, QueryType};
+use super::labels::{ClientFamily, ClientLimit, Outcome, Over, QueryType, Source, SpentBound};
 
 /// The name of a label, and its values. A family without labels has none.
 pub(super) type Label = (&'static str, &'static [&'static str]);
@@ -39,24 +39,36 @@ macro_rules! families {
     };
 }
 
-const OVER: Label = ("over", Over::NAMES);
+const TRANSPORT: Label = ("transport", Over::NAMES);
+const FAMILY: Label = ("family", ClientFamily::NAMES);
+const SOURCE: Label = ("source", Source::NAMES);
+const LIMIT: Label = ("limit", ClientLimit::NAMES);
+const BOUND: Label = ("bound", SpentBound::NAMES);
 const TYPE: Label = ("type", QueryType::NAMES);
 const RCODE: Label = ("rcode", Outcome::NAMES);
 
 families! {
     /// Only grows.
     Counter:
-    Queries = "queries" [OVER, TYPE], "Queries of clients whose type could be read";
-    Replies = "replies" [RCODE], "Replies to clients";
-    CacheHits = "cache-hits", "Questions answered from the cache";
+    Queries = "queries" [TRANSPORT, FAMILY, TYPE], "Queries of clients whose type could be read";
+    Answers = "answers" [RCODE], "Answers to clients";
+    AtOnce = "answers-at-once" [SOURCE], "Answers given without waiting, by source";
+    NotReady = "answers-at-once-not-ready", "Of these, answers that were not kept ready, and were put together anew";
+    LookedUpHits = "looked-up-hits", "Questions that took a look-up, for which no server was queried";
     CacheMisses = "cache-misses", "Questions for which servers were queried";
-    ReadyHosted = "answered-from-ready-hosted", "Questions answered by a ready answer from a hosted zone";
-    AtOnce = "answered-at-once", "Other questions answered without waiting: hosted zones, special names, errors";
     LookedUp = "looked-up", "Questions that needed a look-up in the cache or at servers";
+    StaleAnswers = "stale-answers", "Answers from expired data, because servers failed (RFC 8767)";
+    DnssecBogus = "dnssec-bogus", "Answers whose DNSSEC validation failed";
+    Coalesced = "coalesced", "Questions that joined a walk in progress";
+    Prefetches = "prefetches", "Names looked up again before they expired";
+    Limits = "limits-reached" [LIMIT], "Times that a limit towards clients was reached, by its key in [limits]";
+    BudgetsSpent = "budgets-spent" [BOUND], "Questions that failed at a bound on the work for one question";
     Malformed = "malformed", "Queries that could not be read";
     Walks = "walks", "Walks begun";
     WalksFailed = "walks-failed", "Walks that ended in a failure";
     UpstreamQueries = "upstream-queries", "Queries sent to servers";
+    UpstreamTimeouts = "upstream-timeouts", "Queries to which no server replied in time";
+    UpstreamTcp = "upstream-tcp", "Queries that were sent to servers over TCP";
     UpstreamSecondQueries = "upstream-second-queries", "Queries sent to a second server because the first was slow";
     UdpQueries = "udp-queries", "Datagrams received";
     UdpAtOnce = "udp-at-once", "Datagrams answered without waiting";
@@ -84,12 +96,15 @@ families! {
 families! {
     /// Counts values by size, and their sum.
     Histogram:
-    Wait = "wait-ms", "Milliseconds that clients waited for answers that needed a look-up";
+    Answer = "answer-us" [SOURCE], "Microseconds from reading a question to its answer";
 }
 
-/// Upper bounds of the buckets of all histograms; the last bucket has none. Each is twice the one before, from a server nearby
-/// up to the time after which a client gives up: precise enough for percentiles.
-pub(super) const BUCKETS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192];
+/// Upper bounds, in microseconds, of the buckets of all histograms; the last bucket has none. From a batch out of the cache up
+/// to the time after which a client has given up; close enough to each other for percentiles.
+pub(super) const BUCKETS: &[u64] = &[
+    50, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000, 7_000, 10_000, 15_000, 20_000, 30_000, 50_000, 70_000, 100_000,
+    150_000, 200_000, 300_000, 500_000, 700_000, 1_000_000, 1_500_000, 2_000_000, 3_000_000, 5_000_000, 10_000_000,
+];
 /// The buckets, the one without bound, and the sum.
 pub(super) const HISTOGRAM_VALUES: usize = BUCKETS.len() + 2;
 

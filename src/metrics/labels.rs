@@ -1,5 +1,7 @@
 //! The closed sets of label values. Everything else is counted as `other`, so that no client can make the table grow.
 
+use std::net::IpAddr;
+
 /// The transport of a query.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Over {
@@ -9,6 +11,94 @@ pub enum Over {
 
 impl Over {
     pub(super) const NAMES: &[&str] = &["udp", "tcp"];
+}
+
+/// The address family of a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientFamily {
+    Ipv4,
+    Ipv6,
+}
+
+impl ClientFamily {
+    pub(super) const NAMES: &[&str] = &["ipv4", "ipv6"];
+
+    /// The family of this address.
+    #[inline]
+    pub fn of(client: IpAddr) -> ClientFamily {
+        if client.is_ipv6() { ClientFamily::Ipv6 } else { ClientFamily::Ipv4 }
+    }
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Source {
+    /// No server had to be queried.
+    Cache,
+    /// A hosted zone, or local data.
+    Zone,
+    /// Servers were queried.
+    Walk,
+    /// Expired data (RFC 8767).
+    Stale,
+    /// A rule of this server: special-use names, access lists.
+    #[default]
+    Policy,
+}
+
+impl Source {
+    pub(super) const NAMES: &[&str] = &["cache", "zone", "walk", "stale", "policy"];
+    pub(super) const COUNT: usize = Source::NAMES.len();
+
+    /// As in reports and in the log.
+    pub fn name(self) -> &'static str {
+        Source::NAMES[self as usize]
+    }
+}
+
+/// A limit towards clients that an operator can set; named as its key in the section `limits`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClientLimit {
+    Responses,
+    Waiting,
+    WaitingPerClient,
+    WaitingDatagrams,
+    Connections,
+    ConnectionsPerClient,
+}
+
+impl ClientLimit {
+    pub(super) const NAMES: &[&str] = &[
+        "responses-per-second",
+        "waiting-questions",
+        "waiting-questions-per-client",
+        "waiting-datagrams-per-client",
+        "connections",
+        "connections-per-client",
+    ];
+    /// Number of these limits.
+    pub const COUNT: usize = ClientLimit::NAMES.len();
+
+    /// Its key in the section `limits`.
+    pub fn key(self) -> &'static str {
+        ClientLimit::NAMES[self as usize]
+    }
+}
+
+/// A bound on the work for one question that was reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpentBound {
+    UpstreamQueries,
+    Referrals,
+    ServerNames,
+    Depth,
+    AddressSearches,
+    Walks,
+    Time,
+}
+
+impl SpentBound {
+    pub(super) const NAMES: &[&str] = &["upstream-queries", "referrals", "server-names", "depth", "address-searches", "walks", "time"];
 }
 
 /// Types that an operator wants to see separately; by number (IANA, RR TYPEs).

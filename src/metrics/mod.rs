@@ -13,8 +13,10 @@
 
 mod families;
 mod labels;
+mod quantile;
 mod registry;
 
-pub use families::{Counter, Gauge, Histogram};
-pub use labels::{Outcome, Over, QueryType};
+pub use families::{Counter, Gauge};
+pub use labels::{ClientFamily, ClientLimit, Outcome, Over, QueryType, Source, SpentBound};
+pub use quantile::quantile;
 pub use registry::{Distribution, Recorder, Registry};

@@ -6,17 +6,48 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::families::{BUCKETS, Counter, Family, Gauge, HISTOGRAM_VALUES, Histogram, offsets};
-use super::labels::{Outcome, Over, QueryType};
+use super::labels::{ClientFamily, ClientLimit, Outcome, Over, QueryType, Source, SpentBound};
 
 const COUNTERS: ([usize; Counter::FAMILIES.len()], usize) = offsets(Counter::FAMILIES);
 const GAUGES: ([usize; Gauge::FAMILIES.len()], usize) = offsets(Gauge::FAMILIES);
-const HISTOGRAMS: usize = Histogram::FAMILIES.len() * HISTOGRAM_VALUES;
+const HISTOGRAMS: ([usize; Histogram::FAMILIES.len()], usize) = offsets(Histogram::FAMILIES);
 const GAUGES_AT: usize = COUNTERS.1;
 const HISTOGRAMS_AT: usize = GAUGES_AT + GAUGES.1;
-const VALUES: usize = HISTOGRAMS_AT + HISTOGRAMS;
+const VALUES: usize = HISTOGRAMS_AT + HISTOGRAMS.1 * HISTOGRAM_VALUES;
+const AT_ONCE_AT: usize = COUNTERS.0[Counter::AtOnce as usize];
 
 /// The values of one worker.
-struct Values([AtomicU64; VALUES]);
+struct Values {
+    all: [AtomicU64; VALUES],
+    /// Of the answers given at once: how many are in the histogram already.
+    timed: [AtomicU64; Source::COUNT],
+    /// Microseconds of the last batch whose time was taken.
+    batch_us: AtomicU64,
+}
+
+impl Values {
+    fn new() -> Values {
+        let timed = [const { AtomicU64::new(0) }; Source::COUNT];
+        Values { all: [const { AtomicU64::new(0) }; VALUES], timed, batch_us: AtomicU64::new(0) }
+    }
+
+    /// The answers given at once since the last call, as the places and values of the histogram that they add to. Each took as
+    /// long as the last batch whose time was taken.
+    fn untimed(&self) -> impl Iterator<Item = (usize, [(usize, u64); 2])> {
+        let us = self.batch_us.load(Ordering::Relaxed);
+        (0..Source::COUNT).filter_map(move |source| {
+            let count = self.all[AT_ONCE_AT + source].load(Ordering::Relaxed).wrapping_sub(self.timed[source].load(Ordering::Relaxed));
+            let places = histogram_places(Histogram::Answer, source, us);
+            (count > 0).then_some((source, [(places[0], count), (places[1], count.wrapping_mul(us))]))
+        })
+    }
+}
+
+/// Where a histogram counts this value, and its sum.
+fn histogram_places(histogram: Histogram, label: usize, value: u64) -> [usize; 2] {
+    let at = HISTOGRAMS_AT + (HISTOGRAMS.0[histogram as usize] + label) * HISTOGRAM_VALUES;
+    [at + BUCKETS.partition_point(|bound| *bound < value), at + HISTOGRAM_VALUES - 1]
+}
 
 /// Counts for one worker; used by one thread. Clones write the same values.
 #[derive(Clone)]
@@ -51,6 +82,7 @@ pub struct Row {
 pub struct Distribution {
     pub name: &'static str,
     pub help: &'static str,
+    pub labels: Vec<(&'static str, &'static str)>,
     /// For each bound, the number of values up to it; the last has no bound.
     pub buckets: Vec<(Option<u64>, u64)>,
     pub sum: u64,
@@ -71,16 +103,33 @@ impl Recorder {
         self.change(COUNTERS.0[counter as usize], 1);
     }
 
-    /// Counts a client's query by transport and type.
+    /// Counts a client's query by transport, address family and type.
     #[inline]
-    pub fn query(&self, over: Over, query_type: QueryType) {
-        self.change(COUNTERS.0[Counter::Queries as usize] + over as usize * QueryType::NAMES.len() + query_type.index(), 1);
+    pub fn query(&self, over: Over, family: ClientFamily, query_type: QueryType) {
+        let row = over as usize * ClientFamily::NAMES.len() + family as usize;
+        self.change(COUNTERS.0[Counter::Queries as usize] + row * QueryType::NAMES.len() + query_type.index(), 1);
     }
 
-    /// Counts a reply by its response code.
+    /// Counts an answer by its response code.
     #[inline]
-    pub fn reply(&self, outcome: Outcome) {
-        self.change(COUNTERS.0[Counter::Replies as usize] + outcome.index(), 1);
+    pub fn answer(&self, outcome: Outcome) {
+        self.change(COUNTERS.0[Counter::Answers as usize] + outcome.index(), 1);
+    }
+
+    /// Counts an answer that was given without waiting.
+    #[inline]
+    pub fn at_once(&self, source: Source) {
+        self.change(AT_ONCE_AT + source as usize, 1);
+    }
+
+    /// Counts that a limit towards clients was reached.
+    pub fn limit_reached(&self, limit: ClientLimit) {
+        self.change(COUNTERS.0[Counter::Limits as usize] + limit as usize, 1);
+    }
+
+    /// Counts that a question failed at a bound on its work.
+    pub fn spent(&self, bound: SpentBound) {
+        self.change(COUNTERS.0[Counter::BudgetsSpent as usize] + bound as usize, 1);
     }
 
     /// Adds one.
@@ -93,33 +142,51 @@ impl Recorder {
         self.change(GAUGES_AT + GAUGES.0[gauge as usize], u64::MAX);
     }
 
-    /// Counts one value.
-    pub fn observe(&self, histogram: Histogram, value: u64) {
-        let at = HISTOGRAMS_AT + histogram as usize * HISTOGRAM_VALUES;
-        self.change(at + BUCKETS.partition_point(|bound| *bound < value), 1);
-        self.change(at + HISTOGRAM_VALUES - 1, value);
+    /// Counts an answer that had to be looked up, and its time.
+    pub fn took(&self, source: Source, us: u64) {
+        let [bucket, sum] = histogram_places(Histogram::Answer, source as usize, us);
+        self.change(bucket, 1);
+        self.change(sum, us);
+    }
+
+    /// A batch of answers given at once took this long. Only some batches are timed, because reading the clock for each
+    /// costs more than counting: the answers since the last one count with this time.
+    pub fn batch_took(&self, us: u64) {
+        self.values.batch_us.store(us, Ordering::Relaxed);
+        for (source, places) in self.values.untimed() {
+            for (at, more) in places {
+                self.change(at, more);
+            }
+            let [(_, count), _] = places;
+            add(&self.values.timed[source], count);
+        }
     }
 
     #[cfg(test)]
     /// The value of a counter of this worker, summed over its labels.
     pub fn get(&self, counter: Counter) -> u64 {
         let at = COUNTERS.0[counter as usize];
-        self.values.0[at..at + Counter::FAMILIES[counter as usize].len()].iter().map(|value| value.load(Ordering::Relaxed)).sum()
+        self.values.all[at..at + Counter::FAMILIES[counter as usize].len()].iter().map(|value| value.load(Ordering::Relaxed)).sum()
     }
 
     #[inline]
     fn change(&self, at: usize, more: u64) {
-        if let Some(value) = self.values.0.get(at) {
-            // There is one writer, so no locked instruction is needed.
-            value.store(value.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        if let Some(value) = self.values.all.get(at) {
+            add(value, more);
         }
     }
+}
+
+/// There is one writer, so no locked instruction is needed.
+#[inline]
+fn add(value: &AtomicU64, more: u64) {
+    value.store(value.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }
 
 impl Registry {
     /// For one more worker.
     pub fn recorder(&self) -> Recorder {
-        let values = Arc::new(Values([const { AtomicU64::new(0) }; VALUES]));
+        let values = Arc::new(Values::new());
         let mut kept = self.0.lock();
         kept.fold_ended();
         kept.recorders.push(Arc::clone(&values));
@@ -148,17 +215,26 @@ impl Registry {
     /// The histograms, in the order of the table.
     pub fn histograms(&self) -> Vec<Distribution> {
         let sums = self.0.lock().sums();
-        let values = sums[HISTOGRAMS_AT..].chunks_exact(HISTOGRAM_VALUES);
-        let one = |(family, values): (&Family, &[u64])| {
-            let bounds = BUCKETS.iter().copied().map(Some).chain([None]);
-            let mut count = 0;
-            let cumulative = bounds.zip(values).map(|(bound, value)| {
-                count += value;
-                (bound, count)
-            });
-            Distribution { name: family.name, help: family.help, buckets: cumulative.collect(), sum: values[HISTOGRAM_VALUES - 1] }
-        };
-        Histogram::FAMILIES.iter().zip(values).map(one).collect()
+        let mut rows = sums[HISTOGRAMS_AT..].chunks_exact(HISTOGRAM_VALUES);
+        let mut all = Vec::new();
+        for family in Histogram::FAMILIES {
+            for (index, values) in rows.by_ref().take(family.len()).enumerate() {
+                let bounds = BUCKETS.iter().copied().map(Some).chain([None]);
+                let mut count = 0;
+                let cumulative = bounds.zip(values).map(|(bound, value)| {
+                    count += value;
+                    (bound, count)
+                });
+                all.push(Distribution {
+                    name: family.name,
+                    help: family.help,
+                    labels: labels_of(family, index),
+                    buckets: cumulative.collect(),
+                    sum: values[HISTOGRAM_VALUES - 1],
+                });
+            }
+        }
+        all
     }
 }
 
@@ -184,8 +260,13 @@ impl Kept {
 }
 
 fn add_to(sums: &mut [u64], values: &Values) {
-    for (sum, value) in sums.iter_mut().zip(&values.0) {
+    for (sum, value) in sums.iter_mut().zip(&values.all) {
         *sum = sum.wrapping_add(value.load(Ordering::Relaxed));
+    }
+    for (at, more) in values.untimed().flat_map(|(_, places)| places) {
+        if let Some(sum) = sums.get_mut(at) {
+            *sum = sum.wrapping_add(more);
+        }
     }
 }
 
@@ -219,12 +300,15 @@ mod tests {
     fn workers_are_added_up_and_stay_when_they_end() {
         let registry = Registry::default();
         let (one, other) = (registry.recorder(), registry.recorder());
-        one.query(Over::Udp, QueryType::of(28));
-        other.query(Over::Udp, QueryType::of(28));
-        other.query(Over::Tcp, QueryType::of(28));
-        other.query(Over::Udp, QueryType::of(12_345));
-        other.reply(Outcome::of(3));
-        other.reply(Outcome::of(23));
+        let (v4, v6) = (ClientFamily::of([192, 0, 2, 1].into()), ClientFamily::of([0; 16].into()));
+        one.query(Over::Udp, v4, QueryType::of(28));
+        other.query(Over::Udp, v4, QueryType::of(28));
+        other.query(Over::Tcp, v6, QueryType::of(28));
+        other.query(Over::Udp, v6, QueryType::of(12_345));
+        other.answer(Outcome::of(3));
+        other.answer(Outcome::of(23));
+        other.limit_reached(ClientLimit::ConnectionsPerClient);
+        other.spent(SpentBound::Time);
         one.up(Gauge::ConnectionsOpen);
         one.up(Gauge::ConnectionsOpen);
         other.down(Gauge::ConnectionsOpen);
@@ -233,11 +317,16 @@ mod tests {
             let passing = registry.recorder();
             passing.add(Counter::Walks, 2);
         }
-        assert_eq!(value(&registry, "queries", &[("over", "udp"), ("type", "AAAA")]), 2);
-        assert_eq!(value(&registry, "queries", &[("over", "tcp"), ("type", "AAAA")]), 1);
-        assert_eq!(value(&registry, "queries", &[("over", "udp"), ("type", "other")]), 1);
-        assert_eq!(value(&registry, "replies", &[("rcode", "NXDOMAIN")]), 1);
-        assert_eq!(value(&registry, "replies", &[("rcode", "other")]), 1);
+        let queries = |transport, family, query_type| {
+            value(&registry, "queries", &[("transport", transport), ("family", family), ("type", query_type)])
+        };
+        assert_eq!(queries("udp", "ipv4", "AAAA"), 2);
+        assert_eq!(queries("tcp", "ipv6", "AAAA"), 1);
+        assert_eq!(queries("udp", "ipv6", "other"), 1);
+        assert_eq!(value(&registry, "answers", &[("rcode", "NXDOMAIN")]), 1);
+        assert_eq!(value(&registry, "answers", &[("rcode", "other")]), 1);
+        assert_eq!(value(&registry, "limits-reached", &[("limit", "connections-per-client")]), 1);
+        assert_eq!(value(&registry, "budgets-spent", &[("bound", "time")]), 1);
         assert_eq!(value(&registry, "connections-open", &[]), 1);
         assert_eq!(value(&registry, "walks", &[]), 6);
         assert_eq!((other.get(Counter::Queries), other.get(Counter::Walks)), (3, 0));
@@ -248,11 +337,37 @@ mod tests {
     fn a_histogram_counts_up_to_its_bounds() {
         let registry = Registry::default();
         let recorder = registry.recorder();
-        [0, 1, 2, 3, 100, 1_000_000].iter().for_each(|value| recorder.observe(Histogram::Wait, *value));
-        let Distribution { name, buckets, sum, .. } = registry.histograms().remove(0);
+        [0, 50, 51, 100, 10_000_000, 10_000_001].iter().for_each(|us| recorder.took(Source::Walk, *us));
+        let Distribution { name, labels, buckets, sum, .. } = registry.histograms().remove(Source::Walk as usize);
         let at_most = |bound| buckets.iter().find(|(upper, _)| *upper == bound).map(|(_, count)| *count);
-        assert_eq!((name, sum), ("wait-ms", 1_000_106));
-        assert_eq!([Some(1), Some(2), Some(64), Some(128), Some(8_192), None].map(at_most), [2, 3, 4, 5, 5, 6].map(Some));
+        assert_eq!((name, labels, sum), ("answer-us", vec![("source", "walk")], 20_000_202));
+        assert_eq!([Some(50), Some(100), Some(10_000_000), None].map(at_most), [2, 4, 5, 6].map(Some));
+    }
+
+    /// Every answer that is given at once is in the histogram, though only some batches are timed.
+    #[test]
+    fn answers_of_batches_that_were_not_timed_are_counted() {
+        let registry = Registry::default();
+        let count = |source: Source| {
+            let Distribution { buckets, sum, .. } = registry.histograms().remove(source as usize);
+            (buckets.iter().map(|(_, count)| *count).collect::<Vec<_>>(), sum)
+        };
+        let recorder = registry.recorder();
+        recorder.at_once(Source::Cache);
+        assert_eq!(count(Source::Cache).0.last(), Some(&1));
+        recorder.at_once(Source::Zone);
+        recorder.at_once(Source::Cache);
+        recorder.batch_took(120);
+        recorder.at_once(Source::Cache);
+        let (buckets, sum) = count(Source::Cache);
+        assert_eq!((&buckets[..4], sum), (&[0, 0, 3, 3][..], 360));
+        recorder.batch_took(40);
+        let (buckets, sum) = count(Source::Cache);
+        assert_eq!((&buckets[..4], sum), (&[1, 1, 3, 3][..], 280), "the last one with the time of its own batch");
+        assert_eq!(count(Source::Zone), (buckets.iter().enumerate().map(|(at, _)| u64::from(at >= 2)).collect(), 120));
+        drop(recorder);
+        let _next = registry.recorder();
+        assert_eq!(count(Source::Cache).1, 280, "as long as the server runs");
     }
 
     #[test]

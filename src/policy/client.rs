@@ -2,6 +2,7 @@
 //! usually has (RFC 6177 2). A host that uses a new IPv6 address for each question gains nothing, and traffic to all addresses
 //! of a /56 arrives at one access line.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// One client: an IPv4 address or an IPv6 /56.
@@ -26,6 +27,16 @@ impl ClientNet {
     }
 }
 
+/// The address, or the /56 as a prefix.
+impl fmt::Display for ClientNet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => v4.fmt(f),
+            IpAddr::V6(v6) => write!(f, "{v6}/56"),
+        }
+    }
+}
+
 /// In front of the 32 or 56 bits that tell clients apart.
 const IPV4_KEYS: u64 = 1 << 56;
 const IPV6_KEYS: u64 = 2 << 56;
@@ -41,6 +52,7 @@ mod tests {
         assert_ne!(net("2001:db8:0:1::1"), net("2001:db8:0:100::1"));
         assert_eq!(net("::ffff:192.0.2.1"), net("192.0.2.1"));
         assert_ne!(net("192.0.2.1"), net("192.0.2.2"));
+        assert_eq!([net("::ffff:192.0.2.1"), net("2001:db8:0:1::1")].map(|net| net.to_string()), ["192.0.2.1", "2001:db8::/56"]);
         let keys = ["192.0.2.1", "192.0.2.2", "0.0.0.0", "::", "2001:db8:0:1::1", "2001:db8:0:100::1", "::c0:0002:0100:0:0:0:0"]
             .map(|text| net(text).key());
         let mut known = keys.to_vec();

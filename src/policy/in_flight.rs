@@ -17,6 +17,7 @@
 
 use std::collections::btree_map::BTreeMap;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,6 +32,7 @@ use super::ClientNet;
 use super::pulse::Pulses;
 use crate::env::Instant;
 use crate::limits::Limits;
+use crate::metrics::ClientLimit;
 
 /// What a question with its first walk, and each further walk, cost: units of 4 KiB of memory (measured).
 const QUESTION_COST: usize = 5;
@@ -44,13 +46,12 @@ const RESERVE_PART: usize = 15;
 pub struct InFlight(Arc<Shared>);
 
 struct Shared {
-    bounds: Bounds,
     table: Mutex<Table>,
     pulses: Mutex<Pulses>,
     shed: AtomicUsize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Bounds {
     cost: usize,
     cost_with_reserve: usize,
@@ -63,6 +64,7 @@ struct Bounds {
 
 #[derive(Default)]
 struct Table {
+    bounds: Bounds,
     clients: HashMap<ClientNet, Client, RandomState>,
     /// Every client with a place. The last costs most; among equals, the one whose oldest question came first.
     by_greed: BTreeSet<Greed>,
@@ -89,7 +91,12 @@ struct Greed {
 }
 
 /// The right of a waiting client to an answer; it ends when dropped.
-pub struct Ticket(Place);
+#[derive(Debug)]
+pub struct Ticket {
+    place: Place,
+    /// The limit that was reached, and the client that has lost a question for it.
+    pub cost: Option<(ClientLimit, ClientNet)>,
+}
 
 /// A question's place. Clones are the same place, which becomes free when the last of them is dropped.
 #[derive(Clone)]
@@ -112,13 +119,12 @@ struct Inner {
     wakers: Mutex<SmallVec<[Waker; 2]>>,
 }
 
-impl InFlight {
-    /// An empty table.
-    pub fn new(limits: &Limits) -> InFlight {
+impl Bounds {
+    fn new(limits: &Limits) -> Bounds {
         let cost = limits.pending_questions * QUESTION_COST;
         // However small the table, one question may have walks as deep as they may be.
         let reserve = (cost / RESERVE_PART).max((limits.glueless_depth + 1) * WALK_COST);
-        let bounds = Bounds {
+        Bounds {
             cost,
             cost_with_reserve: cost + reserve,
             cost_per_client: limits.pending_questions_per_client * QUESTION_COST,
@@ -126,44 +132,60 @@ impl InFlight {
             least: Duration::from_millis(limits.pending_least_ms),
             greedy_cost: limits.pending_greedy * QUESTION_COST,
             greedy_least: Duration::from_millis(limits.pending_greedy_least_ms),
-        };
+        }
+    }
+}
+
+impl InFlight {
+    /// An empty table.
+    pub fn new(limits: &Limits) -> InFlight {
         let pulses = Pulses::new(limits.answers_per_pulse, Duration::from_millis(limits.pulse_ms));
-        InFlight(Arc::new(Shared { bounds, table: Mutex::default(), pulses: Mutex::new(pulses), shed: AtomicUsize::new(0) }))
+        let table = Table { bounds: Bounds::new(limits), ..Table::default() };
+        InFlight(Arc::new(Shared { table: Mutex::new(table), pulses: Mutex::new(pulses), shed: AtomicUsize::new(0) }))
+    }
+
+    /// Other limits from now on. Questions that have a place keep it.
+    pub fn set_limits(&self, limits: &Limits) {
+        self.0.table.lock().bounds = Bounds::new(limits);
     }
 
     /// For a question over UDP, whose source address may be forged.
-    pub fn admit_datagram(&self, peer: IpAddr, now: Instant) -> Option<Ticket> {
+    pub fn admit_datagram(&self, peer: IpAddr, now: Instant) -> Result<Ticket, ClientLimit> {
         let ticket = self.admit_as(peer, true, now)?;
-        self.0.pulses.lock().asked(ticket.0.0.inner.client, now);
-        Some(ticket)
+        self.0.pulses.lock().asked(ticket.place.0.inner.client, now);
+        Ok(ticket)
     }
 
-    /// For a question over a connection.
-    pub fn admit(&self, peer: IpAddr, now: Instant) -> Option<Ticket> {
+    /// For a question over a connection. `Err`: the limit for which there is no place.
+    pub fn admit(&self, peer: IpAddr, now: Instant) -> Result<Ticket, ClientLimit> {
         self.admit_as(peer, false, now)
     }
 
-    fn admit_as(&self, peer: IpAddr, is_datagram: bool, now: Instant) -> Option<Ticket> {
-        let (client, bounds) = (ClientNet::of(peer), &self.0.bounds);
+    fn admit_as(&self, peer: IpAddr, is_datagram: bool, now: Instant) -> Result<Ticket, ClientLimit> {
+        let client = ClientNet::of(peer);
         let mut table = self.0.table.lock();
+        let bounds = table.bounds;
         let (held, datagrams) = table.clients.get(&client).map_or((0, 0), |client| (client.cost, client.datagrams));
         // Loopback addresses cannot be forged from outside.
         if is_datagram && datagrams >= bounds.datagrams_per_client && !peer.is_loopback() {
-            return None;
+            return Err(ClientLimit::WaitingDatagrams);
         }
         let is_client_full = held + QUESTION_COST > bounds.cost_per_client;
+        let mut cost = None;
         if is_client_full || table.cost + QUESTION_COST > bounds.cost {
-            let victim = if is_client_full { client } else { table.who_loses(client, held)? };
-            let (loses, oldest) = table.oldest_of(victim)?;
+            let limit = if is_client_full { ClientLimit::WaitingPerClient } else { ClientLimit::Waiting };
+            let victim = if is_client_full { Some(client) } else { table.who_loses(client, held) };
+            let (victim, (loses, oldest)) = victim.and_then(|victim| Some((victim, table.oldest_of(victim)?))).ok_or(limit)?;
             let is_greedier = loses > held + QUESTION_COST;
             let least = if held >= bounds.greedy_cost { bounds.greedy_least } else { bounds.least };
             if !is_greedier && now.duration_since(oldest.came) < least {
-                return None;
+                return Err(limit);
             }
             self.shed_one(&mut table, &oldest);
+            cost = Some((limit, victim));
         }
         let inner = table.insert(client, is_datagram, now);
-        Some(Ticket(Place(Arc::new(Held { in_flight: self.clone(), inner }))))
+        Ok(Ticket { place: Place(Arc::new(Held { in_flight: self.clone(), inner })), cost })
     }
 
     fn shed_one(&self, table: &mut Table, place: &Inner) {
@@ -184,7 +206,8 @@ impl InFlight {
 
     /// Nobody should begin what no client waits for.
     pub fn is_crowded(&self) -> bool {
-        self.0.table.lock().cost > self.0.bounds.cost / 2
+        let table = self.0.table.lock();
+        table.cost > table.bounds.cost / 2
     }
 
     /// Places taken.
@@ -285,6 +308,12 @@ impl Client {
     }
 }
 
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "place {} of {}", self.0.inner.number, self.0.inner.client)
+    }
+}
+
 impl Place {
     /// Ready when another question has taken the place: all work for this question stops.
     pub fn poll_lost(&self, cx: &Context<'_>) -> Poll<()> {
@@ -308,7 +337,7 @@ impl Place {
         let (in_flight, inner) = (&self.0.in_flight, &self.0.inner);
         let mut table = in_flight.0.table.lock();
         table.set_walks(inner, inner.walks.load(Ordering::Relaxed) + 1);
-        while table.cost > in_flight.0.bounds.cost_with_reserve {
+        while table.cost > table.bounds.cost_with_reserve {
             let Some((_, oldest)) = table.by_greed.last().map(|greed| greed.client).and_then(|client| table.oldest_of(client)) else {
                 break;
             };
@@ -326,13 +355,14 @@ impl Place {
 impl Ticket {
     /// The place, which the walks keep when they continue after the client has its answer.
     pub fn place(&self) -> &Place {
-        &self.0
+        &self.place
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.0.in_flight.0.table.lock().answered(&self.0.0.inner);
+        let held = &self.place.0;
+        held.in_flight.0.table.lock().answered(&held.inner);
     }
 }
 
@@ -380,15 +410,15 @@ mod tests {
     #[test]
     fn the_greediest_client_loses_its_oldest_question() {
         let (in_flight, now) = (in_flight(8, 6), Instant::now());
-        let greedy: Vec<_> = (0..6).map_while(|_| in_flight.admit(client(1), now)).collect();
-        let two: Vec<_> = (0..2).map_while(|_| in_flight.admit(client(2), now)).collect();
+        let greedy: Vec<_> = (0..6).map_while(|_| in_flight.admit(client(1), now).ok()).collect();
+        let two: Vec<_> = (0..2).map_while(|_| in_flight.admit(client(2), now).ok()).collect();
         assert_eq!((greedy.len(), two.len(), in_flight.total()), (6, 2, 8));
         // Full: newcomers are served all the same.
-        let modest: Vec<_> = (3..7).filter_map(|last| in_flight.admit(client(last), now)).collect();
+        let modest: Vec<_> = (3..7).filter_map(|last| in_flight.admit(client(last), now).ok()).collect();
         assert_eq!((modest.len(), in_flight.total()), (4, 8));
         assert_eq!(greedy.iter().map(is_lost).collect::<Vec<_>>(), [true, true, true, true, false, false]);
         assert!(two.iter().chain(&modest).all(|ticket| !is_lost(ticket)));
-        assert!(in_flight.admit(client(1), now).is_none(), "as greedy as anybody, and its own oldest has not had its time");
+        assert!(in_flight.admit(client(1), now).is_err(), "as greedy as anybody, and its own oldest has not had its time");
         let later = now + Duration::from_millis(200);
         let newest = in_flight.admit(client(1), later).expect("at the cost of its own oldest");
         assert!(is_lost(&greedy[4]) && !is_lost(&greedy[5]) && !is_lost(&newest));
@@ -413,20 +443,20 @@ mod tests {
         let mut held = Vec::new();
         for step in 0..2_000u32 {
             let now = start + step * Duration::from_millis(1);
-            held.extend((1..=2).filter_map(|last| in_flight.admit(client(last), now)));
+            held.extend((1..=2).filter_map(|last| in_flight.admit(client(last), now).ok()));
             held.retain(|ticket| !is_lost(ticket));
         }
         assert_eq!((held.len(), in_flight.shed()), (20, 20), "each had its second");
-        assert!(in_flight.admit(client(3), start + Duration::from_secs(2)).is_some(), "a modest one is served at once");
+        assert!(in_flight.admit(client(3), start + Duration::from_secs(2)).is_ok(), "a modest one is served at once");
     }
 
     #[test]
     fn where_each_client_has_one_question_each_has_its_time() {
         let (in_flight, now) = (in_flight(100, 50), Instant::now());
-        let forged: Vec<_> = (0..100u8).filter_map(|last| in_flight.admit(client(last), now)).collect();
+        let forged: Vec<_> = (0..100u8).filter_map(|last| in_flight.admit(client(last), now).ok()).collect();
         assert_eq!(forged.len(), 100);
-        assert!(in_flight.admit(client(200), now + Duration::from_millis(199)).is_none());
-        assert!(in_flight.admit(client(200), now + Duration::from_millis(200)).is_some());
+        assert!(in_flight.admit(client(200), now + Duration::from_millis(199)).is_err());
+        assert!(in_flight.admit(client(200), now + Duration::from_millis(200)).is_ok());
         assert!(is_lost(&forged[0]) && !is_lost(&forged[1]));
     }
 
@@ -435,8 +465,8 @@ mod tests {
     #[test]
     fn walks_count_too() {
         let (in_flight, now) = (in_flight(60, 40), Instant::now());
-        let greedy: Vec<_> = (0..30).filter_map(|_| in_flight.admit(client(1), now)).collect();
-        let modest: Vec<_> = (2..32).filter_map(|last| in_flight.admit(client(last), now)).collect();
+        let greedy: Vec<_> = (0..30).filter_map(|_| in_flight.admit(client(1), now).ok()).collect();
+        let modest: Vec<_> = (2..32).filter_map(|last| in_flight.admit(client(last), now).ok()).collect();
         assert_eq!((greedy.len(), modest.len()), (30, 30));
         greedy.iter().chain(&modest).for_each(|ticket| ticket.place().walk_begins());
         assert_eq!(in_flight.shed(), 0, "a place has room for one walk");
@@ -461,11 +491,11 @@ mod tests {
     #[test]
     fn one_client_alone_has_its_number() {
         let (in_flight, now) = (in_flight(100, 3), Instant::now());
-        let mut held: Vec<_> = (0..10).map_while(|_| in_flight.admit(client(1), now)).collect();
+        let mut held: Vec<_> = (0..10).map_while(|_| in_flight.admit(client(1), now).ok()).collect();
         assert_eq!(held.len(), 3);
-        assert!(in_flight.admit(client(1), now).is_none());
+        assert!(in_flight.admit(client(1), now).is_err());
         held.pop();
-        assert!(in_flight.admit(client(1), now).is_some());
+        assert!(in_flight.admit(client(1), now).is_ok());
     }
 
     #[test]
@@ -474,14 +504,14 @@ mod tests {
             Limits { pending_questions: 100, pending_questions_per_client: 4, pending_datagrams_per_client: 2, ..Limits::default() };
         for (peer, datagrams, connected) in [("192.0.2.1", 2, 2), ("2001:db8::1", 2, 2), ("127.0.0.1", 4, 0), ("::1", 4, 0)] {
             let (in_flight, peer, now) = (InFlight::new(&limits), address(peer), Instant::now());
-            let mut held: Vec<_> = (0..10).map_while(|_| in_flight.admit_datagram(peer, now)).collect();
-            let others: Vec<_> = (0..10).map_while(|_| in_flight.admit(peer, now)).collect();
+            let mut held: Vec<_> = (0..10).map_while(|_| in_flight.admit_datagram(peer, now).ok()).collect();
+            let others: Vec<_> = (0..10).map_while(|_| in_flight.admit(peer, now).ok()).collect();
             assert_eq!((held.len(), others.len()), (datagrams, connected), "{peer}");
             // A walk that goes on when its client has been answered keeps the place, but no client waits.
             let walk = held.pop().map(|ticket| ticket.place().clone());
-            assert_eq!((in_flight.total(), in_flight.admit_datagram(peer, now).is_some()), (4, false), "{peer}");
+            assert_eq!((in_flight.total(), in_flight.admit_datagram(peer, now).is_ok()), (4, false), "{peer}");
             drop(walk);
-            assert!(in_flight.admit_datagram(peer, now).is_some(), "{peer}");
+            assert!(in_flight.admit_datagram(peer, now).is_ok(), "{peer}");
         }
     }
 

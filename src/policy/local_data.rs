@@ -5,7 +5,6 @@
 //! list nor a hosted zone says otherwise.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use foldhash::quality::RandomState;
 
@@ -50,8 +49,7 @@ impl LocalData {
             if set.name.is_wildcard() {
                 continue;
             }
-            let addresses = set.data.iter().filter_map(|rdata| address(set.rtype, rdata)).filter(|address| !address.is_unspecified());
-            for address in addresses {
+            for address in set.addresses().filter(|address| !address.is_unspecified()) {
                 if let Some(reverse) = reverse_name(address) {
                     let ptr = || RrSet::with(reverse.clone(), Rtype::PTR, set.ttl, set.name.as_wire());
                     data.made.entry(reverse.as_wire().into()).or_insert_with(ptr);
@@ -134,14 +132,6 @@ fn soa(name: &Name) -> RrSet {
     RrSet::with(name.clone(), Rtype::SOA, DENIAL_TTL_S, &rdata)
 }
 
-fn address(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
-    match rtype {
-        Rtype::A => <[u8; 4]>::try_from(rdata).ok().map(|octets| Ipv4Addr::from(octets).into()),
-        Rtype::AAAA => <[u8; 16]>::try_from(rdata).ok().map(|octets| Ipv6Addr::from(octets).into()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +148,7 @@ mod tests {
             a("*.dev.lan.", 8),
             a("real.dev.lan.", 9),
             RrSet::with(name("www.lan."), Rtype::CNAME, 300, b"\x03nas\x03lan\0"),
-            RrSet::with(name("six.lan."), Rtype::AAAA, 300, &"2001:db8::1".parse::<Ipv6Addr>().expect("an address").octets()),
+            RrSet::with(name("six.lan."), Rtype::AAAA, 300, &"2001:db8::1".parse::<std::net::Ipv6Addr>().expect("an address").octets()),
         ])
     }
 

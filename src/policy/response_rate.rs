@@ -13,15 +13,28 @@ use std::net::IpAddr;
 use foldhash::quality::FixedState;
 
 use crate::env::BootTime;
-use crate::limits::clients::{RESPONSE_RATE_BUCKETS_MAX, RESPONSES_BURST_MAX, RESPONSES_PER_SECOND_MAX};
+use crate::limits::Limits;
+use crate::limits::clients::RESPONSE_RATE_BUCKETS_MAX;
 
 /// The buckets of one thread; with several threads a client may get the rate of each.
 pub struct ResponseRate {
     /// Empty until the first client outside `server.allow` comes.
     buckets: Vec<Bucket>,
     hasher: FixedState,
+}
+
+/// How many replies one prefix gets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rate {
     per_second: u32,
     burst: u32,
+}
+
+impl Rate {
+    /// `burst` replies at once, then `per_second`.
+    pub fn new(limits: &Limits) -> Rate {
+        Rate { per_second: limits.responses_per_second.clamp(1, 1_000_000), burst: limits.responses_burst.clamp(1, 1_000_000) }
+    }
 }
 
 /// What happens to a reply.
@@ -47,20 +60,14 @@ struct Bucket {
 impl ResponseRate {
     /// `seed` is secret, so that nobody can choose prefixes that share a bucket.
     pub fn new(seed: u64) -> ResponseRate {
-        ResponseRate::with_rate(seed, RESPONSES_PER_SECOND_MAX, RESPONSES_BURST_MAX)
-    }
-
-    /// `burst` replies at once, then `per_second`.
-    pub fn with_rate(seed: u64, per_second: u32, burst: u32) -> ResponseRate {
-        let (per_second, burst) = (per_second.clamp(1, 1_000_000), burst.clamp(1, 1_000_000));
-        ResponseRate { buckets: Vec::new(), hasher: FixedState::with_seed(seed), per_second, burst }
+        ResponseRate { buckets: Vec::new(), hasher: FixedState::with_seed(seed) }
     }
 
     /// Called once for each UDP reply to a client outside `server.allow`.
-    pub fn pace(&mut self, client: IpAddr, now: BootTime) -> Pace {
+    pub fn pace(&mut self, client: IpAddr, rate: Rate, now: BootTime) -> Pace {
         let prefix = accountable(client);
-        let (per_second, full) = (self.per_second, self.burst * 1_000);
-        let bucket = self.bucket(prefix, now);
+        let (per_second, full) = (rate.per_second, rate.burst * 1_000);
+        let bucket = self.bucket(prefix, rate, now);
         let earned = now.since(bucket.filled_at).as_millis().min(u128::from(u32::MAX)) as u64 * u64::from(per_second);
         bucket.milli_tokens = u32::try_from(earned).unwrap_or(u32::MAX).saturating_add(bucket.milli_tokens).min(full);
         bucket.filled_at = bucket.filled_at.max(now);
@@ -73,8 +80,8 @@ impl ResponseRate {
         if bucket.held_back.is_multiple_of(2) { Pace::Slip } else { Pace::Drop }
     }
 
-    fn bucket(&mut self, prefix: u64, now: BootTime) -> &mut Bucket {
-        let fresh = Bucket { prefix: 0, filled_at: now, milli_tokens: self.burst * 1_000, held_back: 0 };
+    fn bucket(&mut self, prefix: u64, rate: Rate, now: BootTime) -> &mut Bucket {
+        let fresh = Bucket { prefix: 0, filled_at: now, milli_tokens: rate.burst * 1_000, held_back: 0 };
         if self.buckets.is_empty() {
             self.buckets.resize(RESPONSE_RATE_BUCKETS_MAX, fresh);
         }
@@ -85,7 +92,7 @@ impl ResponseRate {
         }
         let wealth = |at: &usize| {
             let bucket = &self.buckets[*at];
-            let earned = now.since(bucket.filled_at).as_millis() * u128::from(self.per_second);
+            let earned = now.since(bucket.filled_at).as_millis() * u128::from(rate.per_second);
             (bucket.prefix == 0, earned + u128::from(bucket.milli_tokens))
         };
         let at = if wealth(&places[0]) >= wealth(&places[1]) { places[0] } else { places[1] };
@@ -116,55 +123,55 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate_then_slips_and_silence() {
-        let mut rate = ResponseRate::with_rate(7, 10, 20);
+        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 10, burst: 20 });
         let one = address("192.0.2.1");
-        assert!((0..20).all(|_| rate.pace(one, START) == Pace::Send));
-        let then: Vec<Pace> = (0..4).map(|_| rate.pace(one, START)).collect();
+        assert!((0..20).all(|_| rate.pace(one, limit, START) == Pace::Send));
+        let then: Vec<Pace> = (0..4).map(|_| rate.pace(one, limit, START)).collect();
         assert_eq!(then, [Pace::Drop, Pace::Slip, Pace::Drop, Pace::Slip]);
-        assert_eq!(rate.pace(address("192.0.2.200"), START), Pace::Drop, "the whole /24 is one client");
-        assert_eq!(rate.pace(address("192.0.3.1"), START), Pace::Send, "the next is another");
+        assert_eq!(rate.pace(address("192.0.2.200"), limit, START), Pace::Drop, "the whole /24 is one client");
+        assert_eq!(rate.pace(address("192.0.3.1"), limit, START), Pace::Send, "the next is another");
         let later = START + Duration::from_millis(250);
-        let then: Vec<Pace> = (0..3).map(|_| rate.pace(one, later)).collect();
+        let then: Vec<Pace> = (0..3).map(|_| rate.pace(one, limit, later)).collect();
         assert_eq!(then, [Pace::Send, Pace::Send, Pace::Drop], "ten a second: two and a half in a quarter");
     }
 
     #[test]
     fn a_steady_client_below_the_rate_is_never_hurt() {
-        let mut rate = ResponseRate::new(1);
+        let (mut rate, limit) = (ResponseRate::new(1), Rate::new(&Limits::default()));
         let client = address("2001:db8::1");
-        let paced = (0..20_000u64).map(|count| rate.pace(client, START + Duration::from_millis(count * 5)));
+        let paced = (0..20_000u64).map(|count| rate.pace(client, limit, START + Duration::from_millis(count * 5)));
         assert!(paced.into_iter().all(|pace| pace == Pace::Send));
     }
 
     #[test]
     fn ipv6_counts_by_56_bits() {
-        let mut rate = ResponseRate::with_rate(7, 1, 1);
-        assert_eq!(rate.pace(address("2001:db8:0:100::1"), START), Pace::Send);
-        assert_ne!(rate.pace(address("2001:db8:0:1ff::1"), START), Pace::Send);
-        assert_eq!(rate.pace(address("2001:db8:0:200::1"), START), Pace::Send);
+        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 1, burst: 1 });
+        assert_eq!(rate.pace(address("2001:db8:0:100::1"), limit, START), Pace::Send);
+        assert_ne!(rate.pace(address("2001:db8:0:1ff::1"), limit, START), Pace::Send);
+        assert_eq!(rate.pace(address("2001:db8:0:200::1"), limit, START), Pace::Send);
         assert_ne!(accountable(address("0.0.0.0")), accountable(address("::")));
     }
 
     #[test]
     fn newcomers_do_not_make_a_flooded_prefix_forgotten() {
-        let mut rate = ResponseRate::with_rate(7, 10, 20);
+        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 10, burst: 20 });
         let victim = address("192.0.2.1");
         for _ in 0..100 {
-            rate.pace(victim, START);
+            rate.pace(victim, limit, START);
         }
         for count in 0..4_000u32 {
-            rate.pace(IpAddr::from((0x0a00_0000 + (count << 8)).to_be_bytes()), START);
+            rate.pace(IpAddr::from((0x0a00_0000 + (count << 8)).to_be_bytes()), limit, START);
         }
-        assert_ne!(rate.pace(victim, START), Pace::Send);
+        assert_ne!(rate.pace(victim, limit, START), Pace::Send);
         assert_eq!(rate.buckets.len(), RESPONSE_RATE_BUCKETS_MAX);
     }
 
     #[test]
     fn a_clock_that_stands_still_or_is_far_away_does_no_harm() {
-        let mut rate = ResponseRate::with_rate(7, 1_000_000, 1_000_000);
+        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 1_000_000, burst: 1_000_000 });
         let client = address("192.0.2.1");
         for now in [BootTime(0), BootTime(u64::MAX), BootTime(0), START] {
-            assert_eq!(rate.pace(client, now), Pace::Send);
+            assert_eq!(rate.pace(client, limit, now), Pace::Send);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An RRset (RFC 2181 5) with its signatures, and the type of what DNSSEC has proved.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 
 use foldhash::quality::RandomState;
 
@@ -146,6 +147,15 @@ impl RrSet {
         let mut set = RrSet::new(name, rtype, ttl);
         set.data.push(rdata);
         set
+    }
+
+    /// The addresses of an A or AAAA set; none of another type.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.data.iter().filter_map(|rdata| match self.rtype {
+            Rtype::A => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
+            Rtype::AAAA => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
+            _ => None,
+        })
     }
 
     /// The target of a CNAME, DNAME, NS, PTR … set's first record.

@@ -3,7 +3,7 @@
 //! A thread with low priority does this. A save writes a new file, syncs it and renames it: whenever the process or the machine
 //! dies, either the old file or the new one is there, complete.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::engine::Engine;
+use super::passed_file;
 use super::priority;
 use super::state;
 use crate::cache::{Cache, LoadError, Loaded, Moment};
@@ -154,7 +155,7 @@ pub(super) fn save_into(cache: &Cache, out: &mut impl Write, give_up: &dyn Fn() 
 
 /// Loads the server's own file into the cache.
 fn load(cache: &Cache, file: &Path, give_up: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
-    cache.load(&moment(), &mut BufReader::with_capacity(BUFFER_BYTES, Interruptible { inner: File::open(file)?, give_up }))
+    cache.load(&moment(), &mut BufReader::with_capacity(BUFFER_BYTES, Interruptible { inner: passed_file::open(file)?, give_up }))
 }
 
 /// Takes into the cache what a file of another server, or of anybody, has of a save.

@@ -3,8 +3,10 @@
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::ports::{self, BindError, Ports};
+use crate::limits::server::ADDRESS_CLOSE_MAX;
 use crate::listen::SocketChange;
 
 pub(super) struct Listening {
@@ -86,14 +88,16 @@ impl Listening {
         changed.opened.push(addr);
     }
 
-    /// Returns when the sockets are closed.
+    /// Returns when the sockets are closed, or when a worker does not close them in time.
     async fn close(&mut self, addr: SocketAddr) {
         let (done, mut closed) = mpsc::unbounded_channel();
         for worker in &self.workers {
             let _ = worker.send(SocketChange::Close { addr, done: done.clone() });
         }
         drop(done);
-        let _ = closed.recv().await;
+        if timeout(ADDRESS_CLOSE_MAX, closed.recv()).await.is_err() {
+            tracing::warn!("{addr} is not closed yet: a worker is busy");
+        }
         self.addrs.retain(|known| *known != addr);
     }
 }
@@ -131,6 +135,16 @@ mod tests {
         let any = SocketAddr::new("0.0.0.0".parse().expect("v4"), one.port());
         let changed = listening.change_to(&[any]).await;
         assert_eq!((changed.opened, changed.closed, listening.addrs()), (vec![any], vec![one, two], &[any][..]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stuck_worker_does_not_hold_a_reload_for_ever() {
+        let (sender, _never_read) = mpsc::unbounded_channel();
+        let (one, two) = (free("127.84.0.3"), free("127.84.0.3"));
+        let mut listening = Listening::new(Vec::new(), vec![sender], 1 << 16);
+        listening.change_to(&[one]).await;
+        let changed = listening.change_to(&[two]).await;
+        assert_eq!((changed.closed, listening.addrs()), (vec![one], &[two][..]));
     }
 
     #[tokio::test]

@@ -2,10 +2,13 @@
 //!
 //! The server can then write and read files of those who may command it without the right to reach them itself.
 
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -36,11 +39,33 @@ pub(super) fn receive(stream: impl AsFd, into: &mut [u8]) -> io::Result<(usize, 
     Ok((received.bytes, passed))
 }
 
+/// Opens a file to read it. A pipe or a device would hold whoever reads it for as long as its writer likes.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    // Without waiting for the writer of a pipe; of no effect for a regular file.
+    regular(File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
+}
+
+/// The same file, if it is a regular one.
+pub(super) fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::scratch::Scratch;
     use super::*;
-    use std::fs::{self, File};
+    use std::fs;
+
+    #[test]
+    fn pipes_and_devices_are_refused_at_once() {
+        let scratch = Scratch::new();
+        let pipe = scratch.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).expect("a new pipe");
+        for path in [pipe, "/dev/zero".into(), scratch.path().to_owned()] {
+            assert_eq!(open(&path).map(|_| ()).map_err(|error| error.to_string()), Err("not a regular file".to_owned()), "{path:?}");
+        }
+        assert!(open(&scratch.write("file", "")).is_ok());
+    }
 
     #[test]
     fn a_file_goes_over_and_plain_bytes_go_without() {

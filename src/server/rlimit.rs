@@ -8,13 +8,14 @@
 
 use std::io;
 
+use crate::config::LimitSettings;
 use crate::limits::Limits;
 
 /// The limits of a server with this many workers, within the open files that this process may have.
-pub(super) fn limits(workers: usize) -> Limits {
+pub(super) fn limits(workers: usize, asked: &LimitSettings) -> Limits {
     // If the limit cannot be read, it is not enforced either.
     let open_files = raise_open_files().ok().and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX);
-    Limits::default().within_descriptors(open_files, workers)
+    asked.within(open_files, workers)
 }
 
 /// Raises the soft limit and returns it.

@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::cache_file::{Keeper, Keeping};
 use super::command::{Order, Reply};
@@ -42,7 +42,7 @@ use super::system;
 use crate::config::{CacheSettings, Problem};
 use crate::env::NetworkWatch;
 use crate::limits::Limits;
-use crate::limits::server::{ORDERS_WAITING_MAX, START_WARNINGS_MAX};
+use crate::limits::server::{ORDERS_WAITING_MAX, START_WARNINGS_MAX, START_ZONES_MAX};
 use crate::listen::SocketChange;
 
 /// Why a server did not start, or why it ended.
@@ -83,7 +83,10 @@ pub fn run(
         Err(error) => warn!(%error, "the limit on open files could not be raised"),
     }
     let serve_as = system::serve_as(sources.settings.server.user.as_deref()).map_err(RunError::Privileges)?;
-    let limits = rlimit::limits(sources.settings.server.worker_count());
+    let limits = rlimit::limits(sources.settings.server.worker_count(), &sources.settings.limits);
+    for held_back in sources.settings.limits.held_back(&limits) {
+        warn!("{held_back}");
+    }
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
     announce(&sources, &ports);
     let becomes_another = serve_as.account.is_some();
@@ -233,13 +236,17 @@ async fn serve(
     let listening = Arc::new(Mutex::new(Listening::new(ports.addrs, changes, limits.socket_receive_bytes)));
     let keeper = keeping.and_then(|keeping| Keeper::start(engine.clone(), keeping));
     let mut reload: Option<JoinHandle<String>> = None;
-    let mut asked_for: Vec<Option<Reply>> = Vec::new();
+    // Whoever waits for the next reload; signals ask for one too, and wait for nothing.
+    let (mut is_asked_for, mut replies): (bool, Vec<Reply>) = (false, Vec::new());
     let mut watchdog = watchdog_interval().map(|interval| tokio::time::interval(interval / 2));
     let outcome = loop {
         tokio::select! {
             biased;
             order = orders.recv() => match order {
-                Some(Order::Reload(reply)) => asked_for.push(reply),
+                Some(Order::Reload(reply)) => {
+                    is_asked_for = true;
+                    replies.extend(reply);
+                }
                 Some(Order::Stop) | None => break Ok(()),
             },
             worker = ended.recv() => break Err(RunError::WorkerEnded(worker.unwrap_or(0))),
@@ -253,10 +260,10 @@ async fn serve(
                 }
             }
         }
-        if !asked_for.is_empty() && reload.is_none() {
+        if is_asked_for && reload.is_none() {
             manager.reloading();
-            let replies: Vec<Reply> = std::mem::take(&mut asked_for).into_iter().flatten().collect();
-            reload = Some(tokio::spawn(reload_once(server.clone(), listening.clone(), replies)));
+            is_asked_for = false;
+            reload = Some(tokio::spawn(reload_once(server.clone(), listening.clone(), std::mem::take(&mut replies))));
         }
     };
     info!("stopping");
@@ -327,7 +334,10 @@ async fn reload_once(server: Server, listening: Arc<Mutex<Listening>>, replies: 
     };
     life.reloaded(&report);
     for line in &report.lines {
-        if report.good { info!("{line}") } else { error!("{line}") }
+        match report.good {
+            true => info!(event = "reload", "{line}"),
+            false => error!(event = "reload", "{line}"),
+        }
     }
     for reply in replies {
         report.lines.iter().for_each(|line| {
@@ -411,14 +421,29 @@ fn announce(sources: &Sources, ports: &Ports) {
         Some(file) => info!("configuration: {}", file.display()),
         None => info!("configuration: none, the defaults are used"),
     }
-    for LoadedZone { file, zone } in &sources.zones {
-        info!("zone {} from {}: serial {}, {} records", file.name, file.path.display(), zone.serial(), zone.record_count());
-    }
+    announce_zones(&sources.zones);
     log_broken_zones(sources);
     log_warnings(sources);
     for note in sources.notes.iter().chain(&ports.notes) {
         for line in note.lines() {
             warn!("{line}");
+        }
+    }
+}
+
+/// Each zone, where they are few; else one line, and each at the level `debug`.
+fn announce_zones(zones: &[LoadedZone]) {
+    let are_few = zones.len() <= START_ZONES_MAX;
+    if !are_few {
+        let (count, records) = (zones.len(), zones.iter().map(|loaded| loaded.zone.record_count()).sum::<usize>());
+        info!(event = "zones-loaded", count, "{count} zones loaded, {records} records; `cairn status --json` shows each");
+    }
+    for LoadedZone { file, zone } in zones {
+        let (name, file, serial, records) = (&file.name, file.path.display(), zone.serial(), zone.record_count());
+        if are_few {
+            info!(event = "zone-loaded", zone = %name, "zone {name} from {file}: serial {serial}, {records} records");
+        } else {
+            debug!(event = "zone-loaded", zone = %name, "zone {name} from {file}: serial {serial}, {records} records");
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
-use crate::listen::{self, Admission, Bounds, SocketChanges, Sockets};
+use crate::listen::{self, Admission, Bounds, LiveBounds, SocketChanges, Sockets};
 use crate::record::Name;
 use crate::zone::{Zone, ZoneWithoutData, Zones};
 
@@ -41,7 +41,11 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
     let zones = zone_states(&sources, &Zones::default());
     let zone_settings = sources.settings.zones.clone();
     let service = service_of(sources, addrs, limits)?;
-    let admission = Admission { bounds: Bounds::share(&limits, workers), in_flight: service.in_flight.clone() };
+    let admission = Admission {
+        bounds: LiveBounds::new(Bounds::share(&limits, workers)),
+        in_flight: service.in_flight.clone(),
+        limit_log: service.limit_log.clone(),
+    };
     trust::restore(&service, state_folder.as_deref());
     let hosting = Hosting::start(service.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
@@ -70,7 +74,8 @@ pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) ->
     let settings = sources.config_file.as_ref().map_or_else(|| "the default settings".to_owned(), |file| file.display().to_string());
     each(Line::new(Event::OwnProcess(explain::OwnProcess { settings })));
     let state_folder = state::place(&sources.settings.server);
-    let service = service_of(sources, &[], rlimit::limits(1))?;
+    let limits = rlimit::limits(1, &sources.settings.limits);
+    let service = service_of(sources, &[], limits)?;
     trust::restore(&service, state_folder.as_deref());
     explain::lines(&walk(&service, query)?).into_iter().for_each(each);
     Ok(())
@@ -152,9 +157,13 @@ impl Engine for Server {
             serial: before.get(broken.name.as_wire()).map(|zone| zone.serial()),
         });
         let broken = broken.collect();
-        let warnings = unraised_serials(&sources.zones, &before);
+        let mut warnings = unraised_serials(&sources.zones, &before);
         let zones = zone_states(&sources, &before);
-        let retired = self.service.reload(parts(sources, kept, addrs, generation));
+        let limits = rlimit::limits(self.beats.len(), &sources.settings.limits);
+        let held_back = sources.settings.limits.held_back(&limits);
+        warnings.extend(held_back.iter().map(ToString::to_string));
+        self.admission.bounds.set(Bounds::share(&limits, self.beats.len()));
+        let retired = self.service.reload_within(parts(sources, kept, addrs, generation), limits);
         drop(swapping);
         self.hosting.order(Order::Configured(zone_settings));
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
@@ -329,6 +338,12 @@ impl Server {
         for (name, value) in self.service.rows().into_iter().chain(trust) {
             put(&name, value);
         }
+        let of = |name: &str| rows.get(name).and_then(Value::as_u64).unwrap_or(0) as f64;
+        let (hits, asked) = (of("cache-hits"), of("cache-hits") + of("cache-misses"));
+        if asked > 0.0 {
+            rows.insert("cache-hit-ratio".to_owned(), json!(hits / asked));
+        }
+        rows.extend(self.service.latencies().into_iter().map(|(name, value)| (name, json!(value))));
         Value::Object(rows)
     }
 }

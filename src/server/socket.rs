@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use super::life::Life;
 use super::load::{StartOptions, configuration_as_far_as_it_goes};
 use super::passed_file;
 use super::state;
-use super::system::belongs_to_us;
+use super::system::{account_name, belongs_to_us};
 use crate::answer::Explain;
 use crate::limits::server::{
     CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_RELOAD_WAIT_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX,
@@ -212,7 +212,7 @@ pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -
     let (file, outcome) = match command {
         Command::Save { file, .. } => (file, save_to(file, &mut stream, &line, &mut each)),
         Command::Load { file, .. } => {
-            let loaded = File::open(file).and_then(|opened| passed_file::send(&mut stream, line.as_bytes(), &opened));
+            let loaded = passed_file::open(file).and_then(|opened| passed_file::send(&mut stream, line.as_bytes(), &opened));
             (file, loaded.and_then(|()| all_lines(&mut stream, &mut each).map(|_| ())))
         }
         _ => {
@@ -254,14 +254,23 @@ fn all_lines(stream: &mut UnixStream, each: &mut dyn FnMut(Value)) -> io::Result
 pub fn why_no_server(places: &[PathBuf]) -> String {
     let found = places.iter().map(|path| {
         let why = match UnixStream::connect(path).map_err(|error| error.kind()) {
-            Ok(_) => "in use",
-            Err(io::ErrorKind::PermissionDenied) => "another user's: ask as that user or as root",
-            Err(io::ErrorKind::ConnectionRefused) => "left behind by a server that has ended",
-            Err(_) => "not there",
+            Ok(_) => "is in use".to_owned(),
+            Err(io::ErrorKind::PermissionDenied) => out_of_reach(path),
+            Err(io::ErrorKind::ConnectionRefused) => "was left behind by a server that has ended".to_owned(),
+            Err(_) => "is not there".to_owned(),
         };
-        format!("{} is {why}", path.display())
+        format!("{} {why}", path.display())
     });
     found.collect::<Vec<_>>().join(", ")
+}
+
+/// Whose the socket is, as far as this user may see, and how to ask all the same.
+fn out_of_reach(socket: &Path) -> String {
+    let seen = socket.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
+    let Some((seen, metadata)) = seen else { return "may not be used by this user; ask as root, with `sudo`".to_owned() };
+    let owner = account_name(metadata.uid());
+    let way = if metadata.uid() == 0 { "with `sudo`".to_owned() } else { format!("with `sudo` or `sudo -u {owner}`") };
+    format!("may be used by {owner} and root only ({} has mode {:o}): ask {way}", seen.display(), metadata.mode() & 0o777)
 }
 
 /// A reload reads every zone before it tells anything, and a transfer of a large zone takes long too.
@@ -362,7 +371,9 @@ async fn request(stream: &tokio::net::UnixStream) -> io::Result<(String, Option<
             Ok((0, _)) => break,
             Ok((count, passed)) => {
                 bytes.extend_from_slice(&part[..count]);
-                opened = passed.map(|passed| Opened(Arc::new(File::from(passed)))).or(opened);
+                if let Some(passed) = passed {
+                    opened = Some(Opened(Arc::new(passed_file::regular(File::from(passed))?)));
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),

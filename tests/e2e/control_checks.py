@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -127,8 +128,11 @@ def big_reload(binary):
     with Instance(binary, "reload", listen=[f"{LOCAL}:{PORT}", f"{LOCAL}:{PORT + 1}"], extra="workers = 2") as server:
         for at in range(100):
             server.zone(f"z{at}.example")
+        server.configure('[policy]\nlocal-data = ["nas.lan. 300 A 192.0.2.7"]\n')
         if not server.start():
             return False, server.log()
+        one_line = "100 zones loaded" in server.log() and server.log().count("z50.example") == 0
+        listed = server.ask("nas.lan").values("A")
         with Load("www.z0.example", PORT) as load:
             time.sleep(0.5)
             server.zone("z1.example", serial=2, broken=True)
@@ -136,7 +140,8 @@ def big_reload(binary):
             server.zone("z100.example")
             server.file("z3.example").unlink()
             server.listen, server.extra = [f"{LOCAL}:{PORT}", f"{LOCAL}:{PORT + 2}"], "workers = 1"
-            server.configure('[log]\nlevel = "debug"\nformat = "json"\n')
+            lists = '[policy]\nlocal-data = ["nas.lan. 300 A 192.0.2.8"]\n'
+            server.configure(lists + '[log]\nlevel = "debug"\nformat = "json"\n[limits]\nconnections = 100\n')
             code, text = server.cairn("reload")
             time.sleep(0.5)
         status, (_, shown) = server.status(), server.cairn("config", "show")
@@ -154,10 +159,39 @@ def big_reload(binary):
             "last reload": status["last-reload"]["good"] is False and status["listening-on"] == server.listen,
             "restart named": "server.workers: in force: 2, after a restart: 1" in text and "in force: 2, after a restart: 1" in shown,
             "log": '"level":"ERROR"' in server.log(),
+            "one line for all zones": one_line,
+            "list address": listed == ["192.0.2.7"] and server.ask("nas.lan").values("A") == ["192.0.2.8"],
+            "a line for each query": any(is_query(line, "nas.lan.") for line in server.log().splitlines()),
+            "config show": re.search("^connections = 100  +# [^;]*$", shown, re.M) and re.search('^level = "debug"', shown, re.M),
+            "limits live": limits_reached(server, 101),
         }
         server.zone("z1.example", serial=3)
         good["mended"] = server.cairn("reload")[0] == 0 and server.ask("www.z1.example").values("A") == ["192.0.2.3"]
         return all(good.values()), f"{[what for what, is_good in good.items() if not is_good]} {load.sent}/{load.heard} {text}"
+
+
+def is_query(line, name):
+    """Is it the line for programs about a query for this name?"""
+    if not line.startswith("{"):
+        return False
+    line = json.loads(line)
+    wanted = {"event": "query", "name": name, "type": "A", "client": LOCAL, "rcode": "NOERROR", "transport": "udp"}
+    return wanted.items() <= line.items() and line["ms"] < 1000 and line["source"] in ("zone", "policy")
+
+
+def limits_reached(server, connections):
+    """More connections than may be: counted, and told in one line that names the client and the key."""
+    opened = [socket.create_connection((LOCAL, PORT)) for _ in range(connections)]
+    key = "limits-reached{limit=connections-per-client}"
+
+    def counted():
+        return json.loads(server.cairn("stats", "--json")[1]).get(key, 0) > 1
+
+    counts = until(counted, 5)
+    lines = [json.loads(line) for line in server.log().splitlines() if "limit-reached" in line]
+    for one in opened:
+        one.close()
+    return counts and [(line["limit"], line["client"]) for line in lines] == [("connections-per-client", LOCAL)]
 
 
 def is_silent(port):

@@ -13,7 +13,7 @@ use std::time::Duration;
 use cairn::answer::{Client, Worker};
 use cairn::env::{Accepted, Datagram, DatagramBatch, DatagramSocket, Rest, StreamListener};
 use cairn::limits::Limits;
-use cairn::listen::{Admission, Bounds, serve_worker};
+use cairn::listen::{Admission, Bounds, LiveBounds, serve_worker};
 use tokio::io::DuplexStream;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -138,7 +138,7 @@ impl Doors {
         let Engine::Cairn(workers, _) = engine else { panic!("the reference walker does not listen") };
         let (stop, stopped) = watch::channel(false);
         let in_flight = workers[0].service().in_flight.clone();
-        let admission = Admission { bounds: Bounds::share(limits, workers.len()), in_flight };
+        let admission = Admission { bounds: LiveBounds::new(Bounds::share(limits, workers.len())), in_flight, limit_log: Arc::default() };
         let serve = |worker: &Rc<Worker>| {
             let door = Door::new();
             let (worker, clock, admission) = (worker.clone(), clock.clone(), admission.clone());

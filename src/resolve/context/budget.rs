@@ -6,6 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::limits::Limits;
+use crate::metrics::SpentBound;
 
 /// The limit that was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +19,21 @@ pub enum Bound {
     AddressSearches(usize),
     Walks(usize),
     Time,
+}
+
+impl Bound {
+    /// As it is counted.
+    pub fn label(&self) -> SpentBound {
+        match self {
+            Bound::UpstreamQueries(_) => SpentBound::UpstreamQueries,
+            Bound::Referrals(_) => SpentBound::Referrals,
+            Bound::ServerNames(_) => SpentBound::ServerNames,
+            Bound::Depth(_) => SpentBound::Depth,
+            Bound::AddressSearches(_) => SpentBound::AddressSearches,
+            Bound::Walks(_) => SpentBound::Walks,
+            Bound::Time => SpentBound::Time,
+        }
+    }
 }
 
 impl fmt::Display for Bound {

@@ -97,6 +97,7 @@ impl Lookup {
                     (waiter, true)
                 }
                 Join::Wait(waiter) => {
+                    self.network().metrics().count(Counter::Coalesced);
                     context.trace.emit(|| Step::Joined { question: question.clone() });
                     (waiter, false)
                 }

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use crate::metrics::Counter;
-use crate::record::Question;
+use crate::record::{Question, Security};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::local::LocalAnswer;
@@ -19,6 +19,7 @@ impl Resolver {
     /// in an alias.
     pub async fn resolve_in_time(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
         let mut result = self.resolve_or_give_up(question, held, context).await;
+        self.count(&result);
         self.report_error(question, &result, context);
         if let Ok(answer) = &mut result {
             self.apply_root_key_sentinel(question, answer, context);
@@ -26,10 +27,22 @@ impl Resolver {
         result
     }
 
+    fn count(&self, result: &Result<Answer, Failure>) {
+        let metrics = self.network().metrics();
+        match result {
+            Ok(answer) => {
+                metrics.add(Counter::StaleAnswers, usize::from(answer.stale));
+                metrics.add(Counter::DnssecBogus, usize::from(answer.security == Security::Bogus));
+            }
+            Err(Failure { cause: Cause::Spent(bound), .. }) => metrics.spent(bound.label()),
+            Err(_) => {}
+        }
+    }
+
     async fn resolve_or_give_up(&self, question: &Question, held: Option<LocalAnswer>, context: &Context) -> Result<Answer, Failure> {
         let work = pin!(self.in_time(question, held, context));
         let answered = unless_lost(context.place.as_ref(), work).await;
-        let counter = if context.budget.has_waited() { Counter::CacheMisses } else { Counter::CacheHits };
+        let counter = if context.budget.has_waited() { Counter::CacheMisses } else { Counter::LookedUpHits };
         self.network().metrics().count(counter);
         answered.unwrap_or_else(|| Err(Failure::new(question.name.clone(), Cause::Shed)))
     }

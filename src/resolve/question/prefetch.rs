@@ -1,5 +1,6 @@
 //! Prefetch: what clients ask for is looked up again before it expires. No client waits for it.
 
+use crate::metrics::Counter;
 use crate::record::{Question, Rtype};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::task::in_background;
@@ -47,6 +48,7 @@ impl Resolver {
         if self.network().cache().failures().get(question, self.network().now()).is_some() {
             return false;
         }
+        self.network().metrics().count(Counter::Prefetches);
         let (resolver, question, context) = (self.clone(), question.clone(), context.background(Purpose::Prefetch));
         in_background(async move {
             // After a failure the cached data lives on to its end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cache::{EdnsState, Unfit};
 use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, EMPTY_REPLIES_MAX, OTHER_CASE_REPLIES_MAX};
+use crate::metrics::Counter;
 use crate::record::Name;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::FaultKind;
@@ -285,7 +286,10 @@ impl Servers {
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
         match error {
-            AskError::Timeout { .. } => self.note_timeout(plan.address, took),
+            AskError::Timeout { .. } => {
+                self.network().metrics().count(Counter::UpstreamTimeouts);
+                self.note_timeout(plan.address, took);
+            }
             AskError::ConnectionRefused | AskError::Unreachable(_) => servers.on_unreachable(plan.address.ip(), self.now()),
             // A limit of our own: no fault of the server, and the failure is not remembered.
             AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded | AskError::TcpFailed { fault: TcpFault::Busy, .. } => {

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::cache::Family;
 use crate::env::boxed;
 use crate::limits::servers::{ANSWER_MARGIN, BADCOOKIE_REPLIES_MAX, FORWARDER_TIMEOUT_MIN, TCP_VOUCHING_MAX};
+use crate::metrics::Counter;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::trace::{Asked, PassedOver, Step};
@@ -20,7 +21,7 @@ use crate::resolve::servers::in_flight::Asking;
 use crate::resolve::servers::plan::{EdnsForm, Outcome, Plan};
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
-use crate::upstream::{Ask, EdnsOut, SocketWait};
+use crate::upstream::{Ask, EdnsOut, Notes, SocketWait};
 
 impl Servers {
     /// Pays for one query. It is sent when the result is first polled.
@@ -93,7 +94,14 @@ impl Servers {
                 wait: SocketWait { most: wait, client, known: if may_be_outrun { Some(&known) } else { None } },
             };
             let exchange = pin!(network.upstream().ask(&ask));
-            Outcome { sent, result: network.unless_network_changes(exchange).await }
+            let result = network.unless_network_changes(exchange).await;
+            let notes = match &result {
+                Some(Ok(reply)) => reply.notes,
+                Some(Err(error)) => error.notes(),
+                None => Notes::default(),
+            };
+            network.metrics().add(Counter::UpstreamTcp, usize::from(notes.tcp_because.is_some()));
+            Outcome { sent, result }
         });
         Ok(Asking::new(plan, timeout, overdue, outcome))
     }

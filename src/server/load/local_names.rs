@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::configuration::read_bytes;
 use crate::config::{Problem, Settings};
+use crate::limits::zone::SMALL_FILE_SET_BYTES_MAX;
 use crate::record::{Name, RrSet, Rtype};
 use crate::zone::parse_records;
 
@@ -23,7 +24,8 @@ pub(in crate::server) fn local_records(settings: &Settings) -> LocalRecords {
                 Some(set) => {
                     read.mistakes.push(problem(format!("found {}, expected a record of a name; a zone needs a [[zone]]", set.rtype)))
                 }
-                None => sets.into_iter().for_each(|set| read.add(set)),
+                None if sets.iter().all(|set| read.add(set)) => {}
+                None => read.mistakes.push(problem("found an endless record set, expected a handful of records".to_owned())),
             },
             Err(problems) => read.mistakes.extend(problems.into_iter().map(|mistake| problem(mistake.message))),
         }
@@ -45,6 +47,8 @@ pub(in crate::server) struct LocalRecords {
     pub(super) sets: Vec<RrSet>,
     /// Of each name and type in `sets`.
     places: HashMap<(Name, Rtype), usize>,
+    /// Each record, by the place of its set: a set may have very many.
+    known: HashSet<(usize, Box<[u8]>)>,
     pub(in crate::server) mistakes: Vec<Problem>,
     /// The hosts file cannot be read.
     pub(super) unusable: Vec<Problem>,
@@ -52,11 +56,19 @@ pub(in crate::server) struct LocalRecords {
 }
 
 impl LocalRecords {
-    fn add(&mut self, set: RrSet) {
+    /// False: the set would have too many records.
+    fn add(&mut self, set: &RrSet) -> bool {
         let at = self.place(&set.name, set.rtype, set.ttl);
-        set.data.iter().for_each(|rdata| {
-            self.sets[at].data.push_new(rdata);
-        });
+        set.data.iter().all(|rdata| self.add_record(at, rdata))
+    }
+
+    fn add_record(&mut self, at: usize, rdata: &[u8]) -> bool {
+        let data = &mut self.sets[at].data;
+        let has_room = data.bytes() <= SMALL_FILE_SET_BYTES_MAX;
+        if has_room && self.known.insert((at, rdata.into())) {
+            data.push(rdata);
+        }
+        has_room
     }
 
     fn place(&mut self, name: &Name, rtype: Rtype, ttl: u32) -> usize {
@@ -96,7 +108,9 @@ impl LocalRecords {
                     Ok(name) if listed.contains(&name) => {}
                     Ok(name) => {
                         let at = self.place(&name, rtype, HOSTS_TTL_S);
-                        self.sets[at].data.push_new(&rdata);
+                        if !self.add_record(at, &rdata) {
+                            self.warnings.push(problem(format!("{name} has too many addresses: this one is left out")));
+                        }
                     }
                     Err(error) => self.warnings.push(problem(format!("found `{word}`, expected a name, but {error}: it is left out"))),
                 }
@@ -143,6 +157,17 @@ mod tests {
         );
         let lines: Vec<usize> = read.warnings.iter().map(|warning| warning.line).collect();
         assert_eq!((lines, read.mistakes.len(), read.unusable.len()), (vec![9, 10], 0, 0));
+    }
+
+    #[test]
+    fn a_name_has_a_bounded_number_of_addresses() {
+        let scratch = Scratch::new();
+        let text: String = (0..20_000u32).map(|number| format!("{} box.lan\n", std::net::Ipv4Addr::from(0x0a00_0000 + number))).collect();
+        let hosts = scratch.write("hosts", &text);
+        let read = read(&format!("[policy]\nhosts-file = '{}'\n", hosts.display()));
+        let taken = read.sets[0].data.len();
+        assert!(read.sets[0].data.bytes() <= SMALL_FILE_SET_BYTES_MAX + 6, "{taken}");
+        assert_eq!((read.sets.len(), taken + read.warnings.len()), (1, 20_000));
     }
 
     #[test]

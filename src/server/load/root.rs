@@ -3,7 +3,7 @@
 //! Both are built in, from `zones/root.hints` and `zones/root.anchors`, and each can be replaced by a file: for a private root,
 //! or for islands of security below the root.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::configuration::read_bytes;
@@ -34,9 +34,8 @@ pub(crate) fn root_hints(file: Option<&Path>) -> Result<Vec<(Name, IpAddr)>, Vec
     let hints: Vec<(Name, IpAddr)> = servers
         .iter()
         .flat_map(|server| {
-            sets.iter().filter(move |set| set.name == *server).flat_map(|set| set.data.iter().map(move |rdata| (set, rdata)))
+            sets.iter().filter(move |set| set.name == *server).flat_map(|set| set.addresses().map(|address| (set.name.clone(), address)))
         })
-        .filter_map(|(set, rdata)| Some((set.name.clone(), address(set.rtype, rdata)?)))
         .collect();
     if hints.is_empty() {
         return Err(problem("found no A or AAAA record of a server of the root, expected at least one"));
@@ -74,14 +73,6 @@ fn sets_of(file: Option<&Path>, built_in: &str) -> Result<(String, Vec<RrSet>), 
     let (sets, _warnings) =
         parse_records(&file_name, &text).map_err(|problems| problems.into_iter().map(Problem::from).collect::<Vec<_>>())?;
     Ok((file_name, sets))
-}
-
-fn address(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
-    match rtype {
-        Rtype::A => <[u8; 4]>::try_from(rdata).ok().map(|octets| Ipv4Addr::from(octets).into()),
-        Rtype::AAAA => <[u8; 16]>::try_from(rdata).ok().map(|octets| Ipv6Addr::from(octets).into()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ pub(in crate::server) fn find(name: &str) -> io::Result<Option<Account>> {
     Ok(find_in(name, &text_of(PASSWD)?, &text_of(GROUP)?))
 }
 
+/// The name of the account with this number, or the number.
+pub(in crate::server) fn name_of(uid: u32) -> String {
+    let number = uid.to_string();
+    find(&number).ok().flatten().map_or(number, |account| account.name)
+}
+
 /// A system without the file has no accounts that are listed: a container from scratch.
 fn text_of(file: &str) -> io::Result<String> {
     match fs::read(file) {
