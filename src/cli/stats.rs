@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -11,6 +11,7 @@ use super::exit_code::GOOD;
 use super::numbers::{Numbers, shown};
 use super::run::Everywhere;
 use super::terminal::{Paint, say};
+use crate::env::{BootTime, Clock, RealClock};
 use crate::server::Command;
 
 const EXAMPLES: &str = "\
@@ -38,16 +39,16 @@ pub(super) struct StatsArgs {
 }
 
 pub(super) fn stats(args: &StatsArgs, everywhere: &Everywhere) -> u8 {
-    let mut before: Option<(Instant, Numbers)> = None;
+    let mut before: Option<(BootTime, Numbers)> = None;
     let clear = if std::io::stdout().is_terminal() { CLEAR } else { "" };
     loop {
-        let began = Instant::now();
+        let began = RealClock.boot();
         let code = ask_and(&Command::Stats, everywhere, |line| {
             if args.json || line.get("error").is_some() {
                 return say!("{line}");
             }
             let now = Numbers::of(line);
-            let lines = shown(&now, before.as_ref().map(|(at, numbers)| (began - *at, numbers)), Paint::stdout());
+            let lines = shown(&now, before.as_ref().map(|(at, numbers)| (began.since(*at), numbers)), Paint::stdout());
             if args.watch {
                 say!("{clear}{}", lines.join("\n"));
             } else {
@@ -58,6 +59,6 @@ pub(super) fn stats(args: &StatsArgs, everywhere: &Everywhere) -> u8 {
         if !args.watch || code != GOOD {
             return code;
         }
-        thread::sleep(EVERY.saturating_sub(began.elapsed()));
+        thread::sleep(EVERY.saturating_sub(RealClock.boot().since(began)));
     }
 }
