@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Cursor to the first column of the first line, and everything behind it erased.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Show the running server's numbers: questions, answers, cache, times, limits that were reached
+/// Show the running server's numbers, once or each second
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct StatsArgs {
