@@ -80,7 +80,7 @@ pub(super) const SECTIONS: [Section; 7] = [
     Section { name: "cache", rows: CACHE },
     Section { name: "policy", rows: POLICY },
     Section { name: "dns64", rows: DNS64 },
-    Section { name: "limits", rows: LIMITS },
+    Section { name: "limits", rows: CLIENTS },
     Section { name: "log", rows: LOG },
 ];
 
@@ -423,7 +423,7 @@ const DNS64: &[Row<Settings>] = &[
     },
 ];
 
-const LIMITS: &[Row<Settings>] = &[
+const CLIENTS: &[Row<Settings>] = &[
     Row {
         key: "responses-per-second",
         kind: Kind::Number(|s| &mut s.limits.responses_per_second, 1, 1_000_000),

@@ -23,7 +23,7 @@ use crate::record::Rcode;
 pub const MESSAGE_BYTES: usize = u16::MAX as usize;
 
 /// Batches of answers for each that is timed. Reading the clock twice costs as much as a tenth of a cached answer.
-const BATCHES_PER_TIMED: u32 = 16;
+const TIMED_EVERY: u32 = 16;
 
 /// The answering side: `answer::Worker` in service, a fake in tests; never a dynamic call.
 pub trait Answer: 'static {
@@ -145,7 +145,7 @@ impl<A: Answer> Dispatch<A> {
     #[inline]
     pub fn batch_begins(&self) -> Option<Instant> {
         let number = self.batches.replace(self.batches.get().wrapping_add(1));
-        number.is_multiple_of(BATCHES_PER_TIMED).then(Instant::now)
+        number.is_multiple_of(TIMED_EVERY).then(Instant::now)
     }
 
     /// The answers of a batch have left.

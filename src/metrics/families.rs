@@ -42,7 +42,7 @@ macro_rules! families {
 const TRANSPORT: Label = ("transport", Over::NAMES);
 const FAMILY: Label = ("family", ClientFamily::NAMES);
 const SOURCE: Label = ("source", Source::NAMES);
-const LIMIT: Label = ("limit", ClientLimit::NAMES);
+const REACHED: Label = ("limit", ClientLimit::NAMES);
 const BOUND: Label = ("bound", SpentBound::NAMES);
 const TYPE: Label = ("type", QueryType::NAMES);
 const RCODE: Label = ("rcode", Outcome::NAMES);
@@ -61,7 +61,7 @@ families! {
     DnssecBogus = "dnssec-bogus", "Answers whose DNSSEC validation failed";
     Coalesced = "coalesced", "Questions that joined a walk in progress";
     Prefetches = "prefetches", "Names looked up again before they expired";
-    Limits = "limits-reached" [LIMIT], "Times that a limit towards clients was reached, by its key in [limits]";
+    Limits = "limits-reached" [REACHED], "Times that a limit towards clients was reached, by its key in [limits]";
     BudgetsSpent = "budgets-spent" [BOUND], "Questions that failed at a bound on the work for one question";
     Malformed = "malformed", "Queries that could not be read";
     Walks = "walks", "Walks begun";
