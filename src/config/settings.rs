@@ -543,7 +543,7 @@ mod tests {
         let asked = read("connections = 5000\nwaiting-questions-per-client = 4000");
         let held_back = asked.held_back(&asked.within(4_096, 2));
         let keys: Vec<_> = held_back.iter().map(|held_back| (held_back.key, held_back.asked, held_back.in_force)).collect();
-        assert_eq!(keys, [("limits.waiting-questions-per-client", 4_000, 1_536), ("limits.connections", 5_000, 1_024)]);
+        assert_eq!(keys, [("limits.waiting-questions-per-client", 4_000, 1_152), ("limits.connections", 5_000, 1_024)]);
         assert_eq!(LimitSettings::default().held_back(&LimitSettings::default().within(64, 2)), [], "nobody asked for them");
     }
 }
