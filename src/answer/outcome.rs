@@ -1,5 +1,7 @@
 //! The one table from results to response code, flags, sections and extended DNS error.
 
+use std::net::IpAddr;
+
 use super::refusal::Refusal;
 use crate::metrics::Source;
 use crate::policy::SpecialAnswer;
@@ -26,6 +28,8 @@ pub struct Outcome {
     pub own: bool,
     /// For reports: where it came from.
     pub source: Source,
+    /// For the log: the first server at fault.
+    pub server: Option<IpAddr>,
     /// Whether the encoded reply may answer later clients too.
     pub repeatable: bool,
 }
@@ -111,7 +115,8 @@ impl Outcome {
         if matches!(failure.cause, Cause::Remembered(_)) {
             edes.push(Ede::new(EdeCode::CACHED_ERROR, ""));
         }
-        Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) }
+        let server = failure.faults.first().map(|fault| fault.server);
+        Outcome { edes, server, ..Outcome::error(Rcode::SERVFAIL) }
     }
 
     /// `None`: the name is an ordinary one.

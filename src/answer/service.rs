@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
 use crate::metrics::{Distribution, Registry, quantile};
-use crate::policy::{InFlight, LimitLog};
+use crate::policy::{InFlight, LimitLog, ResponseRate};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
@@ -49,6 +49,8 @@ pub struct Service {
     pub notified: Notified,
     /// Shared, so that all workers together write one line a minute for a limit.
     pub limit_log: Arc<LimitLog>,
+    /// Shared, so that a client outside `server.allow` gets one rate, whatever number of workers there are.
+    pub(super) response_rate: ResponseRate,
     /// Shared, so that all workers together write one line for a name.
     pub(super) failure_log: FailureLog,
     /// Questions that are asked at the same hours every day.
@@ -91,6 +93,7 @@ impl Service {
             metrics: Registry::default(),
             notified: Notified::default(),
             limit_log: Arc::default(),
+            response_rate: ResponseRate::new(random.u64()),
             failure_log: FailureLog::default(),
             keep_warm: KeepWarm::new(limits.keep_warm_questions),
             generation: AtomicU32::new(1),

@@ -1,7 +1,6 @@
 //! The answering part of one thread: requests come in as bytes, replies leave as bytes. The pipeline makes the decisions
 //! between.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ use crate::env::{BootTime, Instant, Net, Random};
 use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WARM_STEP};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::{self, ClientFamily, ClientLimit, Counter, Over, QueryType, Source};
-use crate::policy::{ClientNet, Pace, Place, ResponseRate};
+use crate::policy::{ClientNet, Pace, Place};
 use crate::record::{Name, Question, Rcode, Rtype};
 use crate::resolve::{Context, Followed, Resolver, Trace};
 use crate::upstream::Upstream;
@@ -37,7 +36,6 @@ pub struct Worker {
     service: Arc<Service>,
     resolver: Resolver,
     pipeline: Pipeline,
-    response_rate: RefCell<ResponseRate>,
     random: Rc<Random>,
     /// The counters of this worker.
     metrics: metrics::Recorder,
@@ -91,8 +89,7 @@ impl Worker {
         let metrics = service.metrics.recorder();
         let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
         let resolver = Resolver::new(&service.resolve, upstream, random.clone(), metrics.clone());
-        let response_rate = RefCell::new(ResponseRate::new(random.u64()));
-        Rc::new(Worker { service, resolver, pipeline, response_rate, random, metrics })
+        Rc::new(Worker { service, resolver, pipeline, random, metrics })
     }
 
     /// The state shared with other workers.
@@ -333,6 +330,7 @@ impl Worker {
         let (code, reason) = outcome.edes.first().map_or((None, ""), |ede| (Some(ede.code.0), ede.text.as_str()));
         tracing::info!(
             event = "question-failed", name = %question.name, "type" = %question.rtype, %client, rcode = %outcome.rcode(), reason, ede = code,
+            server = outcome.server.map(tracing::field::display),
             "{question} fails: {reason} (asked by {client})"
         );
     }
@@ -369,7 +367,7 @@ impl Worker {
         if client.transport != Transport::Udp {
             return AtOnce::Reply(len);
         }
-        let pace = self.response_rate.borrow_mut().pace(client.peer.ip(), moment.snapshot.response_rate, moment.now);
+        let pace = self.service.response_rate.pace(client.peer.ip(), moment.snapshot.response_rate, moment.now);
         if pace != Pace::Send {
             self.metrics.limit_reached(ClientLimit::Responses);
             self.service.limit_log.reached(ClientLimit::Responses, ClientNet::of(client.peer.ip()), moment.now);

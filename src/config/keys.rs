@@ -428,7 +428,7 @@ const CLIENTS: &[Row<Settings>] = &[
         key: "responses-per-second",
         kind: Kind::Number(|s| &mut s.limits.responses_per_second, 1, 1_000_000),
         default: "200",
-        doc: "UDP answers in a second to one IPv4 /24 or IPv6 /56 outside `server.allow`, for each worker; above it every second answer is sent truncated and the others are left out",
+        doc: "UDP answers in a second to one IPv4 /24 or IPv6 /56 outside `server.allow`; above it every second answer is sent truncated and the others are left out",
         why: "whoever forges a victim's address must not get a flood out of this server",
     },
     Row {

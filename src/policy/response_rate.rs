@@ -4,24 +4,32 @@
 //! Each IPv4 /24 and IPv6 /56 has a token bucket. Above the rate, every second reply is sent empty with TC set ("slip"): a real
 //! client then asks over TCP, which cannot be forged, and an amplifier gains nothing.
 //!
-//! The table never grows: a prefix has two possible places, and a new prefix takes the one whose bucket is fuller, so that a
-//! prefix which is being limited is not displaced by one which is not.
+//! All workers share the buckets. A prefix belongs to one of several parts with a lock each, so that workers seldom meet. No part
+//! grows: a prefix has two possible places, and a new prefix takes the one whose bucket is fuller, so that a prefix which is being
+//! limited is not displaced by one which is not.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use foldhash::quality::FixedState;
+use parking_lot::Mutex;
 
 use crate::env::BootTime;
 use crate::limits::Limits;
 use crate::limits::clients::RESPONSE_RATE_BUCKETS_MAX;
 
-/// The buckets of one thread; with several threads a client may get the rate of each.
+/// The buckets of all prefixes.
 pub struct ResponseRate {
-    /// Empty until the first client outside `server.allow` comes.
-    buckets: Vec<Bucket>,
+    parts: [Mutex<Part>; PARTS],
     hasher: FixedState,
 }
+
+const PARTS: usize = 16;
+const BUCKETS: usize = RESPONSE_RATE_BUCKETS_MAX / PARTS;
+
+/// Empty until the first client outside `server.allow` comes.
+#[derive(Default)]
+struct Part(Vec<Bucket>);
 
 /// How many replies one prefix gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,14 +68,16 @@ struct Bucket {
 impl ResponseRate {
     /// `seed` is secret, so that nobody can choose prefixes that share a bucket.
     pub fn new(seed: u64) -> ResponseRate {
-        ResponseRate { buckets: Vec::new(), hasher: FixedState::with_seed(seed) }
+        ResponseRate { parts: Default::default(), hasher: FixedState::with_seed(seed) }
     }
 
     /// Called once for each UDP reply to a client outside `server.allow`.
-    pub fn pace(&mut self, client: IpAddr, rate: Rate, now: BootTime) -> Pace {
+    pub fn pace(&self, client: IpAddr, rate: Rate, now: BootTime) -> Pace {
         let prefix = accountable(client);
+        let hash = self.hasher.hash_one(prefix) as usize;
         let (per_second, full) = (rate.per_second, rate.burst * 1_000);
-        let bucket = self.bucket(prefix, rate, now);
+        let mut part = self.parts[hash % PARTS].lock();
+        let bucket = part.bucket(prefix, hash / PARTS, rate, now);
         let earned = now.since(bucket.filled_at).as_millis().min(u128::from(u32::MAX)) as u64 * u64::from(per_second);
         bucket.milli_tokens = u32::try_from(earned).unwrap_or(u32::MAX).saturating_add(bucket.milli_tokens).min(full);
         bucket.filled_at = bucket.filled_at.max(now);
@@ -79,25 +89,26 @@ impl ResponseRate {
         bucket.held_back = bucket.held_back.wrapping_add(1);
         if bucket.held_back.is_multiple_of(2) { Pace::Slip } else { Pace::Drop }
     }
+}
 
-    fn bucket(&mut self, prefix: u64, rate: Rate, now: BootTime) -> &mut Bucket {
+impl Part {
+    fn bucket(&mut self, prefix: u64, hash: usize, rate: Rate, now: BootTime) -> &mut Bucket {
         let fresh = Bucket { prefix: 0, filled_at: now, milli_tokens: rate.burst * 1_000, held_back: 0 };
-        if self.buckets.is_empty() {
-            self.buckets.resize(RESPONSE_RATE_BUCKETS_MAX, fresh);
+        if self.0.is_empty() {
+            self.0.resize(BUCKETS, fresh);
         }
-        let hash = self.hasher.hash_one(prefix) as usize;
-        let places = [hash % RESPONSE_RATE_BUCKETS_MAX, (hash / RESPONSE_RATE_BUCKETS_MAX) % RESPONSE_RATE_BUCKETS_MAX];
-        if let Some(at) = places.into_iter().find(|at| self.buckets[*at].prefix == prefix) {
-            return &mut self.buckets[at];
+        let places = [hash % BUCKETS, hash / BUCKETS % BUCKETS];
+        if let Some(at) = places.into_iter().find(|at| self.0[*at].prefix == prefix) {
+            return &mut self.0[at];
         }
         let wealth = |at: &usize| {
-            let bucket = &self.buckets[*at];
+            let bucket = &self.0[*at];
             let earned = now.since(bucket.filled_at).as_millis() * u128::from(rate.per_second);
             (bucket.prefix == 0, earned + u128::from(bucket.milli_tokens))
         };
         let at = if wealth(&places[0]) >= wealth(&places[1]) { places[0] } else { places[1] };
-        self.buckets[at] = Bucket { prefix, ..fresh };
-        &mut self.buckets[at]
+        self.0[at] = Bucket { prefix, ..fresh };
+        &mut self.0[at]
     }
 }
 
@@ -123,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_burst_then_the_rate_then_slips_and_silence() {
-        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 10, burst: 20 });
+        let (rate, limit) = (ResponseRate::new(7), Rate { per_second: 10, burst: 20 });
         let one = address("192.0.2.1");
         assert!((0..20).all(|_| rate.pace(one, limit, START) == Pace::Send));
         let then: Vec<Pace> = (0..4).map(|_| rate.pace(one, limit, START)).collect();
@@ -137,15 +148,26 @@ mod tests {
 
     #[test]
     fn a_steady_client_below_the_rate_is_never_hurt() {
-        let (mut rate, limit) = (ResponseRate::new(1), Rate::new(&Limits::default()));
+        let (rate, limit) = (ResponseRate::new(1), Rate::new(&Limits::default()));
         let client = address("2001:db8::1");
         let paced = (0..20_000u64).map(|count| rate.pace(client, limit, START + Duration::from_millis(count * 5)));
         assert!(paced.into_iter().all(|pace| pace == Pace::Send));
     }
 
     #[test]
+    fn all_workers_together_give_a_client_one_rate() {
+        let (rate, limit) = (ResponseRate::new(7), Rate { per_second: 10, burst: 100 });
+        let worker = || (0..100).filter(|_| rate.pace(address("192.0.2.1"), limit, START) == Pace::Send).count();
+        let sent: usize = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4).map(|_| scope.spawn(worker)).collect();
+            workers.into_iter().map(|worker| worker.join().expect("no panic")).sum()
+        });
+        assert_eq!(sent, 100);
+    }
+
+    #[test]
     fn ipv6_counts_by_56_bits() {
-        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 1, burst: 1 });
+        let (rate, limit) = (ResponseRate::new(7), Rate { per_second: 1, burst: 1 });
         assert_eq!(rate.pace(address("2001:db8:0:100::1"), limit, START), Pace::Send);
         assert_ne!(rate.pace(address("2001:db8:0:1ff::1"), limit, START), Pace::Send);
         assert_eq!(rate.pace(address("2001:db8:0:200::1"), limit, START), Pace::Send);
@@ -154,7 +176,7 @@ mod tests {
 
     #[test]
     fn newcomers_do_not_make_a_flooded_prefix_forgotten() {
-        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 10, burst: 20 });
+        let (rate, limit) = (ResponseRate::new(7), Rate { per_second: 10, burst: 20 });
         let victim = address("192.0.2.1");
         for _ in 0..100 {
             rate.pace(victim, limit, START);
@@ -163,12 +185,12 @@ mod tests {
             rate.pace(IpAddr::from((0x0a00_0000 + (count << 8)).to_be_bytes()), limit, START);
         }
         assert_ne!(rate.pace(victim, limit, START), Pace::Send);
-        assert_eq!(rate.buckets.len(), RESPONSE_RATE_BUCKETS_MAX);
+        assert!(rate.parts.iter().all(|part| part.lock().0.len() == BUCKETS));
     }
 
     #[test]
     fn a_clock_that_stands_still_or_is_far_away_does_no_harm() {
-        let (mut rate, limit) = (ResponseRate::new(7), Rate { per_second: 1_000_000, burst: 1_000_000 });
+        let (rate, limit) = (ResponseRate::new(7), Rate { per_second: 1_000_000, burst: 1_000_000 });
         let client = address("192.0.2.1");
         for now in [BootTime(0), BootTime(u64::MAX), BootTime(0), START] {
             assert_eq!(rate.pace(client, limit, now), Pace::Send);
