@@ -105,12 +105,12 @@ fn secondary_line(name: &str, figures: &str, problem: &str, zone: &Value, paint:
     let primaries: Vec<String> = list(&zone["primaries"]).iter().filter_map(text).collect();
     let next = match &zone["next-check-seconds"] {
         Value::Null => "check under way".to_owned(),
-        seconds => format!("next check in {}", time(seconds)),
+        seconds => format!("next check in {}", time(seconds.as_u64().unwrap_or(0))),
     };
     let error = text(&zone["last-error"]).map(|error| format!(", {} {error}", paint.bad("last error:"))).unwrap_or_default();
     let of = format!("secondary of {}, {next}", primaries.join(", "));
     match text(&zone["state"]).as_deref() {
-        Some("served") => format!("  {name}  {figures}, {of}, expires in {}{error}", time(&zone["expires-seconds"])),
+        Some("served") => format!("  {name}  {figures}, {of}, expires in {}{error}", time(zone["expires-seconds"].as_u64().unwrap_or(0))),
         Some("expired") => format!("  {name}  {} {of}{error}", paint.bad("expired (SERVFAIL):")),
         _ => format!("  {name}  {} {of}: {problem}", paint.bad("not served (SERVFAIL):")),
     }

@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::ask::{ask_and, ask_server};
 use super::exit_code::{FAILED, GOOD};
 use super::explain::parse_name;
 use super::run::Everywhere;
-use super::stats::ask_server;
 use super::terminal::{complain, say};
 use super::zone_records::{self, AddArgs, ImportArgs, RemoveArgs, SetArgs};
 use super::zone_shown::{self, ListArgs, ShowArgs, ZoneArgs};
