@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ask::{ask_and, ask_server};
+use super::ask::ask_server;
 use super::exit_code::{FAILED, GOOD};
 use super::explain::parse_name;
 use super::run::Everywhere;

@@ -1,6 +1,5 @@
 //! The engine in service, and one query explained in this process.
 
-use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
 use super::serials::unraised_serials;
-use super::{cache_file, notify, priority, rlimit, state, trust};
+use super::{cache_file, notify, passed_file, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
@@ -384,7 +383,7 @@ fn save(cache: &Cache, file: &Path, opened: Option<Opened>) -> io::Result<usize>
 fn load(cache: &Cache, file: &Path, opened: Option<Opened>) -> Result<Loaded, LoadError> {
     match opened {
         Some(opened) => cache_file::load_brought(cache, &*opened.0),
-        None => cache_file::load_brought(cache, File::open(file)?),
+        None => cache_file::load_brought(cache, passed_file::open(file)?),
     }
 }
 
