@@ -269,8 +269,11 @@ fn out_of_reach(socket: &Path) -> String {
     let seen = socket.ancestors().find_map(|path| Some((path, fs::metadata(path).ok()?)));
     let Some((seen, metadata)) = seen else { return "may not be used by this user; ask as root, with `sudo`".to_owned() };
     let owner = account_name(metadata.uid());
-    let way = if metadata.uid() == 0 { "with `sudo`".to_owned() } else { format!("with `sudo` or `sudo -u {owner}`") };
-    format!("may be used by {owner} and root only ({} has mode {:o}): ask {way}", seen.display(), metadata.mode() & 0o777)
+    let (who, way) = match metadata.uid() {
+        0 => ("root".to_owned(), "with `sudo`".to_owned()),
+        _ => (format!("{owner} and root"), format!("with `sudo` or `sudo -u {owner}`")),
+    };
+    format!("may be used by {who} only ({} has mode {:o}): ask {way}", seen.display(), metadata.mode() & 0o777)
 }
 
 /// A reload reads every zone before it tells anything, and a transfer of a large zone takes long too.
