@@ -210,7 +210,8 @@ fn unsigned_messages_between_signed_ones() {
 }
 
 proptest! {
-    /// No damage of one bit is accepted, besides what a signature does not cover: the ID, and the case of letters in names.
+    /// No damage of one bit is accepted, besides what a signature does not cover: the ID, the case of letters in names,
+    /// and the sign of the TTL.
     #[test]
     fn any_flipped_bit_fails(at in 2_usize..120, bit in 0_u32..8) {
         let ring = ring(KeyAlgorithm::Sha256);
@@ -221,7 +222,9 @@ proptest! {
         // Names of the question are covered as they were sent; those of the TSIG record without regard to case.
         let is_case = at > 25 && before.is_ascii_alphabetic() && bit == 5;
         let is_good = matches!(verify_request(&packet, &ring, NOW), Request::Signed { .. });
-        prop_assert!(!is_good || is_case, "octet {} bit {}", at, bit);
+        // The highest bit of the record's TTL, behind header, question, owner, type and class: such a TTL is read as 0 (RFC 2181 8).
+        let is_ttl_sign = at == 12 + 13 + 18 + 4 && bit == 7;
+        prop_assert!(!is_good || is_case || is_ttl_sign, "octet {} bit {}", at, bit);
     }
 
     #[test]
