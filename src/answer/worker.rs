@@ -150,7 +150,7 @@ impl Worker {
         let Some(given) = fast_path::answer(&self.service, snapshot, &query, slot, client, *now) else {
             return self.at_once_unready(moment, query, slot, len, client);
         };
-        self.count_query(client, given.qtype);
+        count_query(&self.metrics, client, given.qtype);
         self.metrics.answer(metrics::Outcome::of(given.rcode));
         self.metrics.at_once(given.source);
         if let Some(came) = logged_from {
@@ -174,22 +174,17 @@ impl Worker {
     }
 
     fn decide(&self, moment: &Moment, request: Request, signer: Option<Signer>, slot: &mut [u8], client: &Client) -> AtOnce {
-        self.count_query(client, request.question.rtype);
+        count_query(&self.metrics, client, request.question.rtype);
         let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip())) };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending { prepared, look_up })),
             Decided::Outcome(outcome) => {
                 let proven = prepared.request.cookie().is_some_and(|cookie| self.service.made(cookie, client.peer.ip()));
                 let reply = self.finish(&prepared, client.peer.ip(), &outcome);
-                self.log_answered(&prepared.request.question, client, &outcome, moment.logged_from);
+                log_answered(&prepared.request.question, client, &outcome, moment.logged_from);
                 self.put(moment, &reply, outcome.source, proven, slot, client)
             }
         }
-    }
-
-    #[inline]
-    fn count_query(&self, client: &Client, rtype: Rtype) {
-        self.metrics.query(over(client), ClientFamily::of(client.peer.ip()), QueryType::of(rtype.0));
     }
 
     #[cold]
@@ -254,7 +249,7 @@ impl Worker {
         }
         let reply = self.finish(prepared, client.peer.ip(), &outcome);
         self.metrics.took(outcome.source, came.elapsed().as_micros() as u64);
-        self.log_answered(&prepared.request.question, client, &outcome, query_log::is_wanted().then_some(came));
+        log_answered(&prepared.request.question, client, &outcome, query_log::is_wanted().then_some(came));
         reply
     }
 
@@ -316,13 +311,6 @@ impl Worker {
         }
     }
 
-    fn log_answered(&self, question: &Question, client: &Client, outcome: &Outcome, came: Option<Instant>) {
-        if let Some(came) = came {
-            let (rtype, rcode, source) = (question.rtype, outcome.rcode(), outcome.source);
-            Answered { client, rtype, rcode, source, came }.log(&question.name);
-        }
-    }
-
     fn log_failure(&self, question: &Question, client: IpAddr, outcome: &Outcome) {
         if outcome.rcode() != Rcode::SERVFAIL || !self.service.may_log(Subject::Failure, question) {
             return;
@@ -377,6 +365,18 @@ impl Worker {
             Pace::Drop => AtOnce::Silence,
             Pace::Slip => AtOnce::Reply(slip(slot, len)),
         }
+    }
+}
+
+#[inline]
+fn count_query(metrics: &metrics::Recorder, client: &Client, rtype: Rtype) {
+    metrics.query(over(client), ClientFamily::of(client.peer.ip()), QueryType::of(rtype.0));
+}
+
+fn log_answered(question: &Question, client: &Client, outcome: &Outcome, came: Option<Instant>) {
+    if let Some(came) = came {
+        let (rtype, rcode, source) = (question.rtype, outcome.rcode(), outcome.source);
+        Answered { client, rtype, rcode, source, came }.log(&question.name);
     }
 }
 
