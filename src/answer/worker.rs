@@ -1,7 +1,7 @@
 //! The answering part of one thread: requests come in as bytes, replies leave as bytes. The pipeline makes the decisions
 //! between.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -257,7 +257,13 @@ impl Worker {
     #[cfg(any(test, feature = "internals"))]
     pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
         let request = match read(query).and_then(|parsed| parsed.to_request(query, client.transport)) {
-            Err(Unreadable::Silence | Unreadable::ForZones) => return None,
+            Err(Unreadable::Silence) => return None,
+            Err(Unreadable::ForZones) => {
+                return match zone_message::answer(&self.service, &self.service.snapshot(), query, client) {
+                    ZoneMessage::Reply(reply) => Some(reply),
+                    ZoneMessage::Silence | ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } => None,
+                };
+            }
             Err(Unreadable::Error { rcode, echo, edns }) => return bare_error(query, rcode, &echo, edns),
             Ok(request) => request,
         };
@@ -284,7 +290,10 @@ impl Worker {
         let outcome = match read(&packet).and_then(|parsed| parsed.to_request(&packet, Transport::Stream)) {
             Err(Unreadable::Silence) => Outcome::error(Rcode::FORMERR),
             Err(Unreadable::Error { rcode, .. }) => Outcome::error(rcode),
-            Err(Unreadable::ForZones) => Outcome::error(Rcode::REFUSED),
+            Err(Unreadable::ForZones) => {
+                let peer = query.client.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+                Outcome::error(zone_message::rcode(&self.service, &self.service.snapshot(), &packet, peer))
+            }
             Ok(request) => {
                 let requester = query.client.map_or(Requester::Operator, Requester::Client);
                 let prepared = Prepared::new(self.service.snapshot(), request, requester);

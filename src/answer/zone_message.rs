@@ -7,7 +7,7 @@
 //!              other questions   back to the pipeline; the reply is signed
 //! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::failure_log::Subject;
@@ -165,9 +165,19 @@ impl Asked<'_> {
         }
         let history = snapshot.histories.get(self.name.as_wire());
         let outgoing = Outgoing::new(zone, history, wanted, header.id, &self.question_wire, self.has_edns);
-        tracing::info!(client = %self.client.peer, zone = %self.name, serial = outgoing.serial(), "transfer begins: {}", outgoing.form());
         let clock = self.service.resolve.clock.clone();
-        ZoneMessage::Transfer(Box::new(Transfer { outgoing, signer, clock, _snapshot: snapshot.clone() }))
+        let told = Some((self.client.peer, self.name.clone()));
+        ZoneMessage::Transfer(Box::new(Transfer { outgoing, signer, clock, told, _snapshot: snapshot.clone() }))
+    }
+}
+
+/// The RCODE that a client at this address gets for such a message over TCP.
+pub(super) fn rcode(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8], peer: IpAddr) -> Rcode {
+    let local = SocketAddr::new(peer, 0);
+    match answer(service, snapshot, packet, &Client { peer: local, local, transport: Transport::Stream }) {
+        ZoneMessage::Reply(reply) => Header::read(&reply).map_or(Rcode::FORMERR, |header| Rcode(header.flags.rcode().into())),
+        ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } => Rcode::NOERROR,
+        ZoneMessage::Silence => Rcode::FORMERR,
     }
 }
 
@@ -190,12 +200,17 @@ struct Transfer {
     outgoing: Outgoing,
     signer: Option<Signer>,
     clock: Arc<dyn Clock>,
+    /// Who asks for which zone, until the log has it.
+    told: Option<(SocketAddr, Name)>,
     /// The zone is freed with its snapshot, on a thread that may be slow.
     _snapshot: Arc<Snapshot>,
 }
 
 impl Messages for Transfer {
     fn next(&mut self) -> Option<Vec<u8>> {
+        if let Some((client, zone)) = self.told.take() {
+            tracing::info!(%client, %zone, serial = self.outgoing.serial(), "transfer begins: {}", self.outgoing.form());
+        }
         let reserved = self.signer.as_ref().map_or(0, Signer::octets);
         let mut message = self.outgoing.next(reserved)?;
         if let Some(signer) = &mut self.signer {
