@@ -175,7 +175,7 @@ impl Asked<'_> {
 pub(super) fn rcode(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8], peer: IpAddr) -> Rcode {
     let local = SocketAddr::new(peer, 0);
     match answer(service, snapshot, packet, &Client { peer: local, local, transport: Transport::Stream }) {
-        ZoneMessage::Reply(reply) => Header::read(&reply).map_or(Rcode::FORMERR, |header| Rcode(header.flags.rcode().into())),
+        ZoneMessage::Reply(reply) => Header::read(&reply).map_or(Rcode::FORMERR, |header| Rcode(header.flags.rcode())),
         ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } => Rcode::NOERROR,
         ZoneMessage::Silence => Rcode::FORMERR,
     }

@@ -53,5 +53,5 @@ pub use probe::{Violation, probe};
 pub use run::{RunError, ignore_signals_for_the_server, ignore_signals_that_end, run};
 pub use server::{build, explain};
 pub use socket::{ask, places as control_socket_places, why_no_server};
-pub use zone_file::{Changed, HostedZone, ZoneError, change_zone, hosted_zone, read_records, read_zone};
+pub use zone_file::{HostedZone, ZoneError, change_zone, hosted_zone, read_records, read_zone};
 pub use zone_force::{InForce, put_in_force, running_zones};

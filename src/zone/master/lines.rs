@@ -151,10 +151,6 @@ impl MasterFile {
         MasterFile::read(&self.apex, self.files.first().map_or("", String::as_str), None, &mut open)
     }
 
-    pub fn apex(&self) -> &Name {
-        &self.apex
-    }
-
     /// Octet for octet as it was read.
     pub fn text(&self) -> &[u8] {
         &self.text
