@@ -15,7 +15,7 @@ use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::answer::Explain;
 use crate::config::nearest;
-use crate::explain::{Chain, Event, Line, Mark, NoServer, chain_picture};
+use crate::explain::{Chain, Event, Line, Mark, NoServer, Shown, ShownStep, chain_picture};
 use crate::record::{Name, Question, Rtype, reverse_name, to_ascii_name};
 use crate::server::{self, Sources};
 
@@ -122,39 +122,57 @@ pub(super) fn explain(args: &ExplainArgs, everywhere: &Everywhere) -> u8 {
     }
 }
 
-/// A line from the running server.
+/// Something that the running server sent.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Received {
-    Line(Box<Line>),
+    Line(Shown),
     Error { error: String },
 }
 
-fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain>) -> u8 {
-    let mut has_failed = false;
-    let mut each = |line: Line| {
-        has_failed |= line.is_failure();
-        print_line(&line, args.json);
-        if let Event::Chain(chain) = line.event {
-            chains.push(chain);
+/// What has been printed so far, and what decides the exit code and the picture.
+struct Output<'a> {
+    json: bool,
+    has_failed: bool,
+    chains: &'a mut Vec<Chain>,
+    problem: Option<String>,
+}
+
+impl Output<'_> {
+    fn add(&mut self, value: &Value) {
+        match Received::deserialize(value) {
+            Ok(Received::Line(shown)) => {
+                match self.json {
+                    true => say!("{value}"),
+                    false => print_text(&shown),
+                }
+                match shown.step {
+                    ShownStep::Failed | ShownStep::Refused => self.has_failed = true,
+                    ShownStep::Chain(chain) => self.chains.push(chain),
+                    ShownStep::Other => {}
+                }
+            }
+            Ok(Received::Error { error }) => self.problem = Some(error),
+            Err(_) => self.problem = Some("the running server is of another version, and its answer cannot be read".to_owned()),
         }
-    };
+    }
+}
+
+fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain>) -> u8 {
+    let mut output = Output { json: args.json, has_failed: false, chains, problem: None };
     let query = Explain {
         question: Question::new(args.name.name.clone(), args.rtype.unwrap_or(args.name.usual_type)),
         client: args.client,
         recursion_desired: !args.no_rd,
         checking_disabled: args.cd,
     };
-    let mut problem = None;
-    let received = |value: Value| match serde_json::from_value(value) {
-        Ok(Received::Line(line)) => each(*line),
-        Ok(Received::Error { error }) => problem = Some(error),
-        Err(_) => problem = Some("the running server is of another version, and its answer cannot be read".to_owned()),
-    };
     let places = everywhere.control_sockets();
-    let asked = if args.fresh { Ok(false) } else { server::ask(&places, &server::Command::Explain(query.clone()), received) };
-    match (asked, problem) {
-        (Ok(true), None) => return if has_failed { FAILED } else { GOOD },
+    let asked = match args.fresh {
+        true => Ok(false),
+        false => server::ask(&places, &server::Command::Explain(query.clone()), |value: Value| output.add(&value)),
+    };
+    match (asked, &output.problem) {
+        (Ok(true), None) => return if output.has_failed { FAILED } else { GOOD },
         (Ok(false), _) => {}
         (Ok(true), Some(problem)) => {
             complain!("cairn: {problem}");
@@ -166,7 +184,7 @@ fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain
         }
     }
     let reason = if args.fresh { "--fresh was given".to_owned() } else { server::why_no_server(&places) };
-    each(Line::new(Event::NoServer(NoServer { reason })));
+    output.add(&json!(Line::new(Event::NoServer(NoServer { reason }))));
     let sources = match Sources::read(&args.files.start_options(everywhere)) {
         Ok(sources) => sources,
         Err(problems) => {
@@ -174,22 +192,19 @@ fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain
             return MISTAKE;
         }
     };
-    let outcome = server::explain(sources, &query, &mut each);
+    let outcome = server::explain(sources, &query, &mut |line| output.add(&json!(line)));
     if let Err(error) = &outcome {
         complain!("cairn: {error}");
     }
-    if has_failed || outcome.is_err() { FAILED } else { GOOD }
+    if output.has_failed || outcome.is_err() { FAILED } else { GOOD }
 }
 
-fn print_line(line: &Line, json: bool) {
-    if json {
-        return say!("{}", json!(line));
-    }
-    let Some(text) = &line.line else { return };
+fn print_text(shown: &Shown) {
+    let Some(text) = &shown.line else { return };
     let paint = Paint::stdout();
     say!(
         "{}",
-        match line.mark {
+        match shown.mark {
             Mark::Plain => text.clone(),
             Mark::Faint => paint.faint(text),
             Mark::Good => paint.good(text),

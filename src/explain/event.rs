@@ -22,7 +22,7 @@ pub enum Mark {
 }
 
 /// One event of an explanation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Event {
     // Where the explanation comes from.
@@ -65,45 +65,45 @@ pub enum Event {
 }
 
 /// No running server was asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NoServer {
     pub reason: String,
 }
 
 /// The running server explains, from its cache.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Server {
     pub process: u32,
     pub cached_sets: usize,
 }
 
 /// A process of its own explains, with an empty cache.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OwnProcess {
     pub settings: String,
 }
 
 /// The name lies in a zone hosted here.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Hosted {
     pub question: String,
     pub zone: String,
 }
 
 /// `local-data` or `hosts-file` of the configuration has the name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LocalData {
     pub question: String,
 }
 
 /// The name stands for an address behind `dns64.prefix`: an alias leads to the name of the IPv4 address in it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TranslatedAddress {
     pub question: String,
 }
 
 /// The name is a special-use name (RFC 6761).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpecialUse {
     pub question: String,
     pub name: String,
@@ -111,7 +111,7 @@ pub struct SpecialUse {
 }
 
 /// An alias leads out of the hosted zones and is not followed for this client.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NotFollowed {
     pub target: String,
     pub reason: String,
@@ -120,7 +120,7 @@ pub struct NotFollowed {
 }
 
 /// The rebinding guard removed addresses from an RRset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stripped {
     pub name: String,
     #[serde(rename = "type")]
@@ -130,7 +130,7 @@ pub struct Stripped {
 }
 
 /// AAAA records were made of A records for this client (RFC 6147).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Synthesised {
     pub name: String,
     /// The first IPv4 address.
@@ -140,14 +140,14 @@ pub struct Synthesised {
 }
 
 /// A question of the walk begins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Begin {
     pub question: String,
     pub purpose: Purpose,
 }
 
 /// The cache has the answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CacheHit {
     pub question: String,
     pub what: CacheHitKind,
@@ -156,7 +156,7 @@ pub struct CacheHit {
 }
 
 /// Where a local answer comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LocalSource {
     Zone,
@@ -166,32 +166,32 @@ pub enum LocalSource {
 }
 
 /// A hosted zone, local data or a special-use name answers, at the target of an alias.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Local {
     pub question: String,
     pub zone: String,
     pub source: LocalSource,
     /// The document of a special-use name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
 }
 
 /// The local copy of the root zone answers in place of the root servers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LocalRoot {
     pub question: String,
     pub kind: ReplyKind,
 }
 
 /// A forward or stub rule of the configuration applies.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Routed {
     pub zone: String,
     pub forward: bool,
 }
 
 /// The walk is at this zone cut.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cut {
     pub zone: String,
     pub servers: usize,
@@ -200,22 +200,22 @@ pub struct Cut {
 }
 
 /// The cached servers of a zone are useless.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Restart {
     pub zone: String,
     pub cause: Cause,
 }
 
 /// Another query is resolving the same question.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Joined {
     pub question: String,
 }
 
 /// A query to a server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Asked {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     pub address: String,
     pub zone: String,
@@ -225,14 +225,14 @@ pub struct Asked {
     pub choice: Choice,
     pub edns: bool,
     /// The IPv6 address at which the network's translator (NAT64) receives the query.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub translated: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_over: Option<PassedOver>,
 }
 
 /// Why this server was chosen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Choice {
     Fastest {
@@ -259,7 +259,7 @@ pub enum Choice {
 }
 
 /// Servers left out because no server answers over their address family.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PassedOver {
     pub family: Family,
     pub addresses: usize,
@@ -267,33 +267,33 @@ pub struct PassedOver {
 }
 
 /// A server's reply.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reply {
     pub kind: ReplyKind,
     pub rcode: String,
     pub took_ms: f64,
     pub tcp: bool,
     /// Why TCP was used as well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tcp_reason: Option<String>,
     /// Datagrams that did not match the query.
     pub mismatched: u16,
     /// Records that were not asked for or out of bailiwick.
     pub dropped: usize,
     /// A rule of the configuration names the server, not a delegation.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub by_rule: bool,
 }
 
 /// No reply came in time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NoReply {
     pub reason: String,
     pub took_ms: f64,
 }
 
 /// The reply with the alias has data of its target too.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AliasTail {
     pub question: String,
     pub zone: String,
@@ -301,13 +301,13 @@ pub struct AliasTail {
 }
 
 /// No server answers at all: this machine is offline.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Offline {
     pub without_route: bool,
 }
 
 /// The name is an alias.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alias {
     pub from: String,
     pub to: String,
@@ -316,7 +316,7 @@ pub struct Alias {
 }
 
 /// An RRset was cached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cached {
     pub name: String,
     #[serde(rename = "type")]
@@ -327,7 +327,7 @@ pub struct Cached {
 }
 
 /// NXDOMAIN or NODATA was cached (RFC 2308).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CachedDenial {
     pub name: String,
     #[serde(rename = "type")]
@@ -337,16 +337,16 @@ pub struct CachedDenial {
 }
 
 /// The verdict of DNSSEC validation on a zone or an RRset.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Proof {
     pub subject: String,
     pub security: Security,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
 
 /// A question of the walk is answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Done {
     pub question: String,
     pub rcode: String,
@@ -355,14 +355,14 @@ pub struct Done {
 }
 
 /// A question of the walk could not be answered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Unresolved {
     pub question: String,
     pub cause: Cause,
 }
 
 /// The client gets this answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Answer {
     pub rcode: String,
     pub authoritative: bool,
@@ -373,29 +373,29 @@ pub struct Answer {
     pub authority: Vec<Record>,
     pub ede: Vec<Ede>,
     pub upstream_queries: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
 /// The client gets SERVFAIL, or another error that comes before any decision.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Failed {
     pub rcode: String,
     /// The zone whose servers were queried last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     pub ede: Vec<Ede>,
     /// Records that failed DNSSEC validation: only a client with CD gets them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Record>,
     pub upstream_queries: u32,
     pub advice: String,
 }
 
 /// The client gets REFUSED.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Refused {
     pub rcode: String,
     pub reason: String,
@@ -406,7 +406,7 @@ pub struct Refused {
 }
 
 /// One record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     pub name: String,
     pub ttl: u32,
@@ -415,16 +415,16 @@ pub struct Record {
     /// RDATA in presentation form.
     pub data: String,
     /// RDATA by its fields, for common types.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rdata: Option<Rdata>,
 }
 
 /// An Extended DNS Error (RFC 8914).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Ede {
     pub code: u16,
     pub meaning: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub text: String,
 }
 
@@ -509,7 +509,7 @@ words!(ReplyKind of resolve::Kind {
 });
 
 /// Why a question could not be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     NoReachableAuthority,

@@ -16,7 +16,7 @@ mod text;
 mod walk;
 
 pub use event::{Chain, Event, Mark, NoServer, OwnProcess, Server};
-pub use line::Line;
+pub use line::{Line, Shown, ShownStep};
 pub use picture::chain_picture;
 
 use crate::answer::Explained;

@@ -5,13 +5,13 @@ use hickory_proto::dnssec::PublicKey;
 use hickory_proto::dnssec::rdata::DNSSECRData;
 use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::SVCB;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::record::Rtype;
 use crate::wire::{name_of, typed_rdata};
 
 /// The fields of common RDATA.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "form", rename_all = "kebab-case")]
 pub enum Rdata {
     /// A, AAAA.
@@ -37,7 +37,7 @@ pub enum Rdata {
 }
 
 /// One SvcParam.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Parameter {
     pub key: String,
     pub value: String,
