@@ -1,7 +1,9 @@
 //! Names and types that do not exist (RFC 2308), with the SOA that limits the time and the records that prove it.
 //!
 //! NXDOMAIN counts for every type of its name (RFC 2308 5) and, if it is Secure, for every name below (RFC 8020): an unproved
-//! NXDOMAIN of a broken server would hide a whole subtree. An NXDOMAIN for a DS question comes
+//! NXDOMAIN of a broken server would hide a whole subtree. One that is neither proved nor the authority's own, as a forwarder
+//! relays it, counts for the type that was asked for: filters and tables of hosts deny the name where they have no address of
+//! one family. (Unbound keeps every unproved NXDOMAIN for its type, BIND, Knot and PowerDNS for the name.) An NXDOMAIN for a DS question comes
 //! from the parent zone and counts for DS only, because a configured route or trust anchor may lead to a zone of that name
 //! which the parent does not know. A denial replaces the RRset that it denies and is replaced by it, by the rules of `sets.rs`.
 //!
@@ -35,6 +37,8 @@ pub struct Denial {
     /// NSEC or NSEC3 RRsets with their signatures.
     pub proof: Vec<RrSet>,
     pub security: Security,
+    /// It is not the word of a server that is authoritative.
+    pub relayed: bool,
 }
 
 /// A cached denial.
@@ -47,6 +51,8 @@ pub struct CachedDenial {
     pub security: Security,
     /// What its last validation found, of this run or of an earlier one.
     pub last_judged: Security,
+    /// An NXDOMAIN that counts for the type that was asked for.
+    pub relayed: bool,
     pub ttl: u32,
     pub age_s: u32,
     pub due_for_prefetch: bool,
@@ -92,9 +98,10 @@ impl<'a> Denials<'a> {
             .filter_map(move |key| entries.store.with(&key, now_s, |bytes, first| usable(bytes).then(|| read(bytes, now_s, first))))
     }
 
-    /// The name and type under which such a denial of this question is kept: an NXDOMAIN counts for all types.
-    pub fn kept_as(question: &Question, kind: DenialKind) -> Question {
-        let for_all_types = kind == DenialKind::NxDomain && question.rtype != Rtype::DS;
+    /// The name and type under which such a denial of this question is kept: an NXDOMAIN mostly counts for all types.
+    pub fn kept_as(question: &Question, denial: &Denial) -> Question {
+        let is_certain = !denial.relayed || denial.security == Security::Secure;
+        let for_all_types = denial.kind == DenialKind::NxDomain && is_certain && question.rtype != Rtype::DS;
         Question::new(question.name.clone(), if for_all_types { Rtype(TYPE_OF_NXDOMAIN) } else { question.rtype })
     }
 
@@ -114,7 +121,7 @@ impl<'a> Denials<'a> {
         }
         let (wire, now_s) = (question.name.as_wire(), now.secs());
         let exact = Key::fact(wire, question.rtype.0);
-        let kept_as = Denials::kept_as(question, denial.kind);
+        let kept_as = Denials::kept_as(question, denial);
         let key = Key::fact(wire, kept_as.rtype.0);
         let for_all_types = key.rtype != exact.rtype;
         let is_unproved = matches!(denial.security, Security::Indeterminate | Security::Bogus);
@@ -238,6 +245,7 @@ pub fn read(bytes: &[u8], now_s: u32, first_this_second: bool) -> CachedDenial {
         proof,
         security: entry::security(bytes),
         last_judged: entry::last_judged(bytes),
+        relayed: entry::is_nxdomain(bytes) && ![TYPE_OF_NXDOMAIN, Rtype::DS.0].contains(&Key::of(bytes).rtype),
         ttl,
         age_s,
         due_for_prefetch: first_this_second && ttl > 0 && entry::is_waning(bytes, now_s),
@@ -289,7 +297,7 @@ mod tests {
     }
 
     fn denial(kind: DenialKind, soa: Option<RrSet>, security: Security) -> Denial {
-        Denial { kind, soa, proof: Vec::new(), security }
+        Denial { kind, soa, proof: Vec::new(), security, relayed: false }
     }
 
     #[test]
@@ -320,6 +328,14 @@ mod tests {
         assert!(cache.denials().get_nxdomain_above(&name("gone.test."), at(1)).is_none(), "above means above");
         put("gone.test.", DenialKind::NoData, Security::Secure);
         assert_eq!(ask("gone.test.", Rtype::MX), None, "the name exists after all");
+        let relayed = |security| {
+            let denial = Denial { relayed: true, ..denial(DenialKind::NxDomain, Some(soa(60, 60)), security) };
+            cache.denials().put(&Question::new(name("far.test."), Rtype::A), &denial, at(0));
+        };
+        relayed(Security::Insecure);
+        assert_eq!((ask("far.test.", Rtype::A), ask("far.test.", Rtype::MX)), (Some(DenialKind::NxDomain), None));
+        relayed(Security::Secure);
+        assert_eq!(ask("far.test.", Rtype::MX), Some(DenialKind::NxDomain), "proved");
     }
 
     #[test]
@@ -328,7 +344,13 @@ mod tests {
         let question = Question::new(name("x.test."), Rtype::A);
         let mut nsec = RrSet::with(name("w.test."), Rtype::NSEC, 50, b"\x01y\x04test\x00\x00\x01\x40");
         nsec.sigs.push(b"sig");
-        let put = Denial { kind: DenialKind::NxDomain, soa: Some(soa(60, 300)), proof: vec![nsec.clone()], security: Security::Secure };
+        let put = Denial {
+            kind: DenialKind::NxDomain,
+            soa: Some(soa(60, 300)),
+            proof: vec![nsec.clone()],
+            security: Security::Secure,
+            relayed: false,
+        };
         cache.denials().put(&question, &put, at(0));
         let got = cache.denials().get(&question, at(20)).expect("live");
         assert_eq!((got.ttl, got.age_s, got.security), (30, 20, Security::Secure));

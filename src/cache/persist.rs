@@ -353,7 +353,7 @@ mod tests {
     fn denial(kind: DenialKind) -> Denial {
         let mut proof = RrSet::with(name("a.test."), Rtype::NSEC, 60, b"\x01z\x04test\x00\x00\x01\x40");
         proof.sigs.push(&[&[0; 18][..], b"\x04test\x00", &[1; 64]].concat());
-        Denial { kind, soa: Some(soa()), proof: vec![proof], security: Security::Secure }
+        Denial { kind, soa: Some(soa()), proof: vec![proof], security: Security::Secure, relayed: false }
     }
 
     /// Of every kind that is saved, and of every kind that is not.

@@ -15,6 +15,13 @@ const CASE_MISSES: u8 = 2;
 const SIMPLER_ONLY: u8 = 2;
 /// How long such a server is asked in lower case.
 const LOWER_CASE: Duration = Duration::from_secs(600);
+/// Queries in a row without the cookie that is expected, after which it is no longer. A forger has to guess ID, port and letter
+/// case each time, and to be the only one who replies.
+const COOKIE_MISSES: u8 = 2;
+/// How long a cookie is sent and expected after the server has sent it: servers take one back for an hour (RFC 9018 4.3).
+const COOKIE_KEPT: Duration = Duration::from_secs(3_600);
+/// How long a server counts as one that copes. The next data that it gives renews it, so that it costs nothing.
+const COPES_KEPT: Duration = Duration::from_secs(3_600);
 const CHECKS_ANEW: Duration = Duration::from_secs(600);
 /// This many alias tails in a row must have been the same as the server's direct answers before its tails are believed.
 const CONSISTENT_TAILS: i8 = 3;
@@ -43,13 +50,16 @@ impl<'a> Abilities<'a> {
     }
 
     /// The server supports mixed letter case.
-    pub fn case_works(&self, addr: IpAddr) {
-        self.table.change(addr, |server| (server.case, server.case_misses) = (CaseState::Works, 0));
+    pub fn case_works(&self, addr: IpAddr, now: BootTime) {
+        self.table.change(addr, |server| {
+            (server.case, server.copes_until, server.case_misses) = (CaseState::Works, now + COPES_KEPT, 0);
+        });
     }
 
     /// The server copes with all that a query may have.
-    pub fn full_form_works(&self, addr: IpAddr) {
-        self.table.change(addr, |server| (server.case, server.case_misses, server.simpler_only) = (CaseState::Works, 0, 0));
+    pub fn full_form_works(&self, addr: IpAddr, now: BootTime) {
+        self.case_works(addr, now);
+        self.table.change(addr, |server| server.simpler_only = 0);
     }
 
     /// The server answered in a simpler form what it did not answer in the full one. True if that is to be remembered: one
@@ -103,12 +113,28 @@ impl<'a> Abilities<'a> {
         self.table.change(addr, |server| server.no_tcp_until = until);
     }
 
-    /// A cookie of a length that RFC 7873 does not allow removes the stored one.
-    pub fn set_cookie(&self, addr: IpAddr, cookie: &[u8]) {
+    /// The server has sent a cookie. One of a length that RFC 7873 does not allow removes the stored one.
+    pub fn set_cookie(&self, addr: IpAddr, cookie: &[u8], now: BootTime) {
         let kept = if (8..=COOKIE_BYTES_MAX).contains(&cookie.len()) { cookie } else { &[] };
         self.table.change(addr, |server| {
             server.cookie[..kept.len()].copy_from_slice(kept);
-            server.cookie_len = kept.len() as u8;
+            (server.cookie_len, server.cookie_until, server.cookie_misses) = (kept.len() as u8, now + COOKIE_KEPT, 0);
+        });
+    }
+
+    /// The server sends no cookies any more; a reply over TCP shows that.
+    pub fn forget_cookie(&self, addr: IpAddr) {
+        self.table.change(addr, |server| (server.cookie_len, server.cookie_misses) = (0, 0));
+    }
+
+    /// No reply to a query had the cookie that the server has sent before, and TCP does not work there. One such reply may be
+    /// forged; several in a row, without a right one between them, come from the server.
+    pub fn on_cookie_missing(&self, addr: IpAddr) {
+        self.table.change(addr, |server| {
+            server.cookie_misses = server.cookie_misses.saturating_add(1);
+            if server.cookie_misses >= COOKIE_MISSES {
+                (server.cookie_len, server.cookie_misses) = (0, 0);
+            }
         });
     }
 

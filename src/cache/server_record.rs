@@ -37,7 +37,7 @@ pub enum EdnsState {
 pub enum CaseState {
     #[default]
     Unknown,
-    /// It has given data for a name in mixed case, and repeated the letter case.
+    /// It has given data for a name in mixed case, and repeated the letter case, within the last hour.
     Works,
     /// Sent names in lower case until this time.
     LowerUntil(BootTime),
@@ -131,6 +131,8 @@ pub struct ServerRecord {
     pub backed_off_until: BootTime,
     pub edns: EdnsState,
     pub case: CaseState,
+    /// A server may be replaced: what it once coped with counts until this time.
+    pub copes_until: BootTime,
     /// Replies in a row whose letter case differed from the question's.
     pub case_misses: u8,
     /// Questions in a row that it answered in a simpler form only, as far as could be seen over UDP.
@@ -142,6 +144,9 @@ pub struct ServerRecord {
     pub checks_anew: BootTime,
     pub cookie: [u8; COOKIE_BYTES_MAX],
     pub cookie_len: u8,
+    pub cookie_until: BootTime,
+    /// Queries in a row whose replies lacked the cookie.
+    pub cookie_misses: u8,
     /// There are or were zones for which it is useless.
     pub was_unfit: bool,
     /// How many of its alias tails in a row were the same as its direct answers, up to `CONSISTENT_TAILS`.
@@ -163,6 +168,7 @@ impl ServerRecord {
             backed_off_until: BootTime::default(),
             edns: EdnsState::default(),
             case: CaseState::default(),
+            copes_until: BootTime::default(),
             case_misses: 0,
             simpler_only: 0,
             no_options_until: BootTime::default(),
@@ -171,6 +177,8 @@ impl ServerRecord {
             checks_anew: BootTime::default(),
             cookie: [0; COOKIE_BYTES_MAX],
             cookie_len: 0,
+            cookie_until: BootTime::default(),
+            cookie_misses: 0,
             was_unfit: false,
             consistent_tails: 0,
         }
@@ -204,12 +212,13 @@ impl ServerRecord {
             silences: if self.was_heard_lately(now) { 0 } else { u32::from(self.timeouts) },
             case: match self.case {
                 CaseState::LowerUntil(until) if until <= now => CaseState::Unknown,
+                CaseState::Works if self.copes_until <= now => CaseState::Unknown,
                 state => state,
             },
             was_doubted: self.case_misses > 0 || self.simpler_only > 0,
             no_options: self.no_options_until > now,
             no_tcp: self.no_tcp_until > now,
-            cookie: SmallVec::from_slice(&self.cookie[..usize::from(self.cookie_len)]),
+            cookie: SmallVec::from_slice(if self.cookie_until > now { &self.cookie[..usize::from(self.cookie_len)] } else { &[] }),
         }
     }
 

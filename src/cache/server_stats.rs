@@ -244,12 +244,12 @@ mod tests {
         assert_eq!(known(0), (EdnsState::Unknown, EdnsState::Unknown, CaseState::Unknown, Vec::new()));
         servers.abilities().set_edns(V4, EdnsState::BrokenUntil(at(60)));
         servers.abilities().set_lower_case(V4, at(90));
-        servers.abilities().set_cookie(V4, b"12345678");
+        servers.abilities().set_cookie(V4, b"12345678", at(0));
         let broken = EdnsState::BrokenUntil(at(60));
         assert_eq!(known(59), (broken, broken, CaseState::LowerUntil(at(90)), b"12345678".to_vec()));
         assert_eq!(known(60), (EdnsState::Unknown, EdnsState::Unknown, CaseState::LowerUntil(at(90)), b"12345678".to_vec()));
         assert_eq!(known(90).2, CaseState::Unknown, "it ends by itself");
-        servers.abilities().set_cookie(V4, b"short");
+        servers.abilities().set_cookie(V4, b"short", at(0));
         assert_eq!(known(60).3, Vec::<u8>::new());
     }
 
@@ -260,13 +260,14 @@ mod tests {
         let case = |secs| servers.manner(V4, at(secs)).case;
         servers.abilities().on_other_case(V4, at(0));
         assert_eq!(case(0), CaseState::Unknown);
-        servers.abilities().case_works(V4);
+        servers.abilities().case_works(V4, at(0));
         for _ in 0..10 {
             servers.abilities().on_other_case(V4, at(1));
             assert_eq!((case(1), servers.manner(V4, at(1)).was_doubted), (CaseState::Works, true));
-            servers.abilities().full_form_works(V4);
+            servers.abilities().full_form_works(V4, at(1));
             assert!(!servers.manner(V4, at(1)).was_doubted, "a right one came between");
         }
+        assert_eq!((case(3_600), case(3_601)), (CaseState::Works, CaseState::Unknown), "it is shown anew");
         servers.abilities().on_other_case(V4, at(1));
         servers.abilities().on_other_case(V4, at(2));
         assert_eq!((case(2), case(602)), (CaseState::LowerUntil(at(602)), CaseState::Unknown));
@@ -277,7 +278,7 @@ mod tests {
         let servers = servers();
         for _ in 0..10 {
             assert!(!servers.abilities().on_simpler_form(V4));
-            servers.abilities().full_form_works(V4);
+            servers.abilities().full_form_works(V4, at(1));
         }
         assert_eq!([(); 3].map(|()| servers.abilities().on_simpler_form(V4)), [false, true, true]);
     }

@@ -392,7 +392,7 @@ mod tests {
         let cache = cache();
         let question = Question::new(name("x.test."), Rtype::A);
         let soa = RrSet::with(name("test."), Rtype::SOA, 60, b"\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x3c");
-        let denial = |kind, security| Denial { kind, soa: Some(soa.clone()), proof: Vec::new(), security };
+        let denial = |kind, security| Denial { kind, soa: Some(soa.clone()), proof: Vec::new(), security, relayed: false };
         for kind in [DenialKind::NxDomain, DenialKind::NoData] {
             cache.sets().put(&a_set("x.test.", 60, 1), Rank::AuthAnswer, Security::Insecure, at(0));
             assert!(cache.denials().get(&question, at(0)).is_none());

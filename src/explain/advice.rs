@@ -65,7 +65,12 @@ pub(super) fn of_bogus(name: &Name, edes: &[Ede], events: &[Event]) -> String {
             .to_owned()
     } else if is_anchored {
         format!("look at the trust anchor for {zone}, which its keys do not fit (`cairn trust show`, `recursion.trust-anchor`)")
-    } else if broken.is_some() && (has(EdeCode::DNSKEY_MISSING) || has(EdeCode::RRSIGS_MISSING)) {
+    } else if broken.is_some() && has(EdeCode::RRSIGS_MISSING) {
+        format!(
+            "the operator of {zone} must sign the zone again, because the signature over its keys is missing; if this happens for every \
+             zone, a forwarder or firewall on the way strips it"
+        )
+    } else if broken.is_some() && has(EdeCode::DNSKEY_MISSING) {
         format!(
             "the operator of {zone} must replace the DS record at the registrar by one of a key that is in use, or remove it if the zone is \
              no longer signed: the DS record there does not fit the zone"

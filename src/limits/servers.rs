@@ -41,8 +41,9 @@ pub const UNREAD_REPLY_MAX: Duration = Duration::from_millis(5);
 /// Empty NOERROR replies without SOA, from different servers, after which NODATA is believed (RFC 2308 2.2 has such replies;
 /// broken servers send them for names that exist).
 pub const EMPTY_REPLIES_MAX: u8 = 2;
-/// Replies in another letter case, from a server without TCP, after each of which it is asked again over UDP.
-pub const OTHER_CASE_REPLIES_MAX: u8 = 2;
+/// Replies in another letter case, or without the cookie that is expected, from a server without TCP, after each of which it is
+/// asked again over UDP.
+pub const DOUBTFUL_REPLIES_MAX: u8 = 2;
 /// Useless replies (SERVFAIL, REFUSED, lame) after which the servers of a cut are given up for a question: a zone whose
 /// eight servers all answer SERVFAIL must not cost eight queries.
 pub const USELESS_REPLIES_MAX: usize = 5;

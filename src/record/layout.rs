@@ -4,6 +4,8 @@
 //! RFC 3597 4: only the types of RFC 1035 may be compressed on sending; names in the other old types are
 //! still expanded on receipt, because old servers compressed them.
 
+use smallvec::SmallVec;
+
 use super::Rtype;
 use super::name::wire_len;
 
@@ -56,6 +58,24 @@ pub fn canonical_rdata(rtype: Rtype, rdata: &[u8], out: &mut Vec<u8>) {
     if canonical_lowers(rtype) {
         for (at, len) in name_spans(rtype, rdata) {
             out[start + at..start + at + len].make_ascii_lowercase();
+        }
+    }
+}
+
+/// Puts those labels of names in the uncompressed RDATA into lower case that are labels of `name` too, in whatever case. Only
+/// where the canonical form is in lower case anyway, so that signatures stay valid.
+pub fn lower_labels_of(name: &super::Name, rtype: Rtype, rdata: &mut [u8]) {
+    if !canonical_lowers(rtype) || !rdata.iter().any(u8::is_ascii_uppercase) {
+        return;
+    }
+    let spans: SmallVec<[(usize, usize); 2]> = name_spans(rtype, rdata).collect();
+    for (mut at, _) in spans {
+        while let Some(len) = rdata.get(at).map(|len| usize::from(*len)).filter(|len| *len > 0) {
+            let Some(label) = rdata.get_mut(at + 1..at + 1 + len) else { break };
+            if name.labels().any(|known| known.eq_ignore_ascii_case(label)) {
+                label.make_ascii_lowercase();
+            }
+            at += 1 + len;
         }
     }
 }
@@ -129,6 +149,22 @@ mod tests {
         let mut nsec = Vec::new();
         canonical_rdata(Rtype::NSEC, b"\x01A\x00\x00\x01\x40", &mut nsec);
         assert_eq!(nsec, b"\x01A\x00\x00\x01\x40");
+    }
+
+    #[test]
+    fn labels_of_a_name_are_lowered_and_no_others() {
+        let name = super::super::Name::parse("www.in.example.").expect("a name");
+        for (rtype, before, after) in [
+            (Rtype::CNAME, &b"\x03wWw\x02IN\x03New\x04TEST\x00"[..], &b"\x03www\x02in\x03New\x04TEST\x00"[..]),
+            (Rtype::MX, b"\x41\x42\x04MAIL\x07eXample\x00", b"\x41\x42\x04MAIL\x07example\x00"),
+            (Rtype::TXT, b"\x03WWW", b"\x03WWW"),
+            // Signed in the case that it has.
+            (Rtype::HTTPS, b"\x00\x01\x03WWW\x00", b"\x00\x01\x03WWW\x00"),
+        ] {
+            let mut rdata = before.to_vec();
+            lower_labels_of(&name, rtype, &mut rdata);
+            assert_eq!(rdata, after, "{rtype}");
+        }
     }
 
     #[test]

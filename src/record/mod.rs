@@ -17,7 +17,7 @@ mod rtype;
 mod text;
 
 pub use ede::{Ede, EdeCode};
-pub use layout::{Field, canonical_rdata, fields, rdata_has_fields, rdata_names, strings};
+pub use layout::{Field, canonical_rdata, fields, lower_labels_of, rdata_has_fields, rdata_names, strings};
 pub use name::{Name, NameError};
 pub(crate) use name::{presentation_to_wire as name_from_text, wire_len as wire_name_len};
 pub use punycode::to_ascii_name;

@@ -52,7 +52,7 @@ impl Upstream {
                 Event::UdpBroke(error) => exchange.on_udp_error(&error),
                 Event::TakenBack => exchange.on_taken_back(),
                 Event::Tcp(result) => exchange.on_tcp(result),
-                Event::Deadline if exchange.sent.elapsed() < ask.timeout => {
+                Event::Deadline if exchange.sent.elapsed() < ask.timeout && !exchange.is_doubtful_without_tcp() => {
                     exchange.tell_if_overdue();
                     deadline.as_mut().reset(exchange.sent + ask.timeout);
                     None
@@ -415,17 +415,32 @@ impl<'a> Exchange<'a> {
                 if self.truncated.is_some() {
                     return Some(Err(self.tcp_failed(fault)));
                 }
+                if self.is_overdue() && self.is_doubtful_without_tcp() {
+                    return self.on_deadline();
+                }
                 self.tell_if_overdue();
                 self.unless_nothing_is_left()
             }
         }
     }
 
+    fn is_overdue(&self) -> bool {
+        self.ask.overdue.is_some_and(|(after, _)| self.sent.elapsed() >= after)
+    }
+
+    /// A doubtful reply came, and TCP, which would have settled the matter, has failed. A better reply is waited for no longer than
+    /// replies of this server usually take.
+    fn is_doubtful_without_tcp(&self) -> bool {
+        let is_doubtful = match self.notes.tcp_because {
+            Some(TcpReason::CaseMangled | TcpReason::Malformed | TcpReason::CookieMissing) => true,
+            Some(TcpReason::Truncated | TcpReason::NearMisses | TcpReason::Forced) | None => false,
+        };
+        is_doubtful && self.tcp_fault.is_some() && !self.is_guessed_at()
+    }
+
     /// A server that led us to TCP has replied, so it is not overdue.
     fn tell_if_overdue(&self) {
-        if let Some((after, overdue)) = self.ask.overdue
-            && self.sent.elapsed() >= after
-        {
+        if let Some((_, overdue)) = self.ask.overdue.filter(|_| self.is_overdue()) {
             overdue.set(self.tcp.is_none() && self.put_aside.is_none());
             self.doubt_kept_sockets();
         }

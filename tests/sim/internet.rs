@@ -60,6 +60,8 @@ pub enum Forger {
     GuessesCase,
     /// The ID is right, the question is another one.
     OtherQuestion,
+    /// Everything is right, except that there is no cookie.
+    LacksCookie,
 }
 
 impl Default for Link {
@@ -413,6 +415,7 @@ fn forge(forger: Forger, query: &[u8], random: &Random) -> Vec<Vec<u8>> {
     let owner = asked.name.clone();
     let count = match forger {
         Forger::None => return Vec::new(),
+        Forger::LacksCookie => 1,
         Forger::GuessesId(count) => count,
         Forger::GuessesCase => {
             let Some(letter) = asked.wire.iter_mut().find(|b| b.is_ascii_alphabetic()) else { return Vec::new() };

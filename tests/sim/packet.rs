@@ -282,6 +282,10 @@ fn encode_record(rr: &Rr, out: &mut Vec<u8>, known: &mut Known) {
         let mut at = before;
         for _ in 0..count {
             let (name, len) = Name::from_wire_prefix(rr.rdata.get(at..)?).ok()?;
+            // Compressed it would be in lower case.
+            if rr.rdata.get(at..at + len) != Some(name.as_wire()) {
+                return None;
+            }
             names.push(name);
             at += len;
         }

@@ -92,6 +92,8 @@ pub enum Misfit {
     NoData,
     NxDomain,
     Fails(Rcode),
+    /// As if the zone were not its own.
+    RefersUp,
     Silent,
 }
 
@@ -375,6 +377,7 @@ impl Plan {
             match misfit {
                 Misfit::Silent => return silent(word),
                 Misfit::Fails(rcode) => reply.rcode = rcode,
+                Misfit::RefersUp => self.answer_lamely(Lame::RefersUp, &mut reply),
                 Misfit::NoData | Misfit::NxDomain => {
                     reply.flags |= AA;
                     reply.rcode = if misfit == Misfit::NxDomain { Rcode::NXDOMAIN } else { Rcode::NOERROR };

@@ -3,7 +3,9 @@
 use cairn::record::{Rcode, Rtype};
 
 use super::sim::engine::is_cairn;
-use super::sim::{Cookie, Tcp, World};
+use super::sim::internet::Seen;
+use super::sim::plan::Manner;
+use super::sim::{Cookie, Forger, Tcp, World};
 
 fn world() -> World {
     World::new(60).zone("example.").server("ns1.example.").records(&["www.example. A 192.0.2.1", "mail.example. A 192.0.2.2"])
@@ -90,6 +92,84 @@ fn a_forged_badcookie_does_not_end_cookies() {
             };
             assert!(world.queries_to("ns1.example.").iter().all(has_cookie), "TCP {tcp:?}, {forged} forged");
         }
+    }
+}
+
+/// The server cookie that a query carries.
+fn server_cookie(seen: &Seen) -> Option<&[u8]> {
+    let options = seen.query.as_ref().and_then(|query| query.edns.as_ref()).into_iter().flat_map(|edns| &edns.options);
+    options.filter(|(code, _)| *code == 10).find_map(|(_, data)| data.get(8..)).filter(|cookie| !cookie.is_empty())
+}
+
+/// RFC 7873 5.3: a server that has sent a cookie is expected to send one again. Servers are replaced, and their options turned off.
+#[test]
+fn a_server_may_stop_sending_cookies() {
+    if !is_cairn() {
+        return;
+    }
+    for tcp in [Tcp::Open, Tcp::Closed, Tcp::Filtered] {
+        let mut world = world().manner(|manner| manner.wants_cookie = Some(Cookie::Of(1)));
+        assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+        world.ask_true("no.example. A");
+        assert!(world.queries_to("ns1.example.").iter().any(|seen| server_cookie(seen).is_some()));
+        world.change(|plan, _| {
+            let server = plan.server(&super::sim::name("ns1.example."));
+            (server.manner, server.link.tcp) = (Manner::default(), tcp);
+        });
+        world.forget();
+        assert!(world.ask_true("mail.example. A").is("192.0.2.2"), "TCP {tcp:?}");
+        assert!(world.queries_to("ns1.example.").len() <= 5, "TCP {tcp:?}: {}", world.queries_to("ns1.example.").len());
+        world.forget();
+        assert_eq!(world.ask_true("no1.example. A").rcode(), Rcode::NXDOMAIN, "TCP {tcp:?}");
+        let queries = world.queries_to("ns1.example.");
+        assert!(queries.len() == 1 && !queries[0].tcp, "it is remembered, TCP {tcp:?}");
+        // It sends cookies again.
+        world.change(|plan, _| plan.server(&super::sim::name("ns1.example.")).manner.wants_cookie = Some(Cookie::Of(3)));
+        assert_eq!(world.ask_true("no2.example. A").rcode(), Rcode::NXDOMAIN, "TCP {tcp:?}");
+        world.forget();
+        assert_eq!(world.ask_true("no3.example. A").rcode(), Rcode::NXDOMAIN, "TCP {tcp:?}");
+        assert!(world.queries_to("ns1.example.").iter().all(|seen| server_cookie(seen) == Some(&[3; 16])), "TCP {tcp:?}");
+    }
+}
+
+/// A stored cookie ends by itself also where the server is not asked meanwhile.
+#[test]
+fn a_server_cookie_is_not_kept_without_end() {
+    if !is_cairn() {
+        return;
+    }
+    let mut world = world().manner(|manner| manner.wants_cookie = Some(Cookie::Of(1)));
+    assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+    world.change(|plan, _| {
+        let server = plan.server(&super::sim::name("ns1.example."));
+        (server.manner, server.link.tcp) = (Manner::default(), Tcp::Closed);
+    });
+    world.pass(2 * 86_400);
+    world.forget();
+    assert!(world.ask_true("mail.example. A").is("192.0.2.2"));
+    assert!(world.queries_to("ns1.example.").iter().all(|seen| server_cookie(seen).is_none() && !seen.tcp));
+}
+
+/// Somebody who has guessed port, ID and letter case still lacks the cookie, however often: the server's own replies have it.
+#[test]
+fn a_forger_without_the_cookie_is_not_believed() {
+    if !is_cairn() {
+        return;
+    }
+    for tcp in [Tcp::Open, Tcp::Closed, Tcp::Filtered] {
+        let mut world = world().manner(|manner| manner.wants_cookie = Some(Cookie::Of(1))).tcp(tcp);
+        assert!(world.ask_true("www.example. A").is("192.0.2.1"));
+        world.change(|plan, _| plan.server(&super::sim::name("ns1.example.")).link.forger = Forger::LacksCookie);
+        for round in 0..8 {
+            let what = format!("TCP {tcp:?}, round {round}");
+            let answer = world.ask(&format!("no{round}.example. A"));
+            assert!(!answer.is("203.0.113.66") && answer.rcode() == Rcode::NXDOMAIN, "{what}: {answer:?}");
+        }
+        world.change(|plan, _| plan.server(&super::sim::name("ns1.example.")).link.forger = Forger::None);
+        world.forget();
+        assert!(world.ask_true("mail.example. A").is("192.0.2.2"), "TCP {tcp:?}");
+        let queries = world.queries_to("ns1.example.");
+        assert!(queries.iter().all(|seen| server_cookie(seen).is_some()), "TCP {tcp:?}");
     }
 }
 

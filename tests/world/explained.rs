@@ -199,9 +199,22 @@ fn the_advice_names_the_right_party() {
         zone.remove(&name("www.altered."), Rtype::A);
         zone.add(Rr::parse("www.altered. 300 A 192.0.2.66"));
     };
-    let signed = [(".", 1), ("late.", 2), ("early.", 3), ("wrongds.", 4), ("unsigned.", 5), ("altered.", 6)];
+    let without = |owner: &'static str, rtype: Rtype| {
+        move |packet: &mut Packet| {
+            let is_it = |rr: &Rr| rr.rtype == rtype || rr.rtype == Rtype::RRSIG && rr.rdata.starts_with(&rtype.0.to_be_bytes());
+            let is_left_out = |rr: &Rr| rr.name == name(owner) && is_it(rr) && (rtype == Rtype::NSEC || rr.rtype == Rtype::RRSIG);
+            [&mut packet.answer, &mut packet.authority].into_iter().for_each(|section| section.retain(|rr| !is_left_out(rr)));
+        }
+    };
+    let without_nsec = |packet: &mut Packet| {
+        let is_it = |rr: &Rr| rr.rtype == Rtype::NSEC || rr.rtype == Rtype::RRSIG && rr.rdata.starts_with(&Rtype::NSEC.0.to_be_bytes());
+        packet.authority.retain(|rr| !is_it(rr));
+    };
+    let bogus = ["late", "early", "wrongds", "unsigned", "altered", "onesig", "keysig", "soasig", "nonsec", "nonsec2", "onensec"];
+    let signed: Vec<(String, u8)> = [(".".to_owned(), 1)].into_iter().chain(bogus.iter().map(|zone| format!("{zone}.")).zip(2..)).collect();
+    let signed: Vec<(&str, u8)> = signed.iter().map(|(zone, seed)| (zone.as_str(), *seed)).collect();
     let mut world = World::new(71).zone(".");
-    for zone in ["dead", "failing", "refusing", "lame", "late", "early", "wrongds", "unsigned", "altered"] {
+    for zone in ["dead", "failing", "refusing", "lame"].iter().chain(&bogus) {
         world = world.zone(&format!("{zone}.")).record(&format!("www.{zone}. 300 A 192.0.2.1")).server(&format!("ns.{zone}.")).serves();
     }
     let mut world = world
@@ -224,22 +237,45 @@ fn the_advice_names_the_right_party() {
         .tells("unsigned.", unsigned)
         .server("ns.altered.")
         .tells("altered.", altered)
+        .server("ns.onesig.")
+        .rewrites(without("www.onesig.", Rtype::A))
+        .server("ns.keysig.")
+        .rewrites(without("keysig.", Rtype::DNSKEY))
+        .server("ns.soasig.")
+        .rewrites(without("soasig.", Rtype::SOA))
+        .server("ns.nonsec.")
+        .rewrites(without_nsec)
+        .server("ns.nonsec2.")
+        .rewrites(without_nsec)
+        .server("ns.onensec.")
+        .rewrites(without("onensec.", Rtype::NSEC))
         .trust_anchor(&format!(". 3600 IN DNSKEY {}", rdata_to_text(Rtype::DNSKEY, &Key::new(1).dnskey())));
-    for (zone, expected) in [
-        ("dead.", "the zone's servers are down, or the way to them is blocked"),
-        ("failing.", "the zone's servers answer SERVFAIL, so they are reached and cannot answer"),
-        ("refusing.", "the zone's servers refuse the query"),
-        ("lame.", "the zone's servers answer, but not for this zone"),
-        ("late.", "because its signatures have expired"),
-        ("early.", "look at this machine's clock, which is probably behind"),
-        ("wrongds.", "the operator of wrongds. must replace the DS record at the registrar"),
-        ("unsigned.", "the operator of unsigned. must replace the DS record at the registrar by one of a key that is in use, or remove it"),
-        ("altered.", "the zone's operator must sign the zone again"),
+    for (owner, expected) in [
+        ("www.dead.", "the zone's servers are down, or the way to them is blocked"),
+        ("www.failing.", "the zone's servers answer SERVFAIL, so they are reached and cannot answer"),
+        ("www.refusing.", "the zone's servers refuse the query"),
+        ("www.lame.", "the zone's servers answer, but not for this zone"),
+        ("www.late.", "because its signatures have expired"),
+        ("www.early.", "look at this machine's clock, which is probably behind"),
+        ("www.wrongds.", "the operator of wrongds. must replace the DS record at the registrar"),
+        (
+            "www.unsigned.",
+            "the operator of unsigned. must replace the DS record at the registrar by one of a key that is in use, or remove it",
+        ),
+        ("www.altered.", "the zone's operator must sign the zone again"),
+        ("www.onesig.", "the zone's operator must sign the zone again, because signatures are missing"),
+        ("www.keysig.", "the operator of keysig. must sign the zone again, because the signature over its keys is missing"),
+        ("no.soasig.", "the zone's operator must sign the zone again, because signatures are missing"),
+        ("no.nonsec.", "because the NSEC or NSEC3 records that prove the answer are missing"),
+        ("www.nonsec2. TXT", "because the NSEC or NSEC3 records that prove the answer are missing"),
+        ("no.onensec.", "because the NSEC or NSEC3 records that prove the answer are missing"),
     ] {
-        let explained = world.explain_as(&Explain::new(Question::new(name(&format!("www.{zone}")), Rtype::A), None));
+        let (owner, rtype) = owner.split_once(' ').unwrap_or((owner, "A"));
+        let question = Question::new(name(owner), rtype.parse().expect("a type"));
+        let explained = world.explain_as(&Explain::new(question, None));
         let text: Vec<String> = cairn::explain::lines(&explained).into_iter().filter_map(|line| line.line).collect();
         let text = text.join("\n");
-        assert!(text.lines().any(|line| line.contains("What to do: ") && line.contains(expected)), "{zone}:\n{text}");
+        assert!(text.lines().any(|line| line.contains("What to do: ") && line.contains(expected)), "{owner}:\n{text}");
         assert_eq!(text.matches("What to do: ").count(), 1, "{text}");
         assert!(text.matches("Data received, validation failed: clients get SERVFAIL").count() <= 1, "{text}");
         assert!(!text.contains("this machine's own network") && !text.contains(" NAME"), "{text}");

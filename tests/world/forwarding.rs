@@ -9,8 +9,8 @@ use cairn::record::{Rcode, Rtype, rdata_to_text};
 
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
-use super::sim::packet::AD;
-use super::sim::plan::Manner;
+use super::sim::packet::{AD, Packet};
+use super::sim::plan::{Manner, Rewrite};
 use super::sim::signing::Key;
 use super::sim::world::{Answer, World, name};
 
@@ -360,4 +360,108 @@ fn a_forwarder_that_refuses_tcp_is_named_with_that_fault() {
     let options = answer.packet.edns.iter().flat_map(|edns| &edns.options);
     let text: String = options.filter(|(code, _)| *code == 15).map(|(_, data)| String::from_utf8_lossy(&data[2..]).into_owned()).collect();
     assert!(text.contains("198.51.100.53 refuses TCP"), "{text}");
+}
+
+/// A server makes the CNAME of a DNAME out of the letters of the question, which are mixed.
+fn in_the_letters_of_the_question(packet: &mut Packet) {
+    let Some(asked) = packet.question.clone() else { return };
+    for alias in packet.answer.iter_mut().filter(|rr| rr.rtype == Rtype::CNAME && rr.name == asked.name) {
+        for (letter, mixed) in alias.rdata.iter_mut().zip(&asked.wire) {
+            if !letter.eq_ignore_ascii_case(mixed) {
+                break;
+            }
+            *letter = *mixed;
+        }
+    }
+}
+
+/// A forwarder relays a DNAME of a zone above the rule's. It counts for this question, and redirects nothing outside the rule.
+#[test]
+fn a_dname_above_the_rule_is_followed() {
+    if !is_cairn() {
+        return;
+    }
+    for is_signed in [false, true] {
+        for (zone, question) in [
+            ("in.d.example.", "www.in.d.example. A"),
+            ("in.d.example.", "in.d.example. A"),
+            ("in.d.example.", "a.b.c.in.d.example. A"),
+            ("www.in.d.example.", "www.in.d.example. A"),
+            ("in.d.example.", "www.in.d.example. AAAA"),
+            ("in.d.example.", "none.in.d.example. A"),
+            ("in.d.example.", "www.in.d.example. CNAME"),
+        ] {
+            for forwarders in 1..=2 {
+                let forwarders = &FORWARDERS[..forwarders];
+                let letters = |manner: &mut Manner| manner.rewrite = Some(Rewrite(Rc::new(in_the_letters_of_the_question)));
+                let world = world(710, forwarders, letters)
+                    .records(&["www.in.sub.example. 300 A 192.0.2.3", "in.sub.example. 300 A 192.0.2.4"])
+                    .record("a.b.c.in.sub.example. 300 A 192.0.2.5")
+                    .record("www.out.sub.example. 300 A 192.0.2.6");
+                let world = if is_signed { signed(world) } else { world };
+                let mut world = forwarding(world, vec![rule(zone, forwarders)]);
+                let owner = question.split(' ').next().expect("a name");
+                let target = name(&owner.replace(".d.example.", ".sub.example."));
+                let expected = match question.split_once(' ').map(|(_, rtype)| rtype) {
+                    Some("CNAME") => (Rcode::NOERROR, vec![format!("{target}")]),
+                    _ => {
+                        let direct = world.ask(&question.replace(".d.example.", ".sub.example."));
+                        (direct.rcode(), direct.data())
+                    }
+                };
+                for turn in 0..2 {
+                    let answer = world.ask(&format!("{question} AD"));
+                    let what = format!("{question} under {zone}, signed {is_signed}, turn {turn}: {answer:?}");
+                    assert_eq!(answer.rcode(), expected.0, "{what}");
+                    assert_eq!(answer.data().last().filter(|_| !expected.1.is_empty()), expected.1.last(), "{what}");
+                    let written = target.as_wire().strip_suffix(name("example.").as_wire()).expect("a name of the table");
+                    let targets = || answer.wire.windows(written.len()).filter(|bytes| bytes.eq_ignore_ascii_case(written));
+                    assert!(targets().count() > 0 && targets().all(|bytes| bytes == written), "letters leak: {what}");
+                }
+                // What the forwarder says of the zone above is not believed of names outside the rule.
+                world.forget();
+                let other = world.ask("www.out.d.example. A");
+                assert!(other.is("192.0.2.6") || other.data().last().is_some_and(|last| last == "192.0.2.6"), "{other:?}");
+                if !is_signed {
+                    assert!(world.queries_to("ns1.example.").iter().any(|seen| seen.name().is_within(&name("d.example."))), "{question}");
+                }
+            }
+        }
+    }
+}
+
+/// A forwarder that denies the name where one type is asked for: a filter, or a table of hosts. RFC 2308 5 makes the authority's
+/// NXDOMAIN count for all types; what is relayed without proof counts for its own.
+#[test]
+fn a_relayed_name_error_denies_the_type_that_was_asked_for() {
+    if !is_cairn() {
+        return;
+    }
+    let denies = |packet: &mut Packet| {
+        if packet.question.as_ref().is_some_and(|asked| asked.rtype == Rtype::AAAA) {
+            packet.rcode = Rcode::NXDOMAIN;
+            packet.answer.clear();
+        }
+    };
+    for zone in [".", "example.", "www.example."] {
+        let world = world(711, &FORWARDERS[..1], |manner| manner.rewrite = Some(Rewrite(Rc::new(denies))));
+        let mut world = forwarding(world, vec![rule(zone, &FORWARDERS[..1])]);
+        for turn in 0..3 {
+            assert_eq!(world.ask("www.example. AAAA").rcode(), Rcode::NXDOMAIN, "{zone} {turn}");
+            assert!(world.ask("www.example. A").is("192.0.2.1"), "{zone} {turn}");
+            assert_eq!(world.ask("www.example. AAAA").rcode(), Rcode::NXDOMAIN, "{zone} {turn}");
+            assert_eq!(world.ask("www.example. MX").rcode(), Rcode::NOERROR, "{zone} {turn}");
+        }
+        assert_eq!(world.queries_for("www.example.", Rtype::A), 1, "{zone}: kept");
+    }
+    // What is proved, and what the authority itself says, counts for every type.
+    for is_signed in [false, true] {
+        let world = world(712, &FORWARDERS[..1], |_| {});
+        let rules = if is_signed { vec![rule(".", &FORWARDERS[..1])] } else { vec![] };
+        let mut world = forwarding(if is_signed { signed(world) } else { world }, rules);
+        assert_eq!(world.ask("none.example. A").rcode(), Rcode::NXDOMAIN);
+        world.forget();
+        assert_eq!(world.ask("none.example. AAAA").rcode(), Rcode::NXDOMAIN);
+        assert!(world.log().is_empty(), "signed {is_signed}");
+    }
 }

@@ -11,12 +11,13 @@ use super::sim::packet::{AD, Packet, TC};
 use super::sim::plan::Manner;
 use super::sim::{Forger, Misfit, Tcp, World};
 
-const MISFITS: [Misfit; 6] = [
+const MISFITS: [Misfit; 7] = [
     Misfit::NoData,
     Misfit::NxDomain,
     Misfit::Fails(Rcode::REFUSED),
     Misfit::Fails(Rcode::SERVFAIL),
     Misfit::Fails(Rcode::FORMERR),
+    Misfit::RefersUp,
     Misfit::Silent,
 ];
 
@@ -89,6 +90,34 @@ fn servers_that_know_no_edns() {
     }
     for misfit in MISFITS {
         is_borne(&format!("{misfit:?} to EDNS"), 94, |manner| manner.no_edns = Some(misfit));
+    }
+}
+
+/// What a server once coped with counts for a while: another one may have taken its place.
+#[test]
+fn a_server_may_be_replaced_by_one_that_copes_with_less() {
+    if !is_cairn() {
+        return;
+    }
+    let mut misfits: Vec<(String, Manner)> = vec![("echoes lower case".into(), Manner { lowers_case: true, ..Manner::default() })];
+    for misfit in MISFITS {
+        let to = |what: &str, manner| (format!("{misfit:?} to {what}"), manner);
+        misfits.push(to("mixed case", Manner { lower_only: Some(misfit), ..Manner::default() }));
+        misfits.push(to("options", Manner { no_options: Some(misfit), ..Manner::default() }));
+        misfits.push(to("EDNS", Manner { no_edns: Some(misfit), ..Manner::default() }));
+    }
+    for (what, manner) in &misfits {
+        for tcp in [Tcp::Open, Tcp::Closed, Tcp::Filtered] {
+            let mut world = world(115).tcp(tcp);
+            assert!(world.ask_true("www.shop.example. A").is("192.0.2.1"));
+            world.change(|plan, _| plan.server(&super::sim::name("ns1.shop.example.")).manner = manner.clone());
+            world.pass(4_000);
+            assert!(world.ask_true("mail.shop.example. A").is("192.0.2.2"), "{what}, TCP {tcp:?}");
+            assert!(world.ask_true("ftp.shop.example. A").is("192.0.2.3"), "{what}, TCP {tcp:?}");
+            world.forget();
+            assert_eq!(world.ask_true("no.shop.example. A").rcode(), Rcode::NXDOMAIN, "{what}, TCP {tcp:?}");
+            assert!(world.queries_to("ns1.shop.example.").len() <= 2, "{what}, TCP {tcp:?}");
+        }
     }
 }
 

@@ -501,3 +501,61 @@ fn an_alias_that_is_wrong_itself_is_not_covered_by_old_data() {
         }
     }
 }
+
+/// ANY asks for what there is (RFC 8482 4.1 lets a server choose): where servers are silent, that is the old data of all types.
+#[test]
+fn any_gets_the_old_data_of_all_types() {
+    if !is_cairn() {
+        return;
+    }
+    for (outage, is_silent) in [("chain", false), ("silence", true)] {
+        for asked_before in [false, true] {
+            let mut world = sheltered(92, false);
+            for question in ["a.sub.example. A", "a.sub.example. MX", "www.sub.example. A", "kept.sub.example. A", "b.sub.example. TXT"] {
+                world.ask(&format!("{question} DO"));
+            }
+            for question in ["no.sub.example. A", "x.d.sub.example. A", "www.plain.example. A"] {
+                world.ask(&format!("{question} DO"));
+            }
+            if asked_before {
+                for owner in ["a.sub.example.", "www.sub.example.", "no.sub.example."] {
+                    world.ask(&format!("{owner} ANY DO"));
+                }
+            }
+            world.pass(8_000);
+            match is_silent {
+                true => world.silence(true, true),
+                false => break_above(&mut world),
+            }
+            for turn in 0..3 {
+                let mut of = |owner: &str| {
+                    let answer = world.ask(&format!("{owner} ANY"));
+                    let not_proof = answer.packet.answer.iter().filter(|rr| rr.rtype != Rtype::RRSIG);
+                    let mut data: Vec<String> =
+                        not_proof.map(|rr| rr.to_string().split(' ').next_back().unwrap_or_default().to_owned()).collect();
+                    data.sort();
+                    (format!("{outage}, asked before {asked_before}, turn {turn}, {owner}: {answer:?}"), answer, data)
+                };
+                let (what, a, data) = of("a.sub.example.");
+                assert!(a.rcode() == Rcode::NOERROR && a.packet.errors().contains(&3), "{what}");
+                assert!(data.iter().any(|data| data == "192.0.2.2") && data.iter().any(|data| data.ends_with("lb.sub.example.")), "{what}");
+                let (what, alias, data) = of("www.sub.example.");
+                assert!(alias.rcode() == Rcode::NOERROR && data == ["lb.sub.example."], "{what}");
+                let (what, live, data) = of("kept.sub.example.");
+                assert!(live.rcode() == Rcode::NOERROR && data == ["192.0.2.6"], "{what}");
+                let (what, gone, _) = of("no.sub.example.");
+                assert!(gone.rcode() == Rcode::NXDOMAIN && gone.packet.errors().contains(&19), "{what}");
+                let (what, made, data) = of("x.d.sub.example.");
+                assert!(made.rcode() == Rcode::NOERROR && data.iter().any(|data| data == "x.t.sub.example."), "{what}");
+                // That one type is absent does not say that there is nothing.
+                let (what, other, _) = of("b.sub.example.");
+                assert!(other.rcode() == Rcode::SERVFAIL, "{what}");
+                if is_silent {
+                    let (what, plain, data) = of("www.plain.example.");
+                    assert!(plain.rcode() == Rcode::NOERROR && data == ["192.0.2.8"], "{what}");
+                }
+                world.pass([5, 400][turn.min(1)]);
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Denial, DenialKind, Denials, FailureKind};
+use crate::cache::{CachedDenial, Denial, DenialKind, Denials, FailureKind};
 use crate::env::BootTime;
 use crate::limits::validation::VALIDATION_TURNS_MAX;
 use crate::record::{Ede, EdeCode, Name, Question, Rank, RrSet, Rtype, Security};
@@ -127,7 +127,8 @@ impl Validator {
             Found::Denied(raw) => {
                 let known = self.network().cache().denials().get(question, now)?;
                 let same = known.security != Security::Indeterminate && known.kind == raw.kind && known.soa.is_some() == raw.soa.is_some();
-                let denial = Denial { kind: known.kind, soa: known.soa, proof: known.proof, security: known.security };
+                let CachedDenial { kind, soa, proof, security, relayed, .. } = known;
+                let denial = Denial { kind, soa, proof, security, relayed };
                 same.then(|| Link { found: Found::Denied(denial), security: known.security, ..link.clone() })
             }
             Found::Alias { .. } | Found::TooLong { .. } => None,
@@ -269,7 +270,7 @@ impl Validator {
         let keep = |of: &Question, seconds| self.network().cache().failures().put_bogus(of, kind, ede, seconds, now);
         let seconds = keep(question, least_s);
         if let Found::Denied(denial) = &link.found {
-            keep(&Denials::kept_as(question, denial.kind), seconds);
+            keep(&Denials::kept_as(question, denial), seconds);
         }
         for set in link.sets() {
             if self.network().cache().sets().mark_security(set, Security::Bogus, Some(seconds), now) {
@@ -306,7 +307,7 @@ impl Validator {
 /// The names and types under which the cache keeps what the link consists of.
 fn facts_of(question: &Question, link: &Link) -> Vec<Question> {
     match &link.found {
-        Found::Denied(denial) => vec![Denials::kept_as(question, denial.kind)],
+        Found::Denied(denial) => vec![Denials::kept_as(question, denial)],
         _ => link.sets().iter().map(|set| Question::new(set.name.clone(), set.rtype)).collect(),
     }
 }
@@ -338,7 +339,7 @@ fn take_proved(link: &mut Link, secured: Secured) {
         Found::Denied(denial) => {
             let (soa, proof) = authority.into_iter().partition(|set: &RrSet| set.rtype == Rtype::SOA);
             let kind = if is_nodata { DenialKind::NoData } else { denial.kind };
-            *denial = Denial { soa: Vec::into_iter(soa).next(), proof, security: link.security, kind };
+            *denial = Denial { soa: Vec::into_iter(soa).next(), proof, security: link.security, kind, relayed: denial.relayed };
         }
         Found::TooLong { dname } => {
             if let Some(first) = proved.into_iter().next() {

@@ -47,7 +47,7 @@ impl Walk<'_> {
             self.store_set(own, Rank::Additional);
         }
         self.store_root_ns(question, content, now);
-        if let Some(denial) = denial_of(reply) {
+        if let Some(denial) = denial_of(cut, reply) {
             self.context.trace.emit(|| Step::CachedDenial {
                 name: question.name.clone(),
                 rtype: question.rtype,
@@ -67,7 +67,8 @@ impl Walk<'_> {
         if let Some(ds) = &content.ds {
             self.store_set(ds, Rank::AuthAuthority);
         } else if !content.proof.is_empty() {
-            let denial = Denial { kind: DenialKind::NoData, soa: None, proof: content.proof.clone(), security: Security::Indeterminate };
+            let (kind, security) = (DenialKind::NoData, Security::Indeterminate);
+            let denial = Denial { kind, soa: None, proof: content.proof.clone(), security, relayed: false };
             self.cache().denials().put(&Question::new(ns.name.clone(), Rtype::DS), &denial, self.now());
         }
     }
@@ -111,14 +112,15 @@ pub(in crate::resolve) fn glue_for(question: &Question, reply: &ServerReply) -> 
 }
 
 /// RFC 2308 2: the denial in a reply. NXDOMAIN beside an alias is about the target, which is asked for by itself.
-fn denial_of(reply: &ServerReply) -> Option<Denial> {
+fn denial_of(cut: &Cut, reply: &ServerReply) -> Option<Denial> {
     let content = &reply.content;
     let kind = match reply.kind {
         Kind::NxDomain => DenialKind::NxDomain,
         Kind::NoData => DenialKind::NoData,
         _ => return None,
     };
-    Some(Denial { kind, soa: content.soa.clone(), proof: content.proof.clone(), security: Security::Indeterminate })
+    let relayed = cut.forward || !reply.header.flags.has(Flags::AA);
+    Some(Denial { kind, soa: content.soa.clone(), proof: content.proof.clone(), security: Security::Indeterminate, relayed })
 }
 
 /// The records after the first CNAME of a reply, as far as they are inside the zone.

@@ -93,7 +93,7 @@ fn below_nxdomain(network: &Network, question: &Question, context: &Context) -> 
     if !may_answer_for(network, denied_by, question, context) {
         return None;
     }
-    let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security: denied.security };
+    let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security: denied.security, relayed: false };
     Some(Link { security: Security::Secure, zone: Some(above), ..Link::new(Found::Denied(denial)) })
 }
 
@@ -167,5 +167,5 @@ pub(in crate::resolve) fn may_answer_for(network: &Network, zone: &Name, questio
 
 fn denied(kind: DenialKind, found: &NsecRangeZone, made: &Synthesis, proof: Vec<RrSet>) -> Option<Found> {
     let soa = found.soa.clone()?.shortened(made.ttl).into_inner();
-    Some(Found::Denied(Denial { kind, soa: Some(soa), proof, security: Security::Secure }))
+    Some(Found::Denied(Denial { kind, soa: Some(soa), proof, security: Security::Secure, relayed: false }))
 }

@@ -64,7 +64,7 @@ pub(in crate::resolve) fn cached(network: &Network, question: &Question, context
         let what = if denied.kind == DenialKind::NxDomain { CacheHit::NxDomain } else { CacheHit::NoData };
         hit(what, denied.age_s, denied.ttl);
         let security = denied.security;
-        let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security };
+        let denial = Denial { kind: denied.kind, soa: denied.soa, proof: denied.proof, security, relayed: denied.relayed };
         let zone = zone_cut::deepest_zone(cache, &question.name, question.rtype, now);
         return Some(Ok(Link { security, zone, ..Link::new(Found::Denied(denial)) }));
     }

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::record::{Name, Question, RrSet, Rtype, Security};
+use crate::record::{Name, Question, RrSet, Rtype, Security, canonical_rdata};
 use crate::resolve::context::context::Context;
 use crate::resolve::context::task::in_background;
 use crate::resolve::context::trace::{AliasTailReason, Purpose, Step, Trace};
@@ -101,10 +101,15 @@ fn is_same(tail: &Link, asked: &Link) -> bool {
         && tail.iter().zip(asked).all(|(tail, asked)| tail.name == asked.name && tail.rtype == asked.rtype && has_same_data(tail, asked))
 }
 
-/// In whatever order.
+/// In whatever order, and with names in whatever letter case (RFC 4343).
 fn has_same_data(one: &RrSet, other: &RrSet) -> bool {
-    fn sorted(set: &RrSet) -> Vec<&[u8]> {
-        let mut data: Vec<_> = set.data.iter().collect();
+    fn sorted(set: &RrSet) -> Vec<Vec<u8>> {
+        let canonical = |rdata: &[u8]| {
+            let mut out = Vec::with_capacity(rdata.len());
+            canonical_rdata(set.rtype, rdata, &mut out);
+            out
+        };
+        let mut data: Vec<_> = set.data.iter().map(canonical).collect();
         data.sort_unstable();
         data
     }

@@ -13,6 +13,29 @@ use crate::resolve::question::resolver::Resolver;
 use crate::resolve::reply::link::{Found, Link, alias_by_dname};
 use crate::validate::{Now, has_expired_signature};
 
+/// What ANY is answered with while servers fail. CNAME excludes the others.
+const TYPES_OF_ANY: [Rtype; 19] = [
+    Rtype::A,
+    Rtype::AAAA,
+    Rtype::HTTPS,
+    Rtype::SVCB,
+    Rtype::MX,
+    Rtype::TXT,
+    Rtype::NS,
+    Rtype::SOA,
+    Rtype::SRV,
+    Rtype::PTR,
+    Rtype::CAA,
+    Rtype::TLSA,
+    Rtype::NAPTR,
+    Rtype::SSHFP,
+    Rtype::DS,
+    Rtype::DNSKEY,
+    Rtype::DNAME,
+    Rtype::LOC,
+    Rtype::URI,
+];
+
 impl Resolver {
     /// One validated link of the chain, or expired data where it cannot be had (RFC 8767 4). A client that validates by itself
     /// can have what does not validate here.
@@ -76,6 +99,9 @@ impl Resolver {
         if !context.routes.serve_stale || context.purpose != Purpose::Client {
             return None;
         }
+        if let Some(link) = self.stale_of_all_types(question, context) {
+            return Some(link);
+        }
         let here = sets_that_answer(question.rtype).flat_map(|rtype| self.stale_sets(&question.name, rtype, context));
         let set = here.chain(self.stale_dname(question, context)).min_by_key(|cached| cached.age_s);
         // A client that gets SERVFAIL for one address family may not use the other. But a server that denies one type by denying
@@ -92,6 +118,31 @@ impl Resolver {
             Some(denied) => Some(self.link_of_denial(denied, context)),
             None => self.link_of_set(question, set?, context),
         }
+    }
+
+    /// For ANY the sets of the types that are asked for most, as far as they are held (RFC 8482 4.1 lets the answer be a part of
+    /// what there is). BIND does so from its whole cache, Unbound from a list of types too, while they are live.
+    fn stale_of_all_types(&self, question: &Question, context: &Context) -> Option<Link> {
+        if question.rtype != Rtype::ANY {
+            return None;
+        }
+        let newest = |rtype| self.stale_sets(&question.name, rtype, context).min_by_key(|cached| cached.age_s);
+        let found: Vec<CachedSet> = TYPES_OF_ANY.iter().copied().filter_map(newest).collect();
+        let age_s = found.iter().map(|cached| cached.age_s).min()?;
+        // Another type beside an alias is what the name had before the alias, or has now.
+        if newest(Rtype::CNAME).is_some_and(|alias| alias.age_s <= age_s) {
+            return None;
+        }
+        let denials = self.network().cache().denials();
+        let is_newer = |denied: CachedDenial| denied.last_judged == Security::Secure && denied.age_s < age_s;
+        if denials.all_stale(question, self.network().now()).any(is_newer) {
+            return None;
+        }
+        context.trace.emit(|| Step::CacheHit { question: question.clone(), what: CacheHit::Stale, age_s, ttl_s: 0 });
+        let security = found.iter().map(|cached| cached.security).min_by_key(|security| *security == Security::Secure)?;
+        let sets: Vec<RrSet> = found.into_iter().map(|cached| RrSet { ttl: stale_ttl(cached.set.ttl, context), ..cached.set }).collect();
+        let security = self.proved_still(security, &sets);
+        Some(Link { security, stale: true, ..Link::new(Found::Answer { sets, proof: Vec::new() }) })
     }
 
     /// As it is known now, and as it was last validated.
@@ -123,12 +174,12 @@ impl Resolver {
     }
 
     fn link_of_denial(&self, denied: CachedDenial, context: &Context) -> Link {
-        let CachedDenial { kind, mut soa, mut proof, security, .. } = denied;
+        let CachedDenial { kind, mut soa, mut proof, security, relayed, .. } = denied;
         for set in soa.iter_mut().chain(&mut proof) {
             set.ttl = stale_ttl(set.ttl, context);
         }
         let security = self.proved_still(security, soa.iter().chain(&proof));
-        Link { security, stale: true, ..Link::new(Found::Denied(Denial { kind, soa, proof, security })) }
+        Link { security, stale: true, ..Link::new(Found::Denied(Denial { kind, soa, proof, security, relayed })) }
     }
 
     /// RFC 8767 4: expired data is used as if its TTL had not expired, so it stays Secure, but only as long as its signatures

@@ -126,7 +126,8 @@ impl AliasTail {
                 Some(set) => Found::Alias { target: set.target()?, sets: vec![set], proof },
                 None => {
                     let soa = self.apex_has_none.clone().filter(|soa| soa.name == question.name)?;
-                    Found::Denied(Denial { kind: DenialKind::NoData, soa: Some(soa), proof, security: Security::Indeterminate })
+                    let security = Security::Indeterminate;
+                    Found::Denied(Denial { kind: DenialKind::NoData, soa: Some(soa), proof, security, relayed: !self.authoritative })
                 }
             },
         };

@@ -7,7 +7,7 @@
 //! - additional: in-bailiwick addresses of the servers that the believed NS set names.
 
 use crate::limits::walk::REPLY_SETS_MAX;
-use crate::record::{Class, Name, RrSet, Rtype};
+use crate::record::{Class, Name, RrSet, Rtype, lower_labels_of};
 use crate::resolve::reply::expected::Expected;
 use crate::validate::signer_of;
 use crate::wire::{Flags, Message, Section};
@@ -66,17 +66,26 @@ pub fn scrub(message: &Message<'_>, expected: &Expected<'_>) -> Scrubbed {
     let mut out = Scrubbed::default();
     let qtype = expected.question.rtype;
     let mut rdata = Vec::with_capacity(RDATA_BYTES);
-    let answer = collect(message, Section::Answer, qtype == Rtype::RRSIG, &mut rdata, &mut out.dropped);
+    let qname = &expected.question.name;
+    let answer = collect(message, Section::Answer, qname, qtype == Rtype::RRSIG, &mut rdata, &mut out.dropped);
     first_link(answer, expected, &mut out);
-    let authority = collect(message, Section::Authority, false, &mut rdata, &mut out.dropped);
+    let authority = collect(message, Section::Authority, qname, false, &mut rdata, &mut out.dropped);
     keep_authority(authority, expected, message.header().flags, &mut out);
-    let additional = collect(message, Section::Additional, false, &mut rdata, &mut out.dropped);
+    let additional = collect(message, Section::Additional, qname, false, &mut rdata, &mut out.dropped);
     keep_glue(additional, expected, &mut out);
     out
 }
 
-/// Groups a section's records into sets; signatures go with what they cover.
-fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, rdata: &mut Vec<u8>, dropped: &mut usize) -> Vec<RrSet> {
+/// Groups a section's records into sets; signatures go with what they cover. Names that the server made of the question's, such
+/// as the target of a CNAME by a DNAME, have the mixed letter case of the query (0x20), which is nobody else's business.
+fn collect(
+    message: &Message<'_>,
+    section: Section,
+    qname: &Name,
+    signatures_are_data: bool,
+    rdata: &mut Vec<u8>,
+    dropped: &mut usize,
+) -> Vec<RrSet> {
     let mut sets: Vec<RrSet> = Vec::new();
     let mut signatures: Vec<(Name, Rtype, u32, Vec<u8>)> = Vec::new();
     let mut last: Option<(u16, Name)> = None;
@@ -101,6 +110,9 @@ fn collect(message: &Message<'_>, section: Section, signatures_are_data: bool, r
         if record.expand_rdata(rdata).is_err() {
             *dropped += 1;
             continue;
+        }
+        if !rtype.is_address() {
+            lower_labels_of(qname, rtype, rdata);
         }
         if rtype == Rtype::RRSIG && !signatures_are_data {
             match rdata.first_chunk::<2>() {
@@ -275,7 +287,8 @@ mod tests {
         }
         let bytes = writer.finish();
         let mut dropped = 0;
-        let sets = collect(&Message::parse(&bytes).expect("own message"), Section::Answer, false, &mut Vec::new(), &mut dropped);
+        let message = Message::parse(&bytes).expect("own message");
+        let sets = collect(&message, Section::Answer, &Name::root(), false, &mut Vec::new(), &mut dropped);
         assert_eq!((sets.len(), dropped), (REPLY_SETS_MAX, REPLY_SETS_MAX));
     }
 }

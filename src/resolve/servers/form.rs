@@ -53,14 +53,15 @@ impl Form {
         let is_odd = evidence.needs_edns && !evidence.has_opt;
         let is_denial = match kind {
             Kind::NoData | Kind::NxDomain | Kind::Empty => true,
-            Kind::Refused | Kind::ServFail | Kind::Broken => false,
+            // A server that does not know the name in mixed case has no zone for it.
+            Kind::Refused | Kind::ServFail | Kind::Broken | Kind::Lame | Kind::RecursionLame => false,
             Kind::NeedsPlainDns if evidence.has_opt && self.edns == EdnsForm::Full => {
                 return Some(Form { edns: EdnsForm::NoOptions, ..self });
             }
             Kind::NeedsPlainDns => false,
             // A server that wants a cookie where there is none.
             Kind::NewCookie if self.edns != EdnsForm::Full => false,
-            Kind::Answer | Kind::Alias | Kind::Referral | Kind::Lame | Kind::RecursionLame | Kind::NewCookie => return None,
+            Kind::Answer | Kind::Alias | Kind::Referral | Kind::NewCookie => return None,
         };
         if is_denial && (evidence.is_signed || evidence.has_cookie) {
             return None;
@@ -115,9 +116,9 @@ impl Servers {
         match plan.stage {
             Stage::First if is_positive && plan.is_after_silence => self.keep_form(plan, now + KEPT_AFTER_SILENCE),
             Stage::First if is_positive && seen.case_kept && is_full && (plan.was_doubted || !plan.copes) => {
-                servers.abilities().full_form_works(ip)
+                servers.abilities().full_form_works(ip, now)
             }
-            Stage::First if is_positive && seen.case_kept && !plan.form.lower && !plan.copes => servers.abilities().case_works(ip),
+            Stage::First if is_positive && seen.case_kept && !plan.form.lower && !plan.copes => servers.abilities().case_works(ip, now),
             Stage::First if is_positive => {}
             Stage::First => return self.check(plan, heard, seen, slist),
             Stage::Check if is_better(&heard, slist.doubted.as_deref()) => {
@@ -131,9 +132,9 @@ impl Servers {
             }
             Stage::Check => return self.check(plan, heard, seen, slist),
             // Nothing is wrong with the form: the reply that was checked was not the server's.
-            Stage::ConfirmAsked if agrees(&heard, slist) => servers.abilities().full_form_works(ip),
+            Stage::ConfirmAsked if agrees(&heard, slist) => servers.abilities().full_form_works(ip, now),
             Stage::ConfirmMixed if agrees(&heard, slist) => {
-                servers.abilities().case_works(ip);
+                servers.abilities().case_works(ip, now);
                 self.keep_form(plan, now + KEPT);
             }
             Stage::ConfirmSimple if agrees(&heard, slist) => self.keep_form(plan, now + KEPT),
@@ -291,7 +292,9 @@ mod tests {
             (full, Kind::NewCookie, NOTHING, None),
             (mixed(EdnsForm::NoOptions), Kind::NewCookie, NOTHING, Some(lower(EdnsForm::NoOptions))),
             (full, Kind::Answer, NOTHING, None),
-            (full, Kind::Lame, NOTHING, None),
+            (full, Kind::Lame, NOTHING, Some(lower(EdnsForm::NoOptions))),
+            (full, Kind::RecursionLame, NOTHING, Some(lower(EdnsForm::NoOptions))),
+            (full, Kind::Lame, Evidence { copes: true, ..NOTHING }, None),
         ];
         for (form, kind, evidence, expected) in rows {
             assert_eq!(form.simpler(kind, evidence), expected, "{form:?} {kind:?} {evidence:?}");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cache::{EdnsState, Unfit};
-use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, EMPTY_REPLIES_MAX, OTHER_CASE_REPLIES_MAX};
+use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, DOUBTFUL_REPLIES_MAX, EMPTY_REPLIES_MAX};
 use crate::metrics::Counter;
 use crate::record::Name;
 use crate::resolve::context::context::Context;
@@ -20,7 +20,7 @@ use crate::resolve::servers::form::{Circumstances, Judged};
 use crate::resolve::servers::plan::{Outcome, Plan, Stage};
 use crate::resolve::servers::servers::Servers;
 use crate::resolve::servers::slist::Slist;
-use crate::upstream::{AskError, Notes, Reply, TcpFault, Transport};
+use crate::upstream::{AskError, Notes, Reply, TcpFault, TcpReason, Transport};
 use crate::wire::{Flags, Message, OptionCode};
 
 /// How long a server that failed for a zone is asked after all others. Lame delegations are corrected by people, overload
@@ -119,7 +119,7 @@ impl Servers {
         match outcome.result {
             Some(Ok(reply)) => self.read_reply(cut, plan, reply, slist, context),
             Some(Err(error)) => {
-                self.note_case(plan, &error);
+                self.note_doubt(plan, &error);
                 None
             }
             None => None,
@@ -143,7 +143,10 @@ impl Servers {
         };
         let edns = message.edns();
         if let Some(cookie) = edns.and_then(|edns| edns.option(OptionCode::COOKIE)) {
-            servers.abilities().set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]));
+            servers.abilities().set_cookie(plan.address.ip(), cookie.get(8..).unwrap_or(&[]), now);
+        } else if over_tcp && reply.notes.tcp_because == Some(TcpReason::CookieMissing) {
+            // RFC 7873 5.3: what came over TCP is the server's own.
+            servers.abilities().forget_cookie(plan.address.ip());
         }
         if let Some(agent) = edns.and_then(|edns| edns.option(OptionCode::REPORT_CHANNEL)).and_then(|agent| Name::from_wire(agent).ok())
             && !plan.recursive
@@ -299,7 +302,7 @@ impl Servers {
         }
         // Asked again at once, it would fail in the same way.
         slist.of(plan.address).spent |= kind != FaultKind::TimedOut;
-        self.note_case(plan, error);
+        self.note_doubt(plan, error);
         slist.silent += 1;
         let tried = slist.of(plan.address);
         tried.silent = tried.silent.saturating_add(1);
@@ -307,10 +310,14 @@ impl Servers {
         slist.fault(plan.address, kind);
     }
 
-    /// A UDP reply came in another letter case, and TCP, which would have settled the matter, does not work there.
-    fn note_case(&self, plan: &Plan, error: &AskError) {
+    /// A UDP reply came in another letter case, or without the cookie that is expected, and TCP, which would have settled the
+    /// matter, does not work there.
+    fn note_doubt(&self, plan: &Plan, error: &AskError) {
         if error.notes().case_mangled {
             self.cache().servers().abilities().on_other_case(plan.address.ip(), self.now());
+        }
+        if lacks_cookie(error) {
+            self.cache().servers().abilities().on_cookie_missing(plan.address.ip());
         }
     }
 
@@ -323,9 +330,11 @@ impl Servers {
                 slist.of(plan.address).new_cookies += 1;
                 Some(self.without_tcp(plan))
             }
-            AskError::TcpFailed { .. } if error.notes().case_mangled && slist.get(plan.address).other_case < OTHER_CASE_REPLIES_MAX => {
-                slist.of(plan.address).other_case += 1;
-                self.note_case(plan, error);
+            AskError::TcpFailed { .. }
+                if (error.notes().case_mangled || lacks_cookie(error)) && slist.get(plan.address).doubtful < DOUBTFUL_REPLIES_MAX =>
+            {
+                slist.of(plan.address).doubtful += 1;
+                self.note_doubt(plan, error);
                 Some(self.without_tcp(plan))
             }
             AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => None,
@@ -333,4 +342,9 @@ impl Servers {
             AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded => None,
         }
     }
+}
+
+/// The only UDP replies, if any, came without the cookie that the server has sent before.
+fn lacks_cookie(error: &AskError) -> bool {
+    matches!(error, AskError::TcpFailed { .. }) && error.notes().tcp_because == Some(TcpReason::CookieMissing)
 }

@@ -70,8 +70,8 @@ pub(in crate::resolve) struct Tried {
     pub(in crate::resolve) plain: bool,
     /// BADCOOKIE replies, and one more where TCP failed after them.
     pub(in crate::resolve) new_cookies: u8,
-    /// Replies in another letter case than the question.
-    pub(in crate::resolve) other_case: u8,
+    /// Replies in another letter case than the question, or without the cookie that is expected.
+    pub(in crate::resolve) doubtful: u8,
     /// Unanswered queries.
     pub(in crate::resolve) silent: u8,
 }
