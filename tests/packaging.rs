@@ -91,6 +91,15 @@ fn packages_take_files_that_are_there() {
     }
 }
 
+/// `packaging/build` sees that the program needs no newer libc than the Debian package says; the other package says the same.
+#[test]
+fn both_packages_need_the_same_libc() {
+    let manifest: toml::Table = std::fs::read_to_string("Cargo.toml").expect("Cargo.toml").parse().expect("TOML");
+    let metadata = &manifest["package"]["metadata"];
+    let (deb, rpm) = (metadata["deb"]["depends"].as_str(), metadata["generate-rpm"]["requires"]["glibc"].as_str());
+    assert_eq!(deb.map(str::to_owned), rpm.map(|version| format!("libc6 ({version})")));
+}
+
 /// Each setting that the tables of docs/migrating.md give is one that Cairn takes.
 #[test]
 fn rows_of_the_migration_tables_are_understood() {
