@@ -4,7 +4,9 @@
 //! from the record before, else from the SOA's MINIMUM. After an error the next entry is read, so that one pass reports all
 //! errors.
 
+use std::borrow::Cow;
 use std::io;
+use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
@@ -267,7 +269,8 @@ pub(super) fn head(tokens: &[Token<'_>]) -> Result<Head, TextError> {
             continue;
         }
         if ttl.is_none() && token.raw.first().is_some_and(u8::is_ascii_digit) {
-            ttl = Some(parse_duration(token.raw).ok_or_else(|| TextError::at(token, "a TTL as 3600 or 1h30m, or a record type"))?);
+            let expected = || untyped(token.raw).map_or("a TTL as 3600 or 1h30m, or a record type".into(), Cow::Owned);
+            ttl = Some(parse_duration(token.raw).ok_or_else(|| TextError::at(token, expected()))?);
             continue;
         }
         if class(token.raw).is_some() {
@@ -293,8 +296,15 @@ pub(super) fn no_type(written: &[u8]) -> String {
     // With a single letter nearly every type would be near.
     match std::str::from_utf8(written).ok().filter(|written| written.len() > 1).and_then(|written| nearest(written, &mnemonics)) {
         Some(near) => format!("a record type; did you mean {near}?"),
-        None => "a record type as A, MX or TYPE731".to_owned(),
+        None => untyped(written).unwrap_or_else(|| "a record type as A, MX or TYPE731".to_owned()),
     }
+}
+
+/// `www 192.0.2.1`, as one writes it in a hosts file.
+fn untyped(written: &[u8]) -> Option<String> {
+    let address: IpAddr = std::str::from_utf8(written).ok()?.parse().ok()?;
+    let rtype = if address.is_ipv4() { Rtype::A } else { Rtype::AAAA };
+    Some(format!("a record type: write `{rtype} {address}`"))
 }
 
 /// `  www A 192.0.2.1`: after a blank at the start of a line, the first word is taken for a TTL, class or type.

@@ -130,6 +130,10 @@ fn slips_are_told_with_the_way_out() {
         ("b CNMAE a", &["main:5:3: error: found `CNMAE`, expected a record type; did you mean CNAME?"][..]),
         ("b AAA ::1", &["main:5:3: error: found `AAA`, expected a record type; did you mean AAAA?"]),
         ("b 1h IN IN A 192.0.2.1", &["main:5:9: error: found `IN`, expected a record type after the class"]),
+        ("b 192.0.2.1", &["main:5:3: error: found `192.0.2.1`, expected a record type: write `A 192.0.2.1`"]),
+        ("b 1h IN 2001:db8::1", &["main:5:9: error: found `2001:db8::1`, expected a record type: write `AAAA 2001:db8::1`"]),
+        ("b ::1", &["main:5:3: error: found `::1`, expected a record type: write `AAAA ::1`"]),
+        ("b 192.0.2", &["main:5:3: error: found `192.0.2`, expected a TTL as 3600 or 1h30m, or a record type"]),
         ("b QQ 1", &["main:5:3: error: found `QQ`, expected a record type as A, MX or TYPE731"]),
         (
             "  b A 192.0.2.1",
