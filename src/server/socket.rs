@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -303,9 +303,9 @@ fn listen(path: &Path, user: Option<&str>) -> io::Result<Option<StdListener>> {
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
+    // Before it has a name: root makes it in a folder of the server's user, who could put something else in place of the name.
+    rustix::fs::fchmod(&socket, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    // Nobody can connect before it listens, so there is no moment in which others may.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     socket.listen(CONTROL_CONNECTIONS_MAX as i32)?;
     Ok(Some(OwnedFd::from(socket).into()))
 }
@@ -419,6 +419,7 @@ mod tests {
     use super::*;
     use crate::record::Rtype;
     use serde_json::json;
+    use std::os::unix::fs::PermissionsExt;
 
     /// A server that reloads nothing, and says so.
     fn control() -> Control {

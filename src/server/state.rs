@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::passed_file;
 use super::system::belongs_to_us;
 use crate::config::ServerSettings;
 
@@ -51,7 +52,10 @@ pub(super) fn is_for_state_alone(folder: &Path) -> Result<(), String> {
 pub(super) fn hold(folder: &Path) -> Result<fs::File, String> {
     let path = folder.join(LOCK);
     let told = |error: io::Error| format!("{}: {error}", path.display());
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(told)?;
+    // Root holds a folder of the server's user, who may have put a link or a FIFO there.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(flags).open(&path);
+    let file = file.and_then(passed_file::regular).map_err(told)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(format!("another Cairn uses {}", folder.display())),
@@ -122,7 +126,7 @@ mod tests {
     use super::super::scratch::Scratch;
     use super::*;
     use crate::config::Settings;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn settings(state_dir: Option<&Path>) -> ServerSettings {
         ServerSettings { state_dir: state_dir.map(Path::to_owned), ..Settings::default().server }
@@ -179,6 +183,18 @@ mod tests {
         assert!(hold(scratch.path()).expect_err("held").starts_with("another Cairn uses "));
         drop(held);
         hold(scratch.path()).expect("free again");
+    }
+
+    /// Root holds a folder that belongs to the server's user, who may have put anything there.
+    #[test]
+    fn the_lock_is_a_file_and_no_way_elsewhere() {
+        let scratch = Scratch::new();
+        let (lock, elsewhere) = (scratch.path().join(LOCK), scratch.path().join("elsewhere"));
+        symlink(&elsewhere, &lock).expect("a link");
+        assert!(hold(scratch.path()).is_err() && !elsewhere.exists(), "a link is not followed");
+        fs::remove_file(&lock).expect("it is ours");
+        rustix::fs::mknodat(rustix::fs::CWD, &lock, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).expect("a FIFO");
+        assert!(hold(scratch.path()).is_err(), "a FIFO is not waited for");
     }
 
     #[test]

@@ -10,16 +10,11 @@ use super::account;
 /// The account that packages create for Cairn.
 pub(super) const DEFAULT_USER: &str = "cairn";
 
-/// Root, the user that started this process, the default account, and `user`: the value of `server.user`, to which an earlier
+/// Root, the user that this process is, the default account, and `user`: the value of `server.user`, to which an earlier
 /// start as root has given the folder.
 fn owners(user: Option<&str>) -> Vec<u32> {
     let uid = |name: &str| account::find(name).ok().flatten().map(|account| account.uid);
-    [Some(0), starter(), uid(DEFAULT_USER), user.and_then(uid)].into_iter().flatten().collect()
-}
-
-/// The user that started this process: the owner of its folder below /proc.
-fn starter() -> Option<u32> {
-    fs::metadata("/proc/self").ok().map(|meta| meta.uid())
+    [Some(0), Some(account::effective_uid()), uid(DEFAULT_USER), user.and_then(uid)].into_iter().flatten().collect()
 }
 
 /// Refuses a folder that belongs to another user, or that others may write to. `user` is `server.user`.
