@@ -28,6 +28,7 @@ mod priority;
 mod probe;
 mod rlimit;
 mod records;
+mod resolv_conf;
 mod run;
 #[cfg(test)]
 mod scratch;
@@ -50,6 +51,7 @@ pub use import::import_unbound;
 pub use load::{Configuration, LoadedZone, Sources, StartOptions, configuration};
 pub(crate) use load::{root_hints, trust_anchors};
 pub use probe::{Violation, probe};
+pub use resolv_conf::{name_server, name_servers};
 pub use run::{RunError, ignore_signals_for_the_server, ignore_signals_that_end, run};
 pub use server::{build, explain};
 pub use socket::{ask, places as control_socket_places, why_no_server};

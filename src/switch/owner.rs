@@ -88,8 +88,9 @@ pub struct Facts {
     /// Where the links from /etc/resolv.conf end, and the text there.
     pub end: Option<PathBuf>,
     pub text: Option<String>,
-    /// Whether something is mounted over it, and whether that can be written.
-    mounted: Option<bool>,
+    /// What is mounted over /etc/resolv.conf, or over the file at the end of its links: runtimes of containers follow a link that
+    /// the image has, and mount their file there.
+    pub mounted: Option<Mounted>,
     /// Whether systemd-resolved runs, its stub listens, and the C library asks it past /etc/resolv.conf (nss-resolve).
     pub resolved_runs: bool,
     pub stub_listens: bool,
@@ -101,6 +102,14 @@ pub struct Facts {
     pub selinux: bool,
 }
 
+/// A file that is mounted where programs read their servers: it cannot be replaced, only its content.
+#[derive(Clone, Debug)]
+pub struct Mounted {
+    pub at: PathBuf,
+    pub before: Node,
+    pub read_only: bool,
+}
+
 impl Facts {
     pub fn gather(view: &View) -> io::Result<Facts> {
         let paths = [RESOLV_CONF, RESOLVED_DROP_IN, NETWORK_MANAGER_DROP_IN, RESOLVCONF_CONF, DHCPCD_CONF, DHCLIENT_HOOK];
@@ -110,12 +119,14 @@ impl Facts {
         };
         let end = view.end_of_links(Path::new(RESOLV_CONF));
         let mounts = view.mounts();
-        let mounted = [Some(Path::new(RESOLV_CONF)), end.as_deref()].into_iter().flatten().find_map(|path| mount_at(&mounts, path));
+        let mounted = [Some(Path::new(RESOLV_CONF)), end.as_deref()].into_iter().flatten();
+        let mounted = mounted.filter_map(|path| Some((path, mount_at(&mounts, path)?))).next();
+        let mounted = mounted.map(|(at, read_only)| Ok::<_, io::Error>(Mounted { at: at.to_owned(), before: view.node(at)?, read_only }));
         Ok(Facts {
             nodes: paths.into_iter().map(node).collect::<io::Result<_>>()?,
             text: end.as_ref().and_then(|end| view.text(end)),
             end,
-            mounted,
+            mounted: mounted.transpose()?,
             resolved_runs: view.exists(RESOLVED_STUB) || view.exists(RESOLVED_UPLINK),
             stub_listens: stub_listens(&resolved_configuration(view)),
             nss_resolve: view.text(Path::new("/etc/nsswitch.conf")).is_some_and(|text| asks_resolved(&text)),
@@ -131,8 +142,8 @@ impl Facts {
     }
 
     pub fn owner(&self) -> Owner {
-        if let Some(read_only) = self.mounted {
-            return Owner::Mounted { read_only };
+        if let Some(mounted) = &self.mounted {
+            return Owner::Mounted { read_only: mounted.read_only };
         }
         let end = self.end.as_deref().unwrap_or(Path::new(RESOLV_CONF));
         let is_link = matches!(self.node(RESOLV_CONF), Node::Link { .. });

@@ -4,11 +4,13 @@
 //! writes the file. Only a file that nobody writes is written by us.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::lines::without;
-use super::owner::{DHCLIENT_HOOK, DHCPCD_CONF, Facts, NETWORK_MANAGER_DROP_IN, Owner, RESOLV_CONF, RESOLVCONF_CONF, RESOLVED_DROP_IN};
-use super::resolv_conf::{self, MARK, pointed_at};
+use super::owner::{
+    DHCLIENT_HOOK, DHCPCD_CONF, Facts, Mounted, NETWORK_MANAGER_DROP_IN, Owner, RESOLV_CONF, RESOLVCONF_CONF, RESOLVED_DROP_IN,
+};
+use super::resolv_conf::{self, MARK, Rewritten, pointed_at};
 use super::view::Node;
 
 /// The only port that resolv.conf(5) knows.
@@ -62,7 +64,7 @@ pub fn plan(facts: &Facts, address: SocketAddr) -> Result<Plan, String> {
             steps.resolved();
             match (lists_uplinks, facts.stub_listens) {
                 (true, true) => steps.ask_the_stub(),
-                (true, false) => steps.resolv_conf(false, false),
+                (true, false) => steps.resolv_conf(false),
                 (false, _) => {}
             }
         }
@@ -70,7 +72,7 @@ pub fn plan(facts: &Facts, address: SocketAddr) -> Result<Plan, String> {
         Owner::Openresolv => steps.openresolv(),
         Owner::Dhcpcd => {
             steps.dhcpcd();
-            steps.resolv_conf(false, false);
+            steps.resolv_conf(false);
         }
         Owner::Mounted { read_only: true } => {
             return Err(format!(
@@ -79,7 +81,7 @@ pub fn plan(facts: &Facts, address: SocketAddr) -> Result<Plan, String> {
             ));
         }
         Owner::Mounted { read_only: false } => {
-            steps.resolv_conf(true, true);
+            facts.mounted.iter().for_each(|mounted| steps.mounted(mounted));
             steps.note(format!(
                 "{RESOLV_CONF} is mounted by the container's runtime, which makes it anew with each container: there, \
                  `--dns {}` lasts",
@@ -87,12 +89,12 @@ pub fn plan(facts: &Facts, address: SocketAddr) -> Result<Plan, String> {
             ));
         }
         Owner::Linked { to } => {
-            steps.resolv_conf(false, false);
+            steps.resolv_conf(false);
             steps.note(format!("the program that writes {} may put its link back at a start; `cairn system status` tells", to.display()));
         }
-        Owner::Dangling { .. } => steps.resolv_conf(false, false),
+        Owner::Dangling { .. } => steps.resolv_conf(false),
         Owner::Plain | Owner::Missing => {
-            steps.resolv_conf(false, true);
+            steps.resolv_conf(true);
             if facts.dhclient_hooks {
                 steps.dhclient();
             }
@@ -192,20 +194,27 @@ impl Steps<'_> {
         self.drop_in(DHCLIENT_HOOK, "", &ours);
     }
 
-    fn resolv_conf(&mut self, in_place: bool, keep_comments: bool) {
+    fn resolv_conf(&mut self, keep_comments: bool) {
         let before = self.facts.node(RESOLV_CONF);
-        let text = self.facts.text.as_deref().unwrap_or_default();
-        let rewritten = pointed_at(text, self.address.ip(), keep_comments);
+        let rewritten = self.pointed_at(keep_comments);
         // Behind a link the lines are those of another program, which writes them again.
         let replaced = if matches!(before, Node::File { .. }) { rewritten.replaced } else { Vec::new() };
-        let after = if in_place { Node::new_file(rewritten.text) } else { before.with_text(rewritten.text) };
-        self.change(RESOLV_CONF, after, rewritten.ours, replaced);
-        if let Some(change) = self.changes.last_mut().filter(|change| change.path == Path::new(RESOLV_CONF)) {
-            change.in_place = in_place;
-        }
-        if self.facts.selinux && !in_place {
+        self.change(RESOLV_CONF, before.with_text(rewritten.text), rewritten.ours, replaced);
+        if self.facts.selinux {
             self.tool(&["restorecon", RESOLV_CONF], false);
         }
+    }
+
+    fn mounted(&mut self, mounted: &Mounted) {
+        let Rewritten { text, ours, replaced } = self.pointed_at(true);
+        let (before, after) = (mounted.before.clone(), mounted.before.with_text(text));
+        if !before.is_same(&after) {
+            self.changes.push(Change { path: mounted.at.clone(), before, after, ours, replaced, in_place: true });
+        }
+    }
+
+    fn pointed_at(&self, keep_comments: bool) -> Rewritten {
+        pointed_at(self.facts.text.as_deref().unwrap_or_default(), self.address.ip(), keep_comments)
     }
 
     fn drop_in(&mut self, path: &'static str, section: &str, ours: &[&str]) {

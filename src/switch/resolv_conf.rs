@@ -1,6 +1,8 @@
-//! The text of a resolv.conf (resolv.conf(5)): which servers it names, and the same text with another server.
+//! The text of a resolv.conf (resolv.conf(5)): search list and options, and the same text with another server.
 
 use std::net::IpAddr;
+
+use crate::server::name_server;
 
 /// The first line of what Cairn writes.
 pub const MARK: &str = "# Made by `cairn system install`; `cairn system uninstall` puts back what was here before.";
@@ -16,11 +18,6 @@ pub struct Rewritten {
 /// The value of a line with this keyword.
 fn value<'a>(line: &'a str, keyword: &str) -> Option<&'a str> {
     line.strip_prefix(keyword)?.strip_prefix([' ', '\t']).map(str::trim)
-}
-
-/// The servers, as they are written.
-pub fn servers(text: &str) -> Vec<&str> {
-    text.lines().filter_map(|line| value(line, "nameserver")).collect()
 }
 
 /// The search list; the last line with one counts.
@@ -40,7 +37,7 @@ pub fn pointed_at(text: &str, server: IpAddr, keep_comments: bool) -> Rewritten 
     let ours = vec![MARK.to_owned(), format!("nameserver {server}")];
     let (mut lines, mut replaced, mut at) = (Vec::new(), Vec::new(), None);
     for line in text.lines() {
-        if value(line, "nameserver").is_some() {
+        if name_server(line).is_some() {
             at.get_or_insert(lines.len());
             replaced.push(line.to_owned());
         } else if line != MARK && (keep_comments || !(line.starts_with(['#', ';']) || line.trim().is_empty())) {
@@ -55,6 +52,7 @@ pub fn pointed_at(text: &str, server: IpAddr, keep_comments: bool) -> Rewritten 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::name_servers;
 
     #[test]
     fn the_rest_of_the_file_stays() {
@@ -81,7 +79,7 @@ mod tests {
                 (rewritten.text.as_str(), rewritten.replaced),
                 (expected.as_str(), replaced.iter().map(|l| (*l).to_owned()).collect())
             );
-            assert_eq!(servers(&rewritten.text), ["127.0.0.1"]);
+            assert_eq!(name_servers(&rewritten.text), ["127.0.0.1"]);
             assert_eq!(pointed_at(&rewritten.text, server, true).text, rewritten.text, "the second time changes nothing");
         }
         let text = "domain a.example\nsearch b.example c.example\noptions edns0 trust-ad\noptions ndots:2\n";

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::machine::Machine;
 use super::manifest::{Manifest, Stage};
 use super::owner::{Facts, Owner, RESOLV_CONF};
-use super::resolv_conf::servers;
 use super::view::{Node, View};
 use crate::limits::switch::NAME_LOOK_UP_MAX;
 use crate::record::Name;
+use crate::server::name_servers;
 
 const RESOLVED_UPLINK: &str = "/run/systemd/resolve/resolv.conf";
 /// The stub of systemd-resolved, and its proxy without rules of its own.
@@ -48,7 +48,7 @@ pub fn status(view: &View, machine: &dyn Machine, address: Option<SocketAddr>, n
         (made.path.display().to_string(), state)
     });
     Ok(Standing {
-        servers: servers(facts.text.as_deref().unwrap_or_default()).into_iter().map(str::to_owned).collect(),
+        servers: name_servers(facts.text.as_deref().unwrap_or_default()).into_iter().map(str::to_owned).collect(),
         changes: changes.collect(),
         leads_here: match address {
             Some(address) => leads_here(view, matches!(owner, Owner::Resolved { .. }), address),
@@ -108,7 +108,7 @@ impl Standing {
 pub fn leads_here(view: &View, is_resolved: bool, address: SocketAddr) -> Result<(), String> {
     let text = view.end_of_links(Path::new(RESOLV_CONF)).and_then(|end| view.text(&end)).unwrap_or_default();
     let uplinks = is_resolved.then(|| view.text(Path::new(RESOLVED_UPLINK)).unwrap_or_default());
-    leads_to(&servers(&text), uplinks.as_deref().map(servers).as_deref(), address)
+    leads_to(&name_servers(&text), uplinks.as_deref().map(name_servers).as_deref(), address)
 }
 
 fn leads_to(named: &[&str], uplinks: Option<&[&str]>, address: SocketAddr) -> Result<(), String> {

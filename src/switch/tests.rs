@@ -15,12 +15,12 @@ use super::manifest::Manifest;
 use super::owner::{DHCLIENT_HOOK, DHCPCD_CONF, Facts, NETWORK_MANAGER_DROP_IN, RESOLV_CONF, RESOLVCONF_CONF, RESOLVED_DROP_IN};
 use super::plan::{Plan, plan};
 use super::report::Report;
-use super::resolv_conf::servers;
 use super::status::leads_here;
 use super::view::{Node, View};
 use super::{Request, install, status, uninstall};
 use crate::env::BootTime;
 use crate::record::Name;
+use crate::server::name_servers;
 
 /// A small system in a folder, gone when the test ends.
 struct Root {
@@ -64,6 +64,10 @@ impl Root {
                 fs::set_permissions(&at, fs::Permissions::from_mode(0o640)).expect("it is ours");
             }
         }
+    }
+
+    fn append(&self, path: &str, more: &str) {
+        self.put(path, &(self.text(path) + more));
     }
 
     fn text(&self, path: &str) -> String {
@@ -311,6 +315,17 @@ const CASES: &[Case] = &[
         changes: &[RESOLV_CONF],
         tools: &[],
     },
+    // The image has a link, and the runtime mounts its file where that ends.
+    Case {
+        owner: "mounted",
+        files: &[
+            (RESOLV_CONF, "-> ../run/systemd/resolve/stub-resolv.conf"),
+            ("/run/systemd/resolve/stub-resolv.conf", "nameserver 192.0.2.1\n"),
+            ("/proc/self/mountinfo", "35 21 0:30 /c/resolv.conf /run/systemd/resolve/stub-resolv.conf rw,relatime - ext4 /dev/sda rw\n"),
+        ],
+        changes: &["/run/systemd/resolve/stub-resolv.conf"],
+        tools: &[],
+    },
     Case {
         owner: "plain-file",
         files: &[STUB, UPLINK, (RESOLV_CONF, "nameserver 192.0.2.1\n"), ("/etc/nsswitch.conf", "hosts: files resolve dns\n")],
@@ -477,6 +492,14 @@ fn an_install_that_was_interrupted_is_undone() {
     }
 }
 
+fn edited_and_uninstalled(case: &Case, path: &str, more: &str) -> Root {
+    let root = Root::of(case);
+    assert!(installed(&Fake::new(&root)).good);
+    root.append(path, more);
+    uninstall(&root.view, &Fake::new(&root), false);
+    root
+}
+
 #[test]
 fn what_others_wrote_since_stays() {
     let plain = &CASES[8];
@@ -488,28 +511,20 @@ fn what_others_wrote_since_stays() {
     ] {
         let root = Root::of(plain);
         assert!(installed(&Fake::new(&root)).good);
-        let text = edited.map_or_else(|| root.text(RESOLV_CONF) + "options timeout:1\n", str::to_owned);
-        root.put(RESOLV_CONF, &text);
+        match edited {
+            Some(text) => root.put(RESOLV_CONF, text),
+            None => root.append(RESOLV_CONF, "options timeout:1\n"),
+        }
         let report = uninstall(&root.view, &Fake::new(&root), false);
         assert_eq!((report.result, root.text(RESOLV_CONF).as_str()), ("uninstalled", expected));
     }
-    let root = Root::of(&CASES[6]);
-    assert!(installed(&Fake::new(&root)).good);
-    let text = root.text(RESOLVCONF_CONF) + "search_domains=corp.example\n";
-    root.put(RESOLVCONF_CONF, &text);
-    uninstall(&root.view, &Fake::new(&root), false);
-    assert_eq!(root.text(RESOLVCONF_CONF), "resolv_conf=/etc/resolv.conf\nname_servers=192.0.2.9\nsearch_domains=corp.example\n");
-    let root = Root::of(&CASES[0]);
-    assert!(installed(&Fake::new(&root)).good);
-    let text = root.text(RESOLVED_DROP_IN) + "LLMNR=no\n";
-    root.put(RESOLVED_DROP_IN, &text);
-    uninstall(&root.view, &Fake::new(&root), false);
-    assert_eq!(root.text(RESOLVED_DROP_IN), "[Resolve]\nLLMNR=no\n");
-    let root = Root::of(&CASES[11]);
-    assert!(installed(&Fake::new(&root)).good);
-    let text = root.text(RESOLV_CONF) + "options timeout:1\n";
-    root.put(RESOLV_CONF, &text);
-    uninstall(&root.view, &Fake::new(&root), false);
+    for (case, path, more, expected) in [
+        (&CASES[6], RESOLVCONF_CONF, "search_domains=x\n", "resolv_conf=/etc/resolv.conf\nname_servers=192.0.2.9\nsearch_domains=x\n"),
+        (&CASES[0], RESOLVED_DROP_IN, "LLMNR=no\n", "[Resolve]\nLLMNR=no\n"),
+    ] {
+        assert_eq!(edited_and_uninstalled(case, path, more).text(path), expected);
+    }
+    let root = edited_and_uninstalled(&CASES[11], RESOLV_CONF, "options timeout:1\n");
     let link = root.view.node(Path::new(RESOLV_CONF)).expect("readable");
     assert_eq!(link, Node::Link { target: "../run/systemd/resolve/stub-resolv.conf".into() });
     assert!(root.text("/etc/resolv.conf.cairn-kept").ends_with("options timeout:1\n"));
@@ -533,7 +548,7 @@ fn a_second_install_takes_over_what_others_wrote() {
     assert!(installed(&machine).good);
     let moved = Request { candidates: vec!["192.0.2.53:53".parse().expect("an address")], ..request(false) };
     assert_eq!(install(&root.view, &machine, &moved, &mut |_| {}).result, "installed");
-    assert_eq!(servers(&root.text(RESOLV_CONF)), ["192.0.2.53"]);
+    assert_eq!(name_servers(&root.text(RESOLV_CONF)), ["192.0.2.53"]);
     uninstall(&root.view, &machine, false);
     assert_eq!(root.all(), before);
 }

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use crate::limits::switch::{LINKS_FOLLOWED_MAX, SYSTEM_FILE_BYTES_MAX};
@@ -96,8 +96,9 @@ impl View {
         if !meta.is_file() {
             return Ok(Node::Other);
         }
+        let (file, meta) = read_file(&real)?;
         let mut bytes = Vec::new();
-        fs::File::open(&real)?.take(SYSTEM_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        file.take(SYSTEM_FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > SYSTEM_FILE_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("has more than {SYSTEM_FILE_BYTES_MAX} octets")));
         }
@@ -191,7 +192,7 @@ impl View {
             Node::File { bytes, mode, uid, gid } => {
                 let beside = self.clean_beside(path)?;
                 let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-                let done = write_as(&mut file, &beside, bytes, (*mode, *uid, *gid)).and_then(|()| fs::rename(&beside, &real));
+                let done = write_as(&mut file, bytes, (*mode, *uid, *gid)).and_then(|()| fs::rename(&beside, &real));
                 done.inspect_err(|_| drop(fs::remove_file(&beside)))?;
             }
             Node::Link { target } => {
@@ -217,11 +218,19 @@ impl View {
     }
 }
 
-fn write_as(file: &mut fs::File, at: &Path, bytes: &[u8], (mode, uid, gid): (u32, u32, u32)) -> io::Result<()> {
+/// The file at the path itself, and what it is. Who may change the folder may have put a link or a FIFO in its place since the
+/// last look: neither is followed or waited for.
+fn read_file(real: &Path) -> io::Result<(fs::File, fs::Metadata)> {
+    let file = fs::File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(real)?;
+    let meta = file.metadata()?;
+    if meta.is_file() { Ok((file, meta)) } else { Err(io::Error::other("is no file any more")) }
+}
+
+fn write_as(file: &mut fs::File, bytes: &[u8], (mode, uid, gid): (u32, u32, u32)) -> io::Result<()> {
     file.write_all(bytes)?;
     let meta = file.metadata()?;
     if (meta.uid(), meta.gid()) != (uid, gid) {
-        match lchown(at, Some(uid), Some(gid)) {
+        match fchown(&*file, Some(uid), Some(gid)) {
             // Tests without the rights of root make files of their own user.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && meta.uid() != 0 => {}
             other => other?,
@@ -250,6 +259,18 @@ fn target_of(link: &Path, target: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As a file that is replaced by a FIFO between two looks would be.
+    #[test]
+    fn only_a_file_is_read() {
+        let scratch = std::env::temp_dir().join(format!("cairn-view-{}", std::process::id()));
+        fs::create_dir_all(&scratch).expect("a folder");
+        let fifo = scratch.join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).expect("a FIFO");
+        symlink("fifo", scratch.join("link")).expect("a link");
+        assert!(read_file(&fifo).is_err() && read_file(&scratch.join("link")).is_err());
+        fs::remove_dir_all(&scratch).expect("it is ours");
+    }
 
     #[test]
     fn links_lead_somewhere() {

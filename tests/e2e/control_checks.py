@@ -121,6 +121,7 @@ def control_checks(binary):
     guarded("control", "the service manager hears of readiness, status and life", lambda: service_manager(binary))
     guarded("control", "an address that comes later", lambda: late_address(binary))
     guarded("control", "local data and a hosts file", lambda: local_data(binary))
+    guarded("control", "a filtered name has one log line a minute, over all workers", lambda: filtered_lines(binary))
     guarded("control", "a read-only file system with one tmpfs", lambda: read_only(binary))
 
 
@@ -334,6 +335,20 @@ def local_data(binary):
         explained = server.cairn("explain", "nas.lan")
         good["explained"] = "local-data" in explained[1]
         return all(good.values()), f"{good} {explained}"
+
+
+def filtered_lines(binary):
+    """Each question from a port of its own, so that all workers have some."""
+    with Instance(binary, "filtered", extra="workers = 4") as server:
+        server.configure("[recursion]\ndnssec = false")
+        if not server.start():
+            return False, server.log()
+        replies = [server.ask("private.example.com") for _ in range(40)]
+        once = [server.ask("mixed.example.com") for _ in range(3)]
+        server.ask("www.example.com")
+        lines = [line for line in server.log().splitlines() if "is filtered" in line]
+        good = all([code for code, _ in got.ede] == [17] for got in replies + once) and len(lines) == 2
+        return good and [name in line for name, line in zip(("private.", "mixed."), lines)] == [True, True], (lines, seen(replies[0]))
 
 
 def read_only(binary):

@@ -18,7 +18,7 @@ import time
 
 import network
 import wire
-from asking import LAN, LOCAL, NoReply, guarded, reply, tally, until
+from asking import LAN, LAN6, LOCAL, NoReply, guarded, reply, tally, until
 from authorities import HERE, ROOT_ADDRESSES, Nsd
 from signed import sign_with_bind
 from space import ip
@@ -153,6 +153,40 @@ def silent(query, reply, over_tcp):
     return None
 
 
+def refusing(query, reply, over_tcp):
+    """A packet filter that answers by itself, without RA."""
+    return query[:2] + struct.pack("!H4H", QR | 5, 1, 0, 0, 0) + question_of(query)[2]
+
+
+def denying(query, reply, over_tcp):
+    """A filter that says of some names that they do not exist, in the place of the root servers."""
+    if question_of(query)[0] == wire.name_wire("example.com"):
+        return query[:2] + struct.pack("!H4H", QR | AA | 3, 1, 0, 0, 0) + question_of(query)[2]
+    return reply
+
+
+def inventing(query, reply, over_tcp):
+    """An address of a search page for what does not exist, and nothing else."""
+    _, rtype, _ = question_of(query)
+    return answer(query, "192.0.2.81", AA) if rtype == A and reply[3] & 15 == 3 else reply
+
+
+def without_edns(query, reply, over_tcp):
+    """An old firewall: whatever has an OPT record is dropped, over UDP."""
+    return reply if over_tcp or query[10:12] == b"\0\0" else None
+
+
+def formerr(query, reply, over_tcp):
+    """A forwarder that takes EDNS for a mistake."""
+    if query[10:12] == b"\0\0":
+        return hijacked(query, reply, over_tcp)
+    return query[:2] + struct.pack("!H4H", QR | RA | 1, 1, 0, 0, 0) + question_of(query)[2]
+
+
+def failing(query, reply, over_tcp):
+    return query[:2] + struct.pack("!H4H", QR | RA | 2, 1, 0, 0, 0) + question_of(query)[2]
+
+
 class Rules:
     """Routing rules that drop packets, which work in every kernel; the table of local addresses comes after them."""
 
@@ -259,11 +293,20 @@ def machine_checks(doctor, folder):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
         holder.bind((LAN, 53))
         doctor.check("port 53 held by another process", {"port"}, f"process {os.getpid()}", config=doctor.config(listen=(LOCAL, LAN)))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
+        holder.bind((LAN, 53))
+        holder.listen()
+        doctor.check("port 53 held by another process, over TCP alone", {"port"}, "TCP", config=doctor.config(listen=(LOCAL, LAN)))
     doctor.check("an address that no interface has", {"port"}, ABSENT, config=doctor.config(listen=(LOCAL, ABSENT)))
     doctor.check("a mistake in the configuration", {"configuration"}, "misspelt", config=doctor.config(server="misspelt = 1\n"))
     doctor.check("everybody may ask", {"open resolver"}, "0.0.0.0/0", config=doctor.config(server='allow = ["0.0.0.0/0"]\n', listen=(LOCAL, LAN)))
+    wide = doctor.config(server='allow = ["127.0.0.0/8", "::/0"]\n', listen=(LOCAL, LAN6))
+    doctor.check("everybody may ask over IPv6", {"open resolver"}, "::/0", config=wide)
+    doctor.check("half of all addresses may ask", {"open resolver"}, "0.0.0.0/1", config=doctor.config(server='allow = ["0.0.0.0/1", "128.0.0.0/1"]\n', listen=(LOCAL, LAN)))
     network.mount_over("/etc/resolv.conf", f"nameserver {NOBODY}\n", folder)
     doctor.check("resolv.conf leads elsewhere", {"resolv.conf"}, NOBODY)
+    network.mount_over("/etc/resolv.conf", f"# mine\nnameserver ::1\nnameserver {NOBODY}\n", folder)
+    doctor.check("resolv.conf leads elsewhere first", {"resolv.conf"}, "::1")
     network.mount_over("/etc/resolv.conf", f"nameserver {LOCAL}\n", folder)
     process = doctor.subject.process
     soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
@@ -291,7 +334,11 @@ def machine_checks(doctor, folder):
 def network_checks(doctor, roots):
     for what, spoil, expected, said in [
         ("a resolver answers in place of the root servers", hijacked, {"interception"}, "offer recursion"),
+        ("a packet filter that answers REFUSED in their place", refusing, {"interception"}, "REFUSED"),
+        ("one that says of a name that it does not exist", denying, {"interception"}, "example.com does not exist"),
+        ("one that gives an address for what does not exist", inventing, {"interception"}, "has an address"),
         ("large UDP replies are dropped", without_large, {"large answers"}, "1232 octets"),
+        ("queries with EDNS are dropped", without_edns, {"large answers"}, "EDNS"),
         ("a captive portal: one address for every name", portal, {"captive portal"}, PORTAL),
         ("no reply of anybody", silent, {"network"}, "none of 6 servers"),
     ]:
@@ -301,9 +348,11 @@ def network_checks(doctor, roots):
     roots.refuse_tcp()
     doctor.check("TCP to port 53 is reset", {"TCP"}, "refused")
     roots.listen()
-    rule = ["unreachable", "ipproto", "udp", "dport", "53"]
-    with Rules(6, *rule), RulesOfTcp():
-        doctor.check("IPv6 without a way out", {"IPv6"}, "over IPv4")
+    with Rules(4, "blackhole", "ipproto", "tcp", "dport", "53"), Rules(6, "blackhole", "ipproto", "tcp", "dport", "53"):
+        doctor.check("all TCP to port 53 is dropped", {"TCP", "packet filter"}, "not over TCP")
+    for kind in ("unreachable", "blackhole", "prohibit"):
+        with Rules(6, kind, "ipproto", "udp", "dport", "53"), Beside(kind, "ipproto", "tcp", "dport", "53"):
+            doctor.check(f"IPv6 without a way out: {kind}", {"IPv6"}, "over IPv4")
     doctor.check("all is well again", set())
     shim = doctor.folder / "clock.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O", "-o", shim, HERE / "clock.c"], check=True)
@@ -316,11 +365,14 @@ def network_checks(doctor, roots):
     doctor.check("no file of trust anchors", {"trust anchors"}, "gone.anchors", config=doctor.config(anchors=doctor.folder / "gone.anchors"))
 
 
-class RulesOfTcp:
-    """Beside a rule for UDP, the same for TCP."""
+class Beside:
+    """Beside a rule for UDP, one for TCP."""
+
+    def __init__(self, *rule):
+        self.rule = rule
 
     def __enter__(self):
-        ip("-6", "rule", "add", "pref", "11", "unreachable", "ipproto", "tcp", "dport", "53")
+        ip("-6", "rule", "add", "pref", "11", *self.rule)
 
     def __exit__(self, *_):
         ip("-6", "rule", "del", "pref", "11")
@@ -330,8 +382,15 @@ def forwarding_checks(doctor, forwarder):
     everything = doctor.config(more=f'[[forward]]\nzone = "."\nto = ["{FORWARDER}"]\n')
     forwarder.spoil = stripping
     doctor.check("a forwarder that strips signatures", {"DNSSEC of forwarders"}, FORWARDER, config=everything)
+    forwarder.spoil = formerr
+    doctor.check("a forwarder that takes EDNS for a mistake", {"DNSSEC of forwarders"}, FORWARDER, config=everything)
     forwarder.spoil = resolver
     doctor.check("a forwarder where nobody is", {"forwarders"}, NOBODY, config=doctor.config(more=f'[[forward]]\nzone = "corp.example"\nto = ["{NOBODY}"]\n'))
+    internal = doctor.config(more=f'[[forward]]\nzone = "corp.example"\nto = ["{FORWARDER}"]\n')
+    for spoil, said in ((failing, "SERVFAIL"), (refusing, "REFUSED")):
+        forwarder.spoil = spoil
+        doctor.check(f"a forwarder that answers {said}", {"forwarders"}, said, config=internal)
+    forwarder.spoil = resolver
 
 
 def interception_checks(doctor, roots):

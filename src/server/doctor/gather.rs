@@ -15,8 +15,9 @@ use serde_json::Value;
 use super::super::command::Command;
 use super::super::load::{StartOptions, configuration_as_far_as_it_goes, root_hints, trust_anchors};
 use super::super::port_owner::{Transport, port_owner};
+use super::super::resolv_conf::{self, RESOLV_CONF, name_servers};
 use super::super::single_query::SingleQuery;
-use super::super::{socket, state};
+use super::super::{passed_file, socket, state};
 use super::facts::{Asked, Control, Facts, Held, Outcome, OwnReply, ResolvConf, Role, Trusted};
 use super::machine::is_of_resolved;
 use super::seen::Seen;
@@ -24,12 +25,11 @@ use crate::config::Settings;
 use crate::env::{Clock, Random, RealClock};
 use crate::limits::server::{
     DOCTOR_FORWARDERS_MAX, DOCTOR_OWN_ADDRESSES_MAX, DOCTOR_ROOTS_MAX, DOCTOR_TIME_MAX, DOCTOR_TRIES_MAX, DOCTOR_WAIT_MAX,
-    RESOLV_CONF_BYTES_MAX, TRUST_FILE_BYTES_MAX,
+    TRUST_FILE_BYTES_MAX,
 };
 use crate::record::{Name, Question, Rtype};
 use crate::validate::TrustPoints;
 
-const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The servers that systemd-resolved asks.
 const BEHIND_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 const IPV6_ADDRESSES: &str = "/proc/net/if_inet6";
@@ -165,7 +165,7 @@ fn looks_at_machine(facts: &Facts) -> Vec<Look> {
             Box::new(|facts| facts.trusted = trusted)
         }),
         Box::new(|| {
-            let has = read_some(IPV6_ADDRESSES).is_ok_and(|text| has_ipv6_address(&text));
+            let has = fs::read_to_string(IPV6_ADDRESSES).is_ok_and(|text| has_ipv6_address(&text));
             Box::new(move |facts| facts.has_ipv6_address = has)
         }),
     ];
@@ -222,30 +222,19 @@ fn send_to_ourselves(address: SocketAddr) -> OwnReply {
 }
 
 /// At most so much of a file that others write.
-fn read_some(path: &str) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(RESOLV_CONF_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
 fn resolv_conf() -> ResolvConf {
-    let servers = read_some(RESOLV_CONF).map(|text| name_servers(&text)).map_err(|error| error.to_string());
+    let read = |file: &str| resolv_conf::read(Path::new(file)).map(|text| asked_by_programs(&text));
+    let servers = read(RESOLV_CONF).map_err(|error| error.to_string());
     let listed = servers.clone().unwrap_or_default();
     let is_local = |ip: &IpAddr| UdpSocket::bind(SocketAddr::new(*ip, 0)).is_ok();
     let by_resolved = listed.iter().any(|ip| is_of_resolved(*ip));
-    let behind_resolved =
-        if by_resolved { read_some(BEHIND_RESOLVED).map(|text| name_servers(&text)).unwrap_or_default() } else { Vec::new() };
+    let behind_resolved = if by_resolved { read(BEHIND_RESOLVED).unwrap_or_default() } else { Vec::new() };
     ResolvConf { local: listed.iter().chain(&behind_resolved).copied().filter(is_local).collect(), servers, behind_resolved }
 }
 
 /// resolv.conf(5): a later server than the third is never asked.
-fn name_servers(text: &str) -> Vec<IpAddr> {
-    let of_line = |line: &str| {
-        let mut words = line.split_whitespace();
-        let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
-        address.split('%').next()?.parse().ok()
-    };
-    text.lines().filter_map(of_line).take(3).collect()
+fn asked_by_programs(text: &str) -> Vec<IpAddr> {
+    name_servers(text).iter().filter_map(|server| server.split('%').next()?.parse().ok()).take(3).collect()
 }
 
 /// `None`: there is no limit, or none is known.
@@ -297,7 +286,7 @@ fn trusted(settings: &Settings) -> Trusted {
 /// `None`: there is no such file, or it is not for us.
 fn saved_points(path: &Path) -> Option<Result<TrustPoints, String>> {
     let mut bytes = Vec::new();
-    let read = fs::File::open(path).ok()?.take(TRUST_FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    let read = passed_file::open(path).ok()?.take(TRUST_FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
     Some(match (read, String::from_utf8(bytes)) {
         (Err(error), _) => Err(error.to_string()),
         (Ok(count), _) if count as u64 > TRUST_FILE_BYTES_MAX => Err("it is too long to be what Cairn wrote".to_owned()),
@@ -439,7 +428,7 @@ mod tests {
     fn files_of_the_system() {
         let ip = |text: &str| text.parse::<IpAddr>().expect(text);
         let text = "# nameserver 192.0.2.1\nsearch lan\nnameserver\t127.0.0.1\nnameserver fe80::1%eth0\nnameserver x\nnameserver ::1\nnameserver 192.0.2.4\n";
-        assert_eq!(name_servers(text), [ip("127.0.0.1"), ip("fe80::1"), ip("::1")]);
+        assert_eq!(asked_by_programs(text), [ip("127.0.0.1"), ip("fe80::1"), ip("::1")]);
         let limits = "Limit   Soft  Hard  Units\nMax open files            1024                 524288               files     \n";
         assert_eq!((limit_of(limits, false), limit_of(limits, true)), (Some(1_024), Some(524_288)));
         assert_eq!(limit_of("Max open files            unlimited            unlimited            files     \n", true), None);

@@ -198,7 +198,7 @@ pub(super) fn open_resolver(facts: &Facts) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::super::facts::OwnReply;
-    use super::super::test_facts::{one_fault, socket, told};
+    use super::super::test_facts::{Row, each_is_found, none_is_a_fault, socket};
     use super::*;
     use crate::config::{Prefix, Problem};
     use crate::server::port_owner::Process;
@@ -213,9 +213,6 @@ mod tests {
         Control::Unreachable { why: "/run/cairn/control.sock is not there".to_owned(), is_forbidden }
     }
 
-    type Row<'r> = (&'r str, &'r str, &'r str, &'r dyn Fn(&mut Facts));
-
-    /// Each fault is found by its own check, and by no other.
     #[test]
     fn each_fault_of_the_machine() {
         let ip = |text: &str| text.parse::<IpAddr>().expect(text);
@@ -272,10 +269,7 @@ mod tests {
                 facts.configuration.settings.server.allow = Prefix::new(ip("0.0.0.0"), 0).into_iter().collect();
             }),
         ];
-        for (check, what, fix, change) in rows {
-            let (found_by, finding) = one_fault(change);
-            assert!(found_by == *check && finding.what.contains(what) && finding.fix.contains(fix), "{check}: {found_by} {finding:#?}");
-        }
+        each_is_found(rows);
     }
 
     #[test]
@@ -311,9 +305,6 @@ mod tests {
             },
             &|facts| facts.open_files = None,
         ];
-        for (row, change) in rows.iter().enumerate() {
-            let faults: Vec<_> = told(change).into_iter().filter(|(_, verdict)| matches!(verdict, Verdict::Fault(_))).collect();
-            assert_eq!(faults, [], "row {row}");
-        }
+        none_is_a_fault(rows);
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn healthy() -> Facts {
 }
 
 /// What every check says after the healthy machine was changed, without those that say that all is well.
-pub(super) fn told(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Verdict)> {
+fn told(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Verdict)> {
     let mut facts = healthy();
     change(&mut facts);
     report(&facts).verdicts.into_iter().filter(|(_, verdict)| *verdict != Verdict::Good).collect()
@@ -103,7 +103,7 @@ pub(super) fn told(change: impl FnOnce(&mut Facts)) -> Vec<(&'static str, Verdic
 
 /// Exactly one check finds a fault; its name, what and fix.
 #[track_caller]
-pub(super) fn one_fault(change: impl FnOnce(&mut Facts)) -> (&'static str, Finding) {
+fn one_fault(change: impl FnOnce(&mut Facts)) -> (&'static str, Finding) {
     let mut faults: Vec<(&'static str, Finding)> = told(change)
         .into_iter()
         .filter_map(|(check, verdict)| match verdict {
@@ -113,6 +113,26 @@ pub(super) fn one_fault(change: impl FnOnce(&mut Facts)) -> (&'static str, Findi
         .collect();
     assert_eq!(faults.len(), 1, "{faults:#?}");
     faults.remove(0)
+}
+
+/// The check that finds a fault, what it says of it and of the way out, and what is spoilt.
+pub(super) type Row<'r> = (&'r str, &'r str, &'r str, &'r dyn Fn(&mut Facts));
+
+/// Each fault is found by its own check, and by no other.
+#[track_caller]
+pub(super) fn each_is_found(rows: &[Row<'_>]) {
+    for (check, what, fix, change) in rows {
+        let (found_by, finding) = one_fault(change);
+        assert!(found_by == *check && finding.what.contains(what) && finding.fix.contains(fix), "{check}: {found_by} {finding:#?}");
+    }
+}
+
+#[track_caller]
+pub(super) fn none_is_a_fault(rows: &[&dyn Fn(&mut Facts)]) {
+    for (row, change) in rows.iter().enumerate() {
+        let faults: Vec<_> = told(change).into_iter().filter(|(_, verdict)| matches!(verdict, Verdict::Fault(_))).collect();
+        assert_eq!(faults, [], "row {row}");
+    }
 }
 
 #[test]
