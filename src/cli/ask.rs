@@ -9,11 +9,11 @@ use crate::server::{self, Command};
 
 /// Sends a command to the running server and prints each line of its answer; the members of an object one below the other.
 pub(super) fn ask_server(command: &Command, everywhere: &Everywhere) -> u8 {
-    ask_and(command, everywhere, print_members)
+    ask_and(command, everywhere, &mut print_members)
 }
 
 /// The same, printed in another way.
-pub(super) fn ask_and(command: &Command, everywhere: &Everywhere, mut print: impl FnMut(&Value)) -> u8 {
+pub(super) fn ask_and(command: &Command, everywhere: &Everywhere, print: &mut dyn FnMut(&Value)) -> u8 {
     let mut has_failed = false;
     let places = everywhere.control_sockets();
     let outcome = server::ask(&places, command, |line| {

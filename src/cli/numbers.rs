@@ -54,7 +54,7 @@ impl Numbers {
                 Some((bound.parse().ok(), count as u64))
             })
             .collect();
-        buckets.sort_by_key(|(bound, _)| bound.unwrap_or(u64::MAX));
+        buckets.sort_unstable_by_key(|(bound, _)| bound.unwrap_or(u64::MAX));
         buckets
     }
 }

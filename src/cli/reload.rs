@@ -23,7 +23,7 @@ pub(super) struct ReloadArgs {}
 
 pub(super) fn reload(_: &ReloadArgs, everywhere: &Everywhere) -> u8 {
     let mut has_ended = false;
-    let code = ask_and(&Command::Reload, everywhere, |line| {
+    let code = ask_and(&Command::Reload, everywhere, &mut |line| {
         if let Some(text) = line.get("line").and_then(Value::as_str) {
             say!("{text}");
         } else if let Some(error) = line.get("error").and_then(Value::as_str) {

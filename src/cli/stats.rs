@@ -43,7 +43,7 @@ pub(super) fn stats(args: &StatsArgs, everywhere: &Everywhere) -> u8 {
     let clear = if std::io::stdout().is_terminal() { CLEAR } else { "" };
     loop {
         let began = RealClock.boot();
-        let code = ask_and(&Command::Stats, everywhere, |line| {
+        let code = ask_and(&Command::Stats, everywhere, &mut |line| {
             if args.json || line.get("error").is_some() {
                 return say!("{line}");
             }

@@ -25,7 +25,7 @@ pub(super) struct StatusArgs {
 }
 
 pub(super) fn status(args: &StatusArgs, everywhere: &Everywhere) -> u8 {
-    ask_and(&Command::Status, everywhere, |line| match args.json {
+    ask_and(&Command::Status, everywhere, &mut |line| match args.json {
         true => say!("{line}"),
         false => shown(line, Paint::stdout()).iter().for_each(|line| say!("{line}")),
     })

@@ -177,7 +177,7 @@ fn records(zone: &zone::Zone) -> Vec<Shown> {
         set.rdatas().for_each(|rdata| put(set.rtype, rdata));
         set.sigs().for_each(|rdata| put(Rtype::RRSIG, rdata));
     }
-    all.sort_by(|one, other| {
+    all.sort_unstable_by(|one, other| {
         let rank = |shown: &Shown| (shown.rtype != Rtype::SOA, shown.rtype);
         one.owner.cmp(&other.owner).then_with(|| rank(one).cmp(&rank(other))).then_with(|| one.data.cmp(&other.data))
     });

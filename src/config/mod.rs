@@ -24,6 +24,7 @@ mod settings;
 mod show;
 mod translation;
 mod unbound;
+mod written;
 
 pub use address_entry::AddressEntry;
 pub(crate) use nearest::nearest;

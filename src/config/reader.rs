@@ -4,14 +4,12 @@
 //! keys. A line with a syntax mistake is not searched for mistakes of meaning, because the parser may have misread it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeInteger, DeTable, DeValue};
+use toml::de::DeTable;
 
-use super::address_entry::AddressEntry;
 use super::foreign;
 use super::keys::{KEY, Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
 use super::language;
@@ -20,11 +18,10 @@ use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
-use super::quantity::{parse_duration, parse_size};
-use super::secret::Secret;
 use super::settings::{KeySettings, RouteSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
-use crate::record::{Name, to_ascii_name};
+use super::written::{Mistake, Value, Written, client, domain_name, found, host};
+use crate::record::Name;
 
 impl Settings {
     /// Reads a whole configuration file. `file_name` is used in messages, and its folder completes relative paths.
@@ -61,7 +58,6 @@ impl Settings {
 }
 
 type Table<'i> = DeTable<'i>;
-type Value<'i> = Spanned<DeValue<'i>>;
 
 struct Reader<'a> {
     file_name: &'a str,
@@ -75,9 +71,6 @@ struct Reader<'a> {
 
 /// Gives the place of a key's value in the file.
 type MarkOf<'m> = &'m dyn Fn(&str) -> Mark;
-
-/// One mistake inside a value: its place, what is wrong, and how to correct it.
-type Mistake = (Range<usize>, String, Option<String>);
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, mended: &'a str, file_name: &'a str) -> Reader<'a> {
@@ -255,7 +248,7 @@ impl<'a> Reader<'a> {
             for key in ["primaries", "transfer", "notify"] {
                 let elements = table.get(key).and_then(|value| value.get_ref().as_array());
                 for element in elements.into_iter().flatten() {
-                    let entry = element.get_ref().as_str().and_then(|text| AddressEntry::parse_clients(text, domain_name).ok());
+                    let entry = element.get_ref().as_str().and_then(|text| client(text).ok());
                     if let Some(name) = entry.and_then(|entry| entry.key).filter(|name| !known.contains(name)) {
                         let near: Vec<String> = known.iter().map(Name::to_string).collect();
                         let near: Vec<&str> = near.iter().map(String::as_str).collect();
@@ -317,165 +310,34 @@ impl<'a> Reader<'a> {
 
 /// Checks one value and stores it; a wrong value leaves the setting unchanged.
 fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> Result<(), Vec<Mistake>> {
-    let wrong = || vec![(value.span(), format!("expected {}, found {}", expected(&row.kind), found(value)), None)];
-    let plain = value.get_ref();
+    let written = Written { value, expected: expected(&row.kind), folder };
     match &row.kind {
-        Kind::Switch(slot) => *slot(target) = plain.as_bool().ok_or_else(|| no_switch(value, wrong()))?,
-        Kind::SwitchOrFoundOut(slot) => *slot(target) = Some(plain.as_bool().ok_or_else(|| no_switch(value, wrong()))?),
-        Kind::Count(slot, least, most) => {
-            let count = plain.as_integer().and_then(whole_number).filter(|count| (least..=most).contains(&count)).ok_or_else(wrong)?;
-            *slot(target) = Some(usize::try_from(count).map_err(|_| wrong())?);
-        }
-        Kind::Number(slot, least, most) => {
-            let count = plain.as_integer().and_then(whole_number).filter(|count| (least..=most).contains(&count)).ok_or_else(wrong)?;
-            *slot(target) = usize::try_from(count).map_err(|_| wrong())?;
-        }
-        Kind::Seconds(slot, least, most) => {
-            let seconds = amount(plain, parse_duration).filter(|seconds| (least..=most).contains(&seconds)).ok_or_else(wrong)?;
-            *slot(target) = u32::try_from(seconds).map_err(|_| wrong())?;
-        }
-        Kind::Bytes(slot, least, most) => {
-            *slot(target) = amount(plain, parse_size).filter(|bytes| (least..=most).contains(&bytes)).ok_or_else(wrong)?;
-        }
-        Kind::Word(words, put, _) => {
-            let written = plain.as_str().ok_or_else(wrong)?;
-            match words.iter().position(|word| *word == written) {
-                Some(at) => put(target, at),
-                None => {
-                    let hint = nearest(written, words).map(|near| format!("did you mean \"{near}\"?"));
-                    return Err(wrong().into_iter().map(|(span, what, _)| (span, what, hint.clone())).collect());
-                }
-            }
-        }
-        Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => *slot(target) = Some(file(plain, folder).ok_or_else(wrong)?),
-        Kind::AccountOrFoundOut(slot) => {
-            let name = plain.as_str().filter(|name| !name.is_empty() && !name.contains([':', '/']) && !name.contains(char::is_whitespace));
-            *slot(target) = Some(name.ok_or_else(wrong)?.to_owned());
-        }
-        Kind::Name(slot) => {
-            let text = plain.as_str().ok_or_else(wrong)?;
-            *slot(target) = domain_name(text).map_err(|what| vec![(value.span(), what, None)])?;
-        }
-        Kind::OptionalName(slot) => {
-            let text = plain.as_str().ok_or_else(wrong)?;
-            *slot(target) = Some(domain_name(text).map_err(|what| vec![(value.span(), what, None)])?);
-        }
-        Kind::OptionalText(slot) => {
-            let text = plain.as_str().filter(|text| text.len() <= 255 && !text.contains(char::is_control));
-            *slot(target) = Some(text.ok_or_else(wrong)?.to_owned());
-        }
-        Kind::Names(slot) => *slot(target) = each(value, wrong, domain_name)?,
-        Kind::NegativeAnchors(slot) => *slot(target) = each(value, wrong, |text| NegativeAnchor::parse(text, domain_name))?,
-        Kind::Records(slot) => *slot(target) = each(value, wrong, |text| Ok(text.to_owned()))?,
-        Kind::Prefixes(slot) => *slot(target) = each(value, wrong, |text| text.parse::<Prefix>())?,
-        Kind::Translation(slot) => {
-            let text = plain.as_str().ok_or_else(wrong)?;
-            *slot(target) = text.parse().map_err(|what| vec![(value.span(), what, None)])?;
-        }
-        Kind::OptionalTranslation(slot) => {
-            let text = plain.as_str().ok_or_else(wrong)?;
-            *slot(target) = Some(text.parse().map_err(|what| vec![(value.span(), what, None)])?);
-        }
-        Kind::Listen(slot) => *slot(target) = Some(sockets(value, wrong)?),
-        Kind::Servers(slot) => *slot(target) = each(value, wrong, parse_socket)?,
-        Kind::Peers(slot) => *slot(target) = each(value, wrong, |text| AddressEntry::parse_host(text, domain_name))?,
-        Kind::PeersOrDerived(slot) => *slot(target) = Some(each(value, wrong, |text| AddressEntry::parse_host(text, domain_name))?),
-        Kind::Clients(slot) => *slot(target) = each(value, wrong, |text| AddressEntry::parse_clients(text, domain_name))?,
-        Kind::Secret(slot) => {
-            let text = plain.as_str().ok_or_else(|| vec![(value.span(), "expected a secret in base 64, in quotes".to_owned(), None)])?;
-            *slot(target) = Some(Secret::parse(text).map_err(|what| vec![(value.span(), what, None)])?);
-        }
+        Kind::Switch(slot) => *slot(target) = written.switch()?,
+        Kind::SwitchOrFoundOut(slot) => *slot(target) = Some(written.switch()?),
+        Kind::Count(slot, least, most) => *slot(target) = Some(written.count(*least, *most)?),
+        Kind::Number(slot, least, most) => *slot(target) = written.count(*least, *most)?,
+        Kind::Seconds(slot, least, most) => *slot(target) = written.seconds(*least, *most)?,
+        Kind::Bytes(slot, least, most) => *slot(target) = written.bytes(*least, *most)?,
+        Kind::Word(words, put, _) => put(target, written.word(words)?),
+        Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => *slot(target) = Some(written.path()?),
+        Kind::AccountOrFoundOut(slot) => *slot(target) = Some(written.account()?),
+        Kind::Name(slot) => *slot(target) = written.name()?,
+        Kind::OptionalName(slot) => *slot(target) = Some(written.name()?),
+        Kind::OptionalText(slot) => *slot(target) = Some(written.short_text()?),
+        Kind::Names(slot) => *slot(target) = written.each(domain_name)?,
+        Kind::NegativeAnchors(slot) => *slot(target) = written.each(|text| NegativeAnchor::parse(text, domain_name))?,
+        Kind::Records(slot) => *slot(target) = written.each(|text| Ok(text.to_owned()))?,
+        Kind::Prefixes(slot) => *slot(target) = written.each(str::parse::<Prefix>)?,
+        Kind::Translation(slot) => *slot(target) = written.translation()?,
+        Kind::OptionalTranslation(slot) => *slot(target) = Some(written.translation()?),
+        Kind::Listen(slot) => *slot(target) = Some(written.sockets()?),
+        Kind::Servers(slot) => *slot(target) = written.each(parse_socket)?,
+        Kind::Peers(slot) => *slot(target) = written.each(host)?,
+        Kind::PeersOrDerived(slot) => *slot(target) = Some(written.each(host)?),
+        Kind::Clients(slot) => *slot(target) = written.each(client)?,
+        Kind::Secret(slot) => *slot(target) = Some(written.secret()?),
     }
     Ok(())
-}
-
-/// The mistake with what to write, where a switch is written as a word or a number.
-fn no_switch(value: &Value<'_>, wrong: Vec<Mistake>) -> Vec<Mistake> {
-    let word = match value.get_ref() {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Integer(integer) => integer.to_string(),
-        _ => return wrong,
-    };
-    let hint = language::switch_for(&word).map(|switch| format!("write {switch} without quotes"));
-    wrong.into_iter().map(|(span, what, _)| (span, what, hint.clone())).collect()
-}
-
-fn sockets(value: &Value<'_>, wrong: impl Fn() -> Vec<Mistake>) -> Result<Vec<SocketAddr>, Vec<Mistake>> {
-    let all = each(value, wrong, parse_socket)?;
-    if all.is_empty() {
-        return Err(vec![(value.span(), "at least one address is needed".to_owned(), None)]);
-    }
-    Ok(all)
-}
-
-/// Reads every string of a list. The mistakes of all elements are reported; a repeated element is a mistake.
-fn each<T: PartialEq>(
-    value: &Value<'_>,
-    wrong: impl Fn() -> Vec<Mistake>,
-    read: impl Fn(&str) -> Result<T, String>,
-) -> Result<Vec<T>, Vec<Mistake>> {
-    let elements = value.get_ref().as_array().ok_or_else(&wrong)?;
-    let (mut all, mut mistakes) = (Vec::new(), Vec::new());
-    for element in elements {
-        match element.get_ref().as_str().map(&read) {
-            Some(Ok(read)) => all.push((element, read)),
-            Some(Err(what)) => mistakes.push((element.span(), what, None)),
-            None => mistakes.push((element.span(), format!("expected a string in quotes, found {}", found(element)), None)),
-        }
-    }
-    for (at, (element, one)) in all.iter().enumerate() {
-        if all.iter().take(at).any(|(_, other)| other == one) {
-            mistakes.push((element.span(), format!("{} appears twice", found(element)), None));
-        }
-    }
-    if mistakes.is_empty() { Ok(all.into_iter().map(|(_, one)| one).collect()) } else { Err(mistakes) }
-}
-
-fn amount(value: &DeValue<'_>, parse: fn(&str) -> Option<u64>) -> Option<u64> {
-    match value {
-        DeValue::Integer(integer) => whole_number(integer),
-        DeValue::String(text) => parse(text),
-        _ => None,
-    }
-}
-
-fn whole_number(integer: &DeInteger<'_>) -> Option<u64> {
-    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
-}
-
-fn file(value: &DeValue<'_>, folder: &Path) -> Option<PathBuf> {
-    value.as_str().filter(|path| !path.is_empty() && !path.contains('\0')).map(|path| folder.join(path))
-}
-
-/// A domain name with or without the final dot. International names are written in their wire form (RFC 5890 2.3.2.1).
-fn domain_name(text: &str) -> Result<Name, String> {
-    if text.is_empty() {
-        return Err("\"\" is not a domain name; the root is \".\"".to_owned());
-    }
-    if let Some(rest) = text.strip_prefix("*.") {
-        return Err(format!("\"{text}\": write \"{rest}\", which is for all names below it as well"));
-    }
-    if !text.is_ascii() {
-        let form = to_ascii_name(text).map_or("its xn-- form".to_owned(), |form| format!("\"{form}\""));
-        return Err(format!("\"{text}\" is not ASCII: write {form}"));
-    }
-    if text.contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control()) || text.contains("://") {
-        return Err(format!("\"{text}\" is not a domain name"));
-    }
-    Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"))
-}
-
-/// The value as an error message names it.
-fn found(value: &Value<'_>) -> String {
-    match value.get_ref() {
-        DeValue::String(text) => format!("\"{text}\""),
-        DeValue::Integer(integer) => integer.to_string(),
-        DeValue::Float(float) => float.to_string(),
-        DeValue::Boolean(switch) => switch.to_string(),
-        DeValue::Datetime(_) => "a date".to_owned(),
-        DeValue::Array(_) => "a list".to_owned(),
-        DeValue::Table(_) => "a table".to_owned(),
-    }
 }
 
 fn value_at(root: &Table<'_>, section: &str, key: &str) -> Option<Range<usize>> {

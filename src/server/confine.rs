@@ -70,7 +70,7 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     read.extend(sources.settings.keys.iter().filter_map(|key| key.secret_file.as_deref()).map(parent));
     read.extend(sources.included.iter().map(|file| parent(file)));
     for list in [&mut read, &mut write] {
-        list.sort();
+        list.sort_unstable();
         list.dedup();
     }
     Paths { read, write }

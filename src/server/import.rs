@@ -66,7 +66,7 @@ fn matching(from: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.is_file() && path.file_name().and_then(|name| name.to_str()).is_some_and(fits))
         .collect();
-    files.sort();
+    files.sort_unstable();
     Ok(files)
 }
 

@@ -183,6 +183,10 @@ pub fn places(named: Option<&Path>, config: Option<&Path>) -> Vec<PathBuf> {
 
 /// Asks the server at the first place that has one; each line of the answer goes to `each`. False when no server is there.
 pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -> io::Result<bool> {
+    ask_each(places, command, &mut each)
+}
+
+fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) -> io::Result<bool> {
     let Some(mut stream) = places.iter().find_map(|path| UnixStream::connect(path).ok()) else { return Ok(false) };
     stream.set_read_timeout(Some(patience(command)))?;
     let line = match command {
@@ -210,14 +214,14 @@ pub fn ask(places: &[PathBuf], command: &Command, mut each: impl FnMut(Value)) -
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
     let (file, outcome) = match command {
-        Command::Save { file, .. } => (file, save_to(file, &mut stream, &line, &mut each)),
+        Command::Save { file, .. } => (file, save_to(file, &mut stream, &line, each)),
         Command::Load { file, .. } => {
             let loaded = passed_file::open(file).and_then(|opened| passed_file::send(&mut stream, line.as_bytes(), &opened));
-            (file, loaded.and_then(|()| all_lines(&mut stream, &mut each).map(|_| ())))
+            (file, loaded.and_then(|()| all_lines(&mut stream, each).map(|_| ())))
         }
         _ => {
             stream.write_all(line.as_bytes())?;
-            all_lines(&mut stream, &mut each)?;
+            all_lines(&mut stream, each)?;
             return Ok(true);
         }
     };

@@ -11,7 +11,7 @@ use crate::record::Name;
 pub fn look_up(name: &Name) -> io::Result<Vec<IpAddr>> {
     let found = (name.to_string().as_str(), 0).to_socket_addrs()?;
     let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-    addresses.sort();
+    addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
 }

@@ -140,7 +140,7 @@ impl View {
     pub fn names(&self, folder: &str) -> Vec<String> {
         let entries = fs::read_dir(self.real(Path::new(folder))).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
+        names.sort_unstable();
         names
     }
 

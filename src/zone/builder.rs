@@ -267,7 +267,7 @@ impl ZoneBuilder {
             }
             if !orphans.is_empty() {
                 sets.push((Rtype::RRSIG, &orphans));
-                sets.sort_by_key(|(rtype, _)| *rtype);
+                sets.sort_unstable_by_key(|(rtype, _)| *rtype);
             }
             shard.begin(hash, name, self.flags[number as usize], sets.len())?;
             for (rtype, set) in sets {

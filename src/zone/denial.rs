@@ -62,7 +62,7 @@ impl Zone {
                 chain.proofs(name, missing, &mut WorkBudget::default()).ok().flatten().unwrap_or_default()
             }
         };
-        proofs.sort_by(|a, b| a.name.cmp(&b.name));
+        proofs.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         proofs.dedup_by(|a, b| a.name == b.name);
         proofs
     }

@@ -35,7 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>) -> Result<(), TextError> {
             return Err(reader.error_before("at most 1000 parameters"));
         }
     }
-    parameters.sort_by_key(|(key, _)| *key);
+    parameters.sort_unstable_by_key(|(key, _)| *key);
     if parameters.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         return Err(reader.error_before("each parameter only once"));
     }

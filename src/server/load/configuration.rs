@@ -346,7 +346,7 @@ fn folder_entries(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
         problems.push(Problem::of_file(folder.display().to_string(), unreadable(&error)));
         Vec::new()
     });
-    paths.sort();
+    paths.sort_unstable();
     paths
 }
 

@@ -281,7 +281,7 @@ fn not_there(owner: &Name, rtype: Option<Rtype>, has_data: bool, at_name: &[&Zon
         return format!("{owner} has no {rtype} record with this data; it has {}", set.join(", "));
     }
     let mut types: Vec<Rtype> = at_name.iter().map(|record| record.rtype).collect();
-    types.sort();
+    types.sort_unstable();
     types.dedup();
     let types: Vec<String> = types.iter().map(ToString::to_string).collect();
     format!("{owner} has no {rtype} record; it has {}", types.join(", "))

@@ -26,7 +26,7 @@ impl MasterFile {
         let gone = sorted(delta.removed.iter());
         wanted.retain(|record| gone.binary_search(record).is_err());
         wanted.extend(sorted(delta.added.iter().map(|new| &new.record)));
-        wanted.sort();
+        wanted.sort_unstable();
         wanted.dedup();
         match wanted == sorted(edited.records.iter().map(|held| &held.record)) {
             true => Ok(edited),
@@ -38,7 +38,7 @@ impl MasterFile {
 /// Repeated records count once.
 fn sorted<'r>(records: impl Iterator<Item = &'r ZoneRecord>) -> Vec<(&'r Name, Rtype, u32, Vec<u8>)> {
     let mut all: Vec<_> = records.map(|record| (&record.owner, record.rtype, record.ttl, record.canonical())).collect();
-    all.sort();
+    all.sort_unstable();
     all.dedup();
     all
 }
@@ -102,7 +102,7 @@ impl<'f, 'd> Plan<'f, 'd> {
         for change in sets.into_values() {
             unplaced.extend(plan.pair(change));
         }
-        unplaced.sort_by_key(|(number, _)| *number);
+        unplaced.sort_unstable_by_key(|(number, _)| *number);
         plan.place(unplaced.into_iter().map(|(_, new)| new).collect());
         Ok(plan)
     }

@@ -165,7 +165,7 @@ fn places(fields: &Fields<'_>, text: &[u8]) -> Vec<Place> {
     let others =
         [(Slot::Owner, fields.owner), (Slot::Ttl, fields.ttl), (Slot::Class, fields.class), (Slot::Data, fields.data.first().copied())];
     found.extend(others.into_iter().filter_map(|(slot, token)| Some((slot, token?))));
-    found.sort_by_key(|(_, token)| token.at);
+    found.sort_unstable_by_key(|(_, token)| token.at);
     let mut end = 0;
     let mut places = Vec::new();
     for (slot, token) in found.into_iter().take_while(|(_, token)| token.line == 1) {
