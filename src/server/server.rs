@@ -15,7 +15,7 @@ use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
 use super::engine::{BrokenZoneServed, Engine, Swapped};
-use super::hosting::{Hosting, Order};
+use super::hosting::{Changing, Hosting, Order, Origin, Versions};
 use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
@@ -39,14 +39,15 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
     let state_folder = sources.state_folder.clone();
     let zones = zone_states(&sources, &Zones::default());
     let zone_settings = sources.settings.zones.clone();
-    let service = service_of(sources, addrs, limits)?;
+    let versions = Arc::new(Versions::default());
+    let service = service_of(sources, &mut versions.change(), addrs, limits)?;
     let admission = Admission {
         bounds: LiveBounds::new(Bounds::share(&limits, workers)),
         in_flight: service.in_flight.clone(),
         limit_log: service.limit_log.clone(),
     };
     trust::restore(&service, state_folder.as_deref());
-    let hosting = Hosting::start(service.clone(), state_folder.clone(), zone_settings);
+    let hosting = Hosting::start(service.clone(), versions, state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
     let beats = (0..workers).map(|_| AtomicU64::new(0)).collect();
     let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
@@ -63,9 +64,14 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
 }
 
 /// The service with an empty cache.
-pub(super) fn service_of(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<Service>, String> {
+pub(super) fn service_of(
+    sources: Sources,
+    changing: &mut Changing<'_>,
+    addrs: &[SocketAddr],
+    limits: Limits,
+) -> Result<Arc<Service>, String> {
     let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
-    Ok(Service::new(parts(sources, Vec::new(), addrs, 1), limits, Arc::new(RealClock), &random))
+    Ok(Service::new(parts(sources, changing, &Zones::default(), addrs, 1), limits, Arc::new(RealClock), &random))
 }
 
 /// Explains one query in this process, without a server.
@@ -74,7 +80,7 @@ pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) ->
     each(Line::new(Event::OwnProcess(explain::OwnProcess { settings })));
     let state_folder = state::place(&sources.settings.server);
     let limits = rlimit::limits(1, &sources.settings.limits);
-    let service = service_of(sources, &[], limits)?;
+    let service = service_of(sources, &mut Versions::default().change(), &[], limits)?;
     trust::restore(&service, state_folder.as_deref());
     explain::lines(&walk(&service, query)?).into_iter().for_each(each);
     Ok(())
@@ -145,11 +151,8 @@ impl Engine for Server {
     fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Swapped {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let zone_settings = sources.settings.zones.clone();
-        let swapping = self.hosting.swapping();
-        // A zone whose file is broken now is served as it was read last.
+        let mut changing = self.hosting.versions.change();
         let before = self.service.snapshot().zones.clone();
-        let broken = sources.broken_zones.iter().map(|broken| &broken.name);
-        let kept = broken.chain(secondaries(&sources)).filter_map(|name| before.get(name.as_wire()).cloned()).collect();
         let broken = sources.broken_zones.iter().map(|broken| BrokenZoneServed {
             name: broken.name.clone(),
             why: broken.problems.first().map(ToString::to_string).unwrap_or_default(),
@@ -162,8 +165,8 @@ impl Engine for Server {
         let held_back = sources.settings.limits.held_back(&limits);
         warnings.extend(held_back.iter().map(ToString::to_string));
         self.admission.bounds.set(Bounds::share(&limits, self.beats.len()));
-        let retired = self.service.reload_within(parts(sources, kept, addrs, generation), limits);
-        drop(swapping);
+        let retired = self.service.reload_within(parts(sources, &mut changing, &before, addrs, generation), limits);
+        drop(changing);
         self.hosting.order(Order::Configured(zone_settings));
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
         // That thread forgets data of names that changed hands a second time.
@@ -403,12 +406,15 @@ fn secondaries(sources: &Sources) -> impl Iterator<Item = &Name> {
     sources.settings.zones.iter().filter(|zone| zone.is_secondary()).map(|zone| &zone.name)
 }
 
-/// `kept`: data of broken and of secondary zones that were served before.
-fn parts(sources: Sources, kept: Vec<Arc<Zone>>, addrs: &[SocketAddr], generation: u64) -> Parts {
+/// `before`: the zones in force. A zone whose file is broken now is served as it was read last, a secondary as it was transferred.
+fn parts(sources: Sources, changing: &mut Changing<'_>, before: &Zones, addrs: &[SocketAddr], generation: u64) -> Parts {
     let missing = sources.broken_zones.iter().map(|broken| ZoneWithoutData { apex: broken.name.clone(), why: broken.why() });
     let no_copy = |name: &Name| ZoneWithoutData { apex: name.clone(), why: "no primary of the zone has answered yet".to_owned() };
     let missing: Vec<ZoneWithoutData> = missing.chain(secondaries(&sources).map(no_copy)).collect();
-    let zones = sources.zones.into_iter().map(|loaded| loaded.zone).chain(kept);
+    let kept: Vec<Arc<Zone>> = missing.iter().filter_map(|zone| before.get(zone.apex.as_wire()).cloned()).collect();
+    let read: Vec<Arc<Zone>> = sources.zones.into_iter().map(|loaded| changing.next(loaded.zone, Origin::File)).collect();
+    let zones: Vec<Arc<Zone>> = read.into_iter().chain(kept).collect();
+    changing.keep(|name| zones.iter().any(|zone| zone.apex() == name));
     Parts {
         zones: Arc::new(Zones::new(zones, generation).with_missing(missing)),
         settings: sources.settings,

@@ -3,6 +3,7 @@
 //! Records lie packed one after the other, so that a diff takes little more than what it says.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::shard::SetRef;
 use super::tree::Zone;
@@ -64,11 +65,11 @@ impl Diff {
     pub fn between(old: &Zone, new: &Zone) -> Diff {
         let soa = |zone: &Zone| (zone.soa().ttl, zone.soa().rdatas().next().unwrap_or_default().into());
         let (mut removed, mut added) = (Records::default(), Records::default());
-        for (owner, set) in old.sets() {
+        for (owner, set) in sets_not_shared(old, new) {
             let now = new.node(owner).and_then(|node| node.set(set.rtype));
             one_way(owner, set, now, old, &mut removed);
         }
-        for (owner, set) in new.sets() {
+        for (owner, set) in sets_not_shared(new, old) {
             let before = old.node(owner).and_then(|node| node.set(set.rtype));
             one_way(owner, set, before, new, &mut added);
         }
@@ -86,6 +87,13 @@ impl Diff {
     pub fn is_empty(&self) -> bool {
         self.removed.0.is_empty() && self.added.0.is_empty()
     }
+}
+
+/// The sets of `one`, without those in shards that the other version has too: an edit shares what it does not change.
+fn sets_not_shared<'z>(one: &'z Zone, other: &'z Zone) -> impl Iterator<Item = (&'z [u8], SetRef<'z>)> {
+    let is_shared = |at: usize, shard| other.shards.get(at).is_some_and(|other| Arc::ptr_eq(shard, other));
+    let own = one.shards.iter().enumerate().filter(move |(at, shard)| !is_shared(*at, shard)).map(|(_, shard)| shard);
+    own.flat_map(|shard| shard.nodes()).flat_map(|node| node.sets().map(move |set| (node.name(), set)))
 }
 
 /// The records of `set` that `other` does not have.

@@ -16,10 +16,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::builder::ZoneBuilder;
-use super::diff::{Cursor, RecordRef, is_newer, records_from};
-use super::problem::Place;
-use super::transfer::{TransferError, TransferReader, check_message, finished};
+use super::diff::is_newer;
+use super::edit::{ChangedSet, edit_zone, sets_at};
+use super::transfer::{TransferError, TransferReader, check_message};
 use super::tree::Zone;
 use crate::record::{Class, Name, Rtype};
 use crate::wire::{Message, Section};
@@ -155,25 +154,33 @@ impl IncrementalReader {
             (State::Complete, Some(opening)) => opening,
             _ => return Err(TransferError::NoOpeningSoa),
         };
-        let apex = self.held.apex().clone();
-        let mut builder = ZoneBuilder::new(apex.clone());
-        let mut result = builder.add(apex.as_wire(), Rtype::SOA, soa_ttl, &soa, PLACE);
-        let changes = &self.changes;
-        records_from(&self.held, &mut Cursor::default(), |record| {
-            if changes.net(record).is_none() {
-                result = result.and(builder.add(record.owner, record.rtype, record.ttl, record.rdata, PLACE));
-            }
-            true
+        let held = &self.held;
+        let apex = held.apex().as_wire();
+        let owners = self.changes.of_owner.keys().map(Vec::as_slice).filter(|owner| *owner != apex).chain([apex]);
+        let changes = owners.flat_map(|owner| {
+            let of_name = self.changes.of_owner.get(owner).map_or(&[][..], Vec::as_slice);
+            let is_soa = |rtype: Rtype| rtype == Rtype::SOA && owner == apex;
+            let stays = records_at(held, owner)
+                .filter(|(rtype, _, rdata)| !is_soa(*rtype) && !of_name.iter().any(|change| change.is_of(*rtype, rdata)));
+            let comes = of_name.iter().filter_map(|change| match change.net {
+                Net::Added(ttl) | Net::Again(ttl) => Some((change.rtype, ttl, change.rdata.clone())),
+                Net::Removed | Net::Nothing => None,
+            });
+            let soa = (owner == apex).then(|| (Rtype::SOA, soa_ttl, soa.clone()));
+            ChangedSet::of_name(held, owner, stays.chain(comes).chain(soa))
         });
-        for (owner, rtype, rdata, ttl) in changes.added() {
-            result = result.and(builder.add(owner, rtype, ttl, rdata, PLACE));
-        }
-        result.map_err(|_| TransferError::TooLarge)?;
-        finished(builder)
+        let changes: Vec<ChangedSet> = changes.collect();
+        edit_zone(held, &changes).ok_or_else(|| TransferError::NoZone("found records that must stand alone beside others".to_owned()))
     }
 }
 
-const PLACE: Place = Place { file: 0, line: 0 };
+/// The records of one name, signatures as such.
+fn records_at(zone: &Zone, owner: &[u8]) -> impl Iterator<Item = (Rtype, u32, Vec<u8>)> {
+    sets_at(zone, owner).flat_map(|set| {
+        let data = set.rdatas().map(move |rdata| (set.rtype, set.ttl, rdata.to_vec()));
+        data.chain(set.sigs().map(move |rdata| (Rtype::RRSIG, set.ttl, rdata.to_vec())))
+    })
+}
 
 fn serial_of(soa: &[u8]) -> Option<u32> {
     soa.last_chunk::<20>().map(|numbers| u32::from_be_bytes([numbers[0], numbers[1], numbers[2], numbers[3]]))
@@ -240,19 +247,11 @@ impl Changes {
         };
         Ok(())
     }
+}
 
-    fn net(&self, record: RecordRef<'_>) -> Option<Net> {
-        let changes = self.of_owner.get(record.owner)?;
-        changes.iter().find(|change| change.rtype == record.rtype && change.rdata == record.rdata).map(|change| change.net)
-    }
-
-    fn added(&self) -> impl Iterator<Item = (&[u8], Rtype, &[u8], u32)> {
-        self.of_owner.iter().flat_map(|(owner, changes)| {
-            changes.iter().filter_map(move |change| match change.net {
-                Net::Added(ttl) | Net::Again(ttl) => Some((&owner[..], change.rtype, &change.rdata[..], ttl)),
-                Net::Removed | Net::Nothing => None,
-            })
-        })
+impl Change {
+    fn is_of(&self, rtype: Rtype, rdata: &[u8]) -> bool {
+        self.rtype == rtype && self.rdata == rdata
     }
 }
 
@@ -268,7 +267,7 @@ mod tests {
     use super::*;
     use crate::record::{Question, rdata_from_text};
     use crate::wire::{Flags, Header, Writer};
-    use crate::zone::{Diff, have_same_data, load_zone};
+    use crate::zone::{Diff, RecordRef, have_same_data, load_zone};
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect(text)

@@ -4,7 +4,7 @@
 //! transfer (RFC 5936, RFC 1995); `builder.rs`
 //! collects the records, `check.rs` and `slips.rs` check them as a zone, `tree.rs` is the finished snapshot that all workers share,
 //! `shard.rs` its packed parts. `lookup.rs` finds data (RFC 1034 4.3.2, RFC 4592, RFC 6672), `denial.rs` proves non-existence,
-//! `diff.rs` compares two versions of a zone (RFC 1995),
+//! `diff.rs` compares two versions of a zone (RFC 1995), `edit.rs` makes the next version out of one,
 //! `zonemd.rs` checks the digest of a whole zone (RFC 8976), `zones.rs` is the set of all hosted zones. Everything here is pure
 //! and synchronous; the caller provides the text of files.
 //!
@@ -15,6 +15,7 @@ mod denial;
 mod denial_chain;
 mod diff;
 mod builder;
+mod edit;
 mod incremental;
 mod lookup;
 mod master;

@@ -101,6 +101,17 @@ impl ShardMaker {
         Some(())
     }
 
+    /// Adds a node of another shard as it is; it takes `octets`.
+    pub(super) fn copy(&mut self, hash: u64, node: NodeRef<'_>, octets: usize) -> Option<()> {
+        self.nodes.push((hash, u32::try_from(self.octets.len()).ok().filter(|at| *at < u32::MAX)?));
+        self.octets.extend_from_slice(node.0.get(..octets)?);
+        Some(())
+    }
+
+    pub(super) fn names_count(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Adds an RRset; as many as `begin` announced, by rising type.
     pub(super) fn set<'r>(
         &mut self,

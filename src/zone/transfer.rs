@@ -129,7 +129,7 @@ pub(super) fn check_message(message: &Message<'_>, apex: &Name, id: u16, asked: 
 }
 
 /// The zone of all records that were received.
-pub(super) fn finished(mut builder: ZoneBuilder) -> Result<Zone, TransferError> {
+fn finished(mut builder: ZoneBuilder) -> Result<Zone, TransferError> {
     let mut problems = Problems::default();
     problems.add_file(&format!("transfer of {}", builder.apex));
     builder.arrange();

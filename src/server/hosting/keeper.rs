@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -23,6 +22,7 @@ use super::copies;
 use super::order::Order;
 use super::primary::{self, Fetched, Primary};
 use super::shown::{SecondaryShown, Shown};
+use super::versions::{Origin, Versions};
 use crate::answer::Service;
 use crate::authority::{Notifies, Secondary, Target, Timers, is_notify_reply, notify_message, sign_request};
 use crate::config::{AddressEntry, ZoneSettings};
@@ -31,18 +31,16 @@ use crate::limits::server::{CHECKS_UNDER_WAY_MAX, NOTIFIES_UNDER_WAY_MAX, NOTIFY
 use crate::record::Name;
 use crate::server::command::Reply;
 use crate::server::priority;
-use crate::zone::{Zone, ZoneWithoutData, Zones};
+use crate::zone::{Zone, ZoneWithoutData};
 
 /// The longest sleep: clocks that run on in suspend are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// How soon after its last use replaced data is freed.
-const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 
 pub(super) struct Keeper {
     service: Arc<Service>,
     folder: Option<PathBuf>,
     shown: Arc<Shown>,
-    swapping: Arc<Mutex<()>>,
+    versions: Arc<Versions>,
     notifies: Notifies,
     settings: Vec<ZoneSettings>,
     /// The serial that the other servers of each zone were told of last.
@@ -94,9 +92,9 @@ struct Tools {
 }
 
 impl Keeper {
-    pub(super) fn new(service: Arc<Service>, folder: Option<PathBuf>, shown: Arc<Shown>, swapping: Arc<Mutex<()>>) -> Keeper {
+    pub(super) fn new(service: Arc<Service>, folder: Option<PathBuf>, shown: Arc<Shown>, versions: Arc<Versions>) -> Keeper {
         let (notifies, settings, told, secondaries) = (Notifies::default(), Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Keeper { service, folder, shown, swapping, notifies, settings, told, secondaries }
+        Keeper { service, folder, shown, versions, notifies, settings, told, secondaries }
     }
 
     pub(super) async fn run(mut self, net: Rc<dyn Net>, random: Rc<Random>, mut orders: mpsc::UnboundedReceiver<Order>) {
@@ -216,7 +214,7 @@ impl Keeper {
                     kept.machine = Secondary::with_copy(timers, age, now);
                     kept.has_expired = kept.machine.expire(now);
                     if !kept.has_expired {
-                        install(&self.service, &self.swapping, &zone);
+                        install(&self.service, &self.versions, &zone);
                     }
                     kept.held = Some(zone);
                 }
@@ -270,7 +268,7 @@ impl Keeper {
                             warn!("zone {zone}: its copy cannot be kept: {error}");
                         }
                         if let Some(held) = kept.held.clone().filter(|_| kept.has_expired) {
-                            install(&self.service, &self.swapping, &held);
+                            install(&self.service, &self.versions, &held);
                         }
                     }
                 }
@@ -301,7 +299,7 @@ impl Keeper {
             if kept.machine.expire(now) {
                 (kept.has_expired, has_changed) = (true, true);
                 warn!("zone {name}: expired, its names get SERVFAIL: no primary has answered for as long as its SOA allows");
-                withdraw(&self.service, &self.swapping, &name);
+                withdraw(&self.service, &self.versions, &name);
             }
             if kept.machine.is_due(now) {
                 kept.machine.begin(now);
@@ -309,7 +307,7 @@ impl Keeper {
                 let is_forced = std::mem::take(&mut kept.is_forced);
                 let check = Check {
                     service: self.service.clone(),
-                    swapping: self.swapping.clone(),
+                    versions: self.versions.clone(),
                     zone: name.clone(),
                     primaries: kept.primaries.clone(),
                     first: kept.first,
@@ -380,7 +378,7 @@ impl Keeper {
 /// One check of one zone: primaries are asked in turn until one gives an answer that can be used.
 struct Check {
     service: Arc<Service>,
-    swapping: Arc<Mutex<()>>,
+    versions: Arc<Versions>,
     zone: Name,
     primaries: Vec<AddressEntry>,
     first: usize,
@@ -432,11 +430,11 @@ impl Check {
 
     /// Makes the zone, serves it, and keeps it for the next start; on a thread that may be slow.
     async fn put_in_force(&self, arrived: primary::Arrived) -> Result<Arc<Zone>, String> {
-        let (service, swapping, path) = (self.service.clone(), self.swapping.clone(), self.path.clone());
+        let (service, versions, path) = (self.service.clone(), self.versions.clone(), self.path.clone());
         let done = spawn_blocking(move || {
             let _ = priority::give_way();
             let zone = Arc::new(arrived.finish()?);
-            install(&service, &swapping, &zone);
+            install(&service, &versions, &zone);
             if let Some(path) = path
                 && let Err(error) = copies::write(&path, &zone, service.resolve.clock.wall())
             {
@@ -453,35 +451,27 @@ fn timers_of(zone: &Zone) -> Option<Timers> {
 }
 
 /// Serves the zone, if the configuration still has it as a secondary.
-fn install(service: &Service, swapping: &Mutex<()>, zone: &Arc<Zone>) {
-    replace(service, swapping, zone.apex(), |zones| zones.with(zone.clone()));
+fn install(service: &Service, versions: &Versions, zone: &Arc<Zone>) {
+    let mut changing = versions.change();
+    if is_secondary(service, zone.apex()) {
+        let version = changing.next(zone.clone(), Origin::Transfer);
+        changing.serve(service, |zones| zones.with(version));
+    }
 }
 
 /// Answers names of the zone with SERVFAIL.
-fn withdraw(service: &Service, swapping: &Mutex<()>, zone: &Name) {
-    let why = "the copy of the zone has expired: no primary has answered for as long as its SOA allows".to_owned();
-    let missing = ZoneWithoutData { apex: zone.clone(), why };
-    replace(service, swapping, zone, |zones| zones.without(zone.as_wire()).with_missing([missing]));
+fn withdraw(service: &Service, versions: &Versions, zone: &Name) {
+    let mut changing = versions.change();
+    if is_secondary(service, zone) {
+        let why = "the copy of the zone has expired: no primary has answered for as long as its SOA allows".to_owned();
+        let missing = ZoneWithoutData { apex: zone.clone(), why };
+        changing.forget(zone);
+        changing.serve(service, |zones| zones.without(zone.as_wire()).with_missing([missing]));
+    }
 }
 
-fn replace(service: &Service, swapping: &Mutex<()>, zone: &Name, change: impl FnOnce(&Zones) -> Zones) {
-    let _held = swapping.lock().unwrap_or_else(PoisonError::into_inner);
-    let snapshot = service.snapshot();
-    if snapshot.zone_rules(zone).is_none_or(|rules| rules.primaries.is_empty()) {
-        return;
-    }
-    let zones = Arc::new(change(&snapshot.zones));
-    drop(snapshot);
-    let retired = service.replace_zones(zones);
-    let spawned = thread::Builder::new().name("retire".to_owned()).spawn(move || {
-        let _ = priority::give_way();
-        while !retired.is_unused() {
-            thread::sleep(RETIRE_CHECK_EVERY);
-        }
-    });
-    if let Err(error) = spawned {
-        warn!(%error, "could not start a thread for work in the background");
-    }
+fn is_secondary(service: &Service, zone: &Name) -> bool {
+    service.snapshot().zone_rules(zone).is_some_and(|rules| !rules.primaries.is_empty())
 }
 
 /// Sends one NOTIFY and waits for its answer.
@@ -534,6 +524,7 @@ mod tests {
     use crate::config::Settings;
     use crate::limits::Limits;
     use crate::record::Rtype;
+    use crate::zone::Zones;
 
     const CONFIG: &str = "[[zone]]\nname = 'example'\nprimaries = ['192.0.2.1']\n";
 

@@ -1,7 +1,7 @@
 //! What a server does for its hosted zones beside answering: it tells other servers of changes (NOTIFY, RFC 1996) and keeps
 //! copies of zones from their primaries (RFC 1034 4.3.5).
 //!
-//! One thread does all of it. `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one
+//! `versions.rs` is the one place where a zone changes. One thread does the rest: `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one
 //! primary; `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
 mod copies;
@@ -9,11 +9,12 @@ mod keeper;
 mod order;
 mod primary;
 mod shown;
+mod versions;
 
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use tokio::task::LocalSet;
 use self::keeper::Keeper;
 pub(super) use self::order::Order;
 pub(super) use self::shown::Shown;
+pub(super) use self::versions::{Changing, Origin, Versions};
 use crate::answer::Service;
 use crate::config::ZoneSettings;
 use crate::env::{Random, RealNet};
@@ -30,15 +32,20 @@ use crate::env::{Random, RealNet};
 pub(super) struct Hosting {
     orders: mpsc::UnboundedSender<Order>,
     pub(super) shown: Arc<Shown>,
-    swapping: Arc<Mutex<()>>,
+    pub(super) versions: Arc<Versions>,
 }
 
 impl Hosting {
     /// Puts the copies of an earlier run in force and starts the thread. Before the first question is answered.
-    pub(super) fn start(service: Arc<Service>, folder: Option<PathBuf>, zones: Vec<ZoneSettings>) -> io::Result<Hosting> {
+    pub(super) fn start(
+        service: Arc<Service>,
+        versions: Arc<Versions>,
+        folder: Option<PathBuf>,
+        zones: Vec<ZoneSettings>,
+    ) -> io::Result<Hosting> {
         let (orders, received) = mpsc::unbounded_channel();
-        let (shown, swapping) = (Arc::new(Shown::default()), Arc::new(Mutex::new(())));
-        let mut keeper = Keeper::new(service, folder, shown.clone(), swapping.clone());
+        let shown = Arc::new(Shown::default());
+        let mut keeper = Keeper::new(service, folder, shown.clone(), versions.clone());
         keeper.take_over(zones);
         thread::Builder::new().name("zones".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -49,17 +56,12 @@ impl Hosting {
                 Err(error) => tracing::error!(%error, "secondary zones are not kept, and nobody is told of changes"),
             }
         })?;
-        Ok(Hosting { orders, shown, swapping })
+        Ok(Hosting { orders, shown, versions })
     }
 
     /// False if the thread has ended.
     pub(super) fn order(&self, order: Order) -> bool {
         self.orders.send(order).is_ok()
-    }
-
-    /// Held while the hosted zones are replaced: two that replace them must not lose what the other has put in force.
-    pub(super) fn swapping(&self) -> MutexGuard<'_, ()> {
-        self.swapping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
