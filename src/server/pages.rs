@@ -20,6 +20,7 @@ const PURGE_DELAY: c_int = 15;
 
 unsafe extern "C" {
     fn mi_option_set(option: c_int, value: c_long);
+    fn mi_collect(force: bool);
     #[cfg(test)]
     fn mi_option_get(option: c_int) -> c_long;
 }
@@ -28,6 +29,13 @@ unsafe extern "C" {
 pub(super) fn give_back_soon() {
     // SAFETY: takes plain numbers, and may be called at any time.
     unsafe { mi_option_set(PURGE_DELAY, FREED_PAGES_KEPT_MS) }
+}
+
+/// Gives back all pages that are unused now. The allocator looks at them only when it is used: after a large zone has been
+/// read, that may be much later.
+pub(super) fn give_back_now() {
+    // SAFETY: may be called at any time, on any thread.
+    unsafe { mi_collect(true) }
 }
 
 /// Disables huge pages for this process.

@@ -120,6 +120,7 @@ pub fn run(
     let options = sources.read_again(options);
     let zones = zones_told(sources.zones.len(), sources.broken_zones.len());
     let engine = build(sources, &ports.addrs, limits).map_err(RunError::Engine)?;
+    pages::give_back_now();
     let outcome = runtime.block_on(async {
         let (order, orders) = mpsc::channel(ORDERS_WAITING_MAX);
         order_by_signals(harmless.hang_up, order.clone()).map_err(RunError::System)?;
@@ -309,7 +310,9 @@ async fn finished(reload: &mut Option<JoinHandle<String>>) -> Option<String> {
 fn read_aside(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
     let aside = || {
         let _ = priority::give_way_at_once();
-        Sources::read(options)
+        let read = Sources::read(options);
+        pages::give_back_now();
+        read
     };
     thread::scope(|scope| scope.spawn(aside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

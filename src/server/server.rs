@@ -20,7 +20,7 @@ use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
 use super::serials::unraised_serials;
-use super::{cache_file, notify, passed_file, priority, rlimit, state, trust};
+use super::{cache_file, notify, pages, passed_file, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
@@ -175,6 +175,8 @@ impl Engine for Server {
             while !retired.is_unused() {
                 thread::sleep(RETIRE_CHECK_EVERY);
             }
+            drop(retired);
+            pages::give_back_now();
         });
         Swapped { broken, warnings }
     }

@@ -14,7 +14,7 @@ use super::denial_chain::DenialChain;
 use super::lookup::lower;
 use super::name_table::{NameTable, hash_name};
 use super::problem::{Place, Problems};
-use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, ShardMaker, shard_of};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, ShardMaker, ShardSize, shard_of};
 use super::tree::Zone;
 use crate::limits::zone::ZONE_SHARDS_MAX;
 use crate::record::{Name, Rtype, canonical_rdata};
@@ -252,11 +252,8 @@ impl ZoneBuilder {
         let (serial, minimum) = (be32(&numbers[..4])?, be32(&numbers[16..])?);
         let negative_ttl = self.set(apex, Rtype::SOA).iter().map(|entry| entry.ttl).min()?.min(minimum);
         let count = self.names.len().div_ceil(SHARD_NAMES).next_power_of_two().min(ZONE_SHARDS_MAX);
-        let mut shards: Vec<ShardMaker> = (0..count).map(|_| ShardMaker::default()).collect();
-        let mut rest = &self.entries[..];
-        for number in 0..self.names.len() as u32 {
-            let (own, others) = rest.split_at(rest.iter().take_while(|entry| entry.name == number).count());
-            rest = others;
+        let mut shards: Vec<ShardMaker> = self.sizes(count).into_iter().map(ShardMaker::with_room_for).collect();
+        for (number, own) in self.nodes() {
             let name = self.names.name(number);
             let hash = hash_name(&self.state, name);
             let shard = shards.get_mut(shard_of(hash, count))?;
@@ -279,6 +276,29 @@ impl ZoneBuilder {
         let mut zone = Zone { shards, negative_ttl, serial, records, denials, apex: self.apex, state: self.state };
         zone.denials = denial::chain_of(&zone);
         Some(zone)
+    }
+
+    /// Each name with its records.
+    fn nodes(&self) -> impl Iterator<Item = (u32, &[Entry])> {
+        let mut rest = &self.entries[..];
+        (0..self.names.len() as u32).map(move |number| {
+            let (own, others) = rest.split_at(rest.iter().take_while(|entry| entry.name == number).count());
+            rest = others;
+            (number, own)
+        })
+    }
+
+    /// How large each shard will be; a little more where signatures cover RRsets that are missing.
+    fn sizes(&self, count: usize) -> Vec<ShardSize> {
+        let mut sizes = vec![ShardSize::default(); count];
+        for (number, own) in self.nodes() {
+            let name = self.names.name(number);
+            let size = &mut sizes[shard_of(hash_name(&self.state, name), count)];
+            size.node(name);
+            own.chunk_by(|a, b| a.rtype == b.rtype).for_each(|_| size.set());
+            own.iter().for_each(|entry| size.record(entry.len));
+        }
+        sizes
     }
 
     fn pack_set(&self, rtype: Rtype, set: &[Entry], shard: &mut ShardMaker) -> Option<()> {

@@ -91,7 +91,35 @@ pub(super) struct ShardMaker {
     octets: Vec<u8>,
 }
 
+/// How much a shard will hold, so that it is allocated once: shards that grew side by side would leave their outgrown memory
+/// between them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct ShardSize {
+    nodes: usize,
+    octets: usize,
+}
+
+impl ShardSize {
+    /// Counts a name; then its sets and records are counted.
+    pub(super) fn node(&mut self, name: &[u8]) {
+        self.nodes += 1;
+        self.octets += 4 + name.len();
+    }
+
+    pub(super) fn set(&mut self) {
+        self.octets += 14;
+    }
+
+    pub(super) fn record(&mut self, rdata_len: u16) {
+        self.octets += 2 + usize::from(rdata_len);
+    }
+}
+
 impl ShardMaker {
+    pub(super) fn with_room_for(size: ShardSize) -> ShardMaker {
+        ShardMaker { nodes: Vec::with_capacity(size.nodes), octets: Vec::with_capacity(size.octets) }
+    }
+
     /// `None` when the shard has grown beyond 4 GiB.
     pub(super) fn begin(&mut self, hash: u64, name: &[u8], flags: u8, sets_count: usize) -> Option<()> {
         self.nodes.push((hash, u32::try_from(self.octets.len()).ok().filter(|at| *at < u32::MAX)?));
@@ -266,11 +294,18 @@ mod tests {
 
     #[test]
     fn the_drawing_above() {
-        let mut maker = ShardMaker::default();
+        let mut size = ShardSize::default();
+        size.node(b"\x01a\0");
+        [4, 3].into_iter().for_each(|len| size.record(len));
+        [1, 3].into_iter().for_each(|len| size.record(len));
+        (0..2).for_each(|_| size.set());
+        size.node(b"\0");
+        let mut maker = ShardMaker::with_room_for(size);
         maker.begin(5, b"\x01a\0", CUT, 2).expect("room");
         maker.set(Rtype::A, 7, [&b"\x01\x02\x03\x04"[..]].into_iter(), [&b"sig"[..]].into_iter()).expect("room");
         maker.set(Rtype::NS, 8, [&b"\0"[..], b"\x01b\0"].into_iter(), std::iter::empty()).expect("room");
         maker.begin(5, b"\0", 0, 0).expect("room");
+        assert_eq!((maker.nodes.len(), maker.octets.len()), (size.nodes, size.octets));
         let shard = maker.finish();
         let mut drawn = b"\x01\x03\x00\x02\x01a\0".to_vec();
         drawn.extend_from_slice(b"\x00\x01\x00\x00\x00\x07\x00\x00\x00\x06\x00\x00\x00\x05\x00\x04\x01\x02\x03\x04\x00\x03sig");

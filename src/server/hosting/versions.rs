@@ -19,7 +19,7 @@ use tracing::warn;
 
 use crate::answer::Service;
 use crate::record::Name;
-use crate::server::priority;
+use crate::server::{pages, priority};
 use crate::zone::{Zone, Zones};
 
 /// How soon after its last use replaced data is freed.
@@ -85,6 +85,8 @@ impl Changing<'_> {
             while !retired.is_unused() {
                 thread::sleep(RETIRE_CHECK_EVERY);
             }
+            drop(retired);
+            pages::give_back_now();
         });
         if let Err(error) = spawned {
             warn!(%error, "could not start a thread for work in the background");
