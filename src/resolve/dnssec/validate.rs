@@ -288,9 +288,11 @@ impl Validator {
                     self.network().cache().sets().put(set, Rank::AuthAnswer, link.security, now);
                 }
             }
-            // A CNAME made from a DNAME is made again each time.
+            // A CNAME made from a DNAME is made again each time where the DNAME is secure. Others make no other name's answer
+            // (RFC 6672 3.4: the CNAME may be cached).
             Found::Alias { sets, .. } => {
-                if let Some(set) = sets.first() {
+                let kept = if link.security == Security::Insecure { sets.len() } else { 1 };
+                for set in sets.iter().take(kept) {
                     self.network().cache().sets().put(set, Rank::AuthAnswer, link.security, now);
                 }
                 // The reply of another server may have been bogus.

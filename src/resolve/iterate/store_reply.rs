@@ -58,7 +58,12 @@ impl Walk<'_> {
             return Some(Link::new(Found::Denied(denial)).within_ttl_limits(self.cache()));
         }
         let alias_tail = alias_tail(cut, reply, now).map(Arc::new);
-        first_link(question, content).map(|link| Link { alias_tail, ..link }.within_ttl_limits(self.cache()))
+        let link = first_link(question, content)?;
+        // The CNAME made from a DNAME. Where data is validated that says whether it is stored.
+        if let (Found::Alias { sets, .. }, false) = (&link.found, self.context.routes.recursion.dnssec) {
+            sets.iter().skip(content.answer.len()).for_each(|made| self.store_set(made, Rank::Answer));
+        }
+        Some(Link { alias_tail, ..link }.within_ttl_limits(self.cache()))
     }
 
     /// What a referral shows about the security of the child zone (RFC 4035 3.1.4): the DS set, or the proof that there is
