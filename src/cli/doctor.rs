@@ -1,13 +1,11 @@
 //! `cairn doctor`: what on this machine or its network keeps DNS from working, and the way out.
 
-use std::io::{IsTerminal, Write};
-
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::exit_code::{FAILED, GOOD};
 use super::run::{Everywhere, FileArgs};
-use super::terminal::{Paint, say};
+use super::terminal::{Paint, progress, progress_ended, say};
 use crate::server::{self, Report, Verdict};
 
 const EXAMPLES: &str = "\
@@ -36,26 +34,15 @@ pub(super) struct DoctorArgs {
 }
 
 pub(super) fn doctor(args: &DoctorArgs, everywhere: &Everywhere) -> u8 {
-    let report = server::doctor(&args.files.start_options(everywhere), &everywhere.control_sockets(), &progress);
-    if std::io::stderr().is_terminal() {
-        // Removes the line of progress.
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
-    }
+    let shown = |done: usize, total: usize| progress("looking at machine and network", done, total);
+    let report = server::doctor(&args.files.start_options(everywhere), &everywhere.control_sockets(), &shown);
+    progress_ended();
     if args.json {
         say!("{}", as_json(&report));
     } else {
         as_text(&report, Paint::stdout()).iter().for_each(|line| say!("{line}"));
     }
     if report.faults().next().is_none() { GOOD } else { FAILED }
-}
-
-/// On a terminal alone: one line that is written over.
-fn progress(done: usize, total: usize) {
-    let mut stderr = std::io::stderr();
-    if stderr.is_terminal() {
-        // The result does not depend on this line.
-        let _ = write!(stderr, "\r\x1b[Klooking at machine and network: {done} of {total}").and_then(|()| stderr.flush());
-    }
 }
 
 fn as_text(report: &Report, paint: Paint) -> Vec<String> {

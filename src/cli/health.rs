@@ -1,6 +1,6 @@
 //! `cairn health`: does the server at an address answer? For containers, Kubernetes and scripts that announce an address.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use clap::Args;
 
@@ -10,7 +10,7 @@ use super::run::{Everywhere, FileArgs};
 use super::terminal::{complain, say};
 use crate::config::parse_socket;
 use crate::record::{Name, Question, Rtype};
-use crate::server::{self, Health, configuration};
+use crate::server::{self, Health, configuration, reachable_here};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,12 +62,6 @@ pub(super) fn health(args: &HealthArgs, everywhere: &Everywhere) -> u8 {
     }
 }
 
-/// A wildcard address is asked at loopback.
 fn first(listen: &[SocketAddr]) -> SocketAddr {
-    let first = listen.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 53)));
-    match first.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::from(([127, 0, 0, 1], first.port())),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, first.port())),
-        _ => first,
-    }
+    reachable_here(listen.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 53))))
 }

@@ -26,6 +26,8 @@ mod terminal;
 mod time;
 mod trust;
 mod zone;
+mod zone_doctor;
+mod zone_publish;
 mod zone_records;
 mod zone_shown;
 

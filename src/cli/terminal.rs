@@ -70,3 +70,19 @@ impl Paint {
 fn is_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
+
+/// On a terminal alone: one line on standard error that is written over.
+pub(super) fn progress(what: &str, done: usize, total: usize) {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        // The result does not depend on this line.
+        let _ = write!(stderr, "\r\x1b[K{what}: {done} of {total}").and_then(|()| stderr.flush());
+    }
+}
+
+/// Removes that line.
+pub(super) fn progress_ended() {
+    if std::io::stderr().is_terminal() {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+}

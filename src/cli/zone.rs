@@ -7,6 +7,8 @@ use super::exit_code::{FAILED, GOOD};
 use super::explain::parse_name;
 use super::run::Everywhere;
 use super::terminal::{complain, say};
+use super::zone_doctor::{self, DoctorArgs};
+use super::zone_publish::{self, PublishArgs};
 use super::zone_records::{self, AddArgs, ImportArgs, RemoveArgs, SetArgs};
 use super::zone_shown::{self, ListArgs, ShowArgs, ZoneArgs};
 use crate::env::Random;
@@ -24,6 +26,8 @@ Examples:
   cairn zone remove example.org www A 192.0.2.11              one record; without DATA all of a type; without TYPE the name
   cairn zone import example.org more.txt                      add the records of a file
   cairn zone export example.org                               the zone and nothing else, for `> FILE` and another server
+  cairn zone publish example.org                              put the file in force, and print what to enter at the registrar
+  cairn zone doctor example.org                               compare the zone with its parent and with all its servers
   cairn zone key transfer.example                             make a TSIG key; print it for cairn.toml, dig and nsupdate, kdig
   cairn zone key transfer.example --format bind               only the form of `dig -k`, `nsupdate -k` and named.conf
   cairn zone retransfer example.org                           transfer a secondary zone again, whole
@@ -45,6 +49,8 @@ pub(super) enum ZoneCommand {
     Import(ImportArgs),
     /// Print the zone and nothing else, as a master file
     Export(ZoneArgs),
+    Publish(PublishArgs),
+    Doctor(DoctorArgs),
     /// Make a TSIG key (RFC 8945): a secret that two servers share
     Key(KeyArgs),
     /// Transfer a secondary zone again, whole, and wait for the result
@@ -118,6 +124,8 @@ pub(super) fn zone(command: &ZoneCommand, everywhere: &Everywhere) -> u8 {
         ZoneCommand::List(args) => zone_shown::list(args, everywhere),
         ZoneCommand::Show(args) => zone_shown::show(args, everywhere),
         ZoneCommand::Export(args) => zone_shown::export(args, everywhere),
+        ZoneCommand::Publish(args) => zone_publish::publish(args, everywhere),
+        ZoneCommand::Doctor(args) => zone_doctor::doctor(args, everywhere),
         ZoneCommand::Add(args) => zone_records::add(args, everywhere),
         ZoneCommand::Set(args) => zone_records::set(args, everywhere),
         ZoneCommand::Remove(args) => zone_records::remove(args, everywhere),

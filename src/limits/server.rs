@@ -56,6 +56,12 @@ pub const DOCTOR_OWN_ADDRESSES_MAX: usize = 8;
 /// The longest wait of `cairn doctor` for all that it gathers: queries, files, the control socket of a server that hangs. What has
 /// not come by then counts as not known.
 pub const DOCTOR_TIME_MAX: Duration = Duration::from_secs(12);
+/// Servers of the zone above that `cairn zone doctor` asks.
+pub const ZONE_DOCTOR_PARENTS_MAX: usize = 6;
+/// Servers of the zone, counted by addresses, that `cairn zone doctor` asks; each costs five queries at once.
+pub const ZONE_DOCTOR_SERVERS_MAX: usize = 32;
+/// The longest wait of `cairn zone doctor` for all replies.
+pub const ZONE_DOCTOR_TIME_MAX: Duration = Duration::from_secs(25);
 /// Files that `cairn import` reads, with those that the first one includes, and how deep they include each other. Packages split
 /// unbound.conf into a handful.
 pub const IMPORT_FILES_MAX: usize = 1_000;

@@ -1,7 +1,7 @@
 //! One question to a server over UDP, and whether an answer comes back: `cairn health`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::single_query::SingleQuery;
@@ -37,6 +37,15 @@ pub fn health(address: SocketAddr, question: &Question) -> Health {
         }
     }
     Health::Silent(last)
+}
+
+/// A wildcard address is reached at loopback.
+pub fn reachable_here(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+        _ => address,
+    }
 }
 
 fn ask(address: SocketAddr, question: &Question) -> io::Result<Rcode> {

@@ -6,6 +6,7 @@
 //!
 //! Knows nothing of: how a question is answered, DNS messages, clap.
 
+mod all_at_once;
 mod cache_file;
 mod command;
 mod confine;
@@ -22,6 +23,7 @@ mod local_root;
 mod logs;
 mod notify;
 mod pages;
+mod parent_side;
 mod passed_file;
 mod ports;
 mod priority;
@@ -39,6 +41,7 @@ mod socket;
 mod state;
 mod system;
 mod trust;
+mod zone_doctor;
 mod zone_file;
 mod zone_force;
 
@@ -46,14 +49,18 @@ pub use command::Command;
 #[cfg(any(test, feature = "internals"))]
 pub use doctor::Finding;
 pub use doctor::{Report, Verdict, doctor};
-pub use health::{Health, health};
+pub use health::{Health, health, reachable_here};
 pub use import::import_unbound;
 pub use load::{Configuration, LoadedZone, Sources, StartOptions, configuration};
 pub(crate) use load::{root_hints, trust_anchors};
+pub use parent_side::{Ds, Key, NameServer, ParentSide, parent_side};
 pub use probe::{Violation, probe};
 pub use resolv_conf::{name_server, name_servers};
 pub use run::{RunError, ignore_signals_for_the_server, ignore_signals_that_end, run};
 pub use server::{build, explain};
 pub use socket::{ask, places as control_socket_places, why_no_server};
+#[cfg(any(test, feature = "internals"))]
+pub use zone_doctor::ZoneFinding;
+pub use zone_doctor::{Checked, Severity, ZoneReport, zone_doctor};
 pub use zone_file::{HostedZone, ZoneError, change_zone, hosted_zone, read_records, read_zone};
 pub use zone_force::{InForce, put_in_force, running_zones};

@@ -427,7 +427,7 @@ fn parts(sources: Sources, changing: &mut Changing<'_>, before: &Zones, addrs: &
 }
 
 /// One walk on a runtime of its own, with the service's cache.
-fn walk(service: &Arc<Service>, query: &Explain) -> Result<Explained, String> {
+pub(super) fn walk(service: &Arc<Service>, query: &Explain) -> Result<Explained, String> {
     let told = |error: std::io::Error| error.to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(told)?;
     let random = Random::from_system().map_err(told)?;

@@ -1,5 +1,6 @@
 //! What the running server serves of the zones, and that it serves a changed one: asked over the control socket.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -27,6 +28,18 @@ pub fn running_zones(sockets: &[PathBuf], config: Option<&Path>) -> Option<Vec<V
     let named = config.map(|config| std::path::absolute(config).unwrap_or_else(|_| config.to_owned()));
     let is_meant = named.is_none_or(|named| status["configuration"].as_str().is_some_and(|read| Path::new(read) == named));
     is_meant.then(|| status["zones"].as_array().cloned().unwrap_or_default())
+}
+
+/// Where the running server listens; nothing without one.
+pub(super) fn listening_on(sockets: &[PathBuf]) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    let each = |line: Value| {
+        let listed = line["listening-on"].as_array().map(Vec::as_slice).unwrap_or_default();
+        addresses.extend(listed.iter().filter_map(|address| address.as_str()?.parse::<SocketAddr>().ok()));
+    };
+    // A server that does not answer is none here.
+    let _ = ask(sockets, &Command::Status, each);
+    addresses
 }
 
 /// Has the running server read the changed file, and sees that it serves the new serial.

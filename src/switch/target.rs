@@ -1,15 +1,12 @@
 //! At which of its addresses Cairn should be asked by this machine.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+
+use crate::server::reachable_here;
 
 /// The addresses to try, best first: port 53 before all others, this machine's own before those of a network.
 pub fn candidates(listening: &[SocketAddr]) -> Vec<SocketAddr> {
-    let local = |address: &SocketAddr| match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
-        _ => *address,
-    };
-    let mut found: Vec<SocketAddr> = listening.iter().map(local).collect();
+    let mut found: Vec<SocketAddr> = listening.iter().copied().map(reachable_here).collect();
     found.sort_by_key(|address| (address.port() != 53, !address.ip().is_loopback(), address.is_ipv6()));
     found.dedup();
     found

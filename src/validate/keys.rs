@@ -191,6 +191,14 @@ impl<'a> DsView<'a> {
     }
 }
 
+/// The digest of a DS record for this key (RFC 4034 5.1.4); `None`: the digest type is not known here.
+pub fn ds_digest(zone: &Name, dnskey: &[u8], digest_type: u8) -> Option<Vec<u8>> {
+    let mut context = digest::Context::new(digest_algorithm(digest_type)?);
+    context.update(zone.as_wire());
+    context.update(dnskey);
+    Some(context.finish().as_ref().to_vec())
+}
+
 const DIGEST_SHA1: u8 = 1;
 
 /// RFC 9904 3: SHA-1 digests are still validated; GOST is not supported.

@@ -46,8 +46,8 @@ mod model;
 pub use budget::{Bound, WorkBudget};
 pub use judge::Case;
 pub use judgement::{CutVerdict, Judgement, Reply, ReplyKind, Secured};
-pub use key::Sha1Policy;
-pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_set_is_unusable, keys_from_anchor, verify_set};
+pub use key::{Sha1Policy, key_tag};
+pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_digest, ds_set_is_unusable, keys_from_anchor, verify_set};
 pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner, nsec3_place};
 pub use reason::{AlgorithmName, Date, Insecurity, Signed};
 pub use rrsig::{Now, has_expired_signature, signer_of};
@@ -59,6 +59,5 @@ pub use trust_point::{Change, KeyState, TrustPoints};
 pub use self::{
     denial::{Denial, prove_no_ds, prove_nodata, prove_nxdomain, prove_wildcard_answer},
     judge::judge,
-    key::key_tag,
     keys::keys_from_ds,
 };

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::super::all_at_once::{self, all_at_once};
 use super::super::command::Command;
+use super::super::health::reachable_here;
 use super::super::load::{StartOptions, configuration_as_far_as_it_goes, root_hints, trust_anchors};
 use super::super::port_owner::{Transport, port_owner};
 use super::super::resolv_conf::{self, RESOLV_CONF, name_servers};
@@ -36,7 +38,7 @@ const IPV6_ADDRESSES: &str = "/proc/net/if_inet6";
 
 /// One thing that was found, and how it changes the facts.
 type Found = Box<dyn FnOnce(&mut Facts) + Send>;
-type Look = Box<dyn FnOnce() -> Found + Send>;
+type Look = all_at_once::Look<Found>;
 
 /// The queries to one server.
 #[derive(Clone, Copy)]
@@ -75,30 +77,10 @@ pub(super) fn gather(options: &StartOptions, places: &[PathBuf], progress: &dyn 
     look_at_ports(&mut facts);
     let mut looks = looks_at_machine(&facts);
     looks.extend(looks_at_servers(&mut facts));
-    for found in all_at_once(looks, progress) {
+    for found in all_at_once(looks, RealClock.boot() + DOCTOR_TIME_MAX, progress) {
         found(&mut facts);
     }
     facts
-}
-
-/// What was found in time.
-fn all_at_once(looks: Vec<Look>, progress: &dyn Fn(usize, usize)) -> Vec<Found> {
-    let (sender, found) = mpsc::channel();
-    let total = looks.len();
-    for look in looks {
-        let sender = sender.clone();
-        // Where no thread can be started, nothing is known of this; the receiver may have given up.
-        let _ = thread::Builder::new().name("doctor".to_owned()).spawn(move || drop(sender.send(look())));
-    }
-    drop(sender);
-    let until = RealClock.boot() + DOCTOR_TIME_MAX;
-    let mut all = Vec::with_capacity(total);
-    progress(0, total);
-    while let Ok(one) = found.recv_timeout(until.since(RealClock.boot())) {
-        all.push(one);
-        progress(all.len(), total);
-    }
-    all
 }
 
 /// What the control socket says; a server that hangs is not waited for.
@@ -181,15 +163,6 @@ fn looks_at_machine(facts: &Facts) -> Vec<Look> {
         }));
     }
     looks
-}
-
-/// A wildcard address is reached at loopback.
-fn reachable_here(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
-        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
-        _ => address,
-    }
 }
 
 /// Any reply shows that packets go both ways.
@@ -470,14 +443,5 @@ mod tests {
         ] {
             assert_eq!(asked(config), (expected.0, expected.1.to_owned()), "{config}");
         }
-    }
-
-    /// A look that hangs does not keep the others from being told.
-    #[test]
-    fn what_was_found_is_told_with_its_count() {
-        let counted = std::cell::Cell::new((0, 0));
-        let looks: Vec<Look> = (0..3).map(|_| -> Look { Box::new(|| Box::new(|_| {})) }).collect();
-        assert_eq!(all_at_once(looks, &|done, total| counted.set((done, total))).len(), 3);
-        assert_eq!(counted.get(), (3, 3));
     }
 }
