@@ -57,8 +57,10 @@ class Hosting:
         hints = self.folder / "hints"
         hints.write_text(f". 300 NS a.root.\na.root. 300 A {ROOT}\n")
         self.cairn = Instance(binary, "hosting", listen=[f"{FIRST}:53", "127.0.0.1:53"])
-        self.cairn.configure(f'[recursion]\nroot-hints = "{hints}"\ndnssec = false\n')
-        self.hints = hints
+        recursion = f'[recursion]\nroot-hints = "{hints}"\ndnssec = false\n'
+        # This machine is a client of its own server, at the address that the world knows too.
+        self.settings, self.open_settings = (f"allow = [{clients}]\n{recursion}" for clients in ('"127.0.0.0/8", "192.0.2.0/24"', '"0.0.0.0/0"'))
+        self.cairn.configure(self.settings)
         self.cairn.file(ZONE).write_text(self.signed.read_text())
         root = self.file(ROOT_ZONE)
         self.run(Nsd, "root", [ROOT], [(".", root)])
@@ -99,11 +101,11 @@ class Hosting:
             self.second.stop()
         self.second = self.run(kind, "second", [SECOND], [(zone, file or self.signed)])
 
-    def doctor(self, what, expected, said="", remarks=(), zone=ZONE):
+    def doctor(self, what, expected, said="", remarks=(), zone=ZONE, more=()):
         """`expected`: the names of the checks that find a fault; `remarks`: of those that only remark."""
 
         def test():
-            done, text = self.cairn.cairn("zone", "doctor", zone, "--json")
+            done, text = self.cairn.cairn("zone", "doctor", zone, "--json", *more)
             report = json.loads(text)
             found = {kind: {f["check"] for f in report["findings"] if f["severity"] == kind} for kind in ("fault", "remark")}
             words = " ".join(f"{finding['what']} {finding['fix']}" for finding in report["findings"])
@@ -127,6 +129,8 @@ def hosting_stage(words, make_stage):
             hosting.register()
             hosting.serve_second()
             hosting.doctor("all is well: nothing", [])
+            # Who may not use the control socket is a client of the server that runs here all the same.
+            hosting.doctor("asked by a user without rights: nothing", [], more=["--control-socket", "/nowhere"])
             parent_checks(hosting)
             server_checks(hosting)
             own_checks(hosting)
@@ -230,9 +234,9 @@ def other_folder(hosting):
 def own_checks(hosting):
     cairn, file = hosting.cairn, hosting.cairn.file(ZONE)
     file.write_text(hosting.signed.read_text().replace("7200", "7201", 1))
-    cairn.configure(f'allow = ["0.0.0.0/0"]\n[recursion]\nroot-hints = "{hosting.hints}"\ndnssec = false\n')
+    cairn.configure(hosting.open_settings)
     hosting.doctor("this server resolves for everybody", ["open recursion"], "0.0.0.0/0")
-    cairn.configure(f'[recursion]\nroot-hints = "{hosting.hints}"\ndnssec = false\n')
+    cairn.configure(hosting.settings)
     file.write_text(hosting.sign(8).read_text())
     hosting.doctor("a file that is not in force", ["in force"], "cairn reload")
     old = hosting.sign(10, "-s", "20200101000000", "-e", "20200201000000")

@@ -37,6 +37,8 @@ pub(super) fn gather(options: &StartOptions, places: &[PathBuf], zone: &Name, pr
     let until = RealClock.boot() + ZONE_DOCTOR_TIME_MAX;
     let listening = listening_on(places);
     let own = own(&hosted, &data, options, places, &listening);
+    // Who may not use the control socket is a client of the server that runs here all the same.
+    let listening = if listening.is_empty() { configuration.settings.server.listen_addrs() } else { listening };
 
     let hosted_zones: Vec<Arc<Zone>> = sources.zones.iter().map(|loaded| loaded.zone.clone()).collect();
     // What is wrong with the signatures of others, or with private addresses, must not hide what is there.

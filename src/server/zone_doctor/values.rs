@@ -13,7 +13,7 @@ const DAY: u32 = 86_400;
 /// Does the running server serve what the file says?
 pub(super) fn in_force(facts: &Facts) -> Checked {
     let Some(serial) = facts.own.serial_in_force else {
-        return Checked::NotKnown(format!("no server runs here that serves {}", facts.zone));
+        return Checked::NotKnown(format!("no server here, that this user may ask, serves {}", facts.zone));
     };
     // While it is signed here, it gets serials of its own.
     let is_behind = !facts.own.is_signed_here && serial != facts.own.soa.serial;
