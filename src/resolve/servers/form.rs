@@ -121,7 +121,7 @@ impl Servers {
             Stage::First if is_positive && seen.case_kept && !plan.form.lower && !plan.copes => servers.abilities().case_works(ip, now),
             Stage::First if is_positive => {}
             Stage::First => return self.check(plan, heard, seen, slist),
-            Stage::Check if is_better(&heard, slist.doubted.as_deref()) => {
+            Stage::Check if is_better(&heard, slist.doubted_of(plan.address)) => {
                 // Asked once more as it was, it needs no other form.
                 if !seen.has_cookie && plan.form != plan.asked_in {
                     slist.doubted = Some(Box::new(heard));
@@ -145,8 +145,8 @@ impl Servers {
                 }
                 // What came over TCP was not forged.
                 let is_of_use = is_positive || is_denial(heard.kind);
-                let doubted = slist.doubted.take().filter(|_| !is_of_use);
-                return Judged::Believed(doubted.unwrap_or_else(|| Box::new(heard)));
+                let stands = !is_of_use && slist.doubted_of(plan.address).is_some();
+                return Judged::Believed(slist.doubted.take_if(|_| stands).unwrap_or_else(|| Box::new(heard)));
             }
         }
         slist.doubted = None;
@@ -175,8 +175,10 @@ impl Servers {
         let (servers, ip, now) = (self.cache().servers(), plan.address.ip(), self.now());
         let is_first = slist.checks == 0;
         let Some(form) = simpler.filter(|form| !form.lower || !is_first || servers.abilities().take_check(ip, now)) else {
-            // The same denial in two forms does not show that the server copes: it may be true.
-            return Judged::Believed(slist.doubted.take().unwrap_or_else(|| Box::new(heard)));
+            // The same denial in two forms does not show that the server copes: it may be true. Another server's reply stands for
+            // itself, and this one's is still doubted.
+            let same = slist.doubted_of(plan.address).is_some();
+            return Judged::Believed(slist.doubted.take_if(|_| same).unwrap_or_else(|| Box::new(heard)));
         };
         if !is_denial(heard.kind) && form.lower && is_first {
             slist.useless += 1;
@@ -241,7 +243,7 @@ fn is_better(heard: &ServerReply, doubted: Option<&ServerReply>) -> bool {
 }
 
 fn agrees(heard: &ServerReply, slist: &Slist) -> bool {
-    slist.doubted.as_ref().is_some_and(|doubted| doubted.kind == heard.kind)
+    slist.doubted_of(heard.server).is_some_and(|doubted| doubted.kind == heard.kind)
 }
 
 #[cfg(test)]

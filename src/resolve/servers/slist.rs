@@ -94,6 +94,11 @@ impl Slist {
         self.tried.iter().find(|(known, _)| *known == address).map(|(_, tried)| *tried).unwrap_or_default()
     }
 
+    /// The reply of this server that is checked or confirmed by another query.
+    pub(in crate::resolve) fn doubted_of(&self, address: SocketAddr) -> Option<&ServerReply> {
+        self.doubted.as_deref().filter(|doubted| doubted.server == address)
+    }
+
     /// Unanswered queries after which the cut is given up.
     pub(in crate::resolve) fn silent_max(&self) -> usize {
         if self.names_looked_up == 0 { SILENT_QUERIES_MAX } else { SILENT_QUERIES_LOOKED_UP_MAX }
