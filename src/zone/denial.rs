@@ -1,7 +1,10 @@
 //! Proofs of denial from a zone that was signed elsewhere: which of its NSEC (RFC 4035 3.1.3) or NSEC3 records (RFC 5155 7.2)
 //! prove that something does not exist. An unsigned zone has none.
 
-use super::denial_chain::DenialChain;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::denial_chain::{Chain as Owners, DenialChain};
 use super::shard::SetRef;
 use super::tree::Zone;
 use crate::record::{Name, RrSet, Rtype};
@@ -31,14 +34,45 @@ pub(super) fn chain_of(zone: &Zone) -> DenialChain {
     if zone.held(apex, Rtype::NSEC).is_some() {
         let mut names: Vec<Name> = owned(Rtype::NSEC).map(|set| set.name).collect();
         names.sort_unstable();
-        return DenialChain::Names(names.into());
+        return DenialChain::Names(Owners::from_sorted(&names));
     }
     // RFC 5155 7.3: where there are several chains, the one that NSEC3PARAM names is complete.
     let Some(params) = zone.held(apex, Rtype::NSEC3PARAM).and_then(params_of) else { return DenialChain::None };
     let placed = owned(Rtype::NSEC3).filter_map(|set| nsec3_place(&set, &zone.apex));
     let mut hashes: Vec<Nsec3Hash> = placed.filter(|(have, _)| *have == params).map(|(_, hash)| hash).collect();
     hashes.sort_unstable();
-    DenialChain::Hashes { params, hashes: hashes.into() }
+    DenialChain::Hashes { params: Arc::new(params), hashes: Owners::from_sorted(&hashes) }
+}
+
+/// The chain of a zone that differs from `before` at these names.
+pub(super) fn chain_follows<'n>(before: &Zone, zone: &Zone, names: impl Iterator<Item = &'n [u8]>) -> DenialChain {
+    let apex = zone.apex.as_wire();
+    let names = names.filter_map(|name| Name::from_wire(name).ok());
+    match &before.denials {
+        DenialChain::Names(owners) if zone.is_signed() && zone.held(apex, Rtype::NSEC).is_some() => {
+            let is_in = |name: &Name| zone.held(name.as_wire(), Rtype::NSEC).is_some();
+            let mut changes: Vec<(Name, bool)> = names.map(|name| (name.clone(), is_in(&name))).collect();
+            changes.sort_unstable();
+            DenialChain::Names(owners.with(&changes))
+        }
+        DenialChain::Hashes { params, hashes }
+            if zone.is_signed()
+                && zone.held(apex, Rtype::NSEC).is_none()
+                && zone.held(apex, Rtype::NSEC3PARAM).and_then(params_of).as_ref() == Some(&**params) =>
+        {
+            let placed = |zone: &Zone, name: &Name| {
+                let set = zone.held(name.as_wire(), Rtype::NSEC3)?.to_rrset(name.clone());
+                nsec3_place(&set, &zone.apex).filter(|(have, _)| *have == **params).map(|(_, hash)| hash)
+            };
+            let mut changes: BTreeMap<Nsec3Hash, bool> = BTreeMap::new();
+            for name in names {
+                changes.extend(placed(before, &name).map(|hash| (hash, false)));
+                changes.extend(placed(zone, &name).map(|hash| (hash, true)));
+            }
+            DenialChain::Hashes { params: params.clone(), hashes: hashes.with(&changes.into_iter().collect::<Vec<_>>()) }
+        }
+        _ => chain_of(zone),
+    }
 }
 
 /// RFC 5155 4.2; only SHA-1 is defined.
@@ -72,8 +106,8 @@ impl Zone {
         Name::from_wire(cut).map(|cut| self.proofs(&cut, Missing::Type { wildcard: None })).unwrap_or_default()
     }
 
-    fn by_name(&self, owners: &[Name], name: &Name, missing: Missing<'_>) -> Option<Vec<RrSet>> {
-        let at_or_before = |name: &Name| self.denial(owners[..owners.partition_point(|owner| owner <= name)].last()?, Rtype::NSEC);
+    fn by_name(&self, owners: &Owners<Name>, name: &Name, missing: Missing<'_>) -> Option<Vec<RrSet>> {
+        let at_or_before = |name: &Name| self.denial(owners.at_or_before(name)?, Rtype::NSEC);
         let own = at_or_before(name)?;
         Some(match missing {
             Missing::Type { wildcard: None } | Missing::Closer { .. } => vec![own],
@@ -90,7 +124,7 @@ impl Zone {
 struct Chain<'z> {
     zone: &'z Zone,
     params: &'z Nsec3Params,
-    hashes: &'z [Nsec3Hash],
+    hashes: &'z Owners<Nsec3Hash>,
 }
 
 type Proofs = Result<Option<Vec<RrSet>>, Bound>;
@@ -149,8 +183,7 @@ impl Chain<'_> {
     /// wrap-around (RFC 5155 1.3).
     fn near(&self, name: &Name, work: &mut WorkBudget) -> Result<Option<(RrSet, bool)>, Bound> {
         let hash = self.params.hash(name, work)?;
-        let at = self.hashes.partition_point(|have| *have <= hash);
-        let found = self.hashes[..at].last().or(self.hashes.last());
+        let found = self.hashes.at_or_before(&hash).or(self.hashes.last());
         let owner = found.and_then(|found| nsec3_owner(found, &self.zone.apex));
         Ok(owner.and_then(|owner| self.zone.denial(&owner, Rtype::NSEC3)).map(|set| (set, found == Some(&hash))))
     }
@@ -158,8 +191,6 @@ impl Chain<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::super::{Found, load_zone};
     use super::*;
     use crate::limits::ValidationLimits;

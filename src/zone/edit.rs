@@ -325,7 +325,7 @@ impl<'z> Edit<'z> {
         if is_grown {
             return packed_anew(&next);
         }
-        next.denials = denial::chain_of(&next);
+        next.denials = denial::chain_follows(zone, &next, self.touched.keys().map(Vec::as_slice));
         Some(next)
     }
 }
@@ -374,7 +374,17 @@ mod tests {
         all
     }
 
-    const DATA: [(&str, &str); 7] = [
+    fn chain(zone: &Zone) -> Vec<Vec<u8>> {
+        match &zone.denials {
+            DenialChain::None => Vec::new(),
+            DenialChain::Names(owners) => owners.iter().map(|owner| owner.as_wire().to_vec()).collect(),
+            DenialChain::Hashes { hashes, .. } => hashes.iter().map(|hash| hash.to_vec()).collect(),
+        }
+    }
+
+    const SIGNATURE: &str = "@ RRSIG SOA 8 1 60 20300101000000 20200101000000 1 zone. Zm9v\n";
+
+    const DATA: [(&str, &str); 9] = [
         ("A", "192.0.2.1"),
         ("A", "192.0.2.2"),
         ("TXT", "\"x\""),
@@ -382,10 +392,13 @@ mod tests {
         ("DNAME", "b.other."),
         ("DS", "1 8 2 E2D3C916F6DEEAC73294E8268FB5885044A833FC5459588F4A9184CFC41A5766"),
         ("NSEC3", "1 0 0 - 2VPTU5TIMAMQTTGL4LUU9KG21E0AOR3S A"),
+        ("NSEC", "zone. A"),
+        ("NSEC3PARAM", "1 0 0 -"),
     ];
 
     fn any_name() -> impl Strategy<Value = String> {
-        proptest::collection::vec(proptest::sample::select(&["a", "b", "*"][..]), 0..4)
+        let hash = "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom";
+        proptest::collection::vec(proptest::sample::select(vec!["a", "b", "*", hash]), 0..4)
             .prop_map(|labels| labels.iter().map(|label| format!("{label}.")).collect::<String>() + "zone.")
     }
 
@@ -401,12 +414,14 @@ mod tests {
             before in proptest::collection::btree_set(any_record(), 0..14),
             after in proptest::collection::btree_set(any_record(), 0..14),
             stays in any::<u16>(),
+            signed in any::<bool>(),
         ) {
             // A part of the records stays.
             let after: std::collections::BTreeSet<_> = before.iter().enumerate().filter(|(at, _)| stays >> (at % 16) & 1 == 1)
                 .map(|(_, record)| record.clone()).chain(after.into_iter().take(5)).collect();
             let text = |records: &std::collections::BTreeSet<(String, usize)>| {
-                records.iter().map(|(owner, at)| format!("{owner} {} {}\n", DATA[*at].0, DATA[*at].1)).collect::<String>()
+                let lines = records.iter().map(|(owner, at)| format!("{owner} {} {}\n", DATA[*at].0, DATA[*at].1));
+                lines.chain(signed.then(|| SIGNATURE.to_owned())).collect::<String>()
             };
             let (old, new) = (zone(&text(&before)), zone(&text(&after)));
             let keys: std::collections::BTreeSet<(String, &str)> =
@@ -419,6 +434,7 @@ mod tests {
             }).collect();
             let edited = edit_zone(&old, &changes).expect("a zone");
             prop_assert_eq!(nodes(&edited), nodes(&new), "from\n{}to\n{}", text(&before), text(&after));
+            prop_assert_eq!(chain(&edited), chain(&new), "from\n{}to\n{}", text(&before), text(&after));
             prop_assert_eq!(edited.record_count(), new.record_count());
             prop_assert!(have_same_data(&edited, &new));
             let anew = packed_anew(&edited).expect("a zone");
