@@ -30,6 +30,7 @@ mod zone_doctor;
 mod zone_publish;
 mod zone_records;
 mod zone_shown;
+mod zone_sign;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ use super::zone_doctor::{self, DoctorArgs};
 use super::zone_publish::{self, PublishArgs};
 use super::zone_records::{self, AddArgs, ImportArgs, RemoveArgs, SetArgs};
 use super::zone_shown::{self, ListArgs, ShowArgs, ZoneArgs};
+use super::zone_sign::{self, SignCommand};
 use crate::env::Random;
 use crate::record::{Name, base64_to_text};
 use crate::server::Command;
@@ -32,6 +33,7 @@ Examples:
   cairn zone key transfer.example --format bind               only the form of `dig -k`, `nsupdate -k` and named.conf
   cairn zone retransfer example.org                           transfer a secondary zone again, whole
   cairn zone notify example.org                               tell the other servers of a zone of its serial
+  cairn zone sign status example.org                          the keys of a signed zone, and the DS record for the parent
 
 NAME is relative to the zone (www), @ is the zone itself, and a name with a final dot is absolute (www.example.org.).
 A change is written into the zone's file: comments, order and spacing stay, and the serial is raised. What would make
@@ -57,6 +59,9 @@ pub(super) enum ZoneCommand {
     Retransfer(NameArgs),
     /// Send NOTIFY (RFC 1996) to the other servers of a zone
     Notify(NameArgs),
+    /// Show and roll the keys of a zone that Cairn signs
+    #[command(subcommand)]
+    Sign(SignCommand),
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +136,7 @@ pub(super) fn zone(command: &ZoneCommand, everywhere: &Everywhere) -> u8 {
         ZoneCommand::Remove(args) => zone_records::remove(args, everywhere),
         ZoneCommand::Import(args) => zone_records::import(args, everywhere),
         ZoneCommand::Retransfer(args) => ask_server(&Command::ZoneRetransfer { name: args.zone.clone() }, everywhere),
+        ZoneCommand::Sign(command) => zone_sign::sign(command, everywhere),
         ZoneCommand::Notify(args) => ask_server(&Command::ZoneNotify { name: args.zone.clone() }, everywhere),
     }
 }

@@ -10,7 +10,9 @@ use super::address_entry::AddressEntry;
 use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
 use super::secret::Secret;
-use super::settings::{KeyAlgorithm, KeySettings, LogFormat, LogLevel, QnameMinimisation, RouteSettings, Settings, Sha1, ZoneSettings};
+use super::settings::{
+    DnssecAlgorithm, KeyAlgorithm, KeySettings, LogFormat, LogLevel, QnameMinimisation, RouteSettings, Settings, Sha1, ZoneSettings,
+};
 use super::translation::TranslationPrefix;
 use crate::record::Name;
 
@@ -588,6 +590,38 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
         default: "(the single addresses of `transfer`)",
         doc: "Servers that are told of each change of the zone",
         why: "RFC 1996",
+    },
+    Row {
+        key: "dnssec",
+        kind: Kind::Switch(|z| &mut z.dnssec),
+        default: "false",
+        doc: "Sign the zone, with keys that are made and kept in the folder `keys` of `state-dir`; the file stays unsigned",
+        why: "RFC 4035; a parent must be told of the keys, see docs/hosting.md",
+    },
+    Row {
+        key: "dnssec-algorithm",
+        kind: Kind::Word(
+            &["ecdsap256sha256", "ed25519", "ecdsap384sha384", "rsasha256"],
+            |z, at| {
+                z.dnssec_algorithm = [
+                    DnssecAlgorithm::EcdsaP256Sha256,
+                    DnssecAlgorithm::Ed25519,
+                    DnssecAlgorithm::EcdsaP384Sha384,
+                    DnssecAlgorithm::RsaSha256,
+                ][at];
+            },
+            |z| z.dnssec_algorithm as usize,
+        ),
+        default: r#""ecdsap256sha256""#,
+        doc: "The algorithm of the zone's keys; a zone that is signed changes to another one by `cairn zone sign roll ZONE algorithm`",
+        why: "RFC 8624 3.1",
+    },
+    Row {
+        key: "nsec3",
+        kind: Kind::Switch(|z| &mut z.nsec3),
+        default: "false",
+        doc: "Deny names by NSEC3, without salt and without further iterations, in place of NSEC",
+        why: "NSEC answers cost less and hide nothing that is not in the DNS anyway; RFC 9276",
     },
     Row {
         key: "report-channel",

@@ -38,8 +38,8 @@ pub use secret::Secret;
 #[cfg(any(test, feature = "internals"))]
 pub use settings::PolicySettings;
 pub use settings::{
-    CacheSettings, KeyAlgorithm, KeySettings, LimitSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation, RecursionSettings,
-    RouteSettings, ServerSettings, Settings, Sha1, ZoneSettings,
+    CacheSettings, DnssecAlgorithm, KeyAlgorithm, KeySettings, LimitSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation,
+    RecursionSettings, RouteSettings, ServerSettings, Settings, Sha1, ZoneSettings,
 };
 #[cfg(any(test, feature = "internals"))]
 pub use show::reference_markdown;

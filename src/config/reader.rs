@@ -120,6 +120,10 @@ impl<'a> Reader<'a> {
             zone.line = line;
             (zone.name_mark, zone.file_mark, zone.primaries_mark) = (of("name"), of("file"), of("primaries"));
         });
+        for zone in zones.extract_if(.., |zone| zone.dnssec && zone.is_secondary()) {
+            let what = "zone.dnssec: this is a secondary, whose primary signs; leave out `dnssec`, or `primaries`".to_owned();
+            self.problems.push(Problem::at(self.file_name, &zone.name_mark, what));
+        }
         for zone in zones.extract_if(.., |zone| zone.file.is_none() && zone.primaries.is_empty()) {
             // What was written and is wrong has been reported already.
             if zone.file_mark == Mark::default() && zone.primaries_mark == Mark::default() {
@@ -524,6 +528,16 @@ to   = ["192.0.2.1"]
             ),
             ("[[stub]]\nzone = '*.a'\nto = ['::1']", &["2:8: stub.zone: \"*.a\": write \"a\", which is for all names below it as well"]),
             ("[[zone]]\nfile = 'x'", &["1:1: this [[zone]] needs the key \"name\""]),
+            (
+                "[[zone]]\nname = 'x'\nprimaries = ['192.0.2.1']\ndnssec = true",
+                &["2:8: zone.dnssec: this is a secondary, whose primary signs; leave out `dnssec`, or `primaries`"],
+            ),
+            (
+                "[[zone]]\nname = 'x'\nfile = 'x'\ndnssec-algorithm = 'rsasha1'",
+                &[
+                    "4:20: zone.dnssec-algorithm: expected \"ecdsap256sha256\", \"ed25519\", \"ecdsap384sha384\" or \"rsasha256\", found \"rsasha1\"; did you mean \"rsasha256\"?",
+                ],
+            ),
             ("[[zone]]\nname = 'x'", &["1:1: this [[zone]] needs the key \"file\"; a secondary has \"primaries\" instead"]),
             (
                 "[[zone]]\nname = 'x'\nprimaries = ['192.0.2.0/24']",

@@ -283,6 +283,15 @@ pub enum KeyAlgorithm {
     Sha512,
 }
 
+/// What zones are signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DnssecAlgorithm {
+    EcdsaP256Sha256,
+    Ed25519,
+    EcdsaP384Sha384,
+    RsaSha256,
+}
+
 /// One `[[zone]]`: a zone served from a master file, or as a secondary of other servers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ZoneSettings {
@@ -296,6 +305,11 @@ pub struct ZoneSettings {
     pub transfer: Vec<AddressEntry>,
     /// Who is told of changes; `None`: the single addresses of `transfer`.
     pub notify: Option<Vec<AddressEntry>>,
+    /// Cairn signs the zone.
+    pub dnssec: bool,
+    pub dnssec_algorithm: DnssecAlgorithm,
+    /// Denials are NSEC3 records in place of NSEC.
+    pub nsec3: bool,
     /// The agent domain for error reports about this zone (RFC 9567).
     pub report_channel: Option<Name>,
     /// Line in the configuration file, from 1.
@@ -492,6 +506,9 @@ impl Default for ZoneSettings {
             primaries: Vec::new(),
             transfer: Vec::new(),
             notify: None,
+            dnssec: false,
+            dnssec_algorithm: DnssecAlgorithm::EcdsaP256Sha256,
+            nsec3: false,
             report_channel: None,
             line: 0,
             name_mark: Mark::default(),

@@ -44,3 +44,16 @@ pub const UNSIGNED_MESSAGES_MAX: usize = 99;
 pub const DIFFS_PER_ZONE_MAX: usize = 100;
 /// Octets of these changes. One that is larger than the zone is not sent in any case.
 pub const DIFF_OCTETS_PER_ZONE_MAX: usize = 16 << 20;
+/// Seconds by which a signature is replaced sooner than it must be, when another one is: few versions of a zone in place of many.
+pub const SIGN_TOGETHER_S: u64 = 12 * 3_600;
+/// Seconds until a zone that could not be signed is tried again.
+pub const SIGN_AGAIN_S: u64 = 300;
+/// Seconds until all servers of a zone are taken to have a version: its SOA's REFRESH, within these bounds. RFC 7583 has a name
+/// for this time and no number.
+pub const PROPAGATION_S_LIMITS: std::ops::RangeInclusive<u32> = 300..=86_400;
+/// Seconds until all servers of the parent are taken to have a DS record; registries publish hourly or more often.
+pub const PARENT_PROPAGATION_S: u32 = 3_600;
+/// The least TTL in seconds that a DS set is taken to have: what a resolver shows of it may have aged in its cache.
+pub const DS_TTL_LEAST_S: u32 = 86_400;
+/// Seconds that a clock may go back before no more signatures are made with it.
+pub const CLOCK_BEHIND_S_MAX: u64 = 86_400;

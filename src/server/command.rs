@@ -59,6 +59,15 @@ pub enum Command {
     ZoneNotify {
         name: Name,
     },
+    /// Shows the keys of a signed zone, and what comes next.
+    ZoneSignStatus {
+        name: Name,
+    },
+    /// Begins to roll a key: `ksk`, `zsk`, `csk` or `algorithm`.
+    ZoneSignRoll {
+        name: Name,
+        what: Option<String>,
+    },
 }
 
 /// What an operator tells the control thread of a running server.

@@ -36,6 +36,7 @@ mod run;
 mod scratch;
 mod serials;
 mod server;
+mod signing;
 mod single_query;
 mod socket;
 mod state;

@@ -7,7 +7,7 @@ use super::load::LoadedZone;
 use crate::zone::{Zones, have_same_data};
 
 /// A sentence about each such zone. `before`: the zones in force.
-pub(super) fn unraised_serials(zones: &[LoadedZone], before: &Zones) -> Vec<String> {
+pub(super) fn unraised_serials<'l>(zones: impl Iterator<Item = &'l LoadedZone>, before: &Zones) -> Vec<String> {
     let is_unraised = |loaded: &&LoadedZone| {
         let old = before.get(loaded.file.name.as_wire());
         old.is_some_and(|old| !Arc::ptr_eq(old, &loaded.zone) && old.serial() == loaded.zone.serial() && !have_same_data(old, &loaded.zone))
@@ -19,7 +19,7 @@ pub(super) fn unraised_serials(zones: &[LoadedZone], before: &Zones) -> Vec<Stri
             serial.wrapping_add(1)
         )
     };
-    zones.iter().filter(is_unraised).map(told).collect()
+    zones.filter(is_unraised).map(told).collect()
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
             (7, "web A 192.0.2.2\nweb A 192.0.2.3\n", true),
             (8, "", false),
         ] {
-            let told = unraised_serials(&read(&zone(serial, more)), &before);
+            let told = unraised_serials(read(&zone(serial, more)).iter(), &before);
             assert_eq!(told.len(), usize::from(is_told), "{serial} {more}: {told:?}");
             assert!(
                 told.iter().all(|line| line.ends_with("with the same serial 7, so secondaries keep the old data: write 8")),

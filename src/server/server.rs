@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
@@ -20,6 +20,7 @@ use super::load::Sources;
 use super::ports::WorkerSockets;
 use super::records;
 use super::serials::unraised_serials;
+use super::signing::{self, Signing, not_signed};
 use super::{cache_file, notify, pages, passed_file, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
@@ -39,7 +40,9 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
     let state_folder = sources.state_folder.clone();
     let zones = zone_states(&sources, &Zones::default());
     let zone_settings = sources.settings.zones.clone();
-    let versions = Arc::new(Versions::default());
+    let signing = Arc::new(Signing::new(Arc::new(RealClock), state_folder.clone()));
+    signing.configure(&zone_settings);
+    let versions = Arc::new(Versions::new(signing.clone()));
     let service = service_of(sources, &mut versions.change(), addrs, limits)?;
     let admission = Admission {
         bounds: LiveBounds::new(Bounds::share(&limits, workers)),
@@ -47,8 +50,11 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
         limit_log: service.limit_log.clone(),
     };
     trust::restore(&service, state_folder.as_deref());
-    let hosting = Hosting::start(service.clone(), versions, state_folder.clone(), zone_settings);
+    let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
+    let tell = hosting.teller();
+    let tending = signing::tend(signing.clone(), versions, service.clone(), move || tell(Order::Changed));
+    let tending = tending.map_err(|error| format!("no thread for the signatures of zones: {error}"))?;
     let beats = (0..workers).map(|_| AtomicU64::new(0)).collect();
     let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
     Ok(Arc::new(Server {
@@ -59,6 +65,8 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
         generation: AtomicU64::new(1),
         zones: Mutex::new(zones),
         hosting,
+        signing,
+        tending,
         beats,
     }))
 }
@@ -98,6 +106,10 @@ struct Server {
     zones: Mutex<Vec<ZoneState>>,
     /// Speaks with other servers of the zones.
     hosting: Hosting,
+    /// Zones with `dnssec = true`.
+    signing: Arc<Signing>,
+    /// The thread that tends them.
+    tending: mpsc::UnboundedSender<signing::Order>,
     /// Each worker counts on, where a service manager watches whether all are alive.
     beats: Arc<[AtomicU64]>,
 }
@@ -152,6 +164,7 @@ impl Engine for Server {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         let zone_settings = sources.settings.zones.clone();
         let mut changing = self.hosting.versions.change();
+        self.signing.configure(&zone_settings);
         let before = self.service.snapshot().zones.clone();
         let broken = sources.broken_zones.iter().map(|broken| BrokenZoneServed {
             name: broken.name.clone(),
@@ -159,7 +172,7 @@ impl Engine for Server {
             serial: before.get(broken.name.as_wire()).map(|zone| zone.serial()),
         });
         let broken = broken.collect();
-        let mut warnings = unraised_serials(&sources.zones, &before);
+        let mut warnings = unraised_serials(sources.zones.iter().filter(|loaded| !self.signing.signs(&loaded.file.name)), &before);
         let zones = zone_states(&sources, &before);
         let limits = rlimit::limits(self.beats.len(), &sources.settings.limits);
         let held_back = sources.settings.limits.held_back(&limits);
@@ -168,6 +181,7 @@ impl Engine for Server {
         let retired = self.service.reload_within(parts(sources, &mut changing, &before, addrs, generation), limits);
         drop(changing);
         self.hosting.order(Order::Configured(zone_settings));
+        let _ = self.tending.send(signing::Order::Look);
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
         // That thread forgets data of names that changed hands a second time.
         self.trust_changed.notify_one();
@@ -183,7 +197,8 @@ impl Engine for Server {
 
     fn status(&self) -> Map<String, Value> {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown()));
+        let served = self.service.snapshot().zones.clone();
+        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(served.get(zone.name.as_wire()))));
         let mut zones: Vec<(Name, Value)> = of_files.chain(self.hosting.shown.lines(self.clock.boot())).collect();
         zones.sort_by(|one, other| one.0.cmp(&other.0));
         let zones: Vec<Value> = zones.into_iter().map(|(_, shown)| shown).collect();
@@ -309,6 +324,19 @@ impl Engine for Server {
             Command::ZoneRetransfer { name } => {
                 self.hosting.order(Order::Retransfer(name, reply));
             }
+            Command::ZoneSignStatus { name } => {
+                match self.signing.status(&name) {
+                    Some(status) => reply.line(status),
+                    None => reply.error(not_signed(&name)),
+                };
+            }
+            Command::ZoneSignRoll { name, what } => {
+                if let Err(refused) = self.tending.send(signing::Order::Roll { zone: name, what, reply })
+                    && let signing::Order::Roll { reply, .. } = refused.0
+                {
+                    reply.error("the thread that tends signed zones has ended");
+                }
+            }
             Command::ZoneNotify { name } => {
                 self.hosting.order(Order::Notify(name, reply));
             }
@@ -353,13 +381,14 @@ impl Server {
 }
 
 impl ZoneState {
-    fn shown(&self) -> Value {
+    /// `version`: what is served of the zone now.
+    fn shown(&self, version: Option<&Arc<Zone>>) -> Value {
         let state = match (&self.served, &self.problem) {
             (Some(_), None) => "served",
             (Some(_), Some(_)) => "served-as-read-before",
             (None, _) => "not-served",
         };
-        let (serial, records) = self.served.unzip();
+        let (serial, records) = self.served.map(|read| version.map_or(read, |zone| (zone.serial(), zone.record_count()))).unzip();
         json!({
             "name": self.name.to_string(), "role": "primary", "state": state, "serial": serial, "records": records,
             // Whole: whoever reads it is in another folder.

@@ -81,6 +81,13 @@ enum Line {
     ZoneNotify {
         name: String,
     },
+    ZoneSignStatus {
+        name: String,
+    },
+    ZoneSignRoll {
+        name: String,
+        what: Option<String>,
+    },
 }
 
 fn set() -> bool {
@@ -211,6 +218,8 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
         Command::NegativeRemove { name } => Line::NegativeRemove { name: name.to_string() },
         Command::ZoneRetransfer { name } => Line::ZoneRetransfer { name: name.to_string() },
         Command::ZoneNotify { name } => Line::ZoneNotify { name: name.to_string() },
+        Command::ZoneSignStatus { name } => Line::ZoneSignStatus { name: name.to_string() },
+        Command::ZoneSignRoll { name, what } => Line::ZoneSignRoll { name: name.to_string(), what: what.clone() },
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
     let (file, outcome) = match command {
@@ -282,7 +291,7 @@ fn out_of_reach(socket: &Path) -> String {
 
 /// A reload reads every zone before it tells anything, and a transfer of a large zone takes long too.
 fn patience(command: &Command) -> Duration {
-    let is_long = matches!(command, Command::Reload | Command::ZoneRetransfer { .. });
+    let is_long = matches!(command, Command::Reload | Command::ZoneRetransfer { .. } | Command::ZoneSignRoll { .. });
     if is_long { CONTROL_RELOAD_WAIT_MAX } else { CONTROL_WAIT_MAX }
 }
 
@@ -412,6 +421,8 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
         Line::NegativeRemove { name } => Command::NegativeRemove { name: name_of(&name)? },
         Line::ZoneRetransfer { name } => Command::ZoneRetransfer { name: name_of(&name)? },
         Line::ZoneNotify { name } => Command::ZoneNotify { name: name_of(&name)? },
+        Line::ZoneSignStatus { name } => Command::ZoneSignStatus { name: name_of(&name)? },
+        Line::ZoneSignRoll { name, what } => Command::ZoneSignRoll { name: name_of(&name)?, what },
     })
 }
 

@@ -96,21 +96,23 @@ impl TypeBitmap {
     }
 }
 
-#[cfg(test)]
-pub(super) fn bitmap_of(types: &[Rtype]) -> Vec<u8> {
+/// The bitmap that says these types, in any order (RFC 4034 4.1.2).
+pub fn bitmap_of(types: &[Rtype]) -> Vec<u8> {
     let mut sorted = types.to_vec();
     sorted.sort_unstable();
-    let mut windows: Vec<(u8, Vec<u8>)> = Vec::new();
-    for rtype in sorted {
-        let [window, low] = rtype.0.to_be_bytes();
-        if windows.last().is_none_or(|(number, _)| *number != window) {
-            windows.push((window, Vec::new()));
+    let mut out = Vec::new();
+    for window in sorted.chunk_by(|a, b| a.0 >> 8 == b.0 >> 8) {
+        let (Some(first), Some(last)) = (window.first(), window.last()) else { continue };
+        let len = (last.0 as u8 / 8 + 1) as usize;
+        out.extend_from_slice(&[(first.0 >> 8) as u8, len as u8]);
+        let start = out.len();
+        out.resize(start + len, 0);
+        for rtype in window {
+            let low = rtype.0 as u8;
+            out[start + usize::from(low / 8)] |= 0x80 >> (low % 8);
         }
-        let bits = &mut windows.last_mut().expect("just pushed").1;
-        bits.resize(bits.len().max(low as usize / 8 + 1), 0);
-        bits[low as usize / 8] |= 0x80 >> (low % 8);
     }
-    windows.into_iter().flat_map(|(number, bits)| [vec![number, bits.len() as u8], bits].concat()).collect()
+    out
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ mod test_vectors;
 #[cfg(test)]
 mod model;
 
+pub use bitmap::bitmap_of;
 pub use budget::{Bound, WorkBudget};
 pub use judge::Case;
 pub use judgement::{CutVerdict, Judgement, Reply, ReplyKind, Secured};

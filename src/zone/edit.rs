@@ -16,7 +16,7 @@ use super::diff::{Cursor, records_from};
 use super::lookup::within;
 use super::name_table::hash_name;
 use super::problem::{Place, Problems};
-use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, SetRef, ShardMaker, shard_of};
+use super::shard::{CUT, HAS_DNAME, HAS_WILDCARD, HIDDEN, NSEC3_OWNER, NodeRef, SetRef, ShardMaker, shard_of};
 use super::tree::Zone;
 use crate::limits::zone::ZONE_SHARDS_MAX;
 use crate::record::{Rtype, canonical_rdata};
@@ -236,7 +236,8 @@ impl<'z> Edit<'z> {
             }
         }
         if !cuts.is_empty() {
-            let below = self.zone.owners().filter(|name| cuts.iter().any(|cut| name.len() > cut.len() && within(name, cut)));
+            let below =
+                self.zone.nodes().map(NodeRef::name).filter(|name| cuts.iter().any(|cut| name.len() > cut.len() && within(name, cut)));
             affected.extend(below.map(<[u8]>::to_vec));
         }
         for name in affected {

@@ -183,12 +183,13 @@ impl ShardMaker {
     }
 }
 
-/// The octets from the start of a node.
+/// One name of a zone: the octets from the start of its node.
 #[derive(Clone, Copy)]
-pub(super) struct NodeRef<'z>(&'z [u8]);
+pub struct NodeRef<'z>(&'z [u8]);
 
 impl<'z> NodeRef<'z> {
-    pub(super) fn name(self) -> &'z [u8] {
+    /// Lower-case wire form.
+    pub fn name(self) -> &'z [u8] {
         self.parts().map_or(&[], |(_, name, _)| name)
     }
 
@@ -196,12 +197,24 @@ impl<'z> NodeRef<'z> {
         self.0.first().is_some_and(|flags| flags & flag != 0)
     }
 
-    pub(super) fn sets(self) -> Sets<'z> {
+    /// Whether the name is delegated (RFC 1034 4.2.1).
+    pub fn is_cut(self) -> bool {
+        self.has(CUT)
+    }
+
+    /// Whether the name lies below a delegation or a DNAME: glue, or data that is never served.
+    pub fn is_hidden(self) -> bool {
+        self.has(HIDDEN)
+    }
+
+    /// The RRsets by rising type; none for an empty non-terminal.
+    pub fn sets(self) -> Sets<'z> {
         let (left, _, rest) = self.parts().unwrap_or_default();
         Sets { left, rest }
     }
 
-    pub(super) fn set(self, rtype: Rtype) -> Option<SetRef<'z>> {
+    /// The RRset of one type.
+    pub fn set(self, rtype: Rtype) -> Option<SetRef<'z>> {
         self.sets().find(|set| set.rtype == rtype)
     }
 
@@ -212,7 +225,8 @@ impl<'z> NodeRef<'z> {
     }
 }
 
-pub(super) struct Sets<'z> {
+/// The RRsets of a name.
+pub struct Sets<'z> {
     left: u16,
     rest: &'z [u8],
 }

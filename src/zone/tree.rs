@@ -69,9 +69,9 @@ impl Zone {
         self.shards.iter().flat_map(|shard| shard.nodes()).flat_map(|node| node.sets().map(move |set| (node.name(), set)))
     }
 
-    /// Every owner name, in no order; empty non-terminals included.
-    pub(super) fn owners(&self) -> impl Iterator<Item = &[u8]> {
-        self.shards.iter().flat_map(|shard| shard.nodes()).map(|node| node.name())
+    /// Every name, in no order; empty non-terminals and the owners of NSEC3 records included.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeRef<'_>> {
+        self.shards.iter().flat_map(|shard| shard.nodes())
     }
 
     /// The node of an owner name; `None` for the owners of NSEC3 records, which are names of the chain only.
@@ -80,7 +80,7 @@ impl Zone {
     }
 
     /// The node in the table, NSEC3 owners included.
-    pub(super) fn node(&self, name: &[u8]) -> Option<NodeRef<'_>> {
+    pub fn node(&self, name: &[u8]) -> Option<NodeRef<'_>> {
         let hash = hash_name(&self.state, name);
         self.shards.get(shard_of(hash, self.shards.len()))?.find(hash, name)
     }

@@ -41,6 +41,13 @@ impl HashAlgorithm {
         }
     }
 
+    fn number(self) -> u8 {
+        match self {
+            HashAlgorithm::Sha384 => 1,
+            HashAlgorithm::Sha512 => 2,
+        }
+    }
+
     fn context(self) -> digest::Context {
         digest::Context::new(match self {
             HashAlgorithm::Sha384 => &digest::SHA384,
@@ -74,9 +81,9 @@ pub fn verify_zonemd(zone: &Zone) -> ZonemdVerdict {
 
 /// The digest of the scheme SIMPLE over the zone's records (RFC 8976 3.3, 3.4).
 pub fn simple_digest(zone: &Zone, algorithm: HashAlgorithm) -> digest::Digest {
-    let mut owners: Vec<Name> = zone.owners().filter_map(|name| Name::from_wire(name).ok()).collect();
+    let mut owners: Vec<Name> = zone.nodes().filter_map(|node| Name::from_wire(node.name()).ok()).collect();
     owners.sort_unstable();
-    let mut context = algorithm.context();
+    let mut digest = DigestOfZone::new(algorithm);
     for owner in owners {
         let Some(node) = zone.node(owner.as_wire()) else { continue };
         let mut records: Vec<(u16, Vec<u8>, u32)> = Vec::new();
@@ -85,19 +92,47 @@ pub fn simple_digest(zone: &Zone, algorithm: HashAlgorithm) -> digest::Digest {
             // RFC 4034 3: a signature has the TTL of the set that it covers.
             records.extend(set.sigs().map(|rdata| (Rtype::RRSIG.0, canonical(Rtype::RRSIG, rdata), set.ttl)));
         }
+        digest.name(owner.as_wire(), &mut records);
+    }
+    digest.finish()
+}
+
+/// A digest of the scheme SIMPLE that is fed name after name.
+pub struct DigestOfZone {
+    algorithm: HashAlgorithm,
+    context: digest::Context,
+}
+
+impl DigestOfZone {
+    pub fn new(algorithm: HashAlgorithm) -> DigestOfZone {
+        DigestOfZone { algorithm, context: algorithm.context() }
+    }
+
+    /// All records of the next name in canonical order: type, RDATA in canonical form, TTL, in any order. The apex has no ZONEMD
+    /// among them, and no signature of it.
+    pub fn name(&mut self, owner: &[u8], records: &mut Vec<(u16, Vec<u8>, u32)>) {
         records.sort_unstable();
         records.dedup();
-        for (rtype, rdata, ttl) in &records {
-            context.update(owner.as_wire());
-            context.update(&rtype.to_be_bytes());
-            context.update(&Class::IN.0.to_be_bytes());
-            context.update(&ttl.to_be_bytes());
+        for (rtype, rdata, ttl) in records {
+            self.context.update(owner);
+            self.context.update(&rtype.to_be_bytes());
+            self.context.update(&Class::IN.0.to_be_bytes());
+            self.context.update(&ttl.to_be_bytes());
             // RDATA in a zone has at most 65,535 octets.
-            context.update(&(rdata.len() as u16).to_be_bytes());
-            context.update(rdata);
+            self.context.update(&(rdata.len() as u16).to_be_bytes());
+            self.context.update(rdata);
         }
     }
-    context.finish()
+
+    pub fn finish(self) -> digest::Digest {
+        self.context.finish()
+    }
+
+    /// RDATA of a ZONEMD record with this digest (RFC 8976 2.2).
+    pub fn into_rdata(self, serial: u32) -> Vec<u8> {
+        let algorithm = self.algorithm.number();
+        [&serial.to_be_bytes()[..], &[SCHEME_SIMPLE, algorithm], self.context.finish().as_ref()].concat()
+    }
 }
 
 fn canonical(rtype: Rtype, rdata: &[u8]) -> Vec<u8> {

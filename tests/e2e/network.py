@@ -13,6 +13,7 @@ PACKAGES = {
     "ip": "iproute2", "nsd": "nsd", "knotd": "knot", "knotc": "knot", "keymgr": "knot", "named": "bind9", "unbound": "unbound",
     "dig": "bind9-dnsutils", "nslookup": "bind9-dnsutils", "delv": "bind9-dnsutils", "host": "bind9-host", "kdig": "knot-dnsutils",
     "getent": "libc-bin", "node": "nodejs", "dnsmasq": "dnsmasq-base", "ldns-signzone": "ldnsutils", "ldns-keygen": "ldnsutils",
+    "ldns-verify-zone": "ldnsutils", "dnssec-verify": "bind9-utils", "kzonecheck": "knot-dnssecutils",
     "dnssec-signzone": "bind9-utils", "dnssec-keygen": "bind9-utils", "dnssec-dsfromkey": "bind9-utils",
     "named-compilezone": "bind9-utils", "cc": "gcc", "lintian": "lintian",
     "man": "man-db", "systemd-analyze": "systemd", "setpriv": "util-linux", "objcopy": "binutils", "dpkg-deb": "dpkg",

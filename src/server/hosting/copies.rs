@@ -33,7 +33,7 @@ pub(super) fn path_of(zone: &ZoneSettings, folder: Option<&Path>) -> Option<Path
 }
 
 /// Letters, digits, `-`, `_` and inner dots stand for themselves, anything else as `%` and two hexadecimal digits.
-fn file_name(zone: &Name) -> String {
+pub(in crate::server) fn file_name(zone: &Name) -> String {
     let text = zone.to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     let mut name = String::new();
@@ -53,7 +53,7 @@ fn file_name(zone: &Name) -> String {
 }
 
 /// Writes the whole copy; the old one stays until it is complete.
-pub(super) fn write(path: &Path, zone: &Zone, checked: WallTime) -> io::Result<()> {
+pub(in crate::server) fn write(path: &Path, zone: &Zone, checked: WallTime) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
@@ -103,7 +103,7 @@ fn checked_in(file: &fs::File, zone: &Name) -> Option<WallTime> {
 }
 
 /// The copy, and when it was last known to be right; `None` if there is none.
-pub(super) fn read(path: &Path, zone: &Name) -> Result<Option<(Zone, WallTime)>, String> {
+pub(in crate::server) fn read(path: &Path, zone: &Name) -> Result<Option<(Zone, WallTime)>, String> {
     let mut file = match fs::File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(|error| error.to_string())?,

@@ -127,6 +127,7 @@ impl Keeper {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Configured(zones) => self.take_over(zones),
+            Order::Changed => self.tell_of_changes(),
             Order::Retransfer(zone, reply) => {
                 let now = self.now();
                 match self.secondaries.get_mut(&zone) {

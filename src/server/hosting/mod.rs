@@ -20,6 +20,7 @@ use std::thread;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
+pub(super) use self::copies::{file_name as copy_file_name, read as read_copy, write as write_copy};
 use self::keeper::Keeper;
 pub(super) use self::order::Order;
 pub(super) use self::shown::Shown;
@@ -62,6 +63,14 @@ impl Hosting {
     /// False if the thread has ended.
     pub(super) fn order(&self, order: Order) -> bool {
         self.orders.send(order).is_ok()
+    }
+
+    /// The same, for another thread.
+    pub(super) fn teller(&self) -> impl Fn(Order) + Send + 'static {
+        let orders = self.orders.clone();
+        move |order| {
+            let _ = orders.send(order);
+        }
     }
 }
 

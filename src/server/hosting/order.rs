@@ -8,6 +8,8 @@ use crate::server::command::Reply;
 pub(in crate::server) enum Order {
     /// A configuration is in force; its zones.
     Configured(Vec<ZoneSettings>),
+    /// Zones may have new versions; their other servers are told.
+    Changed,
     /// Transfer the whole zone again.
     Retransfer(Name, Reply),
     /// Tell the other servers of the zone, whether it has changed or not.

@@ -19,6 +19,7 @@ use tracing::warn;
 
 use crate::answer::Service;
 use crate::record::Name;
+use crate::server::signing::Signing;
 use crate::server::{pages, priority};
 use crate::zone::{Zone, Zones};
 
@@ -30,50 +31,61 @@ const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 pub(in crate::server) enum Origin {
     File,
     Transfer,
+    /// The same data, to be signed anew.
+    Signing,
 }
 
 /// The data of all zones that have some, by apex.
 #[derive(Default)]
-pub(in crate::server) struct Versions(Mutex<BTreeMap<Name, Arc<Zone>>>);
+pub(in crate::server) struct Versions {
+    data: Mutex<BTreeMap<Name, Arc<Zone>>>,
+    /// `None`: this process signs nothing.
+    signing: Option<Arc<Signing>>,
+}
 
 /// The right to change zones. Nobody else changes one while this lives.
-pub(in crate::server) struct Changing<'v>(MutexGuard<'v, BTreeMap<Name, Arc<Zone>>>);
+pub(in crate::server) struct Changing<'v> {
+    data: MutexGuard<'v, BTreeMap<Name, Arc<Zone>>>,
+    signing: Option<&'v Signing>,
+}
 
 impl Versions {
+    pub(in crate::server) fn new(signing: Arc<Signing>) -> Versions {
+        Versions { signing: Some(signing), ..Versions::default() }
+    }
+
     pub(in crate::server) fn change(&self) -> Changing<'_> {
-        Changing(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Changing { data: self.data.lock().unwrap_or_else(PoisonError::into_inner), signing: self.signing.as_deref() }
     }
 }
 
 impl Changing<'_> {
     /// The data of the zone as it is now, before anything was made of it.
-    #[allow(dead_code, reason = "for UPDATE and for signing")]
     pub(in crate::server) fn data(&self, zone: &Name) -> Option<&Arc<Zone>> {
-        self.0.get(zone)
+        self.data.get(zone)
     }
 
-    /// The version to serve of new data.
+    /// The version to serve of new data: the data itself, or what `signing` makes of it.
     ///
-    /// Signing hooks in here, for zones with `dnssec = true` and an `origin` other than `Transfer`: the data before is
-    /// `self.data(zone)`, the version in force is in the service's snapshot, and what is returned takes its place. Where `data`
-    /// was made by `edit_zone` out of the data before, `Diff::between` of both costs only what changed, and `edit_zone` of
-    /// the version in force gives the next one. A new signature without new data is the same call with the present data.
-    /// Whoever calls puts the returned version in force before it gives up `Changing`; journals, file, and history for
-    /// IXFR are the caller's and not to be thought of here.
+    /// Whoever calls puts the returned version in force before it gives up `Changing`.
     pub(in crate::server) fn next(&mut self, data: Arc<Zone>, origin: Origin) -> Arc<Zone> {
         tracing::trace!(zone = %data.apex(), serial = data.serial(), ?origin, "next version");
-        self.0.insert(data.apex().clone(), data.clone());
-        data
+        self.data.insert(data.apex().clone(), data.clone());
+        // What a primary sends is served as it is.
+        match self.signing.filter(|_| origin != Origin::Transfer) {
+            Some(signing) => signing.next(data),
+            None => data,
+        }
     }
 
     /// The zone has no data any more.
     pub(in crate::server) fn forget(&mut self, zone: &Name) {
-        self.0.remove(zone);
+        self.data.remove(zone);
     }
 
     /// Only these zones are hosted from now on.
     pub(in crate::server) fn keep(&mut self, is_hosted: impl Fn(&Name) -> bool) {
-        self.0.retain(|zone, _| is_hosted(zone));
+        self.data.retain(|zone, _| is_hosted(zone));
     }
 
     /// Puts changed zones in force, all in one step, as what `next` has returned.

@@ -17,6 +17,7 @@ use super::local_names::local_records;
 use super::root::{root_hints, trust_anchors};
 use super::system_resolvers::system_resolvers;
 use super::warnings::across_files;
+use crate::authority::signing::{SignError, signed_elsewhere};
 use crate::config::{Problem, Settings};
 use crate::env::{Clock, RealClock};
 use crate::record::Name;
@@ -60,7 +61,15 @@ impl Sources {
         let (mut zones, mut warnings, mut broken_zones) = (Vec::new(), Vec::new(), found.broken);
         let mut included = Vec::new();
         for file in found.files {
-            match load(&file, &mut included) {
+            let is_to_be_signed = configuration.settings.zones.iter().any(|zone| zone.dnssec && zone.name == file.name);
+            let loaded = load(&file, &mut included).and_then(|loaded| match signed_elsewhere(&loaded.0).filter(|_| is_to_be_signed) {
+                Some((owner, rtype)) => {
+                    let what = SignError::HasRecord(owner, rtype).to_string();
+                    Err(vec![Problem::of_file(file.path.display().to_string(), what)])
+                }
+                None => Ok(loaded),
+            });
+            match loaded {
                 Ok((zone, odd)) => {
                     zones.push(LoadedZone { file, zone });
                     warnings.extend(odd);
