@@ -110,4 +110,6 @@ mod limits;
 
 pub use cli::main;
 pub use embed::{Answer, BuildError, Builder, Event, Record, ResolveError, Resolver, Status};
+#[doc(hidden)]
+pub use env::Allocator;
 pub use record::{Name, NameError};

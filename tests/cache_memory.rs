@@ -12,7 +12,7 @@ use cairn::record::{Class, Name, Question, Rank, RrSet, Rtype, Security};
 use cairn::wire::{Flags, Header, Section, Writer};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: cairn::Allocator = cairn::Allocator;
 
 const MIB: usize = 1 << 20;
 

@@ -15,7 +15,7 @@ use divan::counter::ItemsCount;
 use parts::{NOW, PARTS, four_addresses, name, plain_key, reply_of};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: cairn::Allocator = cairn::Allocator;
 
 fn main() {
     divan::main();

@@ -12,6 +12,8 @@ pub const WAITING_FOR_SOCKET_MAX: usize = 1_024;
 /// Sockets that one silent server may hold. Beyond an eighth of the table, or this if more (in tables of fewer than 16 a
 /// quarter), its oldest queries lose theirs to other servers' queries.
 pub const SERVER_SHARE_MIN: usize = 4;
+/// A bind to a lower port needs rights that we do not have.
+pub const PORT_MIN: u16 = 1024;
 /// Random ports that are drawn for one query before it fails. With half of all ports taken, all are in use once in 65,536
 /// times.
 pub const PORT_TRIES_MAX: usize = 16;
@@ -24,6 +26,11 @@ pub const SOCKET_AGE_MAX: Duration = Duration::from_secs(4);
 pub const KEPT_SOCKETS_MAX: usize = 1_024;
 /// Idle sockets without a port, kept because to make one costs a system call more. Each is a descriptor.
 pub const SPARE_SOCKETS_MAX: usize = 128;
+/// Sockets that are bound to a random port together, the one that is needed at once among them. More do not cost less.
+pub const SOCKETS_AHEAD_MAX: usize = 8;
+/// The age at which a socket that was bound ahead is closed unused: until it is connected, a probe finds its port (SAD DNS,
+/// CVE-2020-25705), and a host that keeps to the usual limit of ICMP errors lets itself be probed for two ports in this time.
+pub const AHEAD_AGE_MAX: Duration = Duration::from_millis(2);
 /// Datagrams of its last server that are read from a socket before it is used again. A socket with more is closed: somebody
 /// floods it.
 pub const LEFT_OVER_DATAGRAMS_MAX: usize = 4;

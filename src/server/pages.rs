@@ -11,7 +11,7 @@ use std::ffi::{c_int, c_long};
 use std::io;
 
 // The functions below are its own: without this line a program that does not use it lacks them.
-use mimalloc as _;
+use libmimalloc_sys as _;
 
 use crate::limits::server::FREED_PAGES_KEPT_MS;
 

@@ -22,10 +22,8 @@ use super::query::Ask;
 use super::socket_table::{Lease, SocketTable};
 use super::translator::{self, Translator};
 use crate::env::{Net, Random, UdpFlow, boxed, is_own_shortage};
-use crate::limits::upstream::{KEPT_SOCKETS_MAX, PORT_TRIES_MAX, SOCKET_AGE_MAX, SOCKET_USES_MAX};
+use crate::limits::upstream::{KEPT_SOCKETS_MAX, PORT_MIN, PORT_TRIES_MAX, SOCKET_AGE_MAX, SOCKET_USES_MAX};
 
-/// A bind to a port below 1024 needs rights that we do not have.
-const PORT_MIN: u16 = 1024;
 const KEPT_PART: usize = 4;
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,8 @@
 //! kernel drew itself is given back by a disconnect, and the next connect draws another one. So where the port that
 //! the caller drew lies in the range that the kernel draws from (net.ipv4.ip_local_port_range), the kernel draws in its
 //! place, on a socket that was used before if there is one. A uniform choice of the caller stays uniform: each part of
-//! the range is met with the same probability as before, and within its own part the kernel's draw is uniform too.
+//! the range is met with the same probability as before, and within its own part the kernel's draw is uniform too. Sockets on
+//! other ports are made ahead on a busy thread (`sockets_ahead.rs`).
 //!
 //! To register a socket with the reactor costs as much as sending: two system calls, and each datagram wakes the reactor's
 //! descriptor when it arrives and again when one has left. While this thread is busy, a reply has often arrived by the time
@@ -24,6 +25,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
 use super::super::net::{BoxFuture, Net, Stream, UdpFlow, is_out_of_descriptors};
+use super::sockets_ahead::SocketsAhead;
 use super::syscalls::{disconnect, watch_readable};
 use crate::limits::upstream::{LEFT_OVER_DATAGRAMS_MAX, SPARE_SOCKETS_MAX, VAIN_LOOKS_MAX};
 
@@ -31,11 +33,12 @@ use crate::limits::upstream::{LEFT_OVER_DATAGRAMS_MAX, SPARE_SOCKETS_MAX, VAIN_L
 pub struct RealNet {
     pace: Rc<Pace>,
     spare: Rc<SpareSockets>,
+    ahead: SocketsAhead,
 }
 
 impl Default for RealNet {
     fn default() -> RealNet {
-        RealNet { pace: Rc::default(), spare: Rc::new(SpareSockets::new(kernel_port_range())) }
+        RealNet::with_kernel_ports(kernel_port_range())
     }
 }
 
@@ -54,30 +57,42 @@ impl Net for RealNet {
 }
 
 impl RealNet {
+    fn with_kernel_ports(ports: RangeInclusive<u16>) -> RealNet {
+        RealNet { pace: Rc::default(), spare: Rc::new(SpareSockets::new(ports)), ahead: SocketsAhead::new() }
+    }
+
     fn flow(&self, server: SocketAddr, port: u16) -> io::Result<RealFlow> {
         let by_kernel = self.spare.kernel_ports.contains(&port);
-        let spare = if by_kernel { self.spare.take(server) } else { None };
-        let socket = match spare {
-            Some(socket) => socket,
-            None => Rc::new(self.unbound_socket(server)?),
-        };
-        if !by_kernel {
-            let local: SocketAddr = match server {
-                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
-                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+        let socket = if by_kernel {
+            let socket = match self.spare.take(server) {
+                Some(socket) => socket,
+                None => Rc::new(self.unbound_socket(server)?),
             };
-            socket2::SockRef::from(&*socket).bind(&local.into())?;
-        }
-        socket.connect(server)?;
+            socket.connect(server)?;
+            socket
+        } else {
+            let is_excluded = |port| self.spare.kernel_ports.contains(&port);
+            Rc::new(self.ahead.take(server, port, is_excluded, |port| self.bound_socket(server, port))?)
+        };
         let spare = by_kernel.then(|| Rc::clone(&self.spare));
         let pace = Rc::clone(&self.pace);
         Ok(RealFlow { socket, server, watched: RefCell::new(None), stage: Cell::new(Stage::Sent), pace, spare })
     }
 
+    fn bound_socket(&self, server: SocketAddr, port: u16) -> io::Result<UdpSocket> {
+        let socket = self.unbound_socket(server)?;
+        let local: SocketAddr = match server {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, port).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, port).into(),
+        };
+        socket2::SockRef::from(&socket).bind(&local.into())?;
+        Ok(socket)
+    }
+
     fn unbound_socket(&self, server: SocketAddr) -> io::Result<UdpSocket> {
         let open = || Socket::new(Domain::for_address(server), Type::DGRAM.nonblocking(), Some(Protocol::UDP));
         let socket = match open() {
-            Err(error) if is_out_of_descriptors(&error) && self.spare.close_all() => open()?,
+            Err(error) if is_out_of_descriptors(&error) && (self.spare.close_all() | self.ahead.close_all()) => open()?,
             opened => opened?,
         };
         if server.is_ipv6() {
@@ -323,7 +338,7 @@ mod tests {
     fn without_spares() -> RealNet {
         #[expect(clippy::reversed_empty_ranges, reason = "the empty range is meant")]
         let none = 1..=0;
-        RealNet { pace: Rc::default(), spare: Rc::new(SpareSockets::new(none)) }
+        RealNet::with_kernel_ports(none)
     }
 
     /// Whichever way a port is bound, ports are spread over the whole range, and no query sees the port of the one before.
@@ -354,7 +369,7 @@ mod tests {
     /// A reply to the query before, and a forged one to it, do not reach the query that has its socket now.
     #[tokio::test]
     async fn a_socket_that_is_used_again_has_nothing_left_in_it() {
-        let net = RealNet { pace: Rc::default(), spare: Rc::new(SpareSockets::new(1..=u16::MAX)) };
+        let net = RealNet::with_kernel_ports(1..=u16::MAX);
         let servers = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("free port"));
         let at = |server: &UdpSocket| server.local_addr().expect("bound");
         let mut last_port = 0;
