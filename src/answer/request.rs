@@ -84,7 +84,10 @@ pub enum Unreadable {
 /// Reads and checks a packet.
 #[inline]
 pub fn read(packet: &[u8]) -> Result<ParsedQuery, Unreadable> {
-    let view = QueryView::check(packet).map_err(|(malformed, qname_len)| unreadable(packet, malformed, qname_len))?;
+    let view = match QueryView::check(packet) {
+        Ok(view) => view,
+        Err((malformed, qname_len)) => return Err(unreadable(packet, malformed, qname_len)),
+    };
     let error = |rcode, edns| Err(error_with_question(&view, rcode, edns));
     if view.flags().opcode() != Opcode::QUERY {
         return if view.flags().opcode() == Opcode::NOTIFY { Err(Unreadable::ForZones) } else { error(Rcode::NOTIMP, false) };

@@ -88,11 +88,12 @@ impl<'a> Key<'a> {
 
     /// Compares the fixed octets first, because they decide nearly every mismatch.
     pub fn is_of(&self, entry: &[u8]) -> bool {
-        entry[0] == self.kind as u8
-            && usize::from(entry[1]) == self.name.len()
-            && entry[2..4] == self.rtype.to_be_bytes()
-            && (!self.kind.has_group() || entry[16] == self.group)
-            && entry.get(HEAD_BYTES..HEAD_BYTES + self.name.len()) == Some(self.name)
+        let Some((head, rest)) = entry.split_first_chunk::<HEAD_BYTES>() else { return false };
+        let [high, low] = self.rtype.to_be_bytes();
+        // A name has at most 255 octets.
+        head.first_chunk() == Some(&[self.kind as u8, self.name.len() as u8, high, low])
+            && (!self.kind.has_group() || head[16] == self.group)
+            && rest.get(..self.name.len()) == Some(self.name)
     }
 }
 

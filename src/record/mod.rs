@@ -18,8 +18,8 @@ mod text;
 
 pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, lower_labels_of, rdata_has_fields, rdata_names, strings};
+pub(crate) use name::{NAME_BYTES_MAX, presentation_to_wire as name_from_text, wire_len as wire_name_len};
 pub use name::{Name, NameError};
-pub(crate) use name::{presentation_to_wire as name_from_text, wire_len as wire_name_len};
 pub use punycode::to_ascii_name;
 pub use question::{Class, Question, Rcode};
 pub use rank::{Rank, Security};

@@ -139,8 +139,11 @@ impl SocketTable {
     pub fn serve_next(&self) {
         let handed_on = {
             let mut inner = self.0.borrow_mut();
-            let next = if inner.is_full(0) { None } else { inner.next_waiting(Instant::now()) };
-            next.map(|next| (next, inner.lease(NO_SERVER, Instant::now(), Rc::downgrade(&self.0))))
+            if inner.is_full(0) || inner.waiting.is_empty() {
+                return;
+            }
+            let now = Instant::now();
+            inner.next_waiting(now).map(|next| (next, inner.lease(NO_SERVER, now, Rc::downgrade(&self.0))))
         };
         // If its receiver has gone meanwhile, the lease comes back, is dropped, and goes to the one after.
         if let Some((next, lease)) = handed_on {

@@ -12,7 +12,7 @@ use super::header::{HEADER_BYTES, Header};
 use crate::limits::wire::POINTERS_PER_NAME_MAX;
 #[cfg(any(test, feature = "internals"))]
 use crate::record::Question;
-use crate::record::{Class, Field, Name, Rtype, fields};
+use crate::record::{Class, Field, NAME_BYTES_MAX, Name, Rtype, fields};
 
 /// Reason why a message, or a record of it, cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,8 +73,7 @@ impl<'a> Message<'a> {
         match header.counts[0] {
             0 => {}
             1 => {
-                let (_, used) = expand_wire(bytes, at).ok_or(WireError::BadName)?;
-                at += used + 4;
+                at += expand_wire(bytes, at, |_| {}).ok_or(WireError::BadName)? + 4;
                 if at > bytes.len() {
                     return Err(WireError::Short);
                 }
@@ -229,9 +228,7 @@ fn expand_rdata(bytes: &[u8], place: &Place, out: &mut Vec<u8>) -> Result<(), Wi
     for field in fields(place.rtype) {
         let take = match field {
             Field::Compressible | Field::Name => {
-                let (name, used) = expand_wire(&bytes[..end], at).ok_or(WireError::BadRdata)?;
-                out.extend_from_slice(&name);
-                at += used;
+                at += expand_wire(&bytes[..end], at, |piece| out.extend_from_slice(piece)).ok_or(WireError::BadRdata)?;
                 continue;
             }
             Field::Fixed(len) => *len,
@@ -272,13 +269,15 @@ pub(super) fn skip_name(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 fn expand(bytes: &[u8], at: usize) -> Option<(Name, usize)> {
-    let (wire, used) = expand_wire(bytes, at)?;
+    let mut wire = SmallVec::<[u8; 256]>::new();
+    let used = expand_wire(bytes, at, |piece| wire.extend_from_slice(piece))?;
     Some((Name::from_wire(&wire).ok()?, used))
 }
 
-/// The name at `at` with its pointers followed and its letter case kept, and the octets that it takes at `at`.
-fn expand_wire(bytes: &[u8], at: usize) -> Option<(SmallVec<[u8; 256]>, usize)> {
-    let mut wire = SmallVec::<[u8; 256]>::new();
+/// Hands out the pieces of the name at `at`, with its pointers followed and its letter case kept. Returns the octets that it takes
+/// at `at`; `None` if it is no name, after pieces that are then worth nothing.
+fn expand_wire(bytes: &[u8], at: usize, mut take: impl FnMut(&[u8])) -> Option<usize> {
+    let mut len = 0;
     let mut used = None;
     // The labels from `piece` to `here` are copied together. A pointer must lead before the start of its piece.
     let (mut piece, mut here) = (at, at);
@@ -286,8 +285,9 @@ fn expand_wire(bytes: &[u8], at: usize) -> Option<(SmallVec<[u8; 256]>, usize)> 
     loop {
         match *bytes.get(here)? {
             0 => {
-                wire.extend_from_slice(bytes.get(piece..=here)?);
-                return (wire.len() <= 255).then_some((wire, used.unwrap_or_else(|| here + 1 - at)));
+                let last = bytes.get(piece..=here).filter(|last| len + last.len() <= NAME_BYTES_MAX)?;
+                take(last);
+                return Some(used.unwrap_or_else(|| here + 1 - at));
             }
             len if len < 64 => here += 1 + usize::from(len),
             high if high >= 0xc0 => {
@@ -296,13 +296,15 @@ fn expand_wire(bytes: &[u8], at: usize) -> Option<(SmallVec<[u8; 256]>, usize)> 
                 if target >= piece || pointers > POINTERS_PER_NAME_MAX || target < HEADER_BYTES {
                     return None;
                 }
-                wire.extend_from_slice(bytes.get(piece..here)?);
+                let labels = bytes.get(piece..here)?;
+                len += labels.len();
+                take(labels);
                 used.get_or_insert_with(|| here + 2 - at);
                 (piece, here) = (target, target);
             }
             _ => return None,
         }
-        if wire.len() + (here - piece) > 254 {
+        if len + (here - piece) >= NAME_BYTES_MAX {
             return None;
         }
     }

@@ -99,7 +99,6 @@ const FIXED_BOUNDS: &[(&str, &str, &str)] = &[
     ("src/upstream/query.rs", "QUERY_BYTES_MAX", "the longest query that RFC 1035, 6891 and 7873 allow us to make"),
     ("src/cache/server_record.rs", "COOKIE_BYTES_MAX", "RFC 7873 4"),
     ("src/upstream/exchange.rs", "DATAGRAM_BYTES_MAX", "RFC 768: the length of a datagram has 16 bits"),
-    ("src/upstream/sockets.rs", "PORT_MIN", "RFC 6335 6: ports below 1024 are the system's"),
     ("src/server/priority.rs", "LEAST", "setpriority(2)"),
     ("src/validate/key.rs", "RSA_BITS_MIN", "RFC 5702 2"),
     ("src/validate/key.rs", "RSA_BITS_MAX", "RFC 5702 2"),

@@ -29,7 +29,7 @@ impl Walk<'_> {
         question: &Question,
         minimised: bool,
         slist: &mut Slist,
-    ) -> Result<ServerReply, Failure> {
+    ) -> Result<Box<ServerReply>, Failure> {
         match self.ask_servers(cut, question, minimised, slist).await {
             Err(Failure { cause: Cause::FamilyMissing { family: Family::V4, is_off: false }, .. })
                 if boxed(|| self.servers.network().find_translator(self.context)).await =>
@@ -42,7 +42,13 @@ impl Walk<'_> {
         }
     }
 
-    async fn ask_servers(&self, cut: &mut Cut, question: &Question, minimised: bool, slist: &mut Slist) -> Result<ServerReply, Failure> {
+    async fn ask_servers(
+        &self,
+        cut: &mut Cut,
+        question: &Question,
+        minimised: bool,
+        slist: &mut Slist,
+    ) -> Result<Box<ServerReply>, Failure> {
         if let Some(reply) = self.local_root_reply(cut, question) {
             return Ok(reply);
         }
@@ -71,7 +77,7 @@ impl Walk<'_> {
             }
         }
         if let Some(reply) = slist.empty_reply.take().filter(|_| slist.empty > 0 || self.all_have_replied(cut, slist)) {
-            return Ok(*reply);
+            return Ok(reply);
         }
         if let Some(address) = slist.recursive.take() {
             let standing = self.cache().servers().standing(address.ip(), &cut.zone, self.now());

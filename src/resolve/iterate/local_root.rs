@@ -18,7 +18,7 @@ const LOCAL_ROOT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED)
 
 impl Walk<'_> {
     /// The reply of the copy, where there is one and the question is for the root servers.
-    pub(in crate::resolve) fn local_root_reply(&self, cut: &Cut, question: &Question) -> Option<ServerReply> {
+    pub(in crate::resolve) fn local_root_reply(&self, cut: &Cut, question: &Question) -> Option<Box<ServerReply>> {
         if !cut.zone.is_root() || cut.configured || self.context.avoid.contains(&LOCAL_ROOT) {
             return None;
         }
@@ -32,6 +32,13 @@ impl Walk<'_> {
             return None;
         }
         self.context.trace.emit(|| Step::LocalRoot { question: question.clone(), kind });
-        Some(ServerReply { kind, header: message.header(), rcode: message.rcode(), content, server: LOCAL_ROOT, received_at: now })
+        Some(Box::new(ServerReply {
+            kind,
+            header: message.header(),
+            rcode: message.rcode(),
+            content,
+            server: LOCAL_ROOT,
+            received_at: now,
+        }))
     }
 }

@@ -95,17 +95,13 @@ fn collect(
             *dropped += 1;
             continue;
         }
-        let owner = match &last {
-            Some((offset, name)) if *offset == record.owner_offset() => name.clone(),
-            _ => match record.owner() {
-                Ok(name) => name,
-                Err(_) => {
-                    *dropped += 1;
-                    continue;
-                }
-            },
+        if last.as_ref().is_none_or(|(offset, _)| *offset != record.owner_offset()) {
+            last = record.owner().ok().map(|owner| (record.owner_offset(), owner));
+        }
+        let Some((_, owner)) = &last else {
+            *dropped += 1;
+            continue;
         };
-        last = Some((record.owner_offset(), owner.clone()));
         rdata.clear();
         if record.expand_rdata(rdata).is_err() {
             *dropped += 1;
@@ -117,18 +113,18 @@ fn collect(
         if rtype == Rtype::RRSIG && !signatures_are_data {
             match rdata.first_chunk::<2>() {
                 Some(covered) if signatures.len() < REPLY_SETS_MAX => {
-                    signatures.push((owner, Rtype(u16::from_be_bytes(*covered)), record.ttl(), rdata.clone()));
+                    signatures.push((owner.clone(), Rtype(u16::from_be_bytes(*covered)), record.ttl(), rdata.clone()));
                 }
                 _ => *dropped += 1,
             }
             continue;
         }
-        match sets.iter().rposition(|set| set.rtype == rtype && set.name == owner) {
+        match sets.iter().rposition(|set| set.rtype == rtype && set.name == *owner) {
             Some(at) => {
                 sets[at].ttl = sets[at].ttl.min(record.ttl());
                 sets[at].data.push(rdata);
             }
-            None if sets.len() < REPLY_SETS_MAX => sets.push(RrSet::with(owner, rtype, record.ttl(), rdata)),
+            None if sets.len() < REPLY_SETS_MAX => sets.push(RrSet::with(owner.clone(), rtype, record.ttl(), rdata)),
             None => *dropped += 1,
         }
     }

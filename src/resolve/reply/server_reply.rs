@@ -8,7 +8,7 @@ use crate::resolve::reply::classify::Kind;
 use crate::resolve::reply::scrub::Scrubbed;
 use crate::wire::Header;
 
-/// A reply of one server.
+/// A reply of one server. It is large and handed from hand to hand, so it is boxed where it is made.
 pub struct ServerReply {
     pub kind: Kind,
     pub header: Header,
@@ -21,7 +21,7 @@ pub struct ServerReply {
 
 impl ServerReply {
     /// The reply as it is at `now`: what has passed since it came is off every TTL.
-    pub fn aged(mut self, now: BootTime) -> ServerReply {
+    pub fn aged(mut self: Box<Self>, now: BootTime) -> Box<ServerReply> {
         let seconds = now.secs().saturating_sub(self.received_at.secs());
         if seconds > 0 {
             self.content.age(seconds);
@@ -56,7 +56,7 @@ mod tests {
         let header = Header { id: 0, flags: Flags(0), counts: [0; 4] };
         let server = "192.0.2.1:53".parse().expect("an address");
         let came = BootTime(7_000_000);
-        let reply = ServerReply { kind: Kind::NoData, header, rcode: Rcode::NOERROR, content, server, received_at: came };
+        let reply = Box::new(ServerReply { kind: Kind::NoData, header, rcode: Rcode::NOERROR, content, server, received_at: came });
         let later = BootTime(came.0 + 3_000);
         let aged = reply.aged(came).aged(later).aged(later).content;
         for list in [&aged.answer, &aged.alias_tail, &aged.proof, &aged.glue, &aged.hints] {

@@ -105,7 +105,7 @@ pub(in crate::resolve) struct Circumstances {
 impl Servers {
     /// Looks whether the server copes with the form of the query, and remembers it. May have the question asked again
     /// in another form; the reply is then kept in case that brings nothing.
-    pub(in crate::resolve) fn judge_form(&self, plan: &Plan, heard: ServerReply, seen: Circumstances, slist: &mut Slist) -> Judged {
+    pub(in crate::resolve) fn judge_form(&self, plan: &Plan, heard: Box<ServerReply>, seen: Circumstances, slist: &mut Slist) -> Judged {
         let (servers, now, ip) = (self.cache().servers(), self.now(), plan.address.ip());
         let is_positive = matches!(heard.kind, Kind::Answer | Kind::Alias | Kind::Referral);
         let is_full = plan.form == Form::default();
@@ -124,7 +124,7 @@ impl Servers {
             Stage::Check if is_better(&heard, slist.doubted_of(plan.address)) => {
                 // Asked once more as it was, it needs no other form.
                 if !seen.has_cookie && plan.form != plan.asked_in {
-                    slist.doubted = Some(Box::new(heard));
+                    slist.doubted = Some(heard);
                     slist.again = plan.next_confirmation().map(Box::new);
                     return Judged::AskedAgain;
                 }
@@ -146,15 +146,15 @@ impl Servers {
                 // What came over TCP was not forged.
                 let is_of_use = is_positive || is_denial(heard.kind);
                 let stands = !is_of_use && slist.doubted_of(plan.address).is_some();
-                return Judged::Believed(slist.doubted.take_if(|_| stands).unwrap_or_else(|| Box::new(heard)));
+                return Judged::Believed(slist.doubted.take_if(|_| stands).unwrap_or(heard));
             }
         }
         slist.doubted = None;
-        Judged::Believed(Box::new(heard))
+        Judged::Believed(heard)
     }
 
     /// A denial or an error: is it to be checked?
-    fn check(&self, plan: &Plan, heard: ServerReply, seen: Circumstances, slist: &mut Slist) -> Judged {
+    fn check(&self, plan: &Plan, heard: Box<ServerReply>, seen: Circumstances, slist: &mut Slist) -> Judged {
         let evidence = Evidence {
             copes: plan.copes,
             has_opt: seen.has_opt,
@@ -178,7 +178,7 @@ impl Servers {
             // The same denial in two forms does not show that the server copes: it may be true. Another server's reply stands for
             // itself, and this one's is still doubted.
             let same = slist.doubted_of(plan.address).is_some();
-            return Judged::Believed(slist.doubted.take_if(|_| same).unwrap_or_else(|| Box::new(heard)));
+            return Judged::Believed(slist.doubted.take_if(|_| same).unwrap_or(heard));
         };
         if !is_denial(heard.kind) && form.lower && is_first {
             slist.useless += 1;
@@ -186,7 +186,7 @@ impl Servers {
         slist.checks += u8::from(form.lower || form == plan.form);
         slist.again = Some(Box::new(plan.check_in(form)));
         if slist.doubted.is_none() && is_denial(heard.kind) {
-            slist.doubted = Some(Box::new(heard));
+            slist.doubted = Some(heard);
         }
         Judged::AskedAgain
     }

@@ -40,40 +40,40 @@ impl Servers {
         let most = context.routes.limits.addresses_per_ns;
         let mut addresses: SmallVec<[SocketAddr; 16]> = SmallVec::new();
         for server in &cut.servers {
-            if slist.silence_of(server) >= self.silence_allowed(server, slist, context) {
+            let silence = slist.silence_of(server);
+            if silence > 0 && silence >= self.silence_allowed(server, slist, context) {
                 continue;
             }
-            let usable = server.addresses.iter().filter(|address| {
+            let is_usable = |address: &&SocketAddr| {
                 context.routes.family_enabled(address.ip())
                     && only.is_none_or(|only| Family::of(address.ip()) == only)
                     && context.avoid.iter().filter(|avoided| avoided == address).count() <= rejected_max
                     && (cut.configured || may_ask(**address, context.routes.recursion.query_loopback, &own, nat64).is_ok())
-            });
-            let reachable = usable.clone().filter(|address| !is_cut_off(address));
-            for address in reachable.chain(usable.filter(|address| is_cut_off(address))).take(most) {
+            };
+            let of_family = |cut_off: bool| server.addresses.iter().filter(move |address| is_cut_off(address) == cut_off);
+            for address in of_family(false).chain(of_family(true)).filter(is_usable).take(most) {
                 if !addresses.contains(address) {
                     addresses.push(*address);
                 }
             }
         }
         let servers = self.cache().servers();
-        let standings: SmallVec<[Standing; 16]> = addresses.iter().map(|address| servers.standing(address.ip(), &cut.zone, now)).collect();
-        let candidates: SmallVec<[Candidate; 16]> = addresses
-            .iter()
-            .zip(&standings)
-            .map(|(address, standing)| {
-                let tried = slist.get(*address);
-                Candidate {
-                    tries: tried.count,
-                    rtt_ms: standing.rtt.map(|rtt| rtt.as_millis() as u32),
-                    replies: standing.replies,
-                    stale: standing.replies > 0 && now.since(standing.last_reply) >= STALE_AFTER,
-                    unfit: standing.usable != Usable::Yes || standing_of(address) == FamilyStanding::Doubtful,
-                    cut_off: is_cut_off(address),
-                    spent: tried.spent,
-                }
-            })
-            .collect();
+        // Filled where they are: as a result they would be copied.
+        let mut standings: SmallVec<[Standing; 16]> = SmallVec::new();
+        let mut candidates: SmallVec<[Candidate; 16]> = SmallVec::new();
+        for address in &addresses {
+            let (standing, tried) = (servers.standing(address.ip(), &cut.zone, now), slist.get(*address));
+            candidates.push(Candidate {
+                tries: tried.count,
+                rtt_ms: standing.rtt.map(|rtt| rtt.as_millis() as u32),
+                replies: standing.replies,
+                stale: standing.replies > 0 && now.since(standing.last_reply) >= STALE_AFTER,
+                unfit: standing.usable != Usable::Yes || standing_of(address) == FamilyStanding::Doubtful,
+                cut_off: is_cut_off(address),
+                spent: tried.spent,
+            });
+            standings.push(standing);
+        }
         // The network may be slow and not dead: while no server has replied, the same servers are asked again for a while.
         let early = !slist.has_reply
             && (1..slist.silent_max()).contains(&slist.asked)
@@ -99,8 +99,14 @@ impl Servers {
         if server.addresses.iter().any(is_there) { limit.max(slist.silent_max() as u8) } else { limit }
     }
 
+    /// Whether no server is asked any more if the next query has no reply either.
+    pub(in crate::resolve) fn is_last_query(&self, cut: &Cut, slist: &Slist, context: &Context) -> bool {
+        let is_first_of_several = slist.silent == 0 && context.routes.limits.silent_queries_per_ns > 1;
+        !slist.has_reply && !is_first_of_several && self.silence_left(cut, slist, context) <= 1
+    }
+
     /// How many more queries without reply it takes until no server is asked any more.
-    pub(in crate::resolve) fn silence_left(&self, cut: &Cut, slist: &Slist, context: &Context) -> usize {
+    fn silence_left(&self, cut: &Cut, slist: &Slist, context: &Context) -> usize {
         let of_server =
             |server: &Server| usize::from(self.silence_allowed(server, slist, context).saturating_sub(slist.silence_of(server)));
         let of_servers = cut.servers.iter().filter(|server| !server.addresses.is_empty()).map(of_server).sum();

@@ -19,7 +19,7 @@ impl Servers {
         plan: Plan,
         slist: &mut Slist,
         context: &Context,
-    ) -> Result<Option<ServerReply>, Failure> {
+    ) -> Result<Option<Box<ServerReply>>, Failure> {
         if !cut.configured || cut.zone.is_root() {
             self.network().wait_for_network(plan.address, context).await;
         }

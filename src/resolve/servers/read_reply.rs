@@ -41,7 +41,7 @@ impl Servers {
         outcome: Outcome,
         slist: &mut Slist,
         context: &Context,
-    ) -> Option<ServerReply> {
+    ) -> Option<Box<ServerReply>> {
         let offline = self.network().offline();
         match outcome.result {
             None => {
@@ -89,7 +89,7 @@ impl Servers {
                     self.without_tcp(plan);
                     self.keep_unconfirmed_form(plan);
                 }
-                slist.doubted.take().map(|doubted| *doubted)
+                slist.doubted.take()
             }
             Some(Err(error)) => {
                 if let Some(again) = self.in_its_place(plan, &error, slist) {
@@ -115,7 +115,7 @@ impl Servers {
         outcome: Outcome,
         slist: &mut Slist,
         context: &Context,
-    ) -> Option<ServerReply> {
+    ) -> Option<Box<ServerReply>> {
         match outcome.result {
             Some(Ok(reply)) => self.read_reply(cut, plan, reply, slist, context),
             Some(Err(error)) => {
@@ -127,7 +127,7 @@ impl Servers {
     }
 
     /// Scrubs and classifies a reply. `Some`: it is useful, and no other server has to be asked.
-    fn read_reply(&self, cut: &Cut, plan: &Plan, reply: Reply, slist: &mut Slist, context: &Context) -> Option<ServerReply> {
+    fn read_reply(&self, cut: &Cut, plan: &Plan, reply: Reply, slist: &mut Slist, context: &Context) -> Option<Box<ServerReply>> {
         let now = self.now();
         let servers = self.cache().servers();
         self.note_reply(plan.address, &reply);
@@ -189,9 +189,9 @@ impl Servers {
             is_last: !cut.servers.iter().flat_map(|server| &server.addresses).any(is_open),
             over_tcp,
         };
-        let reply = ServerReply { kind, header: message.header(), rcode, content, server: plan.address, received_at: now };
+        let reply = Box::new(ServerReply { kind, header: message.header(), rcode, content, server: plan.address, received_at: now });
         match self.judge_form(plan, reply, seen, slist) {
-            Judged::Believed(reply) => self.judge_reply(cut, plan, *reply, slist),
+            Judged::Believed(reply) => self.judge_reply(cut, plan, reply, slist),
             Judged::AskedAgain => {
                 let tried = slist.of(plan.address);
                 tried.count = tried.count.saturating_sub(1);
@@ -201,7 +201,7 @@ impl Servers {
     }
 
     /// Returns a useful reply; otherwise notes the fault of the server.
-    fn judge_reply(&self, cut: &Cut, plan: &Plan, mut reply: ServerReply, slist: &mut Slist) -> Option<ServerReply> {
+    fn judge_reply(&self, cut: &Cut, plan: &Plan, mut reply: Box<ServerReply>, slist: &mut Slist) -> Option<Box<ServerReply>> {
         let now = self.now();
         let servers = self.cache().servers();
         let address = plan.address;
@@ -226,7 +226,7 @@ impl Servers {
                     return Some(reply);
                 }
                 if sure || slist.empty_reply.is_none() {
-                    slist.empty_reply = Some(Box::new(reply));
+                    slist.empty_reply = Some(reply);
                 }
                 return None;
             }

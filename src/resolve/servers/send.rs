@@ -28,38 +28,37 @@ impl Servers {
     pub(in crate::resolve) fn send(&self, cut: &Cut, plan: &Plan, slist: &mut Slist, context: &Context) -> Result<Asking, Failure> {
         context.budget.take_query().map_err(|bound| Failure::new(cut.zone.clone(), Cause::Spent(bound)))?;
         slist.asked += 1;
-        let attempt = {
-            let tried = slist.of(plan.address);
+        let (server, now) = (plan.address, self.now());
+        let tried = {
+            let tried = slist.of(server);
             tried.count = tried.count.saturating_add(1);
-            tried.count
+            *tried
         };
-        let server = plan.address;
-        let mut manner = self.cache().servers().manner(server.ip(), self.now());
-        let new_cookies = slist.get(server).new_cookies;
-        manner.no_options |= new_cookies > BADCOOKIE_REPLIES_MAX;
-        let plan = plan.formed(&manner, slist.get(server).silent);
-        trace_asked(self.network(), cut, &plan, attempt, context);
-        self.cache().servers().on_asked(server.ip(), self.now());
+        let mut manner = self.cache().servers().manner(server.ip(), now);
+        manner.no_options |= tried.new_cookies > BADCOOKIE_REPLIES_MAX;
+        let plan = plan.formed(&manner, tried.silent);
+        trace_asked(self.network(), cut, &plan, tried.count, context);
+        self.cache().servers().on_asked(server.ip(), now);
         let (question, recursive, with_edns, form) = (plan.question.clone(), plan.recursive, plan.with_edns, plan.form);
         if !manner.is_known && !cut.configured {
             manner.usual_wait = self.network().first_patience();
         }
-        let mut timeout = manner.timeout(slist.get(server).silent);
+        let mut timeout = manner.timeout(tried.silent);
         if cut.forward {
             timeout = timeout.max(FORWARDER_TIMEOUT_MIN);
         }
-        if !slist.has_reply && self.silence_left(cut, slist, context) <= 1 {
-            // The last query: a reply within the time that the client waits anyway is not too late.
+        if self.is_last_query(cut, slist, context) {
+            // A reply within the time that the client waits anyway is not too late.
             let earliest = Duration::from_millis(context.routes.limits.give_up_earliest_ms);
             timeout = timeout.max(earliest.saturating_sub(context.began.elapsed()));
         }
         let mut cookie: SmallVec<[u8; 40]> = SmallVec::from_slice(&self.network().client_cookie(server.ip()));
         cookie.extend_from_slice(&manner.cookie);
-        let force_tcp = plan.tcp_vouches || new_cookies >= BADCOOKIE_REPLIES_MAX && !manner.no_tcp;
+        let force_tcp = plan.tcp_vouches || tried.new_cookies >= BADCOOKIE_REPLIES_MAX && !manner.no_tcp;
         let (limits, dnssec) = (context.routes.limits, context.routes.recursion.dnssec);
         self.network().count_query();
         self.allowance.earn();
-        let sent = self.network().offline().asked(self.now());
+        let sent = self.network().offline().asked(now);
         let client_rest = Duration::from_millis(limits.give_up_latest_ms).saturating_sub(ANSWER_MARGIN + context.began.elapsed());
         let (wait, client) = (client_rest.max(timeout), context.client);
         let translator = self.network().translator(&context.routes);

@@ -111,6 +111,9 @@ impl Slist {
 
     /// Unanswered queries to all addresses of this server.
     pub(in crate::resolve) fn silence_of(&self, server: &Server) -> u8 {
+        if self.silent == 0 {
+            return 0;
+        }
         server.addresses.iter().map(|address| self.get(*address).silent).fold(0, u8::saturating_add)
     }
 
