@@ -255,6 +255,7 @@ fn an_alias_by_an_unsigned_dname_is_kept() {
         for (question, data) in [("www.d.example. A", "192.0.2.1"), ("near.example. A", "192.0.2.1"), ("ftp.d.example. A", "192.0.2.2")] {
             let answer = world.ask(question);
             assert!(answer.data() == [data] && answer.packet.errors().contains(&3), "{question}, {validates}: {answer:?}");
+            assert!(answer.packet.answer.iter().any(|rr| rr.rtype == Rtype::DNAME), "{question}, {validates}: {answer:?}");
         }
         assert_eq!(world.ask("no.d.example. A").rcode(), Rcode::SERVFAIL, "{validates}");
     }

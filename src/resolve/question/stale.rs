@@ -160,6 +160,14 @@ impl Resolver {
         found.find(|cached| is_secure(cached) && may_answer_for(self.network(), &cached.set.name, question, context))
     }
 
+    /// The DNAME that an unsigned CNAME was made from (RFC 6672 3.1: both are in the answer).
+    fn stale_dname_behind(&self, cname: &RrSet, target: &Name, context: &Context) -> Option<RrSet> {
+        let owners = (1..cname.name.label_count()).rev().filter(|_| cname.sigs.is_empty()).map(|labels| cname.name.suffix(labels));
+        let mut found = owners.flat_map(|owner| self.stale_sets(&owner, Rtype::DNAME, context)).map(|cached| cached.set);
+        let makes_it = |dname: &RrSet| dname.target().and_then(|to| cname.name.rebase(&dname.name, &to)).as_ref() == Some(target);
+        found.find(makes_it).map(|dname| RrSet { ttl: stale_ttl(dname.ttl, context), ..dname })
+    }
+
     fn link_of_set(&self, question: &Question, cached: CachedSet, context: &Context) -> Option<Link> {
         let set = RrSet { ttl: stale_ttl(cached.set.ttl, context), ..cached.set };
         let link = match set.rtype {
@@ -167,7 +175,11 @@ impl Resolver {
                 Link::new(Found::Answer { sets: vec![set], proof: Vec::new() })
             }
             Rtype::DNAME => alias_by_dname(&question.name, set)?,
-            _ => Link::new(Found::Alias { target: set.target()?, sets: vec![set], proof: Vec::new() }),
+            _ => {
+                let target = set.target()?;
+                let dname = self.stale_dname_behind(&set, &target, context);
+                Link::new(Found::Alias { target, sets: dname.into_iter().chain([set]).collect(), proof: Vec::new() })
+            }
         };
         let security = self.proved_still(cached.security, link.sets());
         Some(Link { security, stale: true, ..link })
