@@ -48,6 +48,7 @@ const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];
 const WAITING_FILES: &[&str] = &[
     "src/answer/notified.rs",
     "src/answer/pipeline.rs",
+    "src/answer/updates.rs",
     "src/answer/worker.rs",
     "src/embed/resolver.rs",
     "src/env/mod.rs",
@@ -100,6 +101,8 @@ const WAITING_FILES: &[&str] = &[
     "src/server/hosting/keeper.rs",
     "src/server/hosting/mod.rs",
     "src/server/hosting/primary.rs",
+    "src/server/hosting/updater.rs",
+    "src/server/hosting/write_back.rs",
     "src/server/listening.rs",
     "src/server/run.rs",
     "src/server/server.rs",

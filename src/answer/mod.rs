@@ -33,6 +33,7 @@ mod request;
 mod review;
 mod service;
 mod snapshot;
+mod updates;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -46,6 +47,7 @@ pub use explained::{Explained, Note};
 pub use local_root::LocalRoot;
 pub use outcome::Outcome;
 pub use service::{Parts, Service};
+pub use updates::RequestedUpdate;
 pub use worker::{Moment, Pending, Worker};
 
 use crate::record::Question;

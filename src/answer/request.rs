@@ -77,7 +77,7 @@ pub enum Unreadable {
         edns: bool,
     },
     Silence,
-    /// A zone transfer, NOTIFY, or a message that is signed: `zone_message.rs` reads it.
+    /// A zone transfer, NOTIFY, UPDATE, or a message that is signed: `zone_message.rs` reads it.
     ForZones,
 }
 
@@ -90,7 +90,11 @@ pub fn read(packet: &[u8]) -> Result<ParsedQuery, Unreadable> {
     };
     let error = |rcode, edns| Err(error_with_question(&view, rcode, edns));
     if view.flags().opcode() != Opcode::QUERY {
-        return if view.flags().opcode() == Opcode::NOTIFY { Err(Unreadable::ForZones) } else { error(Rcode::NOTIMP, false) };
+        return if matches!(view.flags().opcode(), Opcode::NOTIFY | Opcode::UPDATE) {
+            Err(Unreadable::ForZones)
+        } else {
+            error(Rcode::NOTIMP, false)
+        };
     }
     let mut edns = None;
     if let Some(opt) = view.edns() {
@@ -161,10 +165,11 @@ fn error_with_question(view: &QueryView<'_>, rcode: Rcode, edns: bool) -> Unread
     Unreadable::Error { rcode, echo: view.question_wire().to_vec(), edns }
 }
 
-/// An unknown opcode gets NOTIMP even if the question section makes no sense to us.
+/// An unknown opcode gets NOTIMP even if the question section makes no sense to us. An update has exactly one zone (RFC 2136
+/// 3.1.1).
 fn without_question(packet: &[u8]) -> Unreadable {
     let opcode = Header::read(packet).map(|header| header.flags.opcode());
-    let rcode = if opcode.is_some_and(|opcode| opcode != Opcode::QUERY) { Rcode::NOTIMP } else { Rcode::FORMERR };
+    let rcode = if opcode.is_some_and(|opcode| !matches!(opcode, Opcode::QUERY | Opcode::UPDATE)) { Rcode::NOTIMP } else { Rcode::FORMERR };
     Unreadable::Error { rcode, echo: Vec::new(), edns: false }
 }
 

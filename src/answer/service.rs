@@ -12,6 +12,7 @@ use super::local_root::LocalRoot;
 use super::notified::Notified;
 use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
+use super::updates::RequestedUpdates;
 use crate::authority::Histories;
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
 use crate::config::Settings;
@@ -47,6 +48,8 @@ pub struct Service {
     pub metrics: Registry,
     /// Zones whose primaries have something new.
     pub notified: Notified,
+    /// Updates that wait to be carried out.
+    pub updates: RequestedUpdates,
     /// Shared, so that all workers together write one line a minute for a limit.
     pub limit_log: Arc<LimitLog>,
     /// Shared, so that a client outside `server.allow` gets one rate, whatever number of workers there are.
@@ -92,6 +95,7 @@ impl Service {
             in_flight: InFlight::new(&limits),
             metrics: Registry::default(),
             notified: Notified::default(),
+            updates: RequestedUpdates::default(),
             limit_log: Arc::default(),
             response_rate: ResponseRate::new(random.u64()),
             failure_log: FailureLog::default(),
@@ -143,6 +147,11 @@ impl Service {
             self.present.store(changed.with_routes(routes));
         });
         Retired(None, old.zones.clone())
+    }
+
+    /// The changes of an earlier run, before the first question is answered.
+    pub fn restore_histories(&self, histories: Histories) {
+        self.present.store(self.snapshot().with_histories(histories));
     }
 
     /// Puts a copy of the root zone in use; with `None`, stops using one.

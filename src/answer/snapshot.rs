@@ -32,11 +32,13 @@ pub struct Snapshot {
     configured: Arc<Configured>,
 }
 
-/// Who transfers a zone.
+/// Who transfers and changes a zone.
 pub struct ZoneRules {
     /// Not empty: this server is a secondary.
     pub primaries: Vec<AddressEntry>,
     pub transfer: Vec<AddressEntry>,
+    /// Who may change it (RFC 2136).
+    pub update: Vec<AddressEntry>,
 }
 
 /// The part of a snapshot that only a reload changes.
@@ -74,8 +76,8 @@ impl Configured {
             settings.zones.iter().filter(|zone| !everybody(&zone.allow)).map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
         let report_agents = settings.zones.iter().filter_map(|zone| Some((zone.name.as_wire().into(), zone.report_channel.clone()?)));
         let zone_rules = settings.zones.iter().map(|zone| {
-            let (primaries, transfer) = (zone.primaries.clone(), zone.transfer.clone());
-            (zone.name.clone(), ZoneRules { primaries, transfer })
+            let (primaries, transfer, update) = (zone.primaries.clone(), zone.transfer.clone(), zone.update.clone());
+            (zone.name.clone(), ZoneRules { primaries, transfer, update })
         });
         Configured {
             recursion: settings.recursion.enabled,
@@ -155,7 +157,12 @@ impl Snapshot {
         Snapshot { routes, ..self }
     }
 
-    /// Who transfers the zone, if the configuration has it.
+    /// The same with other histories of the zones.
+    pub fn with_histories(&self, histories: Histories) -> Snapshot {
+        Snapshot { histories: Arc::new(histories), ..self.clone() }
+    }
+
+    /// Who transfers and changes the zone, if the configuration has it.
     pub fn zone_rules(&self, apex: &Name) -> Option<&ZoneRules> {
         self.zone_rules.get(apex)
     }

@@ -18,6 +18,7 @@ use super::reply::{Manner, bare_error, encode};
 use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
+use super::updates::AwaitedUpdate;
 use super::zone_message::{self, ZoneMessage};
 use super::{AtOnce, Client, Explain, Transport, fast_path};
 use crate::authority::Signer;
@@ -29,7 +30,7 @@ use crate::policy::{ClientNet, Pace, Place};
 use crate::record::{Name, Question, Rcode, Rtype};
 use crate::resolve::{Context, Followed, Resolver, Trace};
 use crate::upstream::Upstream;
-use crate::wire::{Flags, Header, Message, OptionCode, Writer};
+use crate::wire::{Flags, Header, Message, Opcode, OptionCode, Writer};
 
 /// Not `Send`: each thread makes its own, over the same `Service`.
 pub struct Worker {
@@ -49,10 +50,12 @@ pub struct Moment {
     snapshot: Guard<Arc<Snapshot>>,
 }
 
-/// A request that has been read and decided, and that has to be looked up.
-pub struct Pending {
-    prepared: Prepared,
-    look_up: LookUp,
+/// A request that has been read and decided, and that has to wait.
+pub struct Pending(Waits);
+
+enum Waits {
+    LookUp { prepared: Prepared, look_up: LookUp },
+    Update(Box<AwaitedUpdate>),
 }
 
 /// A request and what its reply depends on, read once.
@@ -177,7 +180,7 @@ impl Worker {
         count_query(&self.metrics, client, request.question.rtype);
         let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip())) };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
-            Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending { prepared, look_up })),
+            Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending(Waits::LookUp { prepared, look_up }))),
             Decided::Outcome(outcome) => {
                 let proven = prepared.request.cookie().is_some_and(|cookie| self.service.made(cookie, client.peer.ip()));
                 let reply = self.finish(&prepared, client.peer.ip(), &outcome);
@@ -204,10 +207,18 @@ impl Worker {
         match zone_message::answer(&self.service, &moment.snapshot, &slot[..len], client) {
             ZoneMessage::Silence => AtOnce::Silence,
             ZoneMessage::Reply(reply) => {
-                self.metrics.answer(metrics::Outcome::of(Header::read(&reply).map_or(0, |header| header.flags.rcode())));
+                let rcode = Header::read(&reply).map_or(0, |header| header.flags.rcode());
+                self.metrics.answer(metrics::Outcome::of(rcode));
+                if let Some(counter) = refused(&slot[..len]).filter(|_| rcode != 0) {
+                    self.metrics.count(counter);
+                }
                 self.put(moment, &reply, Source::Zone, false, slot, client)
             }
-            ZoneMessage::Transfer(messages) => AtOnce::Many(Box::new(messages)),
+            ZoneMessage::Transfer(messages) => {
+                self.metrics.count(Counter::Transfers);
+                AtOnce::Many(Box::new(messages))
+            }
+            ZoneMessage::Update(update) => AtOnce::Later(Box::new(Pending(Waits::Update(update)))),
             ZoneMessage::Question { packet, mut signer } => {
                 match read(&packet).and_then(|query| query.to_request(&packet, client.transport)) {
                     Ok(request) => self.decide(moment, request, Some(signer), slot, client),
@@ -236,10 +247,20 @@ impl Worker {
 
     /// The reply that `at_once` could not give. Takes no longer than clients wait. A query with a place among those in progress
     /// fails when it loses the place.
-    pub async fn later(self: &Rc<Self>, mut pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
+    pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
+        match pending.0 {
+            Waits::LookUp { prepared, look_up } => self.looked_up(&prepared, look_up, client, place).await,
+            Waits::Update(update) => {
+                let (rcode, reply) = update.reply(&self.service).await;
+                self.metrics.answer(metrics::Outcome::of(rcode.0));
+                self.metrics.count(if rcode == Rcode::NOERROR { Counter::Updates } else { Counter::UpdatesRefused });
+                reply
+            }
+        }
+    }
+
+    async fn looked_up(self: &Rc<Self>, prepared: &Prepared, look_up: LookUp, client: &Client, place: Option<Place>) -> Vec<u8> {
         let came = Instant::now();
-        let look_up = std::mem::take(&mut pending.look_up);
-        let prepared = &pending.prepared;
         self.metrics.count(Counter::LookedUp);
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
@@ -261,6 +282,7 @@ impl Worker {
             Err(Unreadable::ForZones) => {
                 return match zone_message::answer(&self.service, &self.service.snapshot(), query, client) {
                     ZoneMessage::Reply(reply) => Some(reply),
+                    ZoneMessage::Update(update) => Some(update.reply(&self.service).await.1),
                     ZoneMessage::Silence | ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } => None,
                 };
             }
@@ -271,7 +293,7 @@ impl Worker {
         let decided = self.pipeline.decide(&prepared.case(self, &Recorder::off()));
         Some(match decided {
             Decided::Outcome(outcome) => self.finish(&prepared, client.peer.ip(), &outcome),
-            Decided::LookUp(look_up) => self.later(Box::new(Pending { prepared, look_up }), client, None).await,
+            Decided::LookUp(look_up) => self.looked_up(&prepared, look_up, client, None).await,
         })
     }
 
@@ -374,6 +396,16 @@ impl Worker {
             Pace::Drop => AtOnce::Silence,
             Pace::Slip => AtOnce::Reply(slip(slot, len)),
         }
+    }
+}
+
+/// What an error in reply to this packet counts as besides.
+fn refused(packet: &[u8]) -> Option<Counter> {
+    let message = Message::parse(packet).ok()?;
+    match (message.header().flags.opcode(), message.question()?.1) {
+        (Opcode::UPDATE, _) => Some(Counter::UpdatesRefused),
+        (_, Rtype::AXFR | Rtype::IXFR) => Some(Counter::TransfersRefused),
+        _ => None,
     }
 }
 

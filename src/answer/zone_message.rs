@@ -1,8 +1,9 @@
-//! Messages of servers to servers: zone transfers (RFC 5936, RFC 1995), NOTIFY (RFC 1996), and whatever is signed with TSIG (RFC
-//! 8945). They are rare, so each is read from its first octet, apart from the way of ordinary questions.
+//! Messages about zones: transfers (RFC 5936, RFC 1995), NOTIFY (RFC 1996), UPDATE (RFC 2136), and whatever is signed with TSIG
+//! (RFC 8945). They are rare, so each is read from its first octet, apart from the way of ordinary questions.
 //!
 //! ```text
 //! signature ─► NOTIFY            known primary: its zone is checked soon; others are not answered
+//!              UPDATE            `update` of the zone; then it is carried out, and answered when it is in force
 //!              AXFR, IXFR        `transfer` of the zone; over TCP many messages, over UDP the SOA (IXFR) or REFUSED (AXFR)
 //!              other questions   back to the pipeline; the reply is signed
 //! ```
@@ -14,6 +15,7 @@ use super::failure_log::Subject;
 use super::reply::bare_error;
 use super::service::Service;
 use super::snapshot::Snapshot;
+use super::updates::AwaitedUpdate;
 use super::{Client, Messages, Transport};
 use crate::authority::{Outgoing, Request, Signer, Wanted, verify_request};
 use crate::env::Clock;
@@ -26,6 +28,7 @@ pub(super) enum ZoneMessage {
     Silence,
     Reply(Vec<u8>),
     Transfer(Box<dyn Messages>),
+    Update(Box<AwaitedUpdate>),
     /// An ordinary question with a good signature.
     Question {
         packet: Vec<u8>,
@@ -63,6 +66,9 @@ pub(super) fn answer(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8],
     }
     match (flags.opcode(), rtype) {
         (Opcode::NOTIFY, _) if class == Class::IN && rtype == Rtype::SOA => asked.notify(signer),
+        (Opcode::UPDATE, Rtype::SOA) => asked.update(class, signer),
+        // RFC 2136 3.1.1.
+        (Opcode::UPDATE, _) => asked.error(Rcode::FORMERR, signer),
         (Opcode::QUERY, Rtype::AXFR) if class == Class::IN => asked.transfer(Some(Wanted::Whole), signer),
         (Opcode::QUERY, Rtype::IXFR) if class == Class::IN => asked.transfer(serial.map(Wanted::Since), signer),
         (Opcode::QUERY, Rtype::AXFR | Rtype::IXFR) => asked.error(Rcode::REFUSED, signer),
@@ -130,6 +136,31 @@ impl Asked<'_> {
         ZoneMessage::Reply(reply)
     }
 
+    /// RFC 2136 3.1.2, 3.3: the permission is looked at before the prerequisites, so that strangers learn nothing from these.
+    fn update(&self, class: Class, signer: Option<Signer>) -> ZoneMessage {
+        let refuse = |rcode: Rcode, why: &str, signer: Option<Signer>| {
+            self.log(&format!("update refused: {why}"));
+            self.error(rcode, signer)
+        };
+        if class != Class::IN || !self.snapshot.zones.has(self.name.as_wire()) {
+            return refuse(Rcode::NOTAUTH, "the zone is not hosted here", signer);
+        }
+        let rules = self.snapshot.zone_rules(&self.name);
+        if rules.is_some_and(|rules| !rules.primaries.is_empty()) {
+            return refuse(Rcode::REFUSED, "this server is a secondary of the zone: send it to the primary", signer);
+        }
+        let (peer, key) = (self.client.peer, signer.as_ref().map(Signer::key));
+        if !rules.is_some_and(|rules| rules.update.iter().any(|entry| entry.admits(peer.ip(), key))) {
+            return refuse(Rcode::REFUSED, "the client is not in `update` of the [[zone]]", signer);
+        }
+        let key = key.cloned();
+        let Some(outcome) = self.service.updates.add(self.name.clone(), self.message.to_vec(), peer, key) else {
+            return refuse(Rcode::SERVFAIL, "too many updates wait", signer);
+        };
+        let (message, question_wire, has_edns) = (self.message.to_vec(), self.question_wire.clone(), self.has_edns);
+        ZoneMessage::Update(Box::new(AwaitedUpdate { message, question_wire, has_edns, signer, outcome }))
+    }
+
     fn transfer(&self, wanted: Option<Wanted>, signer: Option<Signer>) -> ZoneMessage {
         let snapshot = self.snapshot;
         let refuse = |rcode: Rcode, why: &str, signer: Option<Signer>| {
@@ -176,7 +207,7 @@ pub(super) fn rcode(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8], 
     let local = SocketAddr::new(peer, 0);
     match answer(service, snapshot, packet, &Client { peer: local, local, transport: Transport::Stream }) {
         ZoneMessage::Reply(reply) => Header::read(&reply).map_or(Rcode::FORMERR, |header| Rcode(header.flags.rcode())),
-        ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } => Rcode::NOERROR,
+        ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } | ZoneMessage::Update(_) => Rcode::NOERROR,
         ZoneMessage::Silence => Rcode::FORMERR,
     }
 }

@@ -30,10 +30,7 @@ impl History {
         }
         let mut diffs = self.diffs.clone();
         diffs.push(Arc::new(diff));
-        let octets = |diffs: &[Arc<Diff>]| diffs.iter().map(|diff| diff.octets()).sum::<usize>();
-        while diffs.len() > DIFFS_PER_ZONE_MAX || octets(&diffs) > DIFF_OCTETS_PER_ZONE_MAX {
-            diffs.remove(0);
-        }
+        shorten(&mut diffs);
         History { diffs, is_ambiguous: false }
     }
 
@@ -41,6 +38,14 @@ impl History {
     pub fn since(&self, serial: u32) -> Option<&[Arc<Diff>]> {
         let start = self.diffs.iter().position(|diff| diff.from == serial)?;
         self.diffs.get(start..)
+    }
+}
+
+/// The oldest changes go.
+fn shorten(diffs: &mut Vec<Arc<Diff>>) {
+    let octets = |diffs: &[Arc<Diff>]| diffs.iter().map(|diff| diff.octets()).sum::<usize>();
+    while diffs.len() > DIFFS_PER_ZONE_MAX || octets(diffs) > DIFF_OCTETS_PER_ZONE_MAX {
+        diffs.remove(0);
     }
 }
 
@@ -59,6 +64,15 @@ impl Histories {
             Some((apex.into(), after))
         };
         Histories(new.iter().filter_map(followed).collect())
+    }
+
+    /// Histories that begin with these changes, each of which begins where the one before ends.
+    pub fn of_changes(changes: impl Iterator<Item = (Name, Vec<Arc<Diff>>)>) -> Histories {
+        let bounded = |mut diffs: Vec<Arc<Diff>>| {
+            shorten(&mut diffs);
+            Arc::new(History { diffs, is_ambiguous: false })
+        };
+        Histories(changes.map(|(zone, diffs)| (zone.as_wire().into(), bounded(diffs))).collect())
     }
 
     /// The history of one zone.

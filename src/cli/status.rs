@@ -95,9 +95,18 @@ pub(super) fn zone_line(zone: &Value, paint: Paint) -> String {
         return secondary_line(&name, &figures, &problem, zone, paint);
     }
     match text(&zone["state"]).as_deref() {
-        Some("served") => format!("  {name}  {figures}, {}", text(&zone["file"]).unwrap_or_default()),
+        Some("served") => format!("  {name}  {figures}, {}{}", text(&zone["file"]).unwrap_or_default(), unwritten(zone, paint)),
         Some("served-as-read-before") => format!("  {name}  {figures}, {} {problem}", paint.bad("as read before:")),
         _ => format!("  {name}  {} {problem}", paint.bad("not served (SERVFAIL):")),
+    }
+}
+
+/// Changes by updates that the file does not have.
+pub(super) fn unwritten(zone: &Value, paint: Paint) -> String {
+    match (zone["unwritten"] == Value::Bool(true), text(&zone["unwritten-because"])) {
+        (true, Some(why)) => format!(", {} {why}", paint.bad("changes in the journal only:")),
+        (true, None) => ", changes not written to the file yet".to_owned(),
+        (false, _) => String::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::check::print_problems;
 use super::exit_code::{FAILED, GOOD, MISTAKE};
 use super::run::{Everywhere, FileArgs};
-use super::status::zone_line;
+use super::status::{unwritten, zone_line};
 use super::terminal::{Paint, complain, say};
 use super::zone_records::Zone;
 use crate::record::{Name, Rtype, rdata_to_text};
@@ -98,7 +98,7 @@ fn listed(zones: &[Value], paint: Paint) -> Vec<String> {
         let (name, file) = (zone["name"].as_str().unwrap_or_default(), zone["file"].as_str().unwrap_or_default());
         let figures = zone["serial"].as_u64().zip(zone["records"].as_u64());
         let figures = figures.map(|(serial, records)| format!("serial {serial}, {records} records, ")).unwrap_or_default();
-        lines.push(format!("{name:width$}  {figures}{state}, {file}"));
+        lines.push(format!("{name:width$}  {figures}{state}, {file}{}", unwritten(zone, paint)));
         lines.extend(zone["problem"].as_str().map(|problem| format!("  {}", paint.bad(problem))));
     }
     lines

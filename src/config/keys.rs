@@ -624,6 +624,13 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
         why: "NSEC answers cost less and hide nothing that is not in the DNS anyway; RFC 9276",
     },
     Row {
+        key: "update",
+        kind: Kind::Clients(|z| &mut z.update),
+        default: "[]",
+        doc: "Clients that may change the zone by UPDATE, in the forms of `transfer`; changes are kept in a journal in `state-dir` and written into the zone's file",
+        why: "RFC 2136; addresses over UDP can be forged, so entries should have a key",
+    },
+    Row {
         key: "report-channel",
         kind: Kind::OptionalName(|z| &mut z.report_channel),
         default: "(none)",

@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
         let known: Vec<Name> = tables("key").filter_map(|table| text(table.get("name")?)).collect();
         let mut unknown = Vec::new();
         for table in tables("zone") {
-            for key in ["primaries", "transfer", "notify"] {
+            for key in ["primaries", "transfer", "notify", "update"] {
                 let elements = table.get(key).and_then(|value| value.get_ref().as_array());
                 for element in elements.into_iter().flatten() {
                     let entry = element.get_ref().as_str().and_then(|text| client(text).ok());

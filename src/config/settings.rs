@@ -310,6 +310,8 @@ pub struct ZoneSettings {
     pub dnssec_algorithm: DnssecAlgorithm,
     /// Denials are NSEC3 records in place of NSEC.
     pub nsec3: bool,
+    /// Who may change the zone by UPDATE (RFC 2136).
+    pub update: Vec<AddressEntry>,
     /// The agent domain for error reports about this zone (RFC 9567).
     pub report_channel: Option<Name>,
     /// Line in the configuration file, from 1.
@@ -509,6 +511,7 @@ impl Default for ZoneSettings {
             dnssec: false,
             dnssec_algorithm: DnssecAlgorithm::EcdsaP256Sha256,
             nsec3: false,
+            update: Vec::new(),
             report_channel: None,
             line: 0,
             name_mark: Mark::default(),

@@ -116,3 +116,10 @@ pub const ROOT_INTERVAL_S_LIMITS: RangeInclusive<u32> = 60..=86_400;
 /// Milliseconds that the allocator keeps a freed page. With a second, its default, a flood of questions takes 5 MiB more, and
 /// a server at rest as much.
 pub const FREED_PAGES_KEPT_MS: std::ffi::c_long = 100;
+/// Updates (RFC 2136) that wait for the thread that carries them out. A disk that takes 10 ms for one write does all of them at once.
+pub const UPDATES_WAITING_MAX: usize = 1_000;
+/// The longest wait for an update to be carried out; what has not been begun by then is not. nsupdate gives up after 300 s, and asks
+/// again over UDP after 3 s.
+pub const UPDATE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The longest time between two attempts to write a zone's file that could not be written.
+pub const WRITE_BACK_RETRY_MAX: Duration = Duration::from_secs(60);

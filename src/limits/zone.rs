@@ -57,3 +57,9 @@ pub const PARENT_PROPAGATION_S: u32 = 3_600;
 pub const DS_TTL_LEAST_S: u32 = 86_400;
 /// Seconds that a clock may go back before no more signatures are made with it.
 pub const CLOCK_BEHIND_S_MAX: u64 = 86_400;
+/// Records of the prerequisite and the update section of one message (RFC 2136). 65,535 octets hold about as many of the smallest.
+pub const UPDATE_RECORDS_MAX: usize = 5_000;
+/// Octets of one RRset that an update makes: a larger one fits into no message (RFC 1035 4.2.2).
+pub const UPDATED_SET_OCTETS_MAX: usize = 60_000;
+/// Octets of a zone's journal past which it is made smaller, where the zone itself has fewer.
+pub const JOURNAL_OCTETS_LIMIT: u64 = if cfg!(test) { 4 << 10 } else { 4 << 20 };

@@ -33,7 +33,7 @@ use crate::env::{Accepted, Stream, boxed};
 use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, TRANSFER_AHEAD_BYTES, TURN_QUESTIONS_MAX};
 use crate::metrics::{Counter, Gauge, Recorder};
 use crate::record::Rcode;
-use crate::wire::HEADER_BYTES;
+use crate::wire::{HEADER_BYTES, Header, Opcode};
 
 /// Octets taken from the kernel in one read.
 const READ_BYTES: usize = 16 * 1024;
@@ -443,7 +443,9 @@ impl Replies {
     /// Passes on the answer to a question in progress. The question's task calls it, so that memory never holds more answers
     /// than there is room for.
     fn give(&self, query: Vec<u8>, reply: Option<Vec<u8>>) {
-        let is_done = reply.is_none_or(|reply| self.has_room() && self.push(&reply));
+        // An update is carried out once: without room for its reply the client has to ask what has become of it.
+        let is_update = Header::read(&query).is_some_and(|header| header.flags.opcode() == Opcode::UPDATE);
+        let is_done = reply.is_none_or(|reply| self.has_room() && self.push(&reply)) || is_update;
         if is_done {
             self.permit.release(query.len());
         } else {

@@ -64,6 +64,10 @@ families! {
     Limits = "limits-reached" [REACHED], "Times that a limit towards clients was reached, by its key in [limits]";
     BudgetsSpent = "budgets-spent" [BOUND], "Questions that failed at a bound on the work for one question";
     Malformed = "malformed", "Queries that could not be read";
+    Transfers = "transfers", "Zone transfers to other servers that have begun";
+    TransfersRefused = "transfers-refused", "Zone transfers that were refused";
+    Updates = "updates", "Updates of zones (RFC 2136) that were carried out";
+    UpdatesRefused = "updates-refused", "Updates of zones that were refused, or failed";
     Walks = "walks", "Walks begun";
     WalksFailed = "walks-failed", "Walks that ended in a failure";
     UpstreamQueries = "upstream-queries", "Queries sent to servers";

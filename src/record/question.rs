@@ -103,8 +103,14 @@ impl Rcode {
     pub const REFUSED: Rcode = Rcode(5);
     /// A name exists when it should not; for DNAME, the substituted name is too long (RFC 6672 2.2).
     pub const YXDOMAIN: Rcode = Rcode(6);
+    /// An RRset exists when it should not (RFC 2136 2.2).
+    pub const YXRRSET: Rcode = Rcode(7);
+    /// An RRset does not exist when it should (RFC 2136 2.2).
+    pub const NXRRSET: Rcode = Rcode(8);
     /// The server is not authoritative, or the signature is not accepted (RFC 8945 5.3).
     pub const NOTAUTH: Rcode = Rcode(9);
+    /// A name of an update is not within the zone (RFC 2136 2.2).
+    pub const NOTZONE: Rcode = Rcode(10);
     /// The EDNS version is not supported (RFC 6891 6.1.3).
     pub const BADVERS: Rcode = Rcode(16);
     /// The server cookie is missing or wrong (RFC 7873 5.2.3).
@@ -121,7 +127,10 @@ impl fmt::Display for Rcode {
             4 => f.pad("NOTIMP"),
             5 => f.pad("REFUSED"),
             6 => f.pad("YXDOMAIN"),
+            7 => f.pad("YXRRSET"),
+            8 => f.pad("NXRRSET"),
             9 => f.pad("NOTAUTH"),
+            10 => f.pad("NOTZONE"),
             16 => f.pad("BADVERS"),
             23 => f.pad("BADCOOKIE"),
             other => f.pad(&format!("RCODE{other}")),

@@ -45,6 +45,7 @@ mod trust;
 mod zone_doctor;
 mod zone_file;
 mod zone_force;
+mod zone_text;
 
 pub use command::Command;
 #[cfg(any(test, feature = "internals"))]

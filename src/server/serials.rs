@@ -4,11 +4,19 @@
 use std::sync::Arc;
 
 use super::load::LoadedZone;
+use crate::record::Name;
 use crate::zone::{Zones, have_same_data};
 
 /// A sentence about each such zone. `before`: the zones in force.
-pub(super) fn unraised_serials<'l>(zones: impl Iterator<Item = &'l LoadedZone>, before: &Zones) -> Vec<String> {
+pub(super) fn unraised_serials<'l>(
+    zones: impl Iterator<Item = &'l LoadedZone>,
+    before: &Zones,
+    is_raised_here: impl Fn(&Name) -> bool,
+) -> Vec<String> {
     let is_unraised = |loaded: &&LoadedZone| {
+        if is_raised_here(&loaded.file.name) {
+            return false;
+        }
         let old = before.get(loaded.file.name.as_wire());
         old.is_some_and(|old| !Arc::ptr_eq(old, &loaded.zone) && old.serial() == loaded.zone.serial() && !have_same_data(old, &loaded.zone))
     };
@@ -49,7 +57,7 @@ mod tests {
             (7, "web A 192.0.2.2\nweb A 192.0.2.3\n", true),
             (8, "", false),
         ] {
-            let told = unraised_serials(read(&zone(serial, more)).iter(), &before);
+            let told = unraised_serials(read(&zone(serial, more)).iter(), &before, |_| false);
             assert_eq!(told.len(), usize::from(is_told), "{serial} {more}: {told:?}");
             assert!(
                 told.iter().all(|line| line.ends_with("with the same serial 7, so secondaries keep the old data: write 8")),

@@ -1,5 +1,6 @@
 //! The engine in service, and one query explained in this process.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
 use super::engine::{BrokenZoneServed, Engine, Swapped};
-use super::hosting::{Changing, Hosting, Order, Origin, Versions};
-use super::load::Sources;
+use super::hosting::{Changing, Hosting, Order, PrimaryShown, RealDisk, Versions};
+use super::load::{LoadedZone, Sources};
 use super::ports::WorkerSockets;
 use super::records;
 use super::serials::unraised_serials;
@@ -24,6 +25,7 @@ use super::signing::{self, Signing, not_signed};
 use super::{cache_file, notify, pages, passed_file, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
+use crate::config::ZoneSettings;
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
@@ -42,8 +44,11 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
     let zone_settings = sources.settings.zones.clone();
     let signing = Arc::new(Signing::new(Arc::new(RealClock), state_folder.clone()));
     signing.configure(&zone_settings);
-    let versions = Arc::new(Versions::new(signing.clone()));
-    let service = service_of(sources, &mut versions.change(), addrs, limits)?;
+    let versions = Arc::new(Versions::new(Arc::new(RealDisk), state_folder.clone(), Some(signing.clone())));
+    let mut changing = versions.change();
+    let service = service_of(sources, &mut changing, addrs, limits)?;
+    service.restore_histories(changing.take_histories(|zone| !signing.signs(zone)));
+    drop(changing);
     let admission = Admission {
         bounds: LiveBounds::new(Bounds::share(&limits, workers)),
         in_flight: service.in_flight.clone(),
@@ -88,7 +93,7 @@ pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) ->
     each(Line::new(Event::OwnProcess(explain::OwnProcess { settings })));
     let state_folder = state::place(&sources.settings.server);
     let limits = rlimit::limits(1, &sources.settings.limits);
-    let service = service_of(sources, &mut Versions::default().change(), &[], limits)?;
+    let service = service_of(sources, &mut Versions::new(Arc::new(RealDisk), None, None).change(), &[], limits)?;
     trust::restore(&service, state_folder.as_deref());
     explain::lines(&walk(&service, query)?).into_iter().for_each(each);
     Ok(())
@@ -172,7 +177,8 @@ impl Engine for Server {
             serial: before.get(broken.name.as_wire()).map(|zone| zone.serial()),
         });
         let broken = broken.collect();
-        let mut warnings = unraised_serials(sources.zones.iter().filter(|loaded| !self.signing.signs(&loaded.file.name)), &before);
+        let is_raised_here = |name: &Name| takes_updates(&sources, name) || self.signing.signs(name);
+        let mut warnings = unraised_serials(sources.zones.iter(), &before, is_raised_here);
         let zones = zone_states(&sources, &before);
         let limits = rlimit::limits(self.beats.len(), &sources.settings.limits);
         let held_back = sources.settings.limits.held_back(&limits);
@@ -197,12 +203,12 @@ impl Engine for Server {
 
     fn status(&self) -> Map<String, Value> {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        let served = self.service.snapshot().zones.clone();
-        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(served.get(zone.name.as_wire()))));
+        let snapshot = self.service.snapshot();
+        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(&snapshot.zones, &self.hosting.shown.primary(&zone.name))));
         let mut zones: Vec<(Name, Value)> = of_files.chain(self.hosting.shown.lines(self.clock.boot())).collect();
         zones.sort_by(|one, other| one.0.cmp(&other.0));
         let zones: Vec<Value> = zones.into_iter().map(|(_, shown)| shown).collect();
-        let (now, snapshot, cache) = (self.clock.boot(), self.service.snapshot(), self.service.cache());
+        let (now, cache) = (self.clock.boot(), self.service.cache());
         let is_online = !self.service.resolve.is_offline();
         let family = |family: Family, configured: Option<bool>| match cache.servers().families().standing(family, now) {
             _ if configured == Some(false) => "off",
@@ -381,19 +387,23 @@ impl Server {
 }
 
 impl ZoneState {
-    /// `version`: what is served of the zone now.
-    fn shown(&self, version: Option<&Arc<Zone>>) -> Value {
-        let state = match (&self.served, &self.problem) {
+    /// `zones`: those in force. An update may have changed the zone since its file was read.
+    fn shown(&self, zones: &Zones, journal: &PrimaryShown) -> Value {
+        let served = self.served.and_then(|_| zones.get(self.name.as_wire())).map(|zone| (zone.serial(), zone.record_count()));
+        // A file with mistakes that was noticed since.
+        let problem = self.problem.clone().or_else(|| journal.why_unwritten.clone().filter(|_| !journal.is_unwritten));
+        let state = match (served, &problem) {
             (Some(_), None) => "served",
             (Some(_), Some(_)) => "served-as-read-before",
             (None, _) => "not-served",
         };
-        let (serial, records) = self.served.map(|read| version.map_or(read, |zone| (zone.serial(), zone.record_count()))).unzip();
+        let (serial, records) = served.unzip();
         json!({
             "name": self.name.to_string(), "role": "primary", "state": state, "serial": serial, "records": records,
             // Whole: whoever reads it is in another folder.
             "file": std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone()).display().to_string(),
-            "problem": self.problem,
+            "problem": problem, "unwritten": journal.is_unwritten,
+            "unwritten-because": journal.why_unwritten.clone().filter(|_| journal.is_unwritten),
         })
     }
 }
@@ -432,6 +442,11 @@ fn in_background(name: &'static str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Whether updates change the zone: its serial is raised here then.
+fn takes_updates(sources: &Sources, zone: &Name) -> bool {
+    sources.settings.zones.iter().any(|settings| settings.name == *zone && !settings.update.is_empty())
+}
+
 /// Zones that this server keeps from others.
 fn secondaries(sources: &Sources) -> impl Iterator<Item = &Name> {
     sources.settings.zones.iter().filter(|zone| zone.is_secondary()).map(|zone| &zone.name)
@@ -443,9 +458,12 @@ fn parts(sources: Sources, changing: &mut Changing<'_>, before: &Zones, addrs: &
     let no_copy = |name: &Name| ZoneWithoutData { apex: name.clone(), why: "no primary of the zone has answered yet".to_owned() };
     let missing: Vec<ZoneWithoutData> = missing.chain(secondaries(&sources).map(no_copy)).collect();
     let kept: Vec<Arc<Zone>> = missing.iter().filter_map(|zone| before.get(zone.apex.as_wire()).cloned()).collect();
-    let read: Vec<Arc<Zone>> = sources.zones.into_iter().map(|loaded| changing.next(loaded.zone, Origin::File)).collect();
+    let settings: HashMap<&Name, &ZoneSettings> = sources.settings.zones.iter().map(|zone| (&zone.name, zone)).collect();
+    let read = |loaded: LoadedZone| changing.next_of_file(loaded.zone, &loaded.file.path, settings.get(&loaded.file.name).copied());
+    let read: Vec<Arc<Zone>> = sources.zones.into_iter().map(read).collect();
     let zones: Vec<Arc<Zone>> = read.into_iter().chain(kept).collect();
-    changing.keep(|name| zones.iter().any(|zone| zone.apex() == name));
+    let hosted: HashSet<&Name> = zones.iter().map(|zone| zone.apex()).collect();
+    changing.keep(|name| hosted.contains(name));
     Parts {
         zones: Arc::new(Zones::new(zones, generation).with_missing(missing)),
         settings: sources.settings,

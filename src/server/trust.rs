@@ -189,7 +189,7 @@ pub(super) fn rows(service: &Service) -> [(&'static str, u64); 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hosting::Versions;
+    use super::super::hosting::{RealDisk, Versions};
     use super::super::load::Sources;
     use super::super::load::StartOptions;
     use super::super::scratch::Scratch;
@@ -202,7 +202,7 @@ mod tests {
         let config =
             Some(scratch.write("cairn.toml", "[recursion]\nnegative-trust-anchors = ['corp.test', 'old.test until 2001-01-01']\n"));
         let sources = Sources::read(&StartOptions { config, ..StartOptions::default() }).expect("all is right");
-        service_of(sources, &mut Versions::default().change(), &[], Limits::default()).expect("a service")
+        service_of(sources, &mut Versions::new(std::sync::Arc::new(RealDisk), None, None).change(), &[], Limits::default()).expect("a service")
     }
 
     fn lines(values: Vec<Value>) -> Vec<String> {

@@ -179,7 +179,7 @@ fn changed(zone: &HostedZone, text: Vec<u8>, change: &Change) -> Result<(Changed
 }
 
 /// YYYYMMDD in UTC.
-fn today() -> u32 {
+pub(super) fn today() -> u32 {
     let now = u32::try_from(RealClock.wall().0).unwrap_or(u32::MAX);
     timestamp_to_text(now).get(..8).and_then(|date| date.parse().ok()).unwrap_or(0)
 }
@@ -197,7 +197,7 @@ fn of_configuration(problems: Vec<crate::zone::Problem>) -> Vec<Problem> {
 }
 
 /// Gives `main` first where there is one, and then files that are included: their names start at the folder of `file`.
-fn opener(mut main: Option<Vec<u8>>, file: &Path) -> impl FnMut(&str) -> io::Result<Vec<u8>> {
+pub(super) fn opener(mut main: Option<Vec<u8>>, file: &Path) -> impl FnMut(&str) -> io::Result<Vec<u8>> {
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
     move |name: &str| match main.take() {
         Some(text) => Ok(text),
@@ -205,14 +205,14 @@ fn opener(mut main: Option<Vec<u8>>, file: &Path) -> impl FnMut(&str) -> io::Res
     }
 }
 
-fn is_same_file(held: &File, path: &Path) -> bool {
+pub(super) fn is_same_file(held: &File, path: &Path) -> bool {
     let same = |held: fs::Metadata, now: fs::Metadata| (held.dev(), held.ino()) == (now.dev(), now.ino());
     held.metadata().ok().zip(fs::metadata(path).ok()).is_some_and(|(held, now)| same(held, now))
 }
 
 /// Replaces the file in one step, unless it no longer says `expected`. A reader sees the old or the new text, even after a power
 /// failure.
-fn replace_keeping_owner(path: &Path, text: &[u8], expected: &[u8]) -> io::Result<bool> {
+pub(super) fn replace_keeping_owner(path: &Path, text: &[u8], expected: &[u8]) -> io::Result<bool> {
     let meta = fs::metadata(path)?;
     let (folder, name) = (path.parent().unwrap_or(Path::new("/")), path.file_name().unwrap_or_default());
     // Hidden and without the ending of zone files, so that no server takes it for one.

@@ -12,6 +12,8 @@ impl Opcode {
     pub const QUERY: Opcode = Opcode(0);
     /// A zone has changed (RFC 1996).
     pub const NOTIFY: Opcode = Opcode(4);
+    /// Dynamic update (RFC 2136).
+    pub const UPDATE: Opcode = Opcode(5);
 }
 
 /// The two flag octets as one number.

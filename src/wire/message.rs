@@ -188,6 +188,11 @@ impl Record<'_> {
         if self.place.ttl > i32::MAX as u32 { 0 } else { self.place.ttl }
     }
 
+    /// RDLENGTH as it was sent.
+    pub fn rdata_len(&self) -> u16 {
+        self.place.data_len
+    }
+
     /// Appends the RDATA without compression to `out`; on error `out` is as before.
     pub fn expand_rdata(&self, out: &mut Vec<u8>) -> Result<(), WireError> {
         let start = out.len();

@@ -18,8 +18,8 @@ pub use edns::OptionCode;
 #[cfg(any(test, feature = "internals"))]
 pub use edns::{Edns, EdnsOption, options};
 pub use header::{Flags, HEADER_BYTES, Header, Opcode};
-pub use message::{Message, Section};
 #[cfg(any(test, feature = "internals"))]
-pub use message::{Record, WireError};
+pub use message::WireError;
+pub use message::{Message, Record, Section};
 pub use query::{Malformed, QueryView};
 pub use writer::{Full, Writer};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::shard::SetRef;
 use super::tree::Zone;
-use crate::record::Rtype;
+use crate::record::{Name, Rtype};
 
 /// The difference between two versions of one zone. The SOA of each version stands apart.
 pub struct Diff {
@@ -34,6 +34,40 @@ pub struct RecordRef<'r> {
 }
 
 impl Records {
+    /// Records that lie so; `None` if these octets are none.
+    pub fn from_octets(octets: &[u8]) -> Option<Records> {
+        let records = Records(octets.to_vec());
+        let end = records.iter().map(|record| 9 + record.owner.len() + record.rdata.len()).sum::<usize>();
+        let is_name = |record: RecordRef<'_>| Name::from_wire(record.owner).is_ok_and(|name| name.as_wire() == record.owner);
+        (end == octets.len() && records.iter().all(is_name)).then_some(records)
+    }
+
+    /// As they lie.
+    pub fn as_octets(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Adds one at the end.
+    pub fn add(&mut self, owner: &[u8], rtype: Rtype, ttl: u32, rdata: &[u8]) {
+        self.push(RecordRef { owner, rtype, ttl, rdata });
+    }
+
+    /// All, from the first on.
+    pub fn iter(&self) -> impl Iterator<Item = RecordRef<'_>> {
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            let (record, next) = self.at(offset)?;
+            offset = next;
+            Some(record)
+        })
+    }
+
+    /// Whether there is none.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn push(&mut self, record: RecordRef<'_>) {
         // An owner has at most 255 octets, RDATA at most 65,535.
         self.0.push(record.owner.len() as u8);
@@ -164,7 +198,7 @@ pub fn octets_of(zone: &Zone) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Name, rdata_to_text};
+    use crate::record::rdata_to_text;
     use crate::zone::load_zone;
 
     fn zone(serial: u32, more: &str) -> Zone {

@@ -88,6 +88,14 @@ pub fn sets_at<'z>(zone: &'z Zone, name: &[u8]) -> impl Iterator<Item = SetRef<'
     zone.node(name).into_iter().flat_map(|node| node.sets())
 }
 
+/// The records of one name, signatures as such.
+pub(super) fn records_at(zone: &Zone, owner: &[u8]) -> impl Iterator<Item = (Rtype, u32, Vec<u8>)> {
+    sets_at(zone, owner).flat_map(|set| {
+        let data = set.rdatas().map(move |rdata| (set.rtype, set.ttl, rdata.to_vec()));
+        data.chain(set.sigs().map(move |rdata| (Rtype::RRSIG, set.ttl, rdata.to_vec())))
+    })
+}
+
 /// A name that is made anew.
 type Sets = BTreeMap<Rtype, OwnedSet>;
 

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::diff::is_newer;
-use super::edit::{ChangedSet, edit_zone, sets_at};
+use super::edit::{ChangedSet, edit_zone, records_at};
 use super::transfer::{TransferError, TransferReader, check_message};
 use super::tree::Zone;
 use crate::record::{Class, Name, Rtype};
@@ -172,14 +172,6 @@ impl IncrementalReader {
         let changes: Vec<ChangedSet> = changes.collect();
         edit_zone(held, &changes).ok_or_else(|| TransferError::NoZone("found records that must stand alone beside others".to_owned()))
     }
-}
-
-/// The records of one name, signatures as such.
-fn records_at(zone: &Zone, owner: &[u8]) -> impl Iterator<Item = (Rtype, u32, Vec<u8>)> {
-    sets_at(zone, owner).flat_map(|set| {
-        let data = set.rdatas().map(move |rdata| (set.rtype, set.ttl, rdata.to_vec()));
-        data.chain(set.sigs().map(move |rdata| (Rtype::RRSIG, set.ttl, rdata.to_vec())))
-    })
 }
 
 fn serial_of(soa: &[u8]) -> Option<u32> {

@@ -23,6 +23,7 @@ mod master;
 #[cfg(test)]
 mod model;
 mod name_table;
+mod patch;
 mod problem;
 mod shard;
 mod slips;
@@ -33,10 +34,14 @@ mod zones;
 
 pub use assembly::Assembly;
 pub use denial::Missing;
-pub use diff::{Cursor, Diff, RecordRef, is_newer, octets_of, records_from};
+pub use diff::{Cursor, Diff, RecordRef, Records, is_newer, octets_of, records_from};
+pub use edit::{ChangedSet, edit_zone, sets_at};
 pub use incremental::{IncrementalReader, Received};
 pub use lookup::{Found, dname_target};
-pub use master::{Change, Delta, MasterFile, NewRecord, Refusal, ZoneRecord, load_zone, parse_records, record_type, relative_name, serial};
+pub use master::{
+    Change, Delta, MasterFile, NewRecord, Refusal, ZoneRecord, load_zone, next_serial, parse_records, record_type, relative_name, serial,
+};
+pub use patch::patched;
 pub use problem::{Problem, Severity};
 pub use shard::{NodeRef, SetRef};
 pub use transfer::TransferReader;

@@ -1,15 +1,21 @@
 //! What a server does for its hosted zones beside answering: it tells other servers of changes (NOTIFY, RFC 1996) and keeps
 //! copies of zones from their primaries (RFC 1034 4.3.5).
 //!
-//! `versions.rs` is the one place where a zone changes. One thread does the rest: `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one
+//! `versions.rs` is the one place where a zone changes. `updater.rs` is the thread that carries out updates (RFC 2136), with
+//! `journaled.rs` and `journal_file.rs` for what must outlive a crash, `write_back.rs` the one that writes them into zone files. A third does the rest: `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one
 //! primary; `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
 mod copies;
+mod disk;
+mod journal_file;
+mod journaled;
 mod keeper;
 mod order;
 mod primary;
 mod shown;
+mod updater;
 mod versions;
+mod write_back;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,10 +27,13 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 pub(super) use self::copies::{file_name as copy_file_name, read as read_copy, write as write_copy};
+pub(super) use self::disk::RealDisk;
 use self::keeper::Keeper;
 pub(super) use self::order::Order;
-pub(super) use self::shown::Shown;
+pub(super) use self::shown::{PrimaryShown, Shown};
+use self::updater::Updater;
 pub(super) use self::versions::{Changing, Origin, Versions};
+use self::write_back::WriteBack;
 use crate::answer::Service;
 use crate::config::ZoneSettings;
 use crate::env::{Random, RealNet};
@@ -45,8 +54,8 @@ impl Hosting {
         zones: Vec<ZoneSettings>,
     ) -> io::Result<Hosting> {
         let (orders, received) = mpsc::unbounded_channel();
-        let shown = Arc::new(Shown::default());
-        let mut keeper = Keeper::new(service, folder, shown.clone(), versions.clone());
+        let shown = versions.shown.clone();
+        let mut keeper = Keeper::new(service.clone(), folder, shown.clone(), versions.clone());
         keeper.take_over(zones);
         thread::Builder::new().name("zones".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -57,6 +66,11 @@ impl Hosting {
                 Err(error) => tracing::error!(%error, "secondary zones are not kept, and nobody is told of changes"),
             }
         })?;
+        let (changed, due) = std::sync::mpsc::channel();
+        let writer = WriteBack::new(service.clone(), versions.clone(), orders.clone());
+        thread::Builder::new().name("zone-files".to_owned()).spawn(move || writer.run(due))?;
+        let updater = Updater { service, versions: versions.clone(), orders: orders.clone(), changed };
+        thread::Builder::new().name("updates".to_owned()).spawn(move || updater.run())?;
         Ok(Hosting { orders, shown, versions })
     }
 
@@ -76,3 +90,5 @@ impl Hosting {
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod update_tests;

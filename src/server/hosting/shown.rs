@@ -1,4 +1,4 @@
-//! What is known of each secondary zone, for `cairn status` and `cairn zone list`.
+//! What is known of each secondary zone, and of each zone with a journal, for `cairn status` and `cairn zone list`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,16 @@ use crate::record::Name;
 
 /// Written by the thread that keeps the zones.
 #[derive(Default)]
-pub(in crate::server) struct Shown(Mutex<BTreeMap<Name, SecondaryShown>>);
+pub(in crate::server) struct Shown(Mutex<BTreeMap<Name, SecondaryShown>>, Mutex<BTreeMap<Name, PrimaryShown>>);
+
+/// How the file of a zone and its journal stand to each other.
+#[derive(Clone, Default)]
+pub(in crate::server) struct PrimaryShown {
+    /// The journal has changes that the file does not have.
+    pub(in crate::server) is_unwritten: bool,
+    /// Why the file cannot be read or written.
+    pub(in crate::server) why_unwritten: Option<String>,
+}
 
 #[derive(Clone, Default)]
 pub(super) struct SecondaryShown {
@@ -34,6 +43,18 @@ impl Shown {
 
     pub(super) fn keep(&self, is_kept: impl Fn(&Name) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|zone, _| is_kept(zone));
+    }
+
+    pub(super) fn set_primary(&self, zone: &Name, shown: PrimaryShown) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.clone(), shown);
+    }
+
+    pub(super) fn keep_primaries(&self, is_kept: impl Fn(&Name) -> bool) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).retain(|zone, _| is_kept(zone));
+    }
+
+    pub(in crate::server) fn primary(&self, zone: &Name) -> PrimaryShown {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).get(zone).cloned().unwrap_or_default()
     }
 
     /// One object for each zone, in the form of `cairn status`.

@@ -6,18 +6,25 @@
 //! transfer from a primary ────────────┘
 //! ```
 //!
-//! The data of a zone is what its file, its updates or its primary say. The version that is served is made of it; both are
+//! The data of a zone is what its file and its journal, or its primary, say. The version that is served is made of it; both are
 //! the same today. Changes happen one after the other: whoever makes one holds [`Changing`] from looking at the present version
 //! until the next one is in force.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tracing::warn;
 
+use super::copies;
+use super::disk::Disk;
+use super::journaled::Journaled;
+use super::shown::{PrimaryShown, Shown};
 use crate::answer::Service;
+use crate::authority::Histories;
+use crate::config::ZoneSettings;
 use crate::record::Name;
 use crate::server::signing::Signing;
 use crate::server::{pages, priority};
@@ -25,44 +32,58 @@ use crate::zone::{Zone, Zones};
 
 /// How soon after its last use replaced data is freed.
 const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
+/// Journals, in the state folder.
+const FOLDER: &str = "journals";
 
 /// Where the next version of a zone comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Origin {
     File,
+    Update,
     Transfer,
     /// The same data, to be signed anew.
     Signing,
 }
 
-/// The data of all zones that have some, by apex.
-#[derive(Default)]
+/// All zones that have data, and where their journals are kept.
 pub(in crate::server) struct Versions {
-    data: Mutex<BTreeMap<Name, Arc<Zone>>>,
+    held: Mutex<Held>,
+    disk: Arc<dyn Disk>,
+    /// The state folder.
+    folder: Option<PathBuf>,
     /// `None`: this process signs nothing.
     signing: Option<Arc<Signing>>,
+    pub(super) shown: Arc<Shown>,
+}
+
+#[derive(Default)]
+struct Held {
+    /// By apex.
+    data: BTreeMap<Name, Arc<Zone>>,
+    journaled: BTreeMap<Name, Journaled>,
 }
 
 /// The right to change zones. Nobody else changes one while this lives.
 pub(in crate::server) struct Changing<'v> {
-    data: MutexGuard<'v, BTreeMap<Name, Arc<Zone>>>,
-    signing: Option<&'v Signing>,
+    held: MutexGuard<'v, Held>,
+    versions: &'v Versions,
 }
 
 impl Versions {
-    pub(in crate::server) fn new(signing: Arc<Signing>) -> Versions {
-        Versions { signing: Some(signing), ..Versions::default() }
+    /// Without `signing` nothing is signed.
+    pub(in crate::server) fn new(disk: Arc<dyn Disk>, folder: Option<PathBuf>, signing: Option<Arc<Signing>>) -> Versions {
+        Versions { held: Mutex::default(), disk, folder, signing, shown: Arc::default() }
     }
 
     pub(in crate::server) fn change(&self) -> Changing<'_> {
-        Changing { data: self.data.lock().unwrap_or_else(PoisonError::into_inner), signing: self.signing.as_deref() }
+        Changing { held: self.held.lock().unwrap_or_else(PoisonError::into_inner), versions: self }
     }
 }
 
 impl Changing<'_> {
     /// The data of the zone as it is now, before anything was made of it.
     pub(in crate::server) fn data(&self, zone: &Name) -> Option<&Arc<Zone>> {
-        self.data.get(zone)
+        self.held.data.get(zone)
     }
 
     /// The version to serve of new data: the data itself, or what `signing` makes of it.
@@ -70,22 +91,87 @@ impl Changing<'_> {
     /// Whoever calls puts the returned version in force before it gives up `Changing`.
     pub(in crate::server) fn next(&mut self, data: Arc<Zone>, origin: Origin) -> Arc<Zone> {
         tracing::trace!(zone = %data.apex(), serial = data.serial(), ?origin, "next version");
-        self.data.insert(data.apex().clone(), data.clone());
+        self.held.data.insert(data.apex().clone(), data.clone());
         // What a primary sends is served as it is.
-        match self.signing.filter(|_| origin != Origin::Transfer) {
+        match self.versions.signing.as_deref().filter(|_| origin != Origin::Transfer) {
             Some(signing) => signing.next(data),
             None => data,
         }
     }
 
+    /// The version to serve of a file that was read: where updates have changed the zone meanwhile, both changes are made.
+    pub(in crate::server) fn next_of_file(&mut self, read: Arc<Zone>, path: &Path, settings: Option<&ZoneSettings>) -> Arc<Zone> {
+        let data = self.merged_with_journal(read, path, settings);
+        self.next(data, Origin::File)
+    }
+
+    fn merged_with_journal(&mut self, read: Arc<Zone>, path: &Path, settings: Option<&ZoneSettings>) -> Arc<Zone> {
+        let name = read.apex().clone();
+        let takes_updates = settings.is_some_and(|settings| !settings.update.is_empty());
+        let is_transferred = settings.is_some_and(|settings| !settings.transfer.is_empty());
+        let Some(folder) = &self.versions.folder else {
+            if takes_updates {
+                warn!("zone {name}: updates are refused, because there is no folder for its journal: set `state-dir`");
+            }
+            return read;
+        };
+        let journal = folder.join(FOLDER).join(copies::file_name(&name));
+        if !takes_updates && !is_transferred && !self.held.journaled.contains_key(&name) && !journal.exists() {
+            return read;
+        }
+        let before = self.held.data.get(&name).cloned();
+        let data = match (self.held.journaled.get_mut(&name), before) {
+            (Some(journaled), Some(before)) => journaled.file_was_read(read, path, takes_updates, &before),
+            _ => match Journaled::load(self.versions.disk.clone(), journal, read.clone(), path, takes_updates) {
+                Ok((journaled, current)) => {
+                    self.held.journaled.insert(name.clone(), journaled);
+                    current
+                }
+                Err(error) => {
+                    warn!("zone {name}: its journal cannot be read, so that updates are refused and changes in it are missing: {error}");
+                    read
+                }
+            },
+        };
+        self.show(&name);
+        data
+    }
+
+    /// The journal of a zone that has one.
+    pub(super) fn journaled(&mut self, zone: &Name) -> Option<&mut Journaled> {
+        self.held.journaled.get_mut(zone)
+    }
+
+    /// Zones with a journal.
+    pub(super) fn journaled_zones(&self) -> Vec<Name> {
+        self.held.journaled.keys().cloned().collect()
+    }
+
+    /// Tells `cairn zone list` how file and journal stand to each other.
+    pub(super) fn show(&self, zone: &Name) {
+        if let Some(journaled) = self.held.journaled.get(zone) {
+            let shown = PrimaryShown { is_unwritten: journaled.is_unwritten, why_unwritten: journaled.why_unwritten.clone() };
+            self.versions.shown.set_primary(zone, shown);
+        }
+    }
+
+    /// The changes of an earlier run, for incremental transfers of zones that are served as they are.
+    pub(in crate::server) fn take_histories(&mut self, is_plain: impl Fn(&Name) -> bool) -> Histories {
+        let plain = self.held.journaled.iter_mut().filter(|(name, _)| is_plain(name));
+        let histories = plain.map(|(name, journaled)| (name.clone(), std::mem::take(&mut journaled.history)));
+        Histories::of_changes(histories)
+    }
+
     /// The zone has no data any more.
     pub(in crate::server) fn forget(&mut self, zone: &Name) {
-        self.data.remove(zone);
+        self.held.data.remove(zone);
     }
 
     /// Only these zones are hosted from now on.
     pub(in crate::server) fn keep(&mut self, is_hosted: impl Fn(&Name) -> bool) {
-        self.data.retain(|zone, _| is_hosted(zone));
+        self.held.data.retain(|zone, _| is_hosted(zone));
+        self.held.journaled.retain(|zone, _| is_hosted(zone));
+        self.versions.shown.keep_primaries(is_hosted);
     }
 
     /// Puts changed zones in force, all in one step, as what `next` has returned.

@@ -10,6 +10,7 @@ use super::lines::{MasterFile, ZoneRecord};
 use super::parser::no_type;
 use super::serial::{is_newer, next_serial};
 use crate::record::{Lexer, Name, Rtype, TextError, rdata_from_tokens, rdata_is_well_formed};
+use crate::zone::{Diff, RecordRef};
 
 /// A record to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,10 @@ pub enum Change {
     Set(Vec<NewRecord>),
     /// Remove all records of a name, or those of one type, or one of them.
     Remove { owner: Name, rtype: Option<Rtype>, rdata: Option<Vec<u8>> },
+}
+
+fn named(record: RecordRef<'_>) -> Option<(Name, RecordRef<'_>)> {
+    Some((Name::from_wire(record.owner).ok()?, record))
 }
 
 /// The records that go and those that come, the SOA among both. Both empty: nothing changes.
@@ -136,6 +141,31 @@ impl Delta {
         }
         delta.raise_serial(file, today);
         Ok(delta)
+    }
+
+    /// The change of the file that leads from one version of the zone, which the file says, to another.
+    pub fn of_diff(file: &MasterFile, diff: &Diff) -> Delta {
+        let key = |owner: &Name, rtype: Rtype, rdata: &[u8]| {
+            let record = ZoneRecord { owner: owner.clone(), rtype, ttl: 0, rdata: rdata.to_vec() };
+            (record.owner.clone(), rtype, record.canonical())
+        };
+        let gone: HashSet<(Name, Rtype, Vec<u8>)> =
+            diff.removed.iter().filter_map(named).map(|(owner, record)| key(&owner, record.rtype, record.rdata)).collect();
+        let keys: HashSet<(&Name, Rtype)> = gone.iter().map(|(owner, rtype, _)| (owner, *rtype)).collect();
+        // Whatever its TTL: a set whose records have several is served with the least.
+        let is_gone = |record: &&ZoneRecord| {
+            keys.contains(&(&record.owner, record.rtype)) && gone.contains(&key(&record.owner, record.rtype, &record.rdata))
+        };
+        let mut delta = Delta { removed: file.records().filter(is_gone).cloned().collect(), added: Vec::new() };
+        let mut add = |owner: Name, rtype: Rtype, ttl: u32, rdata: &[u8]| {
+            delta.added.push(NewRecord { record: ZoneRecord { owner, rtype, ttl, rdata: rdata.to_vec() }, written: None });
+        };
+        diff.added.iter().filter_map(named).for_each(|(owner, record)| add(owner, record.rtype, record.ttl, record.rdata));
+        if diff.soas[0] != diff.soas[1] {
+            add(file.apex.clone(), Rtype::SOA, diff.soas[1].0, &diff.soas[1].1);
+            delta.removed.extend(file.soa().cloned());
+        }
+        delta
     }
 
     fn raise_serial(&mut self, file: &MasterFile, today: u32) {

@@ -29,6 +29,7 @@ use std::io;
 pub use self::change::{Change, Delta, NewRecord, Refusal, record_type, serial};
 pub use self::lines::{MasterFile, ZoneRecord};
 use self::parser::{Open, Parser, Record};
+pub use self::serial::next_serial;
 pub use self::style::relative_name;
 use super::builder::ZoneBuilder;
 use super::check;

@@ -1,7 +1,7 @@
 //! The next serial of a zone: a date with a number (RFC 1912 2.2) where the zone uses that form, else one more (RFC 1982 3.1).
 
-/// `today` as YYYYMMDD, in UTC.
-pub(super) fn next_serial(serial: u32, today: u32) -> u32 {
+/// The serial of the next version; `today` as YYYYMMDD, in UTC.
+pub fn next_serial(serial: u32, today: u32) -> u32 {
     let first_of_today = today.saturating_mul(100).saturating_add(1);
     if is_date(serial / 100) && is_date(today) && serial < first_of_today {
         return first_of_today;

@@ -1,0 +1,108 @@
+//! Updates (RFC 2136) on their way from the workers to the thread that carries them out: all that wait are taken together, so
+//! that one write to the disk is for all of them.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::reply::bare_error;
+use super::service::Service;
+use crate::authority::Signer;
+use crate::limits::server::{UPDATE_WAIT_MAX, UPDATES_WAITING_MAX};
+use crate::record::{Name, Rcode};
+
+/// One update that its sender may make.
+pub struct RequestedUpdate {
+    pub zone: Name,
+    /// The message without its signature.
+    pub message: Vec<u8>,
+    pub client: SocketAddr,
+    /// The TSIG key that it was signed with.
+    pub key: Option<Name>,
+    outcome: oneshot::Sender<Rcode>,
+}
+
+impl RequestedUpdate {
+    /// Whoever sent it waits no longer: it is not to be carried out.
+    pub fn is_given_up(&self) -> bool {
+        self.outcome.is_closed()
+    }
+
+    /// What becomes of it, which is in force, and on the disk, by now.
+    pub fn answer(self, rcode: Rcode) {
+        let _ = self.outcome.send(rcode);
+    }
+}
+
+/// Updates that wait.
+#[derive(Default)]
+pub struct RequestedUpdates {
+    waiting: Mutex<Waiting>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    updates: VecDeque<RequestedUpdate>,
+    /// Nobody carries out updates.
+    is_closed: bool,
+}
+
+impl RequestedUpdates {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its outcome; `None`: too many wait.
+    pub fn add(&self, zone: Name, message: Vec<u8>, client: SocketAddr, key: Option<Name>) -> Option<oneshot::Receiver<Rcode>> {
+        let (outcome, receiver) = oneshot::channel();
+        let mut waiting = self.waiting();
+        if waiting.is_closed || waiting.updates.len() >= UPDATES_WAITING_MAX {
+            return None;
+        }
+        waiting.updates.push_back(RequestedUpdate { zone, message, client, key, outcome });
+        self.bell.notify_one();
+        Some(receiver)
+    }
+
+    /// All that wait; waits for the first one, but no longer than this.
+    pub fn take(&self, longest: Duration) -> Vec<RequestedUpdate> {
+        let waiting = self.waiting();
+        let waited = self.bell.wait_timeout_while(waiting, longest, |waiting| waiting.updates.is_empty() && !waiting.is_closed);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.updates.drain(..).collect()
+    }
+
+    /// From now on updates fail at once.
+    pub fn close(&self) {
+        let mut waiting = self.waiting();
+        waiting.is_closed = true;
+        waiting.updates.clear();
+        self.bell.notify_all();
+    }
+}
+
+/// An update whose sender waits for its outcome.
+pub(super) struct AwaitedUpdate {
+    pub(super) message: Vec<u8>,
+    pub(super) question_wire: Vec<u8>,
+    pub(super) has_edns: bool,
+    pub(super) signer: Option<Signer>,
+    pub(super) outcome: oneshot::Receiver<Rcode>,
+}
+
+impl AwaitedUpdate {
+    /// The reply (RFC 2136 3.8), signed if the request was. After too long a wait, what has not begun is not carried out.
+    pub(super) async fn reply(self, service: &Service) -> (Rcode, Vec<u8>) {
+        let rcode = timeout(UPDATE_WAIT_MAX, self.outcome).await.ok().and_then(Result::ok).unwrap_or(Rcode::SERVFAIL);
+        let mut reply = bare_error(&self.message, rcode, &self.question_wire, self.has_edns).unwrap_or_default();
+        if let Some(mut signer) = self.signer {
+            signer.sign(&mut reply, service.resolve.clock.wall());
+        }
+        (rcode, reply)
+    }
+}
