@@ -53,6 +53,7 @@ pub struct Moment {
 /// A request that has been read and decided, and that has to wait.
 pub struct Pending(Waits);
 
+#[allow(clippy::large_enum_variant, reason = "boxed by whoever holds it, and nearly all are look-ups")]
 enum Waits {
     LookUp { prepared: Prepared, look_up: LookUp },
     Update(Box<AwaitedUpdate>),

@@ -49,7 +49,7 @@ pub fn merge(base: &Zone, file: &Zone, current: &Zone, today: u32) -> Option<Mer
     let merged = edit_zone(file, &changes)?;
     let same_as = |other: &Zone| Diff::between(&merged, other).is_empty();
     let (of_file, of_current) = (file.serial(), current.serial());
-    let soa_of_file = is_same_but_serial(file, base).then_some(current).unwrap_or(file);
+    let soa_of_file = if is_same_but_serial(file, base) { current } else { file };
     let newest = if is_newer(of_file, of_current) { of_file } else { of_current };
     let serial = match (same_as(file), same_as(current)) {
         // The person has raised the serial, and nothing else is to be told.

@@ -202,7 +202,8 @@ mod tests {
         let config =
             Some(scratch.write("cairn.toml", "[recursion]\nnegative-trust-anchors = ['corp.test', 'old.test until 2001-01-01']\n"));
         let sources = Sources::read(&StartOptions { config, ..StartOptions::default() }).expect("all is right");
-        service_of(sources, &mut Versions::new(std::sync::Arc::new(RealDisk), None, None).change(), &[], Limits::default()).expect("a service")
+        service_of(sources, &mut Versions::new(std::sync::Arc::new(RealDisk), None, None).change(), &[], Limits::default())
+            .expect("a service")
     }
 
     fn lines(values: Vec<Value>) -> Vec<String> {

@@ -7,6 +7,9 @@ use super::edit::{ChangedSet, edit_zone, records_at};
 use super::tree::Zone;
 use crate::record::Rtype;
 
+/// Type, TTL and RDATA of one record.
+type Owned = (Rtype, u32, Vec<u8>);
+
 /// The version that follows `zone`; `None` if the difference does not begin at this version: it has another serial, or other
 /// records than those that go.
 pub fn patched(zone: &Zone, diff: &Diff) -> Option<Zone> {
@@ -22,7 +25,7 @@ pub fn patched(zone: &Zone, diff: &Diff) -> Option<Zone> {
 fn change_records(zone: &Zone, removed: &Records, added: &Records, soa: (u32, &[u8])) -> Option<Zone> {
     let apex = zone.apex().as_wire();
     let by_owner = |records: &Records| {
-        let mut all: BTreeMap<Vec<u8>, BTreeSet<(Rtype, u32, Vec<u8>)>> = BTreeMap::new();
+        let mut all: BTreeMap<Vec<u8>, BTreeSet<Owned>> = BTreeMap::new();
         records.iter().for_each(|record| {
             all.entry(record.owner.to_vec()).or_default().insert((record.rtype, record.ttl, record.rdata.to_vec()));
         });
@@ -34,7 +37,7 @@ fn change_records(zone: &Zone, removed: &Records, added: &Records, soa: (u32, &[
     for owner in owners {
         let (gone, come) = (gone.remove(&owner).unwrap_or_default(), come.remove(&owner).unwrap_or_default());
         let is_soa = |rtype: Rtype| rtype == Rtype::SOA && owner == apex;
-        let held: BTreeSet<(Rtype, u32, Vec<u8>)> = records_at(zone, &owner).filter(|(rtype, _, _)| !is_soa(*rtype)).collect();
+        let held: BTreeSet<Owned> = records_at(zone, &owner).filter(|(rtype, _, _)| !is_soa(*rtype)).collect();
         if !gone.is_subset(&held) || come.iter().any(|new| held.contains(new) && !gone.contains(new)) {
             return None;
         }

@@ -546,8 +546,12 @@ mod tests {
         let service = service(TestClock::new());
         let (orders, received) = mpsc::unbounded_channel();
         let folder = Some(folder.path().to_owned());
-        let mut keeper =
-            Keeper::new(service.clone(), folder, Arc::default(), Arc::new(Versions::new(Arc::new(super::super::disk::RealDisk), None, None)));
+        let mut keeper = Keeper::new(
+            service.clone(),
+            folder,
+            Arc::default(),
+            Arc::new(Versions::new(Arc::new(super::super::disk::RealDisk), None, None)),
+        );
         keeper.take_over(Settings::from_toml(CONFIG, "cairn.toml").expect("valid").zones);
         let run = async {
             let task = spawn_local(keeper.run(net, Rc::new(Random::from_seed(2)), received));

@@ -44,8 +44,8 @@ pub(super) fn gather(options: &StartOptions, places: &[PathBuf], zone: &Name, pr
     // What is wrong with the signatures of others, or with private addresses, must not hide what is there.
     let settings = &mut sources.settings;
     (settings.recursion.enabled, settings.recursion.dnssec, settings.policy.rebinding_protection) = (true, false, false);
-    let service =
-        service_of(sources, &mut Versions::new(Arc::new(RealDisk), None, None).change(), &[], Limits::default()).map_err(ZoneError::Refused)?;
+    let service = service_of(sources, &mut Versions::new(Arc::new(RealDisk), None, None).change(), &[], Limits::default())
+        .map_err(ZoneError::Refused)?;
     let parent = parent(&service, zone, &hosted_zones, until, progress);
     let names = server_names(&own.side, &parent);
     let found = addresses(&service, &names, &own.side, &parent, until);
