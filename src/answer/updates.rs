@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::reply::bare_error;
-use super::service::Service;
 use crate::authority::Signer;
+use crate::env::Clock;
 use crate::limits::server::{UPDATE_WAIT_MAX, UPDATES_WAITING_MAX};
 use crate::record::{Name, Rcode};
 
@@ -97,11 +97,11 @@ pub(super) struct AwaitedUpdate {
 
 impl AwaitedUpdate {
     /// The reply (RFC 2136 3.8), signed if the request was. After too long a wait, what has not begun is not carried out.
-    pub(super) async fn reply(self, service: &Service) -> (Rcode, Vec<u8>) {
+    pub(super) async fn reply(self, clock: &dyn Clock) -> (Rcode, Vec<u8>) {
         let rcode = timeout(UPDATE_WAIT_MAX, self.outcome).await.ok().and_then(Result::ok).unwrap_or(Rcode::SERVFAIL);
         let mut reply = bare_error(&self.message, rcode, &self.question_wire, self.has_edns).unwrap_or_default();
         if let Some(mut signer) = self.signer {
-            signer.sign(&mut reply, service.resolve.clock.wall());
+            signer.sign(&mut reply, clock.wall());
         }
         (rcode, reply)
     }

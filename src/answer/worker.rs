@@ -252,7 +252,7 @@ impl Worker {
         match pending.0 {
             Waits::LookUp { prepared, look_up } => self.looked_up(&prepared, look_up, client, place).await,
             Waits::Update(update) => {
-                let (rcode, reply) = update.reply(&self.service).await;
+                let (rcode, reply) = update.reply(&*self.service.resolve.clock).await;
                 self.metrics.answer(metrics::Outcome::of(rcode.0));
                 self.metrics.count(if rcode == Rcode::NOERROR { Counter::Updates } else { Counter::UpdatesRefused });
                 reply
@@ -265,7 +265,7 @@ impl Worker {
         self.metrics.count(Counter::LookedUp);
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
-        self.log_failure(&prepared.request.question, client.peer.ip(), &outcome);
+        log_failure(&self.service, &prepared.request.question, client.peer.ip(), &outcome);
         if outcome.repeatable && prepared.snapshot.routes.keep_warm {
             self.note_warm(&prepared.request.question);
         }
@@ -283,7 +283,7 @@ impl Worker {
             Err(Unreadable::ForZones) => {
                 return match zone_message::answer(&self.service, &self.service.snapshot(), query, client) {
                     ZoneMessage::Reply(reply) => Some(reply),
-                    ZoneMessage::Update(update) => Some(update.reply(&self.service).await.1),
+                    ZoneMessage::Update(update) => Some(update.reply(&*self.service.resolve.clock).await.1),
                     ZoneMessage::Silence | ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } => None,
                 };
             }
@@ -343,18 +343,6 @@ impl Worker {
         }
     }
 
-    fn log_failure(&self, question: &Question, client: IpAddr, outcome: &Outcome) {
-        if outcome.rcode() != Rcode::SERVFAIL || !self.service.may_log(Subject::Failure, question) {
-            return;
-        }
-        let (code, reason) = outcome.edes.first().map_or((None, ""), |ede| (Some(ede.code.0), ede.text.as_str()));
-        tracing::info!(
-            event = "question-failed", name = %question.name, "type" = %question.rtype, %client, rcode = %outcome.rcode(), reason, ede = code,
-            server = outcome.server.map(tracing::field::display),
-            "{question} fails: {reason} (asked by {client})"
-        );
-    }
-
     /// Encodes the reply, and keeps it as a ready answer where that is right.
     fn finish(&self, prepared: &Prepared, client: IpAddr, outcome: &Outcome) -> Vec<u8> {
         let Prepared { snapshot, request, rights, .. } = prepared;
@@ -398,6 +386,18 @@ impl Worker {
             Pace::Slip => AtOnce::Reply(slip(slot, len)),
         }
     }
+}
+
+fn log_failure(service: &Service, question: &Question, client: IpAddr, outcome: &Outcome) {
+    if outcome.rcode() != Rcode::SERVFAIL || !service.may_log(Subject::Failure, question) {
+        return;
+    }
+    let (code, reason) = outcome.edes.first().map_or((None, ""), |ede| (Some(ede.code.0), ede.text.as_str()));
+    tracing::info!(
+        event = "question-failed", name = %question.name, "type" = %question.rtype, %client, rcode = %outcome.rcode(), reason, ede = code,
+        server = outcome.server.map(tracing::field::display),
+        "{question} fails: {reason} (asked by {client})"
+    );
 }
 
 /// What an error in reply to this packet counts as besides.

@@ -43,9 +43,12 @@ impl JournalFile {
                         journal.keep_aside(&bytes)
                     ),
                 }
-                if tail != Tail::None {
+                // What comes into force now must outlive a crash; it may have been read from memory after a failed sync.
+                let is_synced = tail == Tail::None && journal.disk.open(&journal.path).and_then(|mut file| file.sync()).is_ok();
+                if !is_synced && let Err(error) = journal.disk.replace(&journal.path, bytes.get(..at as usize).unwrap_or_default()) {
                     // Written anew before the next entry.
-                    journal.is_there = journal.disk.replace(&journal.path, bytes.get(..at as usize).unwrap_or_default()).is_ok();
+                    journal.is_there = false;
+                    warn!("zone {zone}: {shown} cannot be written: {error}");
                 }
                 Ok((journal, entries))
             }
