@@ -24,4 +24,4 @@ pub use algorithm::Algorithm;
 pub use key::{Role, SigningKey};
 pub use key_file::{flags_of_public_key, read_private_key, write_private_key, write_public_key};
 pub use roll::{DsRdata, KeySet, KeyState, LongestTtl, Part, Roll, Timing};
-pub use signer::{KeyUse, Policy, SignError, Task, sign_zone, signed_elsewhere};
+pub use signer::{KeyUse, Policy, SignError, Task, is_of_signing, sign_zone, signed_elsewhere};

@@ -112,12 +112,17 @@ const MADE: &str = "DNSKEY, RRSIG, NSEC, NSEC3, NSEC3PARAM, CDS and CDNSKEY reco
 /// The types that signing makes, and that a zone to be signed must not have.
 const OF_SIGNING: [Rtype; 7] = [Rtype::DNSKEY, Rtype::RRSIG, Rtype::NSEC, Rtype::NSEC3, Rtype::NSEC3PARAM, Rtype::CDS, Rtype::CDNSKEY];
 
+/// Whether signing makes the records of this type.
+pub fn is_of_signing(rtype: Rtype) -> bool {
+    OF_SIGNING.contains(&rtype)
+}
+
 /// The first record, if any, that says that the zone was signed elsewhere.
 pub fn signed_elsewhere(zone: &Zone) -> Option<(Name, Rtype)> {
     zone.nodes().find_map(|node| {
-        let is_signature = |set: &SetRef<'_>| OF_SIGNING.contains(&set.rtype) || set.sigs().next().is_some();
+        let is_signature = |set: &SetRef<'_>| is_of_signing(set.rtype) || set.sigs().next().is_some();
         let set = node.sets().find(is_signature)?;
-        let rtype = if OF_SIGNING.contains(&set.rtype) { set.rtype } else { Rtype::RRSIG };
+        let rtype = if is_of_signing(set.rtype) { set.rtype } else { Rtype::RRSIG };
         Some((Name::from_wire(node.name()).ok()?, rtype))
     })
 }

@@ -13,7 +13,7 @@ use super::disk::{Disk, OpenFile};
 use super::fake::{TestClock, name};
 use super::journaled::Journaled;
 use super::order::Order;
-use super::updater::Updater;
+use super::updater::{Updater, decide};
 use super::versions::Versions;
 use crate::answer::{Parts, Service};
 use crate::authority::changed_entry;
@@ -241,6 +241,25 @@ fn sent(setting: &Setting, names: &[&str]) -> Vec<Rcode> {
         names.iter().map(|owner| setting.service.updates.add(name("example."), message(owner), client, None).expect("room")).collect();
     setting.updater.carry_out(setting.service.updates.take(Duration::ZERO));
     outcomes.iter_mut().map(|outcome| outcome.try_recv().expect("answered")).collect()
+}
+
+#[test]
+fn records_of_signing_are_refused_where_this_server_signs() {
+    let setting = setting();
+    let zone = zone(1, "");
+    for (rtype, is_refused) in [(Rtype::DNSKEY, true), (Rtype::CDS, true), (Rtype::CDNSKEY, true), (Rtype::DS, false), (Rtype::TLSA, false)]
+    {
+        let mut writer = Writer::new(Vec::new(), 512);
+        writer.header(Header { id: 1, flags: Flags(u16::from(Opcode::UPDATE.0) << 11), counts: [0; 4] });
+        writer.question(&Question::new(name("example."), Rtype::SOA)).expect("room");
+        writer.record(Section::Authority, &name("a.example."), rtype, Class::IN, 60, &[1, 1, 3, 8, 1]).expect("room");
+        let client = "192.0.2.7:4000".parse().expect("an address");
+        let _outcome = setting.service.updates.add(name("example."), writer.finish(), client, None).expect("room");
+        let update = setting.service.updates.take(Duration::ZERO).remove(0);
+        assert!(decide(&update, &zone, false).is_ok_and(|zone| zone.is_some()), "{rtype}");
+        let refused = decide(&update, &zone, true).err().map(|refusal| refusal.rcode);
+        assert_eq!(refused, is_refused.then_some(Rcode::REFUSED), "{rtype}");
+    }
 }
 
 fn serial(setting: &Setting) -> u32 {

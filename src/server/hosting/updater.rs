@@ -15,6 +15,7 @@ use tracing::{error, info};
 use super::order::Order;
 use super::versions::{Changing, Origin, Versions};
 use crate::answer::{RequestedUpdate, Service};
+use crate::authority::signing::is_of_signing;
 use crate::authority::{Entry, Refusal, Update, changed_entry};
 use crate::record::{Name, Rcode};
 use crate::server::zone_file::today;
@@ -117,9 +118,10 @@ fn decided(
         answers.extend(updates.into_iter().map(|update| (update, Rcode::SERVFAIL)));
         return None;
     };
+    let is_signed = changing.signs(name);
     let mut of_zone = OfZone { accepted: Vec::new(), refused: Vec::new(), entries: Vec::new(), zone };
     for update in updates {
-        match decide(&update, &of_zone.zone) {
+        match decide(&update, &of_zone.zone, is_signed) {
             Ok(None) => of_zone.accepted.push(update),
             Ok(Some(new)) => {
                 tell(&update, &of_zone.zone, &new);
@@ -136,13 +138,17 @@ fn decided(
     Some(of_zone)
 }
 
-/// The zone after the update; `None` if it stays as it is.
-fn decide(update: &RequestedUpdate, zone: &Zone) -> Result<Option<Zone>, Refusal> {
+/// The zone after the update; `None` if it stays as it is. Of a zone that this server signs, keys and signatures are its own: an
+/// update with such records could not be signed, and would not come into force.
+pub(super) fn decide(update: &RequestedUpdate, zone: &Zone, is_signed: bool) -> Result<Option<Zone>, Refusal> {
     let malformed = |_| Refusal { rcode: Rcode::FORMERR, why: "malformed".to_owned() };
     let message = Message::parse(&update.message).map_err(malformed)?;
     let changes = Update::read(&message, zone.apex())?.decide(zone, today())?;
     if changes.is_empty() {
         return Ok(None);
+    }
+    if let Some(set) = changes.iter().find(|set| is_signed && is_of_signing(set.rtype) && !set.data.is_empty()) {
+        return Err(Refusal { rcode: Rcode::REFUSED, why: format!("{}: this server signs the zone and makes these records", set.rtype) });
     }
     let no_zone = || Refusal { rcode: Rcode::SERVFAIL, why: "the records do not make a zone together".to_owned() };
     edit_zone(zone, &changes).map(Some).ok_or_else(no_zone)

@@ -137,6 +137,11 @@ impl Changing<'_> {
         data
     }
 
+    /// Whether this server signs the zone.
+    pub(super) fn signs(&self, zone: &Name) -> bool {
+        self.versions.signing.as_ref().is_some_and(|signing| signing.signs(zone))
+    }
+
     /// The journal of a zone that has one.
     pub(super) fn journaled(&mut self, zone: &Name) -> Option<&mut Journaled> {
         self.held.journaled.get_mut(zone)
