@@ -275,7 +275,8 @@ impl History {
         })
     }
 
-    /// NSEC records sent lately that match or cover this name: owner, next name, bitmap.
+    /// NSEC records sent lately that match or cover this name: owner, next name, bitmap. What was concluded from one in time may
+    /// be served when it has expired (RFC 8767), like any other denial.
     fn proofs(&self, name: &Name, how: Use) -> impl Iterator<Item = (&Name, Name, &[u8])> {
         let now = self.now();
         let nsecs = self.said.iter().filter(|((_, rtype), _)| *rtype == Rtype::NSEC);
@@ -284,7 +285,8 @@ impl History {
             let age = now.saturating_sub(said.at).saturating_sub(how.slack).as_secs();
             let rdata = said.data.first()?;
             let (next, used) = Name::from_wire_prefix(rdata).ok()?;
-            let speaks = age <= u64::from(said.ttl) && signing::speaks_of(owner, &next, name);
+            let longest = u64::from(said.ttl) + if how.stale { STALE_MAX_S } else { 0 };
+            let speaks = age <= longest && signing::speaks_of(owner, &next, name);
             speaks.then(|| (owner, next, &rdata[used..]))
         })
     }
