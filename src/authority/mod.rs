@@ -1,9 +1,10 @@
 //! Hosted zones as a service: the authoritative answer to a question, and what servers of one zone say to one another.
 //!
 //! `answer.rs` applies RFC 1034 4.3.2 to all hosted zones together. `transfer.rs` sends a zone (RFC 5936, RFC 1995) out of its
-//! data and its `history.rs`; `tsig.rs` signs and verifies messages (RFC 8945). `notify.rs` says who is told of changes and when (RFC 1996), `secondary.rs`
-//! when a copy of a zone is checked and when it expires; `update.rs` what a zone becomes by an update (RFC 2136), `journal.rs` how changes are kept, `replay.rs` and `merge.rs`
-//! what file and journal are together. `signing/` signs zones and rolls their keys. Zone data and the look-up of one name in one
+//! data and its `history.rs`; `tsig.rs` signs and verifies messages (RFC 8945). `notify.rs` says who is told of changes and when
+//! (RFC 1996), `secondary.rs` when a copy of a zone is checked and when it expires. `update.rs` says what a zone becomes by an
+//! update (RFC 2136), `journal.rs` how changes are kept, `replay.rs` and `merge.rs` what file and journal are together. `signing/`
+//! signs zones and rolls their keys. Zone data and the look-up of one name in one
 //! zone are in `zone`; who may ask, and what becomes of an answer that ends outside the hosted zones, is decided in `answer`.
 //! Everything here is pure: the caller gives the time, and performs what is to be sent.
 //!

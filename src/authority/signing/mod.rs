@@ -1,8 +1,9 @@
 //! Signing of hosted zones (`dnssec = true`): keys, signatures, denials, digest, and the rolling of keys.
 //!
 //! `signer.rs` makes the signed version of a zone out of the unsigned one: `chain.rs` orders the denials, `signature.rs` makes and
-//! judges single signatures, `node.rs` is a name while it is signed. `roll.rs` moves keys on. `key.rs` is one key pair of an `algorithm.rs`, `key_file.rs` its form in a file, with the little
-//! `der.rs` that this takes. Everything is pure: time, keys and data come in, and a new version or a plan goes out.
+//! judges single signatures, `node.rs` is a name while it is signed. `roll.rs` moves keys on. `key.rs` is one key pair of an
+//! `algorithm.rs`, `key_file.rs` its form in a file, with the little `der.rs` that this takes. Everything is pure: time, keys and
+//! data come in, and a new version or a plan goes out.
 //!
 //! Knows nothing of: files, sockets, which thread signs.
 

@@ -2,8 +2,9 @@
 //! copies of zones from their primaries (RFC 1034 4.3.5).
 //!
 //! `versions.rs` is the one place where a zone changes. `updater.rs` is the thread that carries out updates (RFC 2136), with
-//! `journaled.rs` and `journal_file.rs` for what must outlive a crash, `write_back.rs` the one that writes them into zone files. A third does the rest: `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one
-//! primary; `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
+//! `journaled.rs` and `journal_file.rs` for what must outlive a crash; `write_back.rs` is the one that writes them into zone files.
+//! A third does the rest: `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one primary;
+//! `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
 mod copies;
 mod disk;

@@ -3,11 +3,12 @@
 //! ```text
 //! file read (start, reload, command) ─┐
 //! UPDATE ─────────────────────────────┼─► `next`: data ─► the version to serve ─► `serve`, or a whole reload
-//! transfer from a primary ────────────┘
+//! transfer from a primary ────────────┤
+//! signatures to be replaced ──────────┘
 //! ```
 //!
-//! The data of a zone is what its file and its journal, or its primary, say. The version that is served is made of it; both are
-//! the same today. Changes happen one after the other: whoever makes one holds [`Changing`] from looking at the present version
+//! The data of a zone is what its file and its journal, or its primary, say. The version that is served is the data itself, or, for
+//! a zone with `dnssec = true`, the signed zone that `signing` makes of it. Changes happen one after the other: whoever makes one holds [`Changing`] from looking at the present version
 //! until the next one is in force.
 
 use std::collections::BTreeMap;
