@@ -37,6 +37,7 @@ mod updates;
 #[cfg(test)]
 mod tests;
 mod worker;
+mod zone_access;
 mod zone_message;
 #[cfg(test)]
 mod zone_message_tests;
@@ -46,7 +47,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use explained::{Explained, Note};
 pub use local_root::LocalRoot;
 pub use outcome::Outcome;
-pub use service::{Parts, Service};
+pub use service::{Parts, Retired, Service};
 pub use updates::RequestedUpdate;
 pub use worker::{Moment, Pending, Worker};
 

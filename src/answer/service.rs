@@ -13,9 +13,10 @@ use super::notified::Notified;
 use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
 use super::updates::RequestedUpdates;
+use super::zone_access::ZoneAccess;
 use crate::authority::Histories;
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
-use crate::config::Settings;
+use crate::config::{Settings, ZoneSettings};
 use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
 use crate::metrics::{Distribution, Registry, quantile};
@@ -82,7 +83,8 @@ impl Service {
         let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
         let local_root = Arc::new(ArcSwapOption::empty());
         let configured = Configured::new(&parts.settings, &limits, parts.own_addresses, local_root.clone());
-        let snapshot = Snapshot::new(1, Arc::new(routes), parts.zones, Arc::new(Histories::default()), Arc::new(configured));
+        let access = Arc::new(ZoneAccess::new(&parts.settings.zones));
+        let snapshot = Snapshot::new(1, Arc::new(routes), parts.zones, Arc::new(Histories::default()), access, Arc::new(configured));
         let present = Arc::new(Present::new(snapshot));
         let began = clock.boot();
         Arc::new(Service {
@@ -124,14 +126,12 @@ impl Service {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let old = self.snapshot();
         // Comparing zones takes time, so it is done before the swap.
-        let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), configured);
+        let access = Arc::new(ZoneAccess::new(&parts.settings.zones));
+        let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), access, configured);
         let changed = changed.with_zones(generation, parts.zones.clone());
         self.resolve.reload(routes, |routes| {
             self.present.store(changed.with_routes(routes));
-            // Names below an added zone were answered by others until now; names below a removed zone will be.
-            let unlike =
-                |these: &Zones, those: &Zones| -> Vec<Name> { these.apexes().filter(|apex| !those.has(apex.as_wire())).cloned().collect() };
-            [unlike(&old.zones, &parts.zones), unlike(&parts.zones, &old.zones)].concat()
+            changed_hands(&old.zones, &parts.zones)
         });
         Retired(Some(old.configured()), old.zones.clone())
     }
@@ -145,6 +145,21 @@ impl Service {
             // Trust anchors may have changed the routes meanwhile.
             let routes = self.present.load().routes.clone();
             self.present.store(changed.with_routes(routes));
+            Vec::new()
+        });
+        Retired(None, old.zones.clone())
+    }
+
+    /// Puts other hosted zones in force whose rules, or which zones there are, have changed too; all in one step.
+    pub fn replace_zones_and_rules(&self, zones: Arc<Zones>, rules: &[ZoneSettings]) -> Retired {
+        let access = Arc::new(ZoneAccess::new(rules));
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let old = self.snapshot();
+        let changed = old.as_ref().clone().with_access(access).with_zones(generation, zones.clone());
+        self.resolve.reload_locals(|| {
+            let routes = self.present.load().routes.clone();
+            self.present.store(changed.with_routes(routes));
+            changed_hands(&old.zones, &zones)
         });
         Retired(None, old.zones.clone())
     }
@@ -254,6 +269,13 @@ impl Service {
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.present.load_full()
     }
+}
+
+/// Names below an added zone were answered by others until now; names below a removed zone will be.
+fn changed_hands(old: &Zones, new: &Zones) -> Vec<Name> {
+    let unlike =
+        |these: &Zones, those: &Zones| -> Vec<Name> { these.apexes().filter(|apex| !those.has(apex.as_wire())).cloned().collect() };
+    [unlike(old, new), unlike(new, old)].concat()
 }
 
 /// The percentiles of reports.

@@ -1,21 +1,20 @@
 //! What decides a query, compiled at reload and swapped as a whole: a query takes one snapshot and never sees half a reload.
 //! Ready answers carry the generation of the snapshot that made them.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use foldhash::quality::RandomState;
 
 use super::local_root::LocalRoot;
 use super::outcome::Outcome;
 use super::refusal::{Refusal, Refused, Rules};
+use super::zone_access::{ZoneAccess, ZoneRules};
 use crate::authority::{Histories, Keyring};
-use crate::config::{AddressEntry, Settings};
+use crate::config::Settings;
 use crate::limits::Limits;
-use crate::policy::{Acl, Policy, Rate, Special};
+use crate::policy::{Policy, Rate, Special};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -29,16 +28,9 @@ pub struct Snapshot {
     /// A zone may change between two reloads.
     pub zones: Arc<Zones>,
     pub histories: Arc<Histories>,
+    /// Who may do what with each zone; the members of catalogs (RFC 9432) come and go between two reloads.
+    access: Arc<ZoneAccess>,
     configured: Arc<Configured>,
-}
-
-/// Who transfers and changes a zone.
-pub struct ZoneRules {
-    /// Not empty: this server is a secondary.
-    pub primaries: Vec<AddressEntry>,
-    pub transfer: Vec<AddressEntry>,
-    /// Who may change it (RFC 2136).
-    pub update: Vec<AddressEntry>,
 }
 
 /// The part of a snapshot that only a reload changes.
@@ -47,13 +39,8 @@ pub struct Configured {
     pub policy: Policy,
     /// The TSIG keys.
     pub keyring: Keyring,
-    zone_rules: HashMap<Name, ZoneRules>,
     /// For clients outside `server.allow`.
     pub response_rate: Rate,
-    /// The access lists of zones that are not open to everybody.
-    zone_acls: HashMap<Box<[u8]>, Acl, RandomState>,
-    /// Agents for error reports of hosted zones (RFC 9567).
-    report_agents: HashMap<Box<[u8]>, Name, RandomState>,
     pub own_addresses: Arc<[SocketAddr]>,
     /// The copy of the root zone in use. It is renewed between two reloads, so every snapshot refers to the same place.
     pub(super) local_root: Arc<ArcSwapOption<LocalRoot>>,
@@ -69,24 +56,11 @@ impl Configured {
         own_addresses: Vec<SocketAddr>,
         local_root: Arc<ArcSwapOption<LocalRoot>>,
     ) -> Configured {
-        let everybody = |prefixes: &[crate::config::Prefix]| {
-            prefixes.contains(&crate::config::Prefix::ALL_IPV4) && prefixes.contains(&crate::config::Prefix::ALL_IPV6)
-        };
-        let zone_acls =
-            settings.zones.iter().filter(|zone| !everybody(&zone.allow)).map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
-        let report_agents = settings.zones.iter().filter_map(|zone| Some((zone.name.as_wire().into(), zone.report_channel.clone()?)));
-        let zone_rules = settings.zones.iter().map(|zone| {
-            let (primaries, transfer, update) = (zone.primaries.clone(), zone.transfer.clone(), zone.update.clone());
-            (zone.name.clone(), ZoneRules { primaries, transfer, update })
-        });
         Configured {
             recursion: settings.recursion.enabled,
             policy: Policy::new(settings),
             response_rate: Rate::new(limits),
-            zone_acls: zone_acls.collect(),
-            report_agents: report_agents.collect(),
             keyring: Keyring::new(&settings.keys),
-            zone_rules: zone_rules.collect(),
             own_addresses: own_addresses.into(),
             local_root,
             aliases_max: limits.aliases,
@@ -147,9 +121,15 @@ impl Snapshot {
         routes: Arc<Routes>,
         zones: Arc<Zones>,
         histories: Arc<Histories>,
+        access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        Snapshot { generation, routes, zones, histories, configured }
+        Snapshot { generation, routes, zones, histories, access, configured }
+    }
+
+    /// The same with other rules for the zones.
+    pub fn with_access(self, access: Arc<ZoneAccess>) -> Snapshot {
+        Snapshot { access, ..self }
     }
 
     /// The same with other routes.
@@ -164,7 +144,7 @@ impl Snapshot {
 
     /// Who transfers and changes the zone, if the configuration has it.
     pub fn zone_rules(&self, apex: &Name) -> Option<&ZoneRules> {
-        self.zone_rules.get(apex)
+        self.access.rules(apex)
     }
 
     /// The same with other zones; whoever may transfer one gets the difference (RFC 1995).
@@ -177,7 +157,7 @@ impl Snapshot {
     #[inline(never)]
     fn closed_to_some(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
         let (zone, _) = self.zones.find_for(name, rtype)?;
-        self.zone_acls.contains_key(zone.apex().as_wire()).then_some(zone.apex())
+        self.access.is_closed_to_some(zone.apex()).then_some(zone.apex())
     }
 
     /// The part that only a reload changes.
@@ -187,21 +167,21 @@ impl Snapshot {
 
     /// Whether the access list of the zone admits the client.
     pub fn may_ask_zone(&self, apex: &Name, client: IpAddr) -> bool {
-        self.zone_acls.is_empty() || self.zone_acls.get(apex.as_wire()).is_none_or(|acl| acl.contains(client))
+        self.access.may_ask(apex, client)
     }
 
     /// The error report agent of the hosted zone that holds `name`, if the zone has one.
     pub fn report_agent(&self, name: &Name) -> Option<&Name> {
-        if self.report_agents.is_empty() {
+        if !self.access.has_report_agents() {
             return None;
         }
-        self.report_agents.get(self.zones.find(name.as_wire())?.apex().as_wire())
+        self.access.report_agent(self.zones.find(name.as_wire())?.apex())
     }
 
     /// The hosted zone that answers a question for `name` and `rtype`, if it is not open to everybody.
     #[inline]
     pub fn restricted(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
-        if self.zone_acls.is_empty() { None } else { self.closed_to_some(name, rtype) }
+        if !self.access.has_restricted_zones() { None } else { self.closed_to_some(name, rtype) }
     }
 
     pub(super) fn refused(&self, refusal: &Refusal, client: IpAddr) -> Refused {
@@ -210,7 +190,7 @@ impl Snapshot {
 
     /// False if all hosted zones are open to everybody, so that no answer need be checked.
     pub fn has_restricted_zones(&self) -> bool {
-        !self.zone_acls.is_empty()
+        self.access.has_restricted_zones()
     }
 
     /// Special-use names, unless a forward or stub rule covers the name more closely.

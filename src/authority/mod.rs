@@ -11,6 +11,7 @@
 //! Knows nothing of: clients, sockets, files.
 
 mod answer;
+mod catalog;
 mod history;
 mod journal;
 mod merge;
@@ -29,6 +30,7 @@ mod update_record;
 mod update_tests;
 
 pub use answer::{End, ZoneAnswer, answer, delegation};
+pub use catalog::{Member, Owner, catalog_text, owners, read_catalog};
 pub use history::Histories;
 pub use journal::{Entry, Journal, JournalEnd, Tail, changed_entry, journal_head, read_journal};
 pub use merge::merge;

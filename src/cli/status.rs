@@ -117,7 +117,11 @@ fn secondary_line(name: &str, figures: &str, problem: &str, zone: &Value, paint:
         seconds => format!("next check in {}", time(seconds.as_u64().unwrap_or(0))),
     };
     let error = text(&zone["last-error"]).map(|error| format!(", {} {error}", paint.bad("last error:"))).unwrap_or_default();
-    let of = format!("secondary of {}, {next}", primaries.join(", "));
+    let member = text(&zone["member-of"]).map(|catalog| format!("member of {catalog}, ")).unwrap_or_default();
+    let members = zone["members"].as_u64().map(|count| format!("catalog with {count} members, ")).unwrap_or_default();
+    let of = format!("{members}{member}secondary of {}, {next}", primaries.join(", "));
+    let catalog = text(&zone["catalog-problem"]).map(|what| format!(", {} {what}", paint.bad("catalog:"))).unwrap_or_default();
+    let error = format!("{error}{catalog}");
     match text(&zone["state"]).as_deref() {
         Some("served") => format!("  {name}  {figures}, {of}, expires in {}{error}", time(zone["expires-seconds"].as_u64().unwrap_or(0))),
         Some("expired") => format!("  {name}  {} {of}{error}", paint.bad("expired (SERVFAIL):")),

@@ -559,7 +559,7 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
     Row {
         key: "file",
         kind: Kind::FileOrBuiltIn(|z| &mut z.file),
-        default: "(needed, except with `primaries`)",
+        default: "(needed, except with `primaries` or `catalog`)",
         doc: "Master file of the zone; a relative path starts at the folder of the configuration file",
         why: "RFC 1035 5",
     },
@@ -629,6 +629,27 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
         default: "[]",
         doc: "Clients that may change the zone by UPDATE, in the forms of `transfer`; changes are kept in a journal in `state-dir` and written into the zone's file",
         why: "RFC 2136; addresses over UDP can be forged, so entries should have a key",
+    },
+    Row {
+        key: "catalog",
+        kind: Kind::Switch(|z| &mut z.catalog),
+        default: "false",
+        doc: "The zone is a catalog. With `primaries`, its members are served here as secondaries from the same primaries, with its `transfer` and `notify`; without `primaries` and `file`, it is made of the zones that name it as their `catalog-zone`",
+        why: "RFC 9432: a server that is told of one zone knows all of them",
+    },
+    Row {
+        key: "catalog-zone",
+        kind: Kind::OptionalName(|z| &mut z.catalog_zone),
+        default: "(none)",
+        doc: "The catalog of this server that lists the zone, for the servers that transfer that catalog",
+        why: "",
+    },
+    Row {
+        key: "catalog-group",
+        kind: Kind::OptionalText(|z| &mut z.catalog_group),
+        default: "(none)",
+        doc: "The group that the catalog says the zone is in, by which other servers choose its settings",
+        why: "RFC 9432 4.4.2",
     },
     Row {
         key: "report-channel",

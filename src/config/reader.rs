@@ -119,12 +119,13 @@ impl<'a> Reader<'a> {
         let mut zones = self.list(name, value, ZONE, &["name"], |zone: &mut ZoneSettings, line, of| {
             zone.line = line;
             (zone.name_mark, zone.file_mark, zone.primaries_mark) = (of("name"), of("file"), of("primaries"));
+            zone.catalog_zone_mark = of("catalog-zone");
         });
         for zone in zones.extract_if(.., |zone| zone.dnssec && zone.is_secondary()) {
             let what = "zone.dnssec: this is a secondary, whose primary signs; leave out `dnssec`, or `primaries`".to_owned();
             self.problems.push(Problem::at(self.file_name, &zone.name_mark, what));
         }
-        for zone in zones.extract_if(.., |zone| zone.file.is_none() && zone.primaries.is_empty()) {
+        for zone in zones.extract_if(.., |zone| zone.file.is_none() && zone.primaries.is_empty() && !zone.catalog) {
             // What was written and is wrong has been reported already.
             if zone.file_mark == Mark::default() && zone.primaries_mark == Mark::default() {
                 let what = "this [[zone]] needs the key \"file\"; a secondary has \"primaries\" instead".to_owned();
@@ -234,10 +235,28 @@ impl<'a> Reader<'a> {
         }
         self.twice("key", settings.keys.iter().map(|key| (&key.name, &key.name_mark, "[[key]]")));
         self.unknown_keys(root);
+        self.catalogs(settings);
         self.twice("zone", settings.zones.iter().map(|zone| (&zone.name, &zone.name_mark, "[[zone]]")));
         let forwards = settings.forwards.iter().map(|route| (&route.zone, &route.zone_mark, "[[forward]]"));
         let stubs = settings.stubs.iter().map(|route| (&route.zone, &route.zone_mark, "[[stub]]"));
         self.twice("route", forwards.chain(stubs));
+    }
+
+    /// A zone is listed in a catalog that is made here, and nobody else changes such a catalog.
+    fn catalogs(&mut self, settings: &Settings) {
+        let is_made = |name: &Name| settings.zones.iter().any(|zone| zone.name == *name && zone.is_made_catalog());
+        for zone in &settings.zones {
+            if let Some(catalog) = zone.catalog_zone.as_ref().filter(|catalog| !is_made(catalog)) {
+                let what = format!("zone.catalog-zone: no catalog {catalog} is made here");
+                let hint = format!("write a [[zone]] with name = \"{catalog}\" and catalog = true, without `file` and `primaries`");
+                self.problems.push(Problem { hint: Some(hint), ..Problem::at(self.file_name, &zone.catalog_zone_mark, what) });
+            }
+            if zone.is_made_catalog() && !zone.update.is_empty() {
+                let what = format!("zone.update: the catalog {} is made of the zones that name it as their `catalog-zone`", zone.name);
+                let hint = "leave out `update`; or give the catalog a `file`, which is served as it stands".to_owned();
+                self.problems.push(Problem { hint: Some(hint), ..Problem::at(self.file_name, &zone.name_mark, what) });
+            }
+        }
     }
 
     /// Entries of zones that name a `[[key]]` which is not there.
@@ -536,6 +555,13 @@ to   = ["192.0.2.1"]
                 "[[zone]]\nname = 'x'\nfile = 'x'\ndnssec-algorithm = 'rsasha1'",
                 &[
                     "4:20: zone.dnssec-algorithm: expected \"ecdsap256sha256\", \"ed25519\", \"ecdsap384sha384\" or \"rsasha256\", found \"rsasha1\"; did you mean \"rsasha256\"?",
+                ],
+            ),
+            (
+                "[[zone]]\nname = 'x'\nfile = 'x'\ncatalog-zone = 'c'\n[[zone]]\nname = 'd'\ncatalog = true\nupdate = ['::1']",
+                &[
+                    "4:16: zone.catalog-zone: no catalog c. is made here; write a [[zone]] with name = \"c.\" and catalog = true, without `file` and `primaries`",
+                    "6:8: zone.update: the catalog d. is made of the zones that name it as their `catalog-zone`; leave out `update`; or give the catalog a `file`, which is served as it stands",
                 ],
             ),
             ("[[zone]]\nname = 'x'", &["1:1: this [[zone]] needs the key \"file\"; a secondary has \"primaries\" instead"]),

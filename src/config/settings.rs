@@ -296,7 +296,7 @@ pub enum DnssecAlgorithm {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ZoneSettings {
     pub name: Name,
-    /// `None` only where there are primaries.
+    /// `None` only where there are primaries, and for a catalog that is made here.
     pub file: Option<PathBuf>,
     pub allow: Vec<Prefix>,
     /// Servers that the zone is transferred from; not empty: it is a secondary.
@@ -314,10 +314,20 @@ pub struct ZoneSettings {
     pub update: Vec<AddressEntry>,
     /// The agent domain for error reports about this zone (RFC 9567).
     pub report_channel: Option<Name>,
+    /// The zone is a catalog (RFC 9432).
+    pub catalog: bool,
+    /// The catalog made here that lists the zone.
+    pub catalog_zone: Option<Name>,
+    /// The group that the catalog says the zone is in (RFC 9432 4.3.2).
+    pub catalog_group: Option<String>,
+    /// The catalog that has the zone as a member: the entry is not of the file.
+    pub member_of: Option<Name>,
     /// Line in the configuration file, from 1.
     pub line: usize,
     /// Place of the value of `name`.
     pub name_mark: Mark,
+    /// Place of the value of `catalog-zone`.
+    pub catalog_zone_mark: Mark,
     /// Place of the value of `file`.
     pub file_mark: Mark,
     /// Place of the value of `primaries`.
@@ -328,6 +338,16 @@ impl ZoneSettings {
     /// Whether the data comes from other servers.
     pub fn is_secondary(&self) -> bool {
         !self.primaries.is_empty()
+    }
+
+    /// Whether its members are served as secondaries.
+    pub fn is_consumed_catalog(&self) -> bool {
+        self.catalog && self.is_secondary()
+    }
+
+    /// Whether the catalog is made of the zones that name it as their `catalog-zone`.
+    pub fn is_made_catalog(&self) -> bool {
+        self.catalog && !self.is_secondary() && self.file.is_none()
     }
 
     /// The servers that are told of changes.
@@ -513,8 +533,13 @@ impl Default for ZoneSettings {
             nsec3: false,
             update: Vec::new(),
             report_channel: None,
+            catalog: false,
+            catalog_zone: None,
+            catalog_group: None,
+            member_of: None,
             line: 0,
             name_mark: Mark::default(),
+            catalog_zone_mark: Mark::default(),
             file_mark: Mark::default(),
             primaries_mark: Mark::default(),
         }

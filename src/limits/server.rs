@@ -123,3 +123,8 @@ pub const UPDATES_WAITING_MAX: usize = 1_000;
 pub const UPDATE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// The longest time between two attempts to write a zone's file that could not be written.
 pub const WRITE_BACK_RETRY_MAX: Duration = Duration::from_secs(60);
+/// Members of all catalogs (RFC 9432) that are followed, together. Each is a secondary zone with timers of its own; whoever writes
+/// the catalog must not be able to have this server keep a million.
+pub const CATALOG_MEMBERS_MAX: usize = 10_000;
+/// Octets of a catalog: as many members, with names as long as names can be and properties beside them.
+pub const CATALOG_BYTES_MAX: usize = 16 << 20;

@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
 use super::engine::{BrokenZoneServed, Engine, Swapped};
-use super::hosting::{Changing, Hosting, Order, PrimaryShown, RealDisk, Versions};
+use super::hosting::{Changing, Hosting, Order, PrimaryShown, RealDisk, Versions, made_catalogs};
 use super::load::{LoadedZone, Sources};
 use super::ports::WorkerSockets;
 use super::records;
@@ -37,15 +37,17 @@ use crate::zone::{Zone, ZoneWithoutData, Zones};
 const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
 
 /// The engine of a server that listens on `addrs`.
-pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<dyn Engine>, String> {
+pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<Arc<dyn Engine>, String> {
     let workers = sources.settings.server.worker_count();
     let state_folder = sources.state_folder.clone();
+    made_catalogs::add(&mut sources, state_folder.as_deref(), RealClock.wall());
     let zones = zone_states(&sources, &Zones::default());
     let zone_settings = sources.settings.zones.clone();
     let signing = Arc::new(Signing::new(Arc::new(RealClock), state_folder.clone()));
     signing.configure(&zone_settings);
     let versions = Arc::new(Versions::new(Arc::new(RealDisk), state_folder.clone(), Some(signing.clone())));
     let mut changing = versions.change();
+    changing.configure(&zone_settings);
     let service = service_of(sources, &mut changing, addrs, limits)?;
     service.restore_histories(changing.take_histories(|zone| !signing.signs(zone)));
     drop(changing);
@@ -61,7 +63,8 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
     let tending = signing::tend(signing.clone(), versions, service.clone(), move || tell(Order::Changed));
     let tending = tending.map_err(|error| format!("no thread for the signatures of zones: {error}"))?;
     let beats = (0..workers).map(|_| AtomicU64::new(0)).collect();
-    let trust_changed = trust::keep(service.clone(), state_folder).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
+    let trust_changed =
+        trust::keep(service.clone(), state_folder.clone()).map_err(|error| format!("no thread for the trust anchors: {error}"))?;
     Ok(Arc::new(Server {
         service,
         trust_changed,
@@ -70,6 +73,7 @@ pub fn build(sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Result<A
         generation: AtomicU64::new(1),
         zones: Mutex::new(zones),
         hosting,
+        state_folder,
         signing,
         tending,
         beats,
@@ -111,6 +115,8 @@ struct Server {
     zones: Mutex<Vec<ZoneState>>,
     /// Speaks with other servers of the zones.
     hosting: Hosting,
+    /// Where what outlives a restart is kept.
+    state_folder: Option<PathBuf>,
     /// Zones with `dnssec = true`.
     signing: Arc<Signing>,
     /// The thread that tends them.
@@ -165,11 +171,13 @@ impl Engine for Server {
         }
     }
 
-    fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Swapped {
+    fn reload(&self, mut sources: Sources, addrs: &[SocketAddr]) -> Swapped {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        made_catalogs::add(&mut sources, self.state_folder.as_deref(), self.clock.wall());
         let zone_settings = sources.settings.zones.clone();
         let mut changing = self.hosting.versions.change();
         self.signing.configure(&zone_settings);
+        sources.settings.zones = changing.configure(&zone_settings);
         let before = self.service.snapshot().zones.clone();
         let broken = sources.broken_zones.iter().map(|broken| BrokenZoneServed {
             name: broken.name.clone(),

@@ -63,6 +63,17 @@ impl Zones {
         next.measured()
     }
 
+    /// The same zones without these, which are not hosted here any more.
+    pub fn without_all<'n>(&self, apexes: impl Iterator<Item = &'n Name>) -> Zones {
+        let mut next = self.clone();
+        for apex in apexes {
+            next.by_apex.remove(apex.as_wire());
+            next.without_data.remove(apex.as_wire());
+        }
+        next.generation += 1;
+        next.measured()
+    }
+
     fn measured(mut self) -> Zones {
         let lengths = || self.by_apex.keys().chain(self.without_data.keys()).map(|apex| apex.len());
         (self.apex_len_min, self.apex_len_max) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));

@@ -11,6 +11,7 @@ import threading
 import time
 
 import network
+from catalog_checks import catalogs
 from asking import LOCAL, tally, until
 from space import all_is_local
 
@@ -198,6 +199,7 @@ def transfers_stage(words, stage_of):
         wrong_key(transfers, peers)
         failing_primaries(transfers, peers)
         bad_transfers(transfers)
+        catalogs(transfers, peers, CAIRN, status_of)
 
 
 def as_primary(transfers, peers):

@@ -100,10 +100,13 @@ impl TrustState {
         self.publish(&mut anchors, routes, |routes| [swap(routes), changed].concat());
     }
 
-    /// Runs `swap` while no change of trust anchors is put in force.
-    pub(in crate::resolve) fn undisturbed(&self, swap: impl FnOnce()) {
-        let _anchors = self.anchors.lock();
-        swap();
+    /// Runs `swap` while no change of trust anchors is put in force. It returns the names whose data others have from now on.
+    pub(in crate::resolve) fn undisturbed(&self, swap: impl FnOnce() -> Vec<Name>) {
+        let mut anchors = self.anchors.lock();
+        let turned = swap();
+        if !turned.is_empty() {
+            self.forget_and_settle(&mut anchors, turned);
+        }
     }
 
     /// Puts in force what was saved at an earlier run, before the first question.

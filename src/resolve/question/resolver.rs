@@ -90,8 +90,9 @@ impl Shared {
         self.trust.reload(routes, swap);
     }
 
-    /// Runs `swap`, which replaces the data of hosted zones, while no change of trust anchors is put in force.
-    pub fn reload_locals(&self, swap: impl FnOnce()) {
+    /// Runs `swap`, which replaces the data of hosted zones, while no change of trust anchors is put in force. It returns the
+    /// zones that are hosted here from now on, or are no more: what is cached at and below them goes.
+    pub fn reload_locals(&self, swap: impl FnOnce() -> Vec<Name>) {
         self.trust.undisturbed(swap);
     }
 

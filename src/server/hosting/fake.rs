@@ -40,6 +40,8 @@ impl Clock for TestClock {
 /// A primary, and its peculiarities.
 pub(super) struct Server {
     pub(super) zone: Arc<Zone>,
+    /// Further zones that it has.
+    pub(super) others: Vec<Arc<Zone>>,
     pub(super) histories: Histories,
     pub(super) keys: Keyring,
     pub(super) refuses_ixfr: bool,
@@ -59,13 +61,14 @@ impl Server {
         let parsed = Message::parse(&message).expect("well formed");
         let (name, rtype, _) = parsed.question().expect("a question");
         self.asked.borrow_mut().push(rtype);
+        let served = self.others.iter().find(|zone| *zone.apex() == name).unwrap_or(&self.zone);
         let id = parsed.header().id;
         let mut replies = Vec::new();
         if rtype == Rtype::SOA {
             let mut writer = Writer::new(Vec::new(), 512);
             writer.header(Header { id, flags: Flags(Flags::QR | Flags::AA), counts: [0; 4] });
             writer.question(&Question::new(name.clone(), rtype)).expect("room");
-            let soa = self.zone.soa();
+            let soa = served.soa();
             writer.record(Section::Answer, &name, rtype, Class::IN, soa.ttl, soa.rdatas().next().expect("one")).expect("room");
             replies.push(writer.finish());
         } else if rtype == Rtype::IXFR && self.refuses_ixfr {
@@ -80,7 +83,7 @@ impl Server {
             let history = self.histories.get(name.as_wire());
             let question = &message[HEADER_BYTES..HEADER_BYTES + parsed.question_wire().len()];
             let wanted = serial.map_or(Wanted::Whole, Wanted::Since);
-            let mut outgoing = Outgoing::new(self.zone.clone(), history, wanted, id, question, false);
+            let mut outgoing = Outgoing::new(served.clone(), history, wanted, id, question, false);
             replies.extend(std::iter::from_fn(|| outgoing.next(200)));
             if self.cuts {
                 replies.truncate(replies.len() - 1);
@@ -150,5 +153,5 @@ pub(super) fn server(versions: &[&Arc<Zone>]) -> Server {
     let followed = |histories: Histories, pair: &[&Arc<Zone>]| histories.followed_by(&zones(pair[0]), &zones(pair[1]), |_| true);
     let histories = versions.windows(2).fold(Histories::default(), followed);
     let zone = (*versions.last().expect("one")).clone();
-    Server { zone, histories, keys: Keyring::default(), refuses_ixfr: false, cuts: false, asked: RefCell::default() }
+    Server { zone, others: Vec::new(), histories, keys: Keyring::default(), refuses_ixfr: false, cuts: false, asked: RefCell::default() }
 }

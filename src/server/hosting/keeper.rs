@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +18,19 @@ use tokio::task::{spawn_blocking, spawn_local};
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+use super::catalogs::Catalogs;
 use super::copies;
 use super::order::Order;
 use super::primary::{self, Fetched, Primary};
 use super::shown::{SecondaryShown, Shown};
 use super::versions::{Origin, Versions};
 use crate::answer::Service;
-use crate::authority::{Notifies, Secondary, Target, Timers, is_notify_reply, notify_message, sign_request};
+use crate::authority::{Notifies, Secondary, Target, Timers, is_notify_reply, notify_message, read_catalog, sign_request};
 use crate::config::{AddressEntry, ZoneSettings};
 use crate::env::{BootTime, Net, Random};
-use crate::limits::server::{CHECKS_UNDER_WAY_MAX, NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX, TRANSFERRED_ZONE_BYTES_MAX};
+use crate::limits::server::{
+    CATALOG_BYTES_MAX, CATALOG_MEMBERS_MAX, CHECKS_UNDER_WAY_MAX, NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX, TRANSFERRED_ZONE_BYTES_MAX,
+};
 use crate::record::Name;
 use crate::server::command::Reply;
 use crate::server::priority;
@@ -42,7 +45,11 @@ pub(super) struct Keeper {
     shown: Arc<Shown>,
     versions: Arc<Versions>,
     notifies: Notifies,
-    settings: Vec<ZoneSettings>,
+    /// The zones of the configuration.
+    configured: Vec<ZoneSettings>,
+    catalogs: Catalogs,
+    /// The zones of the configuration, and the members of catalogs.
+    settings: BTreeMap<Name, ZoneSettings>,
     /// The serial that the other servers of each zone were told of last.
     told: BTreeMap<Name, u32>,
     secondaries: BTreeMap<Name, Kept>,
@@ -64,6 +71,9 @@ struct Kept {
     has_expired: bool,
     last_good: Option<(BootTime, String)>,
     last_error: Option<String>,
+    is_catalog: bool,
+    /// The catalog that has the zone as a member.
+    member_of: Option<Name>,
 }
 
 /// What a task has found out.
@@ -93,8 +103,9 @@ struct Tools {
 
 impl Keeper {
     pub(super) fn new(service: Arc<Service>, folder: Option<PathBuf>, shown: Arc<Shown>, versions: Arc<Versions>) -> Keeper {
-        let (notifies, settings, told, secondaries) = (Notifies::default(), Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Keeper { service, folder, shown, versions, notifies, settings, told, secondaries }
+        let (notifies, catalogs) = (Notifies::default(), Catalogs::default());
+        let (configured, settings, told, secondaries) = (Vec::new(), BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Keeper { service, folder, shown, versions, notifies, configured, catalogs, settings, told, secondaries }
     }
 
     pub(super) async fn run(mut self, net: Rc<dyn Net>, random: Rc<Random>, mut orders: mpsc::UnboundedReceiver<Order>) {
@@ -142,8 +153,7 @@ impl Keeper {
                 }
             }
             Order::Notify(zone, reply) => {
-                let told =
-                    self.settings.iter().find(|settings| settings.name == zone).map(ZoneSettings::told_of_changes).unwrap_or_default();
+                let told = self.settings.get(&zone).map(ZoneSettings::told_of_changes).unwrap_or_default();
                 match self.service.snapshot().zones.get(zone.as_wire()) {
                     Some(served) if !told.is_empty() => {
                         self.notifies.changed(&zone, served.serial(), &told, self.now());
@@ -162,7 +172,32 @@ impl Keeper {
     }
 
     /// A configuration is in force.
-    pub(super) fn take_over(&mut self, zones: Vec<ZoneSettings>) {
+    pub(super) fn take_over(&mut self, configured: Vec<ZoneSettings>) {
+        self.configured = configured;
+        self.keep_zones();
+        self.follow_catalogs();
+        self.tell_of_changes();
+    }
+
+    /// Serves what the catalogs list now.
+    fn follow_catalogs(&mut self) {
+        // Of an expired catalog too: its members stay until another version comes.
+        let held = |name: &Name| self.secondaries.get(name).and_then(|kept| kept.held.clone());
+        let Some(followup) = self.catalogs.follow(&self.configured, held) else { return };
+        let members = self.catalogs.members(&self.configured);
+        self.versions.change().serve_members(&self.service, members, &followup.reset);
+        for name in &followup.reset {
+            info!("zone {name}: its catalog lists it anew, so that it is transferred anew");
+            if let Some(path) = self.secondaries.remove(name).and_then(|kept| kept.path) {
+                remove_copy(name, &path);
+            }
+        }
+        self.keep_zones();
+    }
+
+    /// Begins and ends what the configuration and the catalogs say.
+    fn keep_zones(&mut self) {
+        let zones = [&self.configured[..], &self.catalogs.members(&self.configured)].concat();
         let now = self.now();
         for settings in zones.iter().filter(|settings| settings.is_secondary()) {
             let path = copies::path_of(settings, self.folder.as_deref());
@@ -176,6 +211,7 @@ impl Keeper {
                         kept.machine.heard(now);
                     }
                     kept.path = path;
+                    (kept.is_catalog, kept.member_of) = (settings.is_consumed_catalog(), settings.member_of.clone());
                 }
                 None => {
                     let kept = self.begun(settings, path, now);
@@ -183,12 +219,20 @@ impl Keeper {
                 }
             }
         }
-        self.secondaries.retain(|name, _| zones.iter().any(|settings| settings.name == *name && settings.is_secondary()));
-        self.settings = zones;
+        self.settings = zones.into_iter().map(|settings| (settings.name.clone(), settings)).collect();
+        let settings = &self.settings;
+        let is_secondary = |name: &Name| settings.get(name).is_some_and(ZoneSettings::is_secondary);
+        for (name, kept) in self.secondaries.extract_if(.., |name, _| !is_secondary(name)) {
+            // What a person takes out of the configuration may come back; what a catalog drops is gone.
+            let is_dropped = kept.member_of.is_some_and(|catalog| settings.get(&catalog).is_some_and(ZoneSettings::is_consumed_catalog));
+            if let Some(path) = kept.path.filter(|_| is_dropped && !settings.contains_key(&name)) {
+                info!("zone {name}: no longer in its catalog, no longer served");
+                remove_copy(&name, &path);
+            }
+        }
         self.shown.keep(|name| self.secondaries.contains_key(name));
         let names: Vec<Name> = self.secondaries.keys().cloned().collect();
         names.iter().for_each(|name| self.show(name));
-        self.tell_of_changes();
     }
 
     /// A zone that is a secondary from now on, with the copy of an earlier run if it has not expired.
@@ -204,6 +248,8 @@ impl Keeper {
             has_expired: false,
             last_good: None,
             last_error: None,
+            is_catalog: settings.is_consumed_catalog(),
+            member_of: settings.member_of.clone(),
         };
         let read = kept.path.as_ref().map(|path| copies::read(path, &settings.name));
         match read {
@@ -286,8 +332,13 @@ impl Keeper {
                 kept.last_error = Some(why);
             }
         }
+        let is_catalog = kept.is_catalog;
         self.show(zone);
-        self.tell_of_changes();
+        self.tell_of_change(zone);
+        if is_catalog {
+            self.follow_catalogs();
+            self.show(zone);
+        }
     }
 
     /// Starts what is due.
@@ -316,6 +367,7 @@ impl Keeper {
                     path: kept.path.clone(),
                     is_forced,
                     has_expired: kept.has_expired,
+                    is_catalog: kept.is_catalog,
                 };
                 let (net, random, events, checks) = (tools.net.clone(), tools.random.clone(), tools.events.clone(), tools.checks.clone());
                 spawn_local(async move {
@@ -347,17 +399,19 @@ impl Keeper {
 
     /// Zones whose serial is not the one that was told last.
     fn tell_of_changes(&mut self) {
-        let (now, snapshot) = (self.now(), self.service.snapshot());
-        for settings in &self.settings {
-            let Some(zone) = snapshot.zones.get(settings.name.as_wire()) else { continue };
-            if self.told.insert(settings.name.clone(), zone.serial()) != Some(zone.serial()) {
-                self.notifies.changed(&settings.name, zone.serial(), &settings.told_of_changes(), now);
-            }
-        }
+        let names: Vec<Name> = self.settings.keys().cloned().collect();
+        names.iter().for_each(|name| self.tell_of_change(name));
         let settings = &self.settings;
-        let is_configured = |name: &Name| settings.iter().any(|settings| settings.name == *name);
-        self.told.retain(|name, _| is_configured(name));
-        self.notifies.keep(is_configured);
+        self.told.retain(|name, _| settings.contains_key(name));
+        self.notifies.keep(|name| settings.contains_key(name));
+    }
+
+    fn tell_of_change(&mut self, name: &Name) {
+        let snapshot = self.service.snapshot();
+        let Some((settings, zone)) = self.settings.get(name).zip(snapshot.zones.get(name.as_wire())) else { return };
+        if self.told.insert(name.clone(), zone.serial()) != Some(zone.serial()) {
+            self.notifies.changed(name, zone.serial(), &settings.told_of_changes(), self.now());
+        }
     }
 
     fn show(&self, name: &Name) {
@@ -371,6 +425,8 @@ impl Keeper {
             has_expired: kept.has_expired,
             last_good: kept.last_good.clone(),
             last_error: kept.last_error.clone(),
+            member_of: kept.member_of.clone(),
+            catalog: self.catalogs.shown(name),
         };
         self.shown.set(name, shown);
     }
@@ -387,6 +443,7 @@ struct Check {
     path: Option<PathBuf>,
     is_forced: bool,
     has_expired: bool,
+    is_catalog: bool,
 }
 
 impl Check {
@@ -412,7 +469,8 @@ impl Check {
         };
         let clock = &*self.service.resolve.clock;
         let (zone, takes_older) = (&self.zone, self.has_expired);
-        let primary = Primary { net, random, clock, zone, server, key, takes_older, octets_max: TRANSFERRED_ZONE_BYTES_MAX };
+        let octets_max = if self.is_catalog { CATALOG_BYTES_MAX } else { TRANSFERRED_ZONE_BYTES_MAX };
+        let primary = Primary { net, random, clock, zone, server, key, takes_older, octets_max };
         let mut fetched = primary.fetch(self.held.as_ref(), self.is_forced).await?;
         loop {
             let arrived = match fetched {
@@ -431,10 +489,14 @@ impl Check {
 
     /// Makes the zone, serves it, and keeps it for the next start; on a thread that may be slow.
     async fn put_in_force(&self, arrived: primary::Arrived) -> Result<Arc<Zone>, String> {
-        let (service, versions, path) = (self.service.clone(), self.versions.clone(), self.path.clone());
+        let (service, versions, path, is_catalog) = (self.service.clone(), self.versions.clone(), self.path.clone(), self.is_catalog);
         let done = spawn_blocking(move || {
             let _ = priority::give_way();
             let zone = Arc::new(arrived.finish()?);
+            // RFC 9432 5.1: a broken catalog is not processed; a restart must find the members of the last good one.
+            if is_catalog && let Err(broken) = read_catalog(&zone, CATALOG_MEMBERS_MAX) {
+                return Err(format!("serial {}: {broken}", zone.serial()));
+            }
             install(&service, &versions, &zone);
             if let Some(path) = path
                 && let Err(error) = copies::write(&path, &zone, service.resolve.clock.wall())
@@ -444,6 +506,14 @@ impl Check {
             Ok(zone)
         });
         done.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+}
+
+fn remove_copy(zone: &Name, path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        warn!("zone {zone}: its copy cannot be removed: {}: {error}", path.display());
     }
 }
 

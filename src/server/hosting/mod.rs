@@ -4,13 +4,16 @@
 //! `versions.rs` is the one place where a zone changes. `updater.rs` is the thread that carries out updates (RFC 2136), with
 //! `journaled.rs` and `journal_file.rs` for what must outlive a crash; `write_back.rs` is the one that writes them into zone files.
 //! A third does the rest: `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one primary;
+//! `catalogs.rs` follows the catalogs of other servers (RFC 9432), `made_catalogs.rs` writes those of this one.
 //! `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
+mod catalogs;
 mod copies;
 mod disk;
 mod journal_file;
 mod journaled;
 mod keeper;
+pub(super) mod made_catalogs;
 mod order;
 mod primary;
 mod shown;
@@ -89,6 +92,8 @@ impl Hosting {
     }
 }
 
+#[cfg(test)]
+mod catalog_tests;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]

@@ -157,7 +157,7 @@ impl Primary<'_> {
         for _ in 0..2 {
             match timeout(PRIMARY_WAIT_MAX, self.soa_over_udp()).await {
                 Ok(Ok(Some(soa))) => return Ok(soa),
-                // Truncated, or an error of the network: TCP is asked.
+                // Truncated, refused or an error of the network: TCP is asked. Knot refuses questions for a catalog over UDP.
                 Ok(Ok(None)) => break,
                 Ok(Err(Failed::Answer(why))) => return Err(why),
                 Ok(Err(Failed::Network)) => break,
@@ -175,6 +175,7 @@ impl Primary<'_> {
         self.soa_in(&self.verified(reply, verifier.as_mut())?, id)?.ok_or_else(|| "its reply is truncated".to_owned())
     }
 
+    /// `None`: TCP may have another answer.
     async fn soa_over_udp(&self) -> Result<Option<Vec<u8>>, Failed> {
         let id = self.random.u16();
         let (packet, mut verifier) = self.query(Rtype::SOA, id, None).map_err(Failed::Answer)?;
@@ -189,6 +190,9 @@ impl Primary<'_> {
                 continue;
             }
             let reply = self.verified(reply, verifier.as_mut()).map_err(Failed::Answer)?;
+            if Message::parse(&reply).is_ok_and(|message| message.rcode() == Rcode::REFUSED) {
+                return Ok(None);
+            }
             return self.soa_in(&reply, id).map_err(Failed::Answer);
         }
     }

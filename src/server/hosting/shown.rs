@@ -34,6 +34,10 @@ pub(super) struct SecondaryShown {
     pub(super) last_good: Option<(BootTime, String)>,
     /// Why the last check failed.
     pub(super) last_error: Option<String>,
+    /// The catalog that has the zone as a member.
+    pub(super) member_of: Option<Name>,
+    /// Of a catalog: the number of its members, and what is wrong with it.
+    pub(super) catalog: Option<(usize, Option<String>)>,
 }
 
 impl Shown {
@@ -73,6 +77,7 @@ impl SecondaryShown {
         };
         let until = |time: Option<BootTime>| time.map(|time| time.since(now).as_secs());
         let (serial, records) = self.served.unzip();
+        let (members, broken) = self.catalog.clone().unzip();
         // What keeps the zone from being served is a problem; a check that failed while it is served is told beside.
         let problem = match (self.served, &self.last_error) {
             (Some(_), _) => None,
@@ -84,6 +89,7 @@ impl SecondaryShown {
             "primaries": self.primaries, "next-check-seconds": until(self.next_check), "expires-seconds": until(self.expires),
             "checked-seconds-ago": self.last_good.as_ref().map(|(time, _)| now.since(*time).as_secs()),
             "checked-at": self.last_good.as_ref().map(|(_, primary)| primary), "last-error": self.last_error, "problem": problem,
+            "member-of": self.member_of.as_ref().map(ToString::to_string), "members": members, "catalog-problem": broken.flatten(),
         })
     }
 }

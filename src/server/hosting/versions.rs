@@ -11,7 +11,7 @@
 //! a zone with `dnssec = true`, the signed zone that `signing` makes of it. Changes happen one after the other: whoever makes one holds [`Changing`] from looking at the present version
 //! until the next one is in force.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -23,13 +23,13 @@ use super::copies;
 use super::disk::Disk;
 use super::journaled::Journaled;
 use super::shown::{PrimaryShown, Shown};
-use crate::answer::Service;
+use crate::answer::{Retired, Service};
 use crate::authority::Histories;
 use crate::config::ZoneSettings;
 use crate::record::Name;
 use crate::server::signing::Signing;
 use crate::server::{pages, priority};
-use crate::zone::{Zone, Zones};
+use crate::zone::{Zone, ZoneWithoutData, Zones};
 
 /// How soon after its last use replaced data is freed.
 const RETIRE_CHECK_EVERY: Duration = Duration::from_millis(100);
@@ -62,6 +62,10 @@ struct Held {
     /// By apex.
     data: BTreeMap<Name, Arc<Zone>>,
     journaled: BTreeMap<Name, Journaled>,
+    /// The zones of the configuration in force.
+    configured: Vec<ZoneSettings>,
+    /// The members of the catalogs that are followed; never one that the configuration has.
+    members: Vec<ZoneSettings>,
 }
 
 /// The right to change zones. Nobody else changes one while this lives.
@@ -82,6 +86,38 @@ impl Versions {
 }
 
 impl Changing<'_> {
+    /// A configuration comes in force. Returns its zones and the members of catalogs that it follows.
+    pub(in crate::server) fn configure(&mut self, configured: &[ZoneSettings]) -> Vec<ZoneSettings> {
+        self.held.configured = configured.to_vec();
+        let members = std::mem::take(&mut self.held.members);
+        self.held.members = self.possible(members);
+        [&self.held.configured[..], &self.held.members].concat()
+    }
+
+    fn possible(&self, mut members: Vec<ZoneSettings>) -> Vec<ZoneSettings> {
+        let configured: BTreeMap<&Name, &ZoneSettings> = self.held.configured.iter().map(|zone| (&zone.name, zone)).collect();
+        let is_followed = |catalog: &Name| configured.get(catalog).is_some_and(|zone| zone.is_consumed_catalog());
+        members.retain(|member| !configured.contains_key(&member.name) && member.member_of.as_ref().is_some_and(is_followed));
+        members
+    }
+
+    /// Catalogs have these members from now on. Members that come are without data, as are those that begin anew (`reset`).
+    pub(super) fn serve_members(&mut self, service: &Service, members: Vec<ZoneSettings>, reset: &[Name]) {
+        let members = self.possible(members);
+        let names: BTreeSet<&Name> = members.iter().map(|member| &member.name).collect();
+        let before = std::mem::take(&mut self.held.members);
+        let gone: Vec<Name> = before.into_iter().map(|member| member.name).filter(|name| !names.contains(name)).collect();
+        for name in gone.iter().chain(reset) {
+            self.held.data.remove(name);
+        }
+        let why = || "no primary of the zone has answered yet".to_owned();
+        let missing = members.iter().map(|member| ZoneWithoutData { apex: member.name.clone(), why: why() });
+        let zones = service.snapshot().zones.without_all(gone.iter().chain(reset)).with_missing(missing);
+        let rules = [&self.held.configured[..], &members].concat();
+        self.held.members = members;
+        retire(service.replace_zones_and_rules(Arc::new(zones), &rules));
+    }
+
     /// The data of the zone as it is now, before anything was made of it.
     pub(in crate::server) fn data(&self, zone: &Name) -> Option<&Arc<Zone>> {
         self.held.data.get(zone)
@@ -184,16 +220,21 @@ impl Changing<'_> {
     pub(in crate::server) fn serve(&self, service: &Service, change: impl FnOnce(&Zones) -> Zones) {
         let zones = Arc::new(change(&service.snapshot().zones));
         let retired = service.replace_zones(zones);
-        let spawned = thread::Builder::new().name("retire".to_owned()).spawn(move || {
-            let _ = priority::give_way();
-            while !retired.is_unused() {
-                thread::sleep(RETIRE_CHECK_EVERY);
-            }
-            drop(retired);
-            pages::give_back_now();
-        });
-        if let Err(error) = spawned {
-            warn!(%error, "could not start a thread for work in the background");
+        retire(retired);
+    }
+}
+
+/// Frees replaced data when no query uses it any more.
+fn retire(retired: Retired) {
+    let spawned = thread::Builder::new().name("retire".to_owned()).spawn(move || {
+        let _ = priority::give_way();
+        while !retired.is_unused() {
+            thread::sleep(RETIRE_CHECK_EVERY);
         }
+        drop(retired);
+        pages::give_back_now();
+    });
+    if let Err(error) = spawned {
+        warn!(%error, "could not start a thread for work in the background");
     }
 }

@@ -8,7 +8,7 @@ mod sources;
 mod system_resolvers;
 mod warnings;
 
-pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, configuration};
+pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes, zone_files};
 pub(super) use local_names::local_records;
