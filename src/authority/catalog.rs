@@ -51,7 +51,8 @@ impl fmt::Display for BrokenCatalog {
 pub fn read_catalog(zone: &Zone, members_max: usize) -> Result<Vec<Member>, BrokenCatalog> {
     let apex_labels = zone.apex().label_count();
     let mut versions: Vec<Vec<u8>> = Vec::new();
-    let (mut members, mut successors): (BTreeMap<Box<[u8]>, Name>, HashMap<Box<[u8]>, Name>) = Default::default();
+    let mut members: BTreeMap<Box<[u8]>, Name> = BTreeMap::new();
+    let mut successors: HashMap<Box<[u8]>, Name> = HashMap::new();
     let mut broken = None;
     records_from(zone, &mut Cursor::default(), |record| {
         let Ok(owner) = Name::from_wire(record.owner) else { return true };
@@ -105,7 +106,7 @@ pub struct Owner {
     pub label: Box<[u8]>,
 }
 
-/// A catalog, its members, and the zones that it may not have because they are another's.
+/// A zone that a catalog lists and may not have.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Clash {
     pub catalog: Name,
