@@ -44,7 +44,8 @@ fn each_key_stands_with_its_default() {
         assert!(line.origin.to_string().starts_with("cairn.toml"), "{}.{} is not in the example", line.section, line.key);
         assert!(line.value == default.value || found_out.contains(&line.key), "{}.{}: {}", line.section, line.key, line.value);
     }
-    assert_eq!((settings.zones.len(), settings.forwards.len(), settings.stubs.len()), (2, 1, 1));
+    let zones = settings.zones.iter().filter(|zone| !zone.is_policy).count();
+    assert_eq!((zones, settings.forwards.len(), settings.stubs.len(), settings.rpz.len()), (2, 1, 1, 1));
 }
 
 #[test]

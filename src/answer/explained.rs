@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::outcome::Outcome;
 use super::refusal::Refused;
+use crate::policy::Trigger;
 use crate::record::{Name, Question, RrSet, Rtype};
 use crate::resolve::{Answer, Event, Failure, Trace};
 
@@ -20,6 +21,8 @@ pub enum Note {
     TranslatedAddress,
     /// A special-use name, and the document that defines it.
     Special { name: Name, document: &'static str },
+    /// A rule of a response policy zone matches; the rule itself, and what it does. With `is_log_only` it changes nothing.
+    PolicyRule { zone: Name, trigger: Trigger, owner: Name, action: String, is_log_only: bool },
     /// The client gets REFUSED.
     Refused(Refused),
     /// An alias leads out of the hosted zones and is not followed for this client.
@@ -53,6 +56,7 @@ impl Explained {
             | Note::Listed
             | Note::TranslatedAddress
             | Note::Special { .. }
+            | Note::PolicyRule { .. }
             | Note::Refused(_)
             | Note::NotFollowed { .. }
             | Note::Stripped { .. }

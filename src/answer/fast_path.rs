@@ -54,6 +54,9 @@ pub(super) fn answer(
     if snapshot.restricted(qname, query.qtype).is_some_and(|apex| !snapshot.may_ask_zone(apex, client.peer.ip())) {
         return None;
     }
+    if snapshot.has_rules_for(client.peer.ip()) {
+        return None;
+    }
     let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
     let rights = ClientRights::of(snapshot, query.flags, dnssec_ok, client.peer.ip());
     let cookie = query.edns.and_then(|edns| edns.cookie);

@@ -30,6 +30,8 @@ mod refusal;
 mod reload_tests;
 mod reply;
 mod request;
+mod policy_zones;
+mod response_policy;
 mod review;
 mod service;
 mod snapshot;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::refusal::Refusal;
-use crate::metrics::Source;
+use crate::metrics::{PolicyAction, Source};
 use crate::policy::SpecialAnswer;
 use crate::record::{Ede, EdeCode, Name, Rcode, RrSet, Security};
 use crate::resolve::{self, Cause, Failure, SentinelVerdict};
@@ -32,6 +32,20 @@ pub struct Outcome {
     pub server: Option<IpAddr>,
     /// Whether the encoded reply may answer later clients too.
     pub repeatable: bool,
+    pub delivery: Delivery,
+    /// What a rule of a response policy zone did.
+    pub policy: Option<PolicyAction>,
+}
+
+/// How the reply is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Delivery {
+    #[default]
+    Whole,
+    /// Over UDP without records and with TC.
+    Truncated,
+    /// Nothing is sent.
+    None,
 }
 
 impl Outcome {

@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! decide   the first rule that has something to say      class, local data, hosted zones without and with data, access,
-//!    │                                                    PTR of local data, special-use names, recursion turned off, RD
+//!    │                                                    PTR of local data, response policy zones, special-use names,
+//!    │                                                    recursion turned off, RD
 //!    │     none has: look it up
 //!    ▼
 //! look up  forward and stub rules, cache, walk           in `resolve`
+//!    ▼
+//! judge    response policy zones, with the response      may lead to one more look-up
 //!    ▼
 //! review   each in turn changes the outcome              rebinding guard, additional data, closed zones, report agent
 //!    ▼
@@ -23,6 +26,7 @@ use super::hosted::{authoritative_outcome, local_answer};
 use super::local_data;
 use super::outcome::Outcome;
 use super::refusal::Refusal;
+use super::response_policy::{self, Applied, Rewritten};
 use super::review;
 use crate::authority::{self, End};
 use crate::metrics::Source;
@@ -50,6 +54,7 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
         client_outside_allow,
         ptr_of_listed_name,
         name_of_translated_address,
+        rule_for_name_or_client,
         special_use_name,
         recursion_turned_off,
         cache_without_rd,
@@ -72,6 +77,8 @@ pub(super) struct LookUp {
     pub begun: Option<Box<LocalAnswer>>,
     /// The outcome for AAAA, where no more than A is left to look up (RFC 6147).
     pub aaaa: Option<Box<Outcome>>,
+    /// A rule of a response policy zone has given the beginning; rules do not apply to what follows.
+    pub rewritten: Option<Box<Rewritten>>,
 }
 
 /// A decision that needs no waiting, or the look-up that is left to do.
@@ -112,7 +119,7 @@ impl Pipeline {
     async fn looked_up(&self, case: &Case<'_>, look_up: LookUp, context: &Context) -> Outcome {
         match look_up.aaaa {
             Some(outcome) => *outcome,
-            None => self.reviewed(case, resolved(case, look_up, context).await),
+            None => self.reviewed(case, resolved_by_policy(case, look_up, context).await),
         }
     }
 
@@ -232,6 +239,15 @@ fn client_outside_allow(case: &Case<'_>) -> Option<Decision> {
     (!case.rights.allowed).then(|| Decision::Refuse(Refusal::Recursion))
 }
 
+fn rule_for_name_or_client(case: &Case<'_>) -> Option<Decision> {
+    Some(match response_policy::name_or_client(case)? {
+        Applied::Reply(outcome) => Decision::Reply(outcome),
+        Applied::Alias(begun, rewritten) => {
+            Decision::LookUp(LookUp { begun: Some(begun), rewritten: Some(rewritten), ..LookUp::default() })
+        }
+    })
+}
+
 fn special_use_name(case: &Case<'_>) -> Option<Decision> {
     let (name, document, outcome) = case.snapshot.special(&case.request.question)?;
     case.recorder.note(|| Note::Special { name, document });
@@ -256,6 +272,24 @@ fn client_context(case: &Case<'_>, place: Option<Place>) -> Context {
     context.client = case.requester.key();
     context.place = place.map(|place| Rc::new(place) as Rc<dyn QuestionPlace>);
     context
+}
+
+/// As `resolved`, and as the rules of response policy zones say. A rule may lead to one more look-up, to which no rule applies.
+async fn resolved_by_policy(case: &Case<'_>, mut look_up: LookUp, context: &Context) -> Outcome {
+    let rewritten = look_up.rewritten.take();
+    let outcome = resolved(case, look_up, context).await;
+    let (mut outcome, rewritten) = match rewritten {
+        Some(rewritten) => (outcome, rewritten),
+        None => match response_policy::judge(case, outcome) {
+            Applied::Reply(outcome) => return outcome,
+            Applied::Alias(begun, rewritten) => {
+                let look_up = LookUp { begun: Some(begun), ..LookUp::default() };
+                (resolved(case, look_up, context).await, rewritten)
+            }
+        },
+    };
+    response_policy::mark(*rewritten, &mut outcome);
+    outcome
 }
 
 async fn resolved(case: &Case<'_>, look_up: LookUp, context: &Context) -> Outcome {

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use super::Transport;
-use super::outcome::Outcome;
+use super::outcome::{Delivery, Outcome};
 use super::request::{Request, RequestEdns};
 use crate::limits::clients::{EDE_TEXT_BYTES_MAX, EDES_MAX, READY_ANSWER_BYTES_MAX, UDP_REPLY_BYTES_MAX};
 use crate::record::{Class, Ede, Name, Rcode, RrSet, Rtype, Security};
@@ -57,7 +57,8 @@ pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer:
     // The question fits: it came in a packet no longer than this reply may be.
     let _ = writer.question_wire(&request.question_wire);
     let empty = writer.mark();
-    if write_sections(&mut writer, request.class, request.dnssec_ok(), outcome, manner).is_err() {
+    let is_short = outcome.delivery == Delivery::Truncated && request.transport == Transport::Udp;
+    if is_short || write_sections(&mut writer, request.class, request.dnssec_ok(), outcome, manner).is_err() {
         flags = flags.with(Flags::TC, true);
         if !manner.allowed {
             writer.rollback(empty);

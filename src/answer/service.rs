@@ -10,6 +10,7 @@ use super::cookie::Cookies;
 use super::failure_log::{FailureLog, Subject};
 use super::local_root::LocalRoot;
 use super::notified::Notified;
+use super::policy_zones;
 use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
 use super::updates::RequestedUpdates;
@@ -20,7 +21,7 @@ use crate::config::{Settings, ZoneSettings};
 use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
 use crate::metrics::{Distribution, Registry, quantile};
-use crate::policy::{InFlight, LimitLog, ResponseRate};
+use crate::policy::{InFlight, LimitLog, ResponsePolicies, ResponseRate};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
@@ -67,12 +68,14 @@ pub struct Service {
 /// A configuration that has been replaced. Queries in progress may still use it, and whoever drops the last reference frees all
 /// of its zones, which takes long; so a thread that may be slow holds this until it is unused.
 #[must_use]
-pub struct Retired(Option<Arc<Configured>>, Arc<Zones>);
+pub struct Retired(Option<Arc<Configured>>, Arc<Zones>, Arc<ResponsePolicies>);
 
 impl Retired {
     /// Whether no query uses it any more, so that it can be dropped.
     pub fn is_unused(&self) -> bool {
-        self.0.as_ref().is_none_or(|configured| Arc::strong_count(configured) == 1) && Arc::strong_count(&self.1) == 1
+        self.0.as_ref().is_none_or(|configured| Arc::strong_count(configured) == 1)
+            && Arc::strong_count(&self.1) == 1
+            && Arc::strong_count(&self.2) == 1
     }
 }
 
@@ -84,7 +87,9 @@ impl Service {
         let local_root = Arc::new(ArcSwapOption::empty());
         let configured = Configured::new(&parts.settings, &limits, parts.own_addresses, local_root.clone());
         let access = Arc::new(ZoneAccess::new(&parts.settings.zones));
-        let snapshot = Snapshot::new(1, Arc::new(routes), parts.zones, Arc::new(Histories::default()), access, Arc::new(configured));
+        let policies = Arc::new(policy_zones::compile(&configured.response_policies, &parts.zones, &ResponsePolicies::default()));
+        let (histories, configured) = (Arc::new(Histories::default()), Arc::new(configured));
+        let snapshot = Snapshot::new(1, Arc::new(routes), parts.zones, histories, access, configured).with_policies(policies);
         let present = Arc::new(Present::new(snapshot));
         let began = clock.boot();
         Arc::new(Service {
@@ -128,12 +133,12 @@ impl Service {
         // Comparing zones takes time, so it is done before the swap.
         let access = Arc::new(ZoneAccess::new(&parts.settings.zones));
         let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), access, configured);
-        let changed = changed.with_zones(generation, parts.zones.clone());
+        let changed = changed.with_policies(old.policies.clone()).with_zones(generation, parts.zones.clone());
         self.resolve.reload(routes, |routes| {
             self.present.store(changed.with_routes(routes));
             changed_hands(&old.zones, &parts.zones)
         });
-        Retired(Some(old.configured()), old.zones.clone())
+        Retired(Some(old.configured()), old.zones.clone(), old.policies.clone())
     }
 
     /// Puts other hosted zones in force, as `reload` does, and nothing else. Never at the same time as `reload`.
@@ -147,7 +152,7 @@ impl Service {
             self.present.store(changed.with_routes(routes));
             Vec::new()
         });
-        Retired(None, old.zones.clone())
+        Retired(None, old.zones.clone(), old.policies.clone())
     }
 
     /// Puts other hosted zones in force whose rules, or which zones there are, have changed too; all in one step.
@@ -161,7 +166,7 @@ impl Service {
             self.present.store(changed.with_routes(routes));
             changed_hands(&old.zones, &zones)
         });
-        Retired(None, old.zones.clone())
+        Retired(None, old.zones.clone(), old.policies.clone())
     }
 
     /// The changes of an earlier run, before the first question is answered.
@@ -274,7 +279,7 @@ impl Service {
 /// Names below an added zone were answered by others until now; names below a removed zone will be.
 fn changed_hands(old: &Zones, new: &Zones) -> Vec<Name> {
     let unlike =
-        |these: &Zones, those: &Zones| -> Vec<Name> { these.apexes().filter(|apex| !those.has(apex.as_wire())).cloned().collect() };
+        |these: &Zones, those: &Zones| -> Vec<Name> { these.apexes().filter(|apex| !those.serves(apex.as_wire())).cloned().collect() };
     [unlike(old, new), unlike(new, old)].concat()
 }
 

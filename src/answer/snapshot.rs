@@ -9,12 +9,13 @@ use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use super::local_root::LocalRoot;
 use super::outcome::Outcome;
+use super::policy_zones;
 use super::refusal::{Refusal, Refused, Rules};
 use super::zone_access::{ZoneAccess, ZoneRules};
 use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
 use crate::limits::Limits;
-use crate::policy::{Policy, Rate, Special};
+use crate::policy::{Policy, PolicyOptions, Rate, ResponsePolicies, Special};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub histories: Arc<Histories>,
     /// Who may do what with each zone; the members of catalogs (RFC 9432) come and go between two reloads.
     access: Arc<ZoneAccess>,
+    /// Compiled from zones of `zones`.
+    pub policies: Arc<ResponsePolicies>,
     configured: Arc<Configured>,
 }
 
@@ -45,6 +48,8 @@ pub struct Configured {
     /// The copy of the root zone in use. It is renewed between two reloads, so every snapshot refers to the same place.
     pub(super) local_root: Arc<ArcSwapOption<LocalRoot>>,
     pub aliases_max: usize,
+    /// The response policy zones, in order of precedence.
+    pub(super) response_policies: Vec<(Name, PolicyOptions)>,
     rules: Rules,
 }
 
@@ -64,6 +69,7 @@ impl Configured {
             own_addresses: own_addresses.into(),
             local_root,
             aliases_max: limits.aliases,
+            response_policies: settings.rpz.iter().map(|rpz| (rpz.zone.clone(), PolicyOptions::new(rpz))).collect(),
             rules: Rules::new(settings),
         }
     }
@@ -124,12 +130,17 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        Snapshot { generation, routes, zones, histories, access, configured }
+        Snapshot { generation, routes, zones, histories, access, policies: Arc::default(), configured }
     }
 
     /// The same with other rules for the zones.
     pub fn with_access(self, access: Arc<ZoneAccess>) -> Snapshot {
         Snapshot { access, ..self }
+    }
+
+    /// The same with other response policy zones.
+    pub fn with_policies(self, policies: Arc<ResponsePolicies>) -> Snapshot {
+        Snapshot { policies, ..self }
     }
 
     /// The same with other routes.
@@ -147,17 +158,28 @@ impl Snapshot {
         self.access.rules(apex)
     }
 
-    /// The same with other zones; whoever may transfer one gets the difference (RFC 1995).
+    /// The same with other zones; whoever may transfer one gets the difference (RFC 1995). Policies are compiled anew where their zone
+    /// or the configuration is another one.
     pub fn with_zones(&self, generation: u32, zones: Arc<Zones>) -> Snapshot {
         let is_wanted = |apex: &Name| self.zone_rules(apex).is_some_and(|rules| !rules.transfer.is_empty());
         let histories = Arc::new(self.histories.followed_by(&self.zones, &zones, is_wanted));
-        Snapshot { generation, zones, histories, ..self.clone() }
+        let policies = match self.response_policies.is_empty() {
+            true => Arc::default(),
+            false => Arc::new(policy_zones::compile(&self.response_policies, &zones, &self.policies)),
+        };
+        Snapshot { generation, zones, histories, policies, ..self.clone() }
     }
 
     #[inline(never)]
     fn closed_to_some(&self, name: &[u8], rtype: Rtype) -> Option<&Name> {
         let (zone, _) = self.zones.find_for(name, rtype)?;
         self.access.is_closed_to_some(zone.apex()).then_some(zone.apex())
+    }
+
+    /// Whether rules of response policy zones are for this client alone: its answers are never shared with others.
+    #[inline]
+    pub fn has_rules_for(&self, client: IpAddr) -> bool {
+        !self.policies.is_empty() && self.policies.has_client_rule(client)
     }
 
     /// The part that only a reload changes.

@@ -467,6 +467,7 @@ fn note(note: &Note) -> String {
         Note::Listed => "listed".to_owned(),
         Note::TranslatedAddress => "translated".to_owned(),
         Note::Special { name, document } => format!("special {name} {document}"),
+        Note::PolicyRule { owner, action, .. } => format!("{owner} {action}"),
         Note::Refused(refused) => refused.why.to_owned(),
         Note::NotFollowed { target, refused } => format!("without {target}: {}", refused.why),
         Note::Stripped { name, .. } => format!("stripped {name}"),

@@ -11,7 +11,7 @@ use super::case::Case;
 use super::client_rights::{ClientRights, Requester};
 use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
-use super::outcome::Outcome;
+use super::outcome::{Delivery, Outcome};
 use super::pipeline::{Decided, LookUp, PIPELINE, Pipeline};
 use super::query_log::{self, Answered};
 use super::reply::{Manner, bare_error, encode};
@@ -182,6 +182,11 @@ impl Worker {
         let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip())) };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending(Waits::LookUp { prepared, look_up }))),
+            Decided::Outcome(outcome) if outcome.delivery == Delivery::None => {
+                count_rewrite(&self.metrics, &outcome);
+                log_answered(&prepared.request.question, client, &outcome, moment.logged_from);
+                AtOnce::Silence
+            }
             Decided::Outcome(outcome) => {
                 let proven = prepared.request.cookie().is_some_and(|cookie| self.service.made(cookie, client.peer.ip()));
                 let reply = self.finish(&prepared, client.peer.ip(), &outcome);
@@ -246,7 +251,7 @@ impl Worker {
         self.paced(moment, slot, reply.len(), client)
     }
 
-    /// The reply that `at_once` could not give. Takes no longer than clients wait. A query with a place among those in progress
+    /// The reply that `at_once` could not give; empty: nothing is to be sent. Takes no longer than clients wait. A query with a place among those in progress
     /// fails when it loses the place.
     pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
         match pending.0 {
@@ -269,7 +274,13 @@ impl Worker {
         if outcome.repeatable && prepared.snapshot.routes.keep_warm {
             self.note_warm(&prepared.request.question);
         }
-        let reply = self.finish(prepared, client.peer.ip(), &outcome);
+        let reply = match outcome.delivery {
+            Delivery::None => {
+                count_rewrite(&self.metrics, &outcome);
+                Vec::new()
+            }
+            Delivery::Whole | Delivery::Truncated => self.finish(prepared, client.peer.ip(), &outcome),
+        };
         self.metrics.took(outcome.source, came.elapsed().as_micros() as u64);
         log_answered(&prepared.request.question, client, &outcome, query_log::is_wanted().then_some(came));
         reply
@@ -356,7 +367,8 @@ impl Worker {
             turn: self.random.below(1 << 16),
             signature_bytes: prepared.signer.as_ref().map_or(0, Signer::octets),
         };
-        if outcome.repeatable {
+        count_rewrite(&self.metrics, outcome);
+        if outcome.repeatable && !snapshot.has_rules_for(client) {
             fast_path::keep(&self.service, snapshot, request, *rights, outcome, &manner);
         }
         let mut reply = encode(request, outcome, &manner, Vec::with_capacity(512));
@@ -413,6 +425,12 @@ fn refused(packet: &[u8]) -> Option<Counter> {
 #[inline]
 fn count_query(metrics: &metrics::Recorder, client: &Client, rtype: Rtype) {
     metrics.query(over(client), ClientFamily::of(client.peer.ip()), QueryType::of(rtype.0));
+}
+
+fn count_rewrite(metrics: &metrics::Recorder, outcome: &Outcome) {
+    if let Some(action) = outcome.policy {
+        metrics.rewritten(action);
+    }
 }
 
 fn log_answered(question: &Question, client: &Client, outcome: &Outcome, came: Option<Instant>) {

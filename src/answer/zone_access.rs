@@ -31,7 +31,8 @@ pub struct ZoneAccess {
 impl ZoneAccess {
     pub fn new(zones: &[ZoneSettings]) -> ZoneAccess {
         let everybody = |prefixes: &[Prefix]| prefixes.contains(&Prefix::ALL_IPV4) && prefixes.contains(&Prefix::ALL_IPV6);
-        let acls = zones.iter().filter(|zone| !everybody(&zone.allow)).map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
+        let acls = zones.iter().filter(|zone| !zone.is_policy && !everybody(&zone.allow));
+        let acls = acls.map(|zone| (zone.name.as_wire().into(), Acl::new(&zone.allow)));
         let report_agents = zones.iter().filter_map(|zone| Some((zone.name.as_wire().into(), zone.report_channel.clone()?)));
         let rules = zones.iter().map(|zone| {
             let (primaries, transfer, update) = (zone.primaries.clone(), zone.transfer.clone(), zone.update.clone());

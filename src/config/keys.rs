@@ -11,7 +11,8 @@ use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
 use super::secret::Secret;
 use super::settings::{
-    DnssecAlgorithm, KeyAlgorithm, KeySettings, LogFormat, LogLevel, QnameMinimisation, RouteSettings, Settings, Sha1, ZoneSettings,
+    DnssecAlgorithm, KeyAlgorithm, KeySettings, LogFormat, LogLevel, QnameMinimisation, RouteSettings, RpzPolicy, RpzSettings, Settings,
+    Sha1, ZoneSettings,
 };
 use super::translation::TranslationPrefix;
 use crate::record::Name;
@@ -87,7 +88,7 @@ pub(super) const SECTIONS: [Section; 7] = [
 ];
 
 /// The names of the `[[name]]` tables, which may appear many times.
-pub(super) const LISTS: [&str; 4] = ["key", "zone", "forward", "stub"];
+pub(super) const LISTS: [&str; 5] = ["key", "zone", "forward", "stub", "rpz"];
 
 /// Seven days: RFC 8767 4 names this as the longest sensible cap on TTLs.
 const WEEK: u64 = 604_800;
@@ -689,6 +690,80 @@ pub(super) const ROUTE: &[Row<RouteSettings>] = &[
         default: "false",
         doc: "Insist on proof for a zone that the public tree denies; with false the rule makes such a zone insecure, unless a trust anchor or a signed delegation says otherwise; names that are never public (`lan`, `corp`, `internal`, `home.arpa`, private reverse zones) need no Internet for that",
         why: "internal zones are seldom signed",
+    },
+];
+
+/// The keys of `[[rpz]]`.
+pub(super) const RPZ: &[Row<RpzSettings>] = &[
+    Row {
+        key: "zone",
+        kind: Kind::Name(|r| &mut r.zone),
+        default: "(needed)",
+        doc: "Name of a response policy zone, whose records are rules for the answers that clients get; of several, an earlier one takes precedence",
+        why: "draft-vixie-dnsop-dns-rpz-00; docs/rpz.md",
+    },
+    Row {
+        key: "file",
+        kind: Kind::FileOrBuiltIn(|r| &mut r.file),
+        default: "(needed, or `primaries`, or a hosted zone of this name)",
+        doc: "Master file of the zone; with `primaries`, where its copy is kept",
+        why: "",
+    },
+    Row {
+        key: "primaries",
+        kind: Kind::Peers(|r| &mut r.primaries),
+        default: "[]",
+        doc: "Servers that the zone is transferred from and whose NOTIFY is heard, in the form of `primaries` in `[[zone]]`; the copy is kept over a restart",
+        why: "the draft, 8: transfers should be signed by a key (RFC 8945)",
+    },
+    Row {
+        key: "policy",
+        kind: Kind::Word(
+            &["given", "nxdomain", "nodata", "passthru", "drop", "tcp-only", "cname"],
+            |r, at| {
+                r.policy = [
+                    RpzPolicy::Given,
+                    RpzPolicy::NxDomain,
+                    RpzPolicy::NoData,
+                    RpzPolicy::Passthru,
+                    RpzPolicy::Drop,
+                    RpzPolicy::TcpOnly,
+                    RpzPolicy::Cname,
+                ][at];
+            },
+            |r| r.policy as usize,
+        ),
+        default: r#""given""#,
+        doc: "What every rule of the zone does; given: what the rule itself says",
+        why: "the draft, 6.1",
+    },
+    Row {
+        key: "cname",
+        kind: Kind::OptionalName(|r| &mut r.cname),
+        default: "(none)",
+        doc: "The alias that `policy = \"cname\"` answers with; behind `*.`, the query name stands in front of it",
+        why: "the draft, 3.6",
+    },
+    Row {
+        key: "log-only",
+        kind: Kind::Switch(|r| &mut r.log_only),
+        default: "false",
+        doc: "Log what the rules of the zone would do, and change nothing; zones further down decide",
+        why: "the draft, 6.1: DISABLED",
+    },
+    Row {
+        key: "qname-wait-recurse",
+        kind: Kind::Switch(|r| &mut r.qname_wait_recurse),
+        default: "false",
+        doc: "Resolve a name before a rule of this zone changes the answer, so that its servers cannot tell that there is a rule; with false, rules for clients and names decide at once where no earlier zone has rules for addresses in answers or for name servers",
+        why: "the draft, 9.1 and 12.4; no query leaves for a blocked name",
+    },
+    Row {
+        key: "break-dnssec",
+        kind: Kind::Switch(|r| &mut r.break_dnssec),
+        default: "false",
+        doc: "Apply the rules of this zone also to signed answers for clients that ask for signatures (DO), which lose them; with false such a client gets signed data unchanged",
+        why: "the draft, 6 and 12.2: a validating client rejects what is rewritten",
     },
 ];
 

@@ -39,7 +39,7 @@ pub use secret::Secret;
 pub use settings::PolicySettings;
 pub use settings::{
     CacheSettings, DnssecAlgorithm, KeyAlgorithm, KeySettings, LimitSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation,
-    RecursionSettings, RouteSettings, ServerSettings, Settings, Sha1, ZoneSettings,
+    RecursionSettings, RouteSettings, RpzPolicy, RpzSettings, ServerSettings, Settings, Sha1, ZoneSettings,
 };
 #[cfg(any(test, feature = "internals"))]
 pub use show::reference_markdown;

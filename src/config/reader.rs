@@ -11,16 +11,17 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::foreign;
-use super::keys::{KEY, Kind, LISTS, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, LISTS, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
 use super::language;
 use super::nearest::{hint_for_key, home_of, nearest};
 use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
-use super::settings::{KeySettings, RouteSettings, Settings, ZoneSettings};
+use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
 use super::written::{Mistake, Value, Written, client, domain_name, found, host};
+use crate::limits::zone::RPZ_ZONES_MAX;
 use crate::record::Name;
 
 impl Settings {
@@ -86,6 +87,7 @@ impl<'a> Reader<'a> {
                 "zone" => settings.zones = self.zones(name, value),
                 "forward" => settings.forwards = self.routes(name, value),
                 "stub" => settings.stubs = self.routes(name, value),
+                "rpz" => settings.rpz = self.policy_zones(name, value),
                 _ => match SECTIONS.iter().find(|section| section.name == name) {
                     Some(section) => self.section(section.name, section.rows, value, settings),
                     None => self.unknown_section(&key.span(), name),
@@ -93,6 +95,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.whole(root, settings);
+        settings.zones.extend(settings.rpz.iter().filter_map(RpzSettings::own_zone));
     }
 
     fn keys(&mut self, name: &str, value: &Value<'_>) -> Vec<KeySettings> {
@@ -133,6 +136,25 @@ impl<'a> Reader<'a> {
             }
         }
         zones
+    }
+
+    fn policy_zones(&mut self, name: &str, value: &Value<'_>) -> Vec<RpzSettings> {
+        let all = self.list(name, value, RPZ, &["zone"], |rpz: &mut RpzSettings, line, of| {
+            rpz.line = line;
+            (rpz.zone_mark, rpz.file_mark, rpz.primaries_mark) = (of("zone"), of("file"), of("primaries"));
+        });
+        for rpz in all.iter().filter(|rpz| rpz.policy == RpzPolicy::Cname && rpz.cname.is_none()) {
+            let what = "rpz.policy: \"cname\" needs the key \"cname\" with the name of the alias";
+            self.problems.push(Problem::at(self.file_name, &rpz.zone_mark, what));
+        }
+        if let Some(rpz) = all.get(RPZ_ZONES_MAX) {
+            self.problems.push(Problem::at(
+                self.file_name,
+                &rpz.zone_mark,
+                format!("there may be {RPZ_ZONES_MAX} response policy zones at most"),
+            ));
+        }
+        all
     }
 
     fn routes(&mut self, name: &str, value: &Value<'_>) -> Vec<RouteSettings> {
@@ -237,6 +259,15 @@ impl<'a> Reader<'a> {
         self.unknown_keys(root);
         self.catalogs(settings);
         self.twice("zone", settings.zones.iter().map(|zone| (&zone.name, &zone.name_mark, "[[zone]]")));
+        self.twice("rpz", settings.rpz.iter().map(|rpz| (&rpz.zone, &rpz.zone_mark, "[[rpz]]")));
+        for rpz in settings.rpz.iter().filter(|rpz| rpz.own_zone().is_some()) {
+            if let Some(zone) = settings.zones.iter().find(|zone| zone.name == rpz.zone) {
+                let what =
+                    format!("rpz.zone: there is a [[zone]] for {} at line {} already, whose data is used", rpz.zone, zone.name_mark.line);
+                let hint = Some("leave out `file` and `primaries` in this [[rpz]]".to_owned());
+                self.problems.push(Problem { hint, ..Problem::at(self.file_name, &rpz.zone_mark, what) });
+            }
+        }
         let forwards = settings.forwards.iter().map(|route| (&route.zone, &route.zone_mark, "[[forward]]"));
         let stubs = settings.stubs.iter().map(|route| (&route.zone, &route.zone_mark, "[[stub]]"));
         self.twice("route", forwards.chain(stubs));
@@ -267,7 +298,7 @@ impl<'a> Reader<'a> {
         // A key with a mistake of its own is known too.
         let known: Vec<Name> = tables("key").filter_map(|table| text(table.get("name")?)).collect();
         let mut unknown = Vec::new();
-        for table in tables("zone") {
+        for (list, table) in ["zone", "rpz"].into_iter().flat_map(|list| tables(list).map(move |table| (list, table))) {
             for key in ["primaries", "transfer", "notify", "update"] {
                 let elements = table.get(key).and_then(|value| value.get_ref().as_array());
                 for element in elements.into_iter().flatten() {
@@ -279,7 +310,7 @@ impl<'a> Reader<'a> {
                             Some(near) => format!("did you mean {near}?"),
                             None => format!("write [[key]] with name = \"{name}\" and its secret; `cairn zone key {name}` makes one"),
                         };
-                        unknown.push((element.span(), format!("zone.{key}: there is no [[key]] {name}"), hint));
+                        unknown.push((element.span(), format!("{list}.{key}: there is no [[key]] {name}"), hint));
                     }
                 }
             }
@@ -504,6 +535,27 @@ to   = ["192.0.2.1"]
             ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs in [server]"]),
             ("[sever]", &["1:2: unknown section or key \"sever\"; did you mean [server]?"]),
             ("[[forwards]]", &["1:3: unknown section or key \"forwards\"; did you mean [[forward]]?"]),
+            (
+                "[[rpz]]\nzone = 'a.test'\npolicy = 'cname'",
+                &["2:8: rpz.policy: \"cname\" needs the key \"cname\" with the name of the alias"],
+            ),
+            ("[[rpz]]\nfile = 'x'", &["1:1: this [[rpz]] needs the key \"zone\""]),
+            (
+                "[[rpz]]\nzone = 'a.test'\nfile = 'x'\n[[rpz]]\nzone = 'A.test.'\nfile = 'y'",
+                &["5:8: [[rpz]] for a.test.: there is a [[rpz]] for this rpz at line 2 already; keep one of them"],
+            ),
+            (
+                "[[rpz]]\nzone = 'a.test'\nfile = 'x'\n[[zone]]\nname = 'a.test'\nfile = 'y'",
+                &[
+                    "2:8: rpz.zone: there is a [[zone]] for a.test. at line 5 already, whose data is used; leave out `file` and `primaries` in this [[rpz]]",
+                ],
+            ),
+            (
+                "[[rpz]]\nzone = 'a.test'\nprimaries = ['192.0.2.1 key k']",
+                &[
+                    "3:14: rpz.primaries: there is no [[key]] k.; write [[key]] with name = \"k.\" and its secret; `cairn zone key k.` makes one",
+                ],
+            ),
             (
                 "[zone]\nname='a'",
                 &["1:1: \"zone\" is a list of tables, found a table; there may be several: write [[zone]] with two brackets"],

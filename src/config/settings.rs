@@ -29,7 +29,10 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub log: LogSettings,
     pub keys: Vec<KeySettings>,
+    /// Those of `[[zone]]`, then those that hold the data of an `[[rpz]]`.
     pub zones: Vec<ZoneSettings>,
+    /// In order of precedence.
+    pub rpz: Vec<RpzSettings>,
     pub forwards: Vec<RouteSettings>,
     pub stubs: Vec<RouteSettings>,
     /// Keyed by `section.key`; a missing key has its default.
@@ -322,6 +325,8 @@ pub struct ZoneSettings {
     pub catalog_group: Option<String>,
     /// The catalog that has the zone as a member: the entry is not of the file.
     pub member_of: Option<Name>,
+    /// It holds the rules of an `[[rpz]]` and is not served.
+    pub is_policy: bool,
     /// Line in the configuration file, from 1.
     pub line: usize,
     /// Place of the value of `name`.
@@ -354,6 +359,62 @@ impl ZoneSettings {
     pub fn told_of_changes(&self) -> Vec<AddressEntry> {
         let of_transfer = || self.transfer.iter().filter(|entry| entry.host().is_some()).cloned().collect();
         self.notify.clone().unwrap_or_else(of_transfer)
+    }
+}
+
+/// One `[[rpz]]`: a response policy zone (draft-vixie-dnsop-dns-rpz-00).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpzSettings {
+    pub zone: Name,
+    /// Neither `file` nor `primaries`: a `[[zone]]` of this name has the data.
+    pub file: Option<PathBuf>,
+    pub primaries: Vec<AddressEntry>,
+    pub policy: RpzPolicy,
+    /// The target of `policy = "cname"`.
+    pub cname: Option<Name>,
+    /// Rules that match are logged and change nothing.
+    pub log_only: bool,
+    /// Rules for names and clients wait for the response.
+    pub qname_wait_recurse: bool,
+    /// Signed data is rewritten also for clients that ask for signatures.
+    pub break_dnssec: bool,
+    /// Line in the configuration file, from 1.
+    pub line: usize,
+    /// Place of the value of `zone`.
+    pub zone_mark: Mark,
+    /// Place of the value of `file`.
+    pub file_mark: Mark,
+    /// Place of the value of `primaries`.
+    pub primaries_mark: Mark,
+}
+
+/// What the rules of a response policy zone do, whatever they say themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RpzPolicy {
+    Given,
+    NxDomain,
+    NoData,
+    Passthru,
+    Drop,
+    TcpOnly,
+    Cname,
+}
+
+impl RpzSettings {
+    /// The zone that holds its data and is not served; `None`: a `[[zone]]` of this name has the data.
+    pub fn own_zone(&self) -> Option<ZoneSettings> {
+        (self.file.is_some() || !self.primaries.is_empty()).then(|| ZoneSettings {
+            name: self.zone.clone(),
+            file: self.file.clone(),
+            allow: Vec::new(),
+            primaries: self.primaries.clone(),
+            line: self.line,
+            name_mark: self.zone_mark.clone(),
+            file_mark: self.file_mark.clone(),
+            primaries_mark: self.primaries_mark.clone(),
+            is_policy: true,
+            ..ZoneSettings::default()
+        })
     }
 }
 
@@ -537,9 +598,29 @@ impl Default for ZoneSettings {
             catalog_zone: None,
             catalog_group: None,
             member_of: None,
+            is_policy: false,
             line: 0,
             name_mark: Mark::default(),
             catalog_zone_mark: Mark::default(),
+            file_mark: Mark::default(),
+            primaries_mark: Mark::default(),
+        }
+    }
+}
+
+impl Default for RpzSettings {
+    fn default() -> RpzSettings {
+        RpzSettings {
+            zone: Name::root(),
+            file: None,
+            primaries: Vec::new(),
+            policy: RpzPolicy::Given,
+            cname: None,
+            log_only: false,
+            qname_wait_recurse: false,
+            break_dnssec: false,
+            line: 0,
+            zone_mark: Mark::default(),
             file_mark: Mark::default(),
             primaries_mark: Mark::default(),
         }

@@ -5,11 +5,11 @@
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{KEY, Kind, ROUTE, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
 use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
-use super::settings::Settings;
+use super::settings::{Settings, ZoneSettings};
 
 /// One line of `cairn config show`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +33,11 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
         }
     }
     show_list("key", KEY, &settings.keys, |key| key.name_mark.line, file, &mut lines);
-    show_list("zone", ZONE, &settings.zones, |zone| zone.line, file, &mut lines);
+    let zones: Vec<ZoneSettings> = settings.zones.iter().filter(|zone| !zone.is_policy).cloned().collect();
+    show_list("zone", ZONE, &zones, |zone| zone.line, file, &mut lines);
     show_list("forward", ROUTE, &settings.forwards, |route| route.line, file, &mut lines);
     show_list("stub", ROUTE, &settings.stubs, |route| route.line, file, &mut lines);
+    show_list("rpz", RPZ, &settings.rpz, |rpz| rpz.line, file, &mut lines);
     lines
 }
 
@@ -63,6 +65,7 @@ pub fn reference() -> Vec<SectionReference> {
     sections.push(section_reference("[[key]]".to_owned(), KEY));
     sections.push(section_reference("[[zone]]".to_owned(), ZONE));
     sections.push(section_reference("[[forward]] and [[stub]]".to_owned(), ROUTE));
+    sections.push(section_reference("[[rpz]]".to_owned(), RPZ));
     sections
 }
 

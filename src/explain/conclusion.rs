@@ -17,6 +17,7 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
             Some(Event::SpecialUse(event::SpecialUse { question: question(), name: name.to_string(), document: (*document).to_owned() }))
         }
         Note::Refused(_)
+        | Note::PolicyRule { .. }
         | Note::NotFollowed { .. }
         | Note::Stripped { .. }
         | Note::Synthesised { .. }
@@ -45,6 +46,13 @@ fn of_note(note: &Note) -> Option<Event> {
         Note::Stripped { name, rtype, dropped } => {
             Some(Event::Stripped(event::Stripped { name: name.to_string(), rtype: rtype.to_string(), address: dropped.to_string() }))
         }
+        Note::PolicyRule { zone, trigger, owner, action, is_log_only } => Some(Event::PolicyRule(event::PolicyRule {
+            zone: zone.to_string(),
+            trigger: trigger.to_string(),
+            owner: owner.to_string(),
+            action: action.clone(),
+            log_only: *is_log_only,
+        })),
         Note::Synthesised { name, from, to } => {
             Some(Event::Synthesised(event::Synthesised { name: name.to_string(), from: from.to_string(), to: to.to_string() }))
         }

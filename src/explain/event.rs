@@ -34,6 +34,7 @@ pub enum Event {
     LocalData(LocalData),
     TranslatedAddress(TranslatedAddress),
     SpecialUse(SpecialUse),
+    PolicyRule(PolicyRule),
     NotFollowed(NotFollowed),
     Stripped(Stripped),
     Synthesised(Synthesised),
@@ -117,6 +118,19 @@ pub struct NotFollowed {
     pub reason: String,
     pub rule: String,
     pub advice: String,
+}
+
+/// A rule of a response policy zone matched.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PolicyRule {
+    pub zone: String,
+    /// What the rule looks at.
+    pub trigger: String,
+    /// Owner of the rule's records.
+    pub owner: String,
+    pub action: String,
+    /// It changes nothing.
+    pub log_only: bool,
 }
 
 /// The rebinding guard removed addresses from an RRset.

@@ -17,6 +17,7 @@ pub(super) fn mark(event: &Event) -> Mark {
         | Event::LocalData(_)
         | Event::TranslatedAddress(_)
         | Event::SpecialUse(_)
+        | Event::PolicyRule(_)
         | Event::NotFollowed(_)
         | Event::Stripped(_)
         | Event::Synthesised(_)
@@ -84,6 +85,14 @@ pub(super) fn of(event: &Event) -> String {
         Event::NotFollowed(event) => format!(
             "The alias leads to {}, which is in no zone hosted here, and is not followed: {}\n    The rule: {}\n    What to do: {}",
             event.target, event.reason, event.rule, event.advice
+        ),
+        Event::PolicyRule(event) => format!(
+            "Response policy zone {}: rule {} ({}) {} {}",
+            event.zone,
+            event.owner,
+            event.trigger,
+            if event.log_only { "would answer, but only logs:" } else { "answers" },
+            event.action
         ),
         Event::Stripped(event) => format!(
             "Rebinding protection removes {} from {} {}, because public names do not lead to private addresses\n    To let it pass: \

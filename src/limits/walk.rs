@@ -31,3 +31,5 @@ pub const STEPS_PER_SLICE_MAX: usize = 4;
 pub const SEARCH_ENDED_COST: u32 = 1;
 /// The same where a limit or a circle ended the search: each such search may have made many others.
 pub const SEARCH_LOST_COST: u32 = 3;
+/// Name servers of all zones on the way to one name that rules of response policy zones are compared with.
+pub const DATA_PATH_SERVERS_MAX: usize = 200;

@@ -63,3 +63,7 @@ pub const UPDATE_RECORDS_MAX: usize = 5_000;
 pub const UPDATED_SET_OCTETS_MAX: usize = 60_000;
 /// Octets of a zone's journal past which it is made smaller, where the zone itself has fewer.
 pub const JOURNAL_OCTETS_LIMIT: u64 = if cfg!(test) { 4 << 10 } else { 4 << 20 };
+/// Response policy zones: a set of them is a number of this many bits.
+pub const RPZ_ZONES_MAX: usize = 64;
+/// Records of a response policy zone that are no rule and are told as examples.
+pub const RPZ_EXAMPLES_MAX: usize = 5;

@@ -169,7 +169,7 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
     let (outbox, query) = (Rc::clone(outbox), query.to_vec());
     // Boxed here: the runtime moves a task several times, and this one has some kilobytes.
     tokio::task::spawn_local(boxed(|| async move {
-        let Some(reply) = outbox.dispatch.later(&query, pending, &client, &waiting).await else { return };
+        let Some(reply) = outbox.dispatch.later(&query, pending, &client, &waiting).await.filter(|reply| !reply.is_empty()) else { return };
         let now = Instant::now();
         let leaves_at = outbox.dispatch.in_flight.leave_at(client.peer.ip(), now);
         if leaves_at <= now {

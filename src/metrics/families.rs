@@ -1,6 +1,6 @@
 //! The table of all counters, gauges and histograms. A family is a name with a value for each combination of its labels.
 
-use super::labels::{ClientFamily, ClientLimit, Outcome, Over, QueryType, Source, SpentBound};
+use super::labels::{ClientFamily, ClientLimit, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
 
 /// The name of a label, and its values. A family without labels has none.
 pub(super) type Label = (&'static str, &'static [&'static str]);
@@ -44,6 +44,7 @@ const FAMILY: Label = ("family", ClientFamily::NAMES);
 const SOURCE: Label = ("source", Source::NAMES);
 const REACHED: Label = ("limit", ClientLimit::NAMES);
 const BOUND: Label = ("bound", SpentBound::NAMES);
+const ACTION: Label = ("action", PolicyAction::NAMES);
 const TYPE: Label = ("type", QueryType::NAMES);
 const RCODE: Label = ("rcode", Outcome::NAMES);
 
@@ -62,6 +63,7 @@ families! {
     Coalesced = "coalesced", "Questions that joined a walk in progress";
     Prefetches = "prefetches", "Names looked up again before they expired";
     Limits = "limits-reached" [REACHED], "Times that a limit towards clients was reached, by its key in [limits]";
+    PolicyRewrites = "response-policy-rewrites" [ACTION], "Answers that a rule of a response policy zone changed, by what it did";
     BudgetsSpent = "budgets-spent" [BOUND], "Questions that failed at a bound on the work for one question";
     Malformed = "malformed", "Queries that could not be read";
     Transfers = "transfers", "Zone transfers to other servers that have begun";

@@ -85,6 +85,20 @@ impl ClientLimit {
     }
 }
 
+/// What a rule of a response policy zone did to an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PolicyAction {
+    NxDomain,
+    NoData,
+    Drop,
+    TcpOnly,
+    LocalData,
+}
+
+impl PolicyAction {
+    pub(super) const NAMES: &[&str] = &["nxdomain", "nodata", "drop", "tcp-only", "local-data"];
+}
+
 /// A bound on the work for one question that was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SpentBound {

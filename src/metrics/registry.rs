@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::families::{BUCKETS, Counter, Family, Gauge, HISTOGRAM_VALUES, Histogram, offsets};
-use super::labels::{ClientFamily, ClientLimit, Outcome, Over, QueryType, Source, SpentBound};
+use super::labels::{ClientFamily, ClientLimit, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
 
 const COUNTERS: ([usize; Counter::FAMILIES.len()], usize) = offsets(Counter::FAMILIES);
 const GAUGES: ([usize; Gauge::FAMILIES.len()], usize) = offsets(Gauge::FAMILIES);
@@ -125,6 +125,11 @@ impl Recorder {
     /// Counts that a limit towards clients was reached.
     pub fn limit_reached(&self, limit: ClientLimit) {
         self.change(COUNTERS.0[Counter::Limits as usize] + limit as usize, 1);
+    }
+
+    /// Counts what a rule of a response policy zone did.
+    pub fn rewritten(&self, action: PolicyAction) {
+        self.change(COUNTERS.0[Counter::PolicyRewrites as usize] + action as usize, 1);
     }
 
     /// Counts that a question failed at a bound on its work.

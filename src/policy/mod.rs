@@ -5,7 +5,7 @@
 //! `InFlight`) are given the time. Nothing waits or resolves: each part says what it knows about one name, address or RRset,
 //! and `answer` decides what follows.
 //!
-//! Knows nothing of: sockets, messages, hosted zones, what is cached, how a name is resolved.
+//! Knows nothing of: sockets, messages, what is cached, how a name is resolved.
 
 mod acl;
 mod client;
@@ -17,6 +17,7 @@ mod local_data;
 mod private_address;
 mod pulse;
 mod rebinding;
+mod response_policy;
 mod response_rate;
 mod snapshot;
 mod special;
@@ -29,6 +30,10 @@ pub use in_flight::{InFlight, Place, Ticket};
 pub use limit_log::LimitLog;
 pub use local_data::{LocalData, LocalFound};
 pub use rebinding::{Rebinding, Verdict};
+pub use response_policy::{
+    Action, Decided, Facts, LocalAction, NameServer, PolicyOptions, PolicySet, PolicyZone, ResponsePolicies, RuleMatch, Rules, Step,
+    Trigger, decide,
+};
 pub use response_rate::{Pace, Rate, ResponseRate};
 pub use snapshot::Policy;
 pub use special::{Special, SpecialAnswer, SpecialUse};

@@ -185,7 +185,8 @@ impl Engine for Server {
             serial: before.get(broken.name.as_wire()).map(|zone| zone.serial()),
         });
         let broken = broken.collect();
-        let is_raised_here = |name: &Name| takes_updates(&sources, name) || self.signing.signs(name);
+        let is_policy = |name: &Name| sources.settings.zones.iter().any(|zone| zone.is_policy && zone.name == *name);
+        let is_raised_here = |name: &Name| takes_updates(&sources, name) || self.signing.signs(name) || is_policy(name);
         let mut warnings = unraised_serials(sources.zones.iter(), &before, is_raised_here);
         let zones = zone_states(&sources, &before);
         let limits = rlimit::limits(self.beats.len(), &sources.settings.limits);
@@ -470,10 +471,11 @@ fn parts(sources: Sources, changing: &mut Changing<'_>, before: &Zones, addrs: &
     let read = |loaded: LoadedZone| changing.next_of_file(loaded.zone, &loaded.file.path, settings.get(&loaded.file.name).copied());
     let read: Vec<Arc<Zone>> = sources.zones.into_iter().map(read).collect();
     let zones: Vec<Arc<Zone>> = read.into_iter().chain(kept).collect();
+    let policies: Vec<Name> = sources.settings.zones.iter().filter(|zone| zone.is_policy).map(|zone| zone.name.clone()).collect();
     let hosted: HashSet<&Name> = zones.iter().map(|zone| zone.apex()).collect();
     changing.keep(|name| hosted.contains(name));
     Parts {
-        zones: Arc::new(Zones::new(zones, generation).with_missing(missing)),
+        zones: Arc::new(Zones::new(zones, generation).holding_apart(policies).with_missing(missing)),
         settings: sources.settings,
         hints: sources.root_hints,
         anchors: Arc::new(sources.trust_anchors),

@@ -15,6 +15,9 @@ pub struct Zones {
     by_apex: HashMap<Box<[u8]>, Arc<Zone>, RandomState>,
     /// Zones that this server is to serve and has no data of, by apex, each with the reason. Never also in `by_apex`.
     without_data: HashMap<Box<[u8]>, Arc<ZoneWithoutData>, RandomState>,
+    /// Zones that are held and not served: no question is answered from them, and names in them are other servers'. By apex; never
+    /// also in the tables above.
+    apart: HashMap<Box<[u8]>, Option<Arc<Zone>>, RandomState>,
     /// Octets of the shortest and of the longest apex: other suffixes need no look-up.
     apex_len_min: usize,
     apex_len_max: usize,
@@ -39,9 +42,19 @@ impl Zones {
     /// Those that have data already keep it.
     pub fn with_missing(mut self, missing: impl IntoIterator<Item = ZoneWithoutData>) -> Zones {
         for zone in missing {
-            if !self.by_apex.contains_key(zone.apex.as_wire()) {
+            if !self.has(zone.apex.as_wire()) {
                 self.without_data.insert(zone.apex.as_wire().into(), Arc::new(zone));
             }
+        }
+        self.measured()
+    }
+
+    /// The zones with these names are held and not served.
+    pub fn holding_apart(mut self, names: impl IntoIterator<Item = Name>) -> Zones {
+        for name in names {
+            let data = self.by_apex.remove(name.as_wire());
+            self.without_data.remove(name.as_wire());
+            self.apart.insert(name.as_wire().into(), data);
         }
         self.measured()
     }
@@ -49,13 +62,18 @@ impl Zones {
     /// The same zones with `zone` added, or in place of the zone of the same name.
     pub fn with(&self, zone: Arc<Zone>) -> Zones {
         let mut next = self.clone();
+        if let Some(held) = next.apart.get_mut(zone.apex().as_wire()) {
+            *held = Some(zone);
+            next.generation += 1;
+            return next;
+        }
         next.without_data.remove(zone.apex().as_wire());
         next.by_apex.insert(zone.apex().as_wire().into(), zone);
         next.generation += 1;
         next.measured()
     }
 
-    /// The same zones without the one at `apex`.
+    /// The same zones without the one at `apex`. One that is not served keeps its data.
     pub fn without(&self, apex: &[u8]) -> Zones {
         let mut next = self.clone();
         next.by_apex.remove(apex);
@@ -103,13 +121,18 @@ impl Zones {
         self.by_apex.values()
     }
 
-    /// Of all zones, with data and without.
+    /// Of all zones that are served, with data and without.
     pub fn apexes(&self) -> impl Iterator<Item = &Name> {
         self.by_apex.values().map(|zone| zone.apex()).chain(self.without_data.values().map(|zone| &zone.apex))
     }
 
-    /// Is there a zone of this very name, with data or without?
+    /// Is there a zone of this very name, with data or without, served or not?
     pub fn has(&self, apex: &[u8]) -> bool {
+        self.serves(apex) || self.apart.contains_key(apex)
+    }
+
+    /// Is there a zone of this very name that is served, with data or without?
+    pub fn serves(&self, apex: &[u8]) -> bool {
         self.by_apex.contains_key(apex) || self.without_data.contains_key(apex)
     }
 
@@ -141,9 +164,9 @@ impl Zones {
         }
     }
 
-    /// The zone with exactly this apex, in lower-case wire form.
+    /// The zone with exactly this apex, in lower-case wire form, served or not.
     pub fn get(&self, apex: &[u8]) -> Option<&Arc<Zone>> {
-        self.by_apex.get(apex)
+        self.by_apex.get(apex).or_else(|| self.apart.get(apex)?.as_ref())
     }
 
     /// The deepest hosted zone whose apex is `name` (lower-case wire form) or an ancestor of it; `None` also if that zone has
@@ -170,7 +193,7 @@ impl Zones {
     /// The zone that answers a question: as `find`, but DS at a zone's apex belongs to the zone above
     /// (RFC 4035 3.1.4.1). Where that one is not hosted here, the child zone answers, and the second value is true.
     pub fn find_for(&self, name: &[u8], rtype: Rtype) -> Option<(&Arc<Zone>, bool)> {
-        if rtype != Rtype::DS || !self.has(name) {
+        if rtype != Rtype::DS || !self.serves(name) {
             return Some((self.find(name)?, false));
         }
         match parent(name).and_then(|above| self.find(above)) {
@@ -202,12 +225,34 @@ mod tests {
         Name::parse(text).expect(text)
     }
 
+    fn zone(apex: &str) -> Arc<Zone> {
+        let text = "$TTL 300\n@ SOA ns host 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\n";
+        Arc::new(load_zone(&name(apex), "test", &mut |_| Ok(text.as_bytes().to_vec())).expect("a good zone").0)
+    }
+
+    /// Its data is there for who asks for the zone by name, and for no question.
+    #[test]
+    fn a_zone_that_is_held_apart_answers_nothing() {
+        let missing = |apex: &str| ZoneWithoutData { apex: name(apex), why: "broken".to_owned() };
+        let zones = Zones::new(["example.", "apart.example."].map(zone), 1).holding_apart([name("apart.example."), name("late.example.")]);
+        let zones = zones.with_missing([missing("apart.example."), missing("late.example.")]);
+        let told = |zones: &Zones, apex: &str| {
+            let apex = name(apex);
+            let found = zones.find_for(apex.as_wire(), Rtype::A).map(|(zone, _)| zone.apex().to_string());
+            (found, zones.get(apex.as_wire()).is_some(), zones.missing_for(apex.as_wire(), Rtype::A).is_some())
+        };
+        let parent = || Some("example.".to_owned());
+        assert_eq!(told(&zones, "apart.example."), (parent(), true, false));
+        assert_eq!(told(&zones, "late.example."), (parent(), false, false));
+        let zones = zones.with(zone("late.example.")).without(name("apart.example.").as_wire());
+        assert_eq!(told(&zones, "late.example."), (parent(), true, false));
+        assert_eq!(told(&zones, "apart.example."), (parent(), true, false), "an expired one keeps its data");
+        assert_eq!(zones.apexes().count(), 1);
+        assert!(zones.has(name("late.example.").as_wire()) && !zones.serves(name("late.example.").as_wire()));
+    }
+
     #[test]
     fn a_zone_without_data_is_nobody_elses() {
-        let zone = |apex: &str| {
-            let text = "$TTL 300\n@ SOA ns host 1 2 3 4 60\n@ NS ns\nns A 192.0.2.53\n";
-            Arc::new(load_zone(&name(apex), "test", &mut |_| Ok(text.as_bytes().to_vec())).expect("a good zone").0)
-        };
         let missing = |apex: &str| ZoneWithoutData { apex: name(apex), why: "broken".to_owned() };
         let zones = Zones::new(["example.", "deep.broken.example.", "kept."].map(zone), 1);
         let zones = zones.with_missing(["broken.example.", "lone.test.", "kept."].map(missing));

@@ -21,6 +21,7 @@ mod offline;
 mod old_data;
 mod proofs;
 mod random_worlds;
+mod response_policy;
 #[path = "../rpl/mod.rs"]
 mod rpl;
 mod scenarios;

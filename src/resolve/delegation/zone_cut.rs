@@ -302,6 +302,14 @@ fn kept_glue(mut bytes: &[u8]) -> SmallVec<[SocketAddr; 2]> {
     found
 }
 
+/// The servers of a delegation as `store` keeps it, with the parent's glue.
+pub fn delegated_servers(set: &RrSet) -> impl Iterator<Item = (Name, Vec<IpAddr>)> {
+    set.data.iter().skip(1).filter_map(|rdata| {
+        let (name, used) = Name::from_wire_prefix(rdata).ok()?;
+        Some((name, kept_glue(rdata.get(used..)?).into_iter().map(|address| address.ip()).collect()))
+    })
+}
+
 /// The parent's glue for a name server whose name lies in the zone that it serves: if the addresses that the zone itself gives
 /// do not work, the glue may still be right.
 pub fn parent_glue(cache: &Cache, name: &Name, now: BootTime) -> SmallVec<[SocketAddr; 2]> {

@@ -13,6 +13,7 @@ use crate::metrics::Recorder;
 use crate::record::{Name, RrSet};
 use crate::resolve::context::local::Local;
 use crate::resolve::context::routes::{Routes, RoutesInForce};
+use crate::resolve::delegation::data_path::{ServerOnPath, data_path};
 use crate::resolve::delegation::zone_cut;
 use crate::resolve::dnssec::follow_anchors::Followed;
 use crate::resolve::dnssec::trust_anchors::TrustState;
@@ -176,5 +177,10 @@ impl Resolver {
     /// The servers of the deepest known zone cut above `name`: what a question without RD is referred to (RFC 1034 4.3.1).
     pub fn known_servers(&self, name: &Name) -> Option<RrSet> {
         zone_cut::known_servers(self.network().cache(), name, self.network().now())
+    }
+
+    /// The known name servers of all zones from the root down to `name`, each with its known addresses.
+    pub fn data_path(&self, name: &Name) -> Vec<ServerOnPath> {
+        data_path(self.network().cache(), name, self.network().now())
     }
 }

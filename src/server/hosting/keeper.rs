@@ -58,6 +58,8 @@ pub(super) struct Keeper {
 /// A secondary zone.
 struct Kept {
     machine: Secondary,
+    /// It holds the rules of an `[[rpz]]`, which stay in force when it expires.
+    is_policy: bool,
     primaries: Vec<AddressEntry>,
     /// The primary that is asked first: the one that answered last, or sent NOTIFY.
     first: usize,
@@ -210,7 +212,7 @@ impl Keeper {
                         (kept.primaries, kept.first) = (settings.primaries.clone(), 0);
                         kept.machine.heard(now);
                     }
-                    kept.path = path;
+                    (kept.path, kept.is_policy) = (path, settings.is_policy);
                     (kept.is_catalog, kept.member_of) = (settings.is_consumed_catalog(), settings.member_of.clone());
                 }
                 None => {
@@ -239,6 +241,7 @@ impl Keeper {
     fn begun(&self, settings: &ZoneSettings, path: Option<PathBuf>, now: BootTime) -> Kept {
         let mut kept = Kept {
             machine: Secondary::new(now),
+            is_policy: settings.is_policy,
             primaries: settings.primaries.clone(),
             first: 0,
             path,
@@ -260,7 +263,7 @@ impl Keeper {
                     info!("zone {}: copy with serial {}, last checked {} s ago", settings.name, zone.serial(), age.as_secs());
                     kept.machine = Secondary::with_copy(timers, age, now);
                     kept.has_expired = kept.machine.expire(now);
-                    if !kept.has_expired {
+                    if !kept.has_expired || kept.is_policy {
                         install(&self.service, &self.versions, &zone);
                     }
                     kept.held = Some(zone);
@@ -350,8 +353,13 @@ impl Keeper {
             let mut has_changed = false;
             if kept.machine.expire(now) {
                 (kept.has_expired, has_changed) = (true, true);
-                warn!("zone {name}: expired, its names get SERVFAIL: no primary has answered for as long as its SOA allows");
-                withdraw(&self.service, &self.versions, &name);
+                let why = "no primary has answered for as long as its SOA allows";
+                if kept.is_policy {
+                    warn!("response policy zone {name}: expired, its last rules stay in force: {why}");
+                } else {
+                    warn!("zone {name}: expired, its names get SERVFAIL: {why}");
+                    withdraw(&self.service, &self.versions, &name);
+                }
             }
             if kept.machine.is_due(now) {
                 kept.machine.begin(now);
@@ -599,13 +607,17 @@ mod tests {
 
     const CONFIG: &str = "[[zone]]\nname = 'example'\nprimaries = ['192.0.2.1']\n";
 
-    fn service(clock: TestClock) -> Arc<Service> {
+    const POLICY: &str = "[[rpz]]\nzone = 'example'\nprimaries = ['192.0.2.1']\n";
+
+    fn service(config: &str, clock: TestClock) -> Arc<Service> {
         let missing = ZoneWithoutData { apex: name("example."), why: "none yet".to_owned() };
+        let settings = Settings::from_toml(config, "cairn.toml").expect("valid");
+        let apart: Vec<Name> = settings.rpz.iter().map(|rpz| rpz.zone.clone()).collect();
         let parts = Parts {
-            settings: Settings::from_toml(CONFIG, "cairn.toml").expect("valid"),
+            settings,
             hints: Vec::new(),
             anchors: Arc::default(),
-            zones: Arc::new(Zones::default().with_missing([missing])),
+            zones: Arc::new(Zones::default().holding_apart(apart).with_missing([missing])),
             own_addresses: Vec::new(),
         };
         Service::new(parts, Limits::default(), Arc::new(clock), &Random::from_seed(1))
@@ -613,7 +625,16 @@ mod tests {
 
     /// Keeps the zone of `CONFIG` while `test` lasts.
     async fn kept<T>(folder: &Scratch, net: Rc<OneServer>, test: impl AsyncFnOnce(Arc<Service>, mpsc::UnboundedSender<Order>) -> T) -> T {
-        let service = service(TestClock::new());
+        kept_as(CONFIG, folder, net, test).await
+    }
+
+    async fn kept_as<T>(
+        config: &str,
+        folder: &Scratch,
+        net: Rc<OneServer>,
+        test: impl AsyncFnOnce(Arc<Service>, mpsc::UnboundedSender<Order>) -> T,
+    ) -> T {
+        let service = service(config, TestClock::new());
         let (orders, received) = mpsc::unbounded_channel();
         let folder = Some(folder.path().to_owned());
         let mut keeper = Keeper::new(
@@ -622,7 +643,7 @@ mod tests {
             Arc::default(),
             Arc::new(Versions::new(Arc::new(super::super::disk::RealDisk), None, None)),
         );
-        keeper.take_over(Settings::from_toml(CONFIG, "cairn.toml").expect("valid").zones);
+        keeper.take_over(Settings::from_toml(config, "cairn.toml").expect("valid").zones);
         let run = async {
             let task = spawn_local(keeper.run(net, Rc::new(Random::from_seed(2)), received));
             let result = test(service, orders).await;
@@ -668,6 +689,40 @@ mod tests {
             assert_eq!(serial(&service), Some(2), "right again, without a transfer");
             let asked = net.0.borrow().as_ref().map(|server| server.asked.borrow().clone());
             assert!(asked.is_some_and(|asked| !asked.is_empty() && asked.iter().all(|rtype| *rtype == Rtype::SOA)));
+        })
+        .await;
+    }
+
+    /// Rules of a response policy zone: by transfer, incrementally, past the end of the zone, and over a restart. Never served.
+    #[tokio::test(start_paused = true)]
+    async fn the_rules_of_a_policy_follow_its_primary() {
+        let (scratch, net) = (Scratch::new(), net(None));
+        let (one, two) = (zone(1, ""), zone(2, "new A 192.0.2.9\n"));
+        let rules = |service: &Service| {
+            let snapshot = service.snapshot();
+            assert!(snapshot.zones.find(name("example.").as_wire()).is_none(), "no question is answered from it");
+            let rules = snapshot.policies.get(0).and_then(|policy| policy.rules.clone());
+            rules.map(|rules| (rules.zone().serial(), rules.count()))
+        };
+        let count = kept_as(POLICY, &scratch, net.clone(), async |service, _orders| {
+            assert_eq!(rules(&service), None);
+            put(&net, Some(server(&[&one])));
+            sleep(Duration::from_secs(4)).await;
+            let (serial, count) = rules(&service).expect("rules");
+            assert_eq!(serial, 1);
+            let generation = service.snapshot().generation;
+            put(&net, Some(server(&[&one, &two])));
+            sleep(Duration::from_millis(2_500)).await;
+            assert_eq!(rules(&service), Some((2, count + 1)));
+            assert!(service.snapshot().generation > generation, "ready answers are made anew");
+            put(&net, None);
+            sleep(Duration::from_secs(60)).await;
+            assert_eq!(rules(&service), Some((2, count + 1)), "expired");
+            count
+        })
+        .await;
+        kept_as(POLICY, &scratch, net.clone(), async |service, _orders| {
+            assert_eq!(rules(&service), Some((2, count + 1)), "before anything was asked");
         })
         .await;
     }

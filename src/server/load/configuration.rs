@@ -257,7 +257,11 @@ pub(in crate::server) fn zone_files(configuration: &Configuration, options: &Sta
         let file = ZoneFile { name: zone.name.clone(), path, allow: zone.allow.clone() };
         if let Some((why, hint)) = why_not_readable(&file.path) {
             let named_in = configuration.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-            let problem = Problem::at(named_in, &zone.file_mark, format!("zone.file of {}: {why}", file.name));
+            let problem = Problem::at(
+                named_in,
+                &zone.file_mark,
+                format!("{}.file of {}: {why}", if zone.is_policy { "rpz" } else { "zone" }, file.name),
+            );
             let problems = vec![Problem { hint, ..problem }];
             found.broken.push(BrokenZone { name: file.name, path: file.path, problems });
             continue;

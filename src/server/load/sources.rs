@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::configuration::{
-    BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration_as_far_as_it_goes, read_bytes, why_not_readable,
-    zone_files,
+    BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, ZoneFiles, configuration_as_far_as_it_goes, read_bytes,
+    why_not_readable, zone_files,
 };
 use super::keys::read_secrets;
 use super::local_names::local_records;
@@ -18,7 +18,7 @@ use super::root::{root_hints, trust_anchors};
 use super::system_resolvers::system_resolvers;
 use super::warnings::across_files;
 use crate::authority::signing::{SignError, signed_elsewhere};
-use crate::config::{Problem, Settings};
+use crate::config::{Problem, RpzSettings, Settings};
 use crate::env::{Clock, RealClock};
 use crate::record::Name;
 use crate::validate::Anchor;
@@ -57,10 +57,12 @@ impl Sources {
     pub fn read(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
         let (configuration, mut problems) = configuration_as_far_as_it_goes(options);
         let found = zone_files(&configuration, options);
+        problems.extend(policies_without_zone(&configuration, &found));
         problems.extend(found.problems);
         let (mut zones, mut warnings, mut broken_zones) = (Vec::new(), Vec::new(), found.broken);
         let mut included = Vec::new();
         for file in found.files {
+            let is_policy = configuration.settings.zones.iter().any(|zone| zone.is_policy && zone.name == file.name);
             let is_to_be_signed = configuration.settings.zones.iter().any(|zone| zone.dnssec && zone.name == file.name);
             let loaded = load(&file, &mut included).and_then(|loaded| match signed_elsewhere(&loaded.0).filter(|_| is_to_be_signed) {
                 Some((owner, rtype)) => {
@@ -72,7 +74,8 @@ impl Sources {
             match loaded {
                 Ok((zone, odd)) => {
                     zones.push(LoadedZone { file, zone });
-                    warnings.extend(odd);
+                    // Rules look odd as data of a zone.
+                    warnings.extend(odd.into_iter().filter(|_| !is_policy));
                 }
                 Err(problems) => broken_zones.push(BrokenZone { name: file.name, path: file.path, problems }),
             }
@@ -125,6 +128,23 @@ impl Sources {
     pub fn zone_problems(&self) -> Vec<&Problem> {
         self.broken_zones.iter().flat_map(|zone| &zone.problems).chain(&self.unusable_files).collect()
     }
+}
+
+/// Each `[[rpz]]` without data of its own that is not a hosted zone either.
+fn policies_without_zone(configuration: &Configuration, found: &ZoneFiles) -> Vec<Problem> {
+    let hosted = configuration.settings.zones.iter().map(|zone| &zone.name);
+    let names: Vec<&Name> =
+        hosted.chain(found.files.iter().map(|file| &file.name)).chain(found.broken.iter().map(|broken| &broken.name)).collect();
+    let file = configuration.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+    let without = configuration.settings.rpz.iter().filter(|rpz| !names.contains(&&rpz.zone));
+    let problem = |rpz: &RpzSettings| {
+        let hint = Some("write `file` or `primaries` in this [[rpz]], or a [[zone]] for the name".to_owned());
+        Problem {
+            hint,
+            ..Problem::at(&file, &rpz.zone_mark, format!("rpz.zone: {} has no data: no zone of this name is hosted", rpz.zone))
+        }
+    };
+    without.map(problem).collect()
 }
 
 /// Reads the file that the value of `key` names, if it names one.
@@ -263,6 +283,26 @@ mod tests {
                 "AT/cairn.toml:5:8: warning: found [[stub]] for sub.example.org., no delegation there in the zone example.org. (AT/zones/example.org.zone): the zone wins",
             ]
         );
+    }
+
+    /// An `[[rpz]]` has data of its own, or takes that of a hosted zone.
+    #[test]
+    fn where_a_response_policy_zone_has_its_rules_from() {
+        let scratch = Scratch::new();
+        scratch.write("rules", "$TTL 60\n@ SOA localhost. root 1 2 3 4 5\nbad.example CNAME .\n*.bad.example CNAME rpz-passthru.\n");
+        scratch.write("zones/hosted.test.zone", ZONE);
+        let own = read(&scratch, "[[rpz]]\nzone = 'own.test'\nfile = 'rules'\n[[rpz]]\nzone = 'hosted.test'\n").expect("all is right");
+        let loaded: Vec<String> = own.zones.iter().map(|zone| zone.file.name.to_string()).collect();
+        assert_eq!((loaded, own.warnings.len()), (vec!["hosted.test.".to_owned(), "own.test.".to_owned()], 0), "{:?}", own.warnings);
+        let none = read(&scratch, "[[rpz]]\nzone = 'none.test'\n").expect_err("no data");
+        let at = scratch.path().display().to_string();
+        assert_eq!(
+            none[0].to_string().replace(&at, "AT"),
+            "AT/cairn.toml:2:8: rpz.zone: none.test. has no data: no zone of this name is hosted; \
+             write `file` or `primaries` in this [[rpz]], or a [[zone]] for the name"
+        );
+        let gone = read(&scratch, "[[rpz]]\nzone = 'own.test'\nfile = 'none'\n").expect_err("no file");
+        assert!(gone[0].to_string().contains("cairn.toml:3:8: rpz.file of own.test.: "), "{}", gone[0]);
     }
 
     /// What is wrong with a file is told where the configuration names it; what is wrong in it, at its own lines.

@@ -14,13 +14,17 @@ const SIGNATURES_END_SOON_S: i32 = 3 * 86_400;
 
 /// All warnings of this kind.
 pub(super) fn across_files(configuration: &Configuration, zones: &[LoadedZone], now: WallTime) -> Vec<Problem> {
+    // Zones that hold rules are not served.
+    let is_served =
+        |zone: &&LoadedZone| !configuration.settings.zones.iter().any(|settings| settings.is_policy && settings.name == zone.file.name);
+    let zones: Vec<&LoadedZone> = zones.iter().filter(is_served).collect();
     let signatures = zones.iter().filter_map(|zone| signatures(zone, now));
-    let rules = unused_rules(configuration, zones);
-    rules.into_iter().chain(undelegated(zones)).chain(signatures).chain(open_resolver(configuration)).collect()
+    let rules = unused_rules(configuration, &zones);
+    rules.into_iter().chain(undelegated(&zones)).chain(signatures).chain(open_resolver(configuration)).collect()
 }
 
 /// Forward and stub rules for names that a hosted zone answers: hosted zones take precedence.
-fn unused_rules(configuration: &Configuration, zones: &[LoadedZone]) -> Vec<Problem> {
+fn unused_rules(configuration: &Configuration, zones: &[&LoadedZone]) -> Vec<Problem> {
     let Configuration { settings, file } = configuration;
     let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
     let unused = |(kind, rule): (&str, &RouteSettings)| {
@@ -41,8 +45,8 @@ fn unused_rules(configuration: &Configuration, zones: &[LoadedZone]) -> Vec<Prob
 }
 
 /// Zones below another hosted zone that does not delegate them: this server answers from them, and all others do not find them.
-fn undelegated(zones: &[LoadedZone]) -> Vec<Problem> {
-    let lone = |child: &LoadedZone| {
+fn undelegated(zones: &[&LoadedZone]) -> Vec<Problem> {
+    let lone = |child: &&LoadedZone| {
         let name = &child.file.name;
         let above = zones.iter().filter(|zone| zone.file.name != *name && name.is_within(&zone.file.name));
         let parent = above.max_by_key(|zone| zone.file.name.label_count())?;
