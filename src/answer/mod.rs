@@ -35,6 +35,7 @@ mod response_policy;
 mod review;
 mod service;
 mod snapshot;
+mod transfer_places;
 mod updates;
 #[cfg(test)]
 mod tests;

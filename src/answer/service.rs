@@ -13,6 +13,7 @@ use super::notified::Notified;
 use super::policy_zones;
 use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
+use super::transfer_places::TransferPlaces;
 use super::updates::RequestedUpdates;
 use super::zone_access::ZoneAccess;
 use crate::authority::Histories;
@@ -50,6 +51,8 @@ pub struct Service {
     pub metrics: Registry,
     /// Zones whose primaries have something new.
     pub notified: Notified,
+    /// Transfers to other servers.
+    pub(super) transfer_places: Arc<TransferPlaces>,
     /// Updates that wait to be carried out.
     pub updates: RequestedUpdates,
     /// Shared, so that all workers together write one line a minute for a limit.
@@ -102,6 +105,7 @@ impl Service {
             in_flight: InFlight::new(&limits),
             metrics: Registry::default(),
             notified: Notified::default(),
+            transfer_places: Arc::default(),
             updates: RequestedUpdates::default(),
             limit_log: Arc::default(),
             response_rate: ResponseRate::new(random.u64()),

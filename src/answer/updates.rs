@@ -1,8 +1,8 @@
 //! Updates (RFC 2136) on their way from the workers to the thread that carries them out: all that wait are taken together, so
 //! that one write to the disk is for all of them.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::reply::bare_error;
 use crate::authority::Signer;
 use crate::env::Clock;
-use crate::limits::server::{UPDATE_WAIT_MAX, UPDATES_WAITING_MAX};
+use crate::limits::server::{UPDATE_WAIT_MAX, UPDATES_WAITING_MAX, UPDATES_WAITING_PER_CLIENT_MAX};
 use crate::record::{Name, Rcode};
 
 /// One update that its sender may make.
@@ -48,6 +48,7 @@ pub struct RequestedUpdates {
 #[derive(Default)]
 struct Waiting {
     updates: VecDeque<RequestedUpdate>,
+    by_client: HashMap<IpAddr, usize>,
     /// Nobody carries out updates.
     is_closed: bool,
 }
@@ -61,9 +62,11 @@ impl RequestedUpdates {
     pub fn add(&self, zone: Name, message: Vec<u8>, client: SocketAddr, key: Option<Name>) -> Option<oneshot::Receiver<Rcode>> {
         let (outcome, receiver) = oneshot::channel();
         let mut waiting = self.waiting();
-        if waiting.is_closed || waiting.updates.len() >= UPDATES_WAITING_MAX {
+        let of_client = waiting.by_client.get(&client.ip()).copied().unwrap_or(0);
+        if waiting.is_closed || waiting.updates.len() >= UPDATES_WAITING_MAX || of_client >= UPDATES_WAITING_PER_CLIENT_MAX {
             return None;
         }
+        waiting.by_client.insert(client.ip(), of_client + 1);
         waiting.updates.push_back(RequestedUpdate { zone, message, client, key, outcome });
         self.bell.notify_one();
         Some(receiver)
@@ -74,6 +77,7 @@ impl RequestedUpdates {
         let waiting = self.waiting();
         let waited = self.bell.wait_timeout_while(waiting, longest, |waiting| waiting.updates.is_empty() && !waiting.is_closed);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        waiting.by_client.clear();
         waiting.updates.drain(..).collect()
     }
 
@@ -81,6 +85,7 @@ impl RequestedUpdates {
     pub fn close(&self) {
         let mut waiting = self.waiting();
         waiting.is_closed = true;
+        waiting.by_client.clear();
         waiting.updates.clear();
         self.bell.notify_all();
     }
@@ -104,5 +109,25 @@ impl AwaitedUpdate {
             signer.sign(&mut reply, clock.wall());
         }
         (rcode, reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_client_cannot_take_all_places() {
+        let updates = RequestedUpdates::default();
+        let add = |client: u8| {
+            let name = Name::parse("example.").expect("a name");
+            updates.add(name, Vec::new(), SocketAddr::from(([192, 0, 2, client], 53)), None)
+        };
+        let of = |client: u8| (0..2_000).map_while(|_| add(client)).collect::<Vec<_>>().len();
+        assert_eq!([1, 2, 3, 4, 5].map(of), [250, 250, 250, 250, 0]);
+        assert_eq!(updates.take(Duration::ZERO).len(), UPDATES_WAITING_MAX);
+        assert_eq!(of(1), 250, "places come back");
+        updates.close();
+        assert!(add(6).is_none());
     }
 }

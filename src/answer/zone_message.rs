@@ -15,11 +15,13 @@ use super::failure_log::Subject;
 use super::reply::bare_error;
 use super::service::Service;
 use super::snapshot::Snapshot;
+use super::transfer_places::TransferPlace;
 use super::updates::AwaitedUpdate;
 use super::{Client, Messages, Transport};
 use crate::authority::{Outgoing, Request, Signer, Wanted, verify_request};
-use crate::env::Clock;
+use crate::env::{BootTime, Clock};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
+use crate::limits::server::TRANSFER_OUT_TIME_MAX;
 use crate::record::{Class, Name, Question, Rcode, Rtype};
 use crate::wire::{Flags, Header, Message, Opcode, Section};
 
@@ -194,11 +196,22 @@ impl Asked<'_> {
             }
             return ZoneMessage::Reply(reply);
         }
+        let Some(place) = self.service.transfer_places.take(peer) else {
+            return refuse(Rcode::SERVFAIL, "too many transfers are under way", signer);
+        };
         let history = snapshot.histories.get(self.name.as_wire());
         let outgoing = Outgoing::new(zone, history, wanted, header.id, &self.question_wire, self.has_edns);
         let clock = self.service.resolve.clock.clone();
         let told = Some((self.client.peer, self.name.clone()));
-        ZoneMessage::Transfer(Box::new(Transfer { outgoing, signer, clock, told, _snapshot: snapshot.clone() }))
+        ZoneMessage::Transfer(Box::new(Transfer {
+            outgoing,
+            signer,
+            began: clock.boot(),
+            clock,
+            told,
+            _place: place,
+            _snapshot: snapshot.clone(),
+        }))
     }
 }
 
@@ -231,6 +244,8 @@ struct Transfer {
     outgoing: Outgoing,
     signer: Option<Signer>,
     clock: Arc<dyn Clock>,
+    began: BootTime,
+    _place: TransferPlace,
     /// Who asks for which zone, until the log has it.
     told: Option<(SocketAddr, Name)>,
     /// The zone is freed with its snapshot, on a thread that may be slow.
@@ -241,6 +256,10 @@ impl Messages for Transfer {
     fn next(&mut self) -> Option<Vec<u8>> {
         if let Some((client, zone)) = self.told.take() {
             tracing::info!(%client, %zone, serial = self.outgoing.serial(), "transfer begins: {}", self.outgoing.form());
+        }
+        // The client sees that the closing SOA is missing, and comes again.
+        if self.clock.boot().since(self.began) > TRANSFER_OUT_TIME_MAX {
+            return None;
         }
         let reserved = self.signer.as_ref().map_or(0, Signer::octets);
         let mut message = self.outgoing.next(reserved)?;

@@ -2,12 +2,13 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::tests::{NoNet, StoppedClock, client, parts};
 use super::{AtOnce, Parts, Service, Transport, Worker};
 use crate::authority::{Keyring, Verifier, sign_request};
 use crate::config::Settings;
-use crate::env::{BootTime, Clock, Random};
+use crate::env::{BootTime, Clock, Random, WallTime};
 use crate::limits::Limits;
 use crate::record::{Class, Name, Question, Rtype};
 use crate::wire::{Flags, Header, Message, Opcode, Section, Writer};
@@ -35,11 +36,28 @@ fn name(text: &str) -> Name {
 }
 
 fn worker() -> Rc<Worker> {
+    worker_at(Arc::new(StoppedClock))
+}
+
+/// A clock that the test moves.
+struct Hands(AtomicU64);
+
+impl Clock for Hands {
+    fn boot(&self) -> BootTime {
+        BootTime(1_000_000 + self.0.load(Ordering::Relaxed))
+    }
+
+    fn wall(&self) -> WallTime {
+        StoppedClock.wall()
+    }
+}
+
+fn worker_at(clock: Arc<dyn Clock>) -> Rc<Worker> {
     let settings = Settings::from_toml(CONFIG, "cairn.toml").expect("valid");
     let zones = (*parts().zones).clone();
     let missing = ZoneWithoutData { apex: name("copy.test."), why: "no copy".to_owned() };
     let parts = Parts { settings, zones: Arc::new(zones.with_missing([missing])), ..parts() };
-    let service = Service::new(parts, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    let service = Service::new(parts, Limits::default(), clock, &Random::from_seed(1));
     Worker::new(service, Rc::new(NoNet), Random::from_seed(2))
 }
 
@@ -219,4 +237,26 @@ fn replaced_zones_are_served_at_once_and_their_changes_are_known() {
     assert!(soas == 2 || soas == 4, "the whole zone, which is shorter, or the changes: {soas}");
     let retransferred = service.snapshot();
     assert!(retransferred.histories.get(name("example.org.").as_wire()).is_some_and(|history| history.since(1).is_some()));
+}
+
+/// Each transfer holds a version of its zone for as long as its client likes to read.
+#[test]
+fn transfers_are_bounded_in_number_and_in_time() {
+    let clock = Arc::new(Hands(AtomicU64::new(0)));
+    let worker = worker_at(clock.clone());
+    let axfr = message(Opcode::QUERY, "example.org", Rtype::AXFR, None);
+    let begin = || {
+        let mut slot = vec![0; 65_535];
+        slot[..axfr.len()].copy_from_slice(&axfr);
+        match worker.at_once(&worker.moment(BootTime(1_000_000)), &mut slot, axfr.len(), &client("192.0.2.1:4000", Transport::Stream)) {
+            AtOnce::Many(messages) => Some(messages),
+            _ => None,
+        }
+    };
+    let mut held: Vec<_> = std::iter::from_fn(begin).take(100).collect();
+    assert_eq!((held.len(), said(&worker, &axfr, "192.0.2.1", Transport::Stream).0), (20, "SERVFAIL 0".to_owned()));
+    clock.0.store(1_801_000, Ordering::Relaxed);
+    assert!(held.remove(0).next().is_none(), "half an hour is over");
+    let mut again = begin().expect("a place came back");
+    assert!(again.next().is_some() && begin().is_none());
 }

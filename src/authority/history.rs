@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::limits::zone::{DIFF_OCTETS_PER_ZONE_MAX, DIFFS_PER_ZONE_MAX};
+use crate::limits::zone::{DIFF_OCTETS_MAX, DIFF_OCTETS_PER_ZONE_MAX, DIFFS_PER_ZONE_MAX};
 use crate::record::Name;
 use crate::zone::{Diff, Zone, Zones, is_newer};
 
@@ -32,6 +32,10 @@ impl History {
         diffs.push(Arc::new(diff));
         shorten(&mut diffs);
         History { diffs, is_ambiguous: false }
+    }
+
+    fn octets(&self) -> usize {
+        self.diffs.iter().map(|diff| diff.octets()).sum()
     }
 
     /// The changes from `serial` to the present; `None` if they are not known.
@@ -63,7 +67,19 @@ impl Histories {
             let after = if Arc::ptr_eq(before, zone) { history } else { Arc::new(history.followed_by(before, zone)) };
             Some((apex.into(), after))
         };
-        Histories(new.iter().filter_map(followed).collect())
+        Histories(new.iter().filter_map(followed).collect()).bounded()
+    }
+
+    /// The largest go where all together are too large: one zone of a thousand may change much, all of them must not.
+    fn bounded(mut self) -> Histories {
+        let mut sum: usize = self.0.values().map(|history| history.octets()).sum();
+        while sum > DIFF_OCTETS_MAX
+            && let Some(largest) = self.0.values_mut().max_by_key(|history| history.octets())
+        {
+            sum -= largest.octets();
+            *largest = Arc::new(History { diffs: Vec::new(), is_ambiguous: largest.is_ambiguous });
+        }
+        self
     }
 
     /// Histories that begin with these changes, each of which begins where the one before ends.
@@ -72,7 +88,7 @@ impl Histories {
             shorten(&mut diffs);
             Arc::new(History { diffs, is_ambiguous: false })
         };
-        Histories(changes.map(|(zone, diffs)| (zone.as_wire().into(), bounded(diffs))).collect())
+        Histories(changes.map(|(zone, diffs)| (zone.as_wire().into(), bounded(diffs))).collect()).bounded()
     }
 
     /// The history of one zone.
@@ -123,6 +139,24 @@ mod tests {
     #[test]
     fn a_serial_that_goes_back_begins_anew() {
         assert!(known(&[(1, 1), (7, 2), (3, 3)]).is_empty());
+    }
+
+    /// Many zones with changes each: what all of them remember is bounded, and the small ones are not forgotten for the large.
+    #[test]
+    fn the_octets_of_all_zones_are_bounded() {
+        let of = |number: usize, serial: u32, records: usize| {
+            let more: String = (0..records).map(|n| format!("h{n} TXT {serial}-{n}\n")).collect();
+            let text = format!("$TTL 300\n@ SOA ns host {serial} 2 3 4 60\n@ NS ns\nns A 192.0.2.53\n{more}");
+            let apex = Name::parse(&format!("z{number}.example.")).expect("a name");
+            Arc::new(load_zone(&apex, "test", &mut |_| Ok(text.clone().into_bytes())).expect("good").0)
+        };
+        let size = |number: usize| if number < 4 { 1_000 } else { 2 };
+        let zones = |serial: u32| Zones::new((0..20).map(|number| of(number, serial, size(number))), 1);
+        let histories =
+            (1..6).fold(Histories::default(), |histories, serial| histories.followed_by(&zones(serial), &zones(serial + 1), |_| true));
+        let octets: Vec<usize> =
+            (0..20).map(|number| histories.get(of(number, 1, 0).apex().as_wire()).map_or(0, History::octets)).collect();
+        assert!(octets.iter().sum::<usize>() <= DIFF_OCTETS_MAX && octets[4..].iter().all(|octets| *octets > 0), "{octets:?}");
     }
 
     #[test]

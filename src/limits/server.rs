@@ -87,6 +87,18 @@ pub const NOTIFY_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 pub const NOTIFY_WAIT_MAX: Duration = Duration::from_secs(3);
 /// NOTIFYs whose answers are waited for, of all zones; each is a socket.
 pub const NOTIFIES_UNDER_WAY_MAX: usize = 64;
+/// Of these, those to one server: one that is dead does not keep others from being told.
+pub const NOTIFIES_PER_SERVER_MAX: usize = 16;
+/// The shortest time between two turns of the thread that keeps zones: each looks at all of them, and whoever can forge NOTIFYs
+/// must not have it do so without pause.
+pub const KEEPER_TURN_MIN: Duration = Duration::from_millis(10);
+/// Transfers to other servers that are under way together: each holds a version of its zone. Past them SERVFAIL, and the client
+/// comes again.
+pub const TRANSFERS_OUT_MAX: usize = 100;
+/// Of these, those of one client. BIND and Knot ask for some ten zones at once.
+pub const TRANSFERS_OUT_PER_CLIENT_MAX: usize = 20;
+/// The longest transfer to another server, as slowly as it may read.
+pub const TRANSFER_OUT_TIME_MAX: Duration = Duration::from_secs(1_800);
 /// Seconds that refresh, retry and expire of a secondary's SOA may be, whatever the SOA says: a zone with zeros must not ask all
 /// the time, and a year without a check is none.
 pub const SECONDARY_TIMER_S_LIMITS: RangeInclusive<u32> = 1..=31_536_000;
@@ -95,7 +107,11 @@ pub const HEARD_CHECK_INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// The longest wait before a secondary without any data asks its primaries again.
 pub const FIRST_RETRY_MAX: Duration = Duration::from_secs(300);
 /// Checks and transfers of secondaries that are under way together; others wait for their turn.
-pub const CHECKS_UNDER_WAY_MAX: usize = 16;
+pub const CHECKS_UNDER_WAY_MAX: usize = 64;
+/// Of these, those with one primary. One that is dead or sends without end delays its own zones only.
+pub const CHECKS_PER_PRIMARY_MAX: usize = 8;
+/// Octets that all transfers from primaries have received and not finished. Each of them may be as long as one zone may be.
+pub const TRANSFERS_IN_BYTES_MAX: usize = 2 << 30;
 /// The longest wait for the SOA of a primary, over UDP and then over TCP.
 pub const PRIMARY_WAIT_MAX: Duration = Duration::from_secs(2);
 /// The longest wait for the next octets of a transfer from a primary.
@@ -118,6 +134,8 @@ pub const ROOT_INTERVAL_S_LIMITS: RangeInclusive<u32> = 60..=86_400;
 pub const FREED_PAGES_KEPT_MS: std::ffi::c_long = 100;
 /// Updates (RFC 2136) that wait for the thread that carries them out. A disk that takes 10 ms for one write does all of them at once.
 pub const UPDATES_WAITING_MAX: usize = 1_000;
+/// Of these, those of one client.
+pub const UPDATES_WAITING_PER_CLIENT_MAX: usize = 250;
 /// The longest wait for an update to be carried out; what has not been begun by then is not. nsupdate gives up after 300 s, and asks
 /// again over UDP after 3 s.
 pub const UPDATE_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -44,6 +44,8 @@ pub const UNSIGNED_MESSAGES_MAX: usize = 99;
 pub const DIFFS_PER_ZONE_MAX: usize = 100;
 /// Octets of these changes. One that is larger than the zone is not sent in any case.
 pub const DIFF_OCTETS_PER_ZONE_MAX: usize = 16 << 20;
+/// Octets of the remembered changes of all zones; past them the largest are forgotten, and their secondaries get the whole zone.
+pub const DIFF_OCTETS_MAX: usize = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 /// Seconds by which a signature is replaced sooner than it must be, when another one is: few versions of a zone in place of many.
 pub const SIGN_TOGETHER_S: u64 = 12 * 3_600;
 /// Seconds until a zone that could not be signed is tried again.
@@ -61,6 +63,8 @@ pub const CLOCK_BEHIND_S_MAX: u64 = 86_400;
 pub const UPDATE_RECORDS_MAX: usize = 5_000;
 /// Octets of one RRset that an update makes: a larger one fits into no message (RFC 1035 4.2.2).
 pub const UPDATED_SET_OCTETS_MAX: usize = 60_000;
+/// Octets in memory past which a zone does not grow by updates: as for a zone that is transferred from a primary.
+pub const UPDATED_ZONE_BYTES_MAX: usize = 1 << 30;
 /// Octets of a zone's journal past which it is made smaller, where the zone itself has fewer.
 pub const JOURNAL_OCTETS_LIMIT: u64 = if cfg!(test) { 4 << 10 } else { 4 << 20 };
 /// Response policy zones: a set of them is a number of this many bits.

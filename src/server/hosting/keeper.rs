@@ -5,6 +5,7 @@
 //! orders, NOTIFY heard, answers of tasks, time ─► what is due ─► tasks: a check of one zone, one NOTIFY
 //! ```
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
@@ -13,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, spawn_local};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use super::catalogs::Catalogs;
@@ -23,13 +24,15 @@ use super::copies;
 use super::order::Order;
 use super::primary::{self, Fetched, Primary};
 use super::shown::{SecondaryShown, Shown};
+use super::turns::Turns;
 use super::versions::{Origin, Versions};
 use crate::answer::Service;
 use crate::authority::{Notifies, Secondary, Target, Timers, is_notify_reply, notify_message, read_catalog, sign_request};
 use crate::config::{AddressEntry, ZoneSettings};
 use crate::env::{BootTime, Net, Random};
 use crate::limits::server::{
-    CATALOG_BYTES_MAX, CATALOG_MEMBERS_MAX, CHECKS_UNDER_WAY_MAX, NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX, TRANSFERRED_ZONE_BYTES_MAX,
+    CATALOG_BYTES_MAX, CATALOG_MEMBERS_MAX, CHECKS_PER_PRIMARY_MAX, CHECKS_UNDER_WAY_MAX, KEEPER_TURN_MIN, NOTIFIES_PER_SERVER_MAX,
+    NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX, TRANSFERRED_ZONE_BYTES_MAX,
 };
 use crate::record::Name;
 use crate::server::command::Reply;
@@ -99,8 +102,10 @@ struct Tools {
     net: Rc<dyn Net>,
     random: Rc<Random>,
     events: mpsc::UnboundedSender<Event>,
-    checks: Arc<Semaphore>,
-    sockets: Arc<Semaphore>,
+    checks: Rc<Turns>,
+    sockets: Rc<Turns>,
+    /// Octets of transfers that are not complete yet.
+    incoming: Rc<Cell<usize>>,
 }
 
 impl Keeper {
@@ -112,11 +117,15 @@ impl Keeper {
 
     pub(super) async fn run(mut self, net: Rc<dyn Net>, random: Rc<Random>, mut orders: mpsc::UnboundedReceiver<Order>) {
         let (events, mut heard) = mpsc::unbounded_channel();
-        let (checks, sockets) = (Arc::new(Semaphore::new(CHECKS_UNDER_WAY_MAX)), Arc::new(Semaphore::new(NOTIFIES_UNDER_WAY_MAX)));
-        let tools = Tools { net, random, events, checks, sockets };
+        let checks = Rc::new(Turns::new(CHECKS_UNDER_WAY_MAX, CHECKS_PER_PRIMARY_MAX));
+        let sockets = Rc::new(Turns::new(NOTIFIES_UNDER_WAY_MAX, NOTIFIES_PER_SERVER_MAX));
+        let tools = Tools { net, random, events, checks, sockets, incoming: Rc::default() };
         let service = self.service.clone();
+        let mut turn = Instant::now();
         loop {
+            tokio::time::sleep_until(turn).await;
             self.perform(&tools);
+            turn = Instant::now() + KEEPER_TURN_MIN;
             let now = self.now();
             let next = self.secondaries.values().filter_map(|kept| kept.machine.next()).chain(self.notifies.next()).min();
             let wait = next.map_or(LOOK_AGAIN, |next| next.since(now).min(LOOK_AGAIN));
@@ -378,11 +387,10 @@ impl Keeper {
                     is_catalog: kept.is_catalog,
                 };
                 let (net, random, events, checks) = (tools.net.clone(), tools.random.clone(), tools.events.clone(), tools.checks.clone());
+                let incoming = tools.incoming.clone();
                 spawn_local(async move {
-                    // Never closed.
-                    let _permit = checks.acquire_owned().await;
                     let zone = check.zone.clone();
-                    let outcome = check.run(&*net, &random).await;
+                    let outcome = check.run(&*net, &random, &checks, &incoming).await;
                     let _ = events.send(Event::Checked { zone, outcome });
                 });
             }
@@ -394,7 +402,7 @@ impl Keeper {
             let (service, net, random) = (self.service.clone(), tools.net.clone(), tools.random.clone());
             let (events, sockets) = (tools.events.clone(), tools.sockets.clone());
             spawn_local(async move {
-                let _permit = sockets.acquire_owned().await;
+                let _turn = sockets.with(target.server.ip()).await;
                 match notify(&service, &*net, &random, &target).await {
                     Ok(()) => {
                         let _ = events.send(Event::Answered(target, serial));
@@ -455,12 +463,16 @@ struct Check {
 }
 
 impl Check {
-    async fn run(&self, net: &dyn Net, random: &Random) -> Result<Checked, String> {
+    async fn run(&self, net: &dyn Net, random: &Random, turns: &Turns, incoming: &Cell<usize>) -> Result<Checked, String> {
         let mut errors = Vec::new();
         for offset in 0..self.primaries.len() {
             let at = (self.first + offset) % self.primaries.len();
             let Some(entry) = self.primaries.get(at) else { continue };
-            match self.ask(entry, net, random).await {
+            let _turn = match entry.host() {
+                Some(server) => turns.with(server.ip()).await,
+                None => None,
+            };
+            match self.ask(entry, net, random, incoming).await {
                 Ok((timers, new)) => return Ok(Checked { primary: at, timers, new, errors }),
                 Err(why) => errors.push(format!("{entry}: {why}")),
             }
@@ -468,7 +480,13 @@ impl Check {
         Err(errors.join("; "))
     }
 
-    async fn ask(&self, entry: &AddressEntry, net: &dyn Net, random: &Random) -> Result<(Timers, Option<Arc<Zone>>), String> {
+    async fn ask(
+        &self,
+        entry: &AddressEntry,
+        net: &dyn Net,
+        random: &Random,
+        incoming: &Cell<usize>,
+    ) -> Result<(Timers, Option<Arc<Zone>>), String> {
         let server = entry.host().ok_or_else(|| "it has no address".to_owned())?;
         let keyring = &self.service.snapshot().keyring;
         let key = match &entry.key {
@@ -478,7 +496,7 @@ impl Check {
         let clock = &*self.service.resolve.clock;
         let (zone, takes_older) = (&self.zone, self.has_expired);
         let octets_max = if self.is_catalog { CATALOG_BYTES_MAX } else { TRANSFERRED_ZONE_BYTES_MAX };
-        let primary = Primary { net, random, clock, zone, server, key, takes_older, octets_max };
+        let primary = Primary { net, random, clock, zone, server, key, takes_older, octets_max, incoming };
         let mut fetched = primary.fetch(self.held.as_ref(), self.is_forced).await?;
         loop {
             let arrived = match fetched {

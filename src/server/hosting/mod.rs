@@ -17,6 +17,7 @@ pub(super) mod made_catalogs;
 mod order;
 mod primary;
 mod shown;
+mod turns;
 mod updater;
 mod versions;
 mod write_back;

@@ -4,6 +4,7 @@
 //! be applied to; if they do not fit, or the primary does not have them, the whole zone is asked for at once on a new
 //! connection. With a TSIG key every message must be signed.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::authority::{Key, Timers, Verifier, sign_request};
 use crate::env::{Clock, Net, Random, Stream, UdpFlow};
-use crate::limits::server::{PRIMARY_WAIT_MAX, TRANSFER_SILENCE_MAX, TRANSFER_TIME_MAX};
+use crate::limits::server::{PRIMARY_WAIT_MAX, TRANSFER_SILENCE_MAX, TRANSFER_TIME_MAX, TRANSFERS_IN_BYTES_MAX};
 use crate::record::{Class, Name, Question, Rcode, Rtype};
 use crate::wire::{Flags, Header, Message, Section, Writer};
 use crate::zone::{IncrementalReader, Received, TransferReader, Zone, is_newer};
@@ -31,6 +32,28 @@ pub(super) struct Primary<'a> {
     pub(super) takes_older: bool,
     /// Octets of a transfer, and of the zone in memory.
     pub(super) octets_max: usize,
+    /// Octets of all transfers that are not complete yet.
+    pub(super) incoming: &'a Cell<usize>,
+}
+
+/// The octets of one transfer among those of all.
+struct Incoming<'a>(&'a Cell<usize>, usize);
+
+impl Incoming<'_> {
+    fn add(&mut self, octets: usize) -> Result<(), String> {
+        if self.0.get() + octets > TRANSFERS_IN_BYTES_MAX {
+            return Err(format!("all transfers under way together are larger than {} MiB", TRANSFERS_IN_BYTES_MAX >> 20));
+        }
+        self.0.set(self.0.get() + octets);
+        self.1 += octets;
+        Ok(())
+    }
+}
+
+impl Drop for Incoming<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(self.1));
+    }
 }
 
 /// What a primary has.
@@ -126,9 +149,11 @@ impl Primary<'_> {
     ) -> Result<(), String> {
         let mut stream = self.connect().await?;
         send(&mut *stream, packet).await.map_err(told)?;
+        let mut incoming = Incoming(self.incoming, 0);
         loop {
             let message = timeout(TRANSFER_SILENCE_MAX, receive(&mut *stream)).await;
             let message = message.map_err(|_| "it stopped sending before the zone was complete".to_owned())?.map_err(told)?;
+            incoming.add(message.len())?;
             let message = self.verified(message, verifier.as_mut())?;
             if each(&message)? {
                 // RFC 8945 5.3.1: the last message is signed.
@@ -294,7 +319,7 @@ mod tests {
         let (server, random) = (Rc::new(server), Random::from_seed(1));
         let (net, clock) = (OneServer::new(server.clone()), TestClock::new());
         let key = key.map(|secret| keys(secret).get(&name("k.")).cloned().expect("the key"));
-        let apex = name("example.");
+        let (apex, incoming) = (name("example."), Cell::new(0));
         let address = SocketAddr::from(([192, 0, 2, 1], 53));
         let primary = Primary {
             net: &net,
@@ -305,6 +330,7 @@ mod tests {
             key,
             takes_older: false,
             octets_max: 10 << 20,
+            incoming: &incoming,
         };
         let fetched = LocalSet::new().run_until(primary.fetch(held, is_forced)).await;
         let told = fetched.and_then(|fetched| match fetched {
@@ -317,7 +343,19 @@ mod tests {
             }
         });
         let asked = server.asked.borrow().clone();
+        assert_eq!(incoming.get(), 0, "given back");
         (told, asked)
+    }
+
+    /// Sixty-four zones of the largest size must not arrive at the same time.
+    #[test]
+    fn all_transfers_together_are_bounded() {
+        let sum = Cell::new(0);
+        let (mut one, mut two) = (Incoming(&sum, 0), Incoming(&sum, 0));
+        assert_eq!((one.add(TRANSFERS_IN_BYTES_MAX - 10), two.add(10)), (Ok(()), Ok(())));
+        assert!(two.add(1).is_err_and(|why| why == "all transfers under way together are larger than 2048 MiB"));
+        drop(one);
+        assert_eq!((two.add(1), sum.get()), (Ok(()), 11));
     }
 
     #[tokio::test(start_paused = true)]
@@ -363,6 +401,7 @@ mod tests {
             key: None,
             takes_older: true,
             octets_max: 100,
+            incoming: &Cell::new(0),
         };
         let error = LocalSet::new().run_until(small.fetch(None, true)).await.err();
         assert_eq!(error.as_deref(), Some("the zone is larger than allowed"));

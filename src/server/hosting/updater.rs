@@ -17,10 +17,11 @@ use super::versions::{Changing, Origin, Versions};
 use crate::answer::{RequestedUpdate, Service};
 use crate::authority::signing::is_of_signing;
 use crate::authority::{Entry, Refusal, Update, changed_entry};
+use crate::limits::zone::UPDATED_ZONE_BYTES_MAX;
 use crate::record::{Name, Rcode};
 use crate::server::zone_file::today;
 use crate::wire::Message;
-use crate::zone::{Zone, edit_zone};
+use crate::zone::{Zone, edit_zone, octets_of};
 
 /// A stop is noticed after this time at the latest.
 const TURN: Duration = Duration::from_secs(1);
@@ -151,7 +152,11 @@ pub(super) fn decide(update: &RequestedUpdate, zone: &Zone, is_signed: bool) -> 
         return Err(Refusal { rcode: Rcode::REFUSED, why: format!("{}: this server signs the zone and makes these records", set.rtype) });
     }
     let no_zone = || Refusal { rcode: Rcode::SERVFAIL, why: "the records do not make a zone together".to_owned() };
-    edit_zone(zone, &changes).map(Some).ok_or_else(no_zone)
+    let next = edit_zone(zone, &changes).ok_or_else(no_zone)?;
+    match octets_of(&next) > UPDATED_ZONE_BYTES_MAX && octets_of(&next) > octets_of(zone) {
+        true => Err(Refusal { rcode: Rcode::REFUSED, why: format!("the zone would take more than {UPDATED_ZONE_BYTES_MAX} octets") }),
+        false => Ok(Some(next)),
+    }
 }
 
 fn tell(update: &RequestedUpdate, old: &Zone, new: &Zone) {
