@@ -15,29 +15,28 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::task::{spawn_blocking, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use super::catalogs::Catalogs;
+use super::check::{Check, Checked, install, timers_of, withdraw};
 use super::copies;
 use super::order::Order;
-use super::primary::{self, Fetched, Primary};
+use super::primary;
 use super::shown::{SecondaryShown, Shown};
 use super::turns::Turns;
-use super::versions::{Origin, Versions};
+use super::versions::Versions;
 use crate::answer::Service;
-use crate::authority::{Notifies, Secondary, Target, Timers, is_notify_reply, notify_message, read_catalog, sign_request};
+use crate::authority::{Notifies, Secondary, Target, is_notify_reply, notify_message, sign_request};
 use crate::config::{AddressEntry, ZoneSettings};
 use crate::env::{BootTime, Net, Random};
 use crate::limits::server::{
-    CATALOG_BYTES_MAX, CATALOG_MEMBERS_MAX, CHECKS_PER_PRIMARY_MAX, CHECKS_UNDER_WAY_MAX, KEEPER_TURN_MIN, NOTIFIES_PER_SERVER_MAX,
-    NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX, TRANSFERRED_ZONE_BYTES_MAX,
+    CHECKS_PER_PRIMARY_MAX, CHECKS_UNDER_WAY_MAX, KEEPER_TURN_MIN, NOTIFIES_PER_SERVER_MAX, NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX,
 };
 use crate::record::Name;
 use crate::server::command::Reply;
-use crate::server::priority;
-use crate::zone::{Zone, ZoneWithoutData};
+use crate::zone::Zone;
 
 /// The longest sleep: clocks that run on in suspend are looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -85,16 +84,6 @@ struct Kept {
 enum Event {
     Answered(Target, u32),
     Checked { zone: Name, outcome: Result<Checked, String> },
-}
-
-struct Checked {
-    /// Index of the primary.
-    primary: usize,
-    timers: Timers,
-    /// `None`: what is held is right.
-    new: Option<Arc<Zone>>,
-    /// Of the other primaries.
-    errors: Vec<String>,
 }
 
 /// What the tasks need.
@@ -448,127 +437,12 @@ impl Keeper {
     }
 }
 
-/// One check of one zone: primaries are asked in turn until one gives an answer that can be used.
-struct Check {
-    service: Arc<Service>,
-    versions: Arc<Versions>,
-    zone: Name,
-    primaries: Vec<AddressEntry>,
-    first: usize,
-    held: Option<Arc<Zone>>,
-    path: Option<PathBuf>,
-    is_forced: bool,
-    has_expired: bool,
-    is_catalog: bool,
-}
-
-impl Check {
-    async fn run(&self, net: &dyn Net, random: &Random, turns: &Turns, incoming: &Cell<usize>) -> Result<Checked, String> {
-        let mut errors = Vec::new();
-        for offset in 0..self.primaries.len() {
-            let at = (self.first + offset) % self.primaries.len();
-            let Some(entry) = self.primaries.get(at) else { continue };
-            let _turn = match entry.host() {
-                Some(server) => turns.with(server.ip()).await,
-                None => None,
-            };
-            match self.ask(entry, net, random, incoming).await {
-                Ok((timers, new)) => return Ok(Checked { primary: at, timers, new, errors }),
-                Err(why) => errors.push(format!("{entry}: {why}")),
-            }
-        }
-        Err(errors.join("; "))
-    }
-
-    async fn ask(
-        &self,
-        entry: &AddressEntry,
-        net: &dyn Net,
-        random: &Random,
-        incoming: &Cell<usize>,
-    ) -> Result<(Timers, Option<Arc<Zone>>), String> {
-        let server = entry.host().ok_or_else(|| "it has no address".to_owned())?;
-        let keyring = &self.service.snapshot().keyring;
-        let key = match &entry.key {
-            Some(name) => Some(keyring.get(name).cloned().ok_or_else(|| format!("the key {name} has no secret"))?),
-            None => None,
-        };
-        let clock = &*self.service.resolve.clock;
-        let (zone, takes_older) = (&self.zone, self.has_expired);
-        let octets_max = if self.is_catalog { CATALOG_BYTES_MAX } else { TRANSFERRED_ZONE_BYTES_MAX };
-        let primary = Primary { net, random, clock, zone, server, key, takes_older, octets_max, incoming };
-        let mut fetched = primary.fetch(self.held.as_ref(), self.is_forced).await?;
-        loop {
-            let arrived = match fetched {
-                Fetched::UpToDate(timers) => return Ok((timers, None)),
-                Fetched::Arrived(arrived) => arrived,
-            };
-            let is_incremental = matches!(arrived, primary::Arrived::Changes(_));
-            match self.put_in_force(arrived).await {
-                Ok(new) => return Ok((timers_of(&new).ok_or_else(|| "its SOA is malformed".to_owned())?, Some(new))),
-                // Changes whose records make no zone together: the whole zone may be a good one.
-                Err(_) if is_incremental => fetched = primary.fetch(None, true).await?,
-                Err(why) => return Err(why),
-            }
-        }
-    }
-
-    /// Makes the zone, serves it, and keeps it for the next start; on a thread that may be slow.
-    async fn put_in_force(&self, arrived: primary::Arrived) -> Result<Arc<Zone>, String> {
-        let (service, versions, path, is_catalog) = (self.service.clone(), self.versions.clone(), self.path.clone(), self.is_catalog);
-        let done = spawn_blocking(move || {
-            let _ = priority::give_way();
-            let zone = Arc::new(arrived.finish()?);
-            // RFC 9432 5.1: a broken catalog is not processed; a restart must find the members of the last good one.
-            if is_catalog && let Err(broken) = read_catalog(&zone, CATALOG_MEMBERS_MAX) {
-                return Err(format!("serial {}: {broken}", zone.serial()));
-            }
-            install(&service, &versions, &zone);
-            if let Some(path) = path
-                && let Err(error) = copies::write(&path, &zone, service.resolve.clock.wall())
-            {
-                warn!("zone {}: its copy cannot be kept: {}: {error}", zone.apex(), path.display());
-            }
-            Ok(zone)
-        });
-        done.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-    }
-}
-
 fn remove_copy(zone: &Name, path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
         warn!("zone {zone}: its copy cannot be removed: {}: {error}", path.display());
     }
-}
-
-fn timers_of(zone: &Zone) -> Option<Timers> {
-    Timers::of_soa(zone.soa().rdatas().next()?)
-}
-
-/// Serves the zone, if the configuration still has it as a secondary.
-fn install(service: &Service, versions: &Versions, zone: &Arc<Zone>) {
-    let mut changing = versions.change();
-    if is_secondary(service, zone.apex()) {
-        let version = changing.next(zone.clone(), Origin::Transfer);
-        changing.serve(service, |zones| zones.with(version));
-    }
-}
-
-/// Answers names of the zone with SERVFAIL.
-fn withdraw(service: &Service, versions: &Versions, zone: &Name) {
-    let mut changing = versions.change();
-    if is_secondary(service, zone) {
-        let why = "the copy of the zone has expired: no primary has answered for as long as its SOA allows".to_owned();
-        let missing = ZoneWithoutData { apex: zone.clone(), why };
-        changing.forget(zone);
-        changing.serve(service, |zones| zones.without(zone.as_wire()).with_missing([missing]));
-    }
-}
-
-fn is_secondary(service: &Service, zone: &Name) -> bool {
-    service.snapshot().zone_rules(zone).is_some_and(|rules| !rules.primaries.is_empty())
 }
 
 /// Sends one NOTIFY and waits for its answer.
@@ -605,183 +479,4 @@ async fn notify(service: &Service, net: &dyn Net, random: &Random, target: &Targ
         }
     };
     timeout(NOTIFY_WAIT_MAX, exchange).await.map_err(|_| "no answer".to_owned())?
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use tokio::task::LocalSet;
-    use tokio::time::sleep;
-
-    use super::super::super::scratch::Scratch;
-    use super::super::fake::{OneServer, Server, TestClock, name, server, zone};
-    use super::*;
-    use crate::answer::Parts;
-    use crate::config::Settings;
-    use crate::limits::Limits;
-    use crate::record::Rtype;
-    use crate::zone::Zones;
-
-    const CONFIG: &str = "[[zone]]\nname = 'example'\nprimaries = ['192.0.2.1']\n";
-
-    const POLICY: &str = "[[rpz]]\nzone = 'example'\nprimaries = ['192.0.2.1']\n";
-
-    fn service(config: &str, clock: TestClock) -> Arc<Service> {
-        let missing = ZoneWithoutData { apex: name("example."), why: "none yet".to_owned() };
-        let settings = Settings::from_toml(config, "cairn.toml").expect("valid");
-        let apart: Vec<Name> = settings.rpz.iter().map(|rpz| rpz.zone.clone()).collect();
-        let parts = Parts {
-            settings,
-            hints: Vec::new(),
-            anchors: Arc::default(),
-            zones: Arc::new(Zones::default().holding_apart(apart).with_missing([missing])),
-            own_addresses: Vec::new(),
-        };
-        Service::new(parts, Limits::default(), Arc::new(clock), &Random::from_seed(1))
-    }
-
-    /// Keeps the zone of `CONFIG` while `test` lasts.
-    async fn kept<T>(folder: &Scratch, net: Rc<OneServer>, test: impl AsyncFnOnce(Arc<Service>, mpsc::UnboundedSender<Order>) -> T) -> T {
-        kept_as(CONFIG, folder, net, test).await
-    }
-
-    async fn kept_as<T>(
-        config: &str,
-        folder: &Scratch,
-        net: Rc<OneServer>,
-        test: impl AsyncFnOnce(Arc<Service>, mpsc::UnboundedSender<Order>) -> T,
-    ) -> T {
-        let service = service(config, TestClock::new());
-        let (orders, received) = mpsc::unbounded_channel();
-        let folder = Some(folder.path().to_owned());
-        let mut keeper = Keeper::new(
-            service.clone(),
-            folder,
-            Arc::default(),
-            Arc::new(Versions::new(Arc::new(super::super::disk::RealDisk), None, None)),
-        );
-        keeper.take_over(Settings::from_toml(config, "cairn.toml").expect("valid").zones);
-        let run = async {
-            let task = spawn_local(keeper.run(net, Rc::new(Random::from_seed(2)), received));
-            let result = test(service, orders).await;
-            task.abort();
-            result
-        };
-        LocalSet::new().run_until(run).await
-    }
-
-    fn serial(service: &Service) -> Option<u32> {
-        service.snapshot().zones.get(name("example.").as_wire()).map(|zone| zone.serial())
-    }
-
-    fn net(server: Option<Server>) -> Rc<OneServer> {
-        Rc::new(OneServer(Rc::new(RefCell::new(server.map(Rc::new)))))
-    }
-
-    fn put(net: &OneServer, server: Option<Server>) {
-        *net.0.borrow_mut() = server.map(Rc::new);
-    }
-
-    /// The zone of the tests has refresh 2, retry 3 and expire 4 seconds.
-    #[tokio::test(start_paused = true)]
-    async fn a_copy_follows_expires_and_comes_back() {
-        let (scratch, net) = (Scratch::new(), net(None));
-        let (one, two) = (zone(1, ""), zone(2, "new A 192.0.2.9\n"));
-        kept(&scratch, net.clone(), async |service, _orders| {
-            assert_eq!(serial(&service), None);
-            put(&net, Some(server(&[&one])));
-            sleep(Duration::from_secs(4)).await;
-            assert_eq!(serial(&service), Some(1), "asked again soon, without data");
-            put(&net, Some(server(&[&one, &two])));
-            sleep(Duration::from_millis(2_500)).await;
-            assert_eq!(serial(&service), Some(2), "after refresh");
-            put(&net, None);
-            sleep(Duration::from_millis(3_000)).await;
-            assert_eq!(serial(&service), Some(2), "not expired yet");
-            sleep(Duration::from_millis(3_500)).await;
-            let snapshot = service.snapshot();
-            assert!(serial(&service).is_none() && snapshot.zones.has(name("example.").as_wire()), "expired, and nobody else answers");
-            put(&net, Some(server(&[&two])));
-            sleep(Duration::from_millis(3_500)).await;
-            assert_eq!(serial(&service), Some(2), "right again, without a transfer");
-            let asked = net.0.borrow().as_ref().map(|server| server.asked.borrow().clone());
-            assert!(asked.is_some_and(|asked| !asked.is_empty() && asked.iter().all(|rtype| *rtype == Rtype::SOA)));
-        })
-        .await;
-    }
-
-    /// Rules of a response policy zone: by transfer, incrementally, past the end of the zone, and over a restart. Never served.
-    #[tokio::test(start_paused = true)]
-    async fn the_rules_of_a_policy_follow_its_primary() {
-        let (scratch, net) = (Scratch::new(), net(None));
-        let (one, two) = (zone(1, ""), zone(2, "new A 192.0.2.9\n"));
-        let rules = |service: &Service| {
-            let snapshot = service.snapshot();
-            assert!(snapshot.zones.find(name("example.").as_wire()).is_none(), "no question is answered from it");
-            let rules = snapshot.policies.get(0).and_then(|policy| policy.rules.clone());
-            rules.map(|rules| (rules.zone().serial(), rules.count()))
-        };
-        let count = kept_as(POLICY, &scratch, net.clone(), async |service, _orders| {
-            assert_eq!(rules(&service), None);
-            put(&net, Some(server(&[&one])));
-            sleep(Duration::from_secs(4)).await;
-            let (serial, count) = rules(&service).expect("rules");
-            assert_eq!(serial, 1);
-            let generation = service.snapshot().generation;
-            put(&net, Some(server(&[&one, &two])));
-            sleep(Duration::from_millis(2_500)).await;
-            assert_eq!(rules(&service), Some((2, count + 1)));
-            assert!(service.snapshot().generation > generation, "ready answers are made anew");
-            put(&net, None);
-            sleep(Duration::from_secs(60)).await;
-            assert_eq!(rules(&service), Some((2, count + 1)), "expired");
-            count
-        })
-        .await;
-        kept_as(POLICY, &scratch, net.clone(), async |service, _orders| {
-            assert_eq!(rules(&service), Some((2, count + 1)), "before anything was asked");
-        })
-        .await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_copy_is_served_after_a_restart() {
-        let scratch = Scratch::new();
-        kept(&scratch, net(Some(server(&[&zone(7, "")]))), async |service, _orders| {
-            sleep(Duration::from_millis(1_500)).await;
-            assert_eq!(serial(&service), Some(7));
-        })
-        .await;
-        kept(&scratch, net(None), async |service, _orders| {
-            assert_eq!(serial(&service), Some(7), "before the first check");
-            sleep(Duration::from_secs(6)).await;
-            assert_eq!(serial(&service), None, "expired");
-        })
-        .await;
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_operator_is_told_how_a_transfer_went() {
-        let scratch = Scratch::new();
-        let net = net(Some(server(&[&zone(7, "")])));
-        kept(&scratch, net.clone(), async |_service, orders| {
-            for (zone, is_there, expected) in [
-                ("example.", true, "transferred from 192.0.2.1: serial 7"),
-                ("example.", false, "192.0.2.1: connection refused"),
-                ("other.", false, "other. is not a secondary zone of this server: a [[zone]] with `primaries` makes it one"),
-            ] {
-                sleep(Duration::from_secs(1)).await;
-                if !is_there {
-                    put(&net, None);
-                }
-                let (sender, mut lines) = mpsc::channel(4);
-                orders.send(Order::Retransfer(name(zone), Reply(sender))).expect("it runs");
-                let line = lines.recv().await.expect("a line");
-                let told = line["line"].as_str().or(line["error"].as_str()).expect("text").to_owned();
-                assert_eq!(told, expected);
-            }
-        })
-        .await;
-    }
 }

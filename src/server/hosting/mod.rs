@@ -3,11 +3,12 @@
 //!
 //! `versions.rs` is the one place where a zone changes. `updater.rs` is the thread that carries out updates (RFC 2136), with
 //! `journaled.rs` and `journal_file.rs` for what must outlive a crash; `write_back.rs` is the one that writes them into zone files.
-//! A third does the rest: `keeper.rs` is its loop and performs what `authority` decides; `primary.rs` speaks with one primary;
+//! A third does the rest: `keeper.rs` is its loop and performs what `authority` decides; `check.rs` asks the primaries of one zone, `primary.rs` speaks with one;
 //! `catalogs.rs` follows the catalogs of other servers (RFC 9432), `made_catalogs.rs` writes those of this one.
 //! `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
 mod catalogs;
+mod check;
 mod copies;
 mod disk;
 mod journal_file;
@@ -97,5 +98,7 @@ impl Hosting {
 mod catalog_tests;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod keeper_tests;
 #[cfg(test)]
 mod update_tests;
