@@ -46,6 +46,11 @@ fn master_file() {
 }
 
 #[test]
+fn policy() {
+    throw_at("policy");
+}
+
+#[test]
 fn proof() {
     throw_at("proof");
 }

@@ -23,6 +23,7 @@ pub fn seeds_of(target: &str) -> Vec<Vec<u8>> {
             include_bytes!("../zones/inconsistent.zone").to_vec(),
             b"$ORIGIN example.test.\n$TTL 1h\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n$GENERATE 1-3 h$ A 192.0.2.$\n".to_vec(),
         ],
+        "policy" => (0..8u8).map(|seed| (0..240u8).map(|at| at.wrapping_mul(37).wrapping_add(seed.wrapping_mul(91))).collect()).collect(),
         "proof" => (0..8u8).map(|seed| (0..160u8).map(|at| at.wrapping_mul(31).wrapping_add(seed.wrapping_mul(77))).collect()).collect(),
         "patching" => {
             // What is kept ready has no OPT.

@@ -4,6 +4,7 @@
 //! something is wrong; none may hang.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,16 +16,24 @@ use cairn::cache::{AnswerKey, Cache, CacheLimits};
 use cairn::config::Settings;
 use cairn::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use cairn::limits::Limits;
+use cairn::policy::{Decided, Facts, NameServer, PolicyOptions, PolicySet, PolicyZone, ResponsePolicies, Rules, Step, decide};
 use cairn::record::{Class, Name, Question, RrSet, Rtype, Validated, canonical_rdata};
 use cairn::validate::{self, Denial, WorkBudget};
 use cairn::wire::{Flags, Header, Message, QueryView, Section, Writer};
-use cairn::zone::{Zones, load_zone, parse_records};
+use cairn::zone::{Assembly, Zones, load_zone, parse_records};
 use tokio::runtime::{Builder, LocalOptions};
 
 pub type Target = fn(&[u8]);
 
-pub const TARGETS: [(&str, Target); 6] =
-    [("message", message), ("name", name), ("master_file", master_file), ("proof", proof), ("patching", patching), ("walk", walk)];
+pub const TARGETS: [(&str, Target); 7] = [
+    ("message", message),
+    ("name", name),
+    ("master_file", master_file),
+    ("policy", policy),
+    ("proof", proof),
+    ("patching", patching),
+    ("walk", walk),
+];
 
 const NOW: BootTime = BootTime(1_000_000);
 
@@ -107,6 +116,74 @@ pub fn master_file(data: &[u8]) {
     }
     if let Err(problems) = parse_records("records", data) {
         assert!(!problems.is_empty(), "refused without a reason");
+    }
+}
+
+/// Any records as the rules of a response policy zone: each is a rule or is counted, and what is decided before a response is there is
+/// what the response would have led to.
+pub fn policy(data: &[u8]) {
+    const LABELS: [&[u8]; 16] = [
+        b"*",
+        b"a",
+        b"b",
+        b"32",
+        b"24",
+        b"128",
+        b"0",
+        b"1",
+        b"192",
+        b"zz",
+        b"ffff",
+        b"rpz-client-ip",
+        b"rpz-ip",
+        b"rpz-nsdname",
+        b"rpz-nsip",
+        b"rpz-x",
+    ];
+    const TARGETS: [&[u8]; 9] = [
+        b"\0",
+        b"\x01*\0",
+        b"\x0crpz-passthru\0",
+        b"\x08rpz-drop\0",
+        b"\x0crpz-tcp-only\0",
+        b"\x05rpz-x\0",
+        b"\x01*\x06garden\0",
+        b"\x01a\0",
+        b"\x01a\x05rpz-y\0",
+    ];
+    let apex = Name::parse("rpz.test.").expect("a name");
+    let mut bytes = Bytes(data);
+    let mut zone = Assembly::new(apex.clone());
+    zone.add(apex.as_wire(), Rtype::SOA, 60, b"\0\0\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05").expect("room");
+    let mut owners = BTreeSet::new();
+    while !bytes.0.is_empty() && owners.len() < 40 {
+        let count = bytes.below(9);
+        let labels: Vec<usize> = (0..count).map(|_| bytes.below(LABELS.len())).collect();
+        let Ok(owner) = labels.into_iter().try_fold(apex.clone(), |name, at| name.child(LABELS[at])) else { continue };
+        let rtype = [Rtype::CNAME, Rtype::CNAME, Rtype::A, Rtype::TXT, Rtype::NS, Rtype::DNAME][bytes.below(6)];
+        let any: Vec<u8> = (0..bytes.below(20)).map(|_| bytes.below(256) as u8).collect();
+        let rdata = if bytes.below(4) == 0 { &any } else { TARGETS[bytes.below(TARGETS.len())] };
+        if owner != apex && owners.insert(owner.clone()) {
+            zone.add(owner.as_wire(), rtype, 60, rdata).expect("room");
+        }
+    }
+    let rules = Arc::new(Rules::compile(Arc::new(zone.finish().expect("a SOA"))));
+    assert_eq!(rules.count() + rules.skipped().count, owners.len(), "{:?}", rules.skipped());
+    let zone = PolicyZone { name: apex, options: PolicyOptions::default(), rules: Some(rules) };
+    let policies = ResponsePolicies::new(vec![zone]);
+    for qname in ["a.", "b.a.", "a.b.a.", "32.1.0.0.192.rpz-ip.", "."].map(|text| Name::parse(text).expect("a name")) {
+        let addresses = vec!["192.0.0.1".parse().expect("an address"), "::1".parse().expect("an address")];
+        let servers = vec![NameServer { name: Name::parse("a.b.").expect("a name"), addresses: addresses.clone() }];
+        let before = Step { name: qname, addresses: Vec::new(), servers: Vec::new() };
+        let after = Step { addresses: addresses.clone(), servers, ..before.clone() };
+        let facts =
+            |step, is_resolved| Facts { client: Some(addresses[0]), steps: vec![step], is_resolved, dnssec_ok: false, is_signed: false };
+        let owner_of = |facts: &Facts| match decide(&policies, PolicySet::ALL, facts, &mut Vec::new()) {
+            Decided::Rule(found) => Some((found.owner.clone(), found.action.local(&facts.steps[0].name, Rtype::A))),
+            Decided::NoRule | Decided::NotYet => None,
+        };
+        let (early, late) = (owner_of(&facts(before, false)), owner_of(&facts(after, true)));
+        assert!(early.is_none() || early == late, "{early:?}, then {late:?}");
     }
 }
 
