@@ -130,7 +130,7 @@ fn rows_of_the_migration_tables_are_understood() {
 /// Each configuration in the documents is one that Cairn takes.
 #[test]
 fn configurations_in_documents_are_understood() {
-    for file in ["README.md", "docs/operations.md"] {
+    for file in ["README.md", "docs/operations.md", "docs/rpz.md"] {
         let text = std::fs::read_to_string(file).expect(file);
         for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
             let read = Settings::from_toml(block, file);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::case::Case;
 use super::explained::Note;
-use super::outcome::Outcome;
+use super::outcome::{Delivery, Outcome};
 use super::request::Request;
 use crate::policy::{denial_ttl, without_mapped_addresses};
 use crate::record::{Class, EdeCode, Name, Question, Rcode, RrSet, Rtype, Security};
@@ -34,6 +34,8 @@ pub(super) fn is_wanted(case: &Case<'_>, outcome: &Outcome) -> bool {
         && case.request.class == Class::IN
         && case.request.question.rtype == Rtype::AAAA
         && outcome.security != Security::Bogus
+        // A rule that lets no reply out, or a short one, has decided.
+        && outcome.delivery == Delivery::Whole
         && (outcome.rcode() == Rcode::NOERROR || failed_for_type(outcome))
         && !outcome.answers.iter().any(|set| set.rtype == Rtype::AAAA)
 }

@@ -88,6 +88,20 @@ fn shown(status: &Value, paint: Paint) -> Vec<String> {
 
 /// One zone, also for `cairn zone list`.
 pub(super) fn zone_line(zone: &Value, paint: Paint) -> String {
+    let examples: Vec<String> = list(&zone["skipped-examples"]).iter().filter_map(text).collect();
+    let rules = match (zone["rules"].as_u64(), zone["skipped"].as_u64()) {
+        (None, _) => String::new(),
+        (Some(0), _) if zone["records"].is_null() => return format!("{}, no rules in force", data_line(zone, paint)),
+        (Some(rules), Some(0) | None) => format!(", response policy with {rules} rules"),
+        (Some(rules), Some(skipped)) => {
+            let what = paint.bad(&format!("{skipped} records are no rule:"));
+            format!(", response policy with {rules} rules, {what} {}", examples.join("; "))
+        }
+    };
+    format!("{}{rules}", data_line(zone, paint))
+}
+
+fn data_line(zone: &Value, paint: Paint) -> String {
     let name = text(&zone["name"]).unwrap_or_default();
     let figures = format!("serial {}, {} records", zone["serial"], zone["records"]);
     let problem = text(&zone["problem"]).unwrap_or_default();

@@ -30,6 +30,7 @@ use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
 use crate::listen::{self, Admission, Bounds, LiveBounds, SocketChanges, Sockets};
+use crate::policy::{ResponsePolicies, Rules};
 use crate::record::Name;
 use crate::zone::{Zone, ZoneWithoutData, Zones};
 
@@ -216,6 +217,7 @@ impl Engine for Server {
         let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(&snapshot.zones, &self.hosting.shown.primary(&zone.name))));
         let mut zones: Vec<(Name, Value)> = of_files.chain(self.hosting.shown.lines(self.clock.boot())).collect();
         zones.sort_by(|one, other| one.0.cmp(&other.0));
+        zones.iter_mut().for_each(|(name, shown)| show_rules(&snapshot.policies, name, shown));
         let zones: Vec<Value> = zones.into_iter().map(|(_, shown)| shown).collect();
         let (now, cache) = (self.clock.boot(), self.service.cache());
         let is_online = !self.service.resolve.is_offline();
@@ -415,6 +417,14 @@ impl ZoneState {
             "unwritten-because": journal.why_unwritten.clone().filter(|_| journal.is_unwritten),
         })
     }
+}
+
+/// Adds what a zone holds as a response policy zone.
+fn show_rules(policies: &ResponsePolicies, name: &Name, shown: &mut Value) {
+    let Some(rules) = policies.zones().iter().find(|policy| policy.name == *name).map(|policy| policy.rules.as_deref()) else { return };
+    shown["rules"] = json!(rules.map_or(0, Rules::count));
+    shown["skipped"] = json!(rules.map_or(0, |rules| rules.skipped().count));
+    shown["skipped-examples"] = json!(rules.map_or(&[][..], |rules| &rules.skipped().examples));
 }
 
 async fn beat(beats: Arc<[AtomicU64]>, worker: usize, interval: Duration) {

@@ -29,7 +29,7 @@ fn world(zones: &[(&str, &str)], tune: impl Fn(&mut [RpzSettings]) + 'static) ->
             "mail.victim. 300 MX 5 www.victim.",
         ])
         .records(&["alias.victim. 300 CNAME www.other.", "long.victim. 300 CNAME alias.victim.", "two.victim. 300 A 192.0.2.9"])
-        .records(&["two.victim. 300 A 203.0.113.9", "deep.a.victim. 300 A 192.0.2.7"])
+        .records(&["two.victim. 300 A 203.0.113.9", "deep.a.victim. 300 A 192.0.2.7", "mapped.victim. 300 AAAA ::ffff:192.0.2.77"])
         .server("ns.victim.")
         .at("198.51.100.53")
         .zone("other.")
@@ -293,6 +293,28 @@ fn tcp_only() {
             assert_eq!(told(&world.ask("www.victim. A TCP")), TRUE);
             assert_eq!(told(&world.ask("www.victim. A")), "TC");
         }
+    }
+}
+
+/// Addresses in another form: behind a translator, and IPv4 inside IPv6.
+#[test]
+fn addresses_made_of_others() {
+    if !is_cairn() {
+        return;
+    }
+    for (rules, question, expected) in [
+        ("two.victim CNAME rpz-tcp-only.", "two.victim. AAAA", "TC"),
+        ("two.victim CNAME .", "two.victim. AAAA", BLOCKED),
+        ("two.victim A 192.0.2.200", "two.victim. AAAA", "64:ff9b::c000:2c8 +SOA EDE15 EDE4"),
+        ("32.9.2.0.192.rpz-ip CNAME .", "two.victim. AAAA", "NODATA"),
+        ("32.77.2.0.192.rpz-ip CNAME .", "mapped.victim. AAAA", BLOCKED),
+        ("128.c000:24d.zz.rpz-ip CNAME .", "mapped.victim. AAAA", "::ffff:192.0.2.77"),
+    ] {
+        let translated = question.starts_with("two");
+        let mut world = one(rules).tune(move |settings| {
+            settings.dns64.clients = if translated { vec!["127.0.0.0/8".parse().expect("a prefix")] } else { Vec::new() };
+        });
+        assert_eq!(told(&world.ask(question)), expected, "{question} under {rules}");
     }
 }
 

@@ -101,6 +101,7 @@ impl ResponsePolicies {
     /// Whether a rule of any zone is for this client.
     #[inline(never)]
     pub fn has_client_rule(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
         self.zones.iter().filter_map(|zone| zone.rules.as_ref()).any(|rules| rules.client_ip(client).is_some())
     }
 }

@@ -50,14 +50,15 @@ impl Prefixes {
 
     /// The longest prefix of the address.
     pub(super) fn find(&self, address: IpAddr) -> Option<PrefixMatch<'_>> {
-        let address = address.to_canonical();
         let family = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         family.find(bits_of(address))
     }
 
-    /// The best match of several addresses: the longest prefix, then the smallest one (sections 5.6 and 5.7).
+    /// The best match of several addresses: the longest prefix, then the smallest one (sections 5.6 and 5.7). An IPv4-mapped address
+    /// (RFC 4291 2.5.5.2) is also the IPv4 address in it, which a connection to it reaches.
     pub(super) fn best(&self, addresses: impl Iterator<Item = IpAddr>) -> Option<PrefixMatch<'_>> {
-        let matches = addresses.filter_map(|address| self.find(address));
+        let both = addresses.flat_map(|address| [Some(address), Some(address.to_canonical()).filter(|inner| *inner != address)]);
+        let matches = both.flatten().filter_map(|address| self.find(address));
         matches.min_by(|one, other| other.internal_length.cmp(&one.internal_length).then(one.bits.cmp(&other.bits)))
     }
 }
