@@ -62,6 +62,12 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
     reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones, review::report_agent, dns64::mapped_addresses],
 };
 
+/// For names that this server needs itself to host its zones: resolved also where nobody else has names resolved.
+pub(super) const OWN_NEEDS: Pipeline = Pipeline {
+    rules: &[class_other_than_in, listed_name, zone_without_data, hosted_zone, special_use_name],
+    reviews: &[review::rebinding_guard],
+};
+
 /// What a rule decides about a request.
 #[derive(Debug)]
 pub(super) enum Decision {

@@ -12,7 +12,7 @@ use super::client_rights::{ClientRights, Requester};
 use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
 use super::outcome::{Delivery, Outcome};
-use super::pipeline::{Decided, LookUp, PIPELINE, Pipeline};
+use super::pipeline::{Decided, LookUp, OWN_NEEDS, PIPELINE, Pipeline};
 use super::query_log::{self, Answered};
 use super::reply::{Manner, bare_error, encode};
 use super::request::{ParsedQuery, Request, Unreadable, read};
@@ -86,6 +86,11 @@ impl Worker {
     /// `net` is the thread's own.
     pub fn new(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
         Worker::with_pipeline(service, net, random, PIPELINE)
+    }
+
+    /// For names that this server needs itself to host its zones: the target of an ALIAS record, the DS set of a parent.
+    pub fn for_own_needs(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
+        Worker::with_pipeline(service, net, random, OWN_NEEDS)
     }
 
     pub(super) fn with_pipeline(service: Arc<Service>, net: Rc<dyn Net>, random: Random, pipeline: Pipeline) -> Rc<Worker> {

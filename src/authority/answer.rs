@@ -103,6 +103,11 @@ pub fn answer(zones: &Zones, question: &Question, aliases_max: usize) -> Option<
                 let cut = local_cut(zone, cut, ns, ds)?;
                 return Some(chain.ending(End::Delegated { name, cut: Box::new(cut), proof }));
             }
+            // The target of the ALIAS record is not known yet: nobody may take the zone's word that there is no address.
+            Found::NoData { .. } if question.rtype.is_address() && name == *zone.apex() && zone.apex_set(Rtype::ALIAS).is_some() => {
+                chain.rcode = Rcode::SERVFAIL;
+                return Some(chain.ending(End::Complete));
+            }
             Found::NoData { soa, wildcard } => {
                 let denial = denial(zone, soa, &name, Missing::Type { wildcard });
                 return Some(match place.is_child_side {

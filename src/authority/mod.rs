@@ -10,6 +10,7 @@
 //!
 //! Knows nothing of: clients, sockets, files.
 
+mod alias;
 mod answer;
 mod catalog;
 mod history;
@@ -29,6 +30,7 @@ mod update_record;
 #[cfg(test)]
 mod update_tests;
 
+pub use alias::{Addresses, Alias, expanded};
 pub use answer::{End, ZoneAnswer, answer, delegation};
 pub use catalog::{Member, Owner, catalog_text, owners, read_catalog};
 pub use history::Histories;

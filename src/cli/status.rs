@@ -115,8 +115,20 @@ fn data_line(zone: &Value, paint: Paint) -> String {
     }
 }
 
-/// Changes by updates that the file does not have.
+/// Changes by updates that the file does not have; and what stands for the ALIAS record.
 pub(super) fn unwritten(zone: &Value, paint: Paint) -> String {
+    let alias = match (text(&zone["alias"]["target"]), text(&zone["alias"]["problem"])) {
+        (Some(target), Some(problem)) => format!(", {} {problem}", paint.bad(&format!("ALIAS {target} cannot be resolved:"))),
+        (Some(target), None) => match zone["alias"]["addresses"].as_u64() {
+            Some(count) => format!(", ALIAS {target} has {count} addresses"),
+            None => format!(", ALIAS {target} is being resolved"),
+        },
+        (None, _) => String::new(),
+    };
+    format!("{}{alias}", of_journal(zone, paint))
+}
+
+fn of_journal(zone: &Value, paint: Paint) -> String {
     match (zone["unwritten"] == Value::Bool(true), text(&zone["unwritten-because"])) {
         (true, Some(why)) => format!(", {} {why}", paint.bad("changes in the journal only:")),
         (true, None) => ", changes not written to the file yet".to_owned(),

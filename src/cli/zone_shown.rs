@@ -138,7 +138,9 @@ pub(super) fn show(args: &ShowArgs, everywhere: &Everywhere) -> u8 {
 pub(super) fn export(args: &ZoneArgs, everywhere: &Everywhere) -> u8 {
     with_zone(&args.zone, everywhere, |_, zone| {
         for Shown { owner, ttl, rtype, data } in records(zone) {
-            say!("{owner} {ttl} IN {rtype} {data}");
+            // An extension that other servers do not read.
+            let comment = if rtype == Rtype::ALIAS { "; " } else { "" };
+            say!("{comment}{owner} {ttl} IN {rtype} {data}");
         }
         GOOD
     })

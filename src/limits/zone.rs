@@ -61,6 +61,16 @@ pub const DS_TTL_LEAST_S: u32 = 86_400;
 pub const CLOCK_BEHIND_S_MAX: u64 = 86_400;
 /// Records of the prerequisite and the update section of one message (RFC 2136). 65,535 octets hold about as many of the smallest.
 pub const UPDATE_RECORDS_MAX: usize = 5_000;
+/// The longest TTL in seconds of addresses that an ALIAS record stands for: whoever runs its target may move it.
+pub const ALIAS_TTL_S_MAX: u32 = 300;
+/// The least time in seconds until the target of an ALIAS record is asked for again, whatever its TTL.
+pub const ALIAS_REFRESH_S_MIN: u32 = 10;
+/// Addresses of each family that are taken from the target of an ALIAS record.
+pub const ALIAS_ADDRESSES_MAX: usize = 32;
+/// Octets of the file that keeps what is known of one ALIAS record.
+pub const ALIAS_FILE_BYTES_MAX: u64 = 64 << 10;
+/// Targets of ALIAS records that are looked up at the same time.
+pub const ALIASES_UNDER_WAY_MAX: usize = 16;
 /// Octets of one RRset that an update makes: a larger one fits into no message (RFC 1035 4.2.2).
 pub const UPDATED_SET_OCTETS_MAX: usize = 60_000;
 /// Octets in memory past which a zone does not grow by updates: as for a zone that is transferred from a primary.

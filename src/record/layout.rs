@@ -33,7 +33,7 @@ pub fn fields(rtype: Rtype) -> &'static [Field] {
         Rtype::SOA => &[Compressible, Compressible, Fixed(20)],
         Rtype::MINFO => &[Compressible, Compressible],
         Rtype::MX => &[Fixed(2), Compressible],
-        Rtype::DNAME | Rtype::NSAP_PTR => &[Name],
+        Rtype::DNAME | Rtype::NSAP_PTR | Rtype::ALIAS => &[Name],
         Rtype::RP | Rtype::TALINK => &[Name, Name],
         Rtype::AFSDB | Rtype::RT | Rtype::KX | Rtype::LP => &[Fixed(2), Name],
         Rtype::SIG | Rtype::RRSIG => &[Fixed(18), Name, Rest],
@@ -48,7 +48,7 @@ pub fn fields(rtype: Rtype) -> &'static [Field] {
 
 /// Types whose names are lower-cased in canonical form: RFC 4034 6.2 as corrected by RFC 6840 5.1 (NSEC is not).
 fn canonical_lowers(rtype: Rtype) -> bool {
-    !matches!(rtype, Rtype::NSEC | Rtype::SVCB | Rtype::HTTPS | Rtype::LP | Rtype::TALINK | Rtype::NSAP_PTR)
+    !matches!(rtype, Rtype::NSEC | Rtype::SVCB | Rtype::HTTPS | Rtype::LP | Rtype::TALINK | Rtype::NSAP_PTR | Rtype::ALIAS)
 }
 
 /// Appends the canonical form of the uncompressed RDATA to `out`.

@@ -1,4 +1,5 @@
-//! Record types (RFC 6895 3.1), with the mnemonics of the IANA registry and `TYPE123` (RFC 3597 5).
+//! Record types (RFC 6895 3.1), with the mnemonics of the IANA registry and `TYPE123` (RFC 3597 5); and ALIAS, whose number is for
+//! private use and is that of PowerDNS.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,7 +40,7 @@ rtypes! {
     UINFO = 100, UID = 101, GID = 102, UNSPEC = 103, NID = 104, L32 = 105, L64 = 106, LP = 107, EUI48 = 108,
     EUI64 = 109, NXNAME = 128, TKEY = 249, TSIG = 250, IXFR = 251, AXFR = 252, MAILB = 253, MAILA = 254, ANY = 255,
     URI = 256, CAA = 257, AVC = 258, DOA = 259, AMTRELAY = 260, RESINFO = 261, WALLET = 262, CLA = 263, IPN = 264,
-    TA = 32768, DLV = 32769,
+    TA = 32768, DLV = 32769, ALIAS = 65401,
 }
 
 impl Rtype {

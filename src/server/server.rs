@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
 use super::engine::{BrokenZoneServed, Engine, Swapped};
-use super::hosting::{Changing, Hosting, Order, PrimaryShown, RealDisk, Versions, made_catalogs};
+use super::hosting::{Changing, Hosting, Order, RealDisk, Versions, made_catalogs};
 use super::load::{LoadedZone, Sources};
 use super::ports::WorkerSockets;
 use super::records;
@@ -50,7 +50,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     let mut changing = versions.change();
     changing.configure(&zone_settings);
     let service = service_of(sources, &mut changing, addrs, limits)?;
-    service.restore_histories(changing.take_histories(|zone| !signing.signs(zone)));
+    service.restore_histories(changing.take_histories(|zone| !signing.signs(zone) && !versions.aliases.has(zone)));
     drop(changing);
     let admission = Admission {
         bounds: LiveBounds::new(Bounds::share(&limits, workers)),
@@ -187,7 +187,9 @@ impl Engine for Server {
         });
         let broken = broken.collect();
         let is_policy = |name: &Name| sources.settings.zones.iter().any(|zone| zone.is_policy && zone.name == *name);
-        let is_raised_here = |name: &Name| takes_updates(&sources, name) || self.signing.signs(name) || is_policy(name);
+        let aliases = &self.hosting.versions.aliases;
+        let is_raised_here =
+            |name: &Name| takes_updates(&sources, name) || self.signing.signs(name) || aliases.has(name) || is_policy(name);
         let mut warnings = unraised_serials(sources.zones.iter(), &before, is_raised_here);
         let zones = zone_states(&sources, &before);
         let limits = rlimit::limits(self.beats.len(), &sources.settings.limits);
@@ -214,7 +216,7 @@ impl Engine for Server {
     fn status(&self) -> Map<String, Value> {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.service.snapshot();
-        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(&snapshot.zones, &self.hosting.shown.primary(&zone.name))));
+        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(&snapshot.zones, &self.hosting)));
         let mut zones: Vec<(Name, Value)> = of_files.chain(self.hosting.shown.lines(self.clock.boot())).collect();
         zones.sort_by(|one, other| one.0.cmp(&other.0));
         zones.iter_mut().for_each(|(name, shown)| show_rules(&snapshot.policies, name, shown));
@@ -399,7 +401,8 @@ impl Server {
 
 impl ZoneState {
     /// `zones`: those in force. An update may have changed the zone since its file was read.
-    fn shown(&self, zones: &Zones, journal: &PrimaryShown) -> Value {
+    fn shown(&self, zones: &Zones, hosting: &Hosting) -> Value {
+        let journal = hosting.shown.primary(&self.name);
         let served = self.served.and_then(|_| zones.get(self.name.as_wire())).map(|zone| (zone.serial(), zone.record_count()));
         // A file with mistakes that was noticed since.
         let problem = self.problem.clone().or_else(|| journal.why_unwritten.clone().filter(|_| !journal.is_unwritten));
@@ -413,7 +416,7 @@ impl ZoneState {
             "name": self.name.to_string(), "role": "primary", "state": state, "serial": serial, "records": records,
             // Whole: whoever reads it is in another folder.
             "file": std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone()).display().to_string(),
-            "problem": problem, "unwritten": journal.is_unwritten,
+            "alias": hosting.versions.aliases.shown(&self.name), "problem": problem, "unwritten": journal.is_unwritten,
             "unwritten-because": journal.why_unwritten.clone().filter(|_| journal.is_unwritten),
         })
     }

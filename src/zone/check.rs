@@ -101,6 +101,19 @@ fn alone(builder: &ZoneBuilder, node: &[Entry], has_soa: bool, problems: &mut Pr
             ),
         );
     }
+    let mut aliases = data().filter(|entry| entry.rtype == Rtype::ALIAS);
+    if let Some(alias) = aliases.next() {
+        if wire != builder.apex.as_wire() {
+            let (name, apex) = (builder.name_of(first), &builder.apex);
+            problems.error(alias.place, format!("found ALIAS for {name}, expected it for {apex} only: write CNAME"));
+        }
+        if let Some(second) = aliases.next() {
+            problems.error(second.place, format!("found a second ALIAS record for {}, expected one", builder.name_of(first)));
+        }
+        if builder.rdata(alias) == wire {
+            problems.error(alias.place, format!("found ALIAS of {0} to {0} itself, expected another name", builder.name_of(first)));
+        }
+    }
     // RFC 4592 4.2: a wildcard delegation has no defined meaning.
     if let Some(ns) = data().find(|entry| entry.rtype == Rtype::NS && wire.starts_with(b"\x01*")) {
         problems.error(ns.place, format!("found NS for the wildcard {}, expected no delegation there", builder.name_of(first)));

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import network
+from alias_checks import alias_checks
 from asking import guarded, tally
 from authorities import Knot, Named, Nsd
 from control_checks import Instance
@@ -135,6 +136,7 @@ def hosting_stage(words, make_stage):
             server_checks(hosting)
             own_checks(hosting)
             both_checks(hosting)
+            alias_checks(hosting, FIRST)
 
 
 def publish_checks(hosting):

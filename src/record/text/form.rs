@@ -81,7 +81,7 @@ pub(super) fn forms(rtype: Rtype) -> Option<&'static [Form]> {
         Rtype::A => &[Ipv4],
         Rtype::AAAA => &[Ipv6],
         Rtype::NS | Rtype::MD | Rtype::MF | Rtype::CNAME | Rtype::MB | Rtype::MG | Rtype::MR | Rtype::PTR => &[Name],
-        Rtype::DNAME | Rtype::NSAP_PTR => &[Name],
+        Rtype::DNAME | Rtype::NSAP_PTR | Rtype::ALIAS => &[Name],
         Rtype::SOA => &[Name, Name, U32, Seconds, Seconds, Seconds, Seconds],
         Rtype::MINFO | Rtype::RP | Rtype::TALINK => &[Name, Name],
         Rtype::MX | Rtype::AFSDB | Rtype::RT | Rtype::KX | Rtype::LP => &[U16, Name],

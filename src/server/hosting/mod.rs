@@ -5,8 +5,11 @@
 //! `journaled.rs` and `journal_file.rs` for what must outlive a crash; `write_back.rs` is the one that writes them into zone files.
 //! A third does the rest: `keeper.rs` is its loop and performs what `authority` decides; `check.rs` asks the primaries of one zone, `primary.rs` speaks with one;
 //! `catalogs.rs` follows the catalogs of other servers (RFC 9432), `made_catalogs.rs` writes those of this one.
+//! `aliases.rs` knows what stands for ALIAS records, `alias_targets.rs` asks for it.
 //! `copies.rs` keeps what was transferred over a restart; `shown.rs` is what `cairn status` tells of it.
 
+mod alias_targets;
+mod aliases;
 mod catalogs;
 mod check;
 mod copies;
@@ -36,7 +39,7 @@ pub(super) use self::copies::{file_name as copy_file_name, read as read_copy, wr
 pub(super) use self::disk::RealDisk;
 use self::keeper::Keeper;
 pub(super) use self::order::Order;
-pub(super) use self::shown::{PrimaryShown, Shown};
+pub(super) use self::shown::Shown;
 use self::updater::Updater;
 pub(super) use self::versions::{Changing, Origin, Versions};
 use self::write_back::WriteBack;
@@ -72,6 +75,7 @@ impl Hosting {
                 Err(error) => tracing::error!(%error, "secondary zones are not kept, and nobody is told of changes"),
             }
         })?;
+        alias_targets::follow(service.clone(), versions.clone(), orders.clone())?;
         let (changed, due) = std::sync::mpsc::channel();
         let writer = WriteBack::new(service.clone(), versions.clone(), orders.clone());
         thread::Builder::new().name("zone-files".to_owned()).spawn(move || writer.run(due))?;

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The data of a zone is what its file and its journal, or its primary, say. The version that is served is the data itself, or, for
-//! a zone with `dnssec = true`, the signed zone that `signing` makes of it. Changes happen one after the other: whoever makes one holds [`Changing`] from looking at the present version
+//! a zone with `dnssec = true`, the signed zone that `signing` makes of it. In place of an ALIAS record stand the addresses of its
+//! target (`aliases.rs`). Changes happen one after the other: whoever makes one holds [`Changing`] from looking at the present version
 //! until the next one is in force.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
+use super::aliases::Aliases;
 use super::copies;
 use super::disk::Disk;
 use super::journaled::Journaled;
@@ -44,6 +46,8 @@ pub(in crate::server) enum Origin {
     Transfer,
     /// The same data, to be signed anew.
     Signing,
+    /// The same data; the target of its ALIAS record has other addresses.
+    Alias,
 }
 
 /// All zones that have data, and where their journals are kept.
@@ -55,6 +59,7 @@ pub(in crate::server) struct Versions {
     /// `None`: this process signs nothing.
     signing: Option<Arc<Signing>>,
     pub(super) shown: Arc<Shown>,
+    pub(in crate::server) aliases: Aliases,
 }
 
 #[derive(Default)]
@@ -77,7 +82,8 @@ pub(in crate::server) struct Changing<'v> {
 impl Versions {
     /// Without `signing` nothing is signed.
     pub(in crate::server) fn new(disk: Arc<dyn Disk>, folder: Option<PathBuf>, signing: Option<Arc<Signing>>) -> Versions {
-        Versions { held: Mutex::default(), disk, folder, signing, shown: Arc::default() }
+        let aliases = Aliases::new(folder.as_deref());
+        Versions { held: Mutex::default(), disk, folder, signing, shown: Arc::default(), aliases }
     }
 
     pub(in crate::server) fn change(&self) -> Changing<'_> {
@@ -130,7 +136,11 @@ impl Changing<'_> {
         tracing::trace!(zone = %data.apex(), serial = data.serial(), ?origin, "next version");
         self.held.data.insert(data.apex().clone(), data.clone());
         // What a primary sends is served as it is.
-        match self.versions.signing.as_deref().filter(|_| origin != Origin::Transfer) {
+        if origin == Origin::Transfer {
+            return data;
+        }
+        let data = self.versions.aliases.next(&data, self.signs(data.apex()));
+        match self.versions.signing.as_deref() {
             Some(signing) => signing.next(data),
             None => data,
         }
@@ -213,6 +223,7 @@ impl Changing<'_> {
     pub(in crate::server) fn keep(&mut self, is_hosted: impl Fn(&Name) -> bool) {
         self.held.data.retain(|zone, _| is_hosted(zone));
         self.held.journaled.retain(|zone, _| is_hosted(zone));
+        self.versions.aliases.keep(&is_hosted);
         self.versions.shown.keep_primaries(is_hosted);
     }
 
