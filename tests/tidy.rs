@@ -99,6 +99,7 @@ const WAITING_FILES: &[&str] = &[
     "src/server/command.rs",
     "src/server/engine.rs",
     "src/server/hosting/alias_targets.rs",
+    "src/server/hosting/aliases.rs",
     "src/server/hosting/check.rs",
     "src/server/hosting/keeper.rs",
     "src/server/hosting/mod.rs",

@@ -52,7 +52,7 @@ pub use local_root::LocalRoot;
 pub use outcome::Outcome;
 pub use service::{Parts, Retired, Service};
 pub use updates::RequestedUpdate;
-pub use worker::{Moment, Pending, Worker};
+pub use worker::{Moment, Pending, Worker, worker_for_own_needs};
 
 use crate::record::Question;
 use crate::wire::{Flags, Header, Writer};

@@ -82,15 +82,15 @@ impl Prepared {
     }
 }
 
+/// For names that this server needs itself to host its zones: the target of an ALIAS record, the DS set of a parent.
+pub fn worker_for_own_needs(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
+    Worker::with_pipeline(service, net, random, OWN_NEEDS)
+}
+
 impl Worker {
     /// `net` is the thread's own.
     pub fn new(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
         Worker::with_pipeline(service, net, random, PIPELINE)
-    }
-
-    /// For names that this server needs itself to host its zones: the target of an ALIAS record, the DS set of a parent.
-    pub fn for_own_needs(service: Arc<Service>, net: Rc<dyn Net>, random: Random) -> Rc<Worker> {
-        Worker::with_pipeline(service, net, random, OWN_NEEDS)
     }
 
     pub(super) fn with_pipeline(service: Arc<Service>, net: Rc<dyn Net>, random: Random, pipeline: Pipeline) -> Rc<Worker> {

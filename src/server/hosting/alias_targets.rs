@@ -13,7 +13,7 @@ use tracing::error;
 use super::aliases::Found;
 use super::order::Order;
 use super::versions::{Origin, Versions};
-use crate::answer::{Explain, Service, Worker};
+use crate::answer::{Explain, Service, Worker, worker_for_own_needs};
 use crate::authority::Addresses;
 use crate::env::{Random, RealNet};
 use crate::limits::zone::ALIASES_UNDER_WAY_MAX;
@@ -46,7 +46,7 @@ async fn run(service: Arc<Service>, versions: Arc<Versions>, orders: mpsc::Unbou
             let worker = match &worker {
                 Some(worker) => worker.clone(),
                 None => match Random::from_system() {
-                    Ok(random) => worker.insert(Worker::for_own_needs(service.clone(), Rc::new(RealNet::default()), random)).clone(),
+                    Ok(random) => worker.insert(worker_for_own_needs(service.clone(), Rc::new(RealNet::default()), random)).clone(),
                     Err(error) => return error!(%error, "the targets of ALIAS records are not looked up"),
                 },
             };

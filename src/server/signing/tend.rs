@@ -16,7 +16,7 @@ use super::super::command::Reply;
 use super::super::hosting::{Origin, Versions};
 use super::super::priority;
 use super::Signing;
-use crate::answer::{Explain, Service, Worker};
+use crate::answer::{Explain, Service, Worker, worker_for_own_needs};
 use crate::authority::signing::DsRdata;
 use crate::env::{Random, RealNet};
 use crate::record::{Name, Question, Rcode, Rtype};
@@ -47,7 +47,7 @@ pub(in crate::server) fn tend(
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         match runtime.and_then(|runtime| Ok((runtime, Random::from_system()?))) {
             Ok((runtime, random)) => LocalSet::new().block_on(&runtime, async {
-                let worker = Worker::for_own_needs(service.clone(), Rc::new(RealNet::default()), random);
+                let worker = worker_for_own_needs(service.clone(), Rc::new(RealNet::default()), random);
                 Tending { signing, versions, service, worker, told }.run(received).await;
             }),
             Err(error) => error!(%error, "signatures of hosted zones are not replaced"),
