@@ -5,13 +5,15 @@ tells of it.
 """
 
 import shutil
+import signal
 import socket
+import subprocess
 import sys
 
 import network
 import wire
 from asking import NoReply, ask, framed, tally, tcp_exchange, until
-from authorities import Nsd
+from authorities import Named, Nsd
 from space import all_is_local, ip
 from subjects import Cairn, Subject
 from wire import TC, Broken, Reply
@@ -311,6 +313,91 @@ def rpz_stage(words, stage_of):
                 continue
             running[name] = subject
         judge(world, running)
+        for subject in running.values():
+            subject.stop()
+        tally.server = "cairn"
+        feed_checks(stage)
+
+
+FEED, KEY = "198.51.100.200", "c2VjcmV0IG9mIHRoZSBmZWVkIQ=="
+
+
+class FeedServer(Named):
+    """BIND as the provider of a zone of rules."""
+
+    def config(self):
+        ((zone, file),) = self.zones
+        return f"""options {{
+            directory "{self.folder}"; pid-file none; session-keyfile none; recursion no; dnssec-validation no;
+            listen-on port 53 {{ {FEED}; }}; listen-on-v6 {{ none; }}; notify explicit; notify-delay 0; query-source address {FEED};
+        }};
+        controls {{ }};
+        key feed {{ algorithm hmac-sha256; secret "{KEY}"; }};
+        zone "{zone}" {{ type primary; file "{file}"; allow-transfer {{ key feed; }}; also-notify {{ 192.0.2.53; }};
+            notify-source {FEED}; ixfr-from-differences yes; }};
+        """
+
+
+class CairnFed(CairnRpz):
+    name = "cairn-fed"
+
+    def words(self, listen):
+        words = Cairn.words(self, listen)
+        config = self.folder / "cairn.toml"
+        config.write_text(f"""[server]
+listen = ["192.0.2.53:53"]
+allow = ["192.0.2.0/24"]
+state-dir = "{self.folder}/state"
+[recursion]
+dnssec = false
+root-hints = "{self.folder.parent}/root.hints"
+[[key]]
+name = "feed."
+secret = "{KEY}"
+[[rpz]]
+zone = "feed.rpz"
+primaries = ["{FEED} key feed."]
+""")
+        (self.folder / "state").mkdir(exist_ok=True)
+        return words
+
+
+def feed_checks(stage):
+    """A provider's zone: transferred with a key, followed by NOTIFY, kept over a restart, never served."""
+    ip("addr", "replace", f"{FEED}/32", "dev", "lo")
+    file = stage.folder / "feed.rpz.zone"
+
+    def write(serial, *rules):
+        file.write_text(f"$TTL 300\n@ SOA ns.feed. host.feed. {serial} 3600 600 86400 60\n@ NS ns.feed.\n" + "\n".join(rules) + "\n")
+
+    def ask_is(name, expected, seconds=8):
+        return until(lambda: told("192.0.2.53", name, "A", CLIENT) == expected, seconds)
+
+    write(1, "www.victim CNAME .")
+    feed = FeedServer("feed", stage.folder, [FEED], [("feed.rpz", file)])
+    stage.running.append(feed)
+    feed.start()
+    cairn = CairnFed(stage.folder)
+    stage.running.append(cairn)
+    cairn.process = cairn.run(cairn.words([]))
+    tally.check("feed", "a rule comes by AXFR with a key", ask_is("www.victim", "NXDOMAIN"), cairn.log()[-900:])
+    before = told("192.0.2.53", "two.victim", "A", CLIENT)
+    write(2, "www.victim CNAME .", "two.victim CNAME *.")
+    feed.process.send_signal(signal.SIGHUP)
+    tally.check("feed", "a change is in force by NOTIFY and IXFR", before != "NODATA" and ask_is("two.victim", "NODATA"), cairn.log()[-900:])
+    write(3, "two.victim CNAME *.")
+    feed.process.send_signal(signal.SIGHUP)
+    tally.check("feed", "a rule that is gone blocks no more", ask_is("www.victim", "192.0.2.1"), cairn.log()[-900:])
+    got = Reply(ask("192.0.2.53", wire.query("feed.rpz", "SOA"), source=CLIENT, timeout=4)[0])
+    tally.check("feed", "the zone is not served", not got.answer, got.answer)
+    feed.stop()
+    cairn.stop()
+    cairn.process = cairn.run(cairn.words([]), log="log2")
+    answers_first = until(lambda: told("192.0.2.53", "two.victim", "A", CLIENT) != "no reply", 10)
+    first = told("192.0.2.53", "two.victim", "A", CLIENT)
+    tally.check("feed", "after a restart without the provider the rules are there", answers_first and first == "NODATA", f"{first} {cairn.log('log2')[-900:]}")
+    status = subprocess.run([cairn.binary, "status", "--config", cairn.folder / "cairn.toml"], capture_output=True, text=True).stdout
+    tally.check("feed", "status says so", "response policy with 1 rules" in status, status)
 
 
 def started(subject, address):
