@@ -15,7 +15,7 @@ use super::zone_access::{ZoneAccess, ZoneRules};
 use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
 use crate::limits::Limits;
-use crate::policy::{Policy, PolicyOptions, Rate, ResponsePolicies, Special};
+use crate::policy::{Policy, PolicyOptions, PolicySet, Rate, ResponsePolicies, Special, Trigger};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -33,6 +33,8 @@ pub struct Snapshot {
     access: Arc<ZoneAccess>,
     /// Compiled from zones of `zones`.
     pub policies: Arc<ResponsePolicies>,
+    /// A rule of one of them is for clients.
+    has_client_rules: bool,
     configured: Arc<Configured>,
 }
 
@@ -130,7 +132,7 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        Snapshot { generation, routes, zones, histories, access, policies: Arc::default(), configured }
+        Snapshot { generation, routes, zones, histories, access, policies: Arc::default(), has_client_rules: false, configured }
     }
 
     /// The same with other rules for the zones.
@@ -140,7 +142,8 @@ impl Snapshot {
 
     /// The same with other response policy zones.
     pub fn with_policies(self, policies: Arc<ResponsePolicies>) -> Snapshot {
-        Snapshot { policies, ..self }
+        let has_client_rules = policies.has(PolicySet::ALL, Trigger::ClientIp);
+        Snapshot { policies, has_client_rules, ..self }
     }
 
     /// The same with other routes.
@@ -167,7 +170,7 @@ impl Snapshot {
             true => Arc::default(),
             false => Arc::new(policy_zones::compile(&self.response_policies, &zones, &self.policies)),
         };
-        Snapshot { generation, zones, histories, policies, ..self.clone() }
+        Snapshot { generation, zones, histories, ..self.clone() }.with_policies(policies)
     }
 
     #[inline(never)]
@@ -179,7 +182,7 @@ impl Snapshot {
     /// Whether rules of response policy zones are for this client alone: its answers are never shared with others.
     #[inline]
     pub fn has_rules_for(&self, client: IpAddr) -> bool {
-        !self.policies.is_empty() && self.policies.has_client_rule(client)
+        self.has_client_rules && self.policies.has_client_rule(client)
     }
 
     /// The part that only a reload changes.
