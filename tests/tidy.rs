@@ -110,6 +110,7 @@ const WAITING_FILES: &[&str] = &[
     "src/server/listening.rs",
     "src/server/run.rs",
     "src/server/server.rs",
+    "src/server/signing/parent_targets.rs",
     "src/server/signing/tend.rs",
     "src/server/socket.rs",
     "src/server/trust.rs",

@@ -25,6 +25,8 @@ const FIRST_INTERVAL: Duration = Duration::from_secs(3);
 pub struct Target {
     pub zone: Name,
     pub server: SocketAddr,
+    /// SOA for other servers of the zone; CDS for its parent (RFC 9859).
+    pub about: Rtype,
     /// The TSIG key to sign with.
     pub key: Option<Name>,
 }
@@ -42,12 +44,21 @@ struct Pending {
 impl Notifies {
     /// The zone has a new serial; these servers are told at once.
     pub fn changed(&mut self, zone: &Name, serial: u32, told: &[AddressEntry], now: BootTime) {
-        self.0.retain(|target, _| target.zone != *zone);
+        self.0.retain(|target, _| target.zone != *zone || target.about != Rtype::SOA);
         for entry in told {
             if let Some(server) = entry.host() {
-                let target = Target { zone: zone.clone(), server, key: entry.key.clone() };
+                let target = Target { zone: zone.clone(), server, about: Rtype::SOA, key: entry.key.clone() };
                 self.0.insert(target, Pending { serial, due: now, interval: FIRST_INTERVAL });
             }
+        }
+    }
+
+    /// The zone has other CDS records; the parent wants to hear of it at these addresses.
+    pub fn cds_changed(&mut self, zone: &Name, servers: &[SocketAddr], now: BootTime) {
+        self.0.retain(|target, _| target.zone != *zone || target.about != Rtype::CDS);
+        for server in servers {
+            let target = Target { zone: zone.clone(), server: *server, about: Rtype::CDS, key: None };
+            self.0.insert(target, Pending { serial: 0, due: now, interval: FIRST_INTERVAL });
         }
     }
 
@@ -64,6 +75,8 @@ impl Notifies {
             pending.due = now + pending.interval;
             pending.interval = (pending.interval * 2).min(NOTIFY_INTERVAL_MAX);
         }
+        // A parent looks by itself some time.
+        self.0.retain(|target, pending| target.about == Rtype::SOA || pending.interval < NOTIFY_INTERVAL_MAX);
         due
     }
 
@@ -94,11 +107,19 @@ pub fn notify_message(zone: &Zone, id: u16) -> Vec<u8> {
     writer.finish()
 }
 
+/// NOTIFY of a change of the CDS records (RFC 9859 4.2).
+pub fn cds_notify_message(zone: &Name, id: u16) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), 512);
+    writer.header(Header { id, flags: Flags(u16::from(Opcode::NOTIFY.0) << 11 | Flags::AA), counts: [0; 4] });
+    let _ = writer.question(&crate::record::Question::new(zone.clone(), Rtype::CDS));
+    writer.finish()
+}
+
 /// Whether this is the reply to the NOTIFY with this ID. Whatever its RCODE, it need not be sent again (RFC 1996 4.8).
-pub fn is_notify_reply(packet: &[u8], zone: &Name, id: u16) -> bool {
+pub fn is_notify_reply(packet: &[u8], zone: &Name, about: Rtype, id: u16) -> bool {
     Message::parse(packet).is_ok_and(|message| {
         let header = message.header();
-        let is_of_zone = message.question().is_none_or(|question| question == (zone.clone(), Rtype::SOA, Class::IN));
+        let is_of_zone = message.question().is_none_or(|question| question == (zone.clone(), about, Class::IN));
         header.id == id && header.flags.has(Flags::QR) && header.flags.opcode() == Opcode::NOTIFY && is_of_zone
     })
 }
@@ -176,11 +197,36 @@ mod tests {
         assert_eq!((message.header().flags.0, message.header().counts), (0x2400, [1, 1, 0, 0]));
         let mut reply = sent.clone();
         reply[2] |= 0x80;
-        assert!(is_notify_reply(&reply, &name("example."), 9));
+        assert!(is_notify_reply(&reply, &name("example."), Rtype::SOA, 9));
         for (packet, zone, id) in [(&sent, "example.", 9), (&reply, "example.", 8), (&reply, "other.", 9)] {
-            assert!(!is_notify_reply(packet, &name(zone), id));
+            assert!(!is_notify_reply(packet, &name(zone), Rtype::SOA, id));
         }
         reply[3] |= 5;
-        assert!(is_notify_reply(&reply, &name("example."), 9), "a refusal is an answer");
+        assert!(is_notify_reply(&reply, &name("example."), Rtype::SOA, 9), "a refusal is an answer");
+    }
+
+    /// A parent is told apart from the zone's servers, and not for ever.
+    #[test]
+    fn a_parent_is_told_of_cds() {
+        let (zone, server) = (name("example."), SocketAddr::from(([192, 0, 2, 9], 5_300)));
+        let mut notifies = Notifies::default();
+        notifies.cds_changed(&zone, &[server], BootTime(0));
+        notifies.changed(&zone, 7, &[], BootTime(0));
+        let (mut now, mut count) = (BootTime(0), 0);
+        while let Some(due) = notifies.next() {
+            now = due;
+            count += notifies.due(now).len();
+        }
+        assert!((8..20).contains(&count) && now.0 < 10_000_000, "{count} {now:?}");
+        notifies.cds_changed(&zone, &[server], now);
+        let (target, serial) = notifies.due(now).pop().expect("one");
+        assert_eq!((target.about, target.server), (Rtype::CDS, server));
+        let message = cds_notify_message(&zone, 9);
+        let mut reply = message.clone();
+        reply[2] |= 0x80;
+        assert_eq!(Message::parse(&message).expect("well formed").question(), Some((zone.clone(), Rtype::CDS, Class::IN)));
+        assert!(is_notify_reply(&reply, &zone, Rtype::CDS, 9) && !is_notify_reply(&reply, &zone, Rtype::SOA, 9));
+        notifies.answered(&target, serial);
+        assert_eq!(notifies.next(), None);
     }
 }

@@ -125,7 +125,8 @@ pub(super) fn unwritten(zone: &Value, paint: Paint) -> String {
         },
         (None, _) => String::new(),
     };
-    format!("{}{alias}", of_journal(zone, paint))
+    let signing = text(&zone["signing-problem"]).map(|why| format!(", {} {why}", paint.bad("not signed anew:"))).unwrap_or_default();
+    format!("{}{alias}{signing}", of_journal(zone, paint))
 }
 
 fn of_journal(zone: &Value, paint: Paint) -> String {

@@ -26,6 +26,23 @@ pub(super) enum SignCommand {
 
 `cairn zone sign status` shows what the roll waits for. Except for a zsk, the parent must change the DS record on the way.")]
     Roll(RollArgs),
+    /// Ask the parent to take the DS record away (RFC 8078), as the first step to an unsigned zone
+    #[command(after_help = "Examples:
+  cairn zone sign end example.org
+
+The zone stays signed. `cairn zone sign status` shows from when on `dnssec = true` may be left out.")]
+    End(EndArgs),
+    /// Take `end` back: ask the parent for the DS record again
+    #[command(after_help = "Examples:
+  cairn zone sign resume example.org")]
+    Resume(EndArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EndArgs {
+    /// The zone
+    #[arg(value_parser = parse_name)]
+    zone: Name,
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +102,10 @@ pub(super) fn sign(command: &SignCommand, everywhere: &Everywhere) -> u8 {
             let what = args.what.map(|what| what.word().to_owned());
             ask_server(&Command::ZoneSignRoll { name: args.zone.clone(), what }, everywhere)
         }
+        SignCommand::End(args) => ask_server(&Command::ZoneSignRoll { name: args.zone.clone(), what: Some("end".to_owned()) }, everywhere),
+        SignCommand::Resume(args) => {
+            ask_server(&Command::ZoneSignRoll { name: args.zone.clone(), what: Some("resume".to_owned()) }, everywhere)
+        }
     }
 }
 
@@ -117,6 +138,18 @@ fn lines(status: &Value) -> Vec<String> {
         let tags: Vec<String> = tags.iter().map(number).collect();
         let shown = if tags.is_empty() { "no key".to_owned() } else { format!("key {}", tags.join(", ")) };
         out.push(format!("the parent names {shown}, seen {}", date(&status["parent"]["seen-at"])));
+    }
+    if status["ending"] == Value::Bool(true) {
+        out.push(match (status["ds-gone-at"].as_u64(), status["over-at"].as_u64()) {
+            (Some(gone), Some(over)) => format!(
+                "signing ends: the parent has had no DS record since {}; leave out `dnssec = true` after {}, when no cache has one",
+                Date(gone),
+                Date(over)
+            ),
+            _ => "signing ends: the parent is asked to take the DS record away (CDS 0 0 0 00); until it is gone the zone must stay signed"
+                .to_owned(),
+        });
+        return out;
     }
     for ds in status["ds"].as_array().into_iter().flatten() {
         out.push(format!("for the parent: {}", text(&ds["record"])));

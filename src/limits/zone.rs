@@ -55,6 +55,10 @@ pub const SIGN_AGAIN_S: u64 = 300;
 pub const PROPAGATION_S_LIMITS: std::ops::RangeInclusive<u32> = 300..=86_400;
 /// Seconds until all servers of the parent are taken to have a DS record; registries publish hourly or more often.
 pub const PARENT_PROPAGATION_S: u32 = 3_600;
+/// Seconds until the parent is told of new CDS records: the other servers of the zone have to have them by then.
+pub const TELL_PARENT_AFTER_S: u64 = 10;
+/// Names, and addresses, at which a parent is told of new CDS records.
+pub const PARENT_TARGETS_MAX: usize = 8;
 /// The least TTL in seconds that a DS set is taken to have: what a resolver shows of it may have aged in its cache.
 pub const DS_TTL_LEAST_S: u32 = 86_400;
 /// Seconds that a clock may go back before no more signatures are made with it.

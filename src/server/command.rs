@@ -63,7 +63,7 @@ pub enum Command {
     ZoneSignStatus {
         name: Name,
     },
-    /// Begins to roll a key: `ksk`, `zsk`, `csk` or `algorithm`.
+    /// Begins to roll a key: `ksk`, `zsk`, `csk` or `algorithm`; or `end`: asks the parent for no DS record, and `resume`.
     ZoneSignRoll {
         name: Name,
         what: Option<String>,

@@ -61,7 +61,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
     let tell = hosting.teller();
-    let tending = signing::tend(signing.clone(), versions, service.clone(), move || tell(Order::Changed));
+    let tending = signing::tend(signing.clone(), versions, service.clone(), tell);
     let tending = tending.map_err(|error| format!("no thread for the signatures of zones: {error}"))?;
     let beats = (0..workers).map(|_| AtomicU64::new(0)).collect();
     let trust_changed =
@@ -216,7 +216,7 @@ impl Engine for Server {
     fn status(&self) -> Map<String, Value> {
         let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.service.snapshot();
-        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(&snapshot.zones, &self.hosting)));
+        let of_files = zones.iter().map(|zone| (zone.name.clone(), zone.shown(&snapshot.zones, &self.hosting, &self.signing)));
         let mut zones: Vec<(Name, Value)> = of_files.chain(self.hosting.shown.lines(self.clock.boot())).collect();
         zones.sort_by(|one, other| one.0.cmp(&other.0));
         zones.iter_mut().for_each(|(name, shown)| show_rules(&snapshot.policies, name, shown));
@@ -401,7 +401,7 @@ impl Server {
 
 impl ZoneState {
     /// `zones`: those in force. An update may have changed the zone since its file was read.
-    fn shown(&self, zones: &Zones, hosting: &Hosting) -> Value {
+    fn shown(&self, zones: &Zones, hosting: &Hosting, signing: &Signing) -> Value {
         let journal = hosting.shown.primary(&self.name);
         let served = self.served.and_then(|_| zones.get(self.name.as_wire())).map(|zone| (zone.serial(), zone.record_count()));
         // A file with mistakes that was noticed since.
@@ -416,7 +416,7 @@ impl ZoneState {
             "name": self.name.to_string(), "role": "primary", "state": state, "serial": serial, "records": records,
             // Whole: whoever reads it is in another folder.
             "file": std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone()).display().to_string(),
-            "alias": hosting.versions.aliases.shown(&self.name), "problem": problem, "unwritten": journal.is_unwritten,
+            "alias": hosting.versions.aliases.shown(&self.name), "signing-problem": signing.status(&self.name).map(|status| status["problem"].clone()), "problem": problem, "unwritten": journal.is_unwritten,
             "unwritten-because": journal.why_unwritten.clone().filter(|_| journal.is_unwritten),
         })
     }

@@ -12,6 +12,7 @@ import network
 from alias_checks import alias_checks
 from asking import guarded, tally
 from authorities import Knot, Named, Nsd
+from cds_checks import cds_checks
 from control_checks import Instance
 from doctor_checks import Rules
 from signed import sign_with_bind, tool
@@ -136,6 +137,7 @@ def hosting_stage(words, make_stage):
             server_checks(hosting)
             own_checks(hosting)
             both_checks(hosting)
+            cds_checks(hosting, FIRST, REGISTRY)
             alias_checks(hosting, FIRST)
 
 

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use super::bootstrap::{NO_DS, NO_KEY, is_signal};
 use super::chain::{Links, hashed_links, named_links};
 use super::key::{KeyError, SigningKey};
 use super::node::{Data, Node, Set};
@@ -37,11 +38,13 @@ pub struct Policy {
     pub nsec3: bool,
     /// TTL of DNSKEY, CDS and CDNSKEY.
     pub key_ttl_s: u32,
+    /// CDS and CDNSKEY ask the parent to take the DS set away (RFC 8078 4).
+    pub ends: bool,
 }
 
 impl Default for Policy {
     fn default() -> Policy {
-        Policy { validity: Validity::default(), nsec3: false, key_ttl_s: 3_600 }
+        Policy { validity: Validity::default(), nsec3: false, key_ttl_s: 3_600, ends: false }
     }
 }
 
@@ -120,9 +123,11 @@ pub fn is_of_signing(rtype: Rtype) -> bool {
 /// The first record, if any, that says that the zone was signed elsewhere.
 pub fn signed_elsewhere(zone: &Zone) -> Option<(Name, Rtype)> {
     zone.nodes().find_map(|node| {
-        let is_signature = |set: &SetRef<'_>| is_of_signing(set.rtype) || set.sigs().next().is_some();
+        let is_signal = |rtype: Rtype| is_signal(node.name()) && matches!(rtype, Rtype::CDS | Rtype::CDNSKEY);
+        let is_made = |rtype: Rtype| is_of_signing(rtype) && !is_signal(rtype);
+        let is_signature = |set: &SetRef<'_>| is_made(set.rtype) || set.sigs().next().is_some();
         let set = node.sets().find(is_signature)?;
-        let rtype = if is_of_signing(set.rtype) { set.rtype } else { Rtype::RRSIG };
+        let rtype = if is_made(set.rtype) { set.rtype } else { Rtype::RRSIG };
         Some((Name::from_wire(node.name()).ok()?, rtype))
     })
 }
@@ -168,11 +173,14 @@ fn put_apex_sets(sets: &mut Vec<Set<'_>>, task: &Task<'_>) {
         all.sort_unstable();
         all
     };
-    for (rtype, rdatas) in [
-        (Rtype::DNSKEY, of_keys(|key| key.is_published, &|key| key.dnskey.clone())),
-        (Rtype::CDS, of_keys(|key| key.is_for_parent, &|key| key.ds(zone))),
-        (Rtype::CDNSKEY, of_keys(|key| key.is_for_parent, &|key| key.dnskey.clone())),
-    ] {
+    let for_parent = match task.policy.ends {
+        true => [vec![NO_DS.to_vec()], vec![NO_KEY.to_vec()]],
+        false => [of_keys(|key| key.is_for_parent, &|key| key.ds(zone)), of_keys(|key| key.is_for_parent, &|key| key.dnskey.clone())],
+    };
+    let [cds, cdnskey] = for_parent;
+    for (rtype, rdatas) in
+        [(Rtype::DNSKEY, of_keys(|key| key.is_published, &|key| key.dnskey.clone())), (Rtype::CDS, cds), (Rtype::CDNSKEY, cdnskey)]
+    {
         if !rdatas.is_empty() {
             sets.push(Set::made(rtype, task.policy.key_ttl_s, &rdatas));
         }

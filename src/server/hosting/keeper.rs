@@ -28,13 +28,13 @@ use super::shown::{SecondaryShown, Shown};
 use super::turns::Turns;
 use super::versions::Versions;
 use crate::answer::Service;
-use crate::authority::{Notifies, Secondary, Target, is_notify_reply, notify_message, sign_request};
+use crate::authority::{Notifies, Secondary, Target, cds_notify_message, is_notify_reply, notify_message, sign_request};
 use crate::config::{AddressEntry, ZoneSettings};
 use crate::env::{BootTime, Net, Random};
 use crate::limits::server::{
     CHECKS_PER_PRIMARY_MAX, CHECKS_UNDER_WAY_MAX, KEEPER_TURN_MIN, NOTIFIES_PER_SERVER_MAX, NOTIFIES_UNDER_WAY_MAX, NOTIFY_WAIT_MAX,
 };
-use crate::record::Name;
+use crate::record::{Name, Rtype};
 use crate::server::command::Reply;
 use crate::zone::Zone;
 
@@ -139,6 +139,7 @@ impl Keeper {
         match order {
             Order::Configured(zones) => self.take_over(zones),
             Order::Changed => self.tell_of_changes(),
+            Order::CdsChanged(zone, servers) => self.notifies.cds_changed(&zone, &servers, self.now()),
             Order::Retransfer(zone, reply) => {
                 let now = self.now();
                 match self.secondaries.get_mut(&zone) {
@@ -450,7 +451,7 @@ async fn notify(service: &Service, net: &dyn Net, random: &Random, target: &Targ
     let snapshot = service.snapshot();
     let zone = snapshot.zones.get(target.zone.as_wire()).ok_or_else(|| "the zone has no data".to_owned())?;
     let id = random.u16();
-    let mut packet = notify_message(zone, id);
+    let mut packet = if target.about == Rtype::CDS { cds_notify_message(&target.zone, id) } else { notify_message(zone, id) };
     let mut verifier = match &target.key {
         Some(name) => {
             let key = snapshot.keyring.get(name).ok_or_else(|| format!("the key {name} has no secret"))?;
@@ -473,7 +474,7 @@ async fn notify(service: &Service, net: &dyn Net, random: &Random, target: &Targ
                 },
                 None => reply.to_vec(),
             };
-            if is_notify_reply(&reply, &target.zone, id) {
+            if is_notify_reply(&reply, &target.zone, target.about, id) {
                 return Ok(());
             }
         }

@@ -27,6 +27,7 @@ use super::journaled::Journaled;
 use super::shown::{PrimaryShown, Shown};
 use crate::answer::{Retired, Service};
 use crate::authority::Histories;
+use crate::authority::signing::{Signals, with_signals};
 use crate::config::ZoneSettings;
 use crate::record::Name;
 use crate::server::signing::Signing;
@@ -67,6 +68,10 @@ struct Held {
     /// By apex.
     data: BTreeMap<Name, Arc<Zone>>,
     journaled: BTreeMap<Name, Journaled>,
+    /// What zones that are signed here signal to their parents (RFC 9615).
+    signals: BTreeMap<Name, Signals>,
+    /// Zones in which other signals are to stand than they have.
+    to_remake: BTreeSet<Name>,
     /// The zones of the configuration in force.
     configured: Vec<ZoneSettings>,
     /// The members of the catalogs that are followed; never one that the configuration has.
@@ -140,10 +145,49 @@ impl Changing<'_> {
             return data;
         }
         let data = self.versions.aliases.next(&data, self.signs(data.apex()));
-        match self.versions.signing.as_deref() {
-            Some(signing) => signing.next(data),
-            None => data,
+        let Some(signing) = self.versions.signing.as_deref() else { return data };
+        let data = self.with_signals(data);
+        let version = signing.next(data);
+        self.note_signals(&version);
+        version
+    }
+
+    /// The signed zone here in which the signals for this server stand.
+    fn host_of(&self, server: &Name) -> Option<Name> {
+        let within = (0..=server.label_count()).rev().map(|count| server.suffix(count));
+        let host = within.into_iter().find(|apex| self.held.data.contains_key(apex))?;
+        self.signs(&host).then_some(host)
+    }
+
+    fn with_signals(&self, data: Arc<Zone>) -> Arc<Zone> {
+        let of_others = self.held.signals.values().filter(|signals| signals.zone != *data.apex());
+        let all = of_others.flat_map(|signals| signals.servers.iter().map(move |server| (signals, server)));
+        let mut here = all.filter(|(_, server)| self.host_of(server).as_ref() == Some(data.apex())).peekable();
+        if here.peek().is_none() || !self.signs(data.apex()) {
+            return data;
         }
+        with_signals(&data, here).map_or(data, Arc::new)
+    }
+
+    /// Signals that have changed are put into the zones of the servers soon.
+    fn note_signals(&mut self, version: &Zone) {
+        let zone = version.apex();
+        let new = Signals::of(version).filter(|_| self.signs(zone));
+        if self.held.signals.get(zone) == new.as_ref() {
+            return;
+        }
+        let before = match new {
+            Some(new) => self.held.signals.insert(zone.clone(), new),
+            None => self.held.signals.remove(zone),
+        };
+        let servers = before.iter().chain(self.held.signals.get(zone)).flat_map(|signals| &signals.servers);
+        let hosts: Vec<Name> = servers.filter_map(|server| self.host_of(server)).filter(|host| host != zone).collect();
+        self.held.to_remake.extend(hosts);
+    }
+
+    /// Zones of which a new version is to be made, because signals in them have changed.
+    pub(in crate::server) fn take_remakes(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.held.to_remake)
     }
 
     /// The version to serve of a file that was read: where updates have changed the zone meanwhile, both changes are made.
@@ -223,6 +267,9 @@ impl Changing<'_> {
     pub(in crate::server) fn keep(&mut self, is_hosted: impl Fn(&Name) -> bool) {
         self.held.data.retain(|zone, _| is_hosted(zone));
         self.held.journaled.retain(|zone, _| is_hosted(zone));
+        let gone: Vec<Signals> = self.held.signals.extract_if(.., |zone, _| !is_hosted(zone)).map(|(_, signals)| signals).collect();
+        let hosts: Vec<Name> = gone.iter().flat_map(|signals| &signals.servers).filter_map(|server| self.host_of(server)).collect();
+        self.held.to_remake.extend(hosts);
         self.versions.aliases.keep(&is_hosted);
         self.versions.shown.keep_primaries(is_hosted);
     }

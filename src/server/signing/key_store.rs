@@ -44,6 +44,15 @@ pub(super) struct Saved {
     pub(super) ds_ttl_s: u32,
     #[serde(flatten)]
     pub(super) keys: KeySet,
+    /// The operator wants the zone unsigned: the parent is asked to take the DS set away.
+    #[serde(default)]
+    pub(super) is_ending: bool,
+    /// Since when the parent has none, while that is wanted.
+    #[serde(default)]
+    pub(super) ds_gone_at: Option<u64>,
+    /// The CDS set that the parent was told of last.
+    #[serde(default)]
+    pub(super) told_cds: Vec<Vec<u8>>,
     /// Tag and algorithm of keys that have gone the whole way; their files may still be there.
     #[serde(default)]
     pub(super) removed: Vec<(u16, u8)>,

@@ -2,9 +2,10 @@
 //!
 //! Every new version of a zone's data passes `Signing::next` on its way to being served. `zone_signer.rs` is one zone,
 //! `key_store.rs` its keys on disk, `tend.rs` the thread that replaces signatures before they end, moves keys on, and asks for
-//! the DS sets of parents; `shown.rs` is what `cairn zone sign status` tells.
+//! the DS sets of parents, and tells them of new CDS sets (`parent_targets.rs` says where); `shown.rs` is what `cairn zone sign status` tells.
 
 mod key_store;
+mod parent_targets;
 mod shown;
 mod tend;
 mod zone_signer;
@@ -88,6 +89,11 @@ impl Signing {
     fn roll(&self, zone: &Name, what: Option<&str>) -> Result<Vec<String>, String> {
         let mut zones = self.zones();
         let signer = zones.get_mut(zone).ok_or_else(|| not_signed(zone))?;
+        if let Some(word @ ("end" | "resume")) = what {
+            let lines = signer.end(word == "end")?;
+            self.show(signer);
+            return Ok(lines);
+        }
         let roll = match what {
             Some("algorithm") => Roll::Algorithm(signer.how.algorithm),
             Some(word) => Roll::Key(Role::from_word(word).ok_or_else(|| format!("found {word}, expected ksk, zsk, csk or algorithm"))?),
@@ -110,8 +116,9 @@ impl Signing {
 
     /// Zones whose parent is to be asked now.
     fn waiting_for_parent(&self, now: u64, every_s: u64) -> Vec<Name> {
-        let is_due =
-            |signer: &&ZoneSigner| signer.saved.keys.waits_for_parent() && signer.asked_parent.is_none_or(|at| at + every_s <= now);
+        let is_due = |signer: &&ZoneSigner| {
+            (signer.saved.keys.waits_for_parent() || signer.saved.is_ending) && signer.asked_parent.is_none_or(|at| at + every_s <= now)
+        };
         self.zones().values().filter(is_due).map(|signer| signer.zone.clone()).collect()
     }
 
@@ -119,6 +126,26 @@ impl Signing {
         if let Some(signer) = self.zones().get_mut(zone) {
             signer.parent_has(ds_set, ttl_s, now);
             self.show(signer);
+        }
+    }
+
+    /// Zones whose parent may have to be told of their CDS set (RFC 9859), not more often than this.
+    fn untold(&self, now: u64, every_s: u64) -> Vec<(Name, Vec<Vec<u8>>)> {
+        let mut zones = self.zones();
+        let due = zones.values_mut().filter(|signer| signer.asked_dsync.is_none_or(|at| at + every_s <= now));
+        let untold = due.filter_map(|signer| {
+            let cds = signer.untold_cds()?;
+            signer.asked_dsync = Some(now);
+            Some((signer.zone.clone(), cds))
+        });
+        untold.collect()
+    }
+
+    fn parent_was_told(&self, zone: &Name, cds: Vec<Vec<u8>>) {
+        if let Some(signer) = self.zones().get_mut(zone) {
+            // The next change is told at once.
+            signer.asked_dsync = None;
+            signer.parent_was_told(cds);
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) fn status(signer: &ZoneSigner) -> Value {
         "zone": signer.zone.to_string(), "algorithm": signer.how.algorithm.word(), "denial": if signer.how.nsec3 { "nsec3" } else { "nsec" },
         "serial": signer.served.as_ref().map(|zone| zone.serial()), "file-serial": signer.file_serial(),
         "signatures-replaced-at": signer.refresh_at(), "keys": keys, "ds": ds, "parent": parent, "problem": signer.problem,
+        "ending": signer.saved.is_ending, "ds-gone-at": signer.saved.ds_gone_at, "over-at": signer.over_at(),
     })
 }
 

@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
-use tracing::{debug, error};
+use tokio::task::{LocalSet, spawn_local};
+use tracing::{debug, error, info};
 
 use super::super::command::Reply;
-use super::super::hosting::{Origin, Versions};
+use super::super::hosting::{self, Origin, Versions};
 use super::super::priority;
-use super::Signing;
+use super::{Signing, parent_targets};
 use crate::answer::{Explain, Service, Worker, worker_for_own_needs};
 use crate::authority::signing::DsRdata;
 use crate::env::{Random, RealNet};
+use crate::limits::zone::TELL_PARENT_AFTER_S;
 use crate::record::{Name, Question, Rcode, Rtype};
 
 /// Timers do not run while a machine sleeps, and clocks are set: so the times are looked at this often.
@@ -34,12 +35,12 @@ pub(in crate::server) enum Order {
     Look,
 }
 
-/// Runs until the sender is dropped. `told`: called when a version has come into force.
+/// Runs until the sender is dropped. `told`: called when a version has come into force, or the parent is to be told of it.
 pub(in crate::server) fn tend(
     signing: Arc<Signing>,
     versions: Arc<Versions>,
     service: Arc<Service>,
-    told: impl Fn() + Send + 'static,
+    told: impl Fn(hosting::Order) + Send + 'static,
 ) -> io::Result<mpsc::UnboundedSender<Order>> {
     let (orders, received) = mpsc::unbounded_channel();
     thread::Builder::new().name("signing".to_owned()).spawn(move || {
@@ -48,7 +49,7 @@ pub(in crate::server) fn tend(
         match runtime.and_then(|runtime| Ok((runtime, Random::from_system()?))) {
             Ok((runtime, random)) => LocalSet::new().block_on(&runtime, async {
                 let worker = worker_for_own_needs(service.clone(), Rc::new(RealNet::default()), random);
-                Tending { signing, versions, service, worker, told }.run(received).await;
+                Tending { signing, versions, service, worker, told: Rc::new(told) }.run(received).await;
             }),
             Err(error) => error!(%error, "signatures of hosted zones are not replaced"),
         }
@@ -61,18 +62,24 @@ struct Tending<T> {
     versions: Arc<Versions>,
     service: Arc<Service>,
     worker: Rc<Worker>,
-    told: T,
+    told: Rc<T>,
 }
 
-impl<T: Fn()> Tending<T> {
+impl<T: Fn(hosting::Order) + 'static> Tending<T> {
     async fn run(self, mut orders: mpsc::UnboundedReceiver<Order>) {
         loop {
             let now = self.now();
             for zone in self.signing.due(now) {
                 self.make_next(&zone);
             }
+            for zone in self.versions.change().take_remakes() {
+                self.make_next(&zone);
+            }
             for zone in self.signing.waiting_for_parent(now, ASK_PARENT_EVERY_S) {
                 self.ask_parent(&zone).await;
+            }
+            for (zone, cds) in self.signing.untold(now, ASK_PARENT_EVERY_S) {
+                self.tell_parent(zone, cds);
             }
             let wait = self.signing.next_due().map_or(LOOK_AGAIN, |at| Duration::from_secs(at.saturating_sub(self.now()))).min(LOOK_AGAIN);
             match tokio::time::timeout(wait.max(Duration::from_millis(200)), orders.recv()).await {
@@ -111,8 +118,27 @@ impl<T: Fn()> Tending<T> {
         if is_new {
             changing.serve(&self.service, |zones| zones.with(version));
             drop(changing);
-            (self.told)();
+            (self.told)(hosting::Order::Changed);
         }
+    }
+
+    /// RFC 9859, where the parent says that it wants to be told.
+    fn tell_parent(&self, zone: Name, cds: Vec<Vec<u8>>) {
+        let (worker, signing, told) = (self.worker.clone(), self.signing.clone(), self.told.clone());
+        spawn_local(async move {
+            tokio::time::sleep(Duration::from_secs(TELL_PARENT_AFTER_S)).await;
+            match parent_targets::of_parent(&worker, &zone).await {
+                Ok(servers) => {
+                    if !servers.is_empty() {
+                        let shown: Vec<String> = servers.iter().map(ToString::to_string).collect();
+                        info!("zone {zone}: its parent is told of new CDS records, at {}", shown.join(", "));
+                        told(hosting::Order::CdsChanged(zone.clone(), servers));
+                    }
+                    signing.parent_was_told(&zone, cds);
+                }
+                Err(why) => debug!(%zone, "whether the parent wants to be told of CDS records could not be found out: {why}"),
+            }
+        });
     }
 
     /// What resolvers see of the zone's DS set (RFC 7583 3.3: the DS must be known before the key is relied on).

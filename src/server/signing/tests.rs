@@ -331,3 +331,56 @@ fn zsk_and_ksk_rolls_validate_at_each_step() {
         assert_eq!(bench.stages().len(), 2);
     }
 }
+
+/// RFC 8078 4, and the way back. The zone stays signed until caches have forgotten the DS set.
+#[test]
+fn signing_ends_step_by_step() {
+    let scratch = Scratch::new();
+    let bench = Bench::new(Some(scratch.path()), "");
+    let zone = name("example.");
+    let cds = |version: &Zone| version.apex_set(Rtype::CDS).expect("a set").data.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let first = bench.signing.next(data(1, ""));
+    let of_key = cds(&first);
+    assert!(of_key.len() == 1 && of_key[0].len() == 36);
+    assert!(bench.signing.roll(&zone, Some("resume")).is_err());
+    bench.signing.roll(&zone, Some("end")).expect("it may end");
+    assert!(bench.signing.roll(&zone, None).is_err_and(|why| why.contains("resume")), "no roll meanwhile");
+    let ending = bench.signing.next(data(1, ""));
+    assert_eq!((cds(&ending), ending.is_signed()), (vec![vec![0, 0, 0, 0, 0]], true));
+    let key = ending.apex_set(Rtype::CDNSKEY).expect("a set").data.iter().map(<[u8]>::to_vec).collect::<Vec<_>>();
+    assert_eq!(key, [vec![0, 0, 3, 0, 0]]);
+    assert!(crate::zone::is_newer(ending.serial(), first.serial()));
+    assert_eq!(bench.signing.waiting_for_parent(bench.now(), 600), [zone.clone()]);
+    bench.signing.parent_has(&zone, &[of_key[0].clone()], 3_600, bench.now());
+    assert_eq!((bench.status()["ending"].clone(), bench.status()["over-at"].clone()), (Value::Bool(true), Value::Null));
+    bench.at(NOW + 1_000);
+    bench.signing.parent_has(&zone, &[], 3_600, bench.now());
+    bench.at(NOW + 2_000);
+    bench.signing.parent_has(&zone, &[], 3_600, bench.now());
+    assert_eq!(bench.status()["over-at"], NOW + 1_000 + DAY + 3_600);
+    // A restart knows, and it can be taken back.
+    let again = Bench::again(Some(scratch.path()), "", bench.clock.clone());
+    assert_eq!(cds(&again.signing.next(data(1, ""))), [vec![0, 0, 0, 0, 0]]);
+    again.signing.roll(&zone, Some("resume")).expect("it goes on");
+    assert_eq!(cds(&again.signing.next(data(1, ""))), of_key);
+}
+
+/// RFC 9859: each CDS set once, and over a restart too.
+#[test]
+fn the_parent_is_told_once_of_each_cds_set() {
+    let scratch = Scratch::new();
+    let bench = Bench::new(Some(scratch.path()), "");
+    let zone = name("example.");
+    assert!(bench.signing.untold(bench.now(), 600).is_empty(), "nothing is served yet");
+    bench.signing.next(data(1, ""));
+    let (_, cds) = bench.signing.untold(bench.now(), 600).pop().expect("a new set");
+    assert!(bench.signing.untold(bench.now() + 599, 600).is_empty() && bench.signing.untold(bench.now() + 600, 600).len() == 1);
+    bench.signing.parent_was_told(&zone, cds);
+    assert!(bench.signing.untold(bench.now() + 6_000, 600).is_empty());
+    let again = Bench::again(Some(scratch.path()), "", bench.clock.clone());
+    again.signing.next(data(1, ""));
+    assert!(again.signing.untold(again.now(), 600).is_empty());
+    again.signing.roll(&zone, Some("end")).expect("it may end");
+    again.signing.next(data(1, ""));
+    assert_eq!(again.signing.untold(again.now(), 600).len(), 1);
+}

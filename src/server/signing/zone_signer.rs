@@ -16,7 +16,7 @@ use crate::authority::signing::{
 };
 use crate::env::WallTime;
 use crate::limits::zone::{CLOCK_BEHIND_S_MAX, DS_TTL_LEAST_S, PARENT_PROPAGATION_S, PROPAGATION_S_LIMITS, SIGN_AGAIN_S, SIGN_TOGETHER_S};
-use crate::record::Name;
+use crate::record::{Name, Rtype};
 use crate::validate::Date;
 use crate::zone::{Zone, have_same_data, is_newer};
 
@@ -31,6 +31,7 @@ pub(super) struct How {
 #[derive(PartialEq)]
 struct SignedBy {
     how: How,
+    ends: bool,
     /// Tag, algorithm and part of each key.
     parts: Vec<(u16, u8, Part)>,
 }
@@ -53,6 +54,8 @@ pub(super) struct ZoneSigner {
     pub(super) problem: Option<String>,
     /// When the parent was asked last.
     pub(super) asked_parent: Option<u64>,
+    /// When the parent's wish to be told of CDS records was looked up last.
+    pub(super) asked_dsync: Option<u64>,
     /// When the parent's DS set was seen last, and its tags.
     pub(super) parent: Option<(u64, Vec<u16>)>,
 }
@@ -73,6 +76,7 @@ impl ZoneSigner {
             refresh_at: 0,
             problem: None,
             asked_parent: None,
+            asked_dsync: None,
             parent: None,
         }
     }
@@ -131,8 +135,11 @@ impl ZoneSigner {
         }
         let parts = self.parts();
         let is_due = now >= self.refresh_at;
-        let signed_by =
-            SignedBy { how: self.how, parts: parts.iter().map(|(key, part)| (key.tag, key.algorithm.number(), *part)).collect() };
+        let signed_by = SignedBy {
+            how: self.how,
+            ends: self.saved.is_ending,
+            parts: parts.iter().map(|(key, part)| (key.tag, key.algorithm.number(), *part)).collect(),
+        };
         let is_same = self.data.as_ref().is_some_and(|held| Arc::ptr_eq(held, data) || have_same_data(held, data));
         if let Some(served) = &self.served
             && is_same
@@ -146,7 +153,7 @@ impl ZoneSigner {
             _ => data.serial(),
         };
         let uses: Vec<KeyUse<'_>> = parts.iter().map(|(key, part)| use_of(key, *part)).collect();
-        let policy = Policy { nsec3: self.how.nsec3, ..Policy::default() };
+        let policy = Policy { nsec3: self.how.nsec3, ends: self.saved.is_ending, ..Policy::default() };
         let sign = |before: Option<&Zone>, serial: u32, refresh_until: u64| {
             let task = Task { unsigned: data, before, serial, keys: &uses, policy, now, refresh_until };
             sign_zone(&task).map_err(|error| error.to_string())
@@ -316,6 +323,8 @@ impl ZoneSigner {
         let before = self.saved.clone();
         self.saved.ds_ttl_s = self.saved.ds_ttl_s.max(ttl_s);
         self.saved.keys.parent_has(ds_set, is_ds_of, now);
+        let is_gone = self.saved.is_ending && ds_set.is_empty();
+        self.saved.ds_gone_at = if is_gone { self.saved.ds_gone_at.or(Some(now)) } else { None };
         let tag = |ds: &DsRdata| ds.first_chunk::<2>().map(|tag| u16::from_be_bytes(*tag));
         self.parent = Some((now, ds_set.iter().filter_map(tag).collect()));
         if before != self.saved
@@ -327,6 +336,9 @@ impl ZoneSigner {
 
     /// Begins a roll; the lines say what comes.
     pub(super) fn roll(&mut self, roll: Roll, now: u64) -> Result<Vec<String>, String> {
+        if self.saved.is_ending {
+            return Err(format!("signing is being ended: `cairn zone sign resume {}` takes that back", self.zone));
+        }
         let plan = self.saved.keys.plan(roll)?;
         let store = self.store.as_ref().ok_or("there is no folder to keep keys in: set `state-dir` in [server]")?;
         let mut tags: Vec<u16> = self.keys.iter().map(|key| key.tag).chain(self.saved.removed.iter().map(|(tag, _)| *tag)).collect();
@@ -340,6 +352,43 @@ impl ZoneSigner {
         self.saved.keys.begin(roll, &made, now);
         self.save()?;
         Ok(made.iter().map(|(tag, algorithm, role)| format!("key {tag} ({algorithm}, {role}) is made")).collect())
+    }
+
+    /// Asks the parent to take the DS set away, or no longer.
+    pub(super) fn end(&mut self, is_ending: bool) -> Result<Vec<String>, String> {
+        let zone = &self.zone;
+        if self.saved.is_ending == is_ending {
+            return Err(format!("{zone} is {} already", if is_ending { "on its way to being unsigned" } else { "to stay signed" }));
+        }
+        (self.saved.is_ending, self.saved.ds_gone_at) = (is_ending, None);
+        self.save()?;
+        Ok(vec![match is_ending {
+            true => format!(
+                "CDS and CDNSKEY of {zone} ask the parent to take the DS record away; where it does not read them, have it removed at the registrar"
+            ),
+            false => format!("CDS and CDNSKEY of {zone} ask the parent for its DS record again"),
+        }])
+    }
+
+    /// While signing ends: from when on the zone may be served unsigned. Caches may have the DS set for as long as its TTL says.
+    pub(super) fn over_at(&self) -> Option<u64> {
+        let ttl_s = self.saved.ds_ttl_s.max(DS_TTL_LEAST_S) + PARENT_PROPAGATION_S;
+        Some(self.saved.ds_gone_at? + u64::from(ttl_s))
+    }
+
+    /// The CDS set in force, if the parent was not told of it.
+    pub(super) fn untold_cds(&self) -> Option<Vec<Vec<u8>>> {
+        let set = self.served.as_ref()?.apex_set(Rtype::CDS)?;
+        let mut data: Vec<Vec<u8>> = set.data.iter().map(<[u8]>::to_vec).collect();
+        data.sort();
+        (data != self.saved.told_cds).then_some(data)
+    }
+
+    pub(super) fn parent_was_told(&mut self, cds: Vec<Vec<u8>>) {
+        self.saved.told_cds = cds;
+        if let Err(why) = self.save() {
+            warn!("zone {}: {why}", self.zone);
+        }
     }
 
     fn save(&self) -> Result<(), String> {
