@@ -92,7 +92,7 @@ mod tests {
         let child = zone("co.example.", &format!("@ NS ns1.example.net.\n@ NS ns.co.example.\nns A 192.0.2.1\n{KEYS}"));
         let signals = Signals::of(&child).expect("signals");
         let server = name("ns1.example.net.");
-        assert_eq!(signals.servers, [server.clone()]);
+        assert_eq!(signals.servers, std::slice::from_ref(&server));
         let made = with_signals(&zone("example.net.", "@ NS ns1\nns1 A 192.0.2.1\n"), [(&signals, &server)].into_iter()).expect("a zone");
         let owner = name("_dsboot.co.example._signal.ns1.example.net.");
         let node = made.node(owner.as_wire()).expect("a node");
