@@ -27,7 +27,9 @@ pub(super) struct CheckArgs {
 
 pub(super) fn check(args: &CheckArgs, everywhere: &Everywhere) -> u8 {
     match Sources::read(&args.files.start_options(everywhere)) {
-        Ok(sources) => {
+        Ok(mut sources) => {
+            let of_rules = sources.rule_warnings();
+            sources.warnings.extend(of_rules);
             print_good(&sources, args.strict);
             let mut problems: Vec<Problem> = sources.zone_problems().into_iter().cloned().collect();
             if args.strict {

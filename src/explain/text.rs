@@ -92,7 +92,12 @@ pub(super) fn of(event: &Event) -> String {
             event.owner,
             event.trigger,
             if event.log_only { "would answer, but only logs:" } else { "answers" },
-            event.action
+            match event.action.as_str() {
+                "DROP" => "DROP: no reply is sent",
+                "TCP-ONLY" => "TCP-ONLY: a truncated reply over UDP",
+                "PASSTHRU" => "PASSTHRU: no rule changes the answer",
+                action => action,
+            }
         ),
         Event::Stripped(event) => format!(
             "Rebinding protection removes {} from {} {}, because public names do not lead to private addresses\n    To let it pass: \

@@ -20,6 +20,7 @@ use super::warnings::across_files;
 use crate::authority::signing::{SignError, signed_elsewhere};
 use crate::config::{Problem, RpzSettings, Settings};
 use crate::env::{Clock, RealClock};
+use crate::policy::Rules;
 use crate::record::Name;
 use crate::validate::Anchor;
 use crate::zone::{self, Severity, Zone, load_zone};
@@ -122,6 +123,18 @@ impl Sources {
         let config = self.config_file.clone().or_else(|| options.config.clone());
         let resolvers_read_before = self.settings.recursion.system_resolvers.clone();
         StartOptions { config, folder_read_before: self.zone_folder.clone(), resolvers_read_before, ..options.clone() }
+    }
+
+    /// Records of response policy zones that are no rule. A running server tells of them when it compiles the zone.
+    pub fn rule_warnings(&self) -> Vec<Problem> {
+        let is_policy = |zone: &&LoadedZone| self.settings.rpz.iter().any(|rpz| rpz.zone == zone.file.name);
+        let told = |zone: &LoadedZone| {
+            let rules = Rules::compile(zone.zone.clone());
+            let (count, examples) = (rules.skipped().count, rules.skipped().examples.join("; "));
+            let what = format!("warning: {count} records are no rule of a response policy zone and are skipped: {examples}");
+            (count > 0).then(|| Problem::of_file(zone.file.path.display().to_string(), what))
+        };
+        self.zones.iter().filter(is_policy).filter_map(told).collect()
     }
 
     /// The mistakes in zone files.
@@ -294,6 +307,14 @@ mod tests {
         let own = read(&scratch, "[[rpz]]\nzone = 'own.test'\nfile = 'rules'\n[[rpz]]\nzone = 'hosted.test'\n").expect("all is right");
         let loaded: Vec<String> = own.zones.iter().map(|zone| zone.file.name.to_string()).collect();
         assert_eq!((loaded, own.warnings.len()), (vec!["hosted.test.".to_owned(), "own.test.".to_owned()], 0), "{:?}", own.warnings);
+        scratch.write("odd", "$TTL 60\n@ SOA localhost. root 1 2 3 4 5\n33.1.2.0.192.rpz-ip CNAME .\nx CNAME rpz-y.\nz CNAME .\n");
+        let odd = read(&scratch, "[[rpz]]\nzone = 'own.test'\nfile = 'odd'\n").expect("a rule that cannot be read costs no other");
+        let told: Vec<String> = odd.rule_warnings().iter().map(|odd| odd.what.clone()).collect();
+        assert_eq!(
+            told,
+            ["warning: 2 records are no rule of a response policy zone and are skipped: \
+              x: rpz-y. is no action; 33.1.2.0.192.rpz-ip: a prefix length from 1 to 32 must come first"]
+        );
         let none = read(&scratch, "[[rpz]]\nzone = 'none.test'\n").expect_err("no data");
         let at = scratch.path().display().to_string();
         assert_eq!(
