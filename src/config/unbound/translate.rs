@@ -33,7 +33,7 @@ pub fn translate(statements: &[Statement], exists: &dyn Fn(&str) -> bool) -> Tra
         }
         match (clause, zones.last_mut()) {
             ("server", _) => server.take(statement, exists, &mut remarks),
-            ("forward-zone" | "stub-zone" | "auth-zone", Some(zone)) => zone.take(statement, &mut remarks),
+            ("forward-zone" | "stub-zone" | "auth-zone" | "rpz", Some(zone)) => zone.take(statement, &mut remarks),
             ("remote-control", _) if statement.key == "control-enable" && statement.value() == "yes" => {}
             ("remote-control", _) => remarks.push(statement, "commands reach Cairn at a Unix socket (`control-socket` below [server])"),
             (other, _) => remarks.push(statement, &format!("there is no {other} clause here")),
@@ -487,6 +487,7 @@ enum ZoneKind {
     Forward,
     Stub,
     Auth,
+    Rpz,
 }
 
 impl ZoneKind {
@@ -495,12 +496,13 @@ impl ZoneKind {
             "forward-zone" => Some(ZoneKind::Forward),
             "stub-zone" => Some(ZoneKind::Stub),
             "auth-zone" => Some(ZoneKind::Auth),
+            "rpz" => Some(ZoneKind::Rpz),
             _ => None,
         }
     }
 }
 
-/// A `forward-zone:`, `stub-zone:` or `auth-zone:` clause.
+/// A `forward-zone:`, `stub-zone:`, `auth-zone:` or `rpz:` clause.
 struct Zone {
     kind: ZoneKind,
     begins: Statement,
@@ -510,11 +512,13 @@ struct Zone {
     file: Option<String>,
     /// Queries would leave unencrypted that were encrypted before.
     tls: bool,
+    /// Of an `rpz:` clause.
+    rules: Vec<String>,
 }
 
 impl Zone {
     fn new(kind: ZoneKind, begins: &Statement) -> Zone {
-        Zone { kind, begins: begins.clone(), name: None, to: Vec::new(), fallback: false, file: None, tls: false }
+        Zone { kind, begins: begins.clone(), name: None, to: Vec::new(), fallback: false, file: None, tls: false, rules: Vec::new() }
     }
 
     fn take(&mut self, statement: &Statement, remarks: &mut Remarks) {
@@ -534,6 +538,22 @@ impl Zone {
             "forward-tls-upstream" | "forward-ssl-upstream" | "stub-tls-upstream" | "stub-ssl-upstream" => self.tls = yes,
             "fallback-enabled" => self.fallback = yes,
             "zonefile" => self.file = Some(value.to_owned()),
+            key if self.kind == ZoneKind::Rpz => match (key, value) {
+                ("primary" | "master", _) => match socket(value, 53) {
+                    Some(address) => self.to.push(if address.port() == 53 { address.ip().to_string() } else { address.to_string() }),
+                    None => remarks.push(statement, "a primary is given by its address, and asked without TLS"),
+                },
+                ("rpz-action-override", "disabled") => self.rules.push("log-only = true".to_owned()),
+                ("rpz-action-override", _) => self.rules.push(format!("policy = {}", quoted(value))),
+                ("rpz-cname-override", _) => self.rules.push(format!("cname = {}", quoted(value))),
+                ("rpz-log" | "rpz-log-name" | "for-downstream", "no") => {}
+                ("rpz-log" | "rpz-log-name", _) => {
+                    remarks.push(statement, "`log-only` logs and changes nothing; `response-policy-rewrites` counts")
+                }
+                ("url", _) => remarks.push(statement, "zones come from files and from primaries"),
+                ("tags", _) => remarks.push(statement, "the rules are for all clients"),
+                _ => remarks.push(statement, "there is no such key here"),
+            },
             "for-downstream" | "for-upstream" | "forward-no-cache" | "stub-no-cache" | "stub-prime" if !yes => {}
             "for-downstream" | "for-upstream" => {}
             "primary" | "master" | "url" | "allow-notify" | "zonemd-check" if self.is_local_root() => {}
@@ -554,6 +574,16 @@ impl Zone {
                 Some(file) => ("[[zone]]", vec![format!("name = {name}"), format!("file = {}", quoted(&server.path(file)))]),
                 None => return remarks.push(&self.begins, "it has no `zonefile`; there is no transfer yet"),
             },
+            ZoneKind::Rpz if self.file.is_none() && self.to.is_empty() => {
+                return remarks.push(&self.begins, "it has neither zonefile nor primary");
+            }
+            ZoneKind::Rpz => {
+                let file = self.file.iter().map(|file| format!("file = {}", quoted(&server.path(file))));
+                let primaries = (!self.to.is_empty()).then(|| list("primaries", &self.to));
+                // Unbound rewrites signed data for everybody.
+                let rest = self.rules.iter().cloned().chain(["break-dnssec = true".to_owned()]);
+                ("[[rpz]]", [format!("zone = {name}")].into_iter().chain(file).chain(primaries).chain(rest).collect())
+            }
             ZoneKind::Forward | ZoneKind::Stub if self.tls => {
                 return remarks
                     .push(&self.begins, "TLS to servers is not supported yet; the rule is left out, so that no query leaves unencrypted");
@@ -562,7 +592,7 @@ impl Zone {
             ZoneKind::Forward => ("[[forward]]", vec![format!("zone = {name}"), list("to", &distinct(self.to.iter().cloned()))]),
             ZoneKind::Stub => ("[[stub]]", vec![format!("zone = {name}"), list("to", &distinct(self.to.iter().cloned()))]),
         };
-        if self.fallback && self.kind != ZoneKind::Auth {
+        if self.fallback && matches!(self.kind, ZoneKind::Forward | ZoneKind::Stub) {
             lines.push("fallback = true".to_owned());
         }
         toml.element(header, lines);
@@ -603,6 +633,15 @@ mod tests {
             ("directory: /etc/unbound\nroot-hints: \"root.hints\"", "[recursion]\nroot-hints = \"/etc/unbound/root.hints\"\n"),
             ("auto-trust-anchor-file: \"/var/lib/unbound/root.key\"", ""),
             ("trust-anchor-file: \"own.key\"", "[recursion]\ntrust-anchor = \"own.key\"\n"),
+            (
+                "rpz:\nname: rpz.example\nzonefile: rpz.zone\nprimary: 192.0.2.1\nmaster: 192.0.2.2@5353\nrpz-action-override: nxdomain",
+                "[[rpz]]\nzone = \"rpz.example.\"\nfile = \"rpz.zone\"\nprimaries = [\"192.0.2.1\", \"192.0.2.2:5353\"]\n\
+                 policy = \"nxdomain\"\nbreak-dnssec = true\n",
+            ),
+            (
+                "rpz:\nname: rpz.example\nzonefile: rpz.zone\nrpz-action-override: disabled",
+                "[[rpz]]\nzone = \"rpz.example.\"\nfile = \"rpz.zone\"\nlog-only = true\nbreak-dnssec = true\n",
+            ),
             ("domain-insecure: corp.example", "[recursion]\nnegative-trust-anchors = [\"corp.example.\"]\n"),
             ("module-config: iterator", "[recursion]\ndnssec = false\n"),
             (
@@ -662,6 +701,8 @@ mod tests {
             ("forward-zone:\nname: .\nforward-addr: 192.0.2.1@853#x\nforward-tls-upstream: yes", "u:1: forward-zone: TLS to servers"),
             ("forward-zone:\nname: .", "u:1: forward-zone: it has no address"),
             ("stub-zone:\nstub-addr: 192.0.2.1", "u:1: stub-zone: it has no name"),
+            ("rpz:\nname: rpz.example", "u:1: rpz: it has neither zonefile nor primary"),
+            ("rpz:\nname: rpz.example\nurl: https://rpz.example/zone", "u:3: url: zones come from files"),
             ("auth-zone:\nname: example.org\nprimary: 192.0.2.1", "u:3: primary: zones are read from files"),
         ] {
             let translation = translated(unbound);
