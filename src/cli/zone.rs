@@ -10,7 +10,7 @@ use super::terminal::{complain, say};
 use super::zone_doctor::{self, DoctorArgs};
 use super::zone_publish::{self, PublishArgs};
 use super::zone_records::{self, AddArgs, ImportArgs, RemoveArgs, SetArgs};
-use super::zone_shown::{self, ListArgs, ShowArgs, ZoneArgs};
+use super::zone_shown::{self, ExportArgs, ListArgs, ShowArgs};
 use super::zone_sign::{self, SignCommand};
 use crate::env::Random;
 use crate::record::{Name, base64_to_text};
@@ -49,8 +49,7 @@ pub(super) enum ZoneCommand {
     Set(SetArgs),
     Remove(RemoveArgs),
     Import(ImportArgs),
-    /// Print the zone and nothing else, as a master file
-    Export(ZoneArgs),
+    Export(ExportArgs),
     Publish(PublishArgs),
     Doctor(DoctorArgs),
     /// Make a TSIG key (RFC 8945): a secret that two servers share

@@ -9,7 +9,7 @@ use super::run::Everywhere;
 use super::terminal::{Paint, complain, say};
 use super::zone_records::Zone;
 use crate::record::{Name, Rtype, base64_to_text, rdata_to_text};
-use crate::server::{self, Ds, HostedZone, InForce, Key, NameServer, ParentSide, ZoneError};
+use crate::server::{self, Ds, HostedZone, InForce, Key, NameServer, ParentSide, ZoneError, ZoneUse};
 use crate::validate::AlgorithmName;
 use crate::zone;
 
@@ -31,7 +31,7 @@ pub(super) struct PublishArgs {
 }
 
 pub(super) fn publish(args: &PublishArgs, everywhere: &Everywhere) -> u8 {
-    let read = args.zone.find(everywhere).and_then(|hosted| server::read_zone(&hosted).map(|zone| (hosted, zone)));
+    let read = args.zone.find(everywhere, ZoneUse::Read).and_then(|hosted| server::read_zone(&hosted).map(|zone| (hosted, zone)));
     let (hosted, zone) = match read {
         Ok(read) => read,
         Err(error) => {

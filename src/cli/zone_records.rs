@@ -9,7 +9,7 @@ use super::explain::parse_name;
 use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::record::{Name, Rtype, parse_duration, to_ascii_name};
-use crate::server::{self, HostedZone, InForce, ZoneError};
+use crate::server::{self, HostedZone, InForce, ZoneError, ZoneUse};
 use crate::zone::{Change, NewRecord, ZoneRecord, record_type};
 
 /// Records that are printed one by one.
@@ -26,8 +26,8 @@ pub(super) struct Zone {
 }
 
 impl Zone {
-    pub(super) fn find(&self, everywhere: &Everywhere) -> Result<HostedZone, ZoneError> {
-        server::hosted_zone(&self.files.start_options(everywhere), &everywhere.control_sockets(), &self.zone)
+    pub(super) fn find(&self, everywhere: &Everywhere, wanted: ZoneUse) -> Result<HostedZone, ZoneError> {
+        server::hosted_zone(&self.files.start_options(everywhere), &everywhere.control_sockets(), &self.zone, wanted)
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) fn import(args: &ImportArgs, everywhere: &Everywhere) -> u8 {
 
 /// Makes the change, has the running server take it over, and tells both.
 fn carry_out(zone: &Zone, everywhere: &Everywhere, change: impl FnOnce(&HostedZone) -> Result<Change, ZoneError>) -> u8 {
-    let done = zone.find(everywhere).and_then(|hosted| {
+    let done = zone.find(everywhere, ZoneUse::Change).and_then(|hosted| {
         let change = change(&hosted)?;
         server::change_zone(&hosted, &change).map(|changed| (hosted, changed))
     });

@@ -10,7 +10,7 @@ use super::status::{unwritten, zone_line};
 use super::terminal::{Paint, complain, say};
 use super::zone_records::Zone;
 use crate::record::{Name, Rtype, rdata_to_text};
-use crate::server::{self, LoadedZone, Sources, ZoneError};
+use crate::server::{self, LoadedZone, Sources, ZoneError, ZoneUse};
 use crate::zone;
 
 /// Show the hosted zones: name, serial, records, state and file
@@ -38,10 +38,19 @@ pub(super) struct ShowArgs {
     name: Option<String>,
 }
 
+/// Print the zone and nothing else, as a master file
 #[derive(Debug, Args)]
-pub(super) struct ZoneArgs {
+#[command(after_help = "Examples:
+  cairn zone export example.org > copy.zone
+  cairn zone export example.org --signed
+
+What is printed is the zone's file; of a secondary its copy. An ALIAS record, which other servers do not read, is a comment.")]
+pub(super) struct ExportArgs {
     #[command(flatten)]
     zone: Zone,
+    /// Of a zone with `dnssec = true`: as the running server has signed it
+    #[arg(long)]
+    signed: bool,
 }
 
 pub(super) fn list(args: &ListArgs, everywhere: &Everywhere) -> u8 {
@@ -81,6 +90,9 @@ fn on_disk(sources: &Sources) -> Vec<Value> {
 }
 
 fn listed(zones: &[Value], paint: Paint) -> Vec<String> {
+    if zones.is_empty() {
+        return nothing_hosted();
+    }
     let width = zones.iter().filter_map(|zone| zone["name"].as_str()).map(|name| name.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::new();
     for zone in zones {
@@ -104,6 +116,16 @@ fn listed(zones: &[Value], paint: Paint) -> Vec<String> {
     lines
 }
 
+fn nothing_hosted() -> Vec<String> {
+    [
+        "no zone is hosted",
+        "  put a master file into the zones folder as NAME.zone, or name it in a [[zone]] of the configuration, and run `cairn reload`;",
+        "  a [[zone]] with `primaries` is a copy of another server's zone",
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
 pub(super) fn show(args: &ShowArgs, everywhere: &Everywhere) -> u8 {
     let apex = &args.zone.zone;
     let only = args.name.as_ref().map(|name| Name::parse_bytes(name.as_bytes(), apex)).transpose();
@@ -114,7 +136,7 @@ pub(super) fn show(args: &ShowArgs, everywhere: &Everywhere) -> u8 {
             return FAILED;
         }
     };
-    with_zone(&args.zone, everywhere, |file, zone| {
+    with_zone(&args.zone, everywhere, ZoneUse::Read, |file, zone| {
         let mut records = records(zone);
         records.retain(|record| only.as_ref().is_none_or(|only| record.owner == *only));
         if records.is_empty() {
@@ -135,8 +157,9 @@ pub(super) fn show(args: &ShowArgs, everywhere: &Everywhere) -> u8 {
     })
 }
 
-pub(super) fn export(args: &ZoneArgs, everywhere: &Everywhere) -> u8 {
-    with_zone(&args.zone, everywhere, |_, zone| {
+pub(super) fn export(args: &ExportArgs, everywhere: &Everywhere) -> u8 {
+    let wanted = if args.signed { ZoneUse::ReadSigned } else { ZoneUse::Read };
+    with_zone(&args.zone, everywhere, wanted, |_, zone| {
         for Shown { owner, ttl, rtype, data } in records(zone) {
             // An extension that other servers do not read.
             let comment = if rtype == Rtype::ALIAS { "; " } else { "" };
@@ -146,8 +169,8 @@ pub(super) fn export(args: &ZoneArgs, everywhere: &Everywhere) -> u8 {
     })
 }
 
-fn with_zone(args: &Zone, everywhere: &Everywhere, then: impl FnOnce(&str, &zone::Zone) -> u8) -> u8 {
-    let read = args.find(everywhere).and_then(|hosted| {
+fn with_zone(args: &Zone, everywhere: &Everywhere, wanted: ZoneUse, then: impl FnOnce(&str, &zone::Zone) -> u8) -> u8 {
+    let read = args.find(everywhere, wanted).and_then(|hosted| {
         let zone = server::read_zone(&hosted)?;
         Ok((hosted, zone))
     });
@@ -189,6 +212,12 @@ fn records(zone: &zone::Zone) -> Vec<Shown> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_list_says_how_to_host_a_zone() {
+        let lines = listed(&[], Paint::none());
+        assert!(lines[0] == "no zone is hosted" && lines[1].contains("NAME.zone"), "{lines:?}");
+    }
 
     #[test]
     fn a_list_is_read_by_people() {

@@ -11,6 +11,10 @@ pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
 pub const SECRET_FILE_BYTES_MAX: u64 = 4_096;
 /// How often a command that changes a zone's file starts again, because others have changed the file meanwhile.
 pub const ZONE_EDIT_TRIES_MAX: usize = 100;
+/// How long, and how often, a command that shows a zone waits for changes by UPDATE to be written into the zone's file.
+pub const JOURNAL_WAIT: Duration = Duration::from_millis(100);
+/// See [`JOURNAL_WAIT`].
+pub const JOURNAL_WAITS_MAX: usize = 50;
 /// Files of a folder that are compared with the name of a missing file, to suggest the one that was meant.
 pub const NEAR_FILES_MAX: usize = 10_000;
 /// Syntax mistakes of one configuration file that are reported. Each costs one more reading of the file.

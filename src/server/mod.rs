@@ -64,5 +64,5 @@ pub use socket::{ask, places as control_socket_places, why_no_server};
 #[cfg(any(test, feature = "internals"))]
 pub use zone_doctor::ZoneFinding;
 pub use zone_doctor::{Checked, Severity, ZoneReport, zone_doctor};
-pub use zone_file::{HostedZone, ZoneError, change_zone, hosted_zone, read_records, read_zone};
+pub use zone_file::{HostedZone, ZoneError, ZoneUse, change_zone, hosted_zone, read_records, read_zone};
 pub use zone_force::{InForce, put_in_force, running_zones};

@@ -134,6 +134,8 @@ struct ZoneState {
     served: Option<(u32, usize)>,
     /// What is wrong with the file.
     problem: Option<String>,
+    /// A catalog that is made here.
+    is_made: bool,
 }
 
 /// `before`: the zones in force.
@@ -144,12 +146,14 @@ fn zone_states(sources: &Sources, before: &Zones) -> Vec<ZoneState> {
         file: loaded.file.path.clone(),
         served: Some(figures(&loaded.zone)),
         problem: None,
+        is_made: sources.settings.zones.iter().any(|zone| zone.is_made_catalog() && zone.name == loaded.file.name),
     });
     let broken = sources.broken_zones.iter().map(|broken| ZoneState {
         name: broken.name.clone(),
         file: broken.path.clone(),
         served: before.get(broken.name.as_wire()).map(|zone| figures(zone)),
         problem: broken.problems.first().map(ToString::to_string),
+        is_made: false,
     });
     let mut states: Vec<ZoneState> = loaded.chain(broken).collect();
     states.sort_by(|one, other| one.name.cmp(&other.name));
@@ -416,6 +420,7 @@ impl ZoneState {
             "name": self.name.to_string(), "role": "primary", "state": state, "serial": serial, "records": records,
             // Whole: whoever reads it is in another folder.
             "file": std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone()).display().to_string(),
+            "made": self.is_made, "signed-file": signing.copy_path(&self.name).map(|path| path.display().to_string()),
             "alias": hosting.versions.aliases.shown(&self.name), "signing-problem": signing.status(&self.name).map(|status| status["problem"].clone()), "problem": problem, "unwritten": journal.is_unwritten,
             "unwritten-because": journal.why_unwritten.clone().filter(|_| journal.is_unwritten),
         })

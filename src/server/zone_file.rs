@@ -13,7 +13,7 @@ use super::load::{StartOptions, configuration_as_far_as_it_goes, read_bytes, zon
 use super::zone_force::running_zones;
 use crate::config::{Problem, nearest};
 use crate::env::{Clock, RealClock};
-use crate::limits::server::ZONE_EDIT_TRIES_MAX;
+use crate::limits::server::{JOURNAL_WAIT, JOURNAL_WAITS_MAX, ZONE_EDIT_TRIES_MAX};
 use crate::record::{Name, timestamp_to_text};
 use crate::zone::{Change, Delta, MasterFile, Severity, Zone, ZoneRecord, load_zone, serial};
 
@@ -77,18 +77,55 @@ pub struct Changed {
     pub warnings: Vec<Problem>,
 }
 
+/// What a zone is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ZoneUse {
+    /// Only the file of a zone whose primary this server is.
+    Change,
+    /// The copy of a secondary too; after changes by UPDATE have been written into the file.
+    Read,
+    /// The version that this server has signed.
+    ReadSigned,
+}
+
 /// Finds a zone: among those of the running server, whose file may have been named on its command line; else where a server with
 /// these options would find it.
-pub fn hosted_zone(options: &StartOptions, sockets: &[PathBuf], zone: &Name) -> Result<HostedZone, ZoneError> {
-    let running = if options.zones.is_none() { running_zones(sockets, options.config.as_deref()) } else { None };
-    let running = running.unwrap_or_default();
-    let is_meant = |row: &&serde_json::Value| row["name"].as_str().is_some_and(|name| name == zone.to_string());
-    let row = running.iter().find(is_meant);
-    if row.is_some_and(|row| row["role"] == "secondary") {
-        return Err(secondary(zone));
+pub fn hosted_zone(options: &StartOptions, sockets: &[PathBuf], zone: &Name, wanted: ZoneUse) -> Result<HostedZone, ZoneError> {
+    let row = || {
+        let running = if options.zones.is_none() { running_zones(sockets, options.config.as_deref()) } else { None };
+        running?.into_iter().find(|row| row["name"].as_str().is_some_and(|name| name == zone.to_string()))
+    };
+    let mut row_now = row();
+    if wanted == ZoneUse::Read {
+        // Updates reach the file within a second or two, except where it cannot be written.
+        let is_on_its_way = |row: &serde_json::Value| row["unwritten"] == true && row["unwritten-because"].is_null();
+        for _ in 0..JOURNAL_WAITS_MAX {
+            if !row_now.as_ref().is_some_and(is_on_its_way) {
+                break;
+            }
+            std::thread::sleep(JOURNAL_WAIT);
+            row_now = row();
+        }
     }
-    if let Some(path) = row.and_then(|row| row["file"].as_str()) {
-        return Ok(HostedZone { name: zone.clone(), path: PathBuf::from(path) });
+    let row = row_now;
+    let at =
+        |key: &str| row.as_ref().and_then(|row| row[key].as_str()).map(|path| HostedZone { name: zone.clone(), path: PathBuf::from(path) });
+    if wanted == ZoneUse::ReadSigned {
+        let why =
+            || ZoneError::Refused(format!("{zone} is not signed by a running server: write `dnssec = true` in its [[zone]], and start it"));
+        return at("signed-file").ok_or_else(why);
+    }
+    if row.as_ref().is_some_and(|row| row["role"] == "secondary") {
+        let copy = at("copy").filter(|copy| wanted == ZoneUse::Read && copy.path.exists());
+        return copy.ok_or_else(|| secondary(zone));
+    }
+    if wanted == ZoneUse::Change && row.as_ref().is_some_and(|row| row["made"] == true) {
+        let why =
+            format!("the catalog {zone} is made of the zones that name it as their `catalog-zone`: change these, and run `cairn reload`");
+        return Err(ZoneError::Refused(why));
+    }
+    if let Some(hosted) = at("file") {
+        return Ok(hosted);
     }
     let (configuration, problems) = configuration_as_far_as_it_goes(options);
     if !problems.is_empty() {

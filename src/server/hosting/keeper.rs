@@ -431,6 +431,7 @@ impl Keeper {
             has_expired: kept.has_expired,
             last_good: kept.last_good.clone(),
             last_error: kept.last_error.clone(),
+            copy: kept.path.clone(),
             member_of: kept.member_of.clone(),
             catalog: self.catalogs.shown(name),
         };

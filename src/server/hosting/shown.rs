@@ -1,6 +1,7 @@
 //! What is known of each secondary zone, and of each zone with a journal, for `cairn status` and `cairn zone list`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ pub(super) struct SecondaryShown {
     pub(super) last_good: Option<(BootTime, String)>,
     /// Why the last check failed.
     pub(super) last_error: Option<String>,
+    /// Where its copy is kept.
+    pub(super) copy: Option<PathBuf>,
     /// The catalog that has the zone as a member.
     pub(super) member_of: Option<Name>,
     /// Of a catalog: the number of its members, and what is wrong with it.
@@ -89,6 +92,7 @@ impl SecondaryShown {
             "primaries": self.primaries, "next-check-seconds": until(self.next_check), "expires-seconds": until(self.expires),
             "checked-seconds-ago": self.last_good.as_ref().map(|(time, _)| now.since(*time).as_secs()),
             "checked-at": self.last_good.as_ref().map(|(_, primary)| primary), "last-error": self.last_error, "problem": problem,
+            "copy": self.copy.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()),
             "member-of": self.member_of.as_ref().map(ToString::to_string), "members": members, "catalog-problem": broken.flatten(),
         })
     }

@@ -76,6 +76,12 @@ impl Signing {
         version
     }
 
+    /// The file that keeps the version in force of a zone that is signed here.
+    pub(super) fn copy_path(&self, zone: &Name) -> Option<PathBuf> {
+        let folder = self.state_folder.as_ref()?.join(SIGNED);
+        self.shown().contains_key(zone).then(|| folder.join(copy_file_name(zone)))
+    }
+
     /// What `cairn zone sign status` shows of a zone; `None` where it is not signed here.
     pub(super) fn status(&self, zone: &Name) -> Option<Value> {
         self.shown().get(zone).cloned()

@@ -14,7 +14,7 @@ use super::super::load::{Configuration, Sources, StartOptions, open_resolver};
 use super::super::parent_side::{Ds, ParentSide, served_sets};
 use super::super::server::{service_of, walk};
 use super::super::single_query::SingleQuery;
-use super::super::zone_file::{HostedZone, ZoneError, hosted_zone, read_zone};
+use super::super::zone_file::{HostedZone, ZoneError, ZoneUse, hosted_zone, read_zone};
 use super::super::zone_force::{listening_on, running_zones};
 use super::facts::{Asked, Delegation, Facts, Keys, Outcome, Own, Parent, Said, Server, Soa};
 use super::reply;
@@ -29,7 +29,7 @@ use crate::zone::{Found as FoundInZone, Zone};
 const DNS_PORT: u16 = 53;
 
 pub(super) fn gather(options: &StartOptions, places: &[PathBuf], zone: &Name, progress: &dyn Fn(usize, usize)) -> Result<Facts, ZoneError> {
-    let hosted = hosted_zone(options, places, zone)?;
+    let hosted = hosted_zone(options, places, zone, ZoneUse::Read)?;
     let data = read_zone(&hosted)?;
     let mut sources = Sources::read(options).map_err(ZoneError::Configuration)?;
     let configuration = Configuration { settings: sources.settings.clone(), file: sources.config_file.clone() };
