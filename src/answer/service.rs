@@ -22,7 +22,7 @@ use crate::config::{Settings, ZoneSettings};
 use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
 use crate::metrics::{Distribution, Registry, quantile};
-use crate::policy::{InFlight, LimitLog, ResponsePolicies, ResponseRate};
+use crate::policy::{InFlight, LimitLog, Lists, ResponsePolicies, ResponseRate};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
@@ -137,7 +137,10 @@ impl Service {
         // Comparing zones takes time, so it is done before the swap.
         let access = Arc::new(ZoneAccess::new(&parts.settings.zones));
         let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), access, configured);
-        let changed = changed.with_policies(old.policies.clone()).with_zones(generation, parts.zones.clone());
+        let changed = changed
+            .with_policies(old.policies.clone())
+            .with_lists(generation, old.lists.clone())
+            .with_zones(generation, parts.zones.clone());
         self.resolve.reload(routes, |routes| {
             self.present.store(changed.with_routes(routes));
             changed_hands(&old.zones, &parts.zones)
@@ -171,6 +174,21 @@ impl Service {
             changed_hands(&old.zones, &zones)
         });
         Retired(None, old.zones.clone(), old.policies.clone())
+    }
+
+    /// Puts other lists in force, and nothing else; gives back the old ones, whose memory the caller frees. Never at the same time
+    /// as `reload` or `replace_zones`.
+    pub fn replace_lists(&self, lists: Arc<Lists>) -> Arc<Lists> {
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let old = self.snapshot();
+        let changed = old.with_lists(generation, lists);
+        self.resolve.reload_locals(|| {
+            // Trust anchors may have changed the routes meanwhile.
+            let routes = self.present.load().routes.clone();
+            self.present.store(changed.with_routes(routes));
+            Vec::new()
+        });
+        old.lists.clone()
     }
 
     /// The changes of an earlier run, before the first question is answered.

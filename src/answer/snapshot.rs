@@ -15,7 +15,7 @@ use super::zone_access::{ZoneAccess, ZoneRules};
 use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
 use crate::limits::Limits;
-use crate::policy::{Policy, PolicyOptions, PolicySet, Rate, ResponsePolicies, Special, Trigger};
+use crate::policy::{Lists, Policy, PolicyOptions, PolicySet, Rate, ResponsePolicies, Special, Trigger};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -29,6 +29,8 @@ pub struct Snapshot {
     /// A zone may change between two reloads.
     pub zones: Arc<Zones>,
     pub histories: Arc<Histories>,
+    /// Names to block or to let through. They may change between two reloads.
+    pub lists: Arc<Lists>,
     /// Who may do what with each zone; the members of catalogs (RFC 9432) come and go between two reloads.
     access: Arc<ZoneAccess>,
     /// Compiled from zones of `zones`.
@@ -132,7 +134,7 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        Snapshot { generation, routes, zones, histories, access, policies: Arc::default(), has_client_rules: false, configured }
+        Snapshot { generation, routes, zones, histories, lists: Arc::default(), access, policies: Arc::default(), has_client_rules: false, configured }
     }
 
     /// The same with other rules for the zones.
@@ -154,6 +156,11 @@ impl Snapshot {
     /// The same with other histories of the zones.
     pub fn with_histories(&self, histories: Histories) -> Snapshot {
         Snapshot { histories: Arc::new(histories), ..self.clone() }
+    }
+
+    /// The same with other lists. What was answered under the old ones is answered anew.
+    pub fn with_lists(&self, generation: u32, lists: Arc<Lists>) -> Snapshot {
+        Snapshot { generation, lists, ..self.clone() }
     }
 
     /// Who transfers and changes the zone, if the configuration has it.

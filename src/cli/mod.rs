@@ -14,6 +14,7 @@ mod doctor;
 mod exit_code;
 mod explain;
 mod health;
+mod list;
 mod import;
 mod man;
 mod numbers;
@@ -78,6 +79,8 @@ enum Command {
     Config(config::ConfigCommand),
     #[command(subcommand)]
     Cache(cache::CacheCommand),
+    #[command(subcommand)]
+    List(list::ListCommand),
     Stats(stats::StatsArgs),
     #[command(subcommand)]
     Trust(trust::TrustCommand),
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Trust(command) => trust::trust(&command, &everywhere),
         Command::System(command) => system::system(&command, &everywhere),
         Command::Zone(command) => zone::zone(&command, &everywhere),
+        Command::List(command) => list::list(&command, &everywhere),
         Command::Stats(args) => stats::stats(&args, &everywhere),
         Command::Man(args) => man::man(&args, CommandLine::command()),
         Command::ProbeSandbox(args) => run::probe(&args, &everywhere),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::address_entry::AddressEntry;
+use super::list_settings::{ListAction, ListFormat, ListMatch, ListSettings, ListSource};
 use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
 use super::secret::Secret;
@@ -67,6 +68,8 @@ pub(super) enum Kind<T> {
     PeersOrDerived(fn(&mut T) -> &mut Option<Vec<AddressEntry>>),
     /// Addresses, prefixes and TSIG keys of clients.
     Clients(fn(&mut T) -> &mut Vec<AddressEntry>),
+    /// A file or a URL.
+    Source(fn(&mut T) -> &mut Option<ListSource>),
     /// The secret of a TSIG key, in base 64.
     Secret(fn(&mut T) -> &mut Option<Secret>),
 }
@@ -88,7 +91,7 @@ pub(super) const SECTIONS: [Section; 7] = [
 ];
 
 /// The names of the `[[name]]` tables, which may appear many times.
-pub(super) const LISTS: [&str; 5] = ["key", "zone", "forward", "stub", "rpz"];
+pub(super) const LISTS: [&str; 6] = ["key", "zone", "forward", "stub", "rpz", "list"];
 
 /// Seven days: RFC 8767 4 names this as the longest sensible cap on TTLs.
 const WEEK: u64 = 604_800;
@@ -767,6 +770,58 @@ pub(super) const RPZ: &[Row<RpzSettings>] = &[
     },
 ];
 
+pub(super) const LIST: &[Row<ListSettings>] = &[
+    Row {
+        key: "name",
+        kind: Kind::OptionalText(|l| &mut l.name),
+        default: "(needed)",
+        doc: "What the list is called in answers, logs and commands",
+        why: "",
+    },
+    Row {
+        key: "source",
+        kind: Kind::Source(|l| &mut l.source),
+        default: "(needed)",
+        doc: "File that holds the list, which is read again when it changes, or an `https://` or `http://` URL; a relative path starts at the folder of the configuration file",
+        why: "",
+    },
+    Row {
+        key: "format",
+        kind: Kind::Word(ListFormat::WORDS, |l, at| l.format = ListFormat::ALL[at], |l| l.format as usize),
+        default: r#""auto""#,
+        doc: "How the list is written; `auto` looks at its first lines",
+        why: "docs/lists.md says what each form blocks",
+    },
+    Row {
+        key: "match",
+        kind: Kind::Word(&["exact", "subtree"], |l, at| l.matching = [ListMatch::Exact, ListMatch::Subtree][at], |l| l.matching as usize),
+        default: r#""exact""#,
+        doc: "What a line means that is a name alone: that name, or also all names below it",
+        why: "lists of plain names and hosts files name each host on its own",
+    },
+    Row {
+        key: "action",
+        kind: Kind::Word(&["block", "allow"], |l, at| l.action = [ListAction::Block, ListAction::Allow][at], |l| l.action as usize),
+        default: r#""block""#,
+        doc: "Block the names, or let them through whatever other lists say",
+        why: "",
+    },
+    Row {
+        key: "refresh",
+        kind: Kind::Seconds(|l| &mut l.refresh_s, 600, 30 * 86_400),
+        default: r#""1d""#,
+        doc: "Time between two looks at a URL for a newer list",
+        why: "most lists change once a day; their hosts pay for each fetch",
+    },
+    Row {
+        key: "single-labels",
+        kind: Kind::Switch(|l| &mut l.single_labels),
+        default: "false",
+        doc: "Heed lines that name a whole top-level domain, such as `||zip^`",
+        why: "one such line, often a mistake, blocks millions of names",
+    },
+];
+
 /// What a value of this kind looks like, for error messages and the reference.
 pub(super) fn expected<T>(kind: &Kind<T>) -> String {
     use super::quantity::{show_duration, show_size};
@@ -792,6 +847,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
         Kind::Peers(_) | Kind::PeersOrDerived(_) => "a list of addresses such as \"192.0.2.1\" or \"192.0.2.1:5353 key NAME\"".to_owned(),
         Kind::Clients(_) => "a list such as \"192.0.2.1\", \"192.0.2.0/24 key NAME\", \"key NAME\"".to_owned(),
+        Kind::Source(_) => "the path of a file, or a URL".to_owned(),
         Kind::Secret(_) => "a secret in base 64".to_owned(),
     }
 }

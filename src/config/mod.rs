@@ -10,6 +10,7 @@ mod address_entry;
 mod foreign;
 mod keys;
 mod language;
+mod list_settings;
 mod nearest;
 mod negative;
 mod socket_addr;
@@ -27,6 +28,7 @@ mod unbound;
 mod written;
 
 pub use address_entry::AddressEntry;
+pub use list_settings::{ListAction, ListMatch, ListSettings, ListSource};
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use origin::Origin;

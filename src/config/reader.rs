@@ -11,8 +11,9 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::foreign;
-use super::keys::{KEY, Kind, LISTS, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, LIST, LISTS, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
 use super::language;
+use super::list_settings::ListSettings;
 use super::nearest::{hint_for_key, home_of, nearest};
 use super::negative::NegativeAnchor;
 use super::origin::Origin;
@@ -21,6 +22,7 @@ use super::problem::{Mark, Positions, Problem};
 use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
 use super::written::{Mistake, Value, Written, client, domain_name, found, host};
+use crate::limits::lists::LISTS_MAX;
 use crate::limits::zone::RPZ_ZONES_MAX;
 use crate::record::Name;
 
@@ -88,6 +90,7 @@ impl<'a> Reader<'a> {
                 "forward" => settings.forwards = self.routes(name, value),
                 "stub" => settings.stubs = self.routes(name, value),
                 "rpz" => settings.rpz = self.policy_zones(name, value),
+                "list" => settings.lists = self.lists(name, value),
                 _ => match SECTIONS.iter().find(|section| section.name == name) {
                     Some(section) => self.section(section.name, section.rows, value, settings),
                     None => self.unknown_section(&key.span(), name),
@@ -169,6 +172,28 @@ impl<'a> Reader<'a> {
             }
         }
         routes
+    }
+
+    fn lists(&mut self, name: &str, value: &Value<'_>) -> Vec<ListSettings> {
+        let mut lists = self.list(name, value, LIST, &["name", "source"], |list: &mut ListSettings, line, of| {
+            (list.line, list.name_mark, list.source_mark) = (line, of("name"), of("source"));
+        });
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for list in &lists {
+            let what = match seen.insert(list.name().to_owned(), list.line) {
+                _ if list.name().is_empty() => "list.name: a name needs at least one letter".to_owned(),
+                Some(first) => format!("list.name: the list at line {first} has the name \"{}\" already", list.name()),
+                None => continue,
+            };
+            self.problems.push(Problem::at(self.file_name, &list.name_mark, what));
+        }
+        if let Some(list) = lists.get(LISTS_MAX) {
+            let what = format!("there can be {LISTS_MAX} lists");
+            let hint = Some("put several sources into one file".to_owned());
+            self.problems.push(Problem { hint, ..Problem::at(self.file_name, &list.name_mark, what) });
+        }
+        lists.truncate(LISTS_MAX);
+        lists
     }
 
     fn section(&mut self, name: &'static str, rows: &[Row<Settings>], value: &Value<'_>, settings: &mut Settings) {
@@ -389,6 +414,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::Peers(slot) => *slot(target) = written.each(host)?,
         Kind::PeersOrDerived(slot) => *slot(target) = Some(written.each(host)?),
         Kind::Clients(slot) => *slot(target) = written.each(client)?,
+        Kind::Source(slot) => *slot(target) = Some(written.source()?),
         Kind::Secret(slot) => *slot(target) = Some(written.secret()?),
     }
     Ok(())
@@ -644,6 +670,15 @@ to   = ["192.0.2.1"]
                 "[[stub]]\nzone = 'a'\nto = []",
                 &[
                     "3:6: stub.to: at least one address is needed; to exempt these names from a rule for a zone above, write [[forward]] with to = []",
+                ],
+            ),
+            (
+                "[[list]]\nname = 'a'\nsource = 'ftp://x/y'\n[[list]]\nname = 'b'\n[[list]]\nname = 'c'\nsource = 'x'\nformat = 'host'\n[[list]]\nname = 'c'\nsource = 'x'",
+                &[
+                    "3:10: list.source: \"ftp://x/y\": only https:// and http:// are fetched",
+                    "4:1: this [[list]] needs the key \"source\"",
+                    "9:10: list.format: expected \"auto\", \"hosts\", \"domains\", \"adblock\", \"dnsmasq\", \"unbound\" or \"rpz\", found \"host\"; did you mean \"hosts\"?",
+                    "11:8: list.name: the list at line 6 has the name \"c\" already",
                 ],
             ),
             ("[[forward]]\nzone = 'a'", &["1:1: this [[forward]] needs the key \"to\""]),

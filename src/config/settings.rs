@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::address_entry::AddressEntry;
+use super::list_settings::ListSettings;
 use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
@@ -35,6 +36,7 @@ pub struct Settings {
     pub rpz: Vec<RpzSettings>,
     pub forwards: Vec<RouteSettings>,
     pub stubs: Vec<RouteSettings>,
+    pub lists: Vec<ListSettings>,
     /// Keyed by `section.key`; a missing key has its default.
     pub(super) origins: BTreeMap<String, Origin>,
 }

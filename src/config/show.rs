@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{KEY, Kind, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, LIST, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
 use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
@@ -38,6 +38,7 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
     show_list("forward", ROUTE, &settings.forwards, |route| route.line, file, &mut lines);
     show_list("stub", ROUTE, &settings.stubs, |route| route.line, file, &mut lines);
     show_list("rpz", RPZ, &settings.rpz, |rpz| rpz.line, file, &mut lines);
+    show_list("list", LIST, &settings.lists, |list| list.line, file, &mut lines);
     lines
 }
 
@@ -66,6 +67,7 @@ pub fn reference() -> Vec<SectionReference> {
     sections.push(section_reference("[[zone]]".to_owned(), ZONE));
     sections.push(section_reference("[[forward]] and [[stub]]".to_owned(), ROUTE));
     sections.push(section_reference("[[rpz]]".to_owned(), RPZ));
+    sections.push(section_reference("[[list]]".to_owned(), LIST));
     sections
 }
 
@@ -137,6 +139,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Servers(slot) => list_text(slot(&mut copy)),
         Kind::Peers(slot) | Kind::Clients(slot) => list_text(slot(&mut copy)),
         Kind::PeersOrDerived(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
+        Kind::Source(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::Secret(slot) => slot(&mut copy).as_ref().map_or_else(unset, |_| "(set, and not shown)".to_owned()),
     }
 }

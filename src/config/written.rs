@@ -9,6 +9,7 @@ use toml::de::{DeInteger, DeValue};
 
 use super::address_entry::AddressEntry;
 use super::language;
+use super::list_settings::ListSource;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size};
 use super::secret::Secret;
@@ -83,6 +84,18 @@ impl Written<'_> {
     pub(super) fn path(&self) -> Read<PathBuf> {
         let path = self.plain().as_str().filter(|path| !path.is_empty() && !path.contains('\0'));
         path.map(|path| self.folder.join(path)).ok_or_else(|| self.wrong(None))
+    }
+
+    /// A URL that can be fetched, or the path of a file.
+    pub(super) fn source(&self) -> Read<ListSource> {
+        match self.plain().as_str().and_then(|text| Some((text, text.split_once("://")?))) {
+            None => self.path().map(ListSource::File),
+            Some((text, ("https" | "http", rest))) if !rest.is_empty() && text.bytes().all(|octet| octet.is_ascii_graphic()) => {
+                Ok(ListSource::Url(text.to_owned()))
+            }
+            Some((text, ("https" | "http", _))) => Err(self.mistake(format!("\"{text}\" is not a URL"))),
+            Some((text, _)) => Err(self.mistake(format!("\"{text}\": only https:// and http:// are fetched"))),
+        }
     }
 
     pub(super) fn account(&self) -> Read<String> {

@@ -11,6 +11,7 @@
 pub mod cache;
 pub mod clients;
 mod limits;
+pub mod lists;
 pub mod server;
 pub mod servers;
 pub mod switch;

@@ -18,7 +18,9 @@ mod text;
 
 pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, lower_labels_of, rdata_has_fields, rdata_names, strings};
-pub(crate) use name::{NAME_BYTES_MAX, presentation_to_wire as name_from_text, wire_len as wire_name_len};
+pub(crate) use name::{
+    NAME_BYTES_MAX, is_within as wire_name_is_within, presentation_to_wire as name_from_text, wire_len as wire_name_len,
+};
 pub use name::{Name, NameError};
 pub use punycode::to_ascii_name;
 pub use question::{Class, Question, Rcode};

@@ -150,16 +150,7 @@ impl Name {
 
     /// Is this name `ancestor` or below it?
     pub fn is_within(&self, ancestor: &Name) -> bool {
-        let (own, above) = (self.0.len(), ancestor.0.len());
-        if own < above || self.0[own - above..] != ancestor.0[..] {
-            return false;
-        }
-        // The last octets may be equal without being the same labels: the suffix must start at a label.
-        let mut at = 0;
-        while at < own - above {
-            at += 1 + self.0[at] as usize;
-        }
-        at == own - above
+        is_within(&self.0, &ancestor.0)
     }
 
     /// Is this name below `ancestor`, and not `ancestor` itself?
@@ -210,6 +201,20 @@ impl Name {
         wire.extend_from_slice(&to.0);
         Some(Name(wire))
     }
+}
+
+/// As [`Name::is_within`], of two names in wire form and in lower case.
+pub(crate) fn is_within(name: &[u8], ancestor: &[u8]) -> bool {
+    let (own, above) = (name.len(), ancestor.len());
+    if own < above || name[own - above..] != *ancestor {
+        return false;
+    }
+    // The last octets may be equal without being the same labels: the suffix must start at a label.
+    let mut at = 0;
+    while at < own - above {
+        at += 1 + name[at] as usize;
+    }
+    at == own - above
 }
 
 /// Length of the uncompressed name at the start of `bytes`, or `None` where there is none.

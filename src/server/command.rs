@@ -63,6 +63,12 @@ pub enum Command {
     ZoneSignStatus {
         name: Name,
     },
+    /// Shows each list of names and what became of its lines.
+    ListStatus,
+    /// Shows what the lists say of a name.
+    ListWhich {
+        name: Name,
+    },
     /// Begins to roll a key: `ksk`, `zsk`, `csk` or `algorithm`; or `end`: asks the parent for no DS record, and `resume`.
     ZoneSignRoll {
         name: Name,

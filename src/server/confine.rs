@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::load::{DEFAULT_CONFIG, DEFAULT_ZONES, Sources};
 use super::system::{self, InForce, Paths, ServeAs};
-use crate::config::Settings;
+use crate::config::{ListSource, Settings};
 use crate::limits::server::START_WARNINGS_MAX;
 
 /// What holds from now on. `folders` are those that the server goes on to write to, for its state and its control socket;
@@ -46,6 +46,13 @@ fn named(sources: &Sources) -> [Option<&Path>; 4] {
     [sources.config_file.as_deref(), recursion.root_hints.as_deref(), recursion.trust_anchor.as_deref(), policy.hosts_file.as_deref()]
 }
 
+fn list_files(sources: &Sources) -> impl Iterator<Item = &Path> {
+    sources.settings.lists.iter().filter_map(|list| match &list.source {
+        Some(ListSource::File(path)) => Some(path.as_path()),
+        _ => None,
+    })
+}
+
 /// Files of the start that the user of the server may not read, or that are below a folder which it may not enter.
 fn out_of_reach(sources: &Sources) -> Vec<&Path> {
     let zones = sources.zones.iter().map(|zone| zone.file.path.as_path());
@@ -68,6 +75,7 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     write.extend(sources.broken_zones.iter().map(|zone| parent(&zone.path)));
     write.extend(sources.settings.zones.iter().filter(|zone| zone.is_secondary()).filter_map(|zone| zone.file.as_deref()).map(parent));
     read.extend(sources.settings.keys.iter().filter_map(|key| key.secret_file.as_deref()).map(parent));
+    read.extend(list_files(sources).map(parent));
     read.extend(sources.included.iter().map(|file| parent(file)));
     for list in [&mut read, &mut write] {
         list.sort_unstable();

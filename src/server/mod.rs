@@ -16,6 +16,7 @@ mod health;
 mod hosting;
 mod import;
 mod life;
+mod lists;
 mod listening;
 mod load;
 mod port_owner;

@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use super::command::{Command, Opened, Reply};
 use super::engine::{BrokenZoneServed, Engine, Swapped};
 use super::hosting::{Changing, Hosting, Order, RealDisk, Versions, made_catalogs};
+use super::lists::ListKeeper;
 use super::load::{LoadedZone, Sources};
 use super::ports::WorkerSockets;
 use super::records;
@@ -44,6 +45,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     made_catalogs::add(&mut sources, state_folder.as_deref(), RealClock.wall());
     let zones = zone_states(&sources, &Zones::default());
     let zone_settings = sources.settings.zones.clone();
+    let list_settings = sources.settings.lists.clone();
     let signing = Arc::new(Signing::new(Arc::new(RealClock), state_folder.clone()));
     signing.configure(&zone_settings);
     let versions = Arc::new(Versions::new(Arc::new(RealDisk), state_folder.clone(), Some(signing.clone())));
@@ -58,6 +60,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         limit_log: service.limit_log.clone(),
     };
     trust::restore(&service, state_folder.as_deref());
+    let lists = ListKeeper::start(service.clone(), versions.clone(), &list_settings);
     let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
     let tell = hosting.teller();
@@ -77,6 +80,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         state_folder,
         signing,
         tending,
+        lists,
         beats,
     }))
 }
@@ -122,6 +126,8 @@ struct Server {
     signing: Arc<Signing>,
     /// The thread that tends them.
     tending: mpsc::UnboundedSender<signing::Order>,
+    /// Reads the lists of names.
+    lists: ListKeeper,
     /// Each worker counts on, where a service manager watches whether all are alive.
     beats: Arc<[AtomicU64]>,
 }
@@ -180,6 +186,7 @@ impl Engine for Server {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         made_catalogs::add(&mut sources, self.state_folder.as_deref(), self.clock.wall());
         let zone_settings = sources.settings.zones.clone();
+        let list_settings = sources.settings.lists.clone();
         let mut changing = self.hosting.versions.change();
         self.signing.configure(&zone_settings);
         sources.settings.zones = changing.configure(&zone_settings);
@@ -202,6 +209,7 @@ impl Engine for Server {
         self.admission.bounds.set(Bounds::share(&limits, self.beats.len()));
         let retired = self.service.reload_within(parts(sources, &mut changing, &before, addrs, generation), limits);
         drop(changing);
+        warnings.extend(self.lists.configure(&list_settings));
         self.hosting.order(Order::Configured(zone_settings));
         let _ = self.tending.send(signing::Order::Look);
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
@@ -359,6 +367,12 @@ impl Engine for Server {
                 {
                     reply.error("the thread that tends signed zones has ended");
                 }
+            }
+            Command::ListStatus => self.lists.status().into_iter().for_each(|line| {
+                reply.line(line);
+            }),
+            Command::ListWhich { name } => {
+                reply.line(self.lists.which(&name));
             }
             Command::ZoneNotify { name } => {
                 self.hosting.order(Order::Notify(name, reply));

@@ -88,6 +88,10 @@ enum Line {
         name: String,
         what: Option<String>,
     },
+    ListStatus,
+    ListWhich {
+        name: String,
+    },
 }
 
 fn set() -> bool {
@@ -220,6 +224,8 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
         Command::ZoneNotify { name } => Line::ZoneNotify { name: name.to_string() },
         Command::ZoneSignStatus { name } => Line::ZoneSignStatus { name: name.to_string() },
         Command::ZoneSignRoll { name, what } => Line::ZoneSignRoll { name: name.to_string(), what: what.clone() },
+        Command::ListStatus => Line::ListStatus,
+        Command::ListWhich { name } => Line::ListWhich { name: name.to_string() },
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
     let (file, outcome) = match command {
@@ -423,6 +429,8 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
         Line::ZoneNotify { name } => Command::ZoneNotify { name: name_of(&name)? },
         Line::ZoneSignStatus { name } => Command::ZoneSignStatus { name: name_of(&name)? },
         Line::ZoneSignRoll { name, what } => Command::ZoneSignRoll { name: name_of(&name)?, what },
+        Line::ListStatus => Command::ListStatus,
+        Line::ListWhich { name } => Command::ListWhich { name: name_of(&name)? },
     })
 }
 

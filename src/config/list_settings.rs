@@ -1,0 +1,113 @@
+//! One `[[list]]`: names to block or to let through.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::problem::Mark;
+
+/// One `[[list]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListSettings {
+    /// `None` only while the entry is read.
+    pub name: Option<String>,
+    /// `None` only while the entry is read.
+    pub source: Option<ListSource>,
+    pub format: ListFormat,
+    pub matching: ListMatch,
+    pub action: ListAction,
+    /// Between two fetches of a URL.
+    pub refresh_s: u32,
+    /// A line may name a whole top-level domain.
+    pub single_labels: bool,
+    /// Line in the configuration file, from 1.
+    pub line: usize,
+    /// Place of the value of `name`.
+    pub name_mark: Mark,
+    /// Place of the value of `source`.
+    pub source_mark: Mark,
+}
+
+impl ListSettings {
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// Where a list comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListSource {
+    File(PathBuf),
+    Url(String),
+}
+
+impl fmt::Display for ListSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListSource::File(path) => path.display().fmt(f),
+            ListSource::Url(url) => f.write_str(url),
+        }
+    }
+}
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListFormat {
+    /// Found out from the first lines.
+    Auto,
+    Hosts,
+    Domains,
+    Adblock,
+    Dnsmasq,
+    Unbound,
+    Rpz,
+}
+
+impl ListFormat {
+    pub const ALL: [ListFormat; 7] = [
+        ListFormat::Auto,
+        ListFormat::Hosts,
+        ListFormat::Domains,
+        ListFormat::Adblock,
+        ListFormat::Dnsmasq,
+        ListFormat::Unbound,
+        ListFormat::Rpz,
+    ];
+    pub(super) const WORDS: &'static [&'static str] = &["auto", "hosts", "domains", "adblock", "dnsmasq", "unbound", "rpz"];
+}
+
+impl fmt::Display for ListFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(ListFormat::WORDS.get(*self as usize).copied().unwrap_or_default())
+    }
+}
+
+/// What a line means that is a name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListMatch {
+    Exact,
+    Subtree,
+}
+
+/// What becomes of the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListAction {
+    Block,
+    Allow,
+}
+
+impl Default for ListSettings {
+    fn default() -> ListSettings {
+        ListSettings {
+            name: None,
+            source: None,
+            format: ListFormat::Auto,
+            matching: ListMatch::Exact,
+            action: ListAction::Block,
+            refresh_s: 86_400,
+            single_labels: false,
+            line: 0,
+            name_mark: Mark::default(),
+            source_mark: Mark::default(),
+        }
+    }
+}

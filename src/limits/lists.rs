@@ -1,0 +1,12 @@
+//! Limits of lists of names: what a file or a URL that somebody else writes can cost.
+
+/// Lists of one configuration: a set of them fits into one word.
+pub const LISTS_MAX: usize = 64;
+/// Octets of one list. The largest public ones have 60 MB; this is room for 40 million names.
+pub const LIST_BYTES_MAX: u64 = 1 << 30;
+/// Octets of a line that is read; of a longer one the rest is passed over, and the line is counted as skipped.
+pub const LIST_LINE_BYTES_MAX: usize = 4_096;
+/// Lines that are shown, of those that were skipped for one reason.
+pub const SKIPPED_EXAMPLES_MAX: usize = 3;
+/// Octets of such a line that are shown.
+pub const SKIPPED_EXAMPLE_BYTES_MAX: usize = 120;

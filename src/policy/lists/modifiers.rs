@@ -1,0 +1,90 @@
+//! What may stand behind `$` in a rule of an adblock list.
+
+use std::net::IpAddr;
+
+use super::name::ListName;
+use super::{Detail, Reach, Rewrite, SkipReason, Types};
+use crate::record::{Name, Rcode, Rtype};
+
+/// A rule without its name, which is in the `ListName` that was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) is_exception: bool,
+    pub(super) reach: Reach,
+    pub(super) is_important: bool,
+    pub(super) cancels: bool,
+    pub(super) detail: Option<Box<Detail>>,
+}
+
+/// All modifiers of one rule. One that is not known makes the rule void.
+pub(super) fn read(text: &[u8], parts: &mut Parts) -> Result<(), SkipReason> {
+    let text = std::str::from_utf8(text).map_err(|_| SkipReason::Modifier)?;
+    let mut detail = Detail::default();
+    for modifier in text.split(',') {
+        match modifier.split_once('=') {
+            None if modifier == "important" => parts.is_important = true,
+            None if modifier == "badfilter" => parts.cancels = true,
+            Some(("denyallow", names)) => {
+                detail.deny_allow = names.split('|').map(name).collect::<Option<_>>().ok_or(SkipReason::Modifier)?
+            }
+            Some(("dnstype", types)) => detail.types = Some(self::types(types).ok_or(SkipReason::Modifier)?),
+            // An exception from a rewrite alone is not an exception from everything.
+            Some(("dnsrewrite", to)) if !parts.is_exception => detail.rewrite = Some(rewrite(to).ok_or(SkipReason::Modifier)?),
+            _ => return Err(SkipReason::Modifier),
+        }
+    }
+    detail.deny_allow.sort_unstable();
+    parts.detail = (detail != Detail::default()).then(|| Box::new(detail));
+    Ok(())
+}
+
+fn name(text: &str) -> Option<Name> {
+    let mut name = ListName::new();
+    name.read(text.as_bytes()).ok()?;
+    Name::from_wire(name.wire()).ok()
+}
+
+/// `A|AAAA`, or `~A|~AAAA`: all others.
+fn types(text: &str) -> Option<Types> {
+    let read = |text: &str| -> Option<Vec<Rtype>> {
+        let mut types = text.split('|').map(|word| word.trim_start_matches('~').parse().ok()).collect::<Option<Vec<Rtype>>>()?;
+        types.sort_unstable();
+        Some(types)
+    };
+    match text.split('|').filter(|word| word.starts_with('~')).count() {
+        0 => read(text).map(Types::Only),
+        all if all == text.split('|').count() => read(text).map(Types::AllBut),
+        _ => None,
+    }
+}
+
+/// `NXDOMAIN`, an address, a name, or `NOERROR;TYPE;VALUE`.
+fn rewrite(text: &str) -> Option<Rewrite> {
+    let mut parts = text.splitn(3, ';');
+    match (parts.next()?, parts.next(), parts.next()) {
+        (word, None, None) => rcode(word).map(Rewrite::Rcode).or_else(|| address(word)).or_else(|| alias(word)),
+        ("NOERROR", Some(""), Some("")) => Some(Rewrite::Rcode(Rcode::NOERROR)),
+        ("NOERROR", Some("A" | "AAAA"), Some(value)) => address(value),
+        ("NOERROR", Some("CNAME"), Some(value)) => alias(value),
+        (word, Some(""), Some("")) => rcode(word).map(Rewrite::Rcode),
+        _ => None,
+    }
+}
+
+fn rcode(word: &str) -> Option<Rcode> {
+    Some(match word {
+        "NOERROR" => Rcode::NOERROR,
+        "NXDOMAIN" => Rcode::NXDOMAIN,
+        "REFUSED" => Rcode::REFUSED,
+        "SERVFAIL" => Rcode::SERVFAIL,
+        _ => return None,
+    })
+}
+
+fn address(text: &str) -> Option<Rewrite> {
+    text.parse::<IpAddr>().ok().map(|address| Rewrite::Addresses(vec![address]))
+}
+
+fn alias(text: &str) -> Option<Rewrite> {
+    name(text).map(Rewrite::Alias)
+}
