@@ -266,6 +266,8 @@ impl<'a> Reader<'a> {
     fn unknown_section(&mut self, span: &Range<usize>, written: &str) {
         let names: Vec<&str> = SECTIONS.iter().map(|section| section.name).chain(LISTS).collect();
         let hint = foreign::hint("", written).unwrap_or_else(|| match (nearest(written, &names), home_of(written)) {
+            // A name that is a key as it stands is not a slip of the pen.
+            (_, Some((section, key))) if key == written => format!("\"{key}\" belongs in [{section}]"),
             (Some(near), _) if LISTS.contains(&near) => format!("did you mean [[{near}]]?"),
             (Some(near), _) => format!("did you mean [{near}]?"),
             (None, Some((section, key))) => format!("\"{key}\" belongs in [{section}]"),
