@@ -134,7 +134,17 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        Snapshot { generation, routes, zones, histories, lists: Arc::default(), access, policies: Arc::default(), has_client_rules: false, configured }
+        Snapshot {
+            generation,
+            routes,
+            zones,
+            histories,
+            lists: Arc::default(),
+            access,
+            policies: Arc::default(),
+            has_client_rules: false,
+            configured,
+        }
     }
 
     /// The same with other rules for the zones.

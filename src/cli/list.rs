@@ -14,7 +14,10 @@ const EXAMPLES: &str = "\
 Examples:
   cairn list status                  each list: its names, the lines that were skipped, and why
   cairn list status --json           one JSON object a list
-  cairn list which ads.example.com   which list blocks a name, or lets it through";
+  cairn list update                  read all lists again, now
+  cairn list which ads.example.com   which list and which line block a name, or let it through
+
+Exit codes: 0 good, 1 no server, or a list that could not be read.";
 
 /// Show the lists of names that are blocked or let through
 #[derive(Debug, Subcommand)]
@@ -22,7 +25,9 @@ Examples:
 pub(super) enum ListCommand {
     /// Show each list: how many names it has, and which lines were skipped
     Status(StatusArgs),
-    /// Show which list has a name
+    /// Read all lists again, and wait until they are in force
+    Update(StatusArgs),
+    /// Show which list and line have a name
     Which(WhichArgs),
 }
 
@@ -45,6 +50,7 @@ pub(super) struct WhichArgs {
 pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
     match command {
         ListCommand::Status(args) => ask(&Command::ListStatus, args.json, status_lines, everywhere),
+        ListCommand::Update(args) => ask(&Command::ListUpdate, args.json, status_lines, everywhere),
         ListCommand::Which(args) => ask(&Command::ListWhich { name: args.name.clone() }, args.json, which_lines, everywhere),
     }
 }
@@ -68,9 +74,13 @@ fn text(value: &Value) -> &str {
 
 /// One line for the list, and below it what is wrong and why lines were skipped.
 fn status_lines(list: &Value, paint: Paint) -> Vec<String> {
+    if list["name"].is_null() {
+        return Vec::new();
+    }
     let mut lines = vec![format!("{}  {} names, {} lines skipped", text(&list["name"]), list["names"], list["skipped"])];
+    let kept = if list["loaded"] == Value::Bool(true) { "as it was read before:" } else { "not read:" };
     if let Some(problem) = list["problem"].as_str() {
-        lines.push(format!("  {} {problem}", paint.bad("not as its source says:")));
+        lines.push(format!("  {} {problem}", paint.bad(kept)));
     }
     for reason in list["reasons"].as_array().into_iter().flatten() {
         lines.push(format!("  {} {}", reason["count"], text(&reason["reason"])));
@@ -84,10 +94,15 @@ fn status_lines(list: &Value, paint: Paint) -> Vec<String> {
 fn which_lines(which: &Value, _: Paint) -> Vec<String> {
     let name = text(&which["name"]);
     let answer = which["answer"].as_str().map(|answer| format!(", answered with {answer}")).unwrap_or_default();
-    vec![match (text(&which["verdict"]), which["list"].as_str()) {
+    let mut lines = vec![match (text(&which["verdict"]), which["list"].as_str()) {
         (verdict, Some(list)) => format!("{name}  {verdict} by {list}{answer}"),
         _ => format!("{name}  on no list"),
-    }]
+    }];
+    for rule in which["rules"].as_array().into_iter().flatten() {
+        let place = rule["line"].as_u64().map(|line| format!(":{line}: {}", text(&rule["text"]))).unwrap_or_default();
+        lines.push(format!("  {}  {}{place}", text(&rule["list"]), text(&rule["source"])));
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -98,12 +113,12 @@ mod tests {
     #[test]
     fn a_list_is_one_line_and_its_details() {
         let list = json!({
-            "name": "ads", "names": 3, "skipped": 2, "problem": "ads.txt: No such file or directory (os error 2)",
+            "name": "ads", "names": 3, "skipped": 2, "loaded": true, "problem": "ads.txt: No such file or directory (os error 2)",
             "reasons": [{ "reason": "an address, not a name", "count": 2, "examples": [{ "line": 4, "text": "192.0.2.1" }] }],
         });
         let expected = [
             "ads  3 names, 2 lines skipped",
-            "  not as its source says: ads.txt: No such file or directory (os error 2)",
+            "  as it was read before: ads.txt: No such file or directory (os error 2)",
             "  2 an address, not a name",
             "    line 4: 192.0.2.1",
         ];

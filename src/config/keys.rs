@@ -789,7 +789,7 @@ pub(super) const LIST: &[Row<ListSettings>] = &[
         key: "format",
         kind: Kind::Word(ListFormat::WORDS, |l, at| l.format = ListFormat::ALL[at], |l| l.format as usize),
         default: r#""auto""#,
-        doc: "How the list is written; `auto` looks at its first lines",
+        doc: "How the list is written; `auto` tells from each line",
         why: "docs/lists.md says what each form blocks",
     },
     Row {

@@ -52,7 +52,7 @@ impl fmt::Display for ListSource {
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListFormat {
-    /// Found out from the first lines.
+    /// Found out from each line.
     Auto,
     Hosts,
     Domains,

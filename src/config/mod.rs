@@ -28,7 +28,7 @@ mod unbound;
 mod written;
 
 pub use address_entry::AddressEntry;
-pub use list_settings::{ListAction, ListMatch, ListSettings, ListSource};
+pub use list_settings::{ListAction, ListFormat, ListMatch, ListSettings, ListSource};
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use origin::Origin;

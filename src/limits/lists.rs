@@ -10,3 +10,9 @@ pub const LIST_LINE_BYTES_MAX: usize = 4_096;
 pub const SKIPPED_EXAMPLES_MAX: usize = 3;
 /// Octets of such a line that are shown.
 pub const SKIPPED_EXAMPLE_BYTES_MAX: usize = 120;
+/// Beside a table of more names than this, the next one is made in several rounds.
+pub const ROUNDS_FROM_NAMES: usize = 100_000;
+/// So many: the records of a fourth of all names take as much memory as a third of a table. Divides 64.
+pub const ROUNDS: usize = 4;
+/// Combinations of lists that a table takes over from the one before, of 65,535; past it, they are numbered anew.
+pub const COMBINATIONS_KEPT_MAX: usize = 32_768;

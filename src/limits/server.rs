@@ -125,6 +125,10 @@ pub const TRANSFER_TIME_MAX: Duration = Duration::from_secs(1_800);
 /// Octets of a zone that is transferred from a primary: of its messages, and of its records in memory. The primary is another
 /// machine, whose mistakes must not fill this one.
 pub const TRANSFERRED_ZONE_BYTES_MAX: usize = 1 << 30;
+/// Between two looks at the files of lists. A file that has changed is read once it looks the same twice.
+pub const LIST_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Between two looks whether a replaced table of lists is still used.
+pub const RETIRE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Octets of a file in the folder of a zone's keys: an RSA key of 4096 bits takes 4 KiB, a state with ten keys as much.
 pub const KEY_FILE_BYTES_MAX: u64 = 1 << 16;
 /// The longest transfer of the root zone from one server; it takes a second or two.

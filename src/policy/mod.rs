@@ -29,7 +29,7 @@ pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
 pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};
 pub use limit_log::LimitLog;
-pub use lists::{Builder, Dialect, Found, ListId, ListReader, ListSet, ListVerdict, Lists, Rewrite, Tally};
+pub use lists::{Builder, Dialect, Found, ListId, ListReader, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule, Tally};
 pub use local_data::{LocalData, LocalFound};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_policy::{

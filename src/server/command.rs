@@ -65,6 +65,8 @@ pub enum Command {
     },
     /// Shows each list of names and what became of its lines.
     ListStatus,
+    /// Reads the sources of all lists anew.
+    ListUpdate,
     /// Shows what the lists say of a name.
     ListWhich {
         name: Name,

@@ -60,7 +60,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         limit_log: service.limit_log.clone(),
     };
     trust::restore(&service, state_folder.as_deref());
-    let lists = ListKeeper::start(service.clone(), versions.clone(), &list_settings);
+    let lists = ListKeeper::start(service.clone(), versions.clone(), state_folder.clone(), &list_settings)?;
     let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
     let tell = hosting.teller();
@@ -371,8 +371,12 @@ impl Engine for Server {
             Command::ListStatus => self.lists.status().into_iter().for_each(|line| {
                 reply.line(line);
             }),
+            Command::ListUpdate => self.lists.update(reply),
             Command::ListWhich { name } => {
-                reply.line(self.lists.which(&name));
+                let which = self.lists.which(&name);
+                in_background("which", move || {
+                    reply.line_blocking(which());
+                });
             }
             Command::ZoneNotify { name } => {
                 self.hosting.order(Order::Notify(name, reply));

@@ -89,6 +89,7 @@ enum Line {
         what: Option<String>,
     },
     ListStatus,
+    ListUpdate,
     ListWhich {
         name: String,
     },
@@ -225,6 +226,7 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
         Command::ZoneSignStatus { name } => Line::ZoneSignStatus { name: name.to_string() },
         Command::ZoneSignRoll { name, what } => Line::ZoneSignRoll { name: name.to_string(), what: what.clone() },
         Command::ListStatus => Line::ListStatus,
+        Command::ListUpdate => Line::ListUpdate,
         Command::ListWhich { name } => Line::ListWhich { name: name.to_string() },
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
@@ -297,7 +299,10 @@ fn out_of_reach(socket: &Path) -> String {
 
 /// A reload reads every zone before it tells anything, and a transfer of a large zone takes long too.
 fn patience(command: &Command) -> Duration {
-    let is_long = matches!(command, Command::Reload | Command::ZoneRetransfer { .. } | Command::ZoneSignRoll { .. });
+    let is_long = matches!(
+        command,
+        Command::Reload | Command::ListUpdate | Command::ListWhich { .. } | Command::ZoneRetransfer { .. } | Command::ZoneSignRoll { .. }
+    );
     if is_long { CONTROL_RELOAD_WAIT_MAX } else { CONTROL_WAIT_MAX }
 }
 
@@ -430,6 +435,7 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
         Line::ZoneSignStatus { name } => Command::ZoneSignStatus { name: name_of(&name)? },
         Line::ZoneSignRoll { name, what } => Command::ZoneSignRoll { name: name_of(&name)?, what },
         Line::ListStatus => Command::ListStatus,
+        Line::ListUpdate => Command::ListUpdate,
         Line::ListWhich { name } => Command::ListWhich { name: name_of(&name)? },
     })
 }

@@ -5,7 +5,7 @@
 
 use super::modifiers::{self, Parts};
 use super::name::ListName;
-use super::plain::{is_of_page, why_no_name};
+use super::plain::{is_of_page, name_or_below, why_no_name};
 use super::{Reach, SkipReason};
 
 /// Does the line have a sign that only adblock lists have? If not, it has plain names.
@@ -41,7 +41,7 @@ pub(super) fn rule(line: &[u8], matching: Reach, name: &mut ListName) -> Result<
         None => (rule, None),
     };
     let reach = pattern_reach(pattern, matching, name)?;
-    let mut parts = Parts { is_exception, reach, is_important: false, cancels: false, detail: None };
+    let mut parts = Parts { is_exception, ..Parts::block(reach) };
     if let Some(modifiers) = modifiers {
         modifiers::read(modifiers, &mut parts)?;
     }
@@ -58,12 +58,7 @@ fn pattern_reach(pattern: &[u8], matching: Reach, name: &mut ListName) -> Result
             None => (pattern, matching),
         },
     };
-    let (text, reach) = match text.strip_prefix(b"*.") {
-        Some(parent) => (parent, Reach::Below),
-        None => (text, reach),
-    };
-    name.read(text).map_err(|reason| why_no_name(text, reason))?;
-    Ok(reach)
+    name_or_below(text, reach, name)
 }
 
 fn without_end(pattern: &[u8]) -> Option<&[u8]> {

@@ -76,7 +76,7 @@ impl Found {
     }
 
     /// The lists that have it as it is.
-    pub(super) fn all(&self) -> ListSet {
+    pub fn all(&self) -> ListSet {
         self.blocked.or(self.important).or(self.excepted).or(self.excepted_important).or(self.allowed)
     }
 

@@ -1,22 +1,34 @@
 //! Lists of names to block or to let through, as one immutable table that is swapped whole.
 //!
-//! `reader.rs` takes a list line by line, `plain.rs`, `adblock.rs` and `modifiers.rs` are the forms of a line, `tally.rs` is the account of them; `builder.rs` makes
-//! `table.rs` out of the rules, and `found.rs` is what it knows of one name. Which lists are in force for a client, and what a
-//! blocked name is answered with, is not decided here.
+//! ```text
+//! line ─► reader.rs ─► plain.rs, adblock.rs + modifiers.rs, dnsmasq.rs, unbound.rs, rpz.rs ─► rule.rs ─► builder.rs ─► table.rs
+//!             └──────► tally.rs, the account of all lines
+//! ```
+//!
+//! `table.rs` has a name in about eight octets (`segment.rs`), with what all lists say of it as a number (`combination.rs`); the few
+//! rules that say more stand beside it (`detailed.rs`). `found.rs` is what it knows of one name. Which lists are in force for a
+//! client, and what a blocked name is answered with, is not decided here.
 //!
 //! Knows nothing of: files, clients, answers.
 
 mod adblock;
 mod builder;
+mod combination;
 mod detailed;
+mod dnsmasq;
 mod found;
 mod modifiers;
 mod name;
 mod plain;
 mod reader;
+mod rpz;
 mod rule;
+mod segment;
 mod table;
 mod tally;
+#[cfg(test)]
+mod tests;
+mod unbound;
 
 pub use builder::Builder;
 pub use found::{Found, ListId, ListSet, ListVerdict};

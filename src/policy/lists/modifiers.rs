@@ -7,13 +7,20 @@ use super::{Detail, Reach, Rewrite, SkipReason, Types};
 use crate::record::{Name, Rcode, Rtype};
 
 /// A rule without its name, which is in the `ListName` that was given.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) is_exception: bool,
     pub(super) reach: Reach,
     pub(super) is_important: bool,
     pub(super) cancels: bool,
     pub(super) detail: Option<Box<Detail>>,
+}
+
+impl Parts {
+    /// Of a rule that blocks, and says no more than that.
+    pub(super) fn block(reach: Reach) -> Parts {
+        Parts { is_exception: false, reach, is_important: false, cancels: false, detail: None }
+    }
 }
 
 /// All modifiers of one rule. One that is not known makes the rule void.

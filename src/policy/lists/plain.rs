@@ -4,15 +4,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::modifiers::Parts;
 use super::name::ListName;
 use super::{Reach, SkipReason};
 
-/// Takes each name of a line, or why it is none.
-type Each<'e> = &'e mut dyn FnMut(Result<(&ListName, Reach), SkipReason>);
+/// Takes each name of a line with what is said of it, or why it is none.
+pub(super) type Each<'e> = &'e mut dyn FnMut(Result<(&ListName, Parts), SkipReason>);
 
 /// Reads the names of one line: each goes to `each`, or why it is none.
 pub(super) fn names(line: &[u8], matching: Reach, name: &mut ListName, each: Each<'_>) {
-    let mut words = line.split(|octet| octet.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let Some(first) = words.next() else { return };
     if let Some(address) = address(first) {
         let mut are_none = true;
@@ -20,7 +21,7 @@ pub(super) fn names(line: &[u8], matching: Reach, name: &mut ListName, each: Eac
             let (word, is_last) = before_comment(word);
             if !word.is_empty() {
                 are_none = false;
-                each(host(address, word, name).map(|()| (&*name, Reach::Name)));
+                each(host(address, word, name).map(|()| (&*name, Parts::block(Reach::Name))));
             }
             if is_last {
                 break;
@@ -36,15 +37,24 @@ pub(super) fn names(line: &[u8], matching: Reach, name: &mut ListName, each: Eac
             return each(Err(SkipReason::PartOfPage));
         }
         let (word, is_last) = before_comment(word);
-        match word.strip_prefix(b"*.") {
-            _ if word.is_empty() => {}
-            Some(parent) => each(name.read(parent).map(|()| (&*name, Reach::Below))),
-            None => each(name.read(word).map_err(|reason| why_no_name(word, reason)).map(|()| (&*name, matching))),
+        if !word.is_empty() {
+            let reach = name_or_below(word, matching, name);
+            each(reach.map(|reach| (&*name, Parts::block(reach))));
         }
         if is_last {
             return;
         }
     }
+}
+
+/// Reads a name, or `*.` and a name, which is what is below it.
+pub(super) fn name_or_below(text: &[u8], reach: Reach, name: &mut ListName) -> Result<Reach, SkipReason> {
+    let (text, reach) = match text.strip_prefix(b"*.") {
+        Some(parent) => (parent, Reach::Below),
+        None => (text, reach),
+    };
+    name.read(text).map_err(|reason| why_no_name(text, reason))?;
+    Ok(reach)
 }
 
 /// The part before `#`, and whether there is one.

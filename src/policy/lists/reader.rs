@@ -1,16 +1,17 @@
 //! Reads a list line by line: each line becomes rules, and each is accounted for.
 
-use super::SkipReason;
 use super::modifiers::Parts;
 use super::name::ListName;
-use super::tally::{Outcome, Tally};
-use super::{Kind, Reach, Rule, adblock, plain};
-use crate::config::{ListAction, ListMatch};
+use super::rpz::Zone;
+use super::tally::{Outcome, SkipReason, Tally};
+use super::{Kind, Reach, Rule, adblock, dnsmasq, plain, unbound};
+use crate::config::{ListAction, ListFormat, ListMatch};
 use crate::limits::lists::LIST_LINE_BYTES_MAX;
 
 /// How the lines of a list are to be understood.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Dialect {
+    pub format: ListFormat,
     /// What a name alone means.
     pub matching: ListMatch,
     pub action: ListAction,
@@ -29,6 +30,27 @@ impl Dialect {
             () => Ok(parts),
         }
     }
+
+    fn kind(&self, parts: &Parts) -> Kind {
+        match (self.action, parts.is_exception, parts.is_important) {
+            (ListAction::Allow, _, _) => Kind::Allow,
+            (ListAction::Block, false, false) => Kind::Block,
+            (ListAction::Block, false, true) => Kind::ImportantBlock,
+            (ListAction::Block, true, false) => Kind::Exception,
+            (ListAction::Block, true, true) => Kind::ImportantException,
+        }
+    }
+}
+
+/// The form of one line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Names alone, or behind an address.
+    Plain,
+    Adblock,
+    Dnsmasq,
+    Unbound,
+    Record,
 }
 
 /// Reads the lines of one list.
@@ -36,11 +58,20 @@ pub struct ListReader {
     dialect: Dialect,
     name: ListName,
     tally: Tally,
+    /// Of a list that has turned out to be a zone.
+    zone: Option<Zone>,
+    is_web_page: bool,
 }
 
 impl ListReader {
     pub fn new(dialect: Dialect) -> ListReader {
-        ListReader { dialect, name: ListName::new(), tally: Tally::default() }
+        let zone = (dialect.format == ListFormat::Rpz).then(Zone::default);
+        ListReader { dialect, name: ListName::new(), tally: Tally::default(), zone, is_web_page: false }
+    }
+
+    /// Is it no list, but the page of a web server, such as one that says why there is no list?
+    pub fn is_web_page(&self) -> bool {
+        self.is_web_page
     }
 
     /// The account of all lines so far.
@@ -49,55 +80,79 @@ impl ListReader {
     }
 
     /// Takes one line without its end; each rule goes to `each`.
-    pub fn line(&mut self, line: &[u8], each: &mut dyn FnMut(Rule<'_>)) {
-        let ListReader { dialect, name, tally } = self;
-        let line = if tally.lines == 0 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line) } else { line };
-        let line = line.trim_ascii();
+    pub fn line(&mut self, raw: &[u8], each: &mut dyn FnMut(Rule<'_>)) {
+        let raw = if self.tally.lines == 0 { raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw) } else { raw };
+        let line = raw.trim_ascii();
         if line.is_empty() {
-            return tally.count(Outcome::Empty);
-        }
-        // `[Adblock Plus 2.0]` is the title of a list.
-        if matches!(line[0], b'#' | b'!') || (line[0] == b'[' && line.ends_with(b"]")) {
-            return tally.count(Outcome::Comment);
+            return self.tally.count(Outcome::Empty);
         }
         if line.len() > LIST_LINE_BYTES_MAX {
-            tally.note(SkipReason::TooLong, line);
-            return tally.count(Outcome::Skipped);
+            self.tally.note(SkipReason::TooLong, line);
+            return self.tally.count(Outcome::Skipped);
         }
+        // `[Adblock Plus 2.0]` is the title of a list.
+        if matches!(line[0], b'#' | b'!' | b';') || (line[0] == b'[' && line.ends_with(b"]")) || unbound::is_title(line) {
+            return self.tally.count(Outcome::Comment);
+        }
+        self.is_web_page |= self.is_first_with_content() && is_web_page(line);
+        let form = self.form(line);
+        if form == Form::Record && self.zone.is_none() {
+            self.zone = Some(Zone::default());
+        }
+        let ListReader { dialect, name, tally, zone, .. } = self;
         let matching = if dialect.matching == ListMatch::Subtree { Reach::NameAndBelow } else { Reach::Name };
-        let allows = dialect.action == ListAction::Allow;
-        if adblock::is_rule(line) {
-            let outcome = match adblock::rule(line, matching, name).and_then(|parts| dialect.permit(parts, name)) {
-                Err(reason) => {
-                    tally.note(reason, line);
-                    Outcome::Skipped
-                }
-                Ok(parts) => {
-                    let kind = match (allows, parts.is_exception, parts.is_important) {
-                        (true, _, _) => Kind::Allow,
-                        (false, false, false) => Kind::Block,
-                        (false, false, true) => Kind::ImportantBlock,
-                        (false, true, false) => Kind::Exception,
-                        (false, true, true) => Kind::ImportantException,
-                    };
+        let mut outcome = Outcome::Skipped;
+        let mut take =
+            |said: Result<(&ListName, Parts), SkipReason>| match said.and_then(|(name, parts)| Ok((name, dialect.permit(parts, name)?))) {
+                Err(reason) => tally.note(reason, line),
+                Ok((name, parts)) => {
+                    outcome = if parts.is_exception { Outcome::Exception } else { Outcome::Blocked };
+                    let kind = dialect.kind(&parts);
                     each(Rule { name: name.wire(), reach: parts.reach, kind, cancels: parts.cancels, detail: parts.detail });
-                    if parts.is_exception { Outcome::Exception } else { Outcome::Blocked }
                 }
             };
-            return tally.count(outcome);
-        }
-        let kind = if allows { Kind::Allow } else { Kind::Block };
-        let mut outcome = Outcome::Skipped;
-        plain::names(line, matching, name, &mut |read| match read {
-            Ok((name, _)) if name.is_single_label() && !dialect.single_labels => tally.note(SkipReason::SingleLabel, line),
-            Ok((name, reach)) => {
-                outcome = Outcome::Blocked;
-                each(Rule { name: name.wire(), reach, kind, cancels: false, detail: None });
+        match (form, zone) {
+            (Form::Record, Some(zone)) => {
+                if !zone.line(raw, name, &mut take) {
+                    outcome = Outcome::Comment;
+                }
             }
-            Err(reason) => tally.note(reason, line),
-        });
+            (Form::Adblock, _) => {
+                let said = adblock::rule(line, matching, name);
+                take(said.map(|parts| (&*name, parts)));
+            }
+            (Form::Dnsmasq, _) => dnsmasq::statement(line, name, &mut take),
+            (Form::Unbound, _) => unbound::statement(line, name, &mut take),
+            (Form::Plain | Form::Record, _) => plain::names(line, matching, name, &mut take),
+        }
         tally.count(outcome);
     }
+
+    fn is_first_with_content(&self) -> bool {
+        let Tally { lines, comments, empty, .. } = self.tally;
+        lines == comments + empty
+    }
+
+    fn form(&self, line: &[u8]) -> Form {
+        match self.dialect.format {
+            ListFormat::Hosts | ListFormat::Domains => Form::Plain,
+            ListFormat::Dnsmasq => Form::Dnsmasq,
+            ListFormat::Unbound => Form::Unbound,
+            ListFormat::Rpz => Form::Record,
+            ListFormat::Auto if self.zone.is_some() => Form::Record,
+            ListFormat::Auto if self.is_first_with_content() && super::rpz::is_record(line) => Form::Record,
+            ListFormat::Auto if dnsmasq::is_statement(line) => Form::Dnsmasq,
+            ListFormat::Auto if unbound::is_statement(line) => Form::Unbound,
+            ListFormat::Auto | ListFormat::Adblock if adblock::is_rule(line) => Form::Adblock,
+            ListFormat::Auto | ListFormat::Adblock => Form::Plain,
+        }
+    }
+}
+
+fn is_web_page(line: &[u8]) -> bool {
+    [&b"<!doctype"[..], b"<html", b"<head", b"<?xml", b"<body"]
+        .iter()
+        .any(|start| line.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start)))
 }
 
 #[cfg(test)]
@@ -106,17 +161,21 @@ mod tests {
     use super::*;
     use crate::record::{Name, Rcode, Rtype};
 
-    const PLAIN: Dialect = Dialect { matching: ListMatch::Exact, action: ListAction::Block, single_labels: false };
+    const PLAIN: Dialect =
+        Dialect { format: ListFormat::Auto, matching: ListMatch::Exact, action: ListAction::Block, single_labels: false };
 
     /// One list, and its account.
     fn read(dialect: Dialect, text: &[u8]) -> (Lists, Tally) {
-        let mut builder = Builder::new(vec!["a".to_owned()]);
+        let empty = Lists::default();
+        let mut builder = Builder::new(vec!["a".to_owned()], [1, 2], &empty, vec![None]);
         let mut reader = ListReader::new(dialect);
+        assert!(builder.next_round());
         text.split(|octet| *octet == b'\n').for_each(|line| reader.line(line, &mut |rule| builder.add(ListId(0), &rule)));
+        assert!(!builder.next_round());
         let tally = reader.into_tally();
         let sum = tally.blocked + tally.exceptions + tally.comments + tally.empty + tally.skipped;
         assert_eq!(sum, tally.lines, "each line is accounted for once: {tally:?}");
-        (builder.finish(), tally)
+        (builder.finish().expect("few names"), tally)
     }
 
     fn find(lists: &Lists, name: &str, rtype: Rtype) -> Found {
@@ -190,6 +249,37 @@ mod tests {
             ("192.0.2.1", &[]),
             ("||192.0.2.1^", &[]),
             ("$important", &[]),
+            ("||a.example^$badfilter", &[]),
+            ("||a.example^\n||a.example^$badfilter", &[]),
+            ("||a.example^\n|a.example^$badfilter", &NAMES[..3]),
+            ("||a.example^$important\n||a.example^$badfilter", &NAMES[..3]),
+            ("address=/a.example/", &NAMES[..3]),
+            ("address=/a.example/b.example/0.0.0.0", &NAMES),
+            ("address=/a.example/#", &NAMES[..3]),
+            ("address=/*.a.example/::", &NAMES[1..3]),
+            ("address=/a.example/192.0.2.1", &[]),
+            ("local=/a.example/", &NAMES[..3]),
+            ("server=/a.example/", &NAMES[..3]),
+            ("server=/a.example/192.0.2.1", &[]),
+            ("local=/a.example/\nserver=/a.example/#", &[]),
+            ("address=/#/0.0.0.0", &[]),
+            ("address=/example/0.0.0.0", &[]),
+            ("server:\n  local-zone: \"a.example.\" always_null", &NAMES[..3]),
+            ("local-zone: a.example redirect", &NAMES[..3]),
+            ("local-zone: \"a.example\" transparent", &[]),
+            ("local-zone: \"a.example\" static # x", &NAMES[..3]),
+            ("local-data: \"a.example. 60 IN A 0.0.0.0\"", &NAMES[..1]),
+            ("local-data: 'a.example A 192.0.2.1'", &[]),
+            ("local-data-ptr: \"192.0.2.1 a.example\"", &[]),
+            ("a.example CNAME .", &NAMES[..1]),
+            ("*.a.example 300 IN CNAME *.", &NAMES[1..3]),
+            ("$TTL 300\n@ SOA a. b. (1\n 2 3\n 4 5)\n@ NS a.\na.example CNAME . ; why\n\tA 0.0.0.0\nb.example A 192.0.2.1", &NAMES[..1]),
+            (
+                "$ORIGIN rpz.test.\n@ SOA a. b. 1 2 3 4 5\na.example CNAME .\nb.example.rpz.test. CNAME .\nx.a.example. CNAME .",
+                &["a.example", "b.example"],
+            ),
+            ("$ORIGIN example.rpz.test.\nrpz.test. SOA a. b. 1 2 3 4 5\na CNAME .", &NAMES[..1]),
+            ("a.example CNAME .\n32.1.2.0.192.rpz-ip CNAME .\nb.example CNAME rpz-tcp-only.", &NAMES[..1]),
             ("@@", &[]),
             ("||^", &[]),
             ("|", &[]),

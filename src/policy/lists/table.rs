@@ -1,54 +1,83 @@
-//! The names of all lists in one table.
+//! The names of all lists in one table. A name is kept as a part of its hash under a secret key, in about eight octets.
 
 use std::collections::HashMap;
 
 use foldhash::quality::RandomState;
+use siphasher::sip::SipHasher13;
 
+use super::combination::Combinations;
 use super::detailed::{self, DetailedRule};
-use super::{Found, ListId, ListSet};
+use super::segment::{Segment, Split};
+use super::{Found, ListId};
 use crate::record::Rtype;
 
 /// All lists. Immutable.
-#[derive(Default)]
 pub struct Lists {
-    names: Vec<String>,
-    entries: HashMap<Box<[u8]>, Entry, RandomState>,
+    pub(super) names: Vec<String>,
+    pub(super) key: [u64; 2],
+    pub(super) split: Split,
+    pub(super) segments: Vec<Segment>,
+    pub(super) combinations: Combinations,
+    /// By the hash of the name.
+    pub(super) detailed: HashMap<u64, Vec<DetailedRule>, RandomState>,
+    /// Distinct names, of all lists together.
+    pub(super) len: usize,
+    /// Distinct names of each list.
+    pub(super) counts: Vec<u64>,
+    pub(super) has_single_labels: bool,
 }
 
-/// What the lists say of a name itself and of what is below it.
-#[derive(Default)]
-pub(super) struct Entry {
-    pub(super) own: Found,
-    pub(super) below: Found,
-    pub(super) detailed: Vec<DetailedRule>,
+impl Default for Lists {
+    fn default() -> Lists {
+        Lists {
+            names: Vec::new(),
+            key: [0; 2],
+            split: Split::COARSEST,
+            segments: Vec::new(),
+            combinations: Combinations::default(),
+            detailed: HashMap::default(),
+            len: 0,
+            counts: Vec::new(),
+            has_single_labels: false,
+        }
+    }
+}
+
+pub(super) fn hash(key: [u64; 2], name: &[u8]) -> u64 {
+    SipHasher13::new_with_keys(key[0], key[1]).hash(name)
 }
 
 impl Lists {
-    pub(super) fn of_names(names: Vec<String>) -> Lists {
-        Lists { names, ..Lists::default() }
-    }
-
-    pub(super) fn entry(&mut self, name: &[u8]) -> &mut Entry {
-        self.entries.entry(name.into()).or_default()
-    }
-
     /// Whether no list has any name, so that nothing need be looked up.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len == 0
     }
 
     /// What the lists say of this name, given in the form of the wire and in small letters, and this type.
     pub fn find(&self, name: &[u8], rtype: Rtype) -> Found {
         let mut found = Found::default();
+        if self.is_empty() {
+            return found;
+        }
         let mut rest = name;
         while let Some((len, _)) = rest.split_first().filter(|(len, _)| **len != 0) {
-            if let Some(entry) = self.entries.get(rest) {
-                let is_own = rest.len() == name.len();
-                found.add(if is_own { &entry.own } else { &entry.below });
-                detailed::apply(&entry.detailed, name, is_own, rtype, &mut found);
+            let parent = rest.get(1 + usize::from(*len)..).unwrap_or_default();
+            if parent.len() <= 1 && !self.has_single_labels {
+                break;
             }
-            rest = rest.get(1 + usize::from(*len)..).unwrap_or_default();
+            let hash = hash(self.key, rest);
+            let number = self.segments.get(self.split.segment(hash)).and_then(|segment| segment.get(self.split, hash));
+            if let Some(combination) = number.and_then(|number| self.combinations.get(number)) {
+                let is_own = rest.len() == name.len();
+                found.add(if is_own { &combination.own } else { &combination.below });
+                if combination.has_detailed
+                    && let Some(rules) = self.detailed.get(&hash)
+                {
+                    detailed::apply(rules, name, is_own, rtype, &mut found);
+                }
+            }
+            rest = parent;
         }
         found
     }
@@ -60,9 +89,23 @@ impl Lists {
 
     /// Distinct names of the list.
     pub fn count(&self, list: ListId) -> u64 {
-        let list = ListSet::of(list);
-        let has = |found: &Found| !found.all().and(list).is_empty();
-        let has_detailed = |entry: &Entry| entry.detailed.iter().any(|rule| ListSet::of(rule.list) == list);
-        self.entries.values().filter(|entry| has(&entry.own) || has(&entry.below) || has_detailed(entry)).count() as u64
+        self.counts.get(usize::from(list.0)).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+impl Lists {
+    /// Of all segments, and of the table of them.
+    pub(super) fn octets(&self) -> usize {
+        self.segments.iter().map(|segment| segment.octets() + size_of::<Segment>()).sum()
+    }
+
+    pub(super) fn segment_count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Segments that are the same piece of memory in both.
+    pub(super) fn shared_with(&self, other: &Lists) -> usize {
+        self.segments.iter().zip(&other.segments).filter(|(one, other)| one.is_same_piece(other)).count()
     }
 }

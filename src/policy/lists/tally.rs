@@ -17,6 +17,8 @@ pub enum SkipReason {
     Pattern,
     RegularExpression,
     Modifier,
+    Statement,
+    OtherTrigger,
     TooLong,
 }
 
@@ -32,6 +34,8 @@ impl fmt::Display for SkipReason {
             SkipReason::Pattern => "a pattern that is no name and all names below",
             SkipReason::RegularExpression => "a regular expression",
             SkipReason::Modifier => "a modifier ($) that is not known here",
+            SkipReason::Statement => "a statement that blocks no name",
+            SkipReason::OtherTrigger => "a rule of a response policy zone that takes a `[[rpz]]`",
             SkipReason::TooLong => "too long a line",
         })
     }

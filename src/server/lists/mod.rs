@@ -1,13 +1,17 @@
 //! The sources of lists of names (`[[list]]`): read before the first question is answered, at each reload, and when a file changes.
 //!
-//! `keeper.rs` knows which source was read when and puts the table of all lists in force, `state.rs` is what is known of each,
-//! `read.rs` reads a file line by line,
-//! `shown.rs` is what `cairn list` tells. Everything happens on the control thread or on a thread of its own with low priority:
-//! the table of millions of names is built and freed there.
+//! `keeper.rs` puts the table of all lists in force, which `assemble.rs` makes of what has changed and what has not. `source.rs` is
+//! one list's file, read line by line by `read.rs`; `state.rs` is what is known of each list, `shown.rs` and `which.rs` what
+//! `cairn list` tells. Everything happens on threads beside the workers: the table of millions of names is made and freed there.
+//!
+//! Knows nothing of: what lines mean, how questions are answered.
 
+mod assemble;
 mod keeper;
 mod read;
 mod shown;
+mod source;
 mod state;
+mod which;
 
 pub(super) use keeper::ListKeeper;

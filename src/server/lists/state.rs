@@ -13,11 +13,14 @@ pub(super) struct ListState {
     pub(super) tally: Tally,
     /// Why it is not as its source says.
     pub(super) problem: Option<String>,
-    pub(super) stamp: Option<Stamp>,
+    /// Of the file that was looked at last, whether its data was taken or not.
+    pub(super) seen: Option<Stamp>,
+    /// Its names are in the table.
+    pub(super) is_loaded: bool,
 }
 
 /// What tells one version of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Stamp {
     inode: u64,
     size: u64,
@@ -31,7 +34,14 @@ impl Stamp {
 }
 
 impl ListState {
+    /// Are the lines to be read as before?
+    pub(super) fn has_dialect_of(&self, other: &ListSettings) -> bool {
+        let of = |list: &ListSettings| (list.format, list.matching, list.action, list.single_labels, list.source.clone());
+        of(&self.settings) == of(other)
+    }
+
     pub(super) fn told(&self) -> Option<String> {
-        self.problem.as_ref().map(|problem| format!("list {}: {problem}", self.settings.name()))
+        let kept = if self.is_loaded { ", so it stays as it was read before" } else { "" };
+        self.problem.as_ref().map(|problem| format!("list {}: {problem}{kept}", self.settings.name()))
     }
 }

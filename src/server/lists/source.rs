@@ -1,0 +1,100 @@
+//! The file that a list is read from: the source itself, or the copy of what was fetched from a URL.
+
+use std::fs::{self, File};
+use std::io::{self, Seek};
+use std::path::{Path, PathBuf};
+
+use super::read::each_line;
+use super::state::Stamp;
+use crate::config::{ListSettings, ListSource};
+use crate::policy::{Dialect, ListReader, Rule, Tally};
+use crate::server::passed_file;
+
+/// Folder of fetched lists, in `state-dir`.
+const FOLDER: &str = "lists";
+
+/// An open source, which may be read several times.
+pub(super) struct Source {
+    file: File,
+    path: PathBuf,
+    pub(super) stamp: Stamp,
+}
+
+/// Where the data of a list is, if anywhere.
+pub(super) fn path(list: &ListSettings, state_folder: Option<&Path>) -> Result<PathBuf, String> {
+    match (&list.source, state_folder) {
+        (Some(ListSource::File(path)), _) => Ok(path.clone()),
+        (Some(ListSource::Url(_)), Some(folder)) => Ok(folder.join(FOLDER).join(file_name(list.name()))),
+        (Some(ListSource::Url(url)), None) => Err(format!("{url} cannot be fetched without a `state-dir`")),
+        (None, _) => Err("it has no source".to_owned()),
+    }
+}
+
+/// The name of a list as the name of a file: whatever else it has, no `/` and no leading dot.
+fn file_name(name: &str) -> String {
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+    name.bytes().map(|octet| if plain(octet) { char::from(octet).to_string() } else { format!("%{octet:02x}") }).collect()
+}
+
+/// Which version of the file is there now.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata))
+}
+
+impl Source {
+    pub(super) fn open(list: &ListSettings, state_folder: Option<&Path>) -> Result<Source, String> {
+        let path = path(list, state_folder)?;
+        let told = |error: io::Error| match &list.source {
+            Some(ListSource::Url(url)) if error.kind() == io::ErrorKind::NotFound => {
+                format!("{url} cannot be fetched yet, and there is no copy")
+            }
+            _ => format!("{}: {}", path.display(), plain_words(&error)),
+        };
+        let file = passed_file::open(&path).map_err(told)?;
+        let stamp = Stamp::of(&file.metadata().map_err(told)?);
+        Ok(Source { file, path, stamp })
+    }
+
+    /// Reads all lines; each rule goes to `each`.
+    pub(super) fn read(&mut self, list: &ListSettings, each: &mut dyn FnMut(&Rule<'_>)) -> Result<Tally, String> {
+        let mut reader = ListReader::new(dialect(list));
+        let read = self.file.rewind().and_then(|()| each_line(&self.file, &mut |line| reader.line(line, &mut |rule| each(&rule))));
+        let now = read.and_then(|()| self.file.metadata());
+        match now.map_err(|error| format!("{}: {}", self.path.display(), plain_words(&error))) {
+            Err(what) => Err(what),
+            Ok(now) if Stamp::of(&now) != self.stamp => Err(format!("{} changed while it was read", self.path.display())),
+            Ok(_) if reader.is_web_page() => Err(format!("{} is a web page, and no list", self.path.display())),
+            Ok(_) => Ok(reader.into_tally()),
+        }
+    }
+
+    /// The first line that makes a rule which `is_meant`: its number, from 1, and its text.
+    pub(super) fn line_of(&mut self, list: &ListSettings, is_meant: &mut dyn FnMut(&Rule<'_>) -> bool) -> Option<(u64, String)> {
+        let mut reader = ListReader::new(dialect(list));
+        let (mut number, mut found) = (0, None);
+        let read = self.file.rewind().and_then(|()| {
+            each_line(&self.file, &mut |line| {
+                number += 1;
+                let mut is_it = false;
+                reader.line(line, &mut |rule| is_it |= is_meant(&rule));
+                if is_it && found.is_none() {
+                    found = Some((number, String::from_utf8_lossy(line).trim().to_owned()));
+                }
+            })
+        });
+        read.ok().and(found)
+    }
+}
+
+fn dialect(list: &ListSettings) -> Dialect {
+    let ListSettings { format, matching, action, single_labels, .. } = *list;
+    Dialect { format, matching, action, single_labels }
+}
+
+fn plain_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        _ => error.to_string(),
+    }
+}
