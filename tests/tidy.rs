@@ -59,6 +59,7 @@ const WAITING_FILES: &[&str] = &[
     "src/env/real/syscalls.rs",
     "src/env/real/udp_flow.rs",
     "src/listen/connection.rs",
+    "src/listen/replies.rs",
     "src/listen/dispatch.rs",
     "src/listen/limits.rs",
     "src/listen/stream.rs",

@@ -7,11 +7,14 @@
 //! Knows nothing of: what a reply says, how it is found.
 
 mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod dispatch;
 mod failure;
 #[cfg(test)]
 mod fake;
 mod limits;
+mod replies;
 mod stream;
 mod udp;
 mod worker;

@@ -1,0 +1,155 @@
+//! Replies of one TCP connection that wait for the client to read, within bounds; and questions to be answered again.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+
+use super::dispatch::MESSAGE_BYTES;
+use super::limits::Permit;
+use crate::env::Stream;
+use crate::limits::clients::KEPT_BUFFER_BYTES_MAX;
+use crate::wire::{Header, Opcode};
+
+/// The outbox grows by at least this.
+const GROW_BYTES: usize = 4096;
+
+/// Answers for the client of one connection, and questions whose answers found no room.
+pub(super) struct Replies {
+    pub(super) permit: Permit,
+    pub(super) outbox: RefCell<Outbox>,
+    /// Questions to be answered again, in the order in which their answers became ready.
+    pub(super) again: RefCell<VecDeque<Vec<u8>>>,
+    pub(super) bytes_most: usize,
+    /// All connections together have no room: nothing more is taken before the client has read.
+    pub(super) is_crowded: Cell<bool>,
+}
+
+impl Replies {
+    pub(super) fn is_empty(&self) -> bool {
+        self.outbox.borrow().unsent().is_empty() && self.again.borrow().is_empty()
+    }
+
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.outbox.borrow().unsent().len()
+    }
+
+    /// Whether there is room for one more message of any length.
+    pub(super) fn has_room(&self) -> bool {
+        self.permit.bytes() < self.bytes_most && !self.must_wait()
+    }
+
+    pub(super) fn must_wait(&self) -> bool {
+        self.is_crowded.get() && !self.outbox.borrow().unsent().is_empty()
+    }
+
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
+        let has_room = self.permit.reserve(bytes, self.outbox.borrow().unsent().is_empty());
+        self.is_crowded.set(!has_room);
+        has_room
+    }
+
+    /// False if there is no room.
+    pub(super) fn push(&self, reply: &[u8]) -> bool {
+        // An answer longer than any message is a bug, and is not sent.
+        let framed = if reply.is_empty() || reply.len() > MESSAGE_BYTES { 0 } else { 2 + reply.len() };
+        if !self.reserve(framed) {
+            return false;
+        }
+        if framed > 0 {
+            self.outbox.borrow_mut().push(reply);
+        }
+        true
+    }
+
+    /// Passes on the answer to a question in progress. The question's task calls it, so that memory never holds more answers
+    /// than there is room for.
+    pub(super) fn give(&self, query: Vec<u8>, reply: Option<Vec<u8>>) {
+        // An update is carried out once: without room for its reply the client has to ask what has become of it.
+        let is_update = Header::read(&query).is_some_and(|header| header.flags.opcode() == Opcode::UPDATE);
+        let is_done = reply.is_none_or(|reply| self.has_room() && self.push(&reply)) || is_update;
+        if is_done {
+            self.permit.release(query.len());
+        } else {
+            self.again.borrow_mut().push_back(query);
+        }
+    }
+
+    pub(super) fn poll_write(&self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<bool> {
+        let written = self.outbox.borrow_mut().poll_write(stream, cx)?;
+        if written > 0 {
+            self.permit.release(written);
+            self.is_crowded.set(false);
+        }
+        Ok(written > 0)
+    }
+
+    /// When the client last read something, if something is waiting for it.
+    pub(super) fn unread_since(&self) -> Option<Instant> {
+        let outbox = self.outbox.borrow();
+        (!outbox.unsent().is_empty()).then_some(outbox.moved)
+    }
+}
+
+/// Replies waiting to be written, each with its length prefix.
+pub(super) struct Outbox {
+    pub(super) bytes: Vec<u8>,
+    pub(super) written: usize,
+    /// When the client last read something, or when the first reply was put here.
+    pub(super) moved: Instant,
+}
+
+impl Outbox {
+    /// `reply` has at most 65,535 octets.
+    pub(super) fn push(&mut self, reply: &[u8]) {
+        let len = reply.len() as u16;
+        if self.bytes.is_empty() {
+            self.moved = Instant::now();
+        }
+        let needed = 2 + reply.len();
+        if self.bytes.capacity() - self.bytes.len() < needed {
+            // Doubling the buffer would hold twice the octets that are counted.
+            self.bytes.reserve_exact(needed.max(GROW_BYTES));
+        }
+        self.bytes.extend_from_slice(&len.to_be_bytes());
+        self.bytes.extend_from_slice(reply);
+    }
+
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+
+    pub(super) fn poll_write(&mut self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<usize> {
+        let mut sum = 0;
+        while !self.unsent().is_empty() {
+            match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => (self.written, sum) = (self.written + count, sum + count),
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        if sum > 0 {
+            self.moved = Instant::now();
+            self.tidy();
+        }
+        Ok(sum)
+    }
+
+    pub(super) fn tidy(&mut self) {
+        if self.unsent().is_empty() {
+            self.written = 0;
+            self.bytes.clear();
+            if self.bytes.capacity() > KEPT_BUFFER_BYTES_MAX {
+                self.bytes = Vec::new();
+            }
+        } else if self.written >= self.bytes.len() / 2 {
+            self.bytes.drain(..self.written);
+            self.written = 0;
+        }
+    }
+}
