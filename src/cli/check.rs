@@ -6,7 +6,7 @@ use super::exit_code::{GOOD, MISTAKE};
 use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::config::Problem;
-use crate::server::{LoadedZone, Sources};
+use crate::server::{CheckedList, LoadedZone, Sources, check_lists};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,7 +14,7 @@ Examples:
   cairn check --config cairn.toml          this file, and the zones it names
   cairn check --zones ./zones              these zone files";
 
-/// Check configuration and zone files; show all mistakes, with file, line and column
+/// Check configuration, zone files and lists; show all mistakes, with file, line and column
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CheckArgs {
@@ -32,6 +32,7 @@ pub(super) fn check(args: &CheckArgs, everywhere: &Everywhere) -> u8 {
             sources.warnings.extend(of_rules);
             print_good(&sources, args.strict);
             let mut problems: Vec<Problem> = sources.zone_problems().into_iter().cloned().collect();
+            problems.extend(lists(&sources));
             if args.strict {
                 problems.extend(sources.warnings.iter().cloned());
             }
@@ -46,6 +47,27 @@ pub(super) fn check(args: &CheckArgs, everywhere: &Everywhere) -> u8 {
             MISTAKE
         }
     }
+}
+
+/// Prints what became of the lines of each list; gives back the mistakes.
+fn lists(sources: &Sources) -> Vec<Problem> {
+    let good = Paint::stdout().good("good");
+    let mut problems = Vec::new();
+    for CheckedList { list, read } in check_lists(sources) {
+        match read {
+            Ok(tally) => {
+                let source = list.source.as_ref().map(ToString::to_string).unwrap_or_default();
+                let (rules, skipped) = (tally.blocked + tally.exceptions, tally.skipped);
+                say!("{good}  {source}: list {}, {rules} lines with rules, {skipped} skipped", list.name());
+                for (reason, skipped) in &tally.reasons {
+                    let (line, text) = skipped.examples.first().map(|(line, text)| (*line, text.as_str())).unwrap_or_default();
+                    say!("note  {source}:{line}: {}, {} in all: {text}", reason, skipped.count);
+                }
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems
 }
 
 /// Prints each problem to stderr, with the line of the file below it.

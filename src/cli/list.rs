@@ -4,11 +4,13 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::ask::ask_and;
+use super::check::print_problems;
+use super::exit_code::{GOOD, MISTAKE};
 use super::explain::parse_name;
 use super::run::Everywhere;
 use super::terminal::{Paint, complain, say};
 use crate::record::Name;
-use crate::server::Command;
+use crate::server::{self, Command, StartOptions};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,19 +53,43 @@ pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
     match command {
         ListCommand::Status(args) => ask(&Command::ListStatus, args.json, status_lines, everywhere),
         ListCommand::Update(args) => ask(&Command::ListUpdate, args.json, status_lines, everywhere),
-        ListCommand::Which(args) => ask(&Command::ListWhich { name: args.name.clone() }, args.json, which_lines, everywhere),
+        ListCommand::Which(args) => which(args, everywhere),
+    }
+}
+
+/// Of the running server; where none runs, of the files.
+fn which(args: &WhichArgs, everywhere: &Everywhere) -> u8 {
+    let command = Command::ListWhich { name: args.name.clone() };
+    let is_running = server::ask(&everywhere.control_sockets(), &Command::ListStatus, |_| {}).unwrap_or(false);
+    if is_running {
+        return ask(&command, args.json, which_lines, everywhere);
+    }
+    match server::which_list(&args.name, &StartOptions { config: everywhere.config.clone(), ..StartOptions::default() }) {
+        Ok(line) => {
+            show(&line, args.json, which_lines);
+            GOOD
+        }
+        Err(problems) => {
+            print_problems(&problems);
+            MISTAKE
+        }
+    }
+}
+
+fn show(line: &Value, json: bool, shown: fn(&Value, Paint) -> Vec<String>) {
+    match json {
+        true => say!("{line}"),
+        false => shown(line, Paint::stdout()).iter().for_each(|line| say!("{line}")),
     }
 }
 
 /// Prints each object of the answer as it is, or as the lines that it is shown as.
 fn ask(command: &Command, json: bool, shown: fn(&Value, Paint) -> Vec<String>, everywhere: &Everywhere) -> u8 {
     ask_and(command, everywhere, &mut |line| {
-        if json {
-            say!("{line}");
-        } else if let Some(error) = line.get("error").and_then(Value::as_str) {
+        if let Some(error) = line.get("error").and_then(Value::as_str) {
             complain!("{} {error}", Paint::stderr().bad("cairn:"));
         } else {
-            shown(line, Paint::stdout()).iter().for_each(|line| say!("{line}"));
+            show(line, json, shown);
         }
     })
 }

@@ -65,7 +65,10 @@ impl<'a> Reading<'a> {
         let before = old.map(|(_, state)| state.clone()).unwrap_or_default();
         let mut reading = Reading { state: ListState { settings: list.clone(), ..before }, old, source: None };
         match Source::open(list, state_folder) {
-            Err(what) => reading.refuse(what),
+            Err(what) => {
+                reading.state.seen = None;
+                reading.refuse(what);
+            }
             Ok(source) if !anew && old.is_some() && reading.state.seen == Some(source.stamp) => {}
             Ok(source) => {
                 reading.state.seen = Some(source.stamp);

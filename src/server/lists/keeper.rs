@@ -46,7 +46,7 @@ struct Shared {
 struct Held {
     settings: Vec<ListSettings>,
     /// What the files looked like at the last look, where that differs from what was read.
-    changing: Vec<Option<Stamp>>,
+    changing: Vec<Option<Option<Stamp>>>,
 }
 
 impl ListKeeper {
@@ -171,12 +171,13 @@ impl Shared {
             let Ok(path) = source::path(&state.settings, self.state_folder.as_deref()) else { continue };
             let now = source::stamp(&path);
             let Some(changing) = held.changing.get_mut(at) else { continue };
-            if now.is_none() || now == state.seen {
+            // A file that is gone is told of once.
+            if now == state.seen || (now.is_none() && state.problem.is_some()) {
                 *changing = None;
-            } else if *changing == now {
+            } else if *changing == Some(now) {
                 is_due = true;
             } else {
-                *changing = now;
+                *changing = Some(now);
             }
         }
         if is_due {

@@ -1,0 +1,108 @@
+//! Files that change, break and vanish.
+
+use std::fs;
+
+use super::assemble::{Assembled, assemble};
+use super::which::which;
+use crate::config::{ListSettings, Settings};
+use crate::policy::{ListId, Lists};
+use crate::record::{Name, Rtype};
+use crate::server::scratch::Scratch;
+
+fn settings(scratch: &Scratch, text: &str) -> Vec<ListSettings> {
+    let file = scratch.path().join("cairn.toml").display().to_string();
+    Settings::from_toml(text, &file).expect("valid").lists
+}
+
+const TWO: &str = "[[list]]\nname = 'ads'\nsource = 'ads.txt'\n[[list]]\nname = 'more'\nsource = 'more.txt'\n";
+
+fn has(lists: &Lists, name: &str) -> bool {
+    !lists.find(Name::parse(name).expect("a name").as_wire(), Rtype::A).is_nothing()
+}
+
+fn names(count: usize) -> String {
+    (0..count).map(|at| format!("h{at}.example\n")).collect()
+}
+
+/// The next table after `before`, with what is wrong.
+fn next(scratch: &Scratch, text: &str, before: &Assembled) -> (Assembled, Vec<String>) {
+    let made = assemble(&settings(scratch, text), &before.states, &before.lists, [1, 2], Some(scratch.path()), false).expect("few names");
+    let problems = made.states.iter().filter_map(|state| state.told()).collect();
+    (made, problems)
+}
+
+fn nothing() -> Assembled {
+    Assembled { lists: Lists::default(), states: Vec::new() }
+}
+
+#[test]
+fn what_has_changed_is_read_and_what_is_broken_stays() {
+    let scratch = Scratch::new();
+    scratch.write("ads.txt", &names(10));
+    scratch.write("more.txt", "more.example\n");
+    let (first, problems) = next(&scratch, TWO, &nothing());
+    assert_eq!(problems, [""; 0]);
+    assert_eq!((first.lists.count(ListId(0)), first.lists.count(ListId(1))), (10, 1));
+    // A longer file is read, the other is taken over.
+    scratch.write("ads.txt", &names(11));
+    let (second, problems) = next(&scratch, TWO, &first);
+    assert_eq!((problems.len(), second.lists.count(ListId(0)), has(&second.lists, "more.example")), (0, 11, true));
+    for (text, expected) in [
+        (names(5), "has 5 names now, fewer than half of the 11 before, so it stays as it was read before"),
+        ("<!DOCTYPE html>\n<a>h1.example</a>\n".to_owned(), "is a web page, and no list, so it stays as it was read before"),
+    ] {
+        scratch.write("ads.txt", &text);
+        let (third, problems) = next(&scratch, TWO, &second);
+        assert!(problems.len() == 1 && problems[0].ends_with(expected), "{problems:?}");
+        assert_eq!((third.lists.count(ListId(0)), has(&third.lists, "h10.example")), (11, true));
+        // It is told until the file is right.
+        assert_eq!(next(&scratch, TWO, &third).1, problems);
+    }
+    fs::remove_file(scratch.path().join("ads.txt")).expect("it is there");
+    let (gone, problems) = next(&scratch, TWO, &second);
+    assert!(problems[0].ends_with("ads.txt: there is no such file, so it stays as it was read before"), "{problems:?}");
+    assert!(has(&gone.lists, "h10.example"));
+    // Never read, it has nothing to stay.
+    let (none, problems) = next(&scratch, TWO, &nothing());
+    assert!(problems[0].ends_with("ads.txt: there is no such file"), "{problems:?}");
+    assert_eq!((none.lists.count(ListId(0)), none.lists.count(ListId(1))), (0, 1));
+}
+
+#[test]
+fn another_order_and_another_meaning() {
+    let scratch = Scratch::new();
+    scratch.write("ads.txt", &names(10));
+    scratch.write("more.txt", "more.example\n");
+    let (first, _) = next(&scratch, TWO, &nothing());
+    let other = "[[list]]\nname = 'more'\nsource = 'more.txt'\nmatch = 'subtree'\n[[list]]\nname = 'ads'\nsource = 'ads.txt'\n";
+    let (second, problems) = next(&scratch, other, &first);
+    assert_eq!((problems.len(), second.lists.count(ListId(0)), second.lists.count(ListId(1))), (0, 1, 10));
+    assert!(!has(&first.lists, "x.more.example") && has(&second.lists, "x.more.example"));
+    assert!(has(&second.lists, "h3.example"));
+}
+
+#[test]
+fn a_url_is_read_from_its_copy() {
+    let scratch = Scratch::new();
+    let text = "[[list]]\nname = 'a/b'\nsource = 'https://lists.example/ads'\n";
+    let (none, problems) = next(&scratch, text, &nothing());
+    assert_eq!(problems, ["list a/b: https://lists.example/ads cannot be fetched yet, and there is no copy"]);
+    scratch.write("lists/a%2fb", "ads.example\n");
+    let (copy, problems) = next(&scratch, text, &none);
+    assert_eq!((problems.len(), has(&copy.lists, "ads.example")), (0, true));
+}
+
+#[test]
+fn which_list_and_line() {
+    let scratch = Scratch::new();
+    scratch.write("ads.txt", "# ads\n0.0.0.0 ads.example\n");
+    scratch.write("more.txt", "||x.example^\n@@||ads.example^\n");
+    let (made, _) = next(&scratch, TWO, &nothing());
+    let of = |name: &str| which(&Name::parse(name).expect("a name"), &made.lists, &made.states, None);
+    let both = of("ads.example");
+    assert_eq!((both["verdict"].as_str(), both["list"].as_str()), (Some("allowed"), Some("more")));
+    assert_eq!((&both["rules"][0]["line"], &both["rules"][0]["text"]), (&2.into(), &"0.0.0.0 ads.example".into()));
+    assert_eq!((&both["rules"][1]["line"], &both["rules"][1]["decides"]), (&2.into(), &true.into()));
+    assert_eq!(of("y.x.example")["rules"][0]["text"], "||x.example^");
+    assert_eq!(of("z.example")["verdict"], "not-listed");
+}
