@@ -289,6 +289,8 @@ mod tests {
         let subtree = Dialect { matching: ListMatch::Subtree, ..PLAIN };
         assert_eq!(blocked(&read(subtree, b"a.example").0, &NAMES), NAMES[..3]);
         assert_eq!(blocked(&read(subtree, b"0.0.0.0 a.example").0, &NAMES), NAMES[..1], "a hosts line is for hosts");
+        let alike = b"local-finders.example\nserver.example\naddress.example\nlocal.example\nsoa.example\ncname.example";
+        assert_eq!(read(PLAIN, alike).1.blocked, 6, "names that look like statements");
         let single = Dialect { single_labels: true, ..PLAIN };
         assert_eq!(blocked(&read(single, b"||example^$denyallow=a.example").0, &NAMES), NAMES[3..]);
     }

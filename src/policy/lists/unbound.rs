@@ -9,7 +9,8 @@ use super::{Detail, Reach, Rewrite, SkipReason};
 
 /// Is the line of this form?
 pub(super) fn is_statement(line: &[u8]) -> bool {
-    line.starts_with(b"local-") || is_title(line)
+    // A name may begin with `local-` too.
+    [&b"local-zone:"[..], b"local-data:", b"local-data-ptr:", b"local-zone-tag:"].iter().any(|key| line.starts_with(key))
 }
 
 /// `server:` stands before the statements.
