@@ -56,6 +56,8 @@ pub(super) fn combined(case: &Case<'_>, mut aaaa: Outcome, a: Outcome) -> Outcom
     let is_unproved = failed_for_type(&aaaa) && a.security == Security::Secure;
     let ttl_max = denial_ttl(&aaaa.authority);
     let made: Vec<RrSet> = match a.rcode() == Rcode::NOERROR && a.security != Security::Bogus && !is_unproved {
+        // A null address stands for a blocked name, not for a host.
+        true if a.answers.iter().flat_map(RrSet::addresses).any(|address| address.is_unspecified()) => Vec::new(),
         true => a.answers.iter().filter_map(|set| case.snapshot.policy.dns64.synthesised(set, ttl_max)).collect(),
         false => Vec::new(),
     };

@@ -23,6 +23,8 @@ pub enum Note {
     Special { name: Name, document: &'static str },
     /// A rule of a response policy zone matches; the rule itself, and what it does. With `is_log_only` it changes nothing.
     PolicyRule { zone: Name, trigger: Trigger, owner: Name, action: String, is_log_only: bool },
+    /// A list in force has the name, which is the query name or an alias target of the answer; what follows from it.
+    OnList { name: Name, list: String, verdict: ListAct },
     /// The client gets REFUSED.
     Refused(Refused),
     /// An alias leads out of the hosted zones and is not followed for this client.
@@ -37,6 +39,14 @@ pub enum Note {
     Failed(Box<Failure>),
     /// Number of queries sent to servers.
     LookedUp { upstream_queries: u32 },
+}
+
+/// What a list does with a name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListAct {
+    Blocks,
+    Allows,
+    Rewrites,
 }
 
 /// One question, its decisions and steps, and the reply that the client gets.
@@ -57,6 +67,7 @@ impl Explained {
             | Note::TranslatedAddress
             | Note::Special { .. }
             | Note::PolicyRule { .. }
+            | Note::OnList { .. }
             | Note::Refused(_)
             | Note::NotFollowed { .. }
             | Note::Stripped { .. }

@@ -2,19 +2,21 @@
 //! allocated and nothing waits. It only repeats what the full path answered before.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::client_rights::ClientRights;
 use super::cookie::SERVER_COOKIE_BYTES;
 use super::outcome::Outcome;
-use super::reply::{Manner, body, udp_limit};
+use super::reply::{EDE_HEAD_BYTES, Manner, body, ede_bytes, ede_room, ede_text_max, udp_limit};
 use super::request::{ParsedQuery, Request};
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::{Client, Transport};
-use crate::cache::AnswerKey;
+use crate::cache::{AnswerKey, Mark};
 use crate::env::BootTime;
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::Source;
+use crate::policy::ListId;
 use crate::record::{Class, Name, Question, Rtype, Security};
 use crate::wire::{Flags, OptionCode};
 
@@ -63,12 +65,12 @@ pub(super) fn answer(
     let key = AnswerKey { qname, qtype: query.qtype, dnssec_ok, group: rights.group(), generation: snapshot.generation };
     let cookie_bytes = cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
     let reserved = query.edns.map_or(0, |_| 11 + cookie_bytes);
-    let limit = match client.transport {
+    let whole = match client.transport {
         Transport::Udp => udp_limit(query.edns.map(|edns| edns.udp_size)),
         Transport::Stream => usize::from(u16::MAX),
     };
     // From here on the query in the slot is overwritten, so nothing may fail any more.
-    let limit = limit.min(slot.len()).checked_sub(reserved)?;
+    let limit = whole.min(slot.len()).checked_sub(reserved)?;
     let hit = service.cache().answers().copy(&key, now, limit, slot)?;
     let wants_ad = query.flags.has(Flags::AD) || dnssec_ok;
     let flags = Flags(hit.flags.0 & (Flags::AA | 15) | query.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
@@ -79,9 +81,13 @@ pub(super) fn answer(
     let mut len = hit.len;
     if query.edns.is_some() {
         let cookie = cookie.map(|cookie| (cookie.client, make_cookie(service, &cookie.client, client.peer.ip())));
+        let opt_at = len;
         len = append_opt(slot, len, dnssec_ok, cookie)?;
+        if hit.mark.number != 0 {
+            len = append_reason(snapshot, query, slot, hit.mark, whole, opt_at..len);
+        }
     }
-    let first = hit.first && rights.may_recurse && !flags.has(Flags::AA);
+    let first = hit.first && rights.may_recurse && !flags.has(Flags::AA) && !hit.own;
     let refresh = (first && hit.due_for_prefetch).then(|| Some(Question::new(Name::from_wire(qname).ok()?, query.qtype))).flatten();
     let trusted = rights.allowed || cookie.is_some_and(|cookie| service.made(&cookie, client.peer.ip()));
     let source = match (flags.has(Flags::AA), hit.own) {
@@ -113,10 +119,37 @@ pub(super) fn keep(
     let Some(message) = message else { return };
     let (cache, now) = (service.cache(), service.resolve.clock.boot());
     if outcome.own {
-        cache.answers().put_own(&key, &message, now);
+        let mark = outcome.list.map_or_else(Mark::default, |list| mark_of(snapshot, list));
+        cache.answers().put_own(&key, &message, mark, now);
     } else {
         cache.answers().put(&key, &message, outcome.security == Security::Secure, now);
     }
+}
+
+/// Stands for the list in a ready answer.
+fn mark_of(snapshot: &Snapshot, list: ListId) -> Mark {
+    let Some(reason) = snapshot.reasons.of(list) else { return Mark::default() };
+    let room = [&reason.plain, &reason.structured].map(|ede| ede.text.len() + EDE_HEAD_BYTES).into_iter().max().unwrap_or(0);
+    Mark { number: list.0 + 1, room: room as u16 }
+}
+
+/// Appends why the name is blocked to the OPT record `opt`, as the full path does. The copy left room for it.
+#[inline(never)]
+fn append_reason(snapshot: &Snapshot, query: &ParsedQuery, slot: &mut [u8], mark: Mark, limit: usize, opt: Range<usize>) -> usize {
+    let (opt_at, len) = (opt.start, opt.end);
+    let Some(reason) = snapshot.reasons.of(ListId(mark.number - 1)) else { return len };
+    let ede = if query.edns.is_some_and(|edns| edns.structured_errors) { &reason.structured } else { &reason.plain };
+    let has_answers = slot[6..8] != [0, 0];
+    let fixed = query.question_end() + len - opt_at;
+    let data = ede_bytes(ede, ede_text_max(limit, has_answers).min(ede_room(limit, fixed)));
+    let Some(into) = slot.get_mut(len..len + 4 + data.len()) else { return len };
+    into[..2].copy_from_slice(&OptionCode::EDE.0.to_be_bytes());
+    into[2..4].copy_from_slice(&(data.len() as u16).to_be_bytes());
+    into[4..].copy_from_slice(&data);
+    let added = (4 + data.len()) as u16;
+    let data_len = u16::from_be_bytes([slot[opt_at + 9], slot[opt_at + 10]]) + added;
+    slot[opt_at + 9..opt_at + 11].copy_from_slice(&data_len.to_be_bytes());
+    len + usize::from(added)
 }
 
 /// Lower-cases whole lanes: label lengths are below 64, so no length looks like a letter.

@@ -15,6 +15,9 @@ mod explained;
 mod failure_log;
 mod fast_path;
 mod hosted;
+mod listed;
+#[cfg(test)]
+mod listed_tests;
 mod local;
 mod local_data;
 mod local_root;
@@ -47,7 +50,7 @@ mod zone_message_tests;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use explained::{Explained, Note};
+pub use explained::{Explained, ListAct, Note};
 pub use local_root::LocalRoot;
 pub use outcome::Outcome;
 pub use service::{Parts, Retired, Service};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! decide   the first rule that has something to say      class, local data, hosted zones without and with data, access,
-//!    │                                                    PTR of local data, response policy zones, special-use names,
+//!    │                                                    PTR of local data, lists, response policy zones, special-use names,
 //!    │                                                    recursion turned off, RD
 //!    │     none has: look it up
 //!    ▼
@@ -10,7 +10,7 @@
 //!    ▼
 //! judge    response policy zones, with the response      may lead to one more look-up
 //!    ▼
-//! review   each in turn changes the outcome              rebinding guard, additional data, closed zones, report agent
+//! review   each in turn changes the outcome              lists at alias targets, rebinding guard, additional data, closed zones, report agent
 //!    ▼
 //! DNS64    AAAA made of A, for which the same way is gone     where the client is to have them
 //! ```
@@ -23,6 +23,7 @@ use super::case::Case;
 use super::dns64;
 use super::explained::Note;
 use super::hosted::{authoritative_outcome, local_answer};
+use super::listed;
 use super::local_data;
 use super::outcome::Outcome;
 use super::refusal::Refusal;
@@ -54,12 +55,20 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
         client_outside_allow,
         ptr_of_listed_name,
         name_of_translated_address,
+        name_on_list,
         rule_for_name_or_client,
         special_use_name,
         recursion_turned_off,
         cache_without_rd,
     ],
-    reviews: &[review::rebinding_guard, review::additional_addresses, review::closed_zones, review::report_agent, dns64::mapped_addresses],
+    reviews: &[
+        listed::uncloak,
+        review::rebinding_guard,
+        review::additional_addresses,
+        review::closed_zones,
+        review::report_agent,
+        dns64::mapped_addresses,
+    ],
 };
 
 /// For names that this server needs itself to host its zones: resolved also where nobody else has names resolved.
@@ -243,6 +252,15 @@ fn hosted_zone(case: &Case<'_>) -> Option<Decision> {
 
 fn client_outside_allow(case: &Case<'_>) -> Option<Decision> {
     (!case.rights.allowed).then(|| Decision::Refuse(Refusal::Recursion))
+}
+
+fn name_on_list(case: &Case<'_>) -> Option<Decision> {
+    Some(match listed::question(case)? {
+        Applied::Reply(outcome) => Decision::Reply(outcome),
+        Applied::Alias(begun, rewritten) => {
+            Decision::LookUp(LookUp { begun: Some(begun), rewritten: Some(rewritten), ..LookUp::default() })
+        }
+    })
 }
 
 fn rule_for_name_or_client(case: &Case<'_>) -> Option<Decision> {

@@ -17,8 +17,10 @@ use crate::wire::{Flags, Full, HEADER_BYTES, Header, OptionCode, Section, Writer
 const OPT_BYTES: usize = 11;
 /// An EDE without EXTRA-TEXT.
 const EDE_BYTES: usize = 6;
+/// The same, for whoever keeps room for one.
+pub const EDE_HEAD_BYTES: usize = EDE_BYTES;
 
-type OptionData = SmallVec<[u8; 48]>;
+pub type OptionData = SmallVec<[u8; 48]>;
 type Options = SmallVec<[(OptionCode, OptionData); 2]>;
 
 /// How the reply is encoded, besides what was found.
@@ -162,11 +164,9 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
     if let Some(agent) = &outcome.report_agent {
         options.push((OptionCode::REPORT_CHANNEL, SmallVec::from_slice(agent.as_wire())));
     }
-    // In 512 octets an answer needs all the room.
-    let text_max = if limit <= 512 && !outcome.answers.is_empty() { 0 } else { EDE_TEXT_BYTES_MAX };
-    // The question must fit beside the extended errors.
+    let text_max = ede_text_max(limit, !outcome.answers.is_empty());
     let fixed = HEADER_BYTES + request.question_wire.len() + OPT_BYTES + options.iter().map(|(_, data)| 4 + data.len()).sum::<usize>();
-    let mut room = limit.saturating_sub(fixed + EDES_MAX * EDE_BYTES);
+    let mut room = ede_room(limit, fixed);
     for ede in outcome.edes.iter().take(EDES_MAX) {
         let bytes = ede_bytes(ede, text_max.min(room));
         room -= bytes.len() - 2;
@@ -175,9 +175,24 @@ fn edns_options(request: &Request, outcome: &Outcome, manner: &Manner<'_>, limit
     options
 }
 
-/// RFC 8914 2: INFO-CODE, then UTF-8 text without a final zero.
-fn ede_bytes(ede: &Ede, text_max: usize) -> OptionData {
-    let mut end = ede.text.len().min(text_max);
+/// Octets that the text of an extended error may have. In 512 octets an answer needs all the room.
+pub fn ede_text_max(limit: usize, has_answers: bool) -> usize {
+    if limit <= 512 && has_answers { 0 } else { usize::MAX }
+}
+
+/// Octets for the texts of extended errors beside the question and other options, which are `fixed`.
+pub fn ede_room(limit: usize, fixed: usize) -> usize {
+    limit.saturating_sub(fixed + EDES_MAX * EDE_BYTES)
+}
+
+/// RFC 8914 2: INFO-CODE, then UTF-8 text without a final zero. A text for programs is whole or not there at all.
+pub fn ede_bytes(ede: &Ede, text_max: usize) -> OptionData {
+    let is_for_programs = ede.text.starts_with('{');
+    let mut end = match is_for_programs {
+        true if ede.text.len() > text_max => 0,
+        true => ede.text.len(),
+        false => ede.text.len().min(text_max).min(EDE_TEXT_BYTES_MAX),
+    };
     while !ede.text.is_char_boundary(end) {
         end -= 1;
     }

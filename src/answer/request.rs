@@ -41,6 +41,9 @@ pub struct RequestEdns {
     pub cookie: Option<RequestCookie>,
     /// The client asks for the server's name (RFC 5001 2.1).
     pub nsid: bool,
+    /// The client wants the reasons of a filtered answer in a form for programs (draft-ietf-dnsop-structured-dns-error, 5.1: an
+    /// EDE option with INFO-CODE 0 and no text).
+    pub structured_errors: bool,
 }
 
 /// The COOKIE option of a query (RFC 7873 4.1).
@@ -112,7 +115,8 @@ pub fn read(packet: &[u8]) -> Result<ParsedQuery, Unreadable> {
             cookie = Some(RequestCookie { client: *client, server: server.try_into().ok() });
         }
         let nsid = !opt.data.is_empty() && opt.option(OptionCode::NSID).is_some();
-        edns = Some(RequestEdns { udp_size: opt.udp_size, dnssec_ok: opt.dnssec_ok, cookie, nsid });
+        let structured_errors = !opt.data.is_empty() && opt.option(OptionCode::EDE) == Some(&[0, 0]);
+        edns = Some(RequestEdns { udp_size: opt.udp_size, dnssec_ok: opt.dnssec_ok, cookie, nsid, structured_errors });
     }
     if let Some(rcode) = refuse_type(view.qtype()) {
         if matches!(view.qtype(), Rtype::AXFR | Rtype::IXFR) {
@@ -128,6 +132,11 @@ impl ParsedQuery {
     /// QNAME as it was sent; `packet` is the one that was read.
     pub fn qname_wire<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
         packet.get(HEADER_BYTES..HEADER_BYTES + self.qname_len).unwrap_or_default()
+    }
+
+    /// Length of header and question.
+    pub fn question_end(&self) -> usize {
+        HEADER_BYTES + self.qname_len + 4
     }
 
     /// The owned query; `packet` is the one that was read, and came over `transport`.

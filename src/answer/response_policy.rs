@@ -9,6 +9,7 @@ use super::case::Case;
 use super::client_rights::Requester;
 use super::explained::Note;
 use super::failure_log::Subject;
+use super::listed;
 use super::outcome::{Delivery, Outcome};
 use crate::metrics::{PolicyAction, Source};
 use crate::policy::{Action, Decided, Facts, LocalAction, NameServer, PolicySet, RuleMatch, Step, Trigger, decide};
@@ -19,8 +20,9 @@ use crate::wire::Flags;
 /// The marks of a rewritten answer, for what the alias of a rule leads to.
 #[derive(Debug)]
 pub(super) struct Rewritten {
-    soa: RrSet,
-    ede: Ede,
+    pub soa: Option<RrSet>,
+    pub ede: Option<Ede>,
+    pub action: Option<PolicyAction>,
 }
 
 /// What a rule makes of a response.
@@ -38,6 +40,9 @@ pub(super) fn name_or_client(case: &Case<'_>) -> Option<Applied> {
 #[inline(never)]
 fn name_or_client_of_some(case: &Case<'_>) -> Option<Applied> {
     let set = in_force(case)?;
+    if listed::is_allowed(case, &case.request.question.name) {
+        return None;
+    }
     let first = Step { name: case.request.question.name.clone(), addresses: Vec::new(), servers: Vec::new() };
     let facts = Facts { steps: vec![first], is_resolved: false, is_signed: false, ..facts_of(case) };
     let mut logged = Vec::new();
@@ -78,12 +83,12 @@ fn judge_by_some(case: &Case<'_>, mut outcome: Outcome) -> Applied {
 pub(super) fn mark(rewritten: Rewritten, outcome: &mut Outcome) {
     outcome.answers.iter_mut().chain(&mut outcome.authority).for_each(|set| set.sigs = RdataList::new());
     outcome.authority.retain(|set| !matches!(set.rtype, Rtype::NSEC | Rtype::NSEC3));
-    outcome.additional.push(rewritten.soa);
-    outcome.edes.push(rewritten.ede);
+    outcome.additional.extend(rewritten.soa);
+    outcome.edes.extend(rewritten.ede);
     (outcome.authoritative, outcome.security) = (false, Security::Insecure);
     // The operator's own choice: private addresses are fine.
     (outcome.own, outcome.repeatable) = (true, false);
-    outcome.policy = Some(PolicyAction::LocalData);
+    (outcome.source, outcome.policy) = (Source::Policy, rewritten.action);
 }
 
 /// The zones whose rules apply to the request; `None`: it is not for rules. Section 6 of the draft: queries without RD are not.
@@ -100,7 +105,7 @@ fn facts_of(case: &Case<'_>) -> Facts {
 }
 
 /// The places of the alias chain, each with the number of RRsets of the answer that come before it. Names of hosted zones and of
-/// `local-data` are the operator's own, so no rule applies to them.
+/// `local-data` are the operator's own, so no rule applies to them; a list that allows a name ends the chain for rules.
 fn steps_of(case: &Case<'_>, set: PolicySet, outcome: &Outcome) -> (Vec<Step>, Vec<usize>) {
     let Question { name, rtype, .. } = &case.request.question;
     let policies = &case.snapshot.policies;
@@ -111,6 +116,9 @@ fn steps_of(case: &Case<'_>, set: PolicySet, outcome: &Outcome) -> (Vec<Step>, V
     for _ in 0..=case.snapshot.aliases_max {
         let own = outcome.answers.iter().filter(|set| set.name == here);
         let has_records = own.clone().next().is_some();
+        if listed::is_allowed(case, &here) {
+            break;
+        }
         if !is_own(&here) {
             let servers = if wants_servers && has_records { case.resolver.data_path(&here) } else { Vec::new() };
             let servers = servers.into_iter().map(|(name, addresses)| NameServer { name, addresses }).collect();
@@ -176,7 +184,10 @@ fn applied(case: &Case<'_>, found: &RuleMatch<'_>, before: &[RrSet]) -> Option<A
                     authority: Vec::new(),
                     onward: Some(target),
                 };
-                Applied::Alias(Box::new(begun), Box::new(Rewritten { soa, ede: ede(EdeCode::FORGED_ANSWER) }))
+                Applied::Alias(Box::new(begun), {
+                    let (soa, ede) = (Some(soa), Some(ede(EdeCode::FORGED_ANSWER)));
+                    Box::new(Rewritten { soa, ede, action: Some(PolicyAction::LocalData) })
+                })
             }
             Some(LocalAction::NoData) | None => reply(Rcode::NOERROR, answers, EdeCode::BLOCKED, PolicyAction::NoData),
             Some(LocalAction::TooLong) => reply(Rcode::NXDOMAIN, answers, EdeCode::BLOCKED, PolicyAction::NxDomain),

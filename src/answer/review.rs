@@ -4,6 +4,7 @@
 use super::case::Case;
 use super::explained::Note;
 use super::failure_log::Subject;
+use super::listed;
 use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::reply::pointed_at;
@@ -80,7 +81,8 @@ pub(super) fn additional_addresses(case: &Case<'_>, outcome: &mut Outcome) {
     let is_secure = outcome.security == Security::Secure;
     let fits = |security: Security| security == Security::Secure || !is_secure && security != Security::Bogus;
     let mut found = Vec::new();
-    for name in outcome.answers.iter().flat_map(pointed_at).take(ADDITIONAL_NAMES_MAX) {
+    let names = outcome.answers.iter().flat_map(pointed_at).filter(|name| !listed::is_blocked(case, name));
+    for name in names.take(ADDITIONAL_NAMES_MAX) {
         for rtype in [Rtype::A, Rtype::AAAA] {
             match authority::answer(&case.snapshot.zones, &Question::new(name.clone(), rtype), 0) {
                 Some(own) => found.extend(own.answers.into_iter().filter(|set| set.name == name && set.rtype == rtype)),

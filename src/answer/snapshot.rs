@@ -15,7 +15,7 @@ use super::zone_access::{ZoneAccess, ZoneRules};
 use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
 use crate::limits::Limits;
-use crate::policy::{Lists, Policy, PolicyOptions, PolicySet, Rate, ResponsePolicies, Special, Trigger};
+use crate::policy::{Lists, Policy, PolicyOptions, PolicySet, Rate, Reasons, ResponsePolicies, Special, Trigger};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub histories: Arc<Histories>,
     /// Names to block or to let through. They may change between two reloads.
     pub lists: Arc<Lists>,
+    /// What clients are told of a name on each of them.
+    pub reasons: Arc<Reasons>,
     /// Who may do what with each zone; the members of catalogs (RFC 9432) come and go between two reloads.
     access: Arc<ZoneAccess>,
     /// Compiled from zones of `zones`.
@@ -134,17 +136,8 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        Snapshot {
-            generation,
-            routes,
-            zones,
-            histories,
-            lists: Arc::default(),
-            access,
-            policies: Arc::default(),
-            has_client_rules: false,
-            configured,
-        }
+        let (lists, reasons, policies) = (Arc::default(), Arc::default(), Arc::default());
+        Snapshot { generation, routes, zones, histories, lists, reasons, access, policies, has_client_rules: false, configured }
     }
 
     /// The same with other rules for the zones.
@@ -170,7 +163,8 @@ impl Snapshot {
 
     /// The same with other lists. What was answered under the old ones is answered anew.
     pub fn with_lists(&self, generation: u32, lists: Arc<Lists>) -> Snapshot {
-        Snapshot { generation, lists, ..self.clone() }
+        let reasons = Arc::new(Reasons::new(&lists, &self.policy.block_contact));
+        Snapshot { generation, lists, reasons, ..self.clone() }
     }
 
     /// Who transfers and changes the zone, if the configuration has it.

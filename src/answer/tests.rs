@@ -468,6 +468,7 @@ fn note(note: &Note) -> String {
         Note::TranslatedAddress => "translated".to_owned(),
         Note::Special { name, document } => format!("special {name} {document}"),
         Note::PolicyRule { owner, action, .. } => format!("{owner} {action}"),
+        Note::OnList { name, list, verdict } => format!("{list} {verdict:?} {name}"),
         Note::Refused(refused) => refused.why.to_owned(),
         Note::NotFollowed { target, refused } => format!("without {target}: {}", refused.why),
         Note::Stripped { name, .. } => format!("stripped {name}"),

@@ -11,6 +11,7 @@ use super::case::Case;
 use super::client_rights::{ClientRights, Requester};
 use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
+use super::listed;
 use super::outcome::{Delivery, Outcome};
 use super::pipeline::{Decided, LookUp, OWN_NEEDS, PIPELINE, Pipeline};
 use super::query_log::{self, Answered};
@@ -133,6 +134,7 @@ impl Worker {
             return;
         }
         let mut due = self.service.keep_warm.due(self.service.resolve.clock.wall().0);
+        due.retain(|question| !listed::is_blocked_for_all(&snapshot, question));
         if due.is_empty() {
             return;
         }
@@ -276,7 +278,7 @@ impl Worker {
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
         log_failure(&self.service, &prepared.request.question, client.peer.ip(), &outcome);
-        if outcome.repeatable && prepared.snapshot.routes.keep_warm {
+        if outcome.repeatable && !outcome.own && prepared.snapshot.routes.keep_warm {
             self.note_warm(&prepared.request.question);
         }
         let reply = match outcome.delivery {

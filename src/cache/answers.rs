@@ -6,16 +6,17 @@
 //! (`sets.rs`) and the records are written from it, each as `c00c type class ttl length rdata`. When the answer is put, the
 //! result is compared with the message. Everything else (alias chains, denials, additional data) is an entry of its own, with this body after the name:
 //! ```text
-//!  0       2         8            12         13      14       16        18        20       20+2t
-//! ┌───────┬─────────┬────────────┬──────────┬───────┬────────┬─────────┬─────────┬────────┬─────────┐
-//! │ flags │ counts  │ generation │ rotation │ run   │ run    │ run     │ t: TTL  │ TTL    │ records │
-//! │ u16   │ 3 x u16 │ u32        │ u8       │ n u8  │ at u16 │ each u16│ count   │ offsets│         │
-//! └───────┴─────────┴────────────┴──────────┴───────┴────────┴─────────┴─────────┴────────┴─────────┘
+//!  0       2         8            12         13      14       16        18        20     21     22       22+2t
+//! ┌───────┬─────────┬────────────┬──────────┬───────┬────────┬─────────┬─────────┬──────┬──────┬────────┬─────────┐
+//! │ flags │ counts  │ generation │ rotation │ run   │ run    │ run     │ t: TTL  │ mark │ room │ TTL    │ records │
+//! │ u16   │ 3 x u16 │ u32        │ u8       │ n u8  │ at u16 │ each u16│ count   │ u8   │ u8   │ offsets│         │
+//! └───────┴─────────┴────────────┴──────────┴───────┴────────┴─────────┴─────────┴──────┴──────┴────────┴─────────┘
 //! ```
 //! `flags` holds AA and RCODE, and AD if all data is Secure. The counts are those of the answer, authority and additional
 //! section. Offsets count from the first record. The TTLs at these offsets are those of the moment of storing, and each reply
 //! gets them less the entry's age; TTLs of the server's own data are not listed. The run is the `n` equal-sized A or AAAA
 //! records, owned by the same pointer, that take turns in being the first. The entry ends with the smallest TTL.
+//! The mark is the caller's own number; what follows from it in a reply needs twice `room` octets behind the records.
 
 use super::entries::Entries;
 use super::entry::{self, Key};
@@ -49,13 +50,24 @@ pub struct Hit {
     pub first: bool,
     /// Data of this server: [`put_own`](Answers::put_own).
     pub own: bool,
+    /// As it was put.
+    pub mark: Mark,
     /// In the last tenth of its TTL, at the first hit of this second: the data should be refreshed.
     pub due_for_prefetch: bool,
 }
 
+/// What the caller has to add to a ready answer.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Mark {
+    /// 0: nothing.
+    pub number: u8,
+    /// Octets that it takes at most, up to 510.
+    pub room: u16,
+}
+
 /// Compression pointer to the query name.
 const QNAME_POINTER: [u8; 2] = [0xc0, HEADER_BYTES as u8];
-const BODY_HEAD_BYTES: usize = 20;
+const BODY_HEAD_BYTES: usize = 22;
 /// The marks of an RRset have a bit for each of this many policy groups; answers for other groups get entries of their own.
 const MARKED_GROUPS: u8 = 8;
 
@@ -100,12 +112,12 @@ impl<'a> Answers<'a> {
         let Some(reply) = Reply::parse(message, key.qname.len()) else {
             return false;
         };
-        self.mark_set(key, &reply, secure, now) || self.put_composite(key, &reply, &reply.places, secure, now)
+        self.mark_set(key, &reply, secure, now) || self.put_composite(key, &reply, &reply.places, secure, Mark::default(), now)
     }
 
     /// The same for the server's own data: its TTLs are given unchanged, as long as the entry lives.
-    pub fn put_own(&self, key: &AnswerKey<'_>, message: &[u8], now: BootTime) -> bool {
-        Reply::parse(message, key.qname.len()).is_some_and(|reply| self.put_composite(key, &reply, &[], false, now))
+    pub fn put_own(&self, key: &AnswerKey<'_>, message: &[u8], mark: Mark, now: BootTime) -> bool {
+        Reply::parse(message, key.qname.len()).is_some_and(|reply| self.put_composite(key, &reply, &[], false, mark, now))
     }
 
     /// Marks the fact as ready if it alone makes exactly this reply.
@@ -128,7 +140,7 @@ impl<'a> Answers<'a> {
     }
 
     /// `ageing`: the records whose TTLs count down.
-    fn put_composite(&self, key: &AnswerKey<'_>, reply: &Reply<'_>, ageing: &[Place], secure: bool, now: BootTime) -> bool {
+    fn put_composite(&self, key: &AnswerKey<'_>, reply: &Reply<'_>, ageing: &[Place], secure: bool, mark: Mark, now: BootTime) -> bool {
         let composed = Key::answer(key.qname, key.qtype.0, key.dnssec_ok, key.group);
         let ttl = reply.places.iter().map(|place| place.ttl).min().unwrap_or(0).min(self.entries.limits.max_ttl);
         if ttl == 0 {
@@ -145,6 +157,7 @@ impl<'a> Answers<'a> {
         for word in [run.at, run.each, ageing.len()] {
             bytes.extend_from_slice(&(word as u16).to_le_bytes());
         }
+        bytes.extend_from_slice(&[mark.number, mark.room.div_ceil(2).min(255) as u8]);
         for place in ageing {
             bytes.extend_from_slice(&(place.ttl_at as u16).to_le_bytes());
         }
@@ -171,6 +184,7 @@ fn from_set(bytes: &mut [u8], key: &AnswerKey<'_>, now_s: u32, first: bool, out:
         secure: entry::security(bytes) == Security::Secure,
         first,
         own: false,
+        mark: Mark::default(),
         due_for_prefetch: first && entry::is_waning(bytes, now_s),
     })
 }
@@ -182,6 +196,10 @@ fn from_entry(bytes: &mut [u8], generation: u32, now_s: u32, first: bool, out: &
     }
     let (ttls_at, ttl_count) = (at + BODY_HEAD_BYTES, usize::from(entry::u16_at(bytes, at + 18)));
     let records = &bytes[ttls_at + 2 * ttl_count..];
+    let mark = Mark { number: bytes[at + 20], room: 2 * u16::from(bytes[at + 21]) };
+    if start + records.len() + usize::from(mark.room) > out.len() {
+        return None;
+    }
     let into = out.get_mut(start..start + records.len())?;
     into.copy_from_slice(records);
     let age = entry::age(bytes, now_s);
@@ -208,6 +226,7 @@ fn from_entry(bytes: &mut [u8], generation: u32, now_s: u32, first: bool, out: &
         secure: flags.has(Flags::AD),
         first,
         own: ttl_count == 0,
+        mark,
         due_for_prefetch: first && ttl_count > 0 && entry::is_waning(bytes, now_s),
     })
 }
@@ -594,7 +613,7 @@ mod tests {
         let words = |words: &[u16]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
         let records = &message[HEADER_BYTES + 3 + 4..];
         let expected =
-            [&words(&[Flags::AA | Flags::AD])[..], &[0, 2, 0, 0, 0, 0], &[4, 3, 2, 1], &[0, 2], &words(&[0, 28, 2, 6, 34]), records];
+            [&words(&[Flags::AA | Flags::AD])[..], &[0, 2, 0, 0, 0, 0], &[4, 3, 2, 1], &[0, 2], &words(&[0, 28, 2, 0, 6, 34]), records];
         assert_eq!(body, expected.concat());
     }
 

@@ -36,7 +36,7 @@ mod nsec_ranges;
 mod store;
 mod table;
 
-pub use answers::AnswerKey;
+pub use answers::{AnswerKey, Mark};
 pub use cache::{Cache, Entry};
 pub use denials::{CachedDenial, Denial, DenialKind, Denials};
 pub use entries::CacheLimits;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::address_entry::AddressEntry;
+use super::block_answer::BlockAnswer;
 use super::list_settings::{ListAction, ListFormat, ListMatch, ListSettings, ListSource};
 use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
@@ -70,6 +71,10 @@ pub(super) enum Kind<T> {
     Clients(fn(&mut T) -> &mut Vec<AddressEntry>),
     /// A file or a URL.
     Source(fn(&mut T) -> &mut Option<ListSource>),
+    /// A word or addresses.
+    BlockAnswer(fn(&mut T) -> &mut Option<BlockAnswer>),
+    /// URIs, each with its scheme.
+    Uris(fn(&mut T) -> &mut Vec<String>),
     /// The secret of a TSIG key, in base 64.
     Secret(fn(&mut T) -> &mut Option<Secret>),
 }
@@ -409,6 +414,27 @@ const POLICY: &[Row<Settings>] = &[
         default: "(none)",
         doc: "File such as /etc/hosts whose names are answered like `local-data`, which comes first; loopback addresses in it are left out",
         why: "",
+    },
+    Row {
+        key: "block-answer",
+        kind: Kind::BlockAnswer(|s| &mut s.policy.block_answer),
+        default: r#""null""#,
+        doc: "What a name that a list blocks is answered with: 0.0.0.0 and ::, NXDOMAIN, no data, REFUSED, or addresses of your own",
+        why: "clients give up at once on a null address, while some ask other servers after an error",
+    },
+    Row {
+        key: "block-ttl",
+        kind: Kind::Seconds(|s| &mut s.policy.block_ttl_s, 1, 86_400),
+        default: r#""1m""#,
+        doc: "How long clients may keep the answer for a blocked name",
+        why: "a name that is let through again is reached after a minute, and a blocked name asked for again costs one ready answer",
+    },
+    Row {
+        key: "block-contact",
+        kind: Kind::Uris(|s| &mut s.policy.block_contact),
+        default: "[]",
+        doc: "Where people complain about a blocked name; told, with the list, to clients that ask for structured errors",
+        why: "draft-ietf-dnsop-structured-dns-error; without a contact such a client discards the rest",
     },
 ];
 
@@ -848,6 +874,8 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Peers(_) | Kind::PeersOrDerived(_) => "a list of addresses such as \"192.0.2.1\" or \"192.0.2.1:5353 key NAME\"".to_owned(),
         Kind::Clients(_) => "a list such as \"192.0.2.1\", \"192.0.2.0/24 key NAME\", \"key NAME\"".to_owned(),
         Kind::Source(_) => "the path of a file, or a URL".to_owned(),
+        Kind::BlockAnswer(_) => "\"null\", \"nxdomain\", \"nodata\", \"refused\" or a list of addresses".to_owned(),
+        Kind::Uris(_) => "a list of URIs such as \"mailto:help@example.org\"".to_owned(),
         Kind::Secret(_) => "a secret in base 64".to_owned(),
     }
 }

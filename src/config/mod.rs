@@ -7,6 +7,7 @@
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 
 mod address_entry;
+mod block_answer;
 mod foreign;
 mod keys;
 mod language;
@@ -28,6 +29,7 @@ mod unbound;
 mod written;
 
 pub use address_entry::AddressEntry;
+pub use block_answer::BlockAnswer;
 pub use list_settings::{ListAction, ListFormat, ListMatch, ListSettings, ListSource};
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;

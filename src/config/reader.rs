@@ -21,7 +21,7 @@ use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
 use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
-use super::written::{Mistake, Value, Written, client, domain_name, found, host};
+use super::written::{Mistake, Value, Written, client, domain_name, found, host, uri};
 use crate::limits::lists::LISTS_MAX;
 use crate::limits::zone::RPZ_ZONES_MAX;
 use crate::record::Name;
@@ -417,6 +417,8 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::PeersOrDerived(slot) => *slot(target) = Some(written.each(host)?),
         Kind::Clients(slot) => *slot(target) = written.each(client)?,
         Kind::Source(slot) => *slot(target) = Some(written.source()?),
+        Kind::BlockAnswer(slot) => *slot(target) = Some(written.block_answer()?),
+        Kind::Uris(slot) => *slot(target) = written.each(uri)?,
         Kind::Secret(slot) => *slot(target) = Some(written.secret()?),
     }
     Ok(())

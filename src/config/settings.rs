@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::address_entry::AddressEntry;
+use super::block_answer::BlockAnswer;
 use super::list_settings::ListSettings;
 use super::negative::NegativeAnchor;
 use super::origin::Origin;
@@ -147,6 +148,12 @@ pub struct PolicySettings {
     pub hosts_file: Option<PathBuf>,
     /// What both say, once it has been read and checked.
     pub local_records: Vec<RrSet>,
+    /// `None`: `BlockAnswer::Null`.
+    pub block_answer: Option<BlockAnswer>,
+    /// TTL of the answer for a blocked name.
+    pub block_ttl_s: u32,
+    /// URIs for complaints about blocked names.
+    pub block_contact: Vec<String>,
 }
 
 /// The section `[dns64]` (RFC 6147).
@@ -548,6 +555,9 @@ impl Default for PolicySettings {
             local_data: Vec::new(),
             hosts_file: None,
             local_records: Vec::new(),
+            block_answer: Some(BlockAnswer::Null),
+            block_ttl_s: 60,
+            block_contact: Vec::new(),
         }
     }
 }

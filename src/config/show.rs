@@ -140,6 +140,8 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Peers(slot) | Kind::Clients(slot) => list_text(slot(&mut copy)),
         Kind::PeersOrDerived(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::Source(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
+        Kind::BlockAnswer(slot) => slot(&mut copy).as_ref().map_or_else(unset, ToString::to_string),
+        Kind::Uris(slot) => list_text(slot(&mut copy)),
         Kind::Secret(slot) => slot(&mut copy).as_ref().map_or_else(unset, |_| "(set, and not shown)".to_owned()),
     }
 }

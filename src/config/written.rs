@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
 use super::address_entry::AddressEntry;
+use super::block_answer::BlockAnswer;
 use super::language;
 use super::list_settings::ListSource;
 use super::nearest::nearest;
@@ -122,6 +123,14 @@ impl Written<'_> {
         Secret::parse(text).map_err(|what| self.mistake(what))
     }
 
+    pub(super) fn block_answer(&self) -> Read<BlockAnswer> {
+        if let Some(word) = self.plain().as_str() {
+            return BlockAnswer::word(word).map_err(|hint| self.wrong(hint));
+        }
+        BlockAnswer::addresses(self.each(|text| text.parse().map_err(|_| format!("\"{text}\" is no address")))?)
+            .map_err(|what| self.mistake(what))
+    }
+
     /// At least one address and port.
     pub(super) fn sockets(&self) -> Read<Vec<SocketAddr>> {
         let all = self.each(parse_socket)?;
@@ -179,6 +188,19 @@ pub(super) fn host(text: &str) -> Result<AddressEntry, String> {
 /// An address, a prefix or a TSIG key of clients.
 pub(super) fn client(text: &str) -> Result<AddressEntry, String> {
     AddressEntry::parse_clients(text, domain_name)
+}
+
+/// A URI as people write it: a scheme, and something behind it (RFC 3986 3).
+pub(super) fn uri(text: &str) -> Result<String, String> {
+    let scheme = text.split_once(':').filter(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty()).map(|(scheme, _)| scheme);
+    let is_fit = scheme.is_some_and(|scheme| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c)))
+        && text.len() <= 128
+        && text.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"\\<>".contains(&octet));
+    if is_fit {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("\"{text}\" is no URI of at most 128 octets, such as \"mailto:help@example.org\""))
+    }
 }
 
 /// A domain name with or without the final dot. International names are written in their wire form (RFC 5890 2.3.2.1).

@@ -3,7 +3,7 @@
 use super::advice;
 use super::event::{self, Event, Record};
 use super::line::Line;
-use crate::answer::{Explained, Note, Outcome};
+use crate::answer::{Explained, ListAct, Note, Outcome};
 use crate::record::{Rcode, RrSet, Security};
 
 /// Decisions before the look-up.
@@ -18,6 +18,7 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
         }
         Note::Refused(_)
         | Note::PolicyRule { .. }
+        | Note::OnList { .. }
         | Note::NotFollowed { .. }
         | Note::Stripped { .. }
         | Note::Synthesised { .. }
@@ -52,6 +53,16 @@ fn of_note(note: &Note) -> Option<Event> {
             owner: owner.to_string(),
             action: action.clone(),
             log_only: *is_log_only,
+        })),
+        Note::OnList { name, list, verdict } => Some(Event::OnList(event::OnList {
+            name: name.to_string(),
+            list: list.clone(),
+            verdict: match verdict {
+                ListAct::Blocks => "blocks",
+                ListAct::Allows => "allows",
+                ListAct::Rewrites => "rewrites",
+            }
+            .to_owned(),
         })),
         Note::Synthesised { name, from, to } => {
             Some(Event::Synthesised(event::Synthesised { name: name.to_string(), from: from.to_string(), to: to.to_string() }))

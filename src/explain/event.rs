@@ -35,6 +35,7 @@ pub enum Event {
     TranslatedAddress(TranslatedAddress),
     SpecialUse(SpecialUse),
     PolicyRule(PolicyRule),
+    OnList(OnList),
     NotFollowed(NotFollowed),
     Stripped(Stripped),
     Synthesised(Synthesised),
@@ -131,6 +132,15 @@ pub struct PolicyRule {
     pub action: String,
     /// It changes nothing.
     pub log_only: bool,
+}
+
+/// A list in force has a name of the question or of its answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OnList {
+    pub name: String,
+    pub list: String,
+    /// `blocks`, `allows` or `rewrites`.
+    pub verdict: String,
 }
 
 /// The rebinding guard removed addresses from an RRset.

@@ -18,6 +18,7 @@ pub(super) fn mark(event: &Event) -> Mark {
         | Event::TranslatedAddress(_)
         | Event::SpecialUse(_)
         | Event::PolicyRule(_)
+        | Event::OnList(_)
         | Event::NotFollowed(_)
         | Event::Stripped(_)
         | Event::Synthesised(_)
@@ -99,6 +100,7 @@ pub(super) fn of(event: &Event) -> String {
                 action => action,
             }
         ),
+        Event::OnList(event) => format!("List {} {} {}", event.list, event.verdict, event.name),
         Event::Stripped(event) => format!(
             "Rebinding protection removes {} from {} {}, because public names do not lead to private addresses\n    To let it pass: \
              rebinding-allow = [\"{}\"] in [policy]",

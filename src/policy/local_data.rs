@@ -118,18 +118,18 @@ fn found(question: &Question, sets: &[RrSet]) -> LocalFound {
     let alias = sets.iter().find(|set| set.rtype == Rtype::CNAME).map(at_name);
     match alias.and_then(|set| Some((set.target()?, set))) {
         Some((target, set)) => LocalFound::Alias { set, target },
-        None => LocalFound::NoData { soa: soa(&question.name) },
+        None => LocalFound::NoData { soa: denial_soa(&question.name, DENIAL_TTL_S) },
     }
 }
 
 /// RFC 2308 3: without it nobody may keep the denial.
-fn soa(name: &Name) -> RrSet {
+pub fn denial_soa(name: &Name, ttl: u32) -> RrSet {
     let mut rdata = name.as_wire().to_vec();
     rdata.extend_from_slice(b"\x06nobody\x07invalid\0");
-    for number in [1, 3_600, 1_200, 604_800, DENIAL_TTL_S] {
+    for number in [1, 3_600, 1_200, 604_800, ttl] {
         rdata.extend_from_slice(&number.to_be_bytes());
     }
-    RrSet::with(name.clone(), Rtype::SOA, DENIAL_TTL_S, &rdata)
+    RrSet::with(name.clone(), Rtype::SOA, ttl, &rdata)
 }
 
 #[cfg(test)]

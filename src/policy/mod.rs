@@ -8,6 +8,7 @@
 //! Knows nothing of: sockets, messages, what is cached, how a name is resolved.
 
 mod acl;
+mod blocking;
 mod client;
 mod dns64;
 mod identity;
@@ -24,13 +25,16 @@ mod snapshot;
 mod special;
 
 pub use acl::Acl;
+#[cfg(test)]
+pub use blocking::lists_of;
+pub use blocking::{Blocked, Reasons, alias, blocked, of_addresses};
 pub use client::ClientNet;
 pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
 pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};
 pub use limit_log::LimitLog;
 pub use lists::{Builder, Dialect, Found, ListId, ListReader, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule, Tally};
-pub use local_data::{LocalData, LocalFound};
+pub use local_data::{LocalData, LocalFound, denial_soa};
 pub use rebinding::{Rebinding, Verdict};
 pub use response_policy::{
     Action, Decided, Facts, LocalAction, NameServer, PolicyOptions, PolicySet, PolicyZone, ResponsePolicies, RuleMatch, Rules, Step,

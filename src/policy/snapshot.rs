@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::{Acl, Dns64, Identity, LocalData, Rebinding, SpecialUse};
-use crate::config::Settings;
+use crate::config::{BlockAnswer, Settings};
 
 /// The compiled policy.
 pub struct Policy {
@@ -17,6 +17,10 @@ pub struct Policy {
     pub rebinding: Rebinding,
     pub dns64: Dns64,
     pub identity: Identity,
+    pub block_answer: BlockAnswer,
+    pub block_ttl: u32,
+    /// URIs for complaints about blocked names.
+    pub block_contact: Vec<String>,
 }
 
 /// What a client may do.
@@ -39,6 +43,9 @@ impl Policy {
             rebinding: Rebinding::new(settings.policy.rebinding_protection, &settings.policy.rebinding_allow),
             dns64: Dns64::new(settings),
             identity: Identity::new(settings),
+            block_answer: settings.policy.block_answer.clone().unwrap_or_default(),
+            block_ttl: settings.policy.block_ttl_s,
+            block_contact: settings.policy.block_contact.clone(),
         }
     }
 

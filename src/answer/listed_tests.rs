@@ -1,0 +1,222 @@
+//! Lists of names: what clients get, also from ready answers, row by row.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::reload_tests::SilentNet;
+use super::tests::{FRIEND, STRANGER, StoppedClock, client, parts};
+use super::{AtOnce, Parts, Service, Transport, Worker};
+use crate::config::{BlockAnswer, Settings};
+use crate::env::Random;
+use crate::limits::Limits;
+use crate::policy::{Lists, lists_of};
+use crate::record::{Name, Question, Rank, Rcode, RrSet, Rtype, Security, rdata_to_text};
+use crate::wire::{Flags, Header, Message, OptionCode, Section, Writer};
+
+fn name(text: &str) -> Name {
+    Name::parse(text).expect(text)
+}
+
+fn lists() -> Lists {
+    let ads = "ads.site\nalias.ads.site\ntracker.site\nwww.example.org\nsvc.tracker.site\nlisted.site\nshop.site\n";
+    lists_of(&[("ads", false, ads), ("mine", true, "shop.site\ngood.site\n")])
+}
+
+/// Names with data in the cache, some of which lead to blocked ones.
+fn worker(tune: impl Fn(&mut Settings)) -> Rc<Worker> {
+    let mut settings = Settings::default();
+    settings.recursion.dnssec = false;
+    settings.dns64.clients = vec!["127.0.0.64/32".parse().expect("a prefix")];
+    settings.policy.local_records = vec![RrSet::with(name("listed.site."), Rtype::A, 300, &[192, 0, 2, 99])];
+    tune(&mut settings);
+    let service = Service::new(Parts { settings, ..parts() }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    service.replace_lists(Arc::new(lists()));
+    let (cache, now) = (service.cache(), service.resolve.clock.boot());
+    let keep = |owner: &str, rtype, security, rdata: &[u8]| {
+        cache.sets().put(&RrSet::with(name(owner), rtype, 300, rdata), Rank::AuthAnswer, security, now);
+    };
+    for (owner, target) in [
+        ("cloak.site.", "tracker.site."),
+        ("twice.site.", "cloak.site."),
+        ("good.site.", "tracker.site."),
+        ("via.site.", "good.site."),
+        ("fine.site.", "plain.site."),
+    ] {
+        keep(owner, Rtype::CNAME, Security::Insecure, name(target).as_wire());
+    }
+    for (owner, last) in [("tracker.site.", 1), ("plain.site.", 2), ("shop.site.", 3), ("ads.site.", 4)] {
+        keep(owner, Rtype::A, Security::Insecure, &[203, 0, 113, last]);
+    }
+    keep("plain.site.", Rtype::HTTPS, Security::Insecure, &[&[0, 1][..], name("svc.tracker.site.").as_wire()].concat());
+    keep("ads.site.", Rtype::TXT, Security::Insecure, b"\x02hi");
+    let mail = [&[0, 10][..], name("tracker.site.").as_wire()].concat();
+    keep("plain.site.", Rtype::MX, Security::Insecure, &mail);
+    Worker::new(service, Rc::new(SilentNet::default()), Random::from_seed(2))
+}
+
+fn query(question: &str, flags: u16, size: Option<u16>, options: &[(OptionCode, &[u8])]) -> Vec<u8> {
+    let (owner, rtype) = question.split_once(' ').expect("a name and a type");
+    let mut writer = Writer::new(Vec::new(), 600);
+    writer.header(Header { id: 7, flags: Flags(flags), counts: [0; 4] });
+    writer.question(&Question::new(name(owner), rtype.parse().expect(rtype))).expect("room");
+    if let Some(size) = size {
+        writer.opt(size, Rcode::NOERROR, flags & DO != 0, options).expect("room");
+    }
+    writer.finish()
+}
+
+/// For these tests alone: a bit of the header that queries never use stands for DO.
+const DO: u16 = 1;
+
+/// From the fast path if it has it, else from the full path. Whether it was the former.
+async fn ask(worker: &Rc<Worker>, peer: &str, query: &[u8]) -> (bool, Vec<u8>) {
+    let client = client(peer, Transport::Udp);
+    let mut slot = vec![0; 2048];
+    slot[..query.len()].copy_from_slice(query);
+    let moment = worker.moment(worker.service().resolve.clock.boot());
+    match worker.at_once(&moment, &mut slot, query.len(), &client) {
+        AtOnce::Reply(len) => (true, slot[..len].to_vec()),
+        AtOnce::Later(pending) => {
+            drop(moment);
+            (false, worker.later(pending, &client, None).await)
+        }
+        AtOnce::Silence | AtOnce::Many(_) => panic!("no reply"),
+    }
+}
+
+/// Response code, records, the SOA, and extended errors.
+fn told(reply: &[u8]) -> String {
+    let message = Message::parse(reply).expect("a message");
+    let mut words = vec![message.rcode().to_string()];
+    for (section, mark) in [(Section::Answer, ""), (Section::Authority, "+"), (Section::Additional, "&")] {
+        for record in message.records(section).filter(|record| record.rtype() != Rtype::OPT) {
+            let mut rdata = Vec::new();
+            record.expand_rdata(&mut rdata).expect("rdata");
+            words.push(match record.rtype() {
+                Rtype::SOA => format!("{mark}SOA {}", record.ttl()),
+                rtype => format!("{mark}{}", rdata_to_text(rtype, &rdata)),
+            });
+        }
+    }
+    let edns = message.edns();
+    for ede in edns.iter().flat_map(|edns| edns.option(OptionCode::EDE)) {
+        words.push(format!("EDE{} {}", u16::from_be_bytes([ede[0], ede[1]]), String::from_utf8_lossy(&ede[2..])));
+    }
+    words.join(" ")
+}
+
+const RD: u16 = Flags::RD;
+
+#[tokio::test]
+async fn who_gets_what() {
+    let worker = worker(|_| {});
+    for (question, peer, flags, expected) in [
+        ("ads.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("ADS.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("ads.site. AAAA", FRIEND, RD, "NOERROR :: EDE15 list ads"),
+        ("ads.site. TXT", FRIEND, RD, "NOERROR +SOA 60 EDE15 list ads"),
+        ("ads.site. HTTPS", FRIEND, RD, "NOERROR +SOA 60 EDE15 list ads"),
+        // Neither DO, CD nor RD=0 is a way around.
+        ("ads.site. A", FRIEND, RD | DO, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("ads.site. A", FRIEND, RD | Flags::CD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("ads.site. A", FRIEND, 0, "NOERROR 0.0.0.0 EDE15 list ads"),
+        // Strangers are refused all the same.
+        ("ads.site. A", STRANGER, RD, "REFUSED EDE18 this client may not use recursion"),
+        // A name beside the list, and one that another list allows.
+        ("plain.site. A", FRIEND, RD, "NOERROR 203.0.113.2"),
+        ("shop.site. A", FRIEND, RD, "NOERROR 203.0.113.3"),
+        // Hosted zones and local data.
+        ("listed.site. A", FRIEND, RD, "NOERROR 192.0.2.99"),
+        // Aliases.
+        ("cloak.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("twice.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("twice.site. CNAME", FRIEND, RD, "NOERROR cloak.site."),
+        ("good.site. A", FRIEND, RD, "NOERROR tracker.site. 203.0.113.1"),
+        ("via.site. A", FRIEND, RD, "NOERROR good.site. tracker.site. 203.0.113.1"),
+        ("fine.site. A", FRIEND, RD, "NOERROR plain.site. 203.0.113.2"),
+        ("plain.site. HTTPS", FRIEND, RD, "NOERROR +SOA 60 EDE15 list ads"),
+        // The address of a blocked name is not given along.
+        ("plain.site. MX", FRIEND, RD, "NOERROR 10 tracker.site."),
+        // No address is made of a null address.
+        ("ads.site. AAAA", "127.0.0.64:9", RD, "NOERROR :: EDE15 list ads"),
+    ] {
+        let (_, reply) = ask(&worker, peer, &query(question, flags, Some(1232), &[])).await;
+        assert_eq!(told(&reply), expected, "{question} by {peer}, flags {flags:x}");
+        let header = Header::read(&reply).expect("a header");
+        assert!(!header.flags.has(Flags::AA) || expected.contains("192.0.2"), "{question}");
+        let again = ask(&worker, peer, &query(question, flags, Some(1232), &[])).await.1;
+        assert_eq!(told(&again), expected, "{question} by {peer}, flags {flags:x}, again");
+    }
+}
+
+#[tokio::test]
+async fn each_block_answer() {
+    let addresses = ["192.0.2.80", "2001:db8::80"].map(|text| text.parse::<IpAddr>().expect("an address")).to_vec();
+    for (kind, a, aaaa) in [
+        (BlockAnswer::Null, "NOERROR 0.0.0.0 EDE15 list ads", "NOERROR :: EDE15 list ads"),
+        (BlockAnswer::NxDomain, "NXDOMAIN +SOA 7 EDE15 list ads", "NXDOMAIN +SOA 7 EDE15 list ads"),
+        (BlockAnswer::NoData, "NOERROR +SOA 7 EDE15 list ads", "NOERROR +SOA 7 EDE15 list ads"),
+        (BlockAnswer::Refused, "REFUSED EDE15 list ads", "REFUSED EDE15 list ads"),
+        (BlockAnswer::Addresses(addresses), "NOERROR 192.0.2.80 EDE15 list ads", "NOERROR 2001:db8::80 EDE15 list ads"),
+    ] {
+        let worker = worker(|settings| {
+            settings.policy.block_answer = Some(kind.clone());
+            settings.policy.block_ttl_s = 7;
+        });
+        for (question, expected) in [("cloak.site. A", a), ("ads.site. A", a), ("ads.site. AAAA", aaaa)] {
+            for peer in [FRIEND, "127.0.0.64:9"] {
+                let reply = ask(&worker, peer, &query(question, RD, Some(1232), &[])).await.1;
+                assert_eq!(told(&reply), expected, "{kind} {question} {peer}");
+            }
+        }
+    }
+}
+
+/// A ready answer repeats the full one octet for octet, with whatever EDNS says.
+#[tokio::test]
+async fn a_blocked_name_is_a_ready_answer() {
+    let worker = worker(|settings| settings.policy.block_contact = vec!["mailto:help@example.org".to_owned()]);
+    let cookie: &[u8] = b"12345678";
+    let structured: (OptionCode, &[u8]) = (OptionCode::EDE, &[0, 0]);
+    for question in ["ads.site. A", "ads.site. AAAA", "ads.site. TXT", "cloak.site. A"] {
+        ask(&worker, FRIEND, &query(question, RD, None, &[])).await;
+        ask(&worker, FRIEND, &query(question, RD | DO, Some(1232), &[])).await;
+        for flags in [RD, RD | Flags::CD, RD | DO, RD | Flags::AD] {
+            for size in [None, Some(0), Some(512), Some(600), Some(1232)] {
+                for options in [&[][..], &[(OptionCode::COOKIE, cookie)], &[structured], &[(OptionCode::COOKIE, cookie), structured]] {
+                    let query = query(question, flags, size, options);
+                    let client = client(FRIEND, Transport::Udp);
+                    let snapshot = worker.service().snapshot();
+                    let mut slot = vec![0; 2048];
+                    slot[..query.len()].copy_from_slice(&query);
+                    let now = worker.service().resolve.clock.boot();
+                    let Ok(parsed) = super::request::read(&query) else { panic!("a good query") };
+                    let given = super::fast_path::answer(worker.service(), &snapshot, &parsed, &mut slot, &client, now);
+                    let given = given.unwrap_or_else(|| panic!("{question} is ready: {flags:x} {size:?} {}", options.len()));
+                    let full = worker.in_full(&query, &client).await.expect("a reply");
+                    assert_eq!(slot[..given.len], full[..], "{question} {flags:x} {size:?} {options:?}: {}", told(&full));
+                    assert_eq!(given.source.name(), "policy");
+                    assert!(!given.first && given.refresh.is_none(), "neither kept warm nor fetched ahead");
+                }
+            }
+        }
+    }
+    let reply = ask(&worker, FRIEND, &query("ads.site. A", RD, Some(1232), &[structured])).await.1;
+    assert_eq!(told(&reply), r#"NOERROR 0.0.0.0 EDE15 {"c":["mailto:help@example.org"],"j":"list ads","s":6}"#);
+}
+
+/// What was answered under old lists is not answered any more once others are in force.
+#[tokio::test]
+async fn other_lists_are_in_force_at_once() {
+    let worker = worker(|_| {});
+    let told_of = async |question: &str| told(&ask(&worker, FRIEND, &query(question, RD, None, &[])).await.1);
+    assert_eq!(told_of("ads.site. A").await, "NOERROR 0.0.0.0");
+    assert_eq!(told_of("plain.site. A").await, "NOERROR 203.0.113.2");
+    worker.service().replace_lists(Arc::new(lists_of(&[("other", false, "plain.site")])));
+    assert_eq!(told_of("ads.site. A").await, "NOERROR 203.0.113.4");
+    assert_eq!(told_of("plain.site. A").await, "NOERROR 0.0.0.0");
+    assert_eq!(told_of("fine.site. A").await, "NOERROR 0.0.0.0");
+    worker.service().replace_lists(Arc::default());
+    assert_eq!(told_of("fine.site. A").await, "NOERROR plain.site. 203.0.113.2");
+}
