@@ -7,7 +7,7 @@
 use super::case::Case;
 use super::explained::{ListAct, Note};
 use super::outcome::Outcome;
-use super::response_policy::{Applied, Rewritten};
+use super::rewritten::{Applied, Rewritten};
 use super::snapshot::Snapshot;
 use crate::metrics::Source;
 use crate::policy::{Blocked, ListId, ListSet, ListVerdict, Rewrite, alias, blocked, of_addresses};
@@ -138,7 +138,7 @@ fn applied(case: &Case<'_>, name: &Name, verdict: ListVerdict) -> Option<Applied
             Some(match rewrite {
                 Rewrite::Addresses(addresses) => Applied::Reply(chosen(of_addresses(&addresses, question, ttl))),
                 Rewrite::Rcode(rcode) => Applied::Reply(chosen(of_rcode(rcode, question, ttl))),
-                Rewrite::Alias(target) => to_alias(question, target, ttl),
+                Rewrite::Alias(target) => to_alias(case, target, ttl),
             })
         }
     }
@@ -153,9 +153,11 @@ fn of_rcode(rcode: Rcode, question: &Question, ttl: u32) -> Blocked {
     }
 }
 
-fn to_alias(question: &Question, target: Name, ttl: u32) -> Applied {
+/// The target is looked up only for those who may have it looked up.
+fn to_alias(case: &Case<'_>, target: Name, ttl: u32) -> Applied {
+    let question = &case.request.question;
     let set = alias(&question.name, &target, ttl);
-    if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) {
+    if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) || case.why_not_recurse().is_some() {
         return Applied::Reply(chosen(Blocked { rcode: Rcode::NOERROR, answers: vec![set], authority: Vec::new() }));
     }
     let begun = LocalAnswer {

@@ -19,7 +19,7 @@ fn name(text: &str) -> Name {
 }
 
 fn lists() -> Lists {
-    let ads = "ads.site\nalias.ads.site\ntracker.site\nwww.example.org\nsvc.tracker.site\nlisted.site\nshop.site\n";
+    let ads = "ads.site\nalias.ads.site\ntracker.site\nwww.example.org\nsvc.tracker.site\nlisted.site\nshop.site\n||elsewhere.site^$dnsrewrite=plain.site\n";
     lists_of(&[("ads", false, ads), ("mine", true, "shop.site\ngood.site\n")])
 }
 
@@ -123,6 +123,9 @@ async fn who_gets_what() {
         ("ads.site. A", FRIEND, 0, "NOERROR 0.0.0.0 EDE15 list ads"),
         // Strangers are refused all the same.
         ("ads.site. A", STRANGER, RD, "REFUSED EDE18 this client may not use recursion"),
+        // What a rule gives instead. Without RD the alias is not followed.
+        ("elsewhere.site. A", FRIEND, RD, "NOERROR plain.site. 203.0.113.2"),
+        ("elsewhere.site. A", FRIEND, 0, "NOERROR plain.site."),
         // A name beside the list, and one that another list allows.
         ("plain.site. A", FRIEND, RD, "NOERROR 203.0.113.2"),
         ("shop.site. A", FRIEND, RD, "NOERROR 203.0.113.3"),

@@ -36,6 +36,7 @@ mod request;
 mod policy_zones;
 mod response_policy;
 mod review;
+mod rewritten;
 mod service;
 mod snapshot;
 mod transfer_places;

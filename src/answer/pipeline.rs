@@ -27,8 +27,9 @@ use super::listed;
 use super::local_data;
 use super::outcome::Outcome;
 use super::refusal::Refusal;
-use super::response_policy::{self, Applied, Rewritten};
+use super::response_policy;
 use super::review;
+use super::rewritten::{self, Applied, Rewritten};
 use crate::authority::{self, End};
 use crate::metrics::Source;
 use crate::policy::Place;
@@ -312,7 +313,7 @@ async fn resolved_by_policy(case: &Case<'_>, mut look_up: LookUp, context: &Cont
             }
         },
     };
-    response_policy::mark(*rewritten, &mut outcome);
+    rewritten::mark(*rewritten, &mut outcome);
     outcome
 }
 

@@ -11,26 +11,12 @@ use super::explained::Note;
 use super::failure_log::Subject;
 use super::listed;
 use super::outcome::{Delivery, Outcome};
+use super::rewritten::{Applied, Rewritten};
 use crate::metrics::{PolicyAction, Source};
 use crate::policy::{Action, Decided, Facts, LocalAction, NameServer, PolicySet, RuleMatch, Step, Trigger, decide};
 use crate::record::{Ede, EdeCode, Name, Question, Rcode, RdataList, RrSet, Rtype, Security};
 use crate::resolve::{LocalAnswer, LocalSource};
 use crate::wire::Flags;
-
-/// The marks of a rewritten answer, for what the alias of a rule leads to.
-#[derive(Debug)]
-pub(super) struct Rewritten {
-    pub soa: Option<RrSet>,
-    pub ede: Option<Ede>,
-    pub action: Option<PolicyAction>,
-}
-
-/// What a rule makes of a response.
-pub(super) enum Applied {
-    Reply(Outcome),
-    /// The beginning of an answer, whose alias is to be followed. No rule applies to what comes then.
-    Alias(Box<LocalAnswer>, Box<Rewritten>),
-}
 
 /// What a rule for the client or the query name makes of the response, if nothing in the response can precede it.
 pub(super) fn name_or_client(case: &Case<'_>) -> Option<Applied> {
@@ -77,18 +63,6 @@ fn judge_by_some(case: &Case<'_>, mut outcome: Outcome) -> Applied {
         outcome.repeatable &= !matches!(found.action, Action::TcpOnly);
         Applied::Reply(outcome)
     })
-}
-
-/// Puts the marks of a rewritten answer on what its alias led to.
-pub(super) fn mark(rewritten: Rewritten, outcome: &mut Outcome) {
-    outcome.answers.iter_mut().chain(&mut outcome.authority).for_each(|set| set.sigs = RdataList::new());
-    outcome.authority.retain(|set| !matches!(set.rtype, Rtype::NSEC | Rtype::NSEC3));
-    outcome.additional.extend(rewritten.soa);
-    outcome.edes.extend(rewritten.ede);
-    (outcome.authoritative, outcome.security) = (false, Security::Insecure);
-    // The operator's own choice: private addresses are fine.
-    (outcome.own, outcome.repeatable) = (true, false);
-    (outcome.source, outcome.policy) = (Source::Policy, rewritten.action);
 }
 
 /// The zones whose rules apply to the request; `None`: it is not for rules. Section 6 of the draft: queries without RD are not.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::nearest::nearest;
+use crate::limits::lists::BLOCK_ADDRESSES_MAX;
 
 /// What a client gets for a blocked name.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -18,27 +18,21 @@ pub enum BlockAnswer {
     Addresses(Vec<IpAddr>),
 }
 
-/// Addresses that one answer may have: all of them fit into 512 octets.
-const ADDRESSES_MAX: usize = 8;
-const WORDS: [&str; 4] = ["null", "nxdomain", "nodata", "refused"];
+pub(super) const BLOCK_WORDS: [&str; 4] = ["null", "nxdomain", "nodata", "refused"];
 
 impl BlockAnswer {
-    /// From the word in the file.
-    pub(super) fn word(word: &str) -> Result<BlockAnswer, Option<String>> {
+    /// From one of `BLOCK_WORDS`.
+    pub(super) fn word(word: &str) -> Option<BlockAnswer> {
         let kinds = [BlockAnswer::Null, BlockAnswer::NxDomain, BlockAnswer::NoData, BlockAnswer::Refused];
-        let found = WORDS.iter().zip(kinds).find(|(known, _)| **known == word).map(|(_, kind)| kind);
-        found.ok_or_else(|| match word.parse::<IpAddr>() {
-            Ok(address) => Some(format!("an address stands in a list: [\"{address}\"]")),
-            Err(_) => nearest(word, &WORDS).map(|near| format!("did you mean \"{near}\"?")),
-        })
+        BLOCK_WORDS.iter().zip(kinds).find(|(known, _)| **known == word).map(|(_, kind)| kind)
     }
 
     /// From the addresses in the file.
     pub(super) fn addresses(addresses: Vec<IpAddr>) -> Result<BlockAnswer, String> {
         match addresses.len() {
             0 => Err("at least one address is needed; \"nodata\" answers without records".to_owned()),
-            1..=ADDRESSES_MAX => Ok(BlockAnswer::Addresses(addresses)),
-            _ => Err(format!("at most {ADDRESSES_MAX} addresses")),
+            1..=BLOCK_ADDRESSES_MAX => Ok(BlockAnswer::Addresses(addresses)),
+            _ => Err(format!("at most {BLOCK_ADDRESSES_MAX} addresses")),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One value of the file, read as its key expects it; every mistake says what was found and what to write instead.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
 use super::address_entry::AddressEntry;
-use super::block_answer::BlockAnswer;
+use super::block_answer::{BLOCK_WORDS, BlockAnswer};
 use super::language;
 use super::list_settings::ListSource;
 use super::nearest::nearest;
@@ -125,7 +125,12 @@ impl Written<'_> {
 
     pub(super) fn block_answer(&self) -> Read<BlockAnswer> {
         if let Some(word) = self.plain().as_str() {
-            return BlockAnswer::word(word).map_err(|hint| self.wrong(hint));
+            return BlockAnswer::word(word).ok_or_else(|| {
+                self.wrong(match word.parse::<IpAddr>() {
+                    Ok(address) => Some(format!("an address stands in a list: [\"{address}\"]")),
+                    Err(_) => nearest(word, &BLOCK_WORDS).map(|near| format!("did you mean \"{near}\"?")),
+                })
+            });
         }
         BlockAnswer::addresses(self.each(|text| text.parse().map_err(|_| format!("\"{text}\" is no address")))?)
             .map_err(|what| self.mistake(what))

@@ -16,3 +16,8 @@ pub const ROUNDS_FROM_NAMES: usize = 100_000;
 pub const ROUNDS: usize = 4;
 /// Combinations of lists that a table takes over from the one before, of 65,535; past it, they are numbered anew.
 pub const COMBINATIONS_KEPT_MAX: usize = 32_768;
+/// Addresses of the operator's own that a blocked name is answered with: all of them fit into 512 octets.
+pub const BLOCK_ADDRESSES_MAX: usize = 8;
+/// Octets of the reason for a block in the form for programs. A longer one would take the room of the records; the draft wants it
+/// as short as possible.
+pub const STRUCTURED_REASON_BYTES_MAX: usize = 500;

@@ -1,13 +1,11 @@
 //! What a client is told about a blocked name: an extended error (RFC 8914), for people or for programs.
 
-use crate::limits::lists::LISTS_MAX;
+use crate::limits::lists::{LISTS_MAX, STRUCTURED_REASON_BYTES_MAX};
 use crate::policy::{ListId, Lists};
 use crate::record::{Ede, EdeCode};
 
 /// Sub-error "DNS Operator Policy" of the draft, 8: what the operator of this server has decided.
 const DNS_OPERATOR_POLICY: u8 = 6;
-/// A longer text would take the room of the records; the draft wants it as short as possible.
-const STRUCTURED_BYTES_MAX: usize = 500;
 
 /// The two forms of the reason for one list.
 #[derive(Clone, Debug)]
@@ -42,7 +40,8 @@ fn reason(list: &str, contact: &[String]) -> ListReason {
     let plain = Ede::new(EdeCode::BLOCKED, format!("list {list}"));
     // The draft, 4: a contact and a justification are needed; a client discards what lacks them (5.3).
     let text = serde_json::json!({ "c": contact, "j": format!("list {list}"), "s": DNS_OPERATOR_POLICY }).to_string();
-    let structured = if contact.is_empty() || text.len() > STRUCTURED_BYTES_MAX { plain.clone() } else { Ede::new(EdeCode::BLOCKED, text) };
+    let structured =
+        if contact.is_empty() || text.len() > STRUCTURED_REASON_BYTES_MAX { plain.clone() } else { Ede::new(EdeCode::BLOCKED, text) };
     ListReason { plain, structured }
 }
 

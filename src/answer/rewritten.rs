@@ -1,0 +1,33 @@
+//! An answer that the operator's lists or zones of rules put in place of the name's own.
+
+use super::outcome::Outcome;
+use crate::metrics::{PolicyAction, Source};
+use crate::record::{Ede, RdataList, RrSet, Rtype, Security};
+use crate::resolve::LocalAnswer;
+
+/// The marks of a rewritten answer, for what the alias of a rule leads to.
+#[derive(Debug)]
+pub(super) struct Rewritten {
+    pub soa: Option<RrSet>,
+    pub ede: Option<Ede>,
+    pub action: Option<PolicyAction>,
+}
+
+/// What a rule makes of a response.
+pub(super) enum Applied {
+    Reply(Outcome),
+    /// The beginning of an answer, whose alias is to be followed. No rule applies to what comes then.
+    Alias(Box<LocalAnswer>, Box<Rewritten>),
+}
+
+/// Puts the marks of a rewritten answer on what its alias led to.
+pub(super) fn mark(rewritten: Rewritten, outcome: &mut Outcome) {
+    outcome.answers.iter_mut().chain(&mut outcome.authority).for_each(|set| set.sigs = RdataList::new());
+    outcome.authority.retain(|set| !matches!(set.rtype, Rtype::NSEC | Rtype::NSEC3));
+    outcome.additional.extend(rewritten.soa);
+    outcome.edes.extend(rewritten.ede);
+    (outcome.authoritative, outcome.security) = (false, Security::Insecure);
+    // The operator's own choice: private addresses are fine.
+    (outcome.own, outcome.repeatable) = (true, false);
+    (outcome.source, outcome.policy) = (Source::Policy, rewritten.action);
+}
