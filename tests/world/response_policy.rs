@@ -240,13 +240,14 @@ fn signed_data() {
     }
     for (break_dnssec, question, expected) in [
         (false, "www.signed. A", BLOCKED),
+        (false, "to.victim. A DO", "www.signed. 192.0.2.5 +SOA EDE4"),
         (false, "www.signed. A DO", "192.0.2.5"),
         (false, "no.signed. A DO", "NXDOMAIN"),
         (false, "no.signed. A", "192.0.2.200 +SOA EDE4"),
         (true, "www.signed. A DO", BLOCKED),
         (true, "www.signed. A", BLOCKED),
     ] {
-        let rules = "www.signed CNAME .\n*.signed A 192.0.2.200";
+        let rules = "www.signed CNAME .\n*.signed A 192.0.2.200\nto.victim CNAME www.signed.";
         let mut world = world(&[("rpz.test.", rules)], move |rpz| rpz[0].break_dnssec = break_dnssec);
         let answer = world.ask(question);
         assert_eq!(told(&answer), expected, "break-dnssec = {break_dnssec}, {question}");
