@@ -14,7 +14,7 @@ Examples:
   cairn check --config cairn.toml          this file, and the zones it names
   cairn check --zones ./zones              these zone files";
 
-/// Check configuration, zone files and lists; show all mistakes, with file, line and column
+/// Check configuration, zone files and lists; show each mistake with file and line
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CheckArgs {
