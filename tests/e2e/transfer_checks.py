@@ -198,8 +198,9 @@ def transfers_stage(words, stage_of):
             with_peers(transfers, peers, key)
         wrong_key(transfers, peers)
         failing_primaries(transfers, peers)
-        bad_transfers(transfers)
         catalogs(transfers, peers, CAIRN, status_of)
+        # Last: it takes the address of a peer.
+        bad_transfers(transfers)
 
 
 def as_primary(transfers, peers):
