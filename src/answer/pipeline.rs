@@ -10,7 +10,8 @@
 //!    ▼
 //! judge    response policy zones, with the response      may lead to one more look-up
 //!    ▼
-//! review   each in turn changes the outcome              lists at alias targets, rebinding guard, additional data, closed zones, report agent
+//! review   each in turn changes the outcome              lists at alias targets, rebinding guard, additional data,
+//!    │                                                    closed zones, report agent
 //!    ▼
 //! DNS64    AAAA made of A, for which the same way is gone     where the client is to have them
 //! ```

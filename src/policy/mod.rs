@@ -1,5 +1,5 @@
 //! Who may ask, and which names are special: access lists, special-use names (RFC 6761 and its registry), the rebinding guard,
-//! and the rates and counts that one client may reach.
+//! lists of names, response policy zones, local data, and the rates and counts that one client may reach.
 //!
 //! All of this is made from the settings at start and reload and swapped as a whole; the parts that count (`ResponseRate`,
 //! `InFlight`) are given the time. Nothing waits or resolves: each part says what it knows about one name, address or RRset,
