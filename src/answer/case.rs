@@ -10,6 +10,7 @@ use super::refusal::{Refusal, Refused};
 use super::request::Request;
 use super::service::Service;
 use super::snapshot::Snapshot;
+use crate::policy::{LocalData, View, ViewId};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::Resolver;
 
@@ -21,10 +22,21 @@ pub(super) struct Case<'a> {
     pub request: &'a Request,
     pub requester: Requester,
     pub rights: ClientRights,
+    pub view: ViewId,
     pub recorder: &'a Recorder,
 }
 
 impl Case<'_> {
+    /// What differs for the requester.
+    pub fn view(&self) -> &View {
+        self.snapshot.policy.views.get(self.view)
+    }
+
+    /// `local-data` and `hosts-file`, or what the view has instead.
+    pub fn local_data(&self) -> &LocalData {
+        self.snapshot.local_data(self.view)
+    }
+
     /// Whether the access list of the hosted zone admits the requester.
     pub fn may_ask_zone(&self, apex: &Name) -> bool {
         match self.requester {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::snapshot::Snapshot;
-use crate::policy::ClientNet;
+use crate::policy::{ClientNet, ViewId};
 use crate::wire::Flags;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +34,12 @@ impl ClientRights {
         ClientRights { allowed: access.allowed, may_recurse: access.may_read_cache, dns64 }
     }
 
-    /// The policy group of ready answers: clients of one group get the same answer.
+    /// The policy group of answers that one view alone gets.
+    pub fn group_in(self, view: ViewId) -> u8 {
+        self.group() | (view.0 + 1) << 3
+    }
+
+    /// The policy group of ready answers: clients of one group get the same answer, whatever their view.
     pub fn group(self) -> u8 {
         u8::from(self.allowed) | u8::from(self.may_recurse) << 1 | u8::from(self.dns64) << 2
     }
@@ -46,6 +51,14 @@ impl Requester {
         match self {
             Requester::Client(client) => ClientNet::of(client).key(),
             Requester::Operator => 0,
+        }
+    }
+
+    /// The view that this requester has; the operator has that of clients that no view is for.
+    pub fn view(self, snapshot: &Snapshot) -> ViewId {
+        match self {
+            Requester::Client(client) if !snapshot.policy.views.is_one() => snapshot.policy.views.of(client),
+            Requester::Client(_) | Requester::Operator => ViewId::default(),
         }
     }
 

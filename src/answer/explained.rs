@@ -25,6 +25,10 @@ pub enum Note {
     PolicyRule { zone: Name, trigger: Trigger, owner: Name, action: String, is_log_only: bool },
     /// A list in force has the name, which is the query name or an alias target of the answer; what follows from it.
     OnList { name: Name, list: String, verdict: ListAct },
+    /// The name of the client's view.
+    View(String),
+    /// The view leads to another form of a search engine.
+    SafeSearch { name: Name, target: Name },
     /// The client gets REFUSED.
     Refused(Refused),
     /// An alias leads out of the hosted zones and is not followed for this client.
@@ -68,6 +72,8 @@ impl Explained {
             | Note::Special { .. }
             | Note::PolicyRule { .. }
             | Note::OnList { .. }
+            | Note::View(_)
+            | Note::SafeSearch { .. }
             | Note::Refused(_)
             | Note::NotFollowed { .. }
             | Note::Stripped { .. }

@@ -71,7 +71,15 @@ pub(super) fn answer(
     };
     // From here on the query in the slot is overwritten, so nothing may fail any more.
     let limit = whole.min(slot.len()).checked_sub(reserved)?;
-    let hit = service.cache().answers().copy(&key, now, limit, slot)?;
+    let answers = service.cache().answers();
+    let hit = match answers.copy(&key, now, limit, slot) {
+        Some(hit) => hit,
+        None if snapshot.policy.views.is_one() => return None,
+        None => {
+            let group = rights.group_in(snapshot.policy.views.of(client.peer.ip()));
+            answers.copy(&AnswerKey { group, ..key }, now, limit, slot)?
+        }
+    };
     let wants_ad = query.flags.has(Flags::AD) || dnssec_ok;
     let flags = Flags(hit.flags.0 & (Flags::AA | 15) | query.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
         .with(Flags::RA, rights.allowed && snapshot.recursion)
@@ -99,21 +107,14 @@ pub(super) fn answer(
 }
 
 /// Keeps a finished answer for the next client that asks the same question.
-pub(super) fn keep(
-    service: &Service,
-    snapshot: &Snapshot,
-    request: &Request,
-    rights: ClientRights,
-    outcome: &Outcome,
-    manner: &Manner<'_>,
-) {
+pub(super) fn keep(service: &Service, snapshot: &Snapshot, request: &Request, group: u8, outcome: &Outcome, manner: &Manner<'_>) {
     let dnssec_ok = request.dnssec_ok();
     let message = body(&request.question_wire, outcome, dnssec_ok, manner);
     let key = AnswerKey {
         qname: request.question.name.as_wire(),
         qtype: request.question.rtype,
         dnssec_ok,
-        group: rights.group(),
+        group,
         generation: snapshot.generation,
     };
     let Some(message) = message else { return };

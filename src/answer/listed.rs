@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::rewritten::{Applied, Rewritten};
 use super::snapshot::Snapshot;
 use crate::metrics::Source;
-use crate::policy::{Blocked, ListId, ListSet, ListVerdict, Rewrite, alias, blocked, of_addresses};
+use crate::policy::{Blocked, ListId, ListVerdict, Rewrite, alias, blocked, of_addresses};
 use crate::record::{Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{LocalAnswer, LocalSource};
 
@@ -60,7 +60,7 @@ fn uncloak_by_some(case: &Case<'_>, outcome: &mut Outcome) {
 fn names_of(case: &Case<'_>, outcome: &Outcome) -> Vec<Name> {
     let Question { name, rtype, .. } = &case.request.question;
     let snapshot = case.snapshot;
-    let is_own = |name: &Name| snapshot.zones.find(name.as_wire()).is_some() || snapshot.policy.local_data.has(name);
+    let is_own = |name: &Name| snapshot.zones.find(name.as_wire()).is_some() || case.local_data().has(name);
     let mut names = vec![name.clone()];
     // A CNAME that was asked for is not followed; its target is looked at when it is asked for.
     while !matches!(*rtype, Rtype::CNAME | Rtype::ANY) && names.len() <= snapshot.aliases_max + 1 {
@@ -112,12 +112,12 @@ pub(super) fn is_blocked_for_all(snapshot: &Snapshot, question: &Question) -> bo
         return false;
     }
     let found = snapshot.lists.find(question.name.as_wire(), question.rtype);
-    !found.is_nothing() && matches!(found.verdict(ListSet::ALL), ListVerdict::Blocked(_))
+    !found.is_nothing() && snapshot.all_in_force().all(|in_force| matches!(found.verdict(in_force), ListVerdict::Blocked(_)))
 }
 
 fn verdict(case: &Case<'_>, name: &Name) -> ListVerdict {
     let found = case.snapshot.lists.find(name.as_wire(), case.request.question.rtype);
-    if found.is_nothing() { ListVerdict::Pass } else { found.verdict(ListSet::ALL) }
+    if found.is_nothing() { ListVerdict::Pass } else { found.verdict(case.snapshot.in_force(case.view)) }
 }
 
 fn applied(case: &Case<'_>, name: &Name, verdict: ListVerdict) -> Option<Applied> {
@@ -168,7 +168,7 @@ fn to_alias(case: &Case<'_>, target: Name, ttl: u32) -> Applied {
         authority: Vec::new(),
         onward: Some(target),
     };
-    Applied::Alias(Box::new(begun), Box::new(Rewritten { soa: None, ede: None, action: None }))
+    Applied::Alias(Box::new(begun), Box::new(Rewritten { soa: None, ede: None, action: None, keeps_data: false }))
 }
 
 /// What this server answers on its own account.
@@ -188,7 +188,7 @@ fn chosen(given: Blocked) -> Outcome {
 
 fn block_outcome(case: &Case<'_>, list: Option<ListId>) -> Outcome {
     let policy = &case.snapshot.policy;
-    let given = blocked(&policy.block_answer, &case.request.question, policy.block_ttl);
+    let given = blocked(&case.view().block_answer, &case.request.question, policy.block_ttl);
     let is_structured = case.request.edns.is_some_and(|edns| edns.structured_errors);
     let reason = list.and_then(|list| case.snapshot.reasons.of(list));
     let ede = reason.map(|reason| if is_structured { &reason.structured } else { &reason.plain });

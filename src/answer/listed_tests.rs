@@ -55,7 +55,7 @@ fn worker(tune: impl Fn(&mut Settings)) -> Rc<Worker> {
     Worker::new(service, Rc::new(SilentNet::default()), Random::from_seed(2))
 }
 
-fn query(question: &str, flags: u16, size: Option<u16>, options: &[(OptionCode, &[u8])]) -> Vec<u8> {
+pub(super) fn query(question: &str, flags: u16, size: Option<u16>, options: &[(OptionCode, &[u8])]) -> Vec<u8> {
     let (owner, rtype) = question.split_once(' ').expect("a name and a type");
     let mut writer = Writer::new(Vec::new(), 600);
     writer.header(Header { id: 7, flags: Flags(flags), counts: [0; 4] });
@@ -70,7 +70,7 @@ fn query(question: &str, flags: u16, size: Option<u16>, options: &[(OptionCode, 
 const DO: u16 = 1;
 
 /// From the fast path if it has it, else from the full path. Whether it was the former.
-async fn ask(worker: &Rc<Worker>, peer: &str, query: &[u8]) -> (bool, Vec<u8>) {
+pub(super) async fn ask(worker: &Rc<Worker>, peer: &str, query: &[u8]) -> (bool, Vec<u8>) {
     let client = client(peer, Transport::Udp);
     let mut slot = vec![0; 2048];
     slot[..query.len()].copy_from_slice(query);
@@ -86,7 +86,7 @@ async fn ask(worker: &Rc<Worker>, peer: &str, query: &[u8]) -> (bool, Vec<u8>) {
 }
 
 /// Response code, records, the SOA, and extended errors.
-fn told(reply: &[u8]) -> String {
+pub(super) fn told(reply: &[u8]) -> String {
     let message = Message::parse(reply).expect("a message");
     let mut words = vec![message.rcode().to_string()];
     for (section, mark) in [(Section::Answer, ""), (Section::Authority, "+"), (Section::Additional, "&")] {
@@ -106,7 +106,7 @@ fn told(reply: &[u8]) -> String {
     words.join(" ")
 }
 
-const RD: u16 = Flags::RD;
+pub(super) const RD: u16 = Flags::RD;
 
 #[tokio::test]
 async fn who_gets_what() {

@@ -7,26 +7,17 @@ use std::sync::Arc;
 use super::hosted::local_answer;
 use super::local_data;
 use super::snapshot::Snapshot;
+use super::views;
 use crate::authority;
 use crate::env::BootTime;
+use crate::policy::{LocalData, ViewId};
 use crate::record::{Name, Question};
 use crate::resolve::{Cause, Failure, Local, LocalAnswer, LocalCut, LocalSource};
 
 /// The data that a query finds without asking a server: zones and special-use names of its snapshot.
 impl Local for Snapshot {
     fn find(&self, question: &Question) -> Option<LocalAnswer> {
-        if let Some(listed) = local_data::listed(self, question) {
-            return Some(listed);
-        }
-        if let Some(hosted) = authority::answer(&self.zones, question, self.aliases_max) {
-            return (!hosted.is_elsewhere()).then(|| local_answer(hosted));
-        }
-        if let Some(ptr) = local_data::made_ptr(self, question) {
-            return Some(ptr);
-        }
-        let (zone, document, outcome) = self.special(question)?;
-        let (rcode, source) = (outcome.rcode(), LocalSource::SpecialUse(document));
-        Some(LocalAnswer { zone, source, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
+        find_in(self, &self.policy.local_data, question)
     }
 
     fn without_data(&self, question: &Question) -> Option<Failure> {
@@ -45,4 +36,52 @@ impl Local for Snapshot {
     fn own_addresses(&self) -> Arc<[SocketAddr]> {
         self.own_addresses.clone()
     }
+}
+
+/// The same for clients of one view.
+pub(super) struct LocalInView {
+    pub snapshot: Arc<Snapshot>,
+    pub view: ViewId,
+}
+
+impl Local for LocalInView {
+    fn find(&self, question: &Question) -> Option<LocalAnswer> {
+        self.snapshot.find(question)
+    }
+
+    fn find_target(&self, question: &Question) -> Option<LocalAnswer> {
+        find_in(&self.snapshot, self.snapshot.local_data(self.view), question)
+            .or_else(|| views::safe_target(&self.snapshot, self.view, question))
+    }
+
+    fn without_data(&self, question: &Question) -> Option<Failure> {
+        self.snapshot.without_data(question)
+    }
+
+    fn delegation(&self, name: &Name) -> Option<LocalCut> {
+        self.snapshot.delegation(name)
+    }
+
+    fn root_reply(&self, question: &Question, now: BootTime) -> Option<Vec<u8>> {
+        self.snapshot.root_reply(question, now)
+    }
+
+    fn own_addresses(&self) -> Arc<[SocketAddr]> {
+        Local::own_addresses(&*self.snapshot)
+    }
+}
+
+fn find_in(snapshot: &Snapshot, data: &LocalData, question: &Question) -> Option<LocalAnswer> {
+    if let Some(listed) = local_data::listed(data, question, snapshot.aliases_max) {
+        return Some(listed);
+    }
+    if let Some(hosted) = authority::answer(&snapshot.zones, question, snapshot.aliases_max) {
+        return (!hosted.is_elsewhere()).then(|| local_answer(hosted));
+    }
+    if let Some(ptr) = local_data::made_ptr(data, question) {
+        return Some(ptr);
+    }
+    let (zone, document, outcome) = snapshot.special(question)?;
+    let (rcode, source) = (outcome.rcode(), LocalSource::SpecialUse(document));
+    Some(LocalAnswer { zone, source, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
 }

@@ -1,19 +1,17 @@
 //! What `local-data` and `hosts-file` answer, with aliases followed as far as the names are listed.
 
-use super::snapshot::Snapshot;
-use crate::policy::LocalFound;
+use crate::policy::{LocalData, LocalFound};
 use crate::record::{Question, Rcode, RrSet};
 use crate::resolve::{LocalAnswer, LocalSource};
 
 /// `onward`: the listed alias leads to a name that is not listed. `None`: nothing is listed for the name.
 #[inline]
-pub(super) fn listed(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
-    if snapshot.policy.local_data.is_empty() { None } else { listed_of_some(snapshot, question) }
+pub(super) fn listed(data: &LocalData, question: &Question, aliases_max: usize) -> Option<LocalAnswer> {
+    if data.is_empty() { None } else { listed_of_some(data, question, aliases_max) }
 }
 
 #[inline(never)]
-fn listed_of_some(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
-    let data = &snapshot.policy.local_data;
+fn listed_of_some(data: &LocalData, question: &Question, aliases_max: usize) -> Option<LocalAnswer> {
     let mut found = data.find(question)?;
     let mut answers: Vec<RrSet> = Vec::new();
     loop {
@@ -26,7 +24,7 @@ fn listed_of_some(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswe
             LocalFound::NoData { soa } => return Some(complete(question, answers, vec![soa])),
         };
         let leads_back = answers.iter().any(|have| have.name == set.name);
-        if leads_back || answers.len() >= snapshot.aliases_max {
+        if leads_back || answers.len() >= aliases_max {
             return Some(complete(question, answers, Vec::new()));
         }
         answers.push(set);
@@ -40,13 +38,13 @@ fn listed_of_some(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswe
 
 /// The PTR record made for a listed address.
 #[inline]
-pub(super) fn made_ptr(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
-    if snapshot.policy.local_data.is_empty() { None } else { made_of_some(snapshot, question) }
+pub(super) fn made_ptr(data: &LocalData, question: &Question) -> Option<LocalAnswer> {
+    if data.is_empty() { None } else { made_of_some(data, question) }
 }
 
 #[inline(never)]
-fn made_of_some(snapshot: &Snapshot, question: &Question) -> Option<LocalAnswer> {
-    Some(match snapshot.policy.local_data.find_made(question)? {
+fn made_of_some(data: &LocalData, question: &Question) -> Option<LocalAnswer> {
+    Some(match data.find_made(question)? {
         LocalFound::Sets(sets) => complete(question, sets, Vec::new()),
         LocalFound::Alias { set, .. } => complete(question, vec![set], Vec::new()),
         LocalFound::NoData { soa } => complete(question, Vec::new(), vec![soa]),

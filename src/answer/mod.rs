@@ -41,6 +41,9 @@ mod service;
 mod snapshot;
 mod transfer_places;
 mod updates;
+mod views;
+#[cfg(test)]
+mod views_tests;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! decide   the first rule that has something to say      class, local data, hosted zones without and with data, access,
-//!    │                                                    PTR of local data, lists, response policy zones, special-use names,
-//!    │                                                    recursion turned off, RD
+//!    │                                                    PTR of local data, lists, response policy zones, safe search,
+//!    │                                                    special-use names, recursion turned off, RD
 //!    │     none has: look it up
 //!    ▼
 //! look up  forward and stub rules, cache, walk           in `resolve`
@@ -19,21 +19,24 @@
 //! A zone or rule of the operator always takes precedence over a built-in special-use name.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::case::Case;
 use super::dns64;
 use super::explained::Note;
 use super::hosted::{authoritative_outcome, local_answer};
 use super::listed;
+use super::local::LocalInView;
 use super::local_data;
 use super::outcome::Outcome;
 use super::refusal::Refusal;
 use super::response_policy;
 use super::review;
 use super::rewritten::{self, Applied, Rewritten};
+use super::views;
 use crate::authority::{self, End};
 use crate::metrics::Source;
-use crate::policy::Place;
+use crate::policy::{Place, ViewId};
 use crate::record::{Class, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Cause, Context, Local, LocalAnswer, LocalSource, QuestionPlace};
 use crate::wire::Flags;
@@ -59,6 +62,7 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
         name_of_translated_address,
         name_on_list,
         rule_for_name_or_client,
+        safe_search,
         special_use_name,
         recursion_turned_off,
         cache_without_rd,
@@ -107,6 +111,9 @@ pub(super) enum Decided {
 impl Pipeline {
     /// The first rule that applies decides; without one the name is looked up.
     pub fn decide(&self, case: &Case<'_>) -> Decided {
+        if case.view != ViewId::default() {
+            case.recorder.note(|| Note::View(case.view().name.clone()));
+        }
         match self.decide_by_rules(case) {
             Decided::Outcome(outcome) if dns64::is_wanted(case, &outcome) => {
                 Decided::LookUp(LookUp { aaaa: Some(Box::new(outcome)), ..LookUp::default() })
@@ -179,11 +186,11 @@ fn listed_name(case: &Case<'_>) -> Option<Decision> {
     if !case.rights.allowed {
         return None;
     }
-    local_data::listed(case.snapshot, &case.request.question).map(|listed| answered_locally(case, listed))
+    local_data::listed(case.local_data(), &case.request.question, case.snapshot.aliases_max).map(|listed| answered_locally(case, listed))
 }
 
 fn ptr_of_listed_name(case: &Case<'_>) -> Option<Decision> {
-    local_data::made_ptr(case.snapshot, &case.request.question).map(|ptr| answered_locally(case, ptr))
+    local_data::made_ptr(case.local_data(), &case.request.question).map(|ptr| answered_locally(case, ptr))
 }
 
 fn name_of_translated_address(case: &Case<'_>) -> Option<Decision> {
@@ -256,22 +263,26 @@ fn client_outside_allow(case: &Case<'_>) -> Option<Decision> {
     (!case.rights.allowed).then(|| Decision::Refuse(Refusal::Recursion))
 }
 
-fn name_on_list(case: &Case<'_>) -> Option<Decision> {
-    Some(match listed::question(case)? {
+fn of_applied(applied: Applied) -> Decision {
+    match applied {
         Applied::Reply(outcome) => Decision::Reply(outcome),
         Applied::Alias(begun, rewritten) => {
             Decision::LookUp(LookUp { begun: Some(begun), rewritten: Some(rewritten), ..LookUp::default() })
         }
-    })
+    }
+}
+
+fn name_on_list(case: &Case<'_>) -> Option<Decision> {
+    listed::question(case).map(of_applied)
 }
 
 fn rule_for_name_or_client(case: &Case<'_>) -> Option<Decision> {
-    Some(match response_policy::name_or_client(case)? {
-        Applied::Reply(outcome) => Decision::Reply(outcome),
-        Applied::Alias(begun, rewritten) => {
-            Decision::LookUp(LookUp { begun: Some(begun), rewritten: Some(rewritten), ..LookUp::default() })
-        }
-    })
+    response_policy::name_or_client(case).map(of_applied)
+}
+
+/// The client's view leads to another form of a search engine. Nothing but addresses is concerned.
+fn safe_search(case: &Case<'_>) -> Option<Decision> {
+    if case.snapshot.policy.views.is_one() { None } else { views::safe_search(case).map(of_applied) }
 }
 
 fn special_use_name(case: &Case<'_>) -> Option<Decision> {
@@ -291,7 +302,11 @@ fn cache_without_rd(case: &Case<'_>) -> Option<Decision> {
 // Looking up.
 
 fn client_context(case: &Case<'_>, place: Option<Place>) -> Context {
-    let mut context = Context::client(case.snapshot.routes.clone(), case.snapshot.clone(), case.recorder.trace.clone());
+    let local: Arc<dyn Local> = match case.snapshot.policy.views.is_one() {
+        true => case.snapshot.clone(),
+        false => Arc::new(LocalInView { snapshot: case.snapshot.clone(), view: case.view }),
+    };
+    let mut context = Context::client(case.snapshot.routes.clone(), local, case.recorder.trace.clone());
     // Without RD no server is asked.
     context.cache_only = !case.request.wants(Flags::RD);
     context.checking_disabled = case.request.wants(Flags::CD);

@@ -67,7 +67,7 @@ fn judge_by_some(case: &Case<'_>, mut outcome: Outcome) -> Applied {
 
 /// The zones whose rules apply to the request; `None`: it is not for rules. Section 6 of the draft: queries without RD are not.
 fn in_force(case: &Case<'_>) -> Option<PolicySet> {
-    case.request.wants(Flags::RD).then_some(PolicySet::ALL)
+    case.request.wants(Flags::RD).then(|| case.view().rpz)
 }
 
 fn facts_of(case: &Case<'_>) -> Facts {
@@ -84,7 +84,7 @@ fn steps_of(case: &Case<'_>, set: PolicySet, outcome: &Outcome) -> (Vec<Step>, V
     let Question { name, rtype, .. } = &case.request.question;
     let policies = &case.snapshot.policies;
     let wants_servers = policies.has(set, Trigger::Nsdname) || policies.has(set, Trigger::Nsip);
-    let is_own = |name: &Name| case.snapshot.zones.find(name.as_wire()).is_some() || case.snapshot.policy.local_data.has(name);
+    let is_own = |name: &Name| case.snapshot.zones.find(name.as_wire()).is_some() || case.local_data().has(name);
     let (mut steps, mut places) = (Vec::new(), Vec::new());
     let (mut here, mut before) = (name.clone(), 0);
     for _ in 0..=case.snapshot.aliases_max {
@@ -160,7 +160,7 @@ fn applied(case: &Case<'_>, found: &RuleMatch<'_>, before: &[RrSet]) -> Option<A
                 };
                 Applied::Alias(Box::new(begun), {
                     let (soa, ede) = (Some(soa), Some(ede(EdeCode::FORGED_ANSWER)));
-                    Box::new(Rewritten { soa, ede, action: Some(PolicyAction::LocalData) })
+                    Box::new(Rewritten { soa, ede, action: Some(PolicyAction::LocalData), keeps_data: false })
                 })
             }
             Some(LocalAction::NoData) | None => reply(Rcode::NOERROR, answers, EdeCode::BLOCKED, PolicyAction::NoData),

@@ -19,7 +19,7 @@ pub(super) fn rebinding_guard(case: &Case<'_>, outcome: &mut Outcome) {
         return;
     }
     let (snapshot, question) = (case.snapshot, &case.request.question);
-    let is_hosted = |name: &Name| snapshot.zones.find(name.as_wire()).is_some() || snapshot.policy.local_data.has(name);
+    let is_hosted = |name: &Name| snapshot.zones.find(name.as_wire()).is_some() || case.local_data().has(name);
     // An alias from a hosted zone to localhost is the operator's choice; one from a public name is the attack.
     let may_be_local = is_hosted(&question.name);
     let mut reason = None;

@@ -11,6 +11,8 @@ pub(super) struct Rewritten {
     pub soa: Option<RrSet>,
     pub ede: Option<Ede>,
     pub action: Option<PolicyAction>,
+    /// The data that the alias leads to is what it is: signed, ageing, and to be checked.
+    pub keeps_data: bool,
 }
 
 /// What a rule makes of a response.
@@ -22,6 +24,10 @@ pub(super) enum Applied {
 
 /// Puts the marks of a rewritten answer on what its alias led to.
 pub(super) fn mark(rewritten: Rewritten, outcome: &mut Outcome) {
+    if rewritten.keeps_data {
+        outcome.authoritative = false;
+        return;
+    }
     outcome.answers.iter_mut().chain(&mut outcome.authority).for_each(|set| set.sigs = RdataList::new());
     outcome.authority.retain(|set| !matches!(set.rtype, Rtype::NSEC | Rtype::NSEC3));
     outcome.additional.extend(rewritten.soa);

@@ -15,7 +15,9 @@ use super::zone_access::{ZoneAccess, ZoneRules};
 use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
 use crate::limits::Limits;
-use crate::policy::{Lists, Policy, PolicyOptions, PolicySet, Rate, Reasons, ResponsePolicies, Special, Trigger};
+use crate::policy::{
+    ListSet, Lists, LocalData, Policy, PolicyOptions, PolicySet, Rate, Reasons, ResponsePolicies, Special, Trigger, ViewId,
+};
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
 use crate::zone::Zones;
@@ -33,6 +35,8 @@ pub struct Snapshot {
     pub lists: Arc<Lists>,
     /// What clients are told of a name on each of them.
     pub reasons: Arc<Reasons>,
+    /// The lists in force in each view.
+    in_force: Arc<[ListSet]>,
     /// Who may do what with each zone; the members of catalogs (RFC 9432) come and go between two reloads.
     access: Arc<ZoneAccess>,
     /// Compiled from zones of `zones`.
@@ -136,8 +140,8 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        let (lists, reasons, policies) = (Arc::default(), Arc::default(), Arc::default());
-        Snapshot { generation, routes, zones, histories, lists, reasons, access, policies, has_client_rules: false, configured }
+        let (lists, reasons, in_force, policies) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
+        Snapshot { generation, routes, zones, histories, lists, reasons, in_force, access, policies, has_client_rules: false, configured }
     }
 
     /// The same with other rules for the zones.
@@ -164,7 +168,23 @@ impl Snapshot {
     /// The same with other lists. What was answered under the old ones is answered anew.
     pub fn with_lists(&self, generation: u32, lists: Arc<Lists>) -> Snapshot {
         let reasons = Arc::new(Reasons::new(&lists, &self.policy.block_contact));
-        Snapshot { generation, lists, reasons, ..self.clone() }
+        let in_force = self.policy.views.in_force(&lists).into();
+        Snapshot { generation, lists, reasons, in_force, ..self.clone() }
+    }
+
+    /// The lists in force for clients of this view.
+    pub fn in_force(&self, view: ViewId) -> ListSet {
+        self.in_force.get(usize::from(view.0)).copied().unwrap_or(ListSet::default())
+    }
+
+    /// The same of each view.
+    pub fn all_in_force(&self) -> impl Iterator<Item = ListSet> {
+        self.in_force.iter().copied()
+    }
+
+    /// The records that clients of this view get in place of others' data.
+    pub fn local_data(&self, view: ViewId) -> &LocalData {
+        self.policy.views.get(view).local_data.as_ref().unwrap_or(&self.policy.local_data)
     }
 
     /// Who transfers and changes the zone, if the configuration has it.

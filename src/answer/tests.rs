@@ -469,6 +469,8 @@ fn note(note: &Note) -> String {
         Note::Special { name, document } => format!("special {name} {document}"),
         Note::PolicyRule { owner, action, .. } => format!("{owner} {action}"),
         Note::OnList { name, list, verdict } => format!("{list} {verdict:?} {name}"),
+        Note::View(view) => format!("view {view}"),
+        Note::SafeSearch { name, target } => format!("{target} for {name}"),
         Note::Refused(refused) => refused.why.to_owned(),
         Note::NotFollowed { target, refused } => format!("without {target}: {}", refused.why),
         Note::Stripped { name, .. } => format!("stripped {name}"),

@@ -20,6 +20,7 @@ use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::updates::AwaitedUpdate;
+use super::views;
 use super::zone_message::{self, ZoneMessage};
 use super::{AtOnce, Client, Explain, Transport, fast_path};
 use crate::authority::Signer;
@@ -27,7 +28,7 @@ use crate::env::{BootTime, Instant, Net, Random};
 use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WARM_STEP};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::{self, ClientFamily, ClientLimit, Counter, Over, QueryType, Source};
-use crate::policy::{ClientNet, Pace, Place};
+use crate::policy::{ClientNet, Pace, Place, ViewId};
 use crate::record::{Name, Question, Rcode, Rtype};
 use crate::resolve::{Context, Followed, Resolver, Trace};
 use crate::upstream::Upstream;
@@ -66,6 +67,7 @@ struct Prepared {
     request: Request,
     requester: Requester,
     rights: ClientRights,
+    view: ViewId,
     /// The request was signed, and so is the reply.
     signer: Option<Signer>,
 }
@@ -73,13 +75,14 @@ struct Prepared {
 impl Prepared {
     fn new(snapshot: Arc<Snapshot>, request: Request, requester: Requester) -> Prepared {
         let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
-        Prepared { snapshot, request, requester, rights, signer: None }
+        let view = requester.view(&snapshot);
+        Prepared { snapshot, request, requester, rights, view, signer: None }
     }
 
     fn case<'a>(&'a self, worker: &'a Worker, recorder: &'a Recorder) -> Case<'a> {
-        let Prepared { snapshot, request, requester, rights, .. } = self;
+        let Prepared { snapshot, request, requester, rights, view, .. } = self;
         let (service, resolver) = (&*worker.service, &worker.resolver);
-        Case { service, resolver, snapshot, request, requester: *requester, rights: *rights, recorder }
+        Case { service, resolver, snapshot, request, requester: *requester, rights: *rights, view: *view, recorder }
     }
 }
 
@@ -376,7 +379,11 @@ impl Worker {
         };
         count_rewrite(&self.metrics, outcome);
         if outcome.repeatable && !snapshot.has_rules_for(client) {
-            fast_path::keep(&self.service, snapshot, request, *rights, outcome, &manner);
+            let group = match views::differ(snapshot, request, outcome) {
+                true => rights.group_in(prepared.view),
+                false => rights.group(),
+            };
+            fast_path::keep(&self.service, snapshot, request, group, outcome, &manner);
         }
         let mut reply = encode(request, outcome, &manner, Vec::with_capacity(512));
         if let Some(mut signer) = prepared.signer.clone() {

@@ -17,6 +17,7 @@ use super::settings::{
     Sha1, ZoneSettings,
 };
 use super::translation::TranslationPrefix;
+use super::view_settings::{SafeSearch, ViewSettings};
 use crate::record::Name;
 
 /// One key of a section whose settings are kept in a `T`.
@@ -75,6 +76,12 @@ pub(super) enum Kind<T> {
     BlockAnswer(fn(&mut T) -> &mut Option<BlockAnswer>),
     /// URIs, each with its scheme.
     Uris(fn(&mut T) -> &mut Vec<String>),
+    /// Names of entries of another list of tables; no value: all of them.
+    TextsOrAll(fn(&mut T) -> &mut Option<Vec<String>>),
+    NamesOrAll(fn(&mut T) -> &mut Option<Vec<Name>>),
+    /// Records in place of others.
+    RecordsInstead(fn(&mut T) -> &mut Option<Vec<String>>),
+    SafeSearch(fn(&mut T) -> &mut SafeSearch),
     /// The secret of a TSIG key, in base 64.
     Secret(fn(&mut T) -> &mut Option<Secret>),
 }
@@ -96,7 +103,7 @@ pub(super) const SECTIONS: [Section; 7] = [
 ];
 
 /// The names of the `[[name]]` tables, which may appear many times.
-pub(super) const LISTS: [&str; 6] = ["key", "zone", "forward", "stub", "rpz", "list"];
+pub(super) const LISTS: [&str; 7] = ["key", "zone", "forward", "stub", "rpz", "list", "view"];
 
 /// Seven days: RFC 8767 4 names this as the longest sensible cap on TTLs.
 const WEEK: u64 = 604_800;
@@ -848,6 +855,58 @@ pub(super) const LIST: &[Row<ListSettings>] = &[
     },
 ];
 
+pub(super) const VIEW: &[Row<ViewSettings>] = &[
+    Row {
+        key: "name",
+        kind: Kind::OptionalText(|v| &mut v.name),
+        default: "(needed)",
+        doc: "What the view is called in explanations and commands",
+        why: "",
+    },
+    Row {
+        key: "clients",
+        kind: Kind::Prefixes(|v| &mut v.clients),
+        default: "(needed)",
+        doc: "Clients that the view is for; the first view that has a client counts, and clients of no view get what the rest of the file says",
+        why: "docs/views.md",
+    },
+    Row {
+        key: "lists",
+        kind: Kind::TextsOrAll(|v| &mut v.lists),
+        default: "(all)",
+        doc: "The lists that are in force for these clients, those that allow included",
+        why: "",
+    },
+    Row {
+        key: "rpz",
+        kind: Kind::NamesOrAll(|v| &mut v.rpz),
+        default: "(all)",
+        doc: "The response policy zones that are in force for these clients; their order stays that of the file",
+        why: "",
+    },
+    Row {
+        key: "local-data",
+        kind: Kind::RecordsInstead(|v| &mut v.local_data),
+        default: "(as in [policy])",
+        doc: "Records in place of `local-data` and `hosts-file` of `[policy]`",
+        why: "",
+    },
+    Row {
+        key: "block-answer",
+        kind: Kind::BlockAnswer(|v| &mut v.block_answer),
+        default: "(as in [policy])",
+        doc: "What a blocked name is answered with for these clients",
+        why: "",
+    },
+    Row {
+        key: "safe-search",
+        kind: Kind::SafeSearch(|v| &mut v.safe_search),
+        default: "false",
+        doc: "Lead these clients to the forms of search engines and YouTube that leave out what is not for children; \"moderate\": the milder form of YouTube",
+        why: "Google, Bing, YouTube, DuckDuckGo, Brave, Ecosia, Pixabay, Qwant and Yandex document such names",
+    },
+];
+
 /// What a value of this kind looks like, for error messages and the reference.
 pub(super) fn expected<T>(kind: &Kind<T>) -> String {
     use super::quantity::{show_duration, show_size};
@@ -876,6 +935,10 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Source(_) => "the path of a file, or a URL".to_owned(),
         Kind::BlockAnswer(_) => "\"null\", \"nxdomain\", \"nodata\", \"refused\" or a list of addresses".to_owned(),
         Kind::Uris(_) => "a list of URIs such as \"mailto:help@example.org\"".to_owned(),
+        Kind::TextsOrAll(_) => "a list of names in quotes".to_owned(),
+        Kind::NamesOrAll(_) => "a list of domain names".to_owned(),
+        Kind::RecordsInstead(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),
+        Kind::SafeSearch(_) => "true, false or \"moderate\"".to_owned(),
         Kind::Secret(_) => "a secret in base 64".to_owned(),
     }
 }

@@ -26,6 +26,7 @@ mod settings;
 mod show;
 mod translation;
 mod unbound;
+mod view_settings;
 mod written;
 
 pub use address_entry::AddressEntry;
@@ -51,3 +52,4 @@ pub use show::{KeyReference, SectionReference, Shown, reference, show};
 pub use socket_addr::parse_socket;
 pub use translation::TranslationPrefix;
 pub use unbound::{Statement, Translation, statements, translate};
+pub use view_settings::{SafeSearch, ViewSettings};

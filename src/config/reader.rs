@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::foreign;
-use super::keys::{KEY, Kind, LIST, LISTS, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, LIST, LISTS, ROUTE, RPZ, Row, SECTIONS, VIEW, ZONE, expected};
 use super::language;
 use super::list_settings::ListSettings;
 use super::nearest::{hint_for_key, home_of, nearest};
@@ -21,8 +21,9 @@ use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
 use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
+use super::view_settings::ViewSettings;
 use super::written::{Mistake, Value, Written, client, domain_name, found, host, uri};
-use crate::limits::lists::LISTS_MAX;
+use crate::limits::lists::{LISTS_MAX, VIEWS_MAX};
 use crate::limits::zone::RPZ_ZONES_MAX;
 use crate::record::Name;
 
@@ -91,6 +92,7 @@ impl<'a> Reader<'a> {
                 "stub" => settings.stubs = self.routes(name, value),
                 "rpz" => settings.rpz = self.policy_zones(name, value),
                 "list" => settings.lists = self.lists(name, value),
+                "view" => settings.views = self.views(name, value),
                 _ => match SECTIONS.iter().find(|section| section.name == name) {
                     Some(section) => self.section(section.name, section.rows, value, settings),
                     None => self.unknown_section(&key.span(), name),
@@ -196,6 +198,41 @@ impl<'a> Reader<'a> {
         lists
     }
 
+    fn views(&mut self, name: &str, value: &Value<'_>) -> Vec<ViewSettings> {
+        let views = self.list(name, value, VIEW, &["name", "clients"], |view: &mut ViewSettings, line, of| {
+            (view.line, view.name_mark, view.lists_mark) = (line, of("name"), of("lists"));
+            (view.rpz_mark, view.local_data_mark) = (of("rpz"), of("local-data"));
+        });
+        if let Some(view) = views.get(VIEWS_MAX) {
+            self.problems.push(Problem::at(self.file_name, &view.name_mark, format!("there can be {VIEWS_MAX} views")));
+        }
+        views
+    }
+
+    /// What views name has to be there.
+    fn views_as_a_whole(&mut self, settings: &Settings) {
+        for (at, view) in settings.views.iter().enumerate() {
+            let mut problem = |mark: &Mark, what: String, hint: Option<String>| {
+                self.problems.push(Problem { hint, ..Problem::at(self.file_name, mark, what) });
+            };
+            if view.name().is_empty() {
+                problem(&view.name_mark, "view.name: a name needs at least one letter".to_owned(), None);
+            }
+            if let Some(first) = settings.views.iter().take(at).find(|first| first.name == view.name) {
+                let what = format!("view.name: the view at line {} has the name \"{}\" already", first.line, view.name());
+                problem(&view.name_mark, what, None);
+            }
+            let known: Vec<&str> = settings.lists.iter().map(ListSettings::name).collect();
+            for list in view.lists.iter().flatten().filter(|list| !known.contains(&list.as_str())) {
+                let hint = nearest(list, &known).map(|near| format!("did you mean \"{near}\"?"));
+                problem(&view.lists_mark, format!("view.lists: there is no [[list]] with the name \"{list}\""), hint);
+            }
+            for zone in view.rpz.iter().flatten().filter(|zone| settings.rpz.iter().all(|rpz| rpz.zone != **zone)) {
+                problem(&view.rpz_mark, format!("view.rpz: there is no [[rpz]] for {zone}"), None);
+            }
+        }
+    }
+
     fn section(&mut self, name: &'static str, rows: &[Row<Settings>], value: &Value<'_>, settings: &mut Settings) {
         let Some(table) = value.get_ref().as_table() else {
             let hint = format!("write [{name}] on a line of its own and its keys below");
@@ -286,6 +323,7 @@ impl<'a> Reader<'a> {
         self.unknown_keys(root);
         self.catalogs(settings);
         self.twice("zone", settings.zones.iter().map(|zone| (&zone.name, &zone.name_mark, "[[zone]]")));
+        self.views_as_a_whole(settings);
         self.twice("rpz", settings.rpz.iter().map(|rpz| (&rpz.zone, &rpz.zone_mark, "[[rpz]]")));
         for rpz in settings.rpz.iter().filter(|rpz| rpz.own_zone().is_some()) {
             if let Some(zone) = settings.zones.iter().find(|zone| zone.name == rpz.zone) {
@@ -419,6 +457,9 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::Source(slot) => *slot(target) = Some(written.source()?),
         Kind::BlockAnswer(slot) => *slot(target) = Some(written.block_answer()?),
         Kind::Uris(slot) => *slot(target) = written.each(uri)?,
+        Kind::TextsOrAll(slot) | Kind::RecordsInstead(slot) => *slot(target) = Some(written.each(|text| Ok(text.to_owned()))?),
+        Kind::NamesOrAll(slot) => *slot(target) = Some(written.each(domain_name)?),
+        Kind::SafeSearch(slot) => *slot(target) = written.safe_search()?,
         Kind::Secret(slot) => *slot(target) = Some(written.secret()?),
     }
     Ok(())

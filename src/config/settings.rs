@@ -17,6 +17,7 @@ use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
 use super::secret::Secret;
 use super::translation::TranslationPrefix;
+use super::view_settings::ViewSettings;
 use crate::limits::Limits;
 use crate::record::{Name, RrSet};
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub forwards: Vec<RouteSettings>,
     pub stubs: Vec<RouteSettings>,
     pub lists: Vec<ListSettings>,
+    /// The first that matches a client counts.
+    pub views: Vec<ViewSettings>,
     /// Keyed by `section.key`; a missing key has its default.
     pub(super) origins: BTreeMap<String, Origin>,
 }

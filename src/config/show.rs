@@ -5,11 +5,12 @@
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{KEY, Kind, LIST, ROUTE, RPZ, Row, SECTIONS, ZONE, expected};
+use super::keys::{KEY, Kind, LIST, ROUTE, RPZ, Row, SECTIONS, VIEW, ZONE, expected};
 use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
 use super::settings::{Settings, ZoneSettings};
+use super::view_settings::SafeSearch;
 
 /// One line of `cairn config show`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
     show_list("stub", ROUTE, &settings.stubs, |route| route.line, file, &mut lines);
     show_list("rpz", RPZ, &settings.rpz, |rpz| rpz.line, file, &mut lines);
     show_list("list", LIST, &settings.lists, |list| list.line, file, &mut lines);
+    show_list("view", VIEW, &settings.views, |view| view.line, file, &mut lines);
     lines
 }
 
@@ -68,6 +70,7 @@ pub fn reference() -> Vec<SectionReference> {
     sections.push(section_reference("[[forward]] and [[stub]]".to_owned(), ROUTE));
     sections.push(section_reference("[[rpz]]".to_owned(), RPZ));
     sections.push(section_reference("[[list]]".to_owned(), LIST));
+    sections.push(section_reference("[[view]]".to_owned(), VIEW));
     sections
 }
 
@@ -142,6 +145,13 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Source(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::BlockAnswer(slot) => slot(&mut copy).as_ref().map_or_else(unset, ToString::to_string),
         Kind::Uris(slot) => list_text(slot(&mut copy)),
+        Kind::TextsOrAll(slot) | Kind::RecordsInstead(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
+        Kind::NamesOrAll(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
+        Kind::SafeSearch(slot) => match slot(&mut copy) {
+            SafeSearch::Off => "false".to_owned(),
+            SafeSearch::Strict => "true".to_owned(),
+            SafeSearch::Moderate => quoted("moderate"),
+        },
         Kind::Secret(slot) => slot(&mut copy).as_ref().map_or_else(unset, |_| "(set, and not shown)".to_owned()),
     }
 }

@@ -16,6 +16,7 @@ use super::quantity::{parse_duration, parse_size};
 use super::secret::Secret;
 use super::socket_addr::parse_socket;
 use super::translation::TranslationPrefix;
+use super::view_settings::SafeSearch;
 use crate::record::{Name, to_ascii_name};
 
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
@@ -121,6 +122,15 @@ impl Written<'_> {
     pub(super) fn secret(&self) -> Read<Secret> {
         let text = self.plain().as_str().ok_or_else(|| self.mistake("expected a secret in base 64, in quotes".to_owned()))?;
         Secret::parse(text).map_err(|what| self.mistake(what))
+    }
+
+    /// A switch, or a word for the form between.
+    pub(super) fn safe_search(&self) -> Read<SafeSearch> {
+        match self.plain().as_str() {
+            Some("moderate") => Ok(SafeSearch::Moderate),
+            Some(_) => Err(self.wrong(None)),
+            None => Ok(if self.switch()? { SafeSearch::Strict } else { SafeSearch::Off }),
+        }
     }
 
     pub(super) fn block_answer(&self) -> Read<BlockAnswer> {

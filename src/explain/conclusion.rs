@@ -16,6 +16,10 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
         Note::Special { name, document } => {
             Some(Event::SpecialUse(event::SpecialUse { question: question(), name: name.to_string(), document: (*document).to_owned() }))
         }
+        Note::View(view) => Some(Event::View(event::View { view: view.clone() })),
+        Note::SafeSearch { name, target } => {
+            Some(Event::SafeSearch(event::SafeSearch { name: name.to_string(), target: target.to_string() }))
+        }
         Note::Refused(_)
         | Note::PolicyRule { .. }
         | Note::OnList { .. }
@@ -68,6 +72,8 @@ fn of_note(note: &Note) -> Option<Event> {
             Some(Event::Synthesised(event::Synthesised { name: name.to_string(), from: from.to_string(), to: to.to_string() }))
         }
         Note::Hosted { .. }
+        | Note::View(_)
+        | Note::SafeSearch { .. }
         | Note::Listed
         | Note::TranslatedAddress
         | Note::Special { .. }

@@ -36,6 +36,8 @@ pub enum Event {
     SpecialUse(SpecialUse),
     PolicyRule(PolicyRule),
     OnList(OnList),
+    View(View),
+    SafeSearch(SafeSearch),
     NotFollowed(NotFollowed),
     Stripped(Stripped),
     Synthesised(Synthesised),
@@ -132,6 +134,19 @@ pub struct PolicyRule {
     pub action: String,
     /// It changes nothing.
     pub log_only: bool,
+}
+
+/// The view of the client.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct View {
+    pub view: String,
+}
+
+/// The view leads to another form of a search engine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SafeSearch {
+    pub name: String,
+    pub target: String,
 }
 
 /// A list in force has a name of the question or of its answer.

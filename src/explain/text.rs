@@ -19,6 +19,8 @@ pub(super) fn mark(event: &Event) -> Mark {
         | Event::SpecialUse(_)
         | Event::PolicyRule(_)
         | Event::OnList(_)
+        | Event::View(_)
+        | Event::SafeSearch(_)
         | Event::NotFollowed(_)
         | Event::Stripped(_)
         | Event::Synthesised(_)
@@ -100,6 +102,8 @@ pub(super) fn of(event: &Event) -> String {
                 action => action,
             }
         ),
+        Event::View(event) => format!("The client has the view {}", event.view),
+        Event::SafeSearch(event) => format!("Safe search: {} stands in for {}", event.target, event.name),
         Event::OnList(event) => format!("List {} {} {}", event.list, event.verdict, event.name),
         Event::Stripped(event) => format!(
             "Rebinding protection removes {} from {} {}, because public names do not lead to private addresses\n    To let it pass: \

@@ -21,3 +21,5 @@ pub const BLOCK_ADDRESSES_MAX: usize = 8;
 /// Octets of the reason for a block in the form for programs. A longer one would take the room of the records; the draft wants it
 /// as short as possible.
 pub const STRUCTURED_REASON_BYTES_MAX: usize = 500;
+/// Views, besides the one of all other clients: ready answers have five bits for the view.
+pub const VIEWS_MAX: usize = 30;

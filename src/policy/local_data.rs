@@ -84,6 +84,11 @@ impl LocalData {
         Some(found(question, std::slice::from_ref(set)))
     }
 
+    /// Whether this data has something to say about the question, or would have if nobody else had.
+    pub fn concerns(&self, question: &Question) -> bool {
+        self.has(&question.name) || self.made.contains_key(question.name.as_wire())
+    }
+
     /// Is there anything for this very name, or a wildcard for it?
     pub fn has(&self, name: &Name) -> bool {
         !self.listed.is_empty() && (self.listed.contains_key(name.as_wire()) || self.wildcard(name).is_some())

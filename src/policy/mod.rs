@@ -23,6 +23,7 @@ mod response_policy;
 mod response_rate;
 mod snapshot;
 mod special;
+mod views;
 
 pub use acl::Acl;
 #[cfg(test)]
@@ -43,3 +44,4 @@ pub use response_policy::{
 pub use response_rate::{Pace, Rate, ResponseRate};
 pub use snapshot::Policy;
 pub use special::{Special, SpecialAnswer, SpecialUse};
+pub use views::{View, ViewId, Views, safe_search};

@@ -3,8 +3,8 @@
 
 use std::net::IpAddr;
 
-use super::{Acl, Dns64, Identity, LocalData, Rebinding, SpecialUse};
-use crate::config::{BlockAnswer, Settings};
+use super::{Acl, Dns64, Identity, LocalData, Rebinding, SpecialUse, Views};
+use crate::config::Settings;
 
 /// The compiled policy.
 pub struct Policy {
@@ -17,7 +17,7 @@ pub struct Policy {
     pub rebinding: Rebinding,
     pub dns64: Dns64,
     pub identity: Identity,
-    pub block_answer: BlockAnswer,
+    pub views: Views,
     pub block_ttl: u32,
     /// URIs for complaints about blocked names.
     pub block_contact: Vec<String>,
@@ -43,7 +43,7 @@ impl Policy {
             rebinding: Rebinding::new(settings.policy.rebinding_protection, &settings.policy.rebinding_allow),
             dns64: Dns64::new(settings),
             identity: Identity::new(settings),
-            block_answer: settings.policy.block_answer.clone().unwrap_or_default(),
+            views: Views::new(settings),
             block_ttl: settings.policy.block_ttl_s,
             block_contact: settings.policy.block_contact.clone(),
         }

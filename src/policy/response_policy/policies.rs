@@ -51,7 +51,6 @@ pub struct PolicySet(u64);
 impl PolicySet {
     pub const ALL: PolicySet = PolicySet(u64::MAX);
     /// The zones at these places of the configuration.
-    #[cfg(test)]
     pub fn of(places: impl IntoIterator<Item = usize>) -> PolicySet {
         PolicySet(places.into_iter().filter(|place| *place < RPZ_ZONES_MAX).fold(0, |set, place| set | 1 << place))
     }

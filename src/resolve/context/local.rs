@@ -13,6 +13,12 @@ pub trait Local {
     /// Local data for a question; `None` when this server is not authoritative for the name.
     fn find(&self, question: &Question) -> Option<LocalAnswer>;
 
+    /// The same at an alias target of the client's question, where the client's view counts. Server names are looked up alike for
+    /// everybody, because what servers say is kept for everybody.
+    fn find_target(&self, question: &Question) -> Option<LocalAnswer> {
+        self.find(question)
+    }
+
     /// Why nothing can be answered for a question whose zone is to be served here: nobody else is asked for it.
     fn without_data(&self, _question: &Question) -> Option<Failure> {
         None

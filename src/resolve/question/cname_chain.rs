@@ -42,7 +42,7 @@ impl Resolver {
             seen.push(name.clone());
             let here = Question::new(name.clone(), question.rtype);
             if seen.len() > 1
-                && let Some(held) = context.local.find(&here)
+                && let Some(held) = context.local.find_target(&here)
             {
                 context.trace.emit(|| Step::Local { question: here.clone(), zone: held.zone.clone(), source: held.source });
                 // RFC 4035 3.2.3: AD only where each RRset is authentic, and nothing proves data of this server's own.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::configuration::read_bytes;
-use crate::config::{Problem, Settings};
+use crate::config::{Problem, Settings, ViewSettings};
 use crate::limits::zone::SMALL_FILE_SET_BYTES_MAX;
 use crate::record::{Name, RrSet, Rtype};
 use crate::zone::parse_records;
@@ -17,29 +17,47 @@ const HOSTS_TTL_S: u32 = 300;
 /// is a mistake of the configuration; of the hosts file, only the line with the mistake is left out.
 pub(in crate::server) fn local_records(settings: &Settings) -> LocalRecords {
     let mut read = LocalRecords::default();
-    for text in &settings.policy.local_data {
-        let problem = |what: String| settings.problem_with("policy.local-data", format!("policy.local-data: \"{text}\": {what}"));
-        match parse_records("local-data", text.as_bytes()) {
-            Ok((sets, _)) => match sets.iter().find(|set| set.rtype == Rtype::DNAME || set.rtype == Rtype::NS || set.rtype == Rtype::SOA) {
-                Some(set) => {
-                    read.mistakes.push(problem(format!("found {}, expected a record of a name; a zone needs a [[zone]]", set.rtype)))
-                }
-                None if sets.iter().all(|set| read.add(set)) => {}
-                None => read.mistakes.push(problem("found an endless record set, expected a handful of records".to_owned())),
-            },
-            Err(problems) => read.mistakes.extend(problems.into_iter().map(|mistake| problem(mistake.message))),
-        }
-    }
-    let has_alias = |name: &Name| read.places.contains_key(&(name.clone(), Rtype::CNAME));
-    let alias_and_other = read.sets.iter().find(|set| set.rtype != Rtype::CNAME && has_alias(&set.name)).map(|set| set.name.clone());
-    if let Some(name) = alias_and_other {
-        let what = format!("policy.local-data: {name} has CNAME and other records, expected one of both (RFC 1034 3.6.2)");
-        read.mistakes.push(settings.problem_with("policy.local-data", what));
-    }
+    read.read_records(&settings.policy.local_data, &|what| {
+        settings.problem_with("policy.local-data", format!("policy.local-data: {what}"))
+    });
     if let Some(path) = &settings.policy.hosts_file {
         read.read_hosts(path);
     }
     read
+}
+
+/// What a view has in place of all these.
+pub(super) fn records_of_view(view: &ViewSettings, file: &str) -> (Vec<RrSet>, Vec<Problem>) {
+    let mut read = LocalRecords::default();
+    let problem = |what: String| Problem::at(file, &view.local_data_mark, format!("view.local-data: {what}"));
+    read.read_records(view.local_data.as_deref().unwrap_or_default(), &problem);
+    (read.sets, read.mistakes)
+}
+
+impl LocalRecords {
+    fn read_records(&mut self, texts: &[String], told: &dyn Fn(String) -> Problem) {
+        let read = self;
+        for text in texts {
+            let problem = |what: String| told(format!("\"{text}\": {what}"));
+            match parse_records("local-data", text.as_bytes()) {
+                Ok((sets, _)) => {
+                    match sets.iter().find(|set| set.rtype == Rtype::DNAME || set.rtype == Rtype::NS || set.rtype == Rtype::SOA) {
+                        Some(set) => read
+                            .mistakes
+                            .push(problem(format!("found {}, expected a record of a name; a zone needs a [[zone]]", set.rtype))),
+                        None if sets.iter().all(|set| read.add(set)) => {}
+                        None => read.mistakes.push(problem("found an endless record set, expected a handful of records".to_owned())),
+                    }
+                }
+                Err(problems) => read.mistakes.extend(problems.into_iter().map(|mistake| problem(mistake.message))),
+            }
+        }
+        let has_alias = |name: &Name| read.places.contains_key(&(name.clone(), Rtype::CNAME));
+        let alias_and_other = read.sets.iter().find(|set| set.rtype != Rtype::CNAME && has_alias(&set.name)).map(|set| set.name.clone());
+        if let Some(name) = alias_and_other {
+            read.mistakes.push(told(format!("{name} has CNAME and other records, expected one of both (RFC 1034 3.6.2)")));
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use super::configuration::{
     why_not_readable, zone_files,
 };
 use super::keys::read_secrets;
-use super::local_names::local_records;
+use super::local_names::{local_records, records_of_view};
 use super::root::{root_hints, trust_anchors};
 use super::system_resolvers::system_resolvers;
 use super::warnings::across_files;
@@ -92,6 +92,12 @@ impl Sources {
         warnings.extend(across_files(&configuration, &zones, RealClock.wall()));
         let Configuration { mut settings, file: config_file } = configuration;
         settings.policy.local_records = local.sets;
+        let shown_file = config_file.as_deref().map_or_else(String::new, |file| file.display().to_string());
+        for view in &mut settings.views {
+            let (sets, mistakes) = records_of_view(view, &shown_file);
+            view.local_records = sets;
+            problems.extend(mistakes);
+        }
         settings.recursion.system_resolvers = system_resolvers().unwrap_or_else(|| options.resolvers_read_before.clone());
         problems.extend(read_secrets(&mut settings.keys, config_file.as_deref(), &mut warnings));
         let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());

@@ -1,0 +1,182 @@
+//! Views: what each client gets, in whatever order clients ask, is what it would get if nobody had asked before.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::listed_tests::{RD, ask, query, told};
+use super::reload_tests::SilentNet;
+use super::tests::{StoppedClock, parts};
+use super::{Parts, Service, Worker};
+use crate::config::{BlockAnswer, SafeSearch, Settings, ViewSettings};
+use crate::env::Random;
+use crate::limits::Limits;
+use crate::policy::lists_of;
+use crate::record::{Name, Rank, RrSet, Rtype, Security};
+
+fn name(text: &str) -> Name {
+    Name::parse(text).expect(text)
+}
+
+const CHILD: &str = "127.0.1.1:9";
+const TEEN: &str = "127.0.2.1:9";
+const ADULT: &str = "127.0.3.1:9";
+const OTHER: &str = "127.0.0.1:9";
+
+fn view(name: &str, clients: &str) -> ViewSettings {
+    ViewSettings { name: Some(name.to_owned()), clients: vec![clients.parse().expect("a prefix")], ..ViewSettings::default() }
+}
+
+fn address(owner: &str, last: u8) -> RrSet {
+    RrSet::with(name(owner), Rtype::A, 300, &[203, 0, 113, last])
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.recursion.dnssec = false;
+    settings.cache.size_bytes = 8 << 20;
+    settings.policy.local_records = vec![address("nas.home.", 50)];
+    let named = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    settings.views = vec![
+        ViewSettings { safe_search: SafeSearch::Strict, block_answer: Some(BlockAnswer::NxDomain), ..view("children", "127.0.1.0/24") },
+        ViewSettings {
+            lists: named(&["ads", "adult"]),
+            safe_search: SafeSearch::Moderate,
+            local_data: named(&["nas.home. 300 A 203.0.113.60"]),
+            local_records: vec![address("nas.home.", 60), address("own.site.", 61)],
+            ..view("teens", "127.0.2.0/24")
+        },
+        ViewSettings { lists: named(&[]), ..view("adults", "127.0.3.0/24") },
+        // Never reached: an earlier one has the clients.
+        ViewSettings { block_answer: Some(BlockAnswer::Refused), ..view("late", "127.0.1.0/24") },
+    ];
+    settings
+}
+
+/// Clients of all views, with the same data in the cache.
+fn worker() -> Rc<Worker> {
+    let service = Service::new(Parts { settings: settings(), ..parts() }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    let lists = [("ads", false, "ads.site\ntracker.site\n"), ("adult", false, "adult.site\n"), ("mine", true, "tracker.site\n")];
+    service.replace_lists(Arc::new(lists_of(&lists)));
+    let (cache, now) = (service.cache(), service.resolve.clock.boot());
+    let keep = |set: &RrSet| cache.sets().put(set, Rank::AuthAnswer, Security::Insecure, now);
+    for (owner, last) in [("ads.site.", 1), ("tracker.site.", 2), ("adult.site.", 3), ("plain.site.", 4), ("own.site.", 5)] {
+        keep(&address(owner, last));
+    }
+    for (owner, last) in [("www.google.com.", 10), ("forcesafesearch.google.com.", 11), ("www.youtube.com.", 12)] {
+        keep(&address(owner, last));
+    }
+    for (owner, last) in [("restrict.youtube.com.", 13), ("restrictmoderate.youtube.com.", 14)] {
+        keep(&address(owner, last));
+    }
+    for (owner, target) in [
+        ("cloak.site.", "tracker.site."),
+        ("hidden.site.", "adult.site."),
+        ("home.site.", "nas.home."),
+        ("search.site.", "www.google.com."),
+        ("fine.site.", "plain.site."),
+    ] {
+        keep(&RrSet::with(name(owner), Rtype::CNAME, 300, name(target).as_wire()));
+    }
+    Worker::new(service, Rc::new(SilentNet::default()), Random::from_seed(2))
+}
+
+#[tokio::test]
+async fn each_view_for_each_name() {
+    const NX: &str = "NXDOMAIN +SOA 60 EDE15 list";
+    const NULL: &str = "NOERROR 0.0.0.0 EDE15 list";
+    let safe = "NOERROR forcesafesearch.google.com. 203.0.113.11";
+    for (question, child, teen, adult, other) in [
+        ("plain.site. A", "NOERROR 203.0.113.4", "=", "=", "="),
+        ("fine.site. A", "NOERROR plain.site. 203.0.113.4", "=", "=", "="),
+        ("ads.site. A", &format!("{NX} ads"), &format!("{NULL} ads"), "NOERROR 203.0.113.1", &format!("{NULL} ads")),
+        ("adult.site. A", &format!("{NX} adult"), &format!("{NULL} adult"), "NOERROR 203.0.113.3", &format!("{NULL} adult")),
+        ("hidden.site. A", &format!("{NX} adult"), &format!("{NULL} adult"), "NOERROR adult.site. 203.0.113.3", &format!("{NULL} adult")),
+        // The list that allows is not in force for teens.
+        ("tracker.site. A", "NOERROR 203.0.113.2", &format!("{NULL} ads"), "NOERROR 203.0.113.2", "NOERROR 203.0.113.2"),
+        ("cloak.site. A", "NOERROR tracker.site. 203.0.113.2", &format!("{NULL} ads"), "NOERROR tracker.site. 203.0.113.2", "="),
+        ("nas.home. A", "NOERROR 203.0.113.50", "NOERROR 203.0.113.60", "NOERROR 203.0.113.50", "="),
+        ("home.site. A", "NOERROR nas.home. 203.0.113.50", "NOERROR nas.home. 203.0.113.60", "NOERROR nas.home. 203.0.113.50", "="),
+        ("own.site. A", "NOERROR 203.0.113.5", "NOERROR 203.0.113.61", "NOERROR 203.0.113.5", "="),
+        ("50.113.0.203.in-addr.arpa. PTR", "NOERROR nas.home.", "?", "NOERROR nas.home.", "="),
+        ("www.google.com. A", safe, safe, "NOERROR 203.0.113.10", "="),
+        ("search.site. A", &format!("NOERROR www.google.com. {}", &safe[8..]), "=", "NOERROR www.google.com. 203.0.113.10", "="),
+        (
+            "www.youtube.com. A",
+            "NOERROR restrict.youtube.com. 203.0.113.13",
+            "NOERROR restrictmoderate.youtube.com. 203.0.113.14",
+            "NOERROR 203.0.113.12",
+            "=",
+        ),
+    ] {
+        let mut before = "";
+        for (peer, expected) in [(CHILD, child), (TEEN, teen), (ADULT, adult), (OTHER, other)] {
+            let expected = if expected == "=" { before } else { expected };
+            before = expected;
+            if expected == "?" {
+                continue;
+            }
+            // One server for all, and another that nobody has asked.
+            let worker = worker();
+            for peer in [OTHER, ADULT, TEEN, CHILD] {
+                ask(&worker, peer, &query(question, RD, Some(1232), &[])).await;
+            }
+            for _ in 0..2 {
+                let reply = ask(&worker, peer, &query(question, RD, Some(1232), &[])).await.1;
+                assert_eq!(told(&reply), expected, "{question} by {peer}");
+            }
+        }
+    }
+}
+
+/// The model has no cache of answers: each question is put to a server that nobody has asked.
+#[tokio::test]
+async fn a_thousand_questions_in_random_order() {
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(7, |since| since.as_nanos() as u64);
+    println!("seed {seed}");
+    let random = Random::from_seed(seed);
+    let names = [
+        "plain.site. A",
+        "fine.site. A",
+        "ads.site. A",
+        "ads.site. AAAA",
+        "adult.site. A",
+        "hidden.site. A",
+        "tracker.site. A",
+        "cloak.site. A",
+        "nas.home. A",
+        "home.site. A",
+        "own.site. A",
+        "www.google.com. A",
+        "search.site. A",
+        "www.youtube.com. A",
+        "nas.home. AAAA",
+        "50.113.0.203.in-addr.arpa. PTR",
+        "www.google.com. CNAME",
+        "ads.site. TXT",
+    ];
+    let shared = worker();
+    let mut ready = 0;
+    for turn in 0..1_000 {
+        let question = names[random.below(names.len())];
+        let peer = [CHILD, TEEN, ADULT, OTHER][random.below(4)];
+        let query = query(question, RD, [None, Some(1232)][random.below(2)], &[]);
+        let (was_at_once, reply) = ask(&shared, peer, &query).await;
+        ready += usize::from(was_at_once);
+        let expected = ask(&worker(), peer, &query).await.1;
+        assert_eq!(told(&reply), told(&expected), "seed {seed}, question {turn}: {question} by {peer}");
+    }
+    assert!(ready > 500, "most answers were ready: {ready}");
+}
+
+/// A name that no view treats specially has one ready answer for the clients of all views.
+#[tokio::test]
+async fn ordinary_names_share_one_answer() {
+    let worker = worker();
+    assert!(!ask(&worker, CHILD, &query("fine.site. A", RD, None, &[])).await.0);
+    for peer in [TEEN, ADULT, OTHER] {
+        assert!(ask(&worker, peer, &query("fine.site. A", RD, None, &[])).await.0, "{peer}");
+    }
+    assert!(!ask(&worker, CHILD, &query("search.site. A", RD, None, &[])).await.0);
+    assert!(!ask(&worker, TEEN, &query("search.site. A", RD, None, &[])).await.0);
+    assert!(ask(&worker, TEEN, &query("search.site. A", RD, None, &[])).await.0);
+}

@@ -1,0 +1,51 @@
+//! One `[[view]]`: what differs for some clients.
+
+use super::block_answer::BlockAnswer;
+use super::prefix::Prefix;
+use super::problem::Mark;
+use crate::record::{Name, RrSet};
+
+/// One `[[view]]`. The first whose clients match counts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ViewSettings {
+    /// `None` only while the entry is read.
+    pub name: Option<String>,
+    pub clients: Vec<Prefix>,
+    /// Names of lists; `None`: all.
+    pub lists: Option<Vec<String>>,
+    /// Response policy zones; `None`: all.
+    pub rpz: Option<Vec<Name>>,
+    /// Records in place of those of `[policy]`, as written; `None`: those of `[policy]`.
+    pub local_data: Option<Vec<String>>,
+    /// What `local_data` says, once it has been read and checked.
+    pub local_records: Vec<RrSet>,
+    /// `None`: as in `[policy]`.
+    pub block_answer: Option<BlockAnswer>,
+    pub safe_search: SafeSearch,
+    /// Line in the configuration file, from 1.
+    pub line: usize,
+    /// Place of the value of `name`.
+    pub name_mark: Mark,
+    /// Place of the value of `lists`.
+    pub lists_mark: Mark,
+    /// Place of the value of `rpz`.
+    pub rpz_mark: Mark,
+    /// Place of the value of `local-data`.
+    pub local_data_mark: Mark,
+}
+
+/// Whether search engines leave out what is not for children.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum SafeSearch {
+    #[default]
+    Off,
+    Strict,
+    /// As `Strict`, with the milder form for YouTube.
+    Moderate,
+}
+
+impl ViewSettings {
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+}

@@ -1,0 +1,108 @@
+//! The views, compiled from the settings.
+
+use std::net::IpAddr;
+
+use crate::config::{BlockAnswer, SafeSearch, Settings, ViewSettings};
+use crate::limits::lists::LISTS_MAX;
+use crate::policy::{Acl, ListId, ListSet, Lists, LocalData, PolicySet};
+use crate::record::{Name, Question};
+
+/// The place of a view in the configuration, from 1; 0: the view of all other clients.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ViewId(pub u8);
+
+/// One view.
+pub struct View {
+    pub name: String,
+    clients: Acl,
+    lists: Option<Vec<String>>,
+    pub rpz: PolicySet,
+    /// `None`: the records that are for everybody.
+    pub local_data: Option<LocalData>,
+    pub block_answer: BlockAnswer,
+    pub safe_search: SafeSearch,
+}
+
+/// All views. The first is the one of clients that no other has.
+pub struct Views {
+    all: Vec<View>,
+    has_safe_search: bool,
+    /// Some views differ in their response policy zones.
+    pub differ_in_rpz: bool,
+}
+
+impl Views {
+    pub fn new(settings: &Settings) -> Views {
+        let other = View {
+            name: String::new(),
+            clients: Acl::default(),
+            lists: None,
+            rpz: PolicySet::ALL,
+            local_data: None,
+            block_answer: settings.policy.block_answer.clone().unwrap_or_default(),
+            safe_search: SafeSearch::Off,
+        };
+        let all: Vec<View> = [other].into_iter().chain(settings.views.iter().map(|view| View::new(view, settings))).collect();
+        Views {
+            has_safe_search: all.iter().any(|view| view.safe_search != SafeSearch::Off),
+            differ_in_rpz: all.iter().any(|view| view.rpz != PolicySet::ALL),
+            all,
+        }
+    }
+
+    /// Whether all clients get the same.
+    #[inline]
+    pub fn is_one(&self) -> bool {
+        self.all.len() == 1
+    }
+
+    /// The view of a client.
+    pub fn of(&self, client: IpAddr) -> ViewId {
+        let at = self.all.iter().skip(1).position(|view| view.clients.contains(client));
+        ViewId(at.map_or(0, |at| at as u8 + 1))
+    }
+
+    pub fn get(&self, view: ViewId) -> &View {
+        self.all.get(usize::from(view.0)).unwrap_or(&self.all[0])
+    }
+
+    /// The lists in force in each view.
+    pub fn in_force(&self, lists: &Lists) -> Vec<ListSet> {
+        let set = |named: &Vec<String>| {
+            let ids = (0..LISTS_MAX as u8).map(ListId);
+            let named = ids.filter(|list| named.iter().any(|name| name == lists.name(*list)));
+            named.fold(ListSet::default(), |set, list| set.or(ListSet::of(list)))
+        };
+        self.all.iter().map(|view| view.lists.as_ref().map_or(ListSet::ALL, set)).collect()
+    }
+
+    /// Whether the records of some view, or safe search, make the answer for this question differ between views. `shared`: the
+    /// records for clients whose view has none of its own.
+    pub fn concern(&self, question: &Question, shared: &LocalData) -> bool {
+        let mut of_views = self.all.iter().filter_map(|view| view.local_data.as_ref()).peekable();
+        let differ = of_views.peek().is_some() && (shared.concerns(question) || of_views.any(|data| data.concerns(question)));
+        differ || self.has_safe_search && safe_search_concerns(&question.name)
+    }
+}
+
+impl View {
+    fn new(settings: &ViewSettings, all: &Settings) -> View {
+        let rpz = settings.rpz.as_ref().map(|zones| {
+            let place = |zone: &Name| all.rpz.iter().position(|rpz| rpz.zone == *zone);
+            PolicySet::of(zones.iter().filter_map(place))
+        });
+        View {
+            name: settings.name().to_owned(),
+            clients: Acl::new(&settings.clients),
+            lists: settings.lists.clone(),
+            rpz: rpz.unwrap_or(PolicySet::ALL),
+            local_data: settings.local_data.is_some().then(|| LocalData::new(&settings.local_records)),
+            block_answer: settings.block_answer.clone().or_else(|| all.policy.block_answer.clone()).unwrap_or_default(),
+            safe_search: settings.safe_search,
+        }
+    }
+}
+
+fn safe_search_concerns(name: &Name) -> bool {
+    super::safe_search(name, SafeSearch::Strict).is_some()
+}
