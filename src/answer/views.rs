@@ -4,7 +4,7 @@ use super::case::Case;
 use super::explained::Note;
 use super::outcome::Outcome;
 use super::request::Request;
-use super::response_policy::{Applied, Rewritten};
+use super::rewritten::{Applied, Rewritten};
 use super::snapshot::Snapshot;
 use crate::config::SafeSearch;
 use crate::metrics::Source;
