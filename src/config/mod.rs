@@ -1,13 +1,14 @@
 //! Settings: what can be configured, with defaults and ranges.
 //!
 //! Text (TOML) becomes checked settings in one pass; every mistake is reported with file, line, column and the nearest valid
-//! key. One table of keys ([`keys`]) is used by the reader, `cairn config show` and the reference in the README, so they cannot
+//! key. One table of keys (`keys.rs`, `entry_keys.rs`) is used by the reader, `cairn config show` and the reference in the README, so they cannot
 //! differ. Limits that cannot be configured are in `limits`. This folder holds data only: it opens no file and reads no clock.
 //!
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 
 mod address_entry;
 mod block_answer;
+mod entry_keys;
 mod foreign;
 mod keys;
 mod language;

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 
+use super::entry_keys::{KEY, LIST, ROUTE, RPZ, VIEW, ZONE};
 use super::foreign;
-use super::keys::{KEY, Kind, LIST, LISTS, ROUTE, RPZ, Row, SECTIONS, VIEW, ZONE, expected};
+use super::keys::{Kind, LISTS, Row, SECTIONS, expected};
 use super::language;
 use super::list_settings::ListSettings;
 use super::nearest::{hint_for_key, home_of, nearest};

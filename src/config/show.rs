@@ -5,7 +5,8 @@
 use std::fmt;
 use std::path::Path;
 
-use super::keys::{KEY, Kind, LIST, ROUTE, RPZ, Row, SECTIONS, VIEW, ZONE, expected};
+use super::entry_keys::{KEY, LIST, ROUTE, RPZ, VIEW, ZONE};
+use super::keys::{Kind, Row, SECTIONS, expected};
 use super::origin::Origin;
 use super::problem::Mark;
 use super::quantity::{show_duration, show_size};
