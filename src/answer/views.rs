@@ -58,7 +58,7 @@ pub(super) fn differ(snapshot: &Snapshot, request: &Request, outcome: &Outcome) 
     }
     let rtype = request.question.rtype;
     let sets = || outcome.answers.iter().chain(&outcome.additional);
-    let targets = sets().flat_map(|set| targets(set));
+    let targets = sets().flat_map(targets);
     let names = [request.question.name.clone()].into_iter().chain(sets().map(|set| set.name.clone())).chain(targets);
     let is_special = |name: Name| {
         let listed = !snapshot.lists.is_empty() && !snapshot.lists.find(name.as_wire(), rtype).is_nothing();
