@@ -4,7 +4,9 @@
 
 #![allow(unsafe_code)]
 
-use std::io;
+use std::{io, thread};
+
+use super::pages;
 
 /// From now on the calling thread, and only it, gives way to all others.
 pub(super) fn give_way() -> io::Result<()> {
@@ -19,7 +21,7 @@ pub(super) fn give_way() -> io::Result<()> {
 /// From now on the calling thread runs only when nothing else needs its processor, and is interrupted at once when something
 /// does; a thread of the lowest priority may finish its time slice first, which takes milliseconds. Only for threads that hold
 /// no lock that others wait for: on a busy machine it may stand still for long.
-pub(super) fn give_way_at_once() -> io::Result<()> {
+fn give_way_at_once() -> io::Result<()> {
     let at_least = give_way();
     // SAFETY: all zero is a valid value of a struct of numbers.
     let parameters: libc::sched_param = unsafe { std::mem::zeroed() };
@@ -28,6 +30,18 @@ pub(super) fn give_way_at_once() -> io::Result<()> {
         0 => Ok(()),
         _ => at_least,
     }
+}
+
+/// Does long work that nobody waits for on a thread of its own, which runs only when nothing else needs its processor. The caller
+/// may hold no lock that workers need.
+pub(super) fn aside<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let aside = || {
+        let _ = give_way_at_once();
+        let done = work();
+        pages::give_back_now();
+        done
+    };
+    thread::scope(|scope| scope.spawn(aside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]

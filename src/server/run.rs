@@ -305,25 +305,14 @@ async fn finished(reload: &mut Option<JoinHandle<String>>) -> Option<String> {
     }
 }
 
-/// A large zone takes long to read, and nobody waits for it. It is read on a thread of its own with low priority, which may
-/// hold no lock that workers need.
-fn read_aside(options: &StartOptions) -> Result<Sources, Vec<Problem>> {
-    let aside = || {
-        let _ = priority::give_way_at_once();
-        let read = Sources::read(options);
-        pages::give_back_now();
-        read
-    };
-    thread::scope(|scope| scope.spawn(aside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
 /// Reads all files, takes over what they say, and tells how that went: to the log, and to whoever asked. Returns the
 /// server's status in one line.
 async fn reload_once(server: Server, listening: Arc<Mutex<Listening>>, replies: Vec<Reply>) -> String {
     let Server { engine, life, options, .. } = server;
     let read = tokio::task::spawn_blocking(move || {
         let _ = priority::give_way();
-        read_aside(&options)
+        // A large zone takes long to read, and nobody waits for it.
+        priority::aside(|| Sources::read(&options))
     });
     let read = read.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     let (report, status) = match read {

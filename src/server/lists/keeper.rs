@@ -1,6 +1,7 @@
 //! Keeps the table of all lists: reads them at the start and at a reload, and whenever a file has changed.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -39,6 +40,8 @@ struct Shared {
     held: Mutex<Held>,
     /// The state of each list, for whoever must not wait for a table to be made.
     states: Mutex<Arc<Vec<ListState>>>,
+    /// Questions are answered: they come before lists.
+    is_started: AtomicBool,
 }
 
 /// Held by whoever makes the next table.
@@ -59,8 +62,17 @@ impl ListKeeper {
     ) -> Result<ListKeeper, String> {
         let random = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?;
         let key = [random.u64(), random.u64()];
-        let shared = Shared { service, versions, state_folder, key, held: Mutex::default(), states: Mutex::default() };
+        let shared = Shared {
+            service,
+            versions,
+            state_folder,
+            key,
+            held: Mutex::default(),
+            states: Mutex::default(),
+            is_started: AtomicBool::new(false),
+        };
         shared.configure(lists);
+        shared.is_started.store(true, Ordering::Relaxed);
         let shared = Arc::new(shared);
         let (orders, received) = channel::<Reply>();
         let looking = shared.clone();
@@ -125,7 +137,11 @@ impl Shared {
     fn make(&self, held: &mut Held, anew: bool) -> Vec<String> {
         let (old, before) = (self.service.snapshot().lists.clone(), self.states());
         held.changing = vec![None; held.settings.len()];
-        let made = assemble(&held.settings, &before, &old, self.key, self.state_folder.as_deref(), anew);
+        let made = {
+            let make = || assemble(&held.settings, &before, &old, self.key, self.state_folder.as_deref(), anew);
+            // At the start nothing else runs, and the first answer waits for it.
+            if self.is_started.load(Ordering::Relaxed) { priority::aside(make) } else { make() }
+        };
         drop(old);
         let Assembled { lists, states } = match made {
             Ok(assembled) => assembled,
