@@ -112,12 +112,12 @@ pub(super) fn is_blocked_for_all(snapshot: &Snapshot, question: &Question) -> bo
         return false;
     }
     let found = snapshot.lists.find(question.name.as_wire(), question.rtype);
-    !found.is_nothing() && snapshot.all_in_force().all(|in_force| matches!(found.verdict(in_force), ListVerdict::Blocked(_)))
+    !found.is_nothing() && snapshot.is_blocked_in_all_views(&found)
 }
 
 fn verdict(case: &Case<'_>, name: &Name) -> ListVerdict {
     let found = case.snapshot.lists.find(name.as_wire(), case.request.question.rtype);
-    if found.is_nothing() { ListVerdict::Pass } else { found.verdict(case.snapshot.in_force(case.view)) }
+    if found.is_nothing() { ListVerdict::Pass } else { case.snapshot.verdict(case.view, &found) }
 }
 
 fn applied(case: &Case<'_>, name: &Name, verdict: ListVerdict) -> Option<Applied> {

@@ -22,7 +22,7 @@ use crate::config::{Settings, ZoneSettings};
 use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
 use crate::metrics::{Distribution, Registry, quantile};
-use crate::policy::{InFlight, LimitLog, Lists, ResponsePolicies, ResponseRate};
+use crate::policy::{InFlight, LimitLog, Lists, Moment, ResponsePolicies, ResponseRate};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::zone::Zones;
@@ -139,6 +139,7 @@ impl Service {
         let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), access, configured);
         let changed = changed
             .with_policies(old.policies.clone())
+            .with_moment(generation, old.moment().clone())
             .with_lists(generation, old.lists.clone())
             .with_zones(generation, parts.zones.clone());
         self.resolve.reload(routes, |routes| {
@@ -189,6 +190,25 @@ impl Service {
             Vec::new()
         });
         old.lists.clone()
+    }
+
+    /// Puts the time of day and the pauses in force. Returns whether that changes an answer. Never at the same time as `reload`,
+    /// `replace_zones` or `replace_lists`.
+    pub fn set_moment(&self, moment: Moment) -> bool {
+        let old = self.snapshot();
+        if **old.moment() == moment {
+            return false;
+        }
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let changed = old.with_moment(generation, Arc::new(moment));
+        let changes = changed.generation != old.generation;
+        self.resolve.reload_locals(|| {
+            // Trust anchors may have changed the routes meanwhile.
+            let routes = self.present.load().routes.clone();
+            self.present.store(changed.with_routes(routes));
+            Vec::new()
+        });
+        changes
     }
 
     /// The changes of an earlier run, before the first question is answered.

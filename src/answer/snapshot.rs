@@ -16,7 +16,8 @@ use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
 use crate::limits::Limits;
 use crate::policy::{
-    ListSet, Lists, LocalData, Policy, PolicyOptions, PolicySet, Rate, Reasons, ResponsePolicies, Special, Trigger, ViewId,
+    Found, InForce, ListVerdict, Lists, LocalData, Moment, Policy, PolicyOptions, PolicySet, Rate, Reasons, ResponsePolicies, Special,
+    Trigger, ViewId,
 };
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
@@ -35,8 +36,10 @@ pub struct Snapshot {
     pub lists: Arc<Lists>,
     /// What clients are told of a name on each of them.
     pub reasons: Arc<Reasons>,
+    /// The time of day and the pauses that decide about lists.
+    moment: Arc<Moment>,
     /// The lists in force in each view.
-    in_force: Arc<[ListSet]>,
+    in_force: Arc<[InForce]>,
     /// Who may do what with each zone; the members of catalogs (RFC 9432) come and go between two reloads.
     access: Arc<ZoneAccess>,
     /// Compiled from zones of `zones`.
@@ -140,8 +143,10 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        let (lists, reasons, in_force, policies) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
-        Snapshot { generation, routes, zones, histories, lists, reasons, in_force, access, policies, has_client_rules: false, configured }
+        let (lists, reasons, moment, policies): (Arc<Lists>, _, Arc<Moment>, _) = Default::default();
+        let in_force = configured.policy.views.in_force(&lists, &moment).into();
+        let has_client_rules = false;
+        Snapshot { generation, routes, zones, histories, lists, reasons, moment, in_force, access, policies, has_client_rules, configured }
     }
 
     /// The same with other rules for the zones.
@@ -168,18 +173,30 @@ impl Snapshot {
     /// The same with other lists. What was answered under the old ones is answered anew.
     pub fn with_lists(&self, generation: u32, lists: Arc<Lists>) -> Snapshot {
         let reasons = Arc::new(Reasons::new(&lists, &self.policy.block_contact));
-        let in_force = self.policy.views.in_force(&lists).into();
+        let in_force = self.policy.views.in_force(&lists, &self.moment).into();
         Snapshot { generation, lists, reasons, in_force, ..self.clone() }
     }
 
-    /// The lists in force for clients of this view.
-    pub fn in_force(&self, view: ViewId) -> ListSet {
-        self.in_force.get(usize::from(view.0)).copied().unwrap_or(ListSet::default())
+    /// The same at another moment. The generation stays where that changes nothing.
+    pub fn with_moment(&self, generation: u32, moment: Arc<Moment>) -> Snapshot {
+        let in_force: Arc<[InForce]> = self.policy.views.in_force(&self.lists, &moment).into();
+        let generation = if in_force == self.in_force { self.generation } else { generation };
+        Snapshot { generation, moment, in_force, ..self.clone() }
     }
 
-    /// The same of each view.
-    pub fn all_in_force(&self) -> impl Iterator<Item = ListSet> {
-        self.in_force.iter().copied()
+    pub fn moment(&self) -> &Arc<Moment> {
+        &self.moment
+    }
+
+    /// What lists make of a name for clients of this view.
+    #[inline]
+    pub fn verdict(&self, view: ViewId, found: &Found) -> ListVerdict {
+        self.in_force.get(usize::from(view.0)).map_or(ListVerdict::Pass, |in_force| in_force.verdict(found))
+    }
+
+    /// Whether the name is blocked for clients of every view.
+    pub fn is_blocked_in_all_views(&self, found: &Found) -> bool {
+        self.in_force.iter().all(|in_force| matches!(in_force.verdict(found), ListVerdict::Blocked(_)))
     }
 
     /// The records that clients of this view get in place of others' data.

@@ -10,7 +10,7 @@ use super::{Parts, Service, Worker};
 use crate::config::{BlockAnswer, SafeSearch, Settings, ViewSettings};
 use crate::env::Random;
 use crate::limits::Limits;
-use crate::policy::lists_of;
+use crate::policy::{Moment, Paused, lists_of};
 use crate::record::{Name, Rank, RrSet, Rtype, Security};
 
 fn name(text: &str) -> Name {
@@ -183,4 +183,25 @@ async fn ordinary_names_share_one_answer() {
     assert!(!ask(&worker, CHILD, &query("search.site. A", RD, None, &[])).await.0);
     assert!(!ask(&worker, TEEN, &query("search.site. A", RD, None, &[])).await.0);
     assert!(ask(&worker, TEEN, &query("search.site. A", RD, None, &[])).await.0);
+}
+
+/// What was answered before a boundary or a pause is never given after it.
+#[tokio::test]
+async fn ready_answers_do_not_outlive_a_moment() {
+    let worker = worker();
+    let asked = query("ads.site. A", RD, None, &[]);
+    let told = async |peer| {
+        let reply = told(&ask(&worker, peer, &asked).await.1);
+        reply.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let paused = Moment { paused: Paused { all: false, views: vec!["teens".to_owned()] }, ..Moment::default() };
+    for _ in 0..2 {
+        assert_eq!([told(TEEN).await, told(TEEN).await, told(OTHER).await], ["0.0.0.0"; 3]);
+        assert!(worker.service().set_moment(paused.clone()));
+        assert_eq!([told(TEEN).await, told(TEEN).await, told(OTHER).await], ["203.0.113.1", "203.0.113.1", "0.0.0.0"]);
+        assert!(worker.service().set_moment(Moment::default()));
+    }
+    let generation = worker.service().snapshot().generation;
+    assert!(!worker.service().set_moment(Moment { minute: 5, ..Moment::default() }), "a minute that changes nothing");
+    assert_eq!(worker.service().snapshot().generation, generation, "leaves ready answers as they are");
 }

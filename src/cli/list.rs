@@ -1,5 +1,8 @@
 //! `cairn list`: the lists of names that are blocked or let through.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
@@ -9,6 +12,8 @@ use super::exit_code::{GOOD, MISTAKE};
 use super::explain::parse_name;
 use super::run::Everywhere;
 use super::terminal::{Paint, complain, say};
+use crate::config::duration_from_text;
+use crate::limits::server::LIST_PAUSE_MAX;
 use crate::record::Name;
 use crate::server::{self, Command, StartOptions};
 
@@ -18,6 +23,10 @@ Examples:
   cairn list status --json           one JSON object a list
   cairn list update                  read all lists again, now
   cairn list which ads.example.com   which list and which line block a name, or let it through
+  cairn list which ads.example.com --as 192.0.2.70   the same for this client, in its view
+  cairn list pause 10m               no list blocks anything for ten minutes
+  cairn list pause 1h --view kids    the same for the clients of one view
+  cairn list resume                  ends every pause now
 
 Exit codes: 0 good, 1 no server, or a list that could not be read.";
 
@@ -31,6 +40,10 @@ pub(super) enum ListCommand {
     Update(StatusArgs),
     /// Show which list and line have a name
     Which(WhichArgs),
+    /// Let lists block nothing for a while; exceptions, response policy zones and safe search stay
+    Pause(PauseArgs),
+    /// End a pause before its time
+    Resume(ResumeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -44,9 +57,40 @@ pub(super) struct StatusArgs {
 pub(super) struct WhichArgs {
     #[arg(value_parser = parse_name)]
     name: Name,
+    /// What holds for this client, in its view; by default for clients of no view
+    #[arg(long = "as", value_name = "ADDRESS")]
+    client: Option<IpAddr>,
     /// One JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PauseArgs {
+    /// How long, such as 10m, 1h or 90s; at most 7d. A pause that has begun gets this end
+    #[arg(value_parser = pause_length)]
+    duration: Duration,
+    /// Only for the clients of this view
+    #[arg(long)]
+    view: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// Only the pause of this view
+    #[arg(long)]
+    view: Option<String>,
+}
+
+fn pause_length(text: &str) -> Result<Duration, String> {
+    let length = duration_from_text(text).map(Duration::from_secs).ok_or("expected a duration such as 10m, 1h or 90s")?;
+    if length.is_zero() || length > LIST_PAUSE_MAX {
+        return Err(format!(
+            "a pause lasts from 1s to {}d; a list that is never to block does not belong into the configuration",
+            LIST_PAUSE_MAX.as_secs() / 86_400
+        ));
+    }
+    Ok(length)
 }
 
 pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
@@ -54,17 +98,22 @@ pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
         ListCommand::Status(args) => ask(&Command::ListStatus, args.json, status_lines, everywhere),
         ListCommand::Update(args) => ask(&Command::ListUpdate, args.json, status_lines, everywhere),
         ListCommand::Which(args) => which(args, everywhere),
+        ListCommand::Pause(args) => {
+            let command = Command::ListPause { view: args.view.clone(), length: args.duration };
+            ask(&command, false, status_lines, everywhere)
+        }
+        ListCommand::Resume(args) => ask(&Command::ListResume { view: args.view.clone() }, false, status_lines, everywhere),
     }
 }
 
 /// Of the running server; where none runs, of the files.
 fn which(args: &WhichArgs, everywhere: &Everywhere) -> u8 {
-    let command = Command::ListWhich { name: args.name.clone() };
+    let command = Command::ListWhich { name: args.name.clone(), client: args.client };
     let is_running = server::ask(&everywhere.control_sockets(), &Command::ListStatus, |_| {}).unwrap_or(false);
     if is_running {
         return ask(&command, args.json, which_lines, everywhere);
     }
-    match server::which_list(&args.name, &StartOptions { config: everywhere.config.clone(), ..StartOptions::default() }) {
+    match server::which_list(&args.name, args.client, &StartOptions { config: everywhere.config.clone(), ..StartOptions::default() }) {
         Ok(line) => {
             show(&line, args.json, which_lines);
             GOOD
@@ -101,7 +150,8 @@ fn text(value: &Value) -> &str {
 /// One line for the list, and below it what is wrong and why lines were skipped.
 fn status_lines(list: &Value, paint: Paint) -> Vec<String> {
     if list["name"].is_null() {
-        return Vec::new();
+        // A pause or a schedule.
+        return list["line"].as_str().map(str::to_owned).into_iter().collect();
     }
     let mut lines = vec![format!("{}  {} names, {} lines skipped", text(&list["name"]), list["names"], list["skipped"])];
     let kept = if list["loaded"] == Value::Bool(true) { "as it was read before:" } else { "not read:" };
@@ -120,13 +170,23 @@ fn status_lines(list: &Value, paint: Paint) -> Vec<String> {
 fn which_lines(which: &Value, _: Paint) -> Vec<String> {
     let name = text(&which["name"]);
     let answer = which["answer"].as_str().map(|answer| format!(", answered with {answer}")).unwrap_or_default();
-    let mut lines = vec![match (text(&which["verdict"]), which["list"].as_str()) {
-        (verdict, Some(list)) => format!("{name}  {verdict} by {list}{answer}"),
-        _ => format!("{name}  on no list"),
-    }];
-    for rule in which["rules"].as_array().into_iter().flatten() {
+    let rules = || which["rules"].as_array().into_iter().flatten();
+    let judged = |judged: &Value| match (text(&judged["verdict"]), judged["list"].as_str()) {
+        (verdict, Some(list)) => format!("{verdict} by {list}"),
+        _ if rules().next().is_some() => "on no list in force".to_owned(),
+        _ => "on no list".to_owned(),
+    };
+    let view = which["view"].as_str().map_or_else(|| "no view".to_owned(), |view| format!("view {view}"));
+    let whom = which["client"].as_str().map(|client| format!(" for {client} ({view})")).unwrap_or_default();
+    let mut lines = vec![format!("{name}  {}{answer}{whom}", judged(which))];
+    for rule in rules() {
         let place = rule["line"].as_u64().map(|line| format!(":{line}: {}", text(&rule["text"]))).unwrap_or_default();
-        lines.push(format!("  {}  {}{place}", text(&rule["list"]), text(&rule["source"])));
+        let out = rule["out-of-force"].as_str().map(|why| format!("  (not in force: {why})")).unwrap_or_default();
+        lines.push(format!("  {}  {}{place}{out}", text(&rule["list"]), text(&rule["source"])));
+    }
+    if which["client"].is_null() && rules().next().is_some() {
+        let in_views = which["views"].as_array().into_iter().flatten();
+        lines.extend(in_views.map(|in_view| format!("  view {}: {}", text(&in_view["view"]), judged(in_view))));
     }
     lines
 }

@@ -354,4 +354,11 @@ pub(super) const VIEW: &[Row<ViewSettings>] = &[
         doc: "Lead these clients to the forms of search engines and YouTube that leave out what is not for children; \"moderate\": the milder form of YouTube",
         why: "Google, Bing, YouTube, DuckDuckGo, Brave, Ecosia, Pixabay, Qwant and Yandex document such names",
     },
+    Row {
+        key: "schedule",
+        kind: Kind::Schedule(|v| &mut v.schedule),
+        default: "[]",
+        doc: "When lists are in force, in local time; a list may have several entries, and one without an entry always is in force; the days are those on which the time begins",
+        why: "docs/views.md",
+    },
 ];

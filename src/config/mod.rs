@@ -22,6 +22,7 @@ mod problem;
 mod quantity;
 mod reader;
 mod restart;
+mod schedule;
 mod secret;
 mod settings;
 mod show;
@@ -40,6 +41,7 @@ pub use prefix::Prefix;
 pub use problem::{Mark, Problem};
 pub use quantity::parse_duration as duration_from_text;
 pub use restart::{AfterRestart, after_restart, in_force, waits_for_restart};
+pub use schedule::ScheduleRule;
 pub use secret::Secret;
 #[cfg(any(test, feature = "internals"))]
 pub use settings::PolicySettings;

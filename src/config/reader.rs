@@ -20,11 +20,12 @@ use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
+use super::schedule::ScheduleRule;
 use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
 use super::socket_addr::parse_socket;
 use super::view_settings::ViewSettings;
 use super::written::{Mistake, Value, Written, client, domain_name, found, host, uri};
-use crate::limits::lists::{LISTS_MAX, VIEWS_MAX};
+use crate::limits::lists::{LISTS_MAX, SCHEDULE_RULES_MAX, VIEWS_MAX};
 use crate::limits::zone::RPZ_ZONES_MAX;
 use crate::record::Name;
 
@@ -202,7 +203,7 @@ impl<'a> Reader<'a> {
     fn views(&mut self, name: &str, value: &Value<'_>) -> Vec<ViewSettings> {
         let views = self.list(name, value, VIEW, &["name", "clients"], |view: &mut ViewSettings, line, of| {
             (view.line, view.name_mark, view.lists_mark) = (line, of("name"), of("lists"));
-            (view.rpz_mark, view.local_data_mark) = (of("rpz"), of("local-data"));
+            (view.rpz_mark, view.local_data_mark, view.schedule_mark) = (of("rpz"), of("local-data"), of("schedule"));
         });
         if let Some(view) = views.get(VIEWS_MAX) {
             self.problems.push(Problem::at(self.file_name, &view.name_mark, format!("there can be {VIEWS_MAX} views")));
@@ -227,6 +228,18 @@ impl<'a> Reader<'a> {
             for list in view.lists.iter().flatten().filter(|list| !known.contains(&list.as_str())) {
                 let hint = nearest(list, &known).map(|near| format!("did you mean \"{near}\"?"));
                 problem(&view.lists_mark, format!("view.lists: there is no [[list]] with the name \"{list}\""), hint);
+            }
+            for rule in &view.schedule {
+                if !known.contains(&rule.list.as_str()) {
+                    let hint = nearest(&rule.list, &known).map(|near| format!("did you mean \"{near}\"?"));
+                    problem(&view.schedule_mark, format!("view.schedule: there is no [[list]] with the name \"{}\"", rule.list), hint);
+                } else if view.lists.as_ref().is_some_and(|lists| !lists.contains(&rule.list)) {
+                    let what = format!("view.schedule: the list \"{}\" is not in `lists` of this view", rule.list);
+                    problem(&view.schedule_mark, what, Some("name it there too, or leave it out here".to_owned()));
+                }
+            }
+            if view.schedule.len() > SCHEDULE_RULES_MAX {
+                problem(&view.schedule_mark, format!("view.schedule: there can be {SCHEDULE_RULES_MAX} entries"), None);
             }
             for zone in view.rpz.iter().flatten().filter(|zone| settings.rpz.iter().all(|rpz| rpz.zone != **zone)) {
                 problem(&view.rpz_mark, format!("view.rpz: there is no [[rpz]] for {zone}"), None);
@@ -461,6 +474,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::TextsOrAll(slot) | Kind::RecordsInstead(slot) => *slot(target) = Some(written.each(|text| Ok(text.to_owned()))?),
         Kind::NamesOrAll(slot) => *slot(target) = Some(written.each(domain_name)?),
         Kind::SafeSearch(slot) => *slot(target) = written.safe_search()?,
+        Kind::Schedule(slot) => *slot(target) = written.each(ScheduleRule::parse)?,
         Kind::Secret(slot) => *slot(target) = Some(written.secret()?),
     }
     Ok(())

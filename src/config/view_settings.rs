@@ -3,6 +3,7 @@
 use super::block_answer::BlockAnswer;
 use super::prefix::Prefix;
 use super::problem::Mark;
+use super::schedule::ScheduleRule;
 use crate::record::{Name, RrSet};
 
 /// One `[[view]]`. The first whose clients match counts.
@@ -22,6 +23,8 @@ pub struct ViewSettings {
     /// `None`: as in `[policy]`.
     pub block_answer: Option<BlockAnswer>,
     pub safe_search: SafeSearch,
+    /// When lists are in force; a list without an entry always is.
+    pub schedule: Vec<ScheduleRule>,
     /// Line in the configuration file, from 1.
     pub line: usize,
     /// Place of the value of `name`.
@@ -32,6 +35,8 @@ pub struct ViewSettings {
     pub rpz_mark: Mark,
     /// Place of the value of `local-data`.
     pub local_data_mark: Mark,
+    /// Place of the value of `schedule`.
+    pub schedule_mark: Mark,
 }
 
 /// Whether search engines leave out what is not for children.

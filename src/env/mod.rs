@@ -11,12 +11,14 @@ mod clock;
 mod net;
 mod random;
 mod real;
+mod time_zone;
 
 pub use boxed::boxed;
 pub use clock::{BootTime, Clock, WallTime};
 pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, Stream, StreamListener, UdpFlow, is_own_shortage};
 pub use random::Random;
 pub use real::{Allocator, NetworkChange, NetworkWatch, RealClock, RealDatagramSocket, RealNet, RealStreamListener, bind_tcp, bind_udp};
+pub use time_zone::TimeZone;
 
 /// The clock of time-outs and of round-trip times; virtual in the simulation.
 pub use tokio::time::Instant;

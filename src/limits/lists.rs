@@ -23,3 +23,5 @@ pub const BLOCK_ADDRESSES_MAX: usize = 8;
 pub const STRUCTURED_REASON_BYTES_MAX: usize = 500;
 /// Views, besides the one of all other clients: ready answers have five bits for the view.
 pub const VIEWS_MAX: usize = 30;
+/// Entries of the schedule of a view: each is looked at every minute.
+pub const SCHEDULE_RULES_MAX: usize = 100;

@@ -127,6 +127,10 @@ pub const TRANSFER_TIME_MAX: Duration = Duration::from_secs(1_800);
 pub const TRANSFERRED_ZONE_BYTES_MAX: usize = 1 << 30;
 /// Between two looks at the files of lists. A file that has changed is read once it looks the same twice.
 pub const LIST_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// Between two looks at the clock, where a view has a schedule; besides those at the start of each minute.
+pub const VIEWS_LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest pause of lists.
+pub const LIST_PAUSE_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// Between two looks whether a replaced table of lists is still used.
 pub const RETIRE_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 /// Octets of a file in the folder of a zone's keys: an RSA key of 4096 bits takes 4 KiB, a state with ten keys as much.

@@ -44,4 +44,4 @@ pub use response_policy::{
 pub use response_rate::{Pace, Rate, ResponseRate};
 pub use snapshot::Policy;
 pub use special::{Special, SpecialAnswer, SpecialUse};
-pub use views::{View, ViewId, Views, safe_search};
+pub use views::{InForce, Moment, Paused, View, ViewId, Views, safe_search};

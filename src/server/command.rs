@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::fs::File;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -65,11 +67,22 @@ pub enum Command {
     },
     /// Shows each list of names and what became of its lines.
     ListStatus,
+    /// No list blocks anything for a while, for clients of this view or for all.
+    ListPause {
+        view: Option<String>,
+        length: Duration,
+    },
+    /// Ends the pause of a view, or every pause.
+    ListResume {
+        view: Option<String>,
+    },
     /// Reads the sources of all lists anew.
     ListUpdate,
     /// Shows what the lists say of a name.
     ListWhich {
         name: Name,
+        /// Whose view decides; `None`: that of clients of no view.
+        client: Option<IpAddr>,
     },
     /// Begins to roll a key: `ksk`, `zsk`, `csk` or `algorithm`; or `end`: asks the parent for no DS record, and `resume`.
     ZoneSignRoll {

@@ -43,6 +43,7 @@ mod socket;
 mod state;
 mod system;
 mod trust;
+mod views;
 mod zone_doctor;
 mod zone_file;
 mod zone_force;

@@ -23,11 +23,12 @@ use super::ports::WorkerSockets;
 use super::records;
 use super::serials::unraised_serials;
 use super::signing::{self, Signing, not_signed};
+use super::views::{ViewKeeper, moment_at};
 use super::{cache_file, notify, pages, passed_file, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
 use crate::config::ZoneSettings;
-use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet};
+use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet, TimeZone};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
 use crate::listen::{self, Admission, Bounds, LiveBounds, SocketChanges, Sockets};
@@ -46,6 +47,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     let zones = zone_states(&sources, &Zones::default());
     let zone_settings = sources.settings.zones.clone();
     let list_settings = sources.settings.lists.clone();
+    let (view_settings, time_zone) = (sources.settings.views.clone(), sources.time_zone.clone().unwrap_or(TimeZone::UTC));
     let signing = Arc::new(Signing::new(Arc::new(RealClock), state_folder.clone()));
     signing.configure(&zone_settings);
     let versions = Arc::new(Versions::new(Arc::new(RealDisk), state_folder.clone(), Some(signing.clone())));
@@ -60,6 +62,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         limit_log: service.limit_log.clone(),
     };
     trust::restore(&service, state_folder.as_deref());
+    let views = ViewKeeper::start(service.clone(), versions.clone(), Arc::new(RealClock), time_zone, &view_settings)?;
     let lists = ListKeeper::start(service.clone(), versions.clone(), state_folder.clone(), &list_settings)?;
     let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
@@ -81,6 +84,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         signing,
         tending,
         lists,
+        views,
         beats,
     }))
 }
@@ -102,7 +106,9 @@ pub fn explain(sources: Sources, query: &Explain, each: &mut dyn FnMut(Line)) ->
     each(Line::new(Event::OwnProcess(explain::OwnProcess { settings })));
     let state_folder = state::place(&sources.settings.server);
     let limits = rlimit::limits(1, &sources.settings.limits);
+    let time_zone = sources.time_zone.clone().unwrap_or(TimeZone::UTC);
     let service = service_of(sources, &mut Versions::new(Arc::new(RealDisk), None, None).change(), &[], limits)?;
+    service.set_moment(moment_at(RealClock.wall(), &time_zone));
     trust::restore(&service, state_folder.as_deref());
     explain::lines(&walk(&service, query)?).into_iter().for_each(each);
     Ok(())
@@ -128,6 +134,8 @@ struct Server {
     tending: mpsc::UnboundedSender<signing::Order>,
     /// Reads the lists of names.
     lists: ListKeeper,
+    /// Looks at the clock for them.
+    views: ViewKeeper,
     /// Each worker counts on, where a service manager watches whether all are alive.
     beats: Arc<[AtomicU64]>,
 }
@@ -187,6 +195,7 @@ impl Engine for Server {
         made_catalogs::add(&mut sources, self.state_folder.as_deref(), self.clock.wall());
         let zone_settings = sources.settings.zones.clone();
         let list_settings = sources.settings.lists.clone();
+        self.views.configure(sources.time_zone.clone().unwrap_or(TimeZone::UTC), &sources.settings.views);
         let mut changing = self.hosting.versions.change();
         self.signing.configure(&zone_settings);
         sources.settings.zones = changing.configure(&zone_settings);
@@ -368,12 +377,14 @@ impl Engine for Server {
                     reply.error("the thread that tends signed zones has ended");
                 }
             }
-            Command::ListStatus => self.lists.status().into_iter().for_each(|line| {
+            Command::ListStatus => self.views.status().into_iter().chain(self.lists.status()).for_each(|line| {
                 reply.line(line);
             }),
+            Command::ListPause { view, length } => self.views.pause(view, length, reply),
+            Command::ListResume { view } => self.views.resume(view, reply),
             Command::ListUpdate => self.lists.update(reply),
-            Command::ListWhich { name } => {
-                let which = self.lists.which(&name);
+            Command::ListWhich { name, client } => {
+                let which = self.lists.which(&name, client);
                 in_background("which", move || {
                     reply.line_blocking(which());
                 });

@@ -33,7 +33,7 @@ use super::state;
 use super::system::{account_name, belongs_to_us};
 use crate::answer::Explain;
 use crate::limits::server::{
-    CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_RELOAD_WAIT_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX,
+    CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_RELOAD_WAIT_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX, LIST_PAUSE_MAX,
 };
 use crate::record::{Name, Question};
 
@@ -90,8 +90,19 @@ enum Line {
     },
     ListStatus,
     ListUpdate,
+    ListPause {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<String>,
+        seconds: u64,
+    },
+    ListResume {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<String>,
+    },
     ListWhich {
         name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<IpAddr>,
     },
 }
 
@@ -227,7 +238,9 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
         Command::ZoneSignRoll { name, what } => Line::ZoneSignRoll { name: name.to_string(), what: what.clone() },
         Command::ListStatus => Line::ListStatus,
         Command::ListUpdate => Line::ListUpdate,
-        Command::ListWhich { name } => Line::ListWhich { name: name.to_string() },
+        Command::ListPause { view, length } => Line::ListPause { view: view.clone(), seconds: length.as_secs() },
+        Command::ListResume { view } => Line::ListResume { view: view.clone() },
+        Command::ListWhich { name, client } => Line::ListWhich { name: name.to_string(), client: *client },
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
     let (file, outcome) = match command {
@@ -436,7 +449,15 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
         Line::ZoneSignRoll { name, what } => Command::ZoneSignRoll { name: name_of(&name)?, what },
         Line::ListStatus => Command::ListStatus,
         Line::ListUpdate => Command::ListUpdate,
-        Line::ListWhich { name } => Command::ListWhich { name: name_of(&name)? },
+        Line::ListPause { view, seconds } => {
+            let length = Duration::from_secs(seconds);
+            if length.is_zero() || length > LIST_PAUSE_MAX {
+                return Err(format!("a pause lasts from 1 s to {} days", LIST_PAUSE_MAX.as_secs() / 86_400));
+            }
+            Command::ListPause { view, length }
+        }
+        Line::ListResume { view } => Command::ListResume { view },
+        Line::ListWhich { name, client } => Command::ListWhich { name: name_of(&name)?, client },
     })
 }
 

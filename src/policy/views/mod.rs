@@ -1,8 +1,10 @@
 //! What differs for some clients. Which view a client has depends on its address alone; all else that a view says is read by
-//! whoever decides about a name.
+//! whoever decides about a name. What of it is in force changes with the time of day and with pauses (`moment.rs`).
 
+mod moment;
 mod safe_search;
 mod view;
 
+pub use moment::{Moment, Paused};
 pub use safe_search::safe_search;
-pub use view::{View, ViewId, Views};
+pub use view::{InForce, View, ViewId, Views};

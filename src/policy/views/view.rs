@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::config::{BlockAnswer, SafeSearch, Settings, ViewSettings};
+use super::moment::{Moment, OutOfForce};
+use crate::config::{BlockAnswer, SafeSearch, ScheduleRule, Settings, ViewSettings};
 use crate::limits::lists::LISTS_MAX;
-use crate::policy::{Acl, ListId, ListSet, Lists, LocalData, PolicySet};
+use crate::policy::{Acl, Found, ListId, ListSet, ListVerdict, Lists, LocalData, PolicySet};
 use crate::record::{Name, Question};
 
 /// The place of a view in the configuration, from 1; 0: the view of all other clients.
@@ -16,6 +17,7 @@ pub struct View {
     pub name: String,
     clients: Acl,
     lists: Option<Vec<String>>,
+    schedule: Vec<ScheduleRule>,
     pub rpz: PolicySet,
     /// `None`: the records that are for everybody.
     pub local_data: Option<LocalData>,
@@ -37,6 +39,7 @@ impl Views {
             name: String::new(),
             clients: Acl::default(),
             lists: None,
+            schedule: Vec::new(),
             rpz: PolicySet::ALL,
             local_data: None,
             block_answer: settings.policy.block_answer.clone().unwrap_or_default(),
@@ -66,14 +69,15 @@ impl Views {
         self.all.get(usize::from(view.0)).unwrap_or(&self.all[0])
     }
 
-    /// The lists in force in each view.
-    pub fn in_force(&self, lists: &Lists) -> Vec<ListSet> {
-        let set = |named: &Vec<String>| {
-            let ids = (0..LISTS_MAX as u8).map(ListId);
-            let named = ids.filter(|list| named.iter().any(|name| name == lists.name(*list)));
-            named.fold(ListSet::default(), |set, list| set.or(ListSet::of(list)))
-        };
-        self.all.iter().map(|view| view.lists.as_ref().map_or(ListSet::ALL, set)).collect()
+    /// What is in force in each view at this moment.
+    pub fn in_force(&self, lists: &Lists, moment: &Moment) -> Vec<InForce> {
+        let all = |view: &View| InForce { lists: view.in_force(lists, moment), is_paused: moment.paused.has(&view.name) };
+        self.all.iter().map(all).collect()
+    }
+
+    /// The names of the views, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().skip(1).map(|view| view.name.as_str())
     }
 
     /// Whether the records of some view, or safe search, make the answer for this question differ between views. `shared`: the
@@ -85,7 +89,66 @@ impl Views {
     }
 }
 
+/// What lists are in force for the clients of a view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InForce {
+    lists: ListSet,
+    /// Nothing is blocked. Exceptions hold, because they are also exceptions from response policy zones.
+    is_paused: bool,
+}
+
+impl InForce {
+    #[inline]
+    pub fn verdict(self, found: &Found) -> ListVerdict {
+        match found.verdict(self.lists) {
+            ListVerdict::Blocked(_) | ListVerdict::Rewritten(..) if self.is_paused => ListVerdict::Pass,
+            verdict => verdict,
+        }
+    }
+}
+
 impl View {
+    fn in_force(&self, lists: &Lists, moment: &Moment) -> ListSet {
+        if self.lists.is_none() && self.schedule.is_empty() {
+            return ListSet::ALL;
+        }
+        let ids = (0..LISTS_MAX as u8).map(ListId);
+        let in_force = ids.filter(|list| self.has(lists.name(*list)) && moment.has_in_force(&self.schedule, lists.name(*list)));
+        in_force.fold(ListSet::default(), |set, list| set.or(ListSet::of(list)))
+    }
+
+    fn has(&self, list: &str) -> bool {
+        self.lists.as_ref().is_none_or(|named| named.iter().any(|name| name == list))
+    }
+
+    /// The entries of its schedule for a list.
+    pub fn schedule_of(&self, list: &str) -> impl Iterator<Item = &ScheduleRule> {
+        self.schedule.iter().filter(move |rule| rule.list == list)
+    }
+
+    /// The lists that have a schedule, each once.
+    pub fn scheduled(&self) -> Vec<&str> {
+        let mut lists: Vec<&str> = Vec::new();
+        for rule in &self.schedule {
+            if !lists.contains(&rule.list.as_str()) {
+                lists.push(&rule.list);
+            }
+        }
+        lists
+    }
+
+    /// Why a list does nothing for its clients; `None`: it is in force.
+    pub fn why_out_of_force(&self, list: &str, moment: &Moment) -> Option<OutOfForce> {
+        if !self.has(list) {
+            return Some(OutOfForce::NotInView);
+        }
+        if !moment.has_in_force(&self.schedule, list) {
+            let times: Vec<String> = self.schedule_of(list).map(ScheduleRule::times).collect();
+            return Some(OutOfForce::Schedule(times.join(", ")));
+        }
+        moment.paused.has(&self.name).then_some(OutOfForce::Paused)
+    }
+
     fn new(settings: &ViewSettings, all: &Settings) -> View {
         let rpz = settings.rpz.as_ref().map(|zones| {
             let place = |zone: &Name| all.rpz.iter().position(|rpz| rpz.zone == *zone);
@@ -95,6 +158,7 @@ impl View {
             name: settings.name().to_owned(),
             clients: Acl::new(&settings.clients),
             lists: settings.lists.clone(),
+            schedule: settings.schedule.clone(),
             rpz: rpz.unwrap_or(PolicySet::ALL),
             local_data: settings.local_data.is_some().then(|| LocalData::new(&settings.local_records)),
             block_answer: settings.block_answer.clone().or_else(|| all.policy.block_answer.clone()).unwrap_or_default(),

@@ -1,16 +1,19 @@
 //! Lists without a server: for `cairn check`, and for `cairn list which` where none runs.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use super::assemble::{Assembled, assemble};
 use super::source::Source;
-use super::which;
+use super::which::{self, Asked};
 use crate::config::{ListSettings, ListSource, Problem, Settings};
-use crate::env::Random;
-use crate::policy::{Lists, Tally};
+use crate::env::{Clock, Random, RealClock, TimeZone};
+use crate::policy::{Lists, Tally, Views};
 use crate::record::Name;
-use crate::server::load::{Configuration, Sources, StartOptions, configuration};
+use crate::server::load::{Configuration, Sources, StartOptions, configuration, time_zone};
 use crate::server::state;
+use crate::server::views::moment_at;
 
 /// One list as `cairn check` reads it.
 pub struct CheckedList<'s> {
@@ -32,8 +35,11 @@ pub fn check_lists(sources: &Sources) -> Vec<CheckedList<'_>> {
 }
 
 /// What the lists of the configuration say of a name.
-pub fn which_list(name: &Name, options: &StartOptions) -> Result<Value, Vec<Problem>> {
+pub fn which_list(name: &Name, client: Option<IpAddr>, options: &StartOptions) -> Result<Value, Vec<Problem>> {
     let Configuration { settings, .. } = configuration(options)?;
+    let views = Views::new(&settings);
+    let moment = moment_at(RealClock.wall(), &time_zone().unwrap_or(TimeZone::UTC));
+    let asked = Asked { views: &views, moment: &moment, client };
     let Settings { lists, server, .. } = settings;
     let state_folder = state::place(&server);
     let told = |what: String| vec![Problem::of_file("lists", what)];
@@ -41,5 +47,5 @@ pub fn which_list(name: &Name, options: &StartOptions) -> Result<Value, Vec<Prob
     let key = [random.u64(), random.u64()];
     let assembled = assemble(&lists, &[], &Lists::default(), key, state_folder.as_deref(), true).map_err(told)?;
     let Assembled { lists, states } = assembled;
-    Ok(which::which(name, &lists, &states, state_folder.as_deref()))
+    Ok(which::which(name, &asked, &lists, &states, state_folder.as_deref()))
 }

@@ -1,5 +1,6 @@
 //! Keeps the table of all lists: reads them at the start and at a reload, and whenever a file has changed.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 use super::assemble::{Assembled, assemble};
 use super::source;
 use super::state::{ListState, Stamp};
+use super::which::Asked;
 use super::{shown, which};
 use crate::answer::Service;
 use crate::config::ListSettings;
@@ -108,9 +110,13 @@ impl ListKeeper {
     }
 
     /// For `cairn list which`. Reads files, so not for the control thread.
-    pub(in crate::server) fn which(&self, name: &Name) -> impl FnOnce() -> Value + Send + 'static {
+    pub(in crate::server) fn which(&self, name: &Name, client: Option<IpAddr>) -> impl FnOnce() -> Value + Send + 'static {
         let (shared, name) = (self.shared.clone(), name.clone());
-        move || which::which(&name, &shared.service.snapshot().lists, &shared.states(), shared.state_folder.as_deref())
+        move || {
+            let snapshot = shared.service.snapshot();
+            let asked = Asked { views: &snapshot.policy.views, moment: snapshot.moment(), client };
+            which::which(&name, &asked, &snapshot.lists, &shared.states(), shared.state_folder.as_deref())
+        }
     }
 }
 

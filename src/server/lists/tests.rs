@@ -3,9 +3,9 @@
 use std::fs;
 
 use super::assemble::{Assembled, assemble};
-use super::which::which;
+use super::which::{Asked, which};
 use crate::config::{ListSettings, Settings};
-use crate::policy::{ListId, Lists};
+use crate::policy::{ListId, Lists, Moment, Paused, Views};
 use crate::record::{Name, Rtype};
 use crate::server::scratch::Scratch;
 
@@ -98,11 +98,35 @@ fn which_list_and_line() {
     scratch.write("ads.txt", "# ads\n0.0.0.0 ads.example\n");
     scratch.write("more.txt", "||x.example^\n@@||ads.example^\n");
     let (made, _) = next(&scratch, TWO, &nothing());
-    let of = |name: &str| which(&Name::parse(name).expect("a name"), &made.lists, &made.states, None);
+    let whole = Settings::from_toml(&format!("{TWO}{VIEWS}"), "cairn.toml").expect("valid");
+    let (views, moment) = (Views::new(&whole), Moment { day: 0, minute: 720, paused: Paused { all: false, views: vec!["c".to_owned()] } });
+    let by = |name: &str, client: Option<&str>| {
+        let asked = Asked { views: &views, moment: &moment, client: client.map(|client| client.parse().expect(client)) };
+        which(&Name::parse(name).expect("a name"), &asked, &made.lists, &made.states, None)
+    };
+    let of = |name: &str| by(name, None);
     let both = of("ads.example");
     assert_eq!((both["verdict"].as_str(), both["list"].as_str()), (Some("allowed"), Some("more")));
     assert_eq!((&both["rules"][0]["line"], &both["rules"][0]["text"]), (&2.into(), &"0.0.0.0 ads.example".into()));
     assert_eq!((&both["rules"][1]["line"], &both["rules"][1]["decides"]), (&2.into(), &true.into()));
     assert_eq!(of("y.x.example")["rules"][0]["text"], "||x.example^");
     assert_eq!(of("z.example")["verdict"], "not-listed");
+    let told = |which: &serde_json::Value| {
+        let rules: Vec<_> =
+            which["rules"].as_array().into_iter().flatten().map(|rule| rule["out-of-force"].as_str().unwrap_or("-")).collect();
+        format!("{} {} {}", which["view"].as_str().unwrap_or("-"), which["verdict"].as_str().unwrap_or("?"), rules.join("; "))
+    };
+    for (client, expected) in [
+        ("192.0.2.1", "a not-listed the schedule of the view: mon-fri 20:00-07:00"),
+        ("192.0.2.2", "b not-listed the view does not have this list"),
+        ("192.0.2.3", "c not-listed a pause"),
+        ("192.0.2.4", "- blocked -"),
+    ] {
+        assert_eq!(told(&by("x.example", Some(client))), expected, "{client}");
+    }
+    let in_views: Vec<_> = of("x.example")["views"].as_array().into_iter().flatten().map(|view| view["verdict"].to_string()).collect();
+    assert_eq!(in_views, ["\"not-listed\"", "\"not-listed\"", "\"not-listed\""]);
 }
+
+const VIEWS: &str = "[[view]]\nname = 'a'\nclients = ['192.0.2.1']\nschedule = ['more: mon-fri 20:00-07:00']\n\
+    [[view]]\nname = 'b'\nclients = ['192.0.2.2']\nlists = ['ads']\n[[view]]\nname = 'c'\nclients = ['192.0.2.3']\n";

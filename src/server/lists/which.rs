@@ -1,34 +1,72 @@
 //! Which list, line and rule decides for a name. The table knows the list alone; the file is read again for the line.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::source::Source;
 use super::state::ListState;
-use crate::policy::{Found, ListId, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule};
+use crate::policy::{Found, ListId, ListSet, ListVerdict, Lists, Moment, Reach, Rewrite, Rule, ViewId, Views};
 use crate::record::{Name, Rtype};
 
-/// What follows for a name where all lists are in force.
-pub(super) fn which(name: &Name, lists: &Lists, states: &[ListState], state_folder: Option<&Path>) -> Value {
+/// For whom and when.
+pub(super) struct Asked<'a> {
+    pub(super) views: &'a Views,
+    pub(super) moment: &'a Moment,
+    /// `None`: a client of no view.
+    pub(super) client: Option<IpAddr>,
+}
+
+/// What follows for a name, for the client and for those of each view.
+pub(super) fn which(name: &Name, asked: &Asked<'_>, lists: &Lists, states: &[ListState], state_folder: Option<&Path>) -> Value {
     let found = lists.find(name.as_wire(), Rtype::A);
     let found = if found.is_nothing() { lists.find(name.as_wire(), Rtype::AAAA) } else { found };
-    let verdict = match found.verdict(ListSet::ALL) {
-        ListVerdict::Pass => "not-listed",
-        ListVerdict::Allowed(_) => "allowed",
-        ListVerdict::Blocked(_) => "blocked",
-        ListVerdict::Rewritten(..) => "rewritten",
-    };
-    let decides = match found.verdict(ListSet::ALL) {
-        ListVerdict::Pass => None,
-        ListVerdict::Allowed(list) | ListVerdict::Blocked(list) | ListVerdict::Rewritten(list, _) => Some(list),
-    };
+    let Asked { views, moment, client } = *asked;
+    let in_force = views.in_force(lists, moment);
+    let judged = |view: usize| Judged::new(in_force.get(view).map_or(ListVerdict::Pass, |in_force| in_force.verdict(&found)));
+    let view = client.map_or(ViewId::default(), |client| views.of(client));
+    let here = judged(usize::from(view.0));
     let rules: Vec<Value> = (0u8..)
         .zip(states)
         .filter(|(at, _)| has(&found, ListId(*at)))
-        .map(|(at, state)| rule(name, state, state_folder, decides == Some(ListId(at))))
+        .map(|(at, state)| {
+            let mut rule = rule(name, state, state_folder, here.list == Some(ListId(at)));
+            rule["out-of-force"] = json!(views.get(view).why_out_of_force(state.settings.name(), moment).map(|why| why.to_string()));
+            rule
+        })
         .collect();
-    json!({ "name": name.to_string(), "verdict": verdict, "list": decides.map(|list| lists.name(list)), "answer": answer(&found), "rules": rules })
+    let in_views: Vec<Value> = views
+        .names()
+        .zip(1..)
+        .map(|(name, at)| {
+            let judged = judged(at);
+            json!({ "view": name, "verdict": judged.verdict, "list": judged.list.map(|list| lists.name(list)) })
+        })
+        .collect();
+    json!({
+        "name": name.to_string(), "client": client, "view": Some(&views.get(view).name).filter(|name| !name.is_empty()),
+        "verdict": here.verdict, "list": here.list.map(|list| lists.name(list)),
+        "answer": answer(&found).filter(|_| here.verdict == "rewritten"), "rules": rules,
+        "views": in_views,
+    })
+}
+
+struct Judged {
+    verdict: &'static str,
+    list: Option<ListId>,
+}
+
+impl Judged {
+    fn new(verdict: ListVerdict) -> Judged {
+        let (verdict, list) = match verdict {
+            ListVerdict::Pass => ("not-listed", None),
+            ListVerdict::Allowed(list) => ("allowed", Some(list)),
+            ListVerdict::Blocked(list) => ("blocked", Some(list)),
+            ListVerdict::Rewritten(list, _) => ("rewritten", Some(list)),
+        };
+        Judged { verdict, list }
+    }
 }
 
 fn has(found: &Found, list: ListId) -> bool {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::super::system::are_files_bound;
 use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
+use crate::env::TimeZone;
 use crate::limits::server::{CONFIG_BYTES_MAX, NEAR_FILES_MAX};
 use crate::record::Name;
 use crate::zone::Zone;
@@ -36,6 +37,8 @@ pub struct StartOptions {
     pub folder_read_before: Option<PathBuf>,
     /// The system's resolvers as they were read before the sandbox closed their file.
     pub resolvers_read_before: Vec<SocketAddr>,
+    /// The same of the time zone.
+    pub time_zone_read_before: Option<TimeZone>,
 }
 
 /// The settings in force, and the file they came from.

@@ -6,6 +6,7 @@ mod local_names;
 mod root;
 mod sources;
 mod system_resolvers;
+mod time_zone;
 mod warnings;
 
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration};
@@ -14,4 +15,5 @@ pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes, zone
 pub(super) use local_names::local_records;
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::Sources;
+pub(super) use time_zone::time_zone;
 pub(super) use warnings::open_resolver;

@@ -16,10 +16,11 @@ use super::keys::read_secrets;
 use super::local_names::{local_records, records_of_view};
 use super::root::{root_hints, trust_anchors};
 use super::system_resolvers::system_resolvers;
+use super::time_zone::time_zone;
 use super::warnings::across_files;
 use crate::authority::signing::{SignError, signed_elsewhere};
 use crate::config::{Problem, RpzSettings, Settings};
-use crate::env::{Clock, RealClock};
+use crate::env::{Clock, RealClock, TimeZone};
 use crate::policy::Rules;
 use crate::record::Name;
 use crate::validate::Anchor;
@@ -48,6 +49,8 @@ pub struct Sources {
     pub state_folder: Option<PathBuf>,
     /// Unusual data that is no mistake, such as a name server without an address in its own zone.
     pub warnings: Vec<Problem>,
+    /// Of this machine, as far as its files say it.
+    pub time_zone: Option<TimeZone>,
     /// For the person at the terminal.
     pub notes: Vec<String>,
 }
@@ -104,6 +107,13 @@ impl Sources {
         let root_hints = named(&settings, "recursion.root-hints", hints, root_hints).map_err(|m| problems.extend(m)).unwrap_or_default();
         let trust_anchors =
             named(&settings, "recursion.trust-anchor", anchors, trust_anchors).map_err(|m| problems.extend(m)).unwrap_or_default();
+        let time_zone = time_zone().or_else(|| options.time_zone_read_before.clone());
+        let scheduled = settings.views.iter().find(|view| !view.schedule.is_empty()).filter(|_| time_zone.is_none());
+        warnings.extend(scheduled.map(|view| {
+            let what = "warning: view.schedule: the time zone of this machine is not known, so times are UTC".to_owned();
+            let hint = Some("set /etc/localtime, or TZ in the environment".to_owned());
+            Problem { hint, ..Problem::at(&shown_file, &view.schedule_mark, what) }
+        }));
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -120,6 +130,7 @@ impl Sources {
             included,
             state_folder: None,
             warnings,
+            time_zone,
             notes,
         })
     }
@@ -128,7 +139,8 @@ impl Sources {
     pub fn read_again(&self, options: &StartOptions) -> StartOptions {
         let config = self.config_file.clone().or_else(|| options.config.clone());
         let resolvers_read_before = self.settings.recursion.system_resolvers.clone();
-        StartOptions { config, folder_read_before: self.zone_folder.clone(), resolvers_read_before, ..options.clone() }
+        let (folder_read_before, time_zone_read_before) = (self.zone_folder.clone(), self.time_zone.clone());
+        StartOptions { config, folder_read_before, resolvers_read_before, time_zone_read_before, ..options.clone() }
     }
 
     /// Records of response policy zones that are no rule. A running server tells of them when it compiles the zone.
