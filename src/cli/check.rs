@@ -5,7 +5,7 @@ use clap::Args;
 use super::exit_code::{GOOD, MISTAKE};
 use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
-use crate::config::Problem;
+use crate::config::{ListSource, Problem, Scheme};
 use crate::server::{CheckedList, LoadedZone, Sources, check_lists};
 
 const EXAMPLES: &str = "\
@@ -54,9 +54,14 @@ fn lists(sources: &Sources) -> Vec<Problem> {
     let good = Paint::stdout().good("good");
     let mut problems = Vec::new();
     for CheckedList { list, read } in check_lists(sources) {
+        let source = list.source.as_ref().map(ToString::to_string).unwrap_or_default();
         match read {
-            Ok(tally) => {
-                let source = list.source.as_ref().map(ToString::to_string).unwrap_or_default();
+            Ok(None) => {
+                let is_open = matches!(&list.source, Some(ListSource::Url(url)) if url.scheme == Scheme::Http);
+                let told = if is_open { ", unprotected: whoever is on the way can change it" } else { "" };
+                say!("{good}  {source}: list {} is fetched by the running server{told}", list.name());
+            }
+            Ok(Some(tally)) => {
                 let (rules, skipped) = (tally.blocked + tally.exceptions, tally.skipped);
                 say!("{good}  {source}: list {}, {rules} lines with rules, {skipped} skipped", list.name());
                 for (reason, skipped) in &tally.reasons {

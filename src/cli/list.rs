@@ -12,6 +12,7 @@ use super::exit_code::{GOOD, MISTAKE};
 use super::explain::parse_name;
 use super::run::Everywhere;
 use super::terminal::{Paint, complain, say};
+use super::time::time;
 use crate::config::duration_from_text;
 use crate::limits::server::LIST_PAUSE_MAX;
 use crate::record::Name;
@@ -21,14 +22,16 @@ const EXAMPLES: &str = "\
 Examples:
   cairn list status                  each list: its names, the lines that were skipped, and why
   cairn list status --json           one JSON object a list
-  cairn list update                  read all lists again, now
+  cairn list update                  fetch and read all lists again, now
+  cairn list update ads              this one
+  cairn list update ads --accept     also if it has fewer than half of the names it had before
   cairn list which ads.example.com   which list and which line block a name, or let it through
   cairn list which ads.example.com --as 192.0.2.70   the same for this client, in its view
   cairn list pause 10m               no list blocks anything for ten minutes
   cairn list pause 1h --view kids    the same for the clients of one view
   cairn list resume                  ends every pause now
 
-Exit codes: 0 good, 1 no server, or a list that could not be read.";
+Exit codes: 0 good, 1 no server, or a list that could not be fetched or read.";
 
 /// Show the lists of names that are blocked or let through
 #[derive(Debug, Subcommand)]
@@ -36,8 +39,8 @@ Exit codes: 0 good, 1 no server, or a list that could not be read.";
 pub(super) enum ListCommand {
     /// Show each list: how many names it has, and which lines were skipped
     Status(StatusArgs),
-    /// Read all lists again, and wait until they are in force
-    Update(StatusArgs),
+    /// Fetch or read lists again, and wait until they are in force
+    Update(UpdateArgs),
     /// Show which list and line have a name
     Which(WhichArgs),
     /// Let lists block nothing for a while; exceptions, response policy zones and safe search stay
@@ -48,6 +51,19 @@ pub(super) enum ListCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
+    /// One JSON object a list
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpdateArgs {
+    /// Name of the list; without it all of them
+    #[arg(value_name = "LIST")]
+    list: Option<String>,
+    /// Take over also a list that has fewer than half of the names it had before, or none
+    #[arg(long)]
+    accept: bool,
     /// One JSON object a list
     #[arg(long)]
     json: bool,
@@ -96,7 +112,10 @@ fn pause_length(text: &str) -> Result<Duration, String> {
 pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
     match command {
         ListCommand::Status(args) => ask(&Command::ListStatus, args.json, status_lines, everywhere),
-        ListCommand::Update(args) => ask(&Command::ListUpdate, args.json, status_lines, everywhere),
+        ListCommand::Update(args) => {
+            let command = Command::ListUpdate { name: args.list.clone(), accept: args.accept };
+            ask(&command, args.json, status_lines, everywhere)
+        }
         ListCommand::Which(args) => which(args, everywhere),
         ListCommand::Pause(args) => {
             let command = Command::ListPause { view: args.view.clone(), length: args.duration };
@@ -158,6 +177,7 @@ fn status_lines(list: &Value, paint: Paint) -> Vec<String> {
     if let Some(problem) = list["problem"].as_str() {
         lines.push(format!("  {} {problem}", paint.bad(kept)));
     }
+    lines.extend(fetch_line(&list["fetch"], paint));
     for reason in list["reasons"].as_array().into_iter().flatten() {
         lines.push(format!("  {} {}", reason["count"], text(&reason["reason"])));
         for example in reason["examples"].as_array().into_iter().flatten() {
@@ -165,6 +185,20 @@ fn status_lines(list: &Value, paint: Paint) -> Vec<String> {
         }
     }
     lines
+}
+
+/// How a list with a URL is fetched.
+fn fetch_line(fetch: &Value, paint: Paint) -> Option<String> {
+    let ago = |seconds: &Value| seconds.as_u64().map(|seconds| format!("{} ago", time(seconds)));
+    let age = ago(fetch.get("age")?).map_or_else(|| "never fetched".to_owned(), |age| format!("as on the server {age}"));
+    let status = fetch["http-status"].as_u64().map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
+    let last = match (ago(&fetch["last-try"]), fetch["problem"].as_str()) {
+        (Some(when), Some(problem)) => format!("; {} {when}: {problem}", paint.bad("fetched in vain")),
+        (Some(_), None) => status,
+        (None, _) => String::new(),
+    };
+    let next = fetch["next-try"].as_u64().map_or_else(|| "; being fetched".to_owned(), |next| format!("; next try in {}", time(next)));
+    Some(format!("  {age}{last}{next}"))
 }
 
 fn which_lines(which: &Value, _: Paint) -> Vec<String> {
@@ -209,5 +243,25 @@ mod tests {
             "    line 4: 192.0.2.1",
         ];
         assert_eq!(status_lines(&list, Paint::none()), expected);
+    }
+
+    #[test]
+    fn how_a_list_is_fetched() {
+        let of = |fetch: Value| fetch_line(&fetch, Paint::none());
+        for (fetch, expected) in [
+            (json!({ "age": null, "next-try": null }), "  never fetched; being fetched"),
+            (json!({ "age": 7_200, "next-try": 79_200 }), "  as on the server 2 h 0 min ago; next try in 22 h 0 min"),
+            (
+                json!({ "age": 7_200, "last-try": 7_200, "http-status": 304, "next-try": 60 }),
+                "  as on the server 2 h 0 min ago (HTTP status 304); next try in 1 min 0 s",
+            ),
+            (
+                json!({ "age": 7_200, "last-try": 5, "http-status": 503, "problem": "the server answers with HTTP status 503", "next-try": 60 }),
+                "  as on the server 2 h 0 min ago; fetched in vain 5 s ago: the server answers with HTTP status 503; next try in 1 min 0 s",
+            ),
+        ] {
+            assert_eq!(of(fetch).as_deref(), Some(expected));
+        }
+        assert_eq!(of(Value::Null), None);
     }
 }

@@ -296,6 +296,13 @@ pub(super) const LIST: &[Row<ListSettings>] = &[
         why: "most lists change once a day; their hosts pay for each fetch",
     },
     Row {
+        key: "ca",
+        kind: Kind::FileOrBuiltIn(|l| &mut l.ca),
+        default: "(those of the system)",
+        doc: "File of the CA certificates (PEM) that the server of an `https://` source is verified with; a relative path starts at the folder of the configuration file",
+        why: "a server of your own may have a certificate of your own CA",
+    },
+    Row {
         key: "single-labels",
         kind: Kind::Switch(|l| &mut l.single_labels),
         default: "false",

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::http_url::HttpUrl;
 use super::problem::Mark;
 
 /// One `[[list]]`.
@@ -17,6 +18,8 @@ pub struct ListSettings {
     pub action: ListAction,
     /// Between two fetches of a URL.
     pub refresh_s: u32,
+    /// File of the certificates that the server of a URL is verified with; `None`: the system's.
+    pub ca: Option<PathBuf>,
     /// A line may name a whole top-level domain.
     pub single_labels: bool,
     /// Line in the configuration file, from 1.
@@ -37,14 +40,14 @@ impl ListSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListSource {
     File(PathBuf),
-    Url(String),
+    Url(HttpUrl),
 }
 
 impl fmt::Display for ListSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListSource::File(path) => path.display().fmt(f),
-            ListSource::Url(url) => f.write_str(url),
+            ListSource::Url(url) => url.fmt(f),
         }
     }
 }
@@ -104,6 +107,7 @@ impl Default for ListSettings {
             matching: ListMatch::Exact,
             action: ListAction::Block,
             refresh_s: 86_400,
+            ca: None,
             single_labels: false,
             line: 0,
             name_mark: Mark::default(),

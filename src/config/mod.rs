@@ -10,6 +10,7 @@ mod address_entry;
 mod block_answer;
 mod entry_keys;
 mod foreign;
+mod http_url;
 mod keys;
 mod language;
 mod list_settings;
@@ -33,6 +34,7 @@ mod written;
 
 pub use address_entry::AddressEntry;
 pub use block_answer::BlockAnswer;
+pub use http_url::{Host, HttpUrl, Scheme};
 pub use list_settings::{ListAction, ListFormat, ListMatch, ListSettings, ListSource};
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;

@@ -12,9 +12,10 @@ use toml::de::DeTable;
 
 use super::entry_keys::{KEY, LIST, ROUTE, RPZ, VIEW, ZONE};
 use super::foreign;
+use super::http_url::Scheme;
 use super::keys::{Kind, LISTS, Row, SECTIONS, expected};
 use super::language;
-use super::list_settings::ListSettings;
+use super::list_settings::{ListSettings, ListSource};
 use super::nearest::{hint_for_key, home_of, nearest};
 use super::negative::NegativeAnchor;
 use super::origin::Origin;
@@ -190,6 +191,13 @@ impl<'a> Reader<'a> {
                 None => continue,
             };
             self.problems.push(Problem::at(self.file_name, &list.name_mark, what));
+        }
+        for list in lists.iter().filter(|list| list.ca.is_some()) {
+            let is_verified = matches!(&list.source, Some(ListSource::Url(url)) if url.scheme == Scheme::Https);
+            if !is_verified && list.source.is_some() {
+                let what = "list.ca: only an https:// source has a certificate to verify".to_owned();
+                self.problems.push(Problem::at(self.file_name, &list.source_mark, what));
+            }
         }
         if let Some(list) = lists.get(LISTS_MAX) {
             let what = format!("there can be {LISTS_MAX} lists");

@@ -9,6 +9,7 @@ use toml::de::{DeInteger, DeValue};
 
 use super::address_entry::AddressEntry;
 use super::block_answer::{BLOCK_WORDS, BlockAnswer};
+use super::http_url::HttpUrl;
 use super::language;
 use super::list_settings::ListSource;
 use super::nearest::nearest;
@@ -92,11 +93,10 @@ impl Written<'_> {
     pub(super) fn source(&self) -> Read<ListSource> {
         match self.plain().as_str().and_then(|text| Some((text, text.split_once("://")?))) {
             None => self.path().map(ListSource::File),
-            Some((text, ("https" | "http", rest))) if !rest.is_empty() && text.bytes().all(|octet| octet.is_ascii_graphic()) => {
-                Ok(ListSource::Url(text.to_owned()))
-            }
-            Some((text, ("https" | "http", _))) => Err(self.mistake(format!("\"{text}\" is not a URL"))),
-            Some((text, _)) => Err(self.mistake(format!("\"{text}\": only https:// and http:// are fetched"))),
+            Some((text, _)) => match HttpUrl::parse(text) {
+                Ok(url) => Ok(ListSource::Url(url)),
+                Err(what) => Err(self.mistake(format!("\"{text}\": {what}"))),
+            },
         }
     }
 

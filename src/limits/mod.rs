@@ -10,6 +10,7 @@
 
 pub mod cache;
 pub mod clients;
+pub mod fetch;
 mod limits;
 pub mod lists;
 pub mod server;

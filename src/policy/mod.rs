@@ -36,6 +36,7 @@ pub use in_flight::{InFlight, Place, Ticket};
 pub use limit_log::LimitLog;
 pub use lists::{Builder, Dialect, Found, ListId, ListReader, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule, Tally};
 pub use local_data::{LocalData, LocalFound, denial_soa};
+pub use private_address::is_private;
 pub use rebinding::{Rebinding, Verdict};
 pub use response_policy::{
     Action, Decided, Facts, LocalAction, NameServer, PolicyOptions, PolicySet, PolicyZone, ResponsePolicies, RuleMatch, Rules, Step,

@@ -20,6 +20,14 @@ pub(super) fn private_address(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// Is this such an address?
+pub fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_private_v4(address),
+        IpAddr::V6(address) => is_private_v6(address),
+    }
+}
+
 fn private_v4(bytes: &[u8]) -> Option<Ipv4Addr> {
     <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from).filter(|v4| is_private_v4(*v4))
 }

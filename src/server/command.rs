@@ -76,8 +76,11 @@ pub enum Command {
     ListResume {
         view: Option<String>,
     },
-    /// Reads the sources of all lists anew.
-    ListUpdate,
+    /// Fetches a list, or reads its file anew; `None`: all lists. `accept`: also where it has far fewer names than before.
+    ListUpdate {
+        name: Option<String>,
+        accept: bool,
+    },
     /// Shows what the lists say of a name.
     ListWhich {
         name: Name,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
+use super::fetch;
 use super::load::{DEFAULT_CONFIG, DEFAULT_ZONES, Sources};
 use super::system::{self, InForce, Paths, ServeAs};
 use crate::config::{ListSource, Settings};
@@ -46,11 +47,13 @@ fn named(sources: &Sources) -> [Option<&Path>; 4] {
     [sources.config_file.as_deref(), recursion.root_hints.as_deref(), recursion.trust_anchor.as_deref(), policy.hosts_file.as_deref()]
 }
 
+/// Lists, and the CA certificates of those that are fetched.
 fn list_files(sources: &Sources) -> impl Iterator<Item = &Path> {
-    sources.settings.lists.iter().filter_map(|list| match &list.source {
+    let files = sources.settings.lists.iter().filter_map(|list| match &list.source {
         Some(ListSource::File(path)) => Some(path.as_path()),
         _ => None,
-    })
+    });
+    files.chain(sources.settings.lists.iter().filter_map(|list| list.ca.as_deref()))
 }
 
 /// Files of the start that the user of the server may not read, or that are below a folder which it may not enter.
@@ -76,6 +79,7 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     write.extend(sources.settings.zones.iter().filter(|zone| zone.is_secondary()).filter_map(|zone| zone.file.as_deref()).map(parent));
     read.extend(sources.settings.keys.iter().filter_map(|key| key.secret_file.as_deref()).map(parent));
     read.extend(list_files(sources).map(parent));
+    read.extend(fetch::ca_paths());
     read.extend(sources.included.iter().map(|file| parent(file)));
     for list in [&mut read, &mut write] {
         list.sort_unstable();

@@ -12,6 +12,7 @@ mod command;
 mod confine;
 mod doctor;
 mod engine;
+mod fetch;
 mod health;
 mod hosting;
 mod import;

@@ -284,6 +284,7 @@ impl Engine for Server {
 
     fn network_changed(&self, change: NetworkChange) {
         self.service.resolve.network_changed(change == NetworkChange::Connectivity);
+        self.lists.network_changed();
     }
 
     fn command(&self, command: Command, reply: Reply) {
@@ -382,7 +383,7 @@ impl Engine for Server {
             }),
             Command::ListPause { view, length } => self.views.pause(view, length, reply),
             Command::ListResume { view } => self.views.resume(view, reply),
-            Command::ListUpdate => self.lists.update(reply),
+            Command::ListUpdate { name, accept } => self.lists.update(name, accept, reply),
             Command::ListWhich { name, client } => {
                 let which = self.lists.which(&name, client);
                 in_background("which", move || {

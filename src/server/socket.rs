@@ -89,7 +89,12 @@ enum Line {
         what: Option<String>,
     },
     ListStatus,
-    ListUpdate,
+    ListUpdate {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        #[serde(default)]
+        accept: bool,
+    },
     ListPause {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         view: Option<String>,
@@ -237,7 +242,7 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
         Command::ZoneSignStatus { name } => Line::ZoneSignStatus { name: name.to_string() },
         Command::ZoneSignRoll { name, what } => Line::ZoneSignRoll { name: name.to_string(), what: what.clone() },
         Command::ListStatus => Line::ListStatus,
-        Command::ListUpdate => Line::ListUpdate,
+        Command::ListUpdate { name, accept } => Line::ListUpdate { name: name.clone(), accept: *accept },
         Command::ListPause { view, length } => Line::ListPause { view: view.clone(), seconds: length.as_secs() },
         Command::ListResume { view } => Line::ListResume { view: view.clone() },
         Command::ListWhich { name, client } => Line::ListWhich { name: name.to_string(), client: *client },
@@ -314,7 +319,11 @@ fn out_of_reach(socket: &Path) -> String {
 fn patience(command: &Command) -> Duration {
     let is_long = matches!(
         command,
-        Command::Reload | Command::ListUpdate | Command::ListWhich { .. } | Command::ZoneRetransfer { .. } | Command::ZoneSignRoll { .. }
+        Command::Reload
+            | Command::ListUpdate { .. }
+            | Command::ListWhich { .. }
+            | Command::ZoneRetransfer { .. }
+            | Command::ZoneSignRoll { .. }
     );
     if is_long { CONTROL_RELOAD_WAIT_MAX } else { CONTROL_WAIT_MAX }
 }
@@ -448,7 +457,7 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
         Line::ZoneSignStatus { name } => Command::ZoneSignStatus { name: name_of(&name)? },
         Line::ZoneSignRoll { name, what } => Command::ZoneSignRoll { name: name_of(&name)?, what },
         Line::ListStatus => Command::ListStatus,
-        Line::ListUpdate => Command::ListUpdate,
+        Line::ListUpdate { name, accept } => Command::ListUpdate { name, accept },
         Line::ListPause { view, seconds } => {
             let length = Duration::from_secs(seconds);
             if length.is_zero() || length > LIST_PAUSE_MAX {

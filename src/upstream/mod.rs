@@ -5,6 +5,8 @@
 //! sockets and connections, and the queries that wait for a socket; facts about servers (EDNS, cookies, letter case,
 //! speed) are arguments in each `Ask` and results in `Notes`.
 //!
+//! `tls_trust.rs` says whom a TLS server is verified with.
+//!
 //! There is one `Upstream` per worker. It spawns local tasks, so it must be used inside a `LocalSet`.
 //!
 //! Knows nothing of: which server to choose, what the sections mean, the cache, the client (only a number by
@@ -24,10 +26,12 @@ mod sockets;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tls_trust;
 mod translator;
 
 pub use do_not_query::may_ask;
 pub use exchange::{AskError, Notes, Reply, TcpReason, Transport, Upstream};
 pub use query::{Ask, EdnsOut, SocketWait};
 pub use tcp::TcpFault;
+pub use tls_trust::TlsTrust;
 pub use translator::Translator;

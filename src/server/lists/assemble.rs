@@ -1,37 +1,51 @@
 //! Makes the next table: reads what has changed, and takes over the rest from the table in force.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::source::Source;
 use super::state::ListState;
 use crate::config::ListSettings;
-use crate::policy::{Builder, ListId, Lists};
+use crate::policy::{Builder, ListId, Lists, Tally};
 
 /// The next table with the state of each list, or why there is none.
 pub(super) struct Assembled {
     pub(super) lists: Lists,
     pub(super) states: Vec<ListState>,
+    /// The lists that are not as what has arrived for them says, and why.
+    pub(super) refused: Vec<(String, String)>,
+}
+
+/// What is wanted of one list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// It is read also if its file looks as it did.
+    pub(super) anew: bool,
+    /// It may have far fewer names than before.
+    pub(super) accepts_shorter: bool,
+    /// It is read from here, and stays as it is if that cannot be used.
+    pub(super) arrived: Option<PathBuf>,
 }
 
 /// A list with fewer names than one in so many of those before is kept as it was: it is probably cut short.
 const SHRINKS_TO: u64 = 2;
 
-/// `anew`: also lists whose file looks as it did. `before` are the states of the lists in `old`.
+/// `before` are the states of the lists in `old`; `wish` gives what is wanted of the list of a name.
 pub(super) fn assemble(
     settings: &[ListSettings],
     before: &[ListState],
     old: &Lists,
     key: [u64; 2],
     state_folder: Option<&Path>,
-    anew: bool,
+    wish: &(dyn Fn(&str) -> Wish + Sync),
 ) -> Result<Assembled, String> {
     let place = |list: &ListSettings| {
         let same = |state: &ListState| state.is_loaded && state.settings.name() == list.name() && state.has_dialect_of(list);
         (0u8..).zip(before).find(|(_, state)| same(state)).map(|(at, state)| (ListId(at), state))
     };
-    let mut all: Vec<Reading<'_>> = settings.iter().map(|list| Reading::begin(list, place(list), state_folder, anew)).collect();
-    // Whatever proves unusable while it is read is left as it was in another attempt: each costs one more.
-    for _ in 0..=settings.len() {
+    let begin = |list| Reading::begin(list, place(list), state_folder, wish(list.name()));
+    let mut all: Vec<Reading<'_>> = settings.iter().map(begin).collect();
+    // Whatever proves unusable while it is read is left as it was in another attempt: each costs one more, and so does its copy.
+    for _ in 0..=2 * settings.len() {
         let names = settings.iter().map(|list| list.name().to_owned()).collect();
         let kept = all.iter().map(|reading| reading.old.map(|(list, _)| list).filter(|_| reading.source.is_none())).collect();
         let mut builder = Builder::new(names, key, old, kept);
@@ -46,7 +60,9 @@ pub(super) fn assemble(
         }
         let lists = builder.finish().map_err(|error| error.to_string())?;
         if (0u8..).zip(&mut all).all(|(at, reading)| reading.is_long_enough(lists.count(ListId(at)), old)) {
-            return Ok(Assembled { lists, states: all.into_iter().map(|reading| reading.state).collect() });
+            let refused = all.iter().filter_map(|reading| Some((reading.state.settings.name().to_owned(), reading.refused.clone()?)));
+            let refused = refused.collect();
+            return Ok(Assembled { lists, states: all.into_iter().map(|reading| reading.state).collect(), refused });
         }
     }
     Err("the lists change faster than they can be read".to_owned())
@@ -58,18 +74,27 @@ struct Reading<'a> {
     old: Option<(ListId, &'a ListState)>,
     /// `None`: it is taken over from the old table, or there is nothing.
     source: Option<Source>,
+    state_folder: Option<&'a Path>,
+    wish: Wish,
+    /// Why what has arrived is not used.
+    refused: Option<String>,
 }
 
 impl<'a> Reading<'a> {
-    fn begin(list: &ListSettings, old: Option<(ListId, &'a ListState)>, state_folder: Option<&Path>, anew: bool) -> Reading<'a> {
+    fn begin(list: &ListSettings, old: Option<(ListId, &'a ListState)>, state_folder: Option<&'a Path>, wish: Wish) -> Reading<'a> {
         let before = old.map(|(_, state)| state.clone()).unwrap_or_default();
-        let mut reading = Reading { state: ListState { settings: list.clone(), ..before }, old, source: None };
-        match Source::open(list, state_folder) {
+        let state = ListState { settings: list.clone(), ..before };
+        let opened = match &wish.arrived {
+            Some(path) => Source::at(path.clone(), list),
+            None => Source::open(list, state_folder),
+        };
+        let mut reading = Reading { state, old, source: None, state_folder, wish, refused: None };
+        match opened {
             Err(what) => {
                 reading.state.seen = None;
                 reading.refuse(what);
             }
-            Ok(source) if !anew && old.is_some() && reading.state.seen == Some(source.stamp) => {}
+            Ok(source) if !reading.is_wanted() && old.is_some() && reading.state.seen == Some(source.stamp) => {}
             Ok(source) => {
                 reading.state.seen = Some(source.stamp);
                 reading.source = Some(source);
@@ -78,8 +103,17 @@ impl<'a> Reading<'a> {
         reading
     }
 
+    fn is_wanted(&self) -> bool {
+        self.wish.anew || self.wish.arrived.is_some()
+    }
+
     /// It stays as it was.
     fn refuse(&mut self, what: String) {
+        if self.wish.arrived.is_some() {
+            let (list, wish) = (self.state.settings.clone(), Wish::default());
+            *self = Reading { refused: Some(what), ..Reading::begin(&list, self.old, self.state_folder, wish) };
+            return;
+        }
         self.source = None;
         self.state.is_loaded = self.old.is_some();
         self.state.tally = self.old.map(|(_, state)| state.tally.clone()).unwrap_or_default();
@@ -89,10 +123,17 @@ impl<'a> Reading<'a> {
     /// False if the source cannot be used.
     fn read(&mut self, list: ListId, builder: &mut Builder<'_>) -> bool {
         let Some(source) = &mut self.source else { return true };
-        match source.read(&self.state.settings, &mut |rule| builder.add(list, rule)) {
-            Ok(tally) => {
+        let read = source.read(&self.state.settings, &mut |rule| builder.add(list, rule));
+        let is_list = |tally: &Tally| self.wish.arrived.is_none() || self.wish.accepts_shorter || tally.blocked + tally.exceptions > 0;
+        match read {
+            Ok(tally) if is_list(&tally) => {
                 (self.state.tally, self.state.problem, self.state.is_loaded) = (tally, None, true);
                 true
+            }
+            Ok(tally) => {
+                let name = self.state.settings.name();
+                self.refuse(format!("no name is in its {} lines (`cairn list update {name} --accept` takes it over)", tally.lines));
+                false
             }
             Err(what) => {
                 self.refuse(what);
@@ -102,11 +143,14 @@ impl<'a> Reading<'a> {
     }
 
     fn is_long_enough(&mut self, names: u64, old: &Lists) -> bool {
-        let Some((list, _)) = self.old.filter(|_| self.source.is_some()) else { return true };
+        let Some((list, _)) = self.old.filter(|_| self.source.is_some() && !self.wish.accepts_shorter) else { return true };
         let before = old.count(list);
         let is_enough = names.saturating_mul(SHRINKS_TO) >= before;
         if !is_enough {
-            self.refuse(format!("its source has {names} names now, fewer than half of the {before} before"));
+            let name = self.state.settings.name();
+            self.refuse(format!(
+                "its source has {names} names now, fewer than half of the {before} before (`cairn list update {name} --accept` takes it over)"
+            ));
         }
         is_enough
     }

@@ -1,22 +1,25 @@
-//! Keeps the table of all lists: reads them at the start and at a reload, and whenever a file has changed.
+//! Keeps the table of all lists: reads them at the start and at a reload, whenever a file has changed, and when a list was fetched.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::assemble::{Assembled, assemble};
+use super::assemble::{Assembled, Wish, assemble};
+use super::copy::Copy;
+use super::fetcher::{Arrived, FetchOrder, Fetcher};
+use super::schedule::FetchState;
 use super::source;
 use super::state::{ListState, Stamp};
 use super::which::Asked;
 use super::{shown, which};
 use crate::answer::Service;
-use crate::config::ListSettings;
+use crate::config::{ListSettings, ListSource};
 use crate::env::Random;
 use crate::limits::server::{LIST_LOOK_INTERVAL, RETIRE_CHECK_INTERVAL};
 use crate::policy::{ListId, Lists};
@@ -28,8 +31,27 @@ use crate::server::{pages, priority};
 /// All lists of the configuration.
 pub(in crate::server) struct ListKeeper {
     shared: Arc<Shared>,
-    /// To the thread that looks after the files.
-    orders: Sender<Reply>,
+    /// To the thread that makes tables.
+    orders: Sender<Order>,
+    /// `None` as long as no list has a URL.
+    fetcher: Mutex<Option<Fetcher>>,
+}
+
+/// What the thread that makes tables has to do besides looking at the files.
+enum Order {
+    Update(Update),
+    Arrived(Box<Arrived>),
+}
+
+/// `cairn list update`.
+struct Update {
+    /// `None`: all lists.
+    name: Option<String>,
+    accepts_shorter: bool,
+    /// What could not be fetched, and why.
+    not_fetched: Vec<(String, String)>,
+    fetches: Vec<FetchState>,
+    reply: Reply,
 }
 
 struct Shared {
@@ -73,40 +95,104 @@ impl ListKeeper {
             states: Mutex::default(),
             is_started: AtomicBool::new(false),
         };
-        shared.configure(lists);
-        shared.is_started.store(true, Ordering::Relaxed);
         let shared = Arc::new(shared);
-        let (orders, received) = channel::<Reply>();
+        let (orders, received) = channel::<Order>();
         let looking = shared.clone();
         let spawned = thread::Builder::new().name("lists".to_owned()).spawn(move || {
             let _ = priority::give_way();
             loop {
                 match received.recv_timeout(LIST_LOOK_INTERVAL) {
-                    Ok(reply) => looking.update(&reply),
+                    Ok(Order::Update(update)) => looking.update(&update),
+                    Ok(Order::Arrived(first)) => {
+                        let mut arrived = vec![*first];
+                        let mut updates = Vec::new();
+                        // What comes at the same time becomes one table.
+                        while let Ok(order) = received.try_recv() {
+                            match order {
+                                Order::Arrived(next) => arrived.push(*next),
+                                Order::Update(update) => updates.push(update),
+                            }
+                        }
+                        looking.take_over(arrived);
+                        updates.iter().for_each(|update| looking.update(update));
+                    }
                     Err(RecvTimeoutError::Timeout) => looking.look(),
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         });
         spawned.map_err(|error| format!("no thread for the lists: {error}"))?;
-        Ok(ListKeeper { shared, orders })
+        let keeper = ListKeeper { shared, orders, fetcher: Mutex::default() };
+        keeper.configure(lists);
+        keeper.shared.is_started.store(true, Ordering::Relaxed);
+        Ok(keeper)
     }
 
     /// Reads the lists of a configuration; returns what is wrong with them.
     pub(in crate::server) fn configure(&self, lists: &[ListSettings]) -> Vec<String> {
-        self.shared.configure(lists)
+        let problems = self.shared.configure(lists);
+        let mut fetcher = self.fetcher();
+        if fetcher.is_none() && lists.iter().any(is_fetched) {
+            let Some(folder) = self.shared.state_folder.clone() else { return problems };
+            let orders = self.orders.clone();
+            let hand_over = move |arrived| {
+                // Without that thread the fetch is told that nobody answers.
+                let _ = orders.send(Order::Arrived(Box::new(arrived)));
+            };
+            match Fetcher::start(self.shared.service.clone(), folder, hand_over) {
+                Ok(started) => *fetcher = Some(started),
+                Err(error) => warn!(%error, "lists are not fetched"),
+            }
+        }
+        if let Some(fetcher) = &*fetcher {
+            fetcher.order(FetchOrder::Configured(lists.to_vec()));
+        }
+        problems
     }
 
-    /// For `cairn list update`: reads all sources anew.
-    pub(in crate::server) fn update(&self, reply: Reply) {
-        if let Err(refused) = self.orders.send(reply) {
-            refused.0.error("the thread that looks after lists has ended");
+    /// For `cairn list update`: fetches the list, or all of them, reads files anew, and tells when they are in force.
+    pub(in crate::server) fn update(&self, name: Option<String>, accepts_shorter: bool, reply: Reply) {
+        let states = self.shared.states();
+        let is_meant = |list: &&ListSettings| name.as_ref().is_none_or(|name| list.name() == name);
+        let meant: Vec<&ListSettings> = states.iter().map(|state| &state.settings).filter(is_meant).collect();
+        if let Some(name) = name.as_ref().filter(|_| meant.is_empty()) {
+            reply.error(format!("there is no list \"{name}\"; `cairn list status` shows all"));
+            return;
+        }
+        let urls: Vec<String> = meant.into_iter().filter(|list| is_fetched(list)).map(|list| list.name().to_owned()).collect();
+        let orders = self.orders.clone();
+        let read = move |not_fetched, fetches| {
+            if let Err(refused) = orders.send(Order::Update(Update { name, accepts_shorter, not_fetched, fetches, reply }))
+                && let Order::Update(update) = refused.0
+            {
+                update.reply.error("the thread that looks after lists has ended");
+            }
+        };
+        match &*self.fetcher() {
+            Some(fetcher) if !urls.is_empty() => {
+                let states = fetcher.shown();
+                let done = Box::new(move |not_fetched| read(not_fetched, states()));
+                fetcher.order(FetchOrder::Now { names: urls, accepts_shorter, done });
+            }
+            _ => read(Vec::new(), Vec::new()),
+        }
+    }
+
+    /// Fetches that have failed are tried again soon.
+    pub(in crate::server) fn network_changed(&self) {
+        if let Some(fetcher) = &*self.fetcher() {
+            fetcher.order(FetchOrder::NetworkChanged);
         }
     }
 
     /// For `cairn list status`.
     pub(in crate::server) fn status(&self) -> Vec<Value> {
-        self.shared.status()
+        let fetches = self.fetcher().as_ref().map(Fetcher::states).unwrap_or_default();
+        self.shared.status(&fetches)
+    }
+
+    fn fetcher(&self) -> MutexGuard<'_, Option<Fetcher>> {
+        self.fetcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For `cairn list which`. Reads files, so not for the control thread.
@@ -120,14 +206,23 @@ impl ListKeeper {
     }
 }
 
+fn is_fetched(list: &ListSettings) -> bool {
+    matches!(list.source, Some(ListSource::Url(_)))
+}
+
 impl Shared {
     fn states(&self) -> Arc<Vec<ListState>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn status(&self) -> Vec<Value> {
-        let lists = self.service.snapshot().lists.clone();
-        (0u8..).zip(self.states().iter()).map(|(at, state)| shown::status(state, lists.count(ListId(at)))).collect()
+    fn status(&self, fetches: &[FetchState]) -> Vec<Value> {
+        let (lists, clock) = (self.service.snapshot().lists.clone(), &self.service.resolve.clock);
+        let now = (clock.boot(), clock.wall());
+        let line = |(at, state): (u8, &ListState)| {
+            let fetch = fetches.iter().find(|fetch| fetch.settings.name() == state.settings.name());
+            shown::status(state, lists.count(ListId(at)), fetch, now)
+        };
+        (0u8..).zip(self.states().iter()).map(line).collect()
     }
 
     fn configure(&self, lists: &[ListSettings]) -> Vec<String> {
@@ -136,27 +231,35 @@ impl Shared {
             return Vec::new();
         }
         held.settings = lists.to_vec();
-        self.make(&mut held, false)
+        self.make(&mut held, &|_| Wish::default())
     }
 
-    /// Reads what has changed, or all of it `anew`, and puts it in force. Returns what is wrong.
-    fn make(&self, held: &mut Held, anew: bool) -> Vec<String> {
+    /// Reads what has changed, and what is wished for, and puts it in force. Returns what is wrong.
+    fn make(&self, held: &mut Held, wish: &(dyn Fn(&str) -> Wish + Sync)) -> Vec<String> {
+        match self.assemble(held, wish) {
+            Ok(assembled) => self.put_states_in_force(assembled),
+            Err(what) => vec![what],
+        }
+    }
+
+    fn assemble(&self, held: &mut Held, wish: &(dyn Fn(&str) -> Wish + Sync)) -> Result<Assembled, String> {
         let (old, before) = (self.service.snapshot().lists.clone(), self.states());
         held.changing = vec![None; held.settings.len()];
-        let made = {
-            let make = || assemble(&held.settings, &before, &old, self.key, self.state_folder.as_deref(), anew);
-            // At the start nothing else runs, and the first answer waits for it.
-            if self.is_started.load(Ordering::Relaxed) { priority::aside(make) } else { make() }
-        };
-        drop(old);
-        let Assembled { lists, states } = match made {
-            Ok(assembled) => assembled,
-            Err(what) => {
-                warn!("lists: {what}; they stay as they were");
-                return vec![format!("lists: {what}; they stay as they were")];
-            }
-        };
-        for (at, state) in (0u8..).zip(&states).filter(|(_, state)| state.is_loaded && state.problem.is_none()) {
+        let make = || assemble(&held.settings, &before, &old, self.key, self.state_folder.as_deref(), wish);
+        // At the start nothing else runs, and the first answer waits for it.
+        let made = if self.is_started.load(Ordering::Relaxed) { priority::aside(make) } else { make() };
+        made.map_err(|what| {
+            warn!("lists: {what}; they stay as they were");
+            format!("lists: {what}; they stay as they were")
+        })
+    }
+
+    /// Returns what is wrong.
+    fn put_states_in_force(&self, Assembled { lists, states, .. }: Assembled) -> Vec<String> {
+        let before = self.states();
+        let is_new = |state: &ListState| !before.iter().any(|before| before.settings == state.settings && before.seen == state.seen);
+        let is_good = |state: &ListState| state.is_loaded && state.problem.is_none();
+        for (at, state) in (0u8..).zip(&states).filter(|(_, state)| is_good(state) && is_new(state)) {
             let (list, names, skipped) = (state.settings.name(), lists.count(ListId(at)), state.tally.skipped);
             info!(event = "list-loaded", list, names, "list {list}: {names} names, {skipped} lines skipped");
         }
@@ -203,17 +306,71 @@ impl Shared {
             }
         }
         if is_due {
-            self.make(&mut held, false);
+            self.make(&mut held, &|_| Wish::default());
         }
     }
 
-    fn update(&self, reply: &Reply) {
+    /// Puts in force what was fetched, where it is a list, and keeps it as the copy.
+    fn take_over(&self, arrived: Vec<Arrived>) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let problems = self.make(&mut held, true);
+        // The configuration may have changed while it was fetched.
+        let is_wanted =
+            |arrived: &Arrived| held.settings.iter().any(|list| list.name() == arrived.list.name() && list.source == arrived.list.source);
+        let (arrived, unwanted): (Vec<Arrived>, Vec<Arrived>) = arrived.into_iter().partition(is_wanted);
+        for arrived in unwanted {
+            let _ = arrived.reply.send(Err("the configuration has another source for it now".to_owned()));
+        }
+        let wish = |name: &str| arrived.iter().find(|arrived| arrived.list.name() == name).map_or_else(Wish::default, Arrived::wish);
+        let mut outcome = self.assemble(&mut held, &wish);
+        let is_refused = |outcome: &Result<Assembled, String>, arrived: &Arrived| {
+            let refused = outcome.as_ref().ok()?.refused.iter().find(|(name, _)| name == arrived.list.name())?;
+            Some(refused.1.clone())
+        };
+        if let Some(folder) = &self.state_folder {
+            let good = arrived.iter().filter(|arrived| outcome.is_ok() && is_refused(&outcome, arrived).is_none());
+            let kept: Result<(), String> = good
+                .map(|arrived| Copy::of(arrived.list.name(), folder).replace(&arrived.path, &arrived.facts))
+                .try_for_each(|kept| kept.map_err(|error| format!("its copy cannot be written: {error}")));
+            // What is in force is what a restart finds. What was written is noticed as a file that has changed.
+            outcome = kept.and(outcome);
+        }
+        for arrived in arrived {
+            let taken = match (&outcome, is_refused(&outcome, &arrived)) {
+                (Err(what), _) => Err(what.clone()),
+                (Ok(_), Some(what)) => Err(what),
+                (Ok(_), None) => Ok(()),
+            };
+            let _ = arrived.reply.send(taken);
+        }
+        if let Ok(assembled) = outcome {
+            self.put_states_in_force(assembled);
+        }
+    }
+
+    fn update(&self, update: &Update) {
+        let Update { name, accepts_shorter, not_fetched, fetches, reply } = update;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_meant = |list: &str| name.as_ref().is_none_or(|name| list == name);
+        let is_file = |name: &str, held: &Held| held.settings.iter().any(|list| list.name() == name && !is_fetched(list));
+        let files: Vec<String> = held.settings.iter().map(|list| list.name().to_owned()).filter(|name| is_file(name, &held)).collect();
+        let wish = |name: &str| Wish {
+            anew: is_meant(name) && files.iter().any(|file| file == name),
+            accepts_shorter: is_meant(name) && *accepts_shorter,
+            arrived: None,
+        };
+        self.make(&mut held, &wish);
         drop(held);
-        self.status().into_iter().for_each(|line| {
+        let mut is_good = not_fetched.is_empty();
+        for line in self.status(fetches).into_iter().filter(|line| line["name"].as_str().is_some_and(is_meant)) {
+            is_good &= line["problem"].is_null();
             reply.line_blocking(line);
-        });
-        reply.line_blocking(json!({ "good": problems.is_empty() }));
+        }
+        reply.line_blocking(json!({ "good": is_good }));
+    }
+}
+
+impl Arrived {
+    fn wish(&self) -> Wish {
+        Wish { anew: true, accepts_shorter: self.accepts_shorter, arrived: Some(self.path.clone()) }
     }
 }

@@ -4,14 +4,12 @@ use std::fs::{self, File};
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
+use super::copy::Copy;
 use super::read::each_line;
 use super::state::Stamp;
 use crate::config::{ListSettings, ListSource};
 use crate::policy::{Dialect, ListReader, Rule, Tally};
 use crate::server::passed_file;
-
-/// Folder of fetched lists, in `state-dir`.
-const FOLDER: &str = "lists";
 
 /// An open source, which may be read several times.
 pub(super) struct Source {
@@ -24,16 +22,10 @@ pub(super) struct Source {
 pub(super) fn path(list: &ListSettings, state_folder: Option<&Path>) -> Result<PathBuf, String> {
     match (&list.source, state_folder) {
         (Some(ListSource::File(path)), _) => Ok(path.clone()),
-        (Some(ListSource::Url(_)), Some(folder)) => Ok(folder.join(FOLDER).join(file_name(list.name()))),
+        (Some(ListSource::Url(_)), Some(folder)) => Ok(Copy::of(list.name(), folder).path().to_owned()),
         (Some(ListSource::Url(url)), None) => Err(format!("{url} cannot be fetched without a `state-dir`")),
         (None, _) => Err("it has no source".to_owned()),
     }
-}
-
-/// The name of a list as the name of a file: whatever else it has, no `/` and no leading dot.
-fn file_name(name: &str) -> String {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
-    name.bytes().map(|octet| if plain(octet) { char::from(octet).to_string() } else { format!("%{octet:02x}") }).collect()
 }
 
 /// Which version of the file is there now.
@@ -43,10 +35,14 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 
 impl Source {
     pub(super) fn open(list: &ListSettings, state_folder: Option<&Path>) -> Result<Source, String> {
-        let path = path(list, state_folder)?;
+        Source::at(path(list, state_folder)?, list)
+    }
+
+    /// The list, read from this file.
+    pub(super) fn at(path: PathBuf, list: &ListSettings) -> Result<Source, String> {
         let told = |error: io::Error| match &list.source {
             Some(ListSource::Url(url)) if error.kind() == io::ErrorKind::NotFound => {
-                format!("{url} cannot be fetched yet, and there is no copy")
+                format!("{url} has not been fetched yet, and there is no copy")
             }
             _ => format!("{}: {}", path.display(), plain_words(&error)),
         };

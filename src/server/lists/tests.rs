@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::assemble::{Assembled, assemble};
+use super::assemble::{Assembled, Wish, assemble};
 use super::which::{Asked, which};
 use crate::config::{ListSettings, Settings};
 use crate::policy::{ListId, Lists, Moment, Paused, Views};
@@ -26,13 +26,14 @@ fn names(count: usize) -> String {
 
 /// The next table after `before`, with what is wrong.
 fn next(scratch: &Scratch, text: &str, before: &Assembled) -> (Assembled, Vec<String>) {
-    let made = assemble(&settings(scratch, text), &before.states, &before.lists, [1, 2], Some(scratch.path()), false).expect("few names");
+    let made = assemble(&settings(scratch, text), &before.states, &before.lists, [1, 2], Some(scratch.path()), &|_| Wish::default())
+        .expect("few names");
     let problems = made.states.iter().filter_map(|state| state.told()).collect();
     (made, problems)
 }
 
 fn nothing() -> Assembled {
-    Assembled { lists: Lists::default(), states: Vec::new() }
+    Assembled { lists: Lists::default(), states: Vec::new(), refused: Vec::new() }
 }
 
 #[test]
@@ -48,7 +49,10 @@ fn what_has_changed_is_read_and_what_is_broken_stays() {
     let (second, problems) = next(&scratch, TWO, &first);
     assert_eq!((problems.len(), second.lists.count(ListId(0)), has(&second.lists, "more.example")), (0, 11, true));
     for (text, expected) in [
-        (names(5), "has 5 names now, fewer than half of the 11 before, so it stays as it was read before"),
+        (
+            names(5),
+            "has 5 names now, fewer than half of the 11 before (`cairn list update ads --accept` takes it over), so it stays as it was read before",
+        ),
         ("<!DOCTYPE html>\n<a>h1.example</a>\n".to_owned(), "is a web page, and no list, so it stays as it was read before"),
     ] {
         scratch.write("ads.txt", &text);
@@ -86,10 +90,50 @@ fn a_url_is_read_from_its_copy() {
     let scratch = Scratch::new();
     let text = "[[list]]\nname = 'a/b'\nsource = 'https://lists.example/ads'\n";
     let (none, problems) = next(&scratch, text, &nothing());
-    assert_eq!(problems, ["list a/b: https://lists.example/ads cannot be fetched yet, and there is no copy"]);
+    assert_eq!(problems, ["list a/b: https://lists.example/ads has not been fetched yet, and there is no copy"]);
     scratch.write("lists/a%2fb", "ads.example\n");
     let (copy, problems) = next(&scratch, text, &none);
     assert_eq!((problems.len(), has(&copy.lists, "ads.example")), (0, true));
+}
+
+/// What was fetched is read from beside the copy, and refused as a whole or not at all.
+#[test]
+fn what_arrives_takes_the_place_of_the_copy_if_it_is_a_list() {
+    let scratch = Scratch::new();
+    let text = "[[list]]\nname = 'ads'\nsource = 'https://lists.example/ads'\n[[list]]\nname = 'more'\nsource = 'more.txt'\n";
+    scratch.write("more.txt", "more.example\n");
+    let arrived = |before: &Assembled, data: &str, accepts_shorter: bool| {
+        let path = scratch.write("lists/ads.new", data);
+        let wish = |name: &str| match name {
+            "ads" => Wish { anew: true, accepts_shorter, arrived: Some(path.clone()) },
+            _ => Wish::default(),
+        };
+        assemble(&settings(&scratch, text), &before.states, &before.lists, [1, 2], Some(scratch.path()), &wish).expect("few names")
+    };
+    let (none, _) = next(&scratch, text, &nothing());
+    for (data, expected) in [
+        ("", "no name is in its 0 lines (`cairn list update ads --accept` takes it over)"),
+        ("# nothing\n", "no name is in its 1 lines (`cairn list update ads --accept` takes it over)"),
+        ("{\"error\": \"rate limit\"}\n", "no name is in its 1 lines (`cairn list update ads --accept` takes it over)"),
+        ("<!doctype html>\n<a>h1.example</a>\n", &format!("{} is a web page, and no list", scratch.path().join("lists/ads.new").display())),
+    ] {
+        let made = arrived(&none, data, false);
+        assert_eq!(made.refused, [("ads".to_owned(), expected.to_owned())]);
+        let ads = &made.states[0];
+        assert_eq!((ads.is_loaded, made.lists.count(ListId(0)), made.lists.count(ListId(1))), (false, 0, 1));
+        assert!(ads.problem.as_ref().is_some_and(|problem| problem.ends_with("has not been fetched yet, and there is no copy")));
+    }
+    let first = arrived(&none, &names(10), false);
+    assert_eq!((first.refused.len(), first.lists.count(ListId(0)), first.states[0].problem.as_ref()), (0, 10, None));
+    fs::rename(scratch.path().join("lists/ads.new"), scratch.path().join("lists/ads")).expect("it is there");
+    assert_eq!(next(&scratch, text, &first).0.states[0].seen, first.states[0].seen, "the copy is what was read");
+    let half = arrived(&first, &names(4), false);
+    let expected = "its source has 4 names now, fewer than half of the 10 before (`cairn list update ads --accept` takes it over)";
+    assert_eq!(half.refused, [("ads".to_owned(), expected.to_owned())]);
+    assert_eq!((half.lists.count(ListId(0)), half.states[0].seen, half.states[0].problem.as_ref()), (10, first.states[0].seen, None));
+    let accepted = arrived(&half, &names(4), true);
+    assert_eq!((accepted.refused.len(), accepted.lists.count(ListId(0))), (0, 4));
+    assert_eq!(arrived(&half, "# nothing\n", true).lists.count(ListId(0)), 0);
 }
 
 #[test]
