@@ -46,6 +46,16 @@ fn master_file() {
 }
 
 #[test]
+fn list() {
+    throw_at("list");
+}
+
+#[test]
+fn url() {
+    throw_at("url");
+}
+
+#[test]
 fn policy() {
     throw_at("policy");
 }

@@ -23,6 +23,12 @@ pub fn seeds_of(target: &str) -> Vec<Vec<u8>> {
             include_bytes!("../zones/inconsistent.zone").to_vec(),
             b"$ORIGIN example.test.\n$TTL 1h\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n$GENERATE 1-3 h$ A 192.0.2.$\n".to_vec(),
         ],
+        "list" => (0..8u8).flat_map(|form| LISTS.map(|text| [&[form], text.as_bytes()].concat())).collect(),
+        "url" => {
+            [&b"https://[2001:db8::1]:8443/a/../b?c#d"[..], b"HTTP://A.example.:80", b"../x?y", b"//b.example/\xc3\xa9", b"?x", b"/./.."]
+                .map(<[u8]>::to_vec)
+                .into()
+        }
         "policy" => (0..8u8).map(|seed| (0..240u8).map(|at| at.wrapping_mul(37).wrapping_add(seed.wrapping_mul(91))).collect()).collect(),
         "proof" => (0..8u8).map(|seed| (0..160u8).map(|at| at.wrapping_mul(31).wrapping_add(seed.wrapping_mul(77))).collect()).collect(),
         "patching" => {
@@ -36,6 +42,17 @@ pub fn seeds_of(target: &str) -> Vec<Vec<u8>> {
         other => panic!("no seeds for {other}"),
     }
 }
+
+/// One of each form.
+const LISTS: [&str; 7] = [
+    "\u{feff}# hosts\r\n127.0.0.1 localhost\n0.0.0.0 a.example www.a.example #x\n::1\tb.example\n192.0.2.1 c.example\n",
+    "a.example\n*.b.example.\nxn--bcher-kva.example\nb\u{fc}cher.example\n_x.example\n\nlocalhost\nexample\n192.0.2.1\n",
+    "[Adblock Plus 2.0]\n! x\n||a.example^\n@@||b.a.example^$important\n||c.example^$badfilter\n||d.example^$denyallow=x.d.example\n",
+    "||a.example^$dnstype=~A|AAAA\n|b.example^\n||c.example^$dnsrewrite=NOERROR;A;192.0.2.1\na.example##.x\n/^a[.]b$/\n||*.d.example^|\n",
+    "address=/a.example/b.example/0.0.0.0\nlocal=/c.example/\nserver=/d.example/192.0.2.1\nserver=/c.example/#\naddress=/#/\n",
+    "server:\n  local-zone: \"a.example.\" always_null # x\nlocal-data: 'b.example 60 IN A 0.0.0.0'\nlocal-zone: c.example transparent\n",
+    "$TTL 300\n$ORIGIN rpz.test.\n@ SOA a. b. (1 2\n 3 4 5)\na.example CNAME .\n*.a.example CNAME *.\n\tA 0.0.0.0\n32.1.2.0.192.rpz-ip CNAME .\n",
+];
 
 fn name(text: &str) -> Name {
     Name::parse(text).expect(text)

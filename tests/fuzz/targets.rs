@@ -13,10 +13,13 @@ use std::task::{Context, Poll};
 
 use cairn::answer::{AtOnce, Client, Parts, Service, Transport, Worker};
 use cairn::cache::{AnswerKey, Cache, CacheLimits};
-use cairn::config::Settings;
+use cairn::config::{HttpUrl, ListAction, ListFormat, ListMatch, Settings};
 use cairn::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use cairn::limits::Limits;
-use cairn::policy::{Decided, Facts, NameServer, PolicyOptions, PolicySet, PolicyZone, ResponsePolicies, Rules, Step, decide};
+use cairn::policy::{
+    Builder as ListBuilder, Decided, Dialect, Facts, ListId, ListReader, Lists, NameServer, PolicyOptions, PolicySet, PolicyZone, Reach,
+    ResponsePolicies, Rules, Step, decide,
+};
 use cairn::record::{Class, Name, Question, RrSet, Rtype, Validated, canonical_rdata};
 use cairn::validate::{self, Denial, WorkBudget};
 use cairn::wire::{Flags, Header, Message, QueryView, Section, Writer};
@@ -25,10 +28,12 @@ use tokio::runtime::{Builder, LocalOptions};
 
 pub type Target = fn(&[u8]);
 
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("message", message),
     ("name", name),
     ("master_file", master_file),
+    ("list", list),
+    ("url", url),
     ("policy", policy),
     ("proof", proof),
     ("patching", patching),
@@ -116,6 +121,60 @@ pub fn master_file(data: &[u8]) {
     }
     if let Err(problems) = parse_records("records", data) {
         assert!(!problems.is_empty(), "refused without a reason");
+    }
+}
+
+/// Any text as a list of names: each line is accounted for once, and the table knows the names of its rules and no others.
+pub fn list(data: &[u8]) {
+    let Some((form, text)) = data.split_first() else { return };
+    let dialect = Dialect {
+        format: ListFormat::ALL[usize::from(*form) % ListFormat::ALL.len()],
+        matching: if form & 0x20 == 0 { ListMatch::Exact } else { ListMatch::Subtree },
+        action: if form & 0x40 == 0 { ListAction::Block } else { ListAction::Allow },
+        single_labels: form & 0x80 != 0,
+    };
+    let (mut reader, mut rules) = (ListReader::new(dialect), Vec::new());
+    let (empty, kept) = (Lists::default(), vec![None]);
+    let mut builder = ListBuilder::new(vec!["list".to_owned()], [1, 2], &empty, kept);
+    assert!(builder.next_round());
+    for line in text.split(|octet| *octet == b'\n') {
+        reader.line(line, &mut |rule| {
+            builder.add(ListId(0), &rule);
+            let name = Name::from_wire(rule.name).expect("a name");
+            assert!(rule.name.iter().all(|octet| !octet.is_ascii_uppercase()) && !name.is_root(), "{name}");
+            assert!(dialect.single_labels || name.label_count() > 1, "{name} is a whole top-level domain");
+            rules.push((name, rule.reach, rule.cancels, rule.detail.is_some()));
+        });
+    }
+    assert!(!builder.next_round());
+    let tally = reader.into_tally();
+    assert_eq!(tally.blocked + tally.exceptions + tally.comments + tally.empty + tally.skipped, tally.lines, "{tally:?}");
+    let lists = builder.finish().expect("few names");
+    let below = |name: &Name| Name::parse(&format!("x.{name}")).unwrap_or_else(|_| name.clone());
+    let names = rules.iter().flat_map(|(name, ..)| [name.clone(), below(name), name.parent().unwrap_or_else(Name::root)]);
+    for name in names.take(1_000) {
+        let covers = |(own, reach, ..): &&(Name, Reach, bool, bool)| match reach {
+            Reach::Name => *own == name,
+            Reach::NameAndBelow => name.is_within(own),
+            Reach::Below => *own != name && name.is_within(own),
+        };
+        let (is_covered, is_found) = (rules.iter().any(|rule| covers(&rule)), !lists.find(name.as_wire(), Rtype::A).is_nothing());
+        assert!(is_covered || !is_found, "{name} is found, and no rule has it");
+        // A rule may be cancelled, or be for other types and other names below.
+        let is_plain = rules.iter().all(|(_, _, cancels, has_detail)| !cancels && !has_detail);
+        assert!(!is_covered || is_found || !is_plain, "{name} has a rule, and is not found");
+    }
+}
+
+/// Any text as a URL, or as what a redirect names: what is read is written as something that is read as the same.
+pub fn url(data: &[u8]) {
+    let base = HttpUrl::parse("https://a.example:8443/lists/ads.txt?v=1").expect("a URL");
+    let written = std::str::from_utf8(data).ok().and_then(|text| HttpUrl::parse(text).ok());
+    for url in written.into_iter().chain(base.join(data).ok()) {
+        let text = url.to_string();
+        assert_eq!(HttpUrl::parse(&text), Ok(url.clone()), "{text}");
+        assert!(text.bytes().all(|octet| octet.is_ascii_graphic()) && url.target.starts_with('/'), "{text}");
+        assert_eq!(base.join(text.as_bytes()).and_then(|url| base.join(url.to_string().as_bytes())), base.join(text.as_bytes()));
     }
 }
 
