@@ -85,7 +85,7 @@ impl<'a> Reading<'a> {
         let before = old.map(|(_, state)| state.clone()).unwrap_or_default();
         let state = ListState { settings: list.clone(), ..before };
         let opened = match &wish.arrived {
-            Some(path) => Source::at(path.clone(), list),
+            Some(path) => Source::arrived(path, list),
             None => Source::open(list, state_folder),
         };
         let mut reading = Reading { state, old, source: None, state_folder, wish, refused: None };

@@ -131,7 +131,7 @@ impl Keeper {
             for list in schedule.begin(now) {
                 self.begin(list, &waiting, ended_sender.clone());
             }
-            *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = schedule.states().cloned().collect();
+            self.show(&schedule);
             let wait = schedule.next().map_or(LOOK_AGAIN, |due| due.since(now).min(LOOK_AGAIN));
             tokio::select! {
                 biased;
@@ -140,6 +140,7 @@ impl Keeper {
                     Some(FetchOrder::Configured(lists)) => {
                         let fetched = |list: &ListSettings| known(list, &self.state_folder).map(|facts| facts.fetched());
                         schedule.configure(&lists, &fetched, (self.clock.boot(), self.clock.wall()), &self.random);
+                        self.show(&schedule);
                         let is_there = |name: &String| schedule.states().any(|state| state.settings.name() == name);
                         let gone: Vec<String> = waiting.iter().flat_map(|waiting| &waiting.left).filter(|name| !is_there(name)).cloned().collect();
                         gone.iter().for_each(|name| tell(&mut waiting, name, Some("it is not in the configuration any more")));
@@ -157,6 +158,8 @@ impl Keeper {
                 Some((list, end)) = ended.recv() => {
                     let problem = end.problem.clone();
                     schedule.ended(&list, end, self.clock.boot(), &self.random);
+                    // Whoever is told next looks at how it went.
+                    self.show(&schedule);
                     // A fetch of settings that have changed meanwhile is followed by another one.
                     let is_due = schedule.states().any(|state| state.settings.name() == list.name() && state.settings.source != list.source);
                     if !is_due {
@@ -166,6 +169,10 @@ impl Keeper {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    fn show(&self, schedule: &Schedule) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = schedule.states().cloned().collect();
     }
 
     fn begin(&self, list: ListSettings, waiting: &[Waiting], ended: mpsc::UnboundedSender<(ListSettings, Ended)>) {

@@ -92,8 +92,14 @@ impl World {
     /// What `cairn list update` waits for.
     async fn update(&self, names: &[&str], accepts_shorter: bool) -> Vec<(String, String)> {
         let (done, waiting) = oneshot::channel();
-        let names = names.iter().map(|name| (*name).to_owned()).collect();
-        let done = Box::new(move |failed| done.send(failed).expect("the test waits"));
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (states, meant) = (self.states.clone(), names.clone());
+        let done = Box::new(move |failed| {
+            let states = states.lock().expect("no panic");
+            let is_ready = |state: &FetchState| !state.is_under_way && state.ended.is_some();
+            assert!(states.iter().filter(|state| meant.iter().any(|name| name == state.settings.name())).all(is_ready), "{states:?}");
+            done.send(failed).expect("the test waits");
+        });
         self.orders.send(FetchOrder::Now { names, accepts_shorter, done }).map_err(|_| ()).expect("it runs");
         waiting.await.expect("an answer")
     }

@@ -14,7 +14,8 @@ use crate::server::passed_file;
 /// An open source, which may be read several times.
 pub(super) struct Source {
     file: File,
-    path: PathBuf,
+    /// In messages.
+    called: String,
     pub(super) stamp: Stamp,
 }
 
@@ -35,20 +36,26 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 
 impl Source {
     pub(super) fn open(list: &ListSettings, state_folder: Option<&Path>) -> Result<Source, String> {
-        Source::at(path(list, state_folder)?, list)
+        let path = path(list, state_folder)?;
+        let called = path.display().to_string();
+        Source::at(&path, called, list)
     }
 
-    /// The list, read from this file.
-    pub(super) fn at(path: PathBuf, list: &ListSettings) -> Result<Source, String> {
+    /// The list in the file that was just fetched.
+    pub(super) fn arrived(path: &Path, list: &ListSettings) -> Result<Source, String> {
+        Source::at(path, "what was fetched".to_owned(), list)
+    }
+
+    fn at(path: &Path, called: String, list: &ListSettings) -> Result<Source, String> {
         let told = |error: io::Error| match &list.source {
             Some(ListSource::Url(url)) if error.kind() == io::ErrorKind::NotFound => {
                 format!("{url} has not been fetched yet, and there is no copy")
             }
-            _ => format!("{}: {}", path.display(), plain_words(&error)),
+            _ => format!("{called}: {}", plain_words(&error)),
         };
-        let file = passed_file::open(&path).map_err(told)?;
+        let file = passed_file::open(path).map_err(told)?;
         let stamp = Stamp::of(&file.metadata().map_err(told)?);
-        Ok(Source { file, path, stamp })
+        Ok(Source { file, called, stamp })
     }
 
     /// Reads all lines; each rule goes to `each`.
@@ -56,10 +63,10 @@ impl Source {
         let mut reader = ListReader::new(dialect(list));
         let read = self.file.rewind().and_then(|()| each_line(&self.file, &mut |line| reader.line(line, &mut |rule| each(&rule))));
         let now = read.and_then(|()| self.file.metadata());
-        match now.map_err(|error| format!("{}: {}", self.path.display(), plain_words(&error))) {
+        match now.map_err(|error| format!("{}: {}", self.called, plain_words(&error))) {
             Err(what) => Err(what),
-            Ok(now) if Stamp::of(&now) != self.stamp => Err(format!("{} changed while it was read", self.path.display())),
-            Ok(_) if reader.is_web_page() => Err(format!("{} is a web page, and no list", self.path.display())),
+            Ok(now) if Stamp::of(&now) != self.stamp => Err(format!("{} changed while it was read", self.called)),
+            Ok(_) if reader.is_web_page() => Err(format!("{} is a web page, and no list", self.called)),
             Ok(_) => Ok(reader.into_tally()),
         }
     }

@@ -115,7 +115,7 @@ fn what_arrives_takes_the_place_of_the_copy_if_it_is_a_list() {
         ("", "no name is in its 0 lines (`cairn list update ads --accept` takes it over)"),
         ("# nothing\n", "no name is in its 1 lines (`cairn list update ads --accept` takes it over)"),
         ("{\"error\": \"rate limit\"}\n", "no name is in its 1 lines (`cairn list update ads --accept` takes it over)"),
-        ("<!doctype html>\n<a>h1.example</a>\n", &format!("{} is a web page, and no list", scratch.path().join("lists/ads.new").display())),
+        ("<!doctype html>\n<a>h1.example</a>\n", "what was fetched is a web page, and no list"),
     ] {
         let made = arrived(&none, data, false);
         assert_eq!(made.refused, [("ads".to_owned(), expected.to_owned())]);
