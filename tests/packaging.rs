@@ -31,6 +31,7 @@ fn each_key_stands_with_its_default() {
         "ipv4",
         "ipv6",
         "hosts-file",
+        "password-file",
         "nat64-prefix",
         "identity",
         "version",

@@ -120,6 +120,7 @@ const WAITING_FILES: &[&str] = &[
     "src/server/signing/tend.rs",
     "src/server/socket.rs",
     "src/server/trust.rs",
+    "src/server/web/listener.rs",
     "src/upstream/exchange.rs",
     "src/upstream/socket_table.rs",
     "src/upstream/sockets.rs",

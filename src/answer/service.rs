@@ -21,7 +21,7 @@ use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
 use crate::config::{Settings, ZoneSettings};
 use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
-use crate::metrics::{Distribution, Registry, quantile};
+use crate::metrics::{self, Distribution, Registry, quantile};
 use crate::policy::{InFlight, LimitLog, Lists, Moment, ResponsePolicies, ResponseRate};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
@@ -251,9 +251,6 @@ impl Service {
 
     /// Counters and gauges by name, for reports; a family with labels also has its sum.
     pub fn rows(&self) -> Vec<(String, u64)> {
-        let cache = self.cache().stats();
-        let (families, now) = (self.cache().servers().families(), self.resolve.clock.boot());
-        let broken = |family| u64::from(families.standing(family, now) == FamilyStanding::Broken);
         let mut rows: Vec<(String, u64)> = Vec::new();
         for row in self.metrics.rows() {
             if row.labels.is_empty() {
@@ -272,27 +269,44 @@ impl Service {
             rows.extend(buckets.iter().map(|(upper, count)| (format!("{name}{{{labels},at-most={}}}", bound(*upper)), *count)));
             rows.push((format!("{name}-sum{{{labels}}}"), sum));
         }
-        let at = |rows: &[(String, u64)], name: &str| rows.iter().find(|(known, _)| known == name).map_or(0, |(_, value)| *value);
-        let hits = at(&rows, "answers-at-once{source=cache}") + at(&rows, "looked-up-hits");
-        rows.push(("cache-hits".to_owned(), hits));
-        let others = [
-            ("uptime-seconds", now.since(self.began).as_secs()),
-            ("walks-under-way", self.resolve.walks_in_progress() as u64),
-            ("questions-under-way", self.in_flight.total() as u64),
-            ("questions-shed", self.in_flight.shed() as u64),
-            ("ipv4-broken", broken(Family::V4)),
-            ("ipv6-broken", broken(Family::V6)),
-            ("cache-bytes", cache.bytes as u64),
-            ("cache-sets", cache.sets as u64),
-            ("cache-denials", cache.denials as u64),
-            ("cache-answers", cache.answers as u64),
-            ("cache-failures", cache.failures as u64),
-            ("cache-bytes-per-entry", (cache.bytes / (cache.sets + cache.denials + cache.answers + cache.failures).max(1)) as u64),
-            ("cache-evictions", cache.evictions),
-            ("servers-known", cache.servers as u64),
-        ];
-        rows.extend(others.map(|(name, value)| (name.to_owned(), value)));
+        let state = self.state();
+        rows.extend(state.iter().map(|row| (row.name.to_owned(), row.value)));
+        let at = |name: &str| state.iter().find(|row| row.name == name).map_or(0, |row| row.value);
+        let entries = ["cache-sets", "cache-denials", "cache-answers", "cache-failures"].map(at).iter().sum::<u64>();
+        rows.push(("cache-bytes-per-entry".to_owned(), at("cache-bytes") / entries.max(1)));
         rows
+    }
+
+    /// What is not counted by the workers, but known of them: the state of the cache, of servers, of questions under way.
+    pub fn state(&self) -> Vec<metrics::Row> {
+        let cache = self.cache().stats();
+        let (families, now) = (self.cache().servers().families(), self.resolve.clock.boot());
+        let broken = |family| u64::from(families.standing(family, now) == FamilyStanding::Broken);
+        let counted = self.metrics.rows();
+        let of = |name: &str, label: Option<&str>| {
+            let is_it =
+                |row: &&metrics::Row| row.name == name && label.is_none_or(|label| row.labels.iter().any(|(_, value)| *value == label));
+            counted.iter().filter(is_it).map(|row| row.value).sum::<u64>()
+        };
+        let hits = of("answers-at-once", Some("cache")) + of("looked-up-hits", None);
+        let row = |kind, name, help, value| metrics::Row { name, help, kind, labels: Vec::new(), value };
+        let (counter, gauge) = (metrics::Kind::Counter, metrics::Kind::Gauge);
+        vec![
+            row(counter, "cache-hits", "Questions of clients for which no server was queried", hits),
+            row(gauge, "uptime-seconds", "Seconds since this server began to serve", now.since(self.began).as_secs()),
+            row(gauge, "walks-under-way", "Walks under way", self.resolve.walks_in_progress() as u64),
+            row(gauge, "questions-under-way", "Questions whose clients are waiting for an answer", self.in_flight.total() as u64),
+            row(counter, "questions-shed", "Questions given up because others needed their place", self.in_flight.shed() as u64),
+            row(gauge, "ipv4-broken", "1: no server replies over IPv4", broken(Family::V4)),
+            row(gauge, "ipv6-broken", "1: no server replies over IPv6", broken(Family::V6)),
+            row(gauge, "cache-bytes", "Memory that the cache holds", cache.bytes as u64),
+            row(gauge, "cache-sets", "RRsets in the cache", cache.sets as u64),
+            row(gauge, "cache-denials", "Denials in the cache", cache.denials as u64),
+            row(gauge, "cache-answers", "Answers that are kept ready", cache.answers as u64),
+            row(gauge, "cache-failures", "Failures that are remembered", cache.failures as u64),
+            row(counter, "cache-evictions", "Entries evicted from the cache to make room for others", cache.evictions),
+            row(gauge, "servers-known", "Servers of which something is known", cache.servers as u64),
+        ]
     }
 
     /// Percentiles in milliseconds by source, as far as there are answers: `answer-ms{source=cache,quantile=0.5}`.

@@ -108,7 +108,7 @@ pub(super) fn run(args: &RunArgs, everywhere: &Everywhere) -> u8 {
         Err(error) => {
             complain!("{} {error}", Paint::stderr().bad("cairn:"));
             match error {
-                RunError::Files(_) | RunError::Ports(_) | RunError::Privileges(_) | RunError::Engine(_) => MISTAKE,
+                RunError::Files(_) | RunError::Ports(_) | RunError::Privileges(_) | RunError::Engine(_) | RunError::Web(_) => MISTAKE,
                 RunError::System(_) | RunError::WorkerEnded(_) => FAILED,
             }
         }

@@ -60,6 +60,8 @@ pub(super) enum Kind<T> {
     Records(fn(&mut T) -> &mut Vec<String>),
     /// At least one address.
     Listen(fn(&mut T) -> &mut Option<Vec<SocketAddr>>),
+    /// Addresses with their ports; none: not at all.
+    ListenOrOff(fn(&mut T) -> &mut Vec<SocketAddr>),
     /// At least one address.
     Servers(fn(&mut T) -> &mut Vec<SocketAddr>),
     /// Servers, each perhaps with a TSIG key.
@@ -91,7 +93,7 @@ pub(super) struct Section {
     pub(super) rows: &'static [Row<Settings>],
 }
 
-pub(super) const SECTIONS: [Section; 7] = [
+pub(super) const SECTIONS: [Section; 8] = [
     Section { name: "server", rows: SERVER },
     Section { name: "recursion", rows: RECURSION },
     Section { name: "cache", rows: CACHE },
@@ -99,6 +101,7 @@ pub(super) const SECTIONS: [Section; 7] = [
     Section { name: "dns64", rows: DNS64 },
     Section { name: "limits", rows: CLIENTS },
     Section { name: "log", rows: LOG },
+    Section { name: "web", rows: WEB },
 ];
 
 /// The names of the `[[name]]` tables, which may appear many times.
@@ -461,6 +464,23 @@ const DNS64: &[Row<Settings>] = &[
     },
 ];
 
+const WEB: &[Row<Settings>] = &[
+    Row {
+        key: "listen",
+        kind: Kind::ListenOrOff(|s| &mut s.web.listen),
+        default: r#"["127.0.0.1:8053"]"#,
+        doc: "Addresses at which /metrics, /healthz and /readyz are served over HTTP; []: nowhere. Any address but those of this machine alone needs `password-file`, and addresses of the public Internet are refused",
+        why: "who asks what is nobody else's business; where the port is in use, a warning says so",
+    },
+    Row {
+        key: "password-file",
+        kind: Kind::FileOrBuiltIn(|s| &mut s.web.password_file),
+        default: "(none)",
+        doc: "A file whose first line is the password that clients must give (HTTP Basic, with any user name), or its hash as `pbkdf2-sha256:ROUNDS:SALT:HASH`, both in base 64",
+        why: "RFC 7617, RFC 8018",
+    },
+];
+
 const CLIENTS: &[Row<Settings>] = &[
     Row {
         key: "responses-per-second",
@@ -577,6 +597,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Records(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
         Kind::Translation(_) | Kind::OptionalTranslation(_) => "an IPv6 prefix of the length 32, 40, 48, 56, 64 or 96".to_owned(),
+        Kind::ListenOrOff(_) => "a list of addresses such as \"127.0.0.1:8053\", or []".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
         Kind::Peers(_) | Kind::PeersOrDerived(_) => "a list of addresses such as \"192.0.2.1\" or \"192.0.2.1:5353 key NAME\"".to_owned(),
         Kind::Clients(_) => "a list such as \"192.0.2.1\", \"192.0.2.0/24 key NAME\", \"key NAME\"".to_owned(),

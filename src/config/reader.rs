@@ -23,7 +23,7 @@ use super::prefix::Prefix;
 use super::problem::{Mark, Positions, Problem};
 use super::schedule::ScheduleRule;
 use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
-use super::socket_addr::parse_socket;
+use super::socket_addr::{is_of_own_network, parse_socket, parse_socket_with_port};
 use super::view_settings::ViewSettings;
 use super::written::{Mistake, Value, Written, client, domain_name, found, host, uri};
 use crate::limits::lists::{LISTS_MAX, SCHEDULE_RULES_MAX, VIEWS_MAX};
@@ -341,6 +341,22 @@ impl<'a> Reader<'a> {
             let span = value_at(root, "cache", "min-ttl").or_else(|| value_at(root, "cache", "max-ttl")).unwrap_or(0..0);
             self.problem(&span, "cache.min-ttl is longer than cache.max-ttl".to_owned(), None);
         }
+        if let Some(addr) =
+            settings.web.listen.iter().find(|addr| !addr.ip().is_loopback()).filter(|_| settings.web.password_file.is_none())
+        {
+            let span = value_at(root, "web", "listen").unwrap_or(0..0);
+            let hint = Some("write password-file = \"FILE\" below, with a password in that file's first line".to_owned());
+            self.problem(&span, format!("web.listen: {addr} can be reached by others, which needs the key \"password-file\""), hint);
+        }
+        if let Some(addr) = settings.web.listen.iter().find(|addr| !is_of_own_network(addr.ip())) {
+            let span = value_at(root, "web", "listen").unwrap_or(0..0);
+            let hint = Some("listen at an address of the local network, or at 127.0.0.1 behind a server that speaks TLS".to_owned());
+            self.problem(
+                &span,
+                format!("web.listen: {addr} is not a private address, and passwords would cross the Internet in clear text"),
+                hint,
+            );
+        }
         self.twice("key", settings.keys.iter().map(|key| (&key.name, &key.name_mark, "[[key]]")));
         self.unknown_keys(root);
         self.catalogs(settings);
@@ -472,6 +488,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::Translation(slot) => *slot(target) = written.translation()?,
         Kind::OptionalTranslation(slot) => *slot(target) = Some(written.translation()?),
         Kind::Listen(slot) => *slot(target) = Some(written.sockets()?),
+        Kind::ListenOrOff(slot) => *slot(target) = written.each(parse_socket_with_port)?,
         Kind::Servers(slot) => *slot(target) = written.each(parse_socket)?,
         Kind::Peers(slot) => *slot(target) = written.each(host)?,
         Kind::PeersOrDerived(slot) => *slot(target) = Some(written.each(host)?),
@@ -558,6 +575,39 @@ to   = ["192.0.2.1"]
 
     fn name(text: &str) -> Name {
         Name::parse(text).expect("a name of the test")
+    }
+
+    #[test]
+    fn the_web_listener_is_not_open_to_others() {
+        let problems = |text: &str| match Settings::from_toml(text, "cairn.toml") {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        };
+        for (listen, password, expected) in [
+            ("127.0.0.1:8053", false, ""),
+            ("[::1]:8053", false, ""),
+            ("192.168.1.2:8053", true, ""),
+            ("[fd00::2]:8053", true, ""),
+            ("100.64.0.1:8053", true, ""),
+            ("0.0.0.0:8053", true, ""),
+            ("192.168.1.2:8053", false, "needs the key \"password-file\""),
+            ("0.0.0.0:8053", false, "needs the key \"password-file\""),
+            ("100.128.0.1:8053", true, "not a private address"),
+            ("203.0.113.1:8053", true, "not a private address"),
+            ("[2001:db8::1]:8053", true, "not a private address"),
+            ("127.0.0.1", false, "needs a port, such as 127.0.0.1:8053"),
+        ] {
+            let key = if password { "password-file = 'secret'\n" } else { "" };
+            let problems: Vec<String> = problems(&format!("[web]\nlisten = ['{listen}']\n{key}"));
+            match expected {
+                "" => assert_eq!(problems, Vec::<String>::new(), "{listen}"),
+                _ => assert!(
+                    problems.iter().any(|problem| problem.starts_with("cairn.toml:2:1") && problem.contains(expected)),
+                    "{listen}: {problems:?}"
+                ),
+            }
+        }
+        assert!(Settings::from_toml("[web]\nlisten = []", "cairn.toml").expect("off").web.listen.is_empty());
     }
 
     #[test]

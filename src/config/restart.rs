@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::show::{Shown, show};
 
 /// Read when a server starts. All others are taken over by a reload.
-const AT_START: [&str; 12] = [
+const AT_START: [&str; 14] = [
     "server.workers",
     "server.state-dir",
     "server.control-socket",
@@ -17,6 +17,8 @@ const AT_START: [&str; 12] = [
     "cache.stale-max",
     "cache.persist",
     "cache.save-interval",
+    "web.listen",
+    "web.password-file",
 ];
 
 /// A key that waits for a restart, with its values as they would be written in the file.

@@ -31,6 +31,7 @@ pub struct Settings {
     pub dns64: Dns64Settings,
     pub limits: LimitSettings,
     pub log: LogSettings,
+    pub web: WebSettings,
     pub keys: Vec<KeySettings>,
     /// Those of `[[zone]]`, then those that hold the data of an `[[rpz]]`.
     pub zones: Vec<ZoneSettings>,
@@ -250,6 +251,14 @@ impl fmt::Display for HeldBack {
              LimitNOFILE= in the systemd unit or `ulimit -n` raises the number of files"
         )
     }
+}
+
+/// The section `[web]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WebSettings {
+    /// Empty: no address.
+    pub listen: Vec<SocketAddr>,
+    pub password_file: Option<PathBuf>,
 }
 
 /// The section `[log]`.
@@ -586,6 +595,12 @@ impl Default for LimitSettings {
             connection_idle_s: 10,
             connection_message_s: 5,
         }
+    }
+}
+
+impl Default for WebSettings {
+    fn default() -> WebSettings {
+        WebSettings { listen: vec![SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 8053)], password_file: None }
     }
 }
 

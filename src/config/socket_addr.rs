@@ -26,6 +26,26 @@ pub fn parse_socket(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// The same where the port has no default.
+pub(super) fn parse_socket_with_port(text: &str) -> Result<SocketAddr, String> {
+    let socket = parse_socket(text)?;
+    match text.parse::<SocketAddr>() {
+        Ok(socket) => Ok(socket),
+        Err(_) => Err(format!("\"{text}\" needs a port, such as {}", SocketAddr::new(socket.ip(), 8053))),
+    }
+}
+
+/// An address of this machine or its own networks (RFC 1918, 4193, 3927, 6598), or all addresses of this machine.
+pub(super) fn is_of_own_network(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let is_shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || is_shared
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
+    }
+}
+
 /// `::1:53` is an address whose last group is 53, but port 53 of `::1` was probably meant. `2001:db8::53` can only be an address.
 fn port_without_brackets(text: &str) -> Option<(Ipv6Addr, &str)> {
     const USUAL_PORTS: [&str; 9] = ["53", "443", "853", "1053", "5053", "5300", "5335", "5353", "8053"];

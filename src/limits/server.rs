@@ -158,3 +158,29 @@ pub const WRITE_BACK_RETRY_MAX: Duration = Duration::from_secs(60);
 pub const CATALOG_MEMBERS_MAX: usize = 10_000;
 /// Octets of a catalog: as many members, with names as long as names can be and properties beside them.
 pub const CATALOG_BYTES_MAX: usize = 16 << 20;
+/// Connections at a time to the web listener. A browser opens six, a collector of metrics one.
+pub const WEB_CONNECTIONS_MAX: usize = 128;
+/// Octets of the head of a request there.
+pub const WEB_HEAD_BYTES_MAX: usize = 16 << 10;
+/// The longest wait for the head of a request there, and for the next request on a connection.
+pub const WEB_IDLE_MAX: Duration = Duration::from_secs(30);
+/// Zones, and lists, that /metrics has lines for.
+pub const WEB_ENTRIES_MAX: usize = 1_000;
+/// Log-ins with a wrong password after which an address has to wait.
+pub const WEB_FAILED_LOGINS_MAX: u32 = 10;
+/// How long it waits: first this, then twice as long after each further one, up to the longest.
+pub const WEB_LOGIN_WAIT_LEAST: Duration = Duration::from_secs(1);
+/// See [`WEB_LOGIN_WAIT_LEAST`].
+pub const WEB_LOGIN_WAIT_MAX: Duration = Duration::from_secs(300);
+/// Addresses whose wrong passwords are counted; past it the one that failed longest ago is forgotten.
+pub const WEB_FAILED_ADDRESSES_MAX: usize = 1_024;
+/// Octets of the file with the password.
+pub const WEB_PASSWORD_FILE_BYTES_MAX: u64 = 4_096;
+/// Rounds of a hash of a password, at most: each log-in costs as many.
+pub const WEB_PASSWORD_ROUNDS_MAX: u32 = 2_000_000;
+/// How long a resolved answer shows that the server is ready.
+pub const READY_FOR: Duration = Duration::from_secs(60);
+/// Servers that /readyz asks where none has replied meanwhile, one after the other, and how long it waits for all of them.
+pub const READY_SERVERS_MAX: usize = 5;
+/// See [`READY_SERVERS_MAX`].
+pub const READY_WAIT_MAX: Duration = Duration::from_secs(5);

@@ -19,4 +19,4 @@ mod registry;
 pub use families::{Counter, Gauge};
 pub use labels::{ClientFamily, ClientLimit, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
 pub use quantile::quantile;
-pub use registry::{Distribution, Recorder, Registry};
+pub use registry::{Distribution, Kind, Recorder, Registry, Row};

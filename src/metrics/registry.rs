@@ -68,11 +68,19 @@ struct Kept {
     ended: Vec<u64>,
 }
 
+/// Whether a value only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Counter,
+    Gauge,
+}
+
 /// One value of a report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
     pub name: &'static str,
     pub help: &'static str,
+    pub kind: Kind,
     pub labels: Vec<(&'static str, &'static str)>,
     pub value: u64,
 }
@@ -203,13 +211,15 @@ impl Registry {
         let sums = self.0.lock().sums();
         let mut rows = Vec::new();
         let mut at = 0;
-        for family in Counter::FAMILIES.iter().chain(Gauge::FAMILIES) {
+        let kinds = [(Kind::Counter, Counter::FAMILIES), (Kind::Gauge, Gauge::FAMILIES)];
+        for (kind, family) in kinds.into_iter().flat_map(|(kind, families)| families.iter().map(move |family| (kind, family))) {
             let values = &sums[at..at + family.len()];
             at += family.len();
             let shown = values.iter().enumerate().filter(|(_, value)| family.labels.is_empty() || **value > 0);
             rows.extend(shown.map(|(index, value)| Row {
                 name: family.name,
                 help: family.help,
+                kind,
                 labels: labels_of(family, index),
                 value: *value,
             }));

@@ -12,6 +12,7 @@ use super::ports::WorkerSockets;
 use crate::cache::Cache;
 use crate::env::NetworkChange;
 use crate::listen::SocketChanges;
+use crate::metrics::{Distribution, Row};
 use crate::record::Name;
 
 /// Answers queries. Shared by all workers and by the control thread.
@@ -25,6 +26,12 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Zones, network and cache, for `cairn status`.
     fn status(&self) -> Map<String, Value>;
+
+    /// Everything that is counted, for collectors.
+    fn measured(&self) -> (Vec<Row>, Vec<Distribution>);
+
+    /// Can names be resolved? May wait for the network. `Err` says what is missing.
+    fn is_ready(&self) -> Result<(), &'static str>;
 
     /// Has every worker been at work since this was asked last?
     fn are_workers_alive(&self) -> bool;
@@ -102,6 +109,15 @@ pub(super) mod testing {
 
         fn status(&self) -> Map<String, Value> {
             Map::new()
+        }
+
+        fn measured(&self) -> (Vec<Row>, Vec<Distribution>) {
+            let registry = crate::metrics::Registry::default();
+            (registry.rows(), registry.histograms())
+        }
+
+        fn is_ready(&self) -> Result<(), &'static str> {
+            if self.fails { Err("a planted failure") } else { Ok(()) }
         }
 
         fn are_workers_alive(&self) -> bool {

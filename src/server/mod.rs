@@ -45,6 +45,7 @@ mod state;
 mod system;
 mod trust;
 mod views;
+mod web;
 mod zone_doctor;
 mod zone_file;
 mod zone_force;

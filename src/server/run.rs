@@ -39,6 +39,7 @@ use super::rlimit;
 use super::socket::{self, Control};
 use super::state;
 use super::system;
+use super::web::{self, Password};
 use crate::config::{CacheSettings, Problem};
 use crate::env::NetworkWatch;
 use crate::limits::Limits;
@@ -54,6 +55,8 @@ pub enum RunError {
     Privileges(String),
     /// The engine could not be built from the files.
     Engine(String),
+    /// The web listener cannot be protected as it should.
+    Web(String),
     System(io::Error),
     /// A worker ended without a stop.
     WorkerEnded(usize),
@@ -88,6 +91,14 @@ pub fn run(
         warn!("{held_back}");
     }
     let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
+    let web = web::bind(&sources.settings.web.listen);
+    let password = sources
+        .settings
+        .web
+        .password_file
+        .as_deref()
+        .map(|file| Password::read(file).map_err(|what| RunError::Web(format!("web.password-file: {}: {what}", file.display()))));
+    let password = password.transpose()?;
     announce(&sources, &ports);
     let becomes_another = serve_as.account.is_some();
     let usable = |folder: PathBuf| {
@@ -124,6 +135,7 @@ pub fn run(
     let outcome = runtime.block_on(async {
         let (order, orders) = mpsc::channel(ORDERS_WAITING_MAX);
         order_by_signals(harmless.hang_up, order.clone()).map_err(RunError::System)?;
+        web::serve(web, engine.clone(), password);
         let control = control.and_then(|bound| socket::serve(bound, engine.clone(), Control { life: life.clone(), order }));
         tokio::spawn(watch_network(engine.clone()));
         serve(Server { engine, life, options, limits }, ports, control, keeping, &zones, orders).await
@@ -481,7 +493,7 @@ impl fmt::Display for RunError {
                 f.write_str(&texts.join("\n"))
             }
             RunError::Ports(error) => error.fmt(f),
-            RunError::Privileges(reason) | RunError::Engine(reason) => f.write_str(reason),
+            RunError::Privileges(reason) | RunError::Engine(reason) | RunError::Web(reason) => f.write_str(reason),
             RunError::System(error) => write!(f, "system error: {error}"),
             RunError::WorkerEnded(worker) => write!(f, "worker {worker} ended unexpectedly"),
         }

@@ -24,6 +24,7 @@ use super::records;
 use super::serials::unraised_serials;
 use super::signing::{self, Signing, not_signed};
 use super::views::{ViewKeeper, moment_at};
+use super::web::is_ready;
 use super::{cache_file, notify, pages, passed_file, priority, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
@@ -32,6 +33,7 @@ use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet, TimeZone};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
 use crate::listen::{self, Admission, Bounds, LiveBounds, SocketChanges, Sockets};
+use crate::metrics::{Distribution, Row};
 use crate::policy::{ResponsePolicies, Rules};
 use crate::record::Name;
 use crate::zone::{Zone, ZoneWithoutData, Zones};
@@ -273,7 +275,21 @@ impl Engine for Server {
             "bytes": stats.bytes, "limit-bytes": cache.limits().bytes,
             "record-sets": stats.sets, "denials": stats.denials, "answers": stats.answers, "failures": stats.failures,
         });
-        [("zones", json!(zones)), ("network", network), ("cache", cache)].map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+        let lists = json!(self.lists.status());
+        [("zones", json!(zones)), ("lists", lists), ("network", network), ("cache", cache)]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect()
+    }
+
+    fn measured(&self) -> (Vec<Row>, Vec<Distribution>) {
+        let mut rows = self.service.metrics.rows();
+        rows.extend(self.service.state());
+        (rows, self.service.metrics.histograms())
+    }
+
+    fn is_ready(&self) -> Result<(), &'static str> {
+        is_ready(&self.service)
     }
 
     fn are_workers_alive(&self) -> bool {

@@ -61,6 +61,11 @@ impl NetworkState {
         })
     }
 
+    /// Whether any server has replied within this time.
+    pub(in crate::resolve) fn has_replied_within(&self, time: Duration) -> bool {
+        self.offline.has_replied_within(time, self.clock.boot())
+    }
+
     /// Whether the network is away now.
     pub(in crate::resolve) fn is_offline(&self) -> bool {
         self.offline.is_offline(self.clock.boot())

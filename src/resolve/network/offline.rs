@@ -34,6 +34,8 @@ pub const FORGIVE_EVERY: Duration = Duration::from_secs(10);
 pub struct Offline {
     /// When the oldest query since the last reply was sent, in milliseconds since boot, plus one; 0: none.
     unanswered_since: AtomicU64,
+    /// When the last reply came, in the same form.
+    replied: AtomicU64,
     without_route: AtomicBool,
     probing: AtomicBool,
     /// When the last probe failed, in the same form.
@@ -70,6 +72,7 @@ impl Offline {
     /// A reply was received. True if the network was away until then.
     pub fn replied(&self, now: BootTime) -> bool {
         let was = self.is_offline(now);
+        self.replied.store(now.0 + 1, Ordering::Relaxed);
         if self.unanswered_since.load(Ordering::Relaxed) != 0 {
             self.unanswered_since.store(0, Ordering::Relaxed);
         }
@@ -77,6 +80,14 @@ impl Offline {
             self.without_route.store(false, Ordering::Relaxed);
         }
         was
+    }
+
+    /// Whether any server has replied within this time.
+    pub fn has_replied_within(&self, time: Duration, now: BootTime) -> bool {
+        match self.replied.load(Ordering::Relaxed) {
+            0 => false,
+            at => now.since(BootTime(at - 1)) <= time,
+        }
     }
 
     /// Whether the network is away.

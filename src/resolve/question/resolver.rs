@@ -58,6 +58,11 @@ impl Shared {
         self.network.network_changed(is_route_change);
     }
 
+    /// Whether any server has replied within this time.
+    pub fn has_replied_within(&self, time: Duration) -> bool {
+        self.network.has_replied_within(time)
+    }
+
     /// Whether this machine's network is away now.
     pub fn is_offline(&self) -> bool {
         self.network.is_offline()

@@ -1,0 +1,264 @@
+//! Accepts connections, reads requests and sends pages, on one thread.
+
+use std::cell::RefCell;
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName};
+use hyper::http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+use tracing::warn;
+
+use super::exposition;
+use super::pages::{Asked, Page, page};
+use super::password::{Logins, Password};
+use crate::env::{BootTime, Clock, RealClock};
+use crate::limits::server::{WEB_CONNECTIONS_MAX, WEB_HEAD_BYTES_MAX, WEB_IDLE_MAX};
+use crate::server::engine::Engine;
+use crate::server::priority;
+
+/// After a failed accept: out of descriptors, most likely.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Sockets that are listened on.
+#[derive(Default)]
+pub(in crate::server) struct Bound(Vec<std::net::TcpListener>);
+
+/// Binds what can be bound: a port in use must not keep names from being resolved.
+pub(in crate::server) fn bind(addrs: &[SocketAddr]) -> Bound {
+    let bound = addrs.iter().filter_map(|addr| {
+        let listener = std::net::TcpListener::bind(addr).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        listener.map_err(|error| warn!("no metrics at {addr}: {error}; `web.listen` says where they are served, [] for nowhere")).ok()
+    });
+    Bound(bound.collect())
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().filter_map(|listener| listener.local_addr().ok())).finish()
+    }
+}
+
+/// Serves until the process ends.
+pub(in crate::server) fn serve(bound: Bound, engine: Arc<dyn Engine>, password: Option<Password>) {
+    if bound.0.is_empty() {
+        return;
+    }
+    let spawned = thread::Builder::new().name("web".to_owned()).spawn(move || {
+        let _ = priority::give_way();
+        if let Err(error) = listen(bound, engine, password) {
+            warn!(%error, "the web listener has ended");
+        }
+    });
+    if let Err(error) = spawned {
+        warn!(%error, "could not start the thread of the web listener");
+    }
+}
+
+struct Site {
+    engine: Arc<dyn Engine>,
+    logins: RefCell<Logins>,
+    connections: Arc<Semaphore>,
+}
+
+fn listen(bound: Bound, engine: Arc<dyn Engine>, password: Option<Password>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
+    let logins = RefCell::new(Logins::new(password));
+    let site = Rc::new(Site { engine, logins, connections: Arc::new(Semaphore::new(WEB_CONNECTIONS_MAX)) });
+    LocalSet::new().block_on(&runtime, async {
+        let mut tasks = Vec::new();
+        for listener in bound.0 {
+            tasks.push(tokio::task::spawn_local(accept(TcpListener::from_std(listener)?, site.clone())));
+        }
+        for task in tasks {
+            let _ = task.await;
+        }
+        Ok(())
+    })
+}
+
+async fn accept(listener: TcpListener, site: Rc<Site>) {
+    loop {
+        // Further clients wait in the kernel's queue.
+        let Ok(place) = site.connections.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let site = site.clone();
+                tokio::task::spawn_local(async move {
+                    serve_one(stream, peer.ip(), site).await;
+                    drop(place);
+                });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
+        }
+    }
+}
+
+async fn serve_one(stream: TcpStream, client: IpAddr, site: Rc<Site>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let site = site.clone();
+        async move { Ok::<_, Infallible>(site.respond(&request, client).await) }
+    });
+    let mut builder = http1::Builder::new();
+    // The time for a head also bounds the wait for the next request; a body is never read.
+    builder.timer(TokioTimer::new()).header_read_timeout(WEB_IDLE_MAX).max_buf_size(WEB_HEAD_BYTES_MAX);
+    // What goes wrong on a connection is the client's.
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
+impl Site {
+    async fn respond(&self, request: &Request<Incoming>, client: IpAddr) -> Response<Full<Bytes>> {
+        let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let target = request.uri();
+        let asked = Asked {
+            method: request.method().as_str(),
+            path: target.path(),
+            host: target.authority().map(|authority| authority.as_str()).or_else(|| header(HOST)),
+            accept: header(ACCEPT),
+            authorization: header(AUTHORIZATION),
+            client,
+        };
+        let now: BootTime = RealClock.boot();
+        let page = page(&asked, &mut self.logins.borrow_mut(), now);
+        match page {
+            Page::Metrics(form) => {
+                let (rows, histograms) = self.engine.measured();
+                let text = exposition::text(form, &rows, &histograms, &self.engine.status());
+                response(200, form.content_type(), text, None)
+            }
+            Page::Healthy => response(200, TEXT, "ok\n".to_owned(), None),
+            Page::Ready => {
+                let engine = self.engine.clone();
+                let ready = tokio::task::spawn_blocking(move || engine.is_ready()).await;
+                match ready.unwrap_or(Err("the check failed")) {
+                    Ok(()) => response(200, TEXT, "ready\n".to_owned(), None),
+                    Err(why) => response(503, TEXT, format!("not ready: {why}\n"), None),
+                }
+            }
+            Page::Index => response(200, TEXT, INDEX.to_owned(), None),
+            Page::Refusal(status, what, more) => response(status, TEXT, format!("{what}\n"), more),
+        }
+    }
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const INDEX: &str =
+    "cairn\n\n/metrics  numbers for Prometheus and other collectors\n/healthz  this process answers\n/readyz   names can be resolved\n";
+
+fn response(status: u16, content_type: &'static str, text: String, more: Option<(&'static str, String)>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    if let Some((name, value)) = more
+        && let Ok(value) = HeaderValue::from_str(&value)
+    {
+        headers.insert(name, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::server::engine::testing::Idle;
+
+    fn served(engine: Idle, password: Option<&str>) -> SocketAddr {
+        let bound = bind(&["127.0.0.1:0".parse().expect("an address")]);
+        let addr = bound.0.first().and_then(|listener| listener.local_addr().ok()).expect("a free port");
+        serve(bound, Arc::new(engine), password.map(|password| Password::Plain(password.as_bytes().to_vec())));
+        addr
+    }
+
+    /// The head and the content of the last reply on a connection.
+    fn replies(addr: SocketAddr, requests: &str) -> (String, String) {
+        let mut stream = std::net::TcpStream::connect(addr).expect("it listens");
+        stream.write_all(requests.as_bytes()).expect("it reads");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it closes");
+        let (head, content) = text.rsplit_once("\r\n\r\n").expect("a reply");
+        (head.to_ascii_lowercase(), content.to_owned())
+    }
+
+    fn reply(addr: SocketAddr, line: &str, more: &str) -> (String, String) {
+        replies(addr, &format!("{line} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n"))
+    }
+
+    #[test]
+    fn pages_over_http() {
+        let addr = served(Idle::default(), None);
+        let (head, content) = reply(addr, "GET /metrics", "");
+        assert!(head.starts_with("http/1.1 200 ok") && head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        assert!(
+            content.contains("# TYPE cairn_walks_total counter\ncairn_walks_total 0\n") && content.contains("cairn_build_info{version="),
+            "{content}"
+        );
+        let (head, content) = reply(addr, "GET /metrics", "Accept: application/openmetrics-text\r\n");
+        assert!(head.contains("content-type: application/openmetrics-text") && content.ends_with("# EOF\n"), "{head}");
+        let (head, content) = reply(addr, "HEAD /metrics", "");
+        assert!(head.starts_with("http/1.1 200") && content.is_empty(), "{head}");
+        assert_eq!(reply(addr, "GET /healthz", "").1, "ok\n");
+        assert_eq!(reply(addr, "GET /readyz", "").1, "ready\n");
+        assert!(reply(addr, "GET /nothing", "").0.starts_with("http/1.1 404"));
+        // Two requests on one connection.
+        let two = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        assert_eq!(replies(addr, two).1, "ready\n");
+        let failing = served(Idle { fails: true, ..Idle::default() }, None);
+        let (head, content) = reply(failing, "GET /readyz", "");
+        assert!(head.starts_with("http/1.1 503") && content.starts_with("not ready: "), "{head}");
+    }
+
+    #[test]
+    fn numbers_need_the_password() {
+        let addr = served(Idle::default(), Some("secret"));
+        let (head, _) = reply(addr, "GET /metrics", "");
+        assert!(head.starts_with("http/1.1 401") && head.contains("www-authenticate: basic"), "{head}");
+        assert!(reply(addr, "GET /metrics", "Authorization: Basic OnNlY3JldA==\r\n").0.starts_with("http/1.1 200"));
+        assert!(reply(addr, "GET /healthz", "").0.starts_with("http/1.1 200"));
+    }
+
+    #[test]
+    fn odd_requests_end_at_once() {
+        let addr = served(Idle::default(), None);
+        let long = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "x".repeat(64 << 10));
+        let fields = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "A: b\r\n".repeat(4_000));
+        for request in ["\r\n\r\n\r\nnonsense\r\n\r\n", "GET\0/ HTTP/1.1\r\n\r\n", &long, &fields, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            let mut stream = std::net::TcpStream::connect(addr).expect("it listens");
+            // It may close before everything has been read.
+            let _ = stream.write_all(request.as_bytes());
+            let mut reply = Vec::new();
+            let _ = stream.read_to_end(&mut reply);
+            assert!(reply.is_empty() || reply.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&reply));
+        }
+        assert_eq!(reply(addr, "GET /healthz", "").1, "ok\n");
+    }
+
+    #[test]
+    fn a_port_in_use_is_left_out() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = taken.local_addr().expect("bound");
+        assert_eq!(bind(&[addr, "127.0.0.1:0".parse().expect("an address")]).0.len(), 1);
+    }
+}

@@ -1,0 +1,135 @@
+"""What is counted is what clients have sent and got: /metrics beside the clients' own count, read by promtool."""
+
+import base64
+import collections
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+
+import network
+import wire
+from asking import LAN, LOCAL, LOCAL6, ask, framed, reply, tally, tcp_exchange, until
+from authorities import SmallWorld
+
+WEB = "127.0.0.1:8053"
+CODES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
+NAMES = {1: "A", 28: "AAAA", 15: "MX", 16: "TXT"}
+
+
+def get(path, host=WEB, at=WEB, **headers):
+    """(status, headers, text)"""
+    request = urllib.request.Request(f"http://{at}{path}", headers={"Host": host, **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def values(text):
+    rows = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    return {name: float(value) for name, value in rows}
+
+
+def total(rows, family, *labels):
+    return sum(value for name, value in rows.items() if name.partition("{")[0] == family and all(label in name for label in labels))
+
+
+def asked(has_ipv6):
+    """Asks in many ways; counts by transport and family, type, and response code."""
+    by, codes = collections.Counter(), collections.Counter()
+    for turn in range(4):
+        for name in ("www.hosted.example", "nothing.hosted.example", "hosted.example", "www.one.test", "nothing.test", "localhost"):
+            for rtype, word in NAMES.items():
+                answer = reply(LOCAL, name, rtype)
+                by["udp", "ipv4", word] += 1
+                codes[CODES.get(answer.rcode, "other")] += 1
+    packets = [framed(wire.query("www.hosted.example", 1, number)) for number in range(50)]
+    for answer in tcp_exchange(LOCAL, packets, len(packets)):
+        by["tcp", "ipv4", "A"] += 1
+        codes[CODES.get(answer[3] & 15, "other")] += 1
+    if has_ipv6:
+        answer = reply(LOCAL6, "www.hosted.example", 28)
+        by["udp", "ipv6", "AAAA"] += 1
+        codes[CODES.get(answer.rcode, "other")] += 1
+    return by, codes
+
+
+def metrics_stage(words, Stage):
+    if {"ip", "nsd", "promtool"} & set(network.missing_tools(["ip", "nsd", "promtool"])):
+        tally.missing.append("promtool (package prometheus)")
+        return
+    with Stage(words.keep) as stage:
+        _, has_ipv6 = stage.small_world(SmallWorld(), {})
+        subject = stage.subject("cairn")
+        listen = [f"{LOCAL}:53"] + ([f"[{LOCAL6}]:53"] if has_ipv6 else [])
+        if not tally.check("start", "answers within 10 s", subject.start(listen), subject.log()):
+            return
+        counted(has_ipv6)
+        forms()
+        strangers()
+        with_password(stage, subject)
+
+
+def counted(has_ipv6):
+    before = values(get("/metrics")[2])
+    by, codes = asked(has_ipv6)
+    expected = sum(by.values())
+    # Counters of a batch are written before its replies leave, so that no wait is needed; a walk ends with its reply.
+    after = values(get("/metrics")[2])
+    grown = lambda family, *labels: total(after, family, *labels) - total(before, family, *labels)
+    for (transport, family, rtype), count in sorted(by.items()):
+        labels = (f'transport="{transport}"', f'family="{family}"', f'type="{rtype}"')
+        have = grown("cairn_queries_total", *labels)
+        tally.check("counted", f"queries over {transport}, {family}, {rtype}", have == count, f"{have}, not {count}")
+    for rcode, count in sorted(codes.items()):
+        have = grown("cairn_answers_total", f'rcode="{rcode}"')
+        tally.check("counted", f"answers with {rcode}", have == count, f"{have}, not {count}")
+    for family in ("cairn_queries_total", "cairn_answers_total", "cairn_answer_duration_seconds_count"):
+        tally.check("counted", f"{family} in all", grown(family) == expected, f"{grown(family)}, not {expected}")
+    tally.check("counted", "upstream queries", grown("cairn_upstream_queries_total") > 0)
+    tally.check("counted", "the hosted zone", after.get('cairn_zone_served{zone="hosted.example."}') == 1, after)
+
+
+def forms():
+    for accept, kind in (("text/plain", "text/plain; version=0.0.4; charset=utf-8"),
+                         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text; version=1.0.0; charset=utf-8")):
+        status, headers, text = get("/metrics", Accept=accept)
+        tally.check("form", f"{accept}: status and type", (status, headers["Content-Type"]) == (200, kind), headers)
+    _, _, text = get("/metrics")
+    lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    tally.check("form", "promtool finds nothing", lint.returncode == 0, lint.stdout + lint.stderr)
+
+
+def strangers():
+    tally.check("strangers", "a name of another site is refused", get("/metrics", host="rebound.example:8053")[0] == 421)
+    tally.check("strangers", "healthz", get("/healthz")[::2] == (200, "ok\n"))
+    tally.check("strangers", "readyz", get("/readyz")[::2] == (200, "ready\n"))
+    tally.check("strangers", "another page", get("/etc/passwd")[0] == 404)
+    try:
+        reached = get("/healthz", at=f"{LAN}:8053")[0]
+    except OSError:
+        reached = None
+    tally.check("strangers", "nothing at other addresses", reached is None, reached)
+
+
+def with_password(stage, subject):
+    subject.stop()
+    secret = stage.folder / "password"
+    secret.write_text("open sesame\n")
+    config = subject.folder / "open.toml"
+    config.write_text(f'[server]\nlisten = ["{LOCAL}:53"]\n[web]\nlisten = ["{LAN}:8053"]\n')
+    check = subprocess.run([subject.binary, "check", "--config", config], capture_output=True, text=True)
+    tally.check("password", "an address of others needs one", check.returncode == 2 and "password-file" in check.stdout + check.stderr,
+                f"{check.returncode} {check.stdout}{check.stderr}")
+    subject.more = f'[web]\nlisten = ["{LAN}:8053"]\npassword-file = "{secret}"\n'
+    if not tally.check("password", "starts", subject.start([f"{LOCAL}:53"]), subject.log()):
+        return
+    at = f"{LAN}:8053"
+    until(lambda: get("/healthz", at=at)[0] == 200, 5)
+    given = lambda password: {"Authorization": "Basic " + base64.b64encode(f"any:{password}".encode()).decode()}
+    tally.check("password", "missing", get("/metrics", at=at)[0] == 401)
+    tally.check("password", "right", get("/metrics", at=at, **given("open sesame"))[0] == 200)
+    wrong = [get("/metrics", at=at, **given("guess"))[0] for _ in range(11)]
+    tally.check("password", "wrong ten times, then a wait", wrong == [401] * 10 + [429], wrong)
