@@ -37,6 +37,8 @@ fn each_key_stands_with_its_default() {
         "version",
         "waiting-questions-per-client",
         "connections-per-client",
+        "certificate",
+        "key",
     ];
     for line in show(&settings, "cairn.toml") {
         let Some(default) = defaults.iter().find(|other| (other.section, other.key) == (line.section, line.key)) else {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::client_rights::ClientRights;
+use super::connection_options::append;
 use super::cookie::SERVER_COOKIE_BYTES;
 use super::outcome::Outcome;
 use super::reply::{EDE_HEAD_BYTES, Manner, body, ede_bytes, ede_room, ede_text_max, udp_limit};
@@ -39,13 +40,14 @@ pub(super) struct Given {
 const NAME_SPACE: usize = 256;
 const LANE: usize = 16;
 
-/// `slot` holds the packet of the query in its first `len` octets. `None`: no answer is ready, and the slot is as it was.
+/// `slot` holds the packet of the query in its first `len` octets. `keepalive`: the client asks how long its connection may be idle. `None`: no answer is ready, and the slot is as it was.
 pub(super) fn answer(
     service: &Service,
     snapshot: &Snapshot,
     query: &ParsedQuery,
     slot: &mut [u8],
     client: &Client,
+    keepalive: bool,
     now: BootTime,
 ) -> Option<Given> {
     if query.class != Class::IN || query.edns.is_some_and(|edns| edns.nsid) && snapshot.policy.identity.nsid().is_some() {
@@ -67,7 +69,7 @@ pub(super) fn answer(
     let reserved = query.edns.map_or(0, |_| 11 + cookie_bytes);
     let whole = match client.transport {
         Transport::Udp => udp_limit(query.edns.map(|edns| edns.udp_size)),
-        Transport::Stream => usize::from(u16::MAX),
+        Transport::Tcp | Transport::Tls | Transport::Https => usize::from(u16::MAX),
     };
     // From here on the query in the slot is overwritten, so nothing may fail any more.
     let limit = whole.min(slot.len()).checked_sub(reserved)?;
@@ -93,6 +95,9 @@ pub(super) fn answer(
         len = append_opt(slot, len, dnssec_ok, cookie)?;
         if hit.mark.number != 0 {
             len = append_reason(snapshot, query, slot, hit.mark, whole, opt_at..len);
+        }
+        if client.transport != Transport::Udp {
+            len = append(slot, opt_at, len, client.transport, snapshot.idle_ms(client.transport, keepalive));
         }
     }
     let first = hit.first && rights.may_recurse && !flags.has(Flags::AA) && !hit.own;

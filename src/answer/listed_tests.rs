@@ -195,7 +195,7 @@ async fn a_blocked_name_is_a_ready_answer() {
                     slot[..query.len()].copy_from_slice(&query);
                     let now = worker.service().resolve.clock.boot();
                     let Ok(parsed) = super::request::read(&query) else { panic!("a good query") };
-                    let given = super::fast_path::answer(worker.service(), &snapshot, &parsed, &mut slot, &client, now);
+                    let given = super::fast_path::answer(worker.service(), &snapshot, &parsed, &mut slot, &client, false, now);
                     let given = given.unwrap_or_else(|| panic!("{question} is ready: {flags:x} {size:?} {}", options.len()));
                     let full = worker.in_full(&query, &client).await.expect("a reply");
                     assert_eq!(slot[..given.len], full[..], "{question} {flags:x} {size:?} {options:?}: {}", told(&full));

@@ -9,6 +9,7 @@
 
 mod case;
 mod client_rights;
+mod connection_options;
 mod cookie;
 mod dns64;
 mod explained;
@@ -67,8 +68,29 @@ use crate::wire::{Flags, Header, Writer};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
     Udp,
-    /// TCP and whatever runs over it: replies up to 65,535 octets, never truncated for size.
-    Stream,
+    /// As all below: replies up to 65,535 octets, never truncated for size.
+    Tcp,
+    /// DNS over TLS (RFC 7858).
+    Tls,
+    /// DNS over HTTPS (RFC 8484): one reply for each query.
+    Https,
+}
+
+impl Transport {
+    /// As in reports and in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Https => "https",
+        }
+    }
+
+    /// Whether nobody on the way can read the messages.
+    pub fn is_encrypted(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Https)
+    }
 }
 
 /// Who asks, and where.

@@ -116,7 +116,7 @@ async fn a_ready_answer_is_what_the_full_path_gives() {
                 for (question, flags) in questions().flat_map(|question| flags.map(|flags| (question.clone(), flags))) {
                     for dnssec_ok in [false, true] {
                         let packet = query_with(&question, flags, dnssec_ok);
-                        let (first, second) = (client(first, Transport::Stream), client(second, Transport::Stream));
+                        let (first, second) = (client(first, Transport::Tcp), client(second, Transport::Tcp));
                         if ask(&warm, &packet, &first).is_none() && question.name.is_within(&name("public.example.")) {
                             warm.in_full(&packet, &first).await.expect("a reply");
                         }
@@ -134,7 +134,7 @@ async fn a_ready_answer_is_what_the_full_path_gives() {
 
 /// RCODE, AA, answers, authority and EDE codes: of the reply on the wire, and of the explanation.
 async fn both(worker: &Rc<Worker>, question: &Question, peer: &str, flags: u16) -> (String, String) {
-    let peer = client(peer, Transport::Stream);
+    let peer = client(peer, Transport::Tcp);
     let reply = worker.in_full(&query_with(question, flags, true), &peer).await.expect("a reply");
     let message = crate::wire::Message::parse(&reply).expect("own reply");
     let mut codes = Vec::new();

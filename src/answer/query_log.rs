@@ -2,7 +2,7 @@
 
 use tracing::Level;
 
-use super::{Client, Transport};
+use super::Client;
 use crate::env::Instant;
 use crate::metrics::Source;
 use crate::record::{Name, Rcode, Rtype};
@@ -33,10 +33,7 @@ impl Answered<'_> {
     #[cold]
     pub(super) fn log(&self, name: &Name) {
         let Answered { client, rtype, rcode, source, came } = self;
-        let transport = match client.transport {
-            Transport::Udp => "udp",
-            Transport::Stream => "tcp",
-        };
+        let transport = client.transport.name();
         let (client, source, us) = (client.peer.ip(), source.name(), came.elapsed().as_micros());
         let ms = us as f64 / 1_000.0;
         tracing::debug!(

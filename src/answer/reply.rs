@@ -7,6 +7,7 @@
 use smallvec::SmallVec;
 
 use super::Transport;
+use super::connection_options::append_to;
 use super::outcome::{Delivery, Outcome};
 use super::request::{Request, RequestEdns};
 use crate::limits::clients::{EDE_TEXT_BYTES_MAX, EDES_MAX, READY_ANSWER_BYTES_MAX, UDP_REPLY_BYTES_MAX};
@@ -14,7 +15,7 @@ use crate::record::{Class, Ede, Name, Rcode, RrSet, Rtype, Security};
 use crate::wire::{Flags, Full, HEADER_BYTES, Header, OptionCode, Section, Writer};
 
 /// OPT without options.
-const OPT_BYTES: usize = 11;
+pub const OPT_BYTES: usize = 11;
 /// An EDE without EXTRA-TEXT.
 const EDE_BYTES: usize = 6;
 /// The same, for whoever keeps room for one.
@@ -37,6 +38,8 @@ pub struct Manner<'a> {
     pub turn: usize,
     /// Octets to leave for a signature (RFC 8945).
     pub signature_bytes: usize,
+    /// Milliseconds that the connection may be idle, for a client that has asked.
+    pub idle_ms: Option<u64>,
 }
 
 /// Octets that a UDP reply may have. `edns_size`: what the client announced (RFC 6891 6.2.3), `None` without EDNS.
@@ -48,7 +51,7 @@ pub fn udp_limit(edns_size: Option<u16>) -> usize {
 pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer: Vec<u8>) -> Vec<u8> {
     let limit = match request.transport {
         Transport::Udp => udp_limit(request.edns.as_ref().map(|edns| edns.udp_size)),
-        Transport::Stream => usize::from(u16::MAX),
+        Transport::Tcp | Transport::Tls | Transport::Https => usize::from(u16::MAX),
     };
     let limit = limit.saturating_sub(manner.signature_bytes);
     let options = edns_options(request, outcome, manner, limit);
@@ -69,7 +72,13 @@ pub fn encode(request: &Request, outcome: &Outcome, manner: &Manner<'_>, buffer:
     writer.header(Header { id: request.id, flags, counts: [0; 4] });
     if let Some(edns) = &request.edns {
         writer.set_limit(limit);
+        let opt_at = writer.len();
         write_opt(&mut writer, edns, outcome.rcode(), &options);
+        let mut message = writer.finish();
+        if request.transport != Transport::Udp {
+            append_to(&mut message, opt_at, limit, request.transport, manner.idle_ms);
+        }
+        return message;
     }
     writer.finish()
 }

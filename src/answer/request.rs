@@ -3,6 +3,7 @@
 //! RFC 1035 4.1, RFC 6891 6.1.3 (versions) and 7 (FORMERR), RFC 7873 5.2 (cookies), RFC 9619 (one question).
 
 use super::Transport;
+use super::connection_options::asks_keepalive;
 use super::cookie::SERVER_COOKIE_BYTES;
 use crate::record::{Class, Name, Question, Rcode, Rtype};
 use crate::wire::{Flags, HEADER_BYTES, Header, Malformed, Message, Opcode, OptionCode, QueryView, Section};
@@ -31,6 +32,8 @@ pub struct Request {
     pub question_wire: Vec<u8>,
     pub edns: Option<RequestEdns>,
     pub transport: Transport,
+    /// The client asks how long its connection may be idle (RFC 7828).
+    pub keepalive: bool,
 }
 
 /// EDNS of a query.
@@ -145,7 +148,8 @@ impl ParsedQuery {
         // It was well formed when the packet was read.
         let name = Name::from_wire(self.qname_wire(packet)).map_err(|_| Unreadable::Silence)?;
         let question_wire = packet.get(HEADER_BYTES..HEADER_BYTES + qname_len + 4).unwrap_or_default().to_vec();
-        Ok(Request { id, flags, question: Question::new(name, qtype), class, question_wire, edns, transport })
+        let keepalive = edns.is_some() && asks_keepalive(packet, transport);
+        Ok(Request { id, flags, question: Question::new(name, qtype), class, question_wire, edns, transport, keepalive })
     }
 }
 

@@ -140,7 +140,7 @@ fn applied(case: &Case<'_>, found: &RuleMatch<'_>, before: &[RrSet]) -> Option<A
     };
     Some(match &found.action {
         Action::Passthru => return None,
-        Action::TcpOnly if case.request.transport == Transport::Stream => return None,
+        Action::TcpOnly if case.request.transport != Transport::Udp => return None,
         Action::TcpOnly => without_records(Delivery::Truncated, PolicyAction::TcpOnly),
         Action::Drop => without_records(Delivery::None, PolicyAction::Drop),
         Action::NxDomain => reply(Rcode::NXDOMAIN, answers, EdeCode::BLOCKED, PolicyAction::NxDomain),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
+use super::Transport;
 use super::local_root::LocalRoot;
 use super::outcome::Outcome;
 use super::policy_zones;
@@ -57,6 +58,8 @@ pub struct Configured {
     pub keyring: Keyring,
     /// For clients outside `server.allow`.
     pub response_rate: Rate,
+    /// Milliseconds that a connection may be idle, over TCP and over TLS.
+    pub idle_ms: [u64; 2],
     pub own_addresses: Arc<[SocketAddr]>,
     /// The copy of the root zone in use. It is renewed between two reloads, so every snapshot refers to the same place.
     pub(super) local_root: Arc<ArcSwapOption<LocalRoot>>,
@@ -78,6 +81,7 @@ impl Configured {
             recursion: settings.recursion.enabled,
             policy: Policy::new(settings),
             response_rate: Rate::new(limits),
+            idle_ms: [limits.tcp_idle_ms, limits.tls_idle_ms],
             keyring: Keyring::new(&settings.keys),
             own_addresses: own_addresses.into(),
             local_root,
@@ -134,6 +138,11 @@ impl RoutesInForce for Present {
 }
 
 impl Snapshot {
+    /// How long a connection may be idle, for a client that has asked.
+    pub fn idle_ms(&self, transport: Transport, is_asked: bool) -> Option<u64> {
+        is_asked.then(|| self.idle_ms[usize::from(transport.is_encrypted())])
+    }
+
     /// Joins what a reload changes with the routes, which trust anchors change too.
     pub fn new(
         generation: u32,

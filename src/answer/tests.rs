@@ -182,7 +182,7 @@ fn a_repeat_comes_from_the_ready_answers() {
     let friends = own.into_iter().chain(["localhost. A", "x.invalid. A", "1.0.0.127.in-addr.arpa. PTR"]);
     let rows = strangers.map(|question| (STRANGER, question, true)).chain(friends.map(|question| (FRIEND, question, true)));
     for (peer, question, kept) in rows.chain([(STRANGER, "www.example.com. A", false), (STRANGER, "localhost. A", false)]) {
-        for transports in [[Transport::Udp, Transport::Stream], [Transport::Stream, Transport::Udp]] {
+        for transports in [[Transport::Udp, Transport::Tcp], [Transport::Tcp, Transport::Udp]] {
             let worker = worker();
             let ready = || {
                 let rows = worker.service().rows();
@@ -268,12 +268,12 @@ fn too_large_for_udp() {
         (STRANGER, Transport::Udp, None, "NoError aa tc 0/0/0"),
         (FRIEND, Transport::Udp, edns(1232), "NoError aa ra 3/0/0"),
         (FRIEND, Transport::Udp, edns(100), "NoError aa tc ra 2/0/0"),
-        (STRANGER, Transport::Stream, None, "NoError aa 3/0/0"),
+        (STRANGER, Transport::Tcp, None, "NoError aa 3/0/0"),
     ];
     for (peer, transport, edns, expected) in rows {
         let reply = ask(&worker, &query("big.example.org. TXT", Flags::RD, edns), &client(peer, transport)).expect("at once");
         assert_eq!(summary(&reply), expected, "{peer} {transport:?}");
-        let limit = if transport == Transport::Stream { 65_535 } else { edns.map_or(512, |edns| usize::from(edns.size).max(512)) };
+        let limit = if transport == Transport::Tcp { 65_535 } else { edns.map_or(512, |edns| usize::from(edns.size).max(512)) };
         assert!(reply.len() <= limit);
     }
 }
@@ -565,7 +565,15 @@ fn errors_leave_room_for_the_question() {
             let edes = vec![crate::record::Ede::new(crate::record::EdeCode::OTHER, "z".repeat(200)); 3];
             let outcome = super::Outcome { edes, ..super::Outcome::error(Rcode::SERVFAIL) };
             let cookie = (!cookie.is_empty()).then_some(&[7u8; 16][..]);
-            let manner = super::reply::Manner { allowed: true, recursion_available: true, cookie, nsid: None, turn: 0, signature_bytes: 0 };
+            let manner = super::reply::Manner {
+                allowed: true,
+                recursion_available: true,
+                cookie,
+                nsid: None,
+                turn: 0,
+                signature_bytes: 0,
+                idle_ms: None,
+            };
             let reply = super::reply::encode(&request, &outcome, &manner, Vec::new());
             let message = crate::wire::Message::parse(&reply).expect("own reply");
             assert!(message.question().is_some() && message.edns().is_some() && reply.len() <= usize::from(size), "{size}");

@@ -9,13 +9,14 @@ use arc_swap::Guard;
 
 use super::case::Case;
 use super::client_rights::{ClientRights, Requester};
+use super::connection_options::{append_to, asks_keepalive};
 use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
 use super::listed;
 use super::outcome::{Delivery, Outcome};
 use super::pipeline::{Decided, LookUp, OWN_NEEDS, PIPELINE, Pipeline};
 use super::query_log::{self, Answered};
-use super::reply::{Manner, bare_error, encode};
+use super::reply::{Manner, OPT_BYTES, bare_error, encode};
 use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
@@ -50,6 +51,13 @@ pub struct Moment {
     /// The same for a log of every query; `None`: there is none.
     logged_from: Option<Instant>,
     snapshot: Guard<Arc<Snapshot>>,
+}
+
+impl Moment {
+    /// Whether this client may use recursion and the cache.
+    pub fn is_allowed(&self, client: IpAddr) -> bool {
+        self.snapshot.policy.allow.contains(client)
+    }
 }
 
 /// A request that has been read and decided, and that has to wait.
@@ -161,7 +169,8 @@ impl Worker {
             Ok(query) => query,
             Err(unreadable) => return self.at_once_error(moment, unreadable, slot, len, client),
         };
-        let Some(given) = fast_path::answer(&self.service, snapshot, &query, slot, client, *now) else {
+        let keepalive = client.transport != Transport::Udp && query.edns.is_some() && asks_keepalive(&slot[..len], client.transport);
+        let Some(given) = fast_path::answer(&self.service, snapshot, &query, slot, client, keepalive, *now) else {
             return self.at_once_unready(moment, query, slot, len, client);
         };
         count_query(&self.metrics, client, given.qtype);
@@ -215,7 +224,11 @@ impl Worker {
         };
         self.metrics.count(Counter::Malformed);
         self.metrics.answer(metrics::Outcome::of(rcode.0));
-        let Some(reply) = bare_error(&slot[..len], rcode, &echo, edns) else { return AtOnce::Silence };
+        let Some(mut reply) = bare_error(&slot[..len], rcode, &echo, edns) else { return AtOnce::Silence };
+        if edns && client.transport.is_encrypted() {
+            let opt_at = reply.len().saturating_sub(OPT_BYTES);
+            append_to(&mut reply, opt_at, usize::from(u16::MAX), client.transport, None);
+        }
         self.put(moment, &reply, Source::Policy, false, slot, client)
     }
 
@@ -331,7 +344,7 @@ impl Worker {
 
     async fn run(self: &Rc<Self>, query: &Explain, recorder: Recorder) -> Explained {
         let packet = query.query();
-        let outcome = match read(&packet).and_then(|parsed| parsed.to_request(&packet, Transport::Stream)) {
+        let outcome = match read(&packet).and_then(|parsed| parsed.to_request(&packet, Transport::Tcp)) {
             Err(Unreadable::Silence) => Outcome::error(Rcode::FORMERR),
             Err(Unreadable::Error { rcode, .. }) => Outcome::error(rcode),
             Err(Unreadable::ForZones) => {
@@ -376,6 +389,7 @@ impl Worker {
             nsid: snapshot.policy.identity.nsid().filter(|_| request.edns.is_some_and(|edns| edns.nsid)),
             turn: self.random.below(1 << 16),
             signature_bytes: prepared.signer.as_ref().map_or(0, Signer::octets),
+            idle_ms: snapshot.idle_ms(request.transport, request.keepalive),
         };
         count_rewrite(&self.metrics, outcome);
         if outcome.repeatable && !snapshot.has_rules_for(client) {
@@ -457,7 +471,9 @@ fn log_answered(question: &Question, client: &Client, outcome: &Outcome, came: O
 fn over(client: &Client) -> Over {
     match client.transport {
         Transport::Udp => Over::Udp,
-        Transport::Stream => Over::Tcp,
+        Transport::Tcp => Over::Tcp,
+        Transport::Tls => Over::Tls,
+        Transport::Https => Over::Https,
     }
 }
 

@@ -184,8 +184,9 @@ impl Asked<'_> {
         };
         let Some(wanted) = wanted else { return refuse(Rcode::FORMERR, "IXFR without a serial", signer) };
         let Some(header) = Header::read(self.message) else { return ZoneMessage::Silence };
-        if self.client.transport == Transport::Udp {
-            let Wanted::Since(_) = wanted else { return refuse(Rcode::REFUSED, "AXFR over UDP", signer) };
+        // Over HTTPS a reply is one message too (RFC 8484 4.2.1).
+        if matches!(self.client.transport, Transport::Udp | Transport::Https) {
+            let Wanted::Since(_) = wanted else { return refuse(Rcode::REFUSED, "AXFR over UDP or HTTPS", signer) };
             let (mut outgoing, mut signer) = (Outgoing::soa_only(zone, header.id, &self.question_wire, self.has_edns), signer);
             let reserved = signer.as_ref().map_or(0, Signer::octets);
             let Some(mut reply) = outgoing.next(reserved).filter(|reply| reply.len() + reserved <= UDP_REPLY_BYTES_MAX) else {
@@ -218,7 +219,7 @@ impl Asked<'_> {
 /// The RCODE that a client at this address gets for such a message over TCP.
 pub(super) fn rcode(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8], peer: IpAddr) -> Rcode {
     let local = SocketAddr::new(peer, 0);
-    match answer(service, snapshot, packet, &Client { peer: local, local, transport: Transport::Stream }) {
+    match answer(service, snapshot, packet, &Client { peer: local, local, transport: Transport::Tcp }) {
         ZoneMessage::Reply(reply) => Header::read(&reply).map_or(Rcode::FORMERR, |header| Rcode(header.flags.rcode())),
         ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } | ZoneMessage::Update(_) => Rcode::NOERROR,
         ZoneMessage::Silence => Rcode::FORMERR,

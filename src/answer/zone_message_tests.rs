@@ -104,17 +104,17 @@ fn who_may_transfer() {
     let elsewhere = message(Opcode::QUERY, "example.net", Rtype::AXFR, None);
     // The zone has 13 records; its SOA is sent twice.
     for (packet, peer, transport, expected) in [
-        (&axfr, "192.0.2.1", Transport::Stream, "NOERROR 14"),
-        (&by_k, "192.0.2.1", Transport::Stream, "NOERROR 14"),
-        (&axfr, "192.0.2.2", Transport::Stream, "REFUSED 0"),
-        (&by_k, "192.0.2.2", Transport::Stream, "NOERROR 14"),
-        (&by_k, "192.0.2.3", Transport::Stream, "REFUSED 0"),
-        (&by_other, "198.51.100.7", Transport::Stream, "NOERROR 14"),
-        (&axfr, "127.0.0.1", Transport::Stream, "REFUSED 0"),
+        (&axfr, "192.0.2.1", Transport::Tcp, "NOERROR 14"),
+        (&by_k, "192.0.2.1", Transport::Tcp, "NOERROR 14"),
+        (&axfr, "192.0.2.2", Transport::Tcp, "REFUSED 0"),
+        (&by_k, "192.0.2.2", Transport::Tcp, "NOERROR 14"),
+        (&by_k, "192.0.2.3", Transport::Tcp, "REFUSED 0"),
+        (&by_other, "198.51.100.7", Transport::Tcp, "NOERROR 14"),
+        (&axfr, "127.0.0.1", Transport::Tcp, "REFUSED 0"),
         (&axfr, "192.0.2.1", Transport::Udp, "REFUSED 0"),
-        (&of_copy, "192.0.2.1", Transport::Stream, "SERVFAIL 0"),
-        (&of_copy, "192.0.2.2", Transport::Stream, "REFUSED 0"),
-        (&elsewhere, "192.0.2.1", Transport::Stream, "NOTAUTH 0"),
+        (&of_copy, "192.0.2.1", Transport::Tcp, "SERVFAIL 0"),
+        (&of_copy, "192.0.2.2", Transport::Tcp, "REFUSED 0"),
+        (&elsewhere, "192.0.2.1", Transport::Tcp, "NOTAUTH 0"),
     ] {
         assert_eq!(said(&worker, packet, peer, transport).0, expected, "{peer} {transport:?}");
     }
@@ -124,10 +124,10 @@ fn who_may_transfer() {
 fn ixfr_by_serial_and_transport() {
     let worker = worker();
     for (serial, transport, expected) in [
-        (Some(1), Transport::Stream, "NOERROR 1"),
-        (Some(0), Transport::Stream, "NOERROR 14"),
+        (Some(1), Transport::Tcp, "NOERROR 1"),
+        (Some(0), Transport::Tcp, "NOERROR 14"),
         (Some(0), Transport::Udp, "NOERROR 1"),
-        (None, Transport::Stream, "FORMERR 0"),
+        (None, Transport::Tcp, "FORMERR 0"),
     ] {
         let packet = message(Opcode::QUERY, "example.org", Rtype::IXFR, serial);
         assert_eq!(said(&worker, &packet, "192.0.2.1", transport).0, expected, "{serial:?} {transport:?}");
@@ -142,7 +142,7 @@ fn edns_of_a_refusal_and_of_an_unknown_version() {
         let mut packet = message(Opcode::QUERY, "example.org", Rtype::AXFR, None);
         packet[11] = 1;
         packet.extend_from_slice(&[0, 0, 41, 4, 208, 0, version, 0, 0, 0, 0]);
-        let (reply, replies) = said(&worker, &packet, peer, Transport::Stream);
+        let (reply, replies) = said(&worker, &packet, peer, Transport::Tcp);
         assert_eq!(reply, expected);
         assert!(Message::parse(&replies[0]).expect("well formed").edns().is_some());
     }
@@ -152,7 +152,7 @@ fn edns_of_a_refusal_and_of_an_unknown_version() {
 fn every_message_of_a_signed_transfer_is_signed() {
     let worker = worker();
     let (packet, mut verifier) = signed(&message(Opcode::QUERY, "example.org", Rtype::AXFR, None), "other.");
-    let (_, messages) = said(&worker, &packet, "198.51.100.7", Transport::Stream);
+    let (_, messages) = said(&worker, &packet, "198.51.100.7", Transport::Tcp);
     assert!(!messages.is_empty());
     for message in messages {
         verifier.verify(&message, StoppedClock.wall()).expect("signed");
@@ -163,7 +163,7 @@ fn every_message_of_a_signed_transfer_is_signed() {
 #[test]
 fn ordinary_questions_are_answered_signed() {
     let worker = worker();
-    for transport in [Transport::Udp, Transport::Stream] {
+    for transport in [Transport::Udp, Transport::Tcp] {
         let (packet, mut verifier) = signed(&message(Opcode::QUERY, "www.example.org", Rtype::A, None), "k.");
         let (said, replies) = said(&worker, &packet, "198.51.100.7", transport);
         assert_eq!(said, "NOERROR 2");
@@ -231,7 +231,7 @@ fn replaced_zones_are_served_at_once_and_their_changes_are_known() {
     assert!(retired.is_unused());
     assert_eq!(said(&worker, &question, "192.0.2.1", Transport::Udp).0, "NOERROR 1");
     let ixfr = message(Opcode::QUERY, "example.org", Rtype::IXFR, Some(1));
-    let (_, messages) = said(&worker, &ixfr, "192.0.2.1", Transport::Stream);
+    let (_, messages) = said(&worker, &ixfr, "192.0.2.1", Transport::Tcp);
     let parsed = Message::parse(&messages[0]).expect("well formed");
     let soas = parsed.records(Section::Answer).filter(|record| record.rtype() == Rtype::SOA).count();
     assert!(soas == 2 || soas == 4, "the whole zone, which is shorter, or the changes: {soas}");
@@ -248,13 +248,13 @@ fn transfers_are_bounded_in_number_and_in_time() {
     let begin = || {
         let mut slot = vec![0; 65_535];
         slot[..axfr.len()].copy_from_slice(&axfr);
-        match worker.at_once(&worker.moment(BootTime(1_000_000)), &mut slot, axfr.len(), &client("192.0.2.1:4000", Transport::Stream)) {
+        match worker.at_once(&worker.moment(BootTime(1_000_000)), &mut slot, axfr.len(), &client("192.0.2.1:4000", Transport::Tcp)) {
             AtOnce::Many(messages) => Some(messages),
             _ => None,
         }
     };
     let mut held: Vec<_> = std::iter::from_fn(begin).take(100).collect();
-    assert_eq!((held.len(), said(&worker, &axfr, "192.0.2.1", Transport::Stream).0), (20, "SERVFAIL 0".to_owned()));
+    assert_eq!((held.len(), said(&worker, &axfr, "192.0.2.1", Transport::Tcp).0), (20, "SERVFAIL 0".to_owned()));
     clock.0.store(1_801_000, Ordering::Relaxed);
     assert!(held.remove(0).next().is_none(), "half an hour is over");
     let mut again = begin().expect("a place came back");

@@ -41,6 +41,22 @@ fn shown(status: &Value, paint: Paint) -> Vec<String> {
     row("running", format!("{}, process {}", time(status["uptime-seconds"].as_u64().unwrap_or(0)), status["process"]));
     let listening: Vec<String> = list(&status["listening-on"]).iter().filter_map(text).collect();
     row("listening on", listening.join(", "));
+    for (title, key) in [("  over TLS", "listening-tls"), ("  over HTTPS", "listening-https")] {
+        let addrs: Vec<String> = list(&status[key]).iter().filter_map(text).collect();
+        if !addrs.is_empty() {
+            row(title, addrs.join(", "));
+        }
+    }
+    let certificate = &status["certificate"];
+    if certificate.is_object() {
+        let names: Vec<String> = list(&certificate["names"]).iter().filter_map(text).collect();
+        let until = format!("{}, until {}", names.join(", "), text(&certificate["not-after"]).unwrap_or_default());
+        let warning = text(&certificate["warning"]).map(|warning| format!(": {}", paint.bad(&warning))).unwrap_or_default();
+        row("certificate", format!("{until}{warning}"));
+        if let Some(problem) = text(&certificate["problem"]) {
+            row("", format!("{} {problem}", paint.bad("a new one is not taken over:")));
+        }
+    }
     row("privileges", text(&status["privileges"]).unwrap_or_default());
     row("configuration", text(&status["configuration"]).unwrap_or_else(|| "none: the defaults".to_owned()));
     let network = &status["network"];

@@ -62,6 +62,10 @@ pub(super) enum Kind<T> {
     Listen(fn(&mut T) -> &mut Option<Vec<SocketAddr>>),
     /// Addresses with their ports; none: not at all.
     ListenOrOff(fn(&mut T) -> &mut Vec<SocketAddr>),
+    /// Addresses, and the port of those that are written without one.
+    ListenAt(fn(&mut T) -> &mut Vec<SocketAddr>, u16),
+    /// The path of a URI.
+    UriPath(fn(&mut T) -> &mut String),
     /// At least one address.
     Servers(fn(&mut T) -> &mut Vec<SocketAddr>),
     /// Servers, each perhaps with a TSIG key.
@@ -93,12 +97,13 @@ pub(super) struct Section {
     pub(super) rows: &'static [Row<Settings>],
 }
 
-pub(super) const SECTIONS: [Section; 8] = [
+pub(super) const SECTIONS: [Section; 9] = [
     Section { name: "server", rows: SERVER },
     Section { name: "recursion", rows: RECURSION },
     Section { name: "cache", rows: CACHE },
     Section { name: "policy", rows: POLICY },
     Section { name: "dns64", rows: DNS64 },
+    Section { name: "tls", rows: TLS },
     Section { name: "limits", rows: CLIENTS },
     Section { name: "log", rows: LOG },
     Section { name: "web", rows: WEB },
@@ -117,6 +122,27 @@ const SERVER: &[Row<Settings>] = &[
         default: r#"["127.0.0.1:53", "[::1]:53"]"#,
         doc: "Addresses and ports to listen on, over UDP and TCP",
         why: "this machine only; if this key is not set and port 53 cannot be bound, port 5300 is used",
+    },
+    Row {
+        key: "listen-tls",
+        kind: Kind::ListenAt(|s| &mut s.server.listen_tls, 853),
+        default: "[]",
+        doc: "Addresses and ports at which DNS over TLS is served, with the certificate of `[tls]`; port 853 where none is written",
+        why: "RFC 7858, RFC 8310",
+    },
+    Row {
+        key: "listen-https",
+        kind: Kind::ListenAt(|s| &mut s.server.listen_https, 443),
+        default: "[]",
+        doc: "Addresses and ports at which DNS over HTTPS is served over HTTP/2 and HTTP/1.1, with the certificate of `[tls]`; port 443 where none is written",
+        why: "RFC 8484",
+    },
+    Row {
+        key: "https-path",
+        kind: Kind::UriPath(|s| &mut s.server.https_path),
+        default: r#""/dns-query""#,
+        doc: "Path of the URI that DNS over HTTPS is served at",
+        why: "RFC 8484 4.1: what all clients propose",
     },
     Row {
         key: "allow",
@@ -575,6 +601,23 @@ const LOG: &[Row<Settings>] = &[
     },
 ];
 
+const TLS: &[Row<Settings>] = &[
+    Row {
+        key: "certificate",
+        kind: Kind::FileOrBuiltIn(|s| &mut s.tls.certificate),
+        default: "(none)",
+        doc: "PEM file with the certificate that clients of `listen-tls` and `listen-https` are shown, its own first, then those that lead to a root; taken over when it changes",
+        why: "",
+    },
+    Row {
+        key: "key",
+        kind: Kind::FileOrBuiltIn(|s| &mut s.tls.key),
+        default: "(none)",
+        doc: "PEM file with the private key of `certificate`, not encrypted; taken over when it changes",
+        why: "",
+    },
+];
+
 /// What a value of this kind looks like, for error messages and the reference.
 pub(super) fn expected<T>(kind: &Kind<T>) -> String {
     use super::quantity::{show_duration, show_size};
@@ -598,6 +641,8 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Prefixes(_) => "a list of prefixes such as \"192.0.2.0/24\"".to_owned(),
         Kind::Translation(_) | Kind::OptionalTranslation(_) => "an IPv6 prefix of the length 32, 40, 48, 56, 64 or 96".to_owned(),
         Kind::ListenOrOff(_) => "a list of addresses such as \"127.0.0.1:8053\", or []".to_owned(),
+        Kind::ListenAt(_, port) => format!("a list of addresses such as \"192.0.2.1:{port}\""),
+        Kind::UriPath(_) => "a path such as \"/dns-query\"".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
         Kind::Peers(_) | Kind::PeersOrDerived(_) => "a list of addresses such as \"192.0.2.1\" or \"192.0.2.1:5353 key NAME\"".to_owned(),
         Kind::Clients(_) => "a list such as \"192.0.2.1\", \"192.0.2.0/24 key NAME\", \"key NAME\"".to_owned(),

@@ -357,6 +357,7 @@ impl<'a> Reader<'a> {
                 hint,
             );
         }
+        self.encrypted(root, settings);
         self.twice("key", settings.keys.iter().map(|key| (&key.name, &key.name_mark, "[[key]]")));
         self.unknown_keys(root);
         self.catalogs(settings);
@@ -374,6 +375,42 @@ impl<'a> Reader<'a> {
         let forwards = settings.forwards.iter().map(|route| (&route.zone, &route.zone_mark, "[[forward]]"));
         let stubs = settings.stubs.iter().map(|route| (&route.zone, &route.zone_mark, "[[stub]]"));
         self.twice("route", forwards.chain(stubs));
+    }
+
+    /// Encrypted transports have a certificate, and each address serves one protocol over TCP.
+    fn encrypted(&mut self, root: &Table<'_>, settings: &Settings) {
+        let (server, tls) = (&settings.server, &settings.tls);
+        // What was written and is wrong has been reported already.
+        let is_missing = |key: &str, value: Option<&PathBuf>| value.is_none() && value_at(root, "tls", key).is_none();
+        let missing = [("certificate", tls.certificate.as_ref()), ("key", tls.key.as_ref())];
+        let missing: Vec<&str> = missing.into_iter().filter(|(key, value)| is_missing(key, *value)).map(|(key, _)| key).collect();
+        let transport = [("listen-tls", &server.listen_tls), ("listen-https", &server.listen_https)];
+        let wanted = transport.iter().find(|(_, addrs)| !addrs.is_empty());
+        match (missing[..].as_ref(), wanted) {
+            ([], _) => {}
+            ([one], None) => {
+                let span = value_at(root, "tls", if *one == "key" { "certificate" } else { "key" }).unwrap_or(0..0);
+                self.problem(&span, format!("tls.{one} is missing: a certificate and its private key belong together"), None);
+            }
+            (_, None) => {}
+            (keys, Some((listen, _))) => {
+                let what = format!("server.{listen} needs a certificate: {} missing in [tls]", keys.join(" and "));
+                let hint =
+                    Some("set `certificate` and `key` in [tls] to two PEM files; docs/encrypted.md shows how to make them".to_owned());
+                self.problem(&value_at(root, "server", listen).unwrap_or(0..0), what, hint);
+            }
+        }
+        let plain = server.listen.clone().unwrap_or_default();
+        let listeners = [("listen", &plain), transport[0], transport[1]];
+        for (at, (key, addrs)) in listeners.iter().enumerate().skip(1) {
+            for (other, others) in listeners.iter().take(at) {
+                if let Some(addr) = addrs.iter().find(|addr| others.contains(addr)) {
+                    let what = format!("server.{key}: {addr} is in server.{other} already");
+                    let hint = Some("give one of them another port or address".to_owned());
+                    self.problem(&value_at(root, "server", key).unwrap_or(0..0), what, hint);
+                }
+            }
+        }
     }
 
     /// A zone is listed in a catalog that is made here, and nobody else changes such a catalog.
@@ -489,6 +526,8 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::OptionalTranslation(slot) => *slot(target) = Some(written.translation()?),
         Kind::Listen(slot) => *slot(target) = Some(written.sockets()?),
         Kind::ListenOrOff(slot) => *slot(target) = written.each(parse_socket_with_port)?,
+        Kind::ListenAt(slot, port) => *slot(target) = written.sockets_at(*port)?,
+        Kind::UriPath(slot) => *slot(target) = written.uri_path()?,
         Kind::Servers(slot) => *slot(target) = written.each(parse_socket)?,
         Kind::Peers(slot) => *slot(target) = written.each(host)?,
         Kind::PeersOrDerived(slot) => *slot(target) = Some(written.each(host)?),
@@ -673,7 +712,7 @@ to   = ["192.0.2.1"]
             (
                 "[server]\nqqqqqqqq = 1",
                 &[
-                    "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, allow, workers, state-dir, control-socket, user, sandbox, nat64-prefix, identity, version",
+                    "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, listen-tls, listen-https, https-path, allow, workers, state-dir, control-socket, user, sandbox, nat64-prefix, identity, version",
                 ],
             ),
             ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs in [server]"]),

@@ -29,6 +29,7 @@ pub struct Settings {
     pub cache: CacheSettings,
     pub policy: PolicySettings,
     pub dns64: Dns64Settings,
+    pub tls: TlsSettings,
     pub limits: LimitSettings,
     pub log: LogSettings,
     pub web: WebSettings,
@@ -51,6 +52,12 @@ pub struct Settings {
 pub struct ServerSettings {
     /// `None`: not configured, so the default addresses are tried and a fall-back port is allowed.
     pub listen: Option<Vec<SocketAddr>>,
+    /// Where DNS over TLS is served (RFC 7858).
+    pub listen_tls: Vec<SocketAddr>,
+    /// Where DNS over HTTPS is served (RFC 8484).
+    pub listen_https: Vec<SocketAddr>,
+    /// Path of the URI that DNS over HTTPS is served at.
+    pub https_path: String,
     /// Clients that may use recursion and the cache.
     pub allow: Vec<Prefix>,
     /// `None`: one for each core.
@@ -166,6 +173,15 @@ pub struct Dns64Settings {
     /// Clients that get synthesised AAAA records.
     pub clients: Vec<Prefix>,
     pub prefix: TranslationPrefix,
+}
+
+/// The section `[tls]`: the certificate that clients are shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TlsSettings {
+    /// PEM file of the certificate and its chain.
+    pub certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub key: Option<PathBuf>,
 }
 
 /// The section `[limits]`: what clients may cost. `None`: a part of what all clients may have.
@@ -500,6 +516,9 @@ impl Default for ServerSettings {
         let allow = loopback_v4.into_iter().chain(loopback_v6).collect();
         ServerSettings {
             listen: None,
+            listen_tls: Vec::new(),
+            listen_https: Vec::new(),
+            https_path: "/dns-query".to_owned(),
             allow,
             workers: None,
             state_dir: None,

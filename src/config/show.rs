@@ -141,6 +141,8 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::OptionalTranslation(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::Listen(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::ListenOrOff(slot) => list_text(slot(&mut copy)),
+        Kind::ListenAt(slot, _) => list_text(slot(&mut copy)),
+        Kind::UriPath(slot) => quoted(slot(&mut copy)),
         Kind::Servers(slot) => list_text(slot(&mut copy)),
         Kind::Peers(slot) | Kind::Clients(slot) => list_text(slot(&mut copy)),
         Kind::PeersOrDerived(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),

@@ -1,6 +1,6 @@
 //! Addresses to listen on and addresses of servers, with or without a port.
 //!
-//! `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:53`. Without a port: 53.
+//! `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:53`. Without a port: that of the transport.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -9,13 +9,18 @@ const DNS_PORT: u16 = 53;
 
 /// The error is a sentence for the person who wrote the configuration.
 pub fn parse_socket(text: &str) -> Result<SocketAddr, String> {
+    parse_socket_at(text, DNS_PORT)
+}
+
+/// The same, with this port where none is written.
+pub fn parse_socket_at(text: &str, default_port: u16) -> Result<SocketAddr, String> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).filter(|inner| inner.contains(':')).unwrap_or(text);
     if let Some((address, port)) = port_without_brackets(text) {
         return Err(format!(
             "\"{text}\" is one IPv6 address: write \"[{address}]:{port}\" for port {port}, or \"[{text}]\" for that address"
         ));
     }
-    let parsed = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT)).or_else(|_| text.parse::<SocketAddr>());
+    let parsed = bare.parse::<IpAddr>().map(|address| SocketAddr::new(address, default_port)).or_else(|_| text.parse::<SocketAddr>());
     match parsed {
         Ok(socket) if socket.port() == 0 => Err(format!("\"{text}\": port 0 is no port that can be asked")),
         Ok(socket) => Ok(socket),

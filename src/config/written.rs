@@ -15,7 +15,7 @@ use super::list_settings::ListSource;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size};
 use super::secret::Secret;
-use super::socket_addr::parse_socket;
+use super::socket_addr::{parse_socket, parse_socket_at};
 use super::translation::TranslationPrefix;
 use super::view_settings::SafeSearch;
 use crate::record::{Name, to_ascii_name};
@@ -155,12 +155,24 @@ impl Written<'_> {
         Ok(all)
     }
 
+    /// Addresses, with this port where none is written.
+    pub(super) fn sockets_at(&self, port: u16) -> Read<Vec<SocketAddr>> {
+        self.each(|text| parse_socket_at(text, port))
+    }
+
+    /// The path of a URI (RFC 3986 3.3), as clients send it.
+    pub(super) fn uri_path(&self) -> Read<String> {
+        let is_of_path = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&octet);
+        let text = self.plain().as_str().filter(|text| text.starts_with('/') && text.len() <= 255 && text.bytes().all(is_of_path));
+        text.map(str::to_owned).ok_or_else(|| self.wrong(None))
+    }
+
     /// Reads every string of a list. The mistakes of all elements are reported; a repeated element is a mistake.
-    pub(super) fn each<T: PartialEq>(&self, read: fn(&str) -> Result<T, String>) -> Read<Vec<T>> {
+    pub(super) fn each<T: PartialEq>(&self, read: impl Fn(&str) -> Result<T, String>) -> Read<Vec<T>> {
         let elements = self.plain().as_array().ok_or_else(|| self.wrong(None))?;
         let (mut all, mut mistakes) = (Vec::new(), Vec::new());
         for element in elements {
-            match element.get_ref().as_str().map(read) {
+            match element.get_ref().as_str().map(&read) {
                 Some(Ok(read)) => all.push((element, read)),
                 Some(Err(what)) => mistakes.push((element.span(), what, None)),
                 None => mistakes.push((element.span(), format!("expected a string in quotes, found {}", found(element)), None)),

@@ -2,6 +2,8 @@
 //!
 //! The limits that depend on descriptors, or that tests tighten, are in `Limits`.
 
+use std::time::Duration;
+
 /// Octets of a UDP reply, and the size that is announced to clients (RFC 9715 3.2). A larger datagram may be fragmented, and
 /// fragments can be forged.
 pub const UDP_REPLY_BYTES_MAX: usize = 1_232;
@@ -43,5 +45,33 @@ pub const KEPT_BUFFER_BYTES_MAX: usize = 4_096;
 pub const IDLE_LOOKS_MAX: usize = 32;
 /// TCP connections that wait to be accepted, for each listening socket. The kernel lowers it to `net.core.somaxconn`.
 pub const ACCEPT_BACKLOG_MAX: i32 = 4_096;
+/// The longest time for a TLS handshake, from the accepted connection on.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Handshakes that a /24 or /56 of clients in `allow` may begin in a second, and at once after a quiet time: more than one thread
+/// can carry out. A handshake costs as much as a hundred cached answers.
+pub const HANDSHAKES_OF_ALLOWED: (u32, u32) = (10_000, 20_000);
+/// The same for other clients, which get hosted zones only.
+pub const HANDSHAKES_OF_OTHERS: (u32, u32) = (50, 200);
+/// Octets that one connection may hold inside TLS, beyond those that are counted, while its client does not read.
+pub const TLS_BUFFER_BYTES_MAX: usize = 8 << 10;
+/// A reply over an encrypted transport is padded to a multiple of so many octets (RFC 8467 4.1).
+pub const PADDING_BLOCK_BYTES: usize = 468;
+/// Requests in progress on one HTTP/2 connection.
+pub const HTTP_STREAMS_MAX: u32 = 100;
+/// Octets of request bodies, of one HTTP/2 stream and of all of a connection together, that are not taken from the client before
+/// earlier ones have been read; and octets of one response that wait inside HTTP/2.
+pub const HTTP_WINDOW_BYTES: u32 = 64 << 10;
+/// Octets of a request body past which the client is told so while it still sends; a body that is too long, but not as long, is read
+/// to its end first.
+pub const HTTP_UNREAD_BYTES_MAX: usize = 256 << 10;
+/// Octets of the header of one request. The longest query in a URI has 87,381; one of 512 octets, 683.
+pub const HTTP_HEADER_BYTES_MAX: u32 = 16 << 10;
+/// Header fields of one request over HTTP/1.1.
+pub const HTTP_HEADERS_MAX: usize = 64;
+/// Streams that a client has reset, and streams that were reset for its mistakes, before the connection is closed
+/// (CVE-2023-44487, rapid reset).
+pub const HTTP_RESETS_MAX: usize = 100;
+/// How long an HTTP connection may take to close after it was told to.
+pub const HTTP_CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Questions of an embedding program that wait to be taken by the resolver's thread; further callers wait.
 pub const EMBEDDED_QUESTIONS_MAX: usize = 1_024;

@@ -174,6 +174,18 @@ pub struct Limits {
     pub tcp_bytes_per_connection: usize,
     /// The same for all connections together; past it the client with most loses a connection.
     pub tcp_bytes: usize,
+    /// Connections over TLS and HTTPS in all; past it the one that has been idle longest is closed. An idle one takes up to 25 KiB.
+    pub tls_connections: usize,
+    /// Those of one client.
+    pub tls_connections_per_client: usize,
+    /// An encrypted connection without a question is closed after this: a new one costs a handshake.
+    pub tls_idle_ms: u64,
+    /// Connections in all whose TLS handshake is under way; past it the oldest is closed.
+    pub tls_handshakes: usize,
+    /// Those of one client.
+    pub tls_handshakes_per_client: usize,
+    /// Octets held for all encrypted connections together; past it the client with most loses a connection.
+    pub tls_bytes: usize,
     /// Kernel buffer of each listening socket: at 100,000 questions a second it bridges 50 ms of a busy worker.
     pub socket_receive_bytes: usize,
 }
@@ -191,13 +203,14 @@ const DESCRIPTORS_PER_WORKER: usize = 16;
 
 impl Limits {
     /// The same limits, made smaller where the process may open fewer than these many files (RLIMIT_NOFILE): clients
-    /// over TCP get a quarter of them, TCP to servers and files the reserve, and UDP to servers the rest. A question that
+    /// over TCP get a quarter of them, those over TLS an eighth, TCP to servers and files the reserve, and UDP to servers the rest. A question that
     /// waits for a server holds a socket, so no more questions may wait than there are sockets.
     pub fn within_descriptors(self, descriptors: usize, workers: usize) -> Limits {
         let workers = workers.max(1);
         let for_files = (DESCRIPTORS_FOR_FILES + workers * DESCRIPTORS_PER_WORKER).min(descriptors / 4);
         let clients = (descriptors / 4).min(self.tcp_connections);
-        let to_servers = descriptors.saturating_sub(for_files + clients);
+        let tls_connections = (descriptors / 8).clamp(2, self.tls_connections);
+        let to_servers = descriptors.saturating_sub(for_files + clients + tls_connections);
         // An eighth of these is left to TCP towards servers.
         let sockets_per_worker = (to_servers / 8 * 7 / workers).clamp(1, self.upstream_sockets_per_worker);
         let pending_questions = self.pending_questions.min(sockets_per_worker * workers).max(2);
@@ -209,6 +222,8 @@ impl Limits {
             pending_questions_per_client,
             tcp_connections,
             tcp_connections_per_client: self.tcp_connections_per_client.min(tcp_connections / 2),
+            tls_connections,
+            tls_connections_per_client: self.tls_connections_per_client.min(tls_connections / 6 * 5).max(1),
             ..self
         }
     }
@@ -282,6 +297,12 @@ const LIMITS: Limits = Limits {
     tcp_message_ms: 5_000,
     tcp_bytes_per_connection: 131_072,
     tcp_bytes: 8 << 20,
+    tls_connections: 12_288,
+    tls_connections_per_client: 10_240,
+    tls_idle_ms: 30_000,
+    tls_handshakes: 4_096,
+    tls_handshakes_per_client: 2_048,
+    tls_bytes: 16 << 20,
     socket_receive_bytes: 4 << 20,
 };
 
@@ -300,6 +321,8 @@ const _: () = {
     assert!(l.pulse_ms > 20 && l.answers_per_pulse <= 50, "at most 50 in 20 ms");
     assert!(l.tcp_bytes_per_connection >= 65_537 + 16_384, "the longest message must fit");
     assert!(l.tcp_bytes >= 16 * l.tcp_bytes_per_connection, "one client must not take all bytes");
+    assert!(l.tls_connections_per_client < l.tls_connections && l.tls_handshakes_per_client < l.tls_handshakes);
+    assert!(l.tls_bytes >= 16 * l.tcp_bytes_per_connection, "one client must not take all bytes");
     assert!(l.walks > 2 * l.pending_questions_per_client, "one client must not take every walk");
     assert!(l.tcp_connections_per_client < l.tcp_connections, "one client must not take every connection");
     assert!(l.failure_kept_least_s >= 1 && l.failure_kept_least_s <= 300, "RFC 9520 3.2");

@@ -9,6 +9,16 @@ use std::time::Duration;
 pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
 /// Octets of a file with the secret of a TSIG key: some hundred octets in base 64.
 pub const SECRET_FILE_BYTES_MAX: u64 = 4_096;
+/// Octets of a file with a certificate chain or a private key.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Names and addresses that are read of one certificate; a certificate with more is shown all the same.
+pub const CERTIFICATE_NAMES_MAX: usize = 100;
+/// How long before it expires a certificate is told of.
+pub const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
+/// The time between two looks at the files of the certificate: a new pair is in force within 5 s.
+pub const CERTIFICATE_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a certificate that expires soon is told of in the log.
+pub const CERTIFICATE_WARNING_INTERVAL: Duration = Duration::from_secs(86_400);
 /// How often a command that changes a zone's file starts again, because others have changed the file meanwhile.
 pub const ZONE_EDIT_TRIES_MAX: usize = 100;
 /// How long, and how often, a command that shows a zone waits for changes by UPDATE to be written into the zone's file.

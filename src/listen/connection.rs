@@ -1,4 +1,4 @@
-//! One TCP connection of a client (RFC 7766): messages with a length prefix, many questions in progress at once, answers in the
+//! One connection of a client over TCP (RFC 7766) or TLS (RFC 7858): messages with a length prefix, many questions in progress at once, answers in the
 //! order in which they become ready (RFC 7766 6.2.1.1, 7), joined into as few writes as possible.
 //!
 //! ```text
@@ -40,7 +40,7 @@ use crate::wire::HEADER_BYTES;
 const READ_BYTES: usize = 16 * 1024;
 
 /// Serves the connection until either side closes it or a limit is reached.
-pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, permit: Permit) {
+pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, transport: Transport, permit: Permit) {
     let _open = Open::new(&dispatch.metrics);
     let stop = {
         let mut stop = dispatch.stop.clone();
@@ -49,7 +49,7 @@ pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, 
     };
     let (mut stop, now) = (pin!(stop), Instant::now());
     let mut timer = pin!(tokio::time::sleep_until(now + dispatch.bounds.now().idle));
-    let mut connection = Connection::new(dispatch, accepted, permit, now);
+    let mut connection = Connection::new(dispatch, accepted, transport, permit, now);
     loop {
         match connection.take_questions() {
             Taken::Garbage => return,
@@ -69,6 +69,10 @@ pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, 
             Event::Stop => connection.is_stopping = true,
             Event::TimedOut => {
                 connection.dispatch.metrics.count(Counter::ConnectionsTimedOut);
+                // Over TLS the client must be able to tell the end from an attack (RFC 8446 6.1).
+                if connection.client.transport.is_encrypted() {
+                    break;
+                }
                 return;
             }
             Event::Gone => return,
@@ -136,16 +140,16 @@ struct Ongoing {
 }
 
 impl<A: Answer> Connection<A> {
-    fn new(dispatch: Rc<Dispatch<A>>, accepted: Accepted, permit: Permit, now: Instant) -> Connection<A> {
+    fn new(dispatch: Rc<Dispatch<A>>, accepted: Accepted, transport: Transport, permit: Permit, now: Instant) -> Connection<A> {
         let bounds = dispatch.bounds.now();
         Connection {
             bounds,
             stream: accepted.stream,
-            client: Client { peer: accepted.peer, local: accepted.local, transport: Transport::Stream },
+            client: Client { peer: accepted.peer, local: accepted.local, transport },
             inbox: Vec::new(),
             replies: Rc::new(Replies {
                 permit,
-                outbox: RefCell::new(Outbox { bytes: Vec::new(), written: 0, moved: now }),
+                outbox: RefCell::new(Outbox { bytes: Vec::new(), written: 0, is_unflushed: false, moved: now }),
                 again: RefCell::default(),
                 bytes_most: bounds.bytes_per_connection,
                 is_crowded: Cell::new(false),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::dispatch::{Admission, Dispatch};
 use super::fake::{Dialler, Fake, admission, admission_with, bounds, dispatch_with, listener, peer, query};
 use super::limits::Bounds;
-use super::stream::accept;
+use super::stream::{accept, start};
 use crate::limits::Limits;
 use crate::metrics::Counter;
 
@@ -24,7 +24,8 @@ async fn with_admission<T: Future<Output = ()>>(admission: Admission, test: impl
     let (dispatch, _stop) = dispatch_with(admission);
     let (dialler, listener) = listener();
     let run = async {
-        spawn_local(accept(Rc::clone(&dispatch), listener));
+        let starting = Rc::clone(&dispatch);
+        spawn_local(accept(Rc::clone(&dispatch), listener, move |accepted| start(&starting, accepted)));
         test(dialler, Rc::clone(&dispatch)).await;
     };
     LocalSet::new().run_until(run).await;

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -37,6 +38,9 @@ pub trait Answer: 'static {
 
     fn moment(&self, now: BootTime) -> Self::Moment;
 
+    /// Whether this client may use recursion and the cache.
+    fn is_allowed(&self, moment: &Self::Moment, client: IpAddr) -> bool;
+
     fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<Self::Pending>;
 
     /// Ends at once, with a failure, when the question loses its place.
@@ -53,6 +57,10 @@ impl Answer for Worker {
 
     fn moment(&self, now: BootTime) -> Moment {
         Worker::moment(self, now)
+    }
+
+    fn is_allowed(&self, moment: &Moment, client: IpAddr) -> bool {
+        moment.is_allowed(client)
     }
 
     fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
@@ -141,6 +149,12 @@ impl<A: Answer> Dispatch<A> {
         self.answer.moment(self.clock.boot())
     }
 
+    /// The time, and whether this client may use recursion and the cache.
+    pub fn now_and_rights(&self, client: IpAddr) -> (BootTime, bool) {
+        let now = self.clock.boot();
+        (now, self.answer.is_allowed(&self.answer.moment(now), client))
+    }
+
     /// When this batch began, if it is one of those whose time is taken.
     #[inline]
     pub fn batch_begins(&self) -> Option<Instant> {
@@ -170,7 +184,7 @@ impl<A: Answer> Dispatch<A> {
         let (peer, now) = (client.peer.ip(), Instant::now());
         let admitted = match client.transport {
             Transport::Udp => self.in_flight.admit_datagram(peer, now),
-            Transport::Stream => self.in_flight.admit(peer, now),
+            Transport::Tcp | Transport::Tls | Transport::Https => self.in_flight.admit(peer, now),
         };
         match &admitted {
             Ok(ticket) => ticket.cost.into_iter().for_each(|(limit, client)| self.limit_reached(limit, client)),

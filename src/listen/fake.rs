@@ -68,6 +68,10 @@ impl Answer for Fake {
 
     fn moment(&self, _now: BootTime) {}
 
+    fn is_allowed(&self, _moment: &(), _client: std::net::IpAddr) -> bool {
+        true
+    }
+
     fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, _client: &Client) -> AtOnce<Vec<u8>> {
         match slot.get(12) {
             Some(b'e') => {

@@ -46,6 +46,28 @@ impl Bounds {
             stop: Duration::from_millis(limits.stop_ms),
         }
     }
+
+    /// The share of one of `threads` threads for encrypted transports.
+    pub fn share_encrypted(limits: &Limits, threads: usize) -> Bounds {
+        let share = |whole: usize| (whole / threads.max(1)).max(1);
+        Bounds {
+            connections: share(limits.tls_connections),
+            connections_per_client: share(limits.tls_connections_per_client),
+            idle: Duration::from_millis(limits.tls_idle_ms),
+            bytes: share(limits.tls_bytes).max(limits.tcp_bytes_per_connection),
+            ..Bounds::share(limits, threads)
+        }
+    }
+
+    /// The same for connections whose TLS handshake is under way.
+    pub fn share_handshakes(limits: &Limits, threads: usize) -> Bounds {
+        let share = |whole: usize| (whole / threads.max(1)).max(1);
+        Bounds {
+            connections: share(limits.tls_handshakes),
+            connections_per_client: share(limits.tls_handshakes_per_client),
+            ..Bounds::share_encrypted(limits, threads)
+        }
+    }
 }
 
 /// The bounds in force, which a reload changes. Shared by all workers.

@@ -31,7 +31,7 @@ pub(super) struct Replies {
 
 impl Replies {
     pub(super) fn is_empty(&self) -> bool {
-        self.outbox.borrow().unsent().is_empty() && self.again.borrow().is_empty()
+        self.outbox.borrow().is_empty() && self.again.borrow().is_empty()
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {
@@ -80,18 +80,18 @@ impl Replies {
     }
 
     pub(super) fn poll_write(&self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<bool> {
-        let written = self.outbox.borrow_mut().poll_write(stream, cx)?;
+        let (written, has_flushed) = self.outbox.borrow_mut().poll_write(stream, cx)?;
         if written > 0 {
             self.permit.release(written);
             self.is_crowded.set(false);
         }
-        Ok(written > 0)
+        Ok(written > 0 || has_flushed)
     }
 
     /// When the client last read something, if something is waiting for it.
     pub(super) fn unread_since(&self) -> Option<Instant> {
         let outbox = self.outbox.borrow();
-        (!outbox.unsent().is_empty()).then_some(outbox.moved)
+        (!outbox.is_empty()).then_some(outbox.moved)
     }
 }
 
@@ -99,6 +99,8 @@ impl Replies {
 pub(super) struct Outbox {
     pub(super) bytes: Vec<u8>,
     pub(super) written: usize,
+    /// The stream has octets of its own that are not on their way: TLS seals what it takes, and keeps what the kernel refuses.
+    pub(super) is_unflushed: bool,
     /// When the client last read something, or when the first reply was put here.
     pub(super) moved: Instant,
 }
@@ -119,11 +121,16 @@ impl Outbox {
         self.bytes.extend_from_slice(reply);
     }
 
+    /// Nothing waits for the client to read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsent().is_empty() && !self.is_unflushed
+    }
+
     pub(super) fn unsent(&self) -> &[u8] {
         &self.bytes[self.written..]
     }
 
-    pub(super) fn poll_write(&mut self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<usize> {
+    pub(super) fn poll_write(&mut self, stream: &mut Box<dyn Stream>, cx: &mut Context<'_>) -> io::Result<(usize, bool)> {
         let mut sum = 0;
         while !self.unsent().is_empty() {
             match Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]) {
@@ -133,11 +140,19 @@ impl Outbox {
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
-        if sum > 0 {
+        let was_unflushed = self.is_unflushed;
+        if sum > 0 || was_unflushed {
+            self.is_unflushed = match Pin::new(&mut *stream).poll_flush(cx) {
+                Poll::Pending => true,
+                Poll::Ready(flushed) => flushed.map(|()| false)?,
+            };
+        }
+        let has_flushed = was_unflushed && !self.is_unflushed;
+        if sum > 0 || has_flushed {
             self.moved = Instant::now();
             self.tidy();
         }
-        Ok(sum)
+        Ok((sum, has_flushed))
     }
 
     pub(super) fn tidy(&mut self) {

@@ -3,11 +3,14 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::connection;
 use super::dispatch::{Answer, Dispatch};
+use super::limits::Permit;
+use crate::answer::Transport;
 use crate::env::{Accepted, StreamListener};
 use crate::metrics::{ClientLimit, Counter};
 use crate::policy::ClientNet;
@@ -15,11 +18,11 @@ use crate::policy::ClientNet;
 /// Pause after an accept that failed for want of descriptors or memory, until closed connections are really gone.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs until it is aborted.
-pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn StreamListener>) {
+/// Gives each connection to `start`. Runs until it is aborted.
+pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn StreamListener>, start: impl Fn(Accepted)) {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
-            Ok(accepted) => start(&dispatch, accepted),
+            Ok(accepted) => start(accepted),
             Err(error) => {
                 dispatch.metrics.count(Counter::AcceptErrors);
                 if !is_of_one_connection(&error) {
@@ -31,17 +34,24 @@ pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn Stre
     }
 }
 
-fn start<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
-    let (permit, evicted) = dispatch.connections.admit(accepted.peer.ip());
+/// A place for one more connection; others are closed for it where a limit is reached.
+pub fn admit<A: Answer>(dispatch: &Dispatch<A>, peer: IpAddr) -> Permit {
+    let (permit, evicted) = dispatch.connections.admit(peer);
     dispatch.metrics.count(Counter::Connections);
     for (is_closed, limit) in [(evicted.of_client, ClientLimit::ConnectionsPerClient), (evicted.of_all, ClientLimit::Connections)] {
         if is_closed {
             dispatch.metrics.count(Counter::ConnectionsEvicted);
-            dispatch.limit_reached(limit, ClientNet::of(accepted.peer.ip()));
+            dispatch.limit_reached(limit, ClientNet::of(peer));
         }
     }
+    permit
+}
+
+/// Begins a conversation over plain TCP.
+pub fn start<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
+    let permit = admit(dispatch, accepted.peer.ip());
     let number = permit.number();
-    let task = tokio::task::spawn_local(connection::converse(Rc::clone(dispatch), accepted, permit));
+    let task = tokio::task::spawn_local(connection::converse(Rc::clone(dispatch), accepted, Transport::Tcp, permit));
     dispatch.connections.set_task(number, task.abort_handle());
 }
 

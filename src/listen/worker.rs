@@ -1,5 +1,6 @@
 //! One worker: all its loops until the stop, then a clean shutdown.
 
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::rc::Rc;
@@ -46,7 +47,7 @@ impl<S: DatagramSocket + 'static> Opened<S> {
     fn new<A: Answer>(dispatch: &Rc<Dispatch<A>>, addr: Option<SocketAddr>, udp: S, tcp: Option<Box<dyn StreamListener>>) -> Opened<S> {
         let udp = Rc::new(udp);
         let datagrams = spawn_local(udp::serve(Rc::clone(dispatch), Rc::clone(&udp)));
-        let connections = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(dispatch), listener)));
+        let connections = tcp.map(|listener| spawn_local(accept(dispatch, listener)));
         Opened { addr, udp, loops: [datagrams].into_iter().chain(connections).collect() }
     }
 
@@ -80,7 +81,7 @@ pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
     let mut tcp = tcp.into_iter();
     let mut opened: Vec<Opened<S>> = udp.into_iter().map(|(addr, udp)| Opened::new(&dispatch, addr, udp, tcp.next())).collect();
     // Listeners without a datagram socket beside them.
-    let others: Vec<_> = tcp.map(|listener| spawn_local(stream::accept(Rc::clone(&dispatch), listener))).collect();
+    let others: Vec<_> = tcp.map(|listener| spawn_local(accept(&dispatch, listener))).collect();
     loop {
         let change = tokio::select! {
             biased;
@@ -112,6 +113,11 @@ pub async fn serve_worker<A: Answer, S: DatagramSocket + 'static>(
         dispatch.connections.emptied().await;
     };
     let _ = tokio::time::timeout(dispatch.bounds.now().stop, rest).await;
+}
+
+fn accept<A: Answer>(dispatch: &Rc<Dispatch<A>>, listener: Box<dyn StreamListener>) -> impl Future<Output = ()> + use<A> {
+    let starting = Rc::clone(dispatch);
+    stream::accept(Rc::clone(dispatch), listener, move |accepted| stream::start(&starting, accepted))
 }
 
 /// The sockets of one worker, as `env::bind_udp` and `env::bind_tcp` return them.

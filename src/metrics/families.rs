@@ -82,12 +82,18 @@ families! {
     UdpUnsent = "udp-unsent", "Replies that the kernel refused to send";
     UdpPaced = "udp-paced", "Replies delayed because too many were leaving to one client at once";
     ReceiveErrors = "receive-errors", "Errors of listening UDP sockets";
-    StreamQueries = "stream-queries", "Messages received over TCP";
-    StreamAtOnce = "stream-at-once", "Messages over TCP answered without waiting";
+    StreamQueries = "stream-queries", "Messages received over TCP, TLS and HTTPS";
+    StreamAtOnce = "stream-at-once", "Messages over TCP, TLS and HTTPS answered without waiting";
     Connections = "connections", "TCP connections accepted";
     ConnectionsEvicted = "connections-evicted", "TCP connections closed to make room for others";
     ConnectionsTimedOut = "connections-timed-out", "TCP connections closed because the client sent nothing, sent too slowly or did not read";
     AcceptErrors = "accept-errors", "Errors of accepting TCP connections";
+    TlsHandshakes = "tls-handshakes", "TLS handshakes completed";
+    TlsResumed = "tls-handshakes-resumed", "Of these, those that resumed an earlier session";
+    TlsHandshakesFailed = "tls-handshakes-failed", "TLS handshakes that failed or took too long";
+    TlsHandshakesRefused = "tls-handshakes-refused", "Connections closed before TLS because their client had begun too many handshakes";
+    TlsHandshakesEvicted = "tls-handshakes-evicted", "TLS handshakes ended to make room for others";
+    HttpRefused = "http-requests-refused", "HTTP requests that asked for no DNS message, or asked in a wrong way";
     TurnedAway = "turned-away", "Questions refused because too many were in progress";
     Panics = "panics", "Panics while answering; each cost one question";
 }

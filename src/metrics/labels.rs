@@ -7,10 +7,12 @@ use std::net::IpAddr;
 pub enum Over {
     Udp,
     Tcp,
+    Tls,
+    Https,
 }
 
 impl Over {
-    pub(super) const NAMES: &[&str] = &["udp", "tcp"];
+    pub(super) const NAMES: &[&str] = &["udp", "tcp", "tls", "https"];
 }
 
 /// The address family of a client.

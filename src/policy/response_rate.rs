@@ -39,9 +39,14 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// `burst` at once, then `per_second`, of whatever is paced.
+    pub fn of(per_second: u32, burst: u32) -> Rate {
+        Rate { per_second: per_second.clamp(1, 1_000_000), burst: burst.clamp(1, 1_000_000) }
+    }
+
     /// `burst` replies at once, then `per_second`.
     pub fn new(limits: &Limits) -> Rate {
-        Rate { per_second: limits.responses_per_second.clamp(1, 1_000_000), burst: limits.responses_burst.clamp(1, 1_000_000) }
+        Rate::of(limits.responses_per_second, limits.responses_burst)
     }
 }
 

@@ -56,10 +56,15 @@ fn list_files(sources: &Sources) -> impl Iterator<Item = &Path> {
     files.chain(sources.settings.lists.iter().filter_map(|list| list.ca.as_deref()))
 }
 
+fn certificate_files(sources: &Sources) -> impl Iterator<Item = &Path> {
+    let tls = &sources.settings.tls;
+    [tls.certificate.as_deref(), tls.key.as_deref()].into_iter().flatten()
+}
+
 /// Files of the start that the user of the server may not read, or that are below a folder which it may not enter.
 fn out_of_reach(sources: &Sources) -> Vec<&Path> {
     let zones = sources.zones.iter().map(|zone| zone.file.path.as_path());
-    let included = sources.included.iter().map(PathBuf::as_path);
+    let included = sources.included.iter().map(PathBuf::as_path).chain(certificate_files(sources));
     // A reload fails no more than the start for a file that could not be read then; and a pipe must not be opened.
     let was_read = |file: &&Path| !sources.unusable_files.iter().any(|problem| Path::new(&problem.file) == *file);
     let all = named(sources).into_iter().flatten().filter(was_read).chain(zones).chain(included);
@@ -80,6 +85,11 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     read.extend(sources.settings.keys.iter().filter_map(|key| key.secret_file.as_deref()).map(parent));
     read.extend(list_files(sources).map(parent));
     read.extend(fetch::ca_paths());
+    for file in certificate_files(sources) {
+        read.push(parent(file));
+        // Clients of certificate authorities keep the files elsewhere and turn a link at each renewal.
+        read.extend(file.canonicalize().ok().map(|real| parent(&real)));
+    }
     read.extend(sources.included.iter().map(|file| parent(file)));
     for list in [&mut read, &mut write] {
         list.sort_unstable();

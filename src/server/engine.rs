@@ -11,7 +11,7 @@ use super::load::Sources;
 use super::ports::WorkerSockets;
 use crate::cache::Cache;
 use crate::env::NetworkChange;
-use crate::listen::SocketChanges;
+use crate::listen::{ListenerChanges, SocketChanges};
 use crate::metrics::{Distribution, Row};
 use crate::record::Name;
 
@@ -20,6 +20,9 @@ pub trait Engine: Send + Sync + 'static {
     /// The body of one worker's thread: serves until `stop` turns true, sends what is under way, and returns. `changes`
     /// opens and closes sockets meanwhile.
     fn work(&self, worker: usize, sockets: WorkerSockets, changes: SocketChanges, stop: watch::Receiver<bool>);
+
+    /// The body of one thread for encrypted transports, alike.
+    fn work_encrypted(&self, thread: usize, changes: ListenerChanges, stop: watch::Receiver<bool>);
 
     /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail.
     fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Swapped;
@@ -78,6 +81,7 @@ impl fmt::Display for BrokenZoneServed {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
+    use crate::listen::ListenerChange;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Tells its test when a worker starts and ends.
@@ -97,6 +101,24 @@ pub(super) mod testing {
                 at_work.send(()).expect("the test waits");
             }
             let _ = runtime.block_on(stop.wait_for(|stop| *stop));
+        }
+
+        fn work_encrypted(&self, _thread: usize, mut changes: ListenerChanges, mut stop: watch::Receiver<bool>) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(async {
+                let mut held = Vec::new();
+                loop {
+                    tokio::select! {
+                        biased;
+                        _ = stop.wait_for(|stop| *stop) => return,
+                        change = changes.recv() => match change {
+                            Some(ListenerChange::Open { at, listener }) => held.push((at, listener)),
+                            Some(ListenerChange::Close { at, .. }) => held.retain(|(known, _)| *known != at),
+                            None => return,
+                        },
+                    }
+                }
+            });
         }
 
         fn reload(&self, _sources: Sources, _addrs: &[SocketAddr]) -> Swapped {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::load::Sources;
 use crate::config::{AfterRestart, Problem, Settings, after_restart, in_force};
 use crate::env::{BootTime, Clock, RealClock};
+use crate::listen::{Encrypted, EncryptedAddr};
 
 pub(super) struct Life {
     began: BootTime,
@@ -25,6 +26,7 @@ struct Present {
     settings: Settings,
     config_file: Option<PathBuf>,
     listening: Vec<SocketAddr>,
+    encrypted: Vec<EncryptedAddr>,
     unusable_files: Vec<Problem>,
     last_reload: Option<(BootTime, ReloadReport)>,
 }
@@ -51,6 +53,7 @@ impl Life {
             settings: sources.settings.clone(),
             config_file: sources.config_file.clone(),
             listening: listening.to_vec(),
+            encrypted: Vec::new(),
             unusable_files: sources.unusable_files.clone(),
             last_reload: None,
         };
@@ -74,6 +77,11 @@ impl Life {
         present.unusable_files.clone_from(&sources.unusable_files);
     }
 
+    /// Where encrypted transports are served now.
+    pub(super) fn serves_encrypted(&self, addrs: &[EncryptedAddr]) {
+        self.present().encrypted = addrs.to_vec();
+    }
+
     pub(super) fn reloaded(&self, report: &ReloadReport) {
         self.present().last_reload = Some((RealClock.boot(), report.clone()));
     }
@@ -92,12 +100,17 @@ impl Life {
         let mut status = Map::new();
         let unusable: Vec<String> = present.unusable_files.iter().map(ToString::to_string).collect();
         let listening: Vec<String> = present.listening.iter().map(ToString::to_string).collect();
+        let encrypted = |over: Encrypted| -> Vec<String> {
+            present.encrypted.iter().filter(|at| at.over == over).map(|at| at.addr.to_string()).collect()
+        };
         for (key, value) in [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("process", json!(std::process::id())),
             ("uptime-seconds", json!(seconds_since(self.began))),
             ("configuration", json!(present.config_path())),
             ("listening-on", json!(listening)),
+            ("listening-tls", json!(encrypted(Encrypted::Tls))),
+            ("listening-https", json!(encrypted(Encrypted::Https))),
             ("privileges", json!(self.privileges)),
         ] {
             status.insert(key.to_owned(), value);

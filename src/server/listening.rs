@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::encrypted::EncryptedListening;
 use super::ports::{self, BindError, Ports};
 use crate::limits::server::ADDRESS_CLOSE_MAX;
 use crate::listen::SocketChange;
@@ -14,6 +15,8 @@ pub(super) struct Listening {
     /// One for each worker.
     workers: Vec<mpsc::UnboundedSender<SocketChange<UdpSocket, TcpListener>>>,
     receive_bytes: usize,
+    /// `None` only in tests.
+    pub(super) encrypted: Option<EncryptedListening>,
 }
 
 /// What a change came to.
@@ -30,7 +33,7 @@ impl Listening {
         workers: Vec<mpsc::UnboundedSender<SocketChange<UdpSocket, TcpListener>>>,
         receive_bytes: usize,
     ) -> Listening {
-        Listening { addrs, workers, receive_bytes }
+        Listening { addrs, workers, receive_bytes, encrypted: None }
     }
 
     pub(super) fn addrs(&self) -> &[SocketAddr] {

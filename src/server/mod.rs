@@ -11,6 +11,7 @@ mod cache_file;
 mod command;
 mod confine;
 mod doctor;
+mod encrypted;
 mod engine;
 mod fetch;
 mod health;

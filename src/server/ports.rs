@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use super::port_owner::{PortOwner, Transport, port_owner};
 use crate::config::ServerSettings;
 use crate::env::{bind_tcp, bind_udp};
+use crate::listen::EncryptedAddr;
 
 /// The port that is used if no address was configured and port 53 cannot be bound.
 pub(super) const FALLBACK_PORT: u16 = 5300;
@@ -25,6 +26,8 @@ pub struct WorkerSockets {
 pub struct Ports {
     pub workers: Vec<WorkerSockets>,
     pub addrs: Vec<SocketAddr>,
+    /// For encrypted transports, one listening socket for each of their threads.
+    pub encrypted: Vec<(EncryptedAddr, Vec<TcpListener>)>,
     /// Why these addresses are not the default ones, for the person at the terminal.
     pub notes: Vec<String>,
 }
@@ -90,6 +93,11 @@ pub(super) fn bind_one(addr: SocketAddr, workers: usize, receive_bytes: usize) -
     bind_all(&[addr], workers, receive_bytes)
 }
 
+/// Listening sockets of one address for encrypted transports, one for each thread.
+pub(super) fn bind_stream(addr: SocketAddr, threads: usize) -> Result<Vec<TcpListener>, BindError> {
+    bind_tcp(addr, threads).map_err(|cause| BindError::of_stream(addr, cause))
+}
+
 /// All or nothing: sockets bound before a failure are closed again.
 fn bind_all(addrs: &[SocketAddr], workers: usize, receive_bytes: usize) -> Result<Ports, BindError> {
     let mut all: Vec<WorkerSockets> = (0..workers.max(1)).map(|_| WorkerSockets::default()).collect();
@@ -102,13 +110,17 @@ fn bind_all(addrs: &[SocketAddr], workers: usize, receive_bytes: usize) -> Resul
             worker.tcp.push(tcp);
         }
     }
-    Ok(Ports { workers: all, addrs: addrs.to_vec(), notes: Vec::new() })
+    Ok(Ports { workers: all, addrs: addrs.to_vec(), encrypted: Vec::new(), notes: Vec::new() })
 }
 
 impl BindError {
     fn new(addr: SocketAddr, transport: Transport, cause: io::Error) -> BindError {
         let owner = if cause.kind() == io::ErrorKind::AddrInUse { port_owner(addr, transport) } else { None };
         BindError { addr, transport, cause, owner }
+    }
+
+    pub(super) fn of_stream(addr: SocketAddr, cause: io::Error) -> BindError {
+        BindError::new(addr, Transport::Tcp, cause)
     }
 
     pub(super) fn is_in_use(&self) -> bool {

@@ -26,6 +26,7 @@ use tracing::{debug, error, info, warn};
 use super::cache_file::{Keeper, Keeping};
 use super::command::{Order, Reply};
 use super::confine::confine;
+use super::encrypted::{self, EncryptedListening};
 use super::engine::Engine;
 use super::life::{Life, ReloadReport};
 use super::listening::{Changed, Listening};
@@ -44,7 +45,7 @@ use crate::config::{CacheSettings, Problem};
 use crate::env::NetworkWatch;
 use crate::limits::Limits;
 use crate::limits::server::{ORDERS_WAITING_MAX, START_WARNINGS_MAX, START_ZONES_MAX};
-use crate::listen::SocketChange;
+use crate::listen::{EncryptedAddr, SocketChange};
 
 /// Why a server did not start, or why it ended.
 #[derive(Debug)]
@@ -90,7 +91,11 @@ pub fn run(
     for held_back in sources.settings.limits.held_back(&limits) {
         warn!("{held_back}");
     }
-    let ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
+    let mut ports = ports::bind(&sources.settings.server, limits.socket_receive_bytes).map_err(RunError::Ports)?;
+    for at in encrypted::wanted(&sources.settings.server) {
+        let listeners = ports::bind_stream(at.addr, ports.workers.len()).map_err(RunError::Ports)?;
+        ports.encrypted.push((at, listeners));
+    }
     let web = web::bind(&sources.settings.web.listen);
     let password = sources
         .settings
@@ -242,11 +247,19 @@ async fn serve(
 ) -> Result<(), RunError> {
     let Server { engine, limits, .. } = &server;
     let worker_count = ports.workers.len();
-    let (stop, mut ended, changes) = start_workers(engine, ports.workers).map_err(RunError::System)?;
+    let Workers { stop, mut ended, ended_sender, changes } = start_workers(engine, ports.workers).map_err(RunError::System)?;
+    let mut encrypted = EncryptedListening::new(engine.clone(), worker_count, stop.subscribe(), ended_sender);
+    for (at, listeners) in ports.encrypted {
+        encrypted.open(at, listeners).map_err(RunError::System)?;
+    }
     announce_ready(&ports.addrs, worker_count);
+    announce_encrypted(encrypted.addrs());
+    server.life.serves_encrypted(encrypted.addrs());
     let manager = ServiceManager::from_environment();
     manager.ready(&format!("serving on {}; {zones}", listed(&ports.addrs)));
-    let listening = Arc::new(Mutex::new(Listening::new(ports.addrs, changes, limits.socket_receive_bytes)));
+    let mut listening = Listening::new(ports.addrs, changes, limits.socket_receive_bytes);
+    listening.encrypted = Some(encrypted);
+    let listening = Arc::new(Mutex::new(listening));
     let keeper = keeping.and_then(|keeping| Keeper::start(engine.clone(), keeping));
     let mut reload: Option<JoinHandle<String>> = None;
     // Whoever waits for the next reload; signals ask for one too, and wait for nothing.
@@ -287,7 +300,11 @@ async fn serve(
         keeper.stop(stop_ordered(&mut orders)).await;
     }
     let _ = stop.send(true);
-    // Each worker's end drops its sender; the channel closes when the last one is gone.
+    // Each worker's end drops its sender; the channel closes when the last one is gone. A reload that is still under way holds one
+    // too.
+    if let Ok(mut listening) = listening.try_lock() {
+        listening.encrypted = None;
+    }
     let all_gone = async { while ended.recv().await.is_some() {} };
     if tokio::time::timeout(Duration::from_millis(limits.stop_ms), all_gone).await.is_err() {
         warn!("stopped before all answers in progress were sent");
@@ -372,6 +389,7 @@ async fn take_over(engine: Arc<dyn Engine>, life: &Life, sources: Sources, liste
     let zones = zones_told(sources.zones.len(), sources.broken_zones.len());
     life.took_over(&sources, listening.addrs());
     let addrs = listening.addrs().to_vec();
+    let wanted = encrypted::wanted(&sources.settings.server);
     let swapped = tokio::task::spawn_blocking(move || {
         let _ = priority::give_way();
         engine.reload(sources, &addrs)
@@ -379,9 +397,19 @@ async fn take_over(engine: Arc<dyn Engine>, life: &Life, sources: Sources, liste
     let swapped = swapped.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     lines.extend(swapped.broken.iter().map(ToString::to_string).chain(problems));
     lines.extend(swapped.warnings);
+    let mut is_listening = changed.failed.is_empty();
+    if let Some(encrypted) = &mut listening.encrypted {
+        // After the certificate is in force.
+        let changed = encrypted.change_to(&wanted).await;
+        lines.extend(changed.opened.iter().map(|at| format!("serving {} on {} as well", at.over.name(), at.addr)));
+        lines.extend(changed.closed.iter().map(|at| format!("no longer serving {} on {}", at.over.name(), at.addr)));
+        lines.extend(changed.failed.iter().map(|error| format!("not serving on {}: {error}", error.addr)));
+        is_listening &= changed.failed.is_empty();
+        life.serves_encrypted(encrypted.addrs());
+    }
     lines.push(format!("reloaded: {zones}"));
     let status = format!("serving on {}; {zones}", listed(listening.addrs()));
-    (ReloadReport { good: is_whole && changed.failed.is_empty(), lines }, status)
+    (ReloadReport { good: is_whole && is_listening, lines }, status)
 }
 
 fn zones_told(loaded: usize, broken: usize) -> String {
@@ -389,7 +417,14 @@ fn zones_told(loaded: usize, broken: usize) -> String {
     if broken == 0 { zones } else { format!("{zones}, and {broken} that cannot be read") }
 }
 
-type Workers = (watch::Sender<bool>, mpsc::UnboundedReceiver<usize>, Vec<mpsc::UnboundedSender<SocketChange<UdpSocket, TcpListener>>>);
+/// The running workers, and how they are told and heard of.
+struct Workers {
+    stop: watch::Sender<bool>,
+    ended: mpsc::UnboundedReceiver<usize>,
+    /// For further threads whose end is told of in the same way.
+    ended_sender: mpsc::UnboundedSender<usize>,
+    changes: Vec<mpsc::UnboundedSender<SocketChange<UdpSocket, TcpListener>>>,
+}
 
 fn start_workers(engine: &Arc<dyn Engine>, sockets: Vec<WorkerSockets>) -> io::Result<Workers> {
     let (stop, stopped) = watch::channel(false);
@@ -404,7 +439,7 @@ fn start_workers(engine: &Arc<dyn Engine>, sockets: Vec<WorkerSockets>) -> io::R
             engine.work(worker, sockets, changed, stopped);
         })?;
     }
-    Ok((stop, ended, changes))
+    Ok(Workers { stop, ended, ended_sender, changes })
 }
 
 /// Tells the control thread that a worker has ended, even by a panic.
@@ -479,6 +514,12 @@ fn announce_ready(addrs: &[SocketAddr], workers: usize) {
     info!("serving on {} over UDP and TCP, {workers} worker{}", listed(addrs), if workers == 1 { "" } else { "s" });
 }
 
+fn announce_encrypted(addrs: &[EncryptedAddr]) {
+    for at in addrs {
+        info!("serving {} on {}", at.over.name(), at.addr);
+    }
+}
+
 fn listed(addrs: &[SocketAddr]) -> String {
     addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
@@ -519,7 +560,7 @@ mod tests {
 
     fn serve_idle(engine: Arc<Idle>, options: StartOptions, orders: mpsc::Receiver<Order>) -> Result<(), RunError> {
         let sockets = (0..2).map(|_| WorkerSockets::default()).collect();
-        let ports = Ports { workers: sockets, addrs: Vec::new(), notes: Vec::new() };
+        let ports = Ports { workers: sockets, addrs: Vec::new(), encrypted: Vec::new(), notes: Vec::new() };
         in_runtime(serve(server(engine, options), ports, None, None, "", orders))
     }
 

@@ -10,15 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
+use super::encrypted::CertificateKeeper;
 use super::engine::{BrokenZoneServed, Engine, Swapped};
 use super::hosting::{Changing, Hosting, Order, RealDisk, Versions, made_catalogs};
 use super::lists::ListKeeper;
-use super::load::{LoadedZone, Sources};
+use super::load::{CertificateFiles, LoadedZone, Sources};
 use super::ports::WorkerSockets;
 use super::records;
 use super::serials::unraised_serials;
@@ -32,7 +34,7 @@ use crate::config::ZoneSettings;
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet, TimeZone};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
-use crate::listen::{self, Admission, Bounds, LiveBounds, SocketChanges, Sockets};
+use crate::listen::{self, Admission, Bounds, Encryption, ListenerChanges, LiveBounds, SocketChanges, Sockets, Tls};
 use crate::metrics::{Distribution, Row};
 use crate::policy::{ResponsePolicies, Rules};
 use crate::record::Name;
@@ -50,6 +52,8 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     let zone_settings = sources.settings.zones.clone();
     let list_settings = sources.settings.lists.clone();
     let (view_settings, time_zone) = (sources.settings.views.clone(), sources.time_zone.clone().unwrap_or(TimeZone::UTC));
+    let (certificate_files, certificate) = (CertificateFiles::of(&sources.settings), sources.certificate.take());
+    let https_path = sources.settings.server.https_path.clone();
     let signing = Arc::new(Signing::new(Arc::new(RealClock), state_folder.clone()));
     signing.configure(&zone_settings);
     let versions = Arc::new(Versions::new(Arc::new(RealDisk), state_folder.clone(), Some(signing.clone())));
@@ -63,6 +67,15 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         in_flight: service.in_flight.clone(),
         limit_log: service.limit_log.clone(),
     };
+    let encrypted_admission = Admission { bounds: LiveBounds::new(Bounds::share_encrypted(&limits, workers)), ..admission.clone() };
+    let seed = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?.u64();
+    let encryption = Encryption {
+        tls: Tls::new(seed).map_err(|error| format!("TLS cannot be set up: {error}"))?,
+        https_path: Arc::new(ArcSwap::from_pointee(https_path)),
+        handshakes: LiveBounds::new(Bounds::share_handshakes(&limits, workers)),
+    };
+    let certificates = CertificateKeeper::new(encryption.tls.clone(), Arc::new(RealClock));
+    certificates.configure(certificate_files, certificate);
     trust::restore(&service, state_folder.as_deref());
     let views = ViewKeeper::start(service.clone(), versions.clone(), Arc::new(RealClock), time_zone, &view_settings)?;
     let lists = ListKeeper::start(service.clone(), versions.clone(), state_folder.clone(), &list_settings)?;
@@ -79,6 +92,9 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         trust_changed,
         clock: Arc::new(RealClock),
         admission,
+        encrypted_admission,
+        encryption,
+        certificates,
         generation: AtomicU64::new(1),
         zones: Mutex::new(zones),
         hosting,
@@ -122,6 +138,10 @@ struct Server {
     trust_changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
     admission: Admission,
+    /// The same for encrypted transports.
+    encrypted_admission: Admission,
+    encryption: Encryption,
+    certificates: Arc<CertificateKeeper>,
     /// Generation of the zones.
     generation: AtomicU64,
     /// As they were loaded, or could not be.
@@ -192,12 +212,26 @@ impl Engine for Server {
         }
     }
 
+    fn work_encrypted(&self, thread: usize, changes: ListenerChanges, stop: watch::Receiver<bool>) {
+        if let Err(error) = priority::stand_behind_workers() {
+            tracing::debug!(%error, "TLS has the priority of workers");
+        }
+        let service = self.service.clone();
+        let make = || Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?));
+        let (encryption, admission) = (self.encryption.clone(), self.encrypted_admission.clone());
+        if let Err(error) = listen::run_encrypted(make, encryption, changes, self.clock.clone(), admission, stop) {
+            tracing::error!(%error, thread, "a thread for encrypted transports could not start");
+        }
+    }
+
     fn reload(&self, mut sources: Sources, addrs: &[SocketAddr]) -> Swapped {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
         made_catalogs::add(&mut sources, self.state_folder.as_deref(), self.clock.wall());
         let zone_settings = sources.settings.zones.clone();
         let list_settings = sources.settings.lists.clone();
         self.views.configure(sources.time_zone.clone().unwrap_or(TimeZone::UTC), &sources.settings.views);
+        self.certificates.configure(CertificateFiles::of(&sources.settings), sources.certificate.take());
+        self.encryption.https_path.store(Arc::new(sources.settings.server.https_path.clone()));
         let mut changing = self.hosting.versions.change();
         self.signing.configure(&zone_settings);
         sources.settings.zones = changing.configure(&zone_settings);
@@ -218,6 +252,8 @@ impl Engine for Server {
         let held_back = sources.settings.limits.held_back(&limits);
         warnings.extend(held_back.iter().map(ToString::to_string));
         self.admission.bounds.set(Bounds::share(&limits, self.beats.len()));
+        self.encrypted_admission.bounds.set(Bounds::share_encrypted(&limits, self.beats.len()));
+        self.encryption.handshakes.set(Bounds::share_handshakes(&limits, self.beats.len()));
         let retired = self.service.reload_within(parts(sources, &mut changing, &before, addrs, generation), limits);
         drop(changing);
         warnings.extend(self.lists.configure(&list_settings));
@@ -276,7 +312,7 @@ impl Engine for Server {
             "record-sets": stats.sets, "denials": stats.denials, "answers": stats.answers, "failures": stats.failures,
         });
         let lists = json!(self.lists.status());
-        [("zones", json!(zones)), ("lists", lists), ("network", network), ("cache", cache)]
+        [("zones", json!(zones)), ("lists", lists), ("network", network), ("cache", cache), ("certificate", self.certificates.status())]
             .map(|(key, value)| (key.to_owned(), value))
             .into_iter()
             .collect()

@@ -11,6 +11,10 @@ impl OptionCode {
     pub const NSID: OptionCode = OptionCode(3);
     /// RFC 7873 4.
     pub const COOKIE: OptionCode = OptionCode(10);
+    /// RFC 7828 3.1.
+    pub const TCP_KEEPALIVE: OptionCode = OptionCode(11);
+    /// RFC 7830 3.
+    pub const PADDING: OptionCode = OptionCode(12);
     /// RFC 8914 2.
     pub const EDE: OptionCode = OptionCode(15);
     /// RFC 9567 5.1: the agent domain, an uncompressed name.

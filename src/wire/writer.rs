@@ -89,7 +89,6 @@ impl Writer {
     }
 
     /// Octets written so far.
-    #[cfg(any(test, feature = "internals"))]
     pub fn len(&self) -> usize {
         self.buf.len()
     }

@@ -185,7 +185,7 @@ impl Player {
 
     async fn over_tcp(&mut self, at: usize) -> Result<Packet, String> {
         let asked = &self.asked[at];
-        let client = Client { transport: cairn::answer::Transport::Stream, ..asked.client };
+        let client = Client { transport: cairn::answer::Transport::Tcp, ..asked.client };
         let again = self.spawn(asked.wire.clone(), client);
         timeout(ANSWER_WITHIN, again).await.map_err(|_| "no answer over TCP")?.map_err(panic_text)
     }

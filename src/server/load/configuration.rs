@@ -39,6 +39,8 @@ pub struct StartOptions {
     pub resolvers_read_before: Vec<SocketAddr>,
     /// The same of the time zone.
     pub time_zone_read_before: Option<TimeZone>,
+    /// A certificate is in force: one that cannot be read any more is told, and the old one stays.
+    pub has_certificate: bool,
 }
 
 /// The settings in force, and the file they came from.

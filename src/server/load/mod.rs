@@ -1,5 +1,7 @@
-//! What a server starts from, read from files and checked: configuration, zones, root hints, trust anchors.
+//! What a server starts from, read from files and checked: configuration, zones, root hints, trust anchors,
+//! the certificate.
 
+mod certificate;
 mod configuration;
 mod keys;
 mod local_names;
@@ -8,7 +10,9 @@ mod sources;
 mod system_resolvers;
 mod time_zone;
 mod warnings;
+mod x509;
 
+pub use certificate::{Certificate, CertificateFiles};
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes, zone_files};
@@ -17,3 +21,4 @@ pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::Sources;
 pub(super) use time_zone::time_zone;
 pub(super) use warnings::open_resolver;
+pub(super) use x509::date;

@@ -1,4 +1,5 @@
-//! Everything that a server starts from, read and checked: settings, zones, root hints, trust anchors.
+//! Everything that a server starts from, read and checked: settings, zones, root hints, trust anchors,
+//! the certificate.
 //!
 //! A reload makes a new one. After a mistake in the configuration the old one stays; a mistake in a zone file affects its zone
 //! only.
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::certificate::{Certificate, certificate};
 use super::configuration::{
     BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, ZoneFiles, configuration_as_far_as_it_goes, read_bytes,
     why_not_readable, zone_files,
@@ -43,6 +45,8 @@ pub struct Sources {
     /// Name servers of the root by name and address.
     pub root_hints: Vec<(Name, IpAddr)>,
     pub trust_anchors: Vec<Anchor>,
+    /// For the encrypted transports; `None`: none is configured, or it cannot be read any more and the one in force stays.
+    pub certificate: Option<Certificate>,
     /// Files that zones include.
     pub included: Vec<PathBuf>,
     /// Where to keep what outlives a restart; found by whoever starts a server.
@@ -88,7 +92,16 @@ impl Sources {
         problems.extend(local.mistakes);
         warnings.extend(local.warnings);
         broken_zones.sort_by(|one, other| one.name.cmp(&other.name));
-        let unusable_files = [found.unusable, local.unusable].concat();
+        let (certificate, unusable) = match certificate(&configuration.settings) {
+            Ok(certificate) => (certificate, Vec::new()),
+            Err(unusable) if options.has_certificate => (None, unusable),
+            Err(mistakes) => {
+                problems.extend(mistakes);
+                (None, Vec::new())
+            }
+        };
+        warnings.extend(certificate.as_ref().and_then(|certificate| certificate.warning(RealClock.wall())));
+        let unusable_files = [found.unusable, local.unusable, unusable].concat();
         if options.strict {
             problems.extend(broken_zones.iter().flat_map(|zone| zone.problems.iter().cloned()).chain(unusable_files.iter().cloned()));
         }
@@ -127,6 +140,7 @@ impl Sources {
             unusable_files,
             root_hints,
             trust_anchors,
+            certificate,
             included,
             state_folder: None,
             warnings,
@@ -140,7 +154,14 @@ impl Sources {
         let config = self.config_file.clone().or_else(|| options.config.clone());
         let resolvers_read_before = self.settings.recursion.system_resolvers.clone();
         let (folder_read_before, time_zone_read_before) = (self.zone_folder.clone(), self.time_zone.clone());
-        StartOptions { config, folder_read_before, resolvers_read_before, time_zone_read_before, ..options.clone() }
+        StartOptions {
+            config,
+            folder_read_before,
+            resolvers_read_before,
+            time_zone_read_before,
+            has_certificate: self.certificate.is_some(),
+            ..options.clone()
+        }
     }
 
     /// Records of response policy zones that are no rule. A running server tells of them when it compiles the zone.

@@ -1,0 +1,106 @@
+//! The body of a reply, which counts among the octets held for its connection until the last of them has been written.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Buf;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::listen::limits::Permit;
+
+/// What one connection holds for its client.
+pub(super) struct Held {
+    pub(super) permit: Permit,
+    /// Told when octets have been given back.
+    pub(super) room: Notify,
+    /// When the client last read something.
+    pub(super) moved: Cell<Instant>,
+}
+
+impl Held {
+    /// `None`: there is no room for so many octets.
+    pub(super) fn reserve(self: &Rc<Self>, octets: usize, must: bool) -> Option<Reserved> {
+        if self.permit.bytes() == 0 {
+            self.moved.set(Instant::now());
+        }
+        self.permit.reserve(octets, must).then(|| Reserved { held: Rc::clone(self), octets })
+    }
+}
+
+/// Octets that are given back when this is dropped.
+pub(super) struct Reserved {
+    held: Rc<Held>,
+    octets: usize,
+}
+
+impl Reserved {
+    /// False if there is no room for so many more octets.
+    pub(super) fn grow(&mut self, more: usize) -> bool {
+        let has_room = self.held.permit.reserve(more, false);
+        self.octets += if has_room { more } else { 0 };
+        has_room
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.held.permit.release(self.octets);
+        self.held.moved.set(Instant::now());
+        self.held.room.notify_waiters();
+    }
+}
+
+/// Empty, or one message.
+pub(super) struct ReplyBody(Option<Message>);
+
+impl ReplyBody {
+    pub(super) fn empty() -> ReplyBody {
+        ReplyBody(None)
+    }
+
+    pub(super) fn message(octets: Vec<u8>, reserved: Reserved) -> ReplyBody {
+        ReplyBody(Some(Message { octets, written: 0, _reserved: reserved }))
+    }
+}
+
+pub(super) struct Message {
+    octets: Vec<u8>,
+    written: usize,
+    _reserved: Reserved,
+}
+
+impl Buf for Message {
+    fn remaining(&self) -> usize {
+        self.octets.len() - self.written
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.octets.get(self.written..).unwrap_or_default()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.written = (self.written + count).min(self.octets.len());
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Message;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Message>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|message| Ok(Frame::data(message))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |message| message.remaining() as u64))
+    }
+}

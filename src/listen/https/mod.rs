@@ -1,0 +1,11 @@
+//! DNS over HTTPS (RFC 8484) over one TLS connection: HTTP/2 (RFC 9113) or HTTP/1.1, as ALPN has decided.
+//!
+//! What costs memory or time has a bound: streams, windows, header and body octets, resets, octets that the client does not read,
+//! the time without a request. An answer that needs no waiting is given while its request is read, without a task of its own.
+
+mod body;
+mod connection;
+mod freshness;
+mod request;
+
+pub(super) use connection::converse;

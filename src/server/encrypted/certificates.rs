@@ -1,0 +1,190 @@
+//! Keeps the certificate in force: both files are looked at every two seconds, and a new pair that parses and matches replaces the
+//! old one. Until then the old one stays, so that half of a renewal costs no connection.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use crate::config::Problem;
+use crate::env::{BootTime, Clock};
+use crate::limits::server::{CERTIFICATE_LOOK_INTERVAL, CERTIFICATE_WARNING_INTERVAL};
+use crate::listen::Tls;
+use crate::server::load::{Certificate, CertificateFiles, date};
+
+pub(in crate::server) struct CertificateKeeper {
+    tls: Tls,
+    clock: Arc<dyn Clock>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    files: Option<CertificateFiles>,
+    in_force: Option<Certificate>,
+    /// What the files looked like when they were last read.
+    seen: Option<[Stamp; 2]>,
+    /// Why the files as they are now are not in force, and whether that is in the log.
+    problem: Option<(String, bool)>,
+    /// When it was last told that the certificate expires soon.
+    told: Option<BootTime>,
+    is_watched: bool,
+}
+
+/// What changes when a file is written or replaced; `None`: there is no file.
+type Stamp = Option<(u64, u64, i64, i64, u64)>;
+
+fn stamp(file: &Path) -> Stamp {
+    let meta = fs::metadata(file).ok()?;
+    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+}
+
+impl CertificateKeeper {
+    pub(in crate::server) fn new(tls: Tls, clock: Arc<dyn Clock>) -> Arc<CertificateKeeper> {
+        Arc::new(CertificateKeeper { tls, clock, held: Mutex::default() })
+    }
+
+    /// Takes what a start or a reload has read. Without a certificate the one in force stays.
+    pub(in crate::server) fn configure(self: &Arc<Self>, files: Option<CertificateFiles>, read: Option<Certificate>) {
+        let mut held = self.held();
+        held.files = files;
+        if let Some(certificate) = read {
+            held.seen = held.files.as_ref().map(|files| [stamp(&files.certificate), stamp(&files.key)]);
+            // The start or the reload tells of its dates.
+            held.told = Some(self.clock.boot());
+            self.put_in_force(&mut held, certificate);
+        }
+        if held.files.is_some() && !held.is_watched {
+            let keeper = Arc::clone(self);
+            let watching = thread::Builder::new().name("certificate".to_owned()).spawn(move || {
+                loop {
+                    thread::sleep(CERTIFICATE_LOOK_INTERVAL);
+                    keeper.look();
+                }
+            });
+            match watching {
+                Ok(_) => held.is_watched = true,
+                Err(error) => warn!(%error, "no thread for the certificate: a new one is taken over by a reload"),
+            }
+        }
+    }
+
+    fn put_in_force(&self, held: &mut Held, certificate: Certificate) {
+        self.tls.show(Arc::clone(&certificate.key));
+        held.in_force = Some(certificate);
+        held.problem = None;
+    }
+
+    /// One look at the files.
+    fn look(&self) {
+        let mut held = self.held();
+        let Some(files) = held.files.clone() else { return };
+        let stamps = [stamp(&files.certificate), stamp(&files.key)];
+        let is_changed = held.seen.replace(stamps) != Some(stamps);
+        if is_changed || held.problem.is_some() {
+            match files.read() {
+                Ok(certificate) => {
+                    let until = date(certificate.summary.not_after);
+                    info!(event = "certificate", "a new certificate is in force: {}, until {until}", files.certificate.display());
+                    held.told = None;
+                    self.put_in_force(&mut held, certificate);
+                }
+                Err(problems) => self.refused(&mut held, is_changed, &problems),
+            }
+        }
+        self.tell_of_dates(&mut held);
+    }
+
+    /// One of the two files is often written before the other: only what is still wrong at the next look is told.
+    fn refused(&self, held: &mut Held, is_changed: bool, problems: &[Problem]) {
+        let what = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let is_told = held.problem.as_ref().is_some_and(|(before, is_told)| *is_told && *before == what);
+        if !is_changed && !is_told {
+            warn!(event = "certificate", "the new certificate is not taken over, the old one stays: {what}");
+        }
+        held.problem = Some((what, !is_changed));
+    }
+
+    fn tell_of_dates(&self, held: &mut Held) {
+        let now = self.clock.boot();
+        if held.told.is_some_and(|told| now.since(told) < CERTIFICATE_WARNING_INTERVAL) {
+            return;
+        }
+        if let Some(problem) = held.in_force.as_ref().and_then(|certificate| certificate.warning(self.clock.wall())) {
+            warn!(event = "certificate", "{problem}");
+        }
+        held.told = Some(now);
+    }
+
+    /// For `cairn status`; null: no certificate.
+    pub(in crate::server) fn status(&self) -> Value {
+        let held = self.held();
+        let Some(certificate) = held.in_force.as_ref().filter(|_| held.files.is_some()) else { return Value::Null };
+        let now = self.clock.wall();
+        json!({
+            "file": certificate.files.certificate.display().to_string(),
+            "names": certificate.summary.names,
+            "not-after": date(certificate.summary.not_after),
+            "days-left": certificate.summary.not_after.0.saturating_sub(now.0) / 86_400,
+            "warning": certificate.warning(now).map(|problem| problem.what.trim_start_matches("warning: ").to_owned()),
+            "problem": held.problem.as_ref().map(|(what, _)| what),
+        })
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::RealClock;
+    use crate::server::scratch::Scratch;
+
+    fn made(name: &str) -> (String, String) {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn a_new_pair_replaces_the_old_one_when_it_is_whole() {
+        let scratch = Scratch::new();
+        let ((first, first_key), (second, second_key)) = (made("first.example"), made("second.example"));
+        let files = CertificateFiles { certificate: scratch.write("cert.pem", &first), key: scratch.write("key.pem", &first_key) };
+        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock));
+        // Not `configure`: the looks are this test's.
+        let read = files.read().expect("a good pair");
+        keeper.held().files = Some(files);
+        keeper.put_in_force(&mut keeper.held(), read);
+        let shown = || {
+            keeper.look();
+            let status = keeper.status();
+            (status["names"][0].as_str().map(str::to_owned).unwrap_or_default(), status["problem"].is_string())
+        };
+        assert_eq!(shown(), ("first.example".to_owned(), false));
+        scratch.write("cert.pem", &second);
+        assert_eq!(shown(), ("first.example".to_owned(), true), "the key is still the old one");
+        assert_eq!(shown(), ("first.example".to_owned(), true));
+        scratch.write("key.pem", &second_key);
+        assert_eq!(shown(), ("second.example".to_owned(), false));
+        fs::remove_file(scratch.path().join("key.pem")).expect("it is there");
+        assert_eq!(shown(), ("second.example".to_owned(), true));
+        scratch.write("key.pem", &second_key);
+        assert_eq!(shown(), ("second.example".to_owned(), false));
+        // A renewal by a link that is turned, as some clients of certificate authorities make it.
+        let (third, third_key) = made("third.example");
+        scratch.write("new/cert.pem", &third);
+        scratch.write("new/key.pem", &third_key);
+        for name in ["cert.pem", "key.pem"] {
+            fs::remove_file(scratch.path().join(name)).expect("it is there");
+            std::os::unix::fs::symlink(scratch.path().join("new").join(name), scratch.path().join(name)).expect("a link");
+        }
+        assert_eq!(shown(), ("third.example".to_owned(), false));
+    }
+}
