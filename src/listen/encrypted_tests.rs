@@ -307,6 +307,41 @@ async fn an_idle_or_stuck_http_client_is_let_go() {
     .await;
 }
 
+/// A client that asks and does not read holds no more than its bound, does not keep others from their answers, and is let go.
+#[tokio::test(start_paused = true)]
+async fn http_clients_that_do_not_read_are_bounded() {
+    let bounds = Bounds { bytes: 300_000, bytes_per_connection: 131_072, idle: Duration::from_secs(30), ..bounds() };
+    serving(Encrypted::Https, bounds, bounds, async |server| {
+        let mut stuck = Vec::new();
+        for from in 1..=6 {
+            let name = ServerName::try_from("dns.example").expect("a name");
+            let stream = server.dialler.dial(peer(from), 2_048);
+            let tls = TlsConnector::from(Arc::new(server.client(&["http/1.1"], None))).connect(name, stream).await.expect("a handshake");
+            let (reading, mut writing) = tokio::io::split(tls);
+            let body = query(1, b'b', 255);
+            let head = format!(
+                "POST /dns-query HTTP/1.1\r\nhost: x\r\ncontent-type: application/dns-message\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            writing.write_all(&[head.as_bytes(), &body].concat()).await.expect("open");
+            writing.flush().await.expect("open");
+            stuck.push((reading, writing));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let request = || {
+            let request = Request::post("https://dns.example/dns-query").header("content-type", "application/dns-message");
+            request.body(Full::new(Bytes::from(query(2, b'b', 200)))).expect("a request")
+        };
+        assert_eq!(server.fetch(server.client(&["h2"], None), request()).await.0, 200);
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        let metrics = super::dispatch::Answer::metrics(&*server.metrics);
+        let ended = metrics.get(crate::metrics::Counter::ConnectionsTimedOut);
+        assert_eq!(ended, 3, "two were closed to make room for their like, one for the client that reads");
+        drop(stuck);
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_lets_answers_in_progress_leave() {
     for (over, protocol) in [(Encrypted::Tls, "dot"), (Encrypted::Https, "h2")] {

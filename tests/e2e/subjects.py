@@ -52,7 +52,7 @@ class Subject:
 
 class Cairn(Subject):
     name, sha1 = "cairn", "insecure"
-    more = ""  # of the configuration
+    server, more = "", ""  # of the configuration: of its first section, and of others
 
     def __init__(self, folder, anchors=None):
         super().__init__(folder, anchors)
@@ -63,7 +63,7 @@ class Cairn(Subject):
         config = self.folder / "cairn.toml"
         own = f'trust-anchor = "{self.anchors}"\n' if self.anchors != "built in" else ""
         dnssec = f'dnssec = true\nsha1 = "{self.sha1}"\n{own}' if self.anchors else "dnssec = false\n"
-        config.write_text(f"[server]\nlisten = [{quoted(listen)}]\nallow = [{quoted(ALLOW)}]\n[recursion]\n{dnssec}{self.more}")
+        config.write_text(f"[server]\nlisten = [{quoted(listen)}]\nallow = [{quoted(ALLOW)}]\n{self.server}[recursion]\n{dnssec}{self.more}")
         return [self.binary, "run", "--config", config]
 
 

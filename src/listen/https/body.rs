@@ -20,14 +20,13 @@ pub(super) struct Held {
     pub(super) room: Notify,
     /// When the client last read something.
     pub(super) moved: Cell<Instant>,
+    /// Octets of responses among those that are held.
+    pub(super) unread: Cell<usize>,
 }
 
 impl Held {
     /// `None`: there is no room for so many octets.
     pub(super) fn reserve(self: &Rc<Self>, octets: usize, must: bool) -> Option<Reserved> {
-        if self.permit.bytes() == 0 {
-            self.moved.set(Instant::now());
-        }
         self.permit.reserve(octets, must).then(|| Reserved { held: Rc::clone(self), octets })
     }
 }
@@ -50,7 +49,6 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         self.held.permit.release(self.octets);
-        self.held.moved.set(Instant::now());
         self.held.room.notify_waiters();
     }
 }
@@ -64,14 +62,27 @@ impl ReplyBody {
     }
 
     pub(super) fn message(octets: Vec<u8>, reserved: Reserved) -> ReplyBody {
-        ReplyBody(Some(Message { octets, written: 0, _reserved: reserved }))
+        let held = &reserved.held;
+        if held.unread.get() == 0 {
+            held.moved.set(Instant::now());
+        }
+        held.unread.set(held.unread.get() + octets.len());
+        ReplyBody(Some(Message { octets, written: 0, reserved }))
     }
 }
 
 pub(super) struct Message {
     octets: Vec<u8>,
     written: usize,
-    _reserved: Reserved,
+    reserved: Reserved,
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        let held = &self.reserved.held;
+        held.unread.set(held.unread.get() - self.octets.len());
+        held.moved.set(Instant::now());
+    }
 }
 
 impl Buf for Message {
@@ -85,6 +96,7 @@ impl Buf for Message {
 
     fn advance(&mut self, count: usize) {
         self.written = (self.written + count).min(self.octets.len());
+        self.reserved.held.moved.set(Instant::now());
     }
 }
 

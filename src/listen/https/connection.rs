@@ -1,7 +1,7 @@
 //! One HTTP connection: each request becomes a query, its answer a response.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub(in crate::listen) async fn converse<A: Answer>(
 ) {
     let is_http_2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
     let (bounds, now) = (dispatch.bounds.now(), Instant::now());
-    let held = Rc::new(Held { permit, room: Notify::new(), moved: Cell::new(now) });
+    let held = Rc::new(Held { permit, room: Notify::new(), moved: Cell::new(now), unread: Cell::new(0) });
     let metrics = dispatch.metrics.clone();
     let mut stop = dispatch.stop.clone();
     let shared = Rc::new(Shared { dispatch, bounds, client, path, held, requests: Cell::new(0), busy_until: Cell::new(now) });
@@ -76,7 +76,14 @@ pub(in crate::listen) async fn converse<A: Answer>(
     loop {
         tokio::select! {
             biased;
-            _ = connection.as_mut() => return,
+            () = poll_fn(|cx| {
+                let outcome = connection.as_mut().poll(cx).map(drop);
+                if outcome.is_pending() {
+                    // What its client does not read may make room for others.
+                    shared.held.permit.waits();
+                }
+                outcome
+            }) => return,
             _ = stop.wait_for(|stop| *stop), if !is_stopping => {
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
@@ -84,7 +91,7 @@ pub(in crate::listen) async fn converse<A: Answer>(
             () = timer.as_mut() => match shared.deadline(is_stopping) {
                 Some(deadline) if deadline > Instant::now() => timer.as_mut().reset(deadline),
                 // The client does not read, or has had its time to close.
-                _ if is_stopping || shared.held.permit.bytes() > 0 => {
+                _ if is_stopping || shared.held.unread.get() > 0 => {
                     shared.dispatch.metrics.count(Counter::ConnectionsTimedOut);
                     return;
                 }
@@ -96,7 +103,6 @@ pub(in crate::listen) async fn converse<A: Answer>(
                 }
             },
         }
-        shared.held.permit.waits();
     }
 }
 
@@ -147,7 +153,7 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for InPlace {
 impl<A: Answer> Shared<A> {
     /// When the connection is to be closed, if nothing happens; `None`: now.
     fn deadline(&self, is_stopping: bool) -> Option<Instant> {
-        let unread = (self.held.permit.bytes() > 0).then(|| self.held.moved.get() + self.bounds.message);
+        let unread = (self.held.unread.get() > 0).then(|| self.held.moved.get() + self.bounds.message);
         match (unread, self.requests.get()) {
             (Some(unread), _) => Some(unread),
             // Answers have their own deadline.
@@ -279,7 +285,7 @@ async fn body<A: Answer>(shared: &Shared<A>, body: Incoming) -> Result<(Vec<u8>,
     let (mut message, mut octets) = (Vec::new(), 0);
     let mut reserved = shared.held.reserve(0, false).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let mut body = pin!(body);
-    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
         let Ok(mut data) = frame.into_data() else { continue };
         octets += data.remaining();
