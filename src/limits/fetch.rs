@@ -20,6 +20,9 @@ pub const HEAD_BYTES_MAX: usize = 64 << 10;
 pub const HEADER_FIELDS_MAX: usize = 100;
 /// Octets of an entity tag or a date that is kept and sent back.
 pub const VALIDATOR_BYTES_MAX: usize = 512;
+/// Octets of what is fetched, unpacked: the largest public lists have 60 MB. A server that somebody else runs must not fill the disk,
+/// or the memory with names.
+pub const FETCHED_BYTES_MAX: u64 = 256 << 20;
 /// Octets that one octet of packed data may become. Lists reach 4 to 10; data made to cost memory reaches 1,000 and more.
 pub const UNPACKED_RATIO_MAX: u64 = 100;
 /// Octets of unpacked data from which the ratio counts: a short list of similar names packs well.

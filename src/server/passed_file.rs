@@ -14,6 +14,8 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 
+use super::system::are_files_bound;
+
 /// Writes all of `bytes`, with the descriptor beside the first of them.
 pub(super) fn send(stream: &mut UnixStream, bytes: &[u8], file: impl AsFd) -> io::Result<()> {
     let descriptors = [file.as_fd()];
@@ -43,6 +45,18 @@ pub(super) fn receive(stream: impl AsFd, into: &mut [u8]) -> io::Result<(usize, 
 pub(super) fn open(path: &Path) -> io::Result<File> {
     // Without waiting for the writer of a pipe; of no effect for a regular file.
     regular(File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?)
+}
+
+/// Why a file cannot be read, and the way out.
+pub(super) fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::PermissionDenied if are_files_bound() => {
+            "reading it is not permitted; a file outside the folders that were configured at the start is read after a restart".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    }
 }
 
 /// The same file, if it is a regular one.

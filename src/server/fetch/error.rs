@@ -5,8 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::limits::fetch::{FETCH_TIME_MAX, HEAD_BYTES_MAX, HEADER_FIELDS_MAX, REDIRECTS_MAX, UNPACKED_RATIO_MAX};
-use crate::limits::lists::LIST_BYTES_MAX;
+use crate::limits::fetch::{FETCH_TIME_MAX, FETCHED_BYTES_MAX, HEAD_BYTES_MAX, HEADER_FIELDS_MAX, REDIRECTS_MAX, UNPACKED_RATIO_MAX};
 
 /// Each variant is one line of the table in docs/lists.md.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +124,7 @@ impl fmt::Display for FetchError {
             FetchError::LessSecure { to } => write!(f, "a redirect from https to {to}"),
             FetchError::ContentType(kind) => write!(f, "the server sends {kind}, which is no list"),
             FetchError::ContentEncoding(encoding) => write!(f, "the server packs it as {encoding}, which was not asked for"),
-            FetchError::TooLarge => write!(f, "larger than {} MiB", LIST_BYTES_MAX >> 20),
+            FetchError::TooLarge => write!(f, "larger than {} MiB", FETCHED_BYTES_MAX >> 20),
             FetchError::UnpackedTooLarge => write!(f, "it unpacks to more than {UNPACKED_RATIO_MAX} times its size"),
             FetchError::Damaged(packing) => write!(f, "its {packing} data is damaged or cut short"),
             FetchError::CutShort => f.write_str("the connection ended before all of it had come"),

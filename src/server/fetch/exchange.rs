@@ -16,8 +16,7 @@ use super::head::{self, Meaning, Validators};
 use super::unpack::Unpacker;
 use crate::config::HttpUrl;
 use crate::env::Stream;
-use crate::limits::fetch::{HEAD_BYTES_MAX, HEADER_FIELDS_MAX};
-use crate::limits::lists::LIST_BYTES_MAX;
+use crate::limits::fetch::{FETCHED_BYTES_MAX, HEAD_BYTES_MAX, HEADER_FIELDS_MAX};
 
 /// What a response gave. Data has been written.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,7 +78,7 @@ fn request(url: &HttpUrl, validators: Option<&Validators>) -> Result<Request<Emp
 }
 
 async fn take(mut body: Incoming, mut unpacker: Unpacker<'_>) -> Result<(), FetchError> {
-    if body.size_hint().lower() > LIST_BYTES_MAX {
+    if body.size_hint().lower() > FETCHED_BYTES_MAX {
         return Err(FetchError::TooLarge);
     }
     while let Some(frame) = body.frame().await {

@@ -89,7 +89,7 @@ fn rows() -> Vec<(&'static str, Script, FetchError)> {
         ("nothing", always(""), FetchError::CutShort),
         ("too many fields", always(format!("HTTP/1.1 200 OK\r\n{many_fields}\r\n")), FetchError::HeadTooLarge),
         ("a long field", always(format!("HTTP/1.1 200 OK\r\n{long_field}\r\n")), FetchError::HeadTooLarge),
-        ("a promise of too much", always("HTTP/1.1 200 OK\r\ncontent-length: 1073741825\r\n\r\n"), FetchError::TooLarge),
+        ("a promise of too much", always("HTTP/1.1 200 OK\r\ncontent-length: 268435457\r\n\r\n"), FetchError::TooLarge),
         ("more than the disk holds", always(ok("", vec![b'a'; ROOM as usize + 1])), FetchError::NotWritten("no storage space".to_owned())),
     ]
 }

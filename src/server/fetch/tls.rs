@@ -39,7 +39,7 @@ pub(in crate::server) fn tls_from_files(clock: Arc<dyn Clock>) -> MakeTls {
         let trust = match ca {
             Some(file) => {
                 let told = |what: String| format!("{}: {what}", file.display());
-                TlsTrust::from_pem(&read(file).map_err(|error| told(error.to_string()))?).map_err(told)?
+                TlsTrust::from_pem(&read(file).map_err(|error| told(passed_file::unreadable(&error)))?).map_err(told)?
             }
             None => TlsTrust::of_system(rustls_native_certs::load_native_certs().certs),
         };

@@ -8,8 +8,7 @@ use flate2::write::MultiGzDecoder;
 
 use super::error::FetchError;
 use super::head::Packing;
-use crate::limits::fetch::{UNPACKED_RATIO_FROM_BYTES, UNPACKED_RATIO_MAX};
-use crate::limits::lists::LIST_BYTES_MAX;
+use crate::limits::fetch::{FETCHED_BYTES_MAX, UNPACKED_RATIO_FROM_BYTES, UNPACKED_RATIO_MAX};
 
 /// How a gzip file begins (RFC 1952 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -97,7 +96,7 @@ struct Bounded<'w> {
 impl Write for Bounded<'_> {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let given = self.given + piece.len() as u64;
-        if given > LIST_BYTES_MAX {
+        if given > FETCHED_BYTES_MAX {
             return Err(io::Error::other(FetchError::TooLarge));
         }
         if given > UNPACKED_RATIO_FROM_BYTES && given > self.taken.saturating_mul(UNPACKED_RATIO_MAX) {
@@ -266,7 +265,7 @@ mod tests {
         let mut count = Count(0);
         let mut unpacker = Unpacker::new(Packing::None, &mut count);
         let piece = vec![b'a'; 64 << 20];
-        for _ in 0..LIST_BYTES_MAX / piece.len() as u64 {
+        for _ in 0..FETCHED_BYTES_MAX / piece.len() as u64 {
             assert_eq!(unpacker.take(&piece), Ok(()));
         }
         assert_eq!(unpacker.take(b"a"), Err(FetchError::TooLarge));

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher13;
 
 use crate::env::WallTime;
 use crate::limits::fetch::COPY_FACTS_BYTES_MAX;
@@ -83,10 +84,18 @@ impl Copy {
     }
 }
 
+/// A longer name of a file ends in a hash: file systems have 255 octets, and the files beside the copy have longer names.
+const WHOLE_NAME_BYTES: usize = 128;
+
 /// The name of a list as the name of a file: whatever else it has, no `/` and no dot.
 fn file_name(name: &str) -> String {
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
-    name.bytes().map(|octet| if plain(octet) { char::from(octet).to_string() } else { format!("%{octet:02x}") }).collect()
+    let escaped = |octet: u8| if plain(octet) { char::from(octet).to_string() } else { format!("%{octet:02x}") };
+    let whole: String = name.bytes().map(escaped).collect();
+    match whole.get(..WHOLE_NAME_BYTES) {
+        Some(first) if whole.len() > WHOLE_NAME_BYTES => format!("{first}%{:016x}", SipHasher13::new().hash(name.as_bytes())),
+        _ => whole,
+    }
 }
 
 /// A file that data is written to. It is made with the first data, and goes with this unless it becomes the copy.
@@ -149,6 +158,16 @@ mod tests {
     use super::*;
     use crate::server::scratch::Scratch;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn names_of_files() {
+        let (one, other) = ("x/".repeat(127), "x/".repeat(126));
+        for (name, expected) in [("ads", "ads".to_owned()), ("../A b\u{e9}", "%2e%2e%2fA%20b%c3%a9".to_owned())] {
+            assert_eq!(file_name(name), expected);
+        }
+        assert_eq!(file_name(&one).len(), 145);
+        assert_ne!(file_name(&one), file_name(&other));
+    }
 
     #[test]
     fn data_arrives_whole_or_not_at_all() {

@@ -14,6 +14,8 @@ use crate::limits::fetch::{
 pub(super) struct FetchState {
     pub(super) settings: ListSettings,
     pub(super) due: BootTime,
+    /// When the last fetch ended.
+    tried: BootTime,
     /// One after the other, since the last fetch that was good.
     pub(super) failures: u32,
     /// When the server last said that the copy is what it has.
@@ -64,7 +66,16 @@ impl Schedule {
                 _ => {
                     let fetched = fetched(list);
                     let due = now.0 + first_wait(fetched, list, now.1, random);
-                    FetchState { settings: list.clone(), due, failures: 0, fetched, ended: None, is_under_way, is_gone: false }
+                    FetchState {
+                        settings: list.clone(),
+                        due,
+                        tried: BootTime::default(),
+                        failures: 0,
+                        fetched,
+                        ended: None,
+                        is_under_way,
+                        is_gone: false,
+                    }
                 }
             };
             self.states.push(state);
@@ -107,7 +118,7 @@ impl Schedule {
                 retry_wait(state, random)
             }
         };
-        state.due = now + wait;
+        (state.due, state.tried) = (now + wait, now);
         state.ended = Some(ended);
     }
 
@@ -116,10 +127,18 @@ impl Schedule {
         self.states.iter_mut().filter(|state| names.iter().any(|name| name == state.settings.name())).for_each(|state| state.due = now);
     }
 
-    /// What failed before may work now.
+    /// What found no server before may find it now. A network that changes all the time must not have a server asked all the time.
     pub(super) fn network_changed(&mut self, now: BootTime) {
-        let soon = now + Duration::from_secs(NETWORK_RETRY_S.into());
-        self.states.iter_mut().filter(|state| state.failures > 0 && state.due > soon).for_each(|state| state.due = soon);
+        let has_failed =
+            |state: &&mut FetchState| state.ended.as_ref().is_some_and(|ended| ended.problem.is_some() && ended.http_status.is_none());
+        for state in self.states.iter_mut().filter(has_failed) {
+            let soon = now + Duration::from_secs(NETWORK_RETRY_S.into());
+            let not_before = state.tried + Duration::from_secs(RETRY_INTERVAL_WITHOUT_COPY_S.into());
+            let soon = if soon.0 < not_before.0 { not_before } else { soon };
+            if state.due.0 > soon.0 {
+                state.due = soon;
+            }
+        }
     }
 
     /// When the next fetch begins.
@@ -256,8 +275,17 @@ mod tests {
         schedule.ended(&lists[2], bad(), at(3), &random);
         schedule.ended(&lists[3], good(), at(3), &random);
         assert_eq!(names(&schedule.begin(at(3))), ["l6", "l1"]);
-        schedule.network_changed(at(4));
-        assert_eq!(schedule.states().find(|state| state.settings.name() == "l2").map(|state| state.due), Some(at(6)));
+        // A server that has answered is not asked again because the network has changed; one that was not found is, but not at once.
+        schedule.ended(&lists[4], Ended { http_status: None, ..bad() }, at(3), &random);
+        schedule.ended(&lists[5], bad(), at(3), &random);
+        let due_of = |schedule: &Schedule, at: usize| schedule.states().nth(at).expect("seven").due;
+        let later = due_of(&schedule, 5);
+        (4..9).for_each(|now| schedule.network_changed(at(now)));
+        assert_eq!(due_of(&schedule, 5), later);
+        assert!((10..=13).contains(&due_of(&schedule, 4).secs()), "{schedule:?}");
+        schedule.states.iter_mut().for_each(|state| state.due = at(5_000));
+        schedule.network_changed(at(100));
+        assert_eq!((due_of(&schedule, 4), due_of(&schedule, 5)), (at(102), at(5_000)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::system::are_files_bound;
+use super::super::passed_file::unreadable;
 use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
 use crate::env::TimeZone;
 use crate::limits::server::{CONFIG_BYTES_MAX, NEAR_FILES_MAX};
@@ -188,17 +188,6 @@ fn no_file(meta: &fs::Metadata) -> Option<&'static str> {
         (true, _) => None,
         (false, true) => Some("this is a folder, not a file"),
         (false, false) => Some("this is a pipe or a device, not a file"),
-    }
-}
-
-fn unreadable(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
-        io::ErrorKind::PermissionDenied if are_files_bound() => {
-            "reading it is not permitted; a file outside the folders that were configured at the start is read after a restart".to_owned()
-        }
-        io::ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
-        _ => format!("cannot be read: {error}"),
     }
 }
 
