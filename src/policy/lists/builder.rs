@@ -1,8 +1,8 @@
 //! Makes the table of all lists out of their rules, in little more memory than the table takes.
 //!
 //! Each rule becomes a record of ten octets, which goes into one of 64 partitions by its hash; a partition after the other is
-//! sorted and becomes segments. Beside a table that is in force, the partitions are filled in several rounds, for which the lists
-//! are read again each time: only a part of the records is in memory at once. Lists that have not changed are taken over from the
+//! sorted and becomes segments. Beside a table that is in force, and for very many names, the partitions are filled in several rounds,
+//! for which the lists are read again each time: only a part of the records is in memory at once. Lists that have not changed are taken over from the
 //! old table, and so are segments in which nothing has changed.
 
 use super::combination::{Combinations, Mark};
@@ -10,7 +10,7 @@ use super::detailed::DetailedRule;
 use super::segment::{Segment, Split};
 use super::table::hash;
 use super::{ListId, Lists, Rule};
-use crate::limits::lists::{COMBINATIONS_KEPT_MAX, ROUNDS, ROUNDS_FROM_NAMES};
+use crate::limits::lists::{COMBINATIONS_KEPT_MAX, ROUNDS, ROUNDS_AT_START_FROM_NAMES, ROUNDS_FROM_NAMES};
 
 const PARTITION_BITS: u32 = 6;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
@@ -57,6 +57,14 @@ impl<'o> Builder<'o> {
         let next = Lists { names, key, combinations, ..Lists::default() };
         let partitions = (0..PARTITIONS).map(|_| Vec::new()).collect();
         Builder { old, kept, shares, next, partitions, round: None, rounds, is_split: false, counts: Vec::new(), problem: None }
+    }
+
+    /// About so many names will come.
+    pub fn expecting(mut self, names: usize) -> Builder<'o> {
+        if names >= ROUNDS_AT_START_FROM_NAMES {
+            self.rounds = ROUNDS;
+        }
+        self
     }
 
     /// Is there another round, for which all rules of lists that are not kept are to be added?

@@ -9,6 +9,7 @@
 //! About four entries share a bucket. A name that is on no list looks like one of them with a probability of 4 in 2^40, and as
 //! the hash has a secret key, nobody can look for such names.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(super) const BUCKET_BITS: u32 = 6;
@@ -103,13 +104,19 @@ impl Segment {
         self.0.get(2 * bucket..2 * bucket + 2).map_or(0, |octets| usize::from(u16::from_le_bytes([octets[0], octets[1]])))
     }
 
-    /// The number of the combination of the name with this hash.
+    /// Where the entries are among which the name with this hash would be.
     #[inline]
-    pub(super) fn get(&self, split: Split, hash: u64) -> Option<u16> {
+    pub(super) fn place(&self, split: Split, hash: u64) -> Range<usize> {
         let bucket = split.bucket(hash);
         let start = if bucket == 0 { 0 } else { self.end(bucket - 1) };
+        HEAD + start * ENTRY..HEAD + self.end(bucket) * ENTRY
+    }
+
+    /// The number of the combination of the name with this hash. `place`: its own.
+    #[inline]
+    pub(super) fn get(&self, split: Split, hash: u64, place: Range<usize>) -> Option<u16> {
         let wanted = split.remainder(hash).to_le_bytes();
-        let entries = self.0.get(HEAD + start * ENTRY..HEAD + self.end(bucket) * ENTRY)?;
+        let entries = self.0.get(place)?;
         let found = entries.chunks_exact(ENTRY).find(|entry| entry[..5] == wanted[..5])?;
         Some(u16::from_le_bytes([found[5], found[6]]))
     }

@@ -1,15 +1,28 @@
 //! The names of all lists in one table. A name is kept as a part of its hash under a secret key, in about eight octets.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use foldhash::quality::RandomState;
 use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
 
 use super::combination::Combinations;
 use super::detailed::{self, DetailedRule};
 use super::segment::{Segment, Split};
 use super::{Found, ListId};
 use crate::record::Rtype;
+
+/// Suffixes of a name that are looked up together. Few names have more labels.
+const AT_ONCE: usize = 8;
+
+/// Where a suffix of a name would be.
+struct Place<'a> {
+    suffix: &'a [u8],
+    hash: u64,
+    segment: &'a Segment,
+    entries: Range<usize>,
+}
 
 /// All lists. Immutable.
 pub struct Lists {
@@ -61,25 +74,37 @@ impl Lists {
             return found;
         }
         let mut rest = name;
-        while let Some((len, _)) = rest.split_first().filter(|(len, _)| **len != 0) {
-            let parent = rest.get(1 + usize::from(*len)..).unwrap_or_default();
-            if parent.len() <= 1 && !self.has_single_labels {
-                break;
+        loop {
+            // First where each suffix would be, then what is there: memory is waited for once, and not once a suffix.
+            let mut places: SmallVec<[Place<'_>; AT_ONCE]> = SmallVec::new();
+            while let Some((len, _)) = rest.split_first().filter(|(len, _)| **len != 0 && places.len() < AT_ONCE) {
+                let parent = rest.get(1 + usize::from(*len)..).unwrap_or_default();
+                if parent.len() <= 1 && !self.has_single_labels {
+                    rest = &[];
+                    break;
+                }
+                let hash = hash(self.key, rest);
+                if let Some(segment) = self.segments.get(self.split.segment(hash)) {
+                    places.push(Place { suffix: rest, hash, segment, entries: segment.place(self.split, hash) });
+                }
+                rest = parent;
             }
-            let hash = hash(self.key, rest);
-            let number = self.segments.get(self.split.segment(hash)).and_then(|segment| segment.get(self.split, hash));
-            if let Some(combination) = number.and_then(|number| self.combinations.get(number)) {
-                let is_own = rest.len() == name.len();
-                found.add(if is_own { &combination.own } else { &combination.below });
-                if combination.has_detailed
-                    && let Some(rules) = self.detailed.get(&hash)
-                {
-                    detailed::apply(rules, name, is_own, rtype, &mut found);
+            if places.is_empty() {
+                return found;
+            }
+            for Place { suffix, hash, segment, entries } in places {
+                let number = segment.get(self.split, hash, entries);
+                if let Some(combination) = number.and_then(|number| self.combinations.get(number)) {
+                    let is_own = suffix.len() == name.len();
+                    found.add(if is_own { &combination.own } else { &combination.below });
+                    if combination.has_detailed
+                        && let Some(rules) = self.detailed.get(&hash)
+                    {
+                        detailed::apply(rules, name, is_own, rtype, &mut found);
+                    }
                 }
             }
-            rest = parent;
         }
-        found
     }
 
     /// The name that the configuration gives the list.

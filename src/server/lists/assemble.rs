@@ -48,7 +48,8 @@ pub(super) fn assemble(
     for _ in 0..=2 * settings.len() {
         let names = settings.iter().map(|list| list.name().to_owned()).collect();
         let kept = all.iter().map(|reading| reading.old.map(|(list, _)| list).filter(|_| reading.source.is_none())).collect();
-        let mut builder = Builder::new(names, key, old, kept);
+        let expected = all.iter().filter_map(|reading| reading.source.as_ref()).map(Source::expected_names).fold(0, usize::saturating_add);
+        let mut builder = Builder::new(names, key, old, kept).expecting(expected);
         let mut is_good = true;
         while is_good && builder.next_round() {
             for (at, reading) in (0u8..).zip(&mut all) {

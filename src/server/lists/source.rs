@@ -8,6 +8,7 @@ use super::copy::Copy;
 use super::read::each_line;
 use super::state::Stamp;
 use crate::config::{ListSettings, ListSource};
+use crate::limits::lists::LIST_LINE_BYTES_USUAL;
 use crate::policy::{Dialect, ListReader, Rule, Tally};
 use crate::server::passed_file;
 
@@ -56,6 +57,12 @@ impl Source {
         let file = passed_file::open(path).map_err(told)?;
         let stamp = Stamp::of(&file.metadata().map_err(told)?);
         Ok(Source { file, called, stamp })
+    }
+
+    /// About as many names as it has.
+    pub(super) fn expected_names(&self) -> usize {
+        let octets = self.file.metadata().map_or(0, |metadata| metadata.len());
+        usize::try_from(octets / LIST_LINE_BYTES_USUAL).unwrap_or(usize::MAX)
     }
 
     /// Reads all lines; each rule goes to `each`.
