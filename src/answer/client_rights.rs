@@ -1,6 +1,6 @@
 //! Who sent a request, and what this server does for them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::snapshot::Snapshot;
 use crate::policy::{ClientNet, ViewId};
@@ -55,9 +55,9 @@ impl Requester {
     }
 
     /// The view that this requester has; the operator has that of clients that no view is for.
-    pub fn view(self, snapshot: &Snapshot) -> ViewId {
+    pub fn view(self, snapshot: &Snapshot, local: Option<SocketAddr>) -> ViewId {
         match self {
-            Requester::Client(client) if !snapshot.policy.views.is_one() => snapshot.policy.views.of(client),
+            Requester::Client(client) if !snapshot.policy.views.is_one() => snapshot.policy.views.of(client, local),
             Requester::Client(_) | Requester::Operator => ViewId::default(),
         }
     }

@@ -25,6 +25,8 @@ pub enum Note {
     PolicyRule { zone: Name, trigger: Trigger, owner: Name, action: String, is_log_only: bool },
     /// A list in force has the name, which is the query name or an alias target of the answer; what follows from it.
     OnList { name: Name, list: String, verdict: ListAct },
+    /// A list has the name, and is not in force for this client.
+    OutOfForce { name: Name, list: String, why: String },
     /// The name of the client's view.
     View(String),
     /// The view leads to another form of a search engine.
@@ -72,6 +74,7 @@ impl Explained {
             | Note::Special { .. }
             | Note::PolicyRule { .. }
             | Note::OnList { .. }
+            | Note::OutOfForce { .. }
             | Note::View(_)
             | Note::SafeSearch { .. }
             | Note::Refused(_)
@@ -115,6 +118,11 @@ impl Recorder {
         if let Some(notes) = &self.notes {
             notes.borrow_mut().push(note());
         }
+    }
+
+    /// Whether notes are made.
+    pub fn is_on(&self) -> bool {
+        self.notes.is_some()
     }
 
     /// The decisions, and the events of the walk.

@@ -32,6 +32,8 @@ pub(super) struct Given {
     pub rcode: u16,
     /// The answer is for a client that may use recursion, about names of others, and the first one of this second.
     pub first: bool,
+    /// The list that blocked the name.
+    pub list: Option<ListId>,
     /// The data expires soon and is popular: look it up again.
     pub refresh: Option<Question>,
 }
@@ -78,7 +80,7 @@ pub(super) fn answer(
         Some(hit) => hit,
         None if snapshot.policy.views.is_one() => return None,
         None => {
-            let group = rights.group_in(snapshot.policy.views.of(client.peer.ip()));
+            let group = rights.group_in(snapshot.policy.views.of(client.peer.ip(), Some(client.local)));
             answers.copy(&AnswerKey { group, ..key }, now, limit, slot)?
         }
     };
@@ -108,7 +110,8 @@ pub(super) fn answer(
         (false, false) => Source::Cache,
         (false, true) => Source::Policy,
     };
-    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, refresh })
+    let list = hit.mark.number.checked_sub(1).map(ListId);
+    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, list, refresh })
 }
 
 /// Keeps a finished answer for the next client that asks the same question.

@@ -23,6 +23,7 @@ pub(super) fn question(case: &Case<'_>) -> Option<Applied> {
 #[inline(never)]
 fn question_of_some(case: &Case<'_>) -> Option<Applied> {
     let name = &case.request.question.name;
+    note_out_of_force(case, name);
     applied(case, name, verdict(case, name))
 }
 
@@ -41,6 +42,9 @@ fn uncloak_by_some(case: &Case<'_>, outcome: &mut Outcome) {
         return;
     }
     for name in names_of(case, outcome) {
+        if name != case.request.question.name {
+            note_out_of_force(case, &name);
+        }
         match verdict(case, &name) {
             ListVerdict::Pass => {}
             ListVerdict::Allowed(list) => return note(case, &name, list, ListAct::Allows),
@@ -113,6 +117,21 @@ pub(super) fn is_blocked_for_all(snapshot: &Snapshot, question: &Question) -> bo
     }
     let found = snapshot.lists.find(question.name.as_wire(), question.rtype);
     !found.is_nothing() && snapshot.is_blocked_in_all_views(&found)
+}
+
+/// Notes the lists that have the name and are not in force, for an explanation.
+fn note_out_of_force(case: &Case<'_>, name: &Name) {
+    if !case.recorder.is_on() {
+        return;
+    }
+    let lists = &case.snapshot.lists;
+    let found = lists.find(name.as_wire(), case.request.question.rtype);
+    for list in found.all().each() {
+        if let Some(why) = case.view().why_out_of_force(lists.name(list), case.snapshot.moment()) {
+            let (name, list, why) = (name.clone(), lists.name(list).to_owned(), why.to_string());
+            case.recorder.note(|| Note::OutOfForce { name, list, why });
+        }
+    }
 }
 
 fn verdict(case: &Case<'_>, name: &Name) -> ListVerdict {

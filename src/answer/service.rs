@@ -139,6 +139,7 @@ impl Service {
         let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), access, configured);
         let changed = changed
             .with_policies(old.policies.clone())
+            .with_block_counts(old.block_counts.clone())
             .with_moment(generation, old.moment().clone())
             .with_lists(generation, old.lists.clone())
             .with_zones(generation, parts.zones.clone());
@@ -274,6 +275,11 @@ impl Service {
         let at = |name: &str| state.iter().find(|row| row.name == name).map_or(0, |row| row.value);
         let entries = ["cache-sets", "cache-denials", "cache-answers", "cache-failures"].map(at).iter().sum::<u64>();
         rows.push(("cache-bytes-per-entry".to_owned(), at("cache-bytes") / entries.max(1)));
+        let blocked = self.snapshot().block_counts.rows();
+        if !blocked.is_empty() {
+            rows.push(("blocked".to_owned(), blocked.iter().map(|(_, count)| count).sum()));
+            rows.extend(blocked.into_iter().map(|(list, count)| (format!("blocked{{list={list}}}"), count)));
+        }
         rows
     }
 

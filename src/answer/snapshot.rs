@@ -17,8 +17,8 @@ use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
 use crate::limits::Limits;
 use crate::policy::{
-    Found, InForce, ListVerdict, Lists, LocalData, Moment, Policy, PolicyOptions, PolicySet, Rate, Reasons, ResponsePolicies, Special,
-    Trigger, ViewId,
+    BlockCounts, Found, InForce, ListVerdict, Lists, LocalData, Moment, Policy, PolicyOptions, PolicySet, Rate, Reasons, ResponsePolicies,
+    Special, Trigger, ViewId,
 };
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::{Routes, RoutesInForce};
@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub lists: Arc<Lists>,
     /// What clients are told of a name on each of them.
     pub reasons: Arc<Reasons>,
+    /// How many answers each of them has blocked.
+    pub block_counts: Arc<BlockCounts>,
     /// The time of day and the pauses that decide about lists.
     moment: Arc<Moment>,
     /// The lists in force in each view.
@@ -152,10 +154,24 @@ impl Snapshot {
         access: Arc<ZoneAccess>,
         configured: Arc<Configured>,
     ) -> Snapshot {
-        let (lists, reasons, moment, policies): (Arc<Lists>, _, Arc<Moment>, _) = Default::default();
+        let (lists, reasons, block_counts, moment, policies): (Arc<Lists>, _, _, Arc<Moment>, _) = Default::default();
         let in_force = configured.policy.views.in_force(&lists, &moment).into();
         let has_client_rules = false;
-        Snapshot { generation, routes, zones, histories, lists, reasons, moment, in_force, access, policies, has_client_rules, configured }
+        Snapshot {
+            generation,
+            routes,
+            zones,
+            histories,
+            lists,
+            reasons,
+            block_counts,
+            moment,
+            in_force,
+            access,
+            policies,
+            has_client_rules,
+            configured,
+        }
     }
 
     /// The same with other rules for the zones.
@@ -181,7 +197,7 @@ impl Snapshot {
 
     /// The same with other lists. What was answered under the old ones is answered anew.
     pub fn with_lists(&self, generation: u32, lists: Arc<Lists>) -> Snapshot {
-        let reasons = Arc::new(Reasons::new(&lists, &self.policy.block_contact));
+        let reasons = Arc::new(Reasons::new(&lists, &self.policy.list_codes, &self.policy.block_contact, &self.block_counts));
         let in_force = self.policy.views.in_force(&lists, &self.moment).into();
         Snapshot { generation, lists, reasons, in_force, ..self.clone() }
     }
@@ -191,6 +207,11 @@ impl Snapshot {
         let in_force: Arc<[InForce]> = self.policy.views.in_force(&self.lists, &moment).into();
         let generation = if in_force == self.in_force { self.generation } else { generation };
         Snapshot { generation, moment, in_force, ..self.clone() }
+    }
+
+    /// Counts on from these counts.
+    pub fn with_block_counts(self, block_counts: Arc<BlockCounts>) -> Snapshot {
+        Snapshot { block_counts, ..self }
     }
 
     pub fn moment(&self) -> &Arc<Moment> {

@@ -461,7 +461,7 @@ async fn explained_as_a_client_would_be_answered() {
     }
 }
 
-fn note(note: &Note) -> String {
+pub(super) fn note(note: &Note) -> String {
     match note {
         Note::Hosted { zone } => format!("hosted {zone}"),
         Note::Listed => "listed".to_owned(),
@@ -469,6 +469,7 @@ fn note(note: &Note) -> String {
         Note::Special { name, document } => format!("special {name} {document}"),
         Note::PolicyRule { owner, action, .. } => format!("{owner} {action}"),
         Note::OnList { name, list, verdict } => format!("{list} {verdict:?} {name}"),
+        Note::OutOfForce { name, list, why } => format!("{list} not for {name}: {why}"),
         Note::View(view) => format!("view {view}"),
         Note::SafeSearch { name, target } => format!("{target} for {name}"),
         Note::Refused(refused) => refused.why.to_owned(),

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::listed_tests::{RD, ask, query, told};
 use super::reload_tests::SilentNet;
-use super::tests::{StoppedClock, parts};
+use super::tests::{StoppedClock, client, parts};
 use super::{Parts, Service, Worker};
 use crate::config::{BlockAnswer, SafeSearch, Settings, ViewSettings};
 use crate::env::Random;
 use crate::limits::Limits;
 use crate::policy::{Moment, Paused, lists_of};
-use crate::record::{Name, Rank, RrSet, Rtype, Security};
+use crate::record::{Name, Question, Rank, RrSet, Rtype, Security};
 
 fn name(text: &str) -> Name {
     Name::parse(text).expect(text)
@@ -54,7 +54,11 @@ fn settings() -> Settings {
 
 /// Clients of all views, with the same data in the cache.
 fn worker() -> Rc<Worker> {
-    let service = Service::new(Parts { settings: settings(), ..parts() }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    worker_with(settings())
+}
+
+fn worker_with(settings: Settings) -> Rc<Worker> {
+    let service = Service::new(Parts { settings, ..parts() }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
     let lists = [("ads", false, "ads.site\ntracker.site\n"), ("adult", false, "adult.site\n"), ("mine", true, "tracker.site\n")];
     service.replace_lists(Arc::new(lists_of(&lists)));
     let (cache, now) = (service.cache(), service.resolve.clock.boot());
@@ -204,4 +208,79 @@ async fn ready_answers_do_not_outlive_a_moment() {
     let generation = worker.service().snapshot().generation;
     assert!(!worker.service().set_moment(Moment { minute: 5, ..Moment::default() }), "a minute that changes nothing");
     assert_eq!(worker.service().snapshot().generation, generation, "leaves ready answers as they are");
+}
+
+/// A view may be for those who ask at one of the addresses of this server, and at one of its ports.
+#[tokio::test]
+async fn by_the_address_that_is_asked() {
+    let places = |texts: &[&str]| {
+        let text = format!("[[view]]\nname = 'x'\nclients = ['::1']\nlisten = {texts:?}\n");
+        Settings::from_toml(&text, "cairn.toml").expect("valid").views.remove(0).listen
+    };
+    let everybody = "0.0.0.0/0";
+    let mut settings = settings();
+    settings.views = vec![
+        ViewSettings { lists: Some(Vec::new()), listen: places(&["127.0.0.2:853", "127.0.0.3"]), ..view("open", everybody) },
+        ViewSettings { block_answer: Some(BlockAnswer::NxDomain), ..view("rest", everybody) },
+    ];
+    let worker = worker_with(settings);
+    let packet = query("ads.site. A", RD, None, &[]);
+    let asked_at = async |local: &str| {
+        let client = super::Client { local: local.parse().expect(local), ..client(OTHER, super::Transport::Udp) };
+        let words = told(&worker.in_full(&packet, &client).await.expect("a reply"));
+        words.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    };
+    for (local, expected) in [
+        ("127.0.0.2:853", "NOERROR 203.0.113.1"),
+        ("127.0.0.2:53", "NXDOMAIN +SOA"),
+        ("127.0.0.3:53", "NOERROR 203.0.113.1"),
+        ("[::ffff:127.0.0.3]:5353", "NOERROR 203.0.113.1"),
+        ("127.0.0.1:853", "NXDOMAIN +SOA"),
+    ] {
+        assert_eq!(asked_at(local).await, expected, "{local}");
+    }
+}
+
+/// A list says on whose behalf it blocks, and is counted by its name, whatever its place.
+#[tokio::test]
+async fn reasons_and_counts_of_lists() {
+    use crate::config::{ListReason, ListSettings};
+    let list = |name: &str, reason| ListSettings { name: Some(name.to_owned()), reason, ..ListSettings::default() };
+    let mut settings = settings();
+    settings.lists = vec![list("adult", ListReason::Filtered), list("ads", ListReason::Censored)];
+    let worker = worker_with(settings);
+    let words = async |question| told(&ask(&worker, OTHER, &query(question, RD, Some(1232), &[])).await.1);
+    let counts = || {
+        let rows = worker.service().rows();
+        let of = |name: &str| rows.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count);
+        ["blocked", "blocked{list=ads}", "blocked{list=adult}", "blocked{list=mine}"].map(of)
+    };
+    for count in 1..=3 {
+        assert_eq!(words("ads.site. A").await, "NOERROR 0.0.0.0 EDE16 list ads");
+        assert_eq!(words("hidden.site. A").await, "NOERROR 0.0.0.0 EDE17 list adult");
+        assert_eq!(words("plain.site. A").await, "NOERROR 203.0.113.4");
+        assert_eq!(counts(), [2 * count, count, count, 0]);
+    }
+    worker.service().replace_lists(Arc::new(lists_of(&[("adult", false, "adult.site"), ("ads", false, "ads.site")])));
+    words("ads.site. A").await;
+    assert_eq!(counts(), [7, 4, 3, 0]);
+}
+
+/// An explanation names the list that would block, and why it does not.
+#[tokio::test]
+async fn lists_that_are_not_in_force_are_explained() {
+    let worker = worker();
+    let moment = Moment { paused: Paused { all: false, views: vec!["teens".to_owned()] }, ..Moment::default() };
+    worker.service().set_moment(moment);
+    for (peer, expected) in [
+        (TEEN, "view teens; adult not for adult.site.: a pause"),
+        (ADULT, "view adults; adult not for adult.site.: the view does not have this list"),
+        (OTHER, "adult Blocks adult.site."),
+    ] {
+        let client = peer.parse::<std::net::SocketAddr>().expect(peer).ip();
+        let question = Question::new(name("adult.site."), Rtype::A);
+        let explained = worker.explain(&super::Explain::new(question, Some(client))).await;
+        let notes: Vec<String> = explained.notes.iter().map(super::tests::note).filter(|note| !note.ends_with("queries")).collect();
+        assert_eq!(notes.join("; "), expected, "{peer}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The answering part of one thread: requests come in as bytes, replies leave as bytes. The pipeline makes the decisions
 //! between.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -81,9 +81,10 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(snapshot: Arc<Snapshot>, request: Request, requester: Requester) -> Prepared {
+    /// `local`: where it was asked, if that is known.
+    fn new(snapshot: Arc<Snapshot>, request: Request, requester: Requester, local: Option<SocketAddr>) -> Prepared {
         let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
-        let view = requester.view(&snapshot);
+        let view = requester.view(&snapshot, local);
         Prepared { snapshot, request, requester, rights, view, signer: None }
     }
 
@@ -180,6 +181,9 @@ impl Worker {
             let rcode = Rcode(given.rcode);
             Answered { client, rtype: given.qtype, rcode, source: given.source, came: *came }.log_wire(query.qname_wire(slot));
         }
+        if let Some(list) = given.list {
+            snapshot.reasons.blocked(list);
+        }
         if given.first && snapshot.routes.keep_warm {
             self.note_warm_hit(&query, slot);
         }
@@ -198,7 +202,8 @@ impl Worker {
 
     fn decide(&self, moment: &Moment, request: Request, signer: Option<Signer>, slot: &mut [u8], client: &Client) -> AtOnce {
         count_query(&self.metrics, client, request.question.rtype);
-        let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, Requester::Client(client.peer.ip())) };
+        let requester = Requester::Client(client.peer.ip());
+        let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, requester, Some(client.local)) };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending(Waits::LookUp { prepared, look_up }))),
             Decided::Outcome(outcome) if outcome.delivery == Delivery::None => {
@@ -324,7 +329,7 @@ impl Worker {
             Err(Unreadable::Error { rcode, echo, edns }) => return bare_error(query, rcode, &echo, edns),
             Ok(request) => request,
         };
-        let prepared = Prepared::new(self.service.snapshot(), request, Requester::Client(client.peer.ip()));
+        let prepared = Prepared::new(self.service.snapshot(), request, Requester::Client(client.peer.ip()), Some(client.local));
         let decided = self.pipeline.decide(&prepared.case(self, &Recorder::off()));
         Some(match decided {
             Decided::Outcome(outcome) => self.finish(&prepared, client.peer.ip(), &outcome),
@@ -353,7 +358,7 @@ impl Worker {
             }
             Ok(request) => {
                 let requester = query.client.map_or(Requester::Operator, Requester::Client);
-                let prepared = Prepared::new(self.service.snapshot(), request, requester);
+                let prepared = Prepared::new(self.service.snapshot(), request, requester, None);
                 let case = prepared.case(self, &recorder);
                 match self.pipeline.decide(&case) {
                     Decided::Outcome(outcome) => outcome,
@@ -392,6 +397,9 @@ impl Worker {
             idle_ms: snapshot.idle_ms(request.transport, request.keepalive),
         };
         count_rewrite(&self.metrics, outcome);
+        if let Some(list) = outcome.list {
+            snapshot.reasons.blocked(list);
+        }
         if outcome.repeatable && !snapshot.has_rules_for(client) {
             let group = match views::differ(snapshot, request, outcome) {
                 true => rights.group_in(prepared.view),

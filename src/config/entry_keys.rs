@@ -1,7 +1,7 @@
 //! The keys of the `[[name]]` tables, of which a file may have many, as `keys.rs` has those of the sections.
 
 use super::keys::{Kind, Row};
-use super::list_settings::{ListAction, ListFormat, ListMatch, ListSettings};
+use super::list_settings::{ListAction, ListFormat, ListMatch, ListReason, ListSettings};
 use super::settings::{DnssecAlgorithm, KeyAlgorithm, KeySettings, RouteSettings, RpzPolicy, RpzSettings, ZoneSettings};
 use super::view_settings::ViewSettings;
 
@@ -289,6 +289,17 @@ pub(super) const LIST: &[Row<ListSettings>] = &[
         why: "",
     },
     Row {
+        key: "ede",
+        kind: Kind::Word(
+            &["blocked", "censored", "filtered"],
+            |l, at| l.reason = [ListReason::Blocked, ListReason::Censored, ListReason::Filtered][at],
+            |l| l.reason as usize,
+        ),
+        default: r#""blocked""#,
+        doc: "The extended error that clients get for a blocked name: by the operator's own choice (15), because somebody else requires it (16), or because the client wants it (17)",
+        why: "RFC 8914 4.16 to 4.18",
+    },
+    Row {
         key: "refresh",
         kind: Kind::Seconds(|l| &mut l.refresh_s, 600, 30 * 86_400),
         default: r#""1d""#,
@@ -325,6 +336,13 @@ pub(super) const VIEW: &[Row<ViewSettings>] = &[
         default: "(needed)",
         doc: "Clients that the view is for; the first view that has a client counts, and clients of no view get what the rest of the file says",
         why: "docs/views.md",
+    },
+    Row {
+        key: "listen",
+        kind: Kind::ListenPlaces(|v| &mut v.listen),
+        default: "[]",
+        doc: "Addresses of this server, with or without a port, at which these clients ask; clients that ask elsewhere have a later view; [] is anywhere",
+        why: "a port of its own may stand for a transport",
     },
     Row {
         key: "lists",

@@ -20,6 +20,8 @@ pub struct ListSettings {
     pub refresh_s: u32,
     /// File of the certificates that the server of a URL is verified with; `None`: the system's.
     pub ca: Option<PathBuf>,
+    /// What clients are told a block is.
+    pub reason: ListReason,
     /// A line may name a whole top-level domain.
     pub single_labels: bool,
     /// Line in the configuration file, from 1.
@@ -98,6 +100,18 @@ pub enum ListAction {
     Allow,
 }
 
+/// On whose behalf names are blocked (RFC 8914 4.16 to 4.18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ListReason {
+    /// The operator's own choice.
+    #[default]
+    Blocked,
+    /// Somebody else requires it.
+    Censored,
+    /// The client wants it.
+    Filtered,
+}
+
 impl Default for ListSettings {
     fn default() -> ListSettings {
         ListSettings {
@@ -108,6 +122,7 @@ impl Default for ListSettings {
             action: ListAction::Block,
             refresh_s: 86_400,
             ca: None,
+            reason: ListReason::Blocked,
             single_labels: false,
             line: 0,
             name_mark: Mark::default(),

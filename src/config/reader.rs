@@ -24,7 +24,7 @@ use super::problem::{Mark, Positions, Problem};
 use super::schedule::ScheduleRule;
 use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
 use super::socket_addr::{is_of_own_network, parse_socket, parse_socket_with_port};
-use super::view_settings::ViewSettings;
+use super::view_settings::{ListenPlace, ViewSettings};
 use super::written::{Mistake, Value, Written, client, domain_name, found, host, uri};
 use crate::limits::lists::{LISTS_MAX, SCHEDULE_RULES_MAX, VIEWS_MAX};
 use crate::limits::zone::RPZ_ZONES_MAX;
@@ -538,6 +538,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::TextsOrAll(slot) | Kind::RecordsInstead(slot) => *slot(target) = Some(written.each(|text| Ok(text.to_owned()))?),
         Kind::NamesOrAll(slot) => *slot(target) = Some(written.each(domain_name)?),
         Kind::SafeSearch(slot) => *slot(target) = written.safe_search()?,
+        Kind::ListenPlaces(slot) => *slot(target) = written.each(ListenPlace::parse)?,
         Kind::Schedule(slot) => *slot(target) = written.each(ScheduleRule::parse)?,
         Kind::Secret(slot) => *slot(target) = Some(written.secret()?),
     }

@@ -1,5 +1,8 @@
 //! One `[[view]]`: what differs for some clients.
 
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
 use super::block_answer::BlockAnswer;
 use super::prefix::Prefix;
 use super::problem::Mark;
@@ -12,6 +15,8 @@ pub struct ViewSettings {
     /// `None` only while the entry is read.
     pub name: Option<String>,
     pub clients: Vec<Prefix>,
+    /// Where they ask; empty: anywhere.
+    pub listen: Vec<ListenPlace>,
     /// Names of lists; `None`: all.
     pub lists: Option<Vec<String>>,
     /// Response policy zones; `None`: all.
@@ -37,6 +42,40 @@ pub struct ViewSettings {
     pub local_data_mark: Mark,
     /// Place of the value of `schedule`.
     pub schedule_mark: Mark,
+}
+
+/// One of the addresses of this server, with one of its ports or all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ListenPlace {
+    ip: IpAddr,
+    port: Option<u16>,
+}
+
+impl ListenPlace {
+    pub(super) fn parse(text: &str) -> Result<ListenPlace, String> {
+        let alone = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        if let Ok(ip) = alone.parse::<IpAddr>() {
+            return Ok(ListenPlace { ip: ip.to_canonical(), port: None });
+        }
+        let place: SocketAddr = text.parse().map_err(|_| {
+            format!("\"{text}\" is no address of this server such as \"192.0.2.53\", \"192.0.2.53:853\" or \"[2001:db8::53]:853\"")
+        })?;
+        Ok(ListenPlace { ip: place.ip().to_canonical(), port: Some(place.port()) })
+    }
+
+    /// Whether a query that came to this address came here.
+    pub fn is_at(&self, local: SocketAddr) -> bool {
+        self.ip == local.ip().to_canonical() && self.port.is_none_or(|port| port == local.port())
+    }
+}
+
+impl fmt::Display for ListenPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => SocketAddr::new(self.ip, port).fmt(f),
+            None => self.ip.fmt(f),
+        }
+    }
 }
 
 /// Whether search engines leave out what is not for children.

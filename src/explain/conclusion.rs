@@ -23,6 +23,7 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
         Note::Refused(_)
         | Note::PolicyRule { .. }
         | Note::OnList { .. }
+        | Note::OutOfForce { .. }
         | Note::NotFollowed { .. }
         | Note::Stripped { .. }
         | Note::Synthesised { .. }
@@ -67,7 +68,13 @@ fn of_note(note: &Note) -> Option<Event> {
                 ListAct::Rewrites => "rewrites",
             }
             .to_owned(),
+            source: None,
+            line: None,
+            text: None,
         })),
+        Note::OutOfForce { name, list, why } => {
+            Some(Event::OutOfForce(event::OutOfForce { name: name.to_string(), list: list.clone(), why: why.clone() }))
+        }
         Note::Synthesised { name, from, to } => {
             Some(Event::Synthesised(event::Synthesised { name: name.to_string(), from: from.to_string(), to: to.to_string() }))
         }

@@ -36,6 +36,7 @@ pub enum Event {
     SpecialUse(SpecialUse),
     PolicyRule(PolicyRule),
     OnList(OnList),
+    OutOfForce(OutOfForce),
     View(View),
     SafeSearch(SafeSearch),
     NotFollowed(NotFollowed),
@@ -156,6 +157,21 @@ pub struct OnList {
     pub list: String,
     /// `blocks`, `allows` or `rewrites`.
     pub verdict: String,
+    /// Where the list has it: the file or URL, the line from 1, and its text. Only of a server with lists of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A list has a name, and is not in force for the client.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutOfForce {
+    pub name: String,
+    pub list: String,
+    pub why: String,
 }
 
 /// The rebinding guard removed addresses from an RRset.

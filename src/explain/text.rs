@@ -19,6 +19,7 @@ pub(super) fn mark(event: &Event) -> Mark {
         | Event::SpecialUse(_)
         | Event::PolicyRule(_)
         | Event::OnList(_)
+        | Event::OutOfForce(_)
         | Event::View(_)
         | Event::SafeSearch(_)
         | Event::NotFollowed(_)
@@ -104,7 +105,12 @@ pub(super) fn of(event: &Event) -> String {
         ),
         Event::View(event) => format!("The client has the view {}", event.view),
         Event::SafeSearch(event) => format!("Safe search: {} stands in for {}", event.target, event.name),
-        Event::OnList(event) => format!("List {} {} {}", event.list, event.verdict, event.name),
+        Event::OnList(event) => {
+            let line = event.line.zip(event.text.as_ref()).map(|(line, text)| format!(":{line}: {text}"));
+            let place = event.source.as_ref().zip(line).map(|(source, line)| format!("\n    {source}{line}")).unwrap_or_default();
+            format!("List {} {} {}{place}", event.list, event.verdict, event.name)
+        }
+        Event::OutOfForce(event) => format!("List {} has {} and is not in force: {}", event.list, event.name, event.why),
         Event::Stripped(event) => format!(
             "Rebinding protection removes {} from {} {}, because public names do not lead to private addresses\n    To let it pass: \
              rebinding-allow = [\"{}\"] in [policy]",

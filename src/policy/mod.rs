@@ -28,7 +28,7 @@ mod views;
 pub use acl::Acl;
 #[cfg(test)]
 pub use blocking::lists_of;
-pub use blocking::{Blocked, Reasons, alias, blocked, of_addresses};
+pub use blocking::{BlockCounts, Blocked, Reasons, alias, blocked, of_addresses};
 pub use client::ClientNet;
 pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
 pub use identity::Identity;

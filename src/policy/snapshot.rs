@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use super::{Acl, Dns64, Identity, LocalData, Rebinding, SpecialUse, Views};
-use crate::config::Settings;
+use crate::config::{ListReason, Settings};
+use crate::record::EdeCode;
 
 /// The compiled policy.
 pub struct Policy {
@@ -19,6 +20,8 @@ pub struct Policy {
     pub identity: Identity,
     pub views: Views,
     pub block_ttl: u32,
+    /// Lists that block for another reason than the operator's own choice.
+    pub list_codes: Vec<(String, EdeCode)>,
     /// URIs for complaints about blocked names.
     pub block_contact: Vec<String>,
 }
@@ -30,6 +33,14 @@ pub struct Access {
     pub allowed: bool,
     /// May learn what the cache holds.
     pub may_read_cache: bool,
+}
+
+fn ede_code(reason: ListReason) -> EdeCode {
+    match reason {
+        ListReason::Blocked => EdeCode::BLOCKED,
+        ListReason::Censored => EdeCode::CENSORED,
+        ListReason::Filtered => EdeCode::FILTERED,
+    }
 }
 
 impl Policy {
@@ -45,6 +56,7 @@ impl Policy {
             identity: Identity::new(settings),
             views: Views::new(settings),
             block_ttl: settings.policy.block_ttl_s,
+            list_codes: settings.lists.iter().map(|list| (list.name().to_owned(), ede_code(list.reason))).collect(),
             block_contact: settings.policy.block_contact.clone(),
         }
     }

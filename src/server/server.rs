@@ -342,12 +342,15 @@ impl Engine for Server {
     fn command(&self, command: Command, reply: Reply) {
         match command {
             Command::Explain(query) => {
-                let service = self.service.clone();
+                let (service, placing) = (self.service.clone(), self.lists.placing());
                 let source = explain::Server { process: std::process::id(), cached_sets: service.cache().stats().sets };
                 reply.line(json!(Line::new(Event::Server(source))));
                 // A walk waits, which the control thread must not do.
                 let spawned = thread::Builder::new().name("explain".to_owned()).spawn(move || match walk(&service, &query) {
-                    Ok(explained) => explain::lines(&explained).into_iter().all(|line| reply.line_blocking(json!(line))),
+                    Ok(explained) => explain::lines(&explained).into_iter().all(|mut line| {
+                        placing(&mut line.event);
+                        reply.line_blocking(json!(line))
+                    }),
                     Err(error) => {
                         reply.error(error);
                         false

@@ -1,9 +1,11 @@
 //! What a blocked name is answered with, and which words go with it. Which names are blocked is not decided here.
 
 mod answer;
+mod count;
 mod reason;
 
 pub use answer::{Blocked, alias, blocked, of_addresses};
+pub use count::BlockCounts;
 pub use reason::Reasons;
 
 /// Lists for tests: each with its name, whether it allows, and its lines.

@@ -1,5 +1,9 @@
 //! What a client is told about a blocked name: an extended error (RFC 8914), for people or for programs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::count::BlockCounts;
 use crate::limits::lists::{LISTS_MAX, STRUCTURED_REASON_BYTES_MAX};
 use crate::policy::{ListId, Lists};
 use crate::record::{Ede, EdeCode};
@@ -14,6 +18,8 @@ pub struct ListReason {
     /// I-JSON for clients that ask for it (draft-ietf-dnsop-structured-dns-error); the plain form where the draft wants more than
     /// is known.
     pub structured: Ede,
+    /// Answers that the list has blocked; counted by all workers, as long as the list has its name.
+    pub count: Arc<AtomicU64>,
 }
 
 /// The reasons of all lists, made once for all answers.
@@ -23,10 +29,18 @@ pub struct Reasons {
 }
 
 impl Reasons {
-    /// `contact`: URIs for complaints.
-    pub fn new(lists: &Lists, contact: &[String]) -> Reasons {
-        let names = (0..LISTS_MAX).map(|at| lists.name(ListId(at as u8)));
-        Reasons { lists: names.take_while(|name| !name.is_empty()).map(|name| reason(name, contact)).collect() }
+    /// `contact`: URIs for complaints. `codes`: the extended errors of lists by name; of others, Blocked.
+    pub fn new(lists: &Lists, codes: &[(String, EdeCode)], contact: &[String], counts: &BlockCounts) -> Reasons {
+        let names = (0..LISTS_MAX).map(|at| lists.name(ListId(at as u8))).take_while(|name| !name.is_empty());
+        let code = |list: &str| codes.iter().find(|(name, _)| name == list).map_or(EdeCode::BLOCKED, |(_, code)| *code);
+        Reasons { lists: names.map(|name| reason(name, code(name), contact, counts.of(name))).collect() }
+    }
+
+    /// One more answer was blocked by the list.
+    pub fn blocked(&self, list: ListId) {
+        if let Some(reason) = self.of(list) {
+            reason.count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// `None` only where there is no such list.
@@ -35,14 +49,17 @@ impl Reasons {
     }
 }
 
-/// RFC 8914 4.16: the name is on a list of the operator's own choice.
-fn reason(list: &str, contact: &[String]) -> ListReason {
-    let plain = Ede::new(EdeCode::BLOCKED, format!("list {list}"));
-    // The draft, 4: a contact and a justification are needed; a client discards what lacks them (5.3).
-    let text = serde_json::json!({ "c": contact, "j": format!("list {list}"), "s": DNS_OPERATOR_POLICY }).to_string();
-    let structured =
-        if contact.is_empty() || text.len() > STRUCTURED_REASON_BYTES_MAX { plain.clone() } else { Ede::new(EdeCode::BLOCKED, text) };
-    ListReason { plain, structured }
+fn reason(list: &str, code: EdeCode, contact: &[String], count: Arc<AtomicU64>) -> ListReason {
+    let plain = Ede::new(code, format!("list {list}"));
+    // The draft, 4: a contact and a justification are needed; a client discards what lacks them (5.3). The sub-error is one of
+    // "Blocked" alone.
+    let mut text = serde_json::json!({ "c": contact, "j": format!("list {list}") });
+    if code == EdeCode::BLOCKED {
+        text["s"] = DNS_OPERATOR_POLICY.into();
+    }
+    let text = text.to_string();
+    let structured = if contact.is_empty() || text.len() > STRUCTURED_REASON_BYTES_MAX { plain.clone() } else { Ede::new(code, text) };
+    ListReason { plain, structured, count }
 }
 
 #[cfg(test)]
@@ -51,12 +68,21 @@ mod tests {
 
     #[test]
     fn both_forms_name_the_list() {
-        let lists = crate::policy::lists_of(&[("ads", false, "a.test"), ("more \"ads\"", false, "b.test")]);
-        let reasons = Reasons::new(&lists, &["mailto:help@example.org".to_owned()]);
+        let lists = crate::policy::lists_of(&[("ads", false, "a.test"), ("more \"ads\"", false, "b.test"), ("third", false, "c.test")]);
+        let (codes, counts) = ([("third".to_owned(), EdeCode::CENSORED)], BlockCounts::default());
+        let reasons = Reasons::new(&lists, &codes, &["mailto:help@example.org".to_owned()], &counts);
         let of = |at| reasons.of(ListId(at)).map(|reason| (reason.plain.text.clone(), reason.structured.text.clone()));
         assert_eq!(of(0), Some(("list ads".to_owned(), r#"{"c":["mailto:help@example.org"],"j":"list ads","s":6}"#.to_owned())));
         assert_eq!(of(1).map(|of| of.1).as_deref(), Some(r#"{"c":["mailto:help@example.org"],"j":"list more \"ads\"","s":6}"#));
-        assert_eq!(of(2), None);
-        assert_eq!(Reasons::new(&lists, &[]).of(ListId(0)).map(|reason| reason.structured.text.as_str()), Some("list ads"));
+        assert_eq!(of(2).map(|of| of.1).as_deref(), Some(r#"{"c":["mailto:help@example.org"],"j":"list third"}"#));
+        assert_eq!(
+            reasons.of(ListId(2)).map(|reason| (reason.plain.code, reason.structured.code)),
+            Some((EdeCode::CENSORED, EdeCode::CENSORED))
+        );
+        assert_eq!(of(3), None);
+        assert_eq!(
+            Reasons::new(&lists, &codes, &[], &counts).of(ListId(0)).map(|reason| reason.structured.text.as_str()),
+            Some("list ads")
+        );
     }
 }

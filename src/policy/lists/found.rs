@@ -36,6 +36,11 @@ impl ListSet {
         ListSet(self.0 | other.0)
     }
 
+    /// Each, in the order of the configuration.
+    pub fn each(self) -> impl Iterator<Item = ListId> {
+        (0..LISTS_MAX as u8).map(ListId).filter(move |list| !self.and(ListSet::of(*list)).is_empty())
+    }
+
     /// The first in the order of the configuration.
     pub fn first(self) -> Option<ListId> {
         (self.0 != 0).then(|| ListId(self.0.trailing_zeros() as u8))

@@ -1,9 +1,9 @@
 //! The views, compiled from the settings.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::moment::{Moment, OutOfForce};
-use crate::config::{BlockAnswer, SafeSearch, ScheduleRule, Settings, ViewSettings};
+use crate::config::{BlockAnswer, ListenPlace, SafeSearch, ScheduleRule, Settings, ViewSettings};
 use crate::limits::lists::LISTS_MAX;
 use crate::policy::{Acl, Found, ListId, ListSet, ListVerdict, Lists, LocalData, PolicySet};
 use crate::record::{Name, Question};
@@ -16,6 +16,8 @@ pub struct ViewId(pub u8);
 pub struct View {
     pub name: String,
     clients: Acl,
+    /// Empty: wherever this server is asked.
+    listen: Vec<ListenPlace>,
     lists: Option<Vec<String>>,
     schedule: Vec<ScheduleRule>,
     pub rpz: PolicySet,
@@ -38,6 +40,7 @@ impl Views {
         let other = View {
             name: String::new(),
             clients: Acl::default(),
+            listen: Vec::new(),
             lists: None,
             schedule: Vec::new(),
             rpz: PolicySet::ALL,
@@ -59,9 +62,9 @@ impl Views {
         self.all.len() == 1
     }
 
-    /// The view of a client.
-    pub fn of(&self, client: IpAddr) -> ViewId {
-        let at = self.all.iter().skip(1).position(|view| view.clients.contains(client));
+    /// The view of a client that has asked at this address. Where that is not known, views for some addresses are for no client.
+    pub fn of(&self, client: IpAddr, local: Option<SocketAddr>) -> ViewId {
+        let at = self.all.iter().skip(1).position(|view| view.is_asked_at(local) && view.clients.contains(client));
         ViewId(at.map_or(0, |at| at as u8 + 1))
     }
 
@@ -117,6 +120,10 @@ impl View {
         in_force.fold(ListSet::default(), |set, list| set.or(ListSet::of(list)))
     }
 
+    fn is_asked_at(&self, local: Option<SocketAddr>) -> bool {
+        self.listen.is_empty() || local.is_some_and(|local| self.listen.iter().any(|place| place.is_at(local)))
+    }
+
     fn has(&self, list: &str) -> bool {
         self.lists.as_ref().is_none_or(|named| named.iter().any(|name| name == list))
     }
@@ -157,6 +164,7 @@ impl View {
         View {
             name: settings.name().to_owned(),
             clients: Acl::new(&settings.clients),
+            listen: settings.listen.clone(),
             lists: settings.lists.clone(),
             schedule: settings.schedule.clone(),
             rpz: rpz.unwrap_or(PolicySet::ALL),

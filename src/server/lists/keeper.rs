@@ -21,6 +21,7 @@ use super::{shown, which};
 use crate::answer::Service;
 use crate::config::{ListSettings, ListSource};
 use crate::env::Random;
+use crate::explain::Event;
 use crate::limits::server::{LIST_LOOK_INTERVAL, RETIRE_CHECK_INTERVAL};
 use crate::policy::{ListId, Lists};
 use crate::record::Name;
@@ -193,6 +194,21 @@ impl ListKeeper {
 
     fn fetcher(&self) -> MutexGuard<'_, Option<Fetcher>> {
         self.fetcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For explanations: completes what a list has done by where the list has the name. Reads files, so not for the control
+    /// thread.
+    pub(in crate::server) fn placing(&self) -> impl Fn(&mut Event) + Send + 'static {
+        let shared = self.shared.clone();
+        move |event| {
+            let Event::OnList(on_list) = event else { return };
+            let Ok(name) = Name::parse(&on_list.name) else { return };
+            let states = shared.states();
+            let Some(state) = states.iter().find(|state| state.settings.name() == on_list.list) else { return };
+            let which::Place { source, line } = which::place(&name, state, shared.state_folder.as_deref());
+            on_list.source = source;
+            (on_list.line, on_list.text) = line.unzip();
+        }
     }
 
     /// For `cairn list which`. Reads files, so not for the control thread.

@@ -25,7 +25,7 @@ pub(super) fn which(name: &Name, asked: &Asked<'_>, lists: &Lists, states: &[Lis
     let Asked { views, moment, client } = *asked;
     let in_force = views.in_force(lists, moment);
     let judged = |view: usize| Judged::new(in_force.get(view).map_or(ListVerdict::Pass, |in_force| in_force.verdict(&found)));
-    let view = client.map_or(ViewId::default(), |client| views.of(client));
+    let view = client.map_or(ViewId::default(), |client| views.of(client, None));
     let here = judged(usize::from(view.0));
     let rules: Vec<Value> = (0u8..)
         .zip(states)
@@ -73,17 +73,27 @@ fn has(found: &Found, list: ListId) -> bool {
     !found.all().and(ListSet::of(list)).is_empty() || found.rewrite.as_ref().is_some_and(|rewrite| rewrite.0 == list)
 }
 
-/// The list's first line that is for the name.
-fn rule(name: &Name, state: &ListState, state_folder: Option<&Path>, decides: bool) -> Value {
+/// The list's first line that is for the name, and its source.
+pub(super) struct Place {
+    pub(super) source: Option<String>,
+    pub(super) line: Option<(u64, String)>,
+}
+
+pub(super) fn place(name: &Name, state: &ListState, state_folder: Option<&Path>) -> Place {
     let is_meant = |rule: &Rule<'_>| {
         let is_own = rule.name == name.as_wire();
         let is_above = !is_own && name.suffixes().any(|suffix| suffix == rule.name);
         !rule.cancels && ((is_own && rule.reach != Reach::Below) || (is_above && rule.reach != Reach::Name))
     };
     let line = Source::open(&state.settings, state_folder).ok().and_then(|mut source| source.line_of(&state.settings, &mut { is_meant }));
+    Place { source: state.settings.source.as_ref().map(ToString::to_string), line }
+}
+
+fn rule(name: &Name, state: &ListState, state_folder: Option<&Path>, decides: bool) -> Value {
+    let Place { source, line } = place(name, state, state_folder);
     let (number, text) = line.unzip();
     json!({
-        "list": state.settings.name(), "source": state.settings.source.as_ref().map(ToString::to_string),
+        "list": state.settings.name(), "source": source,
         "line": number, "text": text, "decides": decides,
     })
 }
