@@ -65,6 +65,7 @@ const WAITING_FILES: &[&str] = &[
     "src/listen/handshake.rs",
     "src/listen/https/body.rs",
     "src/listen/https/connection.rs",
+    "src/listen/https/cork.rs",
     "src/listen/limits.rs",
     "src/listen/stream.rs",
     "src/listen/udp.rs",

@@ -54,6 +54,8 @@ pub const HANDSHAKES_OF_ALLOWED: (u32, u32) = (10_000, 20_000);
 pub const HANDSHAKES_OF_OTHERS: (u32, u32) = (50, 200);
 /// Octets that one connection may hold inside TLS, beyond those that are counted, while its client does not read.
 pub const TLS_BUFFER_BYTES_MAX: usize = 8 << 10;
+/// Octets that one HTTP connection may hold besides, so that several responses leave in one TLS record (RFC 8446 5.1: 16 KiB).
+pub const CORKED_BYTES_MAX: usize = 16 << 10;
 /// A reply over an encrypted transport is padded to a multiple of so many octets (RFC 8467 4.1).
 pub const PADDING_BLOCK_BYTES: usize = 468;
 /// Requests in progress on one HTTP/2 connection.

@@ -121,7 +121,8 @@ fn begin<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted)
     let task = spawn_local(async move {
         let Accepted { stream, peer, local } = accepted;
         let Shared { dispatch, handshakes, https_path } = &*shared;
-        let stream = match handshakes.perform(over, stream, place).await {
+        // Its memory goes with the handshake, and that of the conversation is as large as that needs.
+        let stream = match Box::pin(handshakes.perform(over, stream, place)).await {
             Ok(stream) => stream,
             Err(_) => return dispatch.metrics.count(Counter::TlsHandshakesFailed),
         };
@@ -130,13 +131,12 @@ fn begin<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted)
         dispatch.metrics.add(Counter::TlsResumed, usize::from(is_resumed));
         match over {
             Encrypted::Tls => {
-                let accepted = Accepted { stream: Box::new(stream), peer, local };
+                let accepted = Accepted { stream, peer, local };
                 connection::converse(Rc::clone(dispatch), accepted, Transport::Tls, permit).await;
             }
             Encrypted::Https => {
                 let client = Client { peer, local, transport: Transport::Https };
                 let path = https_path.load_full();
-                // By far the largest of these futures.
                 Box::pin(https::converse(Rc::clone(dispatch), stream, client, permit, path)).await;
             }
         }

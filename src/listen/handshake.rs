@@ -7,7 +7,6 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -21,6 +20,9 @@ use super::tls::{Encrypted, Tls};
 use crate::env::{BootTime, Stream};
 use crate::limits::clients::{HANDSHAKE_MAX, HANDSHAKES_OF_ALLOWED, HANDSHAKES_OF_OTHERS, TLS_BUFFER_BYTES_MAX};
 use crate::policy::Rate;
+
+/// In a box, because it is large and is handed on several times.
+pub(super) type Secured = Box<TlsStream<Box<dyn Stream>>>;
 
 /// The handshakes of one thread.
 pub(super) struct Handshakes {
@@ -43,7 +45,7 @@ impl Handshakes {
     }
 
     /// `place` is held until the handshake has ended.
-    pub(super) async fn perform(&self, over: Encrypted, stream: Box<dyn Stream>, place: Permit) -> io::Result<TlsStream<Box<dyn Stream>>> {
+    pub(super) async fn perform(&self, over: Encrypted, stream: Box<dyn Stream>, place: Permit) -> io::Result<Secured> {
         let handshake = async {
             let hello = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
             // Never closed.
@@ -51,7 +53,7 @@ impl Handshakes {
             let rest = hello.into_stream_with(self.tls.config(over), |connection| {
                 connection.set_buffer_limit(Some(TLS_BUFFER_BYTES_MAX));
             });
-            let mut rest = pin!(rest);
+            let mut rest = Box::pin(rest);
             let first = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await;
             tokio::task::yield_now().await;
             drop(turn);
@@ -62,6 +64,6 @@ impl Handshakes {
         };
         let outcome = tokio::time::timeout(HANDSHAKE_MAX, handshake).await;
         drop(place);
-        outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(Box::new)
     }
 }

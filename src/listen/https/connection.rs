@@ -17,18 +17,18 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::server::TlsStream;
 
 use super::body::{Held, ReplyBody, Reserved};
+use super::cork::Corked;
 use super::freshness::max_age;
 use super::request::{Asked, MEDIA_TYPE, METHODS, asked, fits};
 use crate::answer::{AtOnce, Client};
-use crate::env::Stream;
 use crate::limits::clients::{
     HTTP_CLOSE_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_RESETS_MAX, HTTP_STREAMS_MAX, HTTP_UNREAD_BYTES_MAX, HTTP_WINDOW_BYTES,
 };
 use crate::listen::dispatch::{Answer, Dispatch, MESSAGE_BYTES};
 use crate::listen::failure;
+use crate::listen::handshake::Secured;
 use crate::listen::limits::{Bounds, Permit};
 use crate::metrics::{Counter, Gauge};
 use crate::record::Rcode;
@@ -52,7 +52,7 @@ struct Shared<A> {
 /// Serves the connection until either side closes it or a limit is reached.
 pub(in crate::listen) async fn converse<A: Answer>(
     dispatch: Rc<Dispatch<A>>,
-    stream: TlsStream<Box<dyn Stream>>,
+    stream: Secured,
     client: Client,
     permit: Permit,
     path: Arc<String>,
@@ -70,7 +70,8 @@ pub(in crate::listen) async fn converse<A: Answer>(
         let shared = Rc::clone(&shared);
         service_fn(move |request| respond(Rc::clone(&shared), request))
     };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let stream = Corked::new(stream);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream.clone()), service));
     let mut timer = pin!(sleep_until(now + bounds.idle));
     let mut is_stopping = false;
     loop {
@@ -79,6 +80,9 @@ pub(in crate::listen) async fn converse<A: Answer>(
             () = poll_fn(|cx| {
                 let outcome = connection.as_mut().poll(cx).map(drop);
                 if outcome.is_pending() {
+                    if let Poll::Ready(Err(_)) = stream.poll_uncork(cx) {
+                        return Poll::Ready(());
+                    }
                     // What its client does not read may make room for others.
                     shared.held.permit.waits();
                 }

@@ -5,6 +5,7 @@
 
 mod body;
 mod connection;
+mod cork;
 mod freshness;
 mod request;
 
