@@ -10,9 +10,10 @@ use super::refusal::{Refusal, Refused};
 use super::request::Request;
 use super::service::Service;
 use super::snapshot::Snapshot;
+use crate::cache::Cache;
 use crate::policy::{LocalData, View, ViewId};
 use crate::record::{Name, Question, Rtype};
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, Routes};
 
 #[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
@@ -30,6 +31,16 @@ impl Case<'_> {
     /// What differs for the requester.
     pub fn view(&self) -> &View {
         self.snapshot.policy.views.get(self.view)
+    }
+
+    /// Whom to ask.
+    pub fn routes(&self) -> &Arc<Routes> {
+        self.snapshot.routes_of(self.view)
+    }
+
+    /// What was learned from servers.
+    pub fn cache(&self) -> &Cache {
+        self.snapshot.view_routes.of(self.view).map_or(self.service.cache(), |view| &view.apart.shared.cache)
     }
 
     /// `local-data` and `hosts-file`, or what the view has instead.
@@ -67,8 +78,8 @@ impl Case<'_> {
     pub fn is_top_of_the_tree(&self) -> bool {
         let Question { name, rtype, .. } = &self.request.question;
         let is_address = matches!(*rtype, Rtype::A | Rtype::AAAA);
-        let is_root_server = || is_address && self.snapshot.routes.hints.iter().any(|(server, _)| server == name);
-        (name.label_count() <= 1 || is_root_server()) && self.snapshot.routes.rule_for(name).is_none_or(|rule| rule.zone.is_root())
+        let is_root_server = || is_address && self.routes().hints.iter().any(|(server, _)| server == name);
+        (name.label_count() <= 1 || is_root_server()) && self.routes().rule_for(name).is_none_or(|rule| rule.zone.is_root())
     }
 
     /// Why nothing outside the hosted zones is looked up for this request; `None` if the client may recurse.

@@ -127,7 +127,7 @@ fn note_out_of_force(case: &Case<'_>, name: &Name) {
     let lists = &case.snapshot.lists;
     let found = lists.find(name.as_wire(), case.request.question.rtype);
     for list in found.all().each() {
-        if let Some(why) = case.view().why_out_of_force(lists.name(list), case.snapshot.moment()) {
+        if let Some(why) = case.view().why_out_of_force(lists.name(list), &case.snapshot.moment) {
             let (name, list, why) = (name.clone(), lists.name(list).to_owned(), why.to_string());
             case.recorder.note(|| Note::OutOfForce { name, list, why });
         }

@@ -17,7 +17,7 @@ use crate::resolve::{Cause, Failure, Local, LocalAnswer, LocalCut, LocalSource};
 /// The data that a query finds without asking a server: zones and special-use names of its snapshot.
 impl Local for Snapshot {
     fn find(&self, question: &Question) -> Option<LocalAnswer> {
-        find_in(self, &self.policy.local_data, question)
+        find_in(self, &self.policy.local_data, question, ViewId::default())
     }
 
     fn without_data(&self, question: &Question) -> Option<Failure> {
@@ -46,11 +46,12 @@ pub(super) struct LocalInView {
 
 impl Local for LocalInView {
     fn find(&self, question: &Question) -> Option<LocalAnswer> {
-        self.snapshot.find(question)
+        // A view's own records are for its clients' questions, not for names of servers; its forward rules are for both.
+        find_in(&self.snapshot, &self.snapshot.policy.local_data, question, self.view)
     }
 
     fn find_target(&self, question: &Question) -> Option<LocalAnswer> {
-        find_in(&self.snapshot, self.snapshot.local_data(self.view), question)
+        find_in(&self.snapshot, self.snapshot.local_data(self.view), question, self.view)
             .or_else(|| views::safe_target(&self.snapshot, self.view, question))
     }
 
@@ -71,7 +72,7 @@ impl Local for LocalInView {
     }
 }
 
-fn find_in(snapshot: &Snapshot, data: &LocalData, question: &Question) -> Option<LocalAnswer> {
+fn find_in(snapshot: &Snapshot, data: &LocalData, question: &Question, view: ViewId) -> Option<LocalAnswer> {
     if let Some(listed) = local_data::listed(data, question, snapshot.aliases_max) {
         return Some(listed);
     }
@@ -81,7 +82,7 @@ fn find_in(snapshot: &Snapshot, data: &LocalData, question: &Question) -> Option
     if let Some(ptr) = local_data::made_ptr(data, question) {
         return Some(ptr);
     }
-    let (zone, document, outcome) = snapshot.special(question)?;
+    let (zone, document, outcome) = snapshot.special(question, view)?;
     let (rcode, source) = (outcome.rcode(), LocalSource::SpecialUse(document));
     Some(LocalAnswer { zone, source, rcode, answers: outcome.answers, authority: outcome.authority, onward: None })
 }

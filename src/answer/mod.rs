@@ -42,6 +42,7 @@ mod service;
 mod snapshot;
 mod transfer_places;
 mod updates;
+mod view_routes;
 mod views;
 #[cfg(test)]
 mod views_tests;

@@ -286,7 +286,7 @@ fn safe_search(case: &Case<'_>) -> Option<Decision> {
 }
 
 fn special_use_name(case: &Case<'_>) -> Option<Decision> {
-    let (name, document, outcome) = case.snapshot.special(&case.request.question)?;
+    let (name, document, outcome) = case.snapshot.special(&case.request.question, case.view)?;
     case.recorder.note(|| Note::Special { name, document });
     Some(Decision::Reply(outcome))
 }
@@ -306,7 +306,7 @@ fn client_context(case: &Case<'_>, place: Option<Place>) -> Context {
         true => case.snapshot.clone(),
         false => Arc::new(LocalInView { snapshot: case.snapshot.clone(), view: case.view }),
     };
-    let mut context = Context::client(case.snapshot.routes.clone(), local, case.recorder.trace.clone());
+    let mut context = Context::client(case.routes().clone(), local, case.recorder.trace.clone());
     // Without RD no server is asked.
     context.cache_only = !case.request.wants(Flags::RD);
     context.checking_disabled = case.request.wants(Flags::CD);
@@ -364,7 +364,7 @@ async fn resolved(case: &Case<'_>, look_up: LookUp, context: &Context) -> Outcom
 /// hints. They are the answer if the query asked for the root's servers (RFC 9609), and so are the addresses of one in the hints.
 fn nearest_servers(case: &Case<'_>) -> Outcome {
     let question = &case.request.question;
-    let (_, hinted) = case.snapshot.routes.hinted();
+    let (_, hinted) = case.routes().hinted();
     let asked_for = hinted.into_iter().filter(|set| set.name == question.name && set.rtype == question.rtype);
     let answers: Vec<RrSet> = asked_for.collect();
     if !answers.is_empty() {
@@ -372,7 +372,7 @@ fn nearest_servers(case: &Case<'_>) -> Outcome {
     }
     let (servers, addresses) = match case.resolver.known_servers(&question.name) {
         Some(servers) => (Some(servers), Vec::new()),
-        None => case.snapshot.routes.hinted(),
+        None => case.routes().hinted(),
     };
     let is_answer = |servers: &RrSet| servers.name.is_root() && question.name.is_root() && question.rtype == Rtype::NS;
     let (answers, authority) = servers.into_iter().partition(is_answer);

@@ -63,7 +63,7 @@ pub(super) fn report_agent(case: &Case<'_>, outcome: &mut Outcome) {
 /// that follow in the alias chain are judged by themselves.
 fn check_rebinding(case: &Case<'_>, set: &RrSet) -> Verdict {
     let question = &case.request.question;
-    let is_ruled = |name: &Name| case.snapshot.routes.rule_for(name).is_some_and(|rule| !rule.zone.is_root());
+    let is_ruled = |name: &Name| case.routes().rule_for(name).is_some_and(|rule| !rule.zone.is_root());
     match is_ruled(&question.name) || is_ruled(&set.name) {
         true => Verdict::Clean,
         false => case.snapshot.policy.rebinding.check(&question.name, set),
@@ -87,7 +87,7 @@ pub(super) fn additional_addresses(case: &Case<'_>, outcome: &mut Outcome) {
             match authority::answer(&case.snapshot.zones, &Question::new(name.clone(), rtype), 0) {
                 Some(own) => found.extend(own.answers.into_iter().filter(|set| set.name == name && set.rtype == rtype)),
                 None => {
-                    let cached = case.service.cache().sets().get(&name, rtype, now);
+                    let cached = case.cache().sets().get(&name, rtype, now);
                     let usable = cached.filter(|cached| cached.rank.may_answer() && fits(cached.security)).map(|cached| cached.set);
                     found.extend(usable.filter(|set| check_rebinding(case, set) == Verdict::Clean));
                 }

@@ -15,6 +15,7 @@ use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
 use super::transfer_places::TransferPlaces;
 use super::updates::RequestedUpdates;
+use super::view_routes::{Pool, ViewRoutes};
 use super::zone_access::ZoneAccess;
 use crate::authority::Histories;
 use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
@@ -63,6 +64,8 @@ pub struct Service {
     pub(super) failure_log: FailureLog,
     /// Questions that are asked at the same hours every day.
     pub(super) keep_warm: KeepWarm,
+    /// The resolvers of views with forward rules of their own.
+    view_pool: Pool,
     generation: AtomicU32,
     /// When it was made.
     began: BootTime,
@@ -93,11 +96,17 @@ impl Service {
         let policies = Arc::new(policy_zones::compile(&configured.response_policies, &parts.zones, &ResponsePolicies::default()));
         let (histories, configured) = (Arc::new(Histories::default()), Arc::new(configured));
         let snapshot = Snapshot::new(1, Arc::new(routes), parts.zones, histories, access, configured).with_policies(policies);
-        let present = Arc::new(Present::new(snapshot));
+        let view_pool = Pool::new(cache_limits(&parts.settings), random);
+        let present = Arc::new(Present::new(snapshot.clone()));
         let began = clock.boot();
+        let resolve = Shared::new(cache, clock, present.clone(), random);
+        let mut snapshot = snapshot;
+        snapshot.view_routes = view_pool.of(&snapshot.policy.views, &snapshot.routes, &resolve);
+        present.store(snapshot);
         Arc::new(Service {
             began,
-            resolve: Shared::new(cache, clock, present.clone(), random),
+            resolve,
+            view_pool,
             present,
             local_root,
             cookies: Cookies::new(random),
@@ -136,17 +145,24 @@ impl Service {
         let old = self.snapshot();
         // Comparing zones takes time, so it is done before the swap.
         let access = Arc::new(ZoneAccess::new(&parts.settings.zones));
-        let changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), access, configured);
+        let mut changed = Snapshot::new(generation, old.routes.clone(), old.zones.clone(), old.histories.clone(), access, configured);
+        changed.block_counts = old.block_counts.clone();
         let changed = changed
             .with_policies(old.policies.clone())
-            .with_block_counts(old.block_counts.clone())
-            .with_moment(generation, old.moment().clone())
+            .with_moment(generation, old.moment.clone())
             .with_lists(generation, old.lists.clone())
             .with_zones(generation, parts.zones.clone());
+        let changed_hands = changed_hands(&old.zones, &parts.zones);
         self.resolve.reload(routes, |routes| {
-            self.present.store(changed.with_routes(routes));
-            changed_hands(&old.zones, &parts.zones)
+            let view_routes = self.view_pool.of(&changed.policy.views, &routes, &self.resolve);
+            let mut changed = changed.with_routes(routes);
+            changed.view_routes = view_routes;
+            // Ready answers of views are in the cache of all.
+            let asked_elsewhere = ruled_otherwise(&old, &changed);
+            self.present.store(changed);
+            [&changed_hands[..], &asked_elsewhere].concat()
         });
+        self.snapshot().view_routes.each().for_each(|view| view.take_over(&changed_hands));
         Retired(Some(old.configured()), old.zones.clone(), old.policies.clone())
     }
 
@@ -170,11 +186,13 @@ impl Service {
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let old = self.snapshot();
         let changed = old.as_ref().clone().with_access(access).with_zones(generation, zones.clone());
+        let changed_hands = changed_hands(&old.zones, &zones);
         self.resolve.reload_locals(|| {
             let routes = self.present.load().routes.clone();
             self.present.store(changed.with_routes(routes));
-            changed_hands(&old.zones, &zones)
+            changed_hands.clone()
         });
+        self.snapshot().view_routes.each().for_each(|view| view.take_over(&changed_hands));
         Retired(None, old.zones.clone(), old.policies.clone())
     }
 
@@ -197,7 +215,7 @@ impl Service {
     /// `replace_zones` or `replace_lists`.
     pub fn set_moment(&self, moment: Moment) -> bool {
         let old = self.snapshot();
-        if **old.moment() == moment {
+        if *old.moment == moment {
             return false;
         }
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
@@ -230,9 +248,27 @@ impl Service {
     /// Removes a name, or all names at and below it, from the cache, with the answers that were made from them. Returns the
     /// number of entries removed.
     pub fn forget(&self, name: &Name, subtree: bool) -> usize {
-        let count = self.cache().flush(name, subtree);
+        let mut count = self.cache().flush(name, subtree);
         self.resolve.forget_trust(name);
+        self.view_pool.each(|apart| {
+            count += apart.cache.flush(name, subtree);
+            apart.forget_trust(name);
+        });
         count
+    }
+
+    /// Links, addresses or routes of this machine have changed.
+    pub fn network_changed(&self, is_route_change: bool) {
+        self.resolve.network_changed(is_route_change);
+        self.view_pool.each(|apart| apart.network_changed(is_route_change));
+    }
+
+    /// Ends negative trust anchors whose time is over; true where there were any.
+    pub fn tend_trust(&self) -> bool {
+        self.view_pool.each(|apart| {
+            apart.tend_trust();
+        });
+        self.resolve.tend_trust()
     }
 
     /// Whether we made this server cookie for this address. A client that returns it has received it there (RFC 7873 5.2.3).
@@ -336,6 +372,15 @@ impl Service {
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.present.load_full()
     }
+}
+
+/// The zones for which some view asks other servers now.
+fn ruled_otherwise(old: &Snapshot, new: &Snapshot) -> Vec<Name> {
+    let views = |snapshot: &Snapshot| snapshot.view_routes.each().cloned().collect::<Vec<_>>();
+    let (before, after) = (views(old), views(new));
+    let routes = |all: &[ViewRoutes], at: usize, others: &Snapshot| all.get(at).map_or(others.routes.clone(), |view| view.routes.clone());
+    let differ = |at| routes(&before, at, old).ruled_otherwise(&routes(&after, at, new));
+    (0..before.len().max(after.len())).flat_map(differ).collect()
 }
 
 /// Names below an added zone were answered by others until now; names below a removed zone will be.

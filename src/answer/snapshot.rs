@@ -12,6 +12,7 @@ use super::local_root::LocalRoot;
 use super::outcome::Outcome;
 use super::policy_zones;
 use super::refusal::{Refusal, Refused, Rules};
+use super::view_routes::AllViewRoutes;
 use super::zone_access::{ZoneAccess, ZoneRules};
 use crate::authority::{Histories, Keyring};
 use crate::config::Settings;
@@ -40,7 +41,7 @@ pub struct Snapshot {
     /// How many answers each of them has blocked.
     pub block_counts: Arc<BlockCounts>,
     /// The time of day and the pauses that decide about lists.
-    moment: Arc<Moment>,
+    pub moment: Arc<Moment>,
     /// The lists in force in each view.
     in_force: Arc<[InForce]>,
     /// Who may do what with each zone; the members of catalogs (RFC 9432) come and go between two reloads.
@@ -49,6 +50,8 @@ pub struct Snapshot {
     pub policies: Arc<ResponsePolicies>,
     /// A rule of one of them is for clients.
     has_client_rules: bool,
+    /// How views with forward rules of their own look names up.
+    pub(super) view_routes: AllViewRoutes,
     configured: Arc<Configured>,
 }
 
@@ -135,7 +138,13 @@ impl RoutesInForce for Present {
 
     fn replace_routes(&self, routes: Arc<Routes>) {
         let present = self.load_full();
-        self.store(Snapshot { routes, ..(*present).clone() });
+        let changed = (*present).clone().with_routes(routes);
+        let views = changed.view_routes.clone();
+        self.store(changed);
+        // Trust has changed: what was judged in the caches of views is judged again.
+        for view in views.each() {
+            view.take_over(&[Name::root()]);
+        }
     }
 }
 
@@ -156,7 +165,7 @@ impl Snapshot {
     ) -> Snapshot {
         let (lists, reasons, block_counts, moment, policies): (Arc<Lists>, _, _, Arc<Moment>, _) = Default::default();
         let in_force = configured.policy.views.in_force(&lists, &moment).into();
-        let has_client_rules = false;
+        let (has_client_rules, view_routes) = (false, AllViewRoutes::default());
         Snapshot {
             generation,
             routes,
@@ -170,6 +179,7 @@ impl Snapshot {
             access,
             policies,
             has_client_rules,
+            view_routes,
             configured,
         }
     }
@@ -187,7 +197,17 @@ impl Snapshot {
 
     /// The same with other routes.
     pub fn with_routes(self, routes: Arc<Routes>) -> Snapshot {
-        Snapshot { routes, ..self }
+        let view_routes = match Arc::ptr_eq(&routes, &self.routes) {
+            true => self.view_routes.clone(),
+            false => self.view_routes.under(&routes, &self.policy.views),
+        };
+        Snapshot { routes, view_routes, ..self }
+    }
+
+    /// The routes for clients of this view.
+    #[inline]
+    pub(super) fn routes_of(&self, view: ViewId) -> &Arc<Routes> {
+        self.view_routes.of(view).map_or(&self.routes, |view| &view.routes)
     }
 
     /// The same with other histories of the zones.
@@ -207,15 +227,6 @@ impl Snapshot {
         let in_force: Arc<[InForce]> = self.policy.views.in_force(&self.lists, &moment).into();
         let generation = if in_force == self.in_force { self.generation } else { generation };
         Snapshot { generation, moment, in_force, ..self.clone() }
-    }
-
-    /// Counts on from these counts.
-    pub fn with_block_counts(self, block_counts: Arc<BlockCounts>) -> Snapshot {
-        Snapshot { block_counts, ..self }
-    }
-
-    pub fn moment(&self) -> &Arc<Moment> {
-        &self.moment
     }
 
     /// What lists make of a name for clients of this view.
@@ -296,15 +307,18 @@ impl Snapshot {
         self.access.has_restricted_zones()
     }
 
-    /// Special-use names, unless a forward or stub rule covers the name more closely.
+    /// Special-use names, unless a forward or stub rule covers the name more closely for clients of this view.
     #[inline]
-    pub fn special(&self, question: &Question) -> Option<(Name, &'static str, Outcome)> {
-        self.special_outcome(question, self.policy.special_use.find(question.name.as_wire())?)
+    pub fn special(&self, question: &Question, view: ViewId) -> Option<(Name, &'static str, Outcome)> {
+        self.special_outcome(question, self.policy.special_use.find(question.name.as_wire())?, view)
     }
 
     #[inline(never)]
-    fn special_outcome(&self, question: &Question, special: &Special) -> Option<(Name, &'static str, Outcome)> {
-        let ruled = self.routes.nearest_rule(&question.name).is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));
+    fn special_outcome(&self, question: &Question, special: &Special, view: ViewId) -> Option<(Name, &'static str, Outcome)> {
+        let ruled = self
+            .routes_of(view)
+            .nearest_rule(&question.name)
+            .is_some_and(|rule| !rule.zone.is_root() || rule.zone.is_within(&special.name));
         if ruled {
             return None;
         }

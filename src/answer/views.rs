@@ -51,10 +51,14 @@ pub(super) fn safe_target(snapshot: &Snapshot, view: ViewId, question: &Question
 
 /// Whether clients of another view may get another answer: some view treats one of its names differently. Such an answer is kept
 /// for the view alone.
-pub(super) fn differ(snapshot: &Snapshot, request: &Request, outcome: &Outcome) -> bool {
+pub(super) fn differ(snapshot: &Snapshot, request: &Request, view: ViewId, outcome: &Outcome) -> bool {
     let views = &snapshot.policy.views;
     if views.is_one() {
         return false;
+    }
+    // What a view looks up apart may depend on its servers in ways that no name in the answer shows.
+    if snapshot.view_routes.of(view).is_some() {
+        return true;
     }
     let rtype = request.question.rtype;
     let sets = || outcome.answers.iter().chain(&outcome.additional);

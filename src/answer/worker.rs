@@ -13,6 +13,7 @@ use super::connection_options::{append_to, asks_keepalive};
 use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
 use super::listed;
+use super::local::LocalInView;
 use super::outcome::{Delivery, Outcome};
 use super::pipeline::{Decided, LookUp, OWN_NEEDS, PIPELINE, Pipeline};
 use super::query_log::{self, Answered};
@@ -21,6 +22,7 @@ use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::updates::AwaitedUpdate;
+use super::view_routes::ResolversApart;
 use super::views;
 use super::zone_message::{self, ZoneMessage};
 use super::{AtOnce, Client, Explain, Transport, fast_path};
@@ -31,7 +33,7 @@ use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::{self, ClientFamily, ClientLimit, Counter, Over, QueryType, Source};
 use crate::policy::{ClientNet, Pace, Place, ViewId};
 use crate::record::{Name, Question, Rcode, Rtype};
-use crate::resolve::{Context, Followed, Resolver, Trace};
+use crate::resolve::{Context, Followed, Local, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::{Flags, Header, Message, Opcode, OptionCode, Writer};
 
@@ -39,6 +41,8 @@ use crate::wire::{Flags, Header, Message, Opcode, OptionCode, Writer};
 pub struct Worker {
     service: Arc<Service>,
     resolver: Resolver,
+    /// Of views that look names up apart.
+    apart: ResolversApart,
     pipeline: Pipeline,
     random: Rc<Random>,
     /// The counters of this worker.
@@ -76,6 +80,8 @@ struct Prepared {
     requester: Requester,
     rights: ClientRights,
     view: ViewId,
+    /// Where the view looks names up apart from others.
+    apart: Option<Resolver>,
     /// The request was signed, and so is the reply.
     signer: Option<Signer>,
 }
@@ -85,12 +91,18 @@ impl Prepared {
     fn new(snapshot: Arc<Snapshot>, request: Request, requester: Requester, local: Option<SocketAddr>) -> Prepared {
         let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
         let view = requester.view(&snapshot, local);
-        Prepared { snapshot, request, requester, rights, view, signer: None }
+        Prepared { snapshot, request, requester, rights, view, apart: None, signer: None }
+    }
+
+    /// With the view's own resolver, if it has one.
+    fn by(self, worker: &Worker) -> Prepared {
+        let apart = self.snapshot.view_routes.of(self.view).map(|view| worker.apart.of(view));
+        Prepared { apart, ..self }
     }
 
     fn case<'a>(&'a self, worker: &'a Worker, recorder: &'a Recorder) -> Case<'a> {
-        let Prepared { snapshot, request, requester, rights, view, .. } = self;
-        let (service, resolver) = (&*worker.service, &worker.resolver);
+        let Prepared { snapshot, request, requester, rights, view, apart, .. } = self;
+        let (service, resolver) = (&*worker.service, apart.as_ref().unwrap_or(&worker.resolver));
         Case { service, resolver, snapshot, request, requester: *requester, rights: *rights, view: *view, recorder }
     }
 }
@@ -110,8 +122,9 @@ impl Worker {
         let random = Rc::new(random);
         let metrics = service.metrics.recorder();
         let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
-        let resolver = Resolver::new(&service.resolve, upstream, random.clone(), metrics.clone());
-        Rc::new(Worker { service, resolver, pipeline, random, metrics })
+        let resolver = Resolver::new(&service.resolve, upstream.clone(), random.clone(), metrics.clone());
+        let apart = ResolversApart::new(upstream, random.clone(), metrics.clone());
+        Rc::new(Worker { service, resolver, apart, pipeline, random, metrics })
     }
 
     /// The state shared with other workers.
@@ -184,12 +197,12 @@ impl Worker {
         if let Some(list) = given.list {
             snapshot.reasons.blocked(list);
         }
-        if given.first && snapshot.routes.keep_warm {
+        // Names that a view looks up apart are nobody else's business.
+        if given.first && snapshot.routes.keep_warm && snapshot.view_routes.each().next().is_none() {
             self.note_warm_hit(&query, slot);
         }
         if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
-            let snapshot = Arc::clone(snapshot);
-            self.resolver.refresh(&question, 0, &Context::client(snapshot.routes.clone(), snapshot, Trace::off()));
+            refresh(self, &question, Arc::clone(snapshot), client);
         }
         if given.trusted { AtOnce::Reply(given.len) } else { self.paced(moment, slot, given.len, client) }
     }
@@ -203,7 +216,8 @@ impl Worker {
     fn decide(&self, moment: &Moment, request: Request, signer: Option<Signer>, slot: &mut [u8], client: &Client) -> AtOnce {
         count_query(&self.metrics, client, request.question.rtype);
         let requester = Requester::Client(client.peer.ip());
-        let prepared = Prepared { signer, ..Prepared::new(Arc::clone(&moment.snapshot), request, requester, Some(client.local)) };
+        let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, requester, Some(client.local)).by(self);
+        let prepared = Prepared { signer, ..prepared };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending(Waits::LookUp { prepared, look_up }))),
             Decided::Outcome(outcome) if outcome.delivery == Delivery::None => {
@@ -299,7 +313,7 @@ impl Worker {
         let recorder = Recorder::off();
         let outcome = self.pipeline.look_up(&prepared.case(self, &recorder), look_up, place).await;
         log_failure(&self.service, &prepared.request.question, client.peer.ip(), &outcome);
-        if outcome.repeatable && !outcome.own && prepared.snapshot.routes.keep_warm {
+        if outcome.repeatable && !outcome.own && prepared.snapshot.routes.keep_warm && prepared.apart.is_none() {
             self.note_warm(&prepared.request.question);
         }
         let reply = match outcome.delivery {
@@ -329,7 +343,7 @@ impl Worker {
             Err(Unreadable::Error { rcode, echo, edns }) => return bare_error(query, rcode, &echo, edns),
             Ok(request) => request,
         };
-        let prepared = Prepared::new(self.service.snapshot(), request, Requester::Client(client.peer.ip()), Some(client.local));
+        let prepared = Prepared::new(self.service.snapshot(), request, Requester::Client(client.peer.ip()), Some(client.local)).by(self);
         let decided = self.pipeline.decide(&prepared.case(self, &Recorder::off()));
         Some(match decided {
             Decided::Outcome(outcome) => self.finish(&prepared, client.peer.ip(), &outcome),
@@ -358,7 +372,7 @@ impl Worker {
             }
             Ok(request) => {
                 let requester = query.client.map_or(Requester::Operator, Requester::Client);
-                let prepared = Prepared::new(self.service.snapshot(), request, requester, None);
+                let prepared = Prepared::new(self.service.snapshot(), request, requester, None).by(self);
                 let case = prepared.case(self, &recorder);
                 match self.pipeline.decide(&case) {
                     Decided::Outcome(outcome) => outcome,
@@ -401,7 +415,7 @@ impl Worker {
             snapshot.reasons.blocked(list);
         }
         if outcome.repeatable && !snapshot.has_rules_for(client) {
-            let group = match views::differ(snapshot, request, outcome) {
+            let group = match views::differ(snapshot, request, prepared.view, outcome) {
                 true => rights.group_in(prepared.view),
                 false => rights.group(),
             };
@@ -434,6 +448,19 @@ impl Worker {
             Pace::Slip => AtOnce::Reply(slip(slot, len)),
         }
     }
+}
+
+/// A ready answer near its end is looked up again, as it was looked up.
+#[inline(never)]
+fn refresh(worker: &Worker, question: &Question, snapshot: Arc<Snapshot>, client: &Client) {
+    let view = Requester::Client(client.peer.ip()).view(&snapshot, Some(client.local));
+    let apart = snapshot.view_routes.of(view).map(|view| worker.apart.of(view));
+    let routes = snapshot.routes_of(view).clone();
+    let local: Arc<dyn Local> = match apart {
+        Some(_) => Arc::new(LocalInView { snapshot, view }),
+        None => snapshot,
+    };
+    apart.as_ref().unwrap_or(&worker.resolver).refresh(question, 0, &Context::client(routes, local, Trace::off()));
 }
 
 fn log_failure(service: &Service, question: &Question, client: IpAddr, outcome: &Outcome) {

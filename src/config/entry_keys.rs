@@ -386,4 +386,11 @@ pub(super) const VIEW: &[Row<ViewSettings>] = &[
         doc: "When lists are in force, in local time; a list may have several entries, and one without an entry always is in force; the days are those on which the time begins",
         why: "docs/views.md",
     },
+    Row {
+        key: "forward",
+        kind: Kind::Forwards(|v| &mut v.forward),
+        default: "[]",
+        doc: "Servers that these clients' questions at and below a zone are sent to, instead of what `[[forward]]` and `[[stub]]` say of it; what they say is cached apart, in a sixteenth of `cache.size` more",
+        why: "docs/views.md",
+    },
 ];

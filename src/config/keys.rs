@@ -15,7 +15,7 @@ use super::schedule::ScheduleRule;
 use super::secret::Secret;
 use super::settings::{LogFormat, LogLevel, QnameMinimisation, Settings, Sha1};
 use super::translation::TranslationPrefix;
-use super::view_settings::{ListenPlace, SafeSearch};
+use super::view_settings::{ListenPlace, SafeSearch, ViewForward};
 use crate::record::Name;
 
 /// One key of a section whose settings are kept in a `T`.
@@ -88,6 +88,8 @@ pub(super) enum Kind<T> {
     SafeSearch(fn(&mut T) -> &mut SafeSearch),
     /// Addresses of this server, each with a port or without.
     ListenPlaces(fn(&mut T) -> &mut Vec<ListenPlace>),
+    /// Forward rules, each a zone and its servers.
+    Forwards(fn(&mut T) -> &mut Vec<ViewForward>),
     Schedule(fn(&mut T) -> &mut Vec<ScheduleRule>),
     /// The secret of a TSIG key, in base 64.
     Secret(fn(&mut T) -> &mut Option<Secret>),
@@ -655,6 +657,7 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::NamesOrAll(_) => "a list of domain names".to_owned(),
         Kind::RecordsInstead(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),
         Kind::ListenPlaces(_) => "a list of addresses such as \"192.0.2.53\" or \"192.0.2.53:853\"".to_owned(),
+        Kind::Forwards(_) => "a list of zones, each with its servers, such as \"corp.example. 10.0.0.1\"".to_owned(),
         Kind::Schedule(_) => "a list of times such as \"ads: mon-fri 20:00-07:00\"".to_owned(),
         Kind::SafeSearch(_) => "true, false or \"moderate\"".to_owned(),
         Kind::Secret(_) => "a secret in base 64".to_owned(),

@@ -57,4 +57,4 @@ pub use show::{KeyReference, SectionReference, Shown, reference, show};
 pub use socket_addr::parse_socket;
 pub use translation::TranslationPrefix;
 pub use unbound::{Statement, Translation, statements, translate};
-pub use view_settings::{ListenPlace, SafeSearch, ViewSettings};
+pub use view_settings::{ListenPlace, SafeSearch, ViewForward, ViewSettings};

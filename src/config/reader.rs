@@ -24,9 +24,9 @@ use super::problem::{Mark, Positions, Problem};
 use super::schedule::ScheduleRule;
 use super::settings::{KeySettings, RouteSettings, RpzPolicy, RpzSettings, Settings, ZoneSettings};
 use super::socket_addr::{is_of_own_network, parse_socket, parse_socket_with_port};
-use super::view_settings::{ListenPlace, ViewSettings};
+use super::view_settings::{ListenPlace, ViewForward, ViewSettings};
 use super::written::{Mistake, Value, Written, client, domain_name, found, host, uri};
-use crate::limits::lists::{LISTS_MAX, SCHEDULE_RULES_MAX, VIEWS_MAX};
+use crate::limits::lists::{LISTS_MAX, SCHEDULE_RULES_MAX, VIEW_FORWARDS_MAX, VIEWS_MAX};
 use crate::limits::zone::RPZ_ZONES_MAX;
 use crate::record::Name;
 
@@ -211,6 +211,7 @@ impl<'a> Reader<'a> {
     fn views(&mut self, name: &str, value: &Value<'_>) -> Vec<ViewSettings> {
         let views = self.list(name, value, VIEW, &["name", "clients"], |view: &mut ViewSettings, line, of| {
             (view.line, view.name_mark, view.lists_mark) = (line, of("name"), of("lists"));
+            view.forward_mark = of("forward");
             (view.rpz_mark, view.local_data_mark, view.schedule_mark) = (of("rpz"), of("local-data"), of("schedule"));
         });
         if let Some(view) = views.get(VIEWS_MAX) {
@@ -245,6 +246,14 @@ impl<'a> Reader<'a> {
                     let what = format!("view.schedule: the list \"{}\" is not in `lists` of this view", rule.list);
                     problem(&view.schedule_mark, what, Some("name it there too, or leave it out here".to_owned()));
                 }
+            }
+            let zones: Vec<&Name> = view.forward.iter().map(|rule| &rule.zone).collect();
+            if let Some(twice) = zones.iter().enumerate().find(|(at, zone)| zones.iter().take(*at).any(|before| before == *zone)) {
+                let what = format!("view.forward: {} appears twice", twice.1);
+                problem(&view.forward_mark, what, Some("write all of its servers behind the zone".to_owned()));
+            }
+            if view.forward.len() > VIEW_FORWARDS_MAX {
+                problem(&view.forward_mark, format!("view.forward: there can be {VIEW_FORWARDS_MAX} entries"), None);
             }
             if view.schedule.len() > SCHEDULE_RULES_MAX {
                 problem(&view.schedule_mark, format!("view.schedule: there can be {SCHEDULE_RULES_MAX} entries"), None);
@@ -539,6 +548,7 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::NamesOrAll(slot) => *slot(target) = Some(written.each(domain_name)?),
         Kind::SafeSearch(slot) => *slot(target) = written.safe_search()?,
         Kind::ListenPlaces(slot) => *slot(target) = written.each(ListenPlace::parse)?,
+        Kind::Forwards(slot) => *slot(target) = written.each(|text| ViewForward::parse(text, domain_name))?,
         Kind::Schedule(slot) => *slot(target) = written.each(ScheduleRule::parse)?,
         Kind::Secret(slot) => *slot(target) = Some(written.secret()?),
     }

@@ -152,6 +152,7 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::TextsOrAll(slot) | Kind::RecordsInstead(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::NamesOrAll(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::ListenPlaces(slot) => list_text(slot(&mut copy)),
+        Kind::Forwards(slot) => list_text(slot(&mut copy)),
         Kind::Schedule(slot) => list_text(slot(&mut copy)),
         Kind::SafeSearch(slot) => match slot(&mut copy) {
             SafeSearch::Off => "false".to_owned(),

@@ -7,6 +7,7 @@ use super::block_answer::BlockAnswer;
 use super::prefix::Prefix;
 use super::problem::Mark;
 use super::schedule::ScheduleRule;
+use super::socket_addr::parse_socket;
 use crate::record::{Name, RrSet};
 
 /// One `[[view]]`. The first whose clients match counts.
@@ -28,6 +29,8 @@ pub struct ViewSettings {
     /// `None`: as in `[policy]`.
     pub block_answer: Option<BlockAnswer>,
     pub safe_search: SafeSearch,
+    /// Whom to ask instead of those of `[[forward]]` and `[[stub]]`.
+    pub forward: Vec<ViewForward>,
     /// When lists are in force; a list without an entry always is.
     pub schedule: Vec<ScheduleRule>,
     /// Line in the configuration file, from 1.
@@ -42,6 +45,8 @@ pub struct ViewSettings {
     pub local_data_mark: Mark,
     /// Place of the value of `schedule`.
     pub schedule_mark: Mark,
+    /// Place of the value of `forward`.
+    pub forward_mark: Mark,
 }
 
 /// One of the addresses of this server, with one of its ports or all.
@@ -75,6 +80,34 @@ impl fmt::Display for ListenPlace {
             Some(port) => SocketAddr::new(self.ip, port).fmt(f),
             None => self.ip.fmt(f),
         }
+    }
+}
+
+/// A forward rule of a view: `"corp.example. 10.0.0.1 10.0.0.2:5353"`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ViewForward {
+    pub zone: Name,
+    /// At least one.
+    pub to: Vec<SocketAddr>,
+}
+
+impl ViewForward {
+    /// `name` reads a domain name.
+    pub(super) fn parse(text: &str, name: fn(&str) -> Result<Name, String>) -> Result<ViewForward, String> {
+        let mut words = text.split_whitespace();
+        let zone = name(words.next().unwrap_or_default())?;
+        let to = words.map(parse_socket).collect::<Result<Vec<_>, _>>()?;
+        if to.is_empty() {
+            return Err(format!("\"{text}\" names no server: write them behind the zone, such as \"{zone} 10.0.0.1\""));
+        }
+        Ok(ViewForward { zone, to })
+    }
+}
+
+impl fmt::Display for ViewForward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.zone)?;
+        self.to.iter().try_for_each(|server| write!(f, " {server}"))
     }
 }
 

@@ -21,6 +21,11 @@ impl Random {
         Random(RefCell::new(ChaCha12Rng::seed_from_u64(seed)))
     }
 
+    /// Another generator, whose numbers this one decides.
+    pub fn split(&self) -> Random {
+        Random(RefCell::new(ChaCha12Rng::from_rng(&mut *self.0.borrow_mut())))
+    }
+
     /// Uniform over all values.
     pub fn u16(&self) -> u16 {
         self.u32() as u16

@@ -29,3 +29,7 @@ pub const STRUCTURED_REASON_BYTES_MAX: usize = 500;
 pub const VIEWS_MAX: usize = 30;
 /// Entries of the schedule of a view: each is looked at every minute.
 pub const SCHEDULE_RULES_MAX: usize = 100;
+/// Forward rules of a view.
+pub const VIEW_FORWARDS_MAX: usize = 100;
+/// The cache of a view that asks servers of its own, as a part of `cache.size`: one in so many.
+pub const VIEW_CACHE_PART: usize = 16;

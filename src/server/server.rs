@@ -335,7 +335,7 @@ impl Engine for Server {
     }
 
     fn network_changed(&self, change: NetworkChange) {
-        self.service.resolve.network_changed(change == NetworkChange::Connectivity);
+        self.service.network_changed(change == NetworkChange::Connectivity);
         self.lists.network_changed();
     }
 

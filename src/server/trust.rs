@@ -91,7 +91,7 @@ pub(super) fn keep(service: Arc<Service>, folder: Option<PathBuf>) -> io::Result
 async fn keep_on(service: &Service, worker: &Worker, folder: Option<&Path>, wake: &Notify) {
     let mut is_new = false;
     loop {
-        is_new |= service.resolve.tend_trust();
+        is_new |= service.tend_trust();
         let followed = worker.follow_anchors().await;
         for change in &followed.changes {
             info!("trust anchor: {change}");

@@ -34,4 +34,5 @@ mod simulation;
 mod sockets;
 mod trust_anchors;
 mod validation;
+mod views;
 mod without_recursion;

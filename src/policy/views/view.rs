@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::moment::{Moment, OutOfForce};
-use crate::config::{BlockAnswer, ListenPlace, SafeSearch, ScheduleRule, Settings, ViewSettings};
+use crate::config::{BlockAnswer, ListenPlace, SafeSearch, ScheduleRule, Settings, ViewForward, ViewSettings};
 use crate::limits::lists::LISTS_MAX;
 use crate::policy::{Acl, Found, ListId, ListSet, ListVerdict, Lists, LocalData, PolicySet};
 use crate::record::{Name, Question};
@@ -25,6 +25,8 @@ pub struct View {
     pub local_data: Option<LocalData>,
     pub block_answer: BlockAnswer,
     pub safe_search: SafeSearch,
+    /// Whom to ask instead of those whom others' questions are sent to.
+    pub forward: Vec<ViewForward>,
 }
 
 /// All views. The first is the one of clients that no other has.
@@ -47,6 +49,7 @@ impl Views {
             local_data: None,
             block_answer: settings.policy.block_answer.clone().unwrap_or_default(),
             safe_search: SafeSearch::Off,
+            forward: Vec::new(),
         };
         let all: Vec<View> = [other].into_iter().chain(settings.views.iter().map(|view| View::new(view, settings))).collect();
         Views {
@@ -78,17 +81,23 @@ impl Views {
         self.all.iter().map(all).collect()
     }
 
+    /// All views, the one of clients that no other has first.
+    pub fn each(&self) -> impl Iterator<Item = &View> {
+        self.all.iter()
+    }
+
     /// The names of the views, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.iter().skip(1).map(|view| view.name.as_str())
     }
 
-    /// Whether the records of some view, or safe search, make the answer for this question differ between views. `shared`: the
+    /// Whether the records or forward rules of some view, or safe search, make the answer for this question differ between views. `shared`: the
     /// records for clients whose view has none of its own.
     pub fn concern(&self, question: &Question, shared: &LocalData) -> bool {
         let mut of_views = self.all.iter().filter_map(|view| view.local_data.as_ref()).peekable();
         let differ = of_views.peek().is_some() && (shared.concerns(question) || of_views.any(|data| data.concerns(question)));
-        differ || self.has_safe_search && safe_search_concerns(&question.name)
+        let is_forwarded = |view: &View| view.forward.iter().any(|forward| question.name.is_within(&forward.zone));
+        differ || self.has_safe_search && safe_search_concerns(&question.name) || self.all.iter().any(is_forwarded)
     }
 }
 
@@ -171,6 +180,7 @@ impl View {
             local_data: settings.local_data.is_some().then(|| LocalData::new(&settings.local_records)),
             block_answer: settings.block_answer.clone().or_else(|| all.policy.block_answer.clone()).unwrap_or_default(),
             safe_search: settings.safe_search,
+            forward: settings.forward.clone(),
         }
     }
 }

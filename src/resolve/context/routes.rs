@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings, TranslationPrefix};
+use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings, TranslationPrefix, ViewForward};
 use crate::env::WallTime;
 use crate::limits::Limits;
 use crate::limits::servers::NAT64_RESOLVERS_MAX;
@@ -94,6 +94,22 @@ impl Routes {
             aggressive_nsec: settings.cache.aggressive_nsec,
             rules,
         }
+    }
+
+    /// The same for clients of a view that has forward rules of its own: they replace a rule for the same zone.
+    pub fn with_forwards(&self, forwards: &[ViewForward]) -> Routes {
+        let own = forwards.iter().map(|forward| Rule {
+            zone: forward.zone.clone(),
+            forward: true,
+            to: forward.to.clone(),
+            fallback: false,
+            dnssec: false,
+            never_public: never_public(&forward.zone),
+        });
+        let is_replaced = |rule: &Rule| forwards.iter().any(|forward| forward.zone == rule.zone);
+        let mut rules: Vec<Rule> = own.chain(self.rules.iter().filter(|rule| !is_replaced(rule)).cloned()).collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.zone.label_count()));
+        Routes { rules, ..self.clone() }
     }
 
     /// The rule that says whom to ask for `name`: that with the longest zone, if it has servers.

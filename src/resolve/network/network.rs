@@ -66,6 +66,22 @@ impl NetworkState {
         self.offline.has_replied_within(time, self.clock.boot())
     }
 
+    /// For questions that other servers are asked, with another cache: whether these can be reached is found out anew.
+    pub(in crate::resolve) fn apart(&self, cache: Arc<Cache>) -> Arc<NetworkState> {
+        Arc::new(NetworkState {
+            cache,
+            clock: self.clock.clone(),
+            offline: Offline::default(),
+            interception: Interception::default(),
+            usual_rtt: UsualRtt::default(),
+            wakeups: Wakeups::default(),
+            found_translator: FoundTranslator::default(),
+            route_changes: AtomicU64::new(0),
+            forgiven_at: AtomicU64::new(0),
+            cookie_secret: self.cookie_secret,
+        })
+    }
+
     /// Whether the network is away now.
     pub(in crate::resolve) fn is_offline(&self) -> bool {
         self.offline.is_offline(self.clock.boot())

@@ -53,6 +53,20 @@ impl Shared {
         })
     }
 
+    /// For questions whose answers must not mix with those of others: another cache, other walks and other conclusions about zones,
+    /// on the same network.
+    pub fn apart(&self, cache: Arc<Cache>, in_force: Arc<dyn RoutesInForce>) -> Shared {
+        Shared {
+            network: self.network.apart(cache.clone()),
+            allowance: self.allowance.clone(),
+            report_agents: self.report_agents.clone(),
+            lookup: LookupState::new(in_force.routes().limits.walks),
+            trust: TrustState::new(cache.clone(), self.clock.clone(), in_force),
+            cache,
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Links, addresses or routes of this machine have changed.
     pub fn network_changed(&self, is_route_change: bool) {
         self.network.network_changed(is_route_change);

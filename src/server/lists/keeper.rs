@@ -216,7 +216,7 @@ impl ListKeeper {
         let (shared, name) = (self.shared.clone(), name.clone());
         move || {
             let snapshot = shared.service.snapshot();
-            let asked = Asked { views: &snapshot.policy.views, moment: snapshot.moment(), client };
+            let asked = Asked { views: &snapshot.policy.views, moment: &snapshot.moment, client };
             which::which(&name, &asked, &snapshot.lists, &shared.states(), shared.state_folder.as_deref())
         }
     }

@@ -218,7 +218,7 @@ impl Shared {
             let view = snapshot.policy.views.get(ViewId(at));
             for list in view.scheduled() {
                 let times: Vec<String> = view.schedule_of(list).map(|rule| rule.times()).collect();
-                let is_now = view.schedule_of(list).any(|rule| snapshot.moment().is_within(rule));
+                let is_now = view.schedule_of(list).any(|rule| snapshot.moment.is_within(rule));
                 let now = if is_now { "now" } else { "not now" };
                 let line = format!("{list}  in force for clients of the view {name} {}: {now}", times.join(", "));
                 lines.push(json!({ "schedule": { "view": name, "list": list, "times": times, "in-force": is_now }, "line": line }));
