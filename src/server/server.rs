@@ -311,11 +311,22 @@ impl Engine for Server {
             "bytes": stats.bytes, "limit-bytes": cache.limits().bytes,
             "record-sets": stats.sets, "denials": stats.denials, "answers": stats.answers, "failures": stats.failures,
         });
-        let lists = json!(self.lists.status());
-        [("zones", json!(zones)), ("lists", lists), ("network", network), ("cache", cache), ("certificate", self.certificates.status())]
-            .map(|(key, value)| (key.to_owned(), value))
-            .into_iter()
-            .collect()
+        let blocked = snapshot.block_counts.rows();
+        let mut lists = self.lists.status();
+        for list in &mut lists {
+            let count = blocked.iter().find(|(name, _)| list["name"] == **name).map_or(0, |(_, count)| *count);
+            list["answers-blocked"] = json!(count);
+        }
+        [
+            ("zones", json!(zones)),
+            ("lists", json!(lists)),
+            ("network", network),
+            ("cache", cache),
+            ("certificate", self.certificates.status()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
     }
 
     fn measured(&self) -> (Vec<Row>, Vec<Distribution>) {

@@ -129,6 +129,7 @@ impl CertificateKeeper {
             "file": certificate.files.certificate.display().to_string(),
             "names": certificate.summary.names,
             "not-after": date(certificate.summary.not_after),
+            "not-after-seconds": certificate.summary.not_after.0,
             "days-left": certificate.summary.not_after.0.saturating_sub(now.0) / 86_400,
             "warning": certificate.warning(now).map(|problem| problem.what.trim_start_matches("warning: ").to_owned()),
             "problem": held.problem.as_ref().map(|(what, _)| what),

@@ -108,23 +108,29 @@ impl Text {
         self.sample(&format!("{name}_count"), &own, &count);
     }
 
-    /// Zones and lists by name.
+    /// Zones and lists by name, and the certificate.
     fn entries(&mut self, status: &Map<String, Value>) {
         let zones = status.get("zones").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        self.each(zones, "zone", "cairn_zone_served", "1: the zone is served", |zone| {
+        use Kind::{Counter, Gauge};
+        self.each(Gauge, zones, "zone", "cairn_zone_served", "1: the zone is served", |zone| {
             zone["state"].as_str().map(|state| u64::from(state.starts_with("served")))
         });
-        self.each(zones, "zone", "cairn_zone_serial", "Serial of the zone (RFC 1035 3.3.13)", |zone| zone["serial"].as_u64());
-        self.each(zones, "zone", "cairn_zone_records", "Records of the zone", |zone| zone["records"].as_u64());
+        self.each(Gauge, zones, "zone", "cairn_zone_serial", "Serial of the zone (RFC 1035 3.3.13)", |zone| zone["serial"].as_u64());
+        self.each(Gauge, zones, "zone", "cairn_zone_records", "Records of the zone", |zone| zone["records"].as_u64());
         let lists = status.get("lists").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        self.each(lists, "list", "cairn_list_names", "Distinct names on the list", |list| list["names"].as_u64());
-        self.each(lists, "list", "cairn_list_lines_skipped", "Lines of the list that were skipped", |list| list["skipped"].as_u64());
+        self.each(Gauge, lists, "list", "cairn_list_names", "Distinct names on the list", |list| list["names"].as_u64());
+        self.each(Gauge, lists, "list", "cairn_list_lines_skipped", "Lines of the list that were skipped", |list| list["skipped"].as_u64());
+        self.each(Counter, lists, "list", "cairn_blocked", "Answers that the list has blocked", |list| list["answers-blocked"].as_u64());
+        if let Some(seconds) = status.get("certificate").and_then(|certificate| certificate["not-after-seconds"].as_u64()) {
+            let help = "When the certificate of the encrypted transports ends, in seconds since 1970";
+            self.value(Gauge, "cairn_certificate_not_after_seconds", help, &[], &seconds);
+        }
     }
 
-    fn each(&mut self, entries: &[Value], label: &'static str, name: &str, help: &str, value: impl Fn(&Value) -> Option<u64>) {
+    fn each(&mut self, kind: Kind, entries: &[Value], label: &'static str, name: &str, help: &str, value: impl Fn(&Value) -> Option<u64>) {
         for entry in entries.iter().take(WEB_ENTRIES_MAX) {
             if let (Some(of_label), Some(value)) = (entry["name"].as_str(), value(entry)) {
-                self.value(Kind::Gauge, name, help, &[(label, Cow::Borrowed(of_label))], &value);
+                self.value(kind, name, help, &[(label, Cow::Borrowed(of_label))], &value);
             }
         }
     }
@@ -157,7 +163,7 @@ mod tests {
         recorder.took(Source::Walk, 20_000_000);
         let status = json!({
             "zones": [{ "name": "a\"b\\c.example.", "state": "served", "serial": 7, "records": 3 }, { "name": "x.", "state": "not-served" }],
-            "lists": [{ "name": "ads", "names": 5, "skipped": 1 }],
+            "lists": [{ "name": "ads", "names": 5, "skipped": 1, "answers-blocked": 9 }], "certificate": { "not-after-seconds": 1_900_000_000u64 },
         });
         text(form, &registry.rows(), &registry.histograms(), status.as_object().expect("an object"))
     }
@@ -200,6 +206,9 @@ mod tests {
             "cairn_zone_serial{zone=\"a\\\"b\\\\c.example.\"} 7",
             "cairn_zone_served{zone=\"x.\"} 0",
             "cairn_list_names{list=\"ads\"} 5",
+            "# TYPE cairn_blocked_total counter",
+            "cairn_blocked_total{list=\"ads\"} 9",
+            "cairn_certificate_not_after_seconds 1900000000",
         ] {
             assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
         }
