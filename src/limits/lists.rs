@@ -12,8 +12,10 @@ pub const SKIPPED_EXAMPLES_MAX: usize = 3;
 pub const SKIPPED_EXAMPLE_BYTES_MAX: usize = 120;
 /// Beside a table of more names than this, the next one is made in several rounds.
 pub const ROUNDS_FROM_NAMES: usize = 100_000;
-/// At the start, where the first answer waits for it, only from so many names on.
+/// At the start, where the first answer waits for it, only from so many names on, and in fewer rounds.
 pub const ROUNDS_AT_START_FROM_NAMES: usize = 1_000_000;
+/// See [`ROUNDS_AT_START_FROM_NAMES`]: half of the records and half of the table take as much memory as the table. Divides 64.
+pub const ROUNDS_AT_START: usize = 2;
 /// Octets of a line that has a name, at the least on average: tells from the size of a file about how many names it has.
 pub const LIST_LINE_BYTES_USUAL: u64 = 20;
 /// So many: the records of a fourth of all names take as much memory as a third of a table. Divides 64.

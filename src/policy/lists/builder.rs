@@ -10,7 +10,7 @@ use super::detailed::DetailedRule;
 use super::segment::{Segment, Split};
 use super::table::hash;
 use super::{ListId, Lists, Rule};
-use crate::limits::lists::{COMBINATIONS_KEPT_MAX, ROUNDS, ROUNDS_AT_START_FROM_NAMES, ROUNDS_FROM_NAMES};
+use crate::limits::lists::{COMBINATIONS_KEPT_MAX, ROUNDS, ROUNDS_AT_START, ROUNDS_AT_START_FROM_NAMES, ROUNDS_FROM_NAMES};
 
 const PARTITION_BITS: u32 = 6;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
@@ -62,7 +62,7 @@ impl<'o> Builder<'o> {
     /// About so many names will come.
     pub fn expecting(mut self, names: usize) -> Builder<'o> {
         if names >= ROUNDS_AT_START_FROM_NAMES {
-            self.rounds = ROUNDS;
+            self.rounds = self.rounds.max(ROUNDS_AT_START);
         }
         self
     }
