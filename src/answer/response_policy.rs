@@ -96,7 +96,7 @@ fn steps_of(case: &Case<'_>, set: PolicySet, outcome: &Outcome) -> (Vec<Step>, V
         if !is_own(&here) {
             let servers = if wants_servers && has_records { case.resolver.data_path(&here) } else { Vec::new() };
             let servers = servers.into_iter().map(|(name, addresses)| NameServer { name, addresses }).collect();
-            steps.push(Step { name: here.clone(), addresses: own.clone().flat_map(RrSet::addresses).collect(), servers });
+            steps.push(Step { name: here.clone(), addresses: own.clone().flat_map(RrSet::reachable_addresses).collect(), servers });
             places.push(before);
         }
         // Section 5.1: a CNAME that was asked for is not followed.

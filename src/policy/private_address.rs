@@ -8,14 +8,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::record::{Name, Rtype};
+use crate::record::{Rtype, address_hints};
 
 /// The first private address in this RDATA.
 pub(super) fn private_address(rtype: Rtype, rdata: &[u8]) -> Option<IpAddr> {
     match rtype {
         Rtype::A => private_v4(rdata).map(IpAddr::V4),
         Rtype::AAAA => private_v6(rdata).map(IpAddr::V6),
-        Rtype::HTTPS | Rtype::SVCB => private_hint(rdata),
+        Rtype::HTTPS | Rtype::SVCB => address_hints(rdata).find(|address| is_private(*address)),
         _ => None,
     }
 }
@@ -83,28 +83,6 @@ fn is_private_local_nat64(octets: [u8; 16]) -> bool {
         }
     }
     false
-}
-
-const IPV4HINT: u16 = 4;
-const IPV6HINT: u16 = 6;
-
-/// SvcParams (RFC 9460 2.2) after priority and target: pairs of key and value, each with a length.
-fn private_hint(rdata: &[u8]) -> Option<IpAddr> {
-    let (_, target_len) = Name::from_wire_prefix(rdata.get(2..)?).ok()?;
-    let mut rest = rdata.get(2 + target_len..)?;
-    while let Some((&[key_high, key_low, len_high, len_low], after)) = rest.split_first_chunk() {
-        let (value, next) = after.split_at_checked(usize::from(u16::from_be_bytes([len_high, len_low])))?;
-        rest = next;
-        let private = match u16::from_be_bytes([key_high, key_low]) {
-            IPV4HINT => value.chunks_exact(4).find_map(private_v4).map(IpAddr::V4),
-            IPV6HINT => value.chunks_exact(16).find_map(private_v6).map(IpAddr::V6),
-            _ => None,
-        };
-        if private.is_some() {
-            return private;
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -204,7 +182,7 @@ mod tests {
             assert_eq!(private_address(Rtype::SVCB, &with(&params)), found, "{what}");
         }
         for bytes in [&b""[..], b"\x00\x01", b"\x00\x01\xc0\x0c"] {
-            assert_eq!(private_hint(bytes), None);
+            assert_eq!(private_address(Rtype::HTTPS, bytes), None);
         }
     }
 }

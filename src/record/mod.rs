@@ -5,6 +5,7 @@
 //!
 //! Knows nothing of: messages, sockets, time of day, configuration.
 
+mod address_hints;
 mod ede;
 mod layout;
 mod name;
@@ -16,6 +17,7 @@ mod rrset;
 mod rtype;
 mod text;
 
+pub use address_hints::address_hints;
 pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, lower_labels_of, rdata_has_fields, rdata_names, strings};
 pub(crate) use name::{

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use foldhash::quality::RandomState;
 
-use super::{Name, Rtype};
+use super::{Name, Rtype, address_hints};
 
 /// RDATA of an RRset, packed in one allocation: each RDATA as two octets of length and its uncompressed octets.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Hash)]
@@ -156,6 +156,12 @@ impl RrSet {
             Rtype::AAAA => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
             _ => None,
         })
+    }
+
+    /// The addresses to which this set leads a client: of an A or AAAA set, and the hints of an SVCB or HTTPS set.
+    pub fn reachable_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let has_hints = matches!(self.rtype, Rtype::SVCB | Rtype::HTTPS);
+        self.addresses().chain(self.data.iter().filter(move |_| has_hints).flat_map(address_hints))
     }
 
     /// The target of a CNAME, DNAME, NS, PTR … set's first record.

@@ -30,6 +30,7 @@ fn world(zones: &[(&str, &str)], tune: impl Fn(&mut [RpzSettings]) + 'static) ->
         ])
         .records(&["alias.victim. 300 CNAME www.other.", "long.victim. 300 CNAME alias.victim.", "two.victim. 300 A 192.0.2.9"])
         .records(&["two.victim. 300 A 203.0.113.9", "deep.a.victim. 300 A 192.0.2.7", "mapped.victim. 300 AAAA ::ffff:192.0.2.77"])
+        .records(&[r"svc.victim. 300 HTTPS \# 31 00010000040004c00002420006001020010db8000000000000000000000066"])
         .server("ns.victim.")
         .at("198.51.100.53")
         .zone("other.")
@@ -297,7 +298,7 @@ fn tcp_only() {
     }
 }
 
-/// Addresses in another form: behind a translator, and IPv4 inside IPv6.
+/// Addresses in another form: behind a translator, IPv4 inside IPv6, and those that a service binding hints at.
 #[test]
 fn addresses_made_of_others() {
     if !is_cairn() {
@@ -310,6 +311,8 @@ fn addresses_made_of_others() {
         ("32.9.2.0.192.rpz-ip CNAME .", "two.victim. AAAA", "NODATA"),
         ("32.77.2.0.192.rpz-ip CNAME .", "mapped.victim. AAAA", BLOCKED),
         ("128.c000:24d.zz.rpz-ip CNAME .", "mapped.victim. AAAA", "::ffff:192.0.2.77"),
+        ("32.66.2.0.192.rpz-ip CNAME .", "svc.victim. HTTPS", BLOCKED),
+        ("128.66.zz.db8.2001.rpz-ip CNAME *.", "svc.victim. HTTPS", "NODATA +SOA EDE15"),
     ] {
         let translated = question.starts_with("two");
         let mut world = one(rules).tune(move |settings| {
