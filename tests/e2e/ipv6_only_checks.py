@@ -47,16 +47,6 @@ ARPA_ZONE = f"""$TTL 300
 REVERSE_NAME = "1.0.2.0.0.0.0.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa"
 
 
-class Ipv6Alone(Cairn):
-    server = ""  # of the section [server]
-
-    def words(self, listen):
-        words = super().words(listen)
-        config = self.folder / "cairn.toml"
-        config.write_text(config.read_text().replace("[server]\n", f"[server]\n{self.server}", 1))
-        return words
-
-
 def lay_network(folder):
     ip("link", "set", "lo", "up")
     ip("addr", "flush", "dev", "lo")
@@ -164,7 +154,7 @@ def ipv6_only_stage(words, make_stage):
             folder = stage.folder / name
             folder.mkdir()
             network.mount_over("/etc/resolv.conf", resolvers, stage.folder)
-            subject = Ipv6Alone(folder)
+            subject = Cairn(folder)
             subject.server, subject.more = server, more
             stage.running.append(subject)
             if tally.check("start", "answers within 10 s", subject.start([f"[{LOCAL6}]:53"], LOCAL6), subject.log()):
