@@ -15,7 +15,7 @@ use super::terminal::{Paint, complain, say};
 use super::time::time;
 use crate::config::duration_from_text;
 use crate::limits::server::LIST_PAUSE_MAX;
-use crate::record::Name;
+use crate::record::{Name, to_ascii_name};
 use crate::server::{self, Command, StartOptions};
 
 const EXAMPLES: &str = "\
@@ -71,7 +71,7 @@ pub(super) struct UpdateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct WhichArgs {
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = parse_listed)]
     name: Name,
     /// What holds for this client, in its view; by default for clients of no view
     #[arg(long = "as", value_name = "ADDRESS")]
@@ -126,6 +126,12 @@ pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
 }
 
 /// Of the running server; where none runs, of the files.
+/// A name as people write it, also beyond ASCII.
+fn parse_listed(text: &str) -> Result<Name, String> {
+    let ascii = to_ascii_name(text).ok_or("its xn-- form is not known: write that form")?;
+    parse_name(&ascii)
+}
+
 fn which(args: &WhichArgs, everywhere: &Everywhere) -> u8 {
     let command = Command::ListWhich { name: args.name.clone(), client: args.client };
     let is_running = server::ask(&everywhere.control_sockets(), &Command::ListStatus, |_| {}).unwrap_or(false);

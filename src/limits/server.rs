@@ -168,12 +168,12 @@ pub const WRITE_BACK_RETRY_MAX: Duration = Duration::from_secs(60);
 pub const CATALOG_MEMBERS_MAX: usize = 10_000;
 /// Octets of a catalog: as many members, with names as long as names can be and properties beside them.
 pub const CATALOG_BYTES_MAX: usize = 16 << 20;
-/// Connections at a time to the web listener. A browser opens six, a collector of metrics one.
-pub const WEB_CONNECTIONS_MAX: usize = 128;
+/// Connections at a time to the web listener. A browser opens six, a collector of metrics one; each holds up to 16 KiB.
+pub const WEB_CONNECTIONS_MAX: usize = 512;
 /// Octets of the head of a request there.
 pub const WEB_HEAD_BYTES_MAX: usize = 16 << 10;
 /// The longest wait for the head of a request there, and for the next request on a connection.
-pub const WEB_IDLE_MAX: Duration = Duration::from_secs(30);
+pub const WEB_IDLE_MAX: Duration = Duration::from_secs(10);
 /// Zones, and lists, that /metrics has lines for.
 pub const WEB_ENTRIES_MAX: usize = 1_000;
 /// Log-ins with a wrong password after which an address has to wait.

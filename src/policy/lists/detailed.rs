@@ -22,6 +22,8 @@ impl DetailedRule {
         let reaches = if is_own { self.reach != Reach::Below } else { self.reach != Reach::Name };
         let is_of_type = match &self.detail.types {
             None => true,
+            // Its answer would show what a rule for one type hides, and an exception for one type does not cover the others.
+            Some(_) if rtype == Rtype::ANY => matches!(self.kind, Kind::Block | Kind::ImportantBlock),
             Some(Types::Only(types)) => types.contains(&rtype),
             Some(Types::AllBut(types)) => !types.contains(&rtype),
         };

@@ -32,7 +32,30 @@ pub(super) fn names(line: &[u8], matching: Reach, name: &mut ListName, each: Eac
         }
         return;
     }
-    for word in std::iter::once(first).chain(words) {
+    if !is_prose(line, name) {
+        return plain(std::iter::once(first).chain(words), matching, name, each);
+    }
+    each(Err(SkipReason::NoName));
+}
+
+/// Several words of which one is no name of two labels or more: a sentence, or a line of another form. The names in it are not meant
+/// to be blocked.
+fn is_prose(line: &[u8], name: &mut ListName) -> bool {
+    let words = || line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut is_over = false;
+    words().nth(1).is_some()
+        && words().any(|word| {
+            let (text, is_last) = before_comment(word);
+            let is_behind = is_over;
+            is_over |= is_last;
+            let mut is_name = || text.strip_suffix(b".").unwrap_or(text).contains(&b'.') && name_or_below(text, Reach::Name, name).is_ok();
+            !is_behind && !text.is_empty() && !is_name()
+        })
+}
+
+/// Names alone.
+fn plain<'l>(words: impl Iterator<Item = &'l [u8]>, matching: Reach, name: &mut ListName, each: Each<'_>) {
+    for word in words {
         if is_of_page(word) {
             return each(Err(SkipReason::PartOfPage));
         }

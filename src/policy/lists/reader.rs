@@ -150,7 +150,7 @@ impl ListReader {
 }
 
 fn is_web_page(line: &[u8]) -> bool {
-    [&b"<!doctype"[..], b"<html", b"<head", b"<?xml", b"<body"]
+    [&b"<!doctype"[..], b"<!--", b"<html", b"<head", b"<?xml", b"<body"]
         .iter()
         .any(|start| line.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start)))
 }
@@ -199,6 +199,11 @@ mod tests {
             ("a.example # a comment", &NAMES[..1]),
             ("a.example#a comment", &NAMES[..1]),
             ("a.example\tb.example\r", &["a.example", "b.example"]),
+            // A sentence, and a line of another form: no name in it is meant to be blocked.
+            ("Error 503: please see a.example for help", &[]),
+            ("a.example is on b.example", &[]),
+            ("x.b.example\na.example CNAME rpz-passthru.", &[]),
+            ("a.example b.example # both of example", &["a.example", "b.example"]),
             ("\u{feff}a.example", &NAMES[..1]),
             ("*.a.example", &NAMES[1..3]),
             ("0.0.0.0 a.example b.example #x.a.example", &["a.example", "b.example"]),

@@ -36,6 +36,7 @@ fn model(all: &[Said], name: &Name, rtype: Rtype) -> Found {
         };
         let is_of_type = match &said.types {
             None => true,
+            Some(_) if rtype == Rtype::ANY => matches!(said.kind, Kind::Block | Kind::ImportantBlock),
             Some(Types::Only(types)) => types.contains(&rtype),
             Some(Types::AllBut(types)) => !types.contains(&rtype),
         };
@@ -83,7 +84,7 @@ proptest! {
         let again = built(&first, &second, vec![Some(ListId(0)), None, None, Some(ListId(2))]);
         for name in names {
             let name = Name::parse(&name).expect("a name");
-            for rtype in [Rtype::A, Rtype::AAAA] {
+            for rtype in [Rtype::A, Rtype::AAAA, Rtype::ANY] {
                 prop_assert_eq!(first.find(name.as_wire(), rtype), model(&all, &name, rtype), "{}", name);
                 prop_assert_eq!(again.find(name.as_wire(), rtype), model(&second, &name, rtype), "again {}", name);
             }
