@@ -204,7 +204,11 @@ async fn respond<A: Answer>(shared: Rc<Shared<A>>, request: Request<Incoming>) -
             Ok(read) => read.map(|(message, reserved)| (message, false, Some(reserved))),
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
         },
-        Err(status) => Err(status),
+        Err(status) => {
+            // A client that is still sending would not read the status: a response before the end of its body resets the stream.
+            let _ = timeout(shared.bounds.message, body(&shared, request.into_body())).await;
+            Err(status)
+        }
     };
     let (query, head, reserved) = match query {
         Ok(query) => query,
