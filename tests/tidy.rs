@@ -127,6 +127,8 @@ const WAITING_FILES: &[&str] = &[
     "src/server/socket.rs",
     "src/server/trust.rs",
     "src/server/web/listener.rs",
+    "src/server/web/probe.rs",
+    "src/server/web/timed_stream.rs",
     "src/upstream/exchange.rs",
     "src/upstream/socket_table.rs",
     "src/upstream/sockets.rs",

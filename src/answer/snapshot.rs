@@ -274,6 +274,11 @@ impl Snapshot {
         self.has_client_rules && self.policies.has_client_rule(client)
     }
 
+    /// Whether clients may get different answers to the same question, beside refusals.
+    pub fn differs_by_client(&self) -> bool {
+        !self.policy.views.is_one() || self.policy.dns64.has_clients() || self.has_client_rules || self.access.has_restricted_zones()
+    }
+
     /// The part that only a reload changes.
     pub fn configured(&self) -> Arc<Configured> {
         self.configured.clone()

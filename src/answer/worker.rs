@@ -62,6 +62,11 @@ impl Moment {
     pub fn is_allowed(&self, client: IpAddr) -> bool {
         self.snapshot.policy.allow.contains(client)
     }
+
+    /// Whether clients may get different answers to the same question.
+    pub fn differs_by_client(&self) -> bool {
+        self.snapshot.differs_by_client()
+    }
 }
 
 /// A request that has been read and decided, and that has to wait.

@@ -582,6 +582,34 @@ const CLIENTS: &[Row<Settings>] = &[
         doc: "A message over TCP that is not complete after this time ends the connection, and so does an answer that is not read",
         why: "slow clients must not hold connections",
     },
+    Row {
+        key: "tls-connections",
+        kind: Kind::Number(|s| &mut s.limits.tls_connections, 2, 1_000_000),
+        default: "12288",
+        doc: "Connections over TLS and HTTPS of all clients, at most an eighth of the files that the process may open; past it the one that has been idle longest is closed. A third of them may be in their handshake, and a sixth of those for one client",
+        why: "an idle one takes up to 25 KiB",
+    },
+    Row {
+        key: "tls-connections-per-client",
+        kind: Kind::Count(|s| &mut s.limits.tls_connections_per_client, 1, 1_000_000),
+        default: "(10240, at most five sixths of `tls-connections`)",
+        doc: "The same for one client",
+        why: "others must find room",
+    },
+    Row {
+        key: "tls-connection-idle",
+        kind: Kind::Seconds(|s| &mut s.limits.tls_connection_idle_s, 1, 3_600),
+        default: "30",
+        doc: "A connection over TLS or HTTPS without a question is closed after this time, five times as early when three quarters of them are in use",
+        why: "a new one costs a handshake",
+    },
+    Row {
+        key: "tls-handshakes-per-second",
+        kind: Kind::Number(|s| &mut s.limits.tls_handshakes_per_second, 1, 1_000_000),
+        default: "2000",
+        doc: "New connections over TLS and HTTPS in a second from one IPv4 /24 or IPv6 /56 in `server.allow`, and as many as `tls-connections` at once after it was quiet; one that resumes a session counts as a quarter",
+        why: "a handshake takes a fifth of a millisecond of a core",
+    },
 ];
 
 const LOG: &[Row<Settings>] = &[

@@ -202,6 +202,13 @@ pub struct LimitSettings {
     pub connection_idle_s: u32,
     /// Seconds that one message over a connection may take.
     pub connection_message_s: u32,
+    /// Over TLS and HTTPS.
+    pub tls_connections: usize,
+    pub tls_connections_per_client: Option<usize>,
+    /// Seconds that one of them may be without a question.
+    pub tls_connection_idle_s: u32,
+    /// New ones in a second from one prefix in `server.allow`.
+    pub tls_handshakes_per_second: usize,
 }
 
 /// A limit that is lower than what the file asks for, because this process may not open more files.
@@ -225,6 +232,9 @@ impl LimitSettings {
             tcp_questions_per_connection: self.questions_per_connection,
             tcp_idle_ms: u64::from(self.connection_idle_s) * 1_000,
             tcp_message_ms: u64::from(self.connection_message_s) * 1_000,
+            tls_connections: self.tls_connections,
+            tls_idle_ms: u64::from(self.tls_connection_idle_s) * 1_000,
+            tls_handshakes_per_second: small(self.tls_handshakes_per_second),
             ..Limits::default()
         };
         let limits = limits.within_descriptors(descriptors, workers);
@@ -237,6 +247,7 @@ impl LimitSettings {
                 limits.pending_questions_per_client,
             ),
             tcp_connections_per_client: of_one(self.connections_per_client, limits.tcp_connections, limits.tcp_connections_per_client),
+            tls_connections_per_client: of_one(self.tls_connections_per_client, limits.tls_connections, limits.tls_connections_per_client),
             ..limits
         }
     }
@@ -250,6 +261,8 @@ impl LimitSettings {
             ("limits.waiting-questions-per-client", self.waiting_questions_per_client, limits.pending_questions_per_client),
             ("limits.connections", set(self.connections, default.connections), limits.tcp_connections),
             ("limits.connections-per-client", self.connections_per_client, limits.tcp_connections_per_client),
+            ("limits.tls-connections", set(self.tls_connections, default.tls_connections), limits.tls_connections),
+            ("limits.tls-connections-per-client", self.tls_connections_per_client, limits.tls_connections_per_client),
         ];
         let held_back = |(key, asked, in_force): (&'static str, Option<usize>, usize)| {
             asked.filter(|asked| *asked > in_force).map(|asked| HeldBack { key, asked, in_force })
@@ -613,6 +626,10 @@ impl Default for LimitSettings {
             questions_per_connection: limits.tcp_questions_per_connection,
             connection_idle_s: 10,
             connection_message_s: 5,
+            tls_connections: limits.tls_connections,
+            tls_connections_per_client: None,
+            tls_connection_idle_s: 30,
+            tls_handshakes_per_second: limits.tls_handshakes_per_second as usize,
         }
     }
 }
@@ -715,6 +732,10 @@ mod tests {
             read("connections = 100\nconnections-per-client = 100\nwaiting-questions = 40\nconnection-idle = '1m'").within(1 << 20, 2);
         assert_eq!((limits.tcp_connections, limits.tcp_connections_per_client, limits.tcp_idle_ms), (100, 100, 60_000));
         assert_eq!((limits.pending_questions, limits.pending_questions_per_client), (40, 30), "others find room");
+        let tls = read("tls-connections = 60\ntls-connections-per-client = 60\ntls-connection-idle = '2m'\ntls-handshakes-per-second = 7");
+        let limits = tls.within(1 << 20, 2);
+        assert_eq!((limits.tls_connections, limits.tls_connections_per_client, limits.tls_idle_ms), (60, 60, 120_000));
+        assert_eq!(limits.tls_handshakes_per_second, 7);
         let asked = read("connections = 5000\nwaiting-questions-per-client = 4000");
         let held_back = asked.held_back(&asked.within(4_096, 2));
         let keys: Vec<_> = held_back.iter().map(|held_back| (held_back.key, held_back.asked, held_back.in_force)).collect();

@@ -47,11 +47,11 @@ pub const IDLE_LOOKS_MAX: usize = 32;
 pub const ACCEPT_BACKLOG_MAX: i32 = 4_096;
 /// The longest time for a TLS handshake, from the accepted connection on.
 pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// Handshakes that a /24 or /56 of clients in `allow` may begin in a second, and at once after a quiet time: more than one thread
-/// can carry out. A handshake costs as much as a hundred cached answers.
-pub const HANDSHAKES_OF_ALLOWED: (u32, u32) = (10_000, 20_000);
-/// The same for other clients, which get hosted zones only.
+/// Handshakes that a /24 or /56 of clients outside `allow`, which get hosted zones only, may begin in a second, and at once after a
+/// quiet time. The limit for clients in `allow` is in `Limits`.
 pub const HANDSHAKES_OF_OTHERS: (u32, u32) = (50, 200);
+/// What a handshake that resumes a session gives back of its cost, in thousandths: it takes a quarter of the time of a new one.
+pub const RESUMED_GIVES_BACK_MILLI: u32 = 750;
 /// Octets that one connection may hold inside TLS, beyond those that are counted, while its client does not read.
 pub const TLS_BUFFER_BYTES_MAX: usize = 8 << 10;
 /// Octets that one HTTP connection may hold besides, so that several responses leave in one TLS record (RFC 8446 5.1: 16 KiB).
@@ -73,6 +73,11 @@ pub const HTTP_HEADERS_MAX: usize = 64;
 /// Streams that a client has reset, and streams that were reset for its mistakes, before the connection is closed
 /// (CVE-2023-44487, rapid reset).
 pub const HTTP_RESETS_MAX: usize = 100;
+/// Octets that one HTTP connection reads before other connections get their turn: some hundred requests.
+pub const HTTP_TURN_BYTES_MAX: usize = 32 << 10;
+/// Turns of others that an answer waits for where all room is held by connections that are about to write; then the client is told
+/// (503).
+pub const HTTP_ROOM_TURNS_MAX: usize = 16;
 /// How long an HTTP connection may take to close after it was told to.
 pub const HTTP_CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Questions of an embedding program that wait to be taken by the resolver's thread; further callers wait.

@@ -168,28 +168,35 @@ pub const WRITE_BACK_RETRY_MAX: Duration = Duration::from_secs(60);
 pub const CATALOG_MEMBERS_MAX: usize = 10_000;
 /// Octets of a catalog: as many members, with names as long as names can be and properties beside them.
 pub const CATALOG_BYTES_MAX: usize = 16 << 20;
-/// Connections at a time to the web listener. A browser opens six, a collector of metrics one; each holds up to 16 KiB.
+/// Connections at a time to the web listener; past it the one that has been idle longest is closed. A browser opens six, a collector of
+/// metrics one; each holds up to 16 KiB, and a reply that is not read.
 pub const WEB_CONNECTIONS_MAX: usize = 512;
+/// Those of one client: others find a place.
+pub const WEB_CONNECTIONS_PER_CLIENT_MAX: usize = 256;
+/// A connection is closed whose client reads nothing of its reply for so long.
+pub const WEB_UNREAD_MAX: Duration = Duration::from_secs(30);
 /// Octets of the head of a request there.
 pub const WEB_HEAD_BYTES_MAX: usize = 16 << 10;
 /// The longest wait for the head of a request there, and for the next request on a connection.
 pub const WEB_IDLE_MAX: Duration = Duration::from_secs(10);
 /// Zones, and lists, that /metrics has lines for.
 pub const WEB_ENTRIES_MAX: usize = 1_000;
-/// Log-ins with a wrong password after which an address has to wait.
+/// Log-ins with a wrong password after which a client (an IPv4 address, an IPv6 /56) has to wait.
 pub const WEB_FAILED_LOGINS_MAX: u32 = 10;
 /// How long it waits: first this, then twice as long after each further one, up to the longest.
 pub const WEB_LOGIN_WAIT_LEAST: Duration = Duration::from_secs(1);
 /// See [`WEB_LOGIN_WAIT_LEAST`].
 pub const WEB_LOGIN_WAIT_MAX: Duration = Duration::from_secs(300);
-/// Addresses whose wrong passwords are counted; past it the one that failed longest ago is forgotten.
-pub const WEB_FAILED_ADDRESSES_MAX: usize = 1_024;
+/// Clients whose wrong passwords are counted; past it the one that failed longest ago is forgotten.
+pub const WEB_FAILED_CLIENTS_MAX: usize = 1_024;
 /// Octets of the file with the password.
 pub const WEB_PASSWORD_FILE_BYTES_MAX: u64 = 4_096;
 /// Rounds of a hash of a password, at most: each log-in costs as many.
 pub const WEB_PASSWORD_ROUNDS_MAX: u32 = 2_000_000;
 /// How long a resolved answer shows that the server is ready.
 pub const READY_FOR: Duration = Duration::from_secs(60);
+/// How long what /readyz has found is repeated: many probes are one question.
+pub const READY_KEPT: Duration = Duration::from_secs(3);
 /// Servers that /readyz asks where none has replied meanwhile, one after the other, and how long it waits for all of them.
 pub const READY_SERVERS_MAX: usize = 5;
 /// See [`READY_SERVERS_MAX`].

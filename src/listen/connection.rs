@@ -374,14 +374,13 @@ impl<A: Answer> Connection<A> {
     }
 
     /// Octets that the client has sent and that we do not read would make the kernel reset the connection, and our last answers
-    /// would be lost. So they are read and dropped, as far as they have arrived.
+    /// would be lost. So they are read and dropped, as far as they have arrived. Over TLS each side tells its own end (RFC 8446 6.1).
     async fn close(mut self) {
-        if self.read_ended {
-            return;
-        }
         poll_fn(|cx| {
-            let mut scratch = self.dispatch.scratch.borrow_mut();
-            let _ = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut scratch));
+            if !self.read_ended {
+                let mut scratch = self.dispatch.scratch.borrow_mut();
+                let _ = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut scratch));
+            }
             let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
             Poll::Ready(())
         })

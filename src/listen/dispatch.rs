@@ -41,6 +41,9 @@ pub trait Answer: 'static {
     /// Whether this client may use recursion and the cache.
     fn is_allowed(&self, moment: &Self::Moment, client: IpAddr) -> bool;
 
+    /// Whether clients may get different answers to the same question.
+    fn differs_by_client(&self, moment: &Self::Moment) -> bool;
+
     fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<Self::Pending>;
 
     /// Ends at once, with a failure, when the question loses its place.
@@ -61,6 +64,10 @@ impl Answer for Worker {
 
     fn is_allowed(&self, moment: &Moment, client: IpAddr) -> bool {
         moment.is_allowed(client)
+    }
+
+    fn differs_by_client(&self, moment: &Moment) -> bool {
+        moment.differs_by_client()
     }
 
     fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
@@ -153,6 +160,11 @@ impl<A: Answer> Dispatch<A> {
     pub fn now_and_rights(&self, client: IpAddr) -> (BootTime, bool) {
         let now = self.clock.boot();
         (now, self.answer.is_allowed(&self.answer.moment(now), client))
+    }
+
+    /// Whether clients may get different answers to the same question.
+    pub fn differs_by_client(&self) -> bool {
+        self.answer.differs_by_client(&self.moment())
     }
 
     /// When this batch began, if it is one of those whose time is taken.

@@ -128,7 +128,10 @@ fn begin<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted)
         };
         dispatch.metrics.count(Counter::TlsHandshakes);
         let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
-        dispatch.metrics.add(Counter::TlsResumed, usize::from(is_resumed));
+        if is_resumed {
+            dispatch.metrics.count(Counter::TlsResumed);
+            handshakes.was_resumed(peer.ip(), is_allowed);
+        }
         match over {
             Encrypted::Tls => {
                 let accepted = Accepted { stream, peer, local };

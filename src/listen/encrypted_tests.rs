@@ -22,13 +22,13 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::encrypted::{EncryptedAddr, Encryption, ListenerChange, serve_encrypted};
-use super::fake::{Dialler, Fake, StoppedClock, admission, bounds, listener, local, peer, query};
+use super::fake::{Dialler, Fake, LARGE_MADE, StoppedClock, admission, bounds, listener, local, peer, query};
 use super::limits::{Bounds, LiveBounds};
 use super::tls::{Encrypted, Tls};
 use crate::limits::clients::HANDSHAKE_MAX;
 
 /// A certificate for `dns.example`, and a store of roots that has it.
-fn certificate() -> (Arc<CertifiedKey>, RootCertStore) {
+pub(super) fn certificate() -> (Arc<CertifiedKey>, RootCertStore) {
     let key = rcgen::KeyPair::generate().expect("a key");
     let parameters = rcgen::CertificateParams::new(vec!["dns.example".to_owned()]).expect("a name");
     let der: CertificateDer<'static> = parameters.self_signed(&key).expect("a certificate").der().clone();
@@ -150,6 +150,51 @@ async fn dot_answers_out_of_order_and_closes_in_order() {
         let began = Instant::now();
         assert_eq!(client.read(&mut [0; 8]).await.expect("a clean end, not a cut"), 0);
         assert_eq!(began.elapsed().as_secs(), 30, "idle");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_sides_tell_their_end() {
+    serving(Encrypted::Tls, bounds(), bounds(), async |server| {
+        let mut client = server.dot(peer(1)).await;
+        client.write_all(&framed(&query(1, b'w', 2))).await.expect("open");
+        client.shutdown().await.expect("open");
+        assert_eq!(ids(&mut client, 1).await, [1]);
+        assert_eq!(client.read(&mut [0; 8]).await.expect("a clean end, not a cut"), 0);
+    })
+    .await;
+    serving(Encrypted::Https, bounds(), bounds(), async |server| {
+        let mut client = server.connect(peer(1), server.client(&["http/1.1"], None)).await.expect("a handshake");
+        client.write_all(b"NONSENSE\r\n\r\n").await.expect("open");
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).await.expect("a clean end, not a cut");
+        assert!(heard.starts_with(b"HTTP/1.1 400 "), "{}", String::from_utf8_lossy(&heard));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_network_begins_so_many_handshakes_and_no_more() {
+    let handshakes = Bounds { handshakes: (1, 3), ..bounds() };
+    let other = SocketAddr::from(([198, 51, 100, 7], 4_000));
+    serving(Encrypted::Tls, bounds(), handshakes, async |server| {
+        for from in [1, 2, 3] {
+            server.dot(peer(from)).await;
+        }
+        assert!(server.connect(peer(4), server.client(&["dot"], None)).await.is_err(), "all are of one /24");
+        server.dot(other).await;
+    })
+    .await;
+    serving(Encrypted::Tls, bounds(), handshakes, async |server| {
+        let config = server.client(&["dot"], None);
+        let mut count = 0;
+        while let Ok(mut client) = server.connect(peer(1), config.clone()).await {
+            client.write_all(&framed(&query(1, b'e', 0))).await.expect("open");
+            assert_eq!(ids(&mut client, 1).await, [1]);
+            count += 1;
+        }
+        assert_eq!(count, 1 + 5, "three less one, and then five times a quarter, until less than one is left");
     })
     .await;
 }
@@ -303,6 +348,79 @@ async fn an_idle_or_stuck_http_client_is_let_go() {
             }
             assert!(began.elapsed().as_secs() <= 32, "{:?}", began.elapsed());
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn caches_of_many_clients_keep_nothing_that_differs() {
+    serving(Encrypted::Https, bounds(), bounds(), async |server| {
+        let uri = "https://dns.example/dns-query?dns=AAEBAAAAAAAAAAAAZQE";
+        let get = || Request::get(uri).body(Full::default()).expect("a request");
+        assert_eq!(server.fetch(server.client(&["h2"], None), get()).await.1.as_deref(), Some("max-age=0"));
+        server.metrics.differ_by_client();
+        assert_eq!(server.fetch(server.client(&["h2"], None), get()).await.1.as_deref(), Some("max-age=0, private"));
+    })
+    .await;
+}
+
+/// Answers are made as far as there is room for them, and the rest when the client reads.
+#[tokio::test(start_paused = true)]
+async fn answers_over_http_2_are_made_when_there_is_room() {
+    serving(Encrypted::Https, bounds(), bounds(), async |server| {
+        let made = || LARGE_MADE.with(std::cell::Cell::get);
+        let io = TokioIo::new(server.connect(peer(1), server.client(&["h2"], None)).await.expect("a handshake"));
+        // The client takes no more than one answer before it is read.
+        let mut builder = hyper::client::conn::http2::Builder::new(Local);
+        builder.initial_connection_window_size(65_535).initial_stream_window_size(65_535);
+        let (sender, connection) = builder.handshake::<_, Full<Bytes>>(io).await.expect("HTTP/2");
+        spawn_local(connection);
+        let before = made();
+        let (read, may_read) = watch::channel(false);
+        let mut responses = Vec::new();
+        for id in 0..100 {
+            let request = Request::post("https://dns.example/dns-query").header("content-type", "application/dns-message");
+            let request = request.body(Full::new(Bytes::from(query(id, b'B', 0)))).expect("a request");
+            let (mut sender, mut may_read) = (sender.clone(), may_read.clone());
+            responses.push(spawn_local(async move {
+                let response = sender.send_request(request).await.expect("a response");
+                may_read.wait_for(|read| *read).await.expect("the test goes on");
+                (response.status().as_u16(), response.into_body().collect().await.expect("a body").to_bytes().len())
+            }));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!((2..=4).contains(&(made() - before)), "{} of 100 answers of 64 KiB are held", made() - before);
+        read.send(true).expect("the responses wait for it");
+        for response in responses {
+            assert_eq!(response.await.expect("a task"), (200, 65_535));
+        }
+    })
+    .await;
+}
+
+/// What is held for clients that stopped in the middle of a request makes room for others.
+#[tokio::test(start_paused = true)]
+async fn half_a_request_holds_no_room_that_others_need() {
+    let bounds = Bounds { bytes: 150_000, bytes_per_connection: 131_072, ..bounds() };
+    serving(Encrypted::Https, bounds, bounds, async |server| {
+        let mut stuck = Vec::new();
+        for from in [1, 2] {
+            let mut client = server.connect(peer(from), server.client(&["http/1.1"], None)).await.expect("a handshake");
+            let head = "POST /dns-query HTTP/1.1\r\nhost: x\r\ncontent-type: application/dns-message\r\ncontent-length: 65000\r\n\r\n";
+            client.write_all(&[head.as_bytes(), &[7; 60_000]].concat()).await.expect("open");
+            client.flush().await.expect("open");
+            stuck.push(client);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let request = Request::post("https://dns.example/dns-query").header("content-type", "application/dns-message");
+        let request = request.body(Full::new(Bytes::from(query(2, b'b', 200)))).expect("a request");
+        let config = server.client(&["h2"], None);
+        let name = ServerName::try_from("dns.example").expect("a name");
+        let stream = server.dialler.dial(peer(3), 64 << 10);
+        let io = TokioIo::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake"));
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(Local, io).await.expect("HTTP/2");
+        spawn_local(connection);
+        assert_eq!(sender.send_request(request).await.expect("a response").status(), 200);
     })
     .await;
 }

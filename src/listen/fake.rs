@@ -30,6 +30,8 @@ pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
 thread_local! {
     /// Messages of transfers that were made.
     pub static MADE: Cell<usize> = const { Cell::new(0) };
+    /// Replies `B` that were made.
+    pub static LARGE_MADE: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Some messages of 1,024 octets with one ID.
@@ -50,11 +52,16 @@ impl Messages for Echoes {
 
 /// `m` `argument` messages, `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
 /// `argument` x 10 ms, `g` never, a failure when its place is lost, `p` panic, `b` a reply of `argument` x 256 octets.
-pub struct Fake(Recorder);
+pub struct Fake(Recorder, Cell<bool>);
 
 impl Fake {
     pub fn new() -> Fake {
-        Fake(Registry::default().recorder())
+        Fake(Registry::default().recorder(), Cell::new(false))
+    }
+
+    /// As with views: other clients may get other answers.
+    pub fn differ_by_client(&self) {
+        self.1.set(true);
     }
 }
 
@@ -72,6 +79,10 @@ impl Answer for Fake {
         true
     }
 
+    fn differs_by_client(&self, _moment: &()) -> bool {
+        self.1.get()
+    }
+
     fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, _client: &Client) -> AtOnce<Vec<u8>> {
         match slot.get(12) {
             Some(b'e') => {
@@ -80,7 +91,10 @@ impl Answer for Fake {
             }
             Some(b's') => AtOnce::Silence,
             Some(b'm') => AtOnce::Many(Box::new(Box::new(Echoes { id: slot[1], left: slot[13] }))),
-            Some(b'B') => AtOnce::Reply(slot.len()),
+            Some(b'B') => {
+                LARGE_MADE.with(|made| made.set(made.get() + 1));
+                AtOnce::Reply(slot.len())
+            }
             Some(b'P') => panic!("asked to"),
             _ => AtOnce::Later(slot[..len].to_vec()),
         }

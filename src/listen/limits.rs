@@ -28,6 +28,8 @@ pub struct Bounds {
     pub bytes_per_connection: usize,
     pub bytes: usize,
     pub stop: Duration,
+    /// TLS handshakes that a network of clients in `allow` may begin in a second, and at once. Not a share: threads count together.
+    pub handshakes: (u32, u32),
 }
 
 impl Bounds {
@@ -44,6 +46,7 @@ impl Bounds {
             // Each worker must be able to hold the longest message.
             bytes: share(limits.tcp_bytes).max(limits.tcp_bytes_per_connection),
             stop: Duration::from_millis(limits.stop_ms),
+            handshakes: (limits.tls_handshakes_per_second, limits.tls_connections.try_into().unwrap_or(u32::MAX)),
         }
     }
 
@@ -59,14 +62,12 @@ impl Bounds {
         }
     }
 
-    /// The same for connections whose TLS handshake is under way.
+    /// The same for connections whose TLS handshake is under way: a third of the places for connections, and a sixth of those for one
+    /// client.
     pub fn share_handshakes(limits: &Limits, threads: usize) -> Bounds {
-        let share = |whole: usize| (whole / threads.max(1)).max(1);
-        Bounds {
-            connections: share(limits.tls_handshakes),
-            connections_per_client: share(limits.tls_handshakes_per_client),
-            ..Bounds::share_encrypted(limits, threads)
-        }
+        let encrypted = Bounds::share_encrypted(limits, threads);
+        let connections = (encrypted.connections / 3).max(1);
+        Bounds { connections, connections_per_client: (connections / 6).max(1), ..encrypted }
     }
 }
 
@@ -436,6 +437,16 @@ mod tests {
         drop((greedy, also_greedy, slow, quick));
         let table = connections.table.borrow();
         assert_eq!((connections.bytes(), table.waiting.len(), table.by_bytes.len(), table.of_client_by_bytes.len()), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn handshakes_have_a_part_of_the_places_however_few_there_are() {
+        for descriptors in [64, 1_024, 1 << 20] {
+            let limits = Limits::default().within_descriptors(descriptors, 2);
+            let (all, under_way) = (Bounds::share_encrypted(&limits, 2), Bounds::share_handshakes(&limits, 2));
+            assert_eq!(under_way.connections, (all.connections / 3).max(1), "{descriptors}");
+            assert_eq!(under_way.connections_per_client, (all.connections / 18).max(1), "{descriptors}");
+        }
     }
 
     fn present(connections: &Connections) -> Vec<u64> {

@@ -28,7 +28,7 @@ mod worker;
 
 pub use dispatch::Admission;
 pub use encrypted::{EncryptedAddr, Encryption, ListenerChange, ListenerChanges, run_encrypted};
-pub use limits::{Bounds, LiveBounds};
+pub use limits::{Bounds, Connections, LiveBounds, Permit};
 pub use tls::{Encrypted, Tls};
 #[cfg(any(test, feature = "internals"))]
 pub use worker::serve_worker;

@@ -99,4 +99,9 @@ impl Tls {
     pub(super) fn may_begin(&self, client: std::net::IpAddr, rate: Rate, now: crate::env::BootTime) -> bool {
         self.rate.pace(client, rate, now) == Pace::Send
     }
+
+    /// Puts back a part of what a handshake has cost its client.
+    pub(super) fn give_back(&self, client: std::net::IpAddr, rate: Rate, milli: u32) {
+        self.rate.give_back(client, rate, milli);
+    }
 }

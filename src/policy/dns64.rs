@@ -23,6 +23,11 @@ impl Dns64 {
         Dns64 { clients: Acl::new(&settings.dns64.clients), prefix: settings.dns64.prefix }
     }
 
+    /// Whether addresses are synthesised for anybody.
+    pub fn has_clients(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
     /// Whether addresses are synthesised for this client.
     #[inline]
     pub fn serves(&self, client: IpAddr) -> bool {

@@ -94,15 +94,31 @@ impl ResponseRate {
         bucket.held_back = bucket.held_back.wrapping_add(1);
         if bucket.held_back.is_multiple_of(2) { Pace::Slip } else { Pace::Drop }
     }
+
+    /// Puts back so many thousandths of what has been paced.
+    pub fn give_back(&self, client: IpAddr, rate: Rate, milli: u32) {
+        let prefix = accountable(client);
+        let hash = self.hasher.hash_one(prefix) as usize;
+        let mut part = self.parts[hash % PARTS].lock();
+        if let Some(bucket) = part.known(prefix, hash / PARTS) {
+            bucket.milli_tokens = bucket.milli_tokens.saturating_add(milli).min(rate.burst * 1_000);
+        }
+    }
 }
 
 impl Part {
+    /// The bucket of this prefix, if it has one.
+    fn known(&mut self, prefix: u64, hash: usize) -> Option<&mut Bucket> {
+        let at = places(hash).into_iter().find(|at| self.0.get(*at).is_some_and(|bucket| bucket.prefix == prefix))?;
+        self.0.get_mut(at)
+    }
+
     fn bucket(&mut self, prefix: u64, hash: usize, rate: Rate, now: BootTime) -> &mut Bucket {
         let fresh = Bucket { prefix: 0, filled_at: now, milli_tokens: rate.burst * 1_000, held_back: 0 };
         if self.0.is_empty() {
             self.0.resize(BUCKETS, fresh);
         }
-        let places = [hash % BUCKETS, hash / BUCKETS % BUCKETS];
+        let places = places(hash);
         if let Some(at) = places.into_iter().find(|at| self.0[*at].prefix == prefix) {
             return &mut self.0[at];
         }
@@ -115,6 +131,10 @@ impl Part {
         self.0[at] = Bucket { prefix, ..fresh };
         &mut self.0[at]
     }
+}
+
+fn places(hash: usize) -> [usize; 2] {
+    [hash % BUCKETS, hash / BUCKETS % BUCKETS]
 }
 
 /// The /24 or /56 as a number that is never 0.

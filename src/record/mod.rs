@@ -31,6 +31,6 @@ pub use reverse::reverse_name;
 pub use rrset::{RdataIter, RdataList, RrSet, Validated};
 pub use rtype::Rtype;
 pub use text::{
-    Entry, Lexer, TextError, Token, base64_from_text, base64_to_text, parse_duration, rdata_from_text, rdata_from_tokens,
-    rdata_is_well_formed, rdata_to_text, timestamp, timestamp_to_text,
+    Entry, Lexer, TextError, Token, base64_from_text, base64_to_text, base64url_from_text, parse_duration, rdata_from_text,
+    rdata_from_tokens, rdata_is_well_formed, rdata_to_text, timestamp, timestamp_to_text,
 };

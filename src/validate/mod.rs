@@ -50,7 +50,7 @@ pub use judgement::{CutVerdict, Judgement, Reply, ReplyKind, Secured};
 pub use key::{Sha1Policy, key_tag};
 pub use keys::{Anchor, KeyTrial, KeyVerdict, ZoneKeys, ds_digest, ds_set_is_unusable, keys_from_anchor, verify_set};
 pub use nsec3::{Nsec3Hash, Nsec3Params, nsec3_owner, nsec3_place};
-pub use reason::{AlgorithmName, Date, Insecurity, Signed};
+pub use reason::{AlgorithmName, Date, Day, Insecurity, Signed};
 pub use rrsig::{Now, has_expired_signature, signer_of};
 pub use synthesize::{DenialForm, DenialKey, Proved, Synthesis, SynthesisKind, expand_wildcard, synthesize};
 pub use trust_point::{Change, KeyState, TrustPoints};

@@ -280,9 +280,18 @@ pub struct Date(pub u64);
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, second) = (self.0 / 86_400, self.0 % 86_400);
+        let second = self.0 % 86_400;
+        write!(f, "{} {:02}:{:02}:{:02} UTC", Day(self.0), second / 3_600, second / 60 % 60, second % 60)
+    }
+}
+
+/// Seconds since 1970 as `2026-08-03`, in UTC.
+pub struct Day(pub u64);
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Counts days from 1 March of year 0, in eras of 400 years, so that leap days fall at the end of a year.
-        let shifted = days + 719_468;
+        let shifted = self.0 / 86_400 + 719_468;
         let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
         let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -290,7 +299,7 @@ impl fmt::Display for Date {
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
         let year = era * 400 + year_of_era + u64::from(month <= 2);
-        write!(f, "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+        write!(f, "{year:04}-{month:02}-{day:02}")
     }
 }
 

@@ -42,6 +42,8 @@ impl Reserved {
     pub(super) fn grow(&mut self, more: usize) -> bool {
         let has_room = self.held.permit.reserve(more, false);
         self.octets += if has_room { more } else { 0 };
+        // The rest of the body has to come first.
+        self.held.permit.waits();
         has_room
     }
 }
@@ -49,6 +51,8 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         self.held.permit.release(self.octets);
+        // Nobody else may be there to say it: requests run beside their connection.
+        self.held.permit.waits();
         self.held.room.notify_waiters();
     }
 }

@@ -1,5 +1,6 @@
 //! One HTTP connection: each request becomes a query, its answer a response.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -24,7 +25,8 @@ use super::freshness::max_age;
 use super::request::{Asked, MEDIA_TYPE, METHODS, asked, fits};
 use crate::answer::{AtOnce, Client};
 use crate::limits::clients::{
-    HTTP_CLOSE_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_RESETS_MAX, HTTP_STREAMS_MAX, HTTP_UNREAD_BYTES_MAX, HTTP_WINDOW_BYTES,
+    HTTP_CLOSE_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_RESETS_MAX, HTTP_ROOM_TURNS_MAX, HTTP_STREAMS_MAX, HTTP_UNREAD_BYTES_MAX,
+    HTTP_WINDOW_BYTES,
 };
 use crate::listen::dispatch::{Answer, Dispatch, MESSAGE_BYTES};
 use crate::listen::failure;
@@ -32,6 +34,7 @@ use crate::listen::handshake::Secured;
 use crate::listen::limits::{Bounds, Permit};
 use crate::metrics::{Counter, Gauge};
 use crate::record::Rcode;
+use crate::wire::{Header, Opcode};
 
 /// The protocol that ALPN names (RFC 9113 3.2).
 const HTTP_2: &[u8] = b"h2";
@@ -78,6 +81,7 @@ pub(in crate::listen) async fn converse<A: Answer>(
         tokio::select! {
             biased;
             () = poll_fn(|cx| {
+                stream.begin_turn();
                 let outcome = connection.as_mut().poll(cx).map(drop);
                 if outcome.is_pending() {
                     if let Poll::Ready(Err(_)) = stream.poll_uncork(cx) {
@@ -87,7 +91,7 @@ pub(in crate::listen) async fn converse<A: Answer>(
                     shared.held.permit.waits();
                 }
                 outcome
-            }) => return,
+            }) => break,
             _ = stop.wait_for(|stop| *stop), if !is_stopping => {
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
@@ -108,6 +112,8 @@ pub(in crate::listen) async fn converse<A: Answer>(
             },
         }
     }
+    // HTTP has ended, and its last words may still be here: what is wrong with a request over HTTP/1.1 is one of them.
+    let _ = timeout(HTTP_CLOSE_MAX, poll_fn(|cx| stream.poll_close(cx))).await;
 }
 
 struct OnDrop<F: FnMut()>(F);
@@ -173,12 +179,39 @@ impl<A: Answer> Shared<A> {
         self.busy_until.set(Instant::now());
     }
 
-    /// Waits until the client has read what fills the room of this connection.
-    async fn room(&self) {
-        while self.held.permit.bytes() >= self.bounds.bytes_per_connection {
-            let room = self.held.room.notified();
-            room.await;
+    /// Whether a question may be taken: there is room for one more answer of any length.
+    fn has_room(&self) -> bool {
+        self.held.unread.get() < self.bounds.bytes_per_connection
+    }
+
+    /// Whether there is room for so many more octets of queries. Answers do not count: a query may wait for them to be read.
+    fn has_room_for(&self, octets: usize) -> bool {
+        self.held.permit.bytes() + octets <= self.bounds.bytes_per_connection + self.held.unread.get()
+    }
+
+    /// Waits until octets of this connection have been given back.
+    async fn room_changed(&self) {
+        let changed = self.held.room.notified();
+        self.held.permit.waits();
+        changed.await;
+    }
+
+    /// Holds a query that came in a URI.
+    fn hold(&self, message: Vec<u8>, is_head: bool) -> Result<Query, StatusCode> {
+        let reserved = if self.has_room_for(message.len()) { self.held.reserve(message.len(), false) } else { None };
+        let reserved = reserved.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+        Ok(Query { message, is_head, _reserved: reserved })
+    }
+
+    /// Takes a reply if there is room for it.
+    fn keep(&self, reply: Cow<'_, [u8]>, is_head: bool) -> Made {
+        if reply.is_empty() {
+            return Made::Nothing;
         }
+        let octets = if is_head { 0 } else { reply.len() };
+        let Some(reserved) = self.held.reserve(octets, self.held.unread.get() == 0) else { return Made::NoRoom };
+        let (len, max_age) = (reply.len(), max_age(&reply));
+        Made::Reply(Reply { octets: if is_head { Vec::new() } else { reply.into_owned() }, len, max_age, reserved })
     }
 }
 
@@ -194,14 +227,35 @@ impl std::fmt::Display for Dropped {
 
 impl std::error::Error for Dropped {}
 
+/// A query, whose octets are held until it has an answer.
+struct Query {
+    message: Vec<u8>,
+    /// The client wants no content.
+    is_head: bool,
+    _reserved: Reserved,
+}
+
+/// A reply that has room on the connection.
+struct Reply {
+    /// None where the client wants no content.
+    octets: Vec<u8>,
+    len: usize,
+    max_age: u32,
+    reserved: Reserved,
+}
+
 async fn respond<A: Answer>(shared: Rc<Shared<A>>, request: Request<Incoming>) -> Result<Response<ReplyBody>, Dropped> {
     shared.note_request(1);
     let _request = OnDrop(|| shared.note_request(-1));
     shared.held.permit.question_came();
     let query = match asked(request.method(), request.uri(), request.headers(), &shared.path) {
-        Ok(Asked::Query { message, head }) => Ok((message, head, None)),
+        Ok(Asked::Query { message, head }) => {
+            // The header is as large again as the query, and is not counted.
+            drop(request);
+            shared.hold(message, head)
+        }
         Ok(Asked::Body) => match timeout(shared.bounds.message, body(&shared, request.into_body())).await {
-            Ok(read) => read.map(|(message, reserved)| (message, false, Some(reserved))),
+            Ok(read) => read,
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
         },
         Err(status) => {
@@ -210,41 +264,45 @@ async fn respond<A: Answer>(shared: Rc<Shared<A>>, request: Request<Incoming>) -
             Err(status)
         }
     };
-    let (query, head, reserved) = match query {
-        Ok(query) => query,
+    let answered = match query {
+        Ok(query) => {
+            shared.dispatch.metrics.count(Counter::StreamQueries);
+            match answer(&shared, &query).await {
+                Ok(Some(reply)) => Ok(reply),
+                // What has no readable header is no query at all; a rule drops the rest.
+                Ok(None) if failure::reply(&query.message, Rcode::FORMERR).is_some() => return Err(Dropped),
+                Ok(None) => Err(StatusCode::BAD_REQUEST),
+                Err(NoRoom) => Err(StatusCode::SERVICE_UNAVAILABLE),
+            }
+        }
+        Err(status) => Err(status),
+    };
+    match answered {
+        Ok(reply) => Ok(response(reply, shared.dispatch.differs_by_client())),
         Err(status) => {
             shared.dispatch.metrics.count(Counter::HttpRefused);
-            return Ok(refusal(status));
+            Ok(refusal(status))
         }
-    };
-    shared.dispatch.metrics.count(Counter::StreamQueries);
-    let reply = match at_once(&shared, &query) {
-        Ok(reply) => reply,
-        Err(pending) => later(&shared, &query, pending).await,
-    };
-    drop(reserved);
-    let Some(reply) = reply.filter(|reply| !reply.is_empty()) else {
-        // What has no readable header is no query at all; a rule drops the rest.
-        return if failure::reply(&query, Rcode::FORMERR).is_none() { Ok(refusal(StatusCode::BAD_REQUEST)) } else { Err(Dropped) };
-    };
+    }
+}
+
+fn response(reply: Reply, differs_by_client: bool) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::empty());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    headers.insert(CACHE_CONTROL, max_age_header(max_age(&reply)));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(reply.len()));
-    if !head {
-        shared.room().await;
-        match shared.held.reserve(reply.len(), shared.held.permit.bytes() == 0) {
-            Some(reserved) => *response.body_mut() = ReplyBody::message(reply, reserved),
-            None => return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE)),
-        }
+    headers.insert(CACHE_CONTROL, cache_control(reply.max_age, differs_by_client));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(reply.len));
+    if !reply.octets.is_empty() {
+        *response.body_mut() = ReplyBody::message(reply.octets, reply.reserved);
     }
-    Ok(response)
+    response
 }
 
-fn max_age_header(seconds: u32) -> HeaderValue {
-    // Digits are valid in a header.
-    HeaderValue::try_from(format!("max-age={seconds}")).unwrap_or_else(|_| HeaderValue::from_static("no-store"))
+/// A cache that several clients share must not keep what a view, for instance, says to one of them (RFC 9111 5.2.2.7).
+fn cache_control(seconds: u32, differs_by_client: bool) -> HeaderValue {
+    let private = if differs_by_client { ", private" } else { "" };
+    // Digits and letters are valid in a header.
+    HeaderValue::try_from(format!("max-age={seconds}{private}")).unwrap_or_else(|_| HeaderValue::from_static("no-store"))
 }
 
 fn refusal(status: StatusCode) -> Response<ReplyBody> {
@@ -256,21 +314,69 @@ fn refusal(status: StatusCode) -> Response<ReplyBody> {
     response
 }
 
-/// The answer that needs no waiting; `Ok(None)`: there is none.
-fn at_once<A: Answer>(shared: &Shared<A>, query: &[u8]) -> Result<Option<Vec<u8>>, A::Pending> {
-    let dispatch = &shared.dispatch;
+/// Other connections hold all there is, and none of them can be closed.
+struct NoRoom;
+
+/// Answers the query; `Ok(None)`: there is no answer. An answer that becomes ready while there is no room for it is dropped, and the
+/// query is answered again, mostly from the cache, when the client has read what fills the room.
+async fn answer<A: Answer>(shared: &Shared<A>, query: &Query) -> Result<Option<Reply>, NoRoom> {
+    // An update is carried out once.
+    let is_update = Header::read(&query.message).is_some_and(|header| header.flags.opcode() == Opcode::UPDATE);
+    let mut turns_left = HTTP_ROOM_TURNS_MAX;
+    loop {
+        while !shared.has_room() {
+            shared.room_changed().await;
+        }
+        let made = match at_once(shared, query) {
+            Ok(made) => made,
+            Err(pending) => {
+                shared.held.permit.waits();
+                match later(shared, &query.message, pending).await.filter(|reply| !reply.is_empty()) {
+                    None => Made::Nothing,
+                    Some(reply) if is_update || shared.has_room() => shared.keep(Cow::Owned(reply), query.is_head),
+                    Some(_) => continue,
+                }
+            }
+        };
+        match made {
+            Made::Reply(reply) => return Ok(Some(reply)),
+            Made::Nothing => return Ok(None),
+            Made::NoRoom if is_update => return Err(NoRoom),
+            Made::NoRoom if shared.held.unread.get() > 0 => shared.room_changed().await,
+            // This connection has nothing to write: others hold the room, and are about to write.
+            Made::NoRoom => {
+                turns_left = turns_left.checked_sub(1).ok_or(NoRoom)?;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+enum Made {
+    Reply(Reply),
+    Nothing,
+    NoRoom,
+}
+
+/// The answer that needs no waiting.
+fn at_once<A: Answer>(shared: &Shared<A>, query: &Query) -> Result<Made, A::Pending> {
+    let (dispatch, message) = (&shared.dispatch, &query.message[..]);
     let began = dispatch.batch_begins();
     let moment = dispatch.moment();
     let mut slot = dispatch.scratch.borrow_mut();
-    slot[..query.len()].copy_from_slice(query);
-    let outcome = match dispatch.at_once(&moment, &mut slot, query.len(), &shared.client) {
+    slot[..message.len()].copy_from_slice(message);
+    let outcome = match dispatch.at_once(&moment, &mut slot, message.len(), &shared.client) {
         AtOnce::Reply(len) => {
-            dispatch.metrics.count(Counter::StreamAtOnce);
-            Ok(Some(slot[..len.min(MESSAGE_BYTES)].to_vec()))
+            let made = shared.keep(Cow::Borrowed(&slot[..len.min(MESSAGE_BYTES)]), query.is_head);
+            dispatch.metrics.add(Counter::StreamAtOnce, usize::from(matches!(made, Made::Reply(_))));
+            Ok(made)
         }
-        AtOnce::Silence => Ok(None),
+        AtOnce::Silence => Ok(Made::Nothing),
         // Zone transfers have many messages, and a response has one (RFC 8484 4.2.1).
-        AtOnce::Many(_) => Ok(failure::reply(query, Rcode::REFUSED)),
+        AtOnce::Many(_) => Ok(match failure::reply(message, Rcode::REFUSED) {
+            Some(reply) => shared.keep(Cow::Owned(reply), query.is_head),
+            None => Made::Nothing,
+        }),
         AtOnce::Later(pending) => Err(pending),
     };
     dispatch.batch_ends(began);
@@ -289,7 +395,7 @@ async fn later<A: Answer>(shared: &Shared<A>, query: &[u8], pending: A::Pending)
 }
 
 /// Reads the body, and holds its octets.
-async fn body<A: Answer>(shared: &Shared<A>, body: Incoming) -> Result<(Vec<u8>, Reserved), StatusCode> {
+async fn body<A: Answer>(shared: &Shared<A>, body: Incoming) -> Result<Query, StatusCode> {
     let (mut message, mut octets) = (Vec::new(), 0);
     let mut reserved = shared.held.reserve(0, false).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let mut body = pin!(body);
@@ -304,10 +410,7 @@ async fn body<A: Answer>(shared: &Shared<A>, body: Incoming) -> Result<(Vec<u8>,
             // A client that is still sending would not read the status: the rest is dropped.
             continue;
         }
-        if shared.held.permit.bytes() + data.remaining() > shared.bounds.bytes_per_connection {
-            return Err(StatusCode::SERVICE_UNAVAILABLE);
-        }
-        if !reserved.grow(data.remaining()) {
+        if !shared.has_room_for(data.remaining()) || !reserved.grow(data.remaining()) {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         while data.has_remaining() {
@@ -321,5 +424,5 @@ async fn body<A: Answer>(shared: &Shared<A>, body: Incoming) -> Result<(Vec<u8>,
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     fits(&message)?;
-    Ok((message, reserved))
+    Ok(Query { message, is_head: false, _reserved: reserved })
 }

@@ -46,6 +46,17 @@ pub fn base64_from_text(text: &[u8], out: &mut Vec<u8>) -> bool {
     text.len().is_multiple_of(4) && padding <= 2 && from_text(&text[..text.len() - padding], 6, base64_digit, out)
 }
 
+/// False if the text is not base 64 of the alphabet for URLs and file names, without padding (RFC 4648 5).
+pub fn base64url_from_text(text: &[u8], out: &mut Vec<u8>) -> bool {
+    let digit = |octet| match octet {
+        b'-' => Some(62),
+        b'_' => Some(63),
+        b'+' | b'/' => None,
+        other => base64_digit(other),
+    };
+    from_text(text, 6, digit, out)
+}
+
 fn to_text(bytes: &[u8], bits: u32, alphabet: &[u8], out: &mut String) {
     let (mut held, mut held_bits) = (0u32, 0);
     for byte in bytes {
@@ -132,6 +143,28 @@ mod tests {
         }
         for bad in ["0", "0g", "0x"] {
             assert!(!hex_from_text(bad.as_bytes(), &mut Vec::new()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn base64url_has_its_own_digits_and_no_padding() {
+        for (text, expected) in [
+            ("", Some(&b""[..])),
+            ("Zg", Some(b"f")),
+            ("Zm8", Some(b"fo")),
+            ("Zm9v", Some(b"foo")),
+            ("Zm9vYg", Some(b"foob")),
+            ("-_-_", Some(b"\xfb\xff\xbf")),
+            ("Z", None),
+            ("Zh", None),
+            ("Zm9", None),
+            ("Zg==", None),
+            ("+/+/", None),
+            ("Zm9v\u{e9}", None),
+        ] {
+            let mut octets = Vec::new();
+            let is_good = base64url_from_text(text.as_bytes(), &mut octets);
+            assert_eq!(is_good.then_some(&octets[..]), expected, "{text}");
         }
     }
 

@@ -21,7 +21,7 @@ mod types;
 mod write;
 mod writer;
 
-pub use encoding::{base64_from_text, base64_to_text};
+pub use encoding::{base64_from_text, base64_to_text, base64url_from_text};
 pub use lexer::{Entry, Lexer, TextError, Token};
 pub use mnemonic::{parse_duration, timestamp, timestamp_to_text};
 pub use read::{rdata_from_text, rdata_from_tokens};

@@ -1,9 +1,6 @@
 //! Keeps the certificate in force: both files are looked at every two seconds, and a new pair that parses and matches replaces the
 //! old one. Until then the old one stays, so that half of a renewal costs no connection.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -14,7 +11,7 @@ use crate::config::Problem;
 use crate::env::{BootTime, Clock};
 use crate::limits::server::{CERTIFICATE_LOOK_INTERVAL, CERTIFICATE_WARNING_INTERVAL};
 use crate::listen::Tls;
-use crate::server::load::{Certificate, CertificateFiles, date};
+use crate::server::load::{Certificate, CertificateFiles, Stamps, date};
 
 pub(in crate::server) struct CertificateKeeper {
     tls: Tls,
@@ -26,21 +23,15 @@ pub(in crate::server) struct CertificateKeeper {
 struct Held {
     files: Option<CertificateFiles>,
     in_force: Option<Certificate>,
-    /// What the files looked like when they were last read.
-    seen: Option<[Stamp; 2]>,
+    /// What the files looked like before they were last read.
+    seen: Option<Stamps>,
+    /// The files in force have been read by a look: what a start reads with the rights of root may be out of reach afterwards.
+    is_in_reach: bool,
     /// Why the files as they are now are not in force, and whether that is in the log.
     problem: Option<(String, bool)>,
     /// When it was last told that the certificate expires soon.
     told: Option<BootTime>,
     is_watched: bool,
-}
-
-/// What changes when a file is written or replaced; `None`: there is no file.
-type Stamp = Option<(u64, u64, i64, i64, u64)>;
-
-fn stamp(file: &Path) -> Stamp {
-    let meta = fs::metadata(file).ok()?;
-    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
 }
 
 impl CertificateKeeper {
@@ -53,7 +44,8 @@ impl CertificateKeeper {
         let mut held = self.held();
         held.files = files;
         if let Some(certificate) = read {
-            held.seen = held.files.as_ref().map(|files| [stamp(&files.certificate), stamp(&files.key)]);
+            held.seen = Some(certificate.stamps);
+            held.is_in_reach = false;
             // The start or the reload tells of its dates.
             held.told = Some(self.clock.boot());
             self.put_in_force(&mut held, certificate);
@@ -83,11 +75,16 @@ impl CertificateKeeper {
     fn look(&self) {
         let mut held = self.held();
         let Some(files) = held.files.clone() else { return };
-        let stamps = [stamp(&files.certificate), stamp(&files.key)];
+        let stamps = files.stamps();
         let is_changed = held.seen.replace(stamps) != Some(stamps);
-        if is_changed || held.problem.is_some() {
+        if is_changed || held.problem.is_some() || !held.is_in_reach {
             match files.read() {
+                Ok(certificate) if held.in_force.as_ref().is_some_and(|before| before.key.cert == certificate.key.cert) => {
+                    held.is_in_reach = true;
+                    held.problem = None;
+                }
                 Ok(certificate) => {
+                    held.is_in_reach = true;
                     let until = date(certificate.summary.not_after);
                     info!(event = "certificate", "a new certificate is in force: {}, until {until}", files.certificate.display());
                     held.told = None;
@@ -104,7 +101,7 @@ impl CertificateKeeper {
         let what = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let is_told = held.problem.as_ref().is_some_and(|(before, is_told)| *is_told && *before == what);
         if !is_changed && !is_told {
-            warn!(event = "certificate", "the new certificate is not taken over, the old one stays: {what}");
+            warn!(event = "certificate", "the files of [tls] are not taken over, the old certificate stays: {what}");
         }
         held.problem = Some((what, !is_changed));
     }
@@ -143,6 +140,8 @@ impl CertificateKeeper {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::env::RealClock;
     use crate::server::scratch::Scratch;
@@ -187,5 +186,50 @@ mod tests {
             std::os::unix::fs::symlink(scratch.path().join("new").join(name), scratch.path().join(name)).expect("a link");
         }
         assert_eq!(shown(), ("third.example".to_owned(), false));
+    }
+
+    /// A keeper whose looks are the test's.
+    fn keeper(files: &CertificateFiles) -> Arc<CertificateKeeper> {
+        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock));
+        keeper.held().is_watched = true;
+        keeper.configure(Some(files.clone()), Some(files.read().expect("a good pair")));
+        keeper
+    }
+
+    #[test]
+    fn a_change_while_the_files_are_read_is_not_lost() {
+        let scratch = Scratch::new();
+        let ((first, first_key), (second, second_key)) = (made("first.example"), made("second.example"));
+        let files = CertificateFiles { certificate: scratch.write("cert.pem", &first), key: scratch.write("key.pem", &first_key) };
+        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock));
+        keeper.held().is_watched = true;
+        let read = files.read().expect("a good pair");
+        scratch.write("cert.pem", &second);
+        scratch.write("key.pem", &second_key);
+        keeper.configure(Some(files), Some(read));
+        keeper.held().is_in_reach = true;
+        keeper.look();
+        assert_eq!(keeper.status()["names"][0], "second.example");
+    }
+
+    #[test]
+    fn files_that_a_look_cannot_reach_are_told_and_cost_nothing() {
+        let scratch = Scratch::new();
+        let (certificate, key) = made("first.example");
+        let files = CertificateFiles { certificate: scratch.write("tls/cert.pem", &certificate), key: scratch.write("tls/key.pem", &key) };
+        let keeper = keeper(&files);
+        let away = scratch.path().join("away");
+        fs::rename(scratch.path().join("tls"), &away).expect("it is there");
+        // As after the rights of root have been given up: nothing changes from one look to the next.
+        keeper.held().seen = Some(files.stamps());
+        keeper.look();
+        keeper.look();
+        let status = keeper.status();
+        assert_eq!(status["names"][0], "first.example");
+        assert!(status["problem"].as_str().is_some_and(|what| what.contains("cert.pem")), "{status}");
+        assert!(keeper.held().problem.as_ref().is_some_and(|(_, is_told)| *is_told));
+        fs::rename(&away, scratch.path().join("tls")).expect("it is there");
+        keeper.look();
+        assert_eq!(keeper.status()["problem"], Value::Null);
     }
 }

@@ -4,6 +4,7 @@
 //! nothing else: most clients then refuse the certificate, and that is theirs to decide.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,7 +25,12 @@ pub struct Certificate {
     pub key: Arc<CertifiedKey>,
     pub summary: Summary,
     pub files: CertificateFiles,
+    /// What the files looked like just before they were read: a change meanwhile is one that the next look finds.
+    pub stamps: Stamps,
 }
+
+/// What changes when one of the two files is written or replaced. `None`: there is no file, or it cannot be reached.
+pub type Stamps = [Option<(u64, u64, i64, i64, u64)>; 2];
 
 /// The two files of `[tls]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +45,23 @@ impl CertificateFiles {
         Some(CertificateFiles { certificate: settings.tls.certificate.clone()?, key: settings.tls.key.clone()? })
     }
 
+    /// What both look like now.
+    pub fn stamps(&self) -> Stamps {
+        [&self.certificate, &self.key].map(|file| {
+            let meta = fs::metadata(file).ok()?;
+            Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+        })
+    }
+
     /// Reads both files.
     pub fn read(&self) -> Result<Certificate, Vec<Problem>> {
+        let stamps = self.stamps();
         let (chain, key) = match (bounded(&self.certificate), bounded(&self.key)) {
             (Ok(chain), Ok(key)) => (chain, key),
             (chain, key) => return Err([chain.err(), key.err()].into_iter().flatten().collect()),
         };
         let (key, summary) = pair(&self.certificate, &chain, &self.key, &key).map_err(|problem| vec![problem])?;
-        Ok(Certificate { key: Arc::new(key), summary, files: self.clone() })
+        Ok(Certificate { key: Arc::new(key), summary, files: self.clone(), stamps })
     }
 }
 
@@ -140,14 +155,13 @@ fn pair(chain_file: &Path, chain: &[u8], key_file: &Path, key: &[u8]) -> Result<
     let found = items(text);
     for item in found.iter().filter(|item| item.label == "CERTIFICATE") {
         let der = CertificateDer::from_pem_slice(item.text.as_bytes());
-        let der = der.ok().filter(|der| summary(der).is_some());
+        let read = der.ok().and_then(|der| Some((summary(&der)?, der)));
         let hint = "copy the file again: it is cut off or changed";
-        certificates.push((
-            item.line,
-            der.ok_or_else(|| wrong_chain(item.line, format!("PEM item {}: not a certificate", certificates.len() + 1), hint))?,
-        ));
+        let (summary, der) =
+            read.ok_or_else(|| wrong_chain(item.line, format!("PEM item {}: not a certificate", certificates.len() + 1), hint))?;
+        certificates.push((item.line, summary, der));
     }
-    let Some((first_line, first)) = certificates.first() else {
+    let Some((first_line, summary, _)) = certificates.first() else {
         return Err(match found.first() {
             None if text.trim().is_empty() => wrong_chain(0, "the file is empty".to_owned(), "it holds the certificate in PEM form"),
             None => wrong_chain(0, "no line \"-----BEGIN CERTIFICATE-----\"".to_owned(), "it holds the certificate in PEM form"),
@@ -158,7 +172,13 @@ fn pair(chain_file: &Path, chain: &[u8], key_file: &Path, key: &[u8]) -> Result<
             ),
         });
     };
-    let summary = summary(first).ok_or_else(|| wrong_chain(*first_line, "not a certificate".to_owned(), ""))?;
+    if summary.version != 3 {
+        return Err(wrong_chain(
+            *first_line,
+            format!("a certificate of X.509 version {}, which cannot name its server: clients refuse it", summary.version),
+            "make one of version 3, with its names as subjectAltName (RFC 9525 6.3)",
+        ));
+    }
 
     let found = items(key_text);
     let Some(item) = found.iter().find(|item| item.label.ends_with("PRIVATE KEY")) else {
@@ -191,12 +211,12 @@ fn pair(chain_file: &Path, chain: &[u8], key_file: &Path, key: &[u8]) -> Result<
         )
     })?;
     let certified = |chain: Vec<CertificateDer<'static>>| CertifiedKey::new(chain, signing.clone());
-    let chain: Vec<CertificateDer<'static>> = certificates.iter().map(|(_, der)| der.clone()).collect();
+    let chain: Vec<CertificateDer<'static>> = certificates.iter().map(|(.., der)| der.clone()).collect();
     let own = certified(chain);
     if own.keys_match().is_err() {
-        let matching = certificates.iter().skip(1).find(|(_, der)| certified(vec![der.clone()]).keys_match().is_ok());
+        let matching = certificates.iter().skip(1).find(|(.., der)| certified(vec![der.clone()]).keys_match().is_ok());
         return Err(match matching {
-            Some((line, _)) => wrong_chain(
+            Some((line, ..)) => wrong_chain(
                 *line,
                 "the certificate that the private key belongs to is not the first one".to_owned(),
                 "put it first, then those that lead to a root",
@@ -208,7 +228,7 @@ fn pair(chain_file: &Path, chain: &[u8], key_file: &Path, key: &[u8]) -> Result<
             ),
         });
     }
-    Ok((own, summary))
+    Ok((own, summary.clone()))
 }
 
 #[cfg(test)]
@@ -225,6 +245,17 @@ mod tests {
         let key = rcgen::KeyPair::generate().expect("a key");
         (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
     }
+
+    /// Made by `openssl x509 -req` without extensions.
+    const VERSION_1: &str = "-----BEGIN CERTIFICATE-----\n\
+MIIBJzCBzwIUEGy7LPjA9hdBdpOyUjE9SzJqUGYwCgYIKoZIzj0EAwIwFjEUMBIG\n\
+A1UEAwwLb2xkLmV4YW1wbGUwIBcNMjYxMTMwMTU0NDA2WhgPMjEyNjExMDYxNTQ0\n\
+MDZaMBYxFDASBgNVBAMMC29sZC5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0D\n\
+AQcDQgAElm0Ofimh5C358AFbkcPDz+dFaGMJvOk1paMMniEBm8aQsmOs977525Y2\n\
+6tgeX5gOzcnWHXaAPCw72n7GpcQIrjAKBggqhkjOPQQDAgNHADBEAiBkl+uZIszO\n\
+d0ikTHgkLBOK3DgMGm/e+1v774+HiHYz8gIgZJxFEs8F3Aj6iKbRwFCzOEiPNjuk\n\
+dEFmdCOvPiZyRvc=\n\
+-----END CERTIFICATE-----\n";
 
     fn read(scratch: &Scratch, certificate: &str, key: &str) -> Result<Certificate, String> {
         let files = CertificateFiles { certificate: scratch.write("cert.pem", certificate), key: scratch.write("key.pem", key) };
@@ -269,6 +300,7 @@ mod tests {
             (&certificate, "", "key.pem: the file is empty"),
             (&certificate, "hello", "key.pem: no line \"-----BEGIN PRIVATE KEY-----\""),
             (&key, &certificate, "cert.pem:1: found \"PRIVATE KEY\", expected a certificate; tls.certificate is the certificate"),
+            (VERSION_1, &key, "cert.pem:1: a certificate of X.509 version 1, which cannot name its server"),
             (&certificate, &certificate, "key.pem:1: found \"CERTIFICATE\", expected a private key"),
             (&cut, &key, "cert.pem:1: PEM item 1: not a certificate; copy the file again"),
             (&format!("{certificate}{cut}"), &key, "PEM item 2: not a certificate"),

@@ -12,7 +12,7 @@ mod time_zone;
 mod warnings;
 mod x509;
 
-pub use certificate::{Certificate, CertificateFiles};
+pub use certificate::{Certificate, CertificateFiles, Stamps};
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes, zone_files};

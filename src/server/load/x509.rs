@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use crate::env::WallTime;
 use crate::limits::server::CERTIFICATE_NAMES_MAX;
+use crate::validate::Day;
 
+const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
@@ -25,13 +27,21 @@ pub struct Summary {
     pub not_after: WallTime,
     /// Names and addresses of the subject, as text.
     pub names: Vec<String>,
+    /// 1 to 3 (RFC 5280 4.1.2.1). Only version 3 has extensions, and names among them.
+    pub version: u8,
 }
 
 /// `None`: this is no certificate.
 pub(super) fn summary(der: &[u8]) -> Option<Summary> {
     let (certificate, _) = expect(der, SEQUENCE)?;
     let (tbs, _) = expect(certificate, SEQUENCE)?;
-    let rest = expect(tbs, VERSION).map_or(tbs, |(_, rest)| rest);
+    let (version, rest) = match expect(tbs, VERSION) {
+        Some((version, rest)) => match element(version)? {
+            (INTEGER, [version], []) => (version.saturating_add(1), rest),
+            _ => return None,
+        },
+        None => (1, tbs),
+    };
     // Serial number, signature algorithm, issuer.
     let rest = (0..3).try_fold(rest, |rest, _| Some(element(rest)?.2))?;
     let (validity, rest) = expect(rest, SEQUENCE)?;
@@ -48,7 +58,7 @@ pub(super) fn summary(der: &[u8]) -> Option<Summary> {
         }
         rest = later;
     }
-    Some(Summary { not_before, not_after, names: found })
+    Some(Summary { not_before, not_after, names: found, version })
 }
 
 fn alternative_names(extensions: &[u8]) -> Option<Vec<String>> {
@@ -145,15 +155,7 @@ fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
 
 /// `2026-11-30`.
 pub(in crate::server) fn date(time: WallTime) -> String {
-    let days = time.0 / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
+    Day(time.0).to_string()
 }
 
 #[cfg(test)]
@@ -190,6 +192,7 @@ mod tests {
         let certificate = parameters.self_signed(&key).expect("a certificate");
         let read = summary(certificate.der()).expect("well formed");
         assert_eq!((date(read.not_before), date(read.not_after)), ("2020-01-02".to_owned(), "2055-03-04".to_owned()));
+        assert_eq!(read.version, 3);
         assert_eq!(read.names, ["dns.example", "192.0.2.1"]);
         // Cut off anywhere, and with any octet changed, it is read or refused.
         for end in 0..certificate.der().len() {

@@ -20,15 +20,18 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 use tracing::warn;
 
 use super::exposition;
 use super::pages::{Asked, Page, page};
 use super::password::{Logins, Password};
+use super::probe::Probe;
+use super::timed_stream::TimedStream;
 use crate::env::{BootTime, Clock, RealClock};
-use crate::limits::server::{WEB_CONNECTIONS_MAX, WEB_HEAD_BYTES_MAX, WEB_IDLE_MAX};
+use crate::limits::Limits;
+use crate::limits::server::{WEB_CONNECTIONS_MAX, WEB_CONNECTIONS_PER_CLIENT_MAX, WEB_HEAD_BYTES_MAX, WEB_IDLE_MAX, WEB_UNREAD_MAX};
+use crate::listen::{Bounds, Connections, LiveBounds, Permit};
 use crate::server::engine::Engine;
 use crate::server::priority;
 
@@ -76,13 +79,25 @@ pub(in crate::server) fn serve(bound: Bound, engine: Arc<dyn Engine>, password: 
 struct Site {
     engine: Arc<dyn Engine>,
     logins: RefCell<Logins>,
-    connections: Arc<Semaphore>,
+    connections: Rc<Connections>,
+    ready: Probe,
+}
+
+impl Site {
+    fn new(engine: Arc<dyn Engine>, password: Option<Password>) -> Rc<Site> {
+        let bounds = Bounds {
+            connections: WEB_CONNECTIONS_MAX,
+            connections_per_client: WEB_CONNECTIONS_PER_CLIENT_MAX,
+            ..Bounds::share(&Limits::default(), 1)
+        };
+        let connections = Rc::new(Connections::new(LiveBounds::new(bounds)));
+        Rc::new(Site { engine, logins: RefCell::new(Logins::new(password)), connections, ready: Probe::default() })
+    }
 }
 
 fn listen(bound: Bound, engine: Arc<dyn Engine>, password: Option<Password>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build()?;
-    let logins = RefCell::new(Logins::new(password));
-    let site = Rc::new(Site { engine, logins, connections: Arc::new(Semaphore::new(WEB_CONNECTIONS_MAX)) });
+    let site = Site::new(engine, password);
     LocalSet::new().block_on(&runtime, async {
         let mut tasks = Vec::new();
         for listener in bound.0 {
@@ -97,42 +112,54 @@ fn listen(bound: Bound, engine: Arc<dyn Engine>, password: Option<Password>) -> 
 
 async fn accept(listener: TcpListener, site: Rc<Site>) {
     loop {
-        // Further clients wait in the kernel's queue.
-        let Ok(place) = site.connections.clone().acquire_owned().await else { return };
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                let site = site.clone();
-                tokio::task::spawn_local(async move {
-                    serve_one(stream, peer.ip(), site).await;
-                    drop(place);
-                });
+            Ok((stream, peer)) => start(&site, stream, peer.ip()),
+            Err(_) => {
+                site.connections.close_longest_idle();
+                tokio::time::sleep(ACCEPT_AGAIN).await;
             }
-            Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
         }
     }
 }
 
-async fn serve_one(stream: TcpStream, client: IpAddr, site: Rc<Site>) {
+/// A new connection always finds a place: at the limit, the one that has been idle longest is closed.
+fn start(site: &Rc<Site>, stream: TcpStream, client: IpAddr) {
+    let (permit, _) = site.connections.admit(client);
+    let number = permit.number();
+    let (connections, site) = (site.connections.clone(), site.clone());
+    let task = tokio::task::spawn_local(async move { serve_one(stream, client, site, &permit).await });
+    connections.set_task(number, task.abort_handle());
+}
+
+async fn serve_one(stream: TcpStream, client: IpAddr, site: Rc<Site>, permit: &Permit) {
     let service = service_fn(|request: Request<Incoming>| {
         let site = site.clone();
-        async move { Ok::<_, Infallible>(site.respond(&request, client).await) }
+        async move {
+            permit.question_came();
+            permit.questions_under_way(1);
+            let response = site.respond(&request, client).await;
+            permit.questions_under_way(0);
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = http1::Builder::new();
     // The time for a head also bounds the wait for the next request; a body is never read.
     builder.timer(TokioTimer::new()).header_read_timeout(WEB_IDLE_MAX).max_buf_size(WEB_HEAD_BYTES_MAX);
     // What goes wrong on a connection is the client's.
-    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+    let _ = builder.serve_connection(TokioIo::new(TimedStream::new(stream, WEB_UNREAD_MAX)), service).await;
 }
 
 impl Site {
     async fn respond(&self, request: &Request<Incoming>, client: IpAddr) -> Response<Full<Bytes>> {
         let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
         let target = request.uri();
+        // Several lines are one list (RFC 9110 5.3).
+        let accept = request.headers().get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()).collect::<Vec<_>>().join(",");
         let asked = Asked {
             method: request.method().as_str(),
             path: target.path(),
             host: target.authority().map(|authority| authority.as_str()).or_else(|| header(HOST)),
-            accept: header(ACCEPT),
+            accept: Some(&*accept),
             authorization: header(AUTHORIZATION),
             client,
         };
@@ -147,8 +174,7 @@ impl Site {
             Page::Healthy => response(200, TEXT, "ok\n".to_owned(), None),
             Page::Ready => {
                 let engine = self.engine.clone();
-                let ready = tokio::task::spawn_blocking(move || engine.is_ready()).await;
-                match ready.unwrap_or(Err("the check failed")) {
+                match self.ready.ask(|| RealClock.boot(), move || engine.is_ready()).await {
                     Ok(()) => response(200, TEXT, "ready\n".to_owned(), None),
                     Err(why) => response(503, TEXT, format!("not ready: {why}\n"), None),
                 }
@@ -228,6 +254,23 @@ mod tests {
         let failing = served(Idle { fails: true, ..Idle::default() }, None);
         let (head, content) = reply(failing, "GET /readyz", "");
         assert!(head.starts_with("http/1.1 503") && content.starts_with("not ready: "), "{head}");
+    }
+
+    #[test]
+    fn silent_connections_make_room_for_new_ones() {
+        let addr = served(Idle::default(), None);
+        let silent: Vec<_> = (0..WEB_CONNECTIONS_MAX + 50).map(|_| std::net::TcpStream::connect(addr).expect("it listens")).collect();
+        assert_eq!(reply(addr, "GET /healthz", "").1, "ok\n");
+        // The first ones have been closed.
+        let mut first = &silent[0];
+        assert_eq!(first.read(&mut [0; 8]).expect("closed in order"), 0);
+    }
+
+    #[test]
+    fn lines_of_a_list_are_one_list() {
+        let addr = served(Idle::default(), None);
+        let (head, _) = reply(addr, "GET /metrics", "Accept: text/html\r\nAccept: application/openmetrics-text\r\n");
+        assert!(head.contains("content-type: application/openmetrics-text"), "{head}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! connection ─► listener.rs ─► pages.rs ─┬─► exposition.rs   what is measured, as text
-//!                                        ├─► readiness.rs    can names be resolved?
+//!                                        ├─► probe.rs        one question at a time: readiness.rs, can names be resolved?
 //!                                        └─► password.rs     who may read it
 //! ```
 //!
@@ -14,7 +14,9 @@ mod exposition;
 mod listener;
 mod pages;
 mod password;
+mod probe;
 mod readiness;
+mod timed_stream;
 
 pub(super) use listener::{bind, serve};
 pub(super) use password::Password;

@@ -1,4 +1,4 @@
-//! The password of the web listener, and how often an address may guess it.
+//! The password of the web listener, and how often a client may guess it.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,9 +12,10 @@ use lru::LruCache;
 
 use crate::env::BootTime;
 use crate::limits::server::{
-    WEB_FAILED_ADDRESSES_MAX, WEB_FAILED_LOGINS_MAX, WEB_LOGIN_WAIT_LEAST, WEB_LOGIN_WAIT_MAX, WEB_PASSWORD_FILE_BYTES_MAX,
+    WEB_FAILED_CLIENTS_MAX, WEB_FAILED_LOGINS_MAX, WEB_LOGIN_WAIT_LEAST, WEB_LOGIN_WAIT_MAX, WEB_PASSWORD_FILE_BYTES_MAX,
     WEB_PASSWORD_ROUNDS_MAX,
 };
+use crate::policy::ClientNet;
 use crate::record::base64_from_text;
 
 const HASHED: &str = "pbkdf2-sha256:";
@@ -74,7 +75,7 @@ pub(super) enum Login {
 /// The password, and who has failed to give it.
 pub(super) struct Logins {
     password: Option<Password>,
-    failed: LruCache<IpAddr, Failed>,
+    failed: LruCache<ClientNet, Failed>,
 }
 
 struct Failed {
@@ -84,7 +85,7 @@ struct Failed {
 
 impl Logins {
     pub(super) fn new(password: Option<Password>) -> Logins {
-        let most = NonZeroUsize::new(WEB_FAILED_ADDRESSES_MAX).unwrap_or(NonZeroUsize::MIN);
+        let most = NonZeroUsize::new(WEB_FAILED_CLIENTS_MAX).unwrap_or(NonZeroUsize::MIN);
         Logins { password, failed: LruCache::new(most) }
     }
 
@@ -96,6 +97,7 @@ impl Logins {
     /// `authorization`: the header of that name.
     pub(super) fn check(&mut self, client: IpAddr, authorization: Option<&str>, now: BootTime) -> Login {
         let Some(password) = &self.password else { return Login::Good };
+        let client = ClientNet::of(client);
         let Some(given) = authorization.and_then(password_of) else { return Login::Missing };
         if let Some(failed) = self.failed.peek(&client).filter(|failed| now < failed.next) {
             return Login::Wait(failed.next.since(now));
@@ -186,5 +188,18 @@ mod tests {
         now = now + WEB_LOGIN_WAIT_MAX;
         assert_eq!(logins.check(client(1), Some(&right), now), Login::Good);
         assert_eq!(logins.check(client(1), Some(&wrong), now), Login::Wrong, "counted anew");
+    }
+
+    #[test]
+    fn another_address_of_the_same_line_is_the_same_client() {
+        let mut logins = Logins::new(Some(Password::of("right").expect("a password")));
+        let (right, wrong, now) = (basic("", "right"), basic("", "wrong"), BootTime(1_000_000));
+        let address = |text: &str| -> IpAddr { text.parse().expect("an address") };
+        for last in 0..WEB_FAILED_LOGINS_MAX {
+            assert_eq!(logins.check(address(&format!("2001:db8:0:{last}::1")), Some(&wrong), now), Login::Wrong);
+        }
+        assert_eq!(logins.check(address("2001:db8:0:99::1"), Some(&right), now), Login::Wait(WEB_LOGIN_WAIT_LEAST));
+        assert_eq!(logins.check(address("2001:db8:0:100::1"), Some(&right), now), Login::Good, "the next /56");
+        assert_eq!(logins.check(address("192.0.2.1"), Some(&right), now), Login::Good);
     }
 }
