@@ -37,6 +37,7 @@ fn each_key_stands_with_its_default() {
         "version",
         "waiting-questions-per-client",
         "connections-per-client",
+        "tls-connections-per-client",
         "certificate",
         "key",
     ];
