@@ -56,6 +56,8 @@ pub mod validate;
 #[cfg(feature = "internals")]
 pub mod upstream;
 #[cfg(feature = "internals")]
+pub mod tap;
+#[cfg(feature = "internals")]
 pub mod metrics;
 #[cfg(feature = "internals")]
 pub mod env;
@@ -95,6 +97,8 @@ mod cache;
 mod validate;
 #[cfg(not(feature = "internals"))]
 mod upstream;
+#[cfg(not(feature = "internals"))]
+mod tap;
 #[cfg(not(feature = "internals"))]
 mod metrics;
 #[cfg(not(feature = "internals"))]

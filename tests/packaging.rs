@@ -40,6 +40,9 @@ fn each_key_stands_with_its_default() {
         "tls-connections-per-client",
         "certificate",
         "key",
+        "file",
+        "socket",
+        "tcp",
     ];
     for line in show(&settings, "cairn.toml") {
         let Some(default) = defaults.iter().find(|other| (other.section, other.key) == (line.section, line.key)) else {

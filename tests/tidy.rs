@@ -33,6 +33,7 @@ const ORDER: &[&str] = &[
     "cache",
     "validate",
     "upstream",
+    "tap",
     "metrics",
     "env",
     "config",

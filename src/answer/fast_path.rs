@@ -32,6 +32,8 @@ pub(super) struct Given {
     pub rcode: u16,
     /// The answer is for a client that may use recursion, about names of others, and the first one of this second.
     pub first: bool,
+    /// DNSSEC proves it.
+    pub is_secure: bool,
     /// The list that blocked the name.
     pub list: Option<ListId>,
     /// The data expires soon and is popular: look it up again.
@@ -111,7 +113,7 @@ pub(super) fn answer(
         (false, true) => Source::Policy,
     };
     let list = hit.mark.number.checked_sub(1).map(ListId);
-    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, list, refresh })
+    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, is_secure: hit.secure, list, refresh })
 }
 
 /// Keeps a finished answer for the next client that asks the same question.

@@ -29,6 +29,8 @@ mod pipeline;
 mod pipeline_tests;
 mod place;
 mod query_log;
+#[cfg(test)]
+mod query_log_tests;
 mod refusal;
 #[cfg(test)]
 mod reload_tests;

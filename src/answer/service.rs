@@ -22,10 +22,12 @@ use crate::cache::{Cache, CacheLimits, Family, FamilyStanding, KeepWarm};
 use crate::config::{Settings, ZoneSettings};
 use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
+use crate::limits::server::{MESSAGE_TAP_BYTES, QUERY_TAP_BYTES};
 use crate::metrics::{self, Distribution, Registry, quantile};
 use crate::policy::{InFlight, LimitLog, Lists, Moment, ResponsePolicies, ResponseRate};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
+use crate::tap::Tap;
 use crate::zone::Zones;
 
 /// What the configuration and its files contain; made anew at each reload.
@@ -50,6 +52,10 @@ pub struct Service {
     /// The questions of all workers that wait for a look-up.
     pub in_flight: InFlight,
     pub metrics: Registry,
+    /// What the query log is told.
+    pub query_tap: Arc<Tap>,
+    /// What dnstap is told.
+    pub message_tap: Arc<Tap>,
     /// Zones whose primaries have something new.
     pub notified: Notified,
     /// Transfers to other servers.
@@ -113,6 +119,8 @@ impl Service {
             limits,
             in_flight: InFlight::new(&limits),
             metrics: Registry::default(),
+            query_tap: Tap::new(QUERY_TAP_BYTES),
+            message_tap: Tap::new(MESSAGE_TAP_BYTES),
             notified: Notified::default(),
             transfer_places: Arc::default(),
             updates: RequestedUpdates::default(),

@@ -16,7 +16,7 @@ use super::listed;
 use super::local::LocalInView;
 use super::outcome::{Delivery, Outcome};
 use super::pipeline::{Decided, LookUp, OWN_NEEDS, PIPELINE, Pipeline};
-use super::query_log::{self, Answered};
+use super::query_log::{Told, Watch, Watchers, answer_count, first_question};
 use super::reply::{Manner, OPT_BYTES, bare_error, encode};
 use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
@@ -32,7 +32,7 @@ use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WA
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::{self, ClientFamily, ClientLimit, Counter, Over, QueryType, Source};
 use crate::policy::{ClientNet, Pace, Place, ViewId};
-use crate::record::{Name, Question, Rcode, Rtype};
+use crate::record::{Name, Question, Rcode, Rtype, Security};
 use crate::resolve::{Context, Followed, Local, Resolver, Trace};
 use crate::upstream::Upstream;
 use crate::wire::{Flags, Header, Message, Opcode, OptionCode, Writer};
@@ -47,13 +47,14 @@ pub struct Worker {
     random: Rc<Random>,
     /// The counters of this worker.
     metrics: metrics::Recorder,
+    watchers: Watchers,
 }
 
 /// The clock and the snapshot for all queries of one batch. Dropped before anything is waited for.
 pub struct Moment {
     now: BootTime,
-    /// The same for a log of every query; `None`: there is none.
-    logged_from: Option<Instant>,
+    /// Who is told of each query; `None`: nobody.
+    watch: Option<Watch>,
     snapshot: Guard<Arc<Snapshot>>,
 }
 
@@ -70,12 +71,19 @@ impl Moment {
 }
 
 /// A request that has been read and decided, and that has to wait.
-pub struct Pending(Waits);
+pub struct Pending {
+    waits: Waits,
+    watch: Option<Watch>,
+}
 
 #[allow(clippy::large_enum_variant, reason = "boxed by whoever holds it, and nearly all are look-ups")]
 enum Waits {
     LookUp { prepared: Prepared, look_up: LookUp },
-    Update(Box<AwaitedUpdate>),
+    Update {
+        update: Box<AwaitedUpdate>,
+        /// For whoever watches.
+        packet: Option<Vec<u8>>,
+    },
 }
 
 /// A request and what its reply depends on, read once.
@@ -129,7 +137,8 @@ impl Worker {
         let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
         let resolver = Resolver::new(&service.resolve, upstream.clone(), random.clone(), metrics.clone());
         let apart = ResolversApart::new(upstream, random.clone(), metrics.clone());
-        Rc::new(Worker { service, resolver, apart, pipeline, random, metrics })
+        let watchers = Watchers { queries: service.query_tap.feed(), messages: service.message_tap.feed() };
+        Rc::new(Worker { service, resolver, apart, pipeline, random, metrics, watchers })
     }
 
     /// The state shared with other workers.
@@ -178,12 +187,24 @@ impl Worker {
 
     /// Reads the current configuration, for one batch of queries that arrived at `now`.
     pub fn moment(&self, now: BootTime) -> Moment {
-        Moment { now, logged_from: query_log::is_wanted().then(Instant::now), snapshot: self.service.present.load() }
+        Moment { now, watch: self.watchers.watch(&*self.service.resolve.clock), snapshot: self.service.present.load() }
     }
 
     /// `slot` holds the query in its first `len` octets; the reply overwrites it.
+    #[inline]
     pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        let Moment { now, logged_from, snapshot } = moment;
+        if let Some(watch) = &moment.watch {
+            self.watchers.query(watch, client, &slot[..len]);
+        }
+        let done = self.answer_at_once(moment, slot, len, client);
+        if let (Some(watch), AtOnce::Reply(len)) = (&moment.watch, &done) {
+            self.watchers.response(watch, client, &slot[..*len]);
+        }
+        done
+    }
+
+    fn answer_at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+        let Moment { now, watch, snapshot } = moment;
         let query = match read(&slot[..len]) {
             Ok(query) => query,
             Err(unreadable) => return self.at_once_error(moment, unreadable, slot, len, client),
@@ -195,9 +216,10 @@ impl Worker {
         count_query(&self.metrics, client, given.qtype);
         self.metrics.answer(metrics::Outcome::of(given.rcode));
         self.metrics.at_once(given.source);
-        if let Some(came) = logged_from {
-            let rcode = Rcode(given.rcode);
-            Answered { client, rtype: given.qtype, rcode, source: given.source, came: *came }.log_wire(query.qname_wire(slot));
+        if let Some(watch) = watch {
+            let verdict = if given.is_secure { Security::Secure } else { Security::Insecure };
+            let told = Told::of(client, query.qname_wire(slot), given.qtype, Rcode(given.rcode), given.source);
+            self.watchers.answered(watch, snapshot, &Told { answers: answer_count(slot), verdict, list: given.list, ..told });
         }
         if let Some(list) = given.list {
             snapshot.reasons.blocked(list);
@@ -224,16 +246,16 @@ impl Worker {
         let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, requester, Some(client.local)).by(self);
         let prepared = Prepared { signer, ..prepared };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
-            Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending(Waits::LookUp { prepared, look_up }))),
+            Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending { waits: Waits::LookUp { prepared, look_up }, watch: moment.watch })),
             Decided::Outcome(outcome) if outcome.delivery == Delivery::None => {
                 count_rewrite(&self.metrics, &outcome);
-                log_answered(&prepared.request.question, client, &outcome, moment.logged_from);
+                self.tell(moment.watch.as_ref(), &prepared, client, &outcome, &[]);
                 AtOnce::Silence
             }
             Decided::Outcome(outcome) => {
                 let proven = prepared.request.cookie().is_some_and(|cookie| self.service.made(cookie, client.peer.ip()));
                 let reply = self.finish(&prepared, client.peer.ip(), &outcome);
-                log_answered(&prepared.request.question, client, &outcome, moment.logged_from);
+                self.tell(moment.watch.as_ref(), &prepared, client, &outcome, &reply);
                 self.put(moment, &reply, outcome.source, proven, slot, client)
             }
         }
@@ -248,6 +270,7 @@ impl Worker {
         };
         self.metrics.count(Counter::Malformed);
         self.metrics.answer(metrics::Outcome::of(rcode.0));
+        self.tell_message(moment, &slot[..len], client, rcode, Source::Policy);
         let Some(mut reply) = bare_error(&slot[..len], rcode, &echo, edns) else { return AtOnce::Silence };
         if edns && client.transport.is_encrypted() {
             let opt_at = reply.len().saturating_sub(OPT_BYTES);
@@ -261,6 +284,7 @@ impl Worker {
             ZoneMessage::Silence => AtOnce::Silence,
             ZoneMessage::Reply(reply) => {
                 let rcode = Header::read(&reply).map_or(0, |header| header.flags.rcode());
+                self.tell_message(moment, &slot[..len], client, Rcode(rcode), Source::Zone);
                 self.metrics.answer(metrics::Outcome::of(rcode));
                 if let Some(counter) = refused(&slot[..len]).filter(|_| rcode != 0) {
                     self.metrics.count(counter);
@@ -269,9 +293,13 @@ impl Worker {
             }
             ZoneMessage::Transfer(messages) => {
                 self.metrics.count(Counter::Transfers);
+                self.tell_message(moment, &slot[..len], client, Rcode::NOERROR, Source::Zone);
                 AtOnce::Many(Box::new(messages))
             }
-            ZoneMessage::Update(update) => AtOnce::Later(Box::new(Pending(Waits::Update(update)))),
+            ZoneMessage::Update(update) => {
+                let packet = moment.watch.map(|_| slot[..len].to_vec());
+                AtOnce::Later(Box::new(Pending { waits: Waits::Update { update, packet }, watch: moment.watch }))
+            }
             ZoneMessage::Question { packet, mut signer } => {
                 match read(&packet).and_then(|query| query.to_request(&packet, client.transport)) {
                     Ok(request) => self.decide(moment, request, Some(signer), slot, client),
@@ -301,10 +329,22 @@ impl Worker {
     /// The reply that `at_once` could not give; empty: nothing is to be sent. Takes no longer than clients wait. A query with a place among those in progress
     /// fails when it loses the place.
     pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
-        match pending.0 {
-            Waits::LookUp { prepared, look_up } => self.looked_up(&prepared, look_up, client, place).await,
-            Waits::Update(update) => {
+        let watch = pending.watch;
+        let reply = self.answer_later(pending.waits, client, place, watch.as_ref()).await;
+        if let Some(watch) = &watch {
+            self.watchers.response(watch, client, &reply);
+        }
+        reply
+    }
+
+    async fn answer_later(self: &Rc<Self>, waits: Waits, client: &Client, place: Option<Place>, watch: Option<&Watch>) -> Vec<u8> {
+        match waits {
+            Waits::LookUp { prepared, look_up } => self.looked_up(&prepared, look_up, client, place, watch).await,
+            Waits::Update { update, packet } => {
                 let (rcode, reply) = update.reply(&*self.service.resolve.clock).await;
+                if let (Some(watch), Some(packet)) = (watch, packet) {
+                    self.watchers.answered(watch, &self.service.present.load(), &of_message(&packet, client, rcode, Source::Zone));
+                }
                 self.metrics.answer(metrics::Outcome::of(rcode.0));
                 self.metrics.count(if rcode == Rcode::NOERROR { Counter::Updates } else { Counter::UpdatesRefused });
                 reply
@@ -312,7 +352,14 @@ impl Worker {
         }
     }
 
-    async fn looked_up(self: &Rc<Self>, prepared: &Prepared, look_up: LookUp, client: &Client, place: Option<Place>) -> Vec<u8> {
+    async fn looked_up(
+        self: &Rc<Self>,
+        prepared: &Prepared,
+        look_up: LookUp,
+        client: &Client,
+        place: Option<Place>,
+        watch: Option<&Watch>,
+    ) -> Vec<u8> {
         let came = Instant::now();
         self.metrics.count(Counter::LookedUp);
         let recorder = Recorder::off();
@@ -329,7 +376,7 @@ impl Worker {
             Delivery::Whole | Delivery::Truncated => self.finish(prepared, client.peer.ip(), &outcome),
         };
         self.metrics.took(outcome.source, came.elapsed().as_micros() as u64);
-        log_answered(&prepared.request.question, client, &outcome, query_log::is_wanted().then_some(came));
+        self.tell(watch, prepared, client, &outcome, &reply);
         reply
     }
 
@@ -352,7 +399,7 @@ impl Worker {
         let decided = self.pipeline.decide(&prepared.case(self, &Recorder::off()));
         Some(match decided {
             Decided::Outcome(outcome) => self.finish(&prepared, client.peer.ip(), &outcome),
-            Decided::LookUp(look_up) => self.looked_up(&prepared, look_up, client, None).await,
+            Decided::LookUp(look_up) => self.looked_up(&prepared, look_up, client, None, None).await,
         })
     }
 
@@ -387,6 +434,23 @@ impl Worker {
         };
         let (notes, events) = recorder.finish();
         Explained { question: query.question.clone(), notes, events, outcome }
+    }
+
+    /// Tells whoever watches what became of a query.
+    #[inline]
+    fn tell(&self, watch: Option<&Watch>, prepared: &Prepared, client: &Client, outcome: &Outcome, reply: &[u8]) {
+        let Some(watch) = watch else { return };
+        let Question { name, rtype, .. } = &prepared.request.question;
+        let told = Told::of(client, name.as_wire(), *rtype, outcome.rcode(), outcome.source).with_outcome(outcome);
+        let (answers, class, view) = (answer_count(reply), prepared.request.class.0, prepared.view);
+        self.watchers.answered(watch, &prepared.snapshot, &Told { answers, class, view, ..told });
+    }
+
+    /// The same for a message that is no question for names.
+    fn tell_message(&self, moment: &Moment, packet: &[u8], client: &Client, rcode: Rcode, source: Source) {
+        if let Some(watch) = &moment.watch {
+            self.watchers.answered(watch, &moment.snapshot, &of_message(packet, client, rcode, source));
+        }
     }
 
     fn note_warm(&self, question: &Question) {
@@ -501,11 +565,10 @@ fn count_rewrite(metrics: &metrics::Recorder, outcome: &Outcome) {
     }
 }
 
-fn log_answered(question: &Question, client: &Client, outcome: &Outcome, came: Option<Instant>) {
-    if let Some(came) = came {
-        let (rtype, rcode, source) = (question.rtype, outcome.rcode(), outcome.source);
-        Answered { client, rtype, rcode, source, came }.log(&question.name);
-    }
+fn of_message<'a>(packet: &'a [u8], client: &'a Client, rcode: Rcode, source: Source) -> Told<'a> {
+    let (name, rtype, class) = first_question(packet);
+    let opcode = Header::read(packet).map_or(0, |header| header.flags.opcode().0);
+    Told { opcode, class, ..Told::of(client, name, rtype, rcode, source) }
 }
 
 fn over(client: &Client) -> Over {

@@ -393,4 +393,11 @@ pub(super) const VIEW: &[Row<ViewSettings>] = &[
         doc: "Servers that these clients' questions at and below a zone are sent to, instead of what `[[forward]]` and `[[stub]]` say of it; what they say is cached apart, in a sixteenth of `cache.size` more",
         why: "docs/views.md",
     },
+    Row {
+        key: "unlogged",
+        kind: Kind::Switch(|v| &mut v.is_unlogged),
+        default: "false",
+        doc: "Leave the queries of these clients out of the query log",
+        why: "docs/query-log.md",
+    },
 ];

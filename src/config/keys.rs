@@ -13,6 +13,7 @@ use super::negative::NegativeAnchor;
 use super::prefix::Prefix;
 use super::schedule::ScheduleRule;
 use super::secret::Secret;
+use super::tap_keys::{DNSTAP, QUERY_LOG};
 use super::settings::{LogFormat, LogLevel, QnameMinimisation, Settings, Sha1};
 use super::translation::TranslationPrefix;
 use super::view_settings::{ListenPlace, SafeSearch, ViewForward};
@@ -41,6 +42,8 @@ pub(super) enum Kind<T> {
     /// One of a few words; the value is the word's index in the list.
     Word(&'static [&'static str], fn(&mut T, usize), fn(&T) -> usize),
     FileOrBuiltIn(fn(&mut T) -> &mut Option<PathBuf>),
+    /// A file that is written, or standard output.
+    FileOrOutput(fn(&mut T) -> &mut Option<PathBuf>),
     /// A folder whose default is found when the program runs.
     FolderOrFoundOut(fn(&mut T) -> &mut Option<PathBuf>),
     /// An account of this system that, left alone, is found out.
@@ -58,6 +61,8 @@ pub(super) enum Kind<T> {
     OptionalTranslation(fn(&mut T) -> &mut Option<TranslationPrefix>),
     /// Records in master-file form, read where master files are understood.
     Records(fn(&mut T) -> &mut Vec<String>),
+    /// An address with its port.
+    OptionalSocket(fn(&mut T) -> &mut Option<SocketAddr>),
     /// At least one address.
     Listen(fn(&mut T) -> &mut Option<Vec<SocketAddr>>),
     /// Addresses with their ports; none: not at all.
@@ -101,7 +106,7 @@ pub(super) struct Section {
     pub(super) rows: &'static [Row<Settings>],
 }
 
-pub(super) const SECTIONS: [Section; 9] = [
+pub(super) const SECTIONS: [Section; 11] = [
     Section { name: "server", rows: SERVER },
     Section { name: "recursion", rows: RECURSION },
     Section { name: "cache", rows: CACHE },
@@ -111,6 +116,8 @@ pub(super) const SECTIONS: [Section; 9] = [
     Section { name: "limits", rows: CLIENTS },
     Section { name: "log", rows: LOG },
     Section { name: "web", rows: WEB },
+    Section { name: "query-log", rows: QUERY_LOG },
+    Section { name: "dnstap", rows: DNSTAP },
 ];
 
 /// The names of the `[[name]]` tables, which may appear many times.
@@ -663,6 +670,8 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::Bytes(_, least, most) => format!("a size (bytes or \"64MiB\") from {} to {}", show_size(*least), show_size(*most)),
         Kind::Word(words, _, _) => one_of(words),
         Kind::FileOrBuiltIn(_) => "the path of a file".to_owned(),
+        Kind::FileOrOutput(_) => "the path of a file, or \"-\" for standard output".to_owned(),
+        Kind::OptionalSocket(_) => "an address with its port, such as \"127.0.0.1:6000\"".to_owned(),
         Kind::FolderOrFoundOut(_) => "the path of a folder".to_owned(),
         Kind::AccountOrFoundOut(_) => "the name of an account".to_owned(),
         Kind::Name(_) | Kind::OptionalName(_) => "a domain name".to_owned(),

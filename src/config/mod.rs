@@ -27,6 +27,8 @@ mod schedule;
 mod secret;
 mod settings;
 mod show;
+mod tap_keys;
+mod tap_settings;
 mod translation;
 mod unbound;
 mod view_settings;
@@ -55,6 +57,7 @@ pub use settings::{
 pub use show::reference_markdown;
 pub use show::{KeyReference, SectionReference, Shown, reference, show};
 pub use socket_addr::parse_socket;
+pub use tap_settings::{DnstapSettings, QueryLogSettings, QueryLogWhat, STANDARD_OUTPUT};
 pub use translation::TranslationPrefix;
 pub use unbound::{Statement, Translation, statements, translate};
 pub use view_settings::{ListenPlace, SafeSearch, ViewForward, ViewSettings};

@@ -523,6 +523,8 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::Bytes(slot, least, most) => *slot(target) = written.bytes(*least, *most)?,
         Kind::Word(words, put, _) => put(target, written.word(words)?),
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => *slot(target) = Some(written.path()?),
+        Kind::FileOrOutput(slot) => *slot(target) = Some(written.path_or_output()?),
+        Kind::OptionalSocket(slot) => *slot(target) = Some(written.socket_with_port()?),
         Kind::AccountOrFoundOut(slot) => *slot(target) = Some(written.account()?),
         Kind::Name(slot) => *slot(target) = written.name()?,
         Kind::OptionalName(slot) => *slot(target) = Some(written.name()?),

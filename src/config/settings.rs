@@ -16,6 +16,7 @@ use super::origin::Origin;
 use super::prefix::Prefix;
 use super::problem::{Mark, Problem};
 use super::secret::Secret;
+use super::tap_settings::{DnstapSettings, QueryLogSettings};
 use super::translation::TranslationPrefix;
 use super::view_settings::ViewSettings;
 use crate::limits::Limits;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     pub log: LogSettings,
     pub web: WebSettings,
+    pub query_log: QueryLogSettings,
+    pub dnstap: DnstapSettings,
     pub keys: Vec<KeySettings>,
     /// Those of `[[zone]]`, then those that hold the data of an `[[rpz]]`.
     pub zones: Vec<ZoneSettings>,

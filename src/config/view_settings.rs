@@ -31,6 +31,8 @@ pub struct ViewSettings {
     pub safe_search: SafeSearch,
     /// Whom to ask instead of those of `[[forward]]` and `[[stub]]`.
     pub forward: Vec<ViewForward>,
+    /// The query log leaves out these clients.
+    pub is_unlogged: bool,
     /// When lists are in force; a list without an entry always is.
     pub schedule: Vec<ScheduleRule>,
     /// Line in the configuration file, from 1.

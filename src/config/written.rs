@@ -15,7 +15,8 @@ use super::list_settings::ListSource;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size};
 use super::secret::Secret;
-use super::socket_addr::{parse_socket, parse_socket_at};
+use super::socket_addr::{parse_socket, parse_socket_at, parse_socket_with_port};
+use super::tap_settings::STANDARD_OUTPUT;
 use super::translation::TranslationPrefix;
 use super::view_settings::SafeSearch;
 use crate::record::{Name, to_ascii_name};
@@ -87,6 +88,16 @@ impl Written<'_> {
     pub(super) fn path(&self) -> Read<PathBuf> {
         let path = self.plain().as_str().filter(|path| !path.is_empty() && !path.contains('\0'));
         path.map(|path| self.folder.join(path)).ok_or_else(|| self.wrong(None))
+    }
+
+    /// The path of a file that is written; standard output stays as it is written.
+    pub(super) fn path_or_output(&self) -> Read<PathBuf> {
+        if self.plain().as_str() == Some(STANDARD_OUTPUT) { Ok(PathBuf::from(STANDARD_OUTPUT)) } else { self.path() }
+    }
+
+    pub(super) fn socket_with_port(&self) -> Read<SocketAddr> {
+        let text = self.plain().as_str().ok_or_else(|| self.wrong(None))?;
+        parse_socket_with_port(text).map_err(|what| self.mistake(what))
     }
 
     /// A URL that can be fetched, or the path of a file.

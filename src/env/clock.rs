@@ -35,4 +35,9 @@ pub struct WallTime(pub u64);
 pub trait Clock: Send + Sync {
     fn boot(&self) -> BootTime;
     fn wall(&self) -> WallTime;
+
+    /// The same in microseconds, for what people compare with other logs.
+    fn wall_us(&self) -> u64 {
+        self.wall().0.saturating_mul(1_000_000)
+    }
 }

@@ -201,3 +201,24 @@ pub const READY_KEPT: Duration = Duration::from_secs(3);
 pub const READY_SERVERS_MAX: usize = 5;
 /// See [`READY_SERVERS_MAX`].
 pub const READY_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Octets of a worker's ring for the query log, where one is written: 40,000 entries, a tenth of a second of a worker that does nothing
+/// but repeat answers.
+pub const QUERY_TAP_BYTES: usize = 4 << 20;
+/// The same for dnstap, which has two whole messages for each query.
+pub const MESSAGE_TAP_BYTES: usize = 8 << 20;
+/// Octets of lines of the query log that are written in one piece.
+pub const QUERY_LOG_LINES_BYTES: usize = 256 << 10;
+/// Time between two attempts to open the query log, or to write to it, after one has failed.
+pub const QUERY_LOG_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a stop waits for the last lines of the query log.
+pub const QUERY_LOG_STOP_MAX: Duration = Duration::from_millis(100);
+/// Octets of frames that go to a dnstap reader in one piece.
+pub const DNSTAP_WRITE_BYTES: usize = 256 << 10;
+/// How long a dnstap reader may take nothing before its stream is given up.
+pub const DNSTAP_WRITE_MAX: Duration = Duration::from_secs(5);
+/// Time between two attempts to reach a dnstap reader.
+pub const DNSTAP_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a stop waits for the last messages.
+pub const DNSTAP_STOP_MAX: Duration = Duration::from_millis(100);
+/// Octets of a control frame of Frame Streams, as fstrm bounds them.
+pub const FRAME_STREAM_CONTROL_BYTES_MAX: u32 = 512;

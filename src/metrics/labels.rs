@@ -99,6 +99,11 @@ pub enum PolicyAction {
 
 impl PolicyAction {
     pub(super) const NAMES: &[&str] = &["nxdomain", "nodata", "drop", "tcp-only", "local-data"];
+
+    /// As in reports and in the query log.
+    pub fn name(self) -> &'static str {
+        PolicyAction::NAMES[self as usize]
+    }
 }
 
 /// A bound on the work for one question that was reached.

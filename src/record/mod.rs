@@ -20,6 +20,7 @@ mod text;
 pub use address_hints::address_hints;
 pub use ede::{Ede, EdeCode};
 pub use layout::{Field, canonical_rdata, fields, lower_labels_of, rdata_has_fields, rdata_names, strings};
+pub(crate) use name::write_presentation;
 pub(crate) use name::{
     NAME_BYTES_MAX, is_within as wire_name_is_within, presentation_to_wire as name_from_text, wire_len as wire_name_len,
 };

@@ -78,6 +78,8 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     let mut write: Vec<PathBuf> = folders.iter().map(|folder| (*folder).to_owned()).collect();
     // For the names of functions in the report of a panic.
     read.extend(std::env::current_exe());
+    // Full ones are renamed.
+    write.extend(sources.settings.query_log.path().map(parent));
     write.extend([Some(PathBuf::from(DEFAULT_ZONES)), sources.zone_folder.clone()].into_iter().flatten());
     write.extend(sources.zones.iter().map(|zone| parent(&zone.file.path)));
     write.extend(sources.broken_zones.iter().map(|zone| parent(&zone.path)));

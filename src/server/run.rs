@@ -36,6 +36,7 @@ use super::notify::{ServiceManager, watchdog_interval};
 use super::pages;
 use super::ports::{self, BindError, Ports, WorkerSockets};
 use super::priority;
+use super::query_log;
 use super::rlimit;
 use super::socket::{self, Control};
 use super::state;
@@ -127,7 +128,14 @@ pub fn run(
     let control = socket::bind(socket::place(sources.settings.server.control_socket.as_deref()), sources.settings.server.user.as_deref());
     let of_state = state.as_ref().map(|(_, folder)| folder.as_path());
     let folders: Vec<&Path> = of_state.into_iter().chain(control.as_ref().map(socket::Bound::folder)).collect();
-    let given: Vec<&Path> = of_state.into_iter().chain(control.as_ref().map(socket::Bound::given)).collect();
+    let query_log = sources.settings.query_log.path().map(Path::to_owned);
+    if let Some(Err(error)) = query_log.as_deref().map(query_log::make) {
+        let path = query_log.as_deref().unwrap_or(Path::new("")).display();
+        warn!("query-log.file: {path} cannot be made: {error}");
+    }
+    // A device or a pipe stays whose it is.
+    let made = query_log.as_deref().filter(|path| path.symlink_metadata().is_ok_and(|of| of.is_file()));
+    let given: Vec<&Path> = of_state.into_iter().chain(control.as_ref().map(socket::Bound::given)).chain(made).collect();
     let in_force = confine(&serve_as, &sources, &folders, &given).map_err(RunError::Privileges)?;
     let state = state.filter(|(_, folder)| is_still_usable(folder, sources.settings.server.user.as_deref()));
     let CacheSettings { persist, save_interval_s, .. } = sources.settings.cache;

@@ -16,12 +16,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
+use super::dnstap::DnstapKeeper;
 use super::encrypted::CertificateKeeper;
 use super::engine::{BrokenZoneServed, Engine, Swapped};
 use super::hosting::{Changing, Hosting, Order, RealDisk, Versions, made_catalogs};
 use super::lists::ListKeeper;
 use super::load::{CertificateFiles, LoadedZone, Sources};
 use super::ports::WorkerSockets;
+use super::query_log::QueryLogKeeper;
 use super::records;
 use super::serials::unraised_serials;
 use super::signing::{self, Signing, not_signed};
@@ -35,7 +37,7 @@ use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet, TimeZone};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
 use crate::listen::{self, Admission, Bounds, Encryption, ListenerChanges, LiveBounds, SocketChanges, Sockets, Tls};
-use crate::metrics::{Distribution, Row};
+use crate::metrics::{self, Distribution, Row};
 use crate::policy::{ResponsePolicies, Rules};
 use crate::record::Name;
 use crate::zone::{Zone, ZoneWithoutData, Zones};
@@ -51,6 +53,8 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     let zones = zone_states(&sources, &Zones::default());
     let zone_settings = sources.settings.zones.clone();
     let list_settings = sources.settings.lists.clone();
+    let dnstap_settings = sources.settings.dnstap.clone();
+    let query_log_settings = sources.settings.query_log.clone();
     let (view_settings, time_zone) = (sources.settings.views.clone(), sources.time_zone.clone().unwrap_or(TimeZone::UTC));
     let (certificate_files, certificate) = (CertificateFiles::of(&sources.settings), sources.certificate.take());
     let https_path = sources.settings.server.https_path.clone();
@@ -78,6 +82,8 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     certificates.configure(certificate_files, certificate);
     trust::restore(&service, state_folder.as_deref());
     let views = ViewKeeper::start(service.clone(), versions.clone(), Arc::new(RealClock), time_zone, &view_settings)?;
+    let query_log = QueryLogKeeper::start(service.query_tap.clone(), &query_log_settings)?;
+    let dnstap = DnstapKeeper::start(service.message_tap.clone(), &dnstap_settings)?;
     let lists = ListKeeper::start(service.clone(), versions.clone(), state_folder.clone(), &list_settings)?;
     let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
@@ -103,6 +109,8 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         tending,
         lists,
         views,
+        query_log,
+        dnstap,
         beats,
     }))
 }
@@ -158,6 +166,8 @@ struct Server {
     lists: ListKeeper,
     /// Looks at the clock for them.
     views: ViewKeeper,
+    query_log: QueryLogKeeper,
+    dnstap: DnstapKeeper,
     /// Each worker counts on, where a service manager watches whether all are alive.
     beats: Arc<[AtomicU64]>,
 }
@@ -229,6 +239,8 @@ impl Engine for Server {
         made_catalogs::add(&mut sources, self.state_folder.as_deref(), self.clock.wall());
         let zone_settings = sources.settings.zones.clone();
         let list_settings = sources.settings.lists.clone();
+        self.query_log.configure(&sources.settings.query_log);
+        self.dnstap.configure(&sources.settings.dnstap);
         self.views.configure(sources.time_zone.clone().unwrap_or(TimeZone::UTC), &sources.settings.views);
         self.certificates.configure(CertificateFiles::of(&sources.settings), sources.certificate.take());
         self.encryption.https_path.store(Arc::new(sources.settings.server.https_path.clone()));
@@ -332,6 +344,9 @@ impl Engine for Server {
     fn measured(&self) -> (Vec<Row>, Vec<Distribution>) {
         let mut rows = self.service.metrics.rows();
         rows.extend(self.service.state());
+        let left_out = |name, help, value| Row { name, help, kind: metrics::Kind::Counter, labels: Vec::new(), value };
+        rows.push(left_out("query-log-dropped", "Answered queries that the query log had no room for", self.query_log.left_out()));
+        rows.push(left_out("dnstap-dropped", "Messages that dnstap had no room for", self.dnstap.left_out()));
         (rows, self.service.metrics.histograms())
     }
 

@@ -20,6 +20,11 @@ impl Clock for RealClock {
     fn wall(&self) -> WallTime {
         WallTime(u64::try_from(read(libc::CLOCK_REALTIME).tv_sec).unwrap_or(0))
     }
+
+    fn wall_us(&self) -> u64 {
+        let time = read(libc::CLOCK_REALTIME);
+        u64::try_from(time.tv_sec).unwrap_or(0).saturating_mul(1_000_000).saturating_add(time.tv_nsec as u64 / 1_000)
+    }
 }
 
 fn read(clock: libc::clockid_t) -> libc::timespec {
@@ -40,5 +45,6 @@ mod tests {
         assert!(before > BootTime(0));
         assert!(RealClock.boot() >= before);
         assert!(RealClock.wall() > WallTime(946_684_800));
+        assert!(RealClock.wall_us() / 1_000_000 - RealClock.wall().0 <= 1);
     }
 }

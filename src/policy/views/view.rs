@@ -27,6 +27,8 @@ pub struct View {
     pub safe_search: SafeSearch,
     /// Whom to ask instead of those whom others' questions are sent to.
     pub forward: Vec<ViewForward>,
+    /// The query log tells of its clients.
+    pub query_log: bool,
 }
 
 /// All views. The first is the one of clients that no other has.
@@ -50,6 +52,7 @@ impl Views {
             block_answer: settings.policy.block_answer.clone().unwrap_or_default(),
             safe_search: SafeSearch::Off,
             forward: Vec::new(),
+            query_log: true,
         };
         let all: Vec<View> = [other].into_iter().chain(settings.views.iter().map(|view| View::new(view, settings))).collect();
         Views {
@@ -181,6 +184,7 @@ impl View {
             block_answer: settings.block_answer.clone().or_else(|| all.policy.block_answer.clone()).unwrap_or_default(),
             safe_search: settings.safe_search,
             forward: settings.forward.clone(),
+            query_log: !settings.is_unlogged,
         }
     }
 }
