@@ -211,7 +211,7 @@ pub const QUERY_LOG_LINES_BYTES: usize = 256 << 10;
 /// Time between two attempts to open the query log, or to write to it, after one has failed.
 pub const QUERY_LOG_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a stop waits for the last lines of the query log.
-pub const QUERY_LOG_STOP_MAX: Duration = Duration::from_millis(100);
+pub const QUERY_LOG_STOP_MAX: Duration = Duration::from_millis(500);
 /// Octets of frames that go to a dnstap reader in one piece.
 pub const DNSTAP_WRITE_BYTES: usize = 256 << 10;
 /// How long a dnstap reader may take nothing before its stream is given up.
@@ -219,6 +219,6 @@ pub const DNSTAP_WRITE_MAX: Duration = Duration::from_secs(5);
 /// Time between two attempts to reach a dnstap reader.
 pub const DNSTAP_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a stop waits for the last messages.
-pub const DNSTAP_STOP_MAX: Duration = Duration::from_millis(100);
+pub const DNSTAP_STOP_MAX: Duration = Duration::from_millis(500);
 /// Octets of a control frame of Frame Streams, as fstrm bounds them.
 pub const FRAME_STREAM_CONTROL_BYTES_MAX: u32 = 512;

@@ -122,12 +122,15 @@ impl Writer {
     fn drain(&mut self) -> usize {
         let Writer { tap, lost, log, settings } = self;
         let (mut buffer, mut waiting) = (Vec::new(), 0);
+        // A file is full to within one piece.
+        let most = usize::try_from(settings.max_size_bytes).unwrap_or(usize::MAX);
+        let piece = if most > 0 { most.min(QUERY_LOG_LINES_BYTES) } else { QUERY_LOG_LINES_BYTES };
         let count = tap.read(|record| {
             let Some(answered) = Answered::read(record) else { return };
             let Some(log) = log.as_mut() else { return };
             log.lines.write(&answered, &mut buffer);
             waiting += 1;
-            if buffer.len() >= QUERY_LOG_LINES_BYTES {
+            if buffer.len() >= piece {
                 log.append(&buffer, waiting, lost, settings);
                 (waiting, _) = (0, buffer.clear());
             }
