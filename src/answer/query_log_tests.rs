@@ -28,7 +28,12 @@ fn told(tap: &Tap) -> Vec<String> {
         let name = Name::from_wire(answered.name).map_or_else(|_| "-".to_owned(), |name| name.to_string());
         let Answered { client, transport, opcode, rtype, class, rcode, answers, source, verdict, is_dropped, reason, .. } = answered;
         assert_eq!(answered.came_us, 1_800_000_000_000_000);
-        let mut text = format!("{} {transport} {opcode} {name} {} {class}: {} {answers} {source} {verdict:?}", client.ip(), Rtype(rtype), Rcode(rcode));
+        let mut text = format!(
+            "{} {transport} {opcode} {name} {} {class}: {} {answers} {source} {verdict:?}",
+            client.ip(),
+            Rtype(rtype),
+            Rcode(rcode)
+        );
         for more in [reason.view, reason.list, reason.text] {
             if !more.is_empty() {
                 text += &format!(", {more}");
@@ -58,7 +63,12 @@ fn every_query_is_told_of_once() {
             "198.51.100.7 udp 0 www.example.com. A 1: REFUSED 0 policy Indeterminate, this client may not use recursion",
         ),
         (FRIEND, Transport::Https, question("ads.test. A"), "127.0.0.1 https 0 ads.test. A 1: NOERROR 1 policy Insecure, ads, list ads"),
-        (FRIEND, Transport::Udp, question("www.example.org. A")[..14].to_vec(), "127.0.0.1 udp 0 - TYPE0 0: FORMERR 0 policy Indeterminate"),
+        (
+            FRIEND,
+            Transport::Udp,
+            question("www.example.org. A")[..14].to_vec(),
+            "127.0.0.1 udp 0 - TYPE0 0: FORMERR 0 policy Indeterminate",
+        ),
         (FRIEND, Transport::Tcp, update, "127.0.0.1 tcp 5 example.org. SOA 1: REFUSED 0 zone Indeterminate"),
         (FRIEND, Transport::Tcp, question("example.org. AXFR"), "127.0.0.1 tcp 0 example.org. AXFR 1: REFUSED 0 zone Indeterminate"),
     ] {

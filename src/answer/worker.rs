@@ -78,7 +78,10 @@ pub struct Pending {
 
 #[allow(clippy::large_enum_variant, reason = "boxed by whoever holds it, and nearly all are look-ups")]
 enum Waits {
-    LookUp { prepared: Prepared, look_up: LookUp },
+    LookUp {
+        prepared: Prepared,
+        look_up: LookUp,
+    },
     Update {
         update: Box<AwaitedUpdate>,
         /// For whoever watches.
@@ -196,42 +199,11 @@ impl Worker {
         if let Some(watch) = &moment.watch {
             self.watchers.query(watch, client, &slot[..len]);
         }
-        let done = self.answer_at_once(moment, slot, len, client);
+        let done = answer_at_once(self, moment, slot, len, client);
         if let (Some(watch), AtOnce::Reply(len)) = (&moment.watch, &done) {
             self.watchers.response(watch, client, &slot[..*len]);
         }
         done
-    }
-
-    fn answer_at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        let Moment { now, watch, snapshot } = moment;
-        let query = match read(&slot[..len]) {
-            Ok(query) => query,
-            Err(unreadable) => return self.at_once_error(moment, unreadable, slot, len, client),
-        };
-        let keepalive = client.transport != Transport::Udp && query.edns.is_some() && asks_keepalive(&slot[..len], client.transport);
-        let Some(given) = fast_path::answer(&self.service, snapshot, &query, slot, client, keepalive, *now) else {
-            return self.at_once_unready(moment, query, slot, len, client);
-        };
-        count_query(&self.metrics, client, given.qtype);
-        self.metrics.answer(metrics::Outcome::of(given.rcode));
-        self.metrics.at_once(given.source);
-        if let Some(watch) = watch {
-            let verdict = if given.is_secure { Security::Secure } else { Security::Insecure };
-            let told = Told::of(client, query.qname_wire(slot), given.qtype, Rcode(given.rcode), given.source);
-            self.watchers.answered(watch, snapshot, &Told { answers: answer_count(slot), verdict, list: given.list, ..told });
-        }
-        if let Some(list) = given.list {
-            snapshot.reasons.blocked(list);
-        }
-        // Names that a view looks up apart are nobody else's business.
-        if given.first && snapshot.routes.keep_warm && snapshot.view_routes.each().next().is_none() {
-            self.note_warm_hit(&query, slot);
-        }
-        if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !self.service.in_flight.is_crowded()) {
-            refresh(self, &question, Arc::clone(snapshot), client);
-        }
-        if given.trusted { AtOnce::Reply(given.len) } else { self.paced(moment, slot, given.len, client) }
     }
 
     /// Answers that are not kept ready, but need no waiting either.
@@ -246,16 +218,18 @@ impl Worker {
         let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, requester, Some(client.local)).by(self);
         let prepared = Prepared { signer, ..prepared };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
-            Decided::LookUp(look_up) => AtOnce::Later(Box::new(Pending { waits: Waits::LookUp { prepared, look_up }, watch: moment.watch })),
+            Decided::LookUp(look_up) => {
+                AtOnce::Later(Box::new(Pending { waits: Waits::LookUp { prepared, look_up }, watch: moment.watch }))
+            }
             Decided::Outcome(outcome) if outcome.delivery == Delivery::None => {
                 count_rewrite(&self.metrics, &outcome);
-                self.tell(moment.watch.as_ref(), &prepared, client, &outcome, &[]);
+                tell(&self.watchers, moment.watch.as_ref(), &prepared, client, &outcome, &[]);
                 AtOnce::Silence
             }
             Decided::Outcome(outcome) => {
                 let proven = prepared.request.cookie().is_some_and(|cookie| self.service.made(cookie, client.peer.ip()));
                 let reply = self.finish(&prepared, client.peer.ip(), &outcome);
-                self.tell(moment.watch.as_ref(), &prepared, client, &outcome, &reply);
+                tell(&self.watchers, moment.watch.as_ref(), &prepared, client, &outcome, &reply);
                 self.put(moment, &reply, outcome.source, proven, slot, client)
             }
         }
@@ -270,7 +244,7 @@ impl Worker {
         };
         self.metrics.count(Counter::Malformed);
         self.metrics.answer(metrics::Outcome::of(rcode.0));
-        self.tell_message(moment, &slot[..len], client, rcode, Source::Policy);
+        tell_message(&self.watchers, moment, &slot[..len], client, rcode, Source::Policy);
         let Some(mut reply) = bare_error(&slot[..len], rcode, &echo, edns) else { return AtOnce::Silence };
         if edns && client.transport.is_encrypted() {
             let opt_at = reply.len().saturating_sub(OPT_BYTES);
@@ -284,7 +258,7 @@ impl Worker {
             ZoneMessage::Silence => AtOnce::Silence,
             ZoneMessage::Reply(reply) => {
                 let rcode = Header::read(&reply).map_or(0, |header| header.flags.rcode());
-                self.tell_message(moment, &slot[..len], client, Rcode(rcode), Source::Zone);
+                tell_message(&self.watchers, moment, &slot[..len], client, Rcode(rcode), Source::Zone);
                 self.metrics.answer(metrics::Outcome::of(rcode));
                 if let Some(counter) = refused(&slot[..len]).filter(|_| rcode != 0) {
                     self.metrics.count(counter);
@@ -293,7 +267,7 @@ impl Worker {
             }
             ZoneMessage::Transfer(messages) => {
                 self.metrics.count(Counter::Transfers);
-                self.tell_message(moment, &slot[..len], client, Rcode::NOERROR, Source::Zone);
+                tell_message(&self.watchers, moment, &slot[..len], client, Rcode::NOERROR, Source::Zone);
                 AtOnce::Many(Box::new(messages))
             }
             ZoneMessage::Update(update) => {
@@ -330,26 +304,11 @@ impl Worker {
     /// fails when it loses the place.
     pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
         let watch = pending.watch;
-        let reply = self.answer_later(pending.waits, client, place, watch.as_ref()).await;
+        let reply = answer_later(self, pending.waits, client, place, watch.as_ref()).await;
         if let Some(watch) = &watch {
             self.watchers.response(watch, client, &reply);
         }
         reply
-    }
-
-    async fn answer_later(self: &Rc<Self>, waits: Waits, client: &Client, place: Option<Place>, watch: Option<&Watch>) -> Vec<u8> {
-        match waits {
-            Waits::LookUp { prepared, look_up } => self.looked_up(&prepared, look_up, client, place, watch).await,
-            Waits::Update { update, packet } => {
-                let (rcode, reply) = update.reply(&*self.service.resolve.clock).await;
-                if let (Some(watch), Some(packet)) = (watch, packet) {
-                    self.watchers.answered(watch, &self.service.present.load(), &of_message(&packet, client, rcode, Source::Zone));
-                }
-                self.metrics.answer(metrics::Outcome::of(rcode.0));
-                self.metrics.count(if rcode == Rcode::NOERROR { Counter::Updates } else { Counter::UpdatesRefused });
-                reply
-            }
-        }
     }
 
     async fn looked_up(
@@ -376,7 +335,7 @@ impl Worker {
             Delivery::Whole | Delivery::Truncated => self.finish(prepared, client.peer.ip(), &outcome),
         };
         self.metrics.took(outcome.source, came.elapsed().as_micros() as u64);
-        self.tell(watch, prepared, client, &outcome, &reply);
+        tell(&self.watchers, watch, prepared, client, &outcome, &reply);
         reply
     }
 
@@ -434,23 +393,6 @@ impl Worker {
         };
         let (notes, events) = recorder.finish();
         Explained { question: query.question.clone(), notes, events, outcome }
-    }
-
-    /// Tells whoever watches what became of a query.
-    #[inline]
-    fn tell(&self, watch: Option<&Watch>, prepared: &Prepared, client: &Client, outcome: &Outcome, reply: &[u8]) {
-        let Some(watch) = watch else { return };
-        let Question { name, rtype, .. } = &prepared.request.question;
-        let told = Told::of(client, name.as_wire(), *rtype, outcome.rcode(), outcome.source).with_outcome(outcome);
-        let (answers, class, view) = (answer_count(reply), prepared.request.class.0, prepared.view);
-        self.watchers.answered(watch, &prepared.snapshot, &Told { answers, class, view, ..told });
-    }
-
-    /// The same for a message that is no question for names.
-    fn tell_message(&self, moment: &Moment, packet: &[u8], client: &Client, rcode: Rcode, source: Source) {
-        if let Some(watch) = &moment.watch {
-            self.watchers.answered(watch, &moment.snapshot, &of_message(packet, client, rcode, source));
-        }
     }
 
     fn note_warm(&self, question: &Question) {
@@ -516,6 +458,71 @@ impl Worker {
             Pace::Drop => AtOnce::Silence,
             Pace::Slip => AtOnce::Reply(slip(slot, len)),
         }
+    }
+}
+
+/// As `Worker::at_once`, whoever watches.
+fn answer_at_once(worker: &Worker, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+    let Moment { now, watch, snapshot } = moment;
+    let query = match read(&slot[..len]) {
+        Ok(query) => query,
+        Err(unreadable) => return worker.at_once_error(moment, unreadable, slot, len, client),
+    };
+    let keepalive = client.transport != Transport::Udp && query.edns.is_some() && asks_keepalive(&slot[..len], client.transport);
+    let Some(given) = fast_path::answer(&worker.service, snapshot, &query, slot, client, keepalive, *now) else {
+        return worker.at_once_unready(moment, query, slot, len, client);
+    };
+    count_query(&worker.metrics, client, given.qtype);
+    worker.metrics.answer(metrics::Outcome::of(given.rcode));
+    worker.metrics.at_once(given.source);
+    if let Some(watch) = watch {
+        let verdict = if given.is_secure { Security::Secure } else { Security::Insecure };
+        let told = Told::of(client, query.qname_wire(slot), given.qtype, Rcode(given.rcode), given.source);
+        worker.watchers.answered(watch, snapshot, &Told { answers: answer_count(slot), verdict, list: given.list, ..told });
+    }
+    if let Some(list) = given.list {
+        snapshot.reasons.blocked(list);
+    }
+    // Names that a view looks up apart are nobody else's business.
+    if given.first && snapshot.routes.keep_warm && snapshot.view_routes.each().next().is_none() {
+        worker.note_warm_hit(&query, slot);
+    }
+    if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !worker.service.in_flight.is_crowded()) {
+        refresh(worker, &question, Arc::clone(snapshot), client);
+    }
+    if given.trusted { AtOnce::Reply(given.len) } else { worker.paced(moment, slot, given.len, client) }
+}
+
+/// As `Worker::later`, whoever watches.
+async fn answer_later(worker: &Rc<Worker>, waits: Waits, client: &Client, place: Option<Place>, watch: Option<&Watch>) -> Vec<u8> {
+    match waits {
+        Waits::LookUp { prepared, look_up } => worker.looked_up(&prepared, look_up, client, place, watch).await,
+        Waits::Update { update, packet } => {
+            let (rcode, reply) = update.reply(&*worker.service.resolve.clock).await;
+            if let (Some(watch), Some(packet)) = (watch, packet) {
+                worker.watchers.answered(watch, &worker.service.present.load(), &of_message(&packet, client, rcode, Source::Zone));
+            }
+            worker.metrics.answer(metrics::Outcome::of(rcode.0));
+            worker.metrics.count(if rcode == Rcode::NOERROR { Counter::Updates } else { Counter::UpdatesRefused });
+            reply
+        }
+    }
+}
+
+/// Tells whoever watches what became of a query.
+#[inline]
+fn tell(watchers: &Watchers, watch: Option<&Watch>, prepared: &Prepared, client: &Client, outcome: &Outcome, reply: &[u8]) {
+    let Some(watch) = watch else { return };
+    let Question { name, rtype, .. } = &prepared.request.question;
+    let told = Told::of(client, name.as_wire(), *rtype, outcome.rcode(), outcome.source).with_outcome(outcome);
+    let (answers, class, view) = (answer_count(reply), prepared.request.class.0, prepared.view);
+    watchers.answered(watch, &prepared.snapshot, &Told { answers, class, view, ..told });
+}
+
+/// The same for a message that is no question for names.
+fn tell_message(watchers: &Watchers, moment: &Moment, packet: &[u8], client: &Client, rcode: Rcode, source: Source) {
+    if let Some(watch) = &moment.watch {
+        watchers.answered(watch, &moment.snapshot, &of_message(packet, client, rcode, source));
     }
 }
 

@@ -14,6 +14,7 @@ mod http_url;
 mod keys;
 mod language;
 mod list_settings;
+mod log_format;
 mod nearest;
 mod negative;
 mod socket_addr;
@@ -27,7 +28,6 @@ mod schedule;
 mod secret;
 mod settings;
 mod show;
-mod tap_keys;
 mod tap_settings;
 mod translation;
 mod unbound;
@@ -38,6 +38,7 @@ pub use address_entry::AddressEntry;
 pub use block_answer::BlockAnswer;
 pub use http_url::{Host, HttpUrl, Scheme};
 pub use list_settings::{ListAction, ListFormat, ListMatch, ListReason, ListSettings, ListSource};
+pub use log_format::LogFormat;
 pub(crate) use nearest::nearest;
 pub use negative::NegativeAnchor;
 pub use origin::Origin;
@@ -50,8 +51,8 @@ pub use secret::Secret;
 #[cfg(any(test, feature = "internals"))]
 pub use settings::PolicySettings;
 pub use settings::{
-    CacheSettings, DnssecAlgorithm, KeyAlgorithm, KeySettings, LimitSettings, LogFormat, LogLevel, LogSettings, QnameMinimisation,
-    RecursionSettings, RouteSettings, RpzPolicy, RpzSettings, ServerSettings, Settings, Sha1, ZoneSettings,
+    CacheSettings, DnssecAlgorithm, KeyAlgorithm, KeySettings, LimitSettings, LogLevel, LogSettings, QnameMinimisation, RecursionSettings,
+    RouteSettings, RpzPolicy, RpzSettings, ServerSettings, Settings, Sha1, ZoneSettings,
 };
 #[cfg(any(test, feature = "internals"))]
 pub use show::reference_markdown;

@@ -524,17 +524,17 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::Word(words, put, _) => put(target, written.word(words)?),
         Kind::FileOrBuiltIn(slot) | Kind::FolderOrFoundOut(slot) => *slot(target) = Some(written.path()?),
         Kind::FileOrOutput(slot) => *slot(target) = Some(written.path_or_output()?),
-        Kind::OptionalSocket(slot) => *slot(target) = Some(written.socket_with_port()?),
+        Kind::OptionalSocket(slot) => *slot(target) = Some(written.one(parse_socket_with_port)?),
         Kind::AccountOrFoundOut(slot) => *slot(target) = Some(written.account()?),
-        Kind::Name(slot) => *slot(target) = written.name()?,
-        Kind::OptionalName(slot) => *slot(target) = Some(written.name()?),
+        Kind::Name(slot) => *slot(target) = written.one(domain_name)?,
+        Kind::OptionalName(slot) => *slot(target) = Some(written.one(domain_name)?),
         Kind::OptionalText(slot) => *slot(target) = Some(written.short_text()?),
         Kind::Names(slot) => *slot(target) = written.each(domain_name)?,
         Kind::NegativeAnchors(slot) => *slot(target) = written.each(|text| NegativeAnchor::parse(text, domain_name))?,
         Kind::Records(slot) => *slot(target) = written.each(|text| Ok(text.to_owned()))?,
         Kind::Prefixes(slot) => *slot(target) = written.each(str::parse::<Prefix>)?,
-        Kind::Translation(slot) => *slot(target) = written.translation()?,
-        Kind::OptionalTranslation(slot) => *slot(target) = Some(written.translation()?),
+        Kind::Translation(slot) => *slot(target) = written.one(str::parse)?,
+        Kind::OptionalTranslation(slot) => *slot(target) = Some(written.one(str::parse)?),
         Kind::Listen(slot) => *slot(target) = Some(written.sockets()?),
         Kind::ListenOrOff(slot) => *slot(target) = written.each(parse_socket_with_port)?,
         Kind::ListenAt(slot, port) => *slot(target) = written.sockets_at(*port)?,
@@ -563,7 +563,8 @@ fn value_at(root: &Table<'_>, section: &str, key: &str) -> Option<Range<usize>> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{LogFormat, LogLevel, QnameMinimisation, Sha1};
+    use super::super::log_format::LogFormat;
+    use super::super::settings::{LogLevel, QnameMinimisation, Sha1};
     use super::*;
     use proptest::prelude::*;
 

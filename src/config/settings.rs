@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use super::address_entry::AddressEntry;
 use super::block_answer::BlockAnswer;
 use super::list_settings::ListSettings;
+use super::log_format::LogFormat;
 use super::negative::NegativeAnchor;
 use super::origin::Origin;
 use super::prefix::Prefix;
@@ -308,13 +309,6 @@ pub enum LogLevel {
     Info,
     Debug,
     Trace,
-}
-
-/// Form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 /// One `[[key]]`: a secret that this server shares with others (RFC 8945).

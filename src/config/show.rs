@@ -129,7 +129,9 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::Bytes(slot, _, _) => show_size(*slot(&mut copy)),
         Kind::Word(words, _, get) => words.get(get(settings)).map_or_else(unset, quoted),
         Kind::OptionalSocket(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
-        Kind::FileOrBuiltIn(slot) | Kind::FileOrOutput(slot) | Kind::FolderOrFoundOut(slot) => slot(&mut copy).as_deref().map_or_else(unset, path_text),
+        Kind::FileOrBuiltIn(slot) | Kind::FileOrOutput(slot) | Kind::FolderOrFoundOut(slot) => {
+            slot(&mut copy).as_deref().map_or_else(unset, path_text)
+        }
         Kind::OptionalText(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::AccountOrFoundOut(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),
         Kind::Name(slot) => quoted(slot(&mut copy)),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::settings::LogFormat;
+use super::log_format::LogFormat;
 
 /// Where the query log goes, instead of a file.
 pub const STANDARD_OUTPUT: &str = "-";

@@ -15,9 +15,8 @@ use super::list_settings::ListSource;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size};
 use super::secret::Secret;
-use super::socket_addr::{parse_socket, parse_socket_at, parse_socket_with_port};
+use super::socket_addr::{parse_socket, parse_socket_at};
 use super::tap_settings::STANDARD_OUTPUT;
-use super::translation::TranslationPrefix;
 use super::view_settings::SafeSearch;
 use crate::record::{Name, to_ascii_name};
 
@@ -95,11 +94,6 @@ impl Written<'_> {
         if self.plain().as_str() == Some(STANDARD_OUTPUT) { Ok(PathBuf::from(STANDARD_OUTPUT)) } else { self.path() }
     }
 
-    pub(super) fn socket_with_port(&self) -> Read<SocketAddr> {
-        let text = self.plain().as_str().ok_or_else(|| self.wrong(None))?;
-        parse_socket_with_port(text).map_err(|what| self.mistake(what))
-    }
-
     /// A URL that can be fetched, or the path of a file.
     pub(super) fn source(&self) -> Read<ListSource> {
         match self.plain().as_str().and_then(|text| Some((text, text.split_once("://")?))) {
@@ -122,12 +116,9 @@ impl Written<'_> {
         text.map(str::to_owned).ok_or_else(|| self.wrong(None))
     }
 
-    pub(super) fn name(&self) -> Read<Name> {
-        domain_name(self.text()?).map_err(|what| self.mistake(what))
-    }
-
-    pub(super) fn translation(&self) -> Read<TranslationPrefix> {
-        self.text()?.parse().map_err(|what| self.mistake(what))
+    /// Reads one string.
+    pub(super) fn one<T>(&self, read: impl Fn(&str) -> Result<T, String>) -> Read<T> {
+        read(self.text()?).map_err(|what| self.mistake(what))
     }
 
     pub(super) fn secret(&self) -> Read<Secret> {

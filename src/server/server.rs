@@ -82,8 +82,8 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     certificates.configure(certificate_files, certificate);
     trust::restore(&service, state_folder.as_deref());
     let views = ViewKeeper::start(service.clone(), versions.clone(), Arc::new(RealClock), time_zone, &view_settings)?;
-    let query_log = QueryLogKeeper::start(service.query_tap.clone(), &query_log_settings)?;
-    let dnstap = DnstapKeeper::start(service.message_tap.clone(), &dnstap_settings)?;
+    let query_log = QueryLogKeeper::start(service.query_tap.clone(), Arc::new(RealClock), &query_log_settings)?;
+    let dnstap = DnstapKeeper::start(service.message_tap.clone(), Arc::new(RealClock), &dnstap_settings)?;
     let lists = ListKeeper::start(service.clone(), versions.clone(), state_folder.clone(), &list_settings)?;
     let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;

@@ -62,7 +62,13 @@ impl<'a> Answered<'a> {
         for number in [self.rtype, self.class, self.rcode, self.answers] {
             put.number(number.to_le_bytes());
         }
-        put.number([self.opcode, place(&TRANSPORTS, self.transport), place(&SOURCES, self.source), self.verdict as u8, u8::from(self.is_dropped)]);
+        put.number([
+            self.opcode,
+            place(&TRANSPORTS, self.transport),
+            place(&SOURCES, self.source),
+            self.verdict as u8,
+            u8::from(self.is_dropped),
+        ]);
         put.text(self.name);
         let Reason { view, list, rule, ede, text } = self.reason;
         // Most answers have no reason to tell.
@@ -95,7 +101,22 @@ impl<'a> Answered<'a> {
             let mut text = || std::str::from_utf8(take.text()?).ok();
             reason = Reason { ede: has_ede.then_some(ede), view: text()?, list: text()?, rule: text()?, text: text()? };
         }
-        Some(Answered { came_us, took_us, client, transport, opcode, name, rtype, class, rcode, answers, source, verdict, is_dropped, reason })
+        Some(Answered {
+            came_us,
+            took_us,
+            client,
+            transport,
+            opcode,
+            name,
+            rtype,
+            class,
+            rcode,
+            answers,
+            source,
+            verdict,
+            is_dropped,
+            reason,
+        })
     }
 }
 

@@ -190,12 +190,9 @@ mod tests {
         let tap = Tap::new(1 << 14);
         let feed = tap.feed();
         assert!(!feed.is_on());
-        for (rule, expected) in [
-            (Rule::Each(1), &[0, 2, 3, 5, 0, 2][..]),
-            (Rule::Failing(1), &[2, 5, 2]),
-            (Rule::Each(3), &[3, 2]),
-            (Rule::Failing(2), &[5]),
-        ] {
+        for (rule, expected) in
+            [(Rule::Each(1), &[0, 2, 3, 5, 0, 2][..]), (Rule::Failing(1), &[2, 5, 2]), (Rule::Each(3), &[3, 2]), (Rule::Failing(2), &[5])]
+        {
             tap.set(rule);
             assert!(feed.is_on());
             feed.passed_over.set(0);

@@ -24,7 +24,12 @@ impl Ring {
     /// With room for this many octets, rounded up to a power of two.
     pub(super) fn new(bytes: usize) -> Ring {
         let count = bytes.div_ceil(WORD).next_power_of_two();
-        Ring { words: (0..count).map(|_| AtomicU64::new(0)).collect(), written: Apart::default(), read: Apart::default(), left_out: AtomicU64::new(0) }
+        Ring {
+            words: (0..count).map(|_| AtomicU64::new(0)).collect(),
+            written: Apart::default(),
+            read: Apart::default(),
+            left_out: AtomicU64::new(0),
+        }
     }
 
     /// Called by one thread only. Whether there was room.

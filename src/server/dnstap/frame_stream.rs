@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn strange_readers_are_refused() {
-        let other = [&0u32.to_be_bytes()[..], &16u32.to_be_bytes(), &ACCEPT.to_be_bytes(), &1u32.to_be_bytes(), &4u32.to_be_bytes(), b"text"];
+        let other =
+            [&0u32.to_be_bytes()[..], &16u32.to_be_bytes(), &ACCEPT.to_be_bytes(), &1u32.to_be_bytes(), &4u32.to_be_bytes(), b"text"];
         let long = [&[0; 4][..], &0x7fff_ffffu32.to_be_bytes()].concat();
         let cut = [&0u32.to_be_bytes()[..], &9u32.to_be_bytes(), &ACCEPT.to_be_bytes(), &[0; 5]].concat();
         for (says, expected) in [

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use super::{frame_stream, message};
 use crate::config::DnstapSettings;
+use crate::env::{BootTime, Clock};
 use crate::limits::server::{DNSTAP_RETRY_AFTER, DNSTAP_STOP_MAX, DNSTAP_WRITE_BYTES, DNSTAP_WRITE_MAX};
 use crate::tap::{Passed, Rule, Tap};
 
@@ -35,12 +36,13 @@ pub(in crate::server) struct DnstapKeeper {
 }
 
 impl DnstapKeeper {
-    pub(in crate::server) fn start(tap: Arc<Tap>, settings: &DnstapSettings) -> Result<DnstapKeeper, String> {
+    pub(in crate::server) fn start(tap: Arc<Tap>, clock: Arc<dyn Clock>, settings: &DnstapSettings) -> Result<DnstapKeeper, String> {
         let (orders, taken) = channel();
         let (at_end, ended) = channel();
         let lost = Arc::new(AtomicU64::new(0));
         let sending = Sending {
             tap: tap.clone(),
+            clock,
             lost: lost.clone(),
             readers: Vec::new(),
             settings: DnstapSettings::default(),
@@ -86,7 +88,7 @@ struct Reader {
     place: Place,
     stream: Option<Box<dyn Stream>>,
     /// The next attempt to connect.
-    retry_at: Option<Instant>,
+    retry_at: Option<BootTime>,
     /// That nobody reads.
     has_told: bool,
 }
@@ -99,6 +101,7 @@ enum Place {
 
 struct Sending {
     tap: Arc<Tap>,
+    clock: Arc<dyn Clock>,
     lost: Arc<AtomicU64>,
     readers: Vec<Reader>,
     settings: DnstapSettings,
@@ -142,12 +145,13 @@ impl Sending {
 
     /// Sends what there is; the number of messages.
     fn send(&mut self) -> usize {
-        let Sending { tap, lost, readers, identity, .. } = self;
-        readers.iter_mut().for_each(Reader::connect_if_due);
+        let Sending { tap, clock, lost, readers, identity, .. } = self;
+        let now = clock.boot();
+        readers.iter_mut().for_each(|reader| reader.connect_if_due(now));
         let (mut frames, mut waiting, mut scratch) = (Vec::new(), 0, Vec::new());
         let mut flush = |frames: &mut Vec<u8>, waiting: &mut u64| {
             for reader in readers.iter_mut() {
-                if !reader.write(frames) {
+                if !reader.write(frames, now) {
                     lost.fetch_add(*waiting, Ordering::Relaxed);
                 }
             }
@@ -170,8 +174,8 @@ impl Sending {
 }
 
 impl Reader {
-    fn connect_if_due(&mut self) {
-        if self.stream.is_some() || self.retry_at.is_some_and(|at| at > Instant::now()) {
+    fn connect_if_due(&mut self, now: BootTime) {
+        if self.stream.is_some() || self.retry_at.is_some_and(|at| at > now) {
             return;
         }
         let connected = self.place.connect().and_then(|mut stream| frame_stream::begin(&mut stream).map(|()| stream));
@@ -180,28 +184,31 @@ impl Reader {
                 info!(event = "dnstap", "messages go to the dnstap reader at {}", self.place);
                 (self.stream, self.retry_at, self.has_told) = (Some(stream), None, false);
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(&error, now),
         }
     }
 
     /// Whether the reader has the frames.
-    fn write(&mut self, frames: &[u8]) -> bool {
+    fn write(&mut self, frames: &[u8], now: BootTime) -> bool {
         let Some(stream) = &mut self.stream else { return false };
         let written = stream.write_all(frames);
         if let Err(error) = &written {
             // Part of a frame may have gone: only a new stream begins with a whole one.
             self.stream = None;
-            self.failed(error);
+            self.failed(error, now);
         }
         written.is_ok()
     }
 
     /// One line for the first of a row of failures.
-    fn failed(&mut self, error: &io::Error) {
+    fn failed(&mut self, error: &io::Error, now: BootTime) {
         if !self.has_told {
-            warn!(event = "dnstap", "the dnstap reader at {} cannot be reached: {error}; until it can, messages are left out there", self.place);
+            warn!(
+                event = "dnstap",
+                "the dnstap reader at {} cannot be reached: {error}; until it can, messages are left out there", self.place
+            );
         }
-        (self.has_told, self.retry_at) = (true, Some(Instant::now() + DNSTAP_RETRY_AFTER));
+        (self.has_told, self.retry_at) = (true, Some(now + DNSTAP_RETRY_AFTER));
     }
 
     fn hang_up(&mut self) {

@@ -98,7 +98,11 @@ impl LogFile {
                 _ => {}
             }
         }
-        if keep > 0 { fs::rename(path, numbered(1))? } else { fs::remove_file(path)? }
+        if keep > 0 {
+            fs::rename(path, numbered(1))?
+        } else {
+            fs::remove_file(path)?
+        }
         *self = LogFile::open(Some(&path.clone()))?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing::{info, warn};
@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::file::LogFile;
 use super::line::Lines;
 use crate::config::{QueryLogSettings, QueryLogWhat};
+use crate::env::{BootTime, Clock};
 use crate::limits::server::{QUERY_LOG_LINES_BYTES, QUERY_LOG_RETRY_AFTER, QUERY_LOG_STOP_MAX};
 use crate::tap::{Answered, Rule, Tap};
 
@@ -29,11 +30,11 @@ pub(in crate::server) struct QueryLogKeeper {
 }
 
 impl QueryLogKeeper {
-    pub(in crate::server) fn start(tap: Arc<Tap>, settings: &QueryLogSettings) -> Result<QueryLogKeeper, String> {
+    pub(in crate::server) fn start(tap: Arc<Tap>, clock: Arc<dyn Clock>, settings: &QueryLogSettings) -> Result<QueryLogKeeper, String> {
         let (orders, taken) = channel();
         let (at_end, ended) = channel();
         let lost = Arc::new(AtomicU64::new(0));
-        let writer = Writer { tap: tap.clone(), lost: lost.clone(), log: None, settings: QueryLogSettings::default() };
+        let writer = Writer { tap: tap.clone(), lost: lost.clone(), clock, log: None, settings: QueryLogSettings::default() };
         thread::Builder::new()
             .name("cairn-query-log".to_owned())
             .spawn(move || {
@@ -69,6 +70,7 @@ impl Drop for QueryLogKeeper {
 
 struct Writer {
     tap: Arc<Tap>,
+    clock: Arc<dyn Clock>,
     lost: Arc<AtomicU64>,
     log: Option<Open>,
     settings: QueryLogSettings,
@@ -80,7 +82,7 @@ struct Open {
     lines: Lines,
     file: Option<LogFile>,
     /// The next attempt after a failure.
-    retry_at: Option<Instant>,
+    retry_at: Option<BootTime>,
 }
 
 impl Writer {
@@ -114,13 +116,14 @@ impl Writer {
             retry_at: None,
         });
         if let Some(log) = &mut self.log {
-            let _ = log.open(&self.settings);
+            let _ = log.open(&self.settings, self.clock.boot());
         }
     }
 
     /// Writes what there is; the number of entries.
     fn drain(&mut self) -> usize {
-        let Writer { tap, lost, log, settings } = self;
+        let Writer { tap, clock, lost, log, settings } = self;
+        let now = clock.boot();
         let (mut buffer, mut waiting) = (Vec::new(), 0);
         // A file is full to within one piece.
         let most = usize::try_from(settings.max_size_bytes).unwrap_or(usize::MAX);
@@ -131,52 +134,55 @@ impl Writer {
             log.lines.write(&answered, &mut buffer);
             waiting += 1;
             if buffer.len() >= piece {
-                log.append(&buffer, waiting, lost, settings);
+                log.append(&buffer, waiting, lost, (settings, now));
                 (waiting, _) = (0, buffer.clear());
             }
         });
         if let Some(log) = log.as_mut().filter(|_| waiting > 0) {
-            log.append(&buffer, waiting, lost, settings);
+            log.append(&buffer, waiting, lost, (settings, now));
         }
         count
     }
 }
 
 impl Open {
-    fn append(&mut self, lines: &[u8], count: u64, lost: &AtomicU64, settings: &QueryLogSettings) {
-        let is_due = self.retry_at.is_none_or(|at| at <= Instant::now());
-        if !is_due || self.try_append(lines, settings).is_err() {
+    fn append(&mut self, lines: &[u8], count: u64, lost: &AtomicU64, (settings, now): (&QueryLogSettings, BootTime)) {
+        let is_due = self.retry_at.is_none_or(|at| at <= now);
+        if !is_due || self.try_append(lines, settings, now).is_err() {
             lost.fetch_add(count, Ordering::Relaxed);
         }
     }
 
     /// An error has been told, if it is the first of a row.
-    fn try_append(&mut self, lines: &[u8], settings: &QueryLogSettings) -> Result<(), ()> {
-        self.open(settings)?;
+    fn try_append(&mut self, lines: &[u8], settings: &QueryLogSettings, now: BootTime) -> Result<(), ()> {
+        self.open(settings, now)?;
         let Some(file) = &mut self.file else { return Err(()) };
         if file.is_full(settings.max_size_bytes) {
-            file.begin_anew(settings.keep).map_err(|error| self.failed(&error, "renamed, which `max-size` asks for,", settings))?;
+            file.begin_anew(settings.keep).map_err(|error| self.failed(&error, "renamed, which `max-size` asks for,", settings, now))?;
         }
         let Some(file) = &mut self.file else { return Err(()) };
-        file.append(lines).map_err(|error| self.failed(&error, "written", settings))?;
+        file.append(lines).map_err(|error| self.failed(&error, "written", settings, now))?;
         if self.retry_at.take().is_some() {
             info!(event = "query-log", "the query log is written again");
         }
         Ok(())
     }
 
-    fn open(&mut self, settings: &QueryLogSettings) -> Result<(), ()> {
+    fn open(&mut self, settings: &QueryLogSettings, now: BootTime) -> Result<(), ()> {
         if self.file.is_none() {
-            self.file = Some(LogFile::open(settings.path()).map_err(|error| self.failed(&error, "opened", settings))?);
+            self.file = Some(LogFile::open(settings.path()).map_err(|error| self.failed(&error, "opened", settings, now))?);
         }
         Ok(())
     }
 
-    fn failed(&mut self, error: &io::Error, what: &str, settings: &QueryLogSettings) {
+    fn failed(&mut self, error: &io::Error, what: &str, settings: &QueryLogSettings, now: BootTime) {
         if self.retry_at.is_none() {
             let path = settings.path().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
-            warn!(event = "query-log", "query-log.file: {path} cannot be {what}: {error}; until it can, answered queries are left out there");
+            warn!(
+                event = "query-log",
+                "query-log.file: {path} cannot be {what}: {error}; until it can, answered queries are left out there"
+            );
         }
-        self.retry_at = Some(Instant::now() + QUERY_LOG_RETRY_AFTER);
+        self.retry_at = Some(now + QUERY_LOG_RETRY_AFTER);
     }
 }
