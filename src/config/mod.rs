@@ -58,7 +58,7 @@ pub use settings::{
 pub use show::reference_markdown;
 pub use show::{KeyReference, SectionReference, Shown, reference, show};
 pub use socket_addr::parse_socket;
-pub use tap_settings::{DnstapSettings, QueryLogSettings, QueryLogWhat, STANDARD_OUTPUT};
+pub use tap_settings::{DnstapSettings, QueryLogSettings, QueryLogWhat};
 pub use translation::TranslationPrefix;
 pub use unbound::{Statement, Translation, statements, translate};
 pub use view_settings::{ListenPlace, SafeSearch, ViewForward, ViewSettings};

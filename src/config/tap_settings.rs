@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::log_format::LogFormat;
 
 /// Where the query log goes, instead of a file.
-pub const STANDARD_OUTPUT: &str = "-";
+pub(super) const STANDARD_OUTPUT: &str = "-";
 
 /// The section `[query-log]`.
 #[derive(Clone, Debug, PartialEq)]
