@@ -30,7 +30,10 @@ impl Resolver {
         context.trace.emit(|| Step::Begin { question: question.clone(), purpose: context.purpose });
         if let Some(held) = held {
             answer.security = Security::Insecure;
+            let owners: Vec<Name> = held.answers.iter().map(|set| set.name.clone()).collect();
             let Some(onward) = take_local(&mut answer, held, context) else { return Ok(answer) };
+            // A chain that comes back to a name which the beginning has passed is a loop, whoever answers for it now.
+            seen.extend(owners);
             seen.push(std::mem::replace(&mut name, onward));
         }
         let mut tail: Option<Arc<AliasTail>> = None;
