@@ -17,7 +17,7 @@ use crate::cache::{AnswerKey, Mark};
 use crate::env::BootTime;
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::Source;
-use crate::policy::ListId;
+use crate::policy::Listed;
 use crate::record::{Class, Name, Question, Rtype, Security};
 use crate::wire::{Flags, OptionCode};
 
@@ -34,8 +34,8 @@ pub(super) struct Given {
     pub first: bool,
     /// DNSSEC proves it.
     pub is_secure: bool,
-    /// The list that blocked the name.
-    pub list: Option<ListId>,
+    /// What a list did.
+    pub list: Option<Listed>,
     /// The data expires soon and is popular: look it up again.
     pub refresh: Option<Question>,
 }
@@ -112,7 +112,7 @@ pub(super) fn answer(
         (false, false) => Source::Cache,
         (false, true) => Source::Policy,
     };
-    let list = hit.mark.number.checked_sub(1).map(ListId);
+    let list = Listed::of_number(hit.mark.number);
     Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, is_secure: hit.secure, list, refresh })
 }
 
@@ -130,7 +130,7 @@ pub(super) fn keep(service: &Service, snapshot: &Snapshot, request: &Request, gr
     let Some(message) = message else { return };
     let (cache, now) = (service.cache(), service.resolve.clock.boot());
     if outcome.own {
-        let mark = outcome.list.map_or_else(Mark::default, |list| mark_of(snapshot, list));
+        let mark = outcome.list.map_or_else(Mark::default, |listed| mark_of(snapshot, listed));
         cache.answers().put_own(&key, &message, mark, now);
     } else {
         cache.answers().put(&key, &message, outcome.security == Security::Secure, now);
@@ -138,18 +138,19 @@ pub(super) fn keep(service: &Service, snapshot: &Snapshot, request: &Request, gr
 }
 
 /// Stands for the list in a ready answer.
-fn mark_of(snapshot: &Snapshot, list: ListId) -> Mark {
-    let Some(reason) = snapshot.reasons.of(list) else { return Mark::default() };
-    let room = [&reason.plain, &reason.structured].map(|ede| ede.text.len() + EDE_HEAD_BYTES).into_iter().max().unwrap_or(0);
-    Mark { number: list.0 + 1, room: room as u16 }
+fn mark_of(snapshot: &Snapshot, listed: Listed) -> Mark {
+    let forms = [false, true].map(|is_structured| snapshot.reasons.ede(listed, is_structured));
+    let room = forms.into_iter().flatten().map(|ede| ede.text.len() + EDE_HEAD_BYTES).max();
+    room.map_or_else(Mark::default, |room| Mark { number: listed.number(), room: room as u16 })
 }
 
 /// Appends why the name is blocked to the OPT record `opt`, as the full path does. The copy left room for it.
 #[inline(never)]
 fn append_reason(snapshot: &Snapshot, query: &ParsedQuery, slot: &mut [u8], mark: Mark, limit: usize, opt: Range<usize>) -> usize {
     let (opt_at, len) = (opt.start, opt.end);
-    let Some(reason) = snapshot.reasons.of(ListId(mark.number - 1)) else { return len };
-    let ede = if query.edns.is_some_and(|edns| edns.structured_errors) { &reason.structured } else { &reason.plain };
+    let is_structured = query.edns.is_some_and(|edns| edns.structured_errors);
+    let ede = Listed::of_number(mark.number).and_then(|listed| snapshot.reasons.ede(listed, is_structured));
+    let Some(ede) = ede else { return len };
     let has_answers = slot[6..8] != [0, 0];
     let fixed = query.question_end() + len - opt_at;
     let data = ede_bytes(ede, ede_text_max(limit, has_answers).min(ede_room(limit, fixed)));

@@ -2,7 +2,10 @@
 //! chain and at the names that SVCB and HTTPS records point to.
 //!
 //! The first name of the chain that a list in force has decides: an exception there lets the rest through. A name that is blocked
-//! replaces the whole answer, for the name in the question, unsigned; the cache and shared walks never see it.
+//! replaces the whole answer, for the name in the question, unsigned; the cache and shared walks never see it. What the alias of a
+//! list or of a response policy zone leads to is looked at as any other.
+
+use std::net::IpAddr;
 
 use super::case::Case;
 use super::explained::{ListAct, Note};
@@ -10,9 +13,9 @@ use super::outcome::Outcome;
 use super::rewritten::{Applied, Rewritten};
 use super::snapshot::Snapshot;
 use crate::metrics::Source;
-use crate::policy::{Blocked, ListId, ListVerdict, Rewrite, alias, blocked, of_addresses};
-use crate::record::{Name, Question, Rcode, RrSet, Rtype, Security};
-use crate::resolve::{LocalAnswer, LocalSource};
+use crate::policy::{Blocked, ListId, ListVerdict, Listed, Rewrite, alias, blocked, leads_nowhere, of_addresses};
+use crate::record::{Class, Name, Question, Rcode, RrSet, Rtype, Security};
+use crate::resolve::{Cause, Failure, LocalAnswer, LocalSource};
 
 /// What the lists make of the question.
 #[inline]
@@ -36,38 +39,54 @@ pub(super) fn uncloak(case: &Case<'_>, outcome: &mut Outcome) {
 
 #[inline(never)]
 fn uncloak_by_some(case: &Case<'_>, outcome: &mut Outcome) {
-    // What a rule has chosen is the operator's, and so is data of this server alone.
-    let is_chosen = outcome.list.is_some() || outcome.policy.is_some() || outcome.source == Source::Policy;
-    if !case.rights.allowed || is_chosen {
+    if !case.rights.allowed || case.request.class != Class::IN || outcome.list.is_some() {
         return;
     }
     for name in names_of(case, outcome) {
         if name != case.request.question.name {
             note_out_of_force(case, &name);
         }
-        match verdict(case, &name) {
-            ListVerdict::Pass => {}
+        let instead = match verdict(case, &name) {
+            ListVerdict::Pass => continue,
             ListVerdict::Allowed(list) => return note(case, &name, list, ListAct::Allows),
-            found @ (ListVerdict::Blocked(_) | ListVerdict::Rewritten(..)) => {
-                match applied(case, &name, found) {
-                    Some(Applied::Reply(instead)) => *outcome = instead,
-                    // There is no second look-up for an alias in the middle of a chain: the name is blocked.
-                    Some(Applied::Alias(..)) | None => *outcome = block_outcome(case, None),
-                }
-                return;
+            // What the lists have for the question itself has been done before the look-up, whatever came of it.
+            ListVerdict::Rewritten(_, Rewrite::Alias(target))
+                if name == case.request.question.name || has_alias(outcome, &name, &target) =>
+            {
+                continue;
             }
-        }
+            // There is no second look-up for an alias in the middle of a chain: the name is blocked.
+            ListVerdict::Rewritten(list, Rewrite::Alias(_)) | ListVerdict::Blocked(list) => {
+                note(case, &name, list, ListAct::Blocks);
+                block_outcome(case, list)
+            }
+            ListVerdict::Rewritten(list, Rewrite::Addresses(addresses)) => to_addresses(case, &name, list, &addresses),
+            ListVerdict::Rewritten(list, Rewrite::Rcode(rcode)) => to_rcode(case, &name, list, rcode),
+        };
+        *outcome = instead;
+        return;
     }
 }
 
-/// The names of the chain in their order, then those that service bindings point to; without names that are the operator's own.
+/// Whether a list has given the name the alias that it has in the answer.
+pub(super) fn has_made_alias(case: &Case<'_>, name: &Name, outcome: &Outcome) -> bool {
+    !case.snapshot.lists.is_empty()
+        && matches!(verdict(case, name), ListVerdict::Rewritten(_, Rewrite::Alias(target)) if has_alias(outcome, name, &target))
+}
+
+fn has_alias(outcome: &Outcome, name: &Name, target: &Name) -> bool {
+    let is_it = |set: &RrSet| set.name == *name && set.rtype == Rtype::CNAME && set.target().as_ref() == Some(target);
+    outcome.answers.iter().any(is_it)
+}
+
+/// The names of the chain in their order, then those that service bindings and DNAME records point to; without names that are the
+/// operator's own. An alias that was asked for itself (CNAME, ANY) is no way to see where a name leads.
 fn names_of(case: &Case<'_>, outcome: &Outcome) -> Vec<Name> {
-    let Question { name, rtype, .. } = &case.request.question;
+    let Question { name, .. } = &case.request.question;
     let snapshot = case.snapshot;
     let is_own = |name: &Name| snapshot.zones.find(name.as_wire()).is_some() || case.local_data().has(name);
     let mut names = vec![name.clone()];
-    // A CNAME that was asked for is not followed; its target is looked at when it is asked for.
-    while !matches!(*rtype, Rtype::CNAME | Rtype::ANY) && names.len() <= snapshot.aliases_max + 1 {
+    while names.len() <= snapshot.aliases_max + 1 {
         let Some(here) = names.last() else { break };
         let target = outcome.answers.iter().find(|set| set.name == *here && set.rtype == Rtype::CNAME).and_then(RrSet::target);
         match target.filter(|target| !names.contains(target)) {
@@ -75,15 +94,15 @@ fn names_of(case: &Case<'_>, outcome: &Outcome) -> Vec<Name> {
             None => break,
         }
     }
-    let bindings = outcome.answers.iter().filter(|set| matches!(set.rtype, Rtype::SVCB | Rtype::HTTPS));
+    let points = |set: &&RrSet| matches!(set.rtype, Rtype::SVCB | Rtype::HTTPS) || set.rtype == Rtype::DNAME && set.name == *name;
     // RFC 9460 2.5: the root as target stands for the owner.
-    let targets = bindings.flat_map(service_targets).filter(|target| !target.is_root());
+    let targets = outcome.answers.iter().filter(points).flat_map(targets).filter(|target| !target.is_root());
     names.extend(targets);
     names.retain(|name| !is_own(name));
     names
 }
 
-fn service_targets(set: &RrSet) -> impl Iterator<Item = Name> {
+fn targets(set: &RrSet) -> impl Iterator<Item = Name> {
     set.data.iter().filter_map(|rdata| Name::from_wire(crate::record::rdata_names(set.rtype, rdata).next()?).ok())
 }
 
@@ -140,8 +159,6 @@ fn verdict(case: &Case<'_>, name: &Name) -> ListVerdict {
 }
 
 fn applied(case: &Case<'_>, name: &Name, verdict: ListVerdict) -> Option<Applied> {
-    let question = &case.request.question;
-    let ttl = case.snapshot.policy.block_ttl;
     match verdict {
         ListVerdict::Pass => None,
         ListVerdict::Allowed(list) => {
@@ -150,17 +167,24 @@ fn applied(case: &Case<'_>, name: &Name, verdict: ListVerdict) -> Option<Applied
         }
         ListVerdict::Blocked(list) => {
             note(case, name, list, ListAct::Blocks);
-            Some(Applied::Reply(block_outcome(case, Some(list))))
+            Some(Applied::Reply(block_outcome(case, list)))
         }
-        ListVerdict::Rewritten(list, rewrite) => {
-            note(case, name, list, ListAct::Rewrites);
-            Some(match rewrite {
-                Rewrite::Addresses(addresses) => Applied::Reply(chosen(of_addresses(&addresses, question, ttl))),
-                Rewrite::Rcode(rcode) => Applied::Reply(chosen(of_rcode(rcode, question, ttl))),
-                Rewrite::Alias(target) => to_alias(case, target, ttl),
-            })
-        }
+        ListVerdict::Rewritten(list, Rewrite::Addresses(addresses)) => Some(Applied::Reply(to_addresses(case, name, list, &addresses))),
+        ListVerdict::Rewritten(list, Rewrite::Rcode(rcode)) => Some(Applied::Reply(to_rcode(case, name, list, rcode))),
+        ListVerdict::Rewritten(list, Rewrite::Alias(target)) => Some(to_alias(case, list, target)),
     }
+}
+
+fn to_addresses(case: &Case<'_>, name: &Name, list: ListId, addresses: &[IpAddr]) -> Outcome {
+    let is_block = addresses.iter().all(|address| leads_nowhere(*address));
+    note(case, name, list, if is_block { ListAct::Blocks } else { ListAct::Rewrites });
+    let listed = if is_block { Listed::Blocked(list) } else { Listed::Redirected(list) };
+    decided(case, listed, of_addresses(addresses, &case.request.question, case.snapshot.policy.block_ttl))
+}
+
+fn to_rcode(case: &Case<'_>, name: &Name, list: ListId, rcode: Rcode) -> Outcome {
+    note(case, name, list, ListAct::Blocks);
+    decided(case, Listed::Blocked(list), of_rcode(rcode, &case.request.question, case.snapshot.policy.block_ttl))
 }
 
 fn of_rcode(rcode: Rcode, question: &Question, ttl: u32) -> Blocked {
@@ -172,22 +196,51 @@ fn of_rcode(rcode: Rcode, question: &Question, ttl: u32) -> Blocked {
     }
 }
 
-/// The target is looked up only for those who may have it looked up.
-fn to_alias(case: &Case<'_>, target: Name, ttl: u32) -> Applied {
-    let question = &case.request.question;
-    let set = alias(&question.name, &target, ttl);
-    if matches!(question.rtype, Rtype::CNAME | Rtype::ANY) || case.why_not_recurse().is_some() {
-        return Applied::Reply(chosen(Blocked { rcode: Rcode::NOERROR, answers: vec![set], authority: Vec::new() }));
+/// Follows the aliases that lists make, one after another, until a name has none. It is looked up only for those who may have it
+/// looked up.
+fn to_alias(case: &Case<'_>, mut list: ListId, mut target: Name) -> Applied {
+    let (question, snapshot) = (&case.request.question, case.snapshot);
+    let is_own = |name: &Name| snapshot.zones.find(name.as_wire()).is_some() || case.local_data().has(name);
+    let is_asked_for = matches!(question.rtype, Rtype::CNAME | Rtype::ANY);
+    let mut answers: Vec<RrSet> = Vec::new();
+    let mut here = question.name.clone();
+    loop {
+        note(case, &here, list, ListAct::Rewrites);
+        answers.push(alias(&here, &target, snapshot.policy.block_ttl));
+        if answers.iter().any(|set| set.name == target) {
+            return Applied::Reply(Outcome { source: Source::Policy, ..Outcome::failed(&Failure::new(target, Cause::AliasLoop)) });
+        }
+        if answers.len() > snapshot.aliases_max {
+            return Applied::Reply(Outcome { source: Source::Policy, ..Outcome::failed(&Failure::new(target, Cause::AliasTooLong)) });
+        }
+        match verdict(case, &target) {
+            _ if is_own(&target) => break,
+            ListVerdict::Pass | ListVerdict::Allowed(_) => break,
+            ListVerdict::Blocked(list) => {
+                note(case, &target, list, ListAct::Blocks);
+                return Applied::Reply(block_outcome(case, list));
+            }
+            ListVerdict::Rewritten(list, Rewrite::Addresses(addresses)) => {
+                return Applied::Reply(to_addresses(case, &target, list, &addresses));
+            }
+            ListVerdict::Rewritten(list, Rewrite::Rcode(rcode)) => return Applied::Reply(to_rcode(case, &target, list, rcode)),
+            ListVerdict::Rewritten(..) if is_asked_for => break,
+            ListVerdict::Rewritten(next_list, Rewrite::Alias(next)) => (here, target, list) = (target, next, next_list),
+        }
+    }
+    if is_asked_for || case.why_not_recurse().is_some() {
+        return Applied::Reply(decided(case, Listed::Redirected(list), Blocked { rcode: Rcode::NOERROR, answers, authority: Vec::new() }));
     }
     let begun = LocalAnswer {
         zone: question.name.clone(),
         source: LocalSource::Listed,
         rcode: Rcode::NOERROR,
-        answers: vec![set],
+        answers,
         authority: Vec::new(),
         onward: Some(target),
     };
-    Applied::Alias(Box::new(begun), Box::new(Rewritten { soa: None, ede: None, action: None, keeps_data: false }))
+    let ede = snapshot.reasons.ede(Listed::Redirected(list), false).cloned();
+    Applied::Alias(Box::new(begun), Box::new(Rewritten { soa: None, ede, action: None, keeps_data: false, is_for_policies: true }))
 }
 
 /// What this server answers on its own account.
@@ -205,13 +258,15 @@ fn chosen(given: Blocked) -> Outcome {
     }
 }
 
-fn block_outcome(case: &Case<'_>, list: Option<ListId>) -> Outcome {
-    let policy = &case.snapshot.policy;
-    let given = blocked(&case.view().block_answer, &case.request.question, policy.block_ttl);
+fn block_outcome(case: &Case<'_>, list: ListId) -> Outcome {
+    decided(case, Listed::Blocked(list), blocked(&case.view().block_answer, &case.request.question, case.snapshot.policy.block_ttl))
+}
+
+/// What a list says, with its reason.
+fn decided(case: &Case<'_>, listed: Listed, given: Blocked) -> Outcome {
     let is_structured = case.request.edns.is_some_and(|edns| edns.structured_errors);
-    let reason = list.and_then(|list| case.snapshot.reasons.of(list));
-    let ede = reason.map(|reason| if is_structured { &reason.structured } else { &reason.plain });
-    Outcome { list, edes: ede.cloned().into_iter().collect(), ..chosen(given) }
+    let ede = case.snapshot.reasons.ede(listed, is_structured);
+    Outcome { list: Some(listed), edes: ede.cloned().into_iter().collect(), ..chosen(given) }
 }
 
 #[inline(never)]

@@ -7,21 +7,54 @@ use std::sync::Arc;
 use super::reload_tests::SilentNet;
 use super::tests::{FRIEND, STRANGER, StoppedClock, client, parts};
 use super::{AtOnce, Parts, Service, Transport, Worker};
-use crate::config::{BlockAnswer, Settings};
+use crate::config::{BlockAnswer, RpzSettings, Settings};
 use crate::env::Random;
 use crate::limits::Limits;
 use crate::policy::{Lists, lists_of};
 use crate::record::{Name, Question, Rank, Rcode, RrSet, Rtype, Security, rdata_to_text};
 use crate::wire::{Flags, Header, Message, OptionCode, Section, Writer};
+use crate::zone::{Zones, load_zone};
 
 fn name(text: &str) -> Name {
     Name::parse(text).expect(text)
 }
 
 fn lists() -> Lists {
-    let ads = "ads.site\nalias.ads.site\ntracker.site\nwww.example.org\nsvc.tracker.site\nlisted.site\nshop.site\n||elsewhere.site^$dnsrewrite=plain.site\n";
-    lists_of(&[("ads", false, ads), ("mine", true, "shop.site\ngood.site\n")])
+    let ads = "ads.site\nalias.ads.site\ntracker.site\nwww.example.org\nsvc.tracker.site\nlisted.site\nshop.site\n||elsewhere.site^$dnsrewrite=plain.site\n||deep.site^\n";
+    // Other answers, some of which lead on.
+    let own = [
+        ("hop", "elsewhere.site"),
+        ("toads", "ads.site"),
+        ("tocloak", "cloak.site"),
+        ("tozero", "zero.site"),
+        ("togood", "good.site"),
+        ("tolisted", "listed.site"),
+        ("loop1", "loop2.site"),
+        ("loop2", "loop1.site"),
+        ("self", "self.site"),
+        ("back", "comes.back.site"),
+        ("denied", "NXDOMAIN"),
+        ("empty", "NOERROR"),
+        ("refused", "REFUSED"),
+        ("failing", "SERVFAIL"),
+        ("zero", "0.0.0.0"),
+        ("moved", "198.51.100.9"),
+        ("ruled", "rule.site"),
+    ];
+    let own: String = own.iter().map(|(name, to)| format!("|{name}.site^$dnsrewrite={to}\n")).collect();
+    lists_of(&[("ads", false, ads), ("mine", true, "shop.site\ngood.site\n"), ("own", false, &own)])
 }
+
+/// Used where a test turns them on.
+const RULES: &str = "$TTL 60
+@ SOA a. b. 1 2 3 4 60
+@ NS a.
+rule.site CNAME .
+toblocked.site CNAME ads.site.
+tohop.site CNAME elsewhere.site.
+tofine.site CNAME fine.site.
+torule.site CNAME rule.site.
+";
 
 /// Names with data in the cache, some of which lead to blocked ones.
 fn worker(tune: impl Fn(&mut Settings)) -> Rc<Worker> {
@@ -30,7 +63,11 @@ fn worker(tune: impl Fn(&mut Settings)) -> Rc<Worker> {
     settings.dns64.clients = vec!["127.0.0.64/32".parse().expect("a prefix")];
     settings.policy.local_records = vec![RrSet::with(name("listed.site."), Rtype::A, 300, &[192, 0, 2, 99])];
     tune(&mut settings);
-    let service = Service::new(Parts { settings, ..parts() }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+    let parts = parts();
+    let rules = load_zone(&name("rpz.test."), "rpz.test.zone", &mut |_| Ok(RULES.as_bytes().to_vec())).expect("a good zone").0;
+    let zones = parts.zones.iter().cloned().chain([Arc::new(rules)]);
+    let zones = Arc::new(Zones::new(zones, 1).holding_apart([name("rpz.test.")]));
+    let service = Service::new(Parts { settings, zones, ..parts }, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
     service.replace_lists(Arc::new(lists()));
     let (cache, now) = (service.cache(), service.resolve.clock.boot());
     let keep = |owner: &str, rtype, security, rdata: &[u8]| {
@@ -42,18 +79,54 @@ fn worker(tune: impl Fn(&mut Settings)) -> Rc<Worker> {
         ("good.site.", "tracker.site."),
         ("via.site.", "good.site."),
         ("fine.site.", "plain.site."),
+        ("comes.back.site.", "back.site."),
+        ("world1.site.", "hop.site."),
+        ("world2.site.", "denied.site."),
+        ("world3.site.", "moved.site."),
     ] {
         keep(owner, Rtype::CNAME, Security::Insecure, name(target).as_wire());
     }
-    for (owner, last) in [("tracker.site.", 1), ("plain.site.", 2), ("shop.site.", 3), ("ads.site.", 4)] {
+    for (owner, last) in [
+        ("tracker.site.", 1),
+        ("plain.site.", 2),
+        ("shop.site.", 3),
+        ("ads.site.", 4),
+        ("rule.site.", 5),
+        ("elsewhere.site.", 6),
+        ("x.deep.site.", 7),
+    ] {
         keep(owner, Rtype::A, Security::Insecure, &[203, 0, 113, last]);
     }
     keep("plain.site.", Rtype::HTTPS, Security::Insecure, &[&[0, 1][..], name("svc.tracker.site.").as_wire()].concat());
+    keep("below.site.", Rtype::DNAME, Security::Secure, name("deep.site.").as_wire());
+    for rtype in FOLLOWED.iter().filter(|rtype| **rtype != Rtype::A) {
+        keep("tracker.site.", *rtype, Security::Insecure, b"\x00");
+    }
     keep("ads.site.", Rtype::TXT, Security::Insecure, b"\x02hi");
     let mail = [&[0, 10][..], name("tracker.site.").as_wire()].concat();
     keep("plain.site.", Rtype::MX, Security::Insecure, &mail);
     Worker::new(service, Rc::new(SilentNet::default()), Random::from_seed(2))
 }
+
+/// Types for which an alias is followed, of every kind of type.
+const FOLLOWED: [Rtype; 16] = [
+    Rtype::A,
+    Rtype::AAAA,
+    Rtype::HTTPS,
+    Rtype::SVCB,
+    Rtype::TXT,
+    Rtype::MX,
+    Rtype::NS,
+    Rtype::SOA,
+    Rtype::PTR,
+    Rtype::SRV,
+    Rtype::CAA,
+    Rtype::NAPTR,
+    Rtype::TLSA,
+    Rtype::DNSKEY,
+    Rtype::DNAME,
+    Rtype(65_280),
+];
 
 pub(super) fn query(question: &str, flags: u16, size: Option<u16>, options: &[(OptionCode, &[u8])]) -> Vec<u8> {
     let (owner, rtype) = question.split_once(' ').expect("a name and a type");
@@ -124,8 +197,36 @@ async fn who_gets_what() {
         // Strangers are refused all the same.
         ("ads.site. A", STRANGER, RD, "REFUSED EDE18 this client may not use recursion"),
         // What a rule gives instead. Without RD the alias is not followed.
-        ("elsewhere.site. A", FRIEND, RD, "NOERROR plain.site. 203.0.113.2"),
-        ("elsewhere.site. A", FRIEND, 0, "NOERROR plain.site."),
+        ("elsewhere.site. A", FRIEND, RD, "NOERROR plain.site. 203.0.113.2 EDE4 list ads"),
+        ("elsewhere.site. A", FRIEND, 0, "NOERROR plain.site. EDE4 list ads"),
+        ("elsewhere.site. CNAME", FRIEND, RD, "NOERROR plain.site. EDE4 list ads"),
+        ("moved.site. A", FRIEND, RD, "NOERROR 198.51.100.9 EDE4 list own"),
+        ("moved.site. AAAA", FRIEND, RD, "NOERROR +SOA 60 EDE4 list own"),
+        // What a rule gives instead of any host is a block.
+        ("denied.site. A", FRIEND, RD, "NXDOMAIN +SOA 60 EDE15 list own"),
+        ("empty.site. A", FRIEND, RD, "NOERROR +SOA 60 EDE15 list own"),
+        ("refused.site. A", FRIEND, RD, "REFUSED EDE15 list own"),
+        ("failing.site. A", FRIEND, RD, "SERVFAIL EDE15 list own"),
+        ("zero.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list own"),
+        ("zero.site. AAAA", FRIEND, RD, "NOERROR +SOA 60 EDE15 list own"),
+        // What a rule leads to is looked at too: it may be blocked, allowed, answered otherwise, or the operator's own.
+        ("hop.site. A", FRIEND, RD, "NOERROR elsewhere.site. plain.site. 203.0.113.2 EDE4 list ads"),
+        ("toads.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("toads.site. A", FRIEND, 0, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("toads.site. CNAME", FRIEND, RD, "NOERROR +SOA 60 EDE15 list ads"),
+        ("toads.site. ANY", FRIEND, RD, "NOERROR 0.0.0.0 :: EDE15 list ads"),
+        ("tocloak.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("tozero.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list own"),
+        ("togood.site. A", FRIEND, RD, "NOERROR good.site. tracker.site. 203.0.113.1 EDE4 list own"),
+        ("tolisted.site. A", FRIEND, RD, "NOERROR listed.site. 192.0.2.99 EDE4 list own"),
+        // Rules that lead in a circle, by themselves or with aliases of the world.
+        ("loop1.site. A", FRIEND, RD, "SERVFAIL EDE0 the alias at loop1.site. leads back to itself"),
+        ("self.site. A", FRIEND, RD, "SERVFAIL EDE0 the alias at self.site. leads back to itself"),
+        ("back.site. A", FRIEND, RD, "SERVFAIL EDE0 the alias at back.site. leads back to itself"),
+        // In the middle of a chain.
+        ("world1.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list own"),
+        ("world2.site. A", FRIEND, RD, "NXDOMAIN +SOA 60 EDE15 list own"),
+        ("world3.site. A", FRIEND, RD, "NOERROR 198.51.100.9 EDE4 list own"),
         // A name beside the list, and one that another list allows.
         ("plain.site. A", FRIEND, RD, "NOERROR 203.0.113.2"),
         ("shop.site. A", FRIEND, RD, "NOERROR 203.0.113.3"),
@@ -134,6 +235,7 @@ async fn who_gets_what() {
         // Aliases.
         ("cloak.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
         ("twice.site. A", FRIEND, RD, "NOERROR 0.0.0.0 EDE15 list ads"),
+        // cloak.site itself is on no list.
         ("twice.site. CNAME", FRIEND, RD, "NOERROR cloak.site."),
         ("good.site. A", FRIEND, RD, "NOERROR tracker.site. 203.0.113.1"),
         ("via.site. A", FRIEND, RD, "NOERROR good.site. tracker.site. 203.0.113.1"),
@@ -150,6 +252,43 @@ async fn who_gets_what() {
         assert!(!header.flags.has(Flags::AA) || expected.contains("192.0.2"), "{question}");
         let again = ask(&worker, peer, &query(question, flags, Some(1232), &[])).await.1;
         assert_eq!(told(&again), expected, "{question} by {peer}, flags {flags:x}, again");
+    }
+}
+
+/// What one kind of rule leads to is judged by the other kind; what a response policy zone has made is not for its rules.
+#[tokio::test]
+async fn lists_and_response_policy_zones_judge_what_the_other_leads_to() {
+    let worker = worker(|settings| {
+        settings.rpz = vec![RpzSettings { zone: name("rpz.test."), break_dnssec: true, ..RpzSettings::default() }];
+    });
+    for (question, expected) in [
+        ("ruled.site. A", "NXDOMAIN rule.site. +SOA 60 &SOA 60 EDE15 response policy zone rpz.test."),
+        ("toblocked.site. A", "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("toblocked.site. CNAME", "NOERROR +SOA 60 EDE15 list ads"),
+        ("tohop.site. A", "NOERROR 0.0.0.0 EDE15 list ads"),
+        ("tofine.site. A", "NOERROR fine.site. plain.site. 203.0.113.2 &SOA 60 EDE4 response policy zone rpz.test."),
+        ("torule.site. A", "NOERROR rule.site. 203.0.113.5 &SOA 60 EDE4 response policy zone rpz.test."),
+    ] {
+        for flags in [RD, RD | DO, RD | Flags::CD] {
+            for _ in 0..2 {
+                let reply = ask(&worker, FRIEND, &query(question, flags, Some(1232), &[])).await.1;
+                assert_eq!(told(&reply), expected, "{question} {flags:x}");
+            }
+        }
+    }
+}
+
+/// No type shows where an alias leads whose target is blocked, nor what the target has.
+#[tokio::test]
+async fn no_type_is_a_way_around() {
+    let worker = worker(|settings| settings.policy.block_answer = Some(BlockAnswer::NxDomain));
+    let followed = FOLLOWED.iter().map(|rtype| format!("cloak.site. {rtype}"));
+    let others = ["cloak.site. CNAME", "cloak.site. ANY", "below.site. DNAME", "x.below.site. A", "x.below.site. CNAME"];
+    for question in followed.chain(others.map(str::to_owned)) {
+        for flags in [RD, RD | DO, RD | Flags::CD] {
+            let reply = ask(&worker, FRIEND, &query(&question, flags, Some(1232), &[])).await.1;
+            assert_eq!(told(&reply), "NXDOMAIN +SOA 60 EDE15 list ads", "{question} {flags:x}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::refusal::Refusal;
 use crate::metrics::{PolicyAction, Source};
-use crate::policy::{ListId, SpecialAnswer};
+use crate::policy::{Listed, SpecialAnswer};
 use crate::record::{Ede, EdeCode, Name, Rcode, RrSet, Security};
 use crate::resolve::{self, Cause, Failure, SentinelVerdict};
 
@@ -35,8 +35,8 @@ pub struct Outcome {
     pub delivery: Delivery,
     /// What a rule of a response policy zone did.
     pub policy: Option<PolicyAction>,
-    /// The list that blocked the name; its reason goes with the reply.
-    pub list: Option<ListId>,
+    /// What a list did; its reason goes with the reply.
+    pub list: Option<Listed>,
 }
 
 /// How the reply is sent.

@@ -98,7 +98,7 @@ pub(super) struct LookUp {
     pub begun: Option<Box<LocalAnswer>>,
     /// The outcome for AAAA, where no more than A is left to look up (RFC 6147).
     pub aaaa: Option<Box<Outcome>>,
-    /// A rule of a response policy zone has given the beginning; rules do not apply to what follows.
+    /// A list or a rule of a response policy zone has given the beginning.
     pub rewritten: Option<Box<Rewritten>>,
 }
 
@@ -315,22 +315,27 @@ fn client_context(case: &Case<'_>, place: Option<Place>) -> Context {
     context
 }
 
-/// As `resolved`, and as the rules of response policy zones say. A rule may lead to one more look-up, to which no rule applies.
+/// As `resolved`, and as the rules of response policy zones say. A rule may lead to one more look-up, to which no rule applies: so the
+/// rewriting ends.
 async fn resolved_by_policy(case: &Case<'_>, mut look_up: LookUp, context: &Context) -> Outcome {
     let rewritten = look_up.rewritten.take();
-    let outcome = resolved(case, look_up, context).await;
-    let (mut outcome, rewritten) = match rewritten {
-        Some(rewritten) => (outcome, rewritten),
-        None => match response_policy::judge(case, outcome) {
-            Applied::Reply(outcome) => return outcome,
-            Applied::Alias(begun, rewritten) => {
-                let look_up = LookUp { begun: Some(begun), ..LookUp::default() };
-                (resolved(case, look_up, context).await, rewritten)
-            }
-        },
-    };
-    rewritten::mark(*rewritten, &mut outcome);
-    outcome
+    let mut outcome = resolved(case, look_up, context).await;
+    let is_for_policies = rewritten.as_ref().is_none_or(|rewritten| rewritten.is_for_policies);
+    if let Some(rewritten) = rewritten {
+        rewritten::mark(*rewritten, &mut outcome);
+    }
+    if !is_for_policies {
+        return outcome;
+    }
+    match response_policy::judge(case, outcome) {
+        Applied::Reply(outcome) => outcome,
+        Applied::Alias(begun, rewritten) => {
+            let look_up = LookUp { begun: Some(begun), ..LookUp::default() };
+            let mut outcome = resolved(case, look_up, context).await;
+            rewritten::mark(*rewritten, &mut outcome);
+            outcome
+        }
+    }
 }
 
 async fn resolved(case: &Case<'_>, look_up: LookUp, context: &Context) -> Outcome {

@@ -9,7 +9,7 @@ use super::outcome::{Delivery, Outcome};
 use super::snapshot::Snapshot;
 use crate::env::{Clock, Instant};
 use crate::metrics::Source;
-use crate::policy::{ListId, ViewId};
+use crate::policy::{Listed, ViewId};
 use crate::record::{Ede, Name, Rcode, Rtype, Security};
 use crate::tap::{Answered, Feed, Passed, PassedKind, Reason};
 use crate::wire::{HEADER_BYTES, Header};
@@ -45,7 +45,7 @@ pub(super) struct Told<'a> {
     pub is_dropped: bool,
     pub opcode: u8,
     pub view: ViewId,
-    pub list: Option<ListId>,
+    pub list: Option<Listed>,
     /// What a rule of a response policy zone did.
     pub rule: &'a str,
     pub ede: Option<&'a Ede>,
@@ -150,11 +150,10 @@ impl Watchers {
         if !view.query_log {
             return;
         }
-        let of_list = told.list.and_then(|list| snapshot.reasons.of(list));
-        let ede = told.ede.or(of_list.map(|reason| &reason.plain));
+        let ede = told.ede.or(told.list.and_then(|listed| snapshot.reasons.ede(listed, false)));
         let reason = Reason {
             view: &view.name,
-            list: told.list.map_or("", |list| snapshot.lists.name(list)),
+            list: told.list.map_or("", |listed| snapshot.lists.name(listed.list())),
             rule: told.rule,
             ede: ede.map(|ede| ede.code.0),
             text: ede.map_or("", |ede| &ede.text),

@@ -79,7 +79,8 @@ fn facts_of(case: &Case<'_>) -> Facts {
 }
 
 /// The places of the alias chain, each with the number of RRsets of the answer that come before it. Names of hosted zones and of
-/// `local-data` are the operator's own, so no rule applies to them; a list that allows a name ends the chain for rules.
+/// `local-data` are the operator's own, so no rule applies to them, nor to names with an alias that a list has made; a list that allows a
+/// name ends the chain for rules.
 fn steps_of(case: &Case<'_>, set: PolicySet, outcome: &Outcome) -> (Vec<Step>, Vec<usize>) {
     let Question { name, rtype, .. } = &case.request.question;
     let policies = &case.snapshot.policies;
@@ -93,7 +94,7 @@ fn steps_of(case: &Case<'_>, set: PolicySet, outcome: &Outcome) -> (Vec<Step>, V
         if listed::is_allowed(case, &here) {
             break;
         }
-        if !is_own(&here) {
+        if !is_own(&here) && !listed::has_made_alias(case, &here, outcome) {
             let servers = if wants_servers && has_records { case.resolver.data_path(&here) } else { Vec::new() };
             let servers = servers.into_iter().map(|(name, addresses)| NameServer { name, addresses }).collect();
             steps.push(Step { name: here.clone(), addresses: own.clone().flat_map(RrSet::reachable_addresses).collect(), servers });
@@ -160,7 +161,7 @@ fn applied(case: &Case<'_>, found: &RuleMatch<'_>, before: &[RrSet]) -> Option<A
                 };
                 Applied::Alias(Box::new(begun), {
                     let (soa, ede) = (Some(soa), Some(ede(EdeCode::FORGED_ANSWER)));
-                    Box::new(Rewritten { soa, ede, action: Some(PolicyAction::LocalData), keeps_data: false })
+                    Box::new(Rewritten { soa, ede, action: Some(PolicyAction::LocalData), keeps_data: false, is_for_policies: false })
                 })
             }
             Some(LocalAction::NoData) | None => reply(Rcode::NOERROR, answers, EdeCode::BLOCKED, PolicyAction::NoData),

@@ -13,12 +13,14 @@ pub(super) struct Rewritten {
     pub action: Option<PolicyAction>,
     /// The data that the alias leads to is what it is: signed, ageing, and to be checked.
     pub keeps_data: bool,
+    /// Response policy zones look at what the alias of a list leads to. Nothing that they make is for their rules (the draft, 6).
+    pub is_for_policies: bool,
 }
 
 /// What a rule makes of a response.
 pub(super) enum Applied {
     Reply(Outcome),
-    /// The beginning of an answer, whose alias is to be followed. No rule applies to what comes then.
+    /// The beginning of an answer, whose alias is to be followed.
     Alias(Box<LocalAnswer>, Box<Rewritten>),
 }
 

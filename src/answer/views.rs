@@ -28,7 +28,10 @@ pub(super) fn safe_search(case: &Case<'_>) -> Option<Applied> {
         let base = Outcome { own: true, source: Source::Policy, security: Security::Insecure, repeatable: true, ..Outcome::default() };
         return Some(Applied::Reply(Outcome { answers: begun.answers, ..base }));
     }
-    Some(Applied::Alias(Box::new(begun), Box::new(Rewritten { soa: None, ede: None, action: None, keeps_data: true })))
+    Some(Applied::Alias(
+        Box::new(begun),
+        Box::new(Rewritten { soa: None, ede: None, action: None, keeps_data: true, is_for_policies: false }),
+    ))
 }
 
 /// The alias that the view has in place of the name's own data.

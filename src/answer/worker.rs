@@ -422,8 +422,8 @@ impl Worker {
             idle_ms: snapshot.idle_ms(request.transport, request.keepalive),
         };
         count_rewrite(&self.metrics, outcome);
-        if let Some(list) = outcome.list {
-            snapshot.reasons.blocked(list);
+        if let Some(listed) = outcome.list {
+            snapshot.reasons.count(listed);
         }
         if outcome.repeatable && !snapshot.has_rules_for(client) {
             let group = match views::differ(snapshot, request, prepared.view, outcome) {
@@ -480,8 +480,8 @@ fn answer_at_once(worker: &Worker, moment: &Moment, slot: &mut [u8], len: usize,
         let told = Told::of(client, query.qname_wire(slot), given.qtype, Rcode(given.rcode), given.source);
         worker.watchers.answered(watch, snapshot, &Told { answers: answer_count(slot), verdict, list: given.list, ..told });
     }
-    if let Some(list) = given.list {
-        snapshot.reasons.blocked(list);
+    if let Some(listed) = given.list {
+        snapshot.reasons.count(listed);
     }
     // Names that a view looks up apart are nobody else's business.
     if given.first && snapshot.routes.keep_warm && snapshot.view_routes.each().next().is_none() {

@@ -320,6 +320,13 @@ pub(super) const LIST: &[Row<ListSettings>] = &[
         doc: "Heed lines that name a whole top-level domain, such as `||zip^`",
         why: "one such line, often a mistake, blocks millions of names",
     },
+    Row {
+        key: "redirects",
+        kind: Kind::SwitchOrFoundOut(|l| &mut l.redirects),
+        default: "(true for a file, false for a URL)",
+        doc: "Heed lines that lead a name elsewhere, to another address or name (docs/lists.md); lines that block are heeded in any case",
+        why: "whoever writes such a list decides where your clients connect to",
+    },
 ];
 
 pub(super) const VIEW: &[Row<ViewSettings>] = &[

@@ -24,6 +24,8 @@ pub struct ListSettings {
     pub reason: ListReason,
     /// A line may name a whole top-level domain.
     pub single_labels: bool,
+    /// A line may lead a name elsewhere; `None`: one of a file may, as the operator has put it there.
+    pub redirects: Option<bool>,
     /// Line in the configuration file, from 1.
     pub line: usize,
     /// Place of the value of `name`.
@@ -35,6 +37,11 @@ pub struct ListSettings {
 impl ListSettings {
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Whether a line may lead a name elsewhere. What is fetched may not by itself: whoever writes it could lead a bank's customers away.
+    pub fn may_redirect(&self) -> bool {
+        self.redirects.unwrap_or(matches!(self.source, Some(ListSource::File(_))))
     }
 }
 
@@ -124,6 +131,7 @@ impl Default for ListSettings {
             ca: None,
             reason: ListReason::Blocked,
             single_labels: false,
+            redirects: None,
             line: 0,
             name_mark: Mark::default(),
             source_mark: Mark::default(),

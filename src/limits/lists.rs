@@ -10,16 +10,21 @@ pub const LIST_LINE_BYTES_MAX: usize = 4_096;
 pub const SKIPPED_EXAMPLES_MAX: usize = 3;
 /// Octets of such a line that are shown.
 pub const SKIPPED_EXAMPLE_BYTES_MAX: usize = 120;
+/// Rules of one list for one name that say more than that it is listed: each costs time for every question for the name, or below it.
+pub const DETAILED_RULES_OF_NAME_MAX: usize = 64;
+/// Such rules of one list: each takes some 200 octets, twenty times as much as a name alone. Public lists have a few thousand.
+pub const DETAILED_RULES_MAX: usize = 500_000;
 /// Beside a table of more names than this, the next one is made in several rounds.
 pub const ROUNDS_FROM_NAMES: usize = 100_000;
 /// At the start, where the first answer waits for it, only from so many names on, and in fewer rounds.
 pub const ROUNDS_AT_START_FROM_NAMES: usize = 1_000_000;
-/// See [`ROUNDS_AT_START_FROM_NAMES`]: half of the records and half of the table take as much memory as the table. Divides 64.
-pub const ROUNDS_AT_START: usize = 2;
+/// The partitions of each such round, 64 in all. A record takes a quarter more memory than its part of the table, so that the records
+/// of a round and the table so far never take much more than the whole table.
+pub const ROUNDS_AT_START: &[usize] = &[48, 12, 4];
 /// Octets of a line that has a name, at the least on average: tells from the size of a file about how many names it has.
 pub const LIST_LINE_BYTES_USUAL: u64 = 20;
-/// So many: the records of a fourth of all names take as much memory as a third of a table. Divides 64.
-pub const ROUNDS: usize = 4;
+/// The partitions of each round beside a table: the records of a fourth of all names take as much memory as a third of a table.
+pub const ROUNDS: &[usize] = &[16; 4];
 /// Combinations of lists that a table takes over from the one before, of 65,535; past it, they are numbered anew.
 pub const COMBINATIONS_KEPT_MAX: usize = 32_768;
 /// Addresses of the operator's own that a blocked name is answered with: all of them fit into 512 octets.

@@ -28,13 +28,15 @@ mod views;
 pub use acl::Acl;
 #[cfg(test)]
 pub use blocking::lists_of;
-pub use blocking::{BlockCounts, Blocked, Reasons, alias, blocked, of_addresses};
+pub use blocking::{BlockCounts, Blocked, Listed, Reasons, alias, blocked, of_addresses};
 pub use client::ClientNet;
 pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
 pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};
 pub use limit_log::LimitLog;
-pub use lists::{Builder, Dialect, Found, ListId, ListReader, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule, Tally};
+pub use lists::{
+    Builder, Dialect, Found, ListId, ListReader, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule, Tally, leads_nowhere, printable,
+};
 pub use local_data::{LocalData, LocalFound, denial_soa};
 pub use private_address::is_private;
 pub use rebinding::{Rebinding, Verdict};

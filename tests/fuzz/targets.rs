@@ -132,6 +132,7 @@ pub fn list(data: &[u8]) {
         matching: if form & 0x20 == 0 { ListMatch::Exact } else { ListMatch::Subtree },
         action: if form & 0x40 == 0 { ListAction::Block } else { ListAction::Allow },
         single_labels: form & 0x80 != 0,
+        redirects: form & 0x10 == 0,
     };
     let (mut reader, mut rules) = (ListReader::new(dialect), Vec::new());
     let (empty, kept) = (Lists::default(), vec![None]);

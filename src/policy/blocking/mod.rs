@@ -6,7 +6,7 @@ mod reason;
 
 pub use answer::{Blocked, alias, blocked, of_addresses};
 pub use count::BlockCounts;
-pub use reason::Reasons;
+pub use reason::{Listed, Reasons};
 
 /// Lists for tests: each with its name, whether it allows, and its lines.
 #[cfg(test)]
@@ -18,7 +18,7 @@ pub fn lists_of(texts: &[(&str, bool, &str)]) -> super::Lists {
     while builder.next_round() {
         for (at, (_, allows, text)) in (0u8..).zip(texts) {
             let action = if *allows { ListAction::Allow } else { ListAction::Block };
-            let dialect = Dialect { format: ListFormat::Auto, matching: ListMatch::Exact, action, single_labels: false };
+            let dialect = Dialect { format: ListFormat::Auto, matching: ListMatch::Exact, action, single_labels: false, redirects: true };
             let mut reader = ListReader::new(dialect);
             text.lines().for_each(|line| reader.line(line.as_bytes(), &mut |rule| builder.add(ListId(at), &rule)));
         }

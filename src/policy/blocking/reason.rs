@@ -11,15 +11,53 @@ use crate::record::{Ede, EdeCode};
 /// Sub-error "DNS Operator Policy" of the draft, 8: what the operator of this server has decided.
 const DNS_OPERATOR_POLICY: u8 = 6;
 
+/// What a list did to an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listed {
+    /// The client gets no host.
+    Blocked(ListId),
+    /// The client gets another host.
+    Redirected(ListId),
+}
+
+impl Listed {
+    pub fn list(self) -> ListId {
+        match self {
+            Listed::Blocked(list) | Listed::Redirected(list) => list,
+        }
+    }
+
+    /// Stands for it in a ready answer; never 0.
+    pub fn number(self) -> u8 {
+        match self {
+            Listed::Blocked(list) => list.0 + 1,
+            Listed::Redirected(list) => list.0 + 1 + LISTS_MAX as u8,
+        }
+    }
+
+    /// What the number stands for.
+    pub fn of_number(number: u8) -> Option<Listed> {
+        let place = number.checked_sub(1)?;
+        match place.checked_sub(LISTS_MAX as u8) {
+            None => Some(Listed::Blocked(ListId(place))),
+            Some(place) => Some(Listed::Redirected(ListId(place))),
+        }
+    }
+}
+
+const _: () = assert!(2 * LISTS_MAX < u8::MAX as usize);
+
 /// The two forms of the reason for one list.
 #[derive(Clone, Debug)]
-pub struct ListReason {
-    pub plain: Ede,
+struct ListReason {
+    plain: Ede,
     /// I-JSON for clients that ask for it (draft-ietf-dnsop-structured-dns-error); the plain form where the draft wants more than
     /// is known.
-    pub structured: Ede,
+    structured: Ede,
+    /// Of an answer that leads elsewhere (RFC 8914 4.5). The draft has no structured form of it.
+    redirected: Ede,
     /// Answers that the list has blocked; counted by all workers, as long as the list has its name.
-    pub count: Arc<AtomicU64>,
+    count: Arc<AtomicU64>,
 }
 
 /// The reasons of all lists, made once for all answers.
@@ -36,15 +74,27 @@ impl Reasons {
         Reasons { lists: names.map(|name| reason(name, code(name), contact, counts.of(name))).collect() }
     }
 
-    /// One more answer was blocked by the list.
-    pub fn blocked(&self, list: ListId) {
-        if let Some(reason) = self.of(list) {
-            reason.count.fetch_add(1, Ordering::Relaxed);
+    /// Counts one more answer. Only those that are blocked have a counter.
+    pub fn count(&self, listed: Listed) {
+        match listed {
+            Listed::Blocked(list) => {
+                if let Some(reason) = self.of(list) {
+                    reason.count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Listed::Redirected(_) => {}
         }
     }
 
-    /// `None` only where there is no such list.
-    pub fn of(&self, list: ListId) -> Option<&ListReason> {
+    /// What the client is told. `None` only where there is no such list.
+    pub fn ede(&self, listed: Listed, is_structured: bool) -> Option<&Ede> {
+        match listed {
+            Listed::Blocked(list) => self.of(list).map(|reason| if is_structured { &reason.structured } else { &reason.plain }),
+            Listed::Redirected(list) => self.of(list).map(|reason| &reason.redirected),
+        }
+    }
+
+    fn of(&self, list: ListId) -> Option<&ListReason> {
         self.lists.get(usize::from(list.0))
     }
 }
@@ -59,7 +109,8 @@ fn reason(list: &str, code: EdeCode, contact: &[String], count: Arc<AtomicU64>) 
     }
     let text = text.to_string();
     let structured = if contact.is_empty() || text.len() > STRUCTURED_REASON_BYTES_MAX { plain.clone() } else { Ede::new(code, text) };
-    ListReason { plain, structured, count }
+    let redirected = Ede::new(EdeCode::FORGED_ANSWER, format!("list {list}"));
+    ListReason { plain, structured, redirected, count }
 }
 
 #[cfg(test)]
@@ -80,6 +131,16 @@ mod tests {
             Some((EdeCode::CENSORED, EdeCode::CENSORED))
         );
         assert_eq!(of(3), None);
+        let last = ListId(LISTS_MAX as u8 - 1);
+        for listed in [Listed::Blocked(ListId(0)), Listed::Blocked(last), Listed::Redirected(ListId(0)), Listed::Redirected(last)] {
+            assert_eq!(Listed::of_number(listed.number()), Some(listed));
+        }
+        assert_eq!(Listed::of_number(0), None);
+        let redirected = reasons.ede(Listed::Redirected(ListId(0)), true).map(|ede| (ede.code, ede.text.as_str()));
+        assert_eq!(redirected, Some((EdeCode::FORGED_ANSWER, "list ads")), "no structured form");
+        reasons.count(Listed::Redirected(ListId(0)));
+        reasons.count(Listed::Blocked(ListId(1)));
+        assert_eq!(counts.rows().iter().map(|(_, count)| *count).collect::<Vec<_>>(), [0, 1, 0]);
         assert_eq!(
             Reasons::new(&lists, &codes, &[], &counts).of(ListId(0)).map(|reason| reason.structured.text.as_str()),
             Some("list ads")

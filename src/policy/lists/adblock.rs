@@ -5,7 +5,7 @@
 
 use super::modifiers::{self, Parts};
 use super::name::ListName;
-use super::plain::{is_of_page, name_or_below, why_no_name};
+use super::plain::{is_comment, is_of_page, name_or_below, why_no_name};
 use super::{Reach, SkipReason};
 
 /// Does the line have a sign that only adblock lists have? If not, it has plain names.
@@ -33,7 +33,8 @@ pub(super) fn rule(line: &[u8], matching: Reach, name: &mut ListName) -> Result<
     if is_of_page(rule) || rule.windows(2).any(|two| two == b"$$") {
         return Err(SkipReason::PartOfPage);
     }
-    if !matches!(comment.trim_ascii_start().first(), None | Some(b'#' | b'!')) {
+    let comment = comment.trim_ascii_start();
+    if !comment.is_empty() && !is_comment(comment) {
         return Err(SkipReason::Pattern);
     }
     let (pattern, modifiers) = match rule.iter().position(|octet| *octet == b'$') {

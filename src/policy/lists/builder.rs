@@ -6,16 +6,20 @@
 //! old table, and so are segments in which nothing has changed.
 
 use super::combination::{Combinations, Mark};
-use super::detailed::DetailedRule;
+use super::detailed::{self, DetailedRule};
 use super::segment::{Segment, Split};
 use super::table::hash;
-use super::{ListId, Lists, Rule};
+use super::{ListId, ListSet, Lists, Rule};
 use crate::limits::lists::{COMBINATIONS_KEPT_MAX, ROUNDS, ROUNDS_AT_START, ROUNDS_AT_START_FROM_NAMES, ROUNDS_FROM_NAMES};
 
 const PARTITION_BITS: u32 = 6;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
 const RECORD: usize = 10;
-const CHUNK: usize = RECORD * 1_600;
+/// The first piece of a partition. Most tables need no other.
+const FIRST_CHUNK: usize = RECORD * 1_600;
+/// A later one: so large that the allocator keeps nothing else beside it, and can use its memory for the table once it is free.
+const CHUNK: usize = RECORD * 16_000;
+const ONE_ROUND: &[usize] = &[PARTITIONS];
 
 /// Takes the rules of all lists, as often as there are rounds.
 pub struct Builder<'o> {
@@ -29,7 +33,8 @@ pub struct Builder<'o> {
     partitions: Vec<Vec<Vec<u8>>>,
     /// The partitions of this round.
     round: Option<usize>,
-    rounds: usize,
+    /// How many partitions each round is for.
+    rounds: &'static [usize],
     /// The number of segments has been chosen.
     is_split: bool,
     counts: Vec<u64>,
@@ -53,7 +58,7 @@ impl<'o> Builder<'o> {
         let key = if old.is_empty() { key } else { old.key };
         let shares = !old.is_empty() && old.combinations.len() <= COMBINATIONS_KEPT_MAX;
         let combinations = if shares { old.combinations.clone() } else { Combinations::default() };
-        let rounds = if old.len < ROUNDS_FROM_NAMES { 1 } else { ROUNDS };
+        let rounds = if old.len < ROUNDS_FROM_NAMES { ONE_ROUND } else { ROUNDS };
         let next = Lists { names, key, combinations, ..Lists::default() };
         let partitions = (0..PARTITIONS).map(|_| Vec::new()).collect();
         Builder { old, kept, shares, next, partitions, round: None, rounds, is_split: false, counts: Vec::new(), problem: None }
@@ -62,7 +67,7 @@ impl<'o> Builder<'o> {
     /// About so many names will come.
     pub fn expecting(mut self, names: usize) -> Builder<'o> {
         if names >= ROUNDS_AT_START_FROM_NAMES {
-            self.rounds = self.rounds.max(ROUNDS_AT_START);
+            self.rounds = if self.rounds.len() < ROUNDS_AT_START.len() { ROUNDS_AT_START } else { self.rounds };
         }
         self
     }
@@ -73,7 +78,7 @@ impl<'o> Builder<'o> {
             self.end_round();
         }
         let round = self.round.map_or(0, |round| round + 1);
-        if round == self.rounds {
+        if round == self.rounds.len() {
             return false;
         }
         self.round = Some(round);
@@ -82,9 +87,9 @@ impl<'o> Builder<'o> {
     }
 
     fn range(&self) -> std::ops::Range<usize> {
-        let each = PARTITIONS / self.rounds;
-        let start = self.round.unwrap_or(0) * each;
-        start..start + each
+        let round = self.round.unwrap_or(0);
+        let start: usize = self.rounds.iter().take(round).sum();
+        start..start + self.rounds.get(round).copied().unwrap_or(0)
     }
 
     pub fn add(&mut self, list: ListId, rule: &Rule<'_>) {
@@ -97,7 +102,14 @@ impl<'o> Builder<'o> {
         match rule.detail.clone() {
             None => self.record(hash, Mark::of(list, kind, reach, cancels)),
             Some(detail) => {
-                self.next.detailed.entry(hash).or_default().push(DetailedRule { list, kind, reach, cancels, detail });
+                self.next.detailed.entry(hash).or_default().push(DetailedRule {
+                    list,
+                    kind,
+                    reach,
+                    cancels,
+                    unless: ListSet::default(),
+                    detail,
+                });
                 self.record(hash, Mark::detailed(list));
             }
         }
@@ -105,8 +117,8 @@ impl<'o> Builder<'o> {
 
     fn record(&mut self, hash: u64, mark: Mark) {
         let Some(chunks) = self.partitions.get_mut(partition(hash)) else { return };
-        if chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            chunks.push(Vec::with_capacity(CHUNK));
+        if chunks.last().is_none_or(|chunk| chunk.len() + RECORD > chunk.capacity()) {
+            chunks.push(Vec::with_capacity(if chunks.is_empty() { FIRST_CHUNK } else { CHUNK }));
         }
         if let Some(chunk) = chunks.last_mut() {
             chunk.extend_from_slice(&hash.to_le_bytes());
@@ -138,7 +150,7 @@ impl<'o> Builder<'o> {
         for (hash, rules) in old.detailed.iter().filter(|(hash, _)| range.contains(&partition(**hash))) {
             for rule in rules {
                 if let Some(list) = place(rule.list, &self.kept) {
-                    self.next.detailed.entry(*hash).or_default().push(DetailedRule { list, ..rule.clone() });
+                    self.next.detailed.entry(*hash).or_default().push(DetailedRule { list, unless: ListSet::default(), ..rule.clone() });
                 }
             }
         }
@@ -149,7 +161,7 @@ impl<'o> Builder<'o> {
         if !self.is_split {
             self.is_split = true;
             let records: usize = self.partitions.iter().flatten().map(|chunk| chunk.len() / RECORD).sum();
-            self.split(records * self.rounds);
+            self.split(records * PARTITIONS / range.len().max(1));
         }
         for partition in range {
             let chunks = self.partitions.get_mut(partition).map(std::mem::take).unwrap_or_default();
@@ -219,6 +231,7 @@ impl<'o> Builder<'o> {
     /// The table, after the last round.
     pub fn finish(self) -> Result<Lists, TooMuch> {
         let Builder { mut next, counts, problem, .. } = self;
+        next.detailed.values_mut().for_each(|rules| detailed::settle(rules));
         next.counts = vec![0; next.names.len()];
         for (number, count) in (0..).zip(counts).filter(|(_, count)| *count > 0) {
             let marks = next.combinations.get(number).map(|combination| &*combination.marks).unwrap_or_default();

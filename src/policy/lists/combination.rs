@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::quality::RandomState;
 
+use super::found::Conditional;
 use super::{Found, Kind, ListId, ListSet, Reach};
 
 /// What one list says of a name, in 12 bits: list (6), kind (3), reach (2), whether it cancels (1).
@@ -52,7 +53,7 @@ impl Mark {
         self.0 >> 11 & 1 == 1
     }
 
-    /// Says one what the other cancels (`$badfilter`), whichever lists they are in?
+    /// Says one what the other cancels (`$badfilter`)? Where they are of two lists, it counts while the other list is in force.
     fn is_cancelled_by(self, other: Mark) -> bool {
         other.cancels() && !self.cancels() && (self.kind(), self.reach()) == (other.kind(), other.reach())
     }
@@ -78,14 +79,21 @@ impl Combination {
                 has_detailed = true;
                 continue;
             };
-            if marks.iter().any(|other| mark.is_cancelled_by(*other)) {
+            let lists = ListSet::of(mark.list());
+            let cancelling = marks.iter().filter(|other| mark.is_cancelled_by(**other));
+            let unless = cancelling.fold(ListSet::default(), |unless, other| unless.or(ListSet::of(other.list())));
+            if !unless.and(lists).is_empty() {
                 continue;
             }
+            let say = |found: &mut Found| match unless.is_empty() {
+                true => found.mark(kind, lists),
+                false => found.conditional.push(Conditional { kind, lists, unless }),
+            };
             if reach != Reach::Below {
-                own.mark(kind, ListSet::of(mark.list()));
+                say(&mut own);
             }
             if reach != Reach::Name {
-                below.mark(kind, ListSet::of(mark.list()));
+                say(&mut below);
             }
         }
         Combination { marks: marks.into(), own, below, has_detailed }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::modifiers::Parts;
 use super::name::ListName;
-use super::plain::{Each, leads_nowhere, name_or_below};
+use super::plain::{Each, is_comment, leads_nowhere, name_or_below};
 use super::{Detail, Reach, Rewrite, SkipReason};
 
 /// Is the line of this form?
@@ -14,7 +14,11 @@ pub(super) fn is_statement(line: &[u8]) -> bool {
 
 /// Reads one line.
 pub(super) fn statement(line: &[u8], name: &mut ListName, each: Each<'_>) {
-    let word = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let word = words.next().unwrap_or_default();
+    if words.next().is_some_and(|next| !is_comment(next)) {
+        return each(Err(SkipReason::Statement));
+    }
     let parts = word.iter().position(|octet| *octet == b'=').map(|at| (&word[..at], &word[at + 1..]));
     let Some((key, value)) = parts else { return each(Err(SkipReason::Statement)) };
     let Some((names, last)) =

@@ -60,7 +60,31 @@ pub struct Found {
     pub excepted_important: ListSet,
     /// Lists with `action = "allow"` that have it.
     pub allowed: ListSet,
-    pub rewrite: Option<Box<(ListId, Rewrite)>>,
+    /// What counts only where no list in force cancels it.
+    pub(super) conditional: Vec<Conditional>,
+    /// Other answers: of the name first, then of the names above it; of one name in the order of the lists, then of their lines.
+    pub(super) rewrites: Vec<FoundRewrite>,
+}
+
+/// Rules of some lists that others cancel (`$badfilter`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Conditional {
+    pub(super) kind: Kind,
+    pub(super) lists: ListSet,
+    /// The lists that cancel them.
+    pub(super) unless: ListSet,
+}
+
+/// A rule with another answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct FoundRewrite {
+    pub(super) list: ListId,
+    pub(super) is_important: bool,
+    /// Octets of the rule's name: the longer it is, the closer it is to the name that was looked for.
+    pub(super) owner_octets: usize,
+    /// The lists that cancel it.
+    pub(super) unless: ListSet,
+    pub(super) rewrite: Rewrite,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,12 +101,14 @@ impl Found {
     /// Whether any list has it, in force or not.
     #[inline]
     pub fn is_nothing(&self) -> bool {
-        self.all().is_empty() && self.rewrite.is_none()
+        self.all().is_empty()
     }
 
     /// The lists that have it as it is.
     pub fn all(&self) -> ListSet {
-        self.blocked.or(self.important).or(self.excepted).or(self.excepted_important).or(self.allowed)
+        let plain = self.blocked.or(self.important).or(self.excepted).or(self.excepted_important).or(self.allowed);
+        let plain = self.conditional.iter().fold(plain, |all, said| all.or(said.lists));
+        self.rewrites.iter().fold(plain, |all, rewrite| all.or(ListSet::of(rewrite.list)))
     }
 
     pub(super) fn mark(&mut self, kind: Kind, lists: ListSet) {
@@ -102,25 +128,54 @@ impl Found {
         self.excepted = self.excepted.or(other.excepted);
         self.excepted_important = self.excepted_important.or(other.excepted_important);
         self.allowed = self.allowed.or(other.allowed);
+        self.conditional.extend_from_slice(&other.conditional);
     }
 
     /// What follows where only these lists are in force. A list that allows beats everything; then `$important` beats what has it
-    /// not, and an exception a block of the same weight.
+    /// not, an exception a block of the same weight, and another answer a block of the same weight.
     pub fn verdict(&self, in_force: ListSet) -> ListVerdict {
+        if self.conditional.is_empty() {
+            return self.judged(in_force);
+        }
+        let mut said = Found { conditional: Vec::new(), ..self.clone() };
+        for Conditional { kind, lists, .. } in self.conditional.iter().filter(|said| said.unless.and(in_force).is_empty()) {
+            said.mark(*kind, *lists);
+        }
+        said.judged(in_force)
+    }
+
+    fn judged(&self, in_force: ListSet) -> ListVerdict {
         let first = |lists: ListSet| lists.and(in_force).first();
-        if let Some(list) = first(self.allowed).or(first(self.excepted_important)) {
-            return ListVerdict::Allowed(list);
+        let rewritten = |is_important| self.rewritten(in_force, is_important).map(|(list, rewrite)| ListVerdict::Rewritten(list, rewrite));
+        first(self.allowed)
+            .or(first(self.excepted_important))
+            .map(ListVerdict::Allowed)
+            .or_else(|| rewritten(true))
+            .or_else(|| first(self.important).map(ListVerdict::Blocked))
+            .or_else(|| first(self.excepted).map(ListVerdict::Allowed))
+            .or_else(|| rewritten(false))
+            .or_else(|| first(self.blocked).map(ListVerdict::Blocked))
+            .unwrap_or(ListVerdict::Pass)
+    }
+
+    /// The first other answer of this weight. A name may have several addresses, a rule each.
+    fn rewritten(&self, in_force: ListSet, is_important: bool) -> Option<(ListId, Rewrite)> {
+        let is_in_force = |rule: &&FoundRewrite| {
+            rule.is_important == is_important && !ListSet::of(rule.list).and(in_force).is_empty() && rule.unless.and(in_force).is_empty()
+        };
+        let mut rules = self.rewrites.iter().filter(is_in_force);
+        let first = rules.next()?;
+        let Rewrite::Addresses(addresses) = &first.rewrite else { return Some((first.list, first.rewrite.clone())) };
+        let mut addresses = addresses.clone();
+        for rule in rules.filter(|rule| rule.list == first.list && rule.owner_octets == first.owner_octets) {
+            if let Rewrite::Addresses(more) = &rule.rewrite {
+                more.iter().for_each(|address| {
+                    if !addresses.contains(address) {
+                        addresses.push(*address);
+                    }
+                });
+            }
         }
-        if let Some(list) = first(self.important) {
-            return ListVerdict::Blocked(list);
-        }
-        if let Some(list) = first(self.excepted) {
-            return ListVerdict::Allowed(list);
-        }
-        let rewrite = self.rewrite.as_deref().filter(|(list, _)| !ListSet::of(*list).and(in_force).is_empty());
-        if let Some((list, rewrite)) = rewrite {
-            return ListVerdict::Rewritten(*list, rewrite.clone());
-        }
-        first(self.blocked).map_or(ListVerdict::Pass, ListVerdict::Blocked)
+        Some((first.list, Rewrite::Addresses(addresses)))
     }
 }

@@ -32,7 +32,8 @@ mod unbound;
 
 pub use builder::Builder;
 pub use found::{Found, ListId, ListSet, ListVerdict};
+pub use plain::leads_nowhere;
 pub use reader::{Dialect, ListReader};
 pub use rule::{Detail, Kind, Reach, Rewrite, Rule, Types};
 pub use table::Lists;
-pub use tally::{SkipReason, Tally};
+pub use tally::{SkipReason, Tally, printable};

@@ -1,6 +1,6 @@
 //! What may stand behind `$` in a rule of an adblock list.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::name::ListName;
 use super::{Detail, Reach, Rewrite, SkipReason, Types};
@@ -36,7 +36,7 @@ pub(super) fn read(text: &[u8], parts: &mut Parts) -> Result<(), SkipReason> {
             }
             Some(("dnstype", types)) => detail.types = Some(self::types(types).ok_or(SkipReason::Modifier)?),
             // An exception from a rewrite alone is not an exception from everything.
-            Some(("dnsrewrite", to)) if !parts.is_exception => detail.rewrite = Some(rewrite(to).ok_or(SkipReason::Modifier)?),
+            Some(("dnsrewrite", to)) if !parts.is_exception => detail.rewrite = Some(rewrite(to).ok_or(SkipReason::NoAnswer)?),
             _ => return Err(SkipReason::Modifier),
         }
     }
@@ -65,33 +65,32 @@ fn types(text: &str) -> Option<Types> {
     }
 }
 
-/// `NXDOMAIN`, an address, a name, or `NOERROR;TYPE;VALUE`.
+/// `NXDOMAIN`, an address, a name, or `NOERROR;TYPE;VALUE`. Letter case does not matter.
 fn rewrite(text: &str) -> Option<Rewrite> {
     let mut parts = text.splitn(3, ';');
     match (parts.next()?, parts.next(), parts.next()) {
         (word, None, None) => rcode(word).map(Rewrite::Rcode).or_else(|| address(word)).or_else(|| alias(word)),
-        ("NOERROR", Some(""), Some("")) => Some(Rewrite::Rcode(Rcode::NOERROR)),
-        ("NOERROR", Some("A" | "AAAA"), Some(value)) => address(value),
-        ("NOERROR", Some("CNAME"), Some(value)) => alias(value),
         (word, Some(""), Some("")) => rcode(word).map(Rewrite::Rcode),
+        (word, Some(rtype), Some(value)) if rcode(word)? == Rcode::NOERROR => match rtype.parse().ok()? {
+            Rtype::A => address(value).filter(|_| value.parse::<Ipv4Addr>().is_ok()),
+            Rtype::AAAA => address(value).filter(|_| value.parse::<Ipv6Addr>().is_ok()),
+            Rtype::CNAME => alias(value),
+            _ => None,
+        },
         _ => None,
     }
 }
 
 fn rcode(word: &str) -> Option<Rcode> {
-    Some(match word {
-        "NOERROR" => Rcode::NOERROR,
-        "NXDOMAIN" => Rcode::NXDOMAIN,
-        "REFUSED" => Rcode::REFUSED,
-        "SERVFAIL" => Rcode::SERVFAIL,
-        _ => return None,
-    })
+    let known = [("NOERROR", Rcode::NOERROR), ("NXDOMAIN", Rcode::NXDOMAIN), ("REFUSED", Rcode::REFUSED), ("SERVFAIL", Rcode::SERVFAIL)];
+    known.into_iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, rcode)| rcode)
 }
 
 fn address(text: &str) -> Option<Rewrite> {
     text.parse::<IpAddr>().ok().map(|address| Rewrite::Addresses(vec![address]))
 }
 
+/// A single label is more probably a misspelt response code than a name.
 fn alias(text: &str) -> Option<Rewrite> {
-    name(text).map(Rewrite::Alias)
+    name(text).filter(|name| name.label_count() > 1).map(Rewrite::Alias)
 }

@@ -1,5 +1,6 @@
 //! Reads a list line by line: each line becomes rules, and each is accounted for.
 
+use super::detailed::{Admitted, DetailedCount};
 use super::modifiers::Parts;
 use super::name::ListName;
 use super::rpz::Zone;
@@ -17,28 +18,35 @@ pub struct Dialect {
     pub action: ListAction,
     /// Lines may name a whole top-level domain.
     pub single_labels: bool,
+    /// Lines may lead a name elsewhere: to an address of somebody, or to another name.
+    pub redirects: bool,
 }
 
 impl Dialect {
     /// Whether a list of this dialect may have the rule for the name.
     fn permit(&self, parts: Parts, name: &ListName) -> Result<Parts, SkipReason> {
-        let rewrites = parts.detail.as_ref().is_some_and(|detail| detail.rewrite.is_some());
-        match () {
-            () if name.is_single_label() && !self.single_labels => Err(SkipReason::SingleLabel),
+        let rewrite = parts.detail.as_ref().and_then(|detail| detail.rewrite.as_ref()).filter(|_| !parts.cancels);
+        match rewrite {
+            _ if name.is_single_label() && !self.single_labels => Err(SkipReason::SingleLabel),
             // What lets a name through gives it no other answer.
-            () if rewrites && self.action == ListAction::Allow => Err(SkipReason::Modifier),
-            () => Ok(parts),
+            Some(_) if self.action == ListAction::Allow => Err(SkipReason::AnswerOfAllowed),
+            Some(rewrite) if !self.redirects && !rewrite.is_block() => Err(SkipReason::Redirect),
+            Some(_) | None => Ok(parts),
         }
     }
 
-    fn kind(&self, parts: &Parts) -> Kind {
-        match (self.action, parts.is_exception, parts.is_important) {
-            (ListAction::Allow, _, _) => Kind::Allow,
-            (ListAction::Block, false, false) => Kind::Block,
-            (ListAction::Block, false, true) => Kind::ImportantBlock,
-            (ListAction::Block, true, false) => Kind::Exception,
-            (ListAction::Block, true, true) => Kind::ImportantException,
-        }
+    /// The kinds of the rules that a line makes. `$badfilter` in a list that lets names through cancels the rules of such lists and
+    /// those of lists that block; in a list that blocks it leaves alone what is let through.
+    fn kinds(&self, parts: &Parts) -> impl Iterator<Item = Kind> + use<> {
+        let blocking = match (parts.is_exception, parts.is_important) {
+            (false, false) => Kind::Block,
+            (false, true) => Kind::ImportantBlock,
+            (true, false) => Kind::Exception,
+            (true, true) => Kind::ImportantException,
+        };
+        let allows = self.action == ListAction::Allow;
+        let kinds = [allows.then_some(Kind::Allow), (!allows || parts.cancels).then_some(blocking)];
+        kinds.into_iter().flatten()
     }
 }
 
@@ -61,12 +69,13 @@ pub struct ListReader {
     /// Of a list that has turned out to be a zone.
     zone: Option<Zone>,
     is_web_page: bool,
+    detailed: DetailedCount,
 }
 
 impl ListReader {
     pub fn new(dialect: Dialect) -> ListReader {
         let zone = (dialect.format == ListFormat::Rpz).then(Zone::default);
-        ListReader { dialect, name: ListName::new(), tally: Tally::default(), zone, is_web_page: false }
+        ListReader { dialect, name: ListName::new(), tally: Tally::default(), zone, is_web_page: false, detailed: DetailedCount::default() }
     }
 
     /// Is it no list, but the page of a web server, such as one that says why there is no list?
@@ -84,31 +93,40 @@ impl ListReader {
         let raw = if self.tally.lines == 0 { raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw) } else { raw };
         let line = raw.trim_ascii();
         if line.is_empty() {
-            return self.tally.count(Outcome::Empty);
+            return self.tally.count(Outcome::Empty, None, line);
         }
         if line.len() > LIST_LINE_BYTES_MAX {
-            self.tally.note(SkipReason::TooLong, line);
-            return self.tally.count(Outcome::Skipped);
+            return self.tally.count(Outcome::Skipped, Some(SkipReason::TooLong), line);
         }
         // `[Adblock Plus 2.0]` is the title of a list.
-        if matches!(line[0], b'#' | b'!' | b';') || (line[0] == b'[' && line.ends_with(b"]")) || unbound::is_title(line) {
-            return self.tally.count(Outcome::Comment);
+        if plain::is_comment(line) || (line[0] == b'[' && line.ends_with(b"]")) || unbound::is_title(line) {
+            return self.tally.count(Outcome::Comment, None, line);
         }
         self.is_web_page |= self.is_first_with_content() && is_web_page(line);
         let form = self.form(line);
         if form == Form::Record && self.zone.is_none() {
             self.zone = Some(Zone::default());
         }
-        let ListReader { dialect, name, tally, zone, .. } = self;
+        let ListReader { dialect, name, tally, zone, detailed, .. } = self;
         let matching = if dialect.matching == ListMatch::Subtree { Reach::NameAndBelow } else { Reach::Name };
-        let mut outcome = Outcome::Skipped;
+        let (mut outcome, mut why) = (Outcome::Skipped, None);
         let mut take =
             |said: Result<(&ListName, Parts), SkipReason>| match said.and_then(|(name, parts)| Ok((name, dialect.permit(parts, name)?))) {
-                Err(reason) => tally.note(reason, line),
-                Ok((name, parts)) => {
-                    outcome = if parts.is_exception { Outcome::Exception } else { Outcome::Blocked };
-                    let kind = dialect.kind(&parts);
-                    each(Rule { name: name.wire(), reach: parts.reach, kind, cancels: parts.cancels, detail: parts.detail });
+                Err(reason) => _ = why.get_or_insert(reason),
+                Ok((name, Parts { is_exception, reach, is_important, cancels, detail })) => {
+                    let parts = Parts { is_exception, reach, is_important, cancels, detail: None };
+                    for kind in dialect.kinds(&parts) {
+                        let rule = Rule { name: name.wire(), reach, kind, cancels, detail: detail.clone() };
+                        match detailed.admit(&rule) {
+                            Admitted::New => each(rule),
+                            Admitted::Known => {}
+                            Admitted::TooMany => {
+                                why.get_or_insert(SkipReason::TooDetailed);
+                                continue;
+                            }
+                        }
+                        outcome = if is_exception || cancels { Outcome::Exception } else { Outcome::Blocked };
+                    }
                 }
             };
         match (form, zone) {
@@ -125,7 +143,7 @@ impl ListReader {
             (Form::Unbound, _) => unbound::statement(line, name, &mut take),
             (Form::Plain | Form::Record, _) => plain::names(line, matching, name, &mut take),
         }
-        tally.count(outcome);
+        tally.count(outcome, why, line);
     }
 
     fn is_first_with_content(&self) -> bool {
@@ -162,7 +180,7 @@ mod tests {
     use crate::record::{Name, Rcode, Rtype};
 
     const PLAIN: Dialect =
-        Dialect { format: ListFormat::Auto, matching: ListMatch::Exact, action: ListAction::Block, single_labels: false };
+        Dialect { format: ListFormat::Auto, matching: ListMatch::Exact, action: ListAction::Block, single_labels: false, redirects: true };
 
     /// One list, and its account.
     fn read(dialect: Dialect, text: &[u8]) -> (Lists, Tally) {
@@ -204,6 +222,28 @@ mod tests {
             ("a.example is on b.example", &[]),
             ("x.b.example\na.example CNAME rpz-passthru.", &[]),
             ("a.example b.example # both of example", &["a.example", "b.example"]),
+            ("a.example ! b.example", &NAMES[..1]),
+            ("a.example ; b.example", &NAMES[..1]),
+            ("a.example // b.example", &NAMES[..1]),
+            ("a.example //b.example", &NAMES[..1]),
+            ("0.0.0.0 a.example ! b.example", &NAMES[..1]),
+            ("0.0.0.0 a.example // b.example", &NAMES[..1]),
+            ("||a.example^ // b.example", &NAMES[..3]),
+            ("||a.example^ ; b.example", &NAMES[..3]),
+            ("// a.example b.example", &[]),
+            ("//a.example", &[]),
+            ("0 a.example b.example", &["a.example", "b.example"]),
+            ("127.1 a.example", &NAMES[..1]),
+            ("127.0.1\ta.example", &NAMES[..1]),
+            ("1 a.example", &[]),
+            ("127.16777216 a.example", &[]),
+            ("127 a.example", &[]),
+            ("127.0.0.1 is the address of a.example", &[]),
+            ("127.0.0.1 machine machine.lan a.example", &NAMES[..1]),
+            ("127.0.0.1 localhost. LOCALHOST6 ip6-allhosts broadcasthost a.example", &NAMES[..1]),
+            ("this is a hosts file for a.example", &[]),
+            ("\u{ff41}.EXAMPLE", &NAMES[..1]),
+            ("\u{ff41}\u{ff0e}\u{ff25}xample", &NAMES[..1]),
             ("\u{feff}a.example", &NAMES[..1]),
             ("*.a.example", &NAMES[1..3]),
             ("0.0.0.0 a.example b.example #x.a.example", &["a.example", "b.example"]),
@@ -268,6 +308,8 @@ mod tests {
             ("server=/a.example/192.0.2.1", &[]),
             ("local=/a.example/\nserver=/a.example/#", &[]),
             ("address=/#/0.0.0.0", &[]),
+            ("address=/a.example/ 192.0.2.1", &[]),
+            ("address=/a.example/ # why", &NAMES[..3]),
             ("address=/example/0.0.0.0", &[]),
             ("server:\n  local-zone: \"a.example.\" always_null", &NAMES[..3]),
             ("local-zone: a.example redirect", &NAMES[..3]),
@@ -284,6 +326,13 @@ mod tests {
                 &["a.example", "b.example"],
             ),
             ("$ORIGIN example.rpz.test.\nrpz.test. SOA a. b. 1 2 3 4 5\na CNAME .", &NAMES[..1]),
+            ("a.example CNAME .\nb.example CNAME", &NAMES[..1]),
+            ("a.example CNAME .\nb.example CNAME . x", &NAMES[..1]),
+            ("a.example CNAME .\nb.example A ::", &NAMES[..1]),
+            ("a.example CNAME .\nb.example AAAA ::", &["a.example", "b.example"]),
+            ("@ SOA a. b. (\na.example CNAME .\n1 2 3\nb.example CNAME .", &["b.example"]),
+            ("@ SOA a. b. ( 1\n 2 3 4\n 5 )\nb.example CNAME .", &["b.example"]),
+            ("This CNAME list is for all\nb.example", &["b.example"]),
             ("a.example CNAME .\n32.1.2.0.192.rpz-ip CNAME .\nb.example CNAME rpz-tcp-only.", &NAMES[..1]),
             ("@@", &[]),
             ("||^", &[]),
@@ -316,7 +365,15 @@ mod tests {
             ("NOERROR;AAAA;2001:db8::1", rewritten(Rewrite::Addresses(vec![address("2001:db8::1")]))),
             ("c.example", rewritten(Rewrite::Alias(Name::parse("c.example").expect("a name")))),
             ("NOERROR;CNAME;c.example", rewritten(Rewrite::Alias(Name::parse("c.example").expect("a name")))),
+            ("nxdomain", rewritten(Rewrite::Rcode(Rcode::NXDOMAIN))),
+            ("Refused", rewritten(Rewrite::Rcode(Rcode::REFUSED))),
+            ("noerror;;", rewritten(Rewrite::Rcode(Rcode::NOERROR))),
+            ("noerror;a;192.0.2.1", rewritten(Rewrite::Addresses(vec![address("192.0.2.1")]))),
             ("NOERROR;MX;10 c.example", ListVerdict::Pass),
+            ("NOERROR;AAAA;192.0.2.1", ListVerdict::Pass),
+            ("NOERROR;A;2001:db8::1", ListVerdict::Pass),
+            ("NXDOMAIN;A;192.0.2.1", ListVerdict::Pass),
+            ("nxdomian", ListVerdict::Pass),
             ("", ListVerdict::Pass),
         ] {
             assert_eq!(of(&format!("||a.example^$dnsrewrite={to}"), name), expected, "{to}");
@@ -326,6 +383,169 @@ mod tests {
         let allow = Dialect { action: ListAction::Allow, ..PLAIN };
         let (lists, _) = read(allow, b"||a.example^");
         assert_eq!(find(&lists, name, Rtype::A).verdict(ListSet::ALL), ListVerdict::Allowed(list));
+    }
+
+    /// Each row: the lines of a list that blocks and of one that allows, and what follows for a.example.
+    #[test]
+    fn rules_that_other_rules_cancel() {
+        let (block, allow, none) = (ListVerdict::Blocked(ListId(0)), ListVerdict::Allowed(ListId(1)), ListVerdict::Pass);
+        for (blocking, allowing, expected) in [
+            ("||a.example^", "", &block),
+            ("||a.example^\n||a.example^$badfilter", "", &none),
+            ("||a.example^", "||a.example^$badfilter", &none),
+            ("||a.example^$important", "||a.example^$important,badfilter", &none),
+            ("||a.example^$important", "||a.example^$badfilter", &block),
+            ("||a.example^$dnsrewrite=192.0.2.1", "||a.example^$dnsrewrite=192.0.2.1,badfilter", &none),
+            ("||a.example^$dnsrewrite=192.0.2.1\n||a.example^$badfilter,dnsrewrite=192.0.2.1", "", &none),
+            ("||a.example^$dnsrewrite=NXDOMAIN\n||a.example^$badfilter,dnsrewrite=nxdomain", "", &none),
+            ("||a.example^$dnstype=A\n||a.example^$dnstype=A,badfilter", "", &none),
+            // What is let through stays so, unless a list of the same kind says otherwise.
+            ("||a.example^\n||a.example^$badfilter", "||a.example^", &allow),
+            ("||a.example^", "||a.example^", &allow),
+            ("|a.example^", "||a.example^\n||a.example^$badfilter", &block),
+            ("|a.example^", "a.example", &allow),
+        ] {
+            let lists = crate::policy::lists_of(&[("block", false, blocking), ("allow", true, allowing)]);
+            assert_eq!(find(&lists, "a.example", Rtype::A).verdict(ListSet::ALL), *expected, "{blocking:?} {allowing:?}");
+        }
+        // In a view without the list that cancels, nothing is cancelled.
+        let both = [
+            ("one", false, "||a.example^\n||b.example^$dnsrewrite=NXDOMAIN"),
+            ("two", false, "||a.example^$badfilter\n||b.example^$dnsrewrite=NXDOMAIN,badfilter"),
+        ];
+        let lists = crate::policy::lists_of(&both);
+        for (in_force, is_blocked) in [(ListSet::ALL, false), (ListSet::of(ListId(0)), true), (ListSet::of(ListId(1)), false)] {
+            for name in ["a.example", "x.a.example", "b.example"] {
+                assert_eq!(find(&lists, name, Rtype::A).verdict(in_force) != ListVerdict::Pass, is_blocked, "{name} {in_force:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn important_answers_and_answers_of_several_lists() {
+        let of = |texts: &[(&str, bool, &str)], in_force| match find(&crate::policy::lists_of(texts), "x.a.example", Rtype::A)
+            .verdict(in_force)
+        {
+            ListVerdict::Pass => "pass".to_owned(),
+            ListVerdict::Allowed(list) => format!("allowed {}", list.0),
+            ListVerdict::Blocked(list) => format!("blocked {}", list.0),
+            ListVerdict::Rewritten(list, Rewrite::Addresses(addresses)) => format!("{addresses:?} {}", list.0),
+            ListVerdict::Rewritten(list, to) => format!("{to:?} {}", list.0),
+        };
+        for (one, two, expected) in [
+            ("||a.example^$dnsrewrite=192.0.2.1", "@@||a.example^", "allowed 1"),
+            ("||a.example^$dnsrewrite=192.0.2.1,important", "@@||a.example^", "[192.0.2.1] 0"),
+            ("||a.example^$dnsrewrite=192.0.2.1,important", "@@||a.example^$important", "allowed 1"),
+            ("||a.example^$dnsrewrite=192.0.2.1,important", "||a.example^$important", "[192.0.2.1] 0"),
+            ("||a.example^$dnsrewrite=192.0.2.1", "||a.example^$important", "blocked 1"),
+            ("||a.example^$dnsrewrite=192.0.2.1", "||a.example^", "[192.0.2.1] 0"),
+            ("||a.example^$dnsrewrite=192.0.2.1", "||a.example^$dnsrewrite=192.0.2.2", "[192.0.2.1] 0"),
+            ("||a.example^$dnsrewrite=192.0.2.1", "||x.a.example^$dnsrewrite=192.0.2.2", "[192.0.2.2] 1"),
+            ("||a.example^$dnsrewrite=192.0.2.1,important", "||x.a.example^$dnsrewrite=192.0.2.2", "[192.0.2.1] 0"),
+            ("||a.example^$dnsrewrite=192.0.2.1\n||x.a.example^$dnsrewrite=192.0.2.2", "", "[192.0.2.2] 0"),
+        ] {
+            assert_eq!(of(&[("one", false, one), ("two", false, two)], ListSet::ALL), expected, "{one} {two}");
+        }
+        let two = [("one", false, "||a.example^$dnsrewrite=192.0.2.1"), ("two", false, "||a.example^$dnsrewrite=192.0.2.2")];
+        assert_eq!(of(&two, ListSet::of(ListId(1))), "[192.0.2.2] 1", "the answer of a list that is not in force hides no other");
+    }
+
+    /// What a list that others write may not say.
+    #[test]
+    fn a_list_that_may_not_redirect_still_blocks() {
+        let dialect = Dialect { redirects: false, ..PLAIN };
+        for line in [
+            "||a.example^$dnsrewrite=192.0.2.1",
+            "||a.example^$dnsrewrite=c.example",
+            "|a.example^$dnsrewrite=NOERROR;CNAME;c.example",
+            "address=/a.example/192.0.2.1",
+            "local-data: \"a.example A 192.0.2.1\"",
+            "a.example A 192.0.2.1\na.example CNAME c.example.",
+            "x.example CNAME .\na.example CNAME c.example.",
+            "x.example CNAME .\na.example AAAA 2001:db8::1",
+        ] {
+            let (lists, tally) = read(dialect, line.as_bytes());
+            assert!(find(&lists, "a.example", Rtype::A).is_nothing(), "{line}");
+            assert!(tally.reasons.contains_key(&SkipReason::Redirect) || line.starts_with("a.example A"), "{line}: {tally:?}");
+            assert!(
+                matches!(find(&read(PLAIN, line.as_bytes()).0, "a.example", Rtype::A).verdict(ListSet::ALL), ListVerdict::Rewritten(..))
+                    || line.starts_with("a.example A")
+            );
+        }
+        for line in [
+            "||a.example^$dnsrewrite=NXDOMAIN",
+            "||a.example^$dnsrewrite=0.0.0.0",
+            "||a.example^$dnsrewrite=NOERROR;;",
+            "address=/a.example/0.0.0.0",
+            "local-data: \"a.example A 0.0.0.0\"",
+            "x.example CNAME .\na.example CNAME *.",
+        ] {
+            assert!(!find(&read(dialect, line.as_bytes()).0, "a.example", Rtype::A).is_nothing(), "{line}");
+        }
+    }
+
+    #[test]
+    fn rules_with_details_are_bounded_and_the_rest_is_told() {
+        let of_name = |range: std::ops::Range<usize>| {
+            range.map(|at| format!("||a.example^$dnsrewrite=10.0.{}.{}\n", at / 256, at % 256)).collect::<String>()
+        };
+        let addresses = |lists: &Lists| match find(lists, "a.example", Rtype::A).verdict(ListSet::ALL) {
+            ListVerdict::Rewritten(_, Rewrite::Addresses(addresses)) => addresses.len(),
+            other => panic!("{other:?}"),
+        };
+        let (lists, tally) = read(PLAIN, (of_name(0..64) + &of_name(0..64)).as_bytes());
+        assert_eq!((addresses(&lists), tally.blocked, tally.skipped), (64, 128, 0), "what is said twice is one rule: {tally:?}");
+        let (lists, tally) = read(PLAIN, of_name(0..100).as_bytes());
+        assert_eq!((addresses(&lists), tally.blocked, tally.reasons[&SkipReason::TooDetailed].count), (64, 64, 36));
+        let mut count = super::super::detailed::DetailedCount::default();
+        let detail = Some(Box::new(super::super::Detail { rewrite: Some(Rewrite::Rcode(Rcode::NXDOMAIN)), ..Default::default() }));
+        let mut admitted = |at: usize| {
+            let name = format!("{at:08}");
+            count.admit(&Rule { name: name.as_bytes(), reach: Reach::Name, kind: Kind::Block, cancels: false, detail: detail.clone() })
+        };
+        let all = (0..crate::limits::lists::DETAILED_RULES_MAX + 10).filter(|at| admitted(*at) == Admitted::New).count();
+        assert_eq!(all, crate::limits::lists::DETAILED_RULES_MAX);
+    }
+
+    /// One reason for each line without effect, however many words it has.
+    #[test]
+    fn each_line_has_one_reason() {
+        let reason = |text: &str| {
+            let (_, tally) = read(PLAIN, text.as_bytes());
+            let mut last: Vec<(SkipReason, u64)> = tally.reasons.iter().map(|(reason, skipped)| (*reason, skipped.count)).collect();
+            assert!(last.len() <= 1, "{text}: {last:?}");
+            (last.pop(), tally.skipped)
+        };
+        for (text, expected) in [
+            ("this is a list for a.example", Some((SkipReason::Sentence, 1))),
+            ("127.0.0.1 is the address of a.example", Some((SkipReason::Sentence, 1))),
+            ("0.0.0.0 one two", Some((SkipReason::Sentence, 1))),
+            ("127.0.0.1 localhost broadcasthost", Some((SkipReason::OwnMachine, 1))),
+            ("||a.example^$dnsrewrite=NOERROR;AAAA;192.0.2.1", Some((SkipReason::NoAnswer, 1))),
+            ("||a.example^$third-party", Some((SkipReason::Modifier, 1))),
+            ("a.example CNAME .\ngarbage", Some((SkipReason::NoRecord, 1))),
+            ("a.example CNAME .\nmore garbage here", Some((SkipReason::NoRecord, 1))),
+            ("a.example CNAME .\n$INCLUDE x", Some((SkipReason::NoRecord, 1))),
+            ("a.example CNAME .\nb.example CNAME", Some((SkipReason::NoRecord, 1))),
+            ("$TTL 1\n CNAME .", Some((SkipReason::NoName, 1))),
+            ("a.example CNAME .\na.example TXT x", Some((SkipReason::OtherTrigger, 1))),
+            ("$TTL 1\n; comment\n@ SOA a. b. (\n 1 ; serial\n 2 3 4 5 )\n@ NS a.\n$ORIGIN x.\na.example. CNAME .", None),
+        ] {
+            assert_eq!(reason(text), (expected, expected.map_or(0, |(_, count)| count)), "{text}");
+        }
+        // A line of which some names have an effect is no line without one.
+        let (_, tally) = read(PLAIN, b"0.0.0.0 a.example one 192.0.2.1");
+        assert_eq!((tally.blocked, tally.skipped, tally.reasons.values().map(|skipped| skipped.count).sum::<u64>()), (1, 0, 1));
+    }
+
+    /// Origins below origins, of any length: no name is longer than a name, and the rest of the list stands.
+    #[test]
+    fn an_origin_is_no_longer_than_a_name() {
+        let text = "$ORIGIN aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n".repeat(100_000) + "b CNAME .\na.example. CNAME .\n";
+        let (lists, tally) = read(PLAIN, text.as_bytes());
+        assert!(tally.reasons[&SkipReason::NoName].count > 99_000, "{tally:?}");
+        assert_eq!(tally.blocked, 1, "{tally:?}");
+        assert!(!find(&lists, "a.example", Rtype::A).is_nothing());
     }
 
     #[test]

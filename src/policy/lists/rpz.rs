@@ -7,87 +7,145 @@ use super::modifiers::Parts;
 use super::name::ListName;
 use super::plain::{Each, leads_nowhere, name_or_below};
 use super::{Detail, Reach, Rewrite, SkipReason};
-use crate::record::Name;
+use crate::record::{NAME_BYTES_MAX, Name, Rtype};
 
-/// What earlier lines of the file mean for later ones.
+/// What earlier lines of the file mean for later ones. Names are in small letters and without their final dot; the root is empty.
 #[derive(Default)]
 pub(super) struct Zone {
-    /// Inside parentheses.
-    is_open: bool,
-    origin: Vec<u8>,
+    /// Words of the SOA record so far, while its parenthesis is open.
+    open: Option<usize>,
+    /// `None`: the one that `$ORIGIN` gave is no name, so that no relative name is one.
+    origin: Origin,
     /// The zone's own name, once it is known.
     apex: Option<Vec<u8>>,
     /// Of the record before.
-    owner: Vec<u8>,
+    owner: Option<Vec<u8>>,
 }
 
-/// Is this a line of a master file, rather than one of names?
+#[derive(Clone, PartialEq, Eq)]
+enum Origin {
+    Known(Vec<u8>),
+    Broken,
+}
+
+impl Default for Origin {
+    fn default() -> Origin {
+        Origin::Known(Vec::new())
+    }
+}
+
+/// MNAME, RNAME and five numbers (RFC 1035 3.3.13).
+const SOA_WORDS: usize = 7;
+
+/// Is this a line of a master file, rather than one of names or of words?
 pub(super) fn is_record(line: &[u8]) -> bool {
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let is_type = |word: &[u8]| word.eq_ignore_ascii_case(b"CNAME") || word.eq_ignore_ascii_case(b"SOA");
-    line.starts_with(b"$TTL") || line.starts_with(b"$ORIGIN") || words.by_ref().skip(1).take(3).any(is_type)
+    if line.starts_with(b"$TTL") || line.starts_with(b"$ORIGIN") {
+        return true;
+    }
+    let mut words = words_of(line).skip(1).skip_while(is_ttl_or_class);
+    match words.next().map(<[u8]>::to_ascii_uppercase).as_deref() {
+        Some(b"CNAME") => words.count() == 1,
+        Some(b"SOA") => words.count() > 1,
+        _ => false,
+    }
+}
+
+/// The words before a comment.
+fn words_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let text = line.split(|octet| *octet == b';').next().unwrap_or_default();
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+fn is_ttl_or_class(word: &&[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"in") || word.first().is_some_and(u8::is_ascii_digit)
 }
 
 impl Zone {
     /// Reads one line, as it stands in the file. False if it says nothing of any name: SOA, NS, `$ORIGIN`.
     pub(super) fn line(&mut self, raw: &[u8], name: &mut ListName, each: Each<'_>) -> bool {
-        let text = raw.split(|octet| *octet == b';').next().unwrap_or_default();
-        if self.is_open {
-            self.is_open = !text.contains(&b')');
-            return false;
+        match self.read(raw, name) {
+            Ok(None) => false,
+            Ok(Some(said)) => {
+                each(Ok((name, said)));
+                true
+            }
+            Err(reason) => {
+                each(Err(reason));
+                true
+            }
         }
-        let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    }
+
+    fn read(&mut self, raw: &[u8], name: &mut ListName) -> Result<Option<Parts>, SkipReason> {
+        if let Some(before) = self.open {
+            return self.continued(before, raw);
+        }
+        let mut words = words_of(raw);
         if !raw.first().is_some_and(u8::is_ascii_whitespace) {
             match words.next() {
-                None => return false,
+                None => return Ok(None),
                 Some(b"$ORIGIN") => {
-                    self.origin = self.absolute(words.next().unwrap_or_default());
-                    return false;
+                    let origin = words.next().and_then(|origin| self.absolute(origin));
+                    self.origin = origin.map_or(Origin::Broken, Origin::Known);
+                    return if self.origin == Origin::Broken { Err(SkipReason::NoName) } else { Ok(None) };
                 }
-                Some(word) if word.starts_with(b"$") => return false,
+                Some(b"$TTL") => return Ok(None),
+                Some(word) if word.starts_with(b"$") => return Err(SkipReason::NoRecord),
                 Some(owner) => self.owner = self.absolute(owner),
             }
         }
-        let is_type = |word: &&[u8]| !word.eq_ignore_ascii_case(b"in") && !word[0].is_ascii_digit();
-        let Some(rtype) = words.find(is_type).map(<[u8]>::to_ascii_uppercase) else { return false };
-        if rtype == b"SOA" {
-            self.apex = Some(self.owner.clone());
-            self.is_open = text.contains(&b'(') && !text.contains(&b')');
-            return false;
+        let mut words = words.skip_while(is_ttl_or_class);
+        let rtype = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse::<Rtype>().ok()).ok_or(SkipReason::NoRecord)?;
+        let owner = self.owner.clone().ok_or(SkipReason::NoName)?;
+        if rtype == Rtype::SOA {
+            self.apex = Some(owner);
+            let octets = raw.split(|octet| *octet == b';').next().unwrap_or_default();
+            self.open = (octets.contains(&b'(') && !octets.contains(&b')')).then(|| words.filter(|word| *word != b"(").count());
+            return Ok(None);
         }
-        let owner = self.owner.clone();
-        let Some(trigger) = self.trigger(&owner) else {
-            each(Err(SkipReason::NoName));
-            return true;
-        };
+        let trigger = self.trigger(&owner).ok_or(SkipReason::NoName)?;
         if trigger.is_empty() {
-            return false;
+            return Ok(None);
         }
-        let rdata = words.next().unwrap_or_default();
         let (last, reach) = (trigger.rsplit(|octet| *octet == b'.').next().unwrap_or_default(), Reach::Name);
-        let said = match last {
-            b"rpz-ip" | b"rpz-client-ip" | b"rpz-nsip" | b"rpz-nsdname" => Err(SkipReason::OtherTrigger),
-            _ => self.action(&rtype, rdata, trigger, reach),
-        };
-        let said = said.and_then(|said| Ok(Parts { reach: name_or_below(trigger, reach, name)?, ..said }));
-        each(said.map(|said| (&*name, said)));
-        true
+        if matches!(last, b"rpz-ip" | b"rpz-client-ip" | b"rpz-nsip" | b"rpz-nsdname")
+            || !matches!(rtype, Rtype::CNAME | Rtype::A | Rtype::AAAA)
+        {
+            return Err(SkipReason::OtherTrigger);
+        }
+        // More words, or none, are another line than it seems: without its target a CNAME must not mean NXDOMAIN.
+        let rdata = words.next().filter(|_| words.next().is_none()).ok_or(SkipReason::NoRecord)?;
+        let said = self.action(rtype, rdata, trigger, reach)?;
+        Ok(Some(Parts { reach: name_or_below(trigger, reach, name)?, ..said }))
     }
 
-    /// In small letters and with its final dot left out; the root is empty.
-    fn absolute(&self, text: &[u8]) -> Vec<u8> {
+    /// A line of the SOA record, whose parenthesis is open: one that is never closed does not swallow the rest of the file.
+    fn continued(&mut self, before: usize, raw: &[u8]) -> Result<Option<Parts>, SkipReason> {
+        let closes = words_of(raw).any(|word| word.contains(&b')'));
+        let words = before + words_of(raw).filter(|word| *word != b")").count();
+        self.open = Some(words).filter(|words| !closes && *words <= SOA_WORDS);
+        if words > SOA_WORDS { Err(SkipReason::NoRecord) } else { Ok(None) }
+    }
+
+    /// `None`: it is longer than a name may be, or relative to what is no name.
+    fn absolute(&self, text: &[u8]) -> Option<Vec<u8>> {
         let text = text.to_ascii_lowercase();
-        match text.strip_suffix(b".") {
-            Some(absolute) => absolute.to_vec(),
-            None if text == b"@" => self.origin.clone(),
-            None if self.origin.is_empty() => text,
-            None => [&text[..], b".", &self.origin].concat(),
-        }
+        let name = match (text.strip_suffix(b"."), &self.origin) {
+            (Some(absolute), _) => absolute.to_vec(),
+            (None, Origin::Broken) => return None,
+            (None, Origin::Known(origin)) if text == b"@" => origin.clone(),
+            (None, Origin::Known(origin)) if origin.is_empty() => text,
+            (None, Origin::Known(origin)) => [&text[..], b".", origin].concat(),
+        };
+        (name.len() + 2 <= NAME_BYTES_MAX).then_some(name)
     }
 
     /// The owner without the zone's name.
     fn trigger<'o>(&self, owner: &'o [u8]) -> Option<&'o [u8]> {
-        let apex = self.apex.as_ref().unwrap_or(&self.origin);
+        let apex = match (&self.apex, &self.origin) {
+            (Some(name), _) | (None, Origin::Known(name)) => name,
+            (None, Origin::Broken) => return Some(owner),
+        };
         if apex.is_empty() {
             return Some(owner);
         }
@@ -95,11 +153,11 @@ impl Zone {
         if above.is_empty() { Some(above) } else { above.strip_suffix(b".") }
     }
 
-    fn action(&self, rtype: &[u8], rdata: &[u8], trigger: &[u8], reach: Reach) -> Result<Parts, SkipReason> {
+    fn action(&self, rtype: Rtype, rdata: &[u8], trigger: &[u8], reach: Reach) -> Result<Parts, SkipReason> {
         let mut said = Parts::block(reach);
         let mut rewrite = |to| said.detail = Some(Box::new(Detail { rewrite: Some(to), ..Detail::default() }));
         match rtype {
-            b"CNAME" => match &self.absolute(rdata)[..] {
+            Rtype::CNAME => match &self.absolute(rdata).ok_or(SkipReason::NoName)?[..] {
                 // The first two are NXDOMAIN and NODATA; what a blocked name is answered with is said elsewhere.
                 b"" | b"*" | b"rpz-drop" => {}
                 b"rpz-passthru" => said.is_exception = true,
@@ -111,13 +169,13 @@ impl Zone {
                     rewrite(Rewrite::Alias(target.ok_or(SkipReason::OtherTrigger)?));
                 }
             },
-            b"A" | b"AAAA" => {
-                let address = std::str::from_utf8(rdata).ok().and_then(|text| text.parse::<IpAddr>().ok()).ok_or(SkipReason::NoName)?;
+            _ => {
+                let address = std::str::from_utf8(rdata).ok().and_then(|text| text.parse::<IpAddr>().ok());
+                let address = address.filter(|address| address.is_ipv4() == (rtype == Rtype::A)).ok_or(SkipReason::NoRecord)?;
                 if !leads_nowhere(address) {
                     rewrite(Rewrite::Addresses(vec![address]));
                 }
             }
-            _ => return Err(SkipReason::OtherTrigger),
         }
         Ok(said)
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::plain::leads_nowhere;
 use crate::record::{Name, Rcode, Rtype};
 
 /// One rule.
@@ -18,14 +19,14 @@ pub struct Rule<'l> {
 }
 
 /// Which names a rule is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reach {
     Name,
     NameAndBelow,
     Below,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
     Block,
     /// `$important`.
@@ -38,7 +39,7 @@ pub enum Kind {
 }
 
 /// What narrows a rule, or replaces the answer.
-#[derive(Clone, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
 pub struct Detail {
     /// `$dnstype`: none, or these types, or all but these.
     pub types: Option<Types>,
@@ -48,16 +49,27 @@ pub struct Detail {
     pub rewrite: Option<Rewrite>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Types {
     Only(Vec<Rtype>),
     AllBut(Vec<Rtype>),
 }
 
 /// What a rule answers instead (`$dnsrewrite`).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Rewrite {
     Rcode(Rcode),
     Addresses(Vec<IpAddr>),
     Alias(Name),
+}
+
+impl Rewrite {
+    /// Whether the client gets no host at all: a denial, an error, or addresses that lead nowhere.
+    pub fn is_block(&self) -> bool {
+        match self {
+            Rewrite::Rcode(_) => true,
+            Rewrite::Addresses(addresses) => addresses.iter().all(|address| leads_nowhere(*address)),
+            Rewrite::Alias(_) => false,
+        }
+    }
 }

@@ -100,7 +100,7 @@ impl Lists {
                     if combination.has_detailed
                         && let Some(rules) = self.detailed.get(&hash)
                     {
-                        detailed::apply(rules, name, is_own, rtype, &mut found);
+                        detailed::apply(rules, name, suffix.len(), rtype, &mut found);
                     }
                 }
             }

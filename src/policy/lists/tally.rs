@@ -9,6 +9,7 @@ use crate::limits::lists::{SKIPPED_EXAMPLE_BYTES_MAX, SKIPPED_EXAMPLES_MAX};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SkipReason {
     NoName,
+    Sentence,
     Address,
     SingleLabel,
     OwnMachine,
@@ -17,8 +18,13 @@ pub enum SkipReason {
     Pattern,
     RegularExpression,
     Modifier,
+    NoAnswer,
+    Redirect,
+    AnswerOfAllowed,
     Statement,
+    NoRecord,
     OtherTrigger,
+    TooDetailed,
     TooLong,
 }
 
@@ -26,6 +32,7 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SkipReason::NoName => "not a domain name",
+            SkipReason::Sentence => "several words that are not all names, such as a sentence",
             SkipReason::Address => "an address, not a name",
             SkipReason::SingleLabel => "a whole top-level domain, which takes `single-labels = true`",
             SkipReason::OwnMachine => "a name of the own machine",
@@ -34,8 +41,13 @@ impl fmt::Display for SkipReason {
             SkipReason::Pattern => "a pattern that is no name and all names below",
             SkipReason::RegularExpression => "a regular expression",
             SkipReason::Modifier => "a modifier ($) that is not known here",
+            SkipReason::NoAnswer => "what stands behind `$dnsrewrite=` is no answer",
+            SkipReason::Redirect => "leads the name elsewhere, which takes `redirects = true`",
+            SkipReason::AnswerOfAllowed => "another answer in a list that lets names through",
             SkipReason::Statement => "a statement that blocks no name",
+            SkipReason::NoRecord => "not a record",
             SkipReason::OtherTrigger => "a rule of a response policy zone that takes a `[[rpz]]`",
+            SkipReason::TooDetailed => "one more rule with `$dnsrewrite`, `$dnstype` or `$denyallow` than a name or a list may have",
             SkipReason::TooLong => "too long a line",
         })
     }
@@ -51,13 +63,14 @@ pub struct Tally {
     pub empty: u64,
     /// Lines without any effect.
     pub skipped: u64,
-    /// Why, for lines and for single names of lines that have an effect otherwise.
+    /// Why: for each line without effect one reason, and for a line of which only some names have an effect the first.
     pub reasons: BTreeMap<SkipReason, Skipped>,
 }
 
 /// What was skipped for one reason.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Skipped {
+    /// Lines.
     pub count: u64,
     /// The first ones: number of the line, from 1, and its beginning.
     pub examples: Vec<(u64, String)>,
@@ -74,7 +87,8 @@ pub(super) enum Outcome {
 }
 
 impl Tally {
-    pub(super) fn count(&mut self, outcome: Outcome) {
+    /// Counts one line, with what in it has no effect.
+    pub(super) fn count(&mut self, outcome: Outcome, why: Option<SkipReason>, line: &[u8]) {
         self.lines += 1;
         let side = match outcome {
             Outcome::Blocked => &mut self.blocked,
@@ -84,16 +98,21 @@ impl Tally {
             Outcome::Skipped => &mut self.skipped,
         };
         *side += 1;
-    }
-
-    /// Notes why the line, or a name in it, has no effect. The line itself is counted by `count`.
-    pub(super) fn note(&mut self, reason: SkipReason, line: &[u8]) {
+        let Some(reason) = why else { return };
         let skipped = self.reasons.entry(reason).or_default();
         skipped.count += 1;
         if skipped.examples.len() < SKIPPED_EXAMPLES_MAX {
             let shown = line.get(..SKIPPED_EXAMPLE_BYTES_MAX).unwrap_or(line);
-            let shown = String::from_utf8_lossy(shown).replace(char::is_control, " ");
-            skipped.examples.push((self.lines + 1, shown));
+            skipped.examples.push((self.lines, printable(&String::from_utf8_lossy(shown))));
         }
     }
+}
+
+/// The text without what a terminal would obey, or would show in another place than it stands: control characters, and the marks that
+/// turn the direction of writing.
+pub fn printable(text: &str) -> String {
+    let is_obeyed = |c: char| {
+        c.is_control() || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.replace(is_obeyed, " ")
 }

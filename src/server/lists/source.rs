@@ -9,7 +9,7 @@ use super::read::each_line;
 use super::state::Stamp;
 use crate::config::{ListSettings, ListSource};
 use crate::limits::lists::LIST_LINE_BYTES_USUAL;
-use crate::policy::{Dialect, ListReader, Rule, Tally};
+use crate::policy::{Dialect, ListReader, Rule, Tally, printable};
 use crate::server::passed_file;
 
 /// An open source, which may be read several times.
@@ -88,7 +88,7 @@ impl Source {
                 let mut is_it = false;
                 reader.line(line, &mut |rule| is_it |= is_meant(&rule));
                 if is_it && found.is_none() {
-                    found = Some((number, String::from_utf8_lossy(line).trim().to_owned()));
+                    found = Some((number, printable(String::from_utf8_lossy(line).trim())));
                 }
             })
         });
@@ -98,7 +98,7 @@ impl Source {
 
 fn dialect(list: &ListSettings) -> Dialect {
     let ListSettings { format, matching, action, single_labels, .. } = *list;
-    Dialect { format, matching, action, single_labels }
+    Dialect { format, matching, action, single_labels, redirects: list.may_redirect() }
 }
 
 fn plain_words(error: &io::Error) -> String {

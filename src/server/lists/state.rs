@@ -36,7 +36,8 @@ impl Stamp {
 impl ListState {
     /// Are the lines to be read as before?
     pub(super) fn has_dialect_of(&self, other: &ListSettings) -> bool {
-        let of = |list: &ListSettings| (list.format, list.matching, list.action, list.single_labels, list.source.clone());
+        let of =
+            |list: &ListSettings| (list.format, list.matching, list.action, list.single_labels, list.may_redirect(), list.source.clone());
         of(&self.settings) == of(other)
     }
 

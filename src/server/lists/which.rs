@@ -47,7 +47,7 @@ pub(super) fn which(name: &Name, asked: &Asked<'_>, lists: &Lists, states: &[Lis
     json!({
         "name": name.to_string(), "client": client, "view": Some(&views.get(view).name).filter(|name| !name.is_empty()),
         "verdict": here.verdict, "list": here.list.map(|list| lists.name(list)),
-        "answer": answer(&found).filter(|_| here.verdict == "rewritten"), "rules": rules,
+        "answer": here.answer, "rules": rules,
         "views": in_views,
     })
 }
@@ -55,22 +55,25 @@ pub(super) fn which(name: &Name, asked: &Asked<'_>, lists: &Lists, states: &[Lis
 struct Judged {
     verdict: &'static str,
     list: Option<ListId>,
+    /// What the rule answers, if it is other than what blocked names are answered with.
+    answer: Option<String>,
 }
 
 impl Judged {
     fn new(verdict: ListVerdict) -> Judged {
-        let (verdict, list) = match verdict {
-            ListVerdict::Pass => ("not-listed", None),
-            ListVerdict::Allowed(list) => ("allowed", Some(list)),
-            ListVerdict::Blocked(list) => ("blocked", Some(list)),
-            ListVerdict::Rewritten(list, _) => ("rewritten", Some(list)),
+        let (verdict, list, answer) = match verdict {
+            ListVerdict::Pass => ("not-listed", None, None),
+            ListVerdict::Allowed(list) => ("allowed", Some(list), None),
+            ListVerdict::Blocked(list) => ("blocked", Some(list), None),
+            ListVerdict::Rewritten(list, to) if to.is_block() => ("blocked", Some(list), Some(answer(&to))),
+            ListVerdict::Rewritten(list, to) => ("rewritten", Some(list), Some(answer(&to))),
         };
-        Judged { verdict, list }
+        Judged { verdict, list, answer }
     }
 }
 
 fn has(found: &Found, list: ListId) -> bool {
-    !found.all().and(ListSet::of(list)).is_empty() || found.rewrite.as_ref().is_some_and(|rewrite| rewrite.0 == list)
+    !found.all().and(ListSet::of(list)).is_empty()
 }
 
 /// The list's first line that is for the name, and its source.
@@ -98,10 +101,10 @@ fn rule(name: &Name, state: &ListState, state_folder: Option<&Path>, decides: bo
     })
 }
 
-fn answer(found: &Found) -> Option<String> {
-    found.rewrite.as_ref().map(|rewrite| match &rewrite.1 {
+fn answer(to: &Rewrite) -> String {
+    match to {
         Rewrite::Rcode(rcode) => rcode.to_string(),
         Rewrite::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         Rewrite::Alias(name) => name.to_string(),
-    })
+    }
 }
