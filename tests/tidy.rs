@@ -68,6 +68,7 @@ const WAITING_FILES: &[&str] = &[
     "src/listen/https/connection.rs",
     "src/listen/https/cork.rs",
     "src/listen/limits.rs",
+    "src/listen/proxied.rs",
     "src/listen/stream.rs",
     "src/listen/udp.rs",
     "src/listen/worker.rs",

@@ -64,6 +64,13 @@ impl Moment {
         self.snapshot.policy.allow.contains(client)
     }
 
+    /// Whether this peer is a load balancer in `server.proxy-from`.
+    #[inline]
+    pub fn is_proxy(&self, peer: IpAddr) -> bool {
+        let proxies = &self.snapshot.policy.proxies;
+        !proxies.is_empty() && proxies.contains(peer)
+    }
+
     /// Whether clients may get different answers to the same question.
     pub fn differs_by_client(&self) -> bool {
         self.snapshot.differs_by_client()

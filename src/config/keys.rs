@@ -157,6 +157,13 @@ const SERVER: &[Row<Settings>] = &[
         why: "RFC 8484 4.1: what all clients propose",
     },
     Row {
+        key: "proxy-from",
+        kind: Kind::Prefixes(|s| &mut s.server.proxy_from),
+        default: "[]",
+        doc: "Load balancers such as dnsdist and HAProxy. Each must put a PROXY protocol header (version 2) before every UDP message and at the start of every connection, or inside TLS at its start; the client that the header names counts everywhere. A message of theirs without one is not answered, and nobody else's header is believed",
+        why: "",
+    },
+    Row {
         key: "allow",
         kind: Kind::Prefixes(|s| &mut s.server.allow),
         default: r#"["127.0.0.0/8", "::1/128"]"#,

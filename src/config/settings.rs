@@ -62,6 +62,8 @@ pub struct ServerSettings {
     pub listen_https: Vec<SocketAddr>,
     /// Path of the URI that DNS over HTTPS is served at.
     pub https_path: String,
+    /// Load balancers, each of which says by the PROXY protocol on whose behalf it asks.
+    pub proxy_from: Vec<Prefix>,
     /// Clients that may use recursion and the cache.
     pub allow: Vec<Prefix>,
     /// `None`: one for each core.
@@ -529,6 +531,7 @@ impl Default for ServerSettings {
             listen_tls: Vec::new(),
             listen_https: Vec::new(),
             https_path: "/dns-query".to_owned(),
+            proxy_from: Vec::new(),
             allow,
             workers: None,
             state_dir: None,

@@ -52,6 +52,8 @@ pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 pub const HANDSHAKES_OF_OTHERS: (u32, u32) = (50, 200);
 /// What a handshake that resumes a session gives back of its cost, in thousandths: it takes a quarter of the time of a new one.
 pub const RESUMED_GIVES_BACK_MILLI: u32 = 750;
+/// Octets of a PROXY protocol header over a connection: addresses have 36, and balancers add some hundred about TLS.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4_096;
 /// Octets that one connection may hold inside TLS, beyond those that are counted, while its client does not read.
 pub const TLS_BUFFER_BYTES_MAX: usize = 8 << 10;
 /// Octets that one HTTP connection may hold besides, so that several responses leave in one TLS record (RFC 8446 5.1: 16 KiB).

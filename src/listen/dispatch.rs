@@ -13,7 +13,7 @@ use std::task::Poll;
 use tokio::sync::{Notify, watch};
 
 use super::failure;
-use super::limits::{Connections, LiveBounds};
+use super::limits::{Connections, LiveBounds, Permit};
 use crate::answer::{AtOnce, Client, Moment, Pending, Transport, Worker};
 use crate::env::{BootTime, Clock, Instant};
 use crate::metrics::{ClientLimit, Counter, Gauge, Recorder};
@@ -44,6 +44,9 @@ pub trait Answer: 'static {
     /// Whether clients may get different answers to the same question.
     fn differs_by_client(&self, moment: &Self::Moment) -> bool;
 
+    /// Whether this peer is a load balancer, which says on whose behalf it asks.
+    fn is_proxy(&self, moment: &Self::Moment, peer: IpAddr) -> bool;
+
     fn at_once(&self, moment: &Self::Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce<Self::Pending>;
 
     /// Ends at once, with a failure, when the question loses its place.
@@ -68,6 +71,10 @@ impl Answer for Worker {
 
     fn differs_by_client(&self, moment: &Moment) -> bool {
         moment.differs_by_client()
+    }
+
+    fn is_proxy(&self, moment: &Moment, peer: IpAddr) -> bool {
+        moment.is_proxy(peer)
     }
 
     fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
@@ -167,6 +174,12 @@ impl<A: Answer> Dispatch<A> {
         self.answer.differs_by_client(&self.moment())
     }
 
+    /// Whether this peer is a load balancer, which says on whose behalf it asks.
+    #[inline]
+    pub fn is_proxy(&self, moment: &A::Moment, peer: IpAddr) -> bool {
+        self.answer.is_proxy(moment, peer)
+    }
+
     /// When this batch began, if it is one of those whose time is taken.
     #[inline]
     pub fn batch_begins(&self) -> Option<Instant> {
@@ -206,6 +219,19 @@ impl<A: Answer> Dispatch<A> {
         self.waiting.count.set(self.waiting.count.get() + 1);
         self.metrics.up(Gauge::Waiting);
         Some(Waiting { ticket, metrics: self.metrics.clone(), all: Rc::clone(&self.waiting) })
+    }
+
+    /// A place for one more connection; others are closed for it where a limit is reached.
+    pub fn admit_connection(&self, peer: IpAddr) -> Permit {
+        let (permit, evicted) = self.connections.admit(peer);
+        self.metrics.count(Counter::Connections);
+        for (is_closed, limit) in [(evicted.of_client, ClientLimit::ConnectionsPerClient), (evicted.of_all, ClientLimit::Connections)] {
+            if is_closed {
+                self.metrics.count(Counter::ConnectionsEvicted);
+                self.limit_reached(limit, ClientNet::of(peer));
+            }
+        }
+        permit
     }
 
     /// Counts it, and tells it to the log.

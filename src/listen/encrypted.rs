@@ -12,11 +12,13 @@ use arc_swap::ArcSwap;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::timeout;
 
 use super::connection;
 use super::dispatch::{Admission, Answer, Dispatch};
-use super::handshake::Handshakes;
-use super::limits::LiveBounds;
+use super::handshake::{Handshakes, Secured};
+use super::limits::{LiveBounds, Permit};
+use super::proxied::{self, Inside};
 use super::tls::{Encrypted, Tls};
 use super::{https, stream};
 use crate::answer::{Client, Transport};
@@ -106,23 +108,35 @@ pub async fn serve_encrypted<A: Answer>(
 }
 
 fn begin<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted) {
+    let dispatch = &shared.dispatch;
+    if dispatch.is_proxy(&dispatch.moment(), accepted.peer.ip()) {
+        let shared = Rc::clone(shared);
+        proxied::begin_tls(dispatch, accepted, move |accepted, inside| secure(&shared, over, accepted, inside));
+    } else {
+        secure(shared, over, accepted, Inside::No);
+    }
+}
+
+/// `inside`: the client's address comes inside TLS, and until then the connection counts as the load balancer's.
+fn secure<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted, inside: Inside) {
     let Shared { dispatch, handshakes, .. } = &**shared;
     let peer = accepted.peer.ip();
     let (now, is_allowed) = dispatch.now_and_rights(peer);
-    if !handshakes.may_begin(peer, is_allowed, now) {
+    // A load balancer's handshakes are those of many clients.
+    if inside == Inside::No && !handshakes.may_begin(peer, is_allowed, now) {
         dispatch.metrics.count(Counter::TlsHandshakesRefused);
         return;
     }
-    let permit = stream::admit(dispatch, peer);
+    let permit = dispatch.admit_connection(peer);
     let (place, evicted) = handshakes.under_way.admit(peer);
     dispatch.metrics.add(Counter::TlsHandshakesEvicted, usize::from(evicted.of_client) + usize::from(evicted.of_all));
     let (number, place_number) = (permit.number(), place.number());
     let shared = Rc::clone(shared);
     let task = spawn_local(async move {
         let Accepted { stream, peer, local } = accepted;
-        let Shared { dispatch, handshakes, https_path } = &*shared;
+        let Shared { dispatch, handshakes, .. } = &*shared;
         // Its memory goes with the handshake, and that of the conversation is as large as that needs.
-        let stream = match Box::pin(handshakes.perform(over, stream, place)).await {
+        let mut stream = match Box::pin(handshakes.perform(over, stream, place)).await {
             Ok(stream) => stream,
             Err(_) => return dispatch.metrics.count(Counter::TlsHandshakesFailed),
         };
@@ -132,19 +146,39 @@ fn begin<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted)
             dispatch.metrics.count(Counter::TlsResumed);
             handshakes.was_resumed(peer.ip(), is_allowed);
         }
-        match over {
-            Encrypted::Tls => {
-                let accepted = Accepted { stream, peer, local };
-                connection::converse(Rc::clone(dispatch), accepted, Transport::Tls, permit).await;
-            }
-            Encrypted::Https => {
-                let client = Client { peer, local, transport: Transport::Https };
-                let path = https_path.load_full();
-                Box::pin(https::converse(Rc::clone(dispatch), stream, client, permit, path)).await;
-            }
+        if inside == Inside::No {
+            return converse(&shared, over, stream, (peer, local), permit).await;
         }
+        let Ok(Ok(ends)) = timeout(dispatch.bounds.now().message, proxied::read(&mut stream, Vec::new())).await else {
+            return dispatch.metrics.count(Counter::ProxyHeadersRefused);
+        };
+        drop(permit);
+        let ends = ends.map_or((peer, local), |ends| (ends.client, ends.server));
+        let permit = dispatch.admit_connection(ends.0.ip());
+        let (number, connections) = (permit.number(), Rc::clone(&dispatch.connections));
+        let shared = Rc::clone(&shared);
+        let task = spawn_local(async move { converse(&shared, over, stream, ends, permit).await });
+        connections.set_task(number, task.abort_handle());
     });
     shared_tasks(&dispatch.connections, &handshakes.under_way, number, place_number, &task);
+}
+
+/// The client and the address that it has asked.
+type Ends = (SocketAddr, SocketAddr);
+
+async fn converse<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, stream: Secured, (peer, local): Ends, permit: Permit) {
+    let Shared { dispatch, https_path, .. } = &**shared;
+    match over {
+        Encrypted::Tls => {
+            let accepted = Accepted { stream, peer, local };
+            connection::converse(Rc::clone(dispatch), accepted, Transport::Tls, permit).await;
+        }
+        Encrypted::Https => {
+            let client = Client { peer, local, transport: Transport::Https };
+            let path = https_path.load_full();
+            Box::pin(https::converse(Rc::clone(dispatch), stream, client, permit, path)).await;
+        }
+    }
 }
 
 fn shared_tasks(

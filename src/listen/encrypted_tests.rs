@@ -39,16 +39,20 @@ pub(super) fn certificate() -> (Arc<CertifiedKey>, RootCertStore) {
     (Arc::new(CertifiedKey::new(vec![der], key)), roots)
 }
 
-struct Server {
-    dialler: Dialler,
+pub(super) struct Server {
+    pub(super) dialler: Dialler,
     tls: Tls,
     roots: RootCertStore,
-    metrics: Rc<Fake>,
+    pub(super) metrics: Rc<Fake>,
     stop: watch::Sender<bool>,
 }
 
 /// Runs `test` beside a thread's loops with one listener.
 async fn serving(over: Encrypted, bounds: Bounds, handshakes: Bounds, test: impl AsyncFnOnce(Server)) {
+    serving_as(Fake::new(), over, bounds, handshakes, test).await;
+}
+
+pub(super) async fn serving_as(fake: Fake, over: Encrypted, bounds: Bounds, handshakes: Bounds, test: impl AsyncFnOnce(Server)) {
     let (certificate, roots) = certificate();
     let tls = Tls::new(7).expect("TLS");
     tls.show(certificate);
@@ -64,7 +68,7 @@ async fn serving(over: Encrypted, bounds: Bounds, handshakes: Bounds, test: impl
         Some(change) => change,
         None => std::future::pending().await,
     };
-    let metrics = Rc::new(Fake::new());
+    let metrics = Rc::new(fake);
     let served = serve_encrypted(Rc::clone(&metrics), encryption, next_change, Arc::new(StoppedClock), admission(bounds), stopped);
     let run = async {
         let served = spawn_local(served);
@@ -77,7 +81,7 @@ async fn serving(over: Encrypted, bounds: Bounds, handshakes: Bounds, test: impl
 }
 
 impl Server {
-    fn client(&self, protocols: &[&str], version: Option<&'static rustls::SupportedProtocolVersion>) -> ClientConfig {
+    pub(super) fn client(&self, protocols: &[&str], version: Option<&'static rustls::SupportedProtocolVersion>) -> ClientConfig {
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let versions = version.map_or(rustls::ALL_VERSIONS.to_vec(), |version| vec![version]);
         let builder = builder.with_protocol_versions(&versions).expect("versions");
@@ -87,8 +91,12 @@ impl Server {
     }
 
     async fn connect(&self, from: SocketAddr, config: ClientConfig) -> std::io::Result<TlsStream<DuplexStream>> {
+        self.handshake(config, self.dialler.dial(from, 64 << 10)).await
+    }
+
+    pub(super) async fn handshake(&self, config: ClientConfig, stream: DuplexStream) -> std::io::Result<TlsStream<DuplexStream>> {
         let name = ServerName::try_from("dns.example").expect("a name");
-        TlsConnector::from(Arc::new(config)).connect(name, self.dialler.dial(from, 64 << 10)).await
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 
     async fn dot(&self, from: SocketAddr) -> TlsStream<DuplexStream> {

@@ -50,13 +50,19 @@ impl Messages for Echoes {
     }
 }
 
-/// `m` `argument` messages, `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
+/// `m` `argument` messages, `c` the client's address and the one it has asked, `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
 /// `argument` x 10 ms, `g` never, a failure when its place is lost, `p` panic, `b` a reply of `argument` x 256 octets.
-pub struct Fake(Recorder, Cell<bool>);
+pub struct Fake(Recorder, Cell<bool>, Cell<Option<std::net::IpAddr>>);
 
 impl Fake {
     pub fn new() -> Fake {
-        Fake(Registry::default().recorder(), Cell::new(false))
+        Fake(Registry::default().recorder(), Cell::new(false), Cell::new(None))
+    }
+
+    /// This peer is a load balancer.
+    pub fn proxy(self, peer: std::net::IpAddr) -> Fake {
+        self.2.set(Some(peer));
+        self
     }
 
     /// As with views: other clients may get other answers.
@@ -83,11 +89,21 @@ impl Answer for Fake {
         self.1.get()
     }
 
-    fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, _client: &Client) -> AtOnce<Vec<u8>> {
+    fn is_proxy(&self, _moment: &(), peer: std::net::IpAddr) -> bool {
+        self.2.get() == Some(peer)
+    }
+
+    fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, client: &Client) -> AtOnce<Vec<u8>> {
         match slot.get(12) {
             Some(b'e') => {
                 slot[2] |= 0x80;
                 AtOnce::Reply(len)
+            }
+            Some(b'c') => {
+                let text = format!("{} {}", client.peer, client.local);
+                slot[2] |= 0x80;
+                slot[12..][..text.len()].copy_from_slice(text.as_bytes());
+                AtOnce::Reply(12 + text.len())
             }
             Some(b's') => AtOnce::Silence,
             Some(b'm') => AtOnce::Many(Box::new(Box::new(Echoes { id: slot[1], left: slot[13] }))),
@@ -147,8 +163,12 @@ pub fn dispatch(bounds: Bounds) -> (Rc<Dispatch<Fake>>, watch::Sender<bool>) {
 }
 
 pub fn dispatch_with(admission: Admission) -> (Rc<Dispatch<Fake>>, watch::Sender<bool>) {
+    dispatch_of(Fake::new(), admission)
+}
+
+pub fn dispatch_of(fake: Fake, admission: Admission) -> (Rc<Dispatch<Fake>>, watch::Sender<bool>) {
     let (stop, stopped) = watch::channel(false);
-    (Rc::new(Dispatch::new(Rc::new(Fake::new()), Arc::new(StoppedClock), admission, stopped)), stop)
+    (Rc::new(Dispatch::new(Rc::new(fake), Arc::new(StoppedClock), admission, stopped)), stop)
 }
 
 pub fn peer(last: u8) -> SocketAddr {

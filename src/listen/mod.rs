@@ -20,6 +20,10 @@ mod fake;
 mod handshake;
 mod https;
 mod limits;
+mod proxied;
+#[cfg(test)]
+mod proxied_tests;
+mod proxy_header;
 mod replies;
 mod stream;
 mod tls;
@@ -29,6 +33,8 @@ mod worker;
 pub use dispatch::Admission;
 pub use encrypted::{EncryptedAddr, Encryption, ListenerChange, ListenerChanges, run_encrypted};
 pub use limits::{Bounds, Connections, LiveBounds, Permit};
+#[cfg(any(test, feature = "internals"))]
+pub use proxy_header::{Header as ProxyHeader, read as read_proxy_header};
 pub use tls::{Encrypted, Tls};
 #[cfg(any(test, feature = "internals"))]
 pub use worker::serve_worker;

@@ -3,17 +3,15 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::connection;
 use super::dispatch::{Answer, Dispatch};
-use super::limits::Permit;
+use super::proxied;
 use crate::answer::Transport;
 use crate::env::{Accepted, StreamListener};
-use crate::metrics::{ClientLimit, Counter};
-use crate::policy::ClientNet;
+use crate::metrics::Counter;
 
 /// Pause after an accept that failed for want of descriptors or memory, until closed connections are really gone.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
@@ -34,22 +32,18 @@ pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn Stre
     }
 }
 
-/// A place for one more connection; others are closed for it where a limit is reached.
-pub fn admit<A: Answer>(dispatch: &Dispatch<A>, peer: IpAddr) -> Permit {
-    let (permit, evicted) = dispatch.connections.admit(peer);
-    dispatch.metrics.count(Counter::Connections);
-    for (is_closed, limit) in [(evicted.of_client, ClientLimit::ConnectionsPerClient), (evicted.of_all, ClientLimit::Connections)] {
-        if is_closed {
-            dispatch.metrics.count(Counter::ConnectionsEvicted);
-            dispatch.limit_reached(limit, ClientNet::of(peer));
-        }
-    }
-    permit
-}
-
 /// Begins a conversation over plain TCP.
 pub fn start<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
-    let permit = admit(dispatch, accepted.peer.ip());
+    if dispatch.is_proxy(&dispatch.moment(), accepted.peer.ip()) {
+        let shared = Rc::clone(dispatch);
+        proxied::begin(dispatch, accepted, move |accepted| converse(&shared, accepted));
+    } else {
+        converse(dispatch, accepted);
+    }
+}
+
+fn converse<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
+    let permit = dispatch.admit_connection(accepted.peer.ip());
     let number = permit.number();
     let task = tokio::task::spawn_local(connection::converse(Rc::clone(dispatch), accepted, Transport::Tcp, permit));
     dispatch.connections.set_task(number, task.abort_handle());

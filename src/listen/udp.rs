@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::dispatch::{Answer, Dispatch};
 use super::failure;
+use super::proxy_header;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest, boxed};
 use crate::limits::clients::LAST_BATCHES_MAX;
@@ -132,7 +133,15 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
     let mut at_once_count = 0;
     for index in 0..batch.len() {
         let (entry, slot) = batch.get_mut(index);
-        let client = Client { peer: entry.peer, local: entry.local, transport: Transport::Udp };
+        let mut client = Client { peer: entry.peer, local: entry.local, transport: Transport::Udp };
+        if dispatch.is_proxy(&moment, entry.peer.ip()) {
+            let Some(real) = without_header(entry, slot) else {
+                dispatch.metrics.count(Counter::ProxyHeadersRefused);
+                entry.len = 0;
+                continue;
+            };
+            client = real;
+        }
         if entry.cut_off {
             refuse_cut_off(dispatch, entry, slot);
             continue;
@@ -146,7 +155,7 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
             AtOnce::Silence | AtOnce::Many(_) => entry.len = 0,
             AtOnce::Later(pending) => {
                 if let Some(outbox) = outbox {
-                    answer_later(outbox, &slot[..entry.len], pending, client);
+                    answer_later(outbox, &slot[..entry.len], pending, client, (entry.peer, entry.local));
                 }
                 entry.len = 0;
             }
@@ -159,9 +168,26 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
     dispatch.metrics.add(Counter::UdpUnsent, unsent);
 }
 
+/// Takes the header of a load balancer away, and says on whose behalf it asks. `None`: there is no header, and no answer.
+fn without_header(entry: &mut Datagram, slot: &mut [u8]) -> Option<Client> {
+    let header = proxy_header::read(&slot[..entry.len]).ok().filter(|_| !entry.cut_off)?;
+    slot.copy_within(header.len..entry.len, 0);
+    entry.len -= header.len;
+    let (peer, local) = header.ends.map_or((entry.peer, entry.local), |ends| (ends.client, ends.server));
+    Some(Client { peer, local, transport: Transport::Udp })
+}
+
 /// Beyond the limits the newest question is dropped without a reply: a reply would be one more packet for a flooder, and an
 /// honest client asks again. Known answers are still given.
-fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>>, query: &[u8], pending: A::Pending, client: Client) {
+///
+/// The reply goes back to where the query came from, which may be a load balancer.
+fn answer_later<A: Answer, S: DatagramSocket + 'static>(
+    outbox: &Rc<Outbox<A, S>>,
+    query: &[u8],
+    pending: A::Pending,
+    client: Client,
+    (to, from): (SocketAddr, SocketAddr),
+) {
     let Some(waiting) = outbox.dispatch.admit(&client) else {
         outbox.dispatch.metrics.count(Counter::TurnedAway);
         return;
@@ -173,7 +199,7 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
         let now = Instant::now();
         let leaves_at = outbox.dispatch.in_flight.leave_at(client.peer.ip(), now);
         if leaves_at <= now {
-            return outbox.put(&reply, client.peer, client.local);
+            return outbox.put(&reply, to, from);
         }
         outbox.dispatch.metrics.count(Counter::UdpPaced);
         // Answers that have left by the clock of the pulses must not wait for those of other tasks.
@@ -183,7 +209,7 @@ fn answer_later<A: Answer, S: DatagramSocket + 'static>(outbox: &Rc<Outbox<A, S>
             tokio::time::sleep_until(leaves_at).await;
             at = outbox.dispatch.in_flight.leave(client.peer.ip(), Instant::now());
         }
-        outbox.put(&reply, client.peer, client.local);
+        outbox.put(&reply, to, from);
         outbox.send();
     }));
 }

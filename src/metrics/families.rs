@@ -93,6 +93,7 @@ families! {
     TlsHandshakesFailed = "tls-handshakes-failed", "TLS handshakes that failed or took too long";
     TlsHandshakesRefused = "tls-handshakes-refused", "Connections closed before TLS because their client had begun too many handshakes";
     TlsHandshakesEvicted = "tls-handshakes-evicted", "TLS handshakes ended to make room for others";
+    ProxyHeadersRefused = "proxy-headers-refused", "Messages and connections of peers in `server.proxy-from` that did not begin with a PROXY protocol header";
     HttpRefused = "http-requests-refused", "HTTP requests that asked for no DNS message, or asked in a wrong way";
     TurnedAway = "turned-away", "Questions refused because too many were in progress";
     Panics = "panics", "Panics while answering; each cost one question";

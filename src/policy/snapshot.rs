@@ -11,6 +11,8 @@ use crate::record::EdeCode;
 pub struct Policy {
     /// Clients that may use recursion and the cache.
     pub allow: Acl,
+    /// Load balancers, each of which says on whose behalf it asks.
+    pub proxies: Acl,
     /// Clients that may read the cache with RD=0, if they are also in `allow`.
     pub allow_snoop: Acl,
     pub special_use: SpecialUse,
@@ -48,6 +50,7 @@ impl Policy {
     pub fn new(settings: &Settings) -> Policy {
         Policy {
             allow: Acl::new(&settings.server.allow),
+            proxies: Acl::new(&settings.server.proxy_from),
             allow_snoop: Acl::new(&settings.policy.allow_snoop),
             special_use: SpecialUse::new(&settings.policy.special_use_except),
             local_data: LocalData::new(&settings.policy.local_records),

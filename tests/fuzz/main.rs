@@ -56,6 +56,11 @@ fn url() {
 }
 
 #[test]
+fn proxy_header() {
+    throw_at("proxy_header");
+}
+
+#[test]
 fn policy() {
     throw_at("policy");
 }

@@ -29,6 +29,14 @@ pub fn seeds_of(target: &str) -> Vec<Vec<u8>> {
                 .map(<[u8]>::to_vec)
                 .into()
         }
+        "proxy_header" => [
+            &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x01\xc0\0\x02\x02\x0f\xa0\0\x35query"[..],
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x10\xc0\0\x02\x01\xc0\0\x02\x02\x0f\xa0\0\x35\x04\0\x01x",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x22\0\x24aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb\x0f\xa0\0\x35",
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+        ]
+        .map(<[u8]>::to_vec)
+        .into(),
         "policy" => (0..8u8).map(|seed| (0..240u8).map(|at| at.wrapping_mul(37).wrapping_add(seed.wrapping_mul(91))).collect()).collect(),
         "proof" => (0..8u8).map(|seed| (0..160u8).map(|at| at.wrapping_mul(31).wrapping_add(seed.wrapping_mul(77))).collect()).collect(),
         "patching" => {

@@ -16,6 +16,7 @@ use cairn::cache::{AnswerKey, Cache, CacheLimits};
 use cairn::config::{HttpUrl, ListAction, ListFormat, ListMatch, Settings};
 use cairn::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use cairn::limits::Limits;
+use cairn::listen::read_proxy_header;
 use cairn::policy::{
     Builder as ListBuilder, Decided, Dialect, Facts, ListId, ListReader, Lists, NameServer, PolicyOptions, PolicySet, PolicyZone, Reach,
     ResponsePolicies, Rules, Step, decide,
@@ -28,12 +29,13 @@ use tokio::runtime::{Builder, LocalOptions};
 
 pub type Target = fn(&[u8]);
 
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("message", message),
     ("name", name),
     ("master_file", master_file),
     ("list", list),
     ("url", url),
+    ("proxy_header", proxy_header),
     ("policy", policy),
     ("proof", proof),
     ("patching", patching),
@@ -41,6 +43,14 @@ pub const TARGETS: [(&str, Target); 9] = [
 ];
 
 const NOW: BootTime = BootTime(1_000_000);
+
+/// A header in front of a query is read to its own end, and what follows it changes nothing.
+pub fn proxy_header(data: &[u8]) {
+    let Ok(header) = read_proxy_header(data) else { return };
+    assert!(header.len >= 16 && header.len <= data.len(), "{header:?}");
+    assert_eq!(read_proxy_header(&data[..header.len]), Ok(header));
+    assert!(read_proxy_header(&data[..header.len - 1]).is_err(), "a cut header");
+}
 
 /// A message is read to its end, and what was read of it survives being written and read again. Names are the same in
 /// either letter case (RFC 4343): one that is compressed takes that of the name it points to.
