@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::case::Case;
+use super::client_rights::Requester;
 use super::dns64;
 use super::explained::Note;
 use super::hosted::{authoritative_outcome, local_answer};
@@ -35,6 +36,7 @@ use super::review;
 use super::rewritten::{self, Applied, Rewritten};
 use super::views;
 use crate::authority::{self, End};
+use crate::config::QnameMinimisation;
 use crate::metrics::Source;
 use crate::policy::{Place, ViewId};
 use crate::record::{Class, Rcode, RrSet, Rtype, Security};
@@ -63,6 +65,7 @@ pub(super) const PIPELINE: Pipeline = Pipeline {
         name_on_list,
         rule_for_name_or_client,
         safe_search,
+        designated_resolver,
         special_use_name,
         recursion_turned_off,
         cache_without_rd,
@@ -284,6 +287,41 @@ fn rule_for_name_or_client(case: &Case<'_>) -> Option<Decision> {
 fn safe_search(case: &Case<'_>) -> Option<Decision> {
     if case.snapshot.policy.views.is_one() { None } else { views::safe_search(case).map(of_applied) }
 }
+
+/// What this resolver tells of itself (RFC 9462 4, RFC 9606 3). Listeners and certificates change without a reload, so that no such reply
+/// is kept ready.
+fn designated_resolver(case: &Case<'_>) -> Option<Decision> {
+    let question = &case.request.question;
+    if !matches!(question.rtype, Rtype::SVCB | Rtype::RESINFO) {
+        return None;
+    }
+    let is_local = match case.requester {
+        Requester::Client(client) => client.to_canonical().is_loopback(),
+        Requester::Operator => true,
+    };
+    let minimises = case.routes().recursion.qname_minimisation != QnameMinimisation::Off;
+    let told = case.service.designated().answer(question, is_local, minimises);
+    let special = case.snapshot.special(question, case.view).filter(|(name, ..)| name.as_wire() == RESOLVER_ARPA);
+    let (outcome, special) = match (told, special) {
+        // The operator has made `resolver.arpa` an ordinary name.
+        (Some(_), None) if question.name.as_wire().ends_with(RESOLVER_ARPA) => return None,
+        (Some(told), special) => {
+            let (answers, additional) = (vec![told.answer], told.additional);
+            let source = Source::Zone;
+            (
+                Outcome { authoritative: true, security: Security::Insecure, answers, additional, own: true, source, ..Outcome::default() },
+                special,
+            )
+        }
+        (None, Some((name, document, outcome))) => (Outcome { repeatable: false, ..outcome.clone() }, Some((name, document, outcome))),
+        (None, None) => return None,
+    };
+    let (name, document) = special.map_or_else(|| (question.name.clone(), "RFC 9606 3"), |(name, document, _)| (name, document));
+    case.recorder.note(|| Note::Special { name, document });
+    Some(Decision::Reply(outcome))
+}
+
+const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
 
 fn special_use_name(case: &Case<'_>) -> Option<Decision> {
     let (name, document, outcome) = case.snapshot.special(&case.request.question, case.view)?;

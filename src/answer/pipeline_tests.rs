@@ -10,6 +10,7 @@ use super::{Explain, Parts, Service, Transport, Worker};
 use crate::config::{RpzSettings, Settings, ZoneSettings};
 use crate::env::Random;
 use crate::limits::Limits;
+use crate::policy::EncryptedService;
 use crate::record::{EdeCode, Name, Question, Rank, Rcode, RrSet, Rtype, Security};
 use crate::wire::Flags;
 use crate::zone::{ZoneWithoutData, Zones, load_zone};
@@ -195,10 +196,54 @@ async fn what_breaks_a_reply_breaks_its_explanation() {
                     assert_eq!(explained, wire, "{question} of {peer}, {flags:x}, without rule {rule:?}, review {review:?}");
                     changed += usize::from(wire != *before);
                 }
-                // No list has a name here, and there are no views. What a response policy zone says is found after the look-up too. No client here has DNS64; recursion is on; additional data is in neither count; and no zone names an agent for error reports.
-                let is_silent = matches!(rule, Some(6..=9 | 11)) || matches!(review, Some(0 | 2 | 4 | 5));
+                // No list has a name here, there are no views, and nobody asks for encrypted transports. What a response policy zone says is found after the look-up too. No client here has DNS64; recursion is on; additional data is in neither count; and no zone names an agent for error reports.
+                let is_silent = matches!(rule, Some(6..=10 | 12)) || matches!(review, Some(0 | 2 | 4 | 5));
                 assert_eq!(changed == 0, is_silent, "without rule {rule:?}, review {review:?}: {changed} replies changed");
             }
+        })
+        .await;
+}
+
+/// RFC 9462: what is told follows what is served, at once, and nobody else is ever asked.
+#[tokio::test(start_paused = true)]
+async fn encrypted_transports_are_told_as_they_are_served() {
+    let of = |excepted: &[&str]| {
+        let mut parts = closed_and_open_zones();
+        parts.settings.policy.special_use_except = excepted.iter().map(|text| name(text)).collect();
+        let service = Service::new(parts, Limits::default(), Arc::new(StoppedClock), &Random::from_seed(1));
+        let net = SilentNet::default();
+        (service.clone(), net.clone(), Worker::new(service, Rc::new(net), Random::from_seed(2)))
+    };
+    let inside = tokio::task::LocalSet::new();
+    inside
+        .run_until(async {
+            let (service, net, worker) = of(&[]);
+            let asked = async |question: &str, rtype: Rtype, peer: &str| {
+                let packet = query_with(&Question::new(name(question), rtype), Flags::RD, false);
+                let reply = ask(&worker, &packet, &client(peer, Transport::Udp)).expect("nothing has to wait");
+                let count = |at: usize| u16::from_be_bytes([reply[at], reply[at + 1]]);
+                // Without OPT.
+                (reply[3] & 15, count(6), count(10) - 1)
+            };
+            let discovery = "_dns.resolver.arpa.";
+            assert_eq!(asked(discovery, Rtype::SVCB, FRIEND).await, (0, 0, 0));
+            let dot = EncryptedService { alpn: "dot", usual_port: 853, addr: ([192, 0, 2, 53], 853).into(), path: None };
+            service.set_encrypted_services(&[dot]);
+            assert_eq!(asked(discovery, Rtype::SVCB, FRIEND).await, (0, 0, 0), "a client could not verify it");
+            service.set_certificate_name(Some(&name("dns.example.")));
+            assert_eq!(asked(discovery, Rtype::SVCB, FRIEND).await, (0, 1, 1));
+            assert_eq!(asked(discovery, Rtype::HTTPS, FRIEND).await, (0, 0, 0));
+            assert_eq!(asked("resolver.arpa.", Rtype::RESINFO, FRIEND).await, (0, 1, 0));
+            assert_eq!(asked("dns.example.", Rtype::RESINFO, FRIEND).await, (0, 1, 0));
+            assert_eq!(asked(discovery, Rtype::SVCB, STRANGER).await.0, 5, "refused");
+            service.set_encrypted_services(&[]);
+            assert_eq!(asked(discovery, Rtype::SVCB, FRIEND).await, (0, 0, 0));
+            assert!(net.asked().is_empty(), "{:?}", net.asked());
+            // The operator has made it an ordinary name.
+            let (service, _, worker) = of(&["resolver.arpa."]);
+            service.set_certificate_name(Some(&name("dns.example.")));
+            let packet = query_with(&Question::new(name("resolver.arpa."), Rtype::RESINFO), Flags::RD, false);
+            assert_eq!(ask(&worker, &packet, &client(FRIEND, Transport::Udp)), None, "it has to be looked up");
         })
         .await;
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use super::cookie::Cookies;
 use super::failure_log::{FailureLog, Subject};
@@ -24,7 +24,7 @@ use crate::env::{BootTime, Clock, Random};
 use crate::limits::Limits;
 use crate::limits::server::{MESSAGE_TAP_BYTES, QUERY_TAP_BYTES};
 use crate::metrics::{self, Distribution, Registry, quantile};
-use crate::policy::{InFlight, LimitLog, Lists, Moment, ResponsePolicies, ResponseRate};
+use crate::policy::{Designated, EncryptedService, InFlight, LimitLog, Lists, Moment, ResponsePolicies, ResponseRate};
 use crate::record::{Name, Question};
 use crate::resolve::{Anchors, Routes, Shared};
 use crate::tap::Tap;
@@ -47,6 +47,8 @@ pub struct Service {
     /// A query takes the snapshot once, at its start.
     pub(super) present: Arc<Present>,
     local_root: Arc<ArcSwapOption<LocalRoot>>,
+    /// The encrypted transports that are served now.
+    designated: ArcSwap<Designated>,
     pub(super) cookies: Cookies,
     pub(super) limits: Limits,
     /// The questions of all workers that wait for a look-up.
@@ -115,6 +117,7 @@ impl Service {
             view_pool,
             present,
             local_root,
+            designated: ArcSwap::default(),
             cookies: Cookies::new(random),
             limits,
             in_flight: InFlight::new(&limits),
@@ -251,6 +254,21 @@ impl Service {
     /// The copy of the root zone in use.
     pub fn local_root(&self) -> Option<Arc<LocalRoot>> {
         self.local_root.load_full()
+    }
+
+    /// What this resolver tells of its encrypted transports.
+    pub(super) fn designated(&self) -> Guard<Arc<Designated>> {
+        self.designated.load()
+    }
+
+    /// From now on these are served.
+    pub fn set_encrypted_services(&self, services: &[EncryptedService]) {
+        self.designated.rcu(|before| Designated { services: services.to_vec(), ..Designated::clone(before) });
+    }
+
+    /// The name of the certificate that clients are shown from now on.
+    pub fn set_certificate_name(&self, name: Option<&Name>) {
+        self.designated.rcu(|before| Designated { name: name.cloned(), ..Designated::clone(before) });
     }
 
     /// Removes a name, or all names at and below it, from the cache, with the answers that were made from them. Returns the

@@ -10,6 +10,7 @@
 mod acl;
 mod blocking;
 mod client;
+mod designated;
 mod dns64;
 mod identity;
 mod in_flight;
@@ -30,6 +31,7 @@ pub use acl::Acl;
 pub use blocking::lists_of;
 pub use blocking::{BlockCounts, Blocked, Listed, Reasons, alias, blocked, of_addresses};
 pub use client::ClientNet;
+pub use designated::{Designated, EncryptedService};
 pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
 pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};

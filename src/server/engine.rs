@@ -11,7 +11,7 @@ use super::load::Sources;
 use super::ports::WorkerSockets;
 use crate::cache::Cache;
 use crate::env::NetworkChange;
-use crate::listen::{ListenerChanges, SocketChanges};
+use crate::listen::{EncryptedAddr, ListenerChanges, SocketChanges};
 use crate::metrics::{Distribution, Row};
 use crate::record::Name;
 
@@ -26,6 +26,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Swaps in what was read again; the cache stays. Everything in it is checked already, so it cannot fail.
     fn reload(&self, sources: Sources, addrs: &[SocketAddr]) -> Swapped;
+
+    /// These encrypted transports are served from now on.
+    fn serves_encrypted(&self, open: &[EncryptedAddr]);
 
     /// Zones, network and cache, for `cairn status`.
     fn status(&self) -> Map<String, Value>;
@@ -128,6 +131,8 @@ pub(super) mod testing {
             }
             Swapped::default()
         }
+
+        fn serves_encrypted(&self, _: &[EncryptedAddr]) {}
 
         fn status(&self) -> Map<String, Value> {
             Map::new()

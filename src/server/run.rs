@@ -262,6 +262,7 @@ async fn serve(
     }
     announce_ready(&ports.addrs, worker_count);
     announce_encrypted(encrypted.addrs());
+    engine.serves_encrypted(encrypted.addrs());
     server.life.serves_encrypted(encrypted.addrs());
     let manager = ServiceManager::from_environment();
     manager.ready(&format!("serving on {}; {zones}", listed(&ports.addrs)));
@@ -398,9 +399,10 @@ async fn take_over(engine: Arc<dyn Engine>, life: &Life, sources: Sources, liste
     life.took_over(&sources, listening.addrs());
     let addrs = listening.addrs().to_vec();
     let wanted = encrypted::wanted(&sources.settings.server);
+    let reloading = engine.clone();
     let swapped = tokio::task::spawn_blocking(move || {
         let _ = priority::give_way();
-        engine.reload(sources, &addrs)
+        reloading.reload(sources, &addrs)
     });
     let swapped = swapped.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     lines.extend(swapped.broken.iter().map(ToString::to_string).chain(problems));
@@ -414,6 +416,7 @@ async fn take_over(engine: Arc<dyn Engine>, life: &Life, sources: Sources, liste
         lines.extend(changed.failed.iter().map(|error| format!("not serving on {}: {error}", error.addr)));
         is_listening &= changed.failed.is_empty();
         life.serves_encrypted(encrypted.addrs());
+        engine.serves_encrypted(encrypted.addrs());
     }
     lines.push(format!("reloaded: {zones}"));
     let status = format!("serving on {}; {zones}", listed(listening.addrs()));

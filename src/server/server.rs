@@ -36,9 +36,11 @@ use crate::config::ZoneSettings;
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet, TimeZone};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
-use crate::listen::{self, Admission, Bounds, Encryption, ListenerChanges, LiveBounds, SocketChanges, Sockets, Tls};
+use crate::listen::{
+    self, Admission, Bounds, Encrypted, EncryptedAddr, Encryption, ListenerChanges, LiveBounds, SocketChanges, Sockets, Tls,
+};
 use crate::metrics::{self, Distribution, Row};
-use crate::policy::{ResponsePolicies, Rules};
+use crate::policy::{EncryptedService, ResponsePolicies, Rules};
 use crate::record::Name;
 use crate::zone::{Zone, ZoneWithoutData, Zones};
 
@@ -78,7 +80,9 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         https_path: Arc::new(ArcSwap::from_pointee(https_path)),
         handshakes: LiveBounds::new(Bounds::share_handshakes(&limits, workers)),
     };
-    let certificates = CertificateKeeper::new(encryption.tls.clone(), Arc::new(RealClock));
+    let named = service.clone();
+    let on_change = Box::new(move |name: Option<&Name>| named.set_certificate_name(name));
+    let certificates = CertificateKeeper::new(encryption.tls.clone(), Arc::new(RealClock), on_change);
     certificates.configure(certificate_files, certificate);
     trust::restore(&service, state_folder.as_deref());
     let views = ViewKeeper::start(service.clone(), versions.clone(), Arc::new(RealClock), time_zone, &view_settings)?;
@@ -282,6 +286,15 @@ impl Engine for Server {
             pages::give_back_now();
         });
         Swapped { broken, warnings }
+    }
+
+    fn serves_encrypted(&self, open: &[EncryptedAddr]) {
+        let path = self.encryption.https_path.load_full();
+        let service = |at: &EncryptedAddr| match at.over {
+            Encrypted::Tls => EncryptedService { alpn: "dot", usual_port: 853, addr: at.addr, path: None },
+            Encrypted::Https => EncryptedService { alpn: "h2", usual_port: 443, addr: at.addr, path: Some(path.to_string()) },
+        };
+        self.service.set_encrypted_services(&open.iter().map(service).collect::<Vec<_>>());
     }
 
     fn status(&self) -> Map<String, Value> {

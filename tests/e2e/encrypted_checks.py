@@ -151,6 +151,15 @@ def tls_checks():
     guarded("TLS", "another protocol in ALPN is refused", other_protocol)
 
 
+def discovery():
+    """RFC 9462, RFC 9606."""
+    told = output("dig", f"@{LOCAL}", "+noall", "+answer", "+additional", "_dns.resolver.arpa", "SVCB")
+    wanted = ["first.test", 'alpn="dot"', f"port={TLS}", 'alpn="h2"', f"port={HTTPS}", f"ipv4hint={LOCAL}", "/dns-query{?dns}"]
+    tally.check("dig", "where encrypted transports are", all(word in told for word in wanted), told)
+    told = output("dig", f"@{LOCAL}", "+noall", "+answer", "resolver.arpa", "TYPE261")
+    tally.check("dig", "what this resolver can do", "qnamemin" in told or b"qnamemin".hex() in told.lower().replace(" ", ""), told)
+
+
 def https_checks():
     base = f"https://{LOCAL}:{HTTPS}"
     query = wire.query("www.hosted.example", "A", ident=0)
@@ -364,6 +373,7 @@ def encrypted_stage(words, make_stage):
             zone.writelines(f'large TXT "{number:04d}{"x" * 90}"\n' for number in range(LARGE_RECORDS))
         if tally.check("start", "answers within 10 s", subject.start([f"{LOCAL}:53", f"{LAN}:53"]), subject.log()):
             same_answers()
+            discovery()
             tls_checks()
             https_checks()
             guarded("slow clients", "nobody waits for them", slow_clients)

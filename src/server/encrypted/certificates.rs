@@ -1,6 +1,7 @@
 //! Keeps the certificate in force: both files are looked at every two seconds, and a new pair that parses and matches replaces the
 //! old one. Until then the old one stays, so that half of a renewal costs no connection.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -11,11 +12,14 @@ use crate::config::Problem;
 use crate::env::{BootTime, Clock};
 use crate::limits::server::{CERTIFICATE_LOOK_INTERVAL, CERTIFICATE_WARNING_INTERVAL};
 use crate::listen::Tls;
+use crate::record::Name;
 use crate::server::load::{Certificate, CertificateFiles, Stamps, date};
 
 pub(in crate::server) struct CertificateKeeper {
     tls: Tls,
     clock: Arc<dyn Clock>,
+    /// Told of the first name in each certificate that comes in force.
+    on_change: OnChange,
     held: Mutex<Held>,
 }
 
@@ -34,9 +38,16 @@ struct Held {
     is_watched: bool,
 }
 
+type OnChange = Box<dyn Fn(Option<&Name>) + Send + Sync>;
+
+/// The first name that one server can have: no address, and no wildcard.
+fn first_name(names: &[String]) -> Option<Name> {
+    names.iter().filter(|name| name.parse::<IpAddr>().is_err() && !name.starts_with('*')).find_map(|name| Name::parse(name).ok())
+}
+
 impl CertificateKeeper {
-    pub(in crate::server) fn new(tls: Tls, clock: Arc<dyn Clock>) -> Arc<CertificateKeeper> {
-        Arc::new(CertificateKeeper { tls, clock, held: Mutex::default() })
+    pub(in crate::server) fn new(tls: Tls, clock: Arc<dyn Clock>, on_change: OnChange) -> Arc<CertificateKeeper> {
+        Arc::new(CertificateKeeper { tls, clock, on_change, held: Mutex::default() })
     }
 
     /// Takes what a start or a reload has read. Without a certificate the one in force stays.
@@ -67,6 +78,7 @@ impl CertificateKeeper {
 
     fn put_in_force(&self, held: &mut Held, certificate: Certificate) {
         self.tls.show(Arc::clone(&certificate.key));
+        (self.on_change)(first_name(&certificate.summary.names).as_ref());
         held.in_force = Some(certificate);
         held.problem = None;
     }
@@ -157,7 +169,7 @@ mod tests {
         let scratch = Scratch::new();
         let ((first, first_key), (second, second_key)) = (made("first.example"), made("second.example"));
         let files = CertificateFiles { certificate: scratch.write("cert.pem", &first), key: scratch.write("key.pem", &first_key) };
-        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock));
+        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock), Box::new(|_| ()));
         // Not `configure`: the looks are this test's.
         let read = files.read().expect("a good pair");
         keeper.held().files = Some(files);
@@ -190,10 +202,17 @@ mod tests {
 
     /// A keeper whose looks are the test's.
     fn keeper(files: &CertificateFiles) -> Arc<CertificateKeeper> {
-        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock));
+        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock), Box::new(|_| ()));
         keeper.held().is_watched = true;
         keeper.configure(Some(files.clone()), Some(files.read().expect("a good pair")));
         keeper
+    }
+
+    #[test]
+    fn the_first_name_of_a_server_is_told() {
+        let names = ["192.0.2.1", "2001:db8::1", "*.example.org", "dns.example.org", "other.example.org"].map(str::to_owned);
+        assert_eq!(first_name(&names), Name::parse("dns.example.org").ok());
+        assert_eq!(first_name(&names[..3]), None);
     }
 
     #[test]
@@ -201,7 +220,7 @@ mod tests {
         let scratch = Scratch::new();
         let ((first, first_key), (second, second_key)) = (made("first.example"), made("second.example"));
         let files = CertificateFiles { certificate: scratch.write("cert.pem", &first), key: scratch.write("key.pem", &first_key) };
-        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock));
+        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock), Box::new(|_| ()));
         keeper.held().is_watched = true;
         let read = files.read().expect("a good pair");
         scratch.write("cert.pem", &second);

@@ -1,0 +1,206 @@
+//! What this resolver tells of itself below `resolver.arpa`: where it serves DNS over TLS and HTTPS (RFC 9462), and what it can do
+//! (RFC 9606). Clients that know no more than its address begin there.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::record::{Name, Question, RrSet, Rtype};
+
+/// An encrypted transport that is served now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncryptedService {
+    /// What ALPN calls it.
+    pub alpn: &'static str,
+    /// The port of a client that is told none.
+    pub usual_port: u16,
+    pub addr: SocketAddr,
+    /// Of the URI, for DNS over HTTPS.
+    pub path: Option<String>,
+}
+
+/// Everything that is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Designated {
+    /// The first name of the certificate; without one, no client could verify what it is led to.
+    pub name: Option<Name>,
+    pub services: Vec<EncryptedService>,
+}
+
+/// The records of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    pub answer: RrSet,
+    pub additional: Vec<RrSet>,
+}
+
+/// Seconds: a change of certificate or address reaches clients soon.
+const TTL_S: u32 = 300;
+/// Lower-case wire form.
+const RESOLVER: &[u8] = b"\x08resolver\x04arpa\0";
+const DISCOVERY: &[u8] = b"\x04_dns\x08resolver\x04arpa\0";
+/// Keys of SvcParams (RFC 9460 14.3.2, RFC 9461 10.1), in the order in which they stand.
+const ALPN: u16 = 1;
+const PORT: u16 = 3;
+const IPV4_HINT: u16 = 4;
+const IPV6_HINT: u16 = 6;
+const DOH_PATH: u16 = 7;
+
+impl Designated {
+    /// The answer to a question of this kind. `is_local`: the client is on this machine, and can use its loopback addresses.
+    /// `None`: the question is another one, or there is nothing to tell.
+    pub fn answer(&self, question: &Question, is_local: bool, minimises: bool) -> Option<Told> {
+        match (question.name.as_wire(), question.rtype) {
+            (DISCOVERY, Rtype::SVCB) => self.discovery(&question.name, is_local),
+            (RESOLVER, Rtype::RESINFO) => Some(capabilities(&question.name, minimises)),
+            (_, Rtype::RESINFO) if self.name.as_ref() == Some(&question.name) => Some(capabilities(&question.name, minimises)),
+            _ => None,
+        }
+    }
+
+    /// RFC 9462 4: one record for each transport and port, with the addresses at which it is served.
+    fn discovery(&self, owner: &Name, is_local: bool) -> Option<Told> {
+        let name = self.name.as_ref()?;
+        let reachable = self.services.iter().filter(|service| is_local || !service.addr.ip().is_loopback());
+        let mut groups: Vec<(&EncryptedService, Vec<IpAddr>)> = Vec::new();
+        for service in reachable {
+            let is_alike = |other: &EncryptedService| {
+                (other.alpn, other.addr.port(), &other.path) == (service.alpn, service.addr.port(), &service.path)
+            };
+            match groups.iter_mut().find(|(other, _)| is_alike(other)) {
+                Some((_, addresses)) => addresses.push(service.addr.ip()),
+                None => groups.push((service, vec![service.addr.ip()])),
+            }
+        }
+        let (first, rest) = groups.split_first()?;
+        let record = |at: usize, (service, addresses): &(&EncryptedService, Vec<IpAddr>)| {
+            service_record(u16::try_from(at + 1).unwrap_or(u16::MAX), name, service, addresses)
+        };
+        let mut answer = RrSet::with(owner.clone(), Rtype::SVCB, TTL_S, &record(0, first));
+        for (at, group) in rest.iter().enumerate() {
+            answer.data.push(&record(at + 1, group));
+        }
+        Some(Told { answer, additional: addresses_of(name, groups.iter().flat_map(|(_, addresses)| addresses)) })
+    }
+}
+
+/// RDATA of an SVCB record (RFC 9460 2.2).
+fn service_record(priority: u16, name: &Name, service: &EncryptedService, addresses: &[IpAddr]) -> Vec<u8> {
+    let mut rdata = [&priority.to_be_bytes()[..], name.as_wire()].concat();
+    let mut parameter = |key: u16, value: &[u8]| {
+        // No value is longer: the longest are a path and addresses of one machine.
+        let Ok(len) = u16::try_from(value.len()) else { return };
+        if len > 0 {
+            rdata.extend_from_slice(&[key.to_be_bytes(), len.to_be_bytes()].concat());
+            rdata.extend_from_slice(value);
+        }
+    };
+    let length = |text: &str| u8::try_from(text.len()).unwrap_or(u8::MAX);
+    parameter(ALPN, &[&[length(service.alpn)], service.alpn.as_bytes()].concat());
+    if service.addr.port() != service.usual_port {
+        parameter(PORT, &service.addr.port().to_be_bytes());
+    }
+    // A listener at all addresses has none to hint at: the client looks the name up.
+    let known = || addresses.iter().filter(|address| !address.is_unspecified());
+    let v4 = known().filter_map(|address| if let IpAddr::V4(v4) = address { Some(v4.octets()) } else { None });
+    parameter(IPV4_HINT, v4.collect::<Vec<_>>().as_flattened());
+    let v6 = known().filter_map(|address| if let IpAddr::V6(v6) = address { Some(v6.octets()) } else { None });
+    parameter(IPV6_HINT, v6.collect::<Vec<_>>().as_flattened());
+    if let Some(path) = &service.path {
+        parameter(DOH_PATH, format!("{path}{{?dns}}").as_bytes());
+    }
+    rdata
+}
+
+/// RFC 9462 4: the client need not look the name up.
+fn addresses_of<'a>(name: &Name, addresses: impl Iterator<Item = &'a IpAddr>) -> Vec<RrSet> {
+    let (mut v4, mut v6) = (RrSet::new(name.clone(), Rtype::A, TTL_S), RrSet::new(name.clone(), Rtype::AAAA, TTL_S));
+    for address in addresses.filter(|address| !address.is_unspecified()) {
+        match address {
+            IpAddr::V4(address) => v4.data.push_new(&address.octets()),
+            IpAddr::V6(address) => v6.data.push_new(&address.octets()),
+        };
+    }
+    [v4, v6].into_iter().filter(|set| !set.data.is_empty()).collect()
+}
+
+/// RFC 9606 5: QNAME minimisation, and the extended errors that this resolver gives.
+fn capabilities(owner: &Name, minimises: bool) -> Told {
+    let keys = [minimises.then_some("qnamemin"), Some(EXTENDED_ERRORS)];
+    let mut rdata = Vec::new();
+    for key in keys.into_iter().flatten() {
+        rdata.push(u8::try_from(key.len()).unwrap_or(u8::MAX));
+        rdata.extend_from_slice(key.as_bytes());
+    }
+    Told { answer: RrSet::with(owner.clone(), Rtype::RESINFO, TTL_S, &rdata), additional: Vec::new() }
+}
+
+const EXTENDED_ERRORS: &str = "exterr=0-4,6-13,15-19,22-25,27,33";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::rdata_to_text;
+
+    fn service(alpn: &'static str, addr: &str) -> EncryptedService {
+        let (usual_port, path) = if alpn == "dot" { (853, None) } else { (443, Some("/dns-query".to_owned())) };
+        EncryptedService { alpn, usual_port, addr: addr.parse().expect("an address"), path }
+    }
+
+    fn told(designated: &Designated, name: &str, rtype: Rtype, is_local: bool) -> Vec<String> {
+        let question = Question::new(Name::parse(name).expect("a name"), rtype);
+        let Some(told) = designated.answer(&question, is_local, true) else { return Vec::new() };
+        let text = |set: &RrSet| {
+            let mut lines = Vec::new();
+            for rdata in set.data.iter() {
+                let mut line = format!("{} {} ", set.name, set.rtype);
+                line.push_str(&rdata_to_text(set.rtype, rdata));
+                lines.push(line);
+            }
+            lines
+        };
+        std::iter::once(&told.answer).chain(&told.additional).flat_map(text).collect()
+    }
+
+    #[test]
+    fn what_is_served_is_told_with_name_ports_paths_and_addresses() {
+        let services = vec![
+            service("dot", "192.0.2.53:853"),
+            service("dot", "[2001:db8::53]:853"),
+            service("dot", "127.0.0.1:8853"),
+            service("h2", "192.0.2.53:8443"),
+            service("h2", "0.0.0.0:443"),
+        ];
+        let designated = Designated { name: Some(Name::parse("dns.example.").expect("a name")), services };
+        let expected = [
+            "_dns.resolver.arpa. SVCB 1 dns.example. alpn=\"dot\" ipv4hint=192.0.2.53 ipv6hint=2001:db8::53",
+            "_dns.resolver.arpa. SVCB 2 dns.example. alpn=\"h2\" port=8443 ipv4hint=192.0.2.53 dohpath=\"/dns-query{?dns}\"",
+            "_dns.resolver.arpa. SVCB 3 dns.example. alpn=\"h2\" dohpath=\"/dns-query{?dns}\"",
+            "dns.example. A 192.0.2.53",
+            "dns.example. AAAA 2001:db8::53",
+        ];
+        assert_eq!(told(&designated, "_dns.resolver.arpa", Rtype::SVCB, false), expected);
+        let local = told(&designated, "_dns.resolver.arpa", Rtype::SVCB, true);
+        assert!(local.iter().any(|line| line.contains("port=8853 ipv4hint=127.0.0.1")), "{local:?}");
+        for (name, rtype) in [("_dns.resolver.arpa", Rtype::A), ("resolver.arpa", Rtype::SVCB), ("x._dns.resolver.arpa", Rtype::SVCB)] {
+            assert_eq!(told(&designated, name, rtype, false), [""; 0], "{name} {rtype}");
+        }
+        // Nothing is served, or nothing that this client can reach, or nothing that it could verify.
+        let only_local = Designated { services: vec![service("dot", "127.0.0.1:853")], ..designated.clone() };
+        assert_eq!(told(&only_local, "_dns.resolver.arpa", Rtype::SVCB, false), [""; 0]);
+        assert_eq!(told(&Designated { name: None, ..designated.clone() }, "_dns.resolver.arpa", Rtype::SVCB, true), [""; 0]);
+        assert_eq!(told(&Designated { services: Vec::new(), ..designated }, "_dns.resolver.arpa", Rtype::SVCB, true), [""; 0]);
+    }
+
+    #[test]
+    fn capabilities_at_resolver_arpa_and_at_the_name() {
+        let designated = Designated { name: Some(Name::parse("dns.example.").expect("a name")), services: Vec::new() };
+        let errors = [&[EXTENDED_ERRORS.len() as u8], EXTENDED_ERRORS.as_bytes()].concat();
+        for name in ["resolver.arpa", "dns.example"] {
+            let question = Question::new(Name::parse(name).expect("a name"), Rtype::RESINFO);
+            let of = |minimises| designated.answer(&question, false, minimises).expect("an answer").answer.data;
+            assert_eq!(of(true).first(), Some(&[b"\x08qnamemin", &errors[..]].concat()[..]), "{name}");
+            assert_eq!(of(false).first(), Some(&errors[..]));
+        }
+        let other = Question::new(Name::parse("www.example.").expect("a name"), Rtype::RESINFO);
+        assert_eq!(designated.answer(&other, false, true), None);
+    }
+}
