@@ -311,7 +311,7 @@ def broken_pair(subject):
                 return stream.getpeercert(binary_form=True)
         before = shown()
         (subject.folder / "key.pem").write_text("no key\n")
-        told = until(lambda: "is not taken over" in subject.log(), 8)
+        told = until(lambda: "not taken over, the old certificate stays" in subject.log(), 8)
         status = output(subject.binary, "status", "--config", subject.folder / "cairn.toml")
         stays = shown() == before
         put(certificate(tally.folder, "mended.test"), subject.folder)
