@@ -97,7 +97,7 @@ impl Service {
     /// The cache is empty; `random` seeds its hashes and the secret of cookies.
     pub fn new(parts: Parts, limits: Limits, clock: Arc<dyn Clock>, random: &Random) -> Arc<Service> {
         let cache = Arc::new(Cache::new(cache_limits(&parts.settings), random));
-        let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone());
+        let routes = Routes::new(&parts.settings, limits, parts.hints.clone(), parts.anchors.clone(), clock.clone());
         let local_root = Arc::new(ArcSwapOption::empty());
         let configured = Configured::new(&parts.settings, &limits, parts.own_addresses, local_root.clone());
         let access = Arc::new(ZoneAccess::new(&parts.settings.zones));
@@ -150,7 +150,8 @@ impl Service {
     /// The same with other limits towards clients; all other limits stay as they were at the start.
     pub fn reload_within(&self, parts: Parts, limits: Limits) -> Retired {
         self.in_flight.set_limits(&limits);
-        let routes = Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone());
+        let clock = self.resolve.clock.clone();
+        let routes = Routes::new(&parts.settings, self.limits, parts.hints.clone(), parts.anchors.clone(), clock);
         let configured = Arc::new(Configured::new(&parts.settings, &limits, parts.own_addresses, self.local_root.clone()));
         let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let old = self.snapshot();

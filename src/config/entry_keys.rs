@@ -146,37 +146,69 @@ pub(super) const ZONE: &[Row<ZoneSettings>] = &[
     },
 ];
 
-/// The keys of `[[forward]]` and of `[[stub]]`.
-pub(super) const ROUTE: &[Row<RouteSettings>] = &[
+/// The keys of `[[forward]]`.
+pub(super) const FORWARD: &[Row<RouteSettings>] = &[
+    ROUTE_ZONE,
     Row {
-        key: "zone",
-        kind: Kind::Name(|r| &mut r.zone),
+        key: "to",
+        kind: Kind::Forwarders(|r| &mut r.to),
         default: "(needed)",
-        doc: "Name at and below which these servers are queried; \".\" is every name",
+        doc: "The servers: addresses with or without a port, or URLs such as `tls://dns.example.net#192.0.2.1` and `https://dns.example.net/dns-query#192.0.2.1,2001:db8::1`, whose name the server's certificate has to prove and which are never asked in clear text; `to = []` exempts these names from a rule for a zone above: they are resolved from the root",
+        why: "RFC 7858, RFC 8484; docs/encrypted.md",
+    },
+    Row {
+        key: "ca",
+        kind: Kind::FileOrBuiltIn(|r| &mut r.ca),
+        default: "(the system's)",
+        doc: "PEM file of the CAs that these `tls://` and `https://` servers are verified with",
         why: "",
     },
+    Row {
+        key: "pin-sha256",
+        kind: Kind::Pins(|r| &mut r.pins),
+        default: "[]",
+        doc: "SHA-256 digests in base 64 of the public keys that these `tls://` and `https://` servers may have; without `ca` the key alone counts, whatever the certificate says",
+        why: "RFC 7858 4.2",
+    },
+    ROUTE_FALLBACK,
+    ROUTE_DNSSEC,
+];
+
+/// The keys of `[[stub]]`.
+pub(super) const STUB: &[Row<RouteSettings>] = &[
+    ROUTE_ZONE,
     Row {
         key: "to",
         kind: Kind::Servers(|r| &mut r.to),
         default: "(needed)",
-        doc: "Addresses of the servers, with or without a port; `to = []` in a `[[forward]]` exempts these names from a rule for a zone above: they are resolved from the root",
+        doc: "Addresses of the servers, with or without a port",
         why: "",
     },
-    Row {
-        key: "fallback",
-        kind: Kind::Switch(|r| &mut r.fallback),
-        default: "false",
-        doc: "Resolve from the root if all servers fail",
-        why: "private names must not leak to the Internet",
-    },
-    Row {
-        key: "dnssec",
-        kind: Kind::Switch(|r| &mut r.dnssec),
-        default: "false",
-        doc: "Insist on proof for a zone that the public tree denies; with false the rule makes such a zone insecure, unless a trust anchor or a signed delegation says otherwise; names that are never public (`lan`, `corp`, `internal`, `home.arpa`, private reverse zones) need no Internet for that",
-        why: "internal zones are seldom signed",
-    },
+    ROUTE_FALLBACK,
+    ROUTE_DNSSEC,
 ];
+
+const ROUTE_ZONE: Row<RouteSettings> = Row {
+    key: "zone",
+    kind: Kind::Name(|r| &mut r.zone),
+    default: "(needed)",
+    doc: "Name at and below which these servers are queried; \".\" is every name",
+    why: "",
+};
+const ROUTE_FALLBACK: Row<RouteSettings> = Row {
+    key: "fallback",
+    kind: Kind::Switch(|r| &mut r.fallback),
+    default: "false",
+    doc: "Resolve from the root if all servers fail",
+    why: "private names must not leak to the Internet",
+};
+const ROUTE_DNSSEC: Row<RouteSettings> = Row {
+    key: "dnssec",
+    kind: Kind::Switch(|r| &mut r.dnssec),
+    default: "false",
+    doc: "Insist on proof for a zone that the public tree denies; with false the rule makes such a zone insecure, unless a trust anchor or a signed delegation says otherwise; names that are never public (`lan`, `corp`, `internal`, `home.arpa`, private reverse zones) need no Internet for that",
+    why: "internal zones are seldom signed",
+};
 
 /// The keys of `[[rpz]]`.
 pub(super) const RPZ: &[Row<RpzSettings>] = &[

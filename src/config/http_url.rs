@@ -115,7 +115,7 @@ impl fmt::Display for HttpUrl {
     }
 }
 
-fn host_and_port(authority: &str) -> Result<(Host, Option<u16>), &'static str> {
+pub(super) fn host_and_port(authority: &str) -> Result<(Host, Option<u16>), &'static str> {
     if authority.contains('@') {
         return Err("has a user name or a password, which Cairn does not send");
     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::address_entry::AddressEntry;
 use super::block_answer::BlockAnswer;
+use super::forwarder::{Forwarder, Pin};
 use super::list_settings::ListSource;
 use super::log_format::LogFormat;
 use super::negative::NegativeAnchor;
@@ -72,8 +73,12 @@ pub(super) enum Kind<T> {
     ListenAt(fn(&mut T) -> &mut Vec<SocketAddr>, u16),
     /// The path of a URI.
     UriPath(fn(&mut T) -> &mut String),
-    /// At least one address.
-    Servers(fn(&mut T) -> &mut Vec<SocketAddr>),
+    /// Addresses of servers.
+    Servers(fn(&mut T) -> &mut Vec<Forwarder>),
+    /// Addresses of servers, and URLs of those that are asked over encrypted connections.
+    Forwarders(fn(&mut T) -> &mut Vec<Forwarder>),
+    /// Digests of public keys.
+    Pins(fn(&mut T) -> &mut Vec<Pin>),
     /// Servers, each perhaps with a TSIG key.
     Peers(fn(&mut T) -> &mut Vec<AddressEntry>),
     /// The same, with a default that another key gives.
@@ -777,6 +782,8 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::ListenAt(_, port) => format!("a list of addresses such as \"192.0.2.1:{port}\""),
         Kind::UriPath(_) => "a path such as \"/dns-query\"".to_owned(),
         Kind::Listen(_) | Kind::Servers(_) => "a list of addresses such as \"192.0.2.1:53\"".to_owned(),
+        Kind::Forwarders(_) => "a list such as \"192.0.2.1\", \"tls://dns.example.net#192.0.2.1\"".to_owned(),
+        Kind::Pins(_) => "a list of SHA-256 digests in base 64".to_owned(),
         Kind::Peers(_) | Kind::PeersOrDerived(_) => "a list of addresses such as \"192.0.2.1\" or \"192.0.2.1:5353 key NAME\"".to_owned(),
         Kind::Clients(_) => "a list such as \"192.0.2.1\", \"192.0.2.0/24 key NAME\", \"key NAME\"".to_owned(),
         Kind::Source(_) => "the path of a file, or a URL".to_owned(),

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::entry_keys::{KEY, LIST, ROUTE, RPZ, VIEW, ZONE};
+use super::entry_keys::{FORWARD, KEY, LIST, RPZ, STUB, VIEW, ZONE};
 use super::foreign;
+use super::forward_rules;
+use super::forwarder::{Forwarder, Pin};
 use super::http_url::Scheme;
 use super::keys::{Kind, LISTS, Row, SECTIONS, expected};
 use super::language;
@@ -166,17 +168,11 @@ impl<'a> Reader<'a> {
     }
 
     fn routes(&mut self, name: &str, value: &Value<'_>) -> Vec<RouteSettings> {
-        let mut routes = self.list(name, value, ROUTE, &["zone", "to"], |route: &mut RouteSettings, line, of| {
+        let rows = if name == "stub" { STUB } else { FORWARD };
+        self.list(name, value, rows, &["zone", "to"], |route: &mut RouteSettings, line, of| {
             (route.line, route.zone_mark, route.to_mark) = (line, of("zone"), of("to"));
-        });
-        if name == "stub" {
-            for route in routes.extract_if(.., |route| route.to.is_empty()) {
-                let what = "stub.to: at least one address is needed".to_owned();
-                let hint = Some("to exempt these names from a rule for a zone above, write [[forward]] with to = []".to_owned());
-                self.problems.push(Problem { hint, ..Problem::at(self.file_name, &route.to_mark, what) });
-            }
-        }
-        routes
+            (route.ca_mark, route.pins_mark) = (of("ca"), of("pin-sha256"));
+        })
     }
 
     fn lists(&mut self, name: &str, value: &Value<'_>) -> Vec<ListSettings> {
@@ -384,6 +380,7 @@ impl<'a> Reader<'a> {
         let forwards = settings.forwards.iter().map(|route| (&route.zone, &route.zone_mark, "[[forward]]"));
         let stubs = settings.stubs.iter().map(|route| (&route.zone, &route.zone_mark, "[[stub]]"));
         self.twice("route", forwards.chain(stubs));
+        self.problems.extend(forward_rules::mistakes(settings, self.file_name));
     }
 
     /// Encrypted transports have a certificate, and each address serves one protocol over TCP.
@@ -539,7 +536,9 @@ fn apply<T>(row: &Row<T>, value: &Value<'_>, target: &mut T, folder: &Path) -> R
         Kind::ListenOrOff(slot) => *slot(target) = written.each(parse_socket_with_port)?,
         Kind::ListenAt(slot, port) => *slot(target) = written.sockets_at(*port)?,
         Kind::UriPath(slot) => *slot(target) = written.uri_path()?,
-        Kind::Servers(slot) => *slot(target) = written.each(parse_socket)?,
+        Kind::Servers(slot) => *slot(target) = written.each(|text| parse_socket(text).map(Forwarder::Plain))?,
+        Kind::Forwarders(slot) => *slot(target) = written.each(Forwarder::parse)?,
+        Kind::Pins(slot) => *slot(target) = written.each(Pin::parse)?,
         Kind::Peers(slot) => *slot(target) = written.each(host)?,
         Kind::PeersOrDerived(slot) => *slot(target) = Some(written.each(host)?),
         Kind::Clients(slot) => *slot(target) = written.each(client)?,

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use super::address_entry::AddressEntry;
 use super::block_answer::BlockAnswer;
+use super::forwarder::{Authorities, EncryptedForwarder, Forwarder, Pin};
 use super::list_settings::ListSettings;
 use super::log_format::LogFormat;
 use super::negative::NegativeAnchor;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub rpz: Vec<RpzSettings>,
     pub forwards: Vec<RouteSettings>,
     pub stubs: Vec<RouteSettings>,
+    /// The CAs of the system, once they have been read; none where no forwarder is verified with them.
+    pub system_authorities: Authorities,
     pub lists: Vec<ListSettings>,
     /// The first that matches a client counts.
     pub views: Vec<ViewSettings>,
@@ -473,7 +476,13 @@ pub struct RouteSettings {
     pub zone: Name,
     /// Never empty in a `[[stub]]`. An empty list in a `[[forward]]` means: not forwarded, whatever the rules for zones above
     /// say.
-    pub to: Vec<SocketAddr>,
+    pub to: Vec<Forwarder>,
+    /// File of the CAs that encrypted servers are verified with; `None`: those of the system, or the keys alone.
+    pub ca: Option<PathBuf>,
+    /// Those of the file, once it has been read.
+    pub authorities: Authorities,
+    /// One of these keys has to be that of an encrypted server; empty: any.
+    pub pins: Vec<Pin>,
     /// Iterate from the root if all of them fail.
     pub fallback: bool,
     /// Also a zone that the public tree denies is to be proved.
@@ -484,9 +493,31 @@ pub struct RouteSettings {
     pub zone_mark: Mark,
     /// Place of the value of `to`.
     pub to_mark: Mark,
+    /// Place of the value of `ca`.
+    pub ca_mark: Mark,
+    /// Place of the value of `pin-sha256`.
+    pub pins_mark: Mark,
+}
+
+impl RouteSettings {
+    /// The servers that are asked over encrypted connections.
+    pub fn encrypted(&self) -> impl Iterator<Item = &EncryptedForwarder> {
+        self.to.iter().filter_map(Forwarder::encrypted)
+    }
+
+    /// Are encrypted servers verified with the CAs of the system?
+    pub fn needs_system_authorities(&self) -> bool {
+        self.ca.is_none() && self.pins.is_empty() && self.encrypted().next().is_some()
+    }
 }
 
 impl Settings {
+    /// Is any forwarder verified with the CAs of the system?
+    pub fn needs_system_authorities(&self) -> bool {
+        let of_views = || self.views.iter().flat_map(|view| &view.forward).flat_map(|forward| &forward.to);
+        self.forwards.iter().any(RouteSettings::needs_system_authorities) || of_views().any(|server| server.encrypted().is_some())
+    }
+
     /// Where the value of `section.key` came from.
     pub fn origin_of(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or_default()
@@ -711,11 +742,16 @@ impl Default for RouteSettings {
         RouteSettings {
             zone: Name::root(),
             to: Vec::new(),
+            ca: None,
+            authorities: Authorities::default(),
+            pins: Vec::new(),
             fallback: false,
             dnssec: false,
             line: 0,
             zone_mark: Mark::default(),
             to_mark: Mark::default(),
+            ca_mark: Mark::default(),
+            pins_mark: Mark::default(),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::entry_keys::{KEY, LIST, ROUTE, RPZ, VIEW, ZONE};
+use super::entry_keys::{FORWARD, KEY, LIST, RPZ, STUB, VIEW, ZONE};
 use super::keys::{Kind, Row, SECTIONS, expected};
 use super::origin::Origin;
 use super::problem::Mark;
@@ -37,8 +37,8 @@ pub fn show(settings: &Settings, file: &str) -> Vec<Shown> {
     show_list("key", KEY, &settings.keys, |key| key.name_mark.line, file, &mut lines);
     let zones: Vec<ZoneSettings> = settings.zones.iter().filter(|zone| !zone.is_policy).cloned().collect();
     show_list("zone", ZONE, &zones, |zone| zone.line, file, &mut lines);
-    show_list("forward", ROUTE, &settings.forwards, |route| route.line, file, &mut lines);
-    show_list("stub", ROUTE, &settings.stubs, |route| route.line, file, &mut lines);
+    show_list("forward", FORWARD, &settings.forwards, |route| route.line, file, &mut lines);
+    show_list("stub", STUB, &settings.stubs, |route| route.line, file, &mut lines);
     show_list("rpz", RPZ, &settings.rpz, |rpz| rpz.line, file, &mut lines);
     show_list("list", LIST, &settings.lists, |list| list.line, file, &mut lines);
     show_list("view", VIEW, &settings.views, |view| view.line, file, &mut lines);
@@ -68,7 +68,8 @@ pub fn reference() -> Vec<SectionReference> {
     let mut sections: Vec<_> = SECTIONS.iter().map(|section| section_reference(format!("[{}]", section.name), section.rows)).collect();
     sections.push(section_reference("[[key]]".to_owned(), KEY));
     sections.push(section_reference("[[zone]]".to_owned(), ZONE));
-    sections.push(section_reference("[[forward]] and [[stub]]".to_owned(), ROUTE));
+    sections.push(section_reference("[[forward]]".to_owned(), FORWARD));
+    sections.push(section_reference("[[stub]]".to_owned(), STUB));
     sections.push(section_reference("[[rpz]]".to_owned(), RPZ));
     sections.push(section_reference("[[list]]".to_owned(), LIST));
     sections.push(section_reference("[[view]]".to_owned(), VIEW));
@@ -146,7 +147,8 @@ fn value_text<T: Clone>(row: &Row<T>, settings: &T) -> String {
         Kind::ListenOrOff(slot) => list_text(slot(&mut copy)),
         Kind::ListenAt(slot, _) => list_text(slot(&mut copy)),
         Kind::UriPath(slot) => quoted(slot(&mut copy)),
-        Kind::Servers(slot) => list_text(slot(&mut copy)),
+        Kind::Servers(slot) | Kind::Forwarders(slot) => list_text(slot(&mut copy)),
+        Kind::Pins(slot) => list_text(slot(&mut copy)),
         Kind::Peers(slot) | Kind::Clients(slot) => list_text(slot(&mut copy)),
         Kind::PeersOrDerived(slot) => slot(&mut copy).as_deref().map_or_else(unset, list_text),
         Kind::Source(slot) => slot(&mut copy).as_ref().map_or_else(unset, quoted),

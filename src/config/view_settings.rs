@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::block_answer::BlockAnswer;
+use super::forwarder::Forwarder;
 use super::prefix::Prefix;
 use super::problem::Mark;
 use super::schedule::ScheduleRule;
-use super::socket_addr::parse_socket;
 use crate::record::{Name, RrSet};
 
 /// One `[[view]]`. The first whose clients match counts.
@@ -90,7 +90,7 @@ impl fmt::Display for ListenPlace {
 pub struct ViewForward {
     pub zone: Name,
     /// At least one.
-    pub to: Vec<SocketAddr>,
+    pub to: Vec<Forwarder>,
 }
 
 impl ViewForward {
@@ -98,7 +98,7 @@ impl ViewForward {
     pub(super) fn parse(text: &str, name: fn(&str) -> Result<Name, String>) -> Result<ViewForward, String> {
         let mut words = text.split_whitespace();
         let zone = name(words.next().unwrap_or_default())?;
-        let to = words.map(parse_socket).collect::<Result<Vec<_>, _>>()?;
+        let to = words.map(Forwarder::parse).collect::<Result<Vec<_>, _>>()?;
         if to.is_empty() {
             return Err(format!("\"{text}\" names no server: write them behind the zone, such as \"{zone} 10.0.0.1\""));
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::resolver::{MakeNet, Resolver};
 use crate::answer::{Parts, Service};
-use crate::config::{Mark, RouteSettings, Settings};
+use crate::config::{Forwarder, RouteSettings, Settings};
 use crate::env::{Random, RealClock, RealNet};
 use crate::limits::Limits;
 use crate::record::Name;
@@ -55,16 +55,8 @@ impl Builder {
 
     /// Questions at and below `zone` go to these servers, with RD.
     pub fn forward(mut self, zone: Name, servers: impl IntoIterator<Item = SocketAddr>) -> Builder {
-        let (zone_mark, to_mark) = (Mark::default(), Mark::default());
-        self.settings.forwards.push(RouteSettings {
-            zone,
-            to: servers.into_iter().collect(),
-            fallback: false,
-            dnssec: false,
-            line: 0,
-            zone_mark,
-            to_mark,
-        });
+        let to = servers.into_iter().map(Forwarder::from).collect();
+        self.settings.forwards.push(RouteSettings { zone, to, ..RouteSettings::default() });
         self
     }
 

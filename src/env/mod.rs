@@ -11,14 +11,20 @@ mod clock;
 mod net;
 mod random;
 mod real;
+mod stream;
 mod time_zone;
+mod tls;
 
 pub use boxed::boxed;
 pub use clock::{BootTime, Clock, WallTime};
-pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, Stream, StreamListener, UdpFlow, is_own_shortage};
+pub use net::{Accepted, BoxFuture, Datagram, DatagramBatch, DatagramSocket, Net, Rest, StreamListener, UdpFlow, is_own_shortage};
 pub use random::Random;
 pub use real::{Allocator, NetworkChange, NetworkWatch, RealClock, RealDatagramSocket, RealNet, RealStreamListener, bind_tcp, bind_udp};
+pub use stream::Stream;
 pub use time_zone::TimeZone;
+#[cfg(any(test, feature = "internals"))]
+pub use tls::Secured;
+pub use tls::TlsFacts;
 
 /// The clock of time-outs and of round-trip times; virtual in the simulation.
 pub use tokio::time::Instant;

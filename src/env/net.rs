@@ -9,9 +9,14 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use super::stream::Stream;
+use super::tls::{Secured, secure};
 
 /// A future on one thread, as the traits here return it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -24,6 +29,16 @@ pub trait Net {
     fn udp(&self, server: SocketAddr, port: u16) -> io::Result<Box<dyn UdpFlow>>;
 
     fn tcp(&self, server: SocketAddr) -> BoxFuture<'static, io::Result<Box<dyn Stream>>>;
+
+    /// Speaks TLS over a connection to the server of this name. A network in memory may leave it out.
+    fn secure(
+        &self,
+        stream: Box<dyn Stream>,
+        name: ServerName<'static>,
+        client: Arc<ClientConfig>,
+    ) -> BoxFuture<'static, io::Result<Secured>> {
+        Box::pin(secure(stream, name, client))
+    }
 }
 
 /// One UDP socket, connected to one server. Dropping it closes the port.
@@ -47,11 +62,6 @@ pub fn is_own_shortage(error: &io::Error) -> bool {
 pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
-
-/// One connection to or from a peer, as octets.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
 
 /// A connection that a client opened.
 pub struct Accepted {

@@ -270,6 +270,9 @@ pub struct Joined {
 /// A query to a server.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Asked {
+    /// Of a server that is asked over encrypted connections alone, as the configuration has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     pub address: String,
@@ -338,6 +341,36 @@ pub struct Reply {
     /// A rule of the configuration names the server, not a delegation.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub by_rule: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secure: Option<Secure>,
+}
+
+/// The encrypted connection that a reply came over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Secure {
+    pub transport: SecureTransport,
+    pub tls: String,
+    /// By which the keys were agreed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The name or address that the server has proved to have, or whose key was pinned.
+    pub verified: String,
+    /// The session of an earlier connection was resumed.
+    pub resumed: bool,
+    /// The connection was there before; the times are left out.
+    pub kept: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connecting_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handshake_ms: Option<f64>,
+}
+
+/// How queries are carried over TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecureTransport {
+    Tls,
+    Https,
 }
 
 /// No reply came in time.

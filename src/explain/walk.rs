@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::event::{self, Event};
 use super::line::Line;
 use super::text;
+use crate::config::EncryptedProtocol;
 use crate::record::Rank;
 use crate::resolve::{self, LocalSource, Step};
+use crate::upstream::Secure;
 
 /// Consecutive sets of glue are one line for people.
 pub(super) fn lines(events: &[resolve::Event]) -> Vec<Line> {
@@ -79,7 +81,7 @@ fn of(step: &Step) -> Event {
         Step::Restart { zone, cause } => Event::Restart(event::Restart { zone: zone.to_string(), cause: cause.into() }),
         Step::Joined { question } => Event::Joined(event::Joined { question: question.to_string() }),
         Step::Asked(asked) => Event::Asked(of_asked(asked)),
-        Step::Reply { kind, rcode, took, tcp, tcp_because, near_misses, dropped } => Event::Reply(event::Reply {
+        Step::Reply { kind, rcode, took, tcp, tcp_because, near_misses, dropped, secure } => Event::Reply(event::Reply {
             kind: (*kind).into(),
             rcode: rcode.to_string(),
             took_ms: millis(*took),
@@ -88,6 +90,7 @@ fn of(step: &Step) -> Event {
             mismatched: *near_misses,
             dropped: *dropped,
             by_rule: false,
+            secure: secure.as_deref().map(of_secure),
         }),
         Step::AliasTail { question, zone, because } => {
             Event::AliasTail(event::AliasTail { question: question.to_string(), zone: zone.to_string(), reason: (*because).into() })
@@ -125,6 +128,7 @@ fn of(step: &Step) -> Event {
 
 fn of_asked(asked: &resolve::Asked) -> event::Asked {
     event::Asked {
+        url: asked.url.as_ref().map(ToString::to_string),
         server: asked.server_name.as_ref().map(ToString::to_string),
         address: asked.address.to_string(),
         zone: asked.zone.to_string(),
@@ -139,6 +143,23 @@ fn of_asked(asked: &resolve::Asked) -> event::Asked {
             addresses: over.addresses,
             test_in_ms: millis(over.test_in),
         }),
+    }
+}
+
+fn of_secure(secure: &Secure) -> event::Secure {
+    let Secure { server, opened, is_first } = secure;
+    event::Secure {
+        transport: match server.protocol() {
+            EncryptedProtocol::Tls => event::SecureTransport::Tls,
+            EncryptedProtocol::Https(_) => event::SecureTransport::Https,
+        },
+        tls: opened.tls.version.to_owned(),
+        group: opened.tls.group.clone(),
+        verified: server.host(),
+        resumed: opened.tls.resumed,
+        kept: !is_first,
+        connecting_ms: is_first.then(|| millis(opened.connecting)),
+        handshake_ms: is_first.then(|| millis(opened.handshake)),
     }
 }
 

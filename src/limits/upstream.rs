@@ -37,6 +37,34 @@ pub const LEFT_OVER_DATAGRAMS_MAX: usize = 4;
 /// Times that a thread which becomes idle looks in vain for replies before it waits for them with epoll. A wait costs
 /// more system calls than a look.
 pub const VAIN_LOOKS_MAX: u8 = 8;
+/// Addresses behind one URL of a forward rule. All of them may be tried for one question.
+pub const URL_ADDRESSES_MAX: usize = 16;
+/// Sessions of one server that may be resumed, for all workers. A session is used once, and a server gives two or three.
+pub const TLS_SESSIONS_PER_SERVER_MAX: usize = 32;
+/// Connections to one encrypted server from each worker. The second one is there for when the first is full or silent.
+pub const TLS_CONNECTIONS_PER_SERVER_MAX: usize = 2;
+/// Queries under way on one encrypted connection: as many as servers usually allow streams of HTTP/2 (RFC 9113 6.5.2 asks for 100
+/// at least).
+pub const TLS_QUERIES_PER_CONNECTION_MAX: usize = 100;
+/// An encrypted connection without queries is closed after this time where the server says nothing else. Most servers close earlier.
+pub const TLS_IDLE_MAX: Duration = Duration::from_secs(30);
+/// The longest idle time that a server can ask for (RFC 7828).
+pub const TLS_KEEPALIVE_MAX: Duration = Duration::from_secs(120);
+/// A connection from which nothing has come for this time, though something was due, takes no more queries: the next one goes to a
+/// new connection or another server.
+pub const TLS_SILENCE_MAX: Duration = Duration::from_secs(1);
+/// Attempts in a row that bring no reply, after which a server is left alone for `TLS_REST`: each costs both sides a handshake.
+pub const TLS_FAILURES_MAX: u8 = 2;
+/// See `TLS_FAILURES_MAX`.
+pub const TLS_REST: Duration = Duration::from_secs(1);
+/// How long one address of an encrypted server may take to connect before one of the other family is tried beside it (RFC 8305 5).
+pub const TLS_STAGGER: Duration = Duration::from_millis(250);
+/// Octets of all header fields of a response over HTTPS. Usual ones have less than 2 KiB.
+pub const HTTPS_HEAD_BYTES_MAX: u32 = 16 << 10;
+/// Octets of responses over HTTPS that a server may send ahead on one connection, and in one response: a DNS message is no longer.
+pub const HTTPS_WINDOW_BYTES_MAX: u32 = 256 << 10;
+/// See `HTTPS_WINDOW_BYTES_MAX`.
+pub const HTTPS_STREAM_BYTES_MAX: u32 = 64 << 10;
 /// TCP connections to servers. When there are more, the one that has been idle longest is closed, then the one that has been
 /// silent longest.
 pub const TCP_CONNECTIONS_MAX: usize = 256;

@@ -75,6 +75,12 @@ families! {
     UpstreamQueries = "upstream-queries", "Queries sent to servers";
     UpstreamTimeouts = "upstream-timeouts", "Queries to which no server replied in time";
     UpstreamTcp = "upstream-tcp", "Queries that were sent to servers over TCP";
+    UpstreamTls = "upstream-tls", "Queries to servers that are asked over TLS (RFC 7858)";
+    UpstreamHttps = "upstream-https", "Queries to servers that are asked over HTTPS (RFC 8484)";
+    UpstreamTlsConnections = "upstream-tls-connections", "Of these two, queries that were answered over a connection made for them";
+    UpstreamTlsUnverified = "upstream-tls-unverified", "Of these two, queries that failed because the server did not prove to be the one that is asked";
+    UpstreamTlsHandshakesFailed = "upstream-tls-handshakes-failed", "Of these two, queries that failed because the TLS handshake did";
+    UpstreamHttpsErrors = "upstream-https-errors", "Queries over HTTPS that were answered with an error or no DNS message";
     UpstreamSecondQueries = "upstream-second-queries", "Queries sent to a second server because the first was slow";
     UdpQueries = "udp-queries", "Datagrams received";
     UdpAtOnce = "udp-at-once", "Datagrams answered without waiting";

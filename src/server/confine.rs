@@ -64,7 +64,8 @@ fn certificate_files(sources: &Sources) -> impl Iterator<Item = &Path> {
 /// Files of the start that the user of the server may not read, or that are below a folder which it may not enter.
 fn out_of_reach(sources: &Sources) -> Vec<&Path> {
     let zones = sources.zones.iter().map(|zone| zone.file.path.as_path());
-    let included = sources.included.iter().map(PathBuf::as_path).chain(certificate_files(sources));
+    let authorities = sources.settings.forwards.iter().filter_map(|route| route.ca.as_deref());
+    let included = sources.included.iter().map(PathBuf::as_path).chain(certificate_files(sources)).chain(authorities);
     // A reload fails no more than the start for a file that could not be read then; and a pipe must not be opened.
     let was_read = |file: &&Path| !sources.unusable_files.iter().any(|problem| Path::new(&problem.file) == *file);
     let all = named(sources).into_iter().flatten().filter(was_read).chain(zones).chain(included);
@@ -86,6 +87,7 @@ fn paths(sources: &Sources, folders: &[&Path]) -> Paths {
     write.extend(sources.settings.zones.iter().filter(|zone| zone.is_secondary()).filter_map(|zone| zone.file.as_deref()).map(parent));
     read.extend(sources.settings.keys.iter().filter_map(|key| key.secret_file.as_deref()).map(parent));
     read.extend(list_files(sources).map(parent));
+    read.extend(sources.settings.forwards.iter().filter_map(|route| route.ca.as_deref()).map(parent));
     read.extend(fetch::ca_paths());
     for file in certificate_files(sources) {
         read.push(parent(file));

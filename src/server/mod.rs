@@ -13,6 +13,7 @@ mod confine;
 mod doctor;
 mod encrypted;
 mod dnstap;
+mod encrypted_query;
 mod engine;
 mod fetch;
 mod health;

@@ -15,18 +15,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use super::connection::{Key, Secure};
 use super::dns0x20;
+use super::fault::TcpFault;
 use super::matching::{Doubt, Proof, Verdict, judge};
 use super::query::{Ask, Query};
 use super::sockets::{OpenError, Socket, Sockets};
-use super::tcp::{Connections, TcpFault};
+use super::tcp::Connections;
+use super::tls_server::TlsServer;
 use super::translator::Translator;
-use crate::env::{BoxFuture, Net, Random, is_own_shortage};
+use crate::env::{BoxFuture, Net, Random, boxed, is_own_shortage};
 use crate::limits::Limits;
 use crate::limits::upstream::NEAR_MISSES_MAX;
 
@@ -37,6 +41,9 @@ impl Upstream {
     /// The caller has made sure by `may_ask` that the server may be asked at all. Dropping the future abandons the
     /// question and closes its socket.
     pub async fn ask(&self, ask: &Ask<'_>) -> Result<Reply, AskError> {
+        if let Some(server) = ask.tls {
+            return boxed(|| self.ask_encrypted(ask, server)).await;
+        }
         let query = Query::new(ask, &self.random);
         let mut exchange = Exchange::new(self, ask, &query);
         if ask.force_tcp {
@@ -99,6 +106,14 @@ impl Upstream {
         self.sockets.is_short()
     }
 
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    pub(super) fn random(&self) -> &Random {
+        &self.random
+    }
+
     /// Links or routes have changed: sockets connected before may be bound to an address that is gone.
     pub fn forget_connections(&self) {
         self.sockets.close_kept();
@@ -116,6 +131,8 @@ pub struct Reply {
     pub rtt: Duration,
     pub transport: Transport,
     pub notes: Notes,
+    /// Of an encrypted connection.
+    pub secure: Option<Box<Secure>>,
 }
 
 /// The transport that brought a reply.
@@ -123,6 +140,10 @@ pub struct Reply {
 pub enum Transport {
     Udp,
     Tcp,
+    /// RFC 7858.
+    Tls,
+    /// RFC 8484.
+    Https,
 }
 
 /// Facts about an exchange besides its result.
@@ -182,6 +203,11 @@ pub enum AskError {
         truncated: Option<Vec<u8>>,
         notes: Notes,
     },
+    /// The server is asked over an encrypted connection alone, and there is none, or it brought no reply.
+    TlsFailed {
+        server: Arc<TlsServer>,
+        fault: TcpFault,
+    },
     /// Somebody is guessing at our socket, and TCP did not work either.
     TooManyNearMisses {
         notes: Notes,
@@ -199,7 +225,7 @@ impl AskError {
     pub fn notes(&self) -> Notes {
         match self {
             AskError::Timeout { notes, .. } | AskError::TcpFailed { notes, .. } | AskError::TooManyNearMisses { notes } => *notes,
-            AskError::ConnectionRefused | AskError::Unreachable(_) => Notes::default(),
+            AskError::ConnectionRefused | AskError::Unreachable(_) | AskError::TlsFailed { .. } => Notes::default(),
             AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded => Notes::default(),
         }
     }
@@ -216,6 +242,7 @@ impl std::fmt::Display for AskError {
                 Some(reason) => write!(f, "{reason}, and TCP failed: {fault}"),
                 None => write!(f, "TCP failed: {fault}"),
             },
+            AskError::TlsFailed { server, fault } => write!(f, "{} could not be asked: {fault}", server.url()),
             AskError::TooManyNearMisses { notes } => write!(f, "{} replies did not match the query, and TCP failed", notes.near_misses),
             AskError::NoSocket(kind) => write!(f, "this resolver has no free socket ({kind})"),
             AskError::SocketLost => f.write_str("this resolver needed the socket for other queries"),
@@ -384,7 +411,7 @@ impl<'a> Exchange<'a> {
 
     fn reply(&self, mut bytes: Vec<u8>, rtt: Duration, transport: Transport) -> Reply {
         dns0x20::restore(&mut bytes, self.ask.question.name.as_wire());
-        Reply { bytes, rtt, transport, notes: self.notes }
+        Reply { bytes, rtt, transport, notes: self.notes, secure: None }
     }
 
     fn on_udp_error(&mut self, error: &io::Error) -> Outcome {
@@ -482,9 +509,10 @@ impl<'a> Exchange<'a> {
         self.notes.tcp_because = Some(reason);
         self.tcp_started = Instant::now();
         let (connections, query, limit) = (&self.upstream.connections, self.query, self.ask.tcp_timeout);
-        let (server, translator) = (self.ask.server, self.ask.translator);
+        let (key, translator) = (Key { server: self.ask.server, tls: None }, self.ask.translator);
         self.tcp = Some(Box::pin(async move {
-            tokio::time::timeout(limit, connections.ask(server, translator, query)).await.unwrap_or(Err(TcpFault::Timeout))
+            let arrived = tokio::time::timeout(limit, connections.ask(&key, translator, query)).await;
+            arrived.unwrap_or(Err(TcpFault::Timeout)).map(|arrived| arrived.message)
         }));
     }
 

@@ -133,6 +133,7 @@ mod tests {
     fn query(randomise_case: bool, cookie: Option<&[u8]>) -> Query {
         let ask = Ask {
             server: "192.0.2.1:53".parse().expect("address"),
+            tls: None,
             translator: None,
             question: &Question::new(Name::parse("www.example.").expect("name"), Rtype::A),
             recursion_desired: false,

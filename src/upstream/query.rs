@@ -3,26 +3,36 @@
 use std::cell::Cell;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::dns0x20;
+use super::tls_server::TlsServer;
 use super::translator::Translator;
+use crate::config::EncryptedProtocol;
 use crate::env::Random;
 use crate::record::{Class, Question, Rcode};
-use crate::wire::{Flags, Header, OptionCode, Writer};
+use crate::wire::{Flags, HEADER_BYTES, Header, OptionCode, Writer};
 
 /// RFC 7873 4: a client cookie of 8 octets, alone or followed by a server cookie of 8 to 32.
 const COOKIE_CLIENT_BYTES: usize = 8;
 const COOKIE_BYTES_MAX: usize = 40;
-/// The longest query: name 255, header 12, type and class 4, OPT 11 and cookie 44 octets are less.
+/// RFC 8467 4.1: the length of a padded query is a multiple of this.
+const QUERY_BLOCK_BYTES: usize = 128;
+/// RFC 6891 6.1.2: an OPT record without options, and an option without its data.
+const OPT_BYTES: usize = 11;
+const OPTION_BYTES: usize = 4;
+/// The longest query: name 255, header 12, type and class 4, OPT 11 and cookie 44 octets are less, and so is their next multiple of 128.
 const QUERY_BYTES_MAX: usize = 512;
 
 /// One question for one server.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
     pub server: SocketAddr,
+    /// The server is asked over an encrypted connection, and in no other way.
+    pub tls: Option<&'a Arc<TlsServer>>,
     /// For a server to which IPv4 has no route.
     pub translator: Option<Translator>,
     pub question: &'a Question,
@@ -96,22 +106,33 @@ impl Query {
     /// Draws ID and letter case; the question's name is in lower case.
     pub fn new(ask: &Ask<'_>, random: &Random) -> Query {
         let id = random.u16();
-        let question = question_wire(ask.question, ask.randomise_case.then_some(random));
-        let cookie =
-            ask.edns.and_then(|edns| edns.cookie).filter(|cookie| (COOKIE_CLIENT_BYTES..=COOKIE_BYTES_MAX).contains(&cookie.len()));
+        // Nobody can forge what comes over an encrypted connection.
+        let secrets = ask.tls.is_none();
+        let question = question_wire(ask.question, (ask.randomise_case && secrets).then_some(random));
+        let cookie = ask.edns.and_then(|edns| edns.cookie);
+        let cookie = cookie.filter(|cookie| secrets && (COOKIE_CLIENT_BYTES..=COOKIE_BYTES_MAX).contains(&cookie.len()));
         let mut writer = Writer::new(Vec::with_capacity(question.len() + 80), QUERY_BYTES_MAX);
         let flags = Flags(0).with(Flags::RD, ask.recursion_desired).with(Flags::CD, ask.checking_disabled);
         writer.header(Header { id, flags, counts: [0; 4] });
         writer.question_wire(&question).expect("a question of at most 259 octets fits");
         if let Some(edns) = ask.edns {
-            let option = cookie.map(|cookie| (OptionCode::COOKIE, cookie));
-            writer.opt(edns.udp_size, Rcode::NOERROR, edns.dnssec_ok, option.as_slice()).expect("at most 55 octets more fit");
+            let mut options: SmallVec<[(OptionCode, &[u8]); 2]> = cookie.map(|cookie| (OptionCode::COOKIE, cookie)).into_iter().collect();
+            if let Some(server) = ask.tls {
+                // RFC 7828 3.2.1: the server may say how long it keeps a connection, which HTTP/2 says in its own way.
+                if *server.protocol() == EncryptedProtocol::Tls {
+                    options.push((OptionCode::TCP_KEEPALIVE, &[]));
+                }
+                let len = HEADER_BYTES + question.len() + OPT_BYTES + OPTION_BYTES * (options.len() + 1);
+                let padding = len.next_multiple_of(QUERY_BLOCK_BYTES) - len;
+                options.push((OptionCode::PADDING, &[0; QUERY_BLOCK_BYTES][..padding]));
+            }
+            writer.opt(edns.udp_size, Rcode::NOERROR, edns.dnssec_ok, &options).expect("cookie or padding, and 11 octets, fit");
         }
         Query {
             bytes: writer.finish(),
             id,
             question,
-            case_is_secret: ask.randomise_case,
+            case_is_secret: ask.randomise_case && secrets,
             cookie: cookie.and_then(CookieSent::from_wire),
             reply_bytes_max: usize::from(ask.edns.map_or(512, |edns| edns.udp_size)).max(512),
         }

@@ -1,93 +1,70 @@
-//! TCP connections to servers, kept open and shared (RFC 7766 6.2): several queries in flight on each, replies in any
-//! order, matched by ID.
+//! Connections to servers, over TCP and TLS, kept open and shared (RFC 7766 6.2): several queries in flight on each.
 //!
 //! One task drives each connection. When a connection fails, each of its questions is asked once more on another one: a
 //! server may close an idle connection at the moment when it is used. Everything is bounded: connections, questions on
 //! each, octets waiting to be sent, idle time.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
-use smallvec::SmallVec;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, oneshot};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::matching::belongs_on_stream;
+use super::connection::{Arrived, Connection, Key, Opened};
+use super::fault::{TcpFault, TlsFault};
+use super::https;
 use super::query::Query;
 use super::tcp_framing::FrameReader;
 use super::translator::{self, Translator};
-use crate::env::{BoxFuture, Net, Random, Stream, is_own_shortage};
-use crate::limits::upstream::{
-    TCP_CONNECT_MAX, TCP_CONNECTIONS_MAX, TCP_CONNECTIONS_PER_SERVER_MAX, TCP_IDLE_MAX, TCP_QUERIES_PER_CONNECTION_MAX, TCP_SILENCE_MAX,
-    TCP_UNSENT_BYTES_MAX,
-};
-
-/// Reason why a query over TCP has no reply.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TcpFault {
-    Timeout,
-    Connect(io::ErrorKind),
-    /// The peer closed or reset it.
-    Closed,
-    /// The peer sent a message that is not a reply to any of our queries.
-    Unasked,
-    /// A limit of our own: no connection, descriptor or port is free. Says nothing about the server.
-    Busy,
-}
-
-impl TcpFault {
-    /// The connection failed, not the question: another connection may bring the reply.
-    fn is_worth_another_try(self) -> bool {
-        match self {
-            TcpFault::Closed | TcpFault::Unasked => true,
-            TcpFault::Timeout | TcpFault::Connect(_) | TcpFault::Busy => false,
-        }
-    }
-}
-
-impl std::fmt::Display for TcpFault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            TcpFault::Timeout => f.write_str("no reply in time"),
-            TcpFault::Connect(kind) => write!(f, "no connection ({kind})"),
-            TcpFault::Closed => f.write_str("the connection was closed before the reply"),
-            TcpFault::Unasked => f.write_str("the server sent a message that is no reply"),
-            TcpFault::Busy => f.write_str("this resolver has no free connection"),
-        }
-    }
-}
+use super::troubles::Troubles;
+use crate::config::EncryptedProtocol;
+use crate::env::{Net, Random, Stream, is_own_shortage};
+use crate::limits::upstream::{TCP_CONNECT_MAX, TCP_CONNECTIONS_MAX, TCP_SILENCE_MAX};
 
 pub(super) struct Connections {
     net: Rc<dyn Net>,
     random: Rc<Random>,
     open: RefCell<Vec<Rc<Connection>>>,
+    troubles: Rc<Troubles>,
 }
 
 impl Connections {
     /// Without any connection yet.
     pub fn new(net: Rc<dyn Net>, random: Rc<Random>) -> Connections {
-        Connections { net, random, open: RefCell::default() }
+        Connections { net, random, open: RefCell::default(), troubles: Rc::default() }
     }
 
     /// Has no time limit of its own; the caller drops the future.
-    pub async fn ask(&self, server: SocketAddr, translator: Option<Translator>, query: &Query) -> Result<Vec<u8>, TcpFault> {
-        let first = self.ask_once(server, translator, query).await;
+    pub async fn ask(&self, key: &Key, translator: Option<Translator>, query: &Query) -> Result<Arrived, TcpFault> {
+        let first = self.submit(key, translator, query)?.await;
         match first {
-            Err(fault) if fault.is_worth_another_try() => self.ask_once(server, translator, query).await,
+            Err(fault) if fault.is_worth_another_try() => self.submit(key, translator, query)?.await,
             _ => first,
         }
     }
 
-    async fn ask_once(&self, server: SocketAddr, translator: Option<Translator>, query: &Query) -> Result<Vec<u8>, TcpFault> {
-        let connection = self.connection_to(server, translator)?;
+    /// Sends a query over a connection that is open, or over a new one.
+    pub fn submit(&self, key: &Key, translator: Option<Translator>, query: &Query) -> Result<Waiting, TcpFault> {
+        let connection = self.connection_to(key, translator)?;
         let reply = connection.submit(query, &self.random);
-        let mut watch = SilenceWatch { connection: &connection, since: Instant::now(), answered: false };
-        let result = reply.await;
-        watch.answered = true;
-        result.unwrap_or(Err(TcpFault::Closed))
+        Ok(Waiting { connection, reply, since: Instant::now(), answered: false })
+    }
+
+    /// Is there a connection that takes another query at once?
+    pub fn is_connected(&self, key: &Key) -> bool {
+        let is_ready = |connection: &Rc<Connection>| !connection.has_ended() && connection.is_established() && connection.has_room();
+        self.open.borrow().iter().any(|connection| connection.key == *key && is_ready(connection))
+    }
+
+    /// Connections that have not ended.
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.open.borrow().iter().filter(|connection| !connection.has_ended()).count()
     }
 
     /// The open connections take no new questions, and close when those in flight have ended.
@@ -95,138 +72,76 @@ impl Connections {
         for connection in self.open.borrow().iter() {
             connection.retire();
         }
+        self.troubles.forget();
     }
 
-    fn connection_to(&self, server: SocketAddr, translator: Option<Translator>) -> Result<Rc<Connection>, TcpFault> {
+    fn connection_to(&self, key: &Key, translator: Option<Translator>) -> Result<Rc<Connection>, TcpFault> {
         let mut open = self.open.borrow_mut();
-        open.retain(|connection| !connection.ended.get());
-        if let Some(found) = open.iter().find(|connection| connection.server == server && connection.has_room()) {
+        open.retain(|connection| !connection.has_ended());
+        if let Some(found) = open.iter().find(|connection| connection.key == *key && connection.has_room()) {
             return Ok(Rc::clone(found));
         }
-        if open.iter().filter(|connection| connection.server == server).count() >= TCP_CONNECTIONS_PER_SERVER_MAX {
-            return Err(TcpFault::Busy);
+        if let Some(fault) = self.troubles.of(key) {
+            return Err(fault);
+        }
+        let same = open.iter().filter(|connection| connection.key == *key);
+        // Those that end with their last reply make room for others: a change of the network retires all of them at once.
+        let counted = same.filter(|connection| key.tls.is_none() || !connection.is_retired()).count();
+        if counted >= key.bounds().connections {
+            // A connection that is silent, or has no place left for replies that never come, is given up for a new one.
+            let victim = least_needed(&open, |connection| key.tls.is_some() && connection.key == *key).ok_or(TcpFault::Busy)?;
+            open.swap_remove(victim).end(TcpFault::Timeout);
         }
         if open.len() >= TCP_CONNECTIONS_MAX {
-            let victim = least_needed(&open).ok_or(TcpFault::Busy)?;
+            let victim = least_needed(&open, |_| true).ok_or(TcpFault::Busy)?;
             open.swap_remove(victim).end(TcpFault::Busy);
         }
-        let connection = Rc::new(Connection::new(server));
+        let connection = Rc::new(Connection::new(key.clone()));
         open.push(Rc::clone(&connection));
-        tokio::task::spawn_local(drive(Rc::clone(&connection), translator::tcp(&*self.net, server, translator)));
+        let (net, troubles) = (Rc::clone(&self.net), Rc::clone(&self.troubles));
+        tokio::task::spawn_local(drive(Rc::clone(&connection), net, translator, troubles));
         Ok(connection)
     }
 }
 
-/// An idle connection, else one that has long been silent; of these the one that has been silent longest.
-fn least_needed(open: &[Rc<Connection>]) -> Option<usize> {
-    let silent = |connection: &Connection| connection.last_heard.get().elapsed() >= TCP_SILENCE_MAX;
+/// Of these an idle connection, else one that has long been silent; of these the one that has been silent longest.
+fn least_needed(open: &[Rc<Connection>], of_these: impl Fn(&Connection) -> bool) -> Option<usize> {
+    let silent = |connection: &Connection| connection.silent_for() >= connection.key.bounds().silence.unwrap_or(TCP_SILENCE_MAX);
     let candidates = open.iter().enumerate().filter(|(_, connection)| !connection.is_awaited() || silent(connection));
-    candidates.min_by_key(|(_, connection)| (connection.is_awaited(), connection.last_heard.get())).map(|(index, _)| index)
+    let candidates = candidates.filter(|(_, connection)| of_these(connection));
+    candidates.min_by_key(|(_, connection)| (connection.is_awaited(), connection.last_heard())).map(|(index, _)| index)
 }
 
-struct Connection {
-    server: SocketAddr,
-    pending: RefCell<SmallVec<[Pending; 4]>>,
-    unsent: RefCell<Vec<u8>>,
-    /// Wakes the driver: there is more to send, or the connection has ended.
-    wake: Notify,
-    /// When something last arrived, or when the first question was sent after an idle time.
-    last_heard: Cell<Instant>,
-    /// Takes no more questions.
-    retired: Cell<bool>,
-    ended: Cell<bool>,
-}
-
-/// Stays after its caller has gone, so that a late reply is recognised.
-struct Pending {
-    id: u16,
-    question: SmallVec<[u8; 64]>,
-    caller: oneshot::Sender<Result<Vec<u8>, TcpFault>>,
-}
-
-impl Connection {
-    fn new(server: SocketAddr) -> Connection {
-        Connection {
-            server,
-            pending: RefCell::default(),
-            unsent: RefCell::default(),
-            wake: Notify::new(),
-            last_heard: Cell::new(Instant::now()),
-            retired: Cell::new(false),
-            ended: Cell::new(false),
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        !self.retired.get()
-            && self.pending.borrow().len() < TCP_QUERIES_PER_CONNECTION_MAX
-            && self.unsent.borrow().len() < TCP_UNSENT_BYTES_MAX
-    }
-
-    fn submit(&self, query: &Query, random: &Random) -> oneshot::Receiver<Result<Vec<u8>, TcpFault>> {
-        if !self.is_awaited() {
-            self.last_heard.set(Instant::now());
-        }
-        let (caller, reply) = oneshot::channel();
-        let mut pending = self.pending.borrow_mut();
-        // At most `TCP_QUERIES_PER_CONNECTION_MAX` of 65,536 are taken, so this ends.
-        let id = loop {
-            let id = random.u16();
-            if pending.iter().all(|other| other.id != id) {
-                break id;
-            }
-        };
-        pending.push(Pending { id, question: SmallVec::from_slice(query.question()), caller });
-        self.unsent.borrow_mut().extend(query.framed(id));
-        self.wake.notify_one();
-        reply
-    }
-
-    /// Whether a query waits, or has waited, for this message.
-    fn deliver(&self, message: Vec<u8>) -> bool {
-        self.last_heard.set(Instant::now());
-        let mut pending = self.pending.borrow_mut();
-        let Some(id) = message.first_chunk::<2>().map(|id| u16::from_be_bytes(*id)) else { return false };
-        let Some(index) = pending.iter().position(|waiting| waiting.id == id && belongs_on_stream(&waiting.question, &message)) else {
-            return false;
-        };
-        // If the caller has gone, the reply is not needed.
-        let _ = pending.swap_remove(index).caller.send(Ok(message));
-        true
-    }
-
-    fn is_awaited(&self) -> bool {
-        self.pending.borrow().iter().any(|waiting| !waiting.caller.is_closed())
-    }
-
-    fn is_over(&self) -> bool {
-        self.ended.get() || self.retired.get() && !self.is_awaited()
-    }
-
-    fn retire(&self) {
-        self.retired.set(true);
-        self.wake.notify_one();
-    }
-
-    fn end(&self, fault: TcpFault) {
-        self.ended.set(true);
-        for waiting in self.pending.borrow_mut().drain(..) {
-            let _ = waiting.caller.send(Err(fault));
-        }
-        self.wake.notify_one();
-    }
-}
-
-/// If the caller gives up and nothing at all has arrived meanwhile, the connection is probably dead.
-struct SilenceWatch<'a> {
-    connection: &'a Connection,
+/// A query on its connection, until its reply. If the caller gives up and nothing at all has arrived meanwhile, a connection without
+/// a bound on its silence is probably dead.
+pub(super) struct Waiting {
+    connection: Rc<Connection>,
+    reply: oneshot::Receiver<Result<Arrived, TcpFault>>,
     since: Instant,
     answered: bool,
 }
 
-impl Drop for SilenceWatch<'_> {
+impl Waiting {
+    /// When the connection has been silent too long, if nothing comes.
+    pub fn silent_at(&self) -> Instant {
+        self.connection.silent_at(self.since)
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<Arrived, TcpFault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = Pin::new(&mut self.reply).poll(cx).map(|result| result.unwrap_or(Err(TcpFault::Closed)));
+        self.answered |= result.is_ready();
+        result
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
-        if !self.answered && self.connection.last_heard.get() <= self.since {
+        let is_judged_here = self.connection.key.bounds().silence.is_none();
+        if is_judged_here && !self.answered && self.connection.last_heard() <= self.since {
             self.connection.retire();
         }
     }
@@ -241,20 +156,47 @@ impl Drop for EndOnDrop {
     }
 }
 
-async fn drive(connection: Rc<Connection>, connecting: BoxFuture<'static, io::Result<Box<dyn Stream>>>) {
+async fn drive(connection: Rc<Connection>, net: Rc<dyn Net>, translator: Option<Translator>, troubles: Rc<Troubles>) {
     let connection = EndOnDrop(connection);
+    let connecting = connect(&connection.0, &*net, translator);
     let connected = tokio::select! {
         biased;
         connected = tokio::time::timeout(TCP_CONNECT_MAX, connecting) => connected,
         () = until_over(&connection.0) => return,
     };
     let fault = match connected {
-        Ok(Ok(stream)) => talk(&connection.0, stream).await,
-        Ok(Err(error)) if is_own_shortage(&error) => TcpFault::Busy,
-        Ok(Err(error)) => TcpFault::Connect(error.kind()),
+        Ok(Ok(stream)) => match connection.0.key.tls.clone() {
+            Some(tls) if matches!(tls.protocol(), EncryptedProtocol::Https(_)) => https::talk(&connection.0, stream, &tls).await,
+            Some(_) | None => talk(&connection.0, stream).await,
+        },
+        Ok(Err(fault)) => fault,
         Err(_) => TcpFault::Timeout,
     };
+    if connection.0.key.tls.is_some() && !connection.0.is_over() {
+        troubles.note(&connection.0.key, (!connection.0.has_replied()).then_some(fault));
+    }
     connection.0.end(fault);
+}
+
+async fn connect(connection: &Connection, net: &dyn Net, translator: Option<Translator>) -> Result<Box<dyn Stream>, TcpFault> {
+    let began = Instant::now();
+    let stream = translator::tcp(net, connection.key.server, translator).await.map_err(|error| match is_own_shortage(&error) {
+        true => TcpFault::Busy,
+        false => TcpFault::Connect(error.kind()),
+    })?;
+    let Some(tls) = &connection.key.tls else {
+        connection.on_established(None);
+        return Ok(stream);
+    };
+    connection.progressed();
+    let connecting = began.elapsed();
+    let secured = net.secure(stream, tls.name(), tls.client()).await.map_err(|error| TcpFault::Tls(TlsFault::of(&error)))?;
+    let has_http2 = secured.facts.protocol.as_deref() == Some(b"h2");
+    if matches!(tls.protocol(), EncryptedProtocol::Https(_)) && !has_http2 {
+        return Err(TcpFault::Tls(TlsFault::NoHttp2));
+    }
+    connection.on_established(Some(Opened { tls: secured.facts, connecting, handshake: began.elapsed() - connecting }));
+    Ok(secured.stream)
 }
 
 async fn until_over(connection: &Connection) {
@@ -267,10 +209,11 @@ async fn until_over(connection: &Connection) {
 async fn talk(connection: &Connection, stream: Box<dyn Stream>) -> TcpFault {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (mut frames, mut outbox) = (FrameReader::new(), Vec::new());
-    let mut look_again = Instant::now() + TCP_IDLE_MAX;
+    let mut has_unflushed = false;
+    let Some(mut look_again) = connection.look_again() else { return TcpFault::Closed };
     while !connection.is_over() {
         if outbox.is_empty() {
-            std::mem::swap(&mut outbox, &mut connection.unsent.borrow_mut());
+            connection.take_unsent(&mut outbox);
         }
         tokio::select! {
             biased;
@@ -285,19 +228,28 @@ async fn talk(connection: &Connection, stream: Box<dyn Stream>) -> TcpFault {
                     }
                 }
             },
-            written = writer.write(&outbox), if !outbox.is_empty() => match written {
-                Ok(0) | Err(_) => return TcpFault::Closed,
-                Ok(written) => drop(outbox.drain(..written)),
-            },
-            () = connection.wake.notified() => {}
-            () = tokio::time::sleep_until(look_again) => {
-                let idle_at = connection.last_heard.get() + TCP_IDLE_MAX;
-                if Instant::now() >= idle_at && !connection.is_awaited() {
-                    return TcpFault::Closed;
+            written = write_or_flush(&mut writer, &outbox), if !outbox.is_empty() || has_unflushed => match written {
+                Ok(0) if !outbox.is_empty() => return TcpFault::Closed,
+                Ok(written) => {
+                    has_unflushed = !outbox.is_empty();
+                    drop(outbox.drain(..written));
                 }
-                look_again = idle_at.max(Instant::now() + TCP_IDLE_MAX / 5);
-            }
+                Err(_) => return TcpFault::Closed,
+            },
+            // The server may have asked for a shorter idle time.
+            () = connection.wake.notified() => look_again = connection.look_again().map_or(look_again, |at| at.min(look_again)),
+            () = tokio::time::sleep_until(look_again) => match connection.look_again() {
+                Some(at) => look_again = at,
+                None => return TcpFault::Closed,
+            },
         }
     }
+    // Tells a TLS server that this is the end, so that it keeps the session (RFC 8446 6.1).
+    let _ = tokio::time::timeout(TCP_SILENCE_MAX, writer.shutdown()).await;
     TcpFault::Closed
+}
+
+/// TLS may hold back what it was given until it is flushed.
+async fn write_or_flush(writer: &mut (impl AsyncWrite + Unpin), outbox: &[u8]) -> io::Result<usize> {
+    if outbox.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(outbox).await }
 }

@@ -34,6 +34,7 @@ fn question() -> Question {
 fn ask(question: &Question) -> Ask<'_> {
     Ask {
         server: server(),
+        tls: None,
         translator: None,
         question,
         recursion_desired: false,

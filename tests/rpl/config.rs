@@ -169,7 +169,7 @@ impl Config {
         let everybody = vec![Prefix::ALL_IPV4, Prefix::ALL_IPV6];
         let name = |text: &String| Name::parse(text).ok();
         let route = |route: &Route| {
-            let to = route.to.iter().map(|to| SocketAddr::new(*to, 53)).collect();
+            let to = route.to.iter().map(|to| SocketAddr::new(*to, 53).into()).collect();
             Some(RouteSettings { zone: name(&route.zone)?, to, fallback: route.first, line: 0, ..RouteSettings::default() })
         };
         let mut settings = Settings::default();

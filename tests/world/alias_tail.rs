@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cairn::config::RouteSettings;
+use cairn::config::{Forwarder, RouteSettings};
 use cairn::record::Rcode;
 
 use super::sim::engine::is_cairn;
@@ -85,7 +85,7 @@ fn a_forwarder_does_not_speak_with_authority() {
         return;
     }
     let world = World::new(64).zone("shop.example.").server("ns1.shop.example.").at("198.51.100.1").delay(100);
-    let to = vec!["198.51.100.1:53".parse().expect("an address")];
+    let to = vec![Forwarder::Plain("198.51.100.1:53".parse().expect("an address"))];
     let route = RouteSettings { zone: name("shop.example."), to, fallback: false, ..RouteSettings::default() };
     let mut world = world.tune(move |settings| settings.forwards = vec![route.clone()]);
     world = world.records(&["shop.example. 300 A 192.0.2.1", "www.shop.example. 300 CNAME shop.example."]);

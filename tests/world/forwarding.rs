@@ -18,7 +18,7 @@ const SIGNED: [(&str, u8); 3] = [(".", 1), ("example.", 2), ("sub.example.", 3)]
 const FORWARDERS: [&str; 2] = ["198.51.100.53", "198.51.100.54"];
 
 fn rule(zone: &str, to: &[&str]) -> RouteSettings {
-    let to = to.iter().map(|to| SocketAddr::new(to.parse().expect("an address"), 53)).collect();
+    let to = to.iter().map(|to| SocketAddr::new(to.parse().expect("an address"), 53).into()).collect();
     RouteSettings { zone: name(zone), to, ..RouteSettings::default() }
 }
 

@@ -1,7 +1,7 @@
 //! Forward and stub rules for zones that the public tree denies: they work without another key, and only where the public
 //! tree denies the zone does the rule stand in the place of a proof.
 
-use cairn::config::{RouteSettings, Settings};
+use cairn::config::{Forwarder, RouteSettings, Settings};
 use cairn::record::{Name, Rcode, Rtype, Security, rdata_to_text};
 use cairn::resolve::Step;
 
@@ -50,7 +50,7 @@ fn world(seed: u64) -> World {
 }
 
 fn ruled(world: World, zone: &str, is_stub: bool, insists: bool) -> World {
-    let to = vec![format!("{INTERNAL}:53").parse().expect("an address")];
+    let to = vec![Forwarder::Plain(format!("{INTERNAL}:53").parse().expect("an address"))];
     let rule = RouteSettings { zone: name(zone), to, dnssec: insists, ..RouteSettings::default() };
     world.tune(move |settings: &mut Settings| {
         let rules = if is_stub { &mut settings.stubs } else { &mut settings.forwards };

@@ -6,6 +6,7 @@ mod aliases;
 mod attacks;
 mod dns64;
 mod edns;
+mod encrypted_forwarding;
 mod error_reports;
 mod explained;
 mod floods;

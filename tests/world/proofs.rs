@@ -1,7 +1,7 @@
 //! Signed zones: what clients get for each combination of bits, which servers the chain of trust asks, and what happens
 //! when servers lie.
 
-use cairn::config::{NegativeAnchor, RouteSettings, Sha1};
+use cairn::config::{Forwarder, NegativeAnchor, RouteSettings, Sha1};
 use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
 
 use super::sim::clock::WALL_S;
@@ -355,7 +355,7 @@ fn everything_forwarded_is_proved_all_the_same() {
             }
         }
         world = world.server("gone.test.").dead().server("far.test.").truncates();
-        let to = ["198.51.100.1:53", "198.51.100.2:53"].map(|address| address.parse().expect("an address")).to_vec();
+        let to = ["198.51.100.1:53", "198.51.100.2:53"].map(|address| Forwarder::Plain(address.parse().expect("an address"))).to_vec();
         let route = RouteSettings { zone: Name::root(), to, fallback: false, ..RouteSettings::default() };
         let world = world.sign(&SIGNED, WALL_S).trust_anchor(&anchor(".", 1));
         world.tune(move |settings| settings.forwards = vec![route.clone()])
@@ -548,7 +548,7 @@ fn beyond_an_alias() {
     assert_eq!(proved.queries_for("www.example.", Rtype::A), 0, "it came along, and is proved");
     assert_eq!(proved.ask("alias.island.plain. A DO").rcode(), Rcode::NOERROR);
     assert!(proved.queries_for("www.island.plain.", Rtype::A) > 0, "signatures that nobody vouches for prove nothing");
-    let to = vec!["198.51.100.9:53".parse().expect("an address")];
+    let to = vec![Forwarder::Plain("198.51.100.9:53".parse().expect("an address"))];
     let ruled = world(67).zone("sub.example.").server("ruled.test.").at("198.51.100.9").sign(&SIGNED, WALL_S);
     let mut ruled = ruled.trust_anchor(&anchor(".", 1)).tune(move |settings| {
         settings.forwards = vec![RouteSettings { zone: name("sub.example."), to: to.clone(), fallback: false, ..RouteSettings::default() }];
@@ -573,7 +573,7 @@ fn spans_keep_away_from_rules_and_negative_trust_anchors() {
     let mut on = tree(68);
     on.ask("x.example. A");
     assert_eq!((verdict(&on.ask("xx.example. A DO")), asked(&on)), ((Rcode::NXDOMAIN, true, vec![]), false));
-    let to = vec!["198.51.100.9:53".parse().expect("an address")];
+    let to = vec![Forwarder::Plain("198.51.100.9:53".parse().expect("an address"))];
     let ruled = tree(68).zone("xx.example.").record("xx.example. 300 A 192.0.2.77").server("ruled.test.").at("198.51.100.9");
     let mut ruled = ruled.tune(move |settings| {
         settings.forwards = vec![RouteSettings { zone: name("xx.example."), to: to.clone(), fallback: false, ..RouteSettings::default() }];

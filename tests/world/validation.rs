@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use cairn::config::{NegativeAnchor, RouteSettings};
+use cairn::config::{Forwarder, NegativeAnchor, RouteSettings};
 use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
 
 use super::sim::clock::WALL_S;
@@ -259,7 +259,11 @@ fn through_a_forwarder(seed: u64, change: impl Fn(&mut Zone)) -> World {
         world = world.zone(zone).serves();
     }
     let world = world.tells("lab.corp.", change);
-    let route = RouteSettings { zone: Name::root(), to: vec!["198.51.100.1:53".parse().expect("an address")], ..RouteSettings::default() };
+    let route = RouteSettings {
+        zone: Name::root(),
+        to: vec![Forwarder::Plain("198.51.100.1:53".parse().expect("an address"))],
+        ..RouteSettings::default()
+    };
     world.tune(move |settings| settings.forwards = vec![route.clone()])
 }
 
@@ -360,7 +364,7 @@ fn what_stands_above_an_anchor_does_not_speak_below_it() {
             zone.sign(Key::new(1), WALL_S);
         })
     };
-    let to = vec!["198.51.100.9:53".parse().expect("an address")];
+    let to = vec![Forwarder::Plain("198.51.100.9:53".parse().expect("an address"))];
     let mut ruled = world().tune(move |settings| {
         settings.stubs = vec![RouteSettings { zone: name("lab.corp."), to: to.clone(), ..RouteSettings::default() }];
     });

@@ -30,7 +30,7 @@ const TABLE: [(&str, [&str; 3]); 6] = [
 fn view(label: &str, clients: &str, forward: &[(&str, &str)]) -> ViewSettings {
     let rule = |(zone, server): &(&str, &str)| ViewForward {
         zone: name(zone),
-        to: vec![SocketAddr::new(server.parse().expect("an address"), 53)],
+        to: vec![SocketAddr::new(server.parse().expect("an address"), 53).into()],
     };
     ViewSettings {
         name: Some(label.to_owned()),

@@ -1,9 +1,10 @@
 //! What each statement of unbound.conf is in cairn.toml. Where there is no counterpart, a remark names the line and says why, and
-//! where a half-right translation would be worse than none (TLS to forwarders), the rule is left out.
+//! where a half-right translation would be worse than none (TLS to servers without a name), the rule is left out.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use super::super::forwarder::Forwarder;
 use super::lines::Statement;
 use super::toml_text::{TomlText, list, quoted};
 use crate::record::{Name, reverse_name};
@@ -443,6 +444,15 @@ fn socket(value: &str, port: u16) -> Option<SocketAddr> {
     Some(SocketAddr::new(address.parse().ok()?, port))
 }
 
+/// `192.0.2.1@853#dns.example.net` as the URL of a server that is asked over TLS.
+fn url(value: &str) -> Option<String> {
+    let (_, host) = value.split_once('#')?;
+    let address = socket(value, 853)?;
+    let port = if address.port() == 853 { String::new() } else { format!(":{}", address.port()) };
+    let url = Forwarder::parse(&format!("tls://{host}{port}#{}", address.ip())).ok()?;
+    Some(url.to_string())
+}
+
 /// With its length, which is that of a single address where none is given.
 fn prefix(value: &str) -> Option<String> {
     let (address, length) = value.split_once('/').map_or((value, None), |(address, length)| (address, Some(length)));
@@ -510,15 +520,26 @@ struct Zone {
     to: Vec<String>,
     fallback: bool,
     file: Option<String>,
-    /// Queries would leave unencrypted that were encrypted before.
     tls: bool,
+    /// The servers of a `forward-zone:` as URLs, as far as they say who they have to prove to be.
+    urls: Vec<Option<String>>,
     /// Of an `rpz:` clause.
     rules: Vec<String>,
 }
 
 impl Zone {
     fn new(kind: ZoneKind, begins: &Statement) -> Zone {
-        Zone { kind, begins: begins.clone(), name: None, to: Vec::new(), fallback: false, file: None, tls: false, rules: Vec::new() }
+        Zone {
+            kind,
+            begins: begins.clone(),
+            name: None,
+            to: Vec::new(),
+            fallback: false,
+            file: None,
+            tls: false,
+            urls: Vec::new(),
+            rules: Vec::new(),
+        }
     }
 
     fn take(&mut self, statement: &Statement, remarks: &mut Remarks) {
@@ -530,7 +551,10 @@ impl Zone {
                 Err(error) => remarks.push(statement, &format!("this is no name: {error}")),
             },
             "forward-addr" | "stub-addr" => match socket(value, 53) {
-                Some(address) => self.to.push(address.to_string()),
+                Some(address) => {
+                    self.to.push(address.to_string());
+                    self.urls.push(url(value));
+                }
                 None => remarks.push(statement, "this is no address"),
             },
             "forward-host" | "stub-host" => remarks.push(statement, "servers are given by their addresses"),
@@ -584,9 +608,18 @@ impl Zone {
                 let rest = self.rules.iter().cloned().chain(["break-dnssec = true".to_owned()]);
                 ("[[rpz]]", [format!("zone = {name}")].into_iter().chain(file).chain(primaries).chain(rest).collect())
             }
-            ZoneKind::Forward | ZoneKind::Stub if self.tls => {
-                return remarks
-                    .push(&self.begins, "TLS to servers is not supported yet; the rule is left out, so that no query leaves unencrypted");
+            ZoneKind::Stub if self.tls => {
+                let what = "TLS to the servers of a zone is not supported; the rule is left out, so that no query leaves unencrypted";
+                return remarks.push(&self.begins, what);
+            }
+            ZoneKind::Forward if self.tls => {
+                let urls: Vec<String> = self.urls.iter().flatten().cloned().collect();
+                if urls.len() < self.urls.len() || urls.is_empty() {
+                    let what = "a server that is asked over TLS needs a name to verify, as in 192.0.2.1@853#dns.example.net; the rule is left out, \
+                                so that no query leaves unencrypted";
+                    return remarks.push(&self.begins, what);
+                }
+                ("[[forward]]", vec![format!("zone = {name}"), list("to", &distinct(urls.into_iter()))])
             }
             ZoneKind::Forward | ZoneKind::Stub if self.to.is_empty() => return remarks.push(&self.begins, "it has no address of a server"),
             ZoneKind::Forward => ("[[forward]]", vec![format!("zone = {name}"), list("to", &distinct(self.to.iter().cloned()))]),
@@ -664,6 +697,10 @@ mod tests {
                 "forward-zone:\nname: corp.example\nforward-addr: 10.0.0.1@5353\nforward-addr: 10.0.0.2#x\nforward-first: yes\nforward-zone:\nname: lan\nforward-addr: 10.0.0.1",
                 "[[forward]]\nzone = \"corp.example.\"\nto = [\"10.0.0.1:5353\", \"10.0.0.2:53\"]\nfallback = true\n\n[[forward]]\nzone = \"lan.\"\nto = [\"10.0.0.1:53\"]\n",
             ),
+            (
+                "forward-zone:\nname: .\nforward-addr: 192.0.2.1@853#dns.example.net\nforward-addr: 192.0.2.2@8853#b.example\nforward-tls-upstream: yes",
+                "[[forward]]\nzone = \".\"\nto = [\"tls://dns.example.net#192.0.2.1\", \"tls://b.example:8853#192.0.2.2\"]\n",
+            ),
             ("stub-zone:\nname: lab.example\nstub-addr: 192.0.2.1", "[[stub]]\nzone = \"lab.example.\"\nto = [\"192.0.2.1:53\"]\n"),
             (
                 "auth-zone:\nname: example.org\nzonefile: example.org.zone\nfor-upstream: yes",
@@ -698,7 +735,11 @@ mod tests {
             ("username: unbound", "u:1: username: Cairn becomes the user cairn"),
             ("remote-control:\ncontrol-interface: 127.0.0.1", "u:2: control-interface: commands reach Cairn"),
             ("view:\nname: x", "u:2: name: there is no view clause here"),
-            ("forward-zone:\nname: .\nforward-addr: 192.0.2.1@853#x\nforward-tls-upstream: yes", "u:1: forward-zone: TLS to servers"),
+            (
+                "forward-zone:\nname: .\nforward-addr: 192.0.2.1@853\nforward-tls-upstream: yes",
+                "u:1: forward-zone: a server that is asked over TLS",
+            ),
+            ("stub-zone:\nname: a\nstub-addr: 192.0.2.1@853#x\nstub-tls-upstream: yes", "u:1: stub-zone: TLS to the servers of a zone"),
             ("forward-zone:\nname: .", "u:1: forward-zone: it has no address"),
             ("stub-zone:\nstub-addr: 192.0.2.1", "u:1: stub-zone: it has no name"),
             ("rpz:\nname: rpz.example", "u:1: rpz: it has neither zonefile nor primary"),

@@ -24,7 +24,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
-use super::super::net::{BoxFuture, Net, Stream, UdpFlow, is_out_of_descriptors};
+use super::super::net::{BoxFuture, Net, UdpFlow, is_out_of_descriptors};
+use super::super::stream::Stream;
 use super::sockets_ahead::SocketsAhead;
 use super::syscalls::{disconnect, watch_readable};
 use crate::limits::upstream::{LEFT_OVER_DATAGRAMS_MAX, SPARE_SOCKETS_MAX, VAIN_LOOKS_MAX};

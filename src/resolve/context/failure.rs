@@ -2,6 +2,7 @@
 //! and the Extended DNS Error are made from these.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::cache::{FailureKind, Family};
 use crate::record::{Ede, EdeCode, Name, Rcode};
@@ -48,6 +49,8 @@ pub enum FaultKind {
     Unreachable,
     /// UDP was not enough, and TCP failed in this way.
     TcpFailed(TcpFault),
+    /// It is asked over an encrypted connection alone, as this name, and that failed.
+    TlsFailed(Arc<str>, TcpFault),
     Lame,
     Rcode(Rcode),
     Malformed,
@@ -209,6 +212,8 @@ impl fmt::Display for FaultKind {
             FaultKind::TcpFailed(TcpFault::Closed) => f.write_str("closed the TCP connection without a reply"),
             FaultKind::TcpFailed(TcpFault::Unasked) => f.write_str("sent something else over TCP"),
             FaultKind::TcpFailed(TcpFault::Busy) => f.write_str("could not be asked over TCP: no free connection in this resolver"),
+            FaultKind::TcpFailed(fault @ (TcpFault::Tls(_) | TcpFault::Http(_))) => write!(f, "failed over TCP: {fault}"),
+            FaultKind::TlsFailed(name, fault) => write!(f, "was not asked as {name}: {fault}"),
             FaultKind::Lame => f.write_str("is not authoritative"),
             FaultKind::Rcode(rcode) => write!(f, "answered {rcode}"),
             FaultKind::Malformed => f.write_str("sent a malformed reply"),

@@ -7,5 +7,6 @@ pub(in crate::resolve) mod local;
 pub(in crate::resolve) mod never_public;
 pub(in crate::resolve) mod place;
 pub(in crate::resolve) mod routes;
+pub(in crate::resolve) mod targets;
 pub(in crate::resolve) mod task;
 pub(in crate::resolve) mod trace;

@@ -6,12 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::{NegativeAnchor, RecursionSettings, RouteSettings, Settings, TranslationPrefix, ViewForward};
-use crate::env::WallTime;
+use crate::env::{Clock, WallTime};
 use crate::limits::Limits;
 use crate::limits::servers::NAT64_RESOLVERS_MAX;
 use crate::record::{Name, Question, RrSet, Rtype};
 use crate::resolve::context::never_public::never_public;
-use crate::upstream::{Translator, may_ask};
+use crate::resolve::context::targets::{Target, Targets};
+use crate::upstream::{TlsServer, Translator, may_ask};
 use crate::validate::Anchor;
 
 /// TTL of the hints where they are told: the root is asked soon.
@@ -49,6 +50,7 @@ pub struct Routes {
     pub aggressive_nsec: bool,
     /// Longest zone name first.
     rules: Vec<Rule>,
+    targets: Targets,
 }
 
 /// A forward or stub rule.
@@ -58,7 +60,7 @@ pub struct Rule {
     /// RD=1 (a forwarder) or RD=0 (a stub's authorities).
     pub forward: bool,
     /// None: rules of zones above do not hold here, and servers are found by iteration.
-    pub to: Vec<SocketAddr>,
+    pub to: Vec<Target>,
     pub fallback: bool,
     /// A zone that the public tree denies has to be proved all the same.
     pub dnssec: bool,
@@ -66,14 +68,23 @@ pub struct Rule {
     never_public: Option<Name>,
 }
 
+impl Rule {
+    /// The addresses that the configuration gives, and how each is asked.
+    pub fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Option<Arc<TlsServer>>)> {
+        self.to.iter().flat_map(|target| target.addresses.iter().map(|address| (*address, target.tls.clone())))
+    }
+}
+
 impl Routes {
-    /// Compiles the settings; `hints` are the addresses of the root's servers.
-    pub fn new(settings: &Settings, limits: Limits, hints: Vec<(Name, IpAddr)>, anchors: Anchors) -> Routes {
+    /// Compiles the settings; `hints` are the addresses of the root's servers. The clock is that of certificates.
+    pub fn new(settings: &Settings, limits: Limits, hints: Vec<(Name, IpAddr)>, anchors: Anchors, clock: Arc<dyn Clock>) -> Routes {
+        let targets = Targets::new(settings, clock);
         let rule = |forward: bool| {
+            let targets = &targets;
             move |route: &RouteSettings| Rule {
                 zone: route.zone.clone(),
                 forward,
-                to: route.to.clone(),
+                to: targets.of(route),
                 fallback: route.fallback,
                 dnssec: route.dnssec,
                 never_public: never_public(&route.zone),
@@ -93,6 +104,7 @@ impl Routes {
             keep_warm: settings.cache.keep_warm,
             aggressive_nsec: settings.cache.aggressive_nsec,
             rules,
+            targets,
         }
     }
 
@@ -101,7 +113,7 @@ impl Routes {
         let own = forwards.iter().map(|forward| Rule {
             zone: forward.zone.clone(),
             forward: true,
-            to: forward.to.clone(),
+            to: self.targets.of_view(&forward.to),
             fallback: false,
             dnssec: false,
             never_public: never_public(&forward.zone),
@@ -208,10 +220,11 @@ impl Routes {
 
     /// Who is asked for the prefix of the network's translator (RFC 7050 3): the forwarders for everything, and the resolvers
     /// that the system knows. Not this server itself.
-    pub fn resolvers_of_the_network(&self, own: &[SocketAddr]) -> Vec<SocketAddr> {
-        let forwarders = self.rule_for(&Name::root()).filter(|rule| rule.forward).map_or(&[][..], |rule| &rule.to[..]);
-        let all = forwarders.iter().chain(&self.recursion.system_resolvers).copied();
-        all.filter(|server| may_ask(*server, true, own, None).is_ok()).take(NAT64_RESOLVERS_MAX).collect()
+    pub fn resolvers_of_the_network(&self, own: &[SocketAddr]) -> Vec<(SocketAddr, Option<Arc<TlsServer>>)> {
+        let rule = self.rule_for(&Name::root()).filter(|rule| rule.forward);
+        let forwarders = rule.into_iter().flat_map(Rule::addresses);
+        let all = forwarders.chain(self.recursion.system_resolvers.iter().map(|server| (*server, None)));
+        all.filter(|(server, _)| may_ask(*server, true, own, None).is_ok()).take(NAT64_RESOLVERS_MAX).collect()
     }
 
     /// Families that may be used towards servers. Unset means both until one is found not to work.

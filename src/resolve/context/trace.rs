@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Family;
@@ -15,7 +16,7 @@ use crate::record::{Name, Question, Rank, Rcode, Rtype, Security};
 use crate::resolve::context::failure::Cause;
 use crate::resolve::context::local::LocalSource;
 use crate::resolve::reply::classify::Kind;
-use crate::upstream::TcpReason;
+use crate::upstream::{Secure, TcpReason};
 use crate::validate::Signed;
 
 /// One step of a walk.
@@ -76,6 +77,8 @@ pub enum Step {
         tcp_because: Option<TcpReason>,
         near_misses: u16,
         dropped: usize,
+        /// The encrypted connection that it came over.
+        secure: Option<Box<Secure>>,
     },
     /// The reply that gave the alias also has the records that it leads to.
     AliasTail {
@@ -156,6 +159,8 @@ pub struct ZoneKey {
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub server_name: Option<Name>,
+    /// Of a server that is asked over an encrypted connection.
+    pub url: Option<Arc<str>>,
     pub address: IpAddr,
     pub zone: Name,
     pub question: Question,

@@ -6,6 +6,7 @@
 //! parent's TTL (ghost and phoenix domains, 2012 and 2023).
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
@@ -13,7 +14,9 @@ use crate::cache::{Cache, ShownSet};
 use crate::env::{BootTime, Instant};
 use crate::limits::walk::GLUE_PER_NAME_MAX;
 use crate::record::{Name, Rank, RdataIter, RrSet, Rtype, Security};
+use crate::resolve::context::targets::Target;
 use crate::resolve::reply::scrub::ns_names;
+use crate::upstream::TlsServer;
 
 /// `scrub` drops records of this type, `answer` refuses questions for it.
 const DELEGATION: Rtype = Rtype::DELEGATION;
@@ -46,6 +49,8 @@ pub struct Server {
     pub half_searched: bool,
     /// Addresses that the parent gave with the referral and that are trusted least: used when no others are found.
     pub hints: SmallVec<[SocketAddr; 2]>,
+    /// It is asked over an encrypted connection, and in no other way.
+    pub tls: Option<Arc<TlsServer>>,
 }
 
 /// How far the address of a server has been searched for.
@@ -62,7 +67,11 @@ impl Server {
     /// Has this A or AAAA set an address that is not known for this server?
     pub fn lacks(&self, set: &RrSet) -> bool {
         let mut addresses = set.data.iter().filter_map(|rdata| address_of(set.rtype, rdata));
-        addresses.any(|address| !self.addresses.contains(&SocketAddr::new(address, 53)))
+        addresses.any(|address| !self.addresses.contains(&SocketAddr::new(address, self.port())))
+    }
+
+    fn port(&self) -> u16 {
+        self.tls.as_ref().map_or(53, |tls| tls.port())
     }
 }
 
@@ -83,6 +92,7 @@ impl Cut {
                     search: Search::None,
                     half_searched: false,
                     hints,
+                    tls: None,
                 });
             }
         }
@@ -90,18 +100,27 @@ impl Cut {
     }
 
     /// The cut that a forward or stub rule makes at `zone`.
-    pub fn configured(zone: Name, to: &[SocketAddr], forward: bool) -> Cut {
-        let servers = to
-            .iter()
-            .map(|address| Server {
-                name: None,
-                addresses: SmallVec::from_slice(&[*address]),
-                search: Search::Done,
-                half_searched: false,
-                hints: SmallVec::new(),
-            })
-            .collect();
-        Cut { servers, forward, configured: true, ..Cut::at(zone) }
+    pub fn configured(zone: Name, to: &[Target], forward: bool) -> Cut {
+        let server = |name: Option<Name>, address: Option<SocketAddr>, target: &Target| Server {
+            // The parent's glue is not for a server of another port.
+            search: if name.is_some() { Search::Parent } else { Search::Done },
+            name,
+            addresses: address.into_iter().collect(),
+            half_searched: false,
+            hints: SmallVec::new(),
+            tls: target.tls.clone(),
+        };
+        let servers = to.iter().flat_map(|target| {
+            let named = target.name.iter().map(|name| server(Some(name.clone()), None, target));
+            named.chain(target.addresses.iter().map(|address| server(None, Some(*address), target))).collect::<Vec<_>>()
+        });
+        Cut { servers: servers.collect(), forward, configured: true, ..Cut::at(zone) }
+    }
+
+    /// How the server at this address of a rule is asked, if it is asked over an encrypted connection.
+    pub fn tls_of(&self, address: SocketAddr) -> Option<&Arc<TlsServer>> {
+        let at = |server: &&Server| server.addresses.contains(&address);
+        if self.configured { self.servers.iter().find(at)?.tls.as_ref() } else { None }
     }
 
     /// The cut at the root, from the root hints.
@@ -158,6 +177,7 @@ impl Cut {
                 search: Search::None,
                 half_searched: false,
                 hints: SmallVec::new(),
+                tls: None,
             });
         }
     }
@@ -165,8 +185,9 @@ impl Cut {
     /// Takes the addresses of an A or AAAA set for the server of that name.
     pub fn add_set(&mut self, set: &RrSet) {
         if let Some(server) = self.servers.iter_mut().find(|server| server.name.as_ref() == Some(&set.name)) {
+            let port = server.port();
             for address in set.data.iter().filter_map(|rdata| address_of(set.rtype, rdata)) {
-                push_new(&mut server.addresses, SocketAddr::new(address, 53));
+                push_new(&mut server.addresses, SocketAddr::new(address, port));
             }
         }
     }

@@ -108,6 +108,7 @@ impl Walk<'_> {
             return NextSearch::None;
         }
         let at = waiting[self.servers.network().random().below(waiting.len())];
+        let needs_the_cut = cut.servers[at].name.as_ref().is_some_and(|name| self.needs_the_cut(name, cut));
         let server = &mut cut.servers[at];
         let Some(name) = server.name.clone() else {
             (server.search, server.half_searched) = (Search::Done, false);
@@ -127,11 +128,19 @@ impl Walk<'_> {
             }
         }
         // A server whose own name lies below the cut can only be found through the servers of the cut.
-        if name.is_within(&cut.zone) && !slist.has_reply || self.has_no_address(&name) {
+        if needs_the_cut && !slist.has_reply || self.has_no_address(&name) {
             (server.search, server.half_searched) = (Search::Done, false);
             return NextSearch::Skipped;
         }
         NextSearch::LookUp { at, search }
+    }
+
+    /// Can the name be found through the servers of the cut alone?
+    fn needs_the_cut(&self, name: &Name, cut: &Cut) -> bool {
+        match cut.configured {
+            false => name.is_within(&cut.zone),
+            true => self.context.routes.nearest_rule(name).is_some_and(|rule| rule.zone == cut.zone),
+        }
     }
 
     /// Looks up addresses of one server, one family after the other until there is one that is new. `has_many`: the zone has many
@@ -239,7 +248,7 @@ impl Walk<'_> {
         let now = self.now();
         let mut found = false;
         for server in &mut cut.servers {
-            let Some(name) = &server.name else { continue };
+            let Some(name) = server.name.as_ref().filter(|_| server.tls.is_none()) else { continue };
             for address in parent_glue(self.cache(), name, now) {
                 if !server.addresses.contains(&address) {
                     server.addresses.push(address);

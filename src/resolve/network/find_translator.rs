@@ -6,6 +6,7 @@
 //! without it there is no way at all.
 
 use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::config::TranslationPrefix;
@@ -13,7 +14,8 @@ use crate::limits::servers::NAT64_PATIENCE;
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::context::context::Context;
 use crate::resolve::network::network::Network;
-use crate::upstream::{Ask, SocketWait};
+use crate::resolve::network::probe::edns_of_probe;
+use crate::upstream::{Ask, SocketWait, TlsServer};
 use crate::wire::{Message, Section};
 
 impl Network {
@@ -30,11 +32,11 @@ impl Network {
         }
         let Ok(name) = Name::parse("ipv4only.arpa.") else { return false };
         let question = Question::new(name, Rtype::AAAA);
-        for server in routes.resolvers_of_the_network(&context.local.own_addresses()) {
+        for (server, tls) in routes.resolvers_of_the_network(&context.local.own_addresses()) {
             if !self.upstream().has_route(server, None) || context.budget.take_query().is_err() {
                 continue;
             }
-            let addresses = self.addresses_by(server, &question).await;
+            let addresses = self.addresses_by(server, tls.as_ref(), &question).await;
             if let Some(prefix) = TranslationPrefix::found_in(&addresses) {
                 tracing::info!(%server, "found the prefix of the network's translator (NAT64): {prefix}");
                 found.prefix.store(Some(prefix.into()));
@@ -45,15 +47,16 @@ impl Network {
         false
     }
 
-    async fn addresses_by(&self, server: SocketAddr, question: &Question) -> Vec<Ipv6Addr> {
+    async fn addresses_by(&self, server: SocketAddr, tls: Option<&Arc<TlsServer>>, question: &Question) -> Vec<Ipv6Addr> {
         self.count_query();
         let ask = Ask {
             server,
+            tls,
             translator: None,
             question,
             recursion_desired: true,
             checking_disabled: false,
-            edns: None,
+            edns: edns_of_probe(tls),
             randomise_case: true,
             timeout: NAT64_PATIENCE,
             overdue: None,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use siphasher::sip::SipHasher24;
 
 use crate::cache::{Cache, Family, FamilyStanding};
-use crate::config::TranslationPrefix;
+use crate::config::{EncryptedProtocol, TranslationPrefix};
 use crate::env::{BootTime, Clock, Random};
 use crate::metrics::{Counter, Recorder};
 use crate::resolve::context::routes::Routes;
@@ -22,7 +22,7 @@ use crate::resolve::network::interception::Interception;
 use crate::resolve::network::offline::{FORGIVE_EVERY, Offline};
 use crate::resolve::network::rtt::UsualRtt;
 use crate::resolve::network::wakeups::Wakeups;
-use crate::upstream::{Translator, Upstream};
+use crate::upstream::{AskError, Reply, TcpFault, TlsServer, Translator, Upstream};
 
 /// Shared by all workers.
 pub(in crate::resolve) struct NetworkState {
@@ -247,6 +247,24 @@ impl Network {
     /// Counts a query to a server.
     pub(in crate::resolve) fn count_query(&self) {
         self.0.metrics.count(Counter::UpstreamQueries);
+    }
+
+    /// Counts a query to a server that is asked over encrypted connections, and what became of it.
+    pub(in crate::resolve) fn count_encrypted(&self, server: &TlsServer, result: Option<&Result<Reply, AskError>>) {
+        let metrics = self.metrics();
+        metrics.count(match server.protocol() {
+            EncryptedProtocol::Tls => Counter::UpstreamTls,
+            EncryptedProtocol::Https(_) => Counter::UpstreamHttps,
+        });
+        match result {
+            Some(Ok(reply)) if reply.secure.as_ref().is_some_and(|secure| secure.is_first) => {
+                metrics.count(Counter::UpstreamTlsConnections)
+            }
+            Some(Err(AskError::TlsFailed { fault, .. })) if fault.is_certificate() => metrics.count(Counter::UpstreamTlsUnverified),
+            Some(Err(AskError::TlsFailed { fault: TcpFault::Tls(_), .. })) => metrics.count(Counter::UpstreamTlsHandshakesFailed),
+            Some(Err(AskError::TlsFailed { fault: TcpFault::Http(_), .. })) => metrics.count(Counter::UpstreamHttpsErrors),
+            Some(Ok(_) | Err(_)) | None => {}
+        }
     }
 
     /// How long a server without a history is waited for before another is asked: six times the usual round-trip time. A

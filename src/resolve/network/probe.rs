@@ -9,15 +9,23 @@ use std::time::Duration;
 use crate::env::Instant;
 use crate::record::{Name, Question, Rtype};
 use crate::resolve::context::context::Context;
-use crate::resolve::context::routes::Routes;
+use crate::resolve::context::routes::{Routes, Rule};
 use crate::resolve::context::task::{in_background, within};
 use crate::resolve::context::trace::Step;
 use crate::resolve::network::network::Network;
 use crate::resolve::network::offline::{PROBE_AGAIN, PROBE_EVERY};
-use crate::upstream::{Ask, AskError, SocketWait};
+use crate::upstream::{Ask, AskError, EdnsOut, SocketWait, TlsServer};
 
-/// A server to probe, and whether it is asked with RD.
-type Target = (SocketAddr, bool);
+/// Offered over encrypted connections, where it has no effect.
+const PROBE_UDP_BYTES: u16 = 1232;
+
+/// A server to probe, whether it is asked with RD, and over which encrypted connection, if over one.
+type Target = (SocketAddr, bool, Option<Arc<TlsServer>>);
+
+/// Queries over encrypted connections are padded.
+pub(in crate::resolve) fn edns_of_probe(tls: Option<&Arc<TlsServer>>) -> Option<EdnsOut<'static>> {
+    tls.map(|_| EdnsOut { udp_size: PROBE_UDP_BYTES, dnssec_ok: false, cookie: None })
+}
 
 impl Network {
     /// Waits while the network is away. The walks of all workers wait for one probe.
@@ -106,14 +114,20 @@ impl Network {
     /// root may be asked in its place, one of each address family.
     fn probe_targets(&self, routes: &Routes, ipv6_first: bool) -> Vec<Target> {
         let rule = routes.rule_for(&Name::root());
-        let forwarders: Vec<_> = rule.map_or_else(Vec::new, |rule| rule.to.iter().map(|to| (*to, rule.forward)).collect());
-        let roots: Vec<_> = match rule {
-            Some(rule) if !rule.fallback => Vec::new(),
-            _ => routes.hints.iter().map(|(_, address)| (SocketAddr::new(*address, 53), false)).collect(),
+        let of_rule = |rule: &Rule| rule.addresses().map(|(to, tls)| (to, rule.forward, tls)).collect::<Vec<_>>();
+        let forwarders = rule.map_or_else(Vec::new, of_rule);
+        // Where forwarders are known by name alone, the network is there when those who know their addresses reply.
+        let named = rule.into_iter().flat_map(|rule| &rule.to).find_map(|target| target.name.as_ref());
+        let found_by = named.filter(|_| forwarders.is_empty()).map(|name| routes.rule_for(name).map_or_else(Vec::new, of_rule));
+        let roots: Vec<_> = match (rule, &found_by) {
+            (Some(rule), None) if !rule.fallback => Vec::new(),
+            (_, Some(found_by)) if !found_by.is_empty() => Vec::new(),
+            _ => routes.hints.iter().map(|(_, address)| (SocketAddr::new(*address, 53), false, None)).collect(),
         };
+        let forwarders = [forwarders, found_by.unwrap_or_default()].concat();
         let of_family = |all: &[Target], ipv6: bool| {
-            let usable: Vec<_> = all.iter().filter(|(to, _)| to.is_ipv6() == ipv6 && routes.family_enabled(to.ip())).collect();
-            usable.get(self.random().below(usable.len())).map(|target| **target)
+            let usable: Vec<_> = all.iter().filter(|(to, ..)| to.is_ipv6() == ipv6 && routes.family_enabled(to.ip())).collect();
+            usable.get(self.random().below(usable.len())).map(|target| (*target).clone())
         };
         let families = [ipv6_first, !ipv6_first];
         families.iter().flat_map(|ipv6| [of_family(&forwarders, *ipv6), of_family(&roots, *ipv6)]).flatten().collect()
@@ -121,20 +135,21 @@ impl Network {
 
     /// Does the kernel have a route to any server that would be probed?
     pub(in crate::resolve) fn has_route_to_any(&self, routes: &Routes) -> bool {
-        self.probe_targets(routes, false).iter().any(|(target, _)| self.has_route(*target, routes))
+        self.probe_targets(routes, false).iter().any(|(target, ..)| self.has_route(*target, routes))
     }
 
     /// Asks the first target to which there is a route. Any reply at all shows that the network is there.
     async fn ask_probe(&self, targets: &[Target], question: &Question, routes: &Routes) -> bool {
-        for (server, recursion_desired) in targets {
+        for (server, recursion_desired, tls) in targets {
             self.count_query();
             let ask = Ask {
                 server: *server,
+                tls: tls.as_ref(),
                 translator: self.translator(routes),
                 question,
                 recursion_desired: *recursion_desired,
                 checking_disabled: false,
-                edns: None,
+                edns: edns_of_probe(tls.as_ref()),
                 randomise_case: true,
                 timeout: PROBE_EVERY,
                 overdue: None,

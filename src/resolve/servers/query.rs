@@ -1,5 +1,6 @@
 //! Asks one server, and a second one where the first is slow, until a reply is useful or every query is overdue.
 
+use crate::limits::servers::TRIES_PER_ADDRESS_MAX;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
 use crate::resolve::context::task::within;
@@ -20,7 +21,10 @@ impl Servers {
         slist: &mut Slist,
         context: &Context,
     ) -> Result<Option<Box<ServerReply>>, Failure> {
-        if !cut.configured || cut.zone.is_root() {
+        // To ask an encrypted server again costs no more than a probe, and a late reply on its connection is still taken meanwhile.
+        let tries = slist.get(plan.address).count;
+        let is_probe = cut.tls_of(plan.address).is_some() && tries < TRIES_PER_ADDRESS_MAX;
+        if (!cut.configured || cut.zone.is_root()) && !is_probe {
             self.network().wait_for_network(plan.address, context).await;
         }
         slist.in_flight.drop_unread();

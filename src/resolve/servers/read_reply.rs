@@ -132,7 +132,7 @@ impl Servers {
         let servers = self.cache().servers();
         self.note_reply(plan.address, &reply);
         slist.has_reply = true;
-        let over_tcp = reply.transport == Transport::Tcp;
+        let over_tcp = reply.transport != Transport::Udp;
         let whole = Message::parse(&reply.bytes).ok().filter(|message| !(over_tcp && message.header().flags.has(Flags::TC)));
         let Some(message) = whole else {
             servers.set_unfit(plan.address.ip(), &cut.zone, Unfit::Broken, BROKEN_S, now);
@@ -171,10 +171,11 @@ impl Servers {
             kind,
             rcode,
             took: reply.rtt,
-            tcp: over_tcp,
+            tcp: reply.transport == Transport::Tcp,
             tcp_because: reply.notes.tcp_because,
             near_misses: reply.notes.near_misses,
             dropped: content.dropped,
+            secure: reply.secure.clone(),
         });
         let Notes { has_cookie, case_mangled, .. } = reply.notes;
         let is_open = |address: &SocketAddr| {
@@ -286,6 +287,7 @@ impl Servers {
                 (FaultKind::Unreachable, Duration::ZERO)
             }
             AskError::TcpFailed { fault, .. } => (FaultKind::TcpFailed(*fault), Duration::ZERO),
+            AskError::TlsFailed { server, fault } => (FaultKind::TlsFailed(server.host().into(), *fault), Duration::ZERO),
             AskError::TooManyNearMisses { .. } => (FaultKind::Forgeries, Duration::ZERO),
         };
         match error {
@@ -295,10 +297,14 @@ impl Servers {
             }
             AskError::ConnectionRefused | AskError::Unreachable(_) => servers.on_unreachable(plan.address.ip(), self.now()),
             // A limit of our own: no fault of the server, and the failure is not remembered.
-            AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded | AskError::TcpFailed { fault: TcpFault::Busy, .. } => {
-                context.budget.crowded_out()
+            AskError::NoSocket(_)
+            | AskError::SocketLost
+            | AskError::NotNeeded
+            | AskError::TcpFailed { fault: TcpFault::Busy, .. }
+            | AskError::TlsFailed { fault: TcpFault::Busy, .. } => context.budget.crowded_out(),
+            AskError::TcpFailed { .. } | AskError::TlsFailed { .. } | AskError::TooManyNearMisses { .. } => {
+                servers.on_useless(plan.address.ip(), self.now())
             }
-            AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => servers.on_useless(plan.address.ip(), self.now()),
         }
         // Asked again at once, it would fail in the same way.
         slist.of(plan.address).spent |= kind != FaultKind::TimedOut;
@@ -337,7 +343,7 @@ impl Servers {
                 self.note_doubt(plan, error);
                 Some(self.without_tcp(plan))
             }
-            AskError::TcpFailed { .. } | AskError::TooManyNearMisses { .. } => None,
+            AskError::TcpFailed { .. } | AskError::TlsFailed { .. } | AskError::TooManyNearMisses { .. } => None,
             AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) => None,
             AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded => None,
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cache::Family;
+use crate::limits::upstream::TLS_STAGGER;
 use crate::metrics::Counter;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::task::in_background;
@@ -21,6 +22,11 @@ impl Servers {
     /// How long the server is waited for before a second one is asked; `None`: until its time-out.
     pub(in crate::resolve) fn patience(&self, cut: &Cut, plan: &Plan, slist: &Slist, context: &Context) -> Option<Duration> {
         let others = cut.address_count() > slist.tried.len();
+        if let Some(tls) = cut.tls_of(plan.address) {
+            // RFC 8305 5, for addresses of the other family; one that is connected is waited for.
+            let is_connected = self.network().upstream().is_connected(plan.address, tls);
+            return (others && !is_connected && plan.why != Choice::SecondQuery).then_some(TLS_STAGGER);
+        }
         if !others || cut.configured || plan.why == Choice::LastResort || !context.purpose.is_awaited() {
             return None;
         }
@@ -37,7 +43,8 @@ impl Servers {
         if self.network().upstream().is_short_of_sockets() {
             return;
         }
-        let race = self.is_race(cut, plan, context).then(|| Family::of(plan.address.ip()).other());
+        let is_race = cut.tls_of(plan.address).is_some() || self.is_race(cut, plan, context);
+        let race = is_race.then(|| Family::of(plan.address.ip()).other());
         let other = self.pick(cut, slist, context, race).filter(|other| other.hopeful);
         let Some(Picked { address, standing, .. }) = other.filter(|_| self.allowance.take(race.is_some())) else { return };
         self.network().metrics().count(Counter::UpstreamSecondQueries);

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::cache::Family;
+use crate::cache::{CaseState, Family};
 use crate::env::boxed;
 use crate::limits::servers::{ANSWER_MARGIN, BADCOOKIE_REPLIES_MAX, FORWARDER_TIMEOUT_MIN, TCP_VOUCHING_MAX};
+use crate::limits::upstream::TLS_SILENCE_MAX;
 use crate::metrics::Counter;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::{Cause, Failure};
@@ -36,7 +37,16 @@ impl Servers {
         };
         let mut manner = self.cache().servers().manner(server.ip(), now);
         manner.no_options |= tried.new_cookies > BADCOOKIE_REPLIES_MAX;
-        let plan = plan.formed(&manner, tried.silent);
+        let tls = cut.tls_of(server).cloned();
+        if tls.is_some() {
+            // What was found out about queries in clear text says nothing of those that nobody on the way can touch.
+            (manner.case, manner.was_doubted, manner.no_options) = (CaseState::Works, false, false);
+        }
+        let mut plan = plan.formed(&manner, tried.silent);
+        if tls.is_some() && !tried.plain {
+            // Without OPT there is no padding.
+            (plan.with_edns, plan.form.edns) = (true, EdnsForm::Full);
+        }
         trace_asked(self.network(), cut, &plan, tried.count, context);
         self.cache().servers().on_asked(server.ip(), now);
         let (question, recursive, with_edns, form) = (plan.question.clone(), plan.recursive, plan.with_edns, plan.form);
@@ -46,6 +56,10 @@ impl Servers {
         let mut timeout = manner.timeout(tried.silent);
         if cut.forward {
             timeout = timeout.max(FORWARDER_TIMEOUT_MIN);
+        }
+        if tls.is_some() {
+            // Perhaps there is no connection yet. An address that is slow to connect is left for another one earlier.
+            timeout = timeout.max(TLS_SILENCE_MAX);
         }
         if self.is_last_query(cut, slist, context) {
             // A reply within the time that the client waits anyway is not too late.
@@ -80,6 +94,7 @@ impl Servers {
             };
             let ask = Ask {
                 server,
+                tls: tls.as_ref(),
                 translator,
                 question: &question,
                 recursion_desired: recursive,
@@ -100,6 +115,9 @@ impl Servers {
                 None => Notes::default(),
             };
             network.metrics().add(Counter::UpstreamTcp, usize::from(notes.tcp_because.is_some()));
+            if let Some(tls) = &tls {
+                network.count_encrypted(tls, result.as_ref());
+            }
             Outcome { sent, result }
         });
         Ok(Asking::new(plan, timeout, overdue, outcome))
@@ -111,6 +129,7 @@ fn trace_asked(network: &Network, cut: &Cut, plan: &Plan, attempt: u8, context: 
         let server = cut.servers.iter().find(|server| server.addresses.contains(&plan.address));
         Step::Asked(Asked {
             server_name: server.and_then(|server| server.name.clone()),
+            url: cut.tls_of(plan.address).map(|tls| tls.url().clone()),
             address: plan.address.ip(),
             zone: cut.zone.clone(),
             question: (*plan.question).clone(),

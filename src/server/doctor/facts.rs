@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::super::load::Configuration;
 use super::super::port_owner::{PortOwner, Transport};
@@ -9,6 +10,7 @@ use super::seen::Seen;
 use crate::config::Problem;
 use crate::env::WallTime;
 use crate::record::Name;
+use crate::upstream::TlsServer;
 
 /// Everything that the checks look at.
 #[derive(Clone, Debug)]
@@ -95,6 +97,8 @@ pub(super) struct Trusted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) server: SocketAddr,
+    /// It is asked over encrypted connections alone.
+    pub(super) tls: Option<Arc<TlsServer>>,
     pub(super) role: Role,
     /// A plain query whose reply is small.
     pub(super) small: Outcome,
@@ -150,7 +154,7 @@ impl Outcome {
 impl Asked {
     pub(super) fn of(server: SocketAddr, role: Role) -> Asked {
         let [small, recursive, invented, large, tcp] = [const { Outcome::NotAsked }; 5];
-        Asked { server, role, small, recursive, invented, large, tcp }
+        Asked { server, tls: None, role, small, recursive, invented, large, tcp }
     }
 
     /// Does it stand for the whole tree: a root server, or a forwarder for every name?

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use serde_json::Value;
 
 use super::super::all_at_once::{self, all_at_once};
 use super::super::command::Command;
+use super::super::encrypted_query::{Forwarders, ask_encrypted};
 use super::super::health::reachable_here;
-use super::super::load::{StartOptions, configuration_as_far_as_it_goes, root_hints, trust_anchors};
+use super::super::load::{StartOptions, configuration_as_far_as_it_goes, read_authorities, root_hints, trust_anchors};
 use super::super::port_owner::{Transport, port_owner};
 use super::super::resolv_conf::{self, RESOLV_CONF, name_servers};
 use super::super::single_query::SingleQuery;
@@ -30,6 +31,7 @@ use crate::limits::server::{
     TRUST_FILE_BYTES_MAX,
 };
 use crate::record::{Name, Question, Rtype};
+use crate::upstream::{AskError, TlsServer};
 use crate::validate::TrustPoints;
 
 /// The servers that systemd-resolved asks.
@@ -52,7 +54,8 @@ enum Probe {
 
 pub(super) fn gather(options: &StartOptions, places: &[PathBuf], progress: &dyn Fn(usize, usize)) -> Facts {
     let (configuration, mut mistakes) = configuration_as_far_as_it_goes(options);
-    let settings = configuration.settings.clone();
+    let mut settings = configuration.settings.clone();
+    mistakes.extend(read_authorities(&mut settings, configuration.file.as_deref()));
     let hints = root_hints(settings.recursion.root_hints.as_deref()).unwrap_or_else(|problems| {
         mistakes.extend(problems);
         Vec::new()
@@ -279,8 +282,9 @@ fn whom_to_ask(settings: &Settings, hints: &[(Name, IpAddr)]) -> Vec<Asked> {
         let proofs = recursion.dnssec && (rule.zone.is_root() || rule.dnssec);
         (rule, Role::Forwarder { zone: rule.zone.clone(), proofs })
     });
+    let servers = Forwarders::new(settings);
     for (rule, role) in forwards.chain(settings.stubs.iter().map(|rule| (rule, Role::Stub { zone: rule.zone.clone() }))) {
-        asked.extend(rule.to.iter().map(|to| Asked::of(*to, role.clone())));
+        asked.extend(servers.of(&rule.zone).into_iter().map(|(to, tls)| Asked { tls, ..Asked::of(to, role.clone()) }));
     }
     asked.truncate(DOCTOR_FORWARDERS_MAX);
     let rules = settings.forwards.iter().chain(&settings.stubs);
@@ -315,10 +319,14 @@ fn looks_at_servers(facts: &mut Facts) -> Vec<Look> {
         for (probe, question, recursion_desired) in questions(&asked.role, &invented) {
             // What does not end in time is silence.
             *outcome_of(asked, probe) = Outcome::Silence;
-            let server = asked.server;
+            let (server, tls) = (asked.server, asked.tls.clone());
             looks.push(Box::new(move || {
                 let transport = if matches!(probe, Probe::Tcp) { Transport::Tcp } else { Transport::Udp };
-                let outcome = ask(server, &question, recursion_desired, matches!(probe, Probe::Large), transport);
+                let dnssec = matches!(probe, Probe::Large);
+                let outcome = match &tls {
+                    Some(tls) => ask_over_tls(server, tls, &question, dnssec),
+                    None => ask(server, &question, recursion_desired, dnssec, transport),
+                };
                 Box::new(move |facts| {
                     if let Some(asked) = facts.asked.get_mut(index) {
                         *outcome_of(asked, probe) = outcome;
@@ -366,6 +374,16 @@ fn questions(role: &Role, invented: &Name) -> Vec<(Probe, Question, bool)> {
             [small].into_iter().chain(proofs.then(|| (Probe::Large, keys(zone), true))).collect()
         }
         Role::Stub { zone } => vec![(Probe::Small, Question::new(zone.clone(), Rtype::SOA), false)],
+    }
+}
+
+/// A server that is asked over encrypted connections is never asked in clear text.
+fn ask_over_tls(server: SocketAddr, tls: &Arc<TlsServer>, question: &Question, dnssec: bool) -> Outcome {
+    match ask_encrypted(server, tls, question, dnssec, DOCTOR_WAIT_MAX * DOCTOR_TRIES_MAX as u32) {
+        Ok(reply) => Seen::read(&reply).map_or_else(|| Outcome::Failed("the reply is no message".to_owned()), Outcome::Reply),
+        Err(AskError::Timeout { .. }) => Outcome::Silence,
+        Err(error @ AskError::Unreachable(_)) => Outcome::NoRoute(error.to_string()),
+        Err(error) => Outcome::Failed(error.to_string()),
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::passed_file::unreadable;
-use crate::config::{Prefix, Problem, RouteSettings, Settings, nearest};
+use crate::config::{Forwarder, Prefix, Problem, RouteSettings, Settings, nearest};
 use crate::env::TimeZone;
 use crate::limits::server::{CONFIG_BYTES_MAX, NEAR_FILES_MAX};
 use crate::record::Name;
@@ -140,10 +140,12 @@ fn readable_configuration(options: &StartOptions, default: &Path) -> (Configurat
 
 /// A rule that leads to this server itself would make it query itself until each question's budget is spent.
 fn rules_to_itself(settings: &Settings, file: &Path) -> Vec<Problem> {
-    let listen = settings.server.listen_addrs();
+    let Settings { server, .. } = settings;
+    let listen: Vec<SocketAddr> = [&server.listen_addrs()[..], &server.listen_tls, &server.listen_https].concat();
     let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
     let to_itself = |(kind, rule): (&str, &RouteSettings)| {
-        let to = rule.to.iter().find(|to| listen.iter().any(|at| leads_to(**to, *at)))?;
+        let mut addresses = rule.to.iter().flat_map(Forwarder::addresses);
+        let to = addresses.find(|to| listen.iter().any(|at| leads_to(*to, *at)))?;
         let what = format!("{kind}.to of {}: this server itself listens on {to}, and would query itself", rule.zone);
         let hint = "name another server, or let this one listen elsewhere: `listen` in [server], or --listen".to_owned();
         Some(Problem { hint: Some(hint), ..Problem::at(file.display().to_string(), &rule.to_mark, what) })

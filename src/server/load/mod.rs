@@ -1,6 +1,7 @@
 //! What a server starts from, read from files and checked: configuration, zones, root hints, trust anchors,
 //! the certificate.
 
+mod authorities;
 mod certificate;
 mod configuration;
 mod keys;
@@ -12,6 +13,7 @@ mod time_zone;
 mod warnings;
 mod x509;
 
+pub(super) use authorities::read_authorities;
 pub use certificate::{Certificate, CertificateFiles, Stamps};
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};

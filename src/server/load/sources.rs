@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::authorities::read_authorities;
 use super::certificate::{Certificate, certificate};
 use super::configuration::{
     BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, ZoneFiles, configuration_as_far_as_it_goes, read_bytes,
@@ -116,6 +117,7 @@ impl Sources {
         }
         settings.recursion.system_resolvers = system_resolvers().unwrap_or_else(|| options.resolvers_read_before.clone());
         problems.extend(read_secrets(&mut settings.keys, config_file.as_deref(), &mut warnings));
+        problems.extend(read_authorities(&mut settings, config_file.as_deref()));
         let (hints, anchors) = (settings.recursion.root_hints.as_deref(), settings.recursion.trust_anchor.as_deref());
         let root_hints = named(&settings, "recursion.root-hints", hints, root_hints).map_err(|m| problems.extend(m)).unwrap_or_default();
         let trust_anchors =
