@@ -94,6 +94,9 @@ fn worker(tune: impl Fn(&mut Settings)) -> Rc<Worker> {
         ("rule.site.", 5),
         ("elsewhere.site.", 6),
         ("x.deep.site.", 7),
+        ("hop.site.", 8),
+        ("denied.site.", 9),
+        ("moved.site.", 10),
     ] {
         keep(owner, Rtype::A, Security::Insecure, &[203, 0, 113, last]);
     }
@@ -283,7 +286,8 @@ async fn lists_and_response_policy_zones_judge_what_the_other_leads_to() {
 async fn no_type_is_a_way_around() {
     let worker = worker(|settings| settings.policy.block_answer = Some(BlockAnswer::NxDomain));
     let followed = FOLLOWED.iter().map(|rtype| format!("cloak.site. {rtype}"));
-    let others = ["cloak.site. CNAME", "cloak.site. ANY", "below.site. DNAME", "x.below.site. A", "x.below.site. CNAME"];
+    // ANY is not answered from the cache; `who_gets_what` asks for it where a rule gives the alias.
+    let others = ["cloak.site. CNAME", "below.site. DNAME", "x.below.site. A", "x.below.site. CNAME"];
     for question in followed.chain(others.map(str::to_owned)) {
         for flags in [RD, RD | DO, RD | Flags::CD] {
             let reply = ask(&worker, FRIEND, &query(&question, flags, Some(1232), &[])).await.1;
