@@ -57,12 +57,12 @@ impl HttpUrl {
         let scheme = match () {
             () if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
             () if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
-            () => return Err("only https:// and http:// are fetched"),
+            () => return Err("is neither an https:// nor an http:// URL"),
         };
         if text.len() > URL_BYTES_MAX {
             return Err("is too long a URL");
         }
-        if !text.bytes().all(|octet| octet.is_ascii_graphic()) {
+        if !text.bytes().all(may_stand_in_url) {
             return Err("has characters that a URL cannot have; write them percent-encoded");
         }
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -159,11 +159,16 @@ fn named(host: &str) -> Result<Host, &'static str> {
     }
 }
 
+/// RFC 3986 2: all others are percent-encoded.
+fn may_stand_in_url(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&octet)
+}
+
 /// With what a URL may not have in its percent-encoded form.
 fn encoded(location: &[u8]) -> String {
     let mut text = String::with_capacity(location.len());
     for octet in location {
-        match octet.is_ascii_graphic() {
+        match may_stand_in_url(*octet) {
             true => text.push(char::from(*octet)),
             false => text.push_str(&format!("%{octet:02X}")),
         }
@@ -210,12 +215,15 @@ mod tests {
             ("https://[2001:db8::1]:80/x", Ok("https://[2001:db8::1]:80/x")),
             ("https://lists.example:/x", Ok("https://lists.example/x")),
             ("lists.example/x", Err("is not a URL")),
-            ("ftp://x/y", Err("only https:// and http:// are fetched")),
+            ("ftp://x/y", Err("is neither an https:// nor an http:// URL")),
             ("https:///x", Err("has no host name and no address")),
             ("https://a..b/x", Err("has no host name and no address")),
             ("https://192.0.2.256/x", Err("has no host name and no address")),
             ("https://a,b/x", Err("has no host name and no address")),
             ("https://a b/x", Err("has characters that a URL cannot have; write them percent-encoded")),
+            ("https://a/<x>", Err("has characters that a URL cannot have; write them percent-encoded")),
+            ("https://a/?`", Err("has characters that a URL cannot have; write them percent-encoded")),
+            ("https://a/\u{7}", Err("has characters that a URL cannot have; write them percent-encoded")),
             ("https://a/é", Err("has characters that a URL cannot have; write them percent-encoded")),
             ("https://user:word@lists.example/x", Err("has a user name or a password, which Cairn does not send")),
             ("https://lists.example:0/x", Err("has a port that is no number from 1 to 65535")),
@@ -244,7 +252,9 @@ mod tests {
             ("", Ok("https://a.example:8443/lists/ads.txt?v=1")),
             ("#top", Ok("https://a.example:8443/lists/ads.txt?v=1")),
             (" /a b\u{e9} ", Ok("https://a.example:8443/a%20b%C3%A9")),
-            ("file:///etc/passwd", Err("only https:// and http:// are fetched")),
+            ("/<a>`b`\u{7}\u{7f}{c}|", Ok("https://a.example:8443/%3Ca%3E%60b%60%07%7F%7Bc%7D%7C")),
+            ("?<x>", Ok("https://a.example:8443/lists/ads.txt?%3Cx%3E")),
+            ("file:///etc/passwd", Err("is neither an https:// nor an http:// URL")),
             ("javascript:x", Err("is not a URL")),
             ("https://u@b.example/", Err("has a user name or a password, which Cairn does not send")),
         ] {

@@ -32,6 +32,8 @@ pub struct ListSettings {
     pub name_mark: Mark,
     /// Place of the value of `source`.
     pub source_mark: Mark,
+    /// Place of the value of `ca`.
+    pub ca_mark: Mark,
 }
 
 impl ListSettings {
@@ -135,6 +137,7 @@ impl Default for ListSettings {
             line: 0,
             name_mark: Mark::default(),
             source_mark: Mark::default(),
+            ca_mark: Mark::default(),
         }
     }
 }

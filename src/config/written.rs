@@ -100,7 +100,7 @@ impl Written<'_> {
             None => self.path().map(ListSource::File),
             Some((text, _)) => match HttpUrl::parse(text) {
                 Ok(url) => Ok(ListSource::Url(url)),
-                Err(what) => Err(self.mistake(format!("\"{text}\": {what}"))),
+                Err(what) => Err(self.mistake(format!("\"{text}\" {what}"))),
             },
         }
     }
