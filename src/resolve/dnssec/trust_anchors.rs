@@ -32,8 +32,10 @@ pub(in crate::resolve) struct TrustState {
     /// Zones that only a rule of the configuration leads to, as they were last seen: they stay islands while the public tree
     /// cannot be asked.
     pub(in crate::resolve) islands: Memo<()>,
-    pub(in crate::resolve) failure_rate: FailureRate,
-    pub(in crate::resolve) clock_watch: ClockWatch,
+    /// One for all states of this process: it bounds the time that the process spends.
+    pub(in crate::resolve) failure_rate: Arc<FailureRate>,
+    /// One for all states: the machine has one clock.
+    pub(in crate::resolve) clock_watch: Arc<ClockWatch>,
 }
 
 /// What the configuration, an operator and RFC 5011 give; the routes in force are made from it.
@@ -52,7 +54,22 @@ pub(in crate::resolve) struct TrustAnchors {
 impl TrustState {
     /// Starts with the anchors of the routes in force.
     pub(in crate::resolve) fn new(cache: Arc<Cache>, clock: Arc<dyn Clock>, in_force: Arc<dyn RoutesInForce>) -> Arc<TrustState> {
-        let clock_watch = ClockWatch::new(clock.boot());
+        let clock_watch = Arc::new(ClockWatch::new(clock.boot()));
+        TrustState::with(cache, clock, in_force, Arc::default(), clock_watch)
+    }
+
+    /// For another cache and other routes in the same process: conclusions of its own, and the limits of the process.
+    pub(in crate::resolve) fn apart(&self, cache: Arc<Cache>, in_force: Arc<dyn RoutesInForce>) -> Arc<TrustState> {
+        TrustState::with(cache, self.clock.clone(), in_force, self.failure_rate.clone(), self.clock_watch.clone())
+    }
+
+    fn with(
+        cache: Arc<Cache>,
+        clock: Arc<dyn Clock>,
+        in_force: Arc<dyn RoutesInForce>,
+        failure_rate: Arc<FailureRate>,
+        clock_watch: Arc<ClockWatch>,
+    ) -> Arc<TrustState> {
         Arc::new(TrustState {
             cache,
             clock,
@@ -60,7 +77,7 @@ impl TrustState {
             in_force,
             zones: Memo::new(TRUST_ZONES_MAX),
             islands: Memo::new(ISLANDS_MAX),
-            failure_rate: FailureRate::default(),
+            failure_rate,
             clock_watch,
         })
     }
@@ -243,5 +260,57 @@ impl TrustAnchors {
     fn negatives(&self, wall: u64) -> Vec<NegativeAnchor> {
         let overruled = |negative: &&NegativeAnchor| !self.added.iter().any(|added| added.name == negative.name);
         self.configured.iter().filter(overruled).chain(&self.added).filter(|negative| !negative.is_over(wall)).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::CacheLimits;
+    use crate::config::Settings;
+    use crate::env::{Random, WallTime};
+    use crate::limits::Limits;
+
+    struct Clocks;
+
+    impl Clock for Clocks {
+        fn boot(&self) -> BootTime {
+            BootTime(5_000)
+        }
+
+        fn wall(&self) -> WallTime {
+            WallTime(1_000)
+        }
+    }
+
+    struct Fixed(Arc<Routes>);
+
+    impl RoutesInForce for Fixed {
+        fn routes(&self) -> Arc<Routes> {
+            self.0.clone()
+        }
+
+        fn replace_routes(&self, _: Arc<Routes>) {}
+    }
+
+    /// Views with servers of their own have conclusions of their own, and all of them together the limits of one.
+    #[test]
+    fn limits_are_those_of_the_process() {
+        let limits = Limits::default();
+        let routes = Arc::new(Routes::new(&Settings::default(), limits, Vec::new(), Anchors::default()));
+        let cache_limits = CacheLimits { bytes: 1 << 20, max_ttl: 60, min_ttl: 0, negative_max_ttl: 60, stale_max: 0 };
+        let cache = || Arc::new(Cache::new(cache_limits, &Random::from_seed(1)));
+        let first = TrustState::new(cache(), Arc::new(Clocks), Arc::new(Fixed(routes.clone())));
+        let views: Vec<Arc<TrustState>> = (0..3).map(|_| first.apart(cache(), Arc::new(Fixed(routes.clone())))).collect();
+        let take =
+            |state: &TrustState| state.failure_rate.take(limits.failed_checks_us_reserved, 1, &Name::root(), BootTime(5_000), &limits);
+        let granted = |all: &[&TrustState]| (0..1_000).filter(|turn| take(all[turn % all.len()])).count();
+        let of_one = granted(&[&TrustState::new(cache(), Arc::new(Clocks), Arc::new(Fixed(routes.clone())))]);
+        assert!(of_one > 0 && of_one < 1_000, "{of_one}");
+        assert_eq!(granted(&[&first, &views[0], &views[1], &views[2]]), of_one);
+        assert!(first.is_clock_unset());
+        // What one of them has seen of the clock holds for all.
+        assert!(!views[0].clock_watch.is_unset(WallTime(u64::MAX), BootTime(5_000)));
+        assert!(!first.is_clock_unset() && !views[1].is_clock_unset());
     }
 }

@@ -61,7 +61,7 @@ impl Shared {
             allowance: self.allowance.clone(),
             report_agents: self.report_agents.clone(),
             lookup: LookupState::new(in_force.routes().limits.walks),
-            trust: TrustState::new(cache.clone(), self.clock.clone(), in_force),
+            trust: self.trust.apart(cache.clone(), in_force),
             cache,
             clock: self.clock.clone(),
         }
