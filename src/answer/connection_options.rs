@@ -1,8 +1,8 @@
 //! EDNS options that a reply has because of its transport: padding where nobody on the way can read (RFC 7830, RFC 8467), and how
 //! long an idle connection is kept (RFC 7828).
 //!
-//! Every reply with OPT over an encrypted transport is padded, whether the query was or not: its length would show which name was
-//! asked for.
+//! Every reply with OPT over an encrypted transport is padded, whether the query was padded or not. Without padding the length of the
+//! reply would show which name was asked for.
 
 use super::Transport;
 use crate::limits::clients::PADDING_BLOCK_BYTES;

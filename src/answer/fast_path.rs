@@ -17,7 +17,7 @@ use crate::cache::{AnswerKey, Mark};
 use crate::env::BootTime;
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::Source;
-use crate::policy::Listed;
+use crate::policy::{Listed, ViewId};
 use crate::record::{Class, Name, Question, Rtype, Security};
 use crate::wire::{Flags, OptionCode};
 
@@ -36,6 +36,8 @@ pub(super) struct Given {
     pub is_secure: bool,
     /// What a list did.
     pub list: Option<Listed>,
+    /// The view that the answer is kept for; the one of all others where it is the same in all views.
+    pub view: ViewId,
     /// The data expires soon and is popular: look it up again.
     pub refresh: Option<Question>,
 }
@@ -78,12 +80,12 @@ pub(super) fn answer(
     // From here on the query in the slot is overwritten, so nothing may fail any more.
     let limit = whole.min(slot.len()).checked_sub(reserved)?;
     let answers = service.cache().answers();
-    let hit = match answers.copy(&key, now, limit, slot) {
-        Some(hit) => hit,
+    let (hit, view) = match answers.copy(&key, now, limit, slot) {
+        Some(hit) => (hit, ViewId::default()),
         None if snapshot.policy.views.is_one() => return None,
         None => {
-            let group = rights.group_in(snapshot.policy.views.of(client.peer.ip(), Some(client.local)));
-            answers.copy(&AnswerKey { group, ..key }, now, limit, slot)?
+            let view = snapshot.policy.views.of(client.peer.ip(), Some(client.local));
+            (answers.copy(&AnswerKey { group: rights.group_in(view), ..key }, now, limit, slot)?, view)
         }
     };
     let wants_ad = query.flags.has(Flags::AD) || dnssec_ok;
@@ -113,7 +115,7 @@ pub(super) fn answer(
         (false, true) => Source::Policy,
     };
     let list = Listed::of_number(hit.mark.number);
-    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, is_secure: hit.secure, list, refresh })
+    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, is_secure: hit.secure, list, view, refresh })
 }
 
 /// Keeps a finished answer for the next client that asks the same question.

@@ -1,5 +1,6 @@
 //! What the walk finds in this server itself, as `resolve::Local`: listed names and hosted zones first, then special-use
-//! names, in the order of the design. An alias target, a zone cut or a name server's name is treated exactly as a client's question is.
+//! names, in the order of the design. A zone cut or a name server's name is treated as a question of any client is, and an alias target
+//! as a question of this client: its view counts there too.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

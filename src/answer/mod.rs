@@ -129,6 +129,8 @@ pub struct Explain {
     pub question: Question,
     /// `None`: as the operator, for whom no access list applies.
     pub client: Option<IpAddr>,
+    /// Where the client asks, for views that are for some addresses of this server; `None`: such views are for nobody.
+    pub at: Option<SocketAddr>,
     /// RD.
     pub recursion_desired: bool,
     /// CD.
@@ -138,7 +140,7 @@ pub struct Explain {
 impl Explain {
     /// What a stub resolver asks.
     pub fn new(question: Question, client: Option<IpAddr>) -> Explain {
-        Explain { question, client, recursion_desired: true, checking_disabled: false }
+        Explain { question, client, at: None, recursion_desired: true, checking_disabled: false }
     }
 
     fn query(&self) -> Vec<u8> {

@@ -149,6 +149,7 @@ async fn both(worker: &Rc<Worker>, question: &Question, peer: &str, flags: u16) 
     let explain = Explain {
         question: question.clone(),
         client: Some(peer.peer.ip()),
+        at: Some(peer.local),
         recursion_desired: Flags(flags).has(Flags::RD),
         checking_disabled: Flags(flags).has(Flags::CD),
     };

@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::tests::{FRIEND, client, parts, query, summary};
-use super::{Parts, Service, Transport, Worker};
+use super::{AtOnce, Parts, Service, Transport, Worker};
 use crate::config::Settings;
 use crate::env::{BootTime, BoxFuture, Clock, Net, Random, Stream, UdpFlow, WallTime};
 use crate::limits::Limits;
-use crate::record::Name;
+use crate::record::{Name, Rank, RrSet, Rtype, Security};
 use crate::wire::Flags;
 use crate::zone::{Zones, load_zone};
 
@@ -157,4 +157,91 @@ async fn no_query_falls_between_two_configurations() {
         let strays: Vec<&SocketAddr> = asked.iter().filter(|server| !may_be_asked.contains(server)).collect();
         assert!(strays.is_empty(), "{before:?} to {after:?}: {strays:?} was asked about corp.test.; {replies:?}");
     }
+}
+
+/// A configuration with one view, whose clients are sent to this server for `corp.test.`, or with none.
+fn with_view(forward: Option<&str>, rule: Rule) -> Parts {
+    let mut parts = configured(rule);
+    if let Some(to) = forward {
+        let text = format!("[[view]]\nname = 'staff'\nclients = ['127.0.0.0/8']\nforward = ['corp.test {to}']\n");
+        parts.settings.views = Settings::from_toml(&text, "cairn.toml").expect("valid").views;
+    }
+    parts
+}
+
+const IN_VIEW: &str = "www.corp.test.";
+
+/// The cache of the view has an address.
+fn fill_view(service: &Service) {
+    let snapshot = service.snapshot();
+    let view = snapshot.view_routes.each().next().expect("a view with forward rules");
+    let set = RrSet::with(Name::parse(IN_VIEW).expect("a name"), Rtype::A, 300, &[203, 0, 113, 1]);
+    view.apart.shared.cache.sets().put(&set, Rank::AuthAnswer, Security::Insecure, service.resolve.clock.boot());
+}
+
+fn view_has_data(service: &Service) -> bool {
+    let snapshot = service.snapshot();
+    let view = snapshot.view_routes.each().next().expect("a view with forward rules");
+    let name = Name::parse(IN_VIEW).expect("a name");
+    view.apart.shared.cache.sets().get(&name, Rtype::A, BootTime(1_000_000)).is_some()
+}
+
+/// Whether the client gets an answer without a look-up by servers.
+fn is_at_once(worker: &Rc<Worker>) -> bool {
+    let packet = query(&format!("{IN_VIEW} A"), Flags::RD, None);
+    let client = client(FRIEND, Transport::Udp);
+    let mut slot = vec![0; 2048];
+    slot[..packet.len()].copy_from_slice(&packet);
+    let moment = worker.moment(BootTime(1_000_000));
+    let AtOnce::Later(pending) = worker.at_once(&moment, &mut slot, packet.len(), &client) else { return true };
+    drop(moment);
+    let worker = worker.clone();
+    let mut later: Query = Box::pin(async move { Some(worker.later(pending, &client, None).await) });
+    later.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+/// A question that comes between two steps of a reload must not leave a ready answer of what the view's old servers said.
+#[tokio::test(start_paused = true)]
+async fn no_ready_answer_of_a_view_outlives_its_servers() {
+    let reload = async {
+        let service = Service::new(
+            with_view(Some(FORWARDER), Rule::Stub(FORWARDER)),
+            Limits::default(),
+            Arc::new(TellingClock),
+            &Random::from_seed(1),
+        );
+        let worker = Worker::new(service.clone(), Rc::new(SilentNet::default()), Random::from_seed(2));
+        fill_view(&service);
+        assert!(is_at_once(&worker), "the cache of the view has it");
+        let (asked, answered) = (worker.clone(), Rc::new(Cell::new(0)));
+        let count = answered.clone();
+        AT_EACH_READING.set(Some(Rc::new(move || count.set(count.get() + u32::from(is_at_once(&asked))))));
+        drop(service.reload(with_view(Some(OTHER_FORWARDER), Rule::Stub(FORWARDER))));
+        AT_EACH_READING.set(None);
+        assert!(answered.get() > 0, "some question came before the cache was flushed");
+        assert!(!view_has_data(&service));
+        assert!(!is_at_once(&worker), "another server is asked from now on");
+    };
+    tokio::task::LocalSet::new().run_until(reload).await;
+}
+
+/// A configuration without the view does not look after its cache, so the next one with a view begins with an empty one.
+#[tokio::test(start_paused = true)]
+async fn what_a_view_knew_before_it_was_gone() {
+    let reload = async {
+        let service = Service::new(
+            with_view(Some(FORWARDER), Rule::Stub(FORWARDER)),
+            Limits::default(),
+            Arc::new(TellingClock),
+            &Random::from_seed(1),
+        );
+        fill_view(&service);
+        drop(service.reload(with_view(Some(FORWARDER), Rule::Stub(FORWARDER))));
+        assert!(view_has_data(&service), "nothing has changed for it");
+        drop(service.reload(with_view(None, Rule::Zone)));
+        drop(service.reload(with_view(None, Rule::Stub(FORWARDER))));
+        drop(service.reload(with_view(Some(FORWARDER), Rule::Stub(FORWARDER))));
+        assert!(!view_has_data(&service));
+    };
+    tokio::task::LocalSet::new().run_until(reload).await;
 }

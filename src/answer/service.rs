@@ -171,10 +171,9 @@ impl Service {
             changed.view_routes = view_routes;
             // Ready answers of views are in the cache of all.
             let asked_elsewhere = ruled_otherwise(&old, &changed);
-            self.present.store(changed);
+            self.put_in_force(changed, &changed_hands);
             [&changed_hands[..], &asked_elsewhere].concat()
         });
-        self.snapshot().view_routes.each().for_each(|view| view.take_over(&changed_hands));
         Retired(Some(old.configured()), old.zones.clone(), old.policies.clone())
     }
 
@@ -201,11 +200,18 @@ impl Service {
         let changed_hands = changed_hands(&old.zones, &zones);
         self.resolve.reload_locals(|| {
             let routes = self.present.load().routes.clone();
-            self.present.store(changed.with_routes(routes));
+            self.put_in_force(changed.with_routes(routes), &changed_hands);
             changed_hands.clone()
         });
-        self.snapshot().view_routes.each().for_each(|view| view.take_over(&changed_hands));
         Retired(None, old.zones.clone(), old.policies.clone())
+    }
+
+    /// For names at and below `changed_hands`, zones of this server have come or gone. The cache of all has the ready answers of views,
+    /// so it is flushed after this: a view's cache that still had old data would give a ready answer that stays.
+    fn put_in_force(&self, changed: Snapshot, changed_hands: &[Name]) {
+        let view_routes = changed.view_routes.clone();
+        self.present.store(changed);
+        view_routes.each().for_each(|view| view.take_over(changed_hands));
     }
 
     /// Puts other lists in force, and nothing else; gives back the old ones, whose memory the caller frees. Never at the same time
@@ -275,12 +281,14 @@ impl Service {
     /// Removes a name, or all names at and below it, from the cache, with the answers that were made from them. Returns the
     /// number of entries removed.
     pub fn forget(&self, name: &Name, subtree: bool) -> usize {
-        let mut count = self.cache().flush(name, subtree);
-        self.resolve.forget_trust(name);
-        self.view_pool.each(|apart| {
-            count += apart.cache.flush(name, subtree);
-            apart.forget_trust(name);
-        });
+        let mut count = 0;
+        // The cache of all has the ready answers, so it comes last: see `put_in_force`.
+        let mut forget = |shared: &Shared| {
+            count += shared.cache.flush(name, subtree);
+            shared.forget_trust(name);
+        };
+        self.view_pool.each(&mut forget);
+        forget(&self.resolve);
         count
     }
 
@@ -357,6 +365,8 @@ impl Service {
                 |row: &&metrics::Row| row.name == name && label.is_none_or(|label| row.labels.iter().any(|(_, value)| *value == label));
             counted.iter().filter(is_it).map(|row| row.value).sum::<u64>()
         };
+        let mut of_views = 0;
+        self.view_pool.each(|apart| of_views += apart.cache.stats().bytes);
         let hits = of("answers-at-once", Some("cache")) + of("looked-up-hits", None);
         let row = |kind, name, help, value| metrics::Row { name, help, kind, labels: Vec::new(), value };
         let (counter, gauge) = (metrics::Kind::Counter, metrics::Kind::Gauge);
@@ -369,6 +379,7 @@ impl Service {
             row(gauge, "ipv4-broken", "1: no server replies over IPv4", broken(Family::V4)),
             row(gauge, "ipv6-broken", "1: no server replies over IPv6", broken(Family::V6)),
             row(gauge, "cache-bytes", "Memory that the cache holds", cache.bytes as u64),
+            row(gauge, "view-caches-bytes", "Memory that the caches of views with servers of their own hold", of_views as u64),
             row(gauge, "cache-sets", "RRsets in the cache", cache.sets as u64),
             row(gauge, "cache-denials", "Denials in the cache", cache.denials as u64),
             row(gauge, "cache-answers", "Answers that are kept ready", cache.answers as u64),

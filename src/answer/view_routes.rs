@@ -3,7 +3,7 @@
 //!
 //! There is one such resolver for each view that needs one, in their order; they are made when a configuration first needs them and
 //! never freed, because a worker must not free a cache. A reload flushes what other servers are responsible for now, as it does in
-//! the cache of all others.
+//! the cache of all others; one that no view has used for a while is flushed as a whole when a view uses it again.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::cache::{Cache, CacheLimits};
 use crate::env::Random;
-use crate::limits::lists::VIEW_CACHE_PART;
+use crate::limits::lists::VIEW_CACHES;
 use crate::metrics::Recorder;
 use crate::policy::{View, ViewId, Views};
 use crate::record::Name;
@@ -98,58 +98,76 @@ impl ResolversApart {
 
 /// All resolvers that there have been.
 pub(super) struct Pool {
-    all: Mutex<Vec<Arc<Apart>>>,
+    all: Mutex<Vec<Made>>,
+    /// Of the cache of all others.
     limits: CacheLimits,
     random: Mutex<Random>,
+}
+
+struct Made {
+    apart: Arc<Apart>,
+    /// The last configuration has a view for it. Of changes after that it has heard nothing.
+    is_in_use: bool,
 }
 
 impl Pool {
     /// `limits`: of the cache of all others.
     pub(super) fn new(limits: CacheLimits, random: &Random) -> Pool {
-        Pool {
-            all: Mutex::default(),
-            limits: CacheLimits { bytes: limits.bytes / VIEW_CACHE_PART, ..limits },
-            random: Mutex::new(random.split()),
-        }
+        Pool { all: Mutex::default(), limits, random: Mutex::new(random.split()) }
     }
 
     /// The resolver of each view, by its number; `None`: the one of all others. `routes` are those of all others.
     pub(super) fn of(&self, views: &Views, routes: &Routes, others: &Shared) -> AllViewRoutes {
         let mut made_before = self.all.lock();
-        let mut place = 0;
+        let mut places = 0;
         let all: Arc<[Option<ViewRoutes>]> = views
             .each()
             .map(|view| {
                 if view.forward.is_empty() {
                     return None;
                 }
-                let routes = Arc::new(routes.with_forwards(&view.forward));
-                let apart = match made_before.get(place) {
-                    Some(apart) => apart.clone(),
-                    None => {
-                        let made = self.made(routes.clone(), others);
-                        made_before.push(made.clone());
-                        made
+                let (place, routes) = (places, Arc::new(routes.with_forwards(&view.forward)));
+                places += 1;
+                if let Some(made) = made_before.get_mut(place) {
+                    let own = ViewRoutes { place, apart: made.apart.clone(), routes };
+                    if !std::mem::replace(&mut made.is_in_use, true) {
+                        own.take_over(&[Name::root()]);
                     }
-                };
-                place += 1;
-                Some(ViewRoutes { place: place - 1, apart, routes })
+                    return Some(own);
+                }
+                let apart = self.made(place, routes.clone(), others);
+                made_before.push(Made { apart: apart.clone(), is_in_use: true });
+                Some(ViewRoutes { place, apart, routes })
             })
             .collect();
+        made_before.iter_mut().skip(places).for_each(|made| made.is_in_use = false);
         // Where no view has one, nothing is looked at.
         AllViewRoutes(if all.iter().any(Option::is_some) { all } else { Arc::default() })
     }
 
-    fn made(&self, routes: Arc<Routes>, others: &Shared) -> Arc<Apart> {
+    fn made(&self, place: usize, routes: Arc<Routes>, others: &Shared) -> Arc<Apart> {
         let in_force = Arc::new(InForce(ArcSwap::new(routes)));
-        let cache = Arc::new(Cache::new(self.limits, &self.random.lock()));
+        let limits = CacheLimits { bytes: cache_bytes(self.limits.bytes, place), ..self.limits };
+        let cache = Arc::new(Cache::new(limits, &self.random.lock()));
         Arc::new(Apart { shared: others.apart(cache, in_force.clone()), in_force })
     }
 
     /// Each resolver, in use or not.
     pub(super) fn each(&self, mut work: impl FnMut(&Shared)) {
-        self.all.lock().iter().for_each(|apart| work(&apart.shared));
+        self.all.lock().iter().for_each(|made| work(&made.apart.shared));
     }
+}
+
+/// Of the cache at this place among those of views; `all`: of the cache of all others.
+fn cache_bytes(all: usize, place: usize) -> usize {
+    let mut before = 0;
+    for (count, part) in VIEW_CACHES {
+        before += count;
+        if place < before {
+            return all / part;
+        }
+    }
+    0
 }
 
 impl ViewRoutes {
@@ -161,5 +179,20 @@ impl ViewRoutes {
             in_force.0.store(routes);
             hosted.to_vec()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::lists::VIEWS_MAX;
+
+    #[test]
+    fn all_caches_of_views_together() {
+        const SIZE: usize = 1 << 28;
+        let each: Vec<usize> = (0..VIEWS_MAX).map(|place| cache_bytes(SIZE, place)).collect();
+        assert_eq!((each[0], each[3], each[4], each[11], each[12]), (SIZE / 16, SIZE / 16, SIZE / 32, SIZE / 32, SIZE / 64));
+        assert!(each.iter().all(|bytes| *bytes > 0), "{each:?}");
+        assert!(each.iter().sum::<usize>() < SIZE, "{each:?}");
     }
 }

@@ -64,12 +64,15 @@ pub(super) fn differ(snapshot: &Snapshot, request: &Request, view: ViewId, outco
         return true;
     }
     let rtype = request.question.rtype;
+    // DNS64 makes AAAA records of A records, so whatever is special for A is so for AAAA.
+    let made_of: &[Rtype] = if rtype == Rtype::AAAA { &[Rtype::AAAA, Rtype::A] } else { &[rtype] };
     let sets = || outcome.answers.iter().chain(&outcome.additional);
     let targets = sets().flat_map(targets);
     let names = [request.question.name.clone()].into_iter().chain(sets().map(|set| set.name.clone())).chain(targets);
     let is_special = |name: Name| {
-        let listed = !snapshot.lists.is_empty() && !snapshot.lists.find(name.as_wire(), rtype).is_nothing();
-        listed || views.concern(&Question::new(name, rtype), &snapshot.policy.local_data)
+        let is_listed = |rtype| !snapshot.lists.is_empty() && !snapshot.lists.find(name.as_wire(), rtype).is_nothing();
+        let is_own = |rtype| views.concern(&Question::new(name.clone(), rtype), &snapshot.policy.local_data);
+        made_of.iter().any(|rtype| is_listed(*rtype) || is_own(*rtype))
     };
     // What response policy zones look at is more than names, and most of it is not in the outcome.
     views.differ_in_rpz && !snapshot.policies.is_empty() || outcome.list.is_some() || names.into_iter().any(is_special)

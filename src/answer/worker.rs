@@ -390,7 +390,7 @@ impl Worker {
             }
             Ok(request) => {
                 let requester = query.client.map_or(Requester::Operator, Requester::Client);
-                let prepared = Prepared::new(self.service.snapshot(), request, requester, None).by(self);
+                let prepared = Prepared::new(self.service.snapshot(), request, requester, query.at).by(self);
                 let case = prepared.case(self, &recorder);
                 match self.pipeline.decide(&case) {
                     Decided::Outcome(outcome) => outcome,
@@ -490,12 +490,12 @@ fn answer_at_once(worker: &Worker, moment: &Moment, slot: &mut [u8], len: usize,
     if let Some(listed) = given.list {
         snapshot.reasons.count(listed);
     }
-    // Names that a view looks up apart are nobody else's business.
-    if given.first && snapshot.routes.keep_warm && snapshot.view_routes.each().next().is_none() {
+    // Names that a view looks up apart are nobody else's business, and the servers of all others need not know them.
+    if given.first && snapshot.routes.keep_warm && snapshot.view_routes.of(given.view).is_none() {
         worker.note_warm_hit(&query, slot);
     }
     if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !worker.service.in_flight.is_crowded()) {
-        refresh(worker, &question, Arc::clone(snapshot), client);
+        refresh(worker, &question, Arc::clone(snapshot), given.view);
     }
     if given.trusted { AtOnce::Reply(given.len) } else { worker.paced(moment, slot, given.len, client) }
 }
@@ -533,10 +533,9 @@ fn tell_message(watchers: &Watchers, moment: &Moment, packet: &[u8], client: &Cl
     }
 }
 
-/// A ready answer near its end is looked up again, as it was looked up.
+/// A ready answer near its end is looked up again, as it was looked up: by the way of the view that it is kept for.
 #[inline(never)]
-fn refresh(worker: &Worker, question: &Question, snapshot: Arc<Snapshot>, client: &Client) {
-    let view = Requester::Client(client.peer.ip()).view(&snapshot, Some(client.local));
+fn refresh(worker: &Worker, question: &Question, snapshot: Arc<Snapshot>, view: ViewId) {
     let apart = snapshot.view_routes.of(view).map(|view| worker.apart.of(view));
     let routes = snapshot.routes_of(view).clone();
     let local: Arc<dyn Local> = match apart {

@@ -2,7 +2,7 @@
 //!
 //! The running server is asked, so that its cache shows; without one, this process resolves the name itself.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -14,7 +14,7 @@ use super::exit_code::{FAILED, GOOD, MISTAKE};
 use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::answer::Explain;
-use crate::config::nearest;
+use crate::config::{nearest, parse_socket};
 use crate::explain::{Chain, Event, Line, Mark, NoServer, Shown, ShownStep, chain_picture};
 use crate::record::{Name, Question, Rtype, reverse_name, to_ascii_name};
 use crate::server::{self, Sources};
@@ -26,6 +26,7 @@ Examples:
   cairn explain 192.0.2.1                  the name of an address (PTR)
   cairn explain www.example.com --json     one JSON object per step
   cairn explain www.example.com --as 192.0.2.9    the reply to a client at this address, and why
+  cairn explain www.example.com --as 192.0.2.9 --at 192.0.2.53:853    the same where it asks at this address, over TLS
   cairn explain www.example.com --cd       the reply to a client that sets CD: data that fails validation too
   cairn explain www.example.com --fresh    with an empty cache, even if a server is running
   cairn explain www.example.com --svg chain.svg   a picture of the chain of trust";
@@ -49,6 +50,9 @@ pub(super) struct ExplainArgs {
     /// Show the reply that a client at this address gets
     #[arg(long = "as", value_name = "ADDRESS")]
     client: Option<IpAddr>,
+    /// Where that client asks, for a view with `listen`: an address of the server, and the port of the transport if it is not 53
+    #[arg(long, value_name = "ADDRESS[:PORT]", requires = "client", value_parser = parse_socket)]
+    at: Option<SocketAddr>,
     /// Set CD: DNSSEC validation withholds nothing
     #[arg(long)]
     cd: bool,
@@ -163,6 +167,7 @@ fn explained(args: &ExplainArgs, everywhere: &Everywhere, chains: &mut Vec<Chain
     let query = Explain {
         question: Question::new(args.name.name.clone(), args.rtype.unwrap_or(args.name.usual_type)),
         client: args.client,
+        at: args.at,
         recursion_desired: !args.no_rd,
         checking_disabled: args.cd,
     };

@@ -37,6 +37,8 @@ pub const RETRY_INTERVAL_S: u32 = 60;
 pub const RETRY_INTERVAL_WITHOUT_COPY_S: u32 = 10;
 /// A server that is down for a day is asked some ten times.
 pub const RETRY_INTERVAL_MAX_S: u32 = 4 * 3_600;
+/// The longest wait that a server can ask for with `Retry-After`: whoever runs it must not end the updates of a list.
+pub const RETRY_AFTER_MAX_S: u32 = 86_400;
 /// Copies that are due when the server starts are renewed within this time, each at a moment of its own.
 pub const START_SPREAD_S: u32 = 60;
 /// How soon failed fetches are tried again after the network has changed: routes come before they work.

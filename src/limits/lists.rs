@@ -14,9 +14,11 @@ pub const SKIPPED_EXAMPLE_BYTES_MAX: usize = 120;
 pub const DETAILED_RULES_OF_NAME_MAX: usize = 64;
 /// Such rules of one list: each takes some 200 octets, twenty times as much as a name alone. Public lists have a few thousand.
 pub const DETAILED_RULES_MAX: usize = 500_000;
+/// Lines of one list about one name that are looked at to find the one that decides.
+pub const LINES_OF_NAME_MAX: usize = 1_000;
 /// Beside a table of more names than this, the next one is made in several rounds.
 pub const ROUNDS_FROM_NAMES: usize = 100_000;
-/// At the start, where the first answer waits for it, only from so many names on, and in fewer rounds.
+/// At the start the first answer waits for the table: several rounds, and fewer of them, only for more names than this.
 pub const ROUNDS_AT_START_FROM_NAMES: usize = 1_000_000;
 /// The partitions of each such round, 64 in all. A record takes a quarter more memory than its part of the table, so that the records
 /// of a round and the table so far never take much more than the whole table.
@@ -38,5 +40,6 @@ pub const VIEWS_MAX: usize = 30;
 pub const SCHEDULE_RULES_MAX: usize = 100;
 /// Forward rules of a view.
 pub const VIEW_FORWARDS_MAX: usize = 100;
-/// The cache of a view that asks servers of its own, as a part of `cache.size`: one in so many.
-pub const VIEW_CACHE_PART: usize = 16;
+/// The caches of views that ask servers of their own, beside `cache.size`: so many caches, each of which has at most `cache.size` divided
+/// by the second number. They are never freed, so later ones are smaller: all together stay below `cache.size`.
+pub const VIEW_CACHES: [(usize, usize); 3] = [(4, 16), (8, 32), (VIEWS_MAX - 12, 64)];

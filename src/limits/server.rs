@@ -137,7 +137,8 @@ pub const TRANSFER_TIME_MAX: Duration = Duration::from_secs(1_800);
 pub const TRANSFERRED_ZONE_BYTES_MAX: usize = 1 << 30;
 /// Between two looks at the files of lists. A file that has changed is read once it looks the same twice.
 pub const LIST_LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// Between two looks at the clock, where a view has a schedule; besides those at the start of each minute.
+/// Between two looks at the clock, where a view has a schedule or a pause holds; besides those at the start of each minute. A machine
+/// that was asleep is in the right state this long after it wakes.
 pub const VIEWS_LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest pause of lists.
 pub const LIST_PAUSE_MAX: Duration = Duration::from_secs(7 * 86_400);

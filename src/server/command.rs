@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +86,8 @@ pub enum Command {
         name: Name,
         /// Whose view decides; `None`: that of clients of no view.
         client: Option<IpAddr>,
+        /// Where the client asks, if that is known.
+        at: Option<SocketAddr>,
     },
     /// Begins to roll a key: `ksk`, `zsk`, `csk` or `algorithm`; or `end`: asks the parent for no DS record, and `resume`.
     ZoneSignRoll {

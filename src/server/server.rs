@@ -478,8 +478,8 @@ impl Engine for Server {
             Command::ListPause { view, length } => self.views.pause(view, length, reply),
             Command::ListResume { view } => self.views.resume(view, reply),
             Command::ListUpdate { name, accept } => self.lists.update(name, accept, reply),
-            Command::ListWhich { name, client } => {
-                let which = self.lists.which(&name, client);
+            Command::ListWhich { name, client, at } => {
+                let which = self.lists.which(&name, client, at);
                 in_background("which", move || {
                     reply.line_blocking(which());
                 });

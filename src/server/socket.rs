@@ -6,7 +6,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream};
@@ -46,6 +46,8 @@ enum Line {
         rtype: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client: Option<IpAddr>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<SocketAddr>,
         #[serde(default = "set", skip_serializing_if = "is_set")]
         recursion_desired: bool,
         #[serde(default)]
@@ -108,6 +110,8 @@ enum Line {
         name: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client: Option<IpAddr>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<SocketAddr>,
     },
 }
 
@@ -218,10 +222,11 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
     let Some(mut stream) = places.iter().find_map(|path| UnixStream::connect(path).ok()) else { return Ok(false) };
     stream.set_read_timeout(Some(patience(command)))?;
     let line = match command {
-        Command::Explain(Explain { question, client, recursion_desired, checking_disabled }) => Line::Explain {
+        Command::Explain(Explain { question, client, at, recursion_desired, checking_disabled }) => Line::Explain {
             name: question.name.to_string(),
             rtype: question.rtype.to_string(),
             client: *client,
+            at: *at,
             recursion_desired: *recursion_desired,
             checking_disabled: *checking_disabled,
         },
@@ -245,7 +250,7 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
         Command::ListUpdate { name, accept } => Line::ListUpdate { name: name.clone(), accept: *accept },
         Command::ListPause { view, length } => Line::ListPause { view: view.clone(), seconds: length.as_secs() },
         Command::ListResume { view } => Line::ListResume { view: view.clone() },
-        Command::ListWhich { name, client } => Line::ListWhich { name: name.to_string(), client: *client },
+        Command::ListWhich { name, client, at } => Line::ListWhich { name: name.to_string(), client: *client, at: *at },
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
     let (file, outcome) = match command {
@@ -436,9 +441,10 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| format!("not a valid command: {error}"))?;
     let name_of = |text: &str| Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"));
     Ok(match line {
-        Line::Explain { name, rtype, client, recursion_desired, checking_disabled } => {
+        Line::Explain { name, rtype, client, at, recursion_desired, checking_disabled } => {
             let rtype = rtype.parse().map_err(|_| format!("\"{rtype}\" is not a record type"))?;
-            Command::Explain(Explain { question: Question::new(name_of(&name)?, rtype), client, recursion_desired, checking_disabled })
+            let question = Question::new(name_of(&name)?, rtype);
+            Command::Explain(Explain { question, client, at, recursion_desired, checking_disabled })
         }
         Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
         Line::Dump => Command::Dump,
@@ -466,7 +472,7 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
             Command::ListPause { view, length }
         }
         Line::ListResume { view } => Command::ListResume { view },
-        Line::ListWhich { name, client } => Command::ListWhich { name: name_of(&name)?, client },
+        Line::ListWhich { name, client, at } => Command::ListWhich { name: name_of(&name)?, client, at },
     })
 }
 
@@ -535,9 +541,16 @@ mod tests {
                 Command::NegativeList,
                 Command::NegativeRemove { name: name.clone() },
                 Command::Explain(Explain::new(Question::new(name.clone(), Rtype(731)), None)),
+                Command::ListWhich { name: name.clone(), client: None, at: None },
+                Command::ListWhich {
+                    name: name.clone(),
+                    client: Some("192.0.2.9".parse().expect("an address")),
+                    at: Some("192.0.2.53:853".parse().expect("an address")),
+                },
                 Command::Explain(Explain {
                     recursion_desired: false,
                     checking_disabled: true,
+                    at: Some("[2001:db8::53]:853".parse().expect("an address")),
                     ..Explain::new(Question::new(name, Rtype::A), Some("192.0.2.9".parse().expect("an address")))
                 }),
             ] {

@@ -167,6 +167,7 @@ fn an_explanation_concludes_what_the_client_gets() {
             let query = Explain {
                 question: question.clone(),
                 client: Some(peer.ip()),
+                at: Some(client.local),
                 recursion_desired: flags & RD != 0,
                 checking_disabled: flags & CD != 0,
             };
