@@ -13,7 +13,7 @@ use super::outcome::Outcome;
 use super::rewritten::{Applied, Rewritten};
 use super::snapshot::Snapshot;
 use crate::metrics::Source;
-use crate::policy::{Blocked, ListId, ListVerdict, Listed, Rewrite, alias, blocked, leads_nowhere, of_addresses};
+use crate::policy::{Blocked, ListId, ListSet, ListVerdict, Listed, Rewrite, alias, blocked, leads_nowhere, of_addresses};
 use crate::record::{Class, Name, Question, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Cause, Failure, LocalAnswer, LocalSource};
 
@@ -145,8 +145,10 @@ fn note_out_of_force(case: &Case<'_>, name: &Name) {
     }
     let lists = &case.snapshot.lists;
     let found = lists.find(name.as_wire(), case.request.question.rtype);
-    for list in found.all().each() {
-        if let Some(why) = case.view().why_out_of_force(lists.name(list), &case.snapshot.moment) {
+    let rewriting = found.rewrite.as_ref().map_or(ListSet::default(), |rewrite| ListSet::of(rewrite.0));
+    for list in found.all().or(rewriting).each() {
+        let is_block = !matches!(found.verdict(ListSet::of(list)), ListVerdict::Allowed(_));
+        if let Some(why) = case.view().why_out_of_force(lists.name(list), is_block, &case.snapshot.moment) {
             let (name, list, why) = (name.clone(), lists.name(list).to_owned(), why.to_string());
             case.recorder.note(|| Note::OutOfForce { name, list, why });
         }

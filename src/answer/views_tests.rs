@@ -7,6 +7,7 @@ use super::listed_tests::{RD, ask, query, told};
 use super::reload_tests::SilentNet;
 use super::tests::{StoppedClock, client, parts};
 use super::{Parts, Service, Worker};
+use crate::cache::{Denial, DenialKind};
 use crate::config::{BlockAnswer, SafeSearch, Settings, ViewSettings};
 use crate::env::Random;
 use crate::limits::Limits;
@@ -63,7 +64,9 @@ fn worker_with(settings: Settings) -> Rc<Worker> {
     service.replace_lists(Arc::new(lists_of(&lists)));
     let (cache, now) = (service.cache(), service.resolve.clock.boot());
     let keep = |set: &RrSet| cache.sets().put(set, Rank::AuthAnswer, Security::Insecure, now);
-    for (owner, last) in [("ads.site.", 1), ("tracker.site.", 2), ("adult.site.", 3), ("plain.site.", 4), ("own.site.", 5)] {
+    for (owner, last) in
+        [("ads.site.", 1), ("tracker.site.", 2), ("adult.site.", 3), ("plain.site.", 4), ("own.site.", 5), ("shop.site.", 6)]
+    {
         keep(&address(owner, last));
     }
     for (owner, last) in [("www.google.com.", 10), ("forcesafesearch.google.com.", 11), ("www.youtube.com.", 12)] {
@@ -189,6 +192,30 @@ async fn ordinary_names_share_one_answer() {
     assert!(ask(&worker, TEEN, &query("search.site. A", RD, None, &[])).await.0);
 }
 
+/// AAAA records are made of A records, which a list may block in one view alone.
+#[tokio::test]
+async fn translated_addresses_of_a_name_that_is_listed_for_one_type() {
+    let mut settings = settings();
+    settings.dns64.clients = vec!["127.0.0.0/8".parse().expect("a prefix")];
+    let before = |first: &'static str| {
+        let worker = worker_with(settings.clone());
+        worker.service().replace_lists(Arc::new(lists_of(&[("ads", false, "||plain.site^$dnstype=A\n")])));
+        let (cache, now) = (worker.service().cache(), worker.service().resolve.clock.boot());
+        let soa = RrSet::with(name("site."), Rtype::SOA, 300, &[&[0, 0][..], &[0; 16], &300u32.to_be_bytes()].concat());
+        let security = Security::Insecure;
+        let denial = Denial { kind: DenialKind::NoData, soa: Some(soa), proof: Vec::new(), security, relayed: false };
+        cache.denials().put(&Question::new(name("plain.site."), Rtype::AAAA), &denial, now);
+        (worker, first)
+    };
+    for (worker, first) in [before(ADULT), before(OTHER)] {
+        for peer in [first, ADULT, OTHER] {
+            let reply = told(&ask(&worker, peer, &query("plain.site. AAAA", RD, None, &[])).await.1);
+            let expected = if peer == ADULT { "NOERROR 64:ff9b::cb00:7104" } else { "NOERROR +SOA" };
+            assert!(reply.starts_with(expected), "{reply} for {peer}, first asked by {first}");
+        }
+    }
+}
+
 /// What was answered before a boundary or a pause is never given after it.
 #[tokio::test]
 async fn ready_answers_do_not_outlive_a_moment() {
@@ -272,15 +299,22 @@ async fn lists_that_are_not_in_force_are_explained() {
     let worker = worker();
     let moment = Moment { paused: Paused { all: false, views: vec!["teens".to_owned()] }, ..Moment::default() };
     worker.service().set_moment(moment);
-    for (peer, expected) in [
-        (TEEN, "view teens; adult not for adult.site.: a pause"),
-        (ADULT, "view adults; adult not for adult.site.: the view does not have this list"),
-        (OTHER, "adult Blocks adult.site."),
+    let lists = [("ads", false, "tracker.site\n"), ("adult", false, "adult.site\n@@||tracker.site^\n||shop.site^$dnsrewrite=plain.site\n")];
+    worker.service().replace_lists(Arc::new(lists_of(&lists)));
+    for (owner, peer, expected) in [
+        // An exception holds during a pause, and the block that it beats does not.
+        ("tracker.site.", TEEN, "view teens; ads not for tracker.site.: a pause; adult Allows tracker.site."),
+        ("shop.site.", TEEN, "view teens; adult not for shop.site.: a pause"),
+        ("adult.site.", TEEN, "view teens; adult not for adult.site.: a pause"),
+        ("adult.site.", ADULT, "view adults; adult not for adult.site.: the view does not have this list"),
+        ("adult.site.", OTHER, "adult Blocks adult.site."),
     ] {
         let client = peer.parse::<std::net::SocketAddr>().expect(peer).ip();
-        let question = Question::new(name("adult.site."), Rtype::A);
+        let question = Question::new(name(owner), Rtype::A);
         let explained = worker.explain(&super::Explain::new(question, Some(client))).await;
-        let notes: Vec<String> = explained.notes.iter().map(super::tests::note).filter(|note| !note.ends_with("queries")).collect();
-        assert_eq!(notes.join("; "), expected, "{peer}");
+        let is_of_policy = |note: &String| !note.ends_with("queries");
+        let mut notes: Vec<String> = explained.notes.iter().map(super::tests::note).filter(is_of_policy).collect();
+        notes.dedup();
+        assert_eq!(notes.join("; "), expected, "{owner} by {peer}");
     }
 }

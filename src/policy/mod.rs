@@ -1,4 +1,4 @@
-//! Who may ask, and which names are special: access lists, special-use names (RFC 6761 and its registry), the rebinding guard,
+//! Who may ask, and which names are special: access lists, views, special-use names (RFC 6761 and its registry), the rebinding guard,
 //! lists of names, response policy zones, local data, and the rates and counts that one client may reach.
 //!
 //! All of this is made from the settings at start and reload and swapped as a whole; the parts that count (`ResponseRate`,
@@ -37,7 +37,8 @@ pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};
 pub use limit_log::LimitLog;
 pub use lists::{
-    Builder, Dialect, Found, ListId, ListReader, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule, Tally, leads_nowhere, printable,
+    Builder, Detail, Dialect, Found, Kind, ListId, ListReader, ListSet, ListVerdict, Lists, Reach, Rewrite, Rule, Tally, leads_nowhere,
+    printable,
 };
 pub use local_data::{LocalData, LocalFound, denial_soa};
 pub use private_address::is_private;

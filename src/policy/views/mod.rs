@@ -1,5 +1,6 @@
-//! What differs for some clients. Which view a client has depends on its address alone; all else that a view says is read by
-//! whoever decides about a name. What of it is in force changes with the time of day and with pauses (`moment.rs`).
+//! What differs for some clients. Which view a client has depends on its address and on the address of this server that it asks
+//! (`view.rs`). All else that a view says is read by whoever decides about a name. What of it is in force changes with the time of day
+//! and with pauses (`moment.rs`). `safe_search.rs` knows the names of search engines.
 
 mod moment;
 mod safe_search;

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | Google | <https://support.google.com/websearch/answer/186669>; its domains: <https://www.google.com/supported_domains> |
 //! | YouTube | <https://support.google.com/a/answer/6214622> |
-//! | Bing | <https://support.microsoft.com/topic/946059ed-992b-46a0-944a-28e8fb8f1814>; the sidebar of Edge asks another name |
+//! | Bing | `strict.bing.com`: <https://support.microsoft.com/topic/946059ed-992b-46a0-944a-28e8fb8f1814>; the sidebar of Edge asks another name |
 //! | DuckDuckGo | <https://help.duckduckgo.com/duckduckgo-help-pages/features/safe-search/> |
 //! | Ecosia | <https://ecosia.helpscoutdocs.com/article/562-how-to-enforce-safe-search-at-your-organization> |
 //! | Pixabay | <https://pixabay.com/blog/posts/block-adult-content-on-pixabay-at-your-school-or-w-140/> |

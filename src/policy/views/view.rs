@@ -156,8 +156,9 @@ impl View {
         lists
     }
 
-    /// Why a list does nothing for its clients; `None`: it is in force.
-    pub fn why_out_of_force(&self, list: &str, moment: &Moment) -> Option<OutOfForce> {
+    /// Why a list does nothing for its clients; `None`: it is in force. `is_block`: what it says of the name is a block or another answer,
+    /// which a pause takes out of force, and no exception.
+    pub fn why_out_of_force(&self, list: &str, is_block: bool, moment: &Moment) -> Option<OutOfForce> {
         if !self.has(list) {
             return Some(OutOfForce::NotInView);
         }
@@ -165,7 +166,7 @@ impl View {
             let times: Vec<String> = self.schedule_of(list).map(ScheduleRule::times).collect();
             return Some(OutOfForce::Schedule(times.join(", ")));
         }
-        moment.paused.has(&self.name).then_some(OutOfForce::Paused)
+        (is_block && moment.paused.has(&self.name)).then_some(OutOfForce::Paused)
     }
 
     fn new(settings: &ViewSettings, all: &Settings) -> View {

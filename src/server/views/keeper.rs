@@ -1,5 +1,6 @@
 //! Keeps the moment of the service up to date. The clock is read at the start of each minute, and every few seconds, because it may
-//! be set: a machine without a clock of its own learns the time long after its start.
+//! be set: a machine without a clock of its own learns the time long after its start. And a machine may sleep: the time for which this
+//! thread waits stands still then, and neither the time of day nor the end of a pause does.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -142,7 +143,8 @@ impl Shared {
         let names: Vec<&str> = views.iter().map(ViewSettings::name).collect();
         self.change(|held| {
             (held.zone, held.has_schedule) = (zone, has_schedule(views));
-            held.pauses.keep_views(&names).iter().for_each(told_of_end);
+            let ended = held.pauses.keep_views(&names);
+            ended.iter().for_each(|pause| drop(told_of_end(pause, &held.pauses)));
         });
     }
 
@@ -156,7 +158,8 @@ impl Shared {
         let undisturbed = self.versions.change();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = change(&mut held);
-        held.pauses.expire(self.clock.boot()).iter().for_each(told_of_end);
+        let ended = held.pauses.expire(self.clock.boot());
+        ended.iter().for_each(|pause| drop(told_of_end(pause, &held.pauses)));
         let moment = Moment { paused: held.pauses.paused(), ..moment_at(self.clock.wall(), &held.zone) };
         drop(held);
         if self.service.set_moment(moment) {
@@ -182,10 +185,15 @@ impl Shared {
         if let Some(error) = view.and_then(|view| self.why_no_view(view)) {
             return error;
         }
-        let (ended, left) = self.change(|held| (held.pauses.end(view), held.pauses.all().len()));
-        ended.iter().for_each(told_of_end);
+        let (ended, lines, left) = self.change(|held| {
+            let ended = held.pauses.end(view);
+            let lines: Vec<String> = ended.iter().map(|pause| told_of_end(pause, &held.pauses)).collect();
+            (ended, lines, held.pauses.all().len())
+        });
         match (ended.is_empty(), view) {
-            (false, _) => json!({ "line": "lists block again", "ended": ended.len() }),
+            // A view's pause may have ended under one of all clients.
+            (false, Some(_)) => json!({ "line": lines.concat(), "ended": ended.len() }),
+            (false, None) => json!({ "line": "lists block again", "ended": ended.len() }),
             (true, Some(view)) if left > 0 => {
                 json!({ "error": format!("the view {view} has no pause of its own; `cairn list resume` ends every pause") })
             }
@@ -237,19 +245,29 @@ impl Shared {
 
 /// `second`: of the present minute, where a schedule is to be watched.
 fn next_look(second: Option<u8>, pause_ends: Option<Duration>) -> Option<Duration> {
-    let minute = second.map(|second| Duration::from_secs(60u64.saturating_sub(u64::from(second)).max(1)).min(VIEWS_LOOK_INTERVAL));
+    let minute = second.map(|second| Duration::from_secs(60u64.saturating_sub(u64::from(second)).max(1)));
     // A little later than the end, so that it is over then.
     let end = pause_ends.map(|end| end + Duration::from_millis(1));
-    [minute, end].into_iter().flatten().min()
+    [minute, end].into_iter().flatten().min().map(|wait| wait.min(VIEWS_LOOK_INTERVAL))
 }
 
 fn has_schedule(views: &[ViewSettings]) -> bool {
     views.iter().any(|view| !view.schedule.is_empty())
 }
 
-fn told_of_end(pause: &Pause) {
+/// Logs what follows; `left` are the pauses that go on.
+fn told_of_end(pause: &Pause, left: &Pauses) -> String {
+    let line = line_of_end(pause, left);
+    info!(event = "pause-ended", view = pause.view, "{line}");
+    line
+}
+
+pub(super) fn line_of_end(pause: &Pause, left: &Pauses) -> String {
+    let paused = left.paused();
     match &pause.view {
-        Some(view) => info!(event = "pause-ended", view, "the pause of the view {view} has ended: its lists block again"),
-        None => info!(event = "pause-ended", "the pause has ended: lists block again"),
+        Some(view) if paused.all => format!("the pause of the view {view} has ended; the one of all clients goes on"),
+        Some(view) => format!("the pause of the view {view} has ended: its lists block again"),
+        None if paused.views.is_empty() => "the pause of all clients has ended: lists block again".to_owned(),
+        None => format!("the pause of all clients has ended: lists block again, but not in {}", paused.views.join(", ")),
     }
 }

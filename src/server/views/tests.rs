@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::keeper::Shared;
+use super::keeper::{Shared, line_of_end};
+use super::pauses::{Pause, Pauses};
 use crate::answer::{Parts, Service};
 use crate::config::Settings;
 use crate::env::{BootTime, Clock, Random, TimeZone, WallTime};
@@ -231,11 +232,29 @@ fn pauses_are_ended() {
     let told = world.shared.resume(Some("children"));
     assert_eq!(error_of(&told), "the view children has no pause of its own; `cairn list resume` ends every pause");
     assert_eq!(world.blocked("ads.test."), "---");
-    assert_eq!(world.shared.resume(Some("office"))["ended"], 1);
+    let ended = world.shared.resume(Some("office"));
+    assert_eq!(ended["ended"], 1);
+    assert_eq!(ended["line"], "the pause of the view office has ended; the one of all clients goes on");
     assert_eq!(world.blocked("ads.test."), "---", "all have one");
     world.shared.pause(Some("office".to_owned()), HOUR);
     assert_eq!(world.shared.resume(None)["ended"], 2);
     assert_eq!(world.blocked("ads.test."), "bbb");
+}
+
+/// Whoever reads that lists block again can rely on it.
+#[test]
+fn what_is_said_at_the_end_of_a_pause() {
+    let pause = |view: Option<&str>| Pause { view: view.map(str::to_owned), end: BootTime(5) };
+    for (ended, left, expected) in [
+        (None, &[][..], "the pause of all clients has ended: lists block again"),
+        (None, &[Some("office"), Some("kids")], "the pause of all clients has ended: lists block again, but not in office, kids"),
+        (Some("kids"), &[Some("office")], "the pause of the view kids has ended: its lists block again"),
+        (Some("kids"), &[None], "the pause of the view kids has ended; the one of all clients goes on"),
+    ] {
+        let mut pauses = Pauses::default();
+        left.iter().for_each(|view| pauses.begin(view.map(str::to_owned), BootTime(9)));
+        assert_eq!(line_of_end(&pause(ended), &pauses), expected);
+    }
 }
 
 /// A reload keeps pauses of views that are still there, wherever they stand now, and schedules count from its first moment on.
@@ -265,5 +284,21 @@ fn nothing_to_watch() {
     world.shared.configure(TimeZone::UTC, &[]);
     assert_eq!(world.shared.next_look(), None);
     world.shared.pause(None, HOUR);
-    assert_eq!(world.pass(2 * HOUR), 1);
+    world.pass(2 * HOUR);
+    assert_eq!(world.shared.next_look(), None, "the pause is over");
+}
+
+/// While a machine sleeps, the time that a thread waits stands still; the clocks go on.
+#[test]
+fn a_machine_that_sleeps() {
+    let world = World::at(MONDAY_EVENING);
+    world.shared.configure(TimeZone::UTC, &[]);
+    world.shared.pause(None, HOUR);
+    let waits = world.shared.next_look().expect("a pause ends");
+    world.clocks.pass(2 * HOUR);
+    assert_eq!(world.blocked("ads.test."), "---", "it sleeps");
+    assert!(waits <= Duration::from_secs(5), "{waits:?} after it wakes");
+    world.clocks.pass(waits);
+    world.shared.look();
+    assert_eq!(world.blocked("ads.test."), "bbb");
 }
