@@ -356,7 +356,7 @@ const CACHE: &[Row<Settings>] = &[
         key: "size",
         kind: Kind::Bytes(|s| &mut s.cache.size_bytes, 1 << 20, 1 << 42),
         default: r#""256MiB""#,
-        doc: "Memory of all caches together, as really allocated",
+        doc: "Memory of all caches together, as really allocated; the caches of views with `forward` come besides (docs/operations.md)",
         why: "",
     },
     Row {
@@ -793,7 +793,9 @@ pub(super) fn expected<T>(kind: &Kind<T>) -> String {
         Kind::NamesOrAll(_) => "a list of domain names".to_owned(),
         Kind::RecordsInstead(_) => "a list of records such as \"nas.lan. 300 A 192.0.2.7\"".to_owned(),
         Kind::ListenPlaces(_) => "a list of addresses such as \"192.0.2.53\" or \"192.0.2.53:853\"".to_owned(),
-        Kind::Forwards(_) => "a list of zones, each with its servers, such as \"corp.example. 10.0.0.1\"".to_owned(),
+        Kind::Forwards(_) => {
+            "a list of zones, each with its servers, such as \"corp.example. 10.0.0.1\" or \"corp.example. 10.0.0.1 fallback\"".to_owned()
+        }
         Kind::Schedule(_) => "a list of times such as \"ads: mon-fri 20:00-07:00\"".to_owned(),
         Kind::SafeSearch(_) => "true, false or \"moderate\"".to_owned(),
         Kind::Secret(_) => "a secret in base 64".to_owned(),

@@ -41,6 +41,16 @@ impl Prefix {
         self.network
     }
 
+    /// The two prefixes that are one bit longer; `None`: it is one address.
+    pub fn halves(&self) -> Option<[Prefix; 2]> {
+        let length = self.length + 1;
+        let second = match self.network {
+            IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() | (1u32 << 32u32.checked_sub(length.into())?))),
+            IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() | (1u128 << 128u32.checked_sub(length.into())?))),
+        };
+        Some([self.network, second].map(|network| Prefix { network, length }))
+    }
+
     /// Bits of the prefix.
     pub fn length(&self) -> u8 {
         self.length

@@ -70,6 +70,16 @@ impl ListenPlace {
         Ok(ListenPlace { ip: place.ip().to_canonical(), port: Some(place.port()) })
     }
 
+    /// Never an IPv4-mapped one.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// `None`: each port.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// Whether a query that came to this address came here.
     pub fn is_at(&self, local: SocketAddr) -> bool {
         self.ip == local.ip().to_canonical() && self.port.is_none_or(|port| port == local.port())
@@ -85,12 +95,17 @@ impl fmt::Display for ListenPlace {
     }
 }
 
-/// A forward rule of a view: `"corp.example. 10.0.0.1 10.0.0.2:5353"`.
+/// The last word of a rule whose names are resolved from the root if all servers fail.
+const FALLBACK: &str = "fallback";
+
+/// A forward rule of a view: `"corp.example. 10.0.0.1 10.0.0.2:5353"`, with the word `fallback` behind the servers or without it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ViewForward {
     pub zone: Name,
     /// At least one.
     pub to: Vec<Forwarder>,
+    /// Names are resolved from the root if all servers fail.
+    pub fallback: bool,
 }
 
 impl ViewForward {
@@ -98,18 +113,21 @@ impl ViewForward {
     pub(super) fn parse(text: &str, name: fn(&str) -> Result<Name, String>) -> Result<ViewForward, String> {
         let mut words = text.split_whitespace();
         let zone = name(words.next().unwrap_or_default())?;
-        let to = words.map(Forwarder::parse).collect::<Result<Vec<_>, _>>()?;
+        let mut words: Vec<&str> = words.collect();
+        let fallback = words.pop_if(|last| *last == FALLBACK).is_some();
+        let to = words.into_iter().map(Forwarder::parse).collect::<Result<Vec<_>, _>>()?;
         if to.is_empty() {
             return Err(format!("\"{text}\" names no server: write them behind the zone, such as \"{zone} 10.0.0.1\""));
         }
-        Ok(ViewForward { zone, to })
+        Ok(ViewForward { zone, to, fallback })
     }
 }
 
 impl fmt::Display for ViewForward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.zone)?;
-        self.to.iter().try_for_each(|server| write!(f, " {server}"))
+        self.to.iter().try_for_each(|server| write!(f, " {server}"))?;
+        if self.fallback { write!(f, " {FALLBACK}") } else { Ok(()) }
     }
 }
 
@@ -126,5 +144,29 @@ pub enum SafeSearch {
 impl ViewSettings {
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forward_rules() {
+        let name = |text: &str| Name::parse(text).map_err(|error| error.to_string());
+        for (text, expected) in [
+            ("corp.example 10.0.0.1 [2001:db8::1]:5353", Some((2, false))),
+            ("corp.example. 10.0.0.1 fallback", Some((1, true))),
+            ("corp.example. fallback", None),
+            ("corp.example. fallback 10.0.0.1", None),
+            ("corp.example. 10.0.0.1 fallback fallback", None),
+            ("corp.example.", None),
+        ] {
+            let rule = ViewForward::parse(text, name);
+            assert_eq!(rule.as_ref().ok().map(|rule| (rule.to.len(), rule.fallback)), expected, "{text}: {rule:?}");
+            if let Ok(rule) = rule {
+                assert_eq!(ViewForward::parse(&rule.to_string(), name), Ok(rule), "what is shown is read again");
+            }
+        }
     }
 }

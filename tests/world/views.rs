@@ -31,6 +31,7 @@ fn view(label: &str, clients: &str, forward: &[(&str, &str)]) -> ViewSettings {
     let rule = |(zone, server): &(&str, &str)| ViewForward {
         zone: name(zone),
         to: vec![SocketAddr::new(server.parse().expect("an address"), 53).into()],
+        fallback: false,
     };
     ViewSettings {
         name: Some(label.to_owned()),
@@ -111,4 +112,83 @@ fn other_servers_after_a_reload() {
     changed.set(true);
     world.reload();
     assert_eq!([STAFF, GUEST, OTHER].map(|client| asked(&mut world, client)), ["198.51.101.2", "192.0.2.2", "192.0.2.2"]);
+}
+
+/// A ready answer that is the same in all views is refreshed by the way of all, whoever asks near its end; what a view looks up apart is
+/// refreshed by its servers alone.
+#[test]
+fn refreshed_by_the_way_of_the_answer() {
+    if !is_cairn() {
+        return;
+    }
+    let staff = |settings: &mut Settings| settings.views = vec![view("staff", "127.0.1.0/24", &[("corp.", FORWARDERS[0].0)])];
+    let mut world = world(2).tune(staff);
+    let asked = |world: &mut World, question: &str, client: &str| drop(world.ask(&format!("{question} from={client}")));
+    asked(&mut world, "www.example. A", OTHER);
+    world.pass(280);
+    asked(&mut world, "www.example. A", STAFF);
+    world.wait_ms(2_000);
+    world.pass(60);
+    asked(&mut world, "www.example. A", OTHER);
+    assert_eq!(world.queries_for("www.example.", Rtype::A), 2, "the first client and the refresh");
+
+    world.forget();
+    asked(&mut world, "sub.corp. A", STAFF);
+    world.pass(280);
+    asked(&mut world, "sub.corp. A", STAFF);
+    world.wait_ms(2_000);
+    world.pass(60);
+    asked(&mut world, "sub.corp. A", STAFF);
+    let servers: Vec<String> =
+        world.log().iter().filter(|seen| seen.name() == name("sub.corp.")).map(|seen| seen.to.ip().to_string()).collect();
+    assert_eq!(servers, [FORWARDERS[0].0; 2]);
+}
+
+/// Names that a view looks up apart are never kept warm, because that asks the servers of all; other names are, also where a view has
+/// servers of its own.
+#[test]
+fn kept_warm_by_the_servers_of_all() {
+    if !is_cairn() {
+        return;
+    }
+    const HOUR: u64 = 3_600;
+    let start = 20_000 * 24 * HOUR;
+    let mut world = world(3).tune(|settings| {
+        settings.views = vec![view("staff", "127.0.1.0/24", &[("corp.", FORWARDERS[0].0)])];
+        settings.cache.keep_warm = true;
+    });
+    world.set_wall(start);
+    for day in 0..2 {
+        let now = world.wall();
+        world.pass(start + day * 24 * HOUR + 9 * HOUR + 60 - now);
+        for _ in 0..2 {
+            for (question, client) in [("www.example. A", OTHER), ("sub.corp. A", STAFF)] {
+                drop(world.ask(&format!("{question} from={client}")));
+            }
+            // A ready answer is noted too.
+            world.pass(60);
+        }
+    }
+    let now = world.wall();
+    world.pass(start + 2 * 24 * HOUR + 9 * HOUR - now);
+    world.forget();
+    world.keep_warm(600);
+    assert!(world.queries_for("www.example.", Rtype::A) > 0);
+    assert_eq!(world.queries_for("sub.corp.", Rtype::A), 0);
+}
+
+/// A rule with the word `fallback` goes on from the root where its servers are silent; one without it fails.
+#[test]
+fn a_rule_with_fallback() {
+    if !is_cairn() {
+        return;
+    }
+    for fallback in [false, true] {
+        let mut world = world(4).server("f0.forwarders.").dead().tune(move |settings| {
+            settings.views = vec![view("staff", "127.0.1.0/24", &[("corp.", FORWARDERS[0].0)])];
+            settings.views[0].forward[0].fallback = fallback;
+        });
+        let answer = world.ask(&format!("host.corp. A from={STAFF}"));
+        assert_eq!(answer.is("192.0.2.2"), fallback, "{answer:?}");
+    }
 }

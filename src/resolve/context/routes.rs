@@ -114,7 +114,7 @@ impl Routes {
             zone: forward.zone.clone(),
             forward: true,
             to: self.targets.of_view(&forward.to),
-            fallback: false,
+            fallback: forward.fallback,
             dnssec: false,
             never_public: never_public(&forward.zone),
         });

@@ -10,6 +10,7 @@ mod root;
 mod sources;
 mod system_resolvers;
 mod time_zone;
+mod unreached_views;
 mod warnings;
 mod x509;
 

@@ -1,9 +1,10 @@
 //! What is allowed and seldom meant, and shows only when all files are seen together: rules that a hosted zone overrides, zones
-//! that nobody else finds, signatures that expire, a resolver that is open to everybody.
+//! that nobody else finds, signatures that expire, a resolver that is open to everybody, views that no client has.
 
 use std::net::IpAddr;
 
 use super::configuration::{Configuration, LoadedZone};
+use super::unreached_views::unreached;
 use crate::config::{Prefix, Problem, RouteSettings};
 use crate::env::WallTime;
 use crate::record::{Name, Rtype, timestamp_to_text};
@@ -20,7 +21,13 @@ pub(super) fn across_files(configuration: &Configuration, zones: &[LoadedZone], 
     let zones: Vec<&LoadedZone> = zones.iter().filter(is_served).collect();
     let signatures = zones.iter().filter_map(|zone| signatures(zone, now));
     let rules = unused_rules(configuration, &zones);
-    rules.into_iter().chain(undelegated(&zones)).chain(signatures).chain(open_resolver(configuration)).collect()
+    rules
+        .into_iter()
+        .chain(undelegated(&zones))
+        .chain(signatures)
+        .chain(open_resolver(configuration))
+        .chain(unreached(configuration))
+        .collect()
 }
 
 /// Forward and stub rules for names that a hosted zone answers: hosted zones take precedence.
