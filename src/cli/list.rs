@@ -1,6 +1,6 @@
 //! `cairn list`: the lists of names that are blocked or let through.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -13,7 +13,7 @@ use super::explain::parse_name;
 use super::run::Everywhere;
 use super::terminal::{Paint, complain, say};
 use super::time::time;
-use crate::config::duration_from_text;
+use crate::config::{duration_from_text, parse_socket};
 use crate::limits::server::LIST_PAUSE_MAX;
 use crate::record::{Name, to_ascii_name};
 use crate::server::{self, Command, StartOptions};
@@ -76,6 +76,9 @@ pub(super) struct WhichArgs {
     /// What holds for this client, in its view; by default for clients of no view
     #[arg(long = "as", value_name = "ADDRESS")]
     client: Option<IpAddr>,
+    /// Where that client asks, for a view with `listen`: an address of the server, and the port of the transport if it is not 53
+    #[arg(long, value_name = "ADDRESS[:PORT]", requires = "client", value_parser = parse_socket)]
+    at: Option<SocketAddr>,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -102,7 +105,7 @@ fn pause_length(text: &str) -> Result<Duration, String> {
     let length = duration_from_text(text).map(Duration::from_secs).ok_or("expected a duration such as 10m, 1h or 90s")?;
     if length.is_zero() || length > LIST_PAUSE_MAX {
         return Err(format!(
-            "a pause lasts from 1s to {}d; a list that is never to block does not belong into the configuration",
+            "a pause lasts from 1s to {}d; remove a list that must never block from the configuration",
             LIST_PAUSE_MAX.as_secs() / 86_400
         ));
     }
@@ -125,20 +128,21 @@ pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
     }
 }
 
-/// Of the running server; where none runs, of the files.
 /// A name as people write it, also beyond ASCII.
 fn parse_listed(text: &str) -> Result<Name, String> {
     let ascii = to_ascii_name(text).ok_or("its xn-- form is not known: write that form")?;
     parse_name(&ascii)
 }
 
+/// Of the running server; where none runs, of the files.
 fn which(args: &WhichArgs, everywhere: &Everywhere) -> u8 {
-    let command = Command::ListWhich { name: args.name.clone(), client: args.client };
+    let command = Command::ListWhich { name: args.name.clone(), client: args.client, at: args.at };
     let is_running = server::ask(&everywhere.control_sockets(), &Command::ListStatus, |_| {}).unwrap_or(false);
     if is_running {
         return ask(&command, args.json, which_lines, everywhere);
     }
-    match server::which_list(&args.name, args.client, &StartOptions { config: everywhere.config.clone(), ..StartOptions::default() }) {
+    let options = StartOptions { config: everywhere.config.clone(), ..StartOptions::default() };
+    match server::which_list(&args.name, args.client, args.at, &options) {
         Ok(line) => {
             show(&line, args.json, which_lines);
             GOOD
@@ -199,7 +203,7 @@ fn fetch_line(fetch: &Value, paint: Paint) -> Option<String> {
     let age = ago(fetch.get("age")?).map_or_else(|| "never fetched".to_owned(), |age| format!("as on the server {age}"));
     let status = fetch["http-status"].as_u64().map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
     let last = match (ago(&fetch["last-try"]), fetch["problem"].as_str()) {
-        (Some(when), Some(problem)) => format!("; {} {when}: {problem}", paint.bad("fetched in vain")),
+        (Some(when), Some(problem)) => format!("; {} {when}: {problem}", paint.bad("last fetch failed")),
         (Some(_), None) => status,
         (None, _) => String::new(),
     };
@@ -207,7 +211,7 @@ fn fetch_line(fetch: &Value, paint: Paint) -> Option<String> {
     Some(format!("  {age}{last}{next}"))
 }
 
-fn which_lines(which: &Value, _: Paint) -> Vec<String> {
+fn which_lines(which: &Value, paint: Paint) -> Vec<String> {
     let name = text(&which["name"]);
     let answer = which["answer"].as_str().map(|answer| format!(", answered with {answer}")).unwrap_or_default();
     let rules = || which["rules"].as_array().into_iter().flatten();
@@ -223,6 +227,9 @@ fn which_lines(which: &Value, _: Paint) -> Vec<String> {
         let place = rule["line"].as_u64().map(|line| format!(":{line}: {}", text(&rule["text"]))).unwrap_or_default();
         let out = rule["out-of-force"].as_str().map(|why| format!("  (not in force: {why})")).unwrap_or_default();
         lines.push(format!("  {}  {}{place}{out}", text(&rule["list"]), text(&rule["source"])));
+    }
+    for list in which["not-read"].as_array().into_iter().flatten() {
+        lines.push(format!("  {}  {} {}", text(&list["list"]), paint.bad("not read:"), text(&list["problem"])));
     }
     if which["client"].is_null() && rules().next().is_some() {
         let in_views = which["views"].as_array().into_iter().flatten();
@@ -263,7 +270,7 @@ mod tests {
             ),
             (
                 json!({ "age": 7_200, "last-try": 5, "http-status": 503, "problem": "the server answers with HTTP status 503", "next-try": 60 }),
-                "  as on the server 2 h 0 min ago; fetched in vain 5 s ago: the server answers with HTTP status 503; next try in 1 min 0 s",
+                "  as on the server 2 h 0 min ago; last fetch failed 5 s ago: the server answers with HTTP status 503; next try in 1 min 0 s",
             ),
         ] {
             assert_eq!(of(fetch).as_deref(), Some(expected));

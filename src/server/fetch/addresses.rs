@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::answer::{Explain, Service, Worker, worker_for_own_needs};
+use crate::config::TranslationPrefix;
 use crate::env::{BoxFuture, Net, Random};
 use crate::record::{Name, Question, Rcode, Rtype};
 
@@ -15,6 +16,11 @@ use crate::record::{Name, Question, Rcode, Rtype};
 pub(in crate::server) trait Addresses {
     /// An error where it could not be found out; none at all where the host has none.
     fn of<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, String>>;
+
+    /// The IPv4 address that the translator of this network makes of an address.
+    fn translated(&self, _address: IpAddr) -> Option<Ipv4Addr> {
+        None
+    }
 }
 
 /// The resolver of this server, for its own needs.
@@ -36,13 +42,19 @@ impl OwnResolver {
             (v6, v4) => (v6.unwrap_or_default(), v4.unwrap_or_default()),
         };
         let snapshot = self.service.snapshot();
-        let prefix = snapshot.routes.nat64_prefix.or_else(|| self.service.resolve.nat64_prefix());
+        let prefix = self.prefix();
         let v4: Vec<Ipv4Addr> = v4.into_iter().filter_map(|address| if let IpAddr::V4(v4) = address { Some(v4) } else { None }).collect();
-        let translated: Vec<Ipv6Addr> = prefix.into_iter().flat_map(|prefix| v4.iter().map(move |v4| prefix.embed(*v4))).collect();
+        let embed = |prefix: TranslationPrefix| v4.iter().filter(move |v4| prefix.translates(**v4)).map(move |v4| prefix.embed(*v4));
+        let translated: Vec<Ipv6Addr> = prefix.into_iter().flat_map(embed).collect();
         let recursion = &snapshot.routes.recursion;
         let v4 = v4.into_iter().filter(|_| recursion.ipv4 != Some(false)).map(IpAddr::V4);
         let v6 = v6.into_iter().chain(translated.into_iter().map(IpAddr::V6)).filter(|_| recursion.ipv6 != Some(false));
         Ok(alternating(v6.collect(), v4.collect()))
+    }
+
+    /// That of the network's translator.
+    fn prefix(&self) -> Option<TranslationPrefix> {
+        self.service.snapshot().routes.nat64_prefix.or_else(|| self.service.resolve.nat64_prefix())
     }
 
     /// What a server denies is an answer; what it does not answer is none.
@@ -63,6 +75,13 @@ impl OwnResolver {
 impl Addresses for OwnResolver {
     fn of<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, String>> {
         Box::pin(self.looked_up(host))
+    }
+
+    fn translated(&self, address: IpAddr) -> Option<Ipv4Addr> {
+        match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => self.prefix()?.extract(address),
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl Client {
             let addresses = self.addresses(&url, is_sent_by_public).await?;
             let over_tls = tls.clone().filter(|_| url.scheme == Scheme::Https);
             let (peer, stream) = open(&*self.net, &url, &addresses, over_tls).await?;
-            is_sent_by_public |= !is_local(peer.ip());
+            is_sent_by_public |= !self.is_local(peer.ip());
             match get(stream, &url, validators, into).await? {
                 Got::Data(validators) => return Ok(Fetched::Data(validators)),
                 Got::NotModified => return Ok(Fetched::NotModified),
@@ -69,6 +69,11 @@ impl Client {
             }
         }
         Err(FetchError::TooManyRedirects)
+    }
+
+    /// Whether it belongs to a local network, also behind the translator of this network.
+    fn is_local(&self, address: IpAddr) -> bool {
+        is_local(address) || self.addresses.translated(address).is_some_and(|behind| is_local(IpAddr::V4(behind)))
     }
 
     /// Where the URL leads. The operator's own may lead anywhere; once a public server redirects, no local address counts.
@@ -80,8 +85,8 @@ impl Client {
                 (name.clone(), found)
             }
         };
-        let local = found.iter().copied().find(|address| is_sent_by_public && is_local(*address));
-        let usable = |address: &IpAddr| !(is_sent_by_public && is_local(*address));
+        let local = found.iter().copied().find(|address| is_sent_by_public && self.is_local(*address));
+        let usable = |address: &IpAddr| !(is_sent_by_public && self.is_local(*address));
         let usable: Vec<SocketAddr> =
             found.into_iter().filter(usable).take(ADDRESSES_MAX).map(|address| SocketAddr::new(address, url.port)).collect();
         match (usable.is_empty(), local) {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::env::WallTime;
 use crate::limits::fetch::{FETCH_TIME_MAX, FETCHED_BYTES_MAX, HEAD_BYTES_MAX, HEADER_FIELDS_MAX, REDIRECTS_MAX, UNPACKED_RATIO_MAX};
 
 /// Each variant is one line of the table in docs/lists.md.
@@ -42,6 +43,11 @@ pub(in crate::server) enum FetchError {
     NotHttp(String),
     HeadTooLarge,
     Status(u16),
+    /// The server is busy (429 or 503), and says when to come again (RFC 9110 10.2.3).
+    Busy {
+        status: u16,
+        retry: RetryAfter,
+    },
     /// 304 for a request that did not ask whether there is something newer.
     NotModifiedUnasked,
     TooManyRedirects,
@@ -66,11 +72,33 @@ pub(in crate::server) enum FetchError {
     Failed,
 }
 
+/// What a server says in `Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum RetryAfter {
+    Seconds(u64),
+    At(WallTime),
+}
+
+impl RetryAfter {
+    /// Seconds from `now` on.
+    pub(in crate::server) fn wait_s(self, now: WallTime) -> u64 {
+        match self {
+            RetryAfter::Seconds(seconds) => seconds,
+            RetryAfter::At(time) => time.0.saturating_sub(now.0),
+        }
+    }
+}
+
 impl FetchError {
+    /// When the server wants to be asked again.
+    pub(in crate::server) fn retry_after(&self) -> Option<RetryAfter> {
+        if let FetchError::Busy { retry, .. } = self { Some(*retry) } else { None }
+    }
+
     /// The status code of the response, where there was one.
     pub(in crate::server) fn http_status(&self) -> Option<u16> {
         match self {
-            FetchError::Status(status) => Some(*status),
+            FetchError::Status(status) | FetchError::Busy { status, .. } => Some(*status),
             FetchError::NotModifiedUnasked => Some(304),
             FetchError::ContentType(_)
             | FetchError::ContentEncoding(_)
@@ -115,12 +143,14 @@ impl fmt::Display for FetchError {
             FetchError::HeadTooLarge => {
                 write!(f, "the head of the response has more than {} KiB or {HEADER_FIELDS_MAX} fields", HEAD_BYTES_MAX >> 10)
             }
-            FetchError::Status(status) => write!(f, "the server answers with HTTP status {status}"),
+            FetchError::Status(status) | FetchError::Busy { status, .. } => {
+                write!(f, "the server answers with HTTP status {status}")
+            }
             FetchError::NotModifiedUnasked => {
                 f.write_str("the server answers that nothing is newer (HTTP status 304), but there is no copy")
             }
             FetchError::TooManyRedirects => write!(f, "more than {REDIRECTS_MAX} redirects"),
-            FetchError::BadRedirect { to, why } => write!(f, "a redirect to {to}, which {why}"),
+            FetchError::BadRedirect { to, why } => write!(f, "a redirect to \"{to}\", which {why}"),
             FetchError::LessSecure { to } => write!(f, "a redirect from https to {to}"),
             FetchError::ContentType(kind) => write!(f, "the server sends {kind}, which is no list"),
             FetchError::ContentEncoding(encoding) => write!(f, "the server packs it as {encoding}, which was not asked for"),

@@ -1,11 +1,12 @@
 //! What the head of a response means: data, nothing newer, another place, or a reason to refuse (RFC 9110).
 
 use hyper::StatusCode;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER};
 use serde::{Deserialize, Serialize};
 
-use super::error::FetchError;
+use super::error::{FetchError, RetryAfter};
 use crate::config::{HttpUrl, Scheme};
+use crate::env::WallTime;
 use crate::limits::fetch::VALIDATOR_BYTES_MAX;
 
 /// What the server gives with its data, and is sent to ask for newer data only (RFC 9110 13.1). Kept and sent as it came.
@@ -55,8 +56,23 @@ pub(super) fn meaning(url: &HttpUrl, is_conditional: bool, status: StatusCode, f
         304 if is_conditional => Ok(Meaning::NotModified),
         304 => Err(FetchError::NotModifiedUnasked),
         301 | 302 | 303 | 307 | 308 => redirect(url, fields, status).map(Meaning::Redirect),
+        status @ (429 | 503) => Err(match retry_after(fields) {
+            Some(retry) => FetchError::Busy { status, retry },
+            None => FetchError::Status(status),
+        }),
         other => Err(FetchError::Status(other)),
     }
+}
+
+/// RFC 9110 10.2.3: seconds or a date, of which servers send the preferred form alone (RFC 9110 5.6.7).
+fn retry_after(fields: &HeaderMap) -> Option<RetryAfter> {
+    let text = fields.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(RetryAfter::Seconds(seconds));
+    }
+    let date = jiff::fmt::strtime::parse("%a, %d %b %Y %H:%M:%S GMT", text).ok()?.to_datetime().ok()?;
+    let date = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+    Some(RetryAfter::At(WallTime(u64::try_from(date).ok()?)))
 }
 
 fn redirect(url: &HttpUrl, fields: &HeaderMap, status: StatusCode) -> Result<HttpUrl, FetchError> {
@@ -155,6 +171,27 @@ mod tests {
     }
 
     #[test]
+    fn when_to_come_again() {
+        let busy = |status, retry| Err(FetchError::Busy { status, retry });
+        for (status, value, expected) in [
+            (429, "120", busy(429, RetryAfter::Seconds(120))),
+            (503, " 0 ", busy(503, RetryAfter::Seconds(0))),
+            (503, "Fri, 31 Dec 1999 23:59:59 GMT", busy(503, RetryAfter::At(WallTime(946_684_799)))),
+            (503, "Fri, 31 Dec 1969 23:59:59 GMT", Err(FetchError::Status(503))),
+            (503, "99999999999999999999", Err(FetchError::Status(503))),
+            (503, "-1", Err(FetchError::Status(503))),
+            (503, "soon", Err(FetchError::Status(503))),
+            (503, "", Err(FetchError::Status(503))),
+            // Other failures are not for the server to say when they end.
+            (404, "120", Err(FetchError::Status(404))),
+        ] {
+            assert_eq!(of(false, status, &[("retry-after", value)]), expected, "{status} {value}");
+        }
+        let retry = RetryAfter::At(WallTime(100));
+        assert_eq!((retry.wait_s(WallTime(40)), retry.wait_s(WallTime(400))), (60, 0));
+    }
+
+    #[test]
     fn statuses_and_redirects() {
         assert_eq!(of(true, 304, &[]), Ok(Meaning::NotModified));
         assert_eq!(of(false, 304, &[]), Err(FetchError::NotModifiedUnasked));
@@ -169,6 +206,9 @@ mod tests {
         let less = FetchError::LessSecure { to: "http://a.example/x".to_owned() };
         assert_eq!(of(true, 302, &[("location", "http://a.example/x")]), Err(less));
         let bad = |to: &str, why| Err(FetchError::BadRedirect { to: to.to_owned(), why });
-        assert_eq!(of(true, 302, &[("location", "ftp://a.example/x")]), bad("ftp://a.example/x", "only https:// and http:// are fetched"));
+        assert_eq!(
+            of(true, 302, &[("location", "ftp://a.example/x")]),
+            bad("ftp://a.example/x", "is neither an https:// nor an http:// URL")
+        );
     }
 }

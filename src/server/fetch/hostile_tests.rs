@@ -80,7 +80,7 @@ fn rows() -> Vec<(&'static str, Script, FetchError)> {
         (
             "a redirect to a file",
             always(redirect("file:///etc/passwd")),
-            FetchError::BadRedirect { to: "file:///etc/passwd".to_owned(), why: "only https:// and http:// are fetched" },
+            FetchError::BadRedirect { to: "file:///etc/passwd".to_owned(), why: "is neither an https:// nor an http:// URL" },
         ),
         ("half a body", always("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nads.example\n"), FetchError::CutShort),
         ("half a chunk", always("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n14\r\nads.example\n"), FetchError::CutShort),

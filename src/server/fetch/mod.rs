@@ -29,7 +29,7 @@ mod unpack;
 
 pub(super) use addresses::OwnResolver;
 pub(super) use client::{Client, Fetched, Request};
-pub(super) use error::FetchError;
+pub(super) use error::{FetchError, RetryAfter};
 #[cfg(test)]
 pub(super) use fake_server::{Act, Ca, FakeWeb, Script, ok, script};
 pub(super) use head::Validators;

@@ -75,6 +75,8 @@ struct Reading<'a> {
     old: Option<(ListId, &'a ListState)>,
     /// `None`: it is taken over from the old table, or there is nothing.
     source: Option<Source>,
+    /// The source is the copy of what its file once had, and why.
+    instead: Option<String>,
     state_folder: Option<&'a Path>,
     wish: Wish,
     /// Why what has arrived is not used.
@@ -89,7 +91,7 @@ impl<'a> Reading<'a> {
             Some(path) => Source::arrived(path, list),
             None => Source::open(list, state_folder),
         };
-        let mut reading = Reading { state, old, source: None, state_folder, wish, refused: None };
+        let mut reading = Reading { state, old, source: None, instead: None, state_folder, wish, refused: None };
         match opened {
             Err(what) => {
                 reading.state.seen = None;
@@ -116,9 +118,14 @@ impl<'a> Reading<'a> {
             return;
         }
         self.source = None;
+        // A copy that cannot be read either is the end.
+        if self.old.is_none() && self.instead.is_none() {
+            self.source = Source::kept(&self.state.settings, self.state_folder);
+            self.instead = self.source.as_ref().map(|_| what.clone());
+        }
         self.state.is_loaded = self.old.is_some();
         self.state.tally = self.old.map(|(_, state)| state.tally.clone()).unwrap_or_default();
-        self.state.problem = Some(what);
+        self.state.problem = Some(self.instead.clone().unwrap_or(what));
     }
 
     /// False if the source cannot be used.
@@ -128,7 +135,8 @@ impl<'a> Reading<'a> {
         let is_list = |tally: &Tally| self.wish.arrived.is_none() || self.wish.accepts_shorter || tally.blocked + tally.exceptions > 0;
         match read {
             Ok(tally) if is_list(&tally) => {
-                (self.state.tally, self.state.problem, self.state.is_loaded) = (tally, None, true);
+                (self.state.tally, self.state.problem, self.state.is_loaded) = (tally, self.instead.clone(), true);
+                self.state.is_from_copy = self.instead.is_some();
                 true
             }
             Ok(tally) => {

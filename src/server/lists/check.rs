@@ -1,6 +1,6 @@
 //! Lists without a server: for `cairn check`, and for `cairn list which` where none runs.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -29,21 +29,25 @@ pub fn check_lists(sources: &Sources) -> Vec<CheckedList<'_>> {
     let config = sources.config_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
     let tls = tls_from_files(Arc::new(RealClock));
     let check = |list: &'_ ListSettings| match (&list.source, &list.ca) {
-        (Some(ListSource::File(_)), _) => Source::open(list, None).and_then(|mut source| source.read(list, &mut |_| {})).map(Some),
-        (_, Some(ca)) => tls(Some(ca)).map(|_| None).map_err(|what| format!("its ca cannot be used: {what}")),
+        (Some(ListSource::File(_)), _) => Source::open(list, None)
+            .and_then(|mut source| source.read(list, &mut |_| {}))
+            .map(Some)
+            .map_err(|what| Problem::at(&config, &list.source_mark, format!("list.source of {}: {what}", list.name()))),
+        (_, Some(ca)) => tls(Some(ca))
+            .map(|_| None)
+            .map_err(|what| Problem::at(&config, &list.ca_mark, format!("list.ca of {} cannot be used: {what}", list.name()))),
         _ => Ok(None),
     };
-    let told = |list: &ListSettings, what| Problem::at(&config, &list.source_mark, format!("list.source of {}: {what}", list.name()));
-    let checked = |list| CheckedList { list, read: check(list).map_err(|what| told(list, what)) };
+    let checked = |list| CheckedList { list, read: check(list) };
     sources.settings.lists.iter().map(checked).collect()
 }
 
-/// What the lists of the configuration say of a name.
-pub fn which_list(name: &Name, client: Option<IpAddr>, options: &StartOptions) -> Result<Value, Vec<Problem>> {
+/// What the lists of the configuration say of a name; `at`: where the client asks, if that is known.
+pub fn which_list(name: &Name, client: Option<IpAddr>, at: Option<SocketAddr>, options: &StartOptions) -> Result<Value, Vec<Problem>> {
     let Configuration { settings, .. } = configuration(options)?;
     let views = Views::new(&settings);
     let moment = moment_at(RealClock.wall(), &time_zone().unwrap_or(TimeZone::UTC));
-    let asked = Asked { views: &views, moment: &moment, client };
+    let asked = Asked { views: &views, moment: &moment, client, at };
     let Settings { lists, server, .. } = settings;
     let state_folder = state::place(&server);
     let told = |what: String| vec![Problem::of_file("lists", what)];

@@ -1,4 +1,5 @@
-//! The copy of a list that was fetched: its data, which the server starts with, and beside it what is known of the fetch.
+//! The copy of a list: its data, which the server starts with, and beside it what is known of its source. Of a list that is fetched it is
+//! what came last; of a list that is a file, what the file had when it was read last, for a start at which the file is missing or broken.
 //!
 //! Data arrives in a file beside the copy. It takes the place of the copy when it has been read and found good, in one step.
 
@@ -10,12 +11,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
 
+use super::state::Stamp;
 use crate::env::WallTime;
 use crate::limits::fetch::COPY_FACTS_BYTES_MAX;
+use crate::limits::lists::LIST_BYTES_MAX;
 use crate::server::fetch::Validators;
 use crate::server::{passed_file, state};
 
-/// Folder of fetched lists, in `state-dir`.
+/// Folder of the copies, in `state-dir`.
 const FOLDER: &str = "lists";
 
 /// Where the copy of one list is.
@@ -27,12 +30,16 @@ pub(super) struct Copy {
 /// What is known of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CopyFacts {
+    /// The URL or the file that it is of.
     pub(super) url: String,
     pub(super) validators: Validators,
     /// Octets of the copy. With another size it is not the file that was fetched.
     pub(super) bytes: u64,
     /// When the server last said that the copy is what it has: seconds since 1970.
     pub(super) fetched: u64,
+    /// The version of the file that it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<Stamp>,
 }
 
 impl CopyFacts {
@@ -71,6 +78,26 @@ impl Copy {
             _ => fs::rename(arrived, &self.path)?,
         }
         self.keep(facts)
+    }
+
+    /// Copies a file that was read, where that is still the same version of it and there is no copy of it yet.
+    pub(super) fn keep_file(&self, source: &Path, version: Stamp, now: WallTime) -> io::Result<()> {
+        let url = source.display().to_string();
+        if self.facts().is_some_and(|facts| facts.file == Some(version) && facts.url == url) {
+            return Ok(());
+        }
+        let file = passed_file::open(source)?;
+        // A fetch for another source of this list may still write to its own file.
+        let mut arriving = Arriving { path: self.beside("read"), file: None };
+        io::copy(&mut (&file).take(LIST_BYTES_MAX), &mut arriving)?;
+        let bytes = arriving.complete()?;
+        let is_same = |metadata: &fs::Metadata| Stamp::of(metadata) == version;
+        if !is_same(&file.metadata()?) {
+            // The next version is read and kept soon.
+            return Ok(());
+        }
+        let facts = CopyFacts { url, validators: Validators::default(), bytes, fetched: now.0, file: Some(version) };
+        self.replace(arriving.path(), &facts)
     }
 
     /// Keeps newer facts of the same data.
@@ -185,7 +212,7 @@ mod tests {
         let mut arriving = copy.arriving();
         arriving.write_all(b"ads.example\n").expect("room");
         let bytes = arriving.complete().expect("room");
-        let facts = CopyFacts { url: "https://a.example/".to_owned(), validators: Validators::default(), bytes, fetched: 7 };
+        let facts = CopyFacts { url: "https://a.example/".to_owned(), validators: Validators::default(), bytes, fetched: 7, file: None };
         copy.replace(arriving.path(), &facts).expect("one file system");
         drop(arriving);
         assert_eq!((fs::read(copy.path()).expect("a copy"), copy.facts()), (b"ads.example\n".to_vec(), Some(facts.clone())));

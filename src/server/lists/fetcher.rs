@@ -16,7 +16,7 @@ use super::schedule::{Ended, FetchState, Schedule};
 use crate::answer::Service;
 use crate::config::{HttpUrl, ListSettings, ListSource};
 use crate::env::{Clock, Random, RealNet, WallTime};
-use crate::server::fetch::{Client, FetchError, Fetched, OwnResolver, Request, tls_from_files};
+use crate::server::fetch::{Client, FetchError, Fetched, OwnResolver, Request, RetryAfter, tls_from_files};
 use crate::server::priority;
 
 /// The longest sleep: timers do not run while a machine sleeps.
@@ -156,8 +156,14 @@ impl Keeper {
                     Some(FetchOrder::NetworkChanged) => schedule.network_changed(self.clock.boot()),
                 },
                 Some((list, end)) = ended.recv() => {
-                    let problem = end.problem.clone();
+                    let (problem, accepted) = (end.problem.clone(), end.accepts_shorter);
                     schedule.ended(&list, end, self.clock.boot(), &self.random);
+                    // A fetch that was under way when somebody came who accepts a shorter list did not know that.
+                    if problem.is_some() && !accepted && accepts_shorter(&waiting, list.name()) {
+                        schedule.ask(&[list.name().to_owned()], self.clock.boot());
+                        self.show(&schedule);
+                        continue;
+                    }
                     // Whoever is told next looks at how it went.
                     self.show(&schedule);
                     // A fetch of settings that have changed meanwhile is followed by another one.
@@ -178,18 +184,25 @@ impl Keeper {
     fn begin(&self, list: ListSettings, waiting: &[Waiting], ended: mpsc::UnboundedSender<(ListSettings, Ended)>) {
         let (client, clock, folder, hand_over) =
             (self.client.clone(), self.clock.clone(), self.state_folder.clone(), self.hand_over.clone());
-        let is_meant = |waiting: &Waiting| waiting.accepts_shorter && waiting.left.iter().any(|name| name == list.name());
-        let accepts_shorter = waiting.iter().any(is_meant);
+        let accepts_shorter = accepts_shorter(waiting, list.name());
         spawn_local(async move {
             let of_list = list.clone();
             let begun = clock.clone();
             let fetching = spawn_local(async move { fetch(&client, &*begun, &of_list, &folder, &**hand_over, accepts_shorter).await });
             // A panic must not end the thread.
-            let outcome = fetching.await.unwrap_or_else(|_| Outcome { http_status: None, problem: Some(FetchError::Failed.to_string()) });
+            let outcome = fetching.await.unwrap_or_else(|_| Outcome::failed(&FetchError::Failed));
             log(&list, &outcome);
-            let _ = ended.send((list, Ended { at: clock.wall(), http_status: outcome.http_status, problem: outcome.problem }));
+            let Outcome { http_status, problem, retry_after } = outcome;
+            let at = clock.wall();
+            let retry_after_s = retry_after.map(|retry| retry.wait_s(at));
+            let _ = ended.send((list, Ended { at, http_status, problem, retry_after_s, accepts_shorter }));
         });
     }
+}
+
+/// Whether somebody waits for this list who takes it over however short it is.
+fn accepts_shorter(waiting: &[Waiting], name: &str) -> bool {
+    waiting.iter().any(|waiting| waiting.accepts_shorter && waiting.left.iter().any(|left| left == name))
 }
 
 /// One list has ended: whoever waits for no other one is told.
@@ -206,6 +219,17 @@ fn tell(waiting: &mut Vec<Waiting>, name: &str, problem: Option<&str>) {
 struct Outcome {
     http_status: Option<u16>,
     problem: Option<String>,
+    retry_after: Option<RetryAfter>,
+}
+
+impl Outcome {
+    fn of(http_status: u16, problem: Option<String>) -> Outcome {
+        Outcome { http_status: Some(http_status), problem, retry_after: None }
+    }
+
+    fn failed(error: &FetchError) -> Outcome {
+        Outcome { http_status: error.http_status(), problem: Some(error.to_string()), retry_after: error.retry_after() }
+    }
 }
 
 fn log(list: &ListSettings, outcome: &Outcome) {
@@ -238,7 +262,7 @@ async fn fetch(
     hand_over: &dyn Fn(Arrived),
     accepts_shorter: bool,
 ) -> Outcome {
-    let failed = |error: FetchError| Outcome { http_status: error.http_status(), problem: Some(error.to_string()) };
+    let failed = |error: FetchError| Outcome::failed(&error);
     let Some(url) = url(list) else { return failed(FetchError::Failed) };
     let copy = Copy::of(list.name(), state_folder);
     let known = known(list, state_folder);
@@ -252,10 +276,7 @@ async fn fetch(
         (Ok(Fetched::NotModified), None) => return failed(FetchError::NotModifiedUnasked),
         (Ok(Fetched::NotModified), Some(facts)) => {
             let kept = copy.keep(&CopyFacts { fetched: now, ..facts });
-            return Outcome {
-                http_status: Some(304),
-                problem: kept.err().map(|error| FetchError::NotWritten(error.to_string()).to_string()),
-            };
+            return Outcome::of(304, kept.err().map(|error| FetchError::NotWritten(error.to_string()).to_string()));
         }
         (Ok(Fetched::Data(validators)), _) => validators,
     };
@@ -263,10 +284,10 @@ async fn fetch(
         Ok(bytes) => bytes,
         Err(error) => return failed(FetchError::NotWritten(error.to_string())),
     };
-    let facts = CopyFacts { url: url.to_string(), validators, bytes, fetched: now };
+    let facts = CopyFacts { url: url.to_string(), validators, bytes, fetched: now, file: None };
     let (reply, taken) = oneshot::channel();
     let accepts_shorter = accepts_shorter || is_of_other_url;
     hand_over(Arrived { list: list.clone(), path: arriving.path().to_owned(), facts, accepts_shorter, reply });
     let taken = taken.await.unwrap_or_else(|_| Err("the thread that looks after lists has ended".to_owned()));
-    Outcome { http_status: Some(200), problem: taken.err() }
+    Outcome::of(200, taken.err())
 }

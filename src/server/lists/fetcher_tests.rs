@@ -63,8 +63,9 @@ impl World {
         let answer = Rc::new(RefCell::new(Some(Ok(()))));
         let taken = Rc::new(Cell::new(0));
         let (folder, answered, count) = (scratch.path().to_owned(), answer.clone(), taken.clone());
-        let hand_over = move |Arrived { list, path, facts, reply, .. }: Arrived| {
+        let hand_over = move |Arrived { list, path, facts, accepts_shorter, reply }: Arrived| {
             let answer = answered.borrow().clone().expect("a table");
+            let answer = if accepts_shorter { Ok(()) } else { answer };
             if answer.is_ok() {
                 Copy::of(list.name(), &folder).replace(&path, &facts).expect("room");
                 count.set(count.get() + 1);
@@ -265,6 +266,49 @@ async fn a_panic_is_a_failure_of_one_fetch() {
         assert_eq!(world.update(&["ads"], false).await, [("ads".to_owned(), "a fault in Cairn itself; the log has more".to_owned())]);
         *world.answer.borrow_mut() = Some(Ok(()));
         assert_eq!(world.update(&["ads"], false).await, []);
+    })
+    .await;
+}
+
+/// Somebody who accepts a list that has become shorter waits for a fetch that knows it, also where another one is under way.
+#[tokio::test(start_paused = true)]
+async fn a_shorter_list_is_accepted_while_it_is_fetched() {
+    run(async {
+        let (script, now, _) = changeable();
+        let slowly = |now: &Now| *now.borrow_mut() = vec![Act::Drip(ok("", "b.example\n"), Duration::from_millis(20))];
+        slowly(&now);
+        let world = World::start(FakeWeb::default().with(ADDRESS, script));
+        *world.answer.borrow_mut() = Some(Err("its source has 1 names now".to_owned()));
+        world.configure(&[list("ads", "http://192.0.2.1/ads")]);
+        sleep(Duration::from_millis(100)).await;
+        assert!(world.state().is_under_way);
+        let (plain, accepted) = tokio::join!(world.update(&["ads"], false), world.update(&["ads"], true));
+        assert_eq!((plain.len(), accepted.len(), world.copy().as_deref()), (0, 0, Some("b.example\n")), "{plain:?} {accepted:?}");
+        // What fails otherwise fails once more, and no third time.
+        let count = world.taken.get();
+        sends(&now, "HTTP/1.1 404 Gone\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(world.update(&["ads"], true).await.len(), 1);
+        assert_eq!((world.taken.get(), world.state().failures), (count, 1));
+    })
+    .await;
+}
+
+/// A server that is busy is left alone for as long as it says.
+#[tokio::test(start_paused = true)]
+async fn a_busy_server() {
+    run(async {
+        let (script, now, last) = changeable();
+        sends(&now, "HTTP/1.1 429 Busy\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n");
+        let world = World::start(FakeWeb::default().with(ADDRESS, script));
+        world.configure(&[list("ads", "http://192.0.2.1/ads")]);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.problem().as_deref(), Some("the server answers with HTTP status 429"));
+        sends(&now, ok("", "ads.example\n"));
+        last.borrow_mut().clear();
+        sleep(Duration::from_secs(3_590)).await;
+        assert!(last.borrow().is_empty());
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(world.copy().as_deref(), Some("ads.example\n"));
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! Keeps the table of all lists: reads them at the start and at a reload, whenever a file has changed, and when a list was fetched.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -65,6 +66,8 @@ struct Shared {
     held: Mutex<Held>,
     /// The state of each list, for whoever must not wait for a table to be made.
     states: Mutex<Arc<Vec<ListState>>>,
+    /// The versions of files that have a copy, or that could not be copied.
+    copied: Mutex<BTreeMap<String, Stamp>>,
     /// Questions are answered: they come before lists.
     is_started: AtomicBool,
 }
@@ -94,6 +97,7 @@ impl ListKeeper {
             key,
             held: Mutex::default(),
             states: Mutex::default(),
+            copied: Mutex::default(),
             is_started: AtomicBool::new(false),
         };
         let shared = Arc::new(shared);
@@ -117,7 +121,10 @@ impl ListKeeper {
                         looking.take_over(arrived);
                         updates.iter().for_each(|update| looking.update(update));
                     }
-                    Err(RecvTimeoutError::Timeout) => looking.look(),
+                    Err(RecvTimeoutError::Timeout) => {
+                        looking.look();
+                        looking.keep_copies();
+                    }
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
@@ -205,18 +212,24 @@ impl ListKeeper {
             let Ok(name) = Name::parse(&on_list.name) else { return };
             let states = shared.states();
             let Some(state) = states.iter().find(|state| state.settings.name() == on_list.list) else { return };
-            let which::Place { source, line } = which::place(&name, state, shared.state_folder.as_deref());
-            on_list.source = source;
+            on_list.source = state.settings.source.as_ref().map(ToString::to_string);
+            let lists = shared.service.snapshot().lists.clone();
+            let line = which::deciding_line(&name, &lists, &states, &on_list.list, shared.state_folder.as_deref());
             (on_list.line, on_list.text) = line.unzip();
         }
     }
 
     /// For `cairn list which`. Reads files, so not for the control thread.
-    pub(in crate::server) fn which(&self, name: &Name, client: Option<IpAddr>) -> impl FnOnce() -> Value + Send + 'static {
+    pub(in crate::server) fn which(
+        &self,
+        name: &Name,
+        client: Option<IpAddr>,
+        at: Option<SocketAddr>,
+    ) -> impl FnOnce() -> Value + Send + 'static {
         let (shared, name) = (self.shared.clone(), name.clone());
         move || {
             let snapshot = shared.service.snapshot();
-            let asked = Asked { views: &snapshot.policy.views, moment: &snapshot.moment, client };
+            let asked = Asked { views: &snapshot.policy.views, moment: &snapshot.moment, client, at };
             which::which(&name, &asked, &snapshot.lists, &shared.states(), shared.state_folder.as_deref())
         }
     }
@@ -323,6 +336,23 @@ impl Shared {
         }
         if is_due {
             self.make(&mut held, &|_| Wish::default());
+        }
+    }
+
+    /// Keeps a copy of each file as it was read, for a start at which it is missing or broken.
+    fn keep_copies(&self) {
+        let Some(folder) = &self.state_folder else { return };
+        for state in self.states().iter().filter(|state| state.is_loaded && state.problem.is_none()) {
+            let (Some(ListSource::File(path)), Some(version)) = (&state.settings.source, state.seen) else { continue };
+            let name = state.settings.name();
+            let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
+            if copied.insert(name.to_owned(), version) == Some(version) {
+                continue;
+            }
+            drop(copied);
+            if let Err(error) = Copy::of(name, folder).keep_file(path, version, self.service.resolve.clock.wall()) {
+                warn!(event = "list-not-kept", list = name, %error, "list {name}: no copy of its file in the state folder: {error}");
+            }
         }
     }
 

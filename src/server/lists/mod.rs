@@ -3,7 +3,8 @@
 //! `keeper.rs` puts the table of all lists in force, which `assemble.rs` makes of what has changed and what has not. `source.rs` is
 //! one list's file, read line by line by `read.rs`; `state.rs` is what is known of each list, `shown.rs` and `which.rs` what
 //! `cairn list` tells, `check.rs` reads lists where no server runs. A list with a URL is read from its `copy.rs`; `fetcher.rs` fetches
-//! it when `schedule.rs` says that it is due. Everything happens on threads beside the workers: the table of millions of names is made and freed there.
+//! it when `schedule.rs` says that it is due. A file has a copy too, for a start at which it is missing. Everything happens on threads beside
+//! the workers: the table of millions of names is made and freed there.
 //!
 //! Knows nothing of: what lines mean, how questions are answered.
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::{ListSettings, ListSource};
 use crate::env::{BootTime, Random, WallTime};
 use crate::limits::fetch::{
-    FETCHES_MAX, NETWORK_RETRY_S, RETRY_INTERVAL_MAX_S, RETRY_INTERVAL_S, RETRY_INTERVAL_WITHOUT_COPY_S, START_SPREAD_S,
+    FETCHES_MAX, NETWORK_RETRY_S, RETRY_AFTER_MAX_S, RETRY_INTERVAL_MAX_S, RETRY_INTERVAL_S, RETRY_INTERVAL_WITHOUT_COPY_S, START_SPREAD_S,
 };
 
 /// How one list is fetched.
@@ -35,6 +35,10 @@ pub(super) struct Ended {
     pub(super) http_status: Option<u16>,
     /// Why the list is not as its source has it.
     pub(super) problem: Option<String>,
+    /// The server wants to be asked again after so many seconds, and not before.
+    pub(super) retry_after_s: Option<u64>,
+    /// A list that has become far shorter would have been taken over.
+    pub(super) accepts_shorter: bool,
 }
 
 /// All lists with a URL.
@@ -115,7 +119,8 @@ impl Schedule {
             }
             Some(_) => {
                 state.failures = state.failures.saturating_add(1);
-                retry_wait(state, random)
+                let wanted = ended.retry_after_s.unwrap_or(0).min(RETRY_AFTER_MAX_S.into());
+                retry_wait(state, random).max(Duration::from_secs(wanted))
             }
         };
         (state.due, state.tried) = (now + wait, now);
@@ -200,7 +205,7 @@ mod tests {
     }
 
     fn good() -> Ended {
-        Ended { at: WALL, http_status: Some(200), problem: None }
+        Ended { at: WALL, http_status: Some(200), problem: None, retry_after_s: None, accepts_shorter: false }
     }
 
     fn bad() -> Ended {
@@ -247,10 +252,16 @@ mod tests {
             now = due;
             waited
         };
+        let asks = |seconds| Ended { retry_after_s: Some(seconds), ..bad() };
         let near = |waited: f64, expected: f64, percent: f64| (waited - expected).abs() <= expected * percent / 100.0;
         for expected in [10.0, 20.0, 40.0] {
             assert!(near(waited(bad()), expected, 25.0));
         }
+        assert!(near(waited(good()), 86_400.0, 10.0));
+        // A busy server is asked when it wants to be, within a day, and never sooner than others.
+        assert_eq!(waited(asks(3_000)), 3_000.0);
+        assert_eq!(waited(asks(u64::MAX)), 86_400.0);
+        assert!(near(waited(asks(0)), 240.0, 25.0));
         assert!(near(waited(good()), 86_400.0, 10.0));
         let all: Vec<f64> = (0..40).map(|_| waited(bad())).collect();
         for (waited, expected) in all.iter().zip([60.0, 120.0, 240.0, 480.0, 960.0, 1_920.0, 3_840.0, 7_680.0, 14_400.0, 14_400.0]) {

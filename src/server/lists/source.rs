@@ -36,6 +36,14 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 }
 
 impl Source {
+    /// The copy of what the file of this list had when it was read last, where there is one.
+    pub(super) fn kept(list: &ListSettings, state_folder: Option<&Path>) -> Option<Source> {
+        let Some(ListSource::File(path)) = &list.source else { return None };
+        let copy = Copy::of(list.name(), state_folder?);
+        copy.facts().filter(|facts| facts.url == path.display().to_string())?;
+        Source::at(copy.path(), copy.path().display().to_string(), list).ok()
+    }
+
     pub(super) fn open(list: &ListSettings, state_folder: Option<&Path>) -> Result<Source, String> {
         let path = path(list, state_folder)?;
         let called = path.display().to_string();
@@ -78,21 +86,15 @@ impl Source {
         }
     }
 
-    /// The first line that makes a rule which `is_meant`: its number, from 1, and its text.
-    pub(super) fn line_of(&mut self, list: &ListSettings, is_meant: &mut dyn FnMut(&Rule<'_>) -> bool) -> Option<(u64, String)> {
+    /// Gives each rule with its line: the number, from 1, and the text.
+    pub(super) fn each_rule(&mut self, list: &ListSettings, each: &mut dyn FnMut((u64, &[u8]), &Rule<'_>)) -> io::Result<()> {
         let mut reader = ListReader::new(dialect(list));
-        let (mut number, mut found) = (0, None);
-        let read = self.file.rewind().and_then(|()| {
-            each_line(&self.file, &mut |line| {
-                number += 1;
-                let mut is_it = false;
-                reader.line(line, &mut |rule| is_it |= is_meant(&rule));
-                if is_it && found.is_none() {
-                    found = Some((number, printable(String::from_utf8_lossy(line).trim())));
-                }
-            })
-        });
-        read.ok().and(found)
+        let mut number = 0;
+        self.file.rewind()?;
+        each_line(&self.file, &mut |line| {
+            number += 1;
+            reader.line(line, &mut |rule| each((number, line), &rule));
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::ListSettings;
 use crate::policy::Tally;
 
@@ -17,10 +19,12 @@ pub(super) struct ListState {
     pub(super) seen: Option<Stamp>,
     /// Its names are in the table.
     pub(super) is_loaded: bool,
+    /// They are those of the copy in the state folder, because its file could not be read since the start.
+    pub(super) is_from_copy: bool,
 }
 
 /// What tells one version of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Stamp {
     inode: u64,
     size: u64,
@@ -42,7 +46,11 @@ impl ListState {
     }
 
     pub(super) fn told(&self) -> Option<String> {
-        let kept = if self.is_loaded { ", so it stays as it was read before" } else { "" };
+        let kept = match (self.is_loaded, self.is_from_copy) {
+            (true, false) => ", so it stays as it was read before",
+            (true, true) => ", so the copy of what was read before the start is used",
+            (false, _) => "",
+        };
         self.problem.as_ref().map(|problem| format!("list {}: {problem}{kept}", self.settings.name()))
     }
 }

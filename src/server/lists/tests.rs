@@ -3,8 +3,10 @@
 use std::fs;
 
 use super::assemble::{Assembled, Wish, assemble};
+use super::copy::Copy;
 use super::which::{Asked, which};
 use crate::config::{ListSettings, Settings};
+use crate::env::WallTime;
 use crate::policy::{ListId, Lists, Moment, Paused, Views};
 use crate::record::{Name, Rtype};
 use crate::server::scratch::Scratch;
@@ -145,7 +147,7 @@ fn which_list_and_line() {
     let whole = Settings::from_toml(&format!("{TWO}{VIEWS}"), "cairn.toml").expect("valid");
     let (views, moment) = (Views::new(&whole), Moment { day: 0, minute: 720, paused: Paused { all: false, views: vec!["c".to_owned()] } });
     let by = |name: &str, client: Option<&str>| {
-        let asked = Asked { views: &views, moment: &moment, client: client.map(|client| client.parse().expect(client)) };
+        let asked = Asked { views: &views, moment: &moment, client: client.map(|client| client.parse().expect(client)), at: None };
         which(&Name::parse(name).expect("a name"), &asked, &made.lists, &made.states, None)
     };
     let of = |name: &str| by(name, None);
@@ -170,6 +172,122 @@ fn which_list_and_line() {
     }
     let in_views: Vec<_> = of("x.example")["views"].as_array().into_iter().flatten().map(|view| view["verdict"].to_string()).collect();
     assert_eq!(in_views, ["\"not-listed\"", "\"not-listed\"", "\"not-listed\""]);
+}
+
+/// The first line that has a name need not be the one that decides.
+#[test]
+fn the_line_that_decides() {
+    let scratch = Scratch::new();
+    let ads = [
+        "||important.example^",
+        "||important.example^$important",
+        "||off.example^",
+        "||off.example^$badfilter",
+        "||off.example^$important",
+        "||elsewhere.example^",
+        "||elsewhere.example^$important",
+        "||typed.example^$dnstype=TXT",
+        "||typed.example^$dnstype=A",
+        "||but.example^$denyallow=a.but.example",
+        "||a.but.example^",
+        "@@||both.example^",
+        "||both.example^",
+        "||rewritten.example^",
+        "||rewritten.example^$dnsrewrite=192.0.2.1",
+        "sub.example",
+        "||example^$badfilter",
+    ];
+    scratch.write("ads.txt", &ads.join("\n"));
+    scratch.write("more.txt", "||elsewhere.example^$important,badfilter\n||both.example^$important\n");
+    let (made, problems) = next(&scratch, TWO, &nothing());
+    assert_eq!(problems, [""; 0]);
+    let whole = Settings::from_toml(TWO, "cairn.toml").expect("valid");
+    let (views, moment) = (Views::new(&whole), Moment::default());
+    let asked = Asked { views: &views, moment: &moment, client: None, at: None };
+    for (name, expected) in [
+        ("important.example", "blocked by ads; ads: ||important.example^$important"),
+        ("off.example", "blocked by ads; ads: ||off.example^$important"),
+        ("elsewhere.example", "blocked by ads; ads: ||elsewhere.example^"),
+        ("typed.example", "blocked by ads; ads: ||typed.example^$dnstype=A"),
+        ("a.but.example", "blocked by ads; ads: ||a.but.example^"),
+        ("b.but.example", "blocked by ads; ads: ||but.example^$denyallow=a.but.example"),
+        ("both.example", "blocked by more; ads: @@||both.example^; more: ||both.example^$important"),
+        ("rewritten.example", "rewritten by ads; ads: ||rewritten.example^$dnsrewrite=192.0.2.1"),
+        ("sub.example", "blocked by ads; ads: sub.example"),
+    ] {
+        let told = which(&Name::parse(name).expect("a name"), &asked, &made.lists, &made.states, Some(scratch.path()));
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        let rules =
+            told["rules"].as_array().into_iter().flatten().map(|rule| format!("; {}: {}", word(&rule["list"]), word(&rule["text"])));
+        assert_eq!(format!("{} by {}{}", word(&told["verdict"]), word(&told["list"]), rules.collect::<String>()), expected, "{name}");
+    }
+}
+
+/// Without a server it is told too that a list was not read.
+#[test]
+fn lists_that_were_not_read() {
+    let scratch = Scratch::new();
+    scratch.write("more.txt", "||x.example^\n");
+    let (made, _) = next(&scratch, TWO, &nothing());
+    let whole = Settings::from_toml(TWO, "cairn.toml").expect("valid");
+    let (views, moment) = (Views::new(&whole), Moment::default());
+    let asked = Asked { views: &views, moment: &moment, client: None, at: None };
+    let told = which(&Name::parse("x.example").expect("a name"), &asked, &made.lists, &made.states, None);
+    assert_eq!((told["not-read"][0]["list"].as_str(), told["not-read"].as_array().map(Vec::len)), (Some("ads"), Some(1)));
+    assert!(told["not-read"][0]["problem"].as_str().is_some_and(|problem| problem.ends_with("there is no such file")), "{told}");
+}
+
+/// A start at which a file is missing or broken has the names that the file had when it was read last.
+#[test]
+fn a_file_that_is_broken_at_the_start() {
+    let scratch = Scratch::new();
+    scratch.write("more.txt", "more.example\n");
+    let path = scratch.write("ads.txt", &names(3));
+    let (first, _) = next(&scratch, TWO, &nothing());
+    let version = first.states[0].seen.expect("it was read");
+    let copy = Copy::of("ads", scratch.path());
+    copy.keep_file(&path, version, WallTime(7)).expect("room");
+    let written = fs::metadata(copy.path()).expect("a copy").modified().expect("a time");
+    copy.keep_file(&path, version, WallTime(8)).expect("room");
+    assert_eq!(
+        (copy.facts().map(|facts| facts.fetched), fs::metadata(copy.path()).expect("a copy").modified().ok()),
+        (Some(7), Some(written))
+    );
+    let told = ", so the copy of what was read before the start is used";
+    for (data, problem) in
+        [(None, "ads.txt: there is no such file"), (Some("<!doctype html>\n<a>h1.example</a>\n"), "is a web page, and no list")]
+    {
+        match data {
+            None => fs::remove_file(&path).expect("it is there"),
+            Some(data) => drop(scratch.write("ads.txt", data)),
+        }
+        let (started, problems) = next(&scratch, TWO, &nothing());
+        assert!(problems.len() == 1 && problems[0].ends_with(&format!("{problem}{told}")), "{problems:?}");
+        assert_eq!(
+            (started.lists.count(ListId(0)), has(&started.lists, "h2.example"), has(&started.lists, "more.example")),
+            (3, true, true)
+        );
+        // It stays so at a reload, and until the file is right.
+        let (again, problems) = next(&scratch, TWO, &started);
+        assert!(problems.len() == 1 && problems[0].ends_with(told) && has(&again.lists, "h2.example"), "{problems:?}");
+        let whole = Settings::from_toml(TWO, "cairn.toml").expect("valid");
+        let (views, moment) = (Views::new(&whole), Moment::default());
+        let asked = Asked { views: &views, moment: &moment, client: None, at: None };
+        let told = which(&Name::parse("h2.example").expect("a name"), &asked, &again.lists, &again.states, Some(scratch.path()));
+        assert_eq!((told["rules"][0]["text"].as_str(), told["not-read"].as_array().map(Vec::len)), (Some("h2.example"), Some(0)));
+        scratch.write("ads.txt", &names(4));
+        let (mended, problems) = next(&scratch, TWO, &again);
+        assert_eq!((problems.len(), mended.lists.count(ListId(0)), mended.states[0].is_from_copy), (0, 4, false));
+    }
+    // A copy of another file says nothing, and a version that is gone is not kept as this one.
+    fs::remove_file(&path).expect("it is there");
+    let other = TWO.replace("ads.txt", "other.txt");
+    let (none, problems) = next(&scratch, &other, &nothing());
+    assert!(problems.len() == 1 && problems[0].ends_with("other.txt: there is no such file"), "{problems:?}");
+    assert_eq!(none.lists.count(ListId(0)), 0);
+    let path = scratch.write("ads.txt", &names(5));
+    copy.keep_file(&path, version, WallTime(9)).expect("room");
+    assert_eq!(copy.facts().map(|facts| facts.fetched), Some(7));
 }
 
 const VIEWS: &str = "[[view]]\nname = 'a'\nclients = ['192.0.2.1']\nschedule = ['more: mon-fri 20:00-07:00']\n\
