@@ -46,7 +46,8 @@ pub(super) struct Given {
 const NAME_SPACE: usize = 256;
 const LANE: usize = 16;
 
-/// `slot` holds the packet of the query in its first `len` octets. `keepalive`: the client asks how long its connection may be idle. `None`: no answer is ready, and the slot is as it was.
+/// `slot` holds the packet of the query in its first `len` octets. `keepalive`: the client asks how long its connection may be
+/// idle. `None`: no answer is ready, and the slot is as it was.
 pub(super) fn answer(
     service: &Service,
     snapshot: &Snapshot,

@@ -307,8 +307,8 @@ impl Worker {
         self.paced(moment, slot, reply.len(), client)
     }
 
-    /// The reply that `at_once` could not give; empty: nothing is to be sent. Takes no longer than clients wait. A query with a place among those in progress
-    /// fails when it loses the place.
+    /// The reply that `at_once` could not give; empty: nothing is to be sent. Takes no longer than clients wait. A query
+    /// with a place among those in progress fails when it loses the place.
     pub async fn later(self: &Rc<Self>, pending: Box<Pending>, client: &Client, place: Option<Place>) -> Vec<u8> {
         let watch = pending.watch;
         let reply = answer_later(self, pending.waits, client, place, watch.as_ref()).await;

@@ -2,7 +2,8 @@
 //!
 //! Text (TOML) becomes checked settings in one pass; every mistake is reported with file, line, column and the nearest valid
 //! key. One table of keys (`keys.rs`, `entry_keys.rs`) is used by the reader, `cairn config show` and the reference in the README, so they
-//! cannot differ. Rules over several keys are in `several_keys.rs`. Limits that cannot be configured are in `limits`. This folder holds data only: it opens no file and reads no clock.
+//! cannot differ. Rules over several keys are in `several_keys.rs`. Limits that cannot be configured are in `limits`. This folder holds
+//! data only: it opens no file and reads no clock.
 //!
 //! Knows nothing of: sockets, messages, how a setting is carried out.
 

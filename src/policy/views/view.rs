@@ -94,8 +94,8 @@ impl Views {
         self.all.iter().skip(1).map(|view| view.name.as_str())
     }
 
-    /// Whether the records or forward rules of some view, or safe search, make the answer for this question differ between views. `shared`: the
-    /// records for clients whose view has none of its own.
+    /// Whether the records or forward rules of some view, or safe search, make the answer for this question differ between views.
+    /// `shared`: the records for clients whose view has none of its own.
     pub fn concern(&self, question: &Question, shared: &LocalData) -> bool {
         let mut of_views = self.all.iter().filter_map(|view| view.local_data.as_ref()).peekable();
         let differ = of_views.peek().is_some() && (shared.concerns(question) || of_views.any(|data| data.concerns(question)));

@@ -20,6 +20,9 @@ pub(super) struct Source {
     pub(super) stamp: Stamp,
 }
 
+/// Takes each rule with its line: the number, from 1, and the text.
+pub(super) type EachRule<'e> = dyn FnMut((u64, &[u8]), &Rule<'_>) + 'e;
+
 /// Where the data of a list is, if anywhere.
 pub(super) fn path(list: &ListSettings, state_folder: Option<&Path>) -> Result<PathBuf, String> {
     match (&list.source, state_folder) {
@@ -86,8 +89,7 @@ impl Source {
         }
     }
 
-    /// Gives each rule with its line: the number, from 1, and the text.
-    pub(super) fn each_rule(&mut self, list: &ListSettings, each: &mut dyn FnMut((u64, &[u8]), &Rule<'_>)) -> io::Result<()> {
+    pub(super) fn each_rule(&mut self, list: &ListSettings, each: &mut EachRule<'_>) -> io::Result<()> {
         let mut reader = ListReader::new(dialect(list));
         let mut number = 0;
         self.file.rewind()?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::source::Source;
+use super::source::{EachRule, Source};
 use super::state::ListState;
 use crate::limits::lists::LINES_OF_NAME_MAX;
 use crate::policy::{Builder, Detail, Found, Kind, ListId, ListSet, ListVerdict, Lists, Moment, Reach, Rewrite, Rule, ViewId, Views};
@@ -209,7 +209,7 @@ impl Lines<'_> {
     }
 
     /// Each rule of the list for the name itself or for one above.
-    fn each_rule(&self, list: usize, each: &mut dyn FnMut((u64, &[u8]), &Rule<'_>)) {
+    fn each_rule(&self, list: usize, each: &mut EachRule<'_>) {
         let Some(state) = self.states.get(list) else { return };
         let is_above = |rule: &Rule<'_>| self.name.suffixes().any(|suffix| suffix == rule.name);
         let source = match state.is_from_copy {
