@@ -145,8 +145,7 @@ fn note_out_of_force(case: &Case<'_>, name: &Name) {
     }
     let lists = &case.snapshot.lists;
     let found = lists.find(name.as_wire(), case.request.question.rtype);
-    let rewriting = found.rewrite.as_ref().map_or(ListSet::default(), |rewrite| ListSet::of(rewrite.0));
-    for list in found.all().or(rewriting).each() {
+    for list in found.all().each() {
         let is_block = !matches!(found.verdict(ListSet::of(list)), ListVerdict::Allowed(_));
         if let Some(why) = case.view().why_out_of_force(lists.name(list), is_block, &case.snapshot.moment) {
             let (name, list, why) = (name.clone(), lists.name(list).to_owned(), why.to_string());

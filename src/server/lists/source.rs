@@ -9,7 +9,7 @@ use super::read::each_line;
 use super::state::Stamp;
 use crate::config::{ListSettings, ListSource};
 use crate::limits::lists::LIST_LINE_BYTES_USUAL;
-use crate::policy::{Dialect, ListReader, Rule, Tally, printable};
+use crate::policy::{Dialect, ListReader, Rule, Tally};
 use crate::server::passed_file;
 
 /// An open source, which may be read several times.

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::source::{EachRule, Source};
 use super::state::ListState;
 use crate::limits::lists::LINES_OF_NAME_MAX;
-use crate::policy::{Builder, Detail, Found, Kind, ListId, ListSet, ListVerdict, Lists, Moment, Reach, Rewrite, Rule, ViewId, Views};
+use crate::policy::{
+    Builder, Detail, Found, Kind, ListId, ListSet, ListVerdict, Lists, Moment, Reach, Rewrite, Rule, ViewId, Views, printable,
+};
 use crate::record::{Name, Rtype};
 
 /// For whom and when.
