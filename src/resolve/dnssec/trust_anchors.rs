@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn limits_are_those_of_the_process() {
         let limits = Limits::default();
-        let routes = Arc::new(Routes::new(&Settings::default(), limits, Vec::new(), Anchors::default()));
+        let routes = Arc::new(Routes::new(&Settings::default(), limits, Vec::new(), Anchors::default(), Arc::new(Clocks)));
         let cache_limits = CacheLimits { bytes: 1 << 20, max_ttl: 60, min_ttl: 0, negative_max_ttl: 60, stale_max: 0 };
         let cache = || Arc::new(Cache::new(cache_limits, &Random::from_seed(1)));
         let first = TrustState::new(cache(), Arc::new(Clocks), Arc::new(Fixed(routes.clone())));
