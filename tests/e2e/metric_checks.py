@@ -2,6 +2,8 @@
 
 import base64
 import collections
+import pathlib
+import re
 import shutil
 import subprocess
 import urllib.error
@@ -68,6 +70,7 @@ def metrics_stage(words, Stage):
             return
         counted(has_ipv6)
         forms()
+        shipped()
         strangers()
         with_password(stage, subject)
 
@@ -100,6 +103,21 @@ def forms():
     _, _, text = get("/metrics")
     lint = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
     tally.check("form", "promtool finds nothing", lint.returncode == 0, lint.stdout + lint.stderr)
+
+
+# Families that a server has only where there is a list, a certificate or a limit that was reached.
+SOMETIMES = {"cairn_blocked_total", "cairn_certificate_not_after_seconds", "cairn_limits_reached_total", "cairn_budgets_spent_total"}
+
+
+def shipped():
+    """The alerts are understood, and they and the dashboard name nothing that no server counts."""
+    folder = pathlib.Path(__file__).resolve().parents[2] / "packaging/monitoring"
+    lint = subprocess.run(["promtool", "check", "rules", folder / "alerts.yml"], capture_output=True, text=True)
+    tally.check("shipped", "promtool understands the alerts", lint.returncode == 0, lint.stdout + lint.stderr)
+    counted = {name.partition("{")[0] for name in values(get("/metrics")[2])}
+    for file in ("alerts.yml", "grafana.json"):
+        named = set(re.findall(r"\bcairn_[a-z0-9_]+", (folder / file).read_text()))
+        tally.check("shipped", f"{file}: every number is there", len(named) > 5 and not named - counted - SOMETIMES, named - counted - SOMETIMES)
 
 
 def strangers():
