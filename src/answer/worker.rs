@@ -34,7 +34,7 @@ use crate::metrics::{self, ClientFamily, ClientLimit, Counter, Over, QueryType, 
 use crate::policy::{ClientNet, Pace, Place, ViewId};
 use crate::record::{Name, Question, Rcode, Rtype, Security};
 use crate::resolve::{Context, Followed, Local, Resolver, Trace};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, Witness};
 use crate::wire::{Flags, Header, Message, Opcode, OptionCode, Writer};
 
 /// Not `Send`: each thread makes its own, over the same `Service`.
@@ -144,7 +144,8 @@ impl Worker {
     pub(super) fn with_pipeline(service: Arc<Service>, net: Rc<dyn Net>, random: Random, pipeline: Pipeline) -> Rc<Worker> {
         let random = Rc::new(random);
         let metrics = service.metrics.recorder();
-        let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits));
+        let witness = Witness::new(service.message_tap.feed(), service.resolve.clock.clone());
+        let upstream = Rc::new(Upstream::new(net, random.clone(), &service.limits).watched_by(witness));
         let resolver = Resolver::new(&service.resolve, upstream.clone(), random.clone(), metrics.clone());
         let apart = ResolversApart::new(upstream, random.clone(), metrics.clone());
         let watchers = Watchers { queries: service.query_tap.feed(), messages: service.message_tap.feed() };

@@ -45,6 +45,7 @@ pub(in crate::server) fn ask_encrypted(
     let ask = Ask {
         server,
         tls: Some(tls),
+        zone: None,
         translator: None,
         question,
         recursion_desired: true,

@@ -28,6 +28,7 @@ impl Upstream {
             EncryptedProtocol::Https(_) => Transport::Https,
         };
         let query = Query::new(ask, self.random());
+        let watched = self.watched();
         let key = Key { server: ask.server, tls: Some(server.clone()) };
         let fault = |fault| match fault {
             TcpFault::Timeout => AskError::Timeout { waited: ask.tcp_timeout, notes: Notes::default() },
@@ -62,7 +63,11 @@ impl Upstream {
                     dns0x20::restore(&mut bytes, ask.question.name.as_wire());
                     let secure =
                         arrived.opened.map(|opened| Box::new(Secure { server: server.clone(), opened, is_first: arrived.is_first }));
-                    return Ok(Reply { bytes, rtt: arrived.rtt, transport, notes: Notes::default(), secure });
+                    let reply = Reply { bytes, rtt: arrived.rtt, transport, notes: Notes::default(), secure };
+                    if let Some((witness, query_us)) = watched {
+                        witness.replied(ask, query.bytes(), query_us, &reply);
+                    }
+                    return Ok(reply);
                 }
                 Err(failed) if failed.is_worth_another_try() && !is_asked_again => {
                     is_asked_again = true;

@@ -98,6 +98,7 @@ pub(super) fn ask<'a>(question: &'a Question, tls: &'a Arc<TlsServer>) -> Ask<'a
     Ask {
         server: address(1),
         tls: Some(tls),
+        zone: None,
         translator: None,
         question,
         recursion_desired: true,

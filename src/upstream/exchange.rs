@@ -30,6 +30,7 @@ use super::sockets::{OpenError, Socket, Sockets};
 use super::tcp::Connections;
 use super::tls_server::TlsServer;
 use super::translator::Translator;
+use super::witness::Witness;
 use crate::env::{BoxFuture, Net, Random, boxed, is_own_shortage};
 use crate::limits::Limits;
 use crate::limits::upstream::NEAR_MISSES_MAX;
@@ -45,11 +46,15 @@ impl Upstream {
             return boxed(|| self.ask_encrypted(ask, server)).await;
         }
         let query = Query::new(ask, &self.random);
+        let watched = self.watched();
         let mut exchange = Exchange::new(self, ask, &query);
         if ask.force_tcp {
             exchange.turn_to_tcp(TcpReason::Forced);
         } else {
             exchange.send().await?;
+            if let Some((witness, query_us)) = watched {
+                witness.sent(ask, query.bytes(), query_us);
+            }
         }
         let first_look = ask.overdue.map_or(ask.timeout, |(after, _)| after.min(ask.timeout));
         let mut deadline = pin!(tokio::time::sleep_until(exchange.sent + first_look));
@@ -67,6 +72,9 @@ impl Upstream {
                 Event::Deadline => exchange.on_deadline(),
             };
             if let Some(outcome) = outcome {
+                if let (Some((witness, query_us)), Ok(reply)) = (watched, &outcome) {
+                    witness.replied(ask, query.bytes(), query_us, reply);
+                }
                 return outcome;
             }
         }
@@ -78,6 +86,7 @@ pub struct Upstream {
     random: Rc<Random>,
     sockets: Rc<Sockets>,
     connections: Connections,
+    witness: Option<Witness>,
     /// After this many near misses TCP is asked too and preferred.
     near_misses_for_tcp: u16,
     /// Receives datagrams; borrowed only within one poll.
@@ -90,10 +99,16 @@ impl Upstream {
         Upstream {
             sockets: Rc::new(Sockets::new(Rc::clone(&net), Rc::clone(&random), limits.upstream_sockets_per_worker)),
             connections: Connections::new(net, Rc::clone(&random)),
+            witness: None,
             random,
             near_misses_for_tcp: u16::try_from(limits.near_misses_per_query).unwrap_or(u16::MAX),
             scratch: RefCell::new(vec![0; DATAGRAM_BYTES_MAX]),
         }
+    }
+
+    /// Tells of each query and reply.
+    pub fn watched_by(self, witness: Witness) -> Upstream {
+        Upstream { witness: Some(witness), ..self }
     }
 
     /// Does the kernel have a route to the server? Nothing is sent.
@@ -108,6 +123,12 @@ impl Upstream {
 
     pub(super) fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// Whoever watches, and the time.
+    pub(super) fn watched(&self) -> Option<(&Witness, u64)> {
+        let witness = self.witness.as_ref()?;
+        Some((witness, witness.now_us()?))
     }
 
     pub(super) fn random(&self) -> &Random {

@@ -134,6 +134,7 @@ mod tests {
         let ask = Ask {
             server: "192.0.2.1:53".parse().expect("address"),
             tls: None,
+            zone: None,
             translator: None,
             question: &Question::new(Name::parse("www.example.").expect("name"), Rtype::A),
             recursion_desired: false,

@@ -39,6 +39,7 @@ mod tls_server;
 mod tls_trust;
 mod translator;
 mod troubles;
+mod witness;
 
 pub use connection::Secure;
 pub use do_not_query::may_ask;
@@ -50,3 +51,4 @@ pub use query::{Ask, EdnsOut, SocketWait};
 pub use tls_server::TlsServer;
 pub use tls_trust::TlsTrust;
 pub use translator::Translator;
+pub use witness::Witness;

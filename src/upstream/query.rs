@@ -13,7 +13,7 @@ use super::tls_server::TlsServer;
 use super::translator::Translator;
 use crate::config::EncryptedProtocol;
 use crate::env::Random;
-use crate::record::{Class, Question, Rcode};
+use crate::record::{Class, Name, Question, Rcode};
 use crate::wire::{Flags, HEADER_BYTES, Header, OptionCode, Writer};
 
 /// RFC 7873 4: a client cookie of 8 octets, alone or followed by a server cookie of 8 to 32.
@@ -33,6 +33,8 @@ pub struct Ask<'a> {
     pub server: SocketAddr,
     /// The server is asked over an encrypted connection, and in no other way.
     pub tls: Option<&'a Arc<TlsServer>>,
+    /// Whose servers are asked, for whoever watches.
+    pub zone: Option<&'a Name>,
     /// For a server to which IPv4 has no route.
     pub translator: Option<Translator>,
     pub question: &'a Question,

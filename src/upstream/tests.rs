@@ -35,6 +35,7 @@ fn ask(question: &Question) -> Ask<'_> {
     Ask {
         server: server(),
         tls: None,
+        zone: None,
         translator: None,
         question,
         recursion_desired: false,

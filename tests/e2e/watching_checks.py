@@ -149,6 +149,8 @@ def tapped(subject, has_ipv6):
     expected = sum(by.values()) + 500
     tally.check("dnstap", "queries of clients", expected <= kinds["CLIENT_QUERY"] <= expected + 5, f"{kinds} {expected} {read.stderr}")
     tally.check("dnstap", "and their replies", kinds["CLIENT_RESPONSE"] == kinds["CLIENT_QUERY"], kinds)
+    tally.check("dnstap", "queries to servers", 0 < kinds["RESOLVER_RESPONSE"] <= kinds["RESOLVER_QUERY"], kinds)
+    tally.check("dnstap", "with the zone", "query_zone: example.net." in read.stdout or 'query_zone: "example.net."' in read.stdout, kinds)
     tally.check("dnstap", "identity and version", all("identity: here" in one and "version: cairn" in one for one in messages if one.strip()),
                 messages[:1])
     overs = collections.Counter(line.split()[-1] for line in read.stdout.splitlines() if line.strip().startswith("socket_protocol: "))

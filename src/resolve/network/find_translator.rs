@@ -52,6 +52,7 @@ impl Network {
         let ask = Ask {
             server,
             tls,
+            zone: None,
             translator: None,
             question,
             recursion_desired: true,

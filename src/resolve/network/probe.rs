@@ -145,6 +145,7 @@ impl Network {
             let ask = Ask {
                 server: *server,
                 tls: tls.as_ref(),
+                zone: None,
                 translator: self.translator(routes),
                 question,
                 recursion_desired: *recursion_desired,

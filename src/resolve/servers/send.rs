@@ -79,6 +79,7 @@ impl Servers {
         let may_be_outrun = !cut.configured && !cut.forward;
         let (network, overdue) = (self.network().clone(), Rc::new(Cell::new(false)));
         let is_overdue = overdue.clone();
+        let zone = cut.zone.clone();
         let most = Duration::from_millis(limits.upstream_timeout_most_ms);
         let outcome = boxed(|| async move {
             let tcp_timeout = if plan.tcp_vouches { TCP_VOUCHING_MAX.min(most) } else { most };
@@ -95,6 +96,7 @@ impl Servers {
             let ask = Ask {
                 server,
                 tls: tls.as_ref(),
+                zone: Some(&zone),
                 translator,
                 question: &question,
                 recursion_desired: recursive,

@@ -24,9 +24,14 @@ fn message(passed: &Passed<'_>, out: &mut Vec<u8>) {
     number(1, message_type, out);
     number(2, if from.ip().to_canonical().is_ipv4() { 1 } else { 2 }, out);
     number(3, socket_protocol(transport), out);
-    address(4, from, out);
+    let is_known = !from.ip().is_unspecified();
+    if is_known {
+        address(4, from, out);
+    }
     address(5, to, out);
-    number(6, from.port().into(), out);
+    if is_known {
+        number(6, from.port().into(), out);
+    }
     number(7, to.port().into(), out);
     time(8, 9, query_us, out);
     if is_response {
