@@ -65,7 +65,7 @@ impl Upstream {
                         arrived.opened.map(|opened| Box::new(Secure { server: server.clone(), opened, is_first: arrived.is_first }));
                     let reply = Reply { bytes, rtt: arrived.rtt, transport, notes: Notes::default(), secure };
                     if let Some((witness, query_us)) = watched {
-                        witness.replied(ask, query.bytes(), query_us, &reply);
+                        witness.replied(ask, query.bytes(), query_us, transport.name(), &reply.bytes);
                     }
                     return Ok(reply);
                 }

@@ -73,7 +73,7 @@ impl Upstream {
             };
             if let Some(outcome) = outcome {
                 if let (Some((witness, query_us)), Ok(reply)) = (watched, &outcome) {
-                    witness.replied(ask, query.bytes(), query_us, reply);
+                    witness.replied(ask, query.bytes(), query_us, reply.transport.name(), &reply.bytes);
                 }
                 return outcome;
             }
@@ -165,6 +165,18 @@ pub enum Transport {
     Tls,
     /// RFC 8484.
     Https,
+}
+
+impl Transport {
+    /// As for whoever watches.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Https => "https",
+        }
+    }
 }
 
 /// Facts about an exchange besides its result.
