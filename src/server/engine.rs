@@ -48,6 +48,9 @@ pub trait Engine: Send + Sync + 'static {
     /// A command from the control socket. `reply` may be called later, from any thread.
     fn command(&self, command: Command, reply: Reply);
 
+    /// The workers have ended: what they have told of queries is written. Waits for a moment, and no longer.
+    fn finish(&self);
+
     /// The cache that is saved, if there is one.
     fn cache(&self) -> Option<&Cache>;
 }
@@ -123,6 +126,8 @@ pub(super) mod testing {
                 }
             });
         }
+
+        fn finish(&self) {}
 
         fn reload(&self, _sources: Sources, _addrs: &[SocketAddr]) -> Swapped {
             self.reloads.fetch_add(1, Ordering::SeqCst);

@@ -318,6 +318,8 @@ async fn serve(
     if tokio::time::timeout(Duration::from_millis(limits.stop_ms), all_gone).await.is_err() {
         warn!("stopped before all answers in progress were sent");
     }
+    let writing = engine.clone();
+    let _ = tokio::task::spawn_blocking(move || writing.finish()).await;
     outcome
 }
 

@@ -363,6 +363,13 @@ impl Engine for Server {
         (rows, self.service.metrics.histograms())
     }
 
+    fn finish(&self) {
+        self.query_log.end();
+        self.dnstap.end();
+        self.query_log.ended();
+        self.dnstap.ended();
+    }
+
     fn is_ready(&self) -> Result<(), &'static str> {
         is_ready(&self.service)
     }

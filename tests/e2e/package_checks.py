@@ -57,7 +57,7 @@ def built_package(program, folder):
     debs = list(folder.glob("*.deb"))
     tally.check("package", "is built", code == 0 and len(debs) == 1, text)
     size = re.search(r"program: (\d+) bytes", text)
-    tally.check("package", "the program has at most 15 MiB", size and int(size[1]) <= 15 << 20, text)
+    tally.check("package", "the program has at most 16 MiB", size and int(size[1]) <= 16 << 20, text)
     return debs[0] if debs else None
 
 

@@ -80,7 +80,7 @@ def rotated(subject):
     if not start(subject, f'[query-log]\nfile = "{log}"\nmax-size = "64KiB"\nkeep = 2\nanonymise = true\n'):
         return
     for _ in range(10):
-        for _ in range(100):
+        for _ in range(300):
             reply(LOCAL, "www.hosted.example", "A")
         time.sleep(0.06)
     subject.stop()
@@ -147,7 +147,7 @@ def tapped(subject, has_ipv6):
     messages = read.stdout.split("\n---\n")
     kinds = collections.Counter(line.split()[-1] for line in read.stdout.splitlines() if line.startswith("  type: "))
     expected = sum(by.values()) + 500
-    tally.check("dnstap", "queries of clients", expected <= kinds["CLIENT_QUERY"] <= expected + 5, f"{kinds} {expected} {read.stderr}")
+    tally.check("dnstap", "queries of clients", expected <= kinds["CLIENT_QUERY"] <= expected + 5, f"{kinds} {expected} {read.stderr} {subject.log('capture')} {subject.log()[-600:]}")
     tally.check("dnstap", "and their replies", kinds["CLIENT_RESPONSE"] == kinds["CLIENT_QUERY"], kinds)
     tally.check("dnstap", "queries to servers", 0 < kinds["RESOLVER_RESPONSE"] <= kinds["RESOLVER_QUERY"], kinds)
     tally.check("dnstap", "with the zone", "query_zone: example.net." in read.stdout or 'query_zone: "example.net."' in read.stdout, kinds)

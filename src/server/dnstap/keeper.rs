@@ -27,9 +27,10 @@ const IDLE: Duration = Duration::from_millis(200);
 
 const VERSION: &str = concat!("cairn ", env!("CARGO_PKG_VERSION"));
 
-/// Sends messages until it is dropped.
+/// Sends messages until it is told to end.
 pub(in crate::server) struct DnstapKeeper {
-    orders: Option<Sender<DnstapSettings>>,
+    /// `None`: it has been told to end.
+    orders: Mutex<Option<Sender<DnstapSettings>>>,
     ended: Mutex<Receiver<()>>,
     tap: Arc<Tap>,
     lost: Arc<AtomicU64>,
@@ -55,27 +56,30 @@ impl DnstapKeeper {
                 drop(at_end);
             })
             .map_err(|error| format!("no thread for dnstap: {error}"))?;
-        let keeper = DnstapKeeper { orders: Some(orders), ended: Mutex::new(ended), tap, lost };
+        let keeper = DnstapKeeper { orders: Mutex::new(Some(orders)), ended: Mutex::new(ended), tap, lost };
         keeper.configure(settings);
         Ok(keeper)
     }
 
     pub(in crate::server) fn configure(&self, settings: &DnstapSettings) {
-        if let Some(orders) = &self.orders {
+        if let Some(orders) = &*self.orders.lock() {
             let _ = orders.send(settings.clone());
         }
+    }
+
+    /// Tells the thread to send what there is, and to end.
+    pub(in crate::server) fn end(&self) {
+        *self.orders.lock() = None;
+    }
+
+    /// Waits for that, if the readers are not too slow.
+    pub(in crate::server) fn ended(&self) {
+        let _ = self.ended.lock().recv_timeout(DNSTAP_STOP_MAX);
     }
 
     /// Messages that were left out.
     pub(in crate::server) fn left_out(&self) -> u64 {
         self.tap.left_out() + self.lost.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for DnstapKeeper {
-    fn drop(&mut self) {
-        self.orders = None;
-        let _ = self.ended.lock().recv_timeout(DNSTAP_STOP_MAX);
     }
 }
 

@@ -21,9 +21,10 @@ use crate::tap::{Answered, Rule, Tap};
 const BUSY: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_millis(200);
 
-/// Writes the query log until it is dropped.
+/// Writes the query log until it is told to end.
 pub(in crate::server) struct QueryLogKeeper {
-    orders: Option<Sender<QueryLogSettings>>,
+    /// `None`: it has been told to end.
+    orders: Mutex<Option<Sender<QueryLogSettings>>>,
     ended: Mutex<Receiver<()>>,
     tap: Arc<Tap>,
     lost: Arc<AtomicU64>,
@@ -42,29 +43,31 @@ impl QueryLogKeeper {
                 drop(at_end);
             })
             .map_err(|error| format!("no thread for the query log: {error}"))?;
-        let keeper = QueryLogKeeper { orders: Some(orders), ended: Mutex::new(ended), tap, lost };
+        let keeper = QueryLogKeeper { orders: Mutex::new(Some(orders)), ended: Mutex::new(ended), tap, lost };
         keeper.configure(settings);
         Ok(keeper)
     }
 
     /// Opens the file again, also where nothing has changed: it may have been renamed.
     pub(in crate::server) fn configure(&self, settings: &QueryLogSettings) {
-        if let Some(orders) = &self.orders {
+        if let Some(orders) = &*self.orders.lock() {
             let _ = orders.send(settings.clone());
         }
+    }
+
+    /// Tells the thread to write what there is, and to end.
+    pub(in crate::server) fn end(&self) {
+        *self.orders.lock() = None;
+    }
+
+    /// Waits for that, if the disk is not too slow.
+    pub(in crate::server) fn ended(&self) {
+        let _ = self.ended.lock().recv_timeout(QUERY_LOG_STOP_MAX);
     }
 
     /// Entries that were left out.
     pub(in crate::server) fn left_out(&self) -> u64 {
         self.tap.left_out() + self.lost.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for QueryLogKeeper {
-    /// What has been answered is written, if the disk is not too slow.
-    fn drop(&mut self) {
-        self.orders = None;
-        let _ = self.ended.lock().recv_timeout(QUERY_LOG_STOP_MAX);
     }
 }
 
