@@ -95,7 +95,7 @@ impl Outcome {
         let is_withheld = Outcome::withholds(&answer, checking_disabled);
         let mut edes: Vec<Ede> = answer.ede.into_iter().collect();
         if is_withheld {
-            return Outcome { edes, ..Outcome::error(Rcode::SERVFAIL) };
+            return Outcome { security: Security::Bogus, edes, ..Outcome::error(Rcode::SERVFAIL) };
         }
         // RFC 8509 3.1.
         if answer.root_key_sentinel == Some(SentinelVerdict::Withhold) && !checking_disabled {

@@ -44,7 +44,8 @@ pub(super) struct Told<'a> {
     pub verdict: Security,
     pub is_dropped: bool,
     pub opcode: u8,
-    pub view: ViewId,
+    /// `None`: the one that the client's address says.
+    pub view: Option<ViewId>,
     pub list: Option<Listed>,
     /// What a rule of a response policy zone did.
     pub rule: &'a str,
@@ -65,7 +66,7 @@ impl<'a> Told<'a> {
             verdict: Security::Indeterminate,
             is_dropped: false,
             opcode: 0,
-            view: ViewId::default(),
+            view: None,
             list: None,
             rule: "",
             ede: None,
@@ -146,7 +147,7 @@ impl Watchers {
             return;
         }
         let views = &snapshot.policy.views;
-        let view = views.get(if views.is_one() { told.view } else { views.of(client.peer.ip(), Some(client.local)) });
+        let view = views.get(told.view.unwrap_or_else(|| views.of(client.peer.ip(), Some(client.local))));
         if !view.query_log {
             return;
         }
@@ -170,11 +171,20 @@ impl Watchers {
             rcode: rcode.0,
             answers: told.answers,
             source: source.name(),
-            verdict: told.verdict,
+            verdict: validated(told.source, told.verdict, snapshot.routes.recursion.dnssec),
             is_dropped: told.is_dropped,
             reason,
         });
     }
+}
+
+/// What validation said. This server's own data is not validated, and nothing is where `recursion.dnssec` is off.
+fn validated(source: Source, verdict: Security, is_validating: bool) -> Security {
+    let is_own = match source {
+        Source::Zone | Source::Policy => true,
+        Source::Cache | Source::Walk | Source::Stale => false,
+    };
+    if is_own || !is_validating { Security::Indeterminate } else { verdict }
 }
 
 /// Name, type and class of the first question of a message; empty where none can be read.
@@ -187,4 +197,25 @@ pub(super) fn first_question(message: &[u8]) -> (&[u8], Rtype, u16) {
         Some((&after_header[..len], Rtype(u16::from_be_bytes([rest[0], rest[1]])), u16::from_be_bytes([rest[2], rest[3]])))
     };
     read().unwrap_or((&[], Rtype(0), 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_validated_has_no_verdict() {
+        use Security::{Bogus, Indeterminate, Insecure, Secure};
+        for (source, verdict, is_validating, expected) in [
+            (Source::Cache, Secure, true, Secure),
+            (Source::Walk, Bogus, true, Bogus),
+            (Source::Stale, Insecure, true, Insecure),
+            (Source::Cache, Insecure, false, Indeterminate),
+            (Source::Walk, Insecure, false, Indeterminate),
+            (Source::Zone, Insecure, true, Indeterminate),
+            (Source::Policy, Insecure, true, Indeterminate),
+        ] {
+            assert_eq!(validated(source, verdict, is_validating), expected, "{source:?} {verdict:?} {is_validating}");
+        }
+    }
 }

@@ -53,16 +53,21 @@ fn every_query_is_told_of_once() {
     let mut update = question("example.org. SOA");
     update[2] = 5 << 3;
     for (peer, transport, packet, expected) in [
-        (FRIEND, Transport::Udp, question("WWW.example.org. A"), "127.0.0.1 udp 0 www.example.org. A 1: NOERROR 2 zone Insecure"),
-        (STRANGER, Transport::Tcp, question("no.example.org. A"), "198.51.100.7 tcp 0 no.example.org. A 1: NXDOMAIN 0 zone Insecure"),
-        (FRIEND, Transport::Tls, question("localhost. A"), "127.0.0.1 tls 0 localhost. A 1: NOERROR 1 policy Insecure"),
+        (FRIEND, Transport::Udp, question("WWW.example.org. A"), "127.0.0.1 udp 0 www.example.org. A 1: NOERROR 2 zone Indeterminate"),
+        (STRANGER, Transport::Tcp, question("no.example.org. A"), "198.51.100.7 tcp 0 no.example.org. A 1: NXDOMAIN 0 zone Indeterminate"),
+        (FRIEND, Transport::Tls, question("localhost. A"), "127.0.0.1 tls 0 localhost. A 1: NOERROR 1 policy Indeterminate"),
         (
             STRANGER,
             Transport::Udp,
             question("www.example.com. A"),
             "198.51.100.7 udp 0 www.example.com. A 1: REFUSED 0 policy Indeterminate, this client may not use recursion",
         ),
-        (FRIEND, Transport::Https, question("ads.test. A"), "127.0.0.1 https 0 ads.test. A 1: NOERROR 1 policy Insecure, ads, list ads"),
+        (
+            FRIEND,
+            Transport::Https,
+            question("ads.test. A"),
+            "127.0.0.1 https 0 ads.test. A 1: NOERROR 1 policy Indeterminate, ads, list ads",
+        ),
         (
             FRIEND,
             Transport::Udp,
@@ -99,8 +104,8 @@ fn views_are_named_or_left_out() {
     let service = worker.service().clone();
     service.query_tap.set(Rule::Each(1));
     for (peer, expected) in [
-        ("127.0.0.1:9", Some("127.0.0.1 udp 0 www.example.org. A 1: NOERROR 2 zone Insecure")),
-        ("127.0.1.1:9", Some("127.0.1.1 udp 0 www.example.org. A 1: NOERROR 2 zone Insecure, children")),
+        ("127.0.0.1:9", Some("127.0.0.1 udp 0 www.example.org. A 1: NOERROR 2 zone Indeterminate")),
+        ("127.0.1.1:9", Some("127.0.1.1 udp 0 www.example.org. A 1: NOERROR 2 zone Indeterminate, children")),
         ("127.0.2.1:9", None),
     ] {
         for _ in 0..2 {

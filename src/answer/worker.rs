@@ -523,7 +523,7 @@ fn tell(watchers: &Watchers, watch: Option<&Watch>, prepared: &Prepared, client:
     let Some(watch) = watch else { return };
     let Question { name, rtype, .. } = &prepared.request.question;
     let told = Told::of(client, name.as_wire(), *rtype, outcome.rcode(), outcome.source).with_outcome(outcome);
-    let (answers, class, view) = (answer_count(reply), prepared.request.class.0, prepared.view);
+    let (answers, class, view) = (answer_count(reply), prepared.request.class.0, Some(prepared.view));
     watchers.answered(watch, &prepared.snapshot, &Told { answers, class, view, ..told });
 }
 

@@ -4,8 +4,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use cairn::answer::Explain;
 use cairn::config::{Forwarder, NegativeAnchor, RouteSettings};
-use cairn::record::{Name, Rcode, Rtype, rdata_to_text};
+use cairn::record::{Name, Question, Rcode, Rtype, Security, rdata_to_text};
 
 use super::sim::clock::WALL_S;
 use super::sim::engine::is_cairn;
@@ -127,6 +128,9 @@ fn a_stripped_key_does_not_make_a_zone_insecure() {
     assert!(is_secure(&world(false, true).ask("www.example. A DO")));
     let stripped = world(true, true).ask("www.example. A DO");
     assert!(is_bogus(&stripped), "{stripped:?}");
+    let question = Explain::new(Question::new(name("www.example."), Rtype::A), None);
+    let explained = world(true, true).explain_as(&question);
+    assert_eq!((explained.outcome.rcode(), explained.outcome.security), (Rcode::SERVFAIL, Security::Bogus), "for the query log");
     let nothing_else = world(true, false).ask("www.example. A DO");
     assert_eq!(verdict(&nothing_else), (Rcode::NOERROR, false, vec![1]), "nothing of the DS set can be used");
 }
