@@ -28,7 +28,6 @@ impl Upstream {
             EncryptedProtocol::Https(_) => Transport::Https,
         };
         let query = Query::new(ask, self.random());
-        let watched = self.watched();
         let key = Key { server: ask.server, tls: Some(server.clone()) };
         let fault = |fault| match fault {
             TcpFault::Timeout => AskError::Timeout { waited: ask.tcp_timeout, notes: Notes::default() },
@@ -37,6 +36,7 @@ impl Upstream {
         };
         let sent = Instant::now();
         let mut waiting = self.connections().submit(&key, ask.translator, &query).map_err(fault)?;
+        let watched = self.watched();
         let mut deadline = pin!(sleep_until(sent + ask.tcp_timeout));
         let mut is_asked_again = false;
         let mut overdue = ask.overdue;

@@ -46,15 +46,16 @@ impl Upstream {
             return boxed(|| self.ask_encrypted(ask, server)).await;
         }
         let query = Query::new(ask, &self.random);
-        let watched = self.watched();
         let mut exchange = Exchange::new(self, ask, &query);
         if ask.force_tcp {
             exchange.turn_to_tcp(TcpReason::Forced);
         } else {
             exchange.send().await?;
-            if let Some((witness, query_us)) = watched {
-                witness.sent(ask, query.bytes(), query_us);
-            }
+        }
+        // Only now: a query may wait long for a socket.
+        let watched = self.watched();
+        if let Some((witness, query_us)) = watched.filter(|_| !ask.force_tcp) {
+            witness.sent(ask, query.bytes(), query_us);
         }
         let first_look = ask.overdue.map_or(ask.timeout, |(after, _)| after.min(ask.timeout));
         let mut deadline = pin!(tokio::time::sleep_until(exchange.sent + first_look));
@@ -254,6 +255,26 @@ pub enum AskError {
 }
 
 impl AskError {
+    /// Whether the network is there, although no reply came: somebody has taken a connection, or has sent a truncated reply.
+    pub fn shows_a_server(&self) -> bool {
+        match self {
+            AskError::TcpFailed { truncated: Some(_), .. } => true,
+            AskError::TcpFailed { fault, .. } | AskError::TlsFailed { fault, .. } => fault.shows_a_server(),
+            AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) => false,
+            AskError::TooManyNearMisses { .. } | AskError::NoSocket(_) | AskError::SocketLost | AskError::NotNeeded => false,
+        }
+    }
+
+    /// Whether the query did not leave this machine, because of a limit of our own or because it was not needed.
+    pub fn was_not_sent(&self) -> bool {
+        match self {
+            AskError::NoSocket(_) | AskError::NotNeeded => true,
+            AskError::TlsFailed { fault, .. } => *fault == TcpFault::Busy,
+            AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) | AskError::TcpFailed { .. } => false,
+            AskError::TooManyNearMisses { .. } | AskError::SocketLost => false,
+        }
+    }
+
     /// Facts about the exchange, even though it failed.
     pub fn notes(&self) -> Notes {
         match self {

@@ -38,6 +38,8 @@ pub enum TlsFault {
     Closed,
     /// The server does not speak HTTP/2.
     NoHttp2,
+    /// The server speaks none of the protocols that were offered (RFC 7301 3.2).
+    NoProtocol,
     /// What the server sent is not TLS, or not the TLS that we speak.
     Broken,
 }
@@ -69,10 +71,18 @@ impl TcpFault {
             TcpFault::Tls(fault) => match fault {
                 TlsFault::Expired | TlsFault::NotYetValid | TlsFault::UnknownIssuer => true,
                 TlsFault::WrongName | TlsFault::WrongKey | TlsFault::BadCertificate => true,
-                TlsFault::Alert(_) | TlsFault::Closed | TlsFault::NoHttp2 | TlsFault::Broken => false,
+                TlsFault::Alert(_) | TlsFault::Closed | TlsFault::NoHttp2 | TlsFault::NoProtocol | TlsFault::Broken => false,
             },
             TcpFault::Timeout | TcpFault::Connect(_) | TcpFault::Closed | TcpFault::Unasked => false,
             TcpFault::Busy | TcpFault::Http(_) => false,
+        }
+    }
+
+    /// Whether there was a connection, so that the network is there, whoever was at its other end.
+    pub(super) fn shows_a_server(self) -> bool {
+        match self {
+            TcpFault::Closed | TcpFault::Unasked | TcpFault::Tls(_) | TcpFault::Http(_) => true,
+            TcpFault::Timeout | TcpFault::Connect(_) | TcpFault::Busy => false,
         }
     }
 }
@@ -83,6 +93,7 @@ impl TlsFault {
         let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else { return TlsFault::Closed };
         match error {
             rustls::Error::InvalidCertificate(error) => TlsFault::of_certificate(error),
+            rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => TlsFault::NoProtocol,
             rustls::Error::AlertReceived(alert) => TlsFault::Alert(alert_number(*alert)),
             rustls::Error::NoApplicationProtocol => TlsFault::NoHttp2,
             _ => TlsFault::Broken,
@@ -131,6 +142,7 @@ impl fmt::Display for TlsFault {
             TlsFault::Alert(number) => write!(f, "the server ended the TLS handshake with alert {number}"),
             TlsFault::Closed => f.write_str("the server closed the connection during the TLS handshake"),
             TlsFault::NoHttp2 => f.write_str("the server does not speak HTTP/2"),
+            TlsFault::NoProtocol => f.write_str("the server speaks TLS, and does not offer this DNS transport over it (ALPN)"),
             TlsFault::Broken => f.write_str("the server does not speak TLS 1.2 or 1.3"),
         }
     }

@@ -254,7 +254,7 @@ fn without_http_2_there_is_no_query() {
             let (upstream, _) = network(ca.shown(&["dns.example"], (2020, 2080), protocols).server, |_, _| async {});
             let tls = ca.client(URL);
             let fault = fault_of(upstream.ask(&ask(&named("a."), &tls)).await);
-            assert!(matches!(fault, TcpFault::Tls(TlsFault::NoHttp2 | TlsFault::Alert(120))), "{fault:?}");
+            assert!(matches!(fault, TcpFault::Tls(TlsFault::NoHttp2 | TlsFault::NoProtocol)), "{fault:?}");
         }
     });
 }

@@ -99,6 +99,26 @@ fn a_server_that_is_not_the_one_is_not_asked() {
     assert!(falls_back.ask("www.example. A").is("192.0.2.1"));
 }
 
+/// A server that is not the right one, or ends each connection, is there all the same: questions do not wait for the network to come
+/// back, and are told what is wrong.
+#[test]
+fn a_failing_handshake_is_not_a_network_that_is_away() {
+    if !is_cairn() {
+        return;
+    }
+    let mut untrusted = self::world(969, &to(&format!("'tls://dns.expired#{V4}'")));
+    for round in 0..4 {
+        let answer = untrusted.ask(&format!("n{round}.example. A"));
+        assert_eq!((answer.rcode(), answer.packet.errors()), (Rcode::SERVFAIL, vec![22]), "{round}: {answer:?}");
+        assert!(answer.took < Duration::from_millis(200), "{round}: {answer:?}");
+        untrusted.pass(2);
+    }
+    let text = edes(&mut untrusted, "late.example.");
+    assert!(text.contains("the certificate has expired"), "{text}");
+    let steps = untrusted.explain("later.example. A");
+    assert!(!steps.iter().any(|step| matches!(step, Step::Offline { .. })), "{steps:?}");
+}
+
 #[test]
 fn the_next_server_is_asked_where_one_fails() {
     if !is_cairn() {

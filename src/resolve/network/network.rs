@@ -281,13 +281,24 @@ impl Network {
     /// Any reply of any server shows that the network is there.
     pub(in crate::resolve) fn on_reply(&self, rtt: Option<Duration>) {
         if self.offline().replied(self.now()) {
-            // What was counted against servers since the network went away was not their fault.
-            self.cache().servers().forgive();
-            self.wakeups().back_online();
+            self.came_back();
         }
         if let Some(rtt) = rtt {
             self.0.state.usual_rtt.add(rtt);
         }
+    }
+
+    /// So does a query without a reply, where somebody has taken its connection.
+    pub(in crate::resolve) fn on_failure(&self, error: &AskError) {
+        if error.shows_a_server() && self.offline().is_there(self.now()) {
+            self.came_back();
+        }
+    }
+
+    fn came_back(&self) {
+        // What was counted against servers since the network went away was not their fault.
+        self.cache().servers().forgive();
+        self.wakeups().back_online();
     }
 
     /// Do servers reply by this address family, as far as is known?

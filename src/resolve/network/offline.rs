@@ -11,6 +11,8 @@
 //!     ▲                                           │
 //!     └────────────── any reply ◄─────────────────┘
 //! ```
+//!
+//! A connection that somebody took counts as a reply here, whatever became of it: a certificate that has expired is no broken network.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -71,8 +73,13 @@ impl Offline {
 
     /// A reply was received. True if the network was away until then.
     pub fn replied(&self, now: BootTime) -> bool {
-        let was = self.is_offline(now);
         self.replied.store(now.0 + 1, Ordering::Relaxed);
+        self.is_there(now)
+    }
+
+    /// A server was there, though perhaps not the right one, or without a reply. True if the network was away until then.
+    pub fn is_there(&self, now: BootTime) -> bool {
+        let was = self.is_offline(now);
         if self.unanswered_since.load(Ordering::Relaxed) != 0 {
             self.unanswered_since.store(0, Ordering::Relaxed);
         }
@@ -160,6 +167,14 @@ mod tests {
         offline.not_sent(first);
         offline.no_route();
         assert!(offline.is_offline(BootTime(10_000)) && offline.replied(BootTime(10_000)) && !offline.is_offline(BootTime(10_000)));
+    }
+
+    #[test]
+    fn a_server_without_a_reply_shows_the_network_and_resolves_nothing() {
+        let offline = Offline::default();
+        offline.asked(BootTime(1_000));
+        assert!(offline.is_there(BootTime(3_000)) && !offline.is_offline(BootTime(9_000)));
+        assert!(!offline.has_replied_within(Duration::from_secs(60), BootTime(9_000)));
     }
 
     #[test]

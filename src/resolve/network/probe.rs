@@ -71,16 +71,15 @@ impl Network {
                 let rtype = if (turn / targets.len().max(1)).is_multiple_of(2) { Rtype::NS } else { Rtype::SOA };
                 let question = Question::new(Name::root(), rtype);
                 turn += 1;
-                let has_replied = tokio::select! {
+                tokio::select! {
                     biased;
-                    has_replied = network.ask_probe(&targets, &question, &routes) => has_replied,
+                    () = network.ask_probe(&targets, &question, &routes) => {}
                     _ = changes.changed() => {
                         tokio::time::sleep_until(began + PROBE_AGAIN).await;
                         continue;
                     }
-                };
-                if has_replied {
-                    network.on_reply(None);
+                }
+                if !network.is_offline() {
                     break;
                 }
                 offline.probe_failed(network.now());
@@ -138,8 +137,9 @@ impl Network {
         self.probe_targets(routes, false).iter().any(|(target, ..)| self.has_route(*target, routes))
     }
 
-    /// Asks the first target to which there is a route. Any reply at all shows that the network is there.
-    async fn ask_probe(&self, targets: &[Target], question: &Question, routes: &Routes) -> bool {
+    /// Asks the first target to which there is a route. Any reply at all shows that the network is there, and so does somebody who takes a
+    /// connection, whatever becomes of it.
+    async fn ask_probe(&self, targets: &[Target], question: &Question, routes: &Routes) {
         for (server, recursion_desired, tls) in targets {
             self.count_query();
             let ask = Ask {
@@ -160,9 +160,10 @@ impl Network {
             };
             match self.upstream().ask(&ask).await {
                 Err(AskError::Unreachable(_)) => {}
-                result => return result.is_ok(),
+                Err(error) if error.was_not_sent() => {}
+                Err(error) => return self.on_failure(&error),
+                Ok(_) => return self.on_reply(None),
             }
         }
-        false
     }
 }

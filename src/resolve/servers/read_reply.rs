@@ -43,6 +43,9 @@ impl Servers {
         context: &Context,
     ) -> Option<Box<ServerReply>> {
         let offline = self.network().offline();
+        if let Some(Err(error)) = &outcome.result {
+            self.network().on_failure(error);
+        }
         match outcome.result {
             None => {
                 slist.not_asked(plan.address);
@@ -98,7 +101,7 @@ impl Servers {
                     context.trace.emit(|| Step::NoReply { reason: error.to_string(), took: Duration::ZERO });
                     return None;
                 }
-                if matches!(error, AskError::Unreachable(_)) {
+                if matches!(error, AskError::Unreachable(_)) || error.was_not_sent() {
                     offline.not_sent(outcome.sent);
                 }
                 self.note_silence(plan, &error, slist, context);
@@ -119,6 +122,7 @@ impl Servers {
         match outcome.result {
             Some(Ok(reply)) => self.read_reply(cut, plan, reply, slist, context),
             Some(Err(error)) => {
+                self.network().on_failure(&error);
                 self.note_doubt(plan, &error);
                 None
             }
