@@ -211,15 +211,15 @@ pub const MESSAGE_TAP_BYTES: usize = 8 << 20;
 pub const QUERY_LOG_LINES_BYTES: usize = 256 << 10;
 /// Time between two attempts to open the query log, or to write to it, after one has failed.
 pub const QUERY_LOG_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long a stop waits for the last lines of the query log.
-pub const QUERY_LOG_STOP_MAX: Duration = Duration::from_millis(500);
 /// Octets of frames that go to a dnstap reader in one piece.
 pub const DNSTAP_WRITE_BYTES: usize = 256 << 10;
 /// How long a dnstap reader may take nothing before its stream is given up.
 pub const DNSTAP_WRITE_MAX: Duration = Duration::from_secs(5);
-/// Time between two attempts to reach a dnstap reader.
+/// Time until a dnstap reader is tried again: first this, then twice as long after each further failure, up to the longest.
 pub const DNSTAP_RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long a stop waits for the last messages.
-pub const DNSTAP_STOP_MAX: Duration = Duration::from_millis(500);
+/// See [`DNSTAP_RETRY_AFTER`].
+pub const DNSTAP_RETRY_MAX: Duration = Duration::from_secs(60);
+/// How long a stop waits until the last lines of the query log and the last messages of dnstap have gone, both together.
+pub const TAP_READER_STOP_MAX: Duration = Duration::from_millis(500);
 /// Octets of a control frame of Frame Streams, as fstrm bounds them.
 pub const FRAME_STREAM_CONTROL_BYTES_MAX: u32 = 512;

@@ -47,6 +47,7 @@ mod single_query;
 mod socket;
 mod state;
 mod system;
+mod tap_reader;
 mod trust;
 mod views;
 mod web;

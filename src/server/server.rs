@@ -16,26 +16,26 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::command::{Command, Opened, Reply};
-use super::dnstap::DnstapKeeper;
 use super::encrypted::CertificateKeeper;
 use super::engine::{BrokenZoneServed, Engine, Swapped};
 use super::hosting::{Changing, Hosting, Order, RealDisk, Versions, made_catalogs};
 use super::lists::ListKeeper;
 use super::load::{CertificateFiles, LoadedZone, Sources};
 use super::ports::WorkerSockets;
-use super::query_log::QueryLogKeeper;
 use super::records;
 use super::serials::unraised_serials;
 use super::signing::{self, Signing, not_signed};
+use super::tap_reader::TapReader;
 use super::views::{ViewKeeper, moment_at};
 use super::web::is_ready;
-use super::{cache_file, notify, pages, passed_file, priority, rlimit, state, trust};
+use super::{cache_file, dnstap, notify, pages, passed_file, priority, query_log, rlimit, state, trust};
 use crate::answer::{Explain, Explained, Parts, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
-use crate::config::ZoneSettings;
+use crate::config::{DnstapSettings, QueryLogSettings, ZoneSettings};
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet, TimeZone};
 use crate::explain::{self, Event, Line};
 use crate::limits::Limits;
+use crate::limits::server::TAP_READER_STOP_MAX;
 use crate::listen::{
     self, Admission, Bounds, Encrypted, EncryptedAddr, Encryption, ListenerChanges, LiveBounds, SocketChanges, Sockets, Tls,
 };
@@ -86,8 +86,8 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     certificates.configure(certificate_files, certificate);
     trust::restore(&service, state_folder.as_deref());
     let views = ViewKeeper::start(service.clone(), versions.clone(), Arc::new(RealClock), time_zone, &view_settings)?;
-    let query_log = QueryLogKeeper::start(service.query_tap.clone(), Arc::new(RealClock), &query_log_settings)?;
-    let dnstap = DnstapKeeper::start(service.message_tap.clone(), Arc::new(RealClock), &dnstap_settings)?;
+    let query_log = query_log::start(service.query_tap.clone(), Arc::new(RealClock), &query_log_settings)?;
+    let dnstap = dnstap::start(service.message_tap.clone(), Arc::new(RealClock), &dnstap_settings)?;
     let lists = ListKeeper::start(service.clone(), versions.clone(), state_folder.clone(), &list_settings)?;
     let hosting = Hosting::start(service.clone(), versions.clone(), state_folder.clone(), zone_settings);
     let hosting = hosting.map_err(|error| format!("no thread for secondary zones: {error}"))?;
@@ -170,8 +170,8 @@ struct Server {
     lists: ListKeeper,
     /// Looks at the clock for them.
     views: ViewKeeper,
-    query_log: QueryLogKeeper,
-    dnstap: DnstapKeeper,
+    query_log: TapReader<QueryLogSettings>,
+    dnstap: TapReader<DnstapSettings>,
     /// Each worker counts on, where a service manager watches whether all are alive.
     beats: Arc<[AtomicU64]>,
 }
@@ -366,8 +366,9 @@ impl Engine for Server {
     fn finish(&self) {
         self.query_log.end();
         self.dnstap.end();
-        self.query_log.ended();
-        self.dnstap.ended();
+        let until = self.clock.boot() + TAP_READER_STOP_MAX;
+        self.query_log.ended_within(TAP_READER_STOP_MAX);
+        self.dnstap.ended_within(until.since(self.clock.boot()));
     }
 
     fn is_ready(&self) -> Result<(), &'static str> {

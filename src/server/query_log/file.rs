@@ -1,5 +1,9 @@
 //! The file that a log is appended to: opened without following a link that somebody else may have put there, begun anew when it is
 //! full, opened again at a reload, and never waited for.
+//!
+//! Others may rename or remove the file. Before it is begun anew, its path must still lead to it: then it is renamed, and the older ones
+//! move up. Otherwise nothing is renamed, so that no older file is lost for nothing. In both cases the path is opened again, which makes
+//! the file where there is none.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -86,26 +90,40 @@ impl LogFile {
 
     /// Renames FILE.1 to FILE.2 and so on, the file itself to FILE.1, and begins a new one. Of the older ones `keep` stay.
     pub(super) fn begin_anew(&mut self, keep: usize) -> io::Result<()> {
-        let Place::File { path, .. } = &self.place else { return Ok(()) };
-        let numbered = |number: usize| {
-            let mut name = path.clone().into_os_string();
-            name.push(format!(".{number}"));
-            PathBuf::from(name)
-        };
-        for number in (1..keep).rev() {
-            match fs::rename(numbered(number), numbered(number + 1)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        let Place::File { path, file, .. } = &self.place else { return Ok(()) };
+        let path = path.clone();
+        if leads_to(&path, file)? {
+            move_up(&path, keep)?;
         }
-        if keep > 0 {
-            fs::rename(path, numbered(1))?
-        } else {
-            fs::remove_file(path)?
-        }
-        *self = LogFile::open(Some(&path.clone()))?;
+        *self = LogFile::open(Some(&path))?;
         Ok(())
     }
+}
+
+/// Whether the path leads to this file.
+fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        there => {
+            let (there, here) = (there?, file.metadata()?);
+            Ok((there.dev(), there.ino()) == (here.dev(), here.ino()))
+        }
+    }
+}
+
+fn move_up(path: &Path, keep: usize) -> io::Result<()> {
+    let numbered = |number: usize| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    for number in (1..keep).rev() {
+        match fs::rename(numbered(number), numbered(number + 1)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    if keep > 0 { fs::rename(path, numbered(1)) } else { fs::remove_file(path) }
 }
 
 #[cfg(test)]
@@ -135,6 +153,29 @@ mod tests {
         log.begin_anew(0).expect("a folder of our own");
         assert_eq!((read(&path), numbered(1)), (String::new(), "4..\n".to_owned()));
         assert_eq!(fs::metadata(&path).expect("it is there").mode() & 0o777, 0o640);
+    }
+
+    /// logrotate, or a person, has been there first.
+    #[test]
+    fn a_file_that_somebody_has_taken_away_is_made_again_and_the_older_ones_stay() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("queries.json");
+        let (older, oldest) = (scratch.write("queries.json.1", "older"), scratch.write("queries.json.2", "oldest"));
+        let begun_anew = |change: &dyn Fn()| {
+            let mut log = LogFile::open(Some(&path)).expect("a folder of our own");
+            log.append(b"full\n").expect("room");
+            change();
+            log.begin_anew(2).expect("a folder of our own");
+            log.append(b"next\n").expect("room");
+            assert_eq!((read(&older), read(&oldest)), ("older".to_owned(), "oldest".to_owned()));
+            read(&path)
+        };
+        assert_eq!(begun_anew(&|| fs::remove_file(&path).expect("it is there")), "next\n");
+        let replaced = || {
+            fs::rename(&path, scratch.path().join("taken")).expect("it is there");
+            fs::write(&path, "other\n").expect("a folder of our own");
+        };
+        assert_eq!(begun_anew(&replaced), "other\nnext\n");
     }
 
     #[test]

@@ -1,80 +1,31 @@
-//! The thread that writes the query log.
+//! Writes the query log: the entries that workers have told of, as lines in a file.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
-use std::time::Duration;
 
-use parking_lot::Mutex;
 use tracing::{info, warn};
 
+use super::super::tap_reader::{Reading, Records, TapReader};
 use super::file::LogFile;
 use super::line::Lines;
 use crate::config::{QueryLogSettings, QueryLogWhat};
 use crate::env::{BootTime, Clock};
-use crate::limits::server::{QUERY_LOG_LINES_BYTES, QUERY_LOG_RETRY_AFTER, QUERY_LOG_STOP_MAX};
+use crate::limits::server::{QUERY_LOG_LINES_BYTES, QUERY_LOG_RETRY_AFTER};
 use crate::tap::{Answered, Rule, Tap};
 
-/// How long the thread sleeps where entries come, and where none did.
-const BUSY: Duration = Duration::from_millis(20);
-const IDLE: Duration = Duration::from_millis(200);
-
-/// Writes the query log until it is told to end.
-pub(in crate::server) struct QueryLogKeeper {
-    /// `None`: it has been told to end.
-    orders: Mutex<Option<Sender<QueryLogSettings>>>,
-    ended: Mutex<Receiver<()>>,
+/// Starts the thread that writes it.
+pub(in crate::server) fn start(
     tap: Arc<Tap>,
-    lost: Arc<AtomicU64>,
-}
-
-impl QueryLogKeeper {
-    pub(in crate::server) fn start(tap: Arc<Tap>, clock: Arc<dyn Clock>, settings: &QueryLogSettings) -> Result<QueryLogKeeper, String> {
-        let (orders, taken) = channel();
-        let (at_end, ended) = channel();
-        let lost = Arc::new(AtomicU64::new(0));
-        let writer = Writer { tap: tap.clone(), lost: lost.clone(), clock, log: None, settings: QueryLogSettings::default() };
-        thread::Builder::new()
-            .name("cairn-query-log".to_owned())
-            .spawn(move || {
-                writer.run(&taken);
-                drop(at_end);
-            })
-            .map_err(|error| format!("no thread for the query log: {error}"))?;
-        let keeper = QueryLogKeeper { orders: Mutex::new(Some(orders)), ended: Mutex::new(ended), tap, lost };
-        keeper.configure(settings);
-        Ok(keeper)
-    }
-
-    /// Opens the file again, also where nothing has changed: it may have been renamed.
-    pub(in crate::server) fn configure(&self, settings: &QueryLogSettings) {
-        if let Some(orders) = &*self.orders.lock() {
-            let _ = orders.send(settings.clone());
-        }
-    }
-
-    /// Tells the thread to write what there is, and to end.
-    pub(in crate::server) fn end(&self) {
-        *self.orders.lock() = None;
-    }
-
-    /// Waits for that, if the disk is not too slow.
-    pub(in crate::server) fn ended(&self) {
-        let _ = self.ended.lock().recv_timeout(QUERY_LOG_STOP_MAX);
-    }
-
-    /// Entries that were left out.
-    pub(in crate::server) fn left_out(&self) -> u64 {
-        self.tap.left_out() + self.lost.load(Ordering::Relaxed)
-    }
+    clock: Arc<dyn Clock>,
+    settings: &QueryLogSettings,
+) -> Result<TapReader<QueryLogSettings>, String> {
+    let records = Records::of(tap);
+    TapReader::start("cairn-query-log", "the query log", records.clone(), Writer::new(records, clock), settings)
 }
 
 struct Writer {
-    tap: Arc<Tap>,
+    records: Records,
     clock: Arc<dyn Clock>,
-    lost: Arc<AtomicU64>,
     log: Option<Open>,
     settings: QueryLogSettings,
 }
@@ -89,25 +40,19 @@ struct Open {
 }
 
 impl Writer {
-    fn run(mut self, orders: &Receiver<QueryLogSettings>) {
-        let mut pause = IDLE;
-        loop {
-            match orders.recv_timeout(pause) {
-                Ok(settings) => self.configure(settings),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.drain();
-                    return;
-                }
-            }
-            pause = if self.drain() > 0 { BUSY } else { IDLE };
-        }
+    fn new(records: Records, clock: Arc<dyn Clock>) -> Writer {
+        Writer { records, clock, log: None, settings: QueryLogSettings::default() }
     }
+}
 
+impl Reading for Writer {
+    type Settings = QueryLogSettings;
+
+    /// Opens the file again, also where nothing has changed: it may have been renamed.
     fn configure(&mut self, settings: QueryLogSettings) {
-        self.drain();
+        self.read();
         let one_of = u32::try_from(settings.one_of).unwrap_or(u32::MAX);
-        self.tap.set(match (&settings.file, settings.what) {
+        self.records.tap.set(match (&settings.file, settings.what) {
             (None, _) => Rule::Nothing,
             (Some(_), QueryLogWhat::All) => Rule::Each(one_of),
             (Some(_), QueryLogWhat::Failing) => Rule::Failing(one_of),
@@ -123,36 +68,35 @@ impl Writer {
         }
     }
 
-    /// Writes what there is; the number of entries.
-    fn drain(&mut self) -> usize {
-        let Writer { tap, clock, lost, log, settings } = self;
+    fn read(&mut self) -> usize {
+        let Writer { records, clock, log, settings } = self;
         let now = clock.boot();
         let (mut buffer, mut waiting) = (Vec::new(), 0);
         // A file is full to within one piece.
         let most = usize::try_from(settings.max_size_bytes).unwrap_or(usize::MAX);
         let piece = if most > 0 { most.min(QUERY_LOG_LINES_BYTES) } else { QUERY_LOG_LINES_BYTES };
-        let count = tap.read(|record| {
+        let count = records.tap.read(|record| {
             let Some(answered) = Answered::read(record) else { return };
             let Some(log) = log.as_mut() else { return };
             log.lines.write(&answered, &mut buffer);
             waiting += 1;
             if buffer.len() >= piece {
-                log.append(&buffer, waiting, lost, (settings, now));
+                log.append(&buffer, waiting, records, (settings, now));
                 (waiting, _) = (0, buffer.clear());
             }
         });
         if let Some(log) = log.as_mut().filter(|_| waiting > 0) {
-            log.append(&buffer, waiting, lost, (settings, now));
+            log.append(&buffer, waiting, records, (settings, now));
         }
         count
     }
 }
 
 impl Open {
-    fn append(&mut self, lines: &[u8], count: u64, lost: &AtomicU64, (settings, now): (&QueryLogSettings, BootTime)) {
+    fn append(&mut self, lines: &[u8], count: u64, records: &Records, (settings, now): (&QueryLogSettings, BootTime)) {
         let is_due = self.retry_at.is_none_or(|at| at <= now);
         if !is_due || self.try_append(lines, settings, now).is_err() {
-            lost.fetch_add(count, Ordering::Relaxed);
+            records.lose(count);
         }
     }
 
