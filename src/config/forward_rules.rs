@@ -3,7 +3,7 @@
 
 use super::forwarder::Forwarder;
 use super::problem::{Mark, Problem};
-use super::settings::Settings;
+use super::settings::{RouteSettings, Settings};
 use crate::record::Name;
 
 /// A forward or stub rule as far as it says whom to ask.
@@ -11,6 +11,20 @@ use crate::record::Name;
 struct Rule<'a> {
     zone: &'a Name,
     to: &'a [Forwarder],
+    /// Names are resolved from the root if no server can be asked.
+    falls_back: bool,
+}
+
+impl<'a> Rule<'a> {
+    fn of(route: &'a RouteSettings) -> Rule<'a> {
+        Rule { zone: &route.zone, to: &route.to, falls_back: route.fallback }
+    }
+
+    /// The rule for this name, unless it says that the name is resolved from the root.
+    fn nearest<'r>(all: &'r [Rule<'a>], name: &Name) -> Option<&'r Rule<'a>> {
+        let nearest = all.iter().filter(|rule| name.is_within(rule.zone)).max_by_key(|rule| rule.zone.label_count());
+        nearest.filter(|rule| !rule.to.is_empty())
+    }
 }
 
 /// The mistakes in `[[forward]]` and in the `forward` of views.
@@ -24,12 +38,10 @@ pub(super) fn mistakes(settings: &Settings, file_name: &str) -> Vec<Problem> {
         let hint = "to exempt these names from a rule for a zone above, write [[forward]] with to = []";
         problem(&stub.to_mark, "stub.to: at least one address is needed".to_owned(), hint);
     }
-    let all: Vec<Rule<'_>> =
-        settings.forwards.iter().chain(&settings.stubs).map(|route| Rule { zone: &route.zone, to: &route.to }).collect();
+    let all: Vec<Rule<'_>> = settings.forwards.iter().chain(&settings.stubs).map(Rule::of).collect();
     let is_hosted = |name: &Name| settings.zones.iter().any(|zone| name.is_within(&zone.name));
     for route in &settings.forwards {
-        let rule = Rule { zone: &route.zone, to: &route.to };
-        for what in of_one(rule, &all, is_hosted) {
+        for what in of_one(Rule::of(route), &all, is_hosted) {
             problem(&route.to_mark, format!("forward.to: {}", what.0), &what.1);
         }
         let verifies = route.encrypted().next().is_some();
@@ -42,7 +54,8 @@ pub(super) fn mistakes(settings: &Settings, file_name: &str) -> Vec<Problem> {
         }
     }
     for view in &settings.views {
-        let own: Vec<Rule<'_>> = view.forward.iter().map(|forward| Rule { zone: &forward.zone, to: &forward.to }).collect();
+        let own: Vec<Rule<'_>> =
+            view.forward.iter().map(|forward| Rule { zone: &forward.zone, to: &forward.to, falls_back: forward.fallback }).collect();
         let rest = all.iter().filter(|rule| own.iter().all(|own| own.zone != rule.zone));
         let of_view: Vec<Rule<'_>> = own.iter().chain(rest).copied().collect();
         for rule in &own {
@@ -68,32 +81,40 @@ fn of_one(rule: Rule<'_>, all: &[Rule<'_>], is_hosted: impl Fn(&Name) -> bool) -
             wrong.push((format!("{address} is written for {other} and for {forwarder}"), "keep one of them".to_owned()));
         }
         let Some((server, name)) = forwarder.encrypted().and_then(|server| Some((server, server.name_to_look_up()?))) else { continue };
-        if !is_hosted(&name) && leads_back(rule, &name, all) {
-            let what = format!("only the servers of {} could look up {name}, so {forwarder} cannot be found", rule.zone);
+        if let Some(nearest) = Rule::nearest(all, &name).filter(|_| !can_be_looked_up(&name, all, &is_hosted)) {
+            let what = match nearest.zone == rule.zone {
+                true => format!("only the servers of {} could look up {name}, so {forwarder} cannot be found", rule.zone),
+                false => format!(
+                    "{name} is looked up by the servers of {}, which cannot be found themselves, so {forwarder} cannot be found",
+                    nearest.zone
+                ),
+            };
             wrong.push((what, format!("write its address behind it: \"{}#192.0.2.1\"", server.url())));
         }
     }
     wrong
 }
 
-/// Would the look-up of `name` need this rule itself?
-fn leads_back(from: Rule<'_>, name: &Name, all: &[Rule<'_>]) -> bool {
-    let mut name = name.clone();
-    // Each step goes to another rule, or the walk has come back.
-    for _ in 0..=all.len() {
-        let nearest = all.iter().filter(|rule| name.is_within(rule.zone)).max_by_key(|rule| rule.zone.label_count());
-        let Some(rule) = nearest.filter(|rule| !rule.to.is_empty()) else { return false };
-        if rule.zone == from.zone {
+/// Is there a way to the address of `name` on which no server has to be known by its name first? One server of each rule is enough.
+fn can_be_looked_up(name: &Name, all: &[Rule<'_>], is_hosted: &impl Fn(&Name) -> bool) -> bool {
+    let (mut names, mut seen) = (vec![name.clone()], Vec::<&Name>::new());
+    while let Some(name) = names.pop() {
+        if is_hosted(&name) {
             return true;
         }
-        let found_by_name = |forwarder: &Forwarder| forwarder.encrypted().and_then(|server| server.name_to_look_up());
-        if rule.to.iter().any(|forwarder| found_by_name(forwarder).is_none()) {
-            return false;
+        let Some(rule) = Rule::nearest(all, &name).filter(|rule| !rule.falls_back) else { return true };
+        if seen.contains(&rule.zone) {
+            continue;
         }
-        let Some(next) = rule.to.iter().find_map(found_by_name) else { return false };
-        name = next;
+        seen.push(rule.zone);
+        for forwarder in rule.to {
+            match forwarder.encrypted().and_then(|server| server.name_to_look_up()) {
+                Some(next) => names.push(next),
+                None => return true,
+            }
+        }
     }
-    true
+    false
 }
 
 #[cfg(test)]
@@ -145,7 +166,22 @@ mod tests {
         );
         let (net, other) = (rule("net.", "tls://a.example.org"), rule("example.org.", "https://b.example.net"));
         assert_eq!(shown(&[net.clone(), other].concat()).len(), 2, "a loop of two rules");
+        assert!(shown(&[net.clone(), rule("example.org.", "https://b.example.net")].concat())[0].contains(
+            "a.example.org. is looked up by the servers of example.org., which cannot be found themselves, so tls://a.example.org cannot be found"
+        ));
+        let zone = |name: &str| format!("[[zone]]\nname = '{name}'\nfile = 'x'\n");
         for good in [
+            // A server beside it has an address.
+            rule(".", "tls://dns.example.net', '192.0.2.1"),
+            rule(".", "tls://dns.example.net', 'tls://other.example.net#192.0.2.1"),
+            rule(".", "tls://dns.example.net', 'https://192.0.2.1/dns-query"),
+            // One of its server names has another way.
+            [rule(".", "tls://dns.example.net', 'tls://dns.example.org"), rule("example.org.", "192.0.2.1")].concat(),
+            [rule("net.", "tls://a.example.org"), rule("example.org.", "tls://b.example.net', 'tls://c.example.com")].concat(),
+            // The first name on the way need not be the hosted one.
+            [rule("net.", "tls://a.example.org"), rule("example.org.", "tls://b.example.net"), zone("b.example.net.")].concat(),
+            [rule(".", "tls://dns.example.net', 'tls://dns.example.org"), zone("example.org.")].concat(),
+            [loop_of_one.clone(), "fallback = true\n".to_owned()].concat(),
             rule("corp.", "tls://dns.example.net"),
             rule(".", "tls://dns.example.net#192.0.2.1"),
             [loop_of_one.clone(), rule("example.net.", "192.0.2.1")].concat(),

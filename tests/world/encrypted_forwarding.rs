@@ -193,6 +193,20 @@ fn a_server_without_address_is_looked_up() {
     );
 }
 
+/// A rule for all names may have a server whose own name it is for, as long as there is another way to that name's address.
+#[test]
+fn a_server_whose_name_its_own_rule_is_for() {
+    if !is_cairn() {
+        return;
+    }
+    let beside = to(&format!("'tls://dns.example', 'tls://other.example#{OTHER}'"));
+    let falls_back = format!("{}fallback = true\n", to("'tls://dns.example'"));
+    for (seed, rule) in [(969, beside), (970, falls_back)] {
+        let mut world = self::world(seed, &rule).zone("example.").records(&[&format!("dns.example. 300 A {V4}")]);
+        assert!(world.ask("www.example. A").is("192.0.2.1"), "{rule}");
+    }
+}
+
 /// While no server replies, the probe does not ask in clear text either.
 #[test]
 fn nothing_leaves_in_clear_text_while_the_network_is_away() {
