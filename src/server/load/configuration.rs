@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::passed_file::unreadable;
-use crate::config::{Forwarder, Prefix, Problem, RouteSettings, Settings, nearest};
+use super::rules_to_itself::rules_to_itself;
+use crate::config::{Prefix, Problem, Settings, nearest};
 use crate::env::TimeZone;
 use crate::limits::server::{CONFIG_BYTES_MAX, NEAR_FILES_MAX};
 use crate::record::Name;
@@ -136,27 +137,6 @@ fn readable_configuration(options: &StartOptions, default: &Path) -> (Configurat
         problems.extend(rules_to_itself(&settings, file));
     }
     (Configuration { settings, file }, problems)
-}
-
-/// A rule that leads to this server itself would make it query itself until each question's budget is spent.
-fn rules_to_itself(settings: &Settings, file: &Path) -> Vec<Problem> {
-    let Settings { server, .. } = settings;
-    let listen: Vec<SocketAddr> = [&server.listen_addrs()[..], &server.listen_tls, &server.listen_https].concat();
-    let rules = settings.forwards.iter().map(|rule| ("forward", rule)).chain(settings.stubs.iter().map(|rule| ("stub", rule)));
-    let to_itself = |(kind, rule): (&str, &RouteSettings)| {
-        let mut addresses = rule.to.iter().flat_map(Forwarder::addresses);
-        let to = addresses.find(|to| listen.iter().any(|at| leads_to(*to, *at)))?;
-        let what = format!("{kind}.to of {}: this server itself listens on {to}, and would query itself", rule.zone);
-        let hint = "name another server, or let this one listen elsewhere: `listen` in [server], or --listen".to_owned();
-        Some(Problem { hint: Some(hint), ..Problem::at(file.display().to_string(), &rule.to_mark, what) })
-    };
-    rules.filter_map(to_itself).collect()
-}
-
-/// A wildcard listens on every address that this machine has.
-fn leads_to(to: SocketAddr, listens_at: SocketAddr) -> bool {
-    let is_local = || to.is_ipv4() == listens_at.is_ipv4() && UdpSocket::bind(SocketAddr::new(to.ip(), 0)).is_ok();
-    to == listens_at || (to.port() == listens_at.port() && listens_at.ip().is_unspecified() && is_local())
 }
 
 fn read_text(path: &Path) -> Result<String, Vec<Problem>> {
@@ -409,34 +389,6 @@ mod tests {
     fn shown(found: &ZoneFiles) -> String {
         let files: Vec<String> = found.files.iter().map(|file| format!("{} {}", file.name, file.path.display())).collect();
         files.join(", ")
-    }
-
-    #[test]
-    fn a_rule_to_this_server_itself_is_a_mistake() {
-        let circle = |listen: &str, to: &str, command_line: &[&str]| {
-            let scratch = Scratch::new();
-            let text =
-                format!("[server]\n{listen}\n[[stub]]\nzone = 'a.test'\nto = ['192.0.2.1:53']\n[[forward]]\nzone = '.'\nto = [{to}]\n");
-            let listen = command_line.iter().map(|at| at.parse().expect("an address")).collect();
-            let options = StartOptions { config: Some(scratch.write("cairn.toml", &text)), listen, ..StartOptions::default() };
-            let problems = readable_configuration(&options, Path::new("none")).1;
-            problems.iter().map(|problem| format!("{}:{} {}", problem.line, problem.column, problem.what)).collect::<Vec<_>>()
-        };
-        for (listen, to, command_line, of) in [
-            ("", "'192.0.2.9', '127.0.0.1'", &[][..], Some("127.0.0.1:53")),
-            ("", "'::1'", &[], Some("[::1]:53")),
-            ("", "'127.0.0.1:5300'", &[], None),
-            ("listen = ['127.0.0.1:5300']", "'127.0.0.1'", &[], None),
-            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5300'", &[], Some("127.0.0.1:5300")),
-            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5301'", &["127.0.0.1:5301"], Some("127.0.0.1:5301")),
-            ("listen = ['127.0.0.1:5300']", "'127.0.0.1:5300'", &["127.0.0.1:5301"], None),
-            ("listen = ['0.0.0.0']", "'127.0.0.2'", &[], Some("127.0.0.2:53")),
-            ("listen = ['0.0.0.0']", "'192.0.2.9'", &[], None),
-            ("listen = ['0.0.0.0']", "'127.0.0.2:5353'", &[], None),
-        ] {
-            let what = |of| format!("8:6 forward.to of .: this server itself listens on {of}, and would query itself");
-            assert_eq!(circle(listen, to, command_line), of.map(what).into_iter().collect::<Vec<_>>(), "{listen} {to} {command_line:?}");
-        }
     }
 
     #[test]

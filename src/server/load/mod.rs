@@ -7,6 +7,7 @@ mod configuration;
 mod keys;
 mod local_names;
 mod root;
+mod rules_to_itself;
 mod sources;
 mod system_resolvers;
 mod time_zone;
