@@ -15,10 +15,9 @@ pub(super) fn unreached(configuration: &Configuration) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (at, view) in settings.views.iter().enumerate() {
         let before = settings.views.get(..at).unwrap_or_default();
-        if let Some(why) = why_unreached(view, before, &listeners) {
+        if let Some((why, hint)) = why_unreached(view, before, &listeners) {
             let what = format!("warning: view {}: no client can have it: {why}", view.name());
-            let hint = Some("the first view that has a client counts: put the one for fewer clients first".to_owned());
-            problems.push(Problem { hint: hint.filter(|_| !before.is_empty()), ..Problem::at(&config, &view.name_mark, what) });
+            problems.push(Problem { hint: Some(hint), ..Problem::at(&config, &view.name_mark, what) });
         }
         for rule in idle_entries(&view.schedule) {
             let what = format!(
@@ -46,13 +45,18 @@ struct AskedAt {
     port: u16,
 }
 
-fn why_unreached(view: &ViewSettings, before: &[ViewSettings], listeners: &[SocketAddr]) -> Option<String> {
+/// Why no client can have the view, and what to do about it.
+fn why_unreached(view: &ViewSettings, before: &[ViewSettings], listeners: &[SocketAddr]) -> Option<(String, String)> {
     let asked_at: Vec<AskedAt> = match view.listen.is_empty() {
         true => listeners.iter().map(|listener| AskedAt { ip: fixed(listener.ip()), port: listener.port() }).collect(),
         false => view.listen.iter().flat_map(|place| listeners.iter().filter_map(|listener| asked_at(place, *listener))).collect(),
     };
     if asked_at.is_empty() {
-        return (!view.listen.is_empty()).then(|| "this server listens at none of the addresses in `listen`".to_owned());
+        return (!view.listen.is_empty()).then(|| {
+            let at: Vec<String> = listeners.iter().map(SocketAddr::to_string).collect();
+            let hint = format!("write one of those in [server], or add it there: it listens at {}", at.join(", "));
+            ("this server listens at none of the addresses in `listen`".to_owned(), hint)
+        });
     }
     // All clients, wherever they ask.
     let is_covered = |at: &AskedAt| {
@@ -66,7 +70,8 @@ fn why_unreached(view: &ViewSettings, before: &[ViewSettings], listeners: &[Sock
             other.clients.iter().any(|theirs| view.clients.iter().any(|own| touches(own, theirs)))
         };
         let names: Vec<&str> = before.iter().filter(overlaps).map(ViewSettings::name).collect();
-        format!("all of its clients have an earlier one ({})", names.join(", "))
+        let hint = "the first view that has a client counts: put the one for fewer clients first";
+        (format!("all of its clients have an earlier one ({})", names.join(", ")), hint.to_owned())
     })
 }
 
@@ -130,6 +135,20 @@ mod tests {
         let settings = Settings::from_toml(text, "c.toml").expect(text);
         let configuration = Configuration { settings, file: Some("c.toml".into()) };
         unreached(&configuration).iter().map(|problem| problem.what.replace("warning: view ", "")).collect()
+    }
+
+    /// What to do fits what is wrong, whatever views stand before.
+    #[test]
+    fn hints() {
+        let view = |name: &str, rest: &str| format!("[[view]]\nname = '{name}'\nclients = ['10.0.0.0/8']\n{rest}\n");
+        let hint = |second: &str| {
+            let text = format!("[server]\nlisten = ['192.0.2.53', '[::1]:5353']\n{}{}", view("a", ""), view("b", second));
+            let configuration = Configuration { settings: Settings::from_toml(&text, "c.toml").expect("valid"), file: None };
+            unreached(&configuration).into_iter().next().and_then(|problem| problem.hint).unwrap_or_default()
+        };
+        assert_eq!(hint(""), "the first view that has a client counts: put the one for fewer clients first");
+        let nowhere = "write one of those in [server], or add it there: it listens at 192.0.2.53:53, [::1]:5353";
+        assert_eq!(hint("listen = ['192.0.2.55']"), nowhere);
     }
 
     #[test]
