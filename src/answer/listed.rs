@@ -39,7 +39,9 @@ pub(super) fn uncloak(case: &Case<'_>, outcome: &mut Outcome) {
 
 #[inline(never)]
 fn uncloak_by_some(case: &Case<'_>, outcome: &mut Outcome) {
-    if !case.rights.allowed || case.request.class != Class::IN || outcome.list.is_some() {
+    // What the alias of a list led to is looked at; what a list has given whole is not.
+    let is_given_whole = matches!(outcome.list, Some(Listed::Blocked(_) | Listed::Redirected(_)));
+    if !case.rights.allowed || case.request.class != Class::IN || is_given_whole {
         return;
     }
     for name in names_of(case, outcome) {
@@ -205,14 +207,18 @@ fn to_alias(case: &Case<'_>, mut list: ListId, mut target: Name) -> Applied {
     let is_asked_for = matches!(question.rtype, Rtype::CNAME | Rtype::ANY);
     let mut answers: Vec<RrSet> = Vec::new();
     let mut here = question.name.clone();
+    let failed = |target: Name, cause: Cause, list: ListId| {
+        let outcome = Outcome::failed(&Failure::new(target, cause));
+        Applied::Reply(Outcome { source: Source::Policy, list: Some(Listed::Aliased(list)), ..outcome })
+    };
     loop {
         note(case, &here, list, ListAct::Rewrites);
         answers.push(alias(&here, &target, snapshot.policy.block_ttl));
         if answers.iter().any(|set| set.name == target) {
-            return Applied::Reply(Outcome { source: Source::Policy, ..Outcome::failed(&Failure::new(target, Cause::AliasLoop)) });
+            return failed(target, Cause::AliasLoop, list);
         }
         if answers.len() > snapshot.aliases_max {
-            return Applied::Reply(Outcome { source: Source::Policy, ..Outcome::failed(&Failure::new(target, Cause::AliasTooLong)) });
+            return failed(target, Cause::AliasTooLong, list);
         }
         match verdict(case, &target) {
             _ if is_own(&target) => break,
@@ -240,8 +246,10 @@ fn to_alias(case: &Case<'_>, mut list: ListId, mut target: Name) -> Applied {
         authority: Vec::new(),
         onward: Some(target),
     };
-    let ede = snapshot.reasons.ede(Listed::Redirected(list), false).cloned();
-    Applied::Alias(Box::new(begun), Box::new(Rewritten { soa: None, ede, action: None, keeps_data: false, is_for_policies: true }))
+    let listed = Listed::Aliased(list);
+    let ede = snapshot.reasons.ede(listed, false).cloned();
+    let rewritten = Rewritten { soa: None, ede, action: None, list: Some(listed), keeps_data: false, is_for_policies: true };
+    Applied::Alias(Box::new(begun), Box::new(rewritten))
 }
 
 /// What this server answers on its own account.
@@ -272,5 +280,6 @@ fn decided(case: &Case<'_>, listed: Listed, given: Blocked) -> Outcome {
 
 #[inline(never)]
 fn note(case: &Case<'_>, name: &Name, list: ListId, verdict: ListAct) {
-    case.recorder.note(|| Note::OnList { name: name.clone(), list: case.snapshot.lists.name(list).to_owned(), verdict });
+    let rtype = case.request.question.rtype;
+    case.recorder.note(|| Note::OnList { name: name.clone(), rtype, list: case.snapshot.lists.name(list).to_owned(), verdict });
 }

@@ -12,6 +12,7 @@ use crate::env::Random;
 use crate::limits::Limits;
 use crate::policy::{Lists, lists_of};
 use crate::record::{Name, Question, Rank, Rcode, RrSet, Rtype, Security, rdata_to_text};
+use crate::tap::{Answered, Rule};
 use crate::wire::{Flags, Header, Message, OptionCode, Section, Writer};
 use crate::zone::{Zones, load_zone};
 
@@ -255,6 +256,42 @@ async fn who_gets_what() {
         assert!(!header.flags.has(Flags::AA) || expected.contains("192.0.2"), "{question}");
         let again = ask(&worker, peer, &query(question, flags, Some(1232), &[])).await.1;
         assert_eq!(told(&again), expected, "{question} by {peer}, flags {flags:x}, again");
+    }
+}
+
+/// The query log names the list that decided, whatever that list did.
+#[tokio::test]
+async fn the_query_log_names_the_list() {
+    let worker = worker(|settings| {
+        settings.rpz = vec![RpzSettings { zone: name("rpz.test."), break_dnssec: true, ..RpzSettings::default() }];
+    });
+    let tap = &worker.service().query_tap;
+    tap.set(Rule::Each(1));
+    for (question, flags, expected) in [
+        ("ads.site. A", RD, "ads"),
+        ("moved.site. A", RD, "own"),
+        ("zero.site. A", RD, "own"),
+        ("elsewhere.site. A", RD, "ads"),
+        ("elsewhere.site. A", 0, "ads"),
+        ("elsewhere.site. CNAME", RD, "ads"),
+        ("hop.site. A", RD, "ads"),
+        ("togood.site. A", RD, "own"),
+        ("tolisted.site. A", RD, "own"),
+        // What the alias leads to is blocked by another list, or rewritten by a response policy zone.
+        ("tocloak.site. A", RD, "ads"),
+        ("ruled.site. A", RD, ""),
+        ("loop1.site. A", RD, "own"),
+        ("cloak.site. A", RD, "ads"),
+        ("plain.site. A", RD, ""),
+        ("shop.site. A", RD, ""),
+    ] {
+        // The second time it may be a ready answer.
+        for _ in 0..2 {
+            ask(&worker, FRIEND, &query(question, flags, None, &[])).await;
+            let mut told = Vec::new();
+            tap.read(|record| told.push(Answered::read(record).expect("an entry").reason.list.to_owned()));
+            assert_eq!(told, [expected], "{question}");
+        }
     }
 }
 

@@ -161,7 +161,14 @@ fn applied(case: &Case<'_>, found: &RuleMatch<'_>, before: &[RrSet]) -> Option<A
                 };
                 Applied::Alias(Box::new(begun), {
                     let (soa, ede) = (Some(soa), Some(ede(EdeCode::FORGED_ANSWER)));
-                    Box::new(Rewritten { soa, ede, action: Some(PolicyAction::LocalData), keeps_data: false, is_for_policies: false })
+                    Box::new(Rewritten {
+                        soa,
+                        ede,
+                        action: Some(PolicyAction::LocalData),
+                        list: None,
+                        keeps_data: false,
+                        is_for_policies: false,
+                    })
                 })
             }
             Some(LocalAction::NoData) | None => reply(Rcode::NOERROR, answers, EdeCode::BLOCKED, PolicyAction::NoData),

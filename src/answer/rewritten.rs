@@ -2,6 +2,7 @@
 
 use super::outcome::Outcome;
 use crate::metrics::{PolicyAction, Source};
+use crate::policy::Listed;
 use crate::record::{Ede, RdataList, RrSet, Rtype, Security};
 use crate::resolve::LocalAnswer;
 
@@ -11,9 +12,12 @@ pub(super) struct Rewritten {
     pub soa: Option<RrSet>,
     pub ede: Option<Ede>,
     pub action: Option<PolicyAction>,
+    /// The list whose alias it is.
+    pub list: Option<Listed>,
     /// The data that the alias leads to is what it is: signed, ageing, and to be checked.
     pub keeps_data: bool,
-    /// Response policy zones look at what the alias of a list leads to. Nothing that they make is for their rules (the draft, 6).
+    /// Response policy zones look at what the alias of a list leads to. Nothing that they make is for their rules (the draft, 5.1: one
+    /// rule affects a response).
     pub is_for_policies: bool,
 }
 
@@ -37,5 +41,5 @@ pub(super) fn mark(rewritten: Rewritten, outcome: &mut Outcome) {
     (outcome.authoritative, outcome.security) = (false, Security::Insecure);
     // The operator's own choice: private addresses are fine.
     (outcome.own, outcome.repeatable) = (true, false);
-    (outcome.source, outcome.policy) = (Source::Policy, rewritten.action);
+    (outcome.source, outcome.policy, outcome.list) = (Source::Policy, rewritten.action, rewritten.list);
 }

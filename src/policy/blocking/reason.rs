@@ -16,14 +16,16 @@ const DNS_OPERATOR_POLICY: u8 = 6;
 pub enum Listed {
     /// The client gets no host.
     Blocked(ListId),
-    /// The client gets another host.
+    /// The client gets another host, and all data that it gets is the list's.
     Redirected(ListId),
+    /// The client gets what the alias of the list leads to.
+    Aliased(ListId),
 }
 
 impl Listed {
     pub fn list(self) -> ListId {
         match self {
-            Listed::Blocked(list) | Listed::Redirected(list) => list,
+            Listed::Blocked(list) | Listed::Redirected(list) | Listed::Aliased(list) => list,
         }
     }
 
@@ -32,20 +34,24 @@ impl Listed {
         match self {
             Listed::Blocked(list) => list.0 + 1,
             Listed::Redirected(list) => list.0 + 1 + LISTS_MAX as u8,
+            Listed::Aliased(list) => list.0 + 1 + 2 * LISTS_MAX as u8,
         }
     }
 
     /// What the number stands for.
     pub fn of_number(number: u8) -> Option<Listed> {
         let place = number.checked_sub(1)?;
-        match place.checked_sub(LISTS_MAX as u8) {
-            None => Some(Listed::Blocked(ListId(place))),
-            Some(place) => Some(Listed::Redirected(ListId(place))),
+        let list = ListId(place % LISTS_MAX as u8);
+        match place / LISTS_MAX as u8 {
+            0 => Some(Listed::Blocked(list)),
+            1 => Some(Listed::Redirected(list)),
+            2 => Some(Listed::Aliased(list)),
+            _ => None,
         }
     }
 }
 
-const _: () = assert!(2 * LISTS_MAX < u8::MAX as usize);
+const _: () = assert!(3 * LISTS_MAX < u8::MAX as usize);
 
 /// The two forms of the reason for one list.
 #[derive(Clone, Debug)]
@@ -82,7 +88,7 @@ impl Reasons {
                     reason.count.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Listed::Redirected(_) => {}
+            Listed::Redirected(_) | Listed::Aliased(_) => {}
         }
     }
 
@@ -90,7 +96,7 @@ impl Reasons {
     pub fn ede(&self, listed: Listed, is_structured: bool) -> Option<&Ede> {
         match listed {
             Listed::Blocked(list) => self.of(list).map(|reason| if is_structured { &reason.structured } else { &reason.plain }),
-            Listed::Redirected(list) => self.of(list).map(|reason| &reason.redirected),
+            Listed::Redirected(list) | Listed::Aliased(list) => self.of(list).map(|reason| &reason.redirected),
         }
     }
 
@@ -132,10 +138,12 @@ mod tests {
         );
         assert_eq!(of(3), None);
         let last = ListId(LISTS_MAX as u8 - 1);
-        for listed in [Listed::Blocked(ListId(0)), Listed::Blocked(last), Listed::Redirected(ListId(0)), Listed::Redirected(last)] {
-            assert_eq!(Listed::of_number(listed.number()), Some(listed));
+        for of in [Listed::Blocked, Listed::Redirected, Listed::Aliased] {
+            for list in [ListId(0), last] {
+                assert_eq!(Listed::of_number(of(list).number()), Some(of(list)));
+            }
         }
-        assert_eq!(Listed::of_number(0), None);
+        assert_eq!([0, Listed::Aliased(last).number() + 1].map(Listed::of_number), [None, None]);
         let redirected = reasons.ede(Listed::Redirected(ListId(0)), true).map(|ede| (ede.code, ede.text.as_str()));
         assert_eq!(redirected, Some((EdeCode::FORGED_ANSWER, "list ads")), "no structured form");
         reasons.count(Listed::Redirected(ListId(0)));
