@@ -23,8 +23,8 @@ pub enum Note {
     Special { name: Name, document: &'static str },
     /// A rule of a response policy zone matches; the rule itself, and what it does. With `is_log_only` it changes nothing.
     PolicyRule { zone: Name, trigger: Trigger, owner: Name, action: String, is_log_only: bool },
-    /// A list in force has the name, which is the query name or an alias target of the answer; what follows from it.
-    OnList { name: Name, list: String, verdict: ListAct },
+    /// A list in force has the name, which is the query name or an alias target of the answer; what follows from it for this type.
+    OnList { name: Name, rtype: Rtype, list: String, verdict: ListAct },
     /// A list has the name, and is not in force for this client.
     OutOfForce { name: Name, list: String, why: String },
     /// The name of the client's view.

@@ -468,7 +468,7 @@ pub(super) fn note(note: &Note) -> String {
         Note::TranslatedAddress => "translated".to_owned(),
         Note::Special { name, document } => format!("special {name} {document}"),
         Note::PolicyRule { owner, action, .. } => format!("{owner} {action}"),
-        Note::OnList { name, list, verdict } => format!("{list} {verdict:?} {name}"),
+        Note::OnList { name, list, verdict, .. } => format!("{list} {verdict:?} {name}"),
         Note::OutOfForce { name, list, why } => format!("{list} not for {name}: {why}"),
         Note::View(view) => format!("view {view}"),
         Note::SafeSearch { name, target } => format!("{target} for {name}"),

@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::ask::ask_and;
 use super::check::print_problems;
 use super::exit_code::{GOOD, MISTAKE};
-use super::explain::parse_name;
+use super::explain::{parse_name, parse_type};
 use super::run::Everywhere;
 use super::terminal::{Paint, complain, say};
 use super::time::time;
 use crate::config::{duration_from_text, parse_socket};
 use crate::limits::server::LIST_PAUSE_MAX;
-use crate::record::{Name, to_ascii_name};
+use crate::record::{Name, Rtype};
 use crate::server::{self, Command, StartOptions};
 
 const EXAMPLES: &str = "\
@@ -27,11 +27,12 @@ Examples:
   cairn list update ads --accept     also if it has fewer than half of the names it had before
   cairn list which ads.example.com   which list and which line block a name, or let it through
   cairn list which ads.example.com --as 192.0.2.70   the same for this client, in its view
+  cairn list which ads.example.com --type HTTPS      the same for questions of this type
   cairn list pause 10m               no list blocks anything for ten minutes
   cairn list pause 1h --view kids    the same for the clients of one view
   cairn list resume                  ends every pause now
 
-Exit codes: 0 good, 1 no server, or a list that could not be fetched or read.";
+Exit codes: 0 good, for `which` whatever it says of the name; 1 no server, or a list that could not be fetched or read.";
 
 /// Show the lists of names that are blocked or let through
 #[derive(Debug, Subcommand)]
@@ -71,8 +72,11 @@ pub(super) struct UpdateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct WhichArgs {
-    #[arg(value_parser = parse_listed)]
+    #[arg(value_parser = parse_name)]
     name: Name,
+    /// What holds for questions of this type; by default for addresses of either family
+    #[arg(long = "type", value_name = "TYPE", value_parser = parse_type)]
+    rtype: Option<Rtype>,
     /// What holds for this client, in its view; by default for clients of no view
     #[arg(long = "as", value_name = "ADDRESS")]
     client: Option<IpAddr>,
@@ -128,21 +132,15 @@ pub(super) fn list(command: &ListCommand, everywhere: &Everywhere) -> u8 {
     }
 }
 
-/// A name as people write it, also beyond ASCII.
-fn parse_listed(text: &str) -> Result<Name, String> {
-    let ascii = to_ascii_name(text).ok_or("its xn-- form is not known: write that form")?;
-    parse_name(&ascii)
-}
-
 /// Of the running server; where none runs, of the files.
 fn which(args: &WhichArgs, everywhere: &Everywhere) -> u8 {
-    let command = Command::ListWhich { name: args.name.clone(), client: args.client, at: args.at };
+    let command = Command::ListWhich { name: args.name.clone(), rtype: args.rtype, client: args.client, at: args.at };
     let is_running = server::ask(&everywhere.control_sockets(), &Command::ListStatus, |_| {}).unwrap_or(false);
     if is_running {
         return ask(&command, args.json, which_lines, everywhere);
     }
     let options = StartOptions { config: everywhere.config.clone(), ..StartOptions::default() };
-    match server::which_list(&args.name, args.client, args.at, &options) {
+    match server::which_list(&args.name, args.rtype, args.client, args.at, &options) {
         Ok(line) => {
             show(&line, args.json, which_lines);
             GOOD
@@ -212,11 +210,16 @@ fn fetch_line(fetch: &Value, paint: Paint) -> Option<String> {
 }
 
 fn which_lines(which: &Value, paint: Paint) -> Vec<String> {
-    let name = text(&which["name"]);
+    let name = match text(&which["type"]) {
+        "A" => text(&which["name"]).to_owned(),
+        rtype => format!("{} {rtype}", text(&which["name"])),
+    };
     let answer = which["answer"].as_str().map(|answer| format!(", answered with {answer}")).unwrap_or_default();
     let rules = || which["rules"].as_array().into_iter().flatten();
     let judged = |judged: &Value| match (text(&judged["verdict"]), judged["list"].as_str()) {
         (verdict, Some(list)) => format!("{verdict} by {list}"),
+        ("hosted", None) => "in a zone that is hosted here, to which no list applies".to_owned(),
+        ("local-data", None) => "in local-data, to which no list applies".to_owned(),
         _ if rules().next().is_some() => "on no list in force".to_owned(),
         _ => "on no list".to_owned(),
     };
@@ -227,6 +230,16 @@ fn which_lines(which: &Value, paint: Paint) -> Vec<String> {
         let place = rule["line"].as_u64().map(|line| format!(":{line}: {}", text(&rule["text"]))).unwrap_or_default();
         let out = rule["out-of-force"].as_str().map(|why| format!("  (not in force: {why})")).unwrap_or_default();
         lines.push(format!("  {}  {}{place}{out}", text(&rule["list"]), text(&rule["source"])));
+    }
+    if let Some(zone) = which["zone"].as_str() {
+        lines.push(format!("  zone {zone}"));
+    }
+    let rule = &which["policy-rule"];
+    if let (Some(zone), Some(owner), Some(action)) = (rule["zone"].as_str(), rule["rule"].as_str(), rule["action"].as_str()) {
+        lines.push(format!("  response policy zone {zone}  {owner} ({}): {action}", text(&rule["trigger"])));
+    }
+    if which["policy-zones-read"] == Value::Bool(false) {
+        lines.push("  no server is running, so rules of response policy zones are not known".to_owned());
     }
     for list in which["not-read"].as_array().into_iter().flatten() {
         lines.push(format!("  {}  {} {}", text(&list["list"]), paint.bad("not read:"), text(&list["problem"])));
@@ -256,6 +269,38 @@ mod tests {
             "    line 4: 192.0.2.1",
         ];
         assert_eq!(status_lines(&list, Paint::none()), expected);
+    }
+
+    #[test]
+    fn what_decides_for_a_name() {
+        let of = |which: Value| which_lines(&which, Paint::none()).join("\n");
+        let rule = json!({ "list": "ads", "source": "ads.txt", "line": 3, "text": "||a.example^" });
+        for (which, expected) in [
+            (
+                json!({ "name": "a.example.", "type": "A", "verdict": "blocked", "list": "ads", "rules": [rule] }),
+                "a.example.  blocked by ads\n  ads  ads.txt:3: ||a.example^",
+            ),
+            (json!({ "name": "a.example.", "type": "HTTPS", "verdict": "not-listed", "rules": [] }), "a.example. HTTPS  on no list"),
+            (
+                json!({ "name": "a.example.", "type": "A", "verdict": "hosted", "zone": "example.", "rules": [rule] }),
+                "a.example.  in a zone that is hosted here, to which no list applies\n  ads  ads.txt:3: ||a.example^\n  zone example.",
+            ),
+            (
+                json!({ "name": "a.example.", "type": "A", "verdict": "local-data", "rules": [] }),
+                "a.example.  in local-data, to which no list applies",
+            ),
+            (
+                json!({ "name": "a.example.", "type": "A", "verdict": "not-listed", "rules": [], "policy-rule":
+                    { "zone": "rpz.", "rule": "a.example.rpz.", "trigger": "query name", "action": "NXDOMAIN" } }),
+                "a.example.  on no list\n  response policy zone rpz.  a.example.rpz. (query name): NXDOMAIN",
+            ),
+            (
+                json!({ "name": "a.example.", "type": "A", "verdict": "not-listed", "rules": [], "policy-zones-read": false }),
+                "a.example.  on no list\n  no server is running, so rules of response policy zones are not known",
+            ),
+        ] {
+            assert_eq!(of(which), expected);
+        }
     }
 
     #[test]

@@ -59,8 +59,9 @@ fn of_note(note: &Note) -> Option<Event> {
             action: action.clone(),
             log_only: *is_log_only,
         })),
-        Note::OnList { name, list, verdict } => Some(Event::OnList(event::OnList {
+        Note::OnList { name, rtype, list, verdict } => Some(Event::OnList(event::OnList {
             name: name.to_string(),
+            rtype: rtype.to_string(),
             list: list.clone(),
             verdict: match verdict {
                 ListAct::Blocks => "blocks",

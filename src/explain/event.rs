@@ -154,6 +154,9 @@ pub struct SafeSearch {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OnList {
     pub name: String,
+    /// The type for which it has it.
+    #[serde(rename = "type")]
+    pub rtype: String,
     pub list: String,
     /// `blocks`, `allows` or `rewrites`.
     pub verdict: String,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::answer::Explain;
-use crate::record::Name;
+use crate::record::{Name, Rtype};
 
 /// A command for a running server.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +84,8 @@ pub enum Command {
     /// Shows what the lists say of a name.
     ListWhich {
         name: Name,
+        /// `None`: addresses of either family.
+        rtype: Option<Rtype>,
         /// Whose view decides; `None`: that of clients of no view.
         client: Option<IpAddr>,
         /// Where the client asks, if that is known.

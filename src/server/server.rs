@@ -389,7 +389,7 @@ impl Engine for Server {
     fn command(&self, command: Command, reply: Reply) {
         match command {
             Command::Explain(query) => {
-                let (service, placing) = (self.service.clone(), self.lists.placing());
+                let (service, placing) = (self.service.clone(), self.lists.placing(query.client, query.at));
                 let source = explain::Server { process: std::process::id(), cached_sets: service.cache().stats().sets };
                 reply.line(json!(Line::new(Event::Server(source))));
                 // A walk waits, which the control thread must not do.
@@ -486,8 +486,8 @@ impl Engine for Server {
             Command::ListPause { view, length } => self.views.pause(view, length, reply),
             Command::ListResume { view } => self.views.resume(view, reply),
             Command::ListUpdate { name, accept } => self.lists.update(name, accept, reply),
-            Command::ListWhich { name, client, at } => {
-                let which = self.lists.which(&name, client, at);
+            Command::ListWhich { name, rtype, client, at } => {
+                let which = self.lists.which(&name, rtype, client, at);
                 in_background("which", move || {
                     reply.line_blocking(which());
                 });

@@ -35,7 +35,7 @@ use crate::answer::Explain;
 use crate::limits::server::{
     CONTROL_CONNECTIONS_MAX, CONTROL_LINES_MAX, CONTROL_RELOAD_WAIT_MAX, CONTROL_REQUEST_BYTES_MAX, CONTROL_WAIT_MAX, LIST_PAUSE_MAX,
 };
-use crate::record::{Name, Question};
+use crate::record::{Name, Question, Rtype};
 
 /// A command in its wire form.
 #[derive(Serialize, Deserialize)]
@@ -108,6 +108,8 @@ enum Line {
     },
     ListWhich {
         name: String,
+        #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+        rtype: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client: Option<IpAddr>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -250,7 +252,9 @@ fn ask_each(places: &[PathBuf], command: &Command, each: &mut dyn FnMut(Value)) 
         Command::ListUpdate { name, accept } => Line::ListUpdate { name: name.clone(), accept: *accept },
         Command::ListPause { view, length } => Line::ListPause { view: view.clone(), seconds: length.as_secs() },
         Command::ListResume { view } => Line::ListResume { view: view.clone() },
-        Command::ListWhich { name, client, at } => Line::ListWhich { name: name.to_string(), client: *client, at: *at },
+        Command::ListWhich { name, rtype, client, at } => {
+            Line::ListWhich { name: name.to_string(), rtype: rtype.map(|rtype| rtype.to_string()), client: *client, at: *at }
+        }
     };
     let line = format!("{}\n", serde_json::to_string(&line)?);
     let (file, outcome) = match command {
@@ -440,10 +444,10 @@ async fn request(stream: &tokio::net::UnixStream) -> io::Result<(String, Option<
 fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| format!("not a valid command: {error}"))?;
     let name_of = |text: &str| Name::parse(text).map_err(|error| format!("\"{text}\" is not a domain name: {error}"));
+    let rtype_of = |text: &str| text.parse::<Rtype>().map_err(|_| format!("\"{text}\" is not a record type"));
     Ok(match line {
         Line::Explain { name, rtype, client, at, recursion_desired, checking_disabled } => {
-            let rtype = rtype.parse().map_err(|_| format!("\"{rtype}\" is not a record type"))?;
-            let question = Question::new(name_of(&name)?, rtype);
+            let question = Question::new(name_of(&name)?, rtype_of(&rtype)?);
             Command::Explain(Explain { question, client, at, recursion_desired, checking_disabled })
         }
         Line::Flush { name, subtree } => Command::Flush { name: name_of(&name)?, subtree },
@@ -472,7 +476,10 @@ fn parse(line: &str, opened: Option<Opened>) -> Result<Command, String> {
             Command::ListPause { view, length }
         }
         Line::ListResume { view } => Command::ListResume { view },
-        Line::ListWhich { name, client, at } => Command::ListWhich { name: name_of(&name)?, client, at },
+        Line::ListWhich { name, rtype, client, at } => {
+            let rtype = rtype.map(|rtype| rtype_of(&rtype)).transpose()?;
+            Command::ListWhich { name: name_of(&name)?, rtype, client, at }
+        }
     })
 }
 
@@ -482,7 +489,6 @@ mod tests {
     use super::super::load::Sources;
     use super::super::scratch::Scratch;
     use super::*;
-    use crate::record::Rtype;
     use serde_json::json;
     use std::os::unix::fs::PermissionsExt;
 
@@ -541,9 +547,10 @@ mod tests {
                 Command::NegativeList,
                 Command::NegativeRemove { name: name.clone() },
                 Command::Explain(Explain::new(Question::new(name.clone(), Rtype(731)), None)),
-                Command::ListWhich { name: name.clone(), client: None, at: None },
+                Command::ListWhich { name: name.clone(), rtype: None, client: None, at: None },
                 Command::ListWhich {
                     name: name.clone(),
+                    rtype: Some(Rtype(731)),
                     client: Some("192.0.2.9".parse().expect("an address")),
                     at: Some("192.0.2.53:853".parse().expect("an address")),
                 },

@@ -6,9 +6,9 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use foldhash::quality::RandomState;
 
 use super::found::{Conditional, FoundRewrite};
-use super::{Detail, Found, Kind, ListId, ListSet, Reach, Rule, Types};
+use super::{Detail, Found, Kind, ListId, ListSet, Reach, Rule};
 use crate::limits::lists::{DETAILED_RULES_MAX, DETAILED_RULES_OF_NAME_MAX};
-use crate::record::{Rtype, wire_name_is_within};
+use crate::record::Rtype;
 
 /// One such rule of one list.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,15 +28,7 @@ impl DetailedRule {
     }
 
     fn holds_for(&self, name: &[u8], is_own: bool, rtype: Rtype) -> bool {
-        let reaches = if is_own { self.reach != Reach::Below } else { self.reach != Reach::Name };
-        let is_of_type = match &self.detail.types {
-            None => true,
-            // Its answer would show what a rule for one type hides, and an exception for one type does not cover the others.
-            Some(_) if rtype == Rtype::ANY => matches!(self.kind, Kind::Block | Kind::ImportantBlock),
-            Some(Types::Only(types)) => types.contains(&rtype),
-            Some(Types::AllBut(types)) => !types.contains(&rtype),
-        };
-        reaches && is_of_type && !self.detail.deny_allow.iter().any(|allowed| wire_name_is_within(name, allowed.as_wire()))
+        self.reach.has(is_own) && self.detail.holds_for(self.kind, name, rtype)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::plain::leads_nowhere;
-use crate::record::{Name, Rcode, Rtype};
+use crate::record::{Name, Rcode, Rtype, wire_name_is_within};
 
 /// One rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,12 +18,27 @@ pub struct Rule<'l> {
     pub detail: Option<Box<Detail>>,
 }
 
+impl Rule<'_> {
+    /// Whether it says anything of a name, in the form of the wire and in small letters, and a type, as long as no rule cancels it.
+    pub fn holds_for(&self, name: &[u8], rtype: Rtype) -> bool {
+        let is_of_name = self.reach.has(self.name.len() == name.len()) && wire_name_is_within(name, self.name);
+        is_of_name && self.detail.as_ref().is_none_or(|detail| detail.holds_for(self.kind, name, rtype))
+    }
+}
+
 /// Which names a rule is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Reach {
     Name,
     NameAndBelow,
     Below,
+}
+
+impl Reach {
+    /// Whether it reaches the rule's name itself (`is_own`), or the names below it.
+    pub(super) fn has(self, is_own: bool) -> bool {
+        if is_own { self != Reach::Below } else { self != Reach::Name }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,6 +62,20 @@ pub struct Detail {
     pub deny_allow: Vec<Name>,
     /// `$dnsrewrite`.
     pub rewrite: Option<Rewrite>,
+}
+
+impl Detail {
+    /// Whether a rule of this kind, which is for the name, holds for the name and the type.
+    pub(super) fn holds_for(&self, kind: Kind, name: &[u8], rtype: Rtype) -> bool {
+        let is_of_type = match &self.types {
+            None => true,
+            // Its answer would show what a rule for one type hides, and an exception for one type does not cover the others.
+            Some(_) if rtype == Rtype::ANY => matches!(kind, Kind::Block | Kind::ImportantBlock),
+            Some(Types::Only(types)) => types.contains(&rtype),
+            Some(Types::AllBut(types)) => !types.contains(&rtype),
+        };
+        is_of_type && !self.deny_allow.iter().any(|allowed| wire_name_is_within(name, allowed.as_wire()))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

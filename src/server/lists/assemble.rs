@@ -81,6 +81,8 @@ struct Reading<'a> {
     wish: Wish,
     /// Why what has arrived is not used.
     refused: Option<String>,
+    /// How many rules the source has, those that are there twice included.
+    rules: u64,
 }
 
 impl<'a> Reading<'a> {
@@ -91,7 +93,7 @@ impl<'a> Reading<'a> {
             Some(path) => Source::arrived(path, list),
             None => Source::open(list, state_folder),
         };
-        let mut reading = Reading { state, old, source: None, instead: None, state_folder, wish, refused: None };
+        let mut reading = Reading { state, old, source: None, instead: None, state_folder, wish, refused: None, rules: 0 };
         match opened {
             Err(what) => {
                 reading.state.seen = None;
@@ -131,7 +133,12 @@ impl<'a> Reading<'a> {
     /// False if the source cannot be used.
     fn read(&mut self, list: ListId, builder: &mut Builder<'_>) -> bool {
         let Some(source) = &mut self.source else { return true };
-        let read = source.read(&self.state.settings, &mut |rule| builder.add(list, rule));
+        // Each round reads all of it.
+        self.rules = 0;
+        let read = source.read(&self.state.settings, &mut |rule| {
+            self.rules += 1;
+            builder.add(list, rule);
+        });
         let is_list = |tally: &Tally| self.wish.arrived.is_none() || self.wish.accepts_shorter || tally.blocked + tally.exceptions > 0;
         match read {
             Ok(tally) if is_list(&tally) => {
@@ -152,8 +159,14 @@ impl<'a> Reading<'a> {
     }
 
     fn is_long_enough(&mut self, names: u64, old: &Lists) -> bool {
-        let Some((list, _)) = self.old.filter(|_| self.source.is_some() && !self.wish.accepts_shorter) else { return true };
-        let before = old.count(list);
+        if self.source.is_none() || self.wish.accepts_shorter || self.instead.is_some() {
+            return true;
+        }
+        // At a start no table has the names of before, and the copy has to be read for them.
+        let (names, before) = match self.old {
+            Some((list, _)) => (names, old.count(list)),
+            None => (self.rules, self.rules_before().unwrap_or(0)),
+        };
         let is_enough = names.saturating_mul(SHRINKS_TO) >= before;
         if !is_enough {
             let name = self.state.settings.name();
@@ -162,5 +175,11 @@ impl<'a> Reading<'a> {
             ));
         }
         is_enough
+    }
+
+    /// How many rules the list's file had when it was copied, if it has changed since.
+    fn rules_before(&self) -> Option<u64> {
+        let settings = &self.state.settings;
+        Source::kept_of_other(settings, self.state_folder, self.state.seen?)?.rule_count(settings)
     }
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::assemble::{Assembled, Wish, assemble};
+use super::other_rules::{Hosted, OtherRules};
 use super::source::Source;
 use super::which::{self, Asked};
 use crate::config::{ListSettings, ListSource, Problem, Settings};
 use crate::env::{Clock, Random, RealClock, TimeZone};
-use crate::policy::{Lists, Tally, Views};
-use crate::record::Name;
+use crate::policy::{Lists, LocalData, ResponsePolicies, Tally, Views};
+use crate::record::{Name, Rtype};
 use crate::server::fetch::tls_from_files;
-use crate::server::load::{Configuration, Sources, StartOptions, configuration, time_zone};
+use crate::server::load::{Configuration, Sources, StartOptions, configuration, time_zone, with_local_records, zone_files};
 use crate::server::state;
 use crate::server::views::moment_at;
 
@@ -42,12 +43,23 @@ pub fn check_lists(sources: &Sources) -> Vec<CheckedList<'_>> {
     sources.settings.lists.iter().map(checked).collect()
 }
 
-/// What the lists of the configuration say of a name; `at`: where the client asks, if that is known.
-pub fn which_list(name: &Name, client: Option<IpAddr>, at: Option<SocketAddr>, options: &StartOptions) -> Result<Value, Vec<Problem>> {
-    let Configuration { settings, .. } = configuration(options)?;
-    let views = Views::new(&settings);
+/// What the lists of the configuration say of a name and a type, or of both types of addresses; `at`: where the client asks, if that is
+/// known. Rules of response policy zones are not read.
+pub fn which_list(
+    name: &Name,
+    rtype: Option<Rtype>,
+    client: Option<IpAddr>,
+    at: Option<SocketAddr>,
+    options: &StartOptions,
+) -> Result<Value, Vec<Problem>> {
+    let configuration = configuration(options)?;
+    let zones = hosted(&configuration, options);
+    let settings = with_local_records(configuration)?;
+    let (views, local_data) = (Views::new(&settings), LocalData::new(&settings.policy.local_records));
     let moment = moment_at(RealClock.wall(), &time_zone().unwrap_or(TimeZone::UTC));
-    let asked = Asked { views: &views, moment: &moment, client, at };
+    let policies = settings.rpz.is_empty().then(ResponsePolicies::default);
+    let others = OtherRules { hosted: Hosted::Configured(&zones), local_data: &local_data, policies: policies.as_ref() };
+    let asked = Asked { rtype, views: &views, moment: &moment, client, at, others: &others };
     let Settings { lists, server, .. } = settings;
     let state_folder = state::place(&server);
     let told = |what: String| vec![Problem::of_file("lists", what)];
@@ -56,4 +68,12 @@ pub fn which_list(name: &Name, client: Option<IpAddr>, at: Option<SocketAddr>, o
     let assembled = assemble(&lists, &[], &Lists::default(), key, state_folder.as_deref(), &|_| Wish::default()).map_err(told)?;
     let Assembled { lists, states, .. } = assembled;
     Ok(which::which(name, &asked, &lists, &states, state_folder.as_deref()))
+}
+
+/// The names of the zones that this server would answer from.
+fn hosted(configuration: &Configuration, options: &StartOptions) -> Vec<Name> {
+    let configured = &configuration.settings.zones;
+    let of_files = zone_files(configuration, options).files.into_iter().map(|file| file.name);
+    let is_served = |name: &Name| !configured.iter().any(|zone| zone.is_policy && zone.name == *name);
+    configured.iter().map(|zone| zone.name.clone()).chain(of_files).filter(is_served).collect()
 }

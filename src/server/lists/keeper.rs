@@ -1,6 +1,5 @@
 //! Keeps the table of all lists: reads them at the start and at a reload, whenever a file has changed, and when a list was fetched.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +11,11 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::assemble::{Assembled, Wish, assemble};
+use super::copied::Copied;
 use super::copy::Copy;
+use super::deciding_line::Lines;
 use super::fetcher::{Arrived, FetchOrder, Fetcher};
+use super::other_rules::{Hosted, OtherRules};
 use super::schedule::FetchState;
 use super::source;
 use super::state::{ListState, Stamp};
@@ -24,8 +26,8 @@ use crate::config::{ListSettings, ListSource};
 use crate::env::Random;
 use crate::explain::Event;
 use crate::limits::server::{LIST_LOOK_INTERVAL, RETIRE_CHECK_INTERVAL};
-use crate::policy::{ListId, Lists};
-use crate::record::Name;
+use crate::policy::{ListId, ListSet, Lists, ViewId};
+use crate::record::{Name, Rtype};
 use crate::server::command::Reply;
 use crate::server::hosting::Versions;
 use crate::server::{pages, priority};
@@ -66,8 +68,7 @@ struct Shared {
     held: Mutex<Held>,
     /// The state of each list, for whoever must not wait for a table to be made.
     states: Mutex<Arc<Vec<ListState>>>,
-    /// The versions of files that have a copy, or that could not be copied.
-    copied: Mutex<BTreeMap<String, Stamp>>,
+    copied: Mutex<Copied>,
     /// Questions are answered: they come before lists.
     is_started: AtomicBool,
 }
@@ -203,19 +204,24 @@ impl ListKeeper {
         self.fetcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For explanations: completes what a list has done by where the list has the name. Reads files, so not for the control
-    /// thread.
-    pub(in crate::server) fn placing(&self) -> impl Fn(&mut Event) + Send + 'static {
+    /// For explanations: completes what a list has done by where the list has the name, for this client. Reads files, so not for the
+    /// control thread.
+    pub(in crate::server) fn placing(&self, client: Option<IpAddr>, at: Option<SocketAddr>) -> impl Fn(&mut Event) + Send + 'static {
         let shared = self.shared.clone();
         move |event| {
             let Event::OnList(on_list) = event else { return };
-            let Ok(name) = Name::parse(&on_list.name) else { return };
+            let (Ok(name), Ok(rtype)) = (Name::parse(&on_list.name), on_list.rtype.parse::<Rtype>()) else { return };
             let states = shared.states();
-            let Some(state) = states.iter().find(|state| state.settings.name() == on_list.list) else { return };
+            let state = (0u8..).map(ListId).zip(states.iter()).find(|(_, state)| state.settings.name() == on_list.list);
+            let Some((list, state)) = state else { return };
             on_list.source = state.settings.source.as_ref().map(ToString::to_string);
-            let lists = shared.service.snapshot().lists.clone();
-            let line = which::deciding_line(&name, &lists, &states, &on_list.list, shared.state_folder.as_deref());
-            (on_list.line, on_list.text) = line.unzip();
+            let snapshot = shared.service.snapshot();
+            let views = &snapshot.policy.views;
+            let view = views.get(client.map_or(ViewId::default(), |client| views.of(client, at)));
+            let is_in_force = |list: &str| view.why_out_of_force(list, false, &snapshot.moment).is_none();
+            let state_folder = shared.state_folder.as_deref();
+            let lines = Lines { name: &name, rtype, states: &states, state_folder, is_in_force: &is_in_force };
+            (on_list.line, on_list.text) = lines.deciding(ListSet::of(list)).remove(&list).unzip();
         }
     }
 
@@ -223,13 +229,17 @@ impl ListKeeper {
     pub(in crate::server) fn which(
         &self,
         name: &Name,
+        rtype: Option<Rtype>,
         client: Option<IpAddr>,
         at: Option<SocketAddr>,
     ) -> impl FnOnce() -> Value + Send + 'static {
         let (shared, name) = (self.shared.clone(), name.clone());
         move || {
             let snapshot = shared.service.snapshot();
-            let asked = Asked { views: &snapshot.policy.views, moment: &snapshot.moment, client, at };
+            let views = &snapshot.policy.views;
+            let (hosted, local_data) = (Hosted::InForce(&snapshot.zones), &snapshot.policy.local_data);
+            let others = OtherRules { hosted, local_data, policies: Some(&snapshot.policies) };
+            let asked = Asked { rtype, views, moment: &snapshot.moment, client, at, others: &others };
             which::which(&name, &asked, &snapshot.lists, &shared.states(), shared.state_folder.as_deref())
         }
     }
@@ -346,7 +356,7 @@ impl Shared {
             let (Some(ListSource::File(path)), Some(version)) = (&state.settings.source, state.seen) else { continue };
             let name = state.settings.name();
             let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
-            if copied.insert(name.to_owned(), version) == Some(version) {
+            if !copied.is_due(name, path, version) {
                 continue;
             }
             drop(copied);
@@ -406,6 +416,10 @@ impl Shared {
         };
         self.make(&mut held, &wish);
         drop(held);
+        if *accepts_shorter {
+            // A restart right after this compares with what has been accepted.
+            self.keep_copies();
+        }
         let mut is_good = not_fetched.is_empty();
         for line in self.status(fetches).into_iter().filter(|line| line["name"].as_str().is_some_and(is_meant)) {
             is_good &= line["problem"].is_null();

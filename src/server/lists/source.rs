@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
-use super::copy::Copy;
+use super::copy::{Copy, CopyFacts};
 use super::read::each_line;
 use super::state::Stamp;
 use crate::config::{ListSettings, ListSource};
@@ -41,9 +41,18 @@ pub(super) fn stamp(path: &Path) -> Option<Stamp> {
 impl Source {
     /// The copy of what the file of this list had when it was read last, where there is one.
     pub(super) fn kept(list: &ListSettings, state_folder: Option<&Path>) -> Option<Source> {
+        Source::kept_unless(list, state_folder, |_| false)
+    }
+
+    /// The same where the copy is of another version of the file than this.
+    pub(super) fn kept_of_other(list: &ListSettings, state_folder: Option<&Path>, version: Stamp) -> Option<Source> {
+        Source::kept_unless(list, state_folder, |facts| facts.file == Some(version))
+    }
+
+    fn kept_unless(list: &ListSettings, state_folder: Option<&Path>, is_useless: impl Fn(&CopyFacts) -> bool) -> Option<Source> {
         let Some(ListSource::File(path)) = &list.source else { return None };
         let copy = Copy::of(list.name(), state_folder?);
-        copy.facts().filter(|facts| facts.url == path.display().to_string())?;
+        copy.facts().filter(|facts| facts.url == path.display().to_string() && !is_useless(facts))?;
         Source::at(copy.path(), copy.path().display().to_string(), list).ok()
     }
 
@@ -74,6 +83,12 @@ impl Source {
     pub(super) fn expected_names(&self) -> usize {
         let octets = self.file.metadata().map_or(0, |metadata| metadata.len());
         usize::try_from(octets / LIST_LINE_BYTES_USUAL).unwrap_or(usize::MAX)
+    }
+
+    /// How many rules it has, those that are there twice included.
+    pub(super) fn rule_count(&mut self, list: &ListSettings) -> Option<u64> {
+        let mut count = 0;
+        self.read(list, &mut |_| count += 1).ok().map(|_| count)
     }
 
     /// Reads all lines; each rule goes to `each`.

@@ -4,37 +4,37 @@ use std::fs;
 
 use super::assemble::{Assembled, Wish, assemble};
 use super::copy::Copy;
-use super::which::{Asked, which};
+use super::which_tests::Asking;
 use crate::config::{ListSettings, Settings};
 use crate::env::WallTime;
-use crate::policy::{ListId, Lists, Moment, Paused, Views};
+use crate::policy::{ListId, Lists};
 use crate::record::{Name, Rtype};
 use crate::server::scratch::Scratch;
 
-fn settings(scratch: &Scratch, text: &str) -> Vec<ListSettings> {
+pub(super) fn settings(scratch: &Scratch, text: &str) -> Vec<ListSettings> {
     let file = scratch.path().join("cairn.toml").display().to_string();
     Settings::from_toml(text, &file).expect("valid").lists
 }
 
-const TWO: &str = "[[list]]\nname = 'ads'\nsource = 'ads.txt'\n[[list]]\nname = 'more'\nsource = 'more.txt'\n";
+pub(super) const TWO: &str = "[[list]]\nname = 'ads'\nsource = 'ads.txt'\n[[list]]\nname = 'more'\nsource = 'more.txt'\n";
 
 fn has(lists: &Lists, name: &str) -> bool {
     !lists.find(Name::parse(name).expect("a name").as_wire(), Rtype::A).is_nothing()
 }
 
-fn names(count: usize) -> String {
+pub(super) fn names(count: usize) -> String {
     (0..count).map(|at| format!("h{at}.example\n")).collect()
 }
 
 /// The next table after `before`, with what is wrong.
-fn next(scratch: &Scratch, text: &str, before: &Assembled) -> (Assembled, Vec<String>) {
+pub(super) fn next(scratch: &Scratch, text: &str, before: &Assembled) -> (Assembled, Vec<String>) {
     let made = assemble(&settings(scratch, text), &before.states, &before.lists, [1, 2], Some(scratch.path()), &|_| Wish::default())
         .expect("few names");
     let problems = made.states.iter().filter_map(|state| state.told()).collect();
     (made, problems)
 }
 
-fn nothing() -> Assembled {
+pub(super) fn nothing() -> Assembled {
     Assembled { lists: Lists::default(), states: Vec::new(), refused: Vec::new() }
 }
 
@@ -138,105 +138,6 @@ fn what_arrives_takes_the_place_of_the_copy_if_it_is_a_list() {
     assert_eq!(arrived(&half, "# nothing\n", true).lists.count(ListId(0)), 0);
 }
 
-#[test]
-fn which_list_and_line() {
-    let scratch = Scratch::new();
-    scratch.write("ads.txt", "# ads\n0.0.0.0 ads.example\n");
-    scratch.write("more.txt", "||x.example^\n@@||ads.example^\n");
-    let (made, _) = next(&scratch, TWO, &nothing());
-    let whole = Settings::from_toml(&format!("{TWO}{VIEWS}"), "cairn.toml").expect("valid");
-    let (views, moment) = (Views::new(&whole), Moment { day: 0, minute: 720, paused: Paused { all: false, views: vec!["c".to_owned()] } });
-    let by = |name: &str, client: Option<&str>| {
-        let asked = Asked { views: &views, moment: &moment, client: client.map(|client| client.parse().expect(client)), at: None };
-        which(&Name::parse(name).expect("a name"), &asked, &made.lists, &made.states, None)
-    };
-    let of = |name: &str| by(name, None);
-    let both = of("ads.example");
-    assert_eq!((both["verdict"].as_str(), both["list"].as_str()), (Some("allowed"), Some("more")));
-    assert_eq!((&both["rules"][0]["line"], &both["rules"][0]["text"]), (&2.into(), &"0.0.0.0 ads.example".into()));
-    assert_eq!((&both["rules"][1]["line"], &both["rules"][1]["decides"]), (&2.into(), &true.into()));
-    assert_eq!(of("y.x.example")["rules"][0]["text"], "||x.example^");
-    assert_eq!(of("z.example")["verdict"], "not-listed");
-    let told = |which: &serde_json::Value| {
-        let rules: Vec<_> =
-            which["rules"].as_array().into_iter().flatten().map(|rule| rule["out-of-force"].as_str().unwrap_or("-")).collect();
-        format!("{} {} {}", which["view"].as_str().unwrap_or("-"), which["verdict"].as_str().unwrap_or("?"), rules.join("; "))
-    };
-    for (client, expected) in [
-        ("192.0.2.1", "a not-listed the schedule of the view: mon-fri 20:00-07:00"),
-        ("192.0.2.2", "b not-listed the view does not have this list"),
-        ("192.0.2.3", "c not-listed a pause"),
-        ("192.0.2.4", "- blocked -"),
-    ] {
-        assert_eq!(told(&by("x.example", Some(client))), expected, "{client}");
-    }
-    let in_views: Vec<_> = of("x.example")["views"].as_array().into_iter().flatten().map(|view| view["verdict"].to_string()).collect();
-    assert_eq!(in_views, ["\"not-listed\"", "\"not-listed\"", "\"not-listed\""]);
-}
-
-/// The first line that has a name need not be the one that decides.
-#[test]
-fn the_line_that_decides() {
-    let scratch = Scratch::new();
-    let ads = [
-        "||important.example^",
-        "||important.example^$important",
-        "||off.example^",
-        "||off.example^$badfilter",
-        "||off.example^$important",
-        "||elsewhere.example^",
-        "||elsewhere.example^$important",
-        "||typed.example^$dnstype=TXT",
-        "||typed.example^$dnstype=A",
-        "||but.example^$denyallow=a.but.example",
-        "||a.but.example^",
-        "@@||both.example^",
-        "||both.example^",
-        "||rewritten.example^",
-        "||rewritten.example^$dnsrewrite=192.0.2.1",
-        "sub.example",
-        "||example^$badfilter",
-    ];
-    scratch.write("ads.txt", &ads.join("\n"));
-    scratch.write("more.txt", "||elsewhere.example^$important,badfilter\n||both.example^$important\n");
-    let (made, problems) = next(&scratch, TWO, &nothing());
-    assert_eq!(problems, [""; 0]);
-    let whole = Settings::from_toml(TWO, "cairn.toml").expect("valid");
-    let (views, moment) = (Views::new(&whole), Moment::default());
-    let asked = Asked { views: &views, moment: &moment, client: None, at: None };
-    for (name, expected) in [
-        ("important.example", "blocked by ads; ads: ||important.example^$important"),
-        ("off.example", "blocked by ads; ads: ||off.example^$important"),
-        ("elsewhere.example", "blocked by ads; ads: ||elsewhere.example^"),
-        ("typed.example", "blocked by ads; ads: ||typed.example^$dnstype=A"),
-        ("a.but.example", "blocked by ads; ads: ||a.but.example^"),
-        ("b.but.example", "blocked by ads; ads: ||but.example^$denyallow=a.but.example"),
-        ("both.example", "blocked by more; ads: @@||both.example^; more: ||both.example^$important"),
-        ("rewritten.example", "rewritten by ads; ads: ||rewritten.example^$dnsrewrite=192.0.2.1"),
-        ("sub.example", "blocked by ads; ads: sub.example"),
-    ] {
-        let told = which(&Name::parse(name).expect("a name"), &asked, &made.lists, &made.states, Some(scratch.path()));
-        let word = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
-        let rules =
-            told["rules"].as_array().into_iter().flatten().map(|rule| format!("; {}: {}", word(&rule["list"]), word(&rule["text"])));
-        assert_eq!(format!("{} by {}{}", word(&told["verdict"]), word(&told["list"]), rules.collect::<String>()), expected, "{name}");
-    }
-}
-
-/// Without a server it is told too that a list was not read.
-#[test]
-fn lists_that_were_not_read() {
-    let scratch = Scratch::new();
-    scratch.write("more.txt", "||x.example^\n");
-    let (made, _) = next(&scratch, TWO, &nothing());
-    let whole = Settings::from_toml(TWO, "cairn.toml").expect("valid");
-    let (views, moment) = (Views::new(&whole), Moment::default());
-    let asked = Asked { views: &views, moment: &moment, client: None, at: None };
-    let told = which(&Name::parse("x.example").expect("a name"), &asked, &made.lists, &made.states, None);
-    assert_eq!((told["not-read"][0]["list"].as_str(), told["not-read"].as_array().map(Vec::len)), (Some("ads"), Some(1)));
-    assert!(told["not-read"][0]["problem"].as_str().is_some_and(|problem| problem.ends_with("there is no such file")), "{told}");
-}
-
 /// A start at which a file is missing or broken has the names that the file had when it was read last.
 #[test]
 fn a_file_that_is_broken_at_the_start() {
@@ -254,9 +155,16 @@ fn a_file_that_is_broken_at_the_start() {
         (Some(7), Some(written))
     );
     let told = ", so the copy of what was read before the start is used";
-    for (data, problem) in
-        [(None, "ads.txt: there is no such file"), (Some("<!doctype html>\n<a>h1.example</a>\n"), "is a web page, and no list")]
-    {
+    let shorter = |names: u32| {
+        format!("its source has {names} names now, fewer than half of the 3 before (`cairn list update ads --accept` takes it over)")
+    };
+    for (data, problem) in [
+        (None, "ads.txt: there is no such file".to_owned()),
+        (Some("<!doctype html>\n<a>h1.example</a>\n"), "is a web page, and no list".to_owned()),
+        (Some(""), shorter(0)),
+        (Some("# nothing\n"), shorter(0)),
+        (Some("h1.example\n"), shorter(1)),
+    ] {
         match data {
             None => fs::remove_file(&path).expect("it is there"),
             Some(data) => drop(scratch.write("ads.txt", data)),
@@ -270,11 +178,16 @@ fn a_file_that_is_broken_at_the_start() {
         // It stays so at a reload, and until the file is right.
         let (again, problems) = next(&scratch, TWO, &started);
         assert!(problems.len() == 1 && problems[0].ends_with(told) && has(&again.lists, "h2.example"), "{problems:?}");
-        let whole = Settings::from_toml(TWO, "cairn.toml").expect("valid");
-        let (views, moment) = (Views::new(&whole), Moment::default());
-        let asked = Asked { views: &views, moment: &moment, client: None, at: None };
-        let told = which(&Name::parse("h2.example").expect("a name"), &asked, &again.lists, &again.states, Some(scratch.path()));
+        let told = Asking::new(TWO).which("h2.example", &again, Some(scratch.path()));
         assert_eq!((told["rules"][0]["text"].as_str(), told["not-read"].as_array().map(Vec::len)), (Some("h2.example"), Some(0)));
+        // What a person has made shorter is taken over when that person says so.
+        if let Some(text) = data.filter(|text| !text.starts_with('<')) {
+            let accepts = |_: &str| Wish { anew: true, accepts_shorter: true, arrived: None };
+            let accepted =
+                assemble(&settings(&scratch, TWO), &again.states, &again.lists, [1, 2], Some(scratch.path()), &accepts).expect("few names");
+            assert_eq!((accepted.states[0].told(), accepted.states[0].is_from_copy), (None, false));
+            assert_eq!(accepted.lists.count(ListId(0)), text.lines().filter(|line| !line.starts_with('#')).count() as u64);
+        }
         scratch.write("ads.txt", &names(4));
         let (mended, problems) = next(&scratch, TWO, &again);
         assert_eq!((problems.len(), mended.lists.count(ListId(0)), mended.states[0].is_from_copy), (0, 4, false));
@@ -289,6 +202,3 @@ fn a_file_that_is_broken_at_the_start() {
     copy.keep_file(&path, version, WallTime(9)).expect("room");
     assert_eq!(copy.facts().map(|facts| facts.fetched), Some(7));
 }
-
-const VIEWS: &str = "[[view]]\nname = 'a'\nclients = ['192.0.2.1']\nschedule = ['more: mon-fri 20:00-07:00']\n\
-    [[view]]\nname = 'b'\nclients = ['192.0.2.2']\nlists = ['ads']\n[[view]]\nname = 'c'\nclients = ['192.0.2.3']\n";

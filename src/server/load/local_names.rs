@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::configuration::read_bytes;
+use super::configuration::{Configuration, read_bytes};
 use crate::config::{Problem, Settings, ViewSettings};
 use crate::limits::zone::SMALL_FILE_SET_BYTES_MAX;
 use crate::record::{Name, RrSet, Rtype};
@@ -24,6 +24,20 @@ pub(in crate::server) fn local_records(settings: &Settings) -> LocalRecords {
         read.read_hosts(path);
     }
     read
+}
+
+/// The settings with the records of `local-data` and `hosts-file`, and those of views.
+pub(in crate::server) fn with_local_records(configuration: Configuration) -> Result<Settings, Vec<Problem>> {
+    let Configuration { mut settings, file } = configuration;
+    let local = local_records(&settings);
+    let (mut problems, file) = (local.mistakes, file.map(|file| file.display().to_string()).unwrap_or_default());
+    settings.policy.local_records = local.sets;
+    for view in &mut settings.views {
+        let (sets, mistakes) = records_of_view(view, &file);
+        view.local_records = sets;
+        problems.extend(mistakes);
+    }
+    if problems.is_empty() { Ok(settings) } else { Err(problems) }
 }
 
 /// What a view has in place of all these.

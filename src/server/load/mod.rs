@@ -20,7 +20,7 @@ pub use certificate::{Certificate, CertificateFiles, Stamps};
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes, zone_files};
-pub(super) use local_names::local_records;
+pub(super) use local_names::{local_records, with_local_records};
 pub(crate) use root::{root_hints, trust_anchors};
 pub use sources::Sources;
 pub(super) use time_zone::time_zone;
