@@ -66,8 +66,10 @@ pub(super) struct ExplainArgs {
     files: FileArgs,
 }
 
+/// A name as people write it: letters beyond ASCII stand for their `xn--` form.
 pub(super) fn parse_name(text: &str) -> Result<Name, String> {
-    Name::parse(text).map_err(|error| error.to_string())
+    let ascii = to_ascii_name(text).ok_or("its xn-- form is not known: write that form")?;
+    Name::parse(&ascii).map_err(|error| error.to_string())
 }
 
 /// What is to be explained.
@@ -88,8 +90,7 @@ fn parse_subject(text: &str) -> Result<Subject, String> {
         return Ok(Subject { name, usual_type: Rtype::PTR });
     }
     let host = without_port.map_or(host, |(host, _)| host);
-    let ascii = to_ascii_name(host).ok_or("its xn-- form is not known: write that form")?;
-    parse_name(&ascii).map(|name| Subject { name, usual_type: Rtype::A })
+    parse_name(host).map(|name| Subject { name, usual_type: Rtype::A })
 }
 
 /// A URL without scheme, user, path; a mail address without its user. `/` is also a letter of names in reverse zones (RFC 2317).
@@ -103,7 +104,7 @@ fn host_of(text: &str) -> &str {
     rest.rsplit_once('@').map_or(rest, |(_, host)| host)
 }
 
-fn parse_type(text: &str) -> Result<Rtype, String> {
+pub(super) fn parse_type(text: &str) -> Result<Rtype, String> {
     text.parse().map_err(|_| {
         let known: Vec<&str> = Rtype::KNOWN.iter().filter_map(|rtype| rtype.mnemonic()).collect();
         match nearest(text, &known) {
@@ -246,6 +247,10 @@ mod tests {
         for text in ["", "a..b", "https://", "\u{200b}.example"] {
             assert!(parse_subject(text).is_err(), "{text}");
         }
+        let name = |text: &str| parse_name(text).map(|name| name.to_string());
+        assert_eq!(name("B\u{fc}cher.example"), Ok("xn--bcher-kva.example.".to_owned()));
+        assert_eq!(name("xn--bcher-kva.example."), Ok("xn--bcher-kva.example.".to_owned()));
+        assert_eq!(name("\u{200b}.example"), Err("its xn-- form is not known: write that form".to_owned()));
         assert_eq!(parse_type("AAAAA"), Err("there is no such record type; did you mean AAAA?".to_owned()));
         assert_eq!(parse_type("mx"), Ok(Rtype::MX));
     }

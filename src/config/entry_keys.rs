@@ -429,7 +429,7 @@ pub(super) const VIEW: &[Row<ViewSettings>] = &[
         key: "forward",
         kind: Kind::Forwards(|v| &mut v.forward),
         default: "[]",
-        doc: "Servers that these clients' questions at and below a zone are sent to, instead of what `[[forward]]` and `[[stub]]` say of it; what they say is cached apart, in memory beside `cache.size`; with the word `fallback` behind the servers, names are resolved from the root if all of them fail",
+        doc: "Servers that these clients' questions at and below a zone are sent to, as addresses or as `tls://` or `https://` URLs, which are verified with the CAs of the system, instead of what `[[forward]]` and `[[stub]]` say of it; what they say is cached apart, in memory beside `cache.size`; with the word `fallback` behind the servers, names are resolved from the root if all of them fail",
         why: "docs/views.md",
     },
     Row {

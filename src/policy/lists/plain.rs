@@ -1,6 +1,8 @@
 //! Lines that are names: plain ones, and those of a hosts file, with an address before them.
 //!
-//! Both may stand in one list. A comment begins with `#`, which may follow a name directly.
+//! Both may stand in one list. A comment begins with `#`, `!`, `;` or `//`, where a word begins; `#` may also follow a name directly.
+//! Several words of which one is no name with a dot in it are a sentence, and none of them counts; behind an address they are one if
+//! two or more of them have no dot, and fewer have one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
