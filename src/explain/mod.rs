@@ -15,6 +15,8 @@ mod rdata;
 mod text;
 mod walk;
 
+#[cfg(test)]
+pub use event::OnList;
 pub use event::{Chain, Event, Mark, NoServer, OwnProcess, Server};
 pub use line::{Line, Shown, ShownStep};
 pub use picture::chain_picture;

@@ -245,6 +245,13 @@ impl ListKeeper {
     }
 }
 
+#[cfg(test)]
+impl ListKeeper {
+    pub(super) fn keep_copies(&self) {
+        self.shared.keep_copies();
+    }
+}
+
 fn is_fetched(list: &ListSettings) -> bool {
     matches!(list.source, Some(ListSource::Url(_)))
 }

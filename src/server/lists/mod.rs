@@ -18,6 +18,8 @@ mod fetcher;
 #[cfg(test)]
 mod fetcher_tests;
 mod keeper;
+#[cfg(test)]
+mod keeper_tests;
 mod other_rules;
 mod read;
 mod schedule;
