@@ -18,7 +18,7 @@ use crate::env::BootTime;
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::Source;
 use crate::policy::{Listed, ViewId};
-use crate::record::{Class, Name, Question, Rtype, Security};
+use crate::record::{Class, Rtype, Security};
 use crate::wire::{Flags, OptionCode};
 
 /// A reply that has been written into its slot.
@@ -34,12 +34,20 @@ pub(super) struct Given {
     pub first: bool,
     /// DNSSEC proves it.
     pub is_secure: bool,
-    /// What a list did.
-    pub list: Option<Listed>,
+    /// Stands for what a list did: [`list`](Given::list).
+    mark: u8,
     /// The view that the answer is kept for; the one of all others where it is the same in all views.
     pub view: ViewId,
     /// The data expires soon and is popular: look it up again.
-    pub refresh: Option<Question>,
+    pub due_for_prefetch: bool,
+}
+
+impl Given {
+    /// What a list did.
+    #[inline]
+    pub(super) fn list(&self) -> Option<Listed> {
+        if self.mark == 0 { None } else { Listed::of_number(self.mark) }
+    }
 }
 
 /// Octets of the longest name, rounded up to whole lanes.
@@ -57,38 +65,35 @@ pub(super) fn answer(
     keepalive: bool,
     now: BootTime,
 ) -> Option<Given> {
-    if query.class != Class::IN || query.edns.is_some_and(|edns| edns.nsid) && snapshot.policy.identity.nsid().is_some() {
+    if query.class != Class::IN {
         return None;
     }
     let mut name_space = [0; NAME_SPACE];
     let qname = fold(query.qname_wire(slot), &mut name_space)?;
-    if snapshot.restricted(qname, query.qtype).is_some_and(|apex| !snapshot.may_ask_zone(apex, client.peer.ip())) {
+    if snapshot.chooses_ready_answers() && !may_be_ready(snapshot, query, qname, client.peer.ip()) {
         return None;
     }
-    if snapshot.has_rules_for(client.peer.ip()) {
-        return None;
-    }
-    let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+    let edns = query.edns.as_ref();
+    let dnssec_ok = edns.is_some_and(|edns| edns.dnssec_ok);
     let rights = ClientRights::of(snapshot, query.flags, dnssec_ok, client.peer.ip());
-    let cookie = query.edns.and_then(|edns| edns.cookie);
+    let cookie = edns.and_then(|edns| edns.cookie.as_ref());
     let key = AnswerKey { qname, qtype: query.qtype, dnssec_ok, group: rights.group(), generation: snapshot.generation };
     let cookie_bytes = cookie.map_or(0, |_| 4 + 8 + SERVER_COOKIE_BYTES);
-    let reserved = query.edns.map_or(0, |_| 11 + cookie_bytes);
+    let reserved = edns.map_or(0, |_| 11 + cookie_bytes);
     let whole = match client.transport {
-        Transport::Udp => udp_limit(query.edns.map(|edns| edns.udp_size)),
+        Transport::Udp => udp_limit(edns.map(|edns| edns.udp_size)),
         Transport::Tcp | Transport::Tls | Transport::Https => usize::from(u16::MAX),
     };
     // From here on the query in the slot is overwritten, so nothing may fail any more.
     let limit = whole.min(slot.len()).checked_sub(reserved)?;
     let answers = service.cache().answers();
-    let (hit, view) = match answers.copy(&key, now, limit, slot) {
-        Some(hit) => (hit, ViewId::default()),
-        None if snapshot.policy.views.is_one() => return None,
-        None => {
-            let view = snapshot.policy.views.of(client.peer.ip(), Some(client.local));
-            (answers.copy(&AnswerKey { group: rights.group_in(view), ..key }, now, limit, slot)?, view)
-        }
-    };
+    let mut view = ViewId::default();
+    let mut hit = answers.copy(&key, now, limit, slot);
+    if hit.is_none() && !snapshot.policy.views.is_one() {
+        view = snapshot.policy.views.of(client.peer.ip(), Some(client.local));
+        hit = answers.copy(&AnswerKey { group: rights.group_in(view), ..key }, now, limit, slot);
+    }
+    let hit = hit?;
     let wants_ad = query.flags.has(Flags::AD) || dnssec_ok;
     let flags = Flags(hit.flags.0 & (Flags::AA | 15) | query.flags.0 & (Flags::RD | Flags::CD) | Flags::QR)
         .with(Flags::RA, rights.allowed && snapshot.recursion)
@@ -96,7 +101,7 @@ pub(super) fn answer(
     slot[2..4].copy_from_slice(&flags.0.to_be_bytes());
     slot[4..6].copy_from_slice(&1u16.to_be_bytes());
     let mut len = hit.len;
-    if query.edns.is_some() {
+    if edns.is_some() {
         let cookie = cookie.map(|cookie| (cookie.client, make_cookie(service, &cookie.client, client.peer.ip())));
         let opt_at = len;
         len = append_opt(slot, len, dnssec_ok, cookie)?;
@@ -108,15 +113,33 @@ pub(super) fn answer(
         }
     }
     let first = hit.first && rights.may_recurse && !flags.has(Flags::AA) && !hit.own;
-    let refresh = (first && hit.due_for_prefetch).then(|| Some(Question::new(Name::from_wire(qname).ok()?, query.qtype))).flatten();
-    let trusted = rights.allowed || cookie.is_some_and(|cookie| service.made(&cookie, client.peer.ip()));
+    let trusted = rights.allowed || cookie.is_some_and(|cookie| service.made(cookie, client.peer.ip()));
     let source = match (flags.has(Flags::AA), hit.own) {
         (true, _) => Source::Zone,
         (false, false) => Source::Cache,
         (false, true) => Source::Policy,
     };
-    let list = Listed::of_number(hit.mark.number);
-    Some(Given { len, trusted, qtype: query.qtype, source, rcode: flags.rcode(), first, is_secure: hit.secure, list, view, refresh })
+    Some(Given {
+        len,
+        trusted,
+        qtype: query.qtype,
+        source,
+        rcode: flags.rcode(),
+        first,
+        is_secure: hit.secure,
+        mark: hit.mark.number,
+        view,
+        due_for_prefetch: first && hit.due_for_prefetch,
+    })
+}
+
+/// Whether what is kept ready may be this client's answer to this query.
+#[inline(never)]
+fn may_be_ready(snapshot: &Snapshot, query: &ParsedQuery, qname: &[u8], client: IpAddr) -> bool {
+    let asks_for_the_name = query.edns.is_some_and(|edns| edns.nsid) && snapshot.policy.identity.nsid().is_some();
+    !asks_for_the_name
+        && !snapshot.has_rules_for(client)
+        && snapshot.restricted(qname, query.qtype).is_none_or(|apex| snapshot.may_ask_zone(apex, client))
 }
 
 /// Keeps a finished answer for the next client that asks the same question.

@@ -380,7 +380,7 @@ async fn a_blocked_name_is_a_ready_answer() {
                     let full = worker.in_full(&query, &client).await.expect("a reply");
                     assert_eq!(slot[..given.len], full[..], "{question} {flags:x} {size:?} {options:?}: {}", told(&full));
                     assert_eq!(given.source.name(), "policy");
-                    assert!(!given.first && given.refresh.is_none(), "neither kept warm nor fetched ahead");
+                    assert!(!given.first && !given.due_for_prefetch, "neither kept warm nor fetched ahead");
                 }
             }
         }

@@ -143,8 +143,8 @@ impl ParsedQuery {
     }
 
     /// The owned query; `packet` is the one that was read, and came over `transport`.
-    pub fn to_request(self, packet: &[u8], transport: Transport) -> Result<Request, Unreadable> {
-        let ParsedQuery { id, flags, qtype, class, edns, qname_len } = self;
+    pub fn to_request(&self, packet: &[u8], transport: Transport) -> Result<Request, Unreadable> {
+        let ParsedQuery { id, flags, qtype, class, edns, qname_len } = *self;
         // It was well formed when the packet was read.
         let name = Name::from_wire(self.qname_wire(packet)).map_err(|_| Unreadable::Silence)?;
         let question_wire = packet.get(HEADER_BYTES..HEADER_BYTES + qname_len + 4).unwrap_or_default().to_vec();

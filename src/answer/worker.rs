@@ -12,6 +12,7 @@ use super::client_rights::{ClientRights, Requester};
 use super::connection_options::{append_to, asks_keepalive};
 use super::explained::{Explained, Recorder};
 use super::failure_log::Subject;
+use super::fast_path::{self, Given};
 use super::listed;
 use super::local::LocalInView;
 use super::outcome::{Delivery, Outcome};
@@ -25,7 +26,7 @@ use super::updates::AwaitedUpdate;
 use super::view_routes::ResolversApart;
 use super::views;
 use super::zone_message::{self, ZoneMessage};
-use super::{AtOnce, Client, Explain, Transport, fast_path};
+use super::{AtOnce, Client, Explain, Transport};
 use crate::authority::Signer;
 use crate::env::{BootTime, Instant, Net, Random};
 use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WARM_STEP};
@@ -111,16 +112,18 @@ struct Prepared {
 
 impl Prepared {
     /// `local`: where it was asked, if that is known.
-    fn new(snapshot: Arc<Snapshot>, request: Request, requester: Requester, local: Option<SocketAddr>) -> Prepared {
+    fn new(
+        worker: &Worker,
+        snapshot: Arc<Snapshot>,
+        request: Request,
+        requester: Requester,
+        local: Option<SocketAddr>,
+        signer: Option<Signer>,
+    ) -> Prepared {
         let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
         let view = requester.view(&snapshot, local);
-        Prepared { snapshot, request, requester, rights, view, apart: None, signer: None }
-    }
-
-    /// With the view's own resolver, if it has one.
-    fn by(self, worker: &Worker) -> Prepared {
-        let apart = self.snapshot.view_routes.of(self.view).map(|view| worker.apart.of(view));
-        Prepared { apart, ..self }
+        let apart = snapshot.view_routes.of(view).map(|view| worker.apart.of(view));
+        Prepared { snapshot, request, requester, rights, view, apart, signer }
     }
 
     fn case<'a>(&'a self, worker: &'a Worker, recorder: &'a Recorder) -> Case<'a> {
@@ -204,18 +207,14 @@ impl Worker {
     /// `slot` holds the query in its first `len` octets; the reply overwrites it.
     #[inline]
     pub fn at_once(&self, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        if let Some(watch) = &moment.watch {
-            self.watchers.query(watch, client, &slot[..len]);
+        match &moment.watch {
+            None => answer_at_once(self, moment, slot, len, client),
+            Some(watch) => watched_at_once(self, moment, watch, slot, len, client),
         }
-        let done = answer_at_once(self, moment, slot, len, client);
-        if let (Some(watch), AtOnce::Reply(len)) = (&moment.watch, &done) {
-            self.watchers.response(watch, client, &slot[..*len]);
-        }
-        done
     }
 
     /// Answers that are not kept ready, but need no waiting either.
-    fn at_once_unready(&self, moment: &Moment, query: ParsedQuery, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+    fn at_once_unready(&self, moment: &Moment, query: &ParsedQuery, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
         let Ok(request) = query.to_request(&slot[..len], client.transport) else { return AtOnce::Silence };
         self.decide(moment, request, None, slot, client)
     }
@@ -223,8 +222,7 @@ impl Worker {
     fn decide(&self, moment: &Moment, request: Request, signer: Option<Signer>, slot: &mut [u8], client: &Client) -> AtOnce {
         count_query(&self.metrics, client, request.question.rtype);
         let requester = Requester::Client(client.peer.ip());
-        let prepared = Prepared::new(Arc::clone(&moment.snapshot), request, requester, Some(client.local)).by(self);
-        let prepared = Prepared { signer, ..prepared };
+        let prepared = Prepared::new(self, Arc::clone(&moment.snapshot), request, requester, Some(client.local), signer);
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => {
                 AtOnce::Later(Box::new(Pending { waits: Waits::LookUp { prepared, look_up }, watch: moment.watch }))
@@ -362,7 +360,8 @@ impl Worker {
             Err(Unreadable::Error { rcode, echo, edns }) => return bare_error(query, rcode, &echo, edns),
             Ok(request) => request,
         };
-        let prepared = Prepared::new(self.service.snapshot(), request, Requester::Client(client.peer.ip()), Some(client.local)).by(self);
+        let requester = Requester::Client(client.peer.ip());
+        let prepared = Prepared::new(self, self.service.snapshot(), request, requester, Some(client.local), None);
         let decided = self.pipeline.decide(&prepared.case(self, &Recorder::off()));
         Some(match decided {
             Decided::Outcome(outcome) => self.finish(&prepared, client.peer.ip(), &outcome),
@@ -391,7 +390,7 @@ impl Worker {
             }
             Ok(request) => {
                 let requester = query.client.map_or(Requester::Operator, Requester::Client);
-                let prepared = Prepared::new(self.service.snapshot(), request, requester, query.at).by(self);
+                let prepared = Prepared::new(self, self.service.snapshot(), request, requester, query.at, None);
                 let case = prepared.case(self, &recorder);
                 match self.pipeline.decide(&case) {
                     Decided::Outcome(outcome) => outcome,
@@ -469,36 +468,69 @@ impl Worker {
     }
 }
 
+/// As `Worker::at_once`, with those who watch told before and after.
+#[cold]
+fn watched_at_once(worker: &Worker, moment: &Moment, watch: &Watch, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
+    worker.watchers.query(watch, client, &slot[..len]);
+    let done = answer_at_once(worker, moment, slot, len, client);
+    if let AtOnce::Reply(len) = &done {
+        worker.watchers.response(watch, client, &slot[..*len]);
+    }
+    done
+}
+
 /// As `Worker::at_once`, whoever watches.
 fn answer_at_once(worker: &Worker, moment: &Moment, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
     let Moment { now, watch, snapshot } = moment;
-    let query = match read(&slot[..len]) {
+    let query = read(&slot[..len]);
+    let query = match &query {
         Ok(query) => query,
-        Err(unreadable) => return worker.at_once_error(moment, unreadable, slot, len, client),
+        Err(_) => return unreadable_at_once(worker, moment, query, slot, len, client),
     };
     let keepalive = client.transport != Transport::Udp && query.edns.is_some() && asks_keepalive(&slot[..len], client.transport);
-    let Some(given) = fast_path::answer(&worker.service, snapshot, &query, slot, client, keepalive, *now) else {
+    let Some(given) = fast_path::answer(&worker.service, snapshot, query, slot, client, keepalive, *now) else {
         return worker.at_once_unready(moment, query, slot, len, client);
     };
     count_query(&worker.metrics, client, given.qtype);
     worker.metrics.answer(metrics::Outcome::of(given.rcode));
     worker.metrics.at_once(given.source);
     if let Some(watch) = watch {
-        let verdict = if given.is_secure { Security::Secure } else { Security::Insecure };
-        let told = Told::of(client, query.qname_wire(slot), given.qtype, Rcode(given.rcode), given.source);
-        worker.watchers.answered(watch, snapshot, &Told { answers: answer_count(slot), verdict, list: given.list, ..told });
+        tell_given(worker, watch, snapshot, query, &given, slot, client);
     }
-    if let Some(listed) = given.list {
+    if let Some(listed) = given.list() {
         snapshot.reasons.count(listed);
     }
     // Names that a view looks up apart are nobody else's business, and the servers of all others need not know them.
     if given.first && snapshot.routes.keep_warm && snapshot.view_routes.of(given.view).is_none() {
-        worker.note_warm_hit(&query, slot);
+        worker.note_warm_hit(query, slot);
     }
-    if let Some(question) = given.refresh.filter(|_| snapshot.routes.prefetch && !worker.service.in_flight.is_crowded()) {
-        refresh(worker, &question, Arc::clone(snapshot), given.view);
+    if given.due_for_prefetch && snapshot.routes.prefetch && !worker.service.in_flight.is_crowded() {
+        refresh(worker, query, slot, Arc::clone(snapshot), given.view);
     }
     if given.trusted { AtOnce::Reply(given.len) } else { worker.paced(moment, slot, given.len, client) }
+}
+
+#[cold]
+fn unreadable_at_once(
+    worker: &Worker,
+    moment: &Moment,
+    query: Result<ParsedQuery, Unreadable>,
+    slot: &mut [u8],
+    len: usize,
+    client: &Client,
+) -> AtOnce {
+    match query {
+        Ok(query) => worker.at_once_unready(moment, &query, slot, len, client),
+        Err(unreadable) => worker.at_once_error(moment, unreadable, slot, len, client),
+    }
+}
+
+/// `slot` holds the ready answer that the client is given.
+#[cold]
+fn tell_given(worker: &Worker, watch: &Watch, snapshot: &Snapshot, query: &ParsedQuery, given: &Given, slot: &[u8], client: &Client) {
+    let verdict = if given.is_secure { Security::Secure } else { Security::Insecure };
+    let told = Told::of(client, query.qname_wire(slot), given.qtype, Rcode(given.rcode), given.source);
+    worker.watchers.answered(watch, snapshot, &Told { answers: answer_count(slot), verdict, list: given.list(), ..told });
 }
 
 /// As `Worker::later`, whoever watches.
@@ -534,16 +566,18 @@ fn tell_message(watchers: &Watchers, moment: &Moment, packet: &[u8], client: &Cl
     }
 }
 
-/// A ready answer near its end is looked up again, as it was looked up: by the way of the view that it is kept for.
+/// A ready answer near its end, in `slot`, is looked up again as it was looked up: by the way of the view that it is kept for.
 #[inline(never)]
-fn refresh(worker: &Worker, question: &Question, snapshot: Arc<Snapshot>, view: ViewId) {
+fn refresh(worker: &Worker, query: &ParsedQuery, slot: &[u8], snapshot: Arc<Snapshot>, view: ViewId) {
+    let Ok(name) = Name::from_wire(query.qname_wire(slot)) else { return };
+    let question = Question::new(name, query.qtype);
     let apart = snapshot.view_routes.of(view).map(|view| worker.apart.of(view));
     let routes = snapshot.routes_of(view).clone();
     let local: Arc<dyn Local> = match apart {
         Some(_) => Arc::new(LocalInView { snapshot, view }),
         None => snapshot,
     };
-    apart.as_ref().unwrap_or(&worker.resolver).refresh(question, 0, &Context::client(routes, local, Trace::off()));
+    apart.as_ref().unwrap_or(&worker.resolver).refresh(&question, 0, &Context::client(routes, local, Trace::off()));
 }
 
 fn log_failure(service: &Service, question: &Question, client: IpAddr, outcome: &Outcome) {
