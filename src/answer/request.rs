@@ -143,7 +143,7 @@ impl ParsedQuery {
     }
 
     /// The owned query; `packet` is the one that was read, and came over `transport`.
-    pub fn to_request(&self, packet: &[u8], transport: Transport) -> Result<Request, Unreadable> {
+    pub fn owned(&self, packet: &[u8], transport: Transport) -> Result<Request, Unreadable> {
         let ParsedQuery { id, flags, qtype, class, edns, qname_len } = *self;
         // It was well formed when the packet was read.
         let name = Name::from_wire(self.qname_wire(packet)).map_err(|_| Unreadable::Silence)?;

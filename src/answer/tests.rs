@@ -562,7 +562,7 @@ fn errors_leave_room_for_the_question() {
         for size in [512, 600, 1232] {
             let packet = query(&format!("{long} A"), Flags::RD, Some(Edns { size, cookie }));
             let parsed = super::request::read(&packet).ok().expect("a good query");
-            let request = parsed.to_request(&packet, Transport::Udp).ok().expect("a good query");
+            let request = parsed.owned(&packet, Transport::Udp).ok().expect("a good query");
             let edes = vec![crate::record::Ede::new(crate::record::EdeCode::OTHER, "z".repeat(200)); 3];
             let outcome = super::Outcome { edes, ..super::Outcome::error(Rcode::SERVFAIL) };
             let cookie = (!cookie.is_empty()).then_some(&[7u8; 16][..]);

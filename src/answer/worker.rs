@@ -215,7 +215,7 @@ impl Worker {
 
     /// Answers that are not kept ready, but need no waiting either.
     fn at_once_unready(&self, moment: &Moment, query: &ParsedQuery, slot: &mut [u8], len: usize, client: &Client) -> AtOnce {
-        let Ok(request) = query.to_request(&slot[..len], client.transport) else { return AtOnce::Silence };
+        let Ok(request) = query.owned(&slot[..len], client.transport) else { return AtOnce::Silence };
         self.decide(moment, request, None, slot, client)
     }
 
@@ -281,7 +281,7 @@ impl Worker {
                 AtOnce::Later(Box::new(Pending { waits: Waits::Update { update, packet }, watch: moment.watch }))
             }
             ZoneMessage::Question { packet, mut signer } => {
-                match read(&packet).and_then(|query| query.to_request(&packet, client.transport)) {
+                match read(&packet).and_then(|query| query.owned(&packet, client.transport)) {
                     Ok(request) => self.decide(moment, request, Some(signer), slot, client),
                     Err(Unreadable::Error { rcode, echo, edns }) => {
                         let Some(mut reply) = bare_error(&packet, rcode, &echo, edns) else { return AtOnce::Silence };
@@ -348,7 +348,7 @@ impl Worker {
     /// Any query from its first octet to its reply, without ready answers: tests compare ready answers with it.
     #[cfg(any(test, feature = "internals"))]
     pub async fn in_full(self: &Rc<Self>, query: &[u8], client: &Client) -> Option<Vec<u8>> {
-        let request = match read(query).and_then(|parsed| parsed.to_request(query, client.transport)) {
+        let request = match read(query).and_then(|parsed| parsed.owned(query, client.transport)) {
             Err(Unreadable::Silence) => return None,
             Err(Unreadable::ForZones) => {
                 return match zone_message::answer(&self.service, &self.service.snapshot(), query, client) {
@@ -381,7 +381,7 @@ impl Worker {
 
     async fn run(self: &Rc<Self>, query: &Explain, recorder: Recorder) -> Explained {
         let packet = query.query();
-        let outcome = match read(&packet).and_then(|parsed| parsed.to_request(&packet, Transport::Tcp)) {
+        let outcome = match read(&packet).and_then(|parsed| parsed.owned(&packet, Transport::Tcp)) {
             Err(Unreadable::Silence) => Outcome::error(Rcode::FORMERR),
             Err(Unreadable::Error { rcode, .. }) => Outcome::error(rcode),
             Err(Unreadable::ForZones) => {
