@@ -280,17 +280,15 @@ impl Worker {
                 let packet = moment.watch.map(|_| slot[..len].to_vec());
                 AtOnce::Later(Box::new(Pending { waits: Waits::Update { update, packet }, watch: moment.watch }))
             }
-            ZoneMessage::Question { packet, mut signer } => {
-                match read(&packet).and_then(|query| query.owned(&packet, client.transport)) {
-                    Ok(request) => self.decide(moment, request, Some(signer), slot, client),
-                    Err(Unreadable::Error { rcode, echo, edns }) => {
-                        let Some(mut reply) = bare_error(&packet, rcode, &echo, edns) else { return AtOnce::Silence };
-                        signer.sign(&mut reply, self.service.resolve.clock.wall());
-                        self.put(moment, &reply, Source::Zone, false, slot, client)
-                    }
-                    Err(Unreadable::Silence | Unreadable::ForZones) => AtOnce::Silence,
+            ZoneMessage::Question { packet, mut signer } => match read(&packet).and_then(|query| query.owned(&packet, client.transport)) {
+                Ok(request) => self.decide(moment, request, Some(signer), slot, client),
+                Err(Unreadable::Error { rcode, echo, edns }) => {
+                    let Some(mut reply) = bare_error(&packet, rcode, &echo, edns) else { return AtOnce::Silence };
+                    signer.sign(&mut reply, self.service.resolve.clock.wall());
+                    self.put(moment, &reply, Source::Zone, false, slot, client)
                 }
-            }
+                Err(Unreadable::Silence | Unreadable::ForZones) => AtOnce::Silence,
+            },
         }
     }
 
