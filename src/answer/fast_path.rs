@@ -70,7 +70,7 @@ pub(super) fn answer(
     }
     let mut name_space = [0; NAME_SPACE];
     let qname = fold(query.qname_wire(slot), &mut name_space)?;
-    if snapshot.chooses_ready_answers() && !may_be_ready(snapshot, query, qname, client.peer.ip()) {
+    if snapshot.chooses_ready_answers && !may_be_ready(snapshot, query, qname, client.peer.ip()) {
         return None;
     }
     let edns = query.edns.as_ref();

@@ -50,7 +50,9 @@ pub struct Snapshot {
     pub policies: Arc<ResponsePolicies>,
     /// A rule of one of them is for clients.
     has_client_rules: bool,
-    chooses_ready_answers: bool,
+    /// A ready answer may be the wrong one for some clients of its policy group, or for some options: each query is looked at
+    /// before. All others pay for one comparison.
+    pub(super) chooses_ready_answers: bool,
     /// How views with forward rules of their own look names up.
     pub(super) view_routes: AllViewRoutes,
     configured: Arc<Configured>,
@@ -166,8 +168,9 @@ impl Snapshot {
     ) -> Snapshot {
         let (lists, reasons, block_counts, moment, policies): (Arc<Lists>, _, _, Arc<Moment>, _) = Default::default();
         let in_force = configured.policy.views.in_force(&lists, &moment).into();
-        let (has_client_rules, chooses_ready_answers, view_routes) = (false, false, AllViewRoutes::default());
-        let snapshot = Snapshot {
+        let (has_client_rules, view_routes) = (false, AllViewRoutes::default());
+        let chooses_ready_answers = chooses_ready_answers(&configured, &access, has_client_rules);
+        Snapshot {
             generation,
             routes,
             zones,
@@ -183,32 +186,20 @@ impl Snapshot {
             chooses_ready_answers,
             view_routes,
             configured,
-        };
-        snapshot.with_choice()
-    }
-
-    /// The same, with what follows for ready answers from its other parts.
-    fn with_choice(self) -> Snapshot {
-        let names_itself = self.policy.identity.nsid().is_some();
-        Snapshot { chooses_ready_answers: names_itself || self.has_client_rules || self.access.has_restricted_zones(), ..self }
-    }
-
-    /// Whether a ready answer may be the wrong one for some clients of its policy group, or for some options: each query must be
-    /// looked at before. Decided once, so that all others pay for one comparison.
-    #[inline]
-    pub fn chooses_ready_answers(&self) -> bool {
-        self.chooses_ready_answers
+        }
     }
 
     /// The same with other rules for the zones.
     pub fn with_access(self, access: Arc<ZoneAccess>) -> Snapshot {
-        Snapshot { access, ..self }.with_choice()
+        let chooses_ready_answers = chooses_ready_answers(&self.configured, &access, self.has_client_rules);
+        Snapshot { access, chooses_ready_answers, ..self }
     }
 
     /// The same with other response policy zones.
     pub fn with_policies(self, policies: Arc<ResponsePolicies>) -> Snapshot {
         let has_client_rules = policies.has(PolicySet::ALL, Trigger::ClientIp);
-        Snapshot { policies, has_client_rules, ..self }.with_choice()
+        let chooses_ready_answers = chooses_ready_answers(&self.configured, &self.access, has_client_rules);
+        Snapshot { policies, has_client_rules, chooses_ready_answers, ..self }
     }
 
     /// The same with other routes.
@@ -345,4 +336,8 @@ impl Snapshot {
         }
         Some((special.name.clone(), special.rfc, Outcome::special(special.answer(question))?))
     }
+}
+
+fn chooses_ready_answers(configured: &Configured, access: &ZoneAccess, has_client_rules: bool) -> bool {
+    configured.policy.identity.nsid().is_some() || has_client_rules || access.has_restricted_zones()
 }

@@ -17,8 +17,9 @@ const PARTITIONS: usize = 1 << PARTITION_BITS;
 const RECORD: usize = 10;
 /// The first piece of a partition. Most tables need no other.
 const FIRST_CHUNK: usize = RECORD * 1_600;
-/// A later one: so large that the allocator keeps nothing else beside it, and can use its memory for the table once it is free.
-const CHUNK: usize = RECORD * 16_000;
+/// A later one: so large (over 512 KiB) that the allocator keeps nothing else beside it, and can use its memory for the table once it is
+/// free. What is not written takes no memory.
+const CHUNK: usize = RECORD * 54_000;
 const ONE_ROUND: &[usize] = &[PARTITIONS];
 
 /// Takes the rules of all lists, as often as there are rounds.
