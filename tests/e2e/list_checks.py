@@ -1,7 +1,7 @@
 """Lists that are fetched: from an HTTPS server with a private CA, whose name Cairn itself looks up.
 
 Without a network at the first start, with the copy after a restart, newer data, nothing newer, a broken server, a page in place of the
-list, a list that is cut short, and steady questions all the while. With CAIRN_LISTS=FOLDER, each file there (NAME.FORM.xz, such as
+list, a list that is cut short, and steady questions all the while; what many names take. With CAIRN_LISTS=FOLDER, each file there (NAME.FORM.xz, such as
 ads.hosts.xz) is fetched too, and a sample of its names asked for.
 """
 
@@ -265,6 +265,32 @@ def play(stage, folder):
     tally.check("check", "says that it is fetched", code == 0 and "list ads is fetched by the running server" in said, said)
     if os.environ.get("CAIRN_LISTS"):
         real_lists(Path(os.environ["CAIRN_LISTS"]), cairn, web, folder)
+    cairn.stop()
+    many_names(cairn, folder)
+
+
+def many_names(cairn, folder, count=5_000_000):
+    """A table is made in little more memory than it takes, and takes at most 10 octets a name."""
+    with open(folder / "many", "w") as out:
+        out.writelines(f"h{at:x}.many.example\n" for at in range(count))
+
+    def memory(name):
+        status = Path(f"/proc/{cairn.process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith(name)).split()[1]) << 10
+
+    def started(lists, log):
+        cairn.lists = lists
+        cairn.begin(log)
+        is_there = until(lambda: told(f"h{count - 1:x}.many.example") in ("0.0.0.0", "NXDOMAIN"), 60)
+        tally.check("many names", log, is_there, cairn.log(log)[-500:])
+        return memory("VmRSS:"), memory("VmHWM:")
+
+    without, _ = started("", "without")
+    cairn.stop()
+    taken, peak = started(f'[[list]]\nname = "many"\nsource = "{folder}/many"\n', "many")
+    is_small = until(lambda: memory("VmRSS:") - without <= 10 * count, 10)
+    tally.check("many names", "10 octets each", is_small, f"{memory('VmRSS:')} of which {without} without")
+    tally.check("many names", "no more than 1.3 of it at the start", peak <= 1.3 * memory("VmRSS:"), f"{peak} of {memory('VmRSS:')}, {taken} at the first answer")
     cairn.stop()
 
 
