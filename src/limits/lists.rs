@@ -27,6 +27,8 @@ pub const ROUNDS_AT_START: &[usize] = &[48, 12, 4];
 pub const LIST_LINE_BYTES_USUAL: u64 = 20;
 /// The partitions of each round beside a table: the records of a fourth of all names take as much memory as a third of a table.
 pub const ROUNDS: &[usize] = &[16; 4];
+/// Octets of records that may be free and still held, while a table is made. To give them back takes a millisecond.
+pub const FREED_BYTES_MAX: usize = 4 << 20;
 /// Combinations of lists that a table takes over from the one before, of 65,535; past it, they are numbered anew.
 pub const COMBINATIONS_KEPT_MAX: usize = 32_768;
 /// Addresses of the operator's own that a blocked name is answered with: all of them fit into 512 octets.

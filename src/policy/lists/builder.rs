@@ -10,15 +10,17 @@ use super::detailed::{self, DetailedRule};
 use super::segment::{Segment, Split};
 use super::table::hash;
 use super::{ListId, ListSet, Lists, Rule};
-use crate::limits::lists::{COMBINATIONS_KEPT_MAX, ROUNDS, ROUNDS_AT_START, ROUNDS_AT_START_FROM_NAMES, ROUNDS_FROM_NAMES};
+use crate::limits::lists::{
+    COMBINATIONS_KEPT_MAX, FREED_BYTES_MAX, ROUNDS, ROUNDS_AT_START, ROUNDS_AT_START_FROM_NAMES, ROUNDS_FROM_NAMES,
+};
 
 const PARTITION_BITS: u32 = 6;
 const PARTITIONS: usize = 1 << PARTITION_BITS;
 const RECORD: usize = 10;
 /// The first piece of a partition. Most tables need no other.
 const FIRST_CHUNK: usize = RECORD * 1_600;
-/// A later one: so large (over 512 KiB) that the allocator keeps nothing else beside it, and can use its memory for the table once it is
-/// free. What is not written takes no memory.
+/// A later one: so large (over 512 KiB) that the allocator keeps nothing else beside it, and can give its memory back once it is free.
+/// What is not written takes no memory.
 const CHUNK: usize = RECORD * 54_000;
 const ONE_ROUND: &[usize] = &[PARTITIONS];
 
@@ -40,6 +42,10 @@ pub struct Builder<'o> {
     is_split: bool,
     counts: Vec<u64>,
     problem: Option<TooMuch>,
+    /// Has the allocator give back what is free.
+    give_back: fn(),
+    /// Octets that have been freed since.
+    freed: usize,
 }
 
 /// The lists do not fit into one table.
@@ -62,7 +68,26 @@ impl<'o> Builder<'o> {
         let rounds = if old.len < ROUNDS_FROM_NAMES { ONE_ROUND } else { ROUNDS };
         let next = Lists { names, key, combinations, ..Lists::default() };
         let partitions = (0..PARTITIONS).map(|_| Vec::new()).collect();
-        Builder { old, kept, shares, next, partitions, round: None, rounds, is_split: false, counts: Vec::new(), problem: None }
+        Builder {
+            old,
+            kept,
+            shares,
+            next,
+            partitions,
+            round: None,
+            rounds,
+            is_split: false,
+            counts: Vec::new(),
+            problem: None,
+            give_back: || (),
+            freed: 0,
+        }
+    }
+
+    /// `give_back` has the allocator give back what is free. Without it, all records of a round and their part of the table take
+    /// memory side by side.
+    pub fn giving_back(self, give_back: fn()) -> Builder<'o> {
+        Builder { give_back, ..self }
     }
 
     /// About so many names will come.
@@ -166,7 +191,8 @@ impl<'o> Builder<'o> {
         }
         for partition in range {
             let chunks = self.partitions.get_mut(partition).map(std::mem::take).unwrap_or_default();
-            let mut records: Vec<(u64, u16)> = Vec::with_capacity(chunks.iter().map(|chunk| chunk.len() / RECORD).sum());
+            let octets: usize = chunks.iter().map(Vec::len).sum();
+            let mut records: Vec<(u64, u16)> = Vec::with_capacity(octets / RECORD);
             for chunk in chunks {
                 records.extend(chunk.chunks_exact(RECORD).map(|octets| {
                     let hash = u64::from_le_bytes([octets[0], octets[1], octets[2], octets[3], octets[4], octets[5], octets[6], octets[7]]);
@@ -175,6 +201,11 @@ impl<'o> Builder<'o> {
             }
             records.sort_unstable();
             records.dedup();
+            self.freed += octets;
+            if self.freed >= FREED_BYTES_MAX {
+                self.freed = 0;
+                (self.give_back)();
+            }
             self.segments(partition, &records);
         }
     }

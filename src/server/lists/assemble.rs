@@ -6,6 +6,7 @@ use super::source::Source;
 use super::state::ListState;
 use crate::config::ListSettings;
 use crate::policy::{Builder, ListId, Lists, Tally};
+use crate::server::pages;
 
 /// The next table with the state of each list, or why there is none.
 pub(super) struct Assembled {
@@ -49,7 +50,7 @@ pub(super) fn assemble(
         let names = settings.iter().map(|list| list.name().to_owned()).collect();
         let kept = all.iter().map(|reading| reading.old.map(|(list, _)| list).filter(|_| reading.source.is_none())).collect();
         let expected = all.iter().filter_map(|reading| reading.source.as_ref()).map(Source::expected_names).fold(0, usize::saturating_add);
-        let mut builder = Builder::new(names, key, old, kept).expecting(expected);
+        let mut builder = Builder::new(names, key, old, kept).expecting(expected).giving_back(pages::give_back_now);
         let mut is_good = true;
         while is_good && builder.next_round() {
             for (at, reading) in (0u8..).zip(&mut all) {
