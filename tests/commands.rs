@@ -358,3 +358,35 @@ fn records_of_a_zone_are_changed_or_refused() {
         assert!(stderr(&output).contains("zones/example.org.zone:5:7: found `192.0.2`"), "{words}: {}", stderr(&output));
     }
 }
+
+/// Whatever it says of the name, it is an answer.
+#[test]
+fn what_lists_say_of_a_name_without_a_server() {
+    let folder = Folder::new("which");
+    let config = "[server]\ncontrol-socket = 'control.sock'\n[policy]\nlocal-data = ['printer.lan. 60 A 192.0.2.9']\n\
+        [[list]]\nname = 'ads'\nsource = 'ads.txt'\n[[rpz]]\nzone = 'rpz.'\nfile = 'rpz.zone'\n";
+    folder.write("cairn.toml", config).write("rpz.zone", ZONE).write("zones/example.org.zone", ZONE);
+    folder.write("ads.txt", "||ads.example^\n||typed.example^$dnstype=HTTPS\n||xn--bcher-kva.example^\n||ads.example.org^\n");
+    let place = |line: u32, text: &str| format!("  ads  ads.txt:{line}: {text}\n");
+    let unknown = "  no server is running, so rules of response policy zones are not known\n";
+    for (words, expected) in [
+        ("ads.example", format!("ads.example.  blocked by ads\n{}", place(1, "||ads.example^"))),
+        ("typed.example", "typed.example.  on no list\n".to_owned()),
+        ("typed.example --type HTTPS", format!("typed.example. HTTPS  blocked by ads\n{}", place(2, "||typed.example^$dnstype=HTTPS"))),
+        ("b\u{fc}cher.example", format!("xn--bcher-kva.example.  blocked by ads\n{}", place(3, "||xn--bcher-kva.example^"))),
+        (
+            "ads.example.org",
+            format!(
+                "ads.example.org.  in a zone that is hosted here, to which no list applies\n{}  zone example.org.\n",
+                place(4, "||ads.example.org^")
+            ),
+        ),
+        ("printer.lan", "printer.lan.  in local-data, to which no list applies\n".to_owned()),
+    ] {
+        let output = folder.cairn(&format!("list which {words} --config cairn.toml"));
+        assert_eq!((output.status.code(), stdout(&output)), (Some(0), format!("{expected}{unknown}")), "{words}: {}", stderr(&output));
+    }
+    for words in ["\u{200b}.example", "ads.example --type QQ", "ads.example --as example"] {
+        assert_eq!(folder.cairn(&format!("list which {words} --config cairn.toml")).status.code(), Some(2), "{words}");
+    }
+}

@@ -82,7 +82,7 @@ impl Copy {
 
     /// Copies a file that was read, where that is still the same version of it and there is no copy of it yet.
     pub(super) fn keep_file(&self, source: &Path, version: Stamp, now: WallTime) -> io::Result<()> {
-        let url = source.display().to_string();
+        let url = file_mark(source);
         if self.facts().is_some_and(|facts| facts.file == Some(version) && facts.url == url) {
             return Ok(());
         }
@@ -109,6 +109,11 @@ impl Copy {
     fn beside(&self, kind: &str) -> PathBuf {
         self.path.with_extension(kind)
     }
+}
+
+/// How the facts name a file: alike from whatever folder the server was started, and however its path is written.
+pub(super) fn file_mark(path: &Path) -> String {
+    std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
 }
 
 /// A longer name of a file ends in a hash: file systems have 255 octets, and the files beside the copy have longer names.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
-use super::copy::{Copy, CopyFacts};
+use super::copy::{Copy, CopyFacts, file_mark};
 use super::read::each_line;
 use super::state::Stamp;
 use crate::config::{ListSettings, ListSource};
@@ -52,7 +52,7 @@ impl Source {
     fn kept_unless(list: &ListSettings, state_folder: Option<&Path>, is_useless: impl Fn(&CopyFacts) -> bool) -> Option<Source> {
         let Some(ListSource::File(path)) = &list.source else { return None };
         let copy = Copy::of(list.name(), state_folder?);
-        copy.facts().filter(|facts| facts.url == path.display().to_string() && !is_useless(facts))?;
+        copy.facts().filter(|facts| facts.url == file_mark(path) && !is_useless(facts))?;
         Source::at(copy.path(), copy.path().display().to_string(), list).ok()
     }
 

@@ -175,6 +175,9 @@ fn a_file_that_is_broken_at_the_start() {
             (started.lists.count(ListId(0)), has(&started.lists, "h2.example"), has(&started.lists, "more.example")),
             (3, true, true)
         );
+        // Whatever way the path is written.
+        let (same, _) = next(&scratch, &TWO.replace("'ads.txt'", "'./ads.txt'"), &nothing());
+        assert!(has(&same.lists, "h2.example"));
         // It stays so at a reload, and until the file is right.
         let (again, problems) = next(&scratch, TWO, &started);
         assert!(problems.len() == 1 && problems[0].ends_with(told) && has(&again.lists, "h2.example"), "{problems:?}");
