@@ -104,6 +104,7 @@ const WAITING_FILES: &[&str] = &[
     "src/resolve/servers/second_query.rs",
     "src/resolve/servers/send.rs",
     "src/server/local_root.rs",
+    "src/server/busy_time.rs",
     "src/server/cache_file.rs",
     "src/server/command.rs",
     "src/server/encrypted/listeners.rs",

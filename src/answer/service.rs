@@ -324,7 +324,8 @@ impl Service {
     /// Counters and gauges by name, for reports; a family with labels also has its sum.
     pub fn rows(&self) -> Vec<(String, u64)> {
         let mut rows: Vec<(String, u64)> = Vec::new();
-        for row in self.metrics.rows() {
+        let state = self.state();
+        for row in self.metrics.rows().iter().chain(&state) {
             if row.labels.is_empty() {
                 rows.push((row.name.to_owned(), row.value));
                 continue;
@@ -341,8 +342,6 @@ impl Service {
             rows.extend(buckets.iter().map(|(upper, count)| (format!("{name}{{{labels},at-most={}}}", bound(*upper)), *count)));
             rows.push((format!("{name}-sum{{{labels}}}"), sum));
         }
-        let state = self.state();
-        rows.extend(state.iter().map(|row| (row.name.to_owned(), row.value)));
         let at = |name: &str| state.iter().find(|row| row.name == name).map_or(0, |row| row.value);
         let entries = ["cache-sets", "cache-denials", "cache-answers", "cache-failures"].map(at).iter().sum::<u64>();
         rows.push(("cache-bytes-per-entry".to_owned(), at("cache-bytes") / entries.max(1)));
@@ -369,8 +368,21 @@ impl Service {
         self.view_pool.each(|apart| of_views += apart.cache.stats().bytes);
         let hits = of("answers-at-once", Some("cache")) + of("looked-up-hits", None);
         let row = |kind, name, help, value| metrics::Row { name, help, kind, labels: Vec::new(), value };
+        let snapshot = self.snapshot();
+        let part = |part: &'static str, octets: usize| metrics::Row {
+            labels: vec![("part", part.into())],
+            ..row(metrics::Kind::Gauge, "memory-bytes", "Memory that is held, by what it is for", octets as u64)
+        };
+        let parts = [
+            part("cache", cache.bytes),
+            part("view-caches", of_views),
+            part("zones", snapshot.zones.octets()),
+            part("lists", snapshot.lists.octets()),
+            part("query-log", self.query_tap.octets()),
+            part("dnstap", self.message_tap.octets()),
+        ];
         let (counter, gauge) = (metrics::Kind::Counter, metrics::Kind::Gauge);
-        vec![
+        let rows = [
             row(counter, "cache-hits", "Questions of clients for which no server was queried", hits),
             row(gauge, "uptime-seconds", "Seconds since this server began to serve", now.since(self.began).as_secs()),
             row(gauge, "walks-under-way", "Walks under way", self.resolve.walks_in_progress() as u64),
@@ -386,16 +398,17 @@ impl Service {
             row(gauge, "cache-failures", "Failures that are remembered", cache.failures as u64),
             row(counter, "cache-evictions", "Entries evicted from the cache to make room for others", cache.evictions),
             row(gauge, "servers-known", "Servers of which something is known", cache.servers as u64),
-        ]
+        ];
+        rows.into_iter().chain(parts).collect()
     }
 
-    /// Percentiles in milliseconds by source, as far as there are answers: `answer-ms{source=cache,quantile=0.5}`.
+    /// Percentiles in milliseconds, as far as there are values: `answer-ms{source=cache,quantile=0.5}`.
     pub fn latencies(&self) -> Vec<(String, f64)> {
         let mut rows = Vec::new();
-        for Distribution { labels, buckets, .. } in self.metrics.histograms() {
+        for Distribution { name, labels, buckets, .. } in self.metrics.histograms() {
             for part in LATENCY_PARTS {
                 let Some(us) = quantile(&buckets, part) else { continue };
-                rows.push((format!("answer-ms{{{},quantile={part}}}", labelled(&labels)), us / 1_000.0));
+                rows.push((format!("{}-ms{{{},quantile={part}}}", name.trim_end_matches("-us"), labelled(&labels)), us / 1_000.0));
             }
         }
         rows
@@ -431,7 +444,7 @@ fn changed_hands(old: &Zones, new: &Zones) -> Vec<Name> {
 /// The percentiles of reports.
 const LATENCY_PARTS: [f64; 3] = [0.5, 0.95, 0.99];
 
-fn labelled(labels: &[(&str, &str)]) -> String {
+fn labelled(labels: &metrics::Labels) -> String {
     labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
 }
 

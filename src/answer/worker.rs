@@ -32,7 +32,7 @@ use crate::env::{BootTime, Instant, Net, Random};
 use crate::limits::cache::{KEEP_WARM_LEFT_S, KEEP_WARM_LOOKUPS_PER_STEP, KEEP_WARM_STEP};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::metrics::{self, ClientFamily, ClientLimit, Counter, Over, QueryType, Source};
-use crate::policy::{ClientNet, Pace, Place, ViewId};
+use crate::policy::{ClientNet, Listed, Pace, Place, ViewId};
 use crate::record::{Name, Question, Rcode, Rtype, Security};
 use crate::resolve::{Context, Followed, Local, Resolver, Trace};
 use crate::upstream::{Upstream, Witness};
@@ -427,8 +427,9 @@ impl Worker {
             idle_ms: snapshot.idle_ms(request.transport, request.keepalive),
         };
         count_rewrite(&self.metrics, outcome);
+        outcome.edes.iter().for_each(|ede| self.metrics.extended_error(metrics::ExtendedError::of(ede.code.0)));
         if let Some(listed) = outcome.list {
-            snapshot.reasons.count(listed);
+            count_listed(&self.metrics, snapshot, listed);
         }
         if outcome.repeatable && !snapshot.has_rules_for(client) {
             let group = match views::differ(snapshot, request, prepared.view, outcome) {
@@ -496,7 +497,7 @@ fn answer_at_once(worker: &Worker, moment: &Moment, slot: &mut [u8], len: usize,
         tell_given(worker, watch, snapshot, query, &given, slot, client);
     }
     if let Some(listed) = given.list() {
-        snapshot.reasons.count(listed);
+        count_listed(&worker.metrics, snapshot, listed);
     }
     // Names that a view looks up apart are nobody else's business, and the servers of all others need not know them.
     if given.first && snapshot.routes.keep_warm && snapshot.view_routes.of(given.view).is_none() {
@@ -608,6 +609,15 @@ fn count_query(metrics: &metrics::Recorder, client: &Client, rtype: Rtype) {
 fn count_rewrite(metrics: &metrics::Recorder, outcome: &Outcome) {
     if let Some(action) = outcome.policy {
         metrics.rewritten(action);
+    }
+}
+
+/// Counts what a list did, and the reason that goes with the reply.
+#[inline(never)]
+fn count_listed(metrics: &metrics::Recorder, snapshot: &Snapshot, listed: Listed) {
+    snapshot.reasons.count(listed);
+    if let Some(ede) = snapshot.reasons.ede(listed, false) {
+        metrics.extended_error(metrics::ExtendedError::of(ede.code.0));
     }
 }
 

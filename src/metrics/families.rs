@@ -1,6 +1,6 @@
 //! The table of all counters, gauges and histograms. A family is a name with a value for each combination of its labels.
 
-use super::labels::{ClientFamily, ClientLimit, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
+use super::labels::{ClientFamily, ClientLimit, ExtendedError, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
 
 /// The name of a label, and its values. A family without labels has none.
 pub(super) type Label = (&'static str, &'static [&'static str]);
@@ -47,12 +47,14 @@ const BOUND: Label = ("bound", SpentBound::NAMES);
 const ACTION: Label = ("action", PolicyAction::NAMES);
 const TYPE: Label = ("type", QueryType::NAMES);
 const RCODE: Label = ("rcode", Outcome::NAMES);
+const EDE: Label = ("ede", ExtendedError::NAMES);
 
 families! {
     /// Only grows.
     Counter:
     Queries = "queries" [TRANSPORT, FAMILY, TYPE], "Queries of clients whose type could be read";
     Answers = "answers" [RCODE], "Answers to clients";
+    ExtendedErrors = "answers-with-ede" [EDE], "Answers with an extended error (RFC 8914), also where the client cannot be told of it";
     AtOnce = "answers-at-once" [SOURCE], "Answers given without waiting, by source";
     NotReady = "answers-at-once-not-ready", "Of these, answers that were not kept ready, and were put together anew";
     LookedUpHits = "looked-up-hits", "Questions that took a look-up, for which no server was queried";
@@ -116,6 +118,7 @@ families! {
     /// Counts values by size, and their sum.
     Histogram:
     Answer = "answer-us" [SOURCE], "Microseconds from reading a question to its answer";
+    UpstreamRtt = "upstream-rtt-us" [TRANSPORT], "Microseconds from sending a query to the reply of the server; over new connections with connecting";
 }
 
 /// Upper bounds, in microseconds, of the buckets of all histograms; the last bucket has none. From a batch out of the cache up

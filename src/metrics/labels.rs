@@ -58,6 +58,59 @@ impl Source {
     }
 }
 
+/// An extended error (RFC 8914); by its code (IANA, Extended DNS Error Codes).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExtendedError(u8);
+
+impl ExtendedError {
+    pub(super) const NAMES: &[&str] = &[
+        "other",
+        "unsupported-dnskey-algorithm",
+        "unsupported-ds-digest-type",
+        "stale-answer",
+        "forged-answer",
+        "dnssec-indeterminate",
+        "dnssec-bogus",
+        "signature-expired",
+        "signature-not-yet-valid",
+        "dnskey-missing",
+        "rrsigs-missing",
+        "no-zone-key-bit-set",
+        "nsec-missing",
+        "cached-error",
+        "not-ready",
+        "blocked",
+        "censored",
+        "filtered",
+        "prohibited",
+        "stale-nxdomain-answer",
+        "not-authoritative",
+        "not-supported",
+        "no-reachable-authority",
+        "network-error",
+        "invalid-data",
+        "signature-expired-before-valid",
+        "too-early",
+        "unsupported-nsec3-iterations-value",
+        "unable-to-conform-to-policy",
+        "synthesized",
+        "invalid-query-type",
+        "31",
+        "32",
+        "negative-trust-anchor",
+        "unassigned",
+    ];
+
+    /// The label for the error of this code.
+    pub fn of(code: u16) -> ExtendedError {
+        ExtendedError(code.min(ExtendedError::NAMES.len() as u16 - 1) as u8)
+    }
+
+    pub(super) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// A limit towards clients that an operator can set; named as its key in the section `limits`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientLimit {

@@ -17,6 +17,6 @@ mod quantile;
 mod registry;
 
 pub use families::{Counter, Gauge};
-pub use labels::{ClientFamily, ClientLimit, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
+pub use labels::{ClientFamily, ClientLimit, ExtendedError, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
 pub use quantile::quantile;
-pub use registry::{Distribution, Kind, Recorder, Registry, Row};
+pub use registry::{Distribution, Kind, Labels, Recorder, Registry, Row};

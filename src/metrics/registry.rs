@@ -1,12 +1,13 @@
 //! Stores the values of all workers and adds them up.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use super::families::{BUCKETS, Counter, Family, Gauge, HISTOGRAM_VALUES, Histogram, offsets};
-use super::labels::{ClientFamily, ClientLimit, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
+use super::labels::{ClientFamily, ClientLimit, ExtendedError, Outcome, Over, PolicyAction, QueryType, Source, SpentBound};
 
 const COUNTERS: ([usize; Counter::FAMILIES.len()], usize) = offsets(Counter::FAMILIES);
 const GAUGES: ([usize; Gauge::FAMILIES.len()], usize) = offsets(Gauge::FAMILIES);
@@ -75,13 +76,16 @@ pub enum Kind {
     Gauge,
 }
 
+/// Names of labels, each with its value.
+pub type Labels = Vec<(&'static str, Cow<'static, str>)>;
+
 /// One value of a report.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
     pub name: &'static str,
     pub help: &'static str,
     pub kind: Kind,
-    pub labels: Vec<(&'static str, &'static str)>,
+    pub labels: Labels,
     pub value: u64,
 }
 
@@ -90,7 +94,7 @@ pub struct Row {
 pub struct Distribution {
     pub name: &'static str,
     pub help: &'static str,
-    pub labels: Vec<(&'static str, &'static str)>,
+    pub labels: Labels,
     /// For each bound, the number of values up to it; the last has no bound.
     pub buckets: Vec<(Option<u64>, u64)>,
     pub sum: u64,
@@ -138,6 +142,18 @@ impl Recorder {
     /// Counts what a rule of a response policy zone did.
     pub fn rewritten(&self, action: PolicyAction) {
         self.change(COUNTERS.0[Counter::PolicyRewrites as usize] + action as usize, 1);
+    }
+
+    /// Counts an answer with an extended error, or several (RFC 8914), once for each of them.
+    pub fn extended_error(&self, error: ExtendedError) {
+        self.change(COUNTERS.0[Counter::ExtendedErrors as usize] + error.index(), 1);
+    }
+
+    /// Counts a reply of a server over this transport, and how long it took.
+    pub fn replied(&self, over: Over, rtt_us: u64) {
+        let [bucket, sum] = histogram_places(Histogram::UpstreamRtt, over as usize, rtt_us);
+        self.change(bucket, 1);
+        self.change(sum, rtt_us);
     }
 
     /// Counts that a question failed at a bound on its work.
@@ -286,7 +302,7 @@ fn add_to(sums: &mut [u64], values: &Values) {
 }
 
 /// The last label changes fastest.
-fn labels_of(family: &Family, mut index: usize) -> Vec<(&'static str, &'static str)> {
+fn labels_of(family: &Family, mut index: usize) -> Labels {
     let mut labels: Vec<_> = family
         .labels
         .iter()
@@ -294,7 +310,7 @@ fn labels_of(family: &Family, mut index: usize) -> Vec<(&'static str, &'static s
         .map(|(name, values)| {
             let value = values[index % values.len()];
             index /= values.len();
-            (*name, value)
+            (*name, Cow::Borrowed(value))
         })
         .collect();
     labels.reverse();
@@ -306,9 +322,11 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::record::EdeCode;
 
     fn value(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> u64 {
-        registry.rows().iter().filter(|row| row.name == name && row.labels == labels).map(|row| row.value).sum()
+        let is_it = |row: &&Row| row.labels.iter().map(|(name, value)| (*name, &**value)).eq(labels.iter().copied());
+        registry.rows().iter().filter(|row| row.name == name).filter(is_it).map(|row| row.value).sum()
     }
 
     #[test]
@@ -355,7 +373,7 @@ mod tests {
         [0, 50, 51, 100, 10_000_000, 10_000_001].iter().for_each(|us| recorder.took(Source::Walk, *us));
         let Distribution { name, labels, buckets, sum, .. } = registry.histograms().remove(Source::Walk as usize);
         let at_most = |bound| buckets.iter().find(|(upper, _)| *upper == bound).map(|(_, count)| *count);
-        assert_eq!((name, labels, sum), ("answer-us", vec![("source", "walk")], 20_000_202));
+        assert_eq!((name, labels, sum), ("answer-us", vec![("source", Cow::Borrowed("walk"))], 20_000_202));
         assert_eq!([Some(50), Some(100), Some(10_000_000), None].map(at_most), [2, 4, 5, 6].map(Some));
     }
 
@@ -392,6 +410,10 @@ mod tests {
         assert_eq!(names.len(), families().count());
         for number in 0..=u16::MAX {
             assert!(QueryType::of(number).index() < QueryType::NAMES.len() && Outcome::of(number).index() < Outcome::NAMES.len());
+        }
+        for code in 0..=u16::MAX {
+            let (label, meaning) = (ExtendedError::NAMES[ExtendedError::of(code).index()], EdeCode(code).meaning());
+            assert!(meaning == "unassigned code" || label == meaning.to_lowercase().replace(' ', "-"), "{code}: {label}, {meaning}");
         }
         assert_eq!((QueryType::of(65).index(), QueryType::NAMES[15]), (15, "HTTPS"));
         assert_eq!((QueryType::of(257).index(), QueryType::NAMES[17]), (17, "CAA"));

@@ -7,6 +7,7 @@
 //! Knows nothing of: how a question is answered, DNS messages, clap.
 
 mod all_at_once;
+mod busy_time;
 mod cache_file;
 mod command;
 mod confine;
@@ -36,6 +37,7 @@ mod probe;
 mod query_log;
 mod rlimit;
 mod records;
+mod resident;
 mod resolv_conf;
 mod run;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::LocalSet;
 
+use super::busy_time::BusyTime;
 use super::command::{Command, Opened, Reply};
 use super::encrypted::CertificateKeeper;
 use super::engine::{BrokenZoneServed, Engine, Swapped};
@@ -23,6 +24,7 @@ use super::lists::ListKeeper;
 use super::load::{CertificateFiles, LoadedZone, Sources};
 use super::ports::WorkerSockets;
 use super::records;
+use super::resident::resident_bytes;
 use super::serials::unraised_serials;
 use super::signing::{self, Signing, not_signed};
 use super::tap_reader::TapReader;
@@ -115,6 +117,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
         views,
         query_log,
         dnstap,
+        busy: BusyTime::default(),
         beats,
     }))
 }
@@ -172,6 +175,7 @@ struct Server {
     views: ViewKeeper,
     query_log: TapReader<QueryLogSettings>,
     dnstap: TapReader<DnstapSettings>,
+    busy: BusyTime,
     /// Each worker counts on, where a service manager watches whether all are alive.
     beats: Arc<[AtomicU64]>,
 }
@@ -213,9 +217,10 @@ fn zone_states(sources: &Sources, before: &Zones) -> Vec<ZoneState> {
 impl Engine for Server {
     fn work(&self, worker: usize, sockets: WorkerSockets, changes: SocketChanges, stop: watch::Receiver<bool>) {
         let sockets = Sockets { udp: sockets.udp, tcp: sockets.tcp };
-        let service = self.service.clone();
+        let (service, busy) = (self.service.clone(), &self.busy);
         let beats = self.beats.clone();
         let make = || {
+            busy.is_of(worker.to_string());
             if let Some(interval) = notify::watchdog_interval() {
                 tokio::task::spawn_local(beat(beats, worker, interval / 8));
             }
@@ -230,8 +235,11 @@ impl Engine for Server {
         if let Err(error) = priority::stand_behind_workers() {
             tracing::debug!(%error, "TLS has the priority of workers");
         }
-        let service = self.service.clone();
-        let make = || Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?));
+        let (service, busy) = (self.service.clone(), &self.busy);
+        let make = || {
+            busy.is_of(format!("encrypted-{thread}"));
+            Ok(Worker::new(service, Rc::new(RealNet::default()), Random::from_system()?))
+        };
         let (encryption, admission) = (self.encryption.clone(), self.encrypted_admission.clone());
         if let Err(error) = listen::run_encrypted(make, encryption, changes, self.clock.clone(), admission, stop) {
             tracing::error!(%error, thread, "a thread for encrypted transports could not start");
@@ -358,6 +366,14 @@ impl Engine for Server {
         let mut rows = self.service.metrics.rows();
         rows.extend(self.service.state());
         let left_out = |name, help, value| Row { name, help, kind: metrics::Kind::Counter, labels: Vec::new(), value };
+        rows.extend(self.busy.rows());
+        rows.extend(resident_bytes().map(|bytes| Row {
+            name: "memory-resident-bytes",
+            help: "Memory of this process that the kernel holds for it now",
+            kind: metrics::Kind::Gauge,
+            labels: Vec::new(),
+            value: bytes,
+        }));
         rows.push(left_out("query-log-dropped", "Answered queries that the query log had no room for", self.query_log.left_out()));
         rows.push(left_out("dnstap-dropped", "Messages that dnstap had no room for", self.dnstap.left_out()));
         (rows, self.service.metrics.histograms())

@@ -103,6 +103,11 @@ impl Tap {
         count
     }
 
+    /// Memory of all rings.
+    pub fn octets(&self) -> usize {
+        self.rings.lock().len() * self.ring_bytes.next_power_of_two()
+    }
+
     /// Records that found no room.
     pub fn left_out(&self) -> u64 {
         let rings = self.rings.lock();
@@ -208,8 +213,10 @@ mod tests {
         let tap = Tap::new(256);
         tap.set(Rule::Each(1));
         let (one, other) = (tap.feed(), tap.feed());
+        assert_eq!(tap.octets(), 0, "nobody has told anything");
         (0..10).for_each(|_| one.answered(&answered(0)));
         other.answered(&answered(2));
+        assert_eq!(tap.octets(), 512);
         let held = 11 - tap.left_out() as usize;
         assert!((2..11).contains(&held), "{held}");
         drop(one);

@@ -69,6 +69,11 @@ impl Shard {
         self.octets.len()
     }
 
+    /// Octets of the table that leads to them.
+    pub(super) fn slots_octets(&self) -> usize {
+        size_of_val(&*self.slots)
+    }
+
     fn node(&self, slot: u64) -> Option<NodeRef<'_>> {
         self.octets.get((slot as u32 - 1) as usize..).map(NodeRef)
     }

@@ -21,6 +21,8 @@ pub struct Zones {
     /// Octets of the shortest and of the longest apex: other suffixes need no look-up.
     apex_len_min: usize,
     apex_len_max: usize,
+    /// Octets that the data of all of them takes in memory.
+    octets: usize,
     generation: u64,
 }
 
@@ -65,7 +67,7 @@ impl Zones {
         if let Some(held) = next.apart.get_mut(zone.apex().as_wire()) {
             *held = Some(zone);
             next.generation += 1;
-            return next;
+            return next.measured();
         }
         next.without_data.remove(zone.apex().as_wire());
         next.by_apex.insert(zone.apex().as_wire().into(), zone);
@@ -95,7 +97,14 @@ impl Zones {
     fn measured(mut self) -> Zones {
         let lengths = || self.by_apex.keys().chain(self.without_data.keys()).map(|apex| apex.len());
         (self.apex_len_min, self.apex_len_max) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
+        let shards = self.by_apex.values().chain(self.apart.values().flatten()).flat_map(|zone| zone.shards.iter());
+        self.octets = shards.map(|shard| shard.octets() + shard.slots_octets()).sum();
         self
+    }
+
+    /// Octets that the data of all zones takes in memory, those that are held and not served included.
+    pub fn octets(&self) -> usize {
+        self.octets
     }
 
     /// Number of this snapshot; each change increases it.

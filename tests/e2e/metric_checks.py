@@ -92,6 +92,12 @@ def counted(has_ipv6):
     for family in ("cairn_queries_total", "cairn_answers_total", "cairn_answer_duration_seconds_count"):
         tally.check("counted", f"{family} in all", grown(family) == expected, f"{grown(family)}, not {expected}")
     tally.check("counted", "upstream queries", grown("cairn_upstream_queries_total") > 0)
+    replies = grown("cairn_upstream_rtt_seconds_count")
+    tally.check("counted", "replies of servers", 0 < replies <= grown("cairn_upstream_queries_total"), replies)
+    for part in ("cache", "zones"):
+        tally.check("counted", f"memory of {part}", total(after, "cairn_memory_bytes", f'part="{part}"') > 0)
+    tally.check("counted", "memory of the process", total(after, "cairn_memory_resident_bytes") > total(after, "cairn_memory_bytes"))
+    tally.check("counted", "a worker was busy", grown("cairn_worker_busy_seconds_total", 'worker="0"') > 0)
     tally.check("counted", "the hosted zone", after.get('cairn_zone_served{zone="hosted.example."}') == 1, after)
 
 
@@ -105,8 +111,9 @@ def forms():
     tally.check("form", "promtool finds nothing", lint.returncode == 0, lint.stdout + lint.stderr)
 
 
-# Families that a server has only where there is a list, a certificate or a limit that was reached.
-SOMETIMES = {"cairn_blocked_total", "cairn_certificate_not_after_seconds", "cairn_limits_reached_total", "cairn_budgets_spent_total"}
+# Families that a server has only where there is a list, a certificate, a reason to tell or a limit that was reached.
+SOMETIMES = {"cairn_answers_with_ede_total", "cairn_blocked_total", "cairn_certificate_not_after_seconds",
+             "cairn_limits_reached_total", "cairn_budgets_spent_total"}
 
 
 def shipped():

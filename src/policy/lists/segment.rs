@@ -134,15 +134,15 @@ impl Segment {
             before = end;
         }
     }
-}
 
-#[cfg(test)]
-impl Segment {
     pub(super) fn octets(&self) -> usize {
         // With the two counts of references.
         self.0.len() + 16
     }
+}
 
+#[cfg(test)]
+impl Segment {
     pub(super) fn is_same_piece(&self, other: &Segment) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

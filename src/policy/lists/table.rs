@@ -116,15 +116,15 @@ impl Lists {
     pub fn count(&self, list: ListId) -> u64 {
         self.counts.get(usize::from(list.0)).copied().unwrap_or(0)
     }
+
+    /// Octets of all segments, and of the table of them.
+    pub fn octets(&self) -> usize {
+        self.segments.iter().map(|segment| segment.octets() + size_of::<Segment>()).sum()
+    }
 }
 
 #[cfg(test)]
 impl Lists {
-    /// Of all segments, and of the table of them.
-    pub(super) fn octets(&self) -> usize {
-        self.segments.iter().map(|segment| segment.octets() + size_of::<Segment>()).sum()
-    }
-
     pub(super) fn segment_count(&self) -> usize {
         self.segments.len()
     }

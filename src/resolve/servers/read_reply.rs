@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cache::{EdnsState, Unfit};
 use crate::limits::servers::{BADCOOKIE_REPLIES_MAX, DOUBTFUL_REPLIES_MAX, EMPTY_REPLIES_MAX};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Over};
 use crate::record::Name;
 use crate::resolve::context::context::Context;
 use crate::resolve::context::failure::FaultKind;
@@ -279,6 +279,13 @@ impl Servers {
     pub(in crate::resolve) fn note_reply(&self, server: SocketAddr, reply: &Reply) {
         self.cache().servers().on_reply(server.ip(), reply.rtt, self.now());
         self.network().on_reply(Some(reply.rtt));
+        let over = match reply.transport {
+            Transport::Udp => Over::Udp,
+            Transport::Tcp => Over::Tcp,
+            Transport::Tls => Over::Tls,
+            Transport::Https => Over::Https,
+        };
+        self.network().metrics().replied(over, reply.rtt.as_micros() as u64);
     }
 
     /// Notes that a server did not reply.

@@ -38,8 +38,11 @@ impl Form {
 pub(super) fn text(form: Form, rows: &[Row], histograms: &[Distribution], status: &Map<String, Value>) -> String {
     let mut out = Text { form, out: String::with_capacity(64 << 10), family: String::new() };
     for row in rows {
-        let labels: Vec<Label> = row.labels.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
-        out.value(row.kind, &family_name(row.name), row.help, &labels, &row.value);
+        let labels: Vec<Label> = row.labels.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))).collect();
+        match row.name.strip_suffix("-us") {
+            Some(name) => out.value(row.kind, &in_seconds(name), &help_in_seconds(row.help), &labels, &seconds(row.value)),
+            None => out.value(row.kind, &family_name(row.name), row.help, &labels, &row.value),
+        }
     }
     for histogram in histograms {
         out.histogram(histogram);
@@ -93,11 +96,9 @@ impl Text {
 
     /// Microseconds, in seconds.
     fn histogram(&mut self, histogram: &Distribution) {
-        let name = format!("{}_duration_seconds", family_name(histogram.name).trim_end_matches("_us"));
-        let help = histogram.help.replacen("Microseconds", "Seconds", 1);
-        self.head(&name, "histogram", &help);
-        let own: Vec<Label> = histogram.labels.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
-        let seconds = |us: u64| us as f64 / 1e6;
+        let name = in_seconds(histogram.name.trim_end_matches("-us"));
+        self.head(&name, "histogram", &help_in_seconds(histogram.help));
+        let own: Vec<Label> = histogram.labels.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))).collect();
         for (bound, count) in &histogram.buckets {
             let bound = bound.map_or_else(|| "+Inf".to_owned(), |us| seconds(us).to_string());
             let labels: Vec<Label> = own.iter().cloned().chain([("le", Cow::Owned(bound))]).collect();
@@ -136,6 +137,22 @@ impl Text {
     }
 }
 
+/// The family of durations that reports have in microseconds; collectors have base units.
+fn in_seconds(name: &str) -> String {
+    match name {
+        "answer" => family_name("answer-duration-seconds"),
+        _ => format!("{}_seconds", family_name(name)),
+    }
+}
+
+fn help_in_seconds(help: &str) -> String {
+    help.replacen("Microseconds", "Seconds", 1)
+}
+
+fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
 fn family_name(name: &str) -> String {
     format!("cairn_{}", name.replace('-', "_"))
 }
@@ -151,7 +168,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::metrics::{ClientFamily, Gauge, Over, QueryType, Registry, Source};
+    use crate::metrics::{ClientFamily, ExtendedError, Gauge, Over, QueryType, Registry, Source};
 
     fn all(form: Form) -> String {
         let registry = Registry::default();
@@ -161,11 +178,21 @@ mod tests {
         recorder.up(Gauge::Waiting);
         recorder.took(Source::Walk, 70);
         recorder.took(Source::Walk, 20_000_000);
+        recorder.replied(Over::Tls, 30_500);
+        recorder.extended_error(ExtendedError::of(6));
+        let busy = Row {
+            name: "worker-busy-us",
+            help: "Microseconds",
+            kind: Kind::Counter,
+            labels: vec![("worker", "0".into())],
+            value: 2_500_000,
+        };
+        let rows = [registry.rows(), vec![busy]].concat();
         let status = json!({
             "zones": [{ "name": "a\"b\\c.example.", "state": "served", "serial": 7, "records": 3 }, { "name": "x.", "state": "not-served" }],
             "lists": [{ "name": "ads", "names": 5, "skipped": 1, "answers-blocked": 9 }], "certificate": { "not-after-seconds": 1_900_000_000u64 },
         });
-        text(form, &registry.rows(), &registry.histograms(), status.as_object().expect("an object"))
+        text(form, &rows, &registry.histograms(), status.as_object().expect("an object"))
     }
 
     #[test]
@@ -203,6 +230,11 @@ mod tests {
             "cairn_answer_duration_seconds_bucket{source=\"walk\",le=\"+Inf\"} 2",
             "cairn_answer_duration_seconds_sum{source=\"walk\"} 20.00007",
             "cairn_answer_duration_seconds_count{source=\"walk\"} 2",
+            "cairn_upstream_rtt_seconds_bucket{transport=\"tls\",le=\"0.05\"} 1",
+            "cairn_upstream_rtt_seconds_sum{transport=\"tls\"} 0.0305",
+            "cairn_answers_with_ede_total{ede=\"dnssec-bogus\"} 1",
+            "# HELP cairn_worker_busy_seconds_total Seconds",
+            "cairn_worker_busy_seconds_total{worker=\"0\"} 2.5",
             "cairn_zone_serial{zone=\"a\\\"b\\\\c.example.\"} 7",
             "cairn_zone_served{zone=\"x.\"} 0",
             "cairn_list_names{list=\"ads\"} 5",
