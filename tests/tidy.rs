@@ -131,6 +131,7 @@ const WAITING_FILES: &[&str] = &[
     "src/server/signing/tend.rs",
     "src/server/socket.rs",
     "src/server/trust.rs",
+    "src/server/web/explanations.rs",
     "src/server/web/listener.rs",
     "src/server/web/probe.rs",
     "src/server/web/timed_stream.rs",

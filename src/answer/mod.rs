@@ -31,6 +31,7 @@ mod place;
 mod query_log;
 #[cfg(test)]
 mod query_log_tests;
+mod recent_failures;
 mod refusal;
 #[cfg(test)]
 mod reload_tests;
@@ -61,6 +62,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use explained::{Explained, ListAct, Note};
 pub use local_root::LocalRoot;
 pub use outcome::Outcome;
+pub use recent_failures::RecentFailure;
 pub use service::{Parts, Retired, Service};
 pub use updates::RequestedUpdate;
 pub use worker::{Moment, Pending, Worker, worker_for_own_needs};

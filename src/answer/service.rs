@@ -11,6 +11,7 @@ use super::failure_log::{FailureLog, Subject};
 use super::local_root::LocalRoot;
 use super::notified::Notified;
 use super::policy_zones;
+use super::recent_failures::RecentFailures;
 use super::request::RequestCookie;
 use super::snapshot::{Configured, Present, Snapshot};
 use super::transfer_places::TransferPlaces;
@@ -70,6 +71,8 @@ pub struct Service {
     pub(super) response_rate: ResponseRate,
     /// Shared, so that all workers together write one line for a name.
     pub(super) failure_log: FailureLog,
+    /// Names that failed lately.
+    pub failures: RecentFailures,
     /// Questions that are asked at the same hours every day.
     pub(super) keep_warm: KeepWarm,
     /// The resolvers of views with forward rules of their own.
@@ -130,6 +133,7 @@ impl Service {
             limit_log: Arc::default(),
             response_rate: ResponseRate::new(random.u64()),
             failure_log: FailureLog::default(),
+            failures: RecentFailures::default(),
             keep_warm: KeepWarm::new(limits.keep_warm_questions),
             generation: AtomicU32::new(1),
         })

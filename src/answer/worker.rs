@@ -580,7 +580,11 @@ fn refresh(worker: &Worker, query: &ParsedQuery, slot: &[u8], snapshot: Arc<Snap
 }
 
 fn log_failure(service: &Service, question: &Question, client: IpAddr, outcome: &Outcome) {
-    if outcome.rcode() != Rcode::SERVFAIL || !service.may_log(Subject::Failure, question) {
+    if outcome.rcode() != Rcode::SERVFAIL {
+        return;
+    }
+    service.failures.add(question, outcome.edes.first(), service.resolve.clock.boot());
+    if !service.may_log(Subject::Failure, question) {
         return;
     }
     let (code, reason) = outcome.edes.first().map_or((None, ""), |ede| (Some(ede.code.0), ede.text.as_str()));

@@ -519,7 +519,7 @@ const WEB: &[Row<Settings>] = &[
         key: "listen",
         kind: Kind::ListenOrOff(|s| &mut s.web.listen),
         default: r#"["127.0.0.1:8053"]"#,
-        doc: "Addresses at which /metrics, /healthz and /readyz are served over HTTP; []: nowhere. Any address but those of this machine alone needs `password-file`, and addresses of the public Internet are refused",
+        doc: "Addresses at which the dashboard, /metrics, /healthz and /readyz are served over HTTP; []: nowhere. Any address but those of this machine alone needs `password-file`, and addresses of the public Internet are refused",
         why: "who asks what is nobody else's business; where the port is in use, a warning says so",
     },
     Row {

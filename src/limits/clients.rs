@@ -24,6 +24,10 @@ pub const ADDITIONAL_NAMES_MAX: usize = 16;
 pub const SYNTHESISED_TTL_S_MAX: u32 = 600;
 /// Log lines about failed questions in one second; further ones are counted and the count is logged.
 pub const FAILURE_LINES_PER_SECOND_MAX: u32 = 10;
+/// Names that failed lately and are kept with their reasons for whoever looks; some 50 KiB.
+pub const RECENT_FAILURES_MAX: usize = 100;
+/// Octets of the reason that is kept with each of them.
+pub const RECENT_FAILURE_REASON_BYTES_MAX: usize = 300;
 /// Seconds between two log lines about the same name.
 pub const FAILURE_SAME_NAME_S_MIN: u32 = 60;
 /// Clients in the table of pulses before old ones are first removed. From then on the table may double between two sweeps.

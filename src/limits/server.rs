@@ -194,6 +194,12 @@ pub const WEB_FAILED_CLIENTS_MAX: usize = 1_024;
 pub const WEB_PASSWORD_FILE_BYTES_MAX: u64 = 4_096;
 /// Rounds of a hash of a password, at most: each log-in costs as many.
 pub const WEB_PASSWORD_ROUNDS_MAX: u32 = 2_000_000;
+/// Explanations that the visitors of the dashboard may have under way: each is a walk on a thread of its own.
+pub const WEB_EXPLANATIONS_MAX: usize = 4;
+/// Lines of an explanation that wait for the thread of the web listener.
+pub const WEB_EXPLANATION_LINES_QUEUED: usize = 64;
+/// Octets of what a visitor types as a name: the longest name, each octet written as four characters.
+pub const WEB_NAME_CHARS_MAX: usize = 1_024;
 /// How long a resolved answer shows that the server is ready.
 pub const READY_FOR: Duration = Duration::from_secs(60);
 /// How long what /readyz has found is repeated: many probes are one question.

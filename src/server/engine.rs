@@ -33,6 +33,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Zones, network and cache, for `cairn status`.
     fn status(&self) -> Map<String, Value>;
 
+    /// The numbers of `cairn stats`.
+    fn stats(&self) -> Value;
+
+    /// Names that failed lately, the latest first: name, type, reason, how often, and when.
+    fn failing(&self) -> Vec<Value>;
+
     /// Everything that is counted, for collectors.
     fn measured(&self) -> (Vec<Row>, Vec<Distribution>);
 
@@ -141,6 +147,16 @@ pub(super) mod testing {
 
         fn status(&self) -> Map<String, Value> {
             Map::new()
+        }
+
+        fn stats(&self) -> Value {
+            serde_json::json!({ "queries": 7 })
+        }
+
+        fn failing(&self) -> Vec<Value> {
+            vec![
+                serde_json::json!({ "name": "a<b.example.", "type": "A", "reason": "\"x\" & <script>", "ede": 6, "count": 2, "first-ago": 9, "last-ago": 1 }),
+            ]
         }
 
         fn measured(&self) -> (Vec<Row>, Vec<Distribution>) {

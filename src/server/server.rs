@@ -31,7 +31,7 @@ use super::tap_reader::TapReader;
 use super::views::{ViewKeeper, moment_at};
 use super::web::is_ready;
 use super::{cache_file, dnstap, notify, pages, passed_file, priority, query_log, rlimit, state, trust};
-use crate::answer::{Explain, Explained, Parts, Service, Worker};
+use crate::answer::{Explain, Explained, Parts, RecentFailure, Service, Worker};
 use crate::cache::{Cache, Family, FamilyStanding, LoadError, Loaded};
 use crate::config::{DnstapSettings, QueryLogSettings, ZoneSettings};
 use crate::env::{Clock, NetworkChange, Random, RealClock, RealNet, TimeZone};
@@ -362,6 +362,38 @@ impl Engine for Server {
         .collect()
     }
 
+    fn stats(&self) -> Value {
+        let mut rows = serde_json::Map::new();
+        let mut put = |name: &str, value: u64| {
+            let sum = rows.get(name).and_then(Value::as_u64).unwrap_or(0) + value;
+            rows.insert(name.to_owned(), json!(sum));
+        };
+        let trust = trust::rows(&self.service).into_iter().map(|(name, value)| (name.to_owned(), value));
+        for (name, value) in self.service.rows().into_iter().chain(trust) {
+            put(&name, value);
+        }
+        let of = |name: &str| rows.get(name).and_then(Value::as_u64).unwrap_or(0) as f64;
+        let (hits, asked) = (of("cache-hits"), of("cache-hits") + of("cache-misses"));
+        if asked > 0.0 {
+            rows.insert("cache-hit-ratio".to_owned(), json!(hits / asked));
+        }
+        rows.extend(self.service.latencies().into_iter().map(|(name, value)| (name, json!(value))));
+        Value::Object(rows)
+    }
+
+    fn failing(&self) -> Vec<Value> {
+        let now = self.clock.boot();
+        let shown = |failure: Arc<RecentFailure>| {
+            json!({
+                "name": failure.question.name.to_string(), "type": failure.question.rtype.to_string(),
+                "ede": failure.reason.as_ref().map(|ede| ede.code.0), "meaning": failure.reason.as_ref().map(|ede| ede.code.meaning()),
+                "reason": failure.reason.as_ref().map(|ede| &ede.text), "count": failure.count,
+                "first-ago": now.since(failure.first).as_secs(), "last-ago": now.since(failure.last).as_secs(),
+            })
+        };
+        self.service.failures.all().into_iter().map(shown).collect()
+    }
+
     fn measured(&self) -> (Vec<Row>, Vec<Distribution>) {
         let mut rows = self.service.metrics.rows();
         rows.extend(self.service.state());
@@ -529,25 +561,6 @@ impl Server {
 
     fn flush(&self, name: &Name, subtree: bool) -> usize {
         self.service.forget(name, subtree)
-    }
-
-    fn stats(&self) -> Value {
-        let mut rows = serde_json::Map::new();
-        let mut put = |name: &str, value: u64| {
-            let sum = rows.get(name).and_then(Value::as_u64).unwrap_or(0) + value;
-            rows.insert(name.to_owned(), json!(sum));
-        };
-        let trust = trust::rows(&self.service).into_iter().map(|(name, value)| (name.to_owned(), value));
-        for (name, value) in self.service.rows().into_iter().chain(trust) {
-            put(&name, value);
-        }
-        let of = |name: &str| rows.get(name).and_then(Value::as_u64).unwrap_or(0) as f64;
-        let (hits, asked) = (of("cache-hits"), of("cache-hits") + of("cache-misses"));
-        if asked > 0.0 {
-            rows.insert("cache-hit-ratio".to_owned(), json!(hits / asked));
-        }
-        rows.extend(self.service.latencies().into_iter().map(|(name, value)| (name, json!(value))));
-        Value::Object(rows)
     }
 }
 

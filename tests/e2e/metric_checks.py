@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import json
 import pathlib
 import re
 import shutil
@@ -71,6 +72,8 @@ def metrics_stage(words, Stage):
         counted(has_ipv6)
         forms()
         shipped()
+        pages()
+        cost(subject)
         strangers()
         with_password(stage, subject)
 
@@ -125,6 +128,39 @@ def shipped():
     for file in ("alerts.yml", "grafana.json"):
         named = set(re.findall(r"\bcairn_[a-z0-9_]+", (folder / file).read_text()))
         tally.check("shipped", f"{file}: every number is there", len(named) > 5 and not named - counted - SOMETIMES, named - counted - SOMETIMES)
+
+
+def pages():
+    """The dashboard and the API: a name that fails, its reason, and its explanation."""
+    status, headers, page = get("/")
+    tally.check("pages", "the dashboard", status == 200 and headers["Content-Type"].startswith("text/html") and "Is it well?" in page, page)
+    tally.check("pages", "nothing from elsewhere", "default-src 'none'" in headers["Content-Security-Policy"] and "<script" not in page
+                and "http://" not in page and "https://" not in page, headers)
+    lines = json.loads(get("/api/v1/explain?name=kept.example.net&type=A")[2])
+    tally.check("pages", "an explanation", any(line.get("step") == "answer" for line in lines), lines)
+    page = get("/explain?name=kept.example.net&type=A")[2]
+    tally.check("pages", "an explanation as a page", "kept.example.net. A" in page and 'class="steps"' in page, page)
+    stats, shown = json.loads(get("/api/v1/stats")[2]), values(get("/metrics")[2])
+    tally.check("pages", "the numbers are those of /metrics", stats["queries"] == total(shown, "cairn_queries_total") > 0, stats)
+    zones = {zone["name"]: zone["state"] for zone in json.loads(get("/api/v1/status")[2])["zones"]}
+    tally.check("pages", "the hosted zone", zones.get("hosted.example.") == "served", zones)
+    failing = json.loads(get("/api/v1/failing")[2])
+    tally.check("pages", "names that failed", all(entry["name"] and entry["count"] > 0 for entry in failing), failing)
+    refused = get("/explain?name=kept.example.net", **{"Sec-Fetch-Site": "cross-site"})[0]
+    tally.check("pages", "another site explains nothing", refused == 403, refused)
+
+
+def cost(subject):
+    """A scrape is cheap, and the thread that makes it is not a worker. A debug build is several times slower."""
+    tasks = pathlib.Path(f"/proc/{subject.process.pid}/task")
+    web = [task for task in tasks.iterdir() if (task / "comm").read_text().strip() == "web"]
+    spent = lambda: sum(int((task / "schedstat").read_text().split()[0]) for task in web)
+    before, scrapes = spent(), 100
+    for _ in range(scrapes):
+        get("/metrics")
+    took_ms = (spent() - before) / scrapes / 1e6
+    allowed_ms = 1 if "/release/" in str(subject.binary) else 10
+    tally.check("cost", "a scrape", len(web) == 1 and 0 < took_ms < allowed_ms, f"{took_ms:.3f} ms of CPU")
 
 
 def strangers():

@@ -133,7 +133,7 @@ def tapped(subject, has_ipv6):
     tally.check("dnstap", "without a reader answers go on", slow < 0.1, slow)
     capture = subject.run(["fstrm_capture", "-t", "protobuf:dnstap.Dnstap", "-u", socket, "-w", frames], log="capture")
     told = lambda: "messages go to the dnstap reader" in subject.log()
-    tally.check("dnstap", "a reader that comes later is found", until(told, 5), subject.log())
+    tally.check("dnstap", "a reader that comes later is found", until(told, 10), subject.log())
     by, _ = asked(has_ipv6)
     # A reader that stops for a while: what it has no time for waits or is left out, and answers do not.
     capture.send_signal(signal.SIGSTOP)

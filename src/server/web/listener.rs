@@ -19,15 +19,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tracing::warn;
 
-use super::exposition;
-use super::pages::{Asked, Page, page};
+use super::explanations::Explanations;
+use super::pages::{Api, Asked, Page, page};
 use super::password::{Logins, Password};
 use super::probe::Probe;
 use super::timed_stream::TimedStream;
+use super::{dashboard, exposition};
 use crate::env::{BootTime, Clock, RealClock};
 use crate::limits::Limits;
 use crate::limits::server::{WEB_CONNECTIONS_MAX, WEB_CONNECTIONS_PER_CLIENT_MAX, WEB_HEAD_BYTES_MAX, WEB_IDLE_MAX, WEB_UNREAD_MAX};
@@ -81,6 +83,7 @@ struct Site {
     logins: RefCell<Logins>,
     connections: Rc<Connections>,
     ready: Probe,
+    explanations: Explanations,
 }
 
 impl Site {
@@ -91,7 +94,13 @@ impl Site {
             ..Bounds::share(&Limits::default(), 1)
         };
         let connections = Rc::new(Connections::new(LiveBounds::new(bounds)));
-        Rc::new(Site { engine, logins: RefCell::new(Logins::new(password)), connections, ready: Probe::default() })
+        Rc::new(Site {
+            engine,
+            logins: RefCell::new(Logins::new(password)),
+            connections,
+            ready: Probe::default(),
+            explanations: Explanations::default(),
+        })
     }
 }
 
@@ -158,6 +167,8 @@ impl Site {
         let asked = Asked {
             method: request.method().as_str(),
             path: target.path(),
+            query: target.query().unwrap_or_default(),
+            fetch_site: header(HeaderName::from_static("sec-fetch-site")),
             host: target.authority().map(|authority| authority.as_str()).or_else(|| header(HOST)),
             accept: Some(&*accept),
             authorization: header(AUTHORIZATION),
@@ -179,15 +190,49 @@ impl Site {
                     Err(why) => response(503, TEXT, format!("not ready: {why}\n"), None),
                 }
             }
-            Page::Index => response(200, TEXT, INDEX.to_owned(), None),
+            Page::Overview => {
+                let (_, histograms) = self.engine.measured();
+                let seen = dashboard::Seen {
+                    status: &self.engine.status(),
+                    stats: &self.engine.stats(),
+                    histograms: &histograms,
+                    failing: &self.engine.failing(),
+                };
+                html(200, dashboard::overview(&seen))
+            }
+            Page::Style => response(200, "text/css; charset=utf-8", dashboard::STYLE.to_owned(), None),
+            Page::Explanation(Err(what)) => html(400, dashboard::not_a_question(what)),
+            Page::Explanation(Ok(question)) => match self.explanations.of(&*self.engine, question.clone()).await {
+                Some(lines) => html(200, dashboard::explanation(&question, &lines)),
+                None => html(503, dashboard::not_a_question(BUSY)),
+            },
+            Page::Api(Api::Status) => json(&self.engine.status()),
+            Page::Api(Api::Stats) => json(&self.engine.stats()),
+            Page::Api(Api::Failing) => json(&self.engine.failing()),
+            Page::Api(Api::Explain(question)) => match self.explanations.of(&*self.engine, question).await {
+                Some(lines) => json(&lines),
+                None => response(503, TEXT, format!("{BUSY}\n"), Some(("retry-after", "1".to_owned()))),
+            },
             Page::Refusal(status, what, more) => response(status, TEXT, format!("{what}\n"), more),
         }
     }
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const INDEX: &str =
-    "cairn\n\n/metrics  numbers for Prometheus and other collectors\n/healthz  this process answers\n/readyz   names can be resolved\n";
+const BUSY: &str = "other explanations are under way: try again in a moment";
+/// No script, nothing of other sites, and no other site around it.
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+fn html(status: u16, text: String) -> Response<Full<Bytes>> {
+    let mut response = response(status, "text/html; charset=utf-8", text, Some(("content-security-policy", POLICY.to_owned())));
+    response.headers_mut().insert("referrer-policy", HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    response(200, "application/json", text + "\n", None)
+}
 
 fn response(status: u16, content_type: &'static str, text: String, more: Option<(&'static str, String)>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
@@ -254,6 +299,27 @@ mod tests {
         let failing = served(Idle { fails: true, ..Idle::default() }, None);
         let (head, content) = reply(failing, "GET /readyz", "");
         assert!(head.starts_with("http/1.1 503") && content.starts_with("not ready: "), "{head}");
+    }
+
+    #[test]
+    fn pages_for_people_and_programs() {
+        let addr = served(Idle::default(), None);
+        let (head, content) = reply(addr, "GET /", "");
+        assert!(head.contains("content-type: text/html") && head.contains("content-security-policy: default-src 'none'"), "{head}");
+        assert!(content.contains("a&lt;b.example.") && !content.contains("<script"), "{content}");
+        let (head, content) = reply(addr, "GET /explain?name=www.example.com&type=AAAA", "");
+        assert!(head.starts_with("http/1.1 200") && content.contains("www.example.com. AAAA"), "{content}");
+        let (head, content) = reply(addr, "GET /explain?name=a..b", "");
+        assert!(head.starts_with("http/1.1 400") && content.contains("this is not a name"), "{content}");
+        let (head, content) = reply(addr, "GET /api/v1/explain?name=www.example.com", "");
+        let lines: serde_json::Value = serde_json::from_str(&content).expect("JSON");
+        assert!(head.contains("content-type: application/json") && lines.as_array().is_some_and(|lines| lines.len() == 2), "{content}");
+        assert!(lines[0]["heard"].as_str().is_some_and(|heard| heard.contains("www.example.com.")), "{content}");
+        let failing: serde_json::Value = serde_json::from_str(&reply(addr, "GET /api/v1/failing", "").1).expect("JSON");
+        assert_eq!(failing[0]["name"], "a<b.example.");
+        assert_eq!(reply(addr, "GET /api/v1/stats", "").1, "{\"queries\":7}\n");
+        assert_eq!(reply(addr, "GET /api/v1/status", "").1, "{}\n");
+        assert!(reply(addr, "GET /style.css", "").0.contains("content-type: text/css"));
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! The web listener: /metrics for collectors, /healthz and /readyz for whoever supervises the server.
+//! The web listener: a dashboard for people, /api/v1 for programs, /metrics for collectors, /healthz and /readyz for whoever supervises
+//! the server. All of it only reads.
 //!
 //! ```text
 //! connection ─► listener.rs ─► pages.rs ─┬─► exposition.rs   what is measured, as text
+//!                                        ├─► dashboard.rs    the same and what fails, as HTML
+//!                                        ├─► explanations.rs how a name is resolved: a few at a time
 //!                                        ├─► probe.rs        one question at a time: readiness.rs, can names be resolved?
 //!                                        └─► password.rs     who may read it
 //! ```
@@ -10,7 +13,10 @@
 //!
 //! Knows nothing of: DNS messages, how numbers come about.
 
+mod dashboard;
+mod explanations;
 mod exposition;
+mod form;
 mod listener;
 mod pages;
 mod password;
