@@ -42,6 +42,10 @@ pub trait Engine: Send + Sync + 'static {
     /// Everything that is counted, for collectors.
     fn measured(&self) -> (Vec<Row>, Vec<Distribution>);
 
+    /// What collectors are told of zones (the first ones by name, at most this many), lists and the certificate. Made for each scrape,
+    /// so it costs far less than `status`.
+    fn entries(&self, zones_max: usize) -> Entries;
+
     /// Can names be resolved? May wait for the network. `Err` says what is missing.
     fn is_ready(&self) -> Result<(), &'static str>;
 
@@ -59,6 +63,33 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The cache that is saved, if there is one.
     fn cache(&self) -> Option<&Cache>;
+}
+
+/// What has a name of its own, with its numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entries {
+    pub zones: Vec<ZoneEntry>,
+    pub lists: Vec<ListEntry>,
+    /// When the certificate of the encrypted transports ends, in seconds since 1970.
+    pub certificate_ends: Option<u64>,
+}
+
+/// A zone that this server is to serve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ZoneEntry {
+    pub name: String,
+    /// Serial and number of records of the data that is served; `None`: there is none.
+    pub served: Option<(u32, usize)>,
+}
+
+/// A list of names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListEntry {
+    pub name: String,
+    /// Distinct ones.
+    pub names: u64,
+    pub lines_skipped: u64,
+    pub answers_blocked: u64,
 }
 
 /// What is to be said of the zones of a reload.
@@ -162,6 +193,10 @@ pub(super) mod testing {
         fn measured(&self) -> (Vec<Row>, Vec<Distribution>) {
             let registry = crate::metrics::Registry::default();
             (registry.rows(), registry.histograms())
+        }
+
+        fn entries(&self, _: usize) -> Entries {
+            Entries::default()
         }
 
         fn is_ready(&self) -> Result<(), &'static str> {

@@ -18,7 +18,7 @@ use tokio::task::LocalSet;
 use super::busy_time::BusyTime;
 use super::command::{Command, Opened, Reply};
 use super::encrypted::CertificateKeeper;
-use super::engine::{BrokenZoneServed, Engine, Swapped};
+use super::engine::{BrokenZoneServed, Engine, Entries, ListEntry, Swapped, ZoneEntry};
 use super::hosting::{Changing, Hosting, Order, RealDisk, Versions, made_catalogs};
 use super::lists::ListKeeper;
 use super::load::{CertificateFiles, LoadedZone, Sources};
@@ -411,6 +411,26 @@ impl Engine for Server {
         (rows, self.service.metrics.histograms())
     }
 
+    fn entries(&self, zones_max: usize) -> Entries {
+        let snapshot = self.service.snapshot();
+        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_files = zones.iter().take(zones_max).map(|zone| (zone.name.clone(), zone.figures(&snapshot.zones)));
+        let mut zones: Vec<(Name, Option<(u32, usize)>)> = of_files.chain(self.hosting.shown.served(zones_max)).collect();
+        zones.sort_by(|one, other| one.0.cmp(&other.0));
+        zones.truncate(zones_max);
+        let blocked = snapshot.block_counts.rows();
+        let answers_blocked = |list: &str| blocked.iter().find(|(name, _)| **name == *list).map_or(0, |(_, count)| *count);
+        let lists = self.lists.figures().into_iter().map(|(name, names, lines_skipped)| {
+            let answers_blocked = answers_blocked(&name);
+            ListEntry { name, names, lines_skipped, answers_blocked }
+        });
+        Entries {
+            zones: zones.into_iter().map(|(name, served)| ZoneEntry { name: name.to_string(), served }).collect(),
+            lists: lists.collect(),
+            certificate_ends: self.certificates.ends().map(|at| at.0),
+        }
+    }
+
     fn finish(&self) {
         self.query_log.end();
         self.dnstap.end();
@@ -565,10 +585,15 @@ impl Server {
 }
 
 impl ZoneState {
+    /// Serial and number of records of the data that is served.
+    fn figures(&self, zones: &Zones) -> Option<(u32, usize)> {
+        self.served.and_then(|_| zones.get(self.name.as_wire())).map(|zone| (zone.serial(), zone.record_count()))
+    }
+
     /// `zones`: those in force. An update may have changed the zone since its file was read.
     fn shown(&self, zones: &Zones, hosting: &Hosting, signing: &Signing) -> Value {
         let journal = hosting.shown.primary(&self.name);
-        let served = self.served.and_then(|_| zones.get(self.name.as_wire())).map(|zone| (zone.serial(), zone.record_count()));
+        let served = self.figures(zones);
         // A file with mistakes that was noticed since.
         let problem = self.problem.clone().or_else(|| journal.why_unwritten.clone().filter(|_| !journal.is_unwritten));
         let state = match (served, &problem) {

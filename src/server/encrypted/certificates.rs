@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::config::Problem;
-use crate::env::{BootTime, Clock};
+use crate::env::{BootTime, Clock, WallTime};
 use crate::limits::server::{CERTIFICATE_LOOK_INTERVAL, CERTIFICATE_WARNING_INTERVAL};
 use crate::listen::Tls;
 use crate::record::Name;
@@ -130,6 +130,12 @@ impl CertificateKeeper {
     }
 
     /// For `cairn status`; null: no certificate.
+    /// When the certificate in force ends.
+    pub(in crate::server) fn ends(&self) -> Option<WallTime> {
+        let held = self.held();
+        held.in_force.as_ref().filter(|_| held.files.is_some()).map(|certificate| certificate.summary.not_after)
+    }
+
     pub(in crate::server) fn status(&self) -> Value {
         let held = self.held();
         let Some(certificate) = held.in_force.as_ref().filter(|_| held.files.is_some()) else { return Value::Null };

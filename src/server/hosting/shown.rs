@@ -64,6 +64,12 @@ impl Shown {
         self.1.lock().unwrap_or_else(PoisonError::into_inner).get(zone).cloned().unwrap_or_default()
     }
 
+    /// The first zones by name, at most this many, each with serial and number of records of the data that is served.
+    pub(in crate::server) fn served(&self, most: usize) -> Vec<(Name, Option<(u32, usize)>)> {
+        let zones = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.iter().take(most).map(|(zone, shown)| (zone.clone(), shown.served)).collect()
+    }
+
     /// One object for each zone, in the form of `cairn status`.
     pub(in crate::server) fn lines(&self, now: BootTime) -> Vec<(Name, Value)> {
         let zones = self.0.lock().unwrap_or_else(PoisonError::into_inner);

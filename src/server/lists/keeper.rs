@@ -194,6 +194,13 @@ impl ListKeeper {
         }
     }
 
+    /// Of each list: its name, the number of distinct names, and lines that were skipped.
+    pub(in crate::server) fn figures(&self) -> Vec<(String, u64, u64)> {
+        let lists = self.shared.service.snapshot().lists.clone();
+        let of = |(at, state): (u8, &ListState)| (state.settings.name().to_owned(), lists.count(ListId(at)), state.tally.skipped);
+        (0u8..).zip(self.shared.states().iter()).map(of).collect()
+    }
+
     /// For `cairn list status`.
     pub(in crate::server) fn status(&self) -> Vec<Value> {
         let fetches = self.fetcher().as_ref().map(Fetcher::states).unwrap_or_default();

@@ -5,10 +5,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use serde_json::{Map, Value};
-
-use crate::limits::server::WEB_ENTRIES_MAX;
 use crate::metrics::{Distribution, Kind, Row};
+use crate::server::engine::{Entries, ZoneEntry};
 
 /// The form of the text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +32,8 @@ impl Form {
     }
 }
 
-/// All numbers as text. `status`: as `cairn status` shows it.
-pub(super) fn text(form: Form, rows: &[Row], histograms: &[Distribution], status: &Map<String, Value>) -> String {
+/// All numbers as text.
+pub(super) fn text(form: Form, rows: &[Row], histograms: &[Distribution], entries: &Entries) -> String {
     let mut out = Text { form, out: String::with_capacity(64 << 10), family: String::new() };
     for row in rows {
         let labels: Vec<Label> = row.labels.iter().map(|(name, value)| (*name, Cow::Borrowed(&**value))).collect();
@@ -49,7 +47,7 @@ pub(super) fn text(form: Form, rows: &[Row], histograms: &[Distribution], status
     }
     let build = [("version", Cow::Borrowed(env!("CARGO_PKG_VERSION")))];
     out.value(Kind::Gauge, "cairn_build_info", "1, with the version of this program", &build, &1);
-    out.entries(status);
+    out.entries(entries);
     if form == Form::OpenMetrics {
         out.out.push_str("# EOF\n");
     }
@@ -77,11 +75,15 @@ impl Text {
     }
 
     fn value(&mut self, kind: Kind, name: &str, help: &str, labels: &[Label<'_>], value: &dyn std::fmt::Display) {
-        let sample = if kind == Kind::Counter { format!("{name}_total") } else { name.to_owned() };
-        // OpenMetrics names the family of a counter without the suffix of its samples.
-        let family = if self.form == Form::OpenMetrics { name } else { &sample };
-        self.head(family, if kind == Kind::Counter { "counter" } else { "gauge" }, help);
+        let sample = sample_name(kind, name);
+        self.head_of(kind, name, &sample, help);
         self.sample(&sample, labels, value);
+    }
+
+    /// OpenMetrics names the family of a counter without the suffix of its samples.
+    fn head_of(&mut self, kind: Kind, name: &str, sample: &str, help: &str) {
+        let family = if self.form == Form::OpenMetrics { name } else { sample };
+        self.head(family, if kind == Kind::Counter { "counter" } else { "gauge" }, help);
     }
 
     fn sample(&mut self, name: &str, labels: &[Label<'_>], value: &dyn std::fmt::Display) {
@@ -110,31 +112,41 @@ impl Text {
     }
 
     /// Zones and lists by name, and the certificate.
-    fn entries(&mut self, status: &Map<String, Value>) {
-        let zones = status.get("zones").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    fn entries(&mut self, entries: &Entries) {
         use Kind::{Counter, Gauge};
-        self.each(Gauge, zones, "zone", "cairn_zone_served", "1: the zone is served", |zone| {
-            zone["state"].as_str().map(|state| u64::from(state.starts_with("served")))
-        });
-        self.each(Gauge, zones, "zone", "cairn_zone_serial", "Serial of the zone (RFC 1035 3.3.13)", |zone| zone["serial"].as_u64());
-        self.each(Gauge, zones, "zone", "cairn_zone_records", "Records of the zone", |zone| zone["records"].as_u64());
-        let lists = status.get("lists").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        self.each(Gauge, lists, "list", "cairn_list_names", "Distinct names on the list", |list| list["names"].as_u64());
-        self.each(Gauge, lists, "list", "cairn_list_lines_skipped", "Lines of the list that were skipped", |list| list["skipped"].as_u64());
-        self.each(Counter, lists, "list", "cairn_blocked", "Answers that the list has blocked", |list| list["answers-blocked"].as_u64());
-        if let Some(seconds) = status.get("certificate").and_then(|certificate| certificate["not-after-seconds"].as_u64()) {
+        let Entries { zones, lists, certificate_ends } = entries;
+        let served = |zone: &ZoneEntry| Some(u64::from(zone.served.is_some()));
+        self.each(Gauge, "zone", "cairn_zone_served", "1: the zone is served", zones.iter().map(|zone| (&*zone.name, served(zone))));
+        let serial = |zone: &ZoneEntry| zone.served.map(|(serial, _)| u64::from(serial));
+        let help = "Serial of the zone (RFC 1035 3.3.13)";
+        self.each(Gauge, "zone", "cairn_zone_serial", help, zones.iter().map(|zone| (&*zone.name, serial(zone))));
+        let records = |zone: &ZoneEntry| zone.served.map(|(_, records)| records as u64);
+        self.each(Gauge, "zone", "cairn_zone_records", "Records of the zone", zones.iter().map(|zone| (&*zone.name, records(zone))));
+        let names = lists.iter().map(|list| (&*list.name, Some(list.names)));
+        self.each(Gauge, "list", "cairn_list_names", "Distinct names on the list", names);
+        let skipped = lists.iter().map(|list| (&*list.name, Some(list.lines_skipped)));
+        self.each(Gauge, "list", "cairn_list_lines_skipped", "Lines of the list that were skipped", skipped);
+        let blocked = lists.iter().map(|list| (&*list.name, Some(list.answers_blocked)));
+        self.each(Counter, "list", "cairn_blocked", "Answers that the list has blocked", blocked);
+        if let Some(seconds) = certificate_ends {
             let help = "When the certificate of the encrypted transports ends, in seconds since 1970";
-            self.value(Gauge, "cairn_certificate_not_after_seconds", help, &[], &seconds);
+            self.value(Gauge, "cairn_certificate_not_after_seconds", help, &[], seconds);
         }
     }
 
-    fn each(&mut self, kind: Kind, entries: &[Value], label: &'static str, name: &str, help: &str, value: impl Fn(&Value) -> Option<u64>) {
-        for entry in entries.iter().take(WEB_ENTRIES_MAX) {
-            if let (Some(of_label), Some(value)) = (entry["name"].as_str(), value(entry)) {
-                self.value(kind, name, help, &[(label, Cow::Borrowed(of_label))], &value);
-            }
+    /// A sample for each name that has a value. There may be a thousand, so nothing is made twice.
+    fn each<'e>(&mut self, kind: Kind, label: &str, name: &str, help: &str, samples: impl Iterator<Item = (&'e str, Option<u64>)>) {
+        let sample = sample_name(kind, name);
+        for (of_label, value) in samples.filter_map(|(of_label, value)| value.map(|value| (of_label, value))) {
+            self.head_of(kind, name, &sample, help);
+            let _ = writeln!(self.out, "{sample}{{{label}=\"{}\"}} {value}", escaped(of_label, true));
         }
     }
+}
+
+/// A counter's samples have a suffix.
+fn sample_name(kind: Kind, name: &str) -> Cow<'_, str> {
+    if kind == Kind::Counter { Cow::Owned(format!("{name}_total")) } else { Cow::Borrowed(name) }
 }
 
 /// The family of durations that reports have in microseconds; collectors have base units.
@@ -158,17 +170,19 @@ fn family_name(name: &str) -> String {
 }
 
 /// Line ends and backslashes, and quotes inside a label.
-fn escaped(text: &str, is_label: bool) -> String {
+fn escaped(text: &str, is_label: bool) -> Cow<'_, str> {
+    if !text.contains(['\\', '\n', '"']) {
+        return Cow::Borrowed(text);
+    }
     let text = text.replace('\\', "\\\\").replace('\n', "\\n");
-    if is_label { text.replace('"', "\\\"") } else { text }
+    Cow::Owned(if is_label { text.replace('"', "\\\"") } else { text })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::metrics::{ClientFamily, ExtendedError, Gauge, Over, QueryType, Registry, Source};
+    use crate::server::engine::ListEntry;
 
     fn all(form: Form) -> String {
         let registry = Registry::default();
@@ -188,11 +202,13 @@ mod tests {
             value: 2_500_000,
         };
         let rows = [registry.rows(), vec![busy]].concat();
-        let status = json!({
-            "zones": [{ "name": "a\"b\\c.example.", "state": "served", "serial": 7, "records": 3 }, { "name": "x.", "state": "not-served" }],
-            "lists": [{ "name": "ads", "names": 5, "skipped": 1, "answers-blocked": 9 }], "certificate": { "not-after-seconds": 1_900_000_000u64 },
-        });
-        text(form, &rows, &registry.histograms(), status.as_object().expect("an object"))
+        let zone = |name: &str, served| ZoneEntry { name: name.to_owned(), served };
+        let entries = Entries {
+            zones: vec![zone("a\"b\\c.example.", Some((7, 3))), zone("x.", None)],
+            lists: vec![ListEntry { name: "ads".to_owned(), names: 5, lines_skipped: 1, answers_blocked: 9 }],
+            certificate_ends: Some(1_900_000_000),
+        };
+        text(form, &rows, &registry.histograms(), &entries)
     }
 
     #[test]

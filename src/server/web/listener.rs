@@ -32,7 +32,9 @@ use super::timed_stream::TimedStream;
 use super::{dashboard, exposition};
 use crate::env::{BootTime, Clock, RealClock};
 use crate::limits::Limits;
-use crate::limits::server::{WEB_CONNECTIONS_MAX, WEB_CONNECTIONS_PER_CLIENT_MAX, WEB_HEAD_BYTES_MAX, WEB_IDLE_MAX, WEB_UNREAD_MAX};
+use crate::limits::server::{
+    WEB_CONNECTIONS_MAX, WEB_CONNECTIONS_PER_CLIENT_MAX, WEB_ENTRIES_MAX, WEB_HEAD_BYTES_MAX, WEB_IDLE_MAX, WEB_UNREAD_MAX,
+};
 use crate::listen::{Bounds, Connections, LiveBounds, Permit};
 use crate::server::engine::Engine;
 use crate::server::priority;
@@ -179,7 +181,7 @@ impl Site {
         match page {
             Page::Metrics(form) => {
                 let (rows, histograms) = self.engine.measured();
-                let text = exposition::text(form, &rows, &histograms, &self.engine.status());
+                let text = exposition::text(form, &rows, &histograms, &self.engine.entries(WEB_ENTRIES_MAX));
                 response(200, form.content_type(), text, None)
             }
             Page::Healthy => response(200, TEXT, "ok\n".to_owned(), None),
