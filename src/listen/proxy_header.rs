@@ -17,7 +17,7 @@ pub const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// Octets up to the addresses: from these the length of the rest is known.
 pub const FIXED_BYTES: usize = 16;
 
-/// Client and server of the connection that the balancer has taken.
+/// The client of a connection, and the address that it has asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ends {
     pub client: SocketAddr,
@@ -40,7 +40,8 @@ pub struct NoHeader;
 /// The length of the whole header, from its fixed part.
 pub fn whole_len(fixed: &[u8; FIXED_BYTES]) -> Result<usize, NoHeader> {
     let (command, family, length) = (fixed[12], fixed[13], [fixed[14], fixed[15]]);
-    let is_known = fixed.starts_with(&SIGNATURE) && matches!(command, LOCAL | PROXY) && family >> 4 <= 3 && family & 15 <= 2;
+    // The family of LOCAL says nothing, and a receiver has to ignore it.
+    let is_known = fixed.starts_with(&SIGNATURE) && (command == LOCAL || command == PROXY && family >> 4 <= 3 && family & 15 <= 2);
     if is_known { Ok(FIXED_BYTES + usize::from(u16::from_be_bytes(length))) } else { Err(NoHeader) }
 }
 
@@ -113,6 +114,8 @@ pub(super) mod tests {
             // The balancer's own, and addresses that mean nothing here.
             (header(0x20, 0x00, &[]), None),
             (header(0x20, 0x11, &[192, 0, 2, 1, 192, 0, 2, 2, 0, 1, 0, 2]), None),
+            (header(0x20, 0x41, &[]), None),
+            (header(0x20, 0xff, &[1, 2, 3]), None),
             (header(0x21, 0x00, &[1, 2, 3]), None),
             (header(0x21, 0x31, &[b'/'; 216]), None),
         ] {
