@@ -18,7 +18,7 @@ use crate::server::load::{Certificate, CertificateFiles, Stamps, date};
 pub(in crate::server) struct CertificateKeeper {
     tls: Tls,
     clock: Arc<dyn Clock>,
-    /// Told of the first name in each certificate that comes in force.
+    /// Told of the first name in each certificate that comes in force, and when there is none any more.
     on_change: OnChange,
     held: Mutex<Held>,
 }
@@ -50,7 +50,7 @@ impl CertificateKeeper {
         Arc::new(CertificateKeeper { tls, clock, on_change, held: Mutex::default() })
     }
 
-    /// Takes what a start or a reload has read. Without a certificate the one in force stays.
+    /// Takes what a start or a reload has read. Without `[tls]` there is no certificate any more, and nothing is told of one.
     pub(in crate::server) fn configure(self: &Arc<Self>, files: Option<CertificateFiles>, read: Option<Certificate>) {
         let mut held = self.held();
         held.files = files;
@@ -60,6 +60,10 @@ impl CertificateKeeper {
             // The start or the reload tells of its dates.
             held.told = Some(self.clock.boot());
             self.put_in_force(&mut held, certificate);
+        }
+        if held.files.is_none() {
+            held.in_force = None;
+            (self.on_change)(None);
         }
         if held.files.is_some() && !held.is_watched {
             let keeper = Arc::clone(self);
@@ -219,6 +223,24 @@ mod tests {
         let names = ["192.0.2.1", "2001:db8::1", "*.example.org", "dns.example.org", "other.example.org"].map(str::to_owned);
         assert_eq!(first_name(&names), Name::parse("dns.example.org").ok());
         assert_eq!(first_name(&names[..3]), None);
+    }
+
+    #[test]
+    fn without_files_there_is_no_name_any_more() {
+        let scratch = Scratch::new();
+        let (certificate, key) = made("first.example");
+        let files = CertificateFiles { certificate: scratch.write("cert.pem", &certificate), key: scratch.write("key.pem", &key) };
+        let (tell, told) = std::sync::mpsc::channel();
+        let on_change = Box::new(move |name: Option<&Name>| tell.send(name.map(ToString::to_string)).expect("the test listens"));
+        let keeper = CertificateKeeper::new(Tls::new(7).expect("TLS"), Arc::new(RealClock), on_change);
+        keeper.held().is_watched = true;
+        let configure = |files: Option<&CertificateFiles>| {
+            keeper.configure(files.cloned(), files.map(|files| files.read().expect("a good pair")));
+            told.try_iter().last().expect("a change is told")
+        };
+        assert_eq!(configure(Some(&files)).as_deref(), Some("first.example."));
+        assert_eq!(configure(None), None);
+        assert_eq!(configure(Some(&files)).as_deref(), Some("first.example."));
     }
 
     #[test]
