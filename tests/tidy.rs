@@ -48,6 +48,7 @@ const STRANGERS: &[&str] = &["cache", "validate", "upstream", "policy"];
 /// The files that wait: `async`, `.await`, tokio. All others decide, and can be tested without a runtime.
 const WAITING_FILES: &[&str] = &[
     "src/answer/notified.rs",
+    "src/answer/permitted_update.rs",
     "src/answer/pipeline.rs",
     "src/answer/updates.rs",
     "src/answer/worker.rs",
@@ -60,6 +61,7 @@ const WAITING_FILES: &[&str] = &[
     "src/env/real/udp_flow.rs",
     "src/env/stream.rs",
     "src/env/tls.rs",
+    "src/listen/close.rs",
     "src/listen/connection.rs",
     "src/listen/replies.rs",
     "src/listen/dispatch.rs",
@@ -134,6 +136,7 @@ const WAITING_FILES: &[&str] = &[
     "src/server/web/explanations.rs",
     "src/server/web/listener.rs",
     "src/server/web/probe.rs",
+    "src/server/web/readiness.rs",
     "src/server/web/timed_stream.rs",
     "src/upstream/connection.rs",
     "src/upstream/encrypted.rs",

@@ -221,7 +221,7 @@ fn worker() -> Rc<Worker> {
 
 fn client() -> Client {
     let peer = "10.1.2.3:4000".parse().expect("address");
-    Client { peer, local: "10.0.0.1:53".parse().expect("address"), transport: Transport::Udp }
+    Client { peer, local: "10.0.0.1:53".parse().expect("address"), transport: Transport::Udp, is_behind_balancer: false }
 }
 
 pub fn name(label: &str, number: usize) -> Name {

@@ -24,6 +24,7 @@ pub(super) struct Case<'a> {
     pub requester: Requester,
     pub rights: ClientRights,
     pub view: ViewId,
+    pub is_behind_balancer: bool,
     pub recorder: &'a Recorder,
 }
 

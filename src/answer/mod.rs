@@ -24,6 +24,7 @@ mod local_data;
 mod local_root;
 mod notified;
 mod outcome;
+mod permitted_update;
 mod pipeline;
 #[cfg(test)]
 mod pipeline_tests;
@@ -104,6 +105,8 @@ pub struct Client {
     pub peer: SocketAddr,
     pub local: SocketAddr,
     pub transport: Transport,
+    /// A load balancer has said who asks, and where: the client reaches the balancer's addresses and ports, not ours.
+    pub is_behind_balancer: bool,
 }
 
 pub enum AtOnce<P = Box<Pending>> {

@@ -38,7 +38,7 @@ use super::views;
 use crate::authority::{self, End};
 use crate::config::QnameMinimisation;
 use crate::metrics::Source;
-use crate::policy::{Place, ViewId};
+use crate::policy::{ClientPlace, Place, RESOLVER_ARPA, ViewId};
 use crate::record::{Class, Rcode, RrSet, Rtype, Security};
 use crate::resolve::{Cause, Context, Local, LocalAnswer, LocalSource, QuestionPlace};
 use crate::wire::Flags;
@@ -295,12 +295,13 @@ fn designated_resolver(case: &Case<'_>) -> Option<Decision> {
     if !matches!(question.rtype, Rtype::SVCB | Rtype::RESINFO) {
         return None;
     }
-    let is_local = match case.requester {
-        Requester::Client(client) => client.to_canonical().is_loopback(),
-        Requester::Operator => true,
+    let place = match case.requester {
+        _ if case.is_behind_balancer => ClientPlace::BehindBalancer,
+        Requester::Client(client) if !client.to_canonical().is_loopback() => ClientPlace::Network,
+        Requester::Client(_) | Requester::Operator => ClientPlace::ThisMachine,
     };
     let minimises = case.routes().recursion.qname_minimisation != QnameMinimisation::Off;
-    let told = case.service.designated().answer(question, is_local, minimises);
+    let told = case.service.designated().answer(question, place, minimises);
     let special = case.snapshot.special(question, case.view).filter(|(name, ..)| name.as_wire() == RESOLVER_ARPA);
     let (outcome, special) = match (told, special) {
         // The operator has made `resolver.arpa` an ordinary name.
@@ -320,8 +321,6 @@ fn designated_resolver(case: &Case<'_>) -> Option<Decision> {
     case.recorder.note(|| Note::Special { name, document });
     Some(Decision::Reply(outcome))
 }
-
-const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
 
 fn special_use_name(case: &Case<'_>) -> Option<Decision> {
     let (name, document, outcome) = case.snapshot.special(&case.request.question, case.view)?;

@@ -80,7 +80,7 @@ pub(super) const FRIEND: &str = "127.0.0.1:4000";
 pub(super) const STRANGER: &str = "198.51.100.7:4000";
 
 pub(super) fn client(peer: &str, transport: Transport) -> Client {
-    Client { peer: peer.parse().expect("peer"), local: "127.0.0.1:53".parse().expect("local"), transport }
+    Client { peer: peer.parse().expect("peer"), local: "127.0.0.1:53".parse().expect("local"), transport, is_behind_balancer: false }
 }
 
 #[derive(Clone, Copy)]

@@ -7,12 +7,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
-use super::reply::bare_error;
-use crate::authority::Signer;
-use crate::env::Clock;
-use crate::limits::server::{UPDATE_WAIT_MAX, UPDATES_WAITING_MAX, UPDATES_WAITING_PER_CLIENT_MAX};
+use crate::limits::server::{UPDATES_WAITING_MAX, UPDATES_WAITING_PER_CLIENT_MAX};
 use crate::record::{Name, Rcode};
 
 /// One update that its sender may make.
@@ -88,27 +84,6 @@ impl RequestedUpdates {
         waiting.by_client.clear();
         waiting.updates.clear();
         self.bell.notify_all();
-    }
-}
-
-/// An update whose sender waits for its outcome.
-pub(super) struct AwaitedUpdate {
-    pub(super) message: Vec<u8>,
-    pub(super) question_wire: Vec<u8>,
-    pub(super) has_edns: bool,
-    pub(super) signer: Option<Signer>,
-    pub(super) outcome: oneshot::Receiver<Rcode>,
-}
-
-impl AwaitedUpdate {
-    /// The reply (RFC 2136 3.8), signed if the request was. After too long a wait, what has not begun is not carried out.
-    pub(super) async fn reply(self, clock: &dyn Clock) -> (Rcode, Vec<u8>) {
-        let rcode = timeout(UPDATE_WAIT_MAX, self.outcome).await.ok().and_then(Result::ok).unwrap_or(Rcode::SERVFAIL);
-        let mut reply = bare_error(&self.message, rcode, &self.question_wire, self.has_edns).unwrap_or_default();
-        if let Some(mut signer) = self.signer {
-            signer.sign(&mut reply, clock.wall());
-        }
-        (rcode, reply)
     }
 }
 

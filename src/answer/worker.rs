@@ -16,13 +16,13 @@ use super::fast_path::{self, Given};
 use super::listed;
 use super::local::LocalInView;
 use super::outcome::{Delivery, Outcome};
+use super::permitted_update::PermittedUpdate;
 use super::pipeline::{Decided, LookUp, OWN_NEEDS, PIPELINE, Pipeline};
 use super::query_log::{Told, Watch, Watchers, answer_count, first_question};
 use super::reply::{Manner, OPT_BYTES, bare_error, encode};
 use super::request::{ParsedQuery, Request, Unreadable, read};
 use super::service::Service;
 use super::snapshot::Snapshot;
-use super::updates::AwaitedUpdate;
 use super::view_routes::ResolversApart;
 use super::views;
 use super::zone_message::{self, ZoneMessage};
@@ -91,7 +91,7 @@ enum Waits {
         look_up: LookUp,
     },
     Update {
-        update: Box<AwaitedUpdate>,
+        update: Box<PermittedUpdate>,
         /// For whoever watches.
         packet: Option<Vec<u8>>,
     },
@@ -108,6 +108,7 @@ struct Prepared {
     apart: Option<Resolver>,
     /// The request was signed, and so is the reply.
     signer: Option<Signer>,
+    is_behind_balancer: bool,
 }
 
 impl Prepared {
@@ -123,13 +124,14 @@ impl Prepared {
         let rights = requester.rights(&snapshot, request.flags, request.dnssec_ok());
         let view = requester.view(&snapshot, local);
         let apart = snapshot.view_routes.of(view).map(|view| worker.apart.of(view));
-        Prepared { snapshot, request, requester, rights, view, apart, signer }
+        Prepared { snapshot, request, requester, rights, view, apart, signer, is_behind_balancer: false }
     }
 
     fn case<'a>(&'a self, worker: &'a Worker, recorder: &'a Recorder) -> Case<'a> {
-        let Prepared { snapshot, request, requester, rights, view, apart, .. } = self;
+        let Prepared { snapshot, request, requester, rights, view, apart, is_behind_balancer, .. } = self;
         let (service, resolver) = (&*worker.service, apart.as_ref().unwrap_or(&worker.resolver));
-        Case { service, resolver, snapshot, request, requester: *requester, rights: *rights, view: *view, recorder }
+        let (requester, rights, view, is_behind_balancer) = (*requester, *rights, *view, *is_behind_balancer);
+        Case { service, resolver, snapshot, request, requester, rights, view, is_behind_balancer, recorder }
     }
 }
 
@@ -223,6 +225,7 @@ impl Worker {
         count_query(&self.metrics, client, request.question.rtype);
         let requester = Requester::Client(client.peer.ip());
         let prepared = Prepared::new(self, Arc::clone(&moment.snapshot), request, requester, Some(client.local), signer);
+        let prepared = Prepared { is_behind_balancer: client.is_behind_balancer, ..prepared };
         match self.pipeline.decide(&prepared.case(self, &Recorder::off())) {
             Decided::LookUp(look_up) => {
                 AtOnce::Later(Box::new(Pending { waits: Waits::LookUp { prepared, look_up }, watch: moment.watch }))
@@ -351,7 +354,7 @@ impl Worker {
             Err(Unreadable::ForZones) => {
                 return match zone_message::answer(&self.service, &self.service.snapshot(), query, client) {
                     ZoneMessage::Reply(reply) => Some(reply),
-                    ZoneMessage::Update(update) => Some(update.reply(&*self.service.resolve.clock).await.1),
+                    ZoneMessage::Update(update) => Some(update.carry_out(&self.service).await.1),
                     ZoneMessage::Silence | ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } => None,
                 };
             }
@@ -537,7 +540,7 @@ async fn answer_later(worker: &Rc<Worker>, waits: Waits, client: &Client, place:
     match waits {
         Waits::LookUp { prepared, look_up } => worker.looked_up(&prepared, look_up, client, place, watch).await,
         Waits::Update { update, packet } => {
-            let (rcode, reply) = update.reply(&*worker.service.resolve.clock).await;
+            let (rcode, reply) = update.carry_out(&worker.service).await;
             if let (Some(watch), Some(packet)) = (watch, packet) {
                 worker.watchers.answered(watch, &worker.service.present.load(), &of_message(&packet, client, rcode, Source::Zone));
             }

@@ -12,11 +12,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::failure_log::Subject;
+use super::permitted_update::PermittedUpdate;
 use super::reply::bare_error;
 use super::service::Service;
 use super::snapshot::Snapshot;
 use super::transfer_places::TransferPlace;
-use super::updates::AwaitedUpdate;
 use super::{Client, Messages, Transport};
 use crate::authority::{Outgoing, Request, Signer, Wanted, verify_request};
 use crate::env::{BootTime, Clock};
@@ -30,7 +30,7 @@ pub(super) enum ZoneMessage {
     Silence,
     Reply(Vec<u8>),
     Transfer(Box<dyn Messages>),
-    Update(Box<AwaitedUpdate>),
+    Update(Box<PermittedUpdate>),
     /// An ordinary question with a good signature.
     Question {
         packet: Vec<u8>,
@@ -155,12 +155,8 @@ impl Asked<'_> {
         if !rules.is_some_and(|rules| rules.update.iter().any(|entry| entry.admits(peer.ip(), key))) {
             return refuse(Rcode::REFUSED, "the client is not in `update` of the [[zone]]", signer);
         }
-        let key = key.cloned();
-        let Some(outcome) = self.service.updates.add(self.name.clone(), self.message.to_vec(), peer, key) else {
-            return refuse(Rcode::SERVFAIL, "too many updates wait", signer);
-        };
-        let (message, question_wire, has_edns) = (self.message.to_vec(), self.question_wire.clone(), self.has_edns);
-        ZoneMessage::Update(Box::new(AwaitedUpdate { message, question_wire, has_edns, signer, outcome }))
+        let (zone, message, question_wire) = (self.name.clone(), self.message.to_vec(), self.question_wire.clone());
+        ZoneMessage::Update(Box::new(PermittedUpdate { zone, message, question_wire, has_edns: self.has_edns, signer, client: peer }))
     }
 
     fn transfer(&self, wanted: Option<Wanted>, signer: Option<Signer>) -> ZoneMessage {
@@ -219,7 +215,7 @@ impl Asked<'_> {
 /// The RCODE that a client at this address gets for such a message over TCP.
 pub(super) fn rcode(service: &Service, snapshot: &Arc<Snapshot>, packet: &[u8], peer: IpAddr) -> Rcode {
     let local = SocketAddr::new(peer, 0);
-    match answer(service, snapshot, packet, &Client { peer: local, local, transport: Transport::Tcp }) {
+    match answer(service, snapshot, packet, &Client { peer: local, local, transport: Transport::Tcp, is_behind_balancer: false }) {
         ZoneMessage::Reply(reply) => Header::read(&reply).map_or(Rcode::FORMERR, |header| Rcode(header.flags.rcode())),
         ZoneMessage::Transfer(_) | ZoneMessage::Question { .. } | ZoneMessage::Update(_) => Rcode::NOERROR,
         ZoneMessage::Silence => Rcode::FORMERR,

@@ -25,6 +25,7 @@ secret = 'AAAA'
 name = 'example.org'
 file = 'x'
 transfer = ['192.0.2.1', '192.0.2.2 key k', 'key other']
+update = ['192.0.2.1']
 [[zone]]
 name = 'copy.test'
 primaries = ['192.0.2.8', '192.0.2.9 key k']
@@ -93,6 +94,32 @@ fn said(worker: &Worker, packet: &[u8], peer: &str, transport: Transport) -> (St
     let count = replies.iter().map(|reply| Message::parse(reply).expect("well formed").records(Section::Answer).count()).sum::<usize>();
     let rcode = Message::parse(&replies[0]).expect("well formed").rcode();
     (format!("{rcode} {count}"), replies)
+}
+
+/// A question may lose its place between the decision and its task: then nothing may have changed.
+#[tokio::test]
+async fn an_update_that_has_no_place_is_not_carried_out() {
+    let worker = worker();
+    let packet = message(Opcode::UPDATE, "example.org.", Rtype::SOA, None);
+    let permitted = || {
+        let mut slot = packet.clone();
+        match worker.at_once(&worker.moment(BootTime(1_000_000)), &mut slot, packet.len(), &client("192.0.2.1:4000", Transport::Tcp)) {
+            AtOnce::Later(pending) => pending,
+            AtOnce::Reply(_) | AtOnce::Silence | AtOnce::Many(_) => panic!("it has to be carried out"),
+        }
+    };
+    let waiting = || worker.service().updates.take(std::time::Duration::ZERO);
+    drop(permitted());
+    assert!(waiting().is_empty());
+    let (pending, peer) = (permitted(), client("192.0.2.1:4000", Transport::Tcp));
+    let carried_out = async {
+        tokio::task::yield_now().await;
+        let mut updates = waiting();
+        assert_eq!(updates.len(), 1);
+        updates.remove(0).answer(crate::record::Rcode::NOERROR);
+    };
+    let (reply, ()) = tokio::join!(worker.later(pending, &peer, None), carried_out);
+    assert_eq!(Message::parse(&reply).expect("well formed").rcode(), crate::record::Rcode::NOERROR);
 }
 
 #[test]

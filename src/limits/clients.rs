@@ -47,6 +47,12 @@ pub const KEPT_BUFFER_BYTES_MAX: usize = 4_096;
 /// Connections that are looked at for one that is idle, when a new one needs room; if all of these are busy, the first is
 /// closed. It bounds the work of one accept.
 pub const IDLE_LOOKS_MAX: usize = 32;
+/// Octets of the reply to a question over a stream for which room is asked before the question is taken: most replies are shorter, and
+/// that of an update is.
+pub const REPLY_BYTES_USUAL: usize = 768;
+/// Octets that may be held although all that may be held is taken: longer replies to questions that were taken before. A client that
+/// holds more than this then loses connections.
+pub const HELD_BYTES_SPARED: usize = 512 << 10;
 /// TCP connections that wait to be accepted, for each listening socket. The kernel lowers it to `net.core.somaxconn`.
 pub const ACCEPT_BACKLOG_MAX: i32 = 4_096;
 /// The longest time for a TLS handshake, from the accepted connection on.
@@ -56,7 +62,7 @@ pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 pub const HANDSHAKES_OF_OTHERS: (u32, u32) = (50, 200);
 /// What a handshake that resumes a session gives back of its cost, in thousandths: it takes a quarter of the time of a new one.
 pub const RESUMED_GIVES_BACK_MILLI: u32 = 750;
-/// Octets of a PROXY protocol header over a connection: addresses have 36, and balancers add some hundred about TLS.
+/// Octets of a PROXY protocol header over a connection. Its addresses take 36; balancers add a few hundred about the client's TLS session.
 pub const PROXY_HEADER_BYTES_MAX: usize = 4_096;
 /// Octets that one connection may hold inside TLS, beyond those that are counted, while its client does not read.
 pub const TLS_BUFFER_BYTES_MAX: usize = 8 << 10;
@@ -79,12 +85,16 @@ pub const HTTP_HEADERS_MAX: usize = 64;
 /// Streams that a client has reset, and streams that were reset for its mistakes, before the connection is closed
 /// (CVE-2023-44487, rapid reset).
 pub const HTTP_RESETS_MAX: usize = 100;
-/// Octets that one HTTP connection reads before other connections get their turn: some hundred requests.
+/// Octets that one HTTP connection reads before other connections get their turn: a few hundred requests.
 pub const HTTP_TURN_BYTES_MAX: usize = 32 << 10;
 /// Turns of others that an answer waits for where all room is held by connections that are about to write; then the client is told
 /// (503).
 pub const HTTP_ROOM_TURNS_MAX: usize = 16;
 /// How long an HTTP connection may take to close after it was told to.
 pub const HTTP_CLOSE_MAX: Duration = Duration::from_secs(1);
+/// How long the end of a connection is waited for after our last words.
+pub const CLOSE_MAX: Duration = Duration::from_secs(1);
+/// Octets that are read and dropped meanwhile.
+pub const CLOSE_BYTES_MAX: usize = 256 << 10;
 /// Questions of an embedding program that wait to be taken by the resolver's thread; further callers wait.
 pub const EMBEDDED_QUESTIONS_MAX: usize = 1_024;

@@ -3,15 +3,13 @@
 //!
 //! ```text
 //!   stream ─► inbox ─► take_questions ─┬─ at once ─────────► outbox ─► stream
-//!                          ▲           ├─ in full ─► give ───►
-//!                          │           └─ transfers, a message when the one before has left ─► outbox
-//!                          └──────── again ◄───────── no room
+//!                                      ├─ in full ─► give ───►
+//!                                      └─ transfers, a message when the one before has left ─► outbox
 //! ```
 //!
 //! Everything that a client can make us hold is bounded: questions in progress, octets in both directions, the time for an
 //! unfinished message, the time without a question. A client with too many questions in progress is not read from, and TCP
-//! slows it down. An answer that becomes ready while there is no room for it is dropped, and only its question is kept: when
-//! the client has read, the question is answered again, mostly from the cache.
+//! slows it down. A client that leaves answers unread has no more questions taken.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,18 +18,20 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 
+use super::close::close_in_order;
 use super::dispatch::{Answer, Dispatch, MESSAGE_BYTES};
 use super::failure;
 use super::limits::{Bounds, Permit};
-use super::replies::{Outbox, Replies};
-use crate::answer::{AtOnce, Client, Messages, Transport};
-use crate::env::{Accepted, Stream, boxed};
-use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, TRANSFER_AHEAD_BYTES, TURN_QUESTIONS_MAX};
+use super::replies::{Outbox, Replies, Room};
+use crate::answer::{AtOnce, Client, Messages};
+use crate::env::{Stream, boxed};
+use crate::limits::clients::{CLOSE_MAX, KEPT_BUFFER_BYTES_MAX, TRANSFER_AHEAD_BYTES, TURN_QUESTIONS_MAX};
 use crate::metrics::{Counter, Gauge, Recorder};
 use crate::record::Rcode;
 use crate::wire::HEADER_BYTES;
@@ -40,7 +40,7 @@ use crate::wire::HEADER_BYTES;
 const READ_BYTES: usize = 16 * 1024;
 
 /// Serves the connection until either side closes it or a limit is reached.
-pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, transport: Transport, permit: Permit) {
+pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, stream: Box<dyn Stream>, client: Client, permit: Permit) {
     let _open = Open::new(&dispatch.metrics);
     let stop = {
         let mut stop = dispatch.stop.clone();
@@ -49,21 +49,24 @@ pub async fn converse<A: Answer>(dispatch: Rc<Dispatch<A>>, accepted: Accepted, 
     };
     let (mut stop, now) = (pin!(stop), Instant::now());
     let mut timer = pin!(tokio::time::sleep_until(now + dispatch.bounds.now().idle));
-    let mut connection = Connection::new(dispatch, accepted, transport, permit, now);
+    let mut connection = Connection::new(dispatch, stream, client, permit, now);
     loop {
-        match connection.take_questions() {
-            Taken::Garbage => return,
-            Taken::Turn => tokio::task::yield_now().await,
-            Taken::All => {}
+        let taken = connection.take_questions();
+        if taken == Taken::Garbage {
+            return;
         }
-        if connection.continue_transfers() {
-            // Making a message takes time: other connections get their turn.
+        // Making a message takes time as well.
+        let has_more = connection.continue_transfers() || taken == Taken::Turn;
+        if has_more {
             tokio::task::yield_now().await;
         }
         if connection.is_over() {
             break;
         }
-        let event = poll_fn(|cx| connection.poll(cx, timer.as_mut(), stop.as_mut()));
+        let event = poll_fn(|cx| match connection.poll(cx, timer.as_mut(), stop.as_mut()) {
+            Poll::Pending if has_more => Poll::Ready(Event::Progress),
+            event => event,
+        });
         match event.await {
             Event::Progress => {}
             Event::Stop => connection.is_stopping = true,
@@ -97,8 +100,9 @@ impl Drop for Open {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum Taken {
-    /// No complete message is left, or no more may be taken now.
+    /// No complete message is left, or no more may be taken before something of this connection changes.
     All,
     /// More messages are there, but other connections get their turn first.
     Turn,
@@ -140,17 +144,16 @@ struct Ongoing {
 }
 
 impl<A: Answer> Connection<A> {
-    fn new(dispatch: Rc<Dispatch<A>>, accepted: Accepted, transport: Transport, permit: Permit, now: Instant) -> Connection<A> {
+    fn new(dispatch: Rc<Dispatch<A>>, stream: Box<dyn Stream>, client: Client, permit: Permit, now: Instant) -> Connection<A> {
         let bounds = dispatch.bounds.now();
         Connection {
             bounds,
-            stream: accepted.stream,
-            client: Client { peer: accepted.peer, local: accepted.local, transport },
+            stream,
+            client,
             inbox: Vec::new(),
             replies: Rc::new(Replies {
                 permit,
                 outbox: RefCell::new(Outbox { bytes: Vec::new(), written: 0, is_unflushed: false, moved: now }),
-                again: RefCell::default(),
                 bytes_most: bounds.bytes_per_connection,
                 is_crowded: Cell::new(false),
             }),
@@ -173,50 +176,36 @@ impl<A: Answer> Connection<A> {
                 outcome = Taken::Turn;
                 break;
             }
-            let again = self.replies.again.borrow_mut().pop_front();
-            let message = match &again {
-                Some(query) => &query[..],
-                None if self.is_stopping => break,
-                None => match message_at(&self.inbox, at) {
-                    Some(message) if message.len() < HEADER_BYTES => return Taken::Garbage,
-                    Some(message) => message,
-                    None => break,
-                },
-            };
+            let Some(message) = message_at(&self.inbox, at).filter(|_| !self.is_stopping) else { break };
+            if message.len() < HEADER_BYTES {
+                return Taken::Garbage;
+            }
             let len = message.len();
+            let Some(room) = self.replies.room_for(len) else {
+                // What this connection writes or answers makes room; without anything of its own it waits for others, which are about
+                // to write.
+                if self.is_quiet() {
+                    outcome = Taken::Turn;
+                }
+                break;
+            };
             let dispatch = Rc::clone(&self.dispatch);
             let mut slot = dispatch.scratch.borrow_mut();
             slot[..len].copy_from_slice(message);
-            let is_taken = match dispatch.at_once(&moment, &mut slot, len, &self.client) {
+            match dispatch.at_once(&moment, &mut slot, len, &self.client) {
                 AtOnce::Reply(reply_len) => {
-                    let is_taken = self.replies.push(&slot[..reply_len.min(MESSAGE_BYTES)]);
-                    dispatch.metrics.add(Counter::StreamAtOnce, usize::from(is_taken));
-                    is_taken
+                    self.replies.give(room, &slot[..reply_len.min(MESSAGE_BYTES)]);
+                    dispatch.metrics.count(Counter::StreamAtOnce);
                 }
-                AtOnce::Silence => true,
-                AtOnce::Later(pending) => self.answer_later(&slot[..len], pending),
+                AtOnce::Silence => self.replies.give(room, &[]),
+                AtOnce::Later(pending) => self.answer_later(&slot[..len], pending, room),
                 AtOnce::Many(messages) => {
+                    self.replies.give(room, &[]);
                     self.transfers.push_back(Ongoing { messages, unsent: None });
-                    true
-                }
-            };
-            match (is_taken, again) {
-                (true, Some(query)) => self.replies.permit.release(query.len()),
-                (true, None) => {
-                    at += 2 + len;
-                    dispatch.metrics.count(Counter::StreamQueries);
-                }
-                (false, again) => {
-                    if let Some(query) = again {
-                        self.replies.again.borrow_mut().push_front(query);
-                    }
-                    // A connection with nothing of its own to write waits for others, which are about to write.
-                    if !self.replies.must_wait() {
-                        outcome = Taken::Turn;
-                    }
-                    break;
                 }
             }
+            dispatch.metrics.count(Counter::StreamQueries);
+            at += 2 + len;
             taken += 1;
         }
         if taken > 0 {
@@ -228,23 +217,23 @@ impl<A: Answer> Connection<A> {
         outcome
     }
 
-    /// A question fails at once when too many are waiting: over TCP the source address cannot be forged. False if there is no
-    /// room for the question.
-    fn answer_later(&mut self, query: &[u8], pending: A::Pending) -> bool {
+    /// A question fails at once when too many are waiting: over TCP the source address cannot be forged.
+    fn answer_later(&mut self, query: &[u8], pending: A::Pending, room: Room) {
         let (dispatch, client, replies) = (Rc::clone(&self.dispatch), self.client, Rc::clone(&self.replies));
         let Some(waiting) = dispatch.admit(&client) else {
             dispatch.metrics.count(Counter::TurnedAway);
-            return self.replies.push(&failure::reply(query, Rcode::SERVFAIL).unwrap_or_default());
+            return replies.give(room, &failure::reply(query, Rcode::SERVFAIL).unwrap_or_default());
         };
-        if !replies.reserve(query.len()) {
-            return false;
-        }
         let query = query.to_vec();
         self.tasks.spawn_local(boxed(|| async move {
             let reply = dispatch.later(&query, pending, &client, &waiting).await;
-            replies.give(query, reply);
+            replies.give(room, &reply.unwrap_or_default());
         }));
-        true
+    }
+
+    /// Nothing of this connection is in progress, and nothing of it waits for the client to read.
+    fn is_quiet(&self) -> bool {
+        self.tasks.is_empty() && self.transfers.is_empty() && self.replies.is_empty()
     }
 
     /// Puts the next message of a transfer into the outbox, if the client has read those before. Transfers take turns.
@@ -287,12 +276,12 @@ impl<A: Answer> Connection<A> {
     }
 
     fn may_read(&self) -> bool {
-        !self.is_stopping && self.may_take() && self.replies.again.borrow().is_empty()
+        !self.is_stopping && self.may_take()
     }
 
     fn is_over(&self) -> bool {
         let nothing_comes = self.is_stopping || self.read_ended && message_at(&self.inbox, 0).is_none();
-        nothing_comes && self.tasks.is_empty() && self.transfers.is_empty() && self.replies.is_empty()
+        nothing_comes && self.is_quiet()
     }
 
     /// Moves everything that can move; answers first, so that the write carries all that are ready.
@@ -333,6 +322,10 @@ impl<A: Answer> Connection<A> {
         if self.read_ended || !self.may_read() || message_at(&self.inbox, 0).is_some() {
             return Ok(false);
         }
+        // What is in progress here makes room; until then nothing more is read.
+        if !self.is_quiet() && !self.replies.permit.would_fit(READ_BYTES) {
+            return Ok(false);
+        }
         let mut scratch = self.dispatch.scratch.borrow_mut();
         let mut into = ReadBuf::new(&mut scratch[..READ_BYTES]);
         match Pin::new(&mut self.stream).poll_read(cx, &mut into) {
@@ -368,23 +361,15 @@ impl<A: Answer> Connection<A> {
         let message = self.bounds.message;
         let unread = self.replies.unread_since().map(|since| since + message);
         let unfinished = self.message_began.map(|began| began + message);
-        let waits_for_client = self.tasks.is_empty() && self.transfers.is_empty() && self.replies.is_empty() && unfinished.is_none();
-        let idle = waits_for_client.then(|| self.busy_until + self.dispatch.connections.idle_timeout());
+        let idle = (self.is_quiet() && unfinished.is_none()).then(|| self.busy_until + self.dispatch.connections.idle_timeout());
         [unread, unfinished, idle].into_iter().flatten().min()
     }
 
-    /// Octets that the client has sent and that we do not read would make the kernel reset the connection, and our last answers
-    /// would be lost. So they are read and dropped, as far as they have arrived. Over TLS each side tells its own end (RFC 8446 6.1).
+    /// What was written a while ago has arrived: then nothing is waited for.
     async fn close(mut self) {
-        poll_fn(|cx| {
-            if !self.read_ended {
-                let mut scratch = self.dispatch.scratch.borrow_mut();
-                let _ = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut scratch));
-            }
-            let _ = Pin::new(&mut self.stream).poll_shutdown(cx);
-            Poll::Ready(())
-        })
-        .await;
+        let has_last_words = self.busy_until + CLOSE_MAX > Instant::now() && !self.read_ended;
+        let patience = if has_last_words { CLOSE_MAX } else { Duration::ZERO };
+        close_in_order(&mut self.stream, &self.dispatch.scratch, patience).await;
     }
 }
 

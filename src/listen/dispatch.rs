@@ -221,10 +221,10 @@ impl<A: Answer> Dispatch<A> {
         Some(Waiting { ticket, metrics: self.metrics.clone(), all: Rc::clone(&self.waiting) })
     }
 
-    /// A place for one more connection; others are closed for it where a limit is reached.
+    /// A place for one more connection; others are closed for it where a limit is reached. A connection of a load balancer has one
+    /// place after the other: its own, then the client's.
     pub fn admit_connection(&self, peer: IpAddr) -> Permit {
         let (permit, evicted) = self.connections.admit(peer);
-        self.metrics.count(Counter::Connections);
         for (is_closed, limit) in [(evicted.of_client, ClientLimit::ConnectionsPerClient), (evicted.of_all, ClientLimit::Connections)] {
             if is_closed {
                 self.metrics.count(Counter::ConnectionsEvicted);

@@ -22,7 +22,7 @@ use super::proxied::{self, Inside};
 use super::tls::{Encrypted, Tls};
 use super::{https, stream};
 use crate::answer::{Client, Transport};
-use crate::env::{Accepted, Clock, RealStreamListener, StreamListener};
+use crate::env::{Accepted, Clock, RealStreamListener, Stream, StreamListener};
 use crate::metrics::Counter;
 
 /// Where an encrypted transport is served.
@@ -109,18 +109,24 @@ pub async fn serve_encrypted<A: Answer>(
 
 fn begin<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted) {
     let dispatch = &shared.dispatch;
-    if dispatch.is_proxy(&dispatch.moment(), accepted.peer.ip()) {
+    let Accepted { stream, peer, local } = accepted;
+    let transport = match over {
+        Encrypted::Tls => Transport::Tls,
+        Encrypted::Https => Transport::Https,
+    };
+    let client = Client { peer, local, transport, is_behind_balancer: false };
+    if dispatch.is_proxy(&dispatch.moment(), peer.ip()) {
         let shared = Rc::clone(shared);
-        proxied::begin_tls(dispatch, accepted, move |accepted, inside| secure(&shared, over, accepted, inside));
+        proxied::begin_tls(dispatch, stream, client, move |stream, client, inside| secure(&shared, over, stream, client, inside));
     } else {
-        secure(shared, over, accepted, Inside::No);
+        secure(shared, over, stream, client, Inside::No);
     }
 }
 
 /// `inside`: the client's address comes inside TLS, and until then the connection counts as the load balancer's.
-fn secure<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted, inside: Inside) {
+fn secure<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, stream: Box<dyn Stream>, client: Client, inside: Inside) {
     let Shared { dispatch, handshakes, .. } = &**shared;
-    let peer = accepted.peer.ip();
+    let peer = client.peer.ip();
     let (now, is_allowed) = dispatch.now_and_rights(peer);
     // A load balancer's handshakes are those of many clients.
     if inside == Inside::No && !handshakes.may_begin(peer, is_allowed, now) {
@@ -133,7 +139,6 @@ fn secure<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted
     let (number, place_number) = (permit.number(), place.number());
     let shared = Rc::clone(shared);
     let task = spawn_local(async move {
-        let Accepted { stream, peer, local } = accepted;
         let Shared { dispatch, handshakes, .. } = &*shared;
         // Its memory goes with the handshake, and that of the conversation is as large as that needs.
         let mut stream = match Box::pin(handshakes.perform(over, stream, place)).await {
@@ -144,37 +149,30 @@ fn secure<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, accepted: Accepted
         let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
         if is_resumed {
             dispatch.metrics.count(Counter::TlsResumed);
-            handshakes.was_resumed(peer.ip(), is_allowed);
+            handshakes.was_resumed(peer, is_allowed);
         }
         if inside == Inside::No {
-            return converse(&shared, over, stream, (peer, local), permit).await;
+            return converse(&shared, over, stream, client, permit).await;
         }
         let Ok(Ok(ends)) = timeout(dispatch.bounds.now().message, proxied::read(&mut stream, Vec::new())).await else {
             return dispatch.metrics.count(Counter::ProxyHeadersRefused);
         };
         drop(permit);
-        let ends = ends.map_or((peer, local), |ends| (ends.client, ends.server));
-        let permit = dispatch.admit_connection(ends.0.ip());
+        let client = proxied::of(client, ends);
+        let permit = dispatch.admit_connection(client.peer.ip());
         let (number, connections) = (permit.number(), Rc::clone(&dispatch.connections));
         let shared = Rc::clone(&shared);
-        let task = spawn_local(async move { converse(&shared, over, stream, ends, permit).await });
+        let task = spawn_local(async move { converse(&shared, over, stream, client, permit).await });
         connections.set_task(number, task.abort_handle());
     });
     shared_tasks(&dispatch.connections, &handshakes.under_way, number, place_number, &task);
 }
 
-/// The client and the address that it has asked.
-type Ends = (SocketAddr, SocketAddr);
-
-async fn converse<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, stream: Secured, (peer, local): Ends, permit: Permit) {
+async fn converse<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, stream: Secured, client: Client, permit: Permit) {
     let Shared { dispatch, https_path, .. } = &**shared;
     match over {
-        Encrypted::Tls => {
-            let accepted = Accepted { stream, peer, local };
-            connection::converse(Rc::clone(dispatch), accepted, Transport::Tls, permit).await;
-        }
+        Encrypted::Tls => connection::converse(Rc::clone(dispatch), stream, client, permit).await,
         Encrypted::Https => {
-            let client = Client { peer, local, transport: Transport::Https };
             let path = https_path.load_full();
             Box::pin(https::converse(Rc::clone(dispatch), stream, client, permit, path)).await;
         }

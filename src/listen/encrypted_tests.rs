@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::encrypted::{EncryptedAddr, Encryption, ListenerChange, serve_encrypted};
-use super::fake::{Dialler, Fake, LARGE_MADE, StoppedClock, admission, bounds, listener, local, peer, query};
+use super::fake::{ASKED, Dialler, Fake, LARGE_MADE, StoppedClock, admission, bounds, listener, local, peer, query, update};
 use super::limits::{Bounds, LiveBounds};
 use super::tls::{Encrypted, Tls};
 use crate::limits::clients::HANDSHAKE_MAX;
@@ -402,6 +402,60 @@ async fn answers_over_http_2_are_made_when_there_is_room() {
         for response in responses {
             assert_eq!(response.await.expect("a task"), (200, 65_535));
         }
+    })
+    .await;
+}
+
+/// Each question is counted, logged and looked up once, and an update that was carried out is answered, though all the room is taken
+/// meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_question_over_http_2_is_asked_once() {
+    serving(Encrypted::Https, bounds(), bounds(), async |server| {
+        let io = TokioIo::new(server.connect(peer(1), server.client(&["h2"], None)).await.expect("a handshake"));
+        let mut builder = hyper::client::conn::http2::Builder::new(Local);
+        builder.initial_connection_window_size(65_535).initial_stream_window_size(65_535);
+        let (sender, connection) = builder.handshake::<_, Full<Bytes>>(io).await.expect("HTTP/2");
+        spawn_local(connection);
+        let before = ASKED.with(std::cell::Cell::get);
+        let (read, may_read) = watch::channel(false);
+        let mut responses = Vec::new();
+        for id in 0..60 {
+            let question = if id == 0 { update(id, b'w', 2) } else { query(id, b'b', 255) };
+            let request = Request::post("https://dns.example/dns-query").header("content-type", "application/dns-message");
+            let request = request.body(Full::new(Bytes::from(question))).expect("a request");
+            let (mut sender, mut may_read) = (sender.clone(), may_read.clone());
+            responses.push(spawn_local(async move {
+                let response = sender.send_request(request).await.expect("a response");
+                may_read.wait_for(|read| *read).await.expect("the test goes on");
+                (response.status().as_u16(), response.into_body().collect().await.expect("a body").to_bytes().len())
+            }));
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        read.send(true).expect("the responses wait for it");
+        for (id, response) in responses.into_iter().enumerate() {
+            assert_eq!(response.await.expect("a task"), (200, if id == 0 { 14 } else { 65_280 }));
+        }
+        assert_eq!(ASKED.with(std::cell::Cell::get) - before, 60);
+    })
+    .await;
+}
+
+/// A status that is told while the client still sends is not lost: what it sends is read for a while.
+#[tokio::test(start_paused = true)]
+async fn the_last_words_of_http_are_heard() {
+    serving(Encrypted::Https, bounds(), bounds(), async |server| {
+        let stream = server.dialler.dial(peer(1), 4_096);
+        let client = server.handshake(server.client(&["http/1.1"], None), stream).await.expect("a handshake");
+        let (mut reading, mut writing) = tokio::io::split(client);
+        let head = format!("GET /dns-query HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(100_000));
+        let mut heard = Vec::new();
+        let sent = async {
+            writing.write_all(head.as_bytes()).await.expect("it is read");
+            writing.flush().await.expect("it is read");
+        };
+        let (read, ()) = tokio::join!(reading.read_to_end(&mut heard), sent);
+        read.expect("a clean end, not a cut");
+        assert!(heard.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&heard));
     })
     .await;
 }

@@ -27,11 +27,20 @@ pub fn query(id: u8, what: u8, argument: u8) -> Vec<u8> {
     [&[0, id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[what, argument]].concat()
 }
 
+/// The same as an update (RFC 2136 2.2).
+pub fn update(id: u8, what: u8, argument: u8) -> Vec<u8> {
+    let mut update = query(id, what, argument);
+    update[2] = 5 << 3;
+    update
+}
+
 thread_local! {
     /// Messages of transfers that were made.
     pub static MADE: Cell<usize> = const { Cell::new(0) };
     /// Replies `B` that were made.
     pub static LARGE_MADE: Cell<usize> = const { Cell::new(0) };
+    /// Queries that came.
+    pub static ASKED: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Some messages of 1,024 octets with one ID.
@@ -94,6 +103,7 @@ impl Answer for Fake {
     }
 
     fn at_once(&self, _moment: &(), slot: &mut [u8], len: usize, client: &Client) -> AtOnce<Vec<u8>> {
+        ASKED.with(|asked| asked.set(asked.get() + 1));
         match slot.get(12) {
             Some(b'e') => {
                 slot[2] |= 0x80;

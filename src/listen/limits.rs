@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::limits::Limits;
-use crate::limits::clients::IDLE_LOOKS_MAX;
+use crate::limits::clients::{HELD_BYTES_SPARED, IDLE_LOOKS_MAX};
 use crate::policy::ClientNet;
 
 /// One worker's share of the limits.
@@ -343,9 +343,26 @@ impl Permit {
         if connections.bytes.get() + more > connections.bounds.now().bytes && !self.make_room(more, must) {
             return false;
         }
-        connections.bytes.set(connections.bytes.get() + more);
-        signs.bytes.set(signs.bytes.get() + more);
+        self.count(more);
         true
+    }
+
+    /// Whether so many more octets have room without any connection being closed for them.
+    pub fn would_fit(&self, more: usize) -> bool {
+        self.connections.bytes.get() + more <= self.connections.bounds.now().bytes
+    }
+
+    /// Holds octets that are there already: the reply to a question that was taken, which must not be lost. They are held even where
+    /// nothing makes room for them; `waits` sees to it that this does not last.
+    pub fn hold(&self, more: usize, must: bool) {
+        if !self.reserve(more, must) && !self.signs.is_closed.get() {
+            self.count(more);
+        }
+    }
+
+    fn count(&self, more: usize) {
+        self.connections.bytes.set(self.connections.bytes.get() + more);
+        self.signs.bytes.set(self.signs.bytes.get() + more);
     }
 
     fn make_room(&self, more: usize, must: bool) -> bool {
@@ -376,10 +393,21 @@ impl Permit {
         self.signs.bytes.set(self.signs.bytes.get() - bytes);
     }
 
-    /// Nothing can be done before the client reads or sends, or an answer is ready.
+    /// Nothing can be done before the client reads or sends, or an answer is ready. If more is held than there is room for, connections
+    /// of the client that holds most are closed, this one perhaps among them.
     pub fn waits(&self) {
-        if self.bytes() > 0 && !self.signs.is_waiting.replace(true) {
-            self.connections.table.borrow_mut().set_waiting_bytes(self.number, self.bytes());
+        if self.bytes() == 0 || self.signs.is_waiting.replace(true) {
+            return;
+        }
+        let connections = &self.connections;
+        let mut table = connections.table.borrow_mut();
+        table.set_waiting_bytes(self.number, self.bytes());
+        let bytes_max = connections.bounds.now().bytes;
+        while connections.bytes.get() > bytes_max
+            && let Some((of_client, number)) = table.greediest()
+            && of_client.max(connections.bytes.get() - bytes_max) > HELD_BYTES_SPARED
+        {
+            connections.close(Some(number), &mut table);
         }
     }
 

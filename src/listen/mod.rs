@@ -7,6 +7,7 @@
 //!
 //! Knows nothing of: what a reply says, how it is found.
 
+mod close;
 mod connection;
 #[cfg(test)]
 mod connection_tests;
@@ -30,8 +31,10 @@ mod tls;
 mod udp;
 mod worker;
 
+pub use close::close_in_order;
 pub use dispatch::Admission;
 pub use encrypted::{EncryptedAddr, Encryption, ListenerChange, ListenerChanges, run_encrypted};
+pub use https::Wish;
 pub use limits::{Bounds, Connections, LiveBounds, Permit};
 #[cfg(any(test, feature = "internals"))]
 pub use proxy_header::{Header as ProxyHeader, read as read_proxy_header};

@@ -20,7 +20,8 @@ use tokio::time::timeout;
 
 use super::dispatch::{Answer, Dispatch};
 use super::proxy_header::{self, Ends, FIXED_BYTES, SIGNATURE};
-use crate::env::{Accepted, Stream};
+use crate::answer::Client;
+use crate::env::Stream;
 use crate::limits::clients::PROXY_HEADER_BYTES_MAX;
 use crate::metrics::Counter;
 
@@ -33,47 +34,53 @@ pub(super) enum Inside {
     Yes,
 }
 
-/// Has the header of a TCP connection read, and goes on with the addresses of the client.
-pub(super) fn begin<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted, then: impl FnOnce(Accepted) + 'static) {
-    read_first(
-        dispatch,
-        accepted,
-        async |mut accepted| {
-            let header = read(&mut accepted.stream, Vec::new()).await?;
-            Ok(of_client(accepted, header))
-        },
-        then,
-    );
+/// Has the header of a TCP connection read, and goes on with the client that it names. `balancer`: who has connected.
+pub(super) fn begin<A: Answer>(
+    dispatch: &Rc<Dispatch<A>>,
+    mut stream: Box<dyn Stream>,
+    balancer: Client,
+    then: impl FnOnce(Box<dyn Stream>, Client) + 'static,
+) {
+    let first = async move || {
+        let client = of(balancer, read(&mut stream, Vec::new()).await?);
+        Ok((stream, client))
+    };
+    read_first(dispatch, balancer, first, |(stream, client)| then(stream, client));
 }
 
 /// The same for a connection over TLS, whose header may be inside.
-pub(super) fn begin_tls<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted, then: impl FnOnce(Accepted, Inside) + 'static) {
-    let first = async |mut accepted: Accepted| {
+pub(super) fn begin_tls<A: Answer>(
+    dispatch: &Rc<Dispatch<A>>,
+    mut stream: Box<dyn Stream>,
+    balancer: Client,
+    then: impl FnOnce(Box<dyn Stream>, Client, Inside) + 'static,
+) {
+    let first = async move || {
         let mut start = vec![0; SIGNATURE.len()];
-        accepted.stream.read_exact(&mut start).await?;
+        stream.read_exact(&mut start).await?;
         if start == SIGNATURE {
-            let header = read(&mut accepted.stream, start).await?;
-            return Ok((of_client(accepted, header), Inside::No));
+            let client = of(balancer, read(&mut stream, start).await?);
+            return Ok((stream, client, Inside::No));
         }
-        let stream = Box::new(Replayed { start, stream: accepted.stream });
-        Ok((Accepted { stream, ..accepted }, Inside::Yes))
+        let stream: Box<dyn Stream> = Box::new(Replayed { start, stream });
+        Ok((stream, balancer, Inside::Yes))
     };
-    read_first(dispatch, accepted, first, |(accepted, inside)| then(accepted, inside));
+    read_first(dispatch, balancer, first, |(stream, client, inside)| then(stream, client, inside));
 }
 
 /// The balancer's connection has a place of its own until the client is known.
 fn read_first<A: Answer, T: 'static>(
     dispatch: &Rc<Dispatch<A>>,
-    accepted: Accepted,
-    first: impl AsyncFnOnce(Accepted) -> io::Result<T> + 'static,
+    balancer: Client,
+    first: impl AsyncFnOnce() -> io::Result<T> + 'static,
     then: impl FnOnce(T) + 'static,
 ) {
-    let permit = dispatch.admit_connection(accepted.peer.ip());
+    let permit = dispatch.admit_connection(balancer.peer.ip());
     let number = permit.number();
     let patience = dispatch.bounds.now().message;
     let shared = Rc::clone(dispatch);
     let task = spawn_local(async move {
-        let read = timeout(patience, first(accepted)).await;
+        let read = timeout(patience, first()).await;
         drop(permit);
         match read {
             Ok(Ok(read)) => then(read),
@@ -83,10 +90,11 @@ fn read_first<A: Answer, T: 'static>(
     dispatch.connections.set_task(number, task.abort_handle());
 }
 
-fn of_client(accepted: Accepted, ends: Option<Ends>) -> Accepted {
+/// Whose connection it is; `None`: the balancer's own.
+pub(super) fn of(balancer: Client, ends: Option<Ends>) -> Client {
     match ends {
-        Some(Ends { client, server }) => Accepted { peer: client, local: server, ..accepted },
-        None => accepted,
+        Some(Ends { client, server }) => Client { peer: client, local: server, is_behind_balancer: true, ..balancer },
+        None => balancer,
     }
 }
 

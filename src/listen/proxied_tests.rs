@@ -113,6 +113,7 @@ async fn connections() {
         stranger.write_all(&of_client(7, &[])).await.expect("open");
         assert_eq!(stranger.read(&mut [0; 64]).await.expect("closed"), 0);
         assert_eq!(told(&mut dialler.dial(peer(1), 4_096), 6).await, "192.0.2.1:4000 198.51.100.1:53");
+        assert_eq!(dispatch.metrics.get(Counter::Connections), 9, "each counts once");
     };
     LocalSet::new().run_until(run).await;
 }
@@ -135,7 +136,7 @@ async fn headers_before_and_inside_tls() {
         none.write_all(&framed(&query(1, b'c', 0))).await.expect("open");
         assert_eq!(none.read(&mut [0; 8]).await.unwrap_or(0), 0);
         let metrics = Answer::metrics(&*server.metrics);
-        assert_eq!(metrics.get(Counter::ProxyHeadersRefused), 1);
+        assert_eq!((metrics.get(Counter::ProxyHeadersRefused), metrics.get(Counter::Connections)), (1, 5));
     })
     .await;
 }

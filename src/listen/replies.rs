@@ -1,7 +1,7 @@
-//! Replies of one TCP connection that wait for the client to read, within bounds; and questions to be answered again.
+//! Replies of one TCP connection that wait for the client to read. Room is asked for before a question is taken, so that each question
+//! is answered once, and the reply to a question that was taken always has a place.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,70 +12,74 @@ use tokio::time::Instant;
 use super::dispatch::MESSAGE_BYTES;
 use super::limits::Permit;
 use crate::env::Stream;
-use crate::limits::clients::KEPT_BUFFER_BYTES_MAX;
-use crate::wire::{Header, Opcode};
+use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, REPLY_BYTES_USUAL};
 
 /// The outbox grows by at least this.
 const GROW_BYTES: usize = 4096;
 
-/// Answers for the client of one connection, and questions whose answers found no room.
+/// Answers for the client of one connection.
 pub(super) struct Replies {
     pub(super) permit: Permit,
     pub(super) outbox: RefCell<Outbox>,
-    /// Questions to be answered again, in the order in which their answers became ready.
-    pub(super) again: RefCell<VecDeque<Vec<u8>>>,
     pub(super) bytes_most: usize,
     /// All connections together have no room: nothing more is taken before the client has read.
     pub(super) is_crowded: Cell<bool>,
 }
 
+/// The octets that are held for a question in progress: its own, and those of a reply of usual length.
+pub(super) struct Room(usize);
+
 impl Replies {
     pub(super) fn is_empty(&self) -> bool {
-        self.outbox.borrow().is_empty() && self.again.borrow().is_empty()
+        self.outbox.borrow().is_empty()
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {
         self.outbox.borrow().unsent().len()
     }
 
-    /// Whether there is room for one more message of any length.
+    /// Whether one more question may be taken.
     pub(super) fn has_room(&self) -> bool {
         self.permit.bytes() < self.bytes_most && !self.must_wait()
     }
 
-    pub(super) fn must_wait(&self) -> bool {
-        self.is_crowded.get() && !self.outbox.borrow().unsent().is_empty()
+    fn must_wait(&self) -> bool {
+        self.is_crowded.get() && self.unsent_bytes() > 0
     }
 
-    pub(super) fn reserve(&self, bytes: usize) -> bool {
-        let has_room = self.permit.reserve(bytes, self.outbox.borrow().unsent().is_empty());
+    /// Room for a question of so many octets. `None`: there is none.
+    pub(super) fn room_for(&self, query_len: usize) -> Option<Room> {
+        let octets = query_len + REPLY_BYTES_USUAL;
+        self.reserve(octets).then_some(Room(octets))
+    }
+
+    fn reserve(&self, octets: usize) -> bool {
+        let has_room = self.permit.reserve(octets, self.unsent_bytes() == 0);
         self.is_crowded.set(!has_room);
         has_room
     }
 
-    /// False if there is no room.
-    pub(super) fn push(&self, reply: &[u8]) -> bool {
-        // An answer longer than any message is a bug, and is not sent.
-        let framed = if reply.is_empty() || reply.len() > MESSAGE_BYTES { 0 } else { 2 + reply.len() };
+    /// One message of a transfer. False if there is no room.
+    pub(super) fn push(&self, message: &[u8]) -> bool {
+        let framed = framed_len(message);
         if !self.reserve(framed) {
             return false;
         }
         if framed > 0 {
-            self.outbox.borrow_mut().push(reply);
+            self.outbox.borrow_mut().push(message);
         }
         true
     }
 
-    /// Passes on the answer to a question in progress. The question's task calls it, so that memory never holds more answers
-    /// than there is room for.
-    pub(super) fn give(&self, query: Vec<u8>, reply: Option<Vec<u8>>) {
-        // An update is carried out once: without room for its reply the client has to ask what has become of it.
-        let is_update = Header::read(&query).is_some_and(|header| header.flags.opcode() == Opcode::UPDATE);
-        let is_done = reply.is_none_or(|reply| self.has_room() && self.push(&reply)) || is_update;
-        if is_done {
-            self.permit.release(query.len());
-        } else {
-            self.again.borrow_mut().push_back(query);
+    /// The end of a question that was taken. Without a reply, only its room is given back.
+    pub(super) fn give(&self, Room(octets): Room, reply: &[u8]) {
+        let framed = framed_len(reply);
+        match framed.checked_sub(octets) {
+            Some(more) => self.permit.hold(more, self.unsent_bytes() == 0),
+            None => self.permit.release(octets - framed),
+        }
+        if framed > 0 {
+            self.outbox.borrow_mut().push(reply);
         }
     }
 
@@ -93,6 +97,11 @@ impl Replies {
         let outbox = self.outbox.borrow();
         (!outbox.is_empty()).then_some(outbox.moved)
     }
+}
+
+/// Octets of a message with its length prefix. One that is longer than any message is a bug, and is not sent.
+fn framed_len(message: &[u8]) -> usize {
+    if message.is_empty() || message.len() > MESSAGE_BYTES { 0 } else { 2 + message.len() }
 }
 
 /// Replies waiting to be written, each with its length prefix.

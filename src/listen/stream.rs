@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::connection;
 use super::dispatch::{Answer, Dispatch};
 use super::proxied;
-use crate::answer::Transport;
-use crate::env::{Accepted, StreamListener};
+use crate::answer::{Client, Transport};
+use crate::env::{Accepted, Stream, StreamListener};
 use crate::metrics::Counter;
 
 /// Pause after an accept that failed for want of descriptors or memory, until closed connections are really gone.
@@ -20,7 +20,10 @@ const ERROR_PAUSE: Duration = Duration::from_millis(20);
 pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn StreamListener>, start: impl Fn(Accepted)) {
     loop {
         match poll_fn(|cx| listener.poll_accept(cx)).await {
-            Ok(accepted) => start(accepted),
+            Ok(accepted) => {
+                dispatch.metrics.count(Counter::Connections);
+                start(accepted);
+            }
             Err(error) => {
                 dispatch.metrics.count(Counter::AcceptErrors);
                 if !is_of_one_connection(&error) {
@@ -34,18 +37,20 @@ pub async fn accept<A: Answer>(dispatch: Rc<Dispatch<A>>, listener: Box<dyn Stre
 
 /// Begins a conversation over plain TCP.
 pub fn start<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
-    if dispatch.is_proxy(&dispatch.moment(), accepted.peer.ip()) {
+    let Accepted { stream, peer, local } = accepted;
+    let client = Client { peer, local, transport: Transport::Tcp, is_behind_balancer: false };
+    if dispatch.is_proxy(&dispatch.moment(), peer.ip()) {
         let shared = Rc::clone(dispatch);
-        proxied::begin(dispatch, accepted, move |accepted| converse(&shared, accepted));
+        proxied::begin(dispatch, stream, client, move |stream, client| converse(&shared, stream, client));
     } else {
-        converse(dispatch, accepted);
+        converse(dispatch, stream, client);
     }
 }
 
-fn converse<A: Answer>(dispatch: &Rc<Dispatch<A>>, accepted: Accepted) {
-    let permit = dispatch.admit_connection(accepted.peer.ip());
+fn converse<A: Answer>(dispatch: &Rc<Dispatch<A>>, stream: Box<dyn Stream>, client: Client) {
+    let permit = dispatch.admit_connection(client.peer.ip());
     let number = permit.number();
-    let task = tokio::task::spawn_local(connection::converse(Rc::clone(dispatch), accepted, Transport::Tcp, permit));
+    let task = tokio::task::spawn_local(connection::converse(Rc::clone(dispatch), stream, client, permit));
     dispatch.connections.set_task(number, task.abort_handle());
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::dispatch::{Answer, Dispatch};
 use super::failure;
+use super::proxied;
 use super::proxy_header;
 use crate::answer::{AtOnce, Client, Transport};
 use crate::env::{Datagram, DatagramBatch, DatagramSocket, Instant, Rest, boxed};
@@ -133,9 +134,9 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
     let mut at_once_count = 0;
     for index in 0..batch.len() {
         let (entry, slot) = batch.get_mut(index);
-        let mut client = Client { peer: entry.peer, local: entry.local, transport: Transport::Udp };
+        let mut client = Client { peer: entry.peer, local: entry.local, transport: Transport::Udp, is_behind_balancer: false };
         if dispatch.is_proxy(&moment, entry.peer.ip()) {
-            let Some(real) = without_header(entry, slot) else {
+            let Some(real) = without_header(client, entry, slot) else {
                 dispatch.metrics.count(Counter::ProxyHeadersRefused);
                 entry.len = 0;
                 continue;
@@ -169,12 +170,11 @@ fn answer_batch<A: Answer, S: DatagramSocket + 'static>(
 }
 
 /// Takes the header of a load balancer away, and says on whose behalf it asks. `None`: there is no header, and no answer.
-fn without_header(entry: &mut Datagram, slot: &mut [u8]) -> Option<Client> {
+fn without_header(balancer: Client, entry: &mut Datagram, slot: &mut [u8]) -> Option<Client> {
     let header = proxy_header::read(&slot[..entry.len]).ok().filter(|_| !entry.cut_off)?;
     slot.copy_within(header.len..entry.len, 0);
     entry.len -= header.len;
-    let (peer, local) = header.ends.map_or((entry.peer, entry.local), |ends| (ends.client, ends.server));
-    Some(Client { peer, local, transport: Transport::Udp })
+    Some(proxied::of(balancer, header.ends))
 }
 
 /// Beyond the limits the newest question is dropped without a reply: a reply would be one more packet for a flooder, and an

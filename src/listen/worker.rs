@@ -211,14 +211,17 @@ mod tests {
             socket.replies(1).await;
             tokio::time::sleep(Duration::from_millis(1)).await;
             let began = Instant::now();
+            let heard = spawn_local(async move {
+                let mut heard = Vec::new();
+                client.read_to_end(&mut heard).await.expect("closed in order");
+                heard
+            });
             stop.send(true).expect("served");
             socket.ask(query(5, b'e', 0), peer(1));
             socket.ask(query(6, b'w', 1), peer(1));
             served.await.expect("no panic");
             let took = began.elapsed();
-            let mut heard = Vec::new();
-            client.read_to_end(&mut heard).await.expect("closed in order");
-            (socket.replies(0).await, took, heard)
+            (socket.replies(0).await, took, heard.await.expect("no panic"))
         };
         LocalSet::new().run_until(run).await
     }

@@ -25,6 +25,16 @@ pub struct Designated {
     pub services: Vec<EncryptedService>,
 }
 
+/// Where a client is, which says what of our services it can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientPlace {
+    /// It can use loopback addresses as well.
+    ThisMachine,
+    Network,
+    /// Which of the balancer's addresses and ports lead to which service is not known here.
+    BehindBalancer,
+}
+
 /// The records of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Told {
@@ -35,7 +45,7 @@ pub struct Told {
 /// Seconds: a change of certificate or address reaches clients soon.
 const TTL_S: u32 = 300;
 /// Lower-case wire form.
-const RESOLVER: &[u8] = b"\x08resolver\x04arpa\0";
+pub const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
 const DISCOVERY: &[u8] = b"\x04_dns\x08resolver\x04arpa\0";
 /// Keys of SvcParams (RFC 9460 14.3.2, RFC 9461 10.1), in the order in which they stand.
 const ALPN: u16 = 1;
@@ -45,21 +55,24 @@ const IPV6_HINT: u16 = 6;
 const DOH_PATH: u16 = 7;
 
 impl Designated {
-    /// The answer to a question of this kind. `is_local`: the client is on this machine, and can use its loopback addresses.
-    /// `None`: the question is another one, or there is nothing to tell.
-    pub fn answer(&self, question: &Question, is_local: bool, minimises: bool) -> Option<Told> {
+    /// The answer to a question of this kind. `None`: the question is another one, or there is nothing to tell.
+    pub fn answer(&self, question: &Question, place: ClientPlace, minimises: bool) -> Option<Told> {
         match (question.name.as_wire(), question.rtype) {
-            (DISCOVERY, Rtype::SVCB) => self.discovery(&question.name, is_local),
-            (RESOLVER, Rtype::RESINFO) => Some(capabilities(&question.name, minimises)),
+            (DISCOVERY, Rtype::SVCB) => self.discovery(&question.name, place),
+            (RESOLVER_ARPA, Rtype::RESINFO) => Some(capabilities(&question.name, minimises)),
             (_, Rtype::RESINFO) if self.name.as_ref() == Some(&question.name) => Some(capabilities(&question.name, minimises)),
             _ => None,
         }
     }
 
     /// RFC 9462 4: one record for each transport and port, with the addresses at which it is served.
-    fn discovery(&self, owner: &Name, is_local: bool) -> Option<Told> {
+    fn discovery(&self, owner: &Name, place: ClientPlace) -> Option<Told> {
         let name = self.name.as_ref()?;
-        let reachable = self.services.iter().filter(|service| is_local || !service.addr.ip().is_loopback());
+        let reachable = self.services.iter().filter(|service| match place {
+            ClientPlace::ThisMachine => true,
+            ClientPlace::Network => !service.addr.ip().is_loopback(),
+            ClientPlace::BehindBalancer => false,
+        });
         let mut groups: Vec<(&EncryptedService, Vec<IpAddr>)> = Vec::new();
         for service in reachable {
             let is_alike = |other: &EncryptedService| {
@@ -137,6 +150,7 @@ const EXTENDED_ERRORS: &str = "exterr=0-4,6-13,15-19,22-25,27,33";
 
 #[cfg(test)]
 mod tests {
+    use super::ClientPlace::{BehindBalancer, Network, ThisMachine};
     use super::*;
     use crate::record::rdata_to_text;
 
@@ -145,9 +159,9 @@ mod tests {
         EncryptedService { alpn, usual_port, addr: addr.parse().expect("an address"), path }
     }
 
-    fn told(designated: &Designated, name: &str, rtype: Rtype, is_local: bool) -> Vec<String> {
+    fn told(designated: &Designated, name: &str, rtype: Rtype, place: ClientPlace) -> Vec<String> {
         let question = Question::new(Name::parse(name).expect("a name"), rtype);
-        let Some(told) = designated.answer(&question, is_local, true) else { return Vec::new() };
+        let Some(told) = designated.answer(&question, place, true) else { return Vec::new() };
         let text = |set: &RrSet| {
             let mut lines = Vec::new();
             for rdata in set.data.iter() {
@@ -177,17 +191,19 @@ mod tests {
             "dns.example. A 192.0.2.53",
             "dns.example. AAAA 2001:db8::53",
         ];
-        assert_eq!(told(&designated, "_dns.resolver.arpa", Rtype::SVCB, false), expected);
-        let local = told(&designated, "_dns.resolver.arpa", Rtype::SVCB, true);
+        assert_eq!(told(&designated, "_dns.resolver.arpa", Rtype::SVCB, Network), expected);
+        let local = told(&designated, "_dns.resolver.arpa", Rtype::SVCB, ThisMachine);
         assert!(local.iter().any(|line| line.contains("port=8853 ipv4hint=127.0.0.1")), "{local:?}");
         for (name, rtype) in [("_dns.resolver.arpa", Rtype::A), ("resolver.arpa", Rtype::SVCB), ("x._dns.resolver.arpa", Rtype::SVCB)] {
-            assert_eq!(told(&designated, name, rtype, false), [""; 0], "{name} {rtype}");
+            assert_eq!(told(&designated, name, rtype, Network), [""; 0], "{name} {rtype}");
         }
+        assert_eq!(told(&designated, "_dns.resolver.arpa", Rtype::SVCB, BehindBalancer), [""; 0]);
+        assert_eq!(told(&designated, "resolver.arpa", Rtype::RESINFO, BehindBalancer).len(), 1);
         // Nothing is served, or nothing that this client can reach, or nothing that it could verify.
         let only_local = Designated { services: vec![service("dot", "127.0.0.1:853")], ..designated.clone() };
-        assert_eq!(told(&only_local, "_dns.resolver.arpa", Rtype::SVCB, false), [""; 0]);
-        assert_eq!(told(&Designated { name: None, ..designated.clone() }, "_dns.resolver.arpa", Rtype::SVCB, true), [""; 0]);
-        assert_eq!(told(&Designated { services: Vec::new(), ..designated }, "_dns.resolver.arpa", Rtype::SVCB, true), [""; 0]);
+        assert_eq!(told(&only_local, "_dns.resolver.arpa", Rtype::SVCB, Network), [""; 0]);
+        assert_eq!(told(&Designated { name: None, ..designated.clone() }, "_dns.resolver.arpa", Rtype::SVCB, ThisMachine), [""; 0]);
+        assert_eq!(told(&Designated { services: Vec::new(), ..designated }, "_dns.resolver.arpa", Rtype::SVCB, ThisMachine), [""; 0]);
     }
 
     #[test]
@@ -196,11 +212,11 @@ mod tests {
         let errors = [&[EXTENDED_ERRORS.len() as u8], EXTENDED_ERRORS.as_bytes()].concat();
         for name in ["resolver.arpa", "dns.example"] {
             let question = Question::new(Name::parse(name).expect("a name"), Rtype::RESINFO);
-            let of = |minimises| designated.answer(&question, false, minimises).expect("an answer").answer.data;
+            let of = |minimises| designated.answer(&question, Network, minimises).expect("an answer").answer.data;
             assert_eq!(of(true).first(), Some(&[b"\x08qnamemin", &errors[..]].concat()[..]), "{name}");
             assert_eq!(of(false).first(), Some(&errors[..]));
         }
         let other = Question::new(Name::parse("www.example.").expect("a name"), Rtype::RESINFO);
-        assert_eq!(designated.answer(&other, false, true), None);
+        assert_eq!(designated.answer(&other, Network, true), None);
     }
 }

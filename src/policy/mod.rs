@@ -31,7 +31,7 @@ pub use acl::Acl;
 pub use blocking::lists_of;
 pub use blocking::{BlockCounts, Blocked, Listed, Reasons, alias, blocked, of_addresses};
 pub use client::ClientNet;
-pub use designated::{Designated, EncryptedService};
+pub use designated::{ClientPlace, Designated, EncryptedService, RESOLVER_ARPA};
 pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
 pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};

@@ -103,6 +103,12 @@ def by_hand(subject):
         got = udp(packet, source)
         tally.check("UDP", what, got == expected, got)
 
+    def designated(packet, source):
+        reply = ask(SERVER, packet + wire.query("_dns.resolver.arpa", 64), source=source, timeout=2.0)[0]
+        return int.from_bytes(reply[6:8], "big")
+    guarded("UDP", "a client behind a balancer is led to no listener", lambda: (
+        (designated(header("127.0.0.31"), BALANCER), designated(b"", "127.0.0.40") > 0) == (0, True), "records of _dns.resolver.arpa"))
+
     def tls(before, inside):
         raw = socket.create_connection((SERVER, TLS), timeout=3, source_address=(BALANCER, 0))
         raw.sendall(before)

@@ -334,6 +334,7 @@ pub fn walk(data: &[u8]) {
         peer: "127.0.0.1:4000".parse().expect("an address"),
         local: "127.0.0.1:53".parse().expect("an address"),
         transport: Transport::Udp,
+        is_behind_balancer: false,
     };
     runtime.block_on(async {
         let worker = worker(script.clone());

@@ -887,7 +887,7 @@ fn query(question: &str, id: u16) -> (Vec<u8>, Client) {
 
 pub fn client(tcp: bool) -> Client {
     let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-    Client { peer: at(40_000), local: at(53), transport: if tcp { Transport::Tcp } else { Transport::Udp } }
+    Client { peer: at(40_000), local: at(53), transport: if tcp { Transport::Tcp } else { Transport::Udp }, is_behind_balancer: false }
 }
 
 /// How often each question went out, for counts in tests.

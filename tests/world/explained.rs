@@ -162,7 +162,12 @@ fn an_explanation_concludes_what_the_client_gets() {
             let mut packet = Packet::query(number as u16, &question.name, question.rtype);
             packet.flags = *flags;
             packet.edns = Some(Edns { size: 1232, dnssec_ok: true, ..Edns::default() });
-            let client = Client { peer: *peer, local: "127.0.0.1:53".parse().expect("an address"), transport: Transport::Tcp };
+            let client = Client {
+                peer: *peer,
+                local: "127.0.0.1:53".parse().expect("an address"),
+                transport: Transport::Tcp,
+                is_behind_balancer: false,
+            };
             let reply = of_wire(&asked.ask_as(&packet.encode(), &client).packet);
             let query = Explain {
                 question: question.clone(),

@@ -46,6 +46,16 @@ impl Reserved {
         self.held.permit.waits();
         has_room
     }
+
+    /// The octets of the reply that this was reserved for.
+    pub(super) fn hold(&mut self, octets: usize) {
+        let Held { permit, unread, .. } = &*self.held;
+        match octets.checked_sub(self.octets) {
+            Some(more) => permit.hold(more, unread.get() == 0),
+            None => permit.release(self.octets - octets),
+        }
+        self.octets = octets;
+    }
 }
 
 impl Drop for Reserved {

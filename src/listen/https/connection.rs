@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ use super::freshness::max_age;
 use super::request::{Asked, MEDIA_TYPE, METHODS, asked, fits};
 use crate::answer::{AtOnce, Client};
 use crate::limits::clients::{
-    HTTP_CLOSE_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_RESETS_MAX, HTTP_ROOM_TURNS_MAX, HTTP_STREAMS_MAX, HTTP_UNREAD_BYTES_MAX,
-    HTTP_WINDOW_BYTES,
+    CLOSE_BYTES_MAX, CLOSE_MAX, HTTP_CLOSE_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_RESETS_MAX, HTTP_ROOM_TURNS_MAX,
+    HTTP_STREAMS_MAX, HTTP_UNREAD_BYTES_MAX, HTTP_WINDOW_BYTES, REPLY_BYTES_USUAL,
 };
 use crate::listen::dispatch::{Answer, Dispatch, MESSAGE_BYTES};
 use crate::listen::failure;
@@ -34,7 +35,6 @@ use crate::listen::handshake::Secured;
 use crate::listen::limits::{Bounds, Permit};
 use crate::metrics::{Counter, Gauge};
 use crate::record::Rcode;
-use crate::wire::{Header, Opcode};
 
 /// The protocol that ALPN names (RFC 9113 3.2).
 const HTTP_2: &[u8] = b"h2";
@@ -112,8 +112,16 @@ pub(in crate::listen) async fn converse<A: Answer>(
             },
         }
     }
-    // HTTP has ended, and its last words may still be here: what is wrong with a request over HTTP/1.1 is one of them.
-    let _ = timeout(HTTP_CLOSE_MAX, poll_fn(|cx| stream.poll_close(cx))).await;
+    // HTTP has ended, and its last words may still be here: what is wrong with a request over HTTP/1.1 is one of them, told while the
+    // client still sends.
+    let close = async {
+        poll_fn(|cx| stream.poll_close(cx)).await?;
+        // An idle connection has none.
+        let mut left = if is_stopping && shared.busy_until.get() + CLOSE_MAX < Instant::now() { 0 } else { CLOSE_BYTES_MAX };
+        poll_fn(|cx| stream.poll_drop_input(&shared.dispatch.scratch, &mut left, cx)).await
+    };
+    // The connection ends in any case.
+    let _: Result<io::Result<()>, _> = timeout(CLOSE_MAX, close).await;
 }
 
 struct OnDrop<F: FnMut()>(F);
@@ -203,16 +211,37 @@ impl<A: Answer> Shared<A> {
         Ok(Query { message, is_head, _reserved: reserved })
     }
 
-    /// Takes a reply if there is room for it.
-    fn keep(&self, reply: Cow<'_, [u8]>, is_head: bool) -> Made {
-        if reply.is_empty() {
-            return Made::Nothing;
+    /// Room for a reply of usual length, asked for before the query is answered: the answer itself always has a place then.
+    async fn room_for_reply(&self) -> Result<Reserved, NoRoom> {
+        let mut turns_left = HTTP_ROOM_TURNS_MAX;
+        loop {
+            while !self.has_room() {
+                self.room_changed().await;
+            }
+            let is_first = self.held.unread.get() == 0;
+            if let Some(reserved) = self.held.reserve(REPLY_BYTES_USUAL, is_first) {
+                return Ok(reserved);
+            }
+            if is_first {
+                // This connection has nothing to write: others hold the room, and are about to write.
+                turns_left = turns_left.checked_sub(1).ok_or(NoRoom)?;
+                tokio::task::yield_now().await;
+            } else {
+                self.room_changed().await;
+            }
         }
-        let octets = if is_head { 0 } else { reply.len() };
-        let Some(reserved) = self.held.reserve(octets, self.held.unread.get() == 0) else { return Made::NoRoom };
-        let (len, max_age) = (reply.len(), max_age(&reply));
-        Made::Reply(Reply { octets: if is_head { Vec::new() } else { reply.into_owned() }, len, max_age, reserved })
     }
+}
+
+/// `None`: there is no answer.
+fn kept(reply: Cow<'_, [u8]>, is_head: bool, mut reserved: Reserved) -> Option<Reply> {
+    if reply.is_empty() {
+        return None;
+    }
+    let (len, max_age) = (reply.len(), max_age(&reply));
+    let octets = if is_head { Vec::new() } else { reply.into_owned() };
+    reserved.hold(octets.len());
+    Some(Reply { octets, len, max_age, reserved })
 }
 
 /// An error resets the stream, or closes a connection over HTTP/1.1: what a rule drops gets no response.
@@ -317,49 +346,21 @@ fn refusal(status: StatusCode) -> Response<ReplyBody> {
 /// Other connections hold all there is, and none of them can be closed.
 struct NoRoom;
 
-/// Answers the query; `Ok(None)`: there is no answer. An answer that becomes ready while there is no room for it is dropped, and the
-/// query is answered again, mostly from the cache, when the client has read what fills the room.
+/// Answers the query, once; `Ok(None)`: there is no answer.
 async fn answer<A: Answer>(shared: &Shared<A>, query: &Query) -> Result<Option<Reply>, NoRoom> {
-    // An update is carried out once.
-    let is_update = Header::read(&query.message).is_some_and(|header| header.flags.opcode() == Opcode::UPDATE);
-    let mut turns_left = HTTP_ROOM_TURNS_MAX;
-    loop {
-        while !shared.has_room() {
-            shared.room_changed().await;
-        }
-        let made = match at_once(shared, query) {
-            Ok(made) => made,
-            Err(pending) => {
-                shared.held.permit.waits();
-                match later(shared, &query.message, pending).await.filter(|reply| !reply.is_empty()) {
-                    None => Made::Nothing,
-                    Some(reply) if is_update || shared.has_room() => shared.keep(Cow::Owned(reply), query.is_head),
-                    Some(_) => continue,
-                }
-            }
-        };
-        match made {
-            Made::Reply(reply) => return Ok(Some(reply)),
-            Made::Nothing => return Ok(None),
-            Made::NoRoom if is_update => return Err(NoRoom),
-            Made::NoRoom if shared.held.unread.get() > 0 => shared.room_changed().await,
-            // This connection has nothing to write: others hold the room, and are about to write.
-            Made::NoRoom => {
-                turns_left = turns_left.checked_sub(1).ok_or(NoRoom)?;
-                tokio::task::yield_now().await;
-            }
+    let room = shared.room_for_reply().await?;
+    match at_once(shared, query, room) {
+        Ok(reply) => Ok(reply),
+        Err((pending, room)) => {
+            shared.held.permit.waits();
+            let reply = later(shared, &query.message, pending).await.unwrap_or_default();
+            Ok(kept(Cow::Owned(reply), query.is_head, room))
         }
     }
 }
 
-enum Made {
-    Reply(Reply),
-    Nothing,
-    NoRoom,
-}
-
 /// The answer that needs no waiting.
-fn at_once<A: Answer>(shared: &Shared<A>, query: &Query) -> Result<Made, A::Pending> {
+fn at_once<A: Answer>(shared: &Shared<A>, query: &Query, room: Reserved) -> Result<Option<Reply>, (A::Pending, Reserved)> {
     let (dispatch, message) = (&shared.dispatch, &query.message[..]);
     let began = dispatch.batch_begins();
     let moment = dispatch.moment();
@@ -367,17 +368,13 @@ fn at_once<A: Answer>(shared: &Shared<A>, query: &Query) -> Result<Made, A::Pend
     slot[..message.len()].copy_from_slice(message);
     let outcome = match dispatch.at_once(&moment, &mut slot, message.len(), &shared.client) {
         AtOnce::Reply(len) => {
-            let made = shared.keep(Cow::Borrowed(&slot[..len.min(MESSAGE_BYTES)]), query.is_head);
-            dispatch.metrics.add(Counter::StreamAtOnce, usize::from(matches!(made, Made::Reply(_))));
-            Ok(made)
+            dispatch.metrics.count(Counter::StreamAtOnce);
+            Ok(kept(Cow::Borrowed(&slot[..len.min(MESSAGE_BYTES)]), query.is_head, room))
         }
-        AtOnce::Silence => Ok(Made::Nothing),
+        AtOnce::Silence => Ok(None),
         // Zone transfers have many messages, and a response has one (RFC 8484 4.2.1).
-        AtOnce::Many(_) => Ok(match failure::reply(message, Rcode::REFUSED) {
-            Some(reply) => shared.keep(Cow::Owned(reply), query.is_head),
-            None => Made::Nothing,
-        }),
-        AtOnce::Later(pending) => Err(pending),
+        AtOnce::Many(_) => Ok(kept(Cow::Owned(failure::reply(message, Rcode::REFUSED).unwrap_or_default()), query.is_head, room)),
+        AtOnce::Later(pending) => Err((pending, room)),
     };
     dispatch.batch_ends(began);
     outcome

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::limits::clients::{CORKED_BYTES_MAX, HTTP_TURN_BYTES_MAX, KEPT_BUFFER_BYTES_MAX};
+use crate::listen::close;
 
 /// One stream over TLS, for HTTP and for whoever polls HTTP and calls `poll_uncork` afterwards.
 pub(super) struct Corked<S>(Rc<RefCell<Inner<S>>>);
@@ -44,6 +45,14 @@ impl<S: AsyncWrite + Unpin> Corked<S> {
         let mut inner = self.0.borrow_mut();
         ready!(inner.poll_drain(cx))?;
         Pin::new(&mut inner.stream).poll_shutdown(cx)
+    }
+
+    /// Reads and drops what the client still sends, of which so many octets are left to it.
+    pub(super) fn poll_drop_input(&self, scratch: &RefCell<Vec<u8>>, left: &mut usize, cx: &mut Context<'_>) -> Poll<io::Result<()>>
+    where
+        S: AsyncRead,
+    {
+        close::poll_drain(&mut self.0.borrow_mut().stream, scratch, left, cx)
     }
 
     /// Writes what waits. Pending: the client does not read, and the task is woken when it does.

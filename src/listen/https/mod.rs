@@ -3,10 +3,12 @@
 //! What costs memory or time has a bound: streams, windows, header and body octets, resets, octets that the client does not read,
 //! the time without a request. An answer that needs no waiting is given while its request is read, without a task of its own.
 
+mod accept;
 mod body;
 mod connection;
 mod cork;
 mod freshness;
 mod request;
 
+pub use accept::Wish;
 pub(super) use connection::converse;

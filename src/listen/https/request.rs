@@ -3,6 +3,7 @@
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, StatusCode, Uri};
 
+use super::accept::Wish;
 use crate::listen::dispatch::MESSAGE_BYTES;
 use crate::record::base64url_from_text;
 use crate::wire::HEADER_BYTES;
@@ -29,7 +30,7 @@ pub(super) fn asked(method: &Method, uri: &Uri, headers: &HeaderMap, path: &str)
     if !is_post && method != Method::GET && method != Method::HEAD {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
-    if !accepts(headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok())) {
+    if !Wish::of(headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()), MEDIA_TYPE).is_there() {
         return Err(StatusCode::NOT_ACCEPTABLE);
     }
     if is_post {
@@ -60,37 +61,6 @@ pub(super) fn fits(message: &[u8]) -> Result<(), StatusCode> {
 /// Parameters behind the type do not count (RFC 9110 8.3.1).
 fn is_media_type(value: &str) -> bool {
     value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(MEDIA_TYPE))
-}
-
-/// Whether the client takes our type (RFC 9110 12.5.1). Several lines are one list (RFC 9110 5.3); the range that names the type most
-/// exactly decides. A client that says nothing takes everything.
-fn accepts<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
-    let mut best: Option<(u8, bool)> = None;
-    let mut is_empty = true;
-    for range in lines.flat_map(|line| line.split(',')).map(str::trim).filter(|range| !range.is_empty()) {
-        is_empty = false;
-        let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
-        let exactness = match range.trim() {
-            exact if exact.eq_ignore_ascii_case(MEDIA_TYPE) => 3,
-            kind if kind.eq_ignore_ascii_case("application/*") => 2,
-            "*/*" => 1,
-            _ => continue,
-        };
-        let is_wanted = !has_no_weight(parameters);
-        best = match best {
-            Some((before, _)) if before > exactness => best,
-            Some((before, was_wanted)) if before == exactness => Some((exactness, was_wanted || is_wanted)),
-            Some(_) | None => Some((exactness, is_wanted)),
-        };
-    }
-    is_empty || best.is_some_and(|(_, is_wanted)| is_wanted)
-}
-
-/// `q=0` (RFC 9110 12.4.2).
-fn has_no_weight(parameters: &str) -> bool {
-    let weight =
-        parameters.split(';').filter_map(|parameter| parameter.split_once('=')).find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    weight.is_some_and(|(_, weight)| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
 }
 
 #[cfg(test)]
