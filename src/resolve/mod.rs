@@ -30,7 +30,7 @@ pub use context::context::Context;
 pub use context::failure::{Cause, Failure};
 pub use context::local::{Local, LocalAnswer, LocalCut, LocalSource};
 pub use context::place::QuestionPlace;
-pub use context::routes::{Anchors, Routes, RoutesInForce};
+pub use context::routes::{Anchors, Routes, RoutesInForce, Rule};
 #[cfg(test)]
 pub use context::trace::ZoneKey;
 pub use context::trace::{AliasTailReason, Asked, CacheHit, ChainPart, Choice, Event, Purpose, Step, Trace};

@@ -27,7 +27,7 @@ mod tests;
 mod tls;
 mod unpack;
 
-pub(super) use addresses::OwnResolver;
+pub(super) use addresses::{Addresses, OwnResolver};
 pub(super) use client::{Client, Fetched, Request};
 pub(super) use error::{FetchError, RetryAfter};
 #[cfg(test)]

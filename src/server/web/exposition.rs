@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use crate::listen::Wish;
 use crate::metrics::{Distribution, Kind, Row};
 use crate::server::engine::{Entries, ZoneEntry};
 
@@ -16,9 +17,11 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// What a client asks for by its header `Accept`. OpenMetrics only where it is named.
+    /// What a client asks for by its header `Accept`. OpenMetrics only where it is named, and wanted no less than the other form.
     pub(super) fn asked_for(accept: Option<&str>) -> Form {
-        match accept.is_some_and(|accept| accept.to_ascii_lowercase().contains("application/openmetrics-text")) {
+        let wish = |media_type| Wish::of(accept.into_iter(), media_type);
+        let open = wish("application/openmetrics-text");
+        match open.exactness == 3 && open.is_there() && open.weight >= wish("text/plain").weight {
             true => Form::OpenMetrics,
             false => Form::Prometheus,
         }
@@ -273,6 +276,13 @@ mod tests {
             (Some("*/*"), Form::Prometheus),
             (Some("text/plain"), Form::Prometheus),
             (Some(prometheus), Form::OpenMetrics),
+            (Some("application/openmetrics-text"), Form::OpenMetrics),
+            (Some("text/html, Application/OpenMetrics-Text; version=1.0.0"), Form::OpenMetrics),
+            (Some("application/openmetrics-text;q=0, text/plain"), Form::Prometheus),
+            (Some("text/plain, application/openmetrics-text; version=1.0.0; Q=0.000"), Form::Prometheus),
+            (Some("application/openmetrics-text-2"), Form::Prometheus),
+            (Some("text/plain;q=0.9, application/openmetrics-text;q=0.1"), Form::Prometheus),
+            (Some("text/plain;q=0.5, application/openmetrics-text;q=0.5"), Form::OpenMetrics),
         ] {
             assert_eq!(Form::asked_for(accept), form, "{accept:?}");
         }

@@ -32,10 +32,11 @@ use super::timed_stream::TimedStream;
 use super::{dashboard, exposition};
 use crate::env::{BootTime, Clock, RealClock};
 use crate::limits::Limits;
+use crate::limits::clients::CLOSE_MAX;
 use crate::limits::server::{
     WEB_CONNECTIONS_MAX, WEB_CONNECTIONS_PER_CLIENT_MAX, WEB_ENTRIES_MAX, WEB_HEAD_BYTES_MAX, WEB_IDLE_MAX, WEB_UNREAD_MAX,
 };
-use crate::listen::{Bounds, Connections, LiveBounds, Permit};
+use crate::listen::{Bounds, Connections, LiveBounds, Permit, close_in_order};
 use crate::server::engine::Engine;
 use crate::server::priority;
 
@@ -86,6 +87,7 @@ struct Site {
     connections: Rc<Connections>,
     ready: Probe,
     explanations: Explanations,
+    scratch: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Site {
@@ -102,6 +104,7 @@ impl Site {
             connections,
             ready: Probe::default(),
             explanations: Explanations::default(),
+            scratch: Rc::new(RefCell::new(vec![0; SCRATCH_BYTES])),
         })
     }
 }
@@ -142,7 +145,8 @@ fn start(site: &Rc<Site>, stream: TcpStream, client: IpAddr) {
     connections.set_task(number, task.abort_handle());
 }
 
-async fn serve_one(stream: TcpStream, client: IpAddr, site: Rc<Site>, permit: &Permit) {
+async fn serve_one(mut stream: TcpStream, client: IpAddr, site: Rc<Site>, permit: &Permit) {
+    let scratch = site.scratch.clone();
     let service = service_fn(|request: Request<Incoming>| {
         let site = site.clone();
         async move {
@@ -157,8 +161,13 @@ async fn serve_one(stream: TcpStream, client: IpAddr, site: Rc<Site>, permit: &P
     // The time for a head also bounds the wait for the next request; a body is never read.
     builder.timer(TokioTimer::new()).header_read_timeout(WEB_IDLE_MAX).max_buf_size(WEB_HEAD_BYTES_MAX);
     // What goes wrong on a connection is the client's.
-    let _ = builder.serve_connection(TokioIo::new(TimedStream::new(stream, WEB_UNREAD_MAX)), service).await;
+    let _ = builder.serve_connection(TokioIo::new(TimedStream::new(&mut stream, WEB_UNREAD_MAX)), service).await;
+    // What is wrong with a request is told while the client may still send the rest of it.
+    close_in_order(&mut stream, &scratch, CLOSE_MAX).await;
 }
+
+/// What is read at the end of a connection, and dropped.
+const SCRATCH_BYTES: usize = 4 << 10;
 
 impl Site {
     async fn respond(&self, request: &Request<Incoming>, client: IpAddr) -> Response<Full<Bytes>> {
@@ -357,10 +366,9 @@ mod tests {
         let fields = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "A: b\r\n".repeat(4_000));
         for request in ["\r\n\r\n\r\nnonsense\r\n\r\n", "GET\0/ HTTP/1.1\r\n\r\n", &long, &fields, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
             let mut stream = std::net::TcpStream::connect(addr).expect("it listens");
-            // It may close before everything has been read.
-            let _ = stream.write_all(request.as_bytes());
+            stream.write_all(request.as_bytes()).expect("it is read");
             let mut reply = Vec::new();
-            let _ = stream.read_to_end(&mut reply);
+            stream.read_to_end(&mut reply).expect("a clean end, not a reset");
             assert!(reply.is_empty() || reply.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&reply));
         }
         assert_eq!(reply(addr, "GET /healthz", "").1, "ok\n");

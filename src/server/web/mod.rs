@@ -22,6 +22,7 @@ mod pages;
 mod password;
 mod probe;
 mod readiness;
+mod readiness_plan;
 mod timed_stream;
 
 pub(super) use listener::{bind, serve};
