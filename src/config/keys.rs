@@ -162,6 +162,13 @@ const SERVER: &[Row<Settings>] = &[
         why: "RFC 8484 4.1: what all clients propose",
     },
     Row {
+        key: "https-json",
+        kind: Kind::Switch(|s| &mut s.server.https_json),
+        default: "false",
+        doc: "Answer the JSON form of DNS over HTTPS as well: `?name=example.com&type=AAAA` at `https-path` and at /resolve, with the names that Google Public DNS and Cloudflare use",
+        why: "no standard defines it, and no resolver of a system needs it",
+    },
+    Row {
         key: "proxy-from",
         kind: Kind::Prefixes(|s| &mut s.server.proxy_from),
         default: "[]",

@@ -533,7 +533,7 @@ to   = ["192.0.2.1"]
             (
                 "[server]\nqqqqqqqq = 1",
                 &[
-                    "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, listen-tls, listen-https, https-path, proxy-from, allow, workers, state-dir, control-socket, user, sandbox, nat64-prefix, identity, version",
+                    "2:1: unknown key \"qqqqqqqq\" in [server]; the keys of [server] are listen, listen-tls, listen-https, https-path, https-json, proxy-from, allow, workers, state-dir, control-socket, user, sandbox, nat64-prefix, identity, version",
                 ],
             ),
             ("listen = 1", &["1:1: unknown section or key \"listen\"; \"listen\" belongs in [server]"]),

@@ -65,6 +65,8 @@ pub struct ServerSettings {
     pub listen_https: Vec<SocketAddr>,
     /// Path of the URI that DNS over HTTPS is served at.
     pub https_path: String,
+    /// Whether the JSON form of DNS over HTTPS is served too.
+    pub https_json: bool,
     /// Load balancers, each of which says by the PROXY protocol on whose behalf it asks.
     pub proxy_from: Vec<Prefix>,
     /// Clients that may use recursion and the cache.
@@ -562,6 +564,7 @@ impl Default for ServerSettings {
             listen_tls: Vec::new(),
             listen_https: Vec::new(),
             https_path: "/dns-query".to_owned(),
+            https_json: false,
             proxy_from: Vec::new(),
             allow,
             workers: None,

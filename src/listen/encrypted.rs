@@ -17,10 +17,11 @@ use tokio::time::timeout;
 use super::connection;
 use super::dispatch::{Admission, Answer, Dispatch};
 use super::handshake::{Handshakes, Secured};
+use super::https::{self, HttpsUris};
 use super::limits::{LiveBounds, Permit};
 use super::proxied::{self, Inside};
+use super::stream;
 use super::tls::{Encrypted, Tls};
-use super::{https, stream};
 use crate::answer::{Client, Transport};
 use crate::env::{Accepted, Clock, RealStreamListener, Stream, StreamListener};
 use crate::metrics::Counter;
@@ -49,8 +50,8 @@ pub enum ListenerChange<T> {
 #[derive(Clone)]
 pub struct Encryption {
     pub tls: Tls,
-    /// Path of the URI of DNS over HTTPS; a reload may change it.
-    pub https_path: Arc<ArcSwap<String>>,
+    /// A reload may change them.
+    pub uris: Arc<ArcSwap<HttpsUris>>,
     /// Bounds of handshakes under way.
     pub handshakes: LiveBounds,
 }
@@ -58,7 +59,7 @@ pub struct Encryption {
 struct Shared<A> {
     dispatch: Rc<Dispatch<A>>,
     handshakes: Handshakes,
-    https_path: Arc<ArcSwap<String>>,
+    uris: Arc<ArcSwap<HttpsUris>>,
 }
 
 /// Serves until `stop` holds true or its sender is dropped; then takes no new connection and lets work in progress finish within
@@ -71,9 +72,9 @@ pub async fn serve_encrypted<A: Answer>(
     admission: Admission,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Encryption { tls, https_path, handshakes } = encryption;
+    let Encryption { tls, uris, handshakes } = encryption;
     let dispatch = Rc::new(Dispatch::new(answer, clock, admission, stop.clone()));
-    let shared = Rc::new(Shared { dispatch: Rc::clone(&dispatch), handshakes: Handshakes::new(tls, handshakes), https_path });
+    let shared = Rc::new(Shared { dispatch: Rc::clone(&dispatch), handshakes: Handshakes::new(tls, handshakes), uris });
     let mut opened: Vec<(EncryptedAddr, JoinHandle<()>)> = Vec::new();
     loop {
         let change = tokio::select! {
@@ -169,12 +170,12 @@ fn secure<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, stream: Box<dyn St
 }
 
 async fn converse<A: Answer>(shared: &Rc<Shared<A>>, over: Encrypted, stream: Secured, client: Client, permit: Permit) {
-    let Shared { dispatch, https_path, .. } = &**shared;
+    let Shared { dispatch, uris, .. } = &**shared;
     match over {
         Encrypted::Tls => connection::converse(Rc::clone(dispatch), stream, client, permit).await,
         Encrypted::Https => {
-            let path = https_path.load_full();
-            Box::pin(https::converse(Rc::clone(dispatch), stream, client, permit, path)).await;
+            let uris = uris.load_full();
+            Box::pin(https::converse(Rc::clone(dispatch), stream, client, permit, uris)).await;
         }
     }
 }

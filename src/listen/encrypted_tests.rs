@@ -23,6 +23,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::encrypted::{EncryptedAddr, Encryption, ListenerChange, serve_encrypted};
 use super::fake::{ASKED, Dialler, Fake, LARGE_MADE, StoppedClock, admission, bounds, listener, local, peer, query, update};
+use super::https::HttpsUris;
 use super::limits::{Bounds, LiveBounds};
 use super::tls::{Encrypted, Tls};
 use crate::limits::clients::HANDSHAKE_MAX;
@@ -60,7 +61,7 @@ pub(super) async fn serving_as(fake: Fake, over: Encrypted, bounds: Bounds, hand
     let (stop, stopped) = watch::channel(false);
     let encryption = Encryption {
         tls: tls.clone(),
-        https_path: Arc::new(ArcSwap::from_pointee("/dns-query".to_owned())),
+        uris: Arc::new(ArcSwap::from_pointee(HttpsUris { path: "/dns-query".to_owned(), json: true })),
         handshakes: LiveBounds::new(handshakes),
     };
     let mut first = Some(ListenerChange::Open { at: EncryptedAddr { over, addr: local() }, listener });
@@ -328,6 +329,31 @@ async fn doh_over_both_versions() {
             ] {
                 assert_eq!(server.fetch(config(), request).await.0, status, "{protocol} {status}");
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn doh_in_json() {
+    serving(Encrypted::Https, bounds(), bounds(), async |server| {
+        for protocol in ["h2", "http/1.1"] {
+            let get = |uri: &str| {
+                let request = Request::get(format!("https://dns.example{uri}")).header("host", "dns.example");
+                request.body(Full::default()).expect("a request")
+            };
+            let config = || server.client(&[protocol], None);
+            for uri in ["/resolve?name=www.example&type=AAAA", "/dns-query?name=www.example&type=28&ct=application/dns-json"] {
+                let (status, age, body) = server.fetch(config(), get(uri)).await;
+                assert_eq!((status, age.as_deref()), (200, Some("max-age=0")), "{protocol} {uri}");
+                let text: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+                let question = serde_json::json!([{ "name": "www.example.", "type": 28 }]);
+                assert_eq!((&text["Status"], &text["RD"], &text["Question"]), (&0.into(), &true.into(), &question), "{protocol} {uri}");
+            }
+            let (status, _, body) = server.fetch(config(), get("/resolve?name=www.example&ct=application/dns-message")).await;
+            assert_eq!((status, body[..4].to_vec(), body[12..17].to_vec()), (200, vec![0, 0, 0x81, 0x20], b"\x03www\x07".to_vec()));
+            let (status, _, body) = server.fetch(config(), get("/resolve?name=www.example&type=0")).await;
+            assert_eq!((status, body.starts_with(b"type= ")), (400, true), "{protocol}");
         }
     })
     .await;

@@ -17,7 +17,7 @@ use tokio::task::LocalSet;
 
 use super::busy_time::BusyTime;
 use super::command::{Command, Opened, Reply};
-use super::encrypted::CertificateKeeper;
+use super::encrypted::{self, CertificateKeeper};
 use super::engine::{BrokenZoneServed, Engine, Entries, ListEntry, Swapped, ZoneEntry};
 use super::hosting::{Changing, Hosting, Order, RealDisk, Versions, made_catalogs};
 use super::lists::ListKeeper;
@@ -61,7 +61,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     let query_log_settings = sources.settings.query_log.clone();
     let (view_settings, time_zone) = (sources.settings.views.clone(), sources.time_zone.clone().unwrap_or(TimeZone::UTC));
     let (certificate_files, certificate) = (CertificateFiles::of(&sources.settings), sources.certificate.take());
-    let https_path = sources.settings.server.https_path.clone();
+    let uris = encrypted::uris(&sources.settings.server);
     let signing = Arc::new(Signing::new(Arc::new(RealClock), state_folder.clone()));
     signing.configure(&zone_settings);
     let versions = Arc::new(Versions::new(Arc::new(RealDisk), state_folder.clone(), Some(signing.clone())));
@@ -79,7 +79,7 @@ pub fn build(mut sources: Sources, addrs: &[SocketAddr], limits: Limits) -> Resu
     let seed = Random::from_system().map_err(|error| format!("no randomness from the system: {error}"))?.u64();
     let encryption = Encryption {
         tls: Tls::new(seed).map_err(|error| format!("TLS cannot be set up: {error}"))?,
-        https_path: Arc::new(ArcSwap::from_pointee(https_path)),
+        uris: Arc::new(ArcSwap::from_pointee(uris)),
         handshakes: LiveBounds::new(Bounds::share_handshakes(&limits, workers)),
     };
     let named = service.clone();
@@ -255,7 +255,7 @@ impl Engine for Server {
         self.dnstap.configure(&sources.settings.dnstap);
         self.views.configure(sources.time_zone.clone().unwrap_or(TimeZone::UTC), &sources.settings.views);
         self.certificates.configure(CertificateFiles::of(&sources.settings), sources.certificate.take());
-        self.encryption.https_path.store(Arc::new(sources.settings.server.https_path.clone()));
+        self.encryption.uris.store(Arc::new(encrypted::uris(&sources.settings.server)));
         let mut changing = self.hosting.versions.change();
         self.signing.configure(&zone_settings);
         sources.settings.zones = changing.configure(&zone_settings);
@@ -297,10 +297,10 @@ impl Engine for Server {
     }
 
     fn serves_encrypted(&self, open: &[EncryptedAddr]) {
-        let path = self.encryption.https_path.load_full();
+        let uris = self.encryption.uris.load_full();
         let service = |at: &EncryptedAddr| match at.over {
             Encrypted::Tls => EncryptedService { alpn: "dot", usual_port: 853, addr: at.addr, path: None },
-            Encrypted::Https => EncryptedService { alpn: "h2", usual_port: 443, addr: at.addr, path: Some(path.to_string()) },
+            Encrypted::Https => EncryptedService { alpn: "h2", usual_port: 443, addr: at.addr, path: Some(uris.path.clone()) },
         };
         self.service.set_encrypted_services(&open.iter().map(service).collect::<Vec<_>>());
     }

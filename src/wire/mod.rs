@@ -14,9 +14,9 @@ mod query;
 mod writer;
 
 pub use bridge::{name_of, typed_rdata};
-pub use edns::OptionCode;
 #[cfg(any(test, feature = "internals"))]
-pub use edns::{Edns, EdnsOption, options};
+pub use edns::{Edns, EdnsOption};
+pub use edns::{OptionCode, options};
 pub use header::{Flags, HEADER_BYTES, Header, Opcode};
 #[cfg(any(test, feature = "internals"))]
 pub use message::WireError;

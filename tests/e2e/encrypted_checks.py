@@ -3,6 +3,7 @@ change under load, half-open handshakes beside live traffic."""
 
 import base64
 import http.server
+import json
 import os
 import re
 import shutil
@@ -193,6 +194,13 @@ def https_checks():
             return not got.startswith("200") and status(version, get).startswith("200"), got
         guarded("curl", f"HTTP/{shown}: 40 KB of header are refused", header_flood)
 
+    def in_json():
+        got = json.loads(output("curl", "-sk", "-H", "accept: application/dns-json", f"{base}/resolve?name=www.hosted.example&type=A"))
+        wrong = output("curl", "-sk", "-w", " %{http_code}", f"{base}/resolve?name=www.hosted.example&type=0")
+        answer = [(one["name"], one["type"], one["data"]) for one in got["Answer"]]
+        return got["Status"] == 0 and answer == [("www.hosted.example.", 1, "192.0.2.80")] and wrong.endswith(" 400"), (got, wrong)
+    guarded("curl", "the JSON form", in_json)
+
     def through_doh():
         server = http.server.ThreadingHTTPServer((PAGE, PAGE_PORT), http.server.SimpleHTTPRequestHandler)
         server.RequestHandlerClass.log_message = lambda *_: None
@@ -364,7 +372,7 @@ def encrypted_stage(words, make_stage):
         network.make_network([])
         tally.folder = stage.folder
         subject = stage.subject("cairn")
-        subject.server = (f'listen-tls = ["{LOCAL}:{TLS}"]\nlisten-https = ["{LOCAL}:{HTTPS}"]\n'
+        subject.server = (f'listen-tls = ["{LOCAL}:{TLS}"]\nlisten-https = ["{LOCAL}:{HTTPS}"]\nhttps-json = true\n'
                           f'control-socket = "{subject.folder}/control.sock"\n')
         subject.more = '[tls]\ncertificate = "cert.pem"\nkey = "key.pem"\n'
         put(certificate(stage.folder, "first.test"), subject.folder)

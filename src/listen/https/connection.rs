@@ -22,8 +22,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::body::{Held, ReplyBody, Reserved};
 use super::cork::Corked;
+use super::dns_json;
 use super::freshness::max_age;
-use super::request::{Asked, MEDIA_TYPE, METHODS, asked, fits};
+use super::request::{Asked, Form, HttpsUris, Refusal, asked, fits};
 use crate::answer::{AtOnce, Client};
 use crate::limits::clients::{
     CLOSE_BYTES_MAX, CLOSE_MAX, HTTP_CLOSE_MAX, HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX, HTTP_RESETS_MAX, HTTP_ROOM_TURNS_MAX,
@@ -44,7 +45,7 @@ struct Shared<A> {
     /// As they were when the connection began.
     bounds: Bounds,
     client: Client,
-    path: Arc<String>,
+    uris: Arc<HttpsUris>,
     held: Rc<Held>,
     /// Requests that have no response yet.
     requests: Cell<usize>,
@@ -58,14 +59,14 @@ pub(in crate::listen) async fn converse<A: Answer>(
     stream: Secured,
     client: Client,
     permit: Permit,
-    path: Arc<String>,
+    uris: Arc<HttpsUris>,
 ) {
     let is_http_2 = stream.get_ref().1.alpn_protocol() == Some(HTTP_2);
     let (bounds, now) = (dispatch.bounds.now(), Instant::now());
     let held = Rc::new(Held { permit, room: Notify::new(), moved: Cell::new(now), unread: Cell::new(0) });
     let metrics = dispatch.metrics.clone();
     let mut stop = dispatch.stop.clone();
-    let shared = Rc::new(Shared { dispatch, bounds, client, path, held, requests: Cell::new(0), busy_until: Cell::new(now) });
+    let shared = Rc::new(Shared { dispatch, bounds, client, uris, held, requests: Cell::new(0), busy_until: Cell::new(now) });
     metrics.up(Gauge::ConnectionsOpen);
     let _open = OnDrop(|| metrics.down(Gauge::ConnectionsOpen));
     let builder = builder(is_http_2, &bounds);
@@ -205,10 +206,10 @@ impl<A: Answer> Shared<A> {
     }
 
     /// Holds a query that came in a URI.
-    fn hold(&self, message: Vec<u8>, is_head: bool) -> Result<Query, StatusCode> {
+    fn hold(&self, message: Vec<u8>, is_head: bool, form: Form) -> Result<Query, Refusal> {
         let reserved = if self.has_room_for(message.len()) { self.held.reserve(message.len(), false) } else { None };
         let reserved = reserved.ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
-        Ok(Query { message, is_head, _reserved: reserved })
+        Ok(Query { message, is_head, form, _reserved: reserved })
     }
 
     /// Room for a reply of usual length, asked for before the query is answered: the answer itself always has a place then.
@@ -234,14 +235,19 @@ impl<A: Answer> Shared<A> {
 }
 
 /// `None`: there is no answer.
-fn kept(reply: Cow<'_, [u8]>, is_head: bool, mut reserved: Reserved) -> Option<Reply> {
+fn kept(reply: Cow<'_, [u8]>, query: &Query, mut reserved: Reserved) -> Option<Reply> {
     if reply.is_empty() {
         return None;
     }
-    let (len, max_age) = (reply.len(), max_age(&reply));
-    let octets = if is_head { Vec::new() } else { reply.into_owned() };
+    let (max_age, form) = (max_age(&reply), query.form);
+    let octets = match form {
+        Form::Message => reply,
+        Form::Json => Cow::Owned(dns_json::text(&reply)?),
+    };
+    let len = octets.len();
+    let octets = if query.is_head { Vec::new() } else { octets.into_owned() };
     reserved.hold(octets.len());
-    Some(Reply { octets, len, max_age, reserved })
+    Some(Reply { octets, len, form, max_age, reserved })
 }
 
 /// An error resets the stream, or closes a connection over HTTP/1.1: what a rule drops gets no response.
@@ -261,6 +267,7 @@ struct Query {
     message: Vec<u8>,
     /// The client wants no content.
     is_head: bool,
+    form: Form,
     _reserved: Reserved,
 }
 
@@ -269,6 +276,7 @@ struct Reply {
     /// None where the client wants no content.
     octets: Vec<u8>,
     len: usize,
+    form: Form,
     max_age: u32,
     reserved: Reserved,
 }
@@ -277,20 +285,20 @@ async fn respond<A: Answer>(shared: Rc<Shared<A>>, request: Request<Incoming>) -
     shared.note_request(1);
     let _request = OnDrop(|| shared.note_request(-1));
     shared.held.permit.question_came();
-    let query = match asked(request.method(), request.uri(), request.headers(), &shared.path) {
-        Ok(Asked::Query { message, head }) => {
+    let query = match asked(request.method(), request.uri(), request.headers(), &shared.uris) {
+        Ok(Asked::Query { message, head, form }) => {
             // The header is as large again as the query, and is not counted.
             drop(request);
-            shared.hold(message, head)
+            shared.hold(message, head, form)
         }
         Ok(Asked::Body) => match timeout(shared.bounds.message, body(&shared, request.into_body())).await {
-            Ok(read) => read,
-            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+            Ok(read) => read.map_err(Refusal::from),
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT.into()),
         },
-        Err(status) => {
+        Err(refusal) => {
             // A client that is still sending would not read the status: a response before the end of its body resets the stream.
             let _ = timeout(shared.bounds.message, body(&shared, request.into_body())).await;
-            Err(status)
+            Err(refusal)
         }
     };
     let answered = match query {
@@ -300,17 +308,17 @@ async fn respond<A: Answer>(shared: Rc<Shared<A>>, request: Request<Incoming>) -
                 Ok(Some(reply)) => Ok(reply),
                 // What has no readable header is no query at all; a rule drops the rest.
                 Ok(None) if failure::reply(&query.message, Rcode::FORMERR).is_some() => return Err(Dropped),
-                Ok(None) => Err(StatusCode::BAD_REQUEST),
-                Err(NoRoom) => Err(StatusCode::SERVICE_UNAVAILABLE),
+                Ok(None) => Err(StatusCode::BAD_REQUEST.into()),
+                Err(NoRoom) => Err(StatusCode::SERVICE_UNAVAILABLE.into()),
             }
         }
-        Err(status) => Err(status),
+        Err(refusal) => Err(refusal),
     };
     match answered {
         Ok(reply) => Ok(response(reply, shared.dispatch.differs_by_client())),
-        Err(status) => {
+        Err(refusal) => {
             shared.dispatch.metrics.count(Counter::HttpRefused);
-            Ok(refusal(status))
+            Ok(refused(&shared, refusal))
         }
     }
 }
@@ -318,7 +326,7 @@ async fn respond<A: Answer>(shared: Rc<Shared<A>>, request: Request<Incoming>) -
 fn response(reply: Reply, differs_by_client: bool) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::empty());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.form.media_type()));
     headers.insert(CACHE_CONTROL, cache_control(reply.max_age, differs_by_client));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(reply.len));
     if !reply.octets.is_empty() {
@@ -334,11 +342,17 @@ fn cache_control(seconds: u32, differs_by_client: bool) -> HeaderValue {
     HeaderValue::try_from(format!("max-age={seconds}{private}")).unwrap_or_else(|_| HeaderValue::from_static("no-store"))
 }
 
-fn refusal(status: StatusCode) -> Response<ReplyBody> {
+fn refused<A>(shared: &Shared<A>, Refusal { status, allow, why }: Refusal) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::empty());
     *response.status_mut() = status;
     if status == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(METHODS));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Some(text) = why.map(|why| format!("{why}\n").into_bytes())
+        && let Some(reserved) = shared.held.reserve(text.len(), false)
+    {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        *response.body_mut() = ReplyBody::message(text, reserved);
     }
     response
 }
@@ -354,7 +368,7 @@ async fn answer<A: Answer>(shared: &Shared<A>, query: &Query) -> Result<Option<R
         Err((pending, room)) => {
             shared.held.permit.waits();
             let reply = later(shared, &query.message, pending).await.unwrap_or_default();
-            Ok(kept(Cow::Owned(reply), query.is_head, room))
+            Ok(kept(Cow::Owned(reply), query, room))
         }
     }
 }
@@ -369,11 +383,11 @@ fn at_once<A: Answer>(shared: &Shared<A>, query: &Query, room: Reserved) -> Resu
     let outcome = match dispatch.at_once(&moment, &mut slot, message.len(), &shared.client) {
         AtOnce::Reply(len) => {
             dispatch.metrics.count(Counter::StreamAtOnce);
-            Ok(kept(Cow::Borrowed(&slot[..len.min(MESSAGE_BYTES)]), query.is_head, room))
+            Ok(kept(Cow::Borrowed(&slot[..len.min(MESSAGE_BYTES)]), query, room))
         }
         AtOnce::Silence => Ok(None),
         // Zone transfers have many messages, and a response has one (RFC 8484 4.2.1).
-        AtOnce::Many(_) => Ok(kept(Cow::Owned(failure::reply(message, Rcode::REFUSED).unwrap_or_default()), query.is_head, room)),
+        AtOnce::Many(_) => Ok(kept(Cow::Owned(failure::reply(message, Rcode::REFUSED).unwrap_or_default()), query, room)),
         AtOnce::Later(pending) => Err((pending, room)),
     };
     dispatch.batch_ends(began);
@@ -421,5 +435,5 @@ async fn body<A: Answer>(shared: &Shared<A>, body: Incoming) -> Result<Query, St
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
     fits(&message)?;
-    Ok(Query { message, is_head: false, _reserved: reserved })
+    Ok(Query { message, is_head: false, form: Form::Message, _reserved: reserved })
 }

@@ -4,43 +4,115 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, StatusCode, Uri};
 
 use super::accept::Wish;
+use super::dns_json::{self, BadParameter};
+use super::media_type::{DNS_JSON, DNS_MESSAGE};
 use crate::listen::dispatch::MESSAGE_BYTES;
 use crate::record::base64url_from_text;
 use crate::wire::HEADER_BYTES;
 
-/// RFC 8484 6.
-pub(super) const MEDIA_TYPE: &str = "application/dns-message";
-/// The methods that are understood, for a client that used another one (RFC 9110 15.5.6).
-pub(super) const METHODS: &str = "GET, HEAD, POST";
+/// The URIs at which DNS over HTTPS is served.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpsUris {
+    /// Of RFC 8484.
+    pub path: String,
+    /// Whether the JSON form is served as well, there and at `/resolve`.
+    pub json: bool,
+}
+
+/// In which form a reply goes to the client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    Message,
+    Json,
+}
+
+impl Form {
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Form::Message => DNS_MESSAGE,
+            Form::Json => DNS_JSON,
+        }
+    }
+}
 
 /// A request that is understood.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// The query was in the URI; `head`: the client wants no content.
-    Query { message: Vec<u8>, head: bool },
+    Query { message: Vec<u8>, head: bool, form: Form },
     /// The query is the body.
     Body,
 }
 
-pub(super) fn asked(method: &Method, uri: &Uri, headers: &HeaderMap, path: &str) -> Result<Asked, StatusCode> {
-    if uri.path() != path {
-        return Err(StatusCode::NOT_FOUND);
+/// A request that is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    /// The methods that are understood there, for a client that used another one (RFC 9110 15.5.6).
+    pub(super) allow: &'static str,
+    /// For people.
+    pub(super) why: Option<BadParameter>,
+}
+
+impl From<StatusCode> for Refusal {
+    fn from(status: StatusCode) -> Refusal {
+        Refusal { status, allow: "GET, HEAD, POST", why: None }
     }
+}
+
+pub(super) fn asked(method: &Method, uri: &Uri, headers: &HeaderMap, uris: &HttpsUris) -> Result<Asked, Refusal> {
+    let (path, parameters) = (uri.path(), uri.query().unwrap_or_default());
+    let is_ours = path == uris.path;
+    let is_of_json = uris.json && path == dns_json::PATH;
+    if !is_ours && !is_of_json {
+        return Err(StatusCode::NOT_FOUND.into());
+    }
+    let (is_head, is_get) = (method == Method::HEAD, method == Method::GET || method == Method::HEAD);
+    if is_ours && !(uris.json && is_get && dns_json::is_meant(parameters)) {
+        return Ok(asked_in_messages(method, parameters, headers)?);
+    }
+    if !is_get {
+        return Err(Refusal { allow: "GET, HEAD", ..StatusCode::METHOD_NOT_ALLOWED.into() });
+    }
+    asked_in_json(parameters, headers, is_head)
+}
+
+fn accepts(headers: &HeaderMap, media_types: &[&str]) -> bool {
+    let lines = || headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    media_types.iter().any(|media_type| Wish::of(lines(), media_type).is_there())
+}
+
+fn asked_in_json(parameters: &str, headers: &HeaderMap, head: bool) -> Result<Asked, Refusal> {
+    let told = |why| Refusal { why: Some(why).filter(|_| !head), ..StatusCode::BAD_REQUEST.into() };
+    let query = dns_json::query(parameters).map_err(told)?;
+    let (form, media_types) = match query.wants_message {
+        true => (Form::Message, &[DNS_MESSAGE][..]),
+        // Clients name the type of the content or that of JSON.
+        false => (Form::Json, &[DNS_JSON, "application/json"][..]),
+    };
+    if !accepts(headers, media_types) {
+        return Err(StatusCode::NOT_ACCEPTABLE.into());
+    }
+    Ok(Asked::Query { message: query.message, head, form })
+}
+
+/// RFC 8484.
+fn asked_in_messages(method: &Method, parameters: &str, headers: &HeaderMap) -> Result<Asked, StatusCode> {
     let is_post = method == Method::POST;
     if !is_post && method != Method::GET && method != Method::HEAD {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
-    if !Wish::of(headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok()), MEDIA_TYPE).is_there() {
+    if !accepts(headers, &[DNS_MESSAGE]) {
         return Err(StatusCode::NOT_ACCEPTABLE);
     }
     if is_post {
         let is_message = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_media_type);
         return if is_message { Ok(Asked::Body) } else { Err(StatusCode::UNSUPPORTED_MEDIA_TYPE) };
     }
-    let message = uri.query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("dns=")));
+    let message = parameters.split('&').find_map(|pair| pair.strip_prefix("dns="));
     let message = message.and_then(decoded).ok_or(StatusCode::BAD_REQUEST)?;
     fits(&message)?;
-    Ok(Asked::Query { message, head: method == Method::HEAD })
+    Ok(Asked::Query { message, head: method == Method::HEAD, form: Form::Message })
 }
 
 /// RFC 8484 6: base 64 for URLs without padding.
@@ -60,7 +132,7 @@ pub(super) fn fits(message: &[u8]) -> Result<(), StatusCode> {
 
 /// Parameters behind the type do not count (RFC 9110 8.3.1).
 fn is_media_type(value: &str) -> bool {
-    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+    value.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(DNS_MESSAGE))
 }
 
 #[cfg(test)]
@@ -71,23 +143,28 @@ mod tests {
     const EXAMPLE: &str = "AAABAAABAAAAAAAAA3d3dwdleGFtcGxlA2NvbQAAAQAB";
 
     fn status(method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Asked, u16> {
+        status_at(false, method, uri, headers)
+    }
+
+    fn status_at(json: bool, method: &str, uri: &str, headers: &[(&str, &str)]) -> Result<Asked, u16> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name: hyper::header::HeaderName = name.parse().expect("a name");
             map.append(name, value.parse().expect("a value"));
         }
         let method: Method = method.parse().expect("a method");
-        asked(&method, &uri.parse().expect("a URI"), &map, "/dns-query").map_err(|status| status.as_u16())
+        let uris = HttpsUris { path: "/dns-query".to_owned(), json };
+        asked(&method, &uri.parse().expect("a URI"), &map, &uris).map_err(|refusal| refusal.status.as_u16())
     }
 
     #[test]
     fn requests_and_their_status() {
         let good = &format!("/dns-query?dns={EXAMPLE}")[..];
         let message = b"\0\0\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01".to_vec();
-        assert_eq!(status("GET", good, &[]), Ok(Asked::Query { message: message.clone(), head: false }));
-        assert_eq!(status("HEAD", good, &[]), Ok(Asked::Query { message: message.clone(), head: true }));
+        assert_eq!(status("GET", good, &[]), Ok(Asked::Query { message: message.clone(), head: false, form: Form::Message }));
+        assert_eq!(status("HEAD", good, &[]), Ok(Asked::Query { message: message.clone(), head: true, form: Form::Message }));
         let with_others = format!("https://dns.example/dns-query?ct&dns={EXAMPLE}&x=1");
-        assert_eq!(status("GET", &with_others, &[("accept", MEDIA_TYPE)]), Ok(Asked::Query { message, head: false }));
+        assert_eq!(status("GET", &with_others, &[("accept", DNS_MESSAGE)]), Ok(Asked::Query { message, head: false, form: Form::Message }));
         let (post, ours) = (("content-type", "application/dns-message"), ("content-type", "Application/DNS-Message; v=1"));
         assert_eq!((status("POST", "/dns-query", &[post]), status("POST", "/dns-query", &[ours])), (Ok(Asked::Body), Ok(Asked::Body)));
         let padded = format!("{good}=");
@@ -123,5 +200,37 @@ mod tests {
         {
             assert!(status("GET", good, &lines.map(|line| ("accept", line))).is_ok(), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn the_json_form_is_served_where_it_is_turned_on() {
+        let form = |method: &str, uri: &str, headers: &[(&str, &str)]| {
+            status_at(true, method, uri, headers).map(|asked| match asked {
+                Asked::Query { form, head, message } => (form, head, message.len() > HEADER_BYTES),
+                Asked::Body => panic!("it is in the URI"),
+            })
+        };
+        let json = |head| Ok((Form::Json, head, true));
+        assert_eq!(form("GET", "/resolve?name=example.com", &[]), json(false));
+        assert_eq!(form("HEAD", "/dns-query?type=AAAA&name=example.com", &[]), json(true));
+        for accept in ["application/dns-json", "application/json", "*/*", "text/html, application/*;q=0.1"] {
+            assert_eq!(form("GET", "/dns-query?name=example.com", &[("accept", accept)]), json(false), "{accept}");
+        }
+        let in_wire_form = "/resolve?name=example.com&ct=application/dns-message";
+        assert_eq!(form("GET", in_wire_form, &[]), Ok((Form::Message, false, true)));
+        assert_eq!(form("GET", &format!("/dns-query?dns={EXAMPLE}"), &[]), Ok((Form::Message, false, true)));
+        for (method, uri, headers, expected) in [
+            ("GET", "/resolve", &[][..], 400),
+            ("GET", "/resolve?name=example.com&type=nothing", &[], 400),
+            ("GET", &format!("/resolve?dns={EXAMPLE}"), &[], 400),
+            ("GET", "/resolve/?name=example.com", &[], 404),
+            ("POST", "/resolve?name=example.com", &[], 405),
+            ("GET", "/resolve?name=example.com", &[("accept", "text/html")], 406),
+            ("GET", in_wire_form, &[("accept", "application/dns-json")], 406),
+            ("POST", "/dns-query?name=example.com", &[], 415),
+        ] {
+            assert_eq!(form(method, uri, headers), Err(expected), "{method} {uri} {headers:?}");
+        }
+        assert_eq!(status("GET", "/resolve?name=example.com", &[]), Err(404), "it is turned off");
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::config::ServerSettings;
 use crate::limits::server::ADDRESS_CLOSE_MAX;
-use crate::listen::{Encrypted, EncryptedAddr, ListenerChange};
+use crate::listen::{Encrypted, EncryptedAddr, HttpsUris, ListenerChange};
 use crate::server::engine::Engine;
 use crate::server::ports::{BindError, bind_stream};
 
@@ -19,6 +19,11 @@ pub(in crate::server) fn wanted(server: &ServerSettings) -> Vec<EncryptedAddr> {
     let tls = server.listen_tls.iter().map(|addr| EncryptedAddr { over: Encrypted::Tls, addr: *addr });
     let https = server.listen_https.iter().map(|addr| EncryptedAddr { over: Encrypted::Https, addr: *addr });
     tls.chain(https).collect()
+}
+
+/// The URIs of DNS over HTTPS.
+pub(in crate::server) fn uris(server: &ServerSettings) -> HttpsUris {
+    HttpsUris { path: server.https_path.clone(), json: server.https_json }
 }
 
 pub(in crate::server) struct EncryptedListening {

@@ -6,4 +6,4 @@ mod certificates;
 mod listeners;
 
 pub(super) use certificates::CertificateKeeper;
-pub(super) use listeners::{EncryptedListening, wanted};
+pub(super) use listeners::{EncryptedListening, uris, wanted};
