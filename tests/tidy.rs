@@ -526,6 +526,7 @@ fn the_project_as_a_whole_keeps_the_rules() {
         whole::examples_are_of_this_release(&sources),
         schema::the_schema_is_described(&sources),
         whole::ways_lead_through_real_functions(&sources),
+        whole::attacks_are_shown_by_real_tests(&sources),
     ]
     .concat();
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));

@@ -279,6 +279,22 @@ pub fn ways_lead_through_real_functions(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
+/// The tests that the page about attacks names: `file.rs: test`, below `src/` or from `tests/` on.
+pub fn attacks_are_shown_by_real_tests(sources: &[Source]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for page in sources.iter().filter(|source| source.path == "docs/attacks.md") {
+        for (file, test) in page.text.split('`').filter_map(|quoted| quoted.split_once(".rs: ")) {
+            let path = if file.starts_with("tests/") { format!("{file}.rs") } else { format!("src/{file}.rs") };
+            let head = format!("fn {test}(");
+            let is_there = |source: &Source| source.text.split("#[").any(|part| part.contains(&head) && part.contains("test"));
+            if !sources.iter().any(|source| source.path == path && is_there(source)) {
+                complaints.push(format!("{}: there is no test {test} in {path}", page.path));
+            }
+        }
+    }
+    complaints
+}
+
 /// Of a hundred public items, at least this many are documented.
 pub const DOCUMENTED_PERCENT_MIN: usize = 95;
 
@@ -458,6 +474,14 @@ mod tests {
         let file = ("src/listen/udp.rs", "pub async fn serve() {}\nfn other() { gone() }");
         for bad in ["`listen/udp.rs: gone`", "`listen/tcp.rs: serve`"] {
             tells_apart(ways_lead_through_real_functions, &[file, ("ARCHITECTURE.md", bad)], "`listen/udp.rs: serve` and `listen/udp.rs`");
+        }
+    }
+
+    #[test]
+    fn attacks_without_their_test_are_seen() {
+        let file = ("src/cache/sets.rs", "fn helper() {}\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn a_ghost() {}\n}");
+        for bad in ["`cache/sets.rs: gone`", "`cache/sets.rs: helper`", "`cache/store.rs: a_ghost`", "`tests/world/attacks.rs: a_ghost`"] {
+            tells_apart(attacks_are_shown_by_real_tests, &[file, ("docs/attacks.md", bad)], "`cache/sets.rs: a_ghost`");
         }
     }
 
