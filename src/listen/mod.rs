@@ -34,7 +34,7 @@ mod worker;
 pub use close::close_in_order;
 pub use dispatch::Admission;
 pub use encrypted::{EncryptedAddr, Encryption, ListenerChange, ListenerChanges, run_encrypted};
-pub use https::{HttpsUris, Wish};
+pub use https::{HttpsUris, Wish, form};
 pub use limits::{Bounds, Connections, LiveBounds, Permit};
 #[cfg(any(test, feature = "internals"))]
 pub use proxy_header::{Header as ProxyHeader, read as read_proxy_header};

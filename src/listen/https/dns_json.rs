@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::form::field;
 use super::media_type::{DNS_JSON, DNS_MESSAGE};
 use crate::limits::clients::UDP_REPLY_BYTES_MAX;
 use crate::record::{Ede, EdeCode, Name, Question, Rcode, Rtype, rdata_to_text, to_ascii_name};
@@ -33,27 +34,27 @@ impl fmt::Display for BadParameter {
 
 /// Whether the parameters are of this form: those of RFC 8484 have `dns` and no name.
 pub(super) fn is_meant(parameters: &str) -> bool {
-    value_of(parameters, "name").is_some() && value_of(parameters, "dns").is_none()
+    field(parameters, "name").is_some() && field(parameters, "dns").is_none()
 }
 
 /// The query: always with EDNS, so that errors have their reasons, and with AD, so that the client is told what is validated (RFC 6840 5.7).
 pub(super) fn query(parameters: &str) -> Result<JsonQuery, BadParameter> {
     let wrong = |what: &str| BadParameter(what.to_owned());
-    let value = |key: &str| value_of(parameters, key).map(decoded).transpose();
-    let name = value("name")?.filter(|name| !name.is_empty()).ok_or_else(|| wrong("name= is missing"))?;
+    let value = |key: &str| field(parameters, key);
+    let name = value("name").filter(|name| !name.is_empty()).ok_or_else(|| wrong("name= is missing"))?;
     let ascii = if name.is_ascii() { Some(name.clone()) } else { to_ascii_name(&name) };
     let name = ascii.and_then(|name| Name::parse(&name).ok()).ok_or_else(|| wrong("name= is no domain name"))?;
-    let rtype = match value("type")?.filter(|rtype| !rtype.is_empty()) {
+    let rtype = match value("type").filter(|rtype| !rtype.is_empty()) {
         None => Rtype::A,
         Some(text) => type_of(&text).ok_or_else(|| wrong("type= is neither a type nor a number from 1 to 65535"))?,
     };
-    let flag = |key: &'static str| match value(key)?.as_deref() {
+    let flag = |key: &'static str| match value(key).as_deref() {
         None | Some("" | "0" | "false") => Ok(false),
         Some("1" | "true") => Ok(true),
         Some(_) => Err(BadParameter(format!("{key}= takes 1, true, 0 or false"))),
     };
     let (checking_disabled, dnssec_ok) = (flag("cd")?, flag("do")?);
-    let wants_message = match value("ct")?.as_deref() {
+    let wants_message = match value("ct").as_deref() {
         None | Some("" | DNS_JSON | "application/json" | "application/x-javascript") => false,
         Some(DNS_MESSAGE) => true,
         Some(_) => return Err(wrong("ct= takes application/dns-json or application/dns-message")),
@@ -65,30 +66,6 @@ pub(super) fn query(parameters: &str) -> Result<JsonQuery, BadParameter> {
     writer.question(&Question::new(name, rtype)).map_err(whole)?;
     writer.opt(UDP_REPLY_BYTES_MAX as u16, Rcode::NOERROR, dnssec_ok, &[]).map_err(whole)?;
     Ok(JsonQuery { message: writer.finish(), wants_message })
-}
-
-/// The first value, as it stands in the URI.
-fn value_of<'a>(parameters: &'a str, key: &str) -> Option<&'a str> {
-    parameters.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(known, _)| *known == key).map(|(_, value)| value)
-}
-
-/// RFC 3986 2.1, and `+` for a space, as forms write it.
-fn decoded(value: &str) -> Result<String, BadParameter> {
-    let wrong = || BadParameter("a percent sign is not followed by two hexadecimal digits of UTF-8 text".to_owned());
-    let mut octets = Vec::with_capacity(value.len());
-    let mut rest = value.bytes();
-    while let Some(octet) = rest.next() {
-        octets.push(match octet {
-            b'+' => b' ',
-            b'%' => {
-                let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-                let (high, low) = (digit().ok_or_else(wrong)?, digit().ok_or_else(wrong)?);
-                u8::try_from(high << 4 | low).map_err(|_| wrong())?
-            }
-            octet => octet,
-        });
-    }
-    String::from_utf8(octets).map_err(|_| wrong())
 }
 
 fn type_of(text: &str) -> Option<Rtype> {
@@ -229,10 +206,6 @@ mod tests {
             ("name=a&cd=2", "cd="),
             ("name=a&do=yes", "do="),
             ("name=a&ct=text/html", "ct="),
-            ("name=%4", "a percent sign"),
-            ("name=%zz", "a percent sign"),
-            ("name=%ff", "a percent sign"),
-            ("name=%+1", "a percent sign"),
         ] {
             assert!(asked(parameters).is_err_and(|wrong| wrong.starts_with(what)), "{parameters}: {:?}", asked(parameters));
         }

@@ -8,6 +8,7 @@ mod body;
 mod connection;
 mod cork;
 mod dns_json;
+pub mod form;
 mod freshness;
 mod media_type;
 mod request;

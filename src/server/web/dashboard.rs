@@ -6,9 +6,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::form::encoded;
 use crate::explain::{Chain, Mark, Shown, ShownStep, chain_picture};
 use crate::limits::server::WEB_ENTRIES_MAX;
+use crate::listen::form::encoded;
 use crate::metrics::{Distribution, quantile};
 use crate::record::Question;
 

@@ -16,7 +16,6 @@
 mod dashboard;
 mod explanations;
 mod exposition;
-mod form;
 mod listener;
 mod pages;
 mod password;

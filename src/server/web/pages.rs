@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use super::exposition::Form;
-use super::form::field;
 use super::password::{Login, Logins};
 use crate::env::BootTime;
 use crate::limits::server::WEB_NAME_CHARS_MAX;
+use crate::listen::form::field;
 use crate::record::{Name, Question, Rtype, reverse_name, to_ascii_name};
 
 /// What of a request counts.

@@ -1,7 +1,7 @@
 //! Fields of a form that was sent in a URL (application/x-www-form-urlencoded; WHATWG URL Standard, 5.1).
 
 /// The value of the first field of this name. Octets that are no UTF-8 are replaced.
-pub(super) fn field(query: &str, wanted: &str) -> Option<String> {
+pub fn field(query: &str, wanted: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decoded(name) == wanted).then(|| decoded(value))
@@ -9,7 +9,7 @@ pub(super) fn field(query: &str, wanted: &str) -> Option<String> {
 }
 
 /// The text as the value of a field.
-pub(super) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut out, octet| {
         match octet {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => out.push(char::from(octet)),
