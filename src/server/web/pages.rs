@@ -202,6 +202,24 @@ mod tests {
         assert!(question(&format!("name={}", "a.".repeat(513))).is_err());
     }
 
+    #[test]
+    fn the_description_of_the_api_has_its_pages_and_no_others() {
+        let description = include_str!("../../../docs/openapi.yml");
+        let described: Vec<&str> = description.lines().filter_map(|line| line.strip_prefix("  /")?.strip_suffix(':')).collect();
+        let mut logins = Logins::new(None);
+        let mut pages = Vec::new();
+        for path in &described {
+            match page(&Asked { path: &format!("/{path}"), query: "name=example.com", ..OPEN }, &mut logins, BootTime(0)) {
+                Page::Api(Api::Status) => pages.push(0),
+                Page::Api(Api::Stats) => pages.push(1),
+                Page::Api(Api::Failing) => pages.push(2),
+                Page::Api(Api::Explain(_)) => pages.push(3),
+                other => panic!("/{path} is {other:?}"),
+            }
+        }
+        assert_eq!(pages, [0, 1, 2, 3], "{described:?}");
+    }
+
     /// A page somewhere must not have names looked up through the browser of whoever reads it.
     #[test]
     fn other_sites_ask_nothing() {
