@@ -78,12 +78,14 @@ mod tests {
                 workers.into_iter().flat_map(|worker| worker.join().expect("no panic")).collect()
             })
         };
-        assert_eq!(written(0), [0], "also in the first second after boot");
+        // What others leave out between the decision and the count is in the line already.
+        let first = written(0);
+        assert_eq!(first.len(), 1, "also in the first second after boot");
         assert_eq!(written(59), Vec::<u64>::new());
         let counted = written(60);
         assert_eq!(counted.len(), 1);
-        assert!((79..=118).contains(&counted[0]), "{counted:?}");
+        assert!((79..=118).contains(&(first[0] + counted[0])), "{first:?} {counted:?}");
         let rest = written(10_000);
-        assert_eq!(1 + counted[0] + 1 + rest[0] + 1 + line.left_out.load(Ordering::Relaxed), 160, "none is lost");
+        assert_eq!(first[0] + 1 + counted[0] + 1 + rest[0] + 1 + line.left_out.load(Ordering::Relaxed), 160, "none is lost");
     }
 }
