@@ -34,6 +34,8 @@ pub mod embed;
 #[cfg(feature = "internals")]
 pub mod switch;
 #[cfg(feature = "internals")]
+pub mod announce;
+#[cfg(feature = "internals")]
 pub mod server;
 #[cfg(feature = "internals")]
 pub mod listen;
@@ -75,6 +77,8 @@ mod cli;
 mod embed;
 #[cfg(not(feature = "internals"))]
 mod switch;
+#[cfg(not(feature = "internals"))]
+mod announce;
 #[cfg(not(feature = "internals"))]
 mod server;
 #[cfg(not(feature = "internals"))]

@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "cli",
     "embed",
     "switch",
+    "announce",
     "server",
     "listen",
     "explain",

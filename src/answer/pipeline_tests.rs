@@ -228,7 +228,7 @@ async fn encrypted_transports_are_told_as_they_are_served() {
             };
             let discovery = "_dns.resolver.arpa.";
             assert_eq!(asked(discovery, Rtype::SVCB, FRIEND).await, (0, 0, 0));
-            let dot = EncryptedService { alpn: "dot", usual_port: 853, addr: ([192, 0, 2, 53], 853).into(), path: None };
+            let dot = EncryptedService::over_tls(([192, 0, 2, 53], 853).into());
             service.set_encrypted_services(&[dot]);
             assert_eq!(asked(discovery, Rtype::SVCB, FRIEND).await, (0, 0, 0), "a client could not verify it");
             service.set_certificate_name(Some(&name("dns.example.")));

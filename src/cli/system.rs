@@ -1,4 +1,4 @@
-//! `cairn system`: makes Cairn the resolver that this system uses, shows whether it is, and undoes it.
+//! `cairn system`: makes Cairn the resolver that this system uses, shows whether it is, undoes it, and tells the network of it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::dhcp::{DhcpArgs, dhcp};
 use super::exit_code::{FAILED, GOOD, MISTAKE};
 use super::explain::parse_name;
 use super::run::{Everywhere, FileArgs};
@@ -22,6 +23,7 @@ Examples:
   cairn system install --name intranet.corp.example   test with a name of this network
   cairn system status              do programs ask Cairn, and do names resolve?
   cairn system uninstall           put back every file as it was
+  cairn system dhcp                what a DHCP server or a router tells its network of Cairn
 
 /etc/resolv.conf is left to whoever writes it (systemd-resolved, NetworkManager, openresolv,
 dhcpcd), who is told Cairn's address in a file of its own configuration. So the switch outlives
@@ -29,13 +31,14 @@ restarts and new networks. Domains of a VPN that systemd-resolved knows keep the
 
 Exit codes: 0 good, 1 failed and undone, or (status) Cairn is not the resolver, 2 not allowed.";
 
-/// Make Cairn the resolver of this system, or undo that
+/// Make Cairn the resolver of this system, undo that, or tell the network of Cairn
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(super) enum SystemCommand {
     Install(InstallArgs),
     Status(StatusArgs),
     Uninstall(UninstallArgs),
+    Dhcp(DhcpArgs),
     #[command(hide = true)]
     LookUp(LookUpArgs),
 }
@@ -141,6 +144,7 @@ pub(super) fn system(command: &SystemCommand, everywhere: &Everywhere) -> u8 {
         SystemCommand::Install(args) => install(args, everywhere),
         SystemCommand::Status(args) => status(args, everywhere),
         SystemCommand::Uninstall(args) => uninstall(args),
+        SystemCommand::Dhcp(args) => dhcp(args, everywhere),
         SystemCommand::LookUp(args) => look_up(args),
     }
 }

@@ -229,3 +229,11 @@ pub const DNSTAP_RETRY_MAX: Duration = Duration::from_secs(60);
 pub const TAP_READER_STOP_MAX: Duration = Duration::from_millis(500);
 /// Octets of a control frame of Frame Streams, as fstrm bounds them.
 pub const FRAME_STREAM_CONTROL_BYTES_MAX: u32 = 512;
+
+/// Addresses of this server that are announced to a network: more than any has. The option of DHCPv4 (RFC 9463 5.1) has one octet
+/// for the length of all.
+pub const ANNOUNCED_ADDRESSES_MAX: usize = 16;
+
+/// RFC 2132 2: an option of DHCPv4 has one octet for its length. Longer data has to be split (RFC 3396), which dnsmasq and
+/// systemd-networkd do not do. dnsmasq also reads only 1,024 characters of a line, three for each octet.
+pub const DHCP_OPTION_BYTES_MAX: usize = 255;

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::service_parameters::ServiceParameters;
 use crate::record::{Name, Question, RrSet, Rtype};
 
 /// An encrypted transport that is served now.
@@ -47,12 +48,36 @@ const TTL_S: u32 = 300;
 /// Lower-case wire form.
 pub const RESOLVER_ARPA: &[u8] = b"\x08resolver\x04arpa\0";
 const DISCOVERY: &[u8] = b"\x04_dns\x08resolver\x04arpa\0";
-/// Keys of SvcParams (RFC 9460 14.3.2, RFC 9461 10.1), in the order in which they stand.
-const ALPN: u16 = 1;
-const PORT: u16 = 3;
-const IPV4_HINT: u16 = 4;
-const IPV6_HINT: u16 = 6;
-const DOH_PATH: u16 = 7;
+
+impl EncryptedService {
+    pub fn over_tls(addr: SocketAddr) -> EncryptedService {
+        EncryptedService { alpn: "dot", usual_port: 853, addr, path: None }
+    }
+
+    pub fn over_https(addr: SocketAddr, path: String) -> EncryptedService {
+        EncryptedService { alpn: "h2", usual_port: 443, addr, path: Some(path) }
+    }
+
+    /// The port that a client has to be told.
+    pub fn unusual_port(&self) -> Option<u16> {
+        (self.addr.port() != self.usual_port).then(|| self.addr.port())
+    }
+
+    /// The listeners that differ in nothing but their address, each kind with its addresses.
+    pub fn alike<'a>(services: impl Iterator<Item = &'a EncryptedService>) -> Vec<(&'a EncryptedService, Vec<IpAddr>)> {
+        let mut groups: Vec<(&EncryptedService, Vec<IpAddr>)> = Vec::new();
+        for service in services {
+            let is_alike = |other: &EncryptedService| {
+                (other.alpn, other.addr.port(), &other.path) == (service.alpn, service.addr.port(), &service.path)
+            };
+            match groups.iter_mut().find(|(other, _)| is_alike(other)) {
+                Some((_, addresses)) => addresses.push(service.addr.ip()),
+                None => groups.push((service, vec![service.addr.ip()])),
+            }
+        }
+        groups
+    }
+}
 
 impl Designated {
     /// The answer to a question of this kind. `None`: the question is another one, or there is nothing to tell.
@@ -73,16 +98,7 @@ impl Designated {
             ClientPlace::Network => !service.addr.ip().is_loopback(),
             ClientPlace::BehindBalancer => false,
         });
-        let mut groups: Vec<(&EncryptedService, Vec<IpAddr>)> = Vec::new();
-        for service in reachable {
-            let is_alike = |other: &EncryptedService| {
-                (other.alpn, other.addr.port(), &other.path) == (service.alpn, service.addr.port(), &service.path)
-            };
-            match groups.iter_mut().find(|(other, _)| is_alike(other)) {
-                Some((_, addresses)) => addresses.push(service.addr.ip()),
-                None => groups.push((service, vec![service.addr.ip()])),
-            }
-        }
+        let groups = EncryptedService::alike(reachable);
         let (first, rest) = groups.split_first()?;
         let record = |at: usize, (service, addresses): &(&EncryptedService, Vec<IpAddr>)| {
             service_record(u16::try_from(at + 1).unwrap_or(u16::MAX), name, service, addresses)
@@ -95,32 +111,16 @@ impl Designated {
     }
 }
 
+/// The first name in a certificate that one server can have: no address, and no wildcard.
+pub fn name_in_certificate(names: &[String]) -> Option<Name> {
+    names.iter().filter(|name| name.parse::<IpAddr>().is_err() && !name.starts_with('*')).find_map(|name| Name::parse(name).ok())
+}
+
 /// RDATA of an SVCB record (RFC 9460 2.2).
 fn service_record(priority: u16, name: &Name, service: &EncryptedService, addresses: &[IpAddr]) -> Vec<u8> {
-    let mut rdata = [&priority.to_be_bytes()[..], name.as_wire()].concat();
-    let mut parameter = |key: u16, value: &[u8]| {
-        // No value is longer: the longest are a path and addresses of one machine.
-        let Ok(len) = u16::try_from(value.len()) else { return };
-        if len > 0 {
-            rdata.extend_from_slice(&[key.to_be_bytes(), len.to_be_bytes()].concat());
-            rdata.extend_from_slice(value);
-        }
-    };
-    let length = |text: &str| u8::try_from(text.len()).unwrap_or(u8::MAX);
-    parameter(ALPN, &[&[length(service.alpn)], service.alpn.as_bytes()].concat());
-    if service.addr.port() != service.usual_port {
-        parameter(PORT, &service.addr.port().to_be_bytes());
-    }
-    // A listener at all addresses has none to hint at: the client looks the name up.
-    let known = || addresses.iter().filter(|address| !address.is_unspecified());
-    let v4 = known().filter_map(|address| if let IpAddr::V4(v4) = address { Some(v4.octets()) } else { None });
-    parameter(IPV4_HINT, v4.collect::<Vec<_>>().as_flattened());
-    let v6 = known().filter_map(|address| if let IpAddr::V6(v6) = address { Some(v6.octets()) } else { None });
-    parameter(IPV6_HINT, v6.collect::<Vec<_>>().as_flattened());
-    if let Some(path) = &service.path {
-        parameter(DOH_PATH, format!("{path}{{?dns}}").as_bytes());
-    }
-    rdata
+    let parameters =
+        ServiceParameters { alpn: &[service.alpn], port: service.unusual_port(), hints: addresses, path: service.path.as_deref() };
+    [&priority.to_be_bytes()[..], name.as_wire(), &parameters.wire()].concat()
 }
 
 /// RFC 9462 4: the client need not look the name up.
@@ -155,8 +155,8 @@ mod tests {
     use crate::record::rdata_to_text;
 
     fn service(alpn: &'static str, addr: &str) -> EncryptedService {
-        let (usual_port, path) = if alpn == "dot" { (853, None) } else { (443, Some("/dns-query".to_owned())) };
-        EncryptedService { alpn, usual_port, addr: addr.parse().expect("an address"), path }
+        let addr = addr.parse().expect("an address");
+        if alpn == "dot" { EncryptedService::over_tls(addr) } else { EncryptedService::over_https(addr, "/dns-query".to_owned()) }
     }
 
     fn told(designated: &Designated, name: &str, rtype: Rtype, place: ClientPlace) -> Vec<String> {

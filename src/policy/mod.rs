@@ -22,6 +22,7 @@ mod pulse;
 mod rebinding;
 mod response_policy;
 mod response_rate;
+mod service_parameters;
 mod snapshot;
 mod special;
 mod views;
@@ -31,7 +32,7 @@ pub use acl::Acl;
 pub use blocking::lists_of;
 pub use blocking::{BlockCounts, Blocked, Listed, Reasons, alias, blocked, of_addresses};
 pub use client::ClientNet;
-pub use designated::{ClientPlace, Designated, EncryptedService, RESOLVER_ARPA};
+pub use designated::{ClientPlace, Designated, EncryptedService, RESOLVER_ARPA, name_in_certificate};
 pub use dns64::{Dns64, denial_ttl, without_mapped_addresses};
 pub use identity::Identity;
 pub use in_flight::{InFlight, Place, Ticket};
@@ -48,6 +49,7 @@ pub use response_policy::{
     Trigger, decide,
 };
 pub use response_rate::{Pace, Rate, ResponseRate};
+pub use service_parameters::{ServiceParameters, uri_template};
 pub use snapshot::Policy;
 pub use special::{Special, SpecialAnswer, SpecialUse};
 pub use views::{InForce, Moment, Paused, View, ViewId, Views, safe_search};

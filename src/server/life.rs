@@ -111,6 +111,7 @@ impl Life {
             ("listening-on", json!(listening)),
             ("listening-tls", json!(encrypted(Encrypted::Tls))),
             ("listening-https", json!(encrypted(Encrypted::Https))),
+            ("https-path", json!(present.settings.server.https_path)),
             ("privileges", json!(self.privileges)),
         ] {
             status.insert(key.to_owned(), value);

@@ -65,7 +65,7 @@ pub use doctor::{Report, Verdict, doctor};
 pub use health::{Health, health, reachable_here};
 pub use import::import_unbound;
 pub use lists::{CheckedList, check_lists, which_list};
-pub use load::{Configuration, LoadedZone, Sources, StartOptions, configuration};
+pub use load::{Configuration, LoadedZone, Sources, StartOptions, certificate_names, configuration};
 pub(crate) use load::{root_hints, trust_anchors};
 pub use parent_side::{Ds, Key, NameServer, ParentSide, parent_side};
 pub use probe::{Violation, probe};

@@ -299,8 +299,8 @@ impl Engine for Server {
     fn serves_encrypted(&self, open: &[EncryptedAddr]) {
         let uris = self.encryption.uris.load_full();
         let service = |at: &EncryptedAddr| match at.over {
-            Encrypted::Tls => EncryptedService { alpn: "dot", usual_port: 853, addr: at.addr, path: None },
-            Encrypted::Https => EncryptedService { alpn: "h2", usual_port: 443, addr: at.addr, path: Some(uris.path.clone()) },
+            Encrypted::Tls => EncryptedService::over_tls(at.addr),
+            Encrypted::Https => EncryptedService::over_https(at.addr, uris.path.clone()),
         };
         self.service.set_encrypted_services(&open.iter().map(service).collect::<Vec<_>>());
     }

@@ -1,7 +1,6 @@
 //! Keeps the certificate in force: both files are looked at every two seconds, and a new pair that parses and matches replaces the
 //! old one. Until then the old one stays, so that half of a renewal costs no connection.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -12,6 +11,7 @@ use crate::config::Problem;
 use crate::env::{BootTime, Clock, WallTime};
 use crate::limits::server::{CERTIFICATE_LOOK_INTERVAL, CERTIFICATE_WARNING_INTERVAL};
 use crate::listen::Tls;
+use crate::policy::name_in_certificate;
 use crate::record::Name;
 use crate::server::load::{Certificate, CertificateFiles, Stamps, date};
 
@@ -39,11 +39,6 @@ struct Held {
 }
 
 type OnChange = Box<dyn Fn(Option<&Name>) + Send + Sync>;
-
-/// The first name that one server can have: no address, and no wildcard.
-fn first_name(names: &[String]) -> Option<Name> {
-    names.iter().filter(|name| name.parse::<IpAddr>().is_err() && !name.starts_with('*')).find_map(|name| Name::parse(name).ok())
-}
 
 impl CertificateKeeper {
     pub(in crate::server) fn new(tls: Tls, clock: Arc<dyn Clock>, on_change: OnChange) -> Arc<CertificateKeeper> {
@@ -82,7 +77,7 @@ impl CertificateKeeper {
 
     fn put_in_force(&self, held: &mut Held, certificate: Certificate) {
         self.tls.show(Arc::clone(&certificate.key));
-        (self.on_change)(first_name(&certificate.summary.names).as_ref());
+        (self.on_change)(name_in_certificate(&certificate.summary.names).as_ref());
         held.in_force = Some(certificate);
         held.problem = None;
     }
@@ -221,8 +216,8 @@ mod tests {
     #[test]
     fn the_first_name_of_a_server_is_told() {
         let names = ["192.0.2.1", "2001:db8::1", "*.example.org", "dns.example.org", "other.example.org"].map(str::to_owned);
-        assert_eq!(first_name(&names), Name::parse("dns.example.org").ok());
-        assert_eq!(first_name(&names[..3]), None);
+        assert_eq!(name_in_certificate(&names), Name::parse("dns.example.org").ok());
+        assert_eq!(name_in_certificate(&names[..3]), None);
     }
 
     #[test]

@@ -104,6 +104,13 @@ pub(super) fn certificate(settings: &Settings) -> Result<Option<Certificate>, Ve
     if problems.is_empty() { files.read().map(Some) } else { Err(problems) }
 }
 
+/// The names in the certificate that the settings name, without its key; none if it cannot be read.
+pub fn certificate_names(settings: &Settings) -> Vec<String> {
+    let chain = settings.tls.certificate.as_deref().and_then(|file| bounded(file).ok());
+    let first = chain.and_then(|chain| CertificateDer::from_pem_slice(&chain).ok());
+    first.and_then(|der| summary(&der)).map(|summary| summary.names).unwrap_or_default()
+}
+
 fn bounded(file: &Path) -> Result<Vec<u8>, Problem> {
     if fs::metadata(file).is_ok_and(|meta| meta.len() > CERTIFICATE_FILE_BYTES_MAX) {
         return Err(Problem::of_file(file.display().to_string(), "longer than any certificate chain or key"));

@@ -16,7 +16,7 @@ mod warnings;
 mod x509;
 
 pub(super) use authorities::read_authorities;
-pub use certificate::{Certificate, CertificateFiles, Stamps};
+pub use certificate::{Certificate, CertificateFiles, Stamps, certificate_names};
 pub use configuration::{BrokenZone, Configuration, LoadedZone, StartOptions, ZoneFile, configuration};
 pub(super) use configuration::{DEFAULT_CONFIG, DEFAULT_ZONES};
 pub(super) use configuration::{configuration_as_far_as_it_goes, read_bytes, zone_files};

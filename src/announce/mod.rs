@@ -1,0 +1,16 @@
+//! What a network and its devices are told of this server, so that they ask it and find its encrypted transports: `cairn system dhcp`.
+//!
+//! `resolver.rs` says at which addresses and by which transports clients reach the server, `network_designated.rs` encodes
+//! that (RFC 9463), `dhcp_server.rs` writes it for each program that announces it.
+//!
+//! Knows nothing of: files, sockets, how a question is answered.
+
+mod dhcp_server;
+mod network_designated;
+mod resolver;
+
+pub use dhcp_server::{DhcpServer, hex, parameters};
+pub use network_designated::{dhcpv4, dhcpv6, router_advertisement};
+#[cfg(any(test, feature = "internals"))]
+pub use resolver::{Endpoint, Missing};
+pub use resolver::{Resolver, Served};
