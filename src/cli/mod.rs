@@ -19,6 +19,7 @@ mod list;
 mod import;
 mod man;
 mod numbers;
+mod profile;
 mod reload;
 mod run;
 mod served;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::dhcp::{DhcpArgs, dhcp};
 use super::exit_code::{FAILED, GOOD, MISTAKE};
 use super::explain::parse_name;
+use super::profile::{ProfileArgs, profile};
 use super::run::{Everywhere, FileArgs};
 use super::terminal::{Paint, complain, say};
 use crate::config::parse_socket;
@@ -24,6 +25,7 @@ Examples:
   cairn system status              do programs ask Cairn, and do names resolve?
   cairn system uninstall           put back every file as it was
   cairn system dhcp                what a DHCP server or a router tells its network of Cairn
+  cairn system profile             for iPhones, iPads and Macs, and the name for Android
 
 /etc/resolv.conf is left to whoever writes it (systemd-resolved, NetworkManager, openresolv,
 dhcpcd), who is told Cairn's address in a file of its own configuration. So the switch outlives
@@ -39,6 +41,7 @@ pub(super) enum SystemCommand {
     Status(StatusArgs),
     Uninstall(UninstallArgs),
     Dhcp(DhcpArgs),
+    Profile(ProfileArgs),
     #[command(hide = true)]
     LookUp(LookUpArgs),
 }
@@ -145,6 +148,7 @@ pub(super) fn system(command: &SystemCommand, everywhere: &Everywhere) -> u8 {
         SystemCommand::Status(args) => status(args, everywhere),
         SystemCommand::Uninstall(args) => uninstall(args),
         SystemCommand::Dhcp(args) => dhcp(args, everywhere),
+        SystemCommand::Profile(args) => profile(args, everywhere),
         SystemCommand::LookUp(args) => look_up(args),
     }
 }

@@ -5,6 +5,7 @@ import base64
 import http.server
 import json
 import os
+import plistlib
 import re
 import shutil
 import socket
@@ -17,6 +18,12 @@ import time
 
 import network
 import wire
+
+try:
+    import dns.rdata
+except ImportError:
+    dns = None
+
 from asking import LOCAL, LAN, ask, framed, guarded, tally, until
 
 TLS, HTTPS = 8853, 8443
@@ -159,6 +166,46 @@ def discovery():
     tally.check("dig", "where encrypted transports are", all(word in told for word in wanted), told)
     told = output("dig", f"@{LOCAL}", "+noall", "+answer", "resolver.arpa", "TYPE261")
     tally.check("dig", "what this resolver can do", "qnamemin" in told or b"qnamemin".hex() in told.lower().replace(" ", ""), told)
+
+
+def parted(octets, size):
+    """What a length of `size` octets counts, and what follows it."""
+    end = size + int.from_bytes(octets[:size], "big")
+    return octets[size:end], octets[end:]
+
+
+def announced(subject):
+    """RFC 9463, taken apart here; the parameters are read by dnspython."""
+    def run(*words):
+        words = [subject.binary, "system", *words, "--config", subject.folder / "cairn.toml", "--address", "192.0.2.53"]
+        return subprocess.run(words, capture_output=True, text=True, timeout=20).stdout
+
+    def test():
+        made = json.loads(run("dhcp", "--json"))
+        rest, seen = bytes.fromhex(made["dhcpv4-option-162"]), []
+        while rest:
+            instance, rest = parted(rest, 2)
+            name, tail = parted(instance[2:], 1)
+            addresses, parameters = parted(tail, 1)
+            rdata = instance[:2] + name + parameters
+            text = dns.rdata.from_wire("IN", "SVCB", rdata, 0, len(rdata)).to_text() if dns else ""
+            seen.append((int.from_bytes(instance[:2], "big"), name, addresses, text))
+        wanted = [(1, [f'alpn="dot" port="{TLS}"']), (2, ['alpn="h2"', f'port="{HTTPS}"', "/dns-query{?dns}"])]
+        good = len(seen) == 2 and all(
+            priority == number and name == b"\x05first\x04test\x00" and addresses == bytes([192, 0, 2, 53])
+            and (dns is None or all(word in text for word in words))
+            for (priority, name, addresses, text), (number, words) in zip(seen, wanted))
+        return good, f"{made} {seen}"
+
+    def profile():
+        made = plistlib.loads(run("profile").encode())
+        settings = [payload["DNSSettings"] for payload in made["PayloadContent"]]
+        # Port 8853 is none that a profile can tell.
+        wanted = [{"DNSProtocol": "HTTPS", "ServerAddresses": ["192.0.2.53"], "ServerURL": f"https://first.test:{HTTPS}/dns-query"}]
+        return settings == wanted and made["PayloadType"] == "Configuration", str(made)
+
+    guarded("DHCP", "the option of the running server (RFC 9463)", test)
+    guarded("profile", "a property list with what runs", profile)
 
 
 def https_checks():
@@ -382,6 +429,7 @@ def encrypted_stage(words, make_stage):
         if tally.check("start", "answers within 10 s", subject.start([f"{LOCAL}:53", f"{LAN}:53"]), subject.log()):
             same_answers()
             discovery()
+            announced(subject)
             tls_checks()
             https_checks()
             guarded("slow clients", "nobody waits for them", slow_clients)
