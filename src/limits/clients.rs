@@ -53,6 +53,8 @@ pub const REPLY_BYTES_USUAL: usize = 768;
 /// Octets that may be held although all that may be held is taken: longer replies to questions that were taken before. A client that
 /// holds more than this then loses connections.
 pub const HELD_BYTES_SPARED: usize = 512 << 10;
+/// Octets that a connection may hold where a quarter more is held than there is room for: a few short replies. With more it is closed.
+pub const SHORT_REPLIES_BYTES: usize = 4_096;
 /// TCP connections that wait to be accepted, for each listening socket. The kernel lowers it to `net.core.somaxconn`.
 pub const ACCEPT_BACKLOG_MAX: i32 = 4_096;
 /// The longest time for a TLS handshake, from the accepted connection on.

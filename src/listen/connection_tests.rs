@@ -13,7 +13,7 @@ use super::fake::{ASKED, Dialler, Fake, admission, admission_with, bounds, dispa
 use super::limits::Bounds;
 use super::stream::{accept, start};
 use crate::limits::Limits;
-use crate::limits::clients::{CLOSE_MAX, HELD_BYTES_SPARED};
+use crate::limits::clients::{CLOSE_MAX, HELD_BYTES_SPARED, SHORT_REPLIES_BYTES};
 use crate::metrics::Counter;
 
 /// Runs `test` with someone who accepts under `bounds`.
@@ -252,6 +252,32 @@ async fn a_burst_of_unread_answers_costs_its_own_client_the_connection() {
             assert!(dispatch.connections.bytes() <= bounds.bytes, "{}", dispatch.connections.bytes());
         }
         assert_eq!(reply(&mut quiet).await.map(|bytes| bytes.len()), Some(65_280));
+    })
+    .await;
+}
+
+/// All answers of many connections become ready in one moment: what is held stays near the limit all the while, and clients with short
+/// answers get theirs.
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_ready_in_one_moment_do_not_pile_up() {
+    let bounds = Bounds { bytes: 1 << 20, connections: 200, connections_per_client: 200, ..bounds() };
+    with(bounds, |dialler, dispatch| async move {
+        let large: Vec<_> = (0..100).map(|id| query(id, b'd', 255)).collect();
+        let mut greedy: Vec<_> = (0..8).map(|client| dialler.dial(peer(client), 4096)).collect();
+        let mut honest: Vec<_> = (100..110).map(|client| dialler.dial(peer(client), 4096)).collect();
+        for client in &mut greedy {
+            ask(client, &large).await;
+        }
+        for client in &mut honest {
+            ask(client, &[query(1, b'd', 2), query(2, b'd', 2)]).await;
+        }
+        for client in &mut honest {
+            for _ in 0..2 {
+                assert_eq!(reply(client).await.map(|bytes| bytes.len()), Some(512));
+            }
+        }
+        let most = dispatch.connections.most_bytes();
+        assert!(most <= bounds.bytes + bounds.bytes / 4 + 65_537 + 18 * SHORT_REPLIES_BYTES, "{most}");
     })
     .await;
 }

@@ -60,7 +60,8 @@ impl Messages for Echoes {
 }
 
 /// `m` `argument` messages, `c` the client's address and the one it has asked, `e` echo at once, `s` silence, `B` a reply as large as the slot, `P` panic at once; else in full: `w` echo after
-/// `argument` x 10 ms, `g` never, a failure when its place is lost, `p` panic, `b` a reply of `argument` x 256 octets.
+/// `argument` x 10 ms, `g` never, a failure when its place is lost, `p` panic, `b` a reply of `argument` x 256 octets,
+/// `d` the same after a second.
 pub struct Fake(Recorder, Cell<bool>, Cell<Option<std::net::IpAddr>>);
 
 impl Fake {
@@ -130,6 +131,7 @@ impl Answer for Fake {
         let argument = query[13];
         let lost = poll_fn(|cx| place.poll_lost(cx));
         match query[12] {
+            b'd' => tokio::time::sleep(Duration::from_secs(1)).await,
             b'w' => tokio::time::sleep(Duration::from_millis(u64::from(argument) * 10)).await,
             b'g' => lost.await,
             b'p' => panic!("asked to"),
@@ -137,7 +139,7 @@ impl Answer for Fake {
         }
         let mut reply = query.clone();
         reply[2] |= 0x80;
-        reply.resize(reply.len().max(usize::from(argument) * 256 * usize::from(query[12] == b'b')), 0);
+        reply.resize(reply.len().max(usize::from(argument) * 256 * usize::from(matches!(query[12], b'b' | b'd'))), 0);
         reply
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::limits::Limits;
-use crate::limits::clients::{HELD_BYTES_SPARED, IDLE_LOOKS_MAX};
+use crate::limits::clients::{HELD_BYTES_SPARED, IDLE_LOOKS_MAX, SHORT_REPLIES_BYTES};
 use crate::policy::ClientNet;
 
 /// One worker's share of the limits.
@@ -108,6 +108,9 @@ pub struct Connections {
     bounds: LiveBounds,
     /// Octets held for all connections.
     bytes: Cell<usize>,
+    /// The most so far.
+    #[cfg(test)]
+    most: Cell<usize>,
     /// Grows with each question of any connection; defines the order of "longest idle".
     stamp: Cell<u64>,
     table: RefCell<Table>,
@@ -152,7 +155,15 @@ struct SignsOfLife {
 impl Connections {
     /// No connection yet.
     pub fn new(bounds: LiveBounds) -> Connections {
-        Connections { bounds, bytes: Cell::new(0), stamp: Cell::new(0), table: RefCell::default(), emptied: Notify::new() }
+        Connections {
+            bounds,
+            bytes: Cell::new(0),
+            #[cfg(test)]
+            most: Cell::new(0),
+            stamp: Cell::new(0),
+            table: RefCell::default(),
+            emptied: Notify::new(),
+        }
     }
 
     /// Always admits the connection, and says which were closed for it.
@@ -202,6 +213,12 @@ impl Connections {
     #[cfg(test)]
     pub fn bytes(&self) -> usize {
         self.bytes.get()
+    }
+
+    /// The most octets that were ever held.
+    #[cfg(test)]
+    pub fn most_bytes(&self) -> usize {
+        self.most.get()
     }
 
     fn close(&self, number: Option<u64>, table: &mut Table) -> bool {
@@ -352,15 +369,30 @@ impl Permit {
         self.connections.bytes.get() + more <= self.connections.bounds.now().bytes
     }
 
-    /// Holds octets that are there already: the reply to a question that was taken, which must not be lost. They are held even where
-    /// nothing makes room for them; `waits` sees to it that this does not last.
-    pub fn hold(&self, more: usize, must: bool) {
-        if !self.reserve(more, must) && !self.signs.is_closed.get() {
-            self.count(more);
+    /// Holds octets that are there already: the reply to a question that was taken. Where nothing makes room for them, they are held
+    /// beyond the limit while they are few; `waits` sees to it that this does not last. Many that become ready in one moment would be
+    /// far beyond it before any connection waits: then this connection is closed. False if it is.
+    pub fn hold(&self, more: usize, must: bool) -> bool {
+        if self.reserve(more, must) {
+            return true;
         }
+        if self.signs.is_closed.get() {
+            return false;
+        }
+        let (connections, bounds) = (&self.connections, self.connections.bounds.now());
+        let is_far_beyond = connections.bytes.get() + more > bounds.bytes + bounds.bytes / 4;
+        let few = if is_far_beyond { SHORT_REPLIES_BYTES } else { bounds.bytes_per_connection };
+        if self.bytes() + more > few {
+            connections.close(Some(self.number), &mut connections.table.borrow_mut());
+            return false;
+        }
+        self.count(more);
+        true
     }
 
     fn count(&self, more: usize) {
+        #[cfg(test)]
+        self.connections.most.set(self.connections.most.get().max(self.connections.bytes.get() + more));
         self.connections.bytes.set(self.connections.bytes.get() + more);
         self.signs.bytes.set(self.signs.bytes.get() + more);
     }

@@ -1,5 +1,5 @@
 //! Replies of one TCP connection that wait for the client to read. Room is asked for before a question is taken, so that each question
-//! is answered once, and the reply to a question that was taken always has a place.
+//! is answered once. The reply to a question that was taken has a place, or its connection is closed.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -74,11 +74,14 @@ impl Replies {
     /// The end of a question that was taken. Without a reply, only its room is given back.
     pub(super) fn give(&self, Room(octets): Room, reply: &[u8]) {
         let framed = framed_len(reply);
-        match framed.checked_sub(octets) {
+        let is_held = match framed.checked_sub(octets) {
             Some(more) => self.permit.hold(more, self.unsent_bytes() == 0),
-            None => self.permit.release(octets - framed),
-        }
-        if framed > 0 {
+            None => {
+                self.permit.release(octets - framed);
+                true
+            }
+        };
+        if is_held && framed > 0 {
             self.outbox.borrow_mut().push(reply);
         }
     }

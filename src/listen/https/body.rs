@@ -51,7 +51,8 @@ impl Reserved {
     pub(super) fn hold(&mut self, octets: usize) {
         let Held { permit, unread, .. } = &*self.held;
         match octets.checked_sub(self.octets) {
-            Some(more) => permit.hold(more, unread.get() == 0),
+            // If there is no room, the connection is closed, and with it ends whoever would write the reply.
+            Some(more) => _ = permit.hold(more, unread.get() == 0),
             None => permit.release(self.octets - octets),
         }
         self.octets = octets;
