@@ -55,6 +55,9 @@ pub const REPLY_BYTES_USUAL: usize = 768;
 pub const HELD_BYTES_SPARED: usize = 512 << 10;
 /// Octets that a connection may hold where a quarter more is held than there is room for: a few short replies. With more it is closed.
 pub const SHORT_REPLIES_BYTES: usize = 4_096;
+/// Octets of replies over one connection that are kept in one piece until the client reads. A buffer that grows by each of many long
+/// replies would be copied each time, and what it leaves behind is many times what it holds.
+pub const OUTBOX_PIECE_BYTES_MAX: usize = 256 << 10;
 /// TCP connections that wait to be accepted, for each listening socket. The kernel lowers it to `net.core.somaxconn`.
 pub const ACCEPT_BACKLOG_MAX: i32 = 4_096;
 /// The longest time for a TLS handshake, from the accepted connection on.

@@ -153,7 +153,7 @@ impl<A: Answer> Connection<A> {
             inbox: Vec::new(),
             replies: Rc::new(Replies {
                 permit,
-                outbox: RefCell::new(Outbox { bytes: Vec::new(), written: 0, is_unflushed: false, moved: now }),
+                outbox: RefCell::new(Outbox::new(now)),
                 bytes_most: bounds.bytes_per_connection,
                 is_crowded: Cell::new(false),
             }),

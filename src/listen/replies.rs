@@ -2,6 +2,7 @@
 //! is answered once. The reply to a question that was taken has a place, or its connection is closed.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use super::dispatch::MESSAGE_BYTES;
 use super::limits::Permit;
 use crate::env::Stream;
-use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, REPLY_BYTES_USUAL};
+use crate::limits::clients::{KEPT_BUFFER_BYTES_MAX, OUTBOX_PIECE_BYTES_MAX, REPLY_BYTES_USUAL};
 
 /// The outbox grows by at least this.
 const GROW_BYTES: usize = 4096;
@@ -35,7 +36,8 @@ impl Replies {
     }
 
     pub(super) fn unsent_bytes(&self) -> usize {
-        self.outbox.borrow().unsent().len()
+        let outbox = self.outbox.borrow();
+        outbox.unsent().len() + outbox.behind_bytes
     }
 
     /// Whether one more question may be taken.
@@ -109,8 +111,11 @@ fn framed_len(message: &[u8]) -> usize {
 
 /// Replies waiting to be written, each with its length prefix.
 pub(super) struct Outbox {
-    pub(super) bytes: Vec<u8>,
-    pub(super) written: usize,
+    bytes: Vec<u8>,
+    written: usize,
+    /// What follows `bytes`; empty if that is.
+    behind: VecDeque<Vec<u8>>,
+    behind_bytes: usize,
     /// The stream has octets of its own that are not on their way: TLS seals what it takes, and keeps what the kernel refuses.
     pub(super) is_unflushed: bool,
     /// When the client last read something, or when the first reply was put here.
@@ -118,6 +123,10 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    pub(super) fn new(now: Instant) -> Outbox {
+        Outbox { bytes: Vec::new(), written: 0, behind: VecDeque::new(), behind_bytes: 0, is_unflushed: false, moved: now }
+    }
+
     /// `reply` has at most 65,535 octets.
     pub(super) fn push(&mut self, reply: &[u8]) {
         let len = reply.len() as u16;
@@ -125,6 +134,11 @@ impl Outbox {
             self.moved = Instant::now();
         }
         let needed = 2 + reply.len();
+        if !self.behind.is_empty() || self.bytes.len() + needed > OUTBOX_PIECE_BYTES_MAX {
+            self.behind.push_back([&len.to_be_bytes()[..], reply].concat());
+            self.behind_bytes += needed;
+            return;
+        }
         if self.bytes.capacity() - self.bytes.len() < needed {
             // Doubling the buffer would hold twice the octets that are counted.
             self.bytes.reserve_exact(needed.max(GROW_BYTES));
@@ -150,6 +164,12 @@ impl Outbox {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => (self.written, sum) = (self.written + count, sum + count),
                 Poll::Ready(Err(error)) => return Err(error),
+            }
+            if self.unsent().is_empty()
+                && let Some(next) = self.behind.pop_front()
+            {
+                self.behind_bytes -= next.len();
+                (self.bytes, self.written) = (next, 0);
             }
         }
         let was_unflushed = self.is_unflushed;
