@@ -92,13 +92,15 @@ pub struct ListEntry {
     pub answers_blocked: u64,
 }
 
-/// What is to be said of the zones of a reload.
-#[derive(Debug, Default)]
+/// What is to be said of the zones and lists of a reload.
+#[derive(Clone, Debug, Default)]
 pub struct Swapped {
     /// How the broken zones are served.
     pub broken: Vec<BrokenZoneServed>,
-    /// Sentences about zones that are served as they were read.
+    /// Sentences about zones that are served as they were read, and lists that are fetched.
     pub warnings: Vec<String>,
+    /// Sentences about lists that are not in force as their files say.
+    pub unread_lists: Vec<String>,
 }
 
 /// A zone whose file cannot be read.
@@ -134,6 +136,8 @@ pub(super) mod testing {
         pub(crate) at_work: Option<std::sync::mpsc::SyncSender<()>>,
         pub(crate) fails: bool,
         pub(crate) cache: Option<Cache>,
+        /// What comes of each reload.
+        pub(crate) swapped: Swapped,
     }
 
     impl Engine for Idle {
@@ -171,7 +175,7 @@ pub(super) mod testing {
             if let Some(at_work) = &self.at_work {
                 at_work.send(()).expect("the test waits");
             }
-            Swapped::default()
+            self.swapped.clone()
         }
 
         fn serves_encrypted(&self, _: &[EncryptedAddr]) {}

@@ -409,6 +409,8 @@ async fn take_over(engine: Arc<dyn Engine>, life: &Life, sources: Sources, liste
     let swapped = swapped.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
     lines.extend(swapped.broken.iter().map(ToString::to_string).chain(problems));
     lines.extend(swapped.warnings);
+    let is_whole = is_whole && swapped.unread_lists.is_empty();
+    lines.extend(swapped.unread_lists);
     let mut is_listening = changed.failed.is_empty();
     if let Some(encrypted) = &mut listening.encrypted {
         // After the certificate is in force.
@@ -556,6 +558,7 @@ impl fmt::Display for RunError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::engine::Swapped;
     use super::super::engine::testing::Idle;
     use super::super::scratch::Scratch;
     use super::*;
@@ -630,6 +633,23 @@ mod tests {
         assert_eq!(status["last-reload"]["good"], false);
         assert_eq!(status["after-restart"][0]["key"], "server.workers");
         assert_eq!(engine.reloads.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_reload_without_one_of_its_lists_is_not_good() {
+        let scratch = Scratch::new();
+        scratch.write("zones/notes", "");
+        let options = StartOptions { config: Some(scratch.write("cairn.toml", "")), ..StartOptions::default() };
+        let of = |swapped| reloaded(&server(Arc::new(Idle { swapped, ..Idle::default() }), options.clone()));
+        let (unread, fetched) = ("list far: it is not read".to_owned(), "list web: not fetched yet".to_owned());
+        assert_eq!(
+            of(Swapped { warnings: vec![fetched.clone()], ..Swapped::default() }),
+            [&fetched, "reloaded: 0 zones", "{\"good\":true}"]
+        );
+        assert_eq!(
+            of(Swapped { unread_lists: vec![unread.clone()], ..Swapped::default() }),
+            [&unread, "reloaded: 0 zones", "{\"good\":false}"]
+        );
     }
 
     /// What was read at the start and is gone at a reload is no wish for the defaults.

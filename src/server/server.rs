@@ -280,7 +280,8 @@ impl Engine for Server {
         self.encryption.handshakes.set(Bounds::share_handshakes(&limits, self.beats.len()));
         let retired = self.service.reload_within(parts(sources, &mut changing, &before, addrs, generation), limits);
         drop(changing);
-        warnings.extend(self.lists.configure(&list_settings));
+        let lists = self.lists.configure(&list_settings);
+        warnings.extend(lists.of_urls);
         self.hosting.order(Order::Configured(zone_settings));
         let _ = self.tending.send(signing::Order::Look);
         *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
@@ -293,7 +294,7 @@ impl Engine for Server {
             drop(retired);
             pages::give_back_now();
         });
-        Swapped { broken, warnings }
+        Swapped { broken, warnings, unread_lists: lists.of_files }
     }
 
     fn serves_encrypted(&self, open: &[EncryptedAddr]) {

@@ -283,6 +283,12 @@ def privileges(copy):
         process.send_signal(signal.SIGHUP)
         return until(lambda: "after a restart" in log.read_text(), 10) and address() == ["192.0.2.81"], log.read_text()
 
+    def list_outside():
+        (copy.root / "srv/list").write_text("ads.example\n")
+        (copy.root / "etc/cairn/cairn.toml").write_text('[[list]]\nname = "far"\nsource = "/srv/list"\n')
+        code, text = copy.say("/usr/bin/cairn", "reload")
+        return code == 1 and "list far: /srv/list: reading it is not permitted; a file outside the folders" in text, text
+
     def commands():
         code, text = copy.say("/usr/bin/cairn", "cache", "dump", "--to", "/srv/dump")
         loaded, more = copy.say("/usr/bin/cairn", "cache", "load", "/srv/dump")
@@ -307,6 +313,7 @@ def privileges(copy):
     guarded("privileges", "reloads a zone", reloads)
     guarded("privileges", "a reload binds another port 53", listens_elsewhere)
     guarded("privileges", "a path outside the folders of the start: after a restart", outside)
+    guarded("privileges", "a list outside the folders of the start: exit code 1, and the way out", list_outside)
     guarded("privileges", "dumps to and loads from a file of root", commands)
     guarded("privileges", "stops, and has saved the cache", stops)
     for file in ("srv/zone", "srv/dump"):

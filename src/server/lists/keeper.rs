@@ -41,6 +41,15 @@ pub(in crate::server) struct ListKeeper {
     fetcher: Mutex<Option<Fetcher>>,
 }
 
+/// What is wrong with the lists of a configuration.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::server) struct ListProblems {
+    /// Lists that are not in force as their files say: that needs the operator.
+    pub(in crate::server) of_files: Vec<String>,
+    /// Lists that are fetched, which is tried again without the operator.
+    pub(in crate::server) of_urls: Vec<String>,
+}
+
 /// What the thread that makes tables has to do besides looking at the files.
 enum Order {
     Update(Update),
@@ -138,7 +147,7 @@ impl ListKeeper {
     }
 
     /// Reads the lists of a configuration; returns what is wrong with them.
-    pub(in crate::server) fn configure(&self, lists: &[ListSettings]) -> Vec<String> {
+    pub(in crate::server) fn configure(&self, lists: &[ListSettings]) -> ListProblems {
         let problems = self.shared.configure(lists);
         let mut fetcher = self.fetcher();
         if fetcher.is_none() && lists.iter().any(is_fetched) {
@@ -257,6 +266,11 @@ impl ListKeeper {
     pub(super) fn keep_copies(&self) {
         self.shared.keep_copies();
     }
+
+    /// Fetches nothing.
+    pub(super) fn configure_files_alone(&self, lists: &[ListSettings]) -> ListProblems {
+        self.shared.configure(lists)
+    }
 }
 
 fn is_fetched(list: &ListSettings) -> bool {
@@ -278,20 +292,20 @@ impl Shared {
         (0u8..).zip(self.states().iter()).map(line).collect()
     }
 
-    fn configure(&self, lists: &[ListSettings]) -> Vec<String> {
+    fn configure(&self, lists: &[ListSettings]) -> ListProblems {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if lists.is_empty() && held.settings.is_empty() {
-            return Vec::new();
+            return ListProblems::default();
         }
         held.settings = lists.to_vec();
         self.make(&mut held, &|_| Wish::default())
     }
 
     /// Reads what has changed, and what is wished for, and puts it in force. Returns what is wrong.
-    fn make(&self, held: &mut Held, wish: &(dyn Fn(&str) -> Wish + Sync)) -> Vec<String> {
+    fn make(&self, held: &mut Held, wish: &(dyn Fn(&str) -> Wish + Sync)) -> ListProblems {
         match self.assemble(held, wish) {
             Ok(assembled) => self.put_states_in_force(assembled),
-            Err(what) => vec![what],
+            Err(what) => ListProblems { of_files: vec![what], of_urls: Vec::new() },
         }
     }
 
@@ -308,7 +322,7 @@ impl Shared {
     }
 
     /// Returns what is wrong.
-    fn put_states_in_force(&self, Assembled { lists, states, .. }: Assembled) -> Vec<String> {
+    fn put_states_in_force(&self, Assembled { lists, states, .. }: Assembled) -> ListProblems {
         let before = self.states();
         let is_new = |state: &ListState| !before.iter().any(|before| before.settings == state.settings && before.seen == state.seen);
         let is_good = |state: &ListState| state.is_loaded && state.problem.is_none();
@@ -316,8 +330,11 @@ impl Shared {
             let (list, names, skipped) = (state.settings.name(), lists.count(ListId(at)), state.tally.skipped);
             info!(event = "list-loaded", list, names, "list {list}: {names} names, {skipped} lines skipped");
         }
-        let problems: Vec<String> = states.iter().filter_map(ListState::told).collect();
-        problems.iter().for_each(|problem| warn!("{problem}"));
+        let mut problems = ListProblems::default();
+        for (state, told) in states.iter().filter_map(|state| Some((state, state.told()?))) {
+            warn!("{told}");
+            if is_fetched(&state.settings) { &mut problems.of_urls } else { &mut problems.of_files }.push(told);
+        }
         *self.states.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(states);
         self.put_in_force(Arc::new(lists));
         problems

@@ -85,3 +85,18 @@ fn the_line_in_an_explanation() {
         assert_eq!(placed.line, Some(expected), "{name} {rtype} {client:?}");
     }
 }
+
+/// A file is the operator's to repair; what has not been fetched yet comes by itself.
+#[test]
+fn a_new_list_that_is_not_read_is_told() {
+    let scratch = Scratch::new();
+    scratch.write("ads.txt", "one.example\n");
+    let (_service, keeper) = started(&scratch, ADS);
+    let more = "[[list]]\nname = 'far'\nsource = 'far.txt'\n[[list]]\nname = 'web'\nsource = 'http://192.0.2.1/web'\n";
+    let file = scratch.path().join("cairn.toml").display().to_string();
+    let settings = Settings::from_toml(&format!("{ADS}{more}"), &file).expect("valid");
+    let problems = keeper.configure_files_alone(&settings.lists);
+    let of_file = format!("list far: {}: there is no such file", scratch.path().join("far.txt").display());
+    assert_eq!(problems.of_files, [of_file]);
+    assert_eq!(problems.of_urls, ["list web: http://192.0.2.1/web has not been fetched yet, and there is no copy"]);
+}
