@@ -27,7 +27,7 @@ impl Numbers {
     fn rows<'a>(&'a self, family: &'a str) -> impl Iterator<Item = (Vec<(&'a str, &'a str)>, f64)> {
         self.0.iter().filter_map(move |(name, value)| {
             let labels = name.strip_prefix(family)?.strip_prefix('{')?.strip_suffix('}')?;
-            Some((labels.split(',').filter_map(|label| label.split_once('=')).collect(), *value))
+            Some((labels_of(labels), *value))
         })
     }
 
@@ -56,6 +56,14 @@ impl Numbers {
             .collect();
         buckets.sort_unstable_by_key(|(bound, _)| bound.unwrap_or(u64::MAX));
         buckets
+    }
+}
+
+/// The name of a list may have commas, and is the only label where there is one.
+fn labels_of(text: &str) -> Vec<(&str, &str)> {
+    match text.strip_prefix("list=") {
+        Some(list) => vec![("list", list)],
+        None => text.split(',').filter_map(|label| label.split_once('=')).collect(),
     }
 }
 
@@ -88,6 +96,15 @@ impl Since<'_> {
         if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
     }
 
+    /// The sum of a family, and each value of its label.
+    fn sum_and_list(&self, family: &str, label: &str) -> String {
+        let sum = |numbers: &Numbers| numbers.by(family, label, None).into_iter().map(|(_, count)| count).sum::<f64>();
+        match sum(self.now) {
+            0.0 => "none".to_owned(),
+            now => format!("{}: {}", self.with_rate(now, sum), self.list(family, label, None)),
+        }
+    }
+
     /// The buckets of the time between, or of all time.
     fn buckets(&self, source: &str) -> Vec<(Option<u64>, u64)> {
         let mut buckets = self.now.buckets(source);
@@ -116,6 +133,8 @@ pub(super) fn shown(now: &Numbers, before: Option<(Duration, &Numbers)>, paint: 
     }
     row("  types", since.list("queries", "type", None));
     row("answers", since.list("answers", "rcode", None));
+    row("  blocked", since.sum_and_list("blocked", "list"));
+    row("  rewritten", since.sum_and_list("response-policy-rewrites", "action"));
     let (hits, misses) = (since.count("cache-hits"), since.count("cache-misses"));
     row("cache", format!("hits {hits}, misses {misses}, hit ratio {}", ratio(&since)));
     let size = grouped((now.get("cache-bytes") / f64::from(1 << 20)).round());
@@ -198,6 +217,8 @@ mod tests {
                 "  tcp       none",
                 "  types     A 12,345, AAAA 100",
                 "answers     NOERROR 12,345, SERVFAIL 100",
+                "  blocked   none",
+                "  rewritten none",
                 "cache       hits 12,345, misses 100, hit ratio 99.2 %",
                 "            3 MiB, 1,234 record sets, evicted 0",
                 "            stale 0, prefetches 0, joined a walk in progress 0",
@@ -212,13 +233,30 @@ mod tests {
         );
     }
 
+    /// Names of lists are the operator's own words.
+    #[test]
+    fn what_lists_and_response_policy_zones_did() {
+        let of = |ads: u64| {
+            Numbers::of(&json!({
+                "blocked": ads + 7, "blocked{list=ads}": ads, "blocked{list=mine, and=yours}": 6, "blocked{list=mine, too}": 1,
+                "blocked{list=idle}": 0, "response-policy-rewrites": 3, "response-policy-rewrites{action=nxdomain}": 3,
+            }))
+        };
+        let lines = shown(&of(1_200), None, Paint::none());
+        assert!(lines.contains(&"  blocked   1,207: ads 1,200, mine, and=yours 6, mine, too 1".to_owned()), "{lines:?}");
+        assert!(lines.contains(&"  rewritten 3: nxdomain 3".to_owned()), "{lines:?}");
+        let lines = shown(&of(1_200), Some((Duration::from_secs(2), &of(1_000))), Paint::none());
+        let expected = "  blocked   1,207 (100/s): ads 1,200 (100/s), mine, and=yours 6 (0/s), mine, too 1 (0/s)".to_owned();
+        assert!(lines.contains(&expected), "{lines:?}");
+    }
+
     #[test]
     fn rates_are_of_the_time_between() {
         let (before, now) = (numbers(1_000, 100), numbers(3_000, 100));
         let lines = shown(&now, Some((Duration::from_secs(2), &before)), Paint::none());
         assert_eq!(lines[1], "questions   3,100 (1,000/s); waiting for an answer now: 2");
         assert_eq!(lines[2], "  udp       ipv4 3,000 (1,000/s), ipv6 100 (0/s)");
-        assert_eq!(lines[6], "cache       hits 3,000 (1,000/s), misses 100 (0/s), hit ratio 100.0 %");
+        assert_eq!(lines[8], "cache       hits 3,000 (1,000/s), misses 100 (0/s), hit ratio 100.0 %");
         assert!(lines.iter().any(|line| line.starts_with("  cache ") && line.ends_with("  2,000")), "{lines:?}");
         assert!(!lines.iter().any(|line| line.starts_with("  walk ")), "none came: {lines:?}");
     }
