@@ -15,6 +15,14 @@ const RULE: &str = "these servers are named by a rule of your own configuration:
 
 pub(super) const OTHER: &str = "send a query that a server of this kind answers";
 
+/// Advice about an error that a list has as its answer for `name`.
+pub(super) fn of_list(name: &Name, list: &str) -> String {
+    format!(
+        "list {list} has this answer for {name}: nothing if that is meant (`cairn list which {name}` shows the line, and `policy.block-answer` \
+         is what blocked names get); to let the name through, write it into a list with `action = \"allow\"`"
+    )
+}
+
 /// Advice about a failure of the walk for `name`.
 pub(super) fn of_failure(failure: &Failure, name: &Name, events: &[Event]) -> String {
     if let Some(without_route) = ended_offline(events) {

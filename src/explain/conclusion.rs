@@ -36,7 +36,14 @@ pub(super) fn before(explained: &Explained) -> Vec<Line> {
 
 /// Decisions after the look-up, and the reply.
 pub(super) fn after(explained: &Explained) -> Vec<Line> {
-    let mut events: Vec<Event> = explained.notes.iter().filter_map(of_note).collect();
+    let mut events: Vec<Event> = Vec::new();
+    for event in explained.notes.iter().filter_map(of_note) {
+        // Lists are looked at before the look-up and after it, and by response policy zones.
+        let is_told = matches!(event, Event::OnList(_) | Event::OutOfForce(_)) && events.contains(&event);
+        if !is_told {
+            events.push(event);
+        }
+    }
     events.push(reply(explained));
     events.into_iter().map(Line::new).collect()
 }
@@ -131,10 +138,15 @@ fn failed(explained: &Explained, outcome: &Outcome) -> event::Failed {
         _ => None,
     });
     let withheld = explained.withheld();
-    let advice = match (failure, withheld) {
-        (Some(failure), _) => advice::of_failure(failure, &explained.question.name, &explained.events),
-        (None, Some(_)) => bogus(explained),
-        (None, None) => advice::OTHER.to_owned(),
+    let by_list = explained.notes.iter().rev().find_map(|note| match note {
+        Note::OnList { name, list, verdict: ListAct::Blocks | ListAct::Rewrites, .. } => Some((name, list)),
+        _ => None,
+    });
+    let advice = match (failure, withheld, by_list) {
+        (Some(failure), ..) => advice::of_failure(failure, &explained.question.name, &explained.events),
+        (None, Some(_), _) => bogus(explained),
+        (None, None, Some((name, list))) => advice::of_list(name, list),
+        (None, None, None) => advice::OTHER.to_owned(),
     };
     event::Failed {
         rcode: outcome.rcode().to_string(),
@@ -153,4 +165,46 @@ fn bogus(explained: &Explained) -> String {
 
 fn records(sets: &[RrSet]) -> Vec<Record> {
     sets.iter().flat_map(Record::of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Name, Question, Rtype};
+
+    /// What is told of a question about which these lists have something.
+    fn told(rcode: Rcode, lists: &[(&str, ListAct)]) -> String {
+        let name = Name::parse("ads.example").expect("a name");
+        let note = |(list, verdict): &(&str, ListAct)| Note::OnList {
+            name: name.clone(),
+            rtype: Rtype::A,
+            list: (*list).to_owned(),
+            verdict: *verdict,
+        };
+        let explained = Explained {
+            question: Question::new(name.clone(), Rtype::A),
+            notes: lists.iter().map(note).collect(),
+            events: Vec::new(),
+            outcome: Outcome { rcode: Some(rcode), ..Outcome::default() },
+        };
+        after(&explained).into_iter().filter_map(|line| line.line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn an_error_that_a_list_answers_names_the_list() {
+        for act in [ListAct::Blocks, ListAct::Rewrites] {
+            let text = told(Rcode::REFUSED, &[("ads", act)]);
+            assert!(text.contains("What to do: list ads has this answer for ads.example.: "), "{text}");
+            assert!(text.contains("`cairn list which ads.example.`"), "{text}");
+        }
+        let text = told(Rcode::REFUSED, &[("mine", ListAct::Allows)]);
+        assert!(!text.contains("has this answer"), "{text}");
+    }
+
+    /// Lists are looked at more than once for a question.
+    #[test]
+    fn what_a_list_does_is_told_once() {
+        let text = told(Rcode::NOERROR, &[("mine", ListAct::Allows), ("mine", ListAct::Allows), ("ads", ListAct::Allows)]);
+        assert_eq!([text.matches("List mine allows").count(), text.matches("List ads allows").count()], [1, 1], "{text}");
+    }
 }
