@@ -67,6 +67,9 @@ impl ScheduleRule {
                 Err(mistake) => first_mistake = first_mistake.or(Some(mistake)),
             }
         }
+        if first_mistake.is_some() && lacks_colon_after_list(text) {
+            first_mistake = Some("a colon must follow the name of the list".to_owned());
+        }
         let mistake = first_mistake.map(|mistake| format!(": {mistake}")).unwrap_or_default();
         Err(format!("\"{text}\"{mistake}; {FORM}"))
     }
@@ -96,6 +99,13 @@ impl ScheduleRule {
         let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
         format!("{} {}-{}", self.days, clock(self.from), clock(self.to))
     }
+}
+
+/// Whether the only colons are those of the times at the end.
+fn lacks_colon_after_list(text: &str) -> bool {
+    let Some((before, times)) = text.trim().rsplit_once(char::is_whitespace) else { return false };
+    let are_times = times.split_once('-').is_some_and(|(from, to)| time(from).is_ok() && time(to).is_ok());
+    are_times && !before.contains(':')
 }
 
 fn time(text: &str) -> Result<u16, String> {
@@ -179,6 +189,8 @@ mod tests {
             ("ads: mon 07:00-07:00", "a whole day is 00:00-24:00"),
             ("ads: mon 00:00-00:00", "a whole day is 00:00-24:00"),
             (": mon 07:00-08:00", "expected \"LIST"),
+            ("a mon 20:00-07:00", ": a colon must follow the name of the list;"),
+            ("a 20:00-07:00", ": a colon must follow the name of the list;"),
         ] {
             let told = ScheduleRule::parse(text).expect_err(text);
             assert!(told.contains(part), "{text}: {told}");
