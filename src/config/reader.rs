@@ -152,10 +152,11 @@ impl<'a> Reader<'a> {
         let all = self.list(name, value, RPZ, &["zone"], |rpz: &mut RpzSettings, line, of| {
             rpz.line = line;
             (rpz.zone_mark, rpz.file_mark, rpz.primaries_mark) = (of("zone"), of("file"), of("primaries"));
+            rpz.policy_mark = of("policy");
         });
         for rpz in all.iter().filter(|rpz| rpz.policy == RpzPolicy::Cname && rpz.cname.is_none()) {
             let what = "rpz.policy: \"cname\" needs the key \"cname\" with the name of the alias";
-            self.problems.push(Problem::at(self.file_name, &rpz.zone_mark, what));
+            self.problems.push(Problem::at(self.file_name, &rpz.policy_mark, what));
         }
         if let Some(rpz) = all.get(RPZ_ZONES_MAX) {
             self.problems.push(Problem::at(
@@ -541,7 +542,7 @@ to   = ["192.0.2.1"]
             ("[[forwards]]", &["1:3: unknown section or key \"forwards\"; did you mean [[forward]]?"]),
             (
                 "[[rpz]]\nzone = 'a.test'\npolicy = 'cname'",
-                &["2:8: rpz.policy: \"cname\" needs the key \"cname\" with the name of the alias"],
+                &["3:10: rpz.policy: \"cname\" needs the key \"cname\" with the name of the alias"],
             ),
             ("[[rpz]]\nfile = 'x'", &["1:1: this [[rpz]] needs the key \"zone\""]),
             (
@@ -657,6 +658,12 @@ to   = ["192.0.2.1"]
                     "4:1: this [[list]] needs the key \"source\"",
                     "9:10: list.format: expected \"auto\", \"hosts\", \"domains\", \"adblock\", \"dnsmasq\", \"unbound\" or \"rpz\", found \"host\"; did you mean \"hosts\"?",
                     "11:8: list.name: the list at line 6 has the name \"c\" already",
+                ],
+            ),
+            (
+                "[[list]]\nname = 'a'\nsource = 'file:///etc/hosts'",
+                &[
+                    "3:10: list.source: \"file:///etc/hosts\" is neither an https:// nor an http:// URL; a file is written as its path alone: \"/etc/hosts\"",
                 ],
             ),
             ("[[list]]\nname = 'a'\nsource = 'x'\nca = 'ca.pem'", &["4:6: list.ca: only an https:// source has a certificate to verify"]),

@@ -440,6 +440,8 @@ pub struct RpzSettings {
     pub file_mark: Mark,
     /// Place of the value of `primaries`.
     pub primaries_mark: Mark,
+    /// Place of the value of `policy`.
+    pub policy_mark: Mark,
 }
 
 /// What the rules of a response policy zone do, whatever they say themselves.
@@ -723,6 +725,7 @@ impl Default for RpzSettings {
             zone_mark: Mark::default(),
             file_mark: Mark::default(),
             primaries_mark: Mark::default(),
+            policy_mark: Mark::default(),
         }
     }
 }

@@ -100,7 +100,11 @@ impl Written<'_> {
             None => self.path().map(ListSource::File),
             Some((text, _)) => match HttpUrl::parse(text) {
                 Ok(url) => Ok(ListSource::Url(url)),
-                Err(what) => Err(self.mistake(format!("\"{text}\" {what}"))),
+                Err(what) => {
+                    let path = text.strip_prefix("file://").filter(|path| path.starts_with('/'));
+                    let hint = path.map(|path| format!("a file is written as its path alone: \"{path}\""));
+                    Err(vec![(self.value.span(), format!("\"{text}\" {what}"), hint)])
+                }
             },
         }
     }

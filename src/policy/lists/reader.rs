@@ -69,13 +69,20 @@ pub struct ListReader {
     /// Of a list that has turned out to be a zone.
     zone: Option<Zone>,
     is_web_page: bool,
+    is_utf16: bool,
     detailed: DetailedCount,
 }
 
 impl ListReader {
     pub fn new(dialect: Dialect) -> ListReader {
         let zone = (dialect.format == ListFormat::Rpz).then(Zone::default);
-        ListReader { dialect, name: ListName::new(), tally: Tally::default(), zone, is_web_page: false, detailed: DetailedCount::default() }
+        let (tally, detailed) = (Tally::default(), DetailedCount::default());
+        ListReader { dialect, name: ListName::new(), tally, zone, is_web_page: false, is_utf16: false, detailed }
+    }
+
+    /// Are its lines not to be read, because it is in an encoding of two octets a character?
+    pub fn is_utf16(&self) -> bool {
+        self.is_utf16
     }
 
     /// Is it no list, but the page of a web server, such as one that says why there is no list?
@@ -90,6 +97,7 @@ impl ListReader {
 
     /// Takes one line without its end; each rule goes to `each`.
     pub fn line(&mut self, raw: &[u8], each: &mut dyn FnMut(Rule<'_>)) {
+        self.is_utf16 |= self.tally.lines == 0 && is_utf16(raw);
         let raw = if self.tally.lines == 0 { raw.strip_prefix(b"\xef\xbb\xbf").unwrap_or(raw) } else { raw };
         let line = raw.trim_ascii();
         if line.is_empty() {
@@ -165,6 +173,11 @@ impl ListReader {
             ListFormat::Auto | ListFormat::Adblock => Form::Plain,
         }
     }
+}
+
+/// By the byte order mark, or by the NUL that is half of each ASCII character.
+fn is_utf16(first_line: &[u8]) -> bool {
+    matches!(first_line, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..])
 }
 
 fn is_web_page(line: &[u8]) -> bool {
@@ -529,6 +542,7 @@ mod tests {
             ("a.example CNAME .\nb.example CNAME", Some((SkipReason::NoRecord, 1))),
             ("$TTL 1\n CNAME .", Some((SkipReason::NoName, 1))),
             ("a.example CNAME .\na.example TXT x", Some((SkipReason::OtherTrigger, 1))),
+            ("$ORIGIN rpz.test.\na.example CNAME .\nr3.com. CNAME .", Some((SkipReason::OutsideZone, 1))),
             ("$TTL 1\n; comment\n@ SOA a. b. (\n 1 ; serial\n 2 3 4 5 )\n@ NS a.\n$ORIGIN x.\na.example. CNAME .", None),
         ] {
             assert_eq!(reason(text), (expected, expected.map_or(0, |(_, count)| count)), "{text}");
@@ -536,6 +550,21 @@ mod tests {
         // A line of which some names have an effect is no line without one.
         let (_, tally) = read(PLAIN, b"0.0.0.0 a.example one 192.0.2.1");
         assert_eq!((tally.blocked, tally.skipped, tally.reasons.values().map(|skipped| skipped.count).sum::<u64>()), (1, 0, 1));
+    }
+
+    #[test]
+    fn two_octets_a_character_are_seen() {
+        let is_utf16 = |text: &[u8]| {
+            let mut reader = ListReader::new(PLAIN);
+            text.split(|octet| *octet == b'\n').for_each(|line| reader.line(line, &mut |_| {}));
+            reader.is_utf16()
+        };
+        for text in [&b"\xff\xfea\0.\0b\0\n\0"[..], b"\xfe\xff\0a\0.\0b\0\n", b"a\0.\0b\0", b"\0a\0.\0b"] {
+            assert!(is_utf16(text), "{text:x?}");
+        }
+        for text in [&b""[..], b"a", b"\na\0", b"\xef\xbb\xbfa.example", b"b\xc3\xbccher.example"] {
+            assert!(!is_utf16(text), "{text:x?}");
+        }
     }
 
     /// Origins below origins, of any length: no name is longer than a name, and the rest of the list stands.

@@ -103,7 +103,7 @@ impl Zone {
             self.open = (octets.contains(&b'(') && !octets.contains(&b')')).then(|| words.filter(|word| *word != b"(").count());
             return Ok(None);
         }
-        let trigger = self.trigger(&owner).ok_or(SkipReason::NoName)?;
+        let trigger = self.trigger(&owner).ok_or(SkipReason::OutsideZone)?;
         if trigger.is_empty() {
             return Ok(None);
         }
@@ -140,7 +140,7 @@ impl Zone {
         (name.len() + 2 <= NAME_BYTES_MAX).then_some(name)
     }
 
-    /// The owner without the zone's name.
+    /// The owner without the zone's name; `None`: it is not in the zone.
     fn trigger<'o>(&self, owner: &'o [u8]) -> Option<&'o [u8]> {
         let apex = match (&self.apex, &self.origin) {
             (Some(name), _) | (None, Origin::Known(name)) => name,

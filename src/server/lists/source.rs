@@ -100,6 +100,9 @@ impl Source {
             Err(what) => Err(what),
             Ok(now) if Stamp::of(&now) != self.stamp => Err(format!("{} changed while it was read", self.called)),
             Ok(_) if reader.is_web_page() => Err(format!("{} is a web page, and no list", self.called)),
+            Ok(_) if reader.is_utf16() => {
+                Err(format!("{} is in UTF-16, and lists are in UTF-8 (`iconv -f UTF-16 -t UTF-8` converts it)", self.called))
+            }
             Ok(_) => Ok(reader.into_tally()),
         }
     }
@@ -123,7 +126,7 @@ fn dialect(list: &ListSettings) -> Dialect {
 fn plain_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        io::ErrorKind::PermissionDenied => passed_file::unreadable(error),
         _ => error.to_string(),
     }
 }

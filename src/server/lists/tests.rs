@@ -118,6 +118,7 @@ fn what_arrives_takes_the_place_of_the_copy_if_it_is_a_list() {
         ("# nothing\n", "no name is in its 1 lines (`cairn list update ads --accept` takes it over)"),
         ("{\"error\": \"rate limit\"}\n", "no name is in its 1 lines (`cairn list update ads --accept` takes it over)"),
         ("<!doctype html>\n<a>h1.example</a>\n", "what was fetched is a web page, and no list"),
+        ("h\0.\0e\0\n\0", "what was fetched is in UTF-16, and lists are in UTF-8 (`iconv -f UTF-16 -t UTF-8` converts it)"),
     ] {
         let made = arrived(&none, data, false);
         assert_eq!(made.refused, [("ads".to_owned(), expected.to_owned())]);

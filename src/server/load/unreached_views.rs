@@ -47,6 +47,10 @@ struct AskedAt {
 
 /// Why no client can have the view, and what to do about it.
 fn why_unreached(view: &ViewSettings, before: &[ViewSettings], listeners: &[SocketAddr]) -> Option<(String, String)> {
+    if view.clients.is_empty() {
+        let hint = "write addresses or prefixes, such as \"192.0.2.0/24\", or remove the view".to_owned();
+        return Some(("its `clients` are an empty list".to_owned(), hint));
+    }
     let asked_at: Vec<AskedAt> = match view.listen.is_empty() {
         true => listeners.iter().map(|listener| AskedAt { ip: fixed(listener.ip()), port: listener.port() }).collect(),
         false => view.listen.iter().flat_map(|place| listeners.iter().filter_map(|listener| asked_at(place, *listener))).collect(),
@@ -161,6 +165,7 @@ mod tests {
         let everywhere = "[server]\nlisten = ['0.0.0.0', '[::]']\n";
         for (listen, views, expected) in [
             (server, &[("a", "'10.0.0.0/8'", ""), ("b", "'10.1.0.0/16'", "")][..], covered("b", "a")),
+            (server, &[("a", "", "")], vec!["a: no client can have it: its `clients` are an empty list".to_owned()]),
             (server, &[("b", "'10.1.0.0/16'", ""), ("a", "'10.0.0.0/8'", "")], vec![]),
             (server, &[("a", "'10.0.0.0/9'", ""), ("b", "'10.128.0.0/9'", ""), ("c", "'10.0.0.0/8'", "")], covered("c", "a, b")),
             (server, &[("a", "'10.0.0.0/9'", ""), ("c", "'10.0.0.0/8'", "")], vec![]),
