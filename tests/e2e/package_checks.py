@@ -316,7 +316,7 @@ def privileges(copy):
     guarded("privileges", "a list outside the folders of the start: exit code 1, and the way out", list_outside)
     guarded("privileges", "dumps to and loads from a file of root", commands)
     guarded("privileges", "stops, and has saved the cache", stops)
-    for file in ("srv/zone", "srv/dump"):
+    for file in ("srv/zone", "srv/list", "srv/dump"):
         (copy.root / file).unlink(missing_ok=True)
     shutil.copy(TREE / "packaging/cairn.toml", copy.root / "etc/cairn/cairn.toml")
     guarded("privileges", "a file that the user cannot read is told at the start", lambda: unreadable(copy))
