@@ -30,7 +30,7 @@ pub(super) fn safe_search(case: &Case<'_>) -> Option<Applied> {
     }
     Some(Applied::Alias(
         Box::new(begun),
-        Box::new(Rewritten { soa: None, ede: None, action: None, list: None, keeps_data: true, is_for_policies: false }),
+        Box::new(Rewritten { soa: None, ede: None, action: None, list: None, keeps_data: true, is_for_policies: true }),
     ))
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use cairn::answer::{Explain, Note};
-use cairn::config::{RpzPolicy, RpzSettings, Settings};
+use cairn::config::{RpzPolicy, RpzSettings, SafeSearch, Settings, ViewSettings};
 use cairn::record::{Question, Rcode, Rtype, rdata_to_text};
 
 use super::sim::answer::Answer;
@@ -39,6 +39,10 @@ fn world(zones: &[(&str, &str)], tune: impl Fn(&mut [RpzSettings]) + 'static) ->
         .at("198.51.100.54")
         .zone("garden.")
         .records(&["www.garden. 300 A 10.0.0.7", "*.wild.garden. 300 A 10.0.0.8", "www.garden. 300 TXT weeds"])
+        .zone("com.")
+        .records(&["www.bing.com. 300 A 203.0.113.70", "strict.bing.com. 300 A 203.0.113.77"])
+        .server("ns.com.")
+        .at("198.51.100.60")
         .zone("brief.")
         .ttl(60)
         .record("www.brief. 86400 A 192.0.2.3")
@@ -138,6 +142,35 @@ fn every_trigger_with_every_action() {
 }
 
 const BLOCKED: &str = "NXDOMAIN +SOA EDE15";
+
+/// The alias that safe search makes leads to a name as any other alias does.
+#[test]
+fn safe_search_is_no_way_around_rules() {
+    if !is_cairn() {
+        return;
+    }
+    for (rule, expected) in [
+        ("strict.bing.com CNAME .", "NXDOMAIN strict.bing.com. +SOA EDE15"),
+        ("32.77.113.0.203.rpz-ip CNAME *.", "strict.bing.com. +SOA EDE15"),
+        ("ns.com.rpz-nsdname CNAME www.garden.", "www.garden. 10.0.0.7 +SOA EDE4"),
+        ("www.bing.com CNAME .", BLOCKED),
+        ("www.bing.com CNAME rpz-passthru.", "strict.bing.com. 203.0.113.77"),
+        ("other.bing.com CNAME .", "strict.bing.com. 203.0.113.77"),
+    ] {
+        let mut world = one(rule).tune(|settings| {
+            let clients = vec!["127.0.0.0/8".parse().expect("a prefix")];
+            settings.views = vec![ViewSettings {
+                name: Some("children".to_owned()),
+                clients,
+                safe_search: SafeSearch::Strict,
+                ..ViewSettings::default()
+            }];
+        });
+        for _ in 0..2 {
+            assert_eq!(told(&world.ask("www.bing.com. A")), expected, "{rule}");
+        }
+    }
+}
 
 /// Section 5: which of several rules that match counts. Each rule answers with another address.
 #[test]

@@ -24,6 +24,8 @@ pub(super) struct FetchState {
     pub(super) ended: Option<Ended>,
     /// A fetch is under way, perhaps of settings that have changed since.
     pub(super) is_under_way: bool,
+    /// Somebody wanted it now: another failure then says nothing about how long to wait.
+    is_asked_for: bool,
     /// It is in the configuration no more.
     is_gone: bool,
 }
@@ -78,6 +80,7 @@ impl Schedule {
                         fetched,
                         ended: None,
                         is_under_way,
+                        is_asked_for: false,
                         is_gone: false,
                     }
                 }
@@ -118,18 +121,20 @@ impl Schedule {
                 varied(state.settings.refresh_s, 10, random)
             }
             Some(_) => {
-                state.failures = state.failures.saturating_add(1);
+                state.failures = if state.is_asked_for { state.failures.max(1) } else { state.failures.saturating_add(1) };
                 let wanted = ended.retry_after_s.unwrap_or(0).min(RETRY_AFTER_MAX_S.into());
                 retry_wait(state, random).max(Duration::from_secs(wanted))
             }
         };
-        (state.due, state.tried) = (now + wait, now);
+        (state.due, state.tried, state.is_asked_for) = (now + wait, now, false);
         state.ended = Some(ended);
     }
 
     /// Fetches these now, unless they are under way.
     pub(super) fn ask(&mut self, names: &[String], now: BootTime) {
-        self.states.iter_mut().filter(|state| names.iter().any(|name| name == state.settings.name())).for_each(|state| state.due = now);
+        for state in self.states.iter_mut().filter(|state| names.iter().any(|name| name == state.settings.name())) {
+            (state.due, state.is_asked_for) = (now, true);
+        }
     }
 
     /// What found no server before may find it now. A network that changes all the time must not have a server asked all the time.
@@ -268,6 +273,28 @@ mod tests {
             assert!(near(*waited, expected, 25.0), "{all:?}");
         }
         assert!(near(all[39], 14_400.0, 25.0) && all[38] != all[39], "{all:?}");
+    }
+
+    /// Whoever tries again by hand, in vain, does not put off the next try by itself.
+    #[test]
+    fn failures_of_fetches_that_were_asked_for_do_not_add_up() {
+        let random = Random::from_seed(4);
+        let lists = [list("a", "https://a/1")];
+        let mut schedule = Schedule::default();
+        schedule.configure(&lists, &|_| None, (at(0), WALL), &random);
+        for second in 0..12 {
+            schedule.ask(&["a".to_owned()], at(second));
+            assert_eq!(schedule.begin(at(second)).len(), 1);
+            schedule.ended(&lists[0], bad(), at(second), &random);
+            let waits = schedule.next().expect("one list").since(at(second)).as_secs_f64();
+            assert!((7.5..=12.5).contains(&waits), "{waits}");
+        }
+        // The next one comes by itself.
+        let due = schedule.next().expect("one list");
+        assert_eq!(schedule.begin(due).len(), 1);
+        schedule.ended(&lists[0], bad(), due, &random);
+        let waits = schedule.next().expect("one list").since(due).as_secs_f64();
+        assert!((15.0..=25.0).contains(&waits), "{waits}");
     }
 
     #[test]
