@@ -16,7 +16,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -398,30 +398,36 @@ async fn caches_of_many_clients_keep_nothing_that_differs() {
     .await;
 }
 
+/// Posts each query as a request of its own over one connection. Bodies are read once `true` is sent: status and length of each. The
+/// client takes no more than one answer before it is read.
+async fn unread(server: Server, queries: impl Iterator<Item = Vec<u8>>) -> (watch::Sender<bool>, Vec<JoinHandle<(u16, usize)>>) {
+    let io = TokioIo::new(server.connect(peer(1), server.client(&["h2"], None)).await.expect("a handshake"));
+    let mut builder = hyper::client::conn::http2::Builder::new(Local);
+    builder.initial_connection_window_size(65_535).initial_stream_window_size(65_535);
+    let (sender, connection) = builder.handshake::<_, Full<Bytes>>(io).await.expect("HTTP/2");
+    spawn_local(connection);
+    let (read, may_read) = watch::channel(false);
+    let mut responses = Vec::new();
+    for query in queries {
+        let request = Request::post("https://dns.example/dns-query").header("content-type", "application/dns-message");
+        let request = request.body(Full::new(Bytes::from(query))).expect("a request");
+        let (mut sender, mut may_read) = (sender.clone(), may_read.clone());
+        responses.push(spawn_local(async move {
+            let response = sender.send_request(request).await.expect("a response");
+            may_read.wait_for(|read| *read).await.expect("the test goes on");
+            (response.status().as_u16(), response.into_body().collect().await.expect("a body").to_bytes().len())
+        }));
+    }
+    (read, responses)
+}
+
 /// Answers are made as far as there is room for them, and the rest when the client reads.
 #[tokio::test(start_paused = true)]
 async fn answers_over_http_2_are_made_when_there_is_room() {
     serving(Encrypted::Https, bounds(), bounds(), async |server| {
         let made = || LARGE_MADE.with(std::cell::Cell::get);
-        let io = TokioIo::new(server.connect(peer(1), server.client(&["h2"], None)).await.expect("a handshake"));
-        // The client takes no more than one answer before it is read.
-        let mut builder = hyper::client::conn::http2::Builder::new(Local);
-        builder.initial_connection_window_size(65_535).initial_stream_window_size(65_535);
-        let (sender, connection) = builder.handshake::<_, Full<Bytes>>(io).await.expect("HTTP/2");
-        spawn_local(connection);
         let before = made();
-        let (read, may_read) = watch::channel(false);
-        let mut responses = Vec::new();
-        for id in 0..100 {
-            let request = Request::post("https://dns.example/dns-query").header("content-type", "application/dns-message");
-            let request = request.body(Full::new(Bytes::from(query(id, b'B', 0)))).expect("a request");
-            let (mut sender, mut may_read) = (sender.clone(), may_read.clone());
-            responses.push(spawn_local(async move {
-                let response = sender.send_request(request).await.expect("a response");
-                may_read.wait_for(|read| *read).await.expect("the test goes on");
-                (response.status().as_u16(), response.into_body().collect().await.expect("a body").to_bytes().len())
-            }));
-        }
+        let (read, responses) = unread(server, (0..100).map(|id| query(id, b'B', 0))).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!((2..=4).contains(&(made() - before)), "{} of 100 answers of 64 KiB are held", made() - before);
         read.send(true).expect("the responses wait for it");
@@ -437,25 +443,9 @@ async fn answers_over_http_2_are_made_when_there_is_room() {
 #[tokio::test(start_paused = true)]
 async fn a_question_over_http_2_is_asked_once() {
     serving(Encrypted::Https, bounds(), bounds(), async |server| {
-        let io = TokioIo::new(server.connect(peer(1), server.client(&["h2"], None)).await.expect("a handshake"));
-        let mut builder = hyper::client::conn::http2::Builder::new(Local);
-        builder.initial_connection_window_size(65_535).initial_stream_window_size(65_535);
-        let (sender, connection) = builder.handshake::<_, Full<Bytes>>(io).await.expect("HTTP/2");
-        spawn_local(connection);
         let before = ASKED.with(std::cell::Cell::get);
-        let (read, may_read) = watch::channel(false);
-        let mut responses = Vec::new();
-        for id in 0..60 {
-            let question = if id == 0 { update(id, b'w', 2) } else { query(id, b'b', 255) };
-            let request = Request::post("https://dns.example/dns-query").header("content-type", "application/dns-message");
-            let request = request.body(Full::new(Bytes::from(question))).expect("a request");
-            let (mut sender, mut may_read) = (sender.clone(), may_read.clone());
-            responses.push(spawn_local(async move {
-                let response = sender.send_request(request).await.expect("a response");
-                may_read.wait_for(|read| *read).await.expect("the test goes on");
-                (response.status().as_u16(), response.into_body().collect().await.expect("a body").to_bytes().len())
-            }));
-        }
+        let questions = (0..60).map(|id| if id == 0 { update(id, b'w', 2) } else { query(id, b'b', 255) });
+        let (read, responses) = unread(server, questions).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         read.send(true).expect("the responses wait for it");
         for (id, response) in responses.into_iter().enumerate() {
