@@ -389,6 +389,26 @@ async fn a_blocked_name_is_a_ready_answer() {
     assert_eq!(told(&reply), r#"NOERROR 0.0.0.0 EDE15 {"c":["mailto:help@example.org"],"j":"list ads","s":6}"#);
 }
 
+/// The reason that goes with an answer is counted once, whether the answer was ready or not.
+#[tokio::test]
+async fn a_reason_is_counted_once() {
+    let worker = worker(|_| {});
+    let counted = || {
+        let rows = worker.service().rows();
+        rows.iter().filter(|(name, _)| name.starts_with("answers-with-ede{")).map(|(_, count)| count).sum::<u64>()
+    };
+    for question in ["ads.site. A", "cloak.site. A", "moved.site. A", "elsewhere.site. A", "togood.site. A"] {
+        for time in ["first", "second"] {
+            let before = counted();
+            ask(&worker, FRIEND, &query(question, RD, Some(1232), &[])).await;
+            assert_eq!(counted() - before, 1, "{question}: {time} time");
+        }
+    }
+    let before = counted();
+    ask(&worker, FRIEND, &query("plain.site. A", RD, Some(1232), &[])).await;
+    assert_eq!(counted(), before);
+}
+
 /// What was answered under old lists is not answered any more once others are in force.
 #[tokio::test]
 async fn other_lists_are_in_force_at_once() {

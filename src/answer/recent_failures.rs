@@ -1,5 +1,5 @@
-//! Names that failed lately, each with its reason, for whoever looks for what is wrong. A name is there once, however often it is asked
-//! for; the one that failed longest ago makes room for a new one. Who asked is not kept.
+//! Questions that failed lately, each with its reason, for whoever looks for what is wrong. A question (name and type) is there once, however
+//! often it is asked; the one that failed longest ago makes room for a new one. Who asked is not kept.
 
 use std::collections::VecDeque;
 use std::hash::BuildHasher;

@@ -12,11 +12,11 @@ pub(super) struct Rewritten {
     pub soa: Option<RrSet>,
     pub ede: Option<Ede>,
     pub action: Option<PolicyAction>,
-    /// The list whose alias it is.
+    /// The list whose alias it is; none for that of safe search.
     pub list: Option<Listed>,
     /// The data that the alias leads to is what it is: signed, ageing, and to be checked.
     pub keeps_data: bool,
-    /// Response policy zones look at what the alias of a list leads to. Nothing that they make is for their rules (the draft, 5.1: one
+    /// Response policy zones look at what the alias of a list or of safe search leads to. Nothing that they make is for their rules (the draft, 5.1: one
     /// rule affects a response).
     pub is_for_policies: bool,
 }

@@ -71,7 +71,7 @@ pub struct Service {
     pub(super) response_rate: ResponseRate,
     /// Shared, so that all workers together write one line for a name.
     pub(super) failure_log: FailureLog,
-    /// Names that failed lately.
+    /// Questions that failed lately.
     pub failures: RecentFailures,
     /// Questions that are asked at the same hours every day.
     pub(super) keep_warm: KeepWarm,

@@ -431,8 +431,9 @@ impl Worker {
         };
         count_rewrite(&self.metrics, outcome);
         outcome.edes.iter().for_each(|ede| self.metrics.extended_error(metrics::ExtendedError::of(ede.code.0)));
+        // Its reason is among the extended errors.
         if let Some(listed) = outcome.list {
-            count_listed(&self.metrics, snapshot, listed);
+            snapshot.reasons.count(listed);
         }
         if outcome.repeatable && !snapshot.has_rules_for(client) {
             let group = match views::differ(snapshot, request, prepared.view, outcome) {
@@ -619,7 +620,7 @@ fn count_rewrite(metrics: &metrics::Recorder, outcome: &Outcome) {
     }
 }
 
-/// Counts what a list did, and the reason that goes with the reply.
+/// Counts what a list did, and the reason that goes with a ready answer.
 #[inline(never)]
 fn count_listed(metrics: &metrics::Recorder, snapshot: &Snapshot, listed: Listed) {
     snapshot.reasons.count(listed);

@@ -24,7 +24,7 @@ pub const ADDITIONAL_NAMES_MAX: usize = 16;
 pub const SYNTHESISED_TTL_S_MAX: u32 = 600;
 /// Log lines about failed questions in one second; further ones are counted and the count is logged.
 pub const FAILURE_LINES_PER_SECOND_MAX: u32 = 10;
-/// Names that failed lately and are kept with their reasons for whoever looks; some 50 KiB.
+/// Questions that failed lately and are kept with their reasons for whoever looks; some 50 KiB.
 pub const RECENT_FAILURES_MAX: usize = 100;
 /// Octets of the reason that is kept with each of them.
 pub const RECENT_FAILURE_REASON_BYTES_MAX: usize = 300;
@@ -50,10 +50,17 @@ pub const IDLE_LOOKS_MAX: usize = 32;
 /// Octets of the reply to a question over a stream for which room is asked before the question is taken: most replies are shorter, and
 /// that of an update is.
 pub const REPLY_BYTES_USUAL: usize = 768;
+/// Octets that a worker must be able to hold, however many workers share the limit: the longest query, what is read behind it in one turn,
+/// and the longest reply.
+pub const LONGEST_EXCHANGE_BYTES: usize = 2 * 65_537 + (16 << 10) + REPLY_BYTES_USUAL;
+/// Octets of names and data in one answer in the JSON form. Names are written out there, so that 64 KiB of a message could become
+/// megabytes. A section for which there is no room is left out, and the answer says that it is truncated.
+pub const JSON_TEXT_BYTES_MAX: usize = 128 << 10;
 /// Octets that may be held although all that may be held is taken: longer replies to questions that were taken before. A client that
 /// holds more than this then loses connections.
 pub const HELD_BYTES_SPARED: usize = 512 << 10;
-/// Octets that a connection may hold where a quarter more is held than there is room for: a few short replies. With more it is closed.
+/// Octets of unread replies that a connection may hold where a quarter more is held than there is room for: a few short replies. With more
+/// it is closed.
 pub const SHORT_REPLIES_BYTES: usize = 4_096;
 /// Octets of replies over one connection that are kept in one piece until the client reads. A buffer that grows by each of many long
 /// replies would be copied each time, and what it leaves behind is many times what it holds.

@@ -365,7 +365,7 @@ impl<A: Answer> Connection<A> {
         [unread, unfinished, idle].into_iter().flatten().min()
     }
 
-    /// What was written a while ago has arrived: then nothing is waited for.
+    /// What was written a while ago has most likely arrived: then nothing is waited for.
     async fn close(mut self) {
         let has_last_words = self.busy_until + CLOSE_MAX > Instant::now() && !self.read_ended;
         let patience = if has_last_words { CLOSE_MAX } else { Duration::ZERO };

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::limits::Limits;
-use crate::limits::clients::{HELD_BYTES_SPARED, IDLE_LOOKS_MAX, SHORT_REPLIES_BYTES};
+use crate::limits::clients::{HELD_BYTES_SPARED, IDLE_LOOKS_MAX, LONGEST_EXCHANGE_BYTES, SHORT_REPLIES_BYTES};
 use crate::policy::ClientNet;
 
 /// One worker's share of the limits.
@@ -43,8 +43,7 @@ impl Bounds {
             idle: Duration::from_millis(limits.tcp_idle_ms),
             message: Duration::from_millis(limits.tcp_message_ms),
             bytes_per_connection: limits.tcp_bytes_per_connection,
-            // Each worker must be able to hold the longest message.
-            bytes: share(limits.tcp_bytes).max(limits.tcp_bytes_per_connection),
+            bytes: share(limits.tcp_bytes).max(limits.tcp_bytes_per_connection).max(LONGEST_EXCHANGE_BYTES),
             stop: Duration::from_millis(limits.stop_ms),
             handshakes: (limits.tls_handshakes_per_second, limits.tls_connections.try_into().unwrap_or(u32::MAX)),
         }
@@ -57,7 +56,7 @@ impl Bounds {
             connections: share(limits.tls_connections),
             connections_per_client: share(limits.tls_connections_per_client),
             idle: Duration::from_millis(limits.tls_idle_ms),
-            bytes: share(limits.tls_bytes).max(limits.tcp_bytes_per_connection),
+            bytes: share(limits.tls_bytes).max(limits.tcp_bytes_per_connection).max(LONGEST_EXCHANGE_BYTES),
             ..Bounds::share(limits, threads)
         }
     }
@@ -372,8 +371,9 @@ impl Permit {
     /// Holds octets that are there already: the reply to a question that was taken. Where nothing makes room for them, they are held
     /// beyond the limit while they are few; `waits` sees to it that this does not last. Many that become ready in one moment would be
     /// far beyond it before any connection waits: then this connection is closed. False if it is.
-    pub fn hold(&self, more: usize, must: bool) -> bool {
-        if self.reserve(more, must) {
+    /// `unread`: octets of replies that this connection holds already.
+    pub fn hold(&self, more: usize, unread: usize) -> bool {
+        if self.reserve(more, unread == 0) {
             return true;
         }
         if self.signs.is_closed.get() {
@@ -382,7 +382,7 @@ impl Permit {
         let (connections, bounds) = (&self.connections, self.connections.bounds.now());
         let is_far_beyond = connections.bytes.get() + more > bounds.bytes + bounds.bytes / 4;
         let few = if is_far_beyond { SHORT_REPLIES_BYTES } else { bounds.bytes_per_connection };
-        if self.bytes() + more > few {
+        if unread + more > few {
             connections.close(Some(self.number), &mut connections.table.borrow_mut());
             return false;
         }
@@ -402,6 +402,10 @@ impl Permit {
         let mut table = connections.table.borrow_mut();
         let Some(client) = table.entries.get(&self.number).map(|entry| entry.client) else { return false };
         let bytes_max = connections.bounds.now().bytes;
+        // Where all that the others hold would not be enough, none of them is closed in vain.
+        if self.bytes() + more > bytes_max {
+            return false;
+        }
         while connections.bytes.get() + more > bytes_max {
             let ours = table.waiting.get(&client).copied().unwrap_or(0) + self.bytes();
             match table.greediest() {
@@ -497,6 +501,25 @@ mod tests {
         drop((greedy, also_greedy, slow, quick));
         let table = connections.table.borrow();
         assert_eq!((connections.bytes(), table.waiting.len(), table.by_bytes.len(), table.of_client_by_bytes.len()), (0, 0, 0, 0));
+    }
+
+    #[test]
+    fn nobody_is_closed_in_vain() {
+        let connections = Rc::new(Connections::new(LiveBounds::new(Bounds { bytes: 1_000, ..bounds() })));
+        let (slow, large) = (connections.admit(client(1)).0, connections.admit(client(2)).0);
+        assert!(slow.reserve(300, false) && large.reserve(100, false));
+        slow.waits();
+        assert!(!large.reserve(901, true) && !large.hold(200_000, 0), "more than there is for all");
+        assert_eq!((slow.bytes(), large.bytes()), (300, 0), "the one that is too large is closed");
+    }
+
+    #[test]
+    fn the_longest_exchange_has_room_however_many_workers_there_are() {
+        for workers in [1, 2, 57, 1_000] {
+            let limits = Limits::default();
+            let bytes = Bounds::share(&limits, workers).bytes.min(Bounds::share_encrypted(&limits, workers).bytes);
+            assert!(bytes >= LONGEST_EXCHANGE_BYTES, "{workers} workers: {bytes}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! answered inside the receive batch; others become local tasks. `run_worker` is the main function of the thread, `run_encrypted` that of the
 //! threads for TLS and HTTPS.
 //!
-//! Knows nothing of: what a reply says, how it is found.
+//! Knows nothing of: how a reply is found; what it says, except for the JSON form of HTTPS.
 
 mod close;
 mod connection;

@@ -77,7 +77,7 @@ impl Replies {
     pub(super) fn give(&self, Room(octets): Room, reply: &[u8]) {
         let framed = framed_len(reply);
         let is_held = match framed.checked_sub(octets) {
-            Some(more) => self.permit.hold(more, self.unsent_bytes() == 0),
+            Some(more) => self.permit.hold(more, self.unsent_bytes()),
             None => {
                 self.permit.release(octets - framed);
                 true

@@ -270,7 +270,9 @@ impl AskError {
         match self {
             AskError::NoSocket(_) | AskError::NotNeeded => true,
             AskError::TlsFailed { fault, .. } => *fault == TcpFault::Busy,
-            AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) | AskError::TcpFailed { .. } => false,
+            // By UDP it has been sent before, unless the caller wanted TCP.
+            AskError::TcpFailed { fault, notes, .. } => *fault == TcpFault::Busy && notes.tcp_because == Some(TcpReason::Forced),
+            AskError::Timeout { .. } | AskError::ConnectionRefused | AskError::Unreachable(_) => false,
             AskError::TooManyNearMisses { .. } | AskError::SocketLost => false,
         }
     }

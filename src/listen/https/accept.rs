@@ -48,7 +48,8 @@ impl Wish {
 fn weight(parameters: &str) -> u16 {
     let mut pairs = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
     let weight = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("q")).and_then(|(_, weight)| weight.trim().parse::<f32>().ok());
-    weight.map_or(1_000, |weight| (weight.clamp(0.0, 1.0) * 1_000.0).round() as u16)
+    let thousandths = |weight: f32| (weight.clamp(0.0, 1.0) * 1_000.0).round() as u16;
+    weight.filter(|weight| !weight.is_nan()).map_or(1_000, |weight| thousandths(weight).max(u16::from(weight > 0.0)))
 }
 
 #[cfg(test)]
@@ -69,6 +70,9 @@ mod tests {
             ("application/dns-message-2", 0, 0),
             ("application/dns-message;q=much", 3, 1_000),
             ("application/dns-message;q=7", 3, 1_000),
+            ("application/dns-message;q=nan", 3, 1_000),
+            ("application/dns-message;q=0.0004", 3, 1),
+            ("application/dns-message;q=-1", 3, 0),
         ] {
             assert_eq!(Wish::of([accept].into_iter(), "application/dns-message"), Wish { exactness, weight }, "{accept}");
         }

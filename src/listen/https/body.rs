@@ -52,7 +52,7 @@ impl Reserved {
         let Held { permit, unread, .. } = &*self.held;
         match octets.checked_sub(self.octets) {
             // If there is no room, the connection is closed, and with it ends whoever would write the reply.
-            Some(more) => _ = permit.hold(more, unread.get() == 0),
+            Some(more) => _ = permit.hold(more, unread.get()),
             None => permit.release(self.octets - octets),
         }
         self.octets = octets;

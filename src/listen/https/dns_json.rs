@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::form::field;
 use super::media_type::{DNS_JSON, DNS_MESSAGE};
-use crate::limits::clients::UDP_REPLY_BYTES_MAX;
+use crate::limits::clients::{JSON_TEXT_BYTES_MAX, UDP_REPLY_BYTES_MAX};
 use crate::record::{Ede, EdeCode, Name, Question, Rcode, Rtype, rdata_to_text, to_ascii_name};
 use crate::wire::{Flags, Header, Message, OptionCode, Record, Section, Writer, options};
 
@@ -122,19 +122,31 @@ struct Line {
 pub(super) fn text(reply: &[u8]) -> Option<Vec<u8>> {
     let message = Message::parse(reply).ok()?;
     let has = |flag| message.header().flags.has(flag);
+    let mut room = JSON_TEXT_BYTES_MAX;
+    let (answer, authority) = (lines(&message, Section::Answer, &mut room), lines(&message, Section::Authority, &mut room));
     let text = Text {
         status: message.rcode().0,
-        truncated: has(Flags::TC),
+        truncated: has(Flags::TC) || answer.is_none() || authority.is_none(),
         recursion_desired: has(Flags::RD),
         recursion_available: has(Flags::RA),
         authentic: has(Flags::AD),
         checking_disabled: has(Flags::CD),
         question: message.question().map(|(name, rtype, _)| Asked { name: name.to_string(), rtype: rtype.0 }).into_iter().collect(),
-        answer: message.records(Section::Answer).filter_map(|record| line(&record)).collect(),
-        authority: message.records(Section::Authority).filter_map(|record| line(&record)).collect(),
+        answer: answer.unwrap_or_default(),
+        authority: authority.unwrap_or_default(),
         comment: comment(&message),
     };
     serde_json::to_vec(&text).ok()
+}
+
+/// The records of a section, as far as there is room; `None`: there is not.
+fn lines(message: &Message<'_>, section: Section, room: &mut usize) -> Option<Vec<Line>> {
+    let mut lines = Vec::new();
+    for line in message.records(section).filter_map(|record| line(&record)) {
+        *room = room.checked_sub(line.name.len() + line.data.len())?;
+        lines.push(line);
+    }
+    Some(lines)
 }
 
 fn line(record: &Record<'_>) -> Option<Line> {
@@ -238,5 +250,22 @@ mod tests {
         });
         assert_eq!(read, expected);
         assert_eq!(text(b"short"), None);
+    }
+
+    /// In the message each record points to the name; here it is written out each time.
+    #[test]
+    fn a_long_name_with_many_records_stays_short() {
+        let owner = Name::parse(&format!("{0}.{0}.{0}.example.", "\\001".repeat(63))).expect("a name");
+        let mut writer = Writer::new(Vec::new(), 65_535);
+        writer.header(Header { id: 7, flags: Flags(Flags::QR), counts: [0; 4] });
+        writer.question(&Question::new(owner.clone(), Rtype::A)).expect("room");
+        let count = (0..4_000u32)
+            .take_while(|n| writer.record(Section::Answer, &owner, Rtype::A, Class::IN, 300, &n.to_be_bytes()).is_ok())
+            .count();
+        assert!(count > 3_000);
+        let text = text(&writer.finish()).expect("a message");
+        assert!(text.len() < 3 * JSON_TEXT_BYTES_MAX, "{}", text.len());
+        let read: Value = serde_json::from_slice(&text).expect("JSON");
+        assert_eq!((&read["TC"], &read["Answer"]), (&json!(true), &Value::Null));
     }
 }

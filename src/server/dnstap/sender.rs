@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use tracing::{info, warn};
@@ -139,7 +140,7 @@ impl Reader {
     /// Whether the reader has the frames.
     fn write(&mut self, frames: &[u8], now: impl Fn() -> BootTime) -> bool {
         let Some(stream) = &mut self.stream else { return false };
-        let written = stream.write_all(frames);
+        let written = write_within(stream, frames, DNSTAP_WRITE_MAX, &now);
         if let Err(error) = &written {
             // Part of a frame may have gone: only a new stream begins with a whole one.
             self.stream = None;
@@ -165,6 +166,23 @@ impl Reader {
             let _ = frame_stream::end(&mut stream);
         }
     }
+}
+
+/// A reader that takes an octet now and then must not hold the thread, so the time is for all of them. The stream ends each call in time.
+fn write_within(stream: &mut impl Write, mut octets: &[u8], at_most: Duration, now: &impl Fn() -> BootTime) -> io::Result<()> {
+    let begun = now();
+    while !octets.is_empty() {
+        if now().since(begun) > at_most {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match stream.write(octets) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => octets = octets.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl Place {
@@ -226,6 +244,29 @@ mod tests {
         fn wall(&self) -> WallTime {
             WallTime(0)
         }
+    }
+
+    /// Takes an octet in four seconds.
+    struct Dripping<'a>(&'a SetClock);
+
+    impl Write for Dripping<'_> {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.0.fetch_add(4_000, Ordering::Relaxed);
+            Ok(octets.len().min(1))
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_drips_is_left() {
+        let clock = SetClock::default();
+        let written =
+            |octets| write_within(&mut Dripping(&clock), octets, DNSTAP_WRITE_MAX, &|| clock.boot()).map_err(|error| error.kind());
+        assert_eq!((written(b"ab"), written(b"")), (Ok(()), Ok(())));
+        assert_eq!(written(b"abcdefgh"), Err(io::ErrorKind::TimedOut));
     }
 
     /// A reader that accepts nobody: connecting to it would wait for ever once its queue is full.
